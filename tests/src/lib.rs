@@ -1,0 +1,2 @@
+//! What the test suites share.
+pub mod wire;
