@@ -1,0 +1,66 @@
+//! Portcullis: one proxy-wasm filter that guards an API behind Envoy or Istio.
+//!
+//! For every request it answers one question, *may this pass?*, and leaves a record of the
+//! answer. This page is the map of the code, in reading order.
+//!
+//! # From a document to an engine
+//!
+//! [`config`] reads the configuration, a JSON document. [`json`] parses it strictly;
+//! [`config::Node`] is a value with its place, and every reader notes what is wrong with its own
+//! part in [`config::Problems`] and goes on, so that all problems of a document appear at once.
+//! The result is an [`engine::Engine`]: routes, each with its chain of policies, everything
+//! parsed. It is immutable. Compiling depends on nothing but the document's bytes.
+//!
+//! # From a request to a verdict
+//!
+//! [`stream::Stream`] is one exchange. It takes the request's [`headers::Headers`] once, as bytes;
+//! brings the path to one spelling ([`target`]); finds the route ([`route`]); and runs the chain.
+//! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
+//! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
+//! client is told. [`access_log`] writes the line that the log gets, [`metrics`] lists the counters.
+//!
+//! # The proxy
+//!
+//! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
+//! calls on a stream and edits into host calls. The core asks the proxy for the time and for
+//! counters, through [`host::Host`], and for nothing else.
+//!
+//! # What holds
+//!
+//! - No panic. Lints deny every construct that panics; `panic` is `abort`, and one trap would take
+//!   a worker's whole VM down.
+//! - What a peer sent is bytes until a policy parses it. A field that has one meaning is refused
+//!   when it comes twice.
+//! - A compiled engine never changes, and a stream keeps the one it began with.
+//! - Nothing a client sends becomes the name of anything: no metric, no key.
+//! - What we write to a header is a [`headers::HeaderValue`], which cannot hold a line break.
+//! - A client learns a [`refusal::Code`]; the reason goes to the log alone.
+//!
+//! # What is deliberately absent
+//!
+//! - Global state. A VM holds several plugins and generations of one; each has its own root.
+//! - A way to pass without a route. What no route is for is refused.
+//! - Serde's derived readers for the document. They stop at the first error.
+//!
+//! # A new policy
+//!
+//! One file under `src/policy/` with a `KIND`, one word in the list in [`policy`], one case file
+//! under `tests/cases/`. `docs/new-policy.md` walks through it.
+
+pub mod access_log;
+pub mod config;
+pub mod engine;
+pub mod exchange;
+pub mod headers;
+pub mod host;
+pub mod json;
+mod matcher;
+pub mod metrics;
+pub mod policy;
+pub mod refusal;
+pub mod route;
+pub mod stream;
+pub mod target;
+
+#[cfg(target_arch = "wasm32")]
+mod proxy;

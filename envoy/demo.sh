@@ -1,0 +1,58 @@
+#!/bin/sh
+# The demo of envoy.yaml, as requests and the answers to expect.
+#
+#   demo.sh print http://127.0.0.1:10000   the commands to paste
+#   demo.sh check http://127.0.0.1:10000   runs them and compares; the exit status says whether all were right
+set -eu
+cd "$(dirname "$0")/.."
+what=$1
+base=$2
+failed=0
+
+# request TOKEN PATH STATUS TEXT: TOKEN is a name of `make token`, or -; TEXT is found in the answer's body.
+request() {
+    "$what" "$@"
+}
+
+requests() {
+    request - /orders 401 jwt_missing
+    request good /orders 200 '"path":"/orders"'
+    request expired /orders 401 jwt_expired
+    request wrong-scope /orders 403 jwt_insufficient_scope
+    request - /healthz 200 '"path":"/healthz"'
+    request - /nowhere 404 no_route
+}
+
+print() {
+    if [ "$1" = - ]; then
+        echo "curl -i $base$2"
+    else
+        echo "curl -i -H \"Authorization: Bearer \$(make -s token NAME=$1)\" $base$2"
+    fi
+    echo "    # $3, with $4 in the body"
+}
+
+check() {
+    set -- "$@" "$(answer "$@")"
+    status=$(echo "$5" | tail -n 1)
+    if [ "$status" = "$3" ] && echo "$5" | grep -qF -e "$4"; then
+        echo "ok: $2, token $1: $status $4"
+    else
+        echo "WRONG: $2, token $1: expected $3 with $4 in the body, got $5" >&2
+        failed=1
+    fi
+}
+
+# The body, then the status on a line of its own.
+answer() {
+    if [ "$1" != - ]; then
+        token=$(${MAKE:-make} -s --no-print-directory token NAME="$1")
+        set -- "$@" -H "Authorization: Bearer $token"
+    fi
+    path=$2
+    shift 4
+    curl -s --max-time 10 -w '\n%{http_code}\n' "$@" "$base$path" || true
+}
+
+requests
+exit $failed

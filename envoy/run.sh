@@ -1,0 +1,97 @@
+#!/bin/sh
+# Runs the demo on this machine: an upstream and the proxy of envoy.yaml, until Ctrl-C.
+#
+#   PORT=10000 ADMIN_PORT=9901 UPSTREAM_PORT=10001   where they listen, on 127.0.0.1
+#   LOG_LEVEL=info                                   of Envoy
+set -eu
+cd "$(dirname "$0")/.."
+
+PORT=${PORT:-10000}
+ADMIN_PORT=${ADMIN_PORT:-9901}
+UPSTREAM_PORT=${UPSTREAM_PORT:-10001}
+run=.cache/run
+
+fail() {
+    echo "run: $*" >&2
+    exit 1
+}
+
+# Two Envoys can share a port without a complaint from either, so look before.
+free() {
+    code=0
+    curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$2/" || code=$?
+    [ $code = 7 ] || fail "port $2 is taken; choose another with $1, as in: make run $1=$(($2 + 100))"
+}
+
+command -v curl >/dev/null || fail "curl is missing"
+[ -f target/portcullis.wasm ] || fail "target/portcullis.wasm is missing; run make build"
+envoy=$(envoy/find-envoy.sh)
+free PORT "$PORT"
+free ADMIN_PORT "$ADMIN_PORT"
+free UPSTREAM_PORT "$UPSTREAM_PORT"
+
+pids=
+stop() {
+    trap '' INT TERM
+    for pid in $pids; do
+        kill "$pid" 2>/dev/null || true
+    done
+    # shellcheck disable=SC2086
+    wait $pids 2>/dev/null || true
+}
+trap stop EXIT
+trap 'echo; exit 0' INT
+trap 'exit 143' TERM HUP
+
+start() {
+    sed -e 's|0\.0\.0\.0|127.0.0.1|' -e 's|address: upstream|address: 127.0.0.1|' \
+        -e "s|[0-9]* } # PORT|$PORT }|" -e "s|[0-9]* } # ADMIN_PORT|$ADMIN_PORT }|" \
+        -e "s|[0-9]* } # UPSTREAM_PORT|$UPSTREAM_PORT }|" \
+        -e "s|/plugin.wasm|$(pwd)/target/portcullis.wasm|" "envoy/$1.yaml" >$run/"$1".yaml
+    "$envoy" --config-path $run/"$1".yaml --disable-hot-restart --concurrency 2 \
+        --log-level "${LOG_LEVEL:-info}" >$run/"$1".log 2>&1 &
+    pids="$pids $!"
+}
+
+# ready PID NAME URL: waits until the URL answers 200, up to 20 seconds.
+ready() {
+    tries=0
+    until curl -sf -o /dev/null --max-time 1 "$3"; do
+        tries=$((tries + 1))
+        if ! kill -0 "$1" 2>/dev/null || [ $tries -gt 200 ]; then
+            grep -E '\[(critical|error)\]' "$run/$2.log" >&2 || tail -n 5 "$run/$2.log" >&2
+            fail "Envoy did not start with envoy/$2.yaml; its log is $run/$2.log"
+        fi
+        sleep 0.1
+    done
+}
+
+mkdir -p $run
+start upstream
+upstream=$!
+start envoy
+proxy=$!
+ready $upstream upstream "http://127.0.0.1:$UPSTREAM_PORT/"
+ready $proxy envoy "http://127.0.0.1:$ADMIN_PORT/ready"
+
+cat <<END
+
+Portcullis is at http://127.0.0.1:$PORT, Envoy's own statistics at http://127.0.0.1:$ADMIN_PORT/stats.
+Paste these into another terminal, in this folder:
+
+$(envoy/demo.sh print "http://127.0.0.1:$PORT")
+
+Logs: $run/envoy.log, $run/upstream.log. What the filter logs follows here. Ctrl-C stops everything.
+
+END
+
+# A pipe with a name, so that both ends are known by their pid.
+rm -f $run/lines
+mkfifo $run/lines
+tail -n +1 -f $run/envoy.log >$run/lines &
+pids="$pids $!"
+sed -un 's/.*\] wasm log[^:]*: //p' <$run/lines &
+pids="$pids $!"
+
+wait $proxy || true
+fail "Envoy has stopped; its log is $run/envoy.log"

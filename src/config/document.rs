@@ -1,0 +1,276 @@
+//! The document as a whole: its sections, and how they make an engine.
+
+use std::rc::Rc;
+
+use super::node::{Fields, Node};
+use super::problem::{ConfigError, Problems, Quoted};
+use crate::access_log::AccessLog;
+use crate::engine::{Chain, Engine, Mode, Route, Step};
+use crate::headers::HeaderName;
+use crate::json::Json;
+use crate::policy::jwt::Providers;
+use crate::policy::{self, Context, Kind, Role};
+use crate::route::RequestMatcher;
+
+/// How deep a document may nest.
+const MAX_DEPTH: usize = 64;
+
+/// How many bytes a document may have.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Compiles a document; see [`Engine::compile`].
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
+    let mut problems = Problems::default();
+    let json = read_json(document, &mut problems);
+    let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
+    problems.settle(engine)
+}
+
+fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
+    let place = super::Pointer::default();
+    if document.is_empty() {
+        problems.report(
+            &place,
+            "the configuration is empty; write google.protobuf.StringValue with the policy as JSON, beginning with {\"version\": 1}",
+        );
+        return None;
+    }
+    if document.len() > MAX_BYTES {
+        problems.report(&place, format_args!("longer than {MAX_BYTES} bytes"));
+        return None;
+    }
+    let parsed = Json::parse(document, MAX_DEPTH);
+    if let Err(error) = parsed {
+        problems.report(&place, error);
+        if document.trim_ascii_start().first() != Some(&b'{') {
+            problems.report(
+                &place,
+                "configuration must be google.protobuf.StringValue holding JSON; Envoy hands any other message, google.protobuf.Struct for one, to the filter as protobuf bytes",
+            );
+        }
+    }
+    parsed.ok()
+}
+
+/// The compiler of one document.
+struct Document<'p> {
+    providers: Providers,
+    defaults: Vec<(&'static Kind, Step)>,
+    problems: &'p mut Problems,
+}
+
+impl Document<'_> {
+    fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Engine> {
+        let mut fields = root.fields(problems)?;
+        let mut notes = Vec::new();
+        let version = fields.required("version", problems).and_then(|node| {
+            let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
+            if version != 1 {
+                node.report(problems, "this filter understands version 1");
+            }
+            Some(version)
+        });
+        let mode = fields.or("mode", Mode::Enforce, problems, read_mode);
+        let access_log = fields.optional("access_log").filter(|node| !node.is_off());
+        let access_log = match access_log {
+            None => Some(None),
+            Some(node) => AccessLog::read(&node, problems).map(Some),
+        };
+        let providers = match fields.optional("providers") {
+            None => Providers::default(),
+            Some(node) => Providers::read(&node, &mut notes, problems),
+        };
+        let defaults = fields.optional("defaults");
+        let routes = fields.required("routes", problems);
+        fields.finish(problems);
+        let mut document = Document {
+            providers,
+            defaults: Vec::new(),
+            problems,
+        };
+        if let Some(node) = defaults {
+            document.defaults = document.read_defaults(&node);
+        }
+        let routes = routes.and_then(|node| document.read_routes(&node));
+        let fallback = Chain {
+            steps: document
+                .defaults
+                .iter()
+                .map(|(_, step)| step.clone())
+                .collect(),
+        };
+        version?;
+        let (mode, access_log, routes) = (mode?, access_log?, routes?);
+        if mode == Mode::Shadow {
+            notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
+        }
+        let owned_request_headers = owned_headers(&routes, &fallback);
+        Some(Engine {
+            mode,
+            routes,
+            fallback,
+            owned_request_headers,
+            access_log,
+            notes,
+        })
+    }
+
+    fn read_defaults(&mut self, node: &Node<'_>) -> Vec<(&'static Kind, Step)> {
+        let Some(mut fields) = node.fields(self.problems) else {
+            return Vec::new();
+        };
+        let mut defaults = Vec::new();
+        for kind in policy::LIST {
+            let Some(block) = fields.optional(kind.name) else {
+                continue;
+            };
+            if !block.is_off() {
+                defaults.extend(self.read_policy(kind, &block).map(|step| (kind, step)));
+            }
+        }
+        fields.finish(self.problems);
+        defaults
+    }
+
+    fn read_routes(&mut self, node: &Node<'_>) -> Option<Vec<Route>> {
+        let items = node.items(self.problems)?;
+        if items.is_empty() {
+            node.report(
+                self.problems,
+                "must not be empty: a request that no route is for is refused",
+            );
+            return None;
+        }
+        let mut names: Vec<&str> = Vec::with_capacity(items.len());
+        let mut routes = Vec::with_capacity(items.len());
+        for item in &items {
+            let Some(mut fields) = item.fields(self.problems) else {
+                continue;
+            };
+            let name_node = fields.required("name", self.problems);
+            let name = name_node.as_ref().and_then(|node| node.name(self.problems));
+            if let (Some(name), Some(node)) = (name, &name_node) {
+                if names.contains(&name) {
+                    let reason =
+                        format_args!("another route is named {} too", Quoted(name)).to_string();
+                    node.report(self.problems, reason);
+                }
+                names.push(name);
+            }
+            routes.push(self.read_route(name.unwrap_or_default(), fields));
+        }
+        routes.into_iter().collect()
+    }
+
+    fn read_route(&mut self, name: &str, mut fields: Fields<'_>) -> Option<Route> {
+        let matcher = fields
+            .required("match", self.problems)
+            .and_then(|node| RequestMatcher::read(&node, self.problems));
+        let access = fields.or("open", Access::Guarded, self.problems, Access::read);
+        let mut steps = Vec::new();
+        let mut authenticated = false;
+        for kind in policy::LIST {
+            let written = fields.optional(kind.name);
+            let authenticates = kind.role == Role::Authenticates;
+            let open = access == Some(Access::Open) && authenticates;
+            let step = match written {
+                Some(block) if block.is_off() => None,
+                Some(block) if open => {
+                    block.report(
+                        self.problems,
+                        "an open route asks for no credentials; remove this block, or `open`",
+                    );
+                    None
+                }
+                Some(block) => {
+                    authenticated |= authenticates;
+                    self.read_policy(kind, &block)
+                }
+                None if open => None,
+                None => {
+                    let inherited = self
+                        .defaults
+                        .iter()
+                        .find(|(each, _)| each.name == kind.name);
+                    authenticated |= authenticates && inherited.is_some();
+                    inherited.map(|(_, step)| step.clone())
+                }
+            };
+            steps.extend(step);
+        }
+        if access == Some(Access::Guarded) && !authenticated {
+            let kinds = policy::LIST
+                .iter()
+                .filter(|kind| kind.role == Role::Authenticates);
+            let names: Vec<String> = kinds.map(|kind| format!("`{}`", kind.name)).collect();
+            self.problems.report(
+                fields.pointer(),
+                format_args!(
+                    "asks for no credentials; add {}, or say `open: true`",
+                    names.join(" or ")
+                ),
+            );
+        }
+        fields.finish(self.problems);
+        access?;
+        Some(Route {
+            name: name.into(),
+            matcher: matcher?,
+            chain: Chain { steps },
+        })
+    }
+
+    fn read_policy(&mut self, kind: &'static Kind, block: &Node<'_>) -> Option<Step> {
+        let mut fields = block.fields(self.problems)?;
+        let mode = fields.or("mode", Mode::Enforce, self.problems, read_mode);
+        let mut context = Context {
+            providers: &self.providers,
+            problems: self.problems,
+        };
+        let policy = (kind.compile)(&mut fields, &mut context);
+        fields.finish(self.problems);
+        Some(Step {
+            name: kind.name,
+            mode: mode?,
+            policy: policy?,
+        })
+    }
+}
+
+/// Whether a route asks for credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Guarded,
+    Open,
+}
+
+impl Access {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        Some(if node.boolean(problems)? {
+            Access::Open
+        } else {
+            Access::Guarded
+        })
+    }
+}
+
+fn read_mode(node: &Node<'_>, problems: &mut Problems) -> Option<Mode> {
+    node.choice(
+        problems,
+        &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
+    )
+}
+
+fn owned_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
+    let chains = routes.iter().map(|route| &route.chain).chain([fallback]);
+    let steps = chains.flat_map(|chain| &chain.steps);
+    let mut names: Vec<HeaderName> = steps
+        .flat_map(|step| Rc::clone(&step.policy).owned_request_headers())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

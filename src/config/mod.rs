@@ -1,0 +1,9 @@
+//! The configuration document: how it is read, and what is said when it is wrong.
+
+mod document;
+mod node;
+mod problem;
+
+pub use document::compile;
+pub use node::{Case, Fields, Node};
+pub use problem::{ConfigError, DidYouMean, Pointer, Problem, Problems, Quoted};

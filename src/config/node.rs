@@ -1,0 +1,444 @@
+//! Reading a document value by value: each with its place, each problem noted
+//! and none of them the end, so that one try shows everything that is wrong.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::problem::{DidYouMean, Pointer, Problems, Quoted};
+use crate::json::{Json, Object};
+
+/// A value of the document and its place.
+#[derive(Clone, Debug)]
+pub struct Node<'d> {
+    json: &'d Json,
+    pointer: Pointer,
+}
+
+/// The members of an object, taken one by one; what nobody took is unknown.
+#[derive(Debug)]
+pub struct Fields<'d> {
+    object: &'d Object,
+    pointer: Pointer,
+    known: Vec<&'static str>,
+}
+
+impl<'d> Node<'d> {
+    /// The root of a document.
+    pub fn root(json: &'d Json) -> Self {
+        Self {
+            json,
+            pointer: Pointer::default(),
+        }
+    }
+
+    /// The value.
+    pub fn json(&self) -> &'d Json {
+        self.json
+    }
+
+    /// Its place.
+    pub fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
+    /// Whether it is `off`. YAML 1.1 reads an unquoted `off` as `false`, so that counts as well.
+    pub fn is_off(&self) -> bool {
+        matches!(self.json, Json::Bool(false)) || self.json.as_str() == Some("off")
+    }
+
+    /// Notes a problem here.
+    pub fn report(&self, problems: &mut Problems, reason: impl fmt::Display) {
+        problems.report(&self.pointer, reason);
+    }
+
+    fn expected<T>(&self, problems: &mut Problems, what: &str) -> Option<T> {
+        self.report(
+            problems,
+            format_args!("must be {what}, not {}", self.json.kind()),
+        );
+        None
+    }
+
+    /// The members of an object.
+    pub fn fields(&self, problems: &mut Problems) -> Option<Fields<'d>> {
+        match self.json {
+            Json::Object(object) => Some(Fields {
+                object,
+                pointer: self.pointer.clone(),
+                known: Vec::new(),
+            }),
+            _ => self.expected(problems, "an object"),
+        }
+    }
+
+    /// The members of an object whose names the operator chooses.
+    pub fn entries(&self, problems: &mut Problems) -> Option<Vec<(&'d str, Node<'d>)>> {
+        match self.json {
+            Json::Object(object) => {
+                let entry = |(name, json): (&'d str, &'d Json)| {
+                    (
+                        name,
+                        Node {
+                            json,
+                            pointer: self.pointer.member(name),
+                        },
+                    )
+                };
+                Some(object.iter().map(entry).collect())
+            }
+            _ => self.expected(problems, "an object"),
+        }
+    }
+
+    /// The items of an array.
+    pub fn items(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
+        match self.json {
+            Json::Array(items) => {
+                let item = |(index, json)| Node {
+                    json,
+                    pointer: self.pointer.item(index),
+                };
+                Some(items.iter().enumerate().map(item).collect())
+            }
+            _ => self.expected(problems, "an array"),
+        }
+    }
+
+    /// An array with at least one item, each read by `read`. All items are read, even when some fail.
+    pub fn list<T>(
+        &self,
+        problems: &mut Problems,
+        mut read: impl FnMut(&Node<'d>, &mut Problems) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.items(problems)?;
+        if items.is_empty() {
+            self.report(problems, "must not be empty");
+            return None;
+        }
+        let read: Vec<Option<T>> = items.iter().map(|item| read(item, problems)).collect();
+        read.into_iter().collect()
+    }
+
+    /// A string.
+    pub fn text(&self, problems: &mut Problems) -> Option<&'d str> {
+        match self.json {
+            Json::String(text) => Some(text),
+            _ => self.expected(problems, "a string"),
+        }
+    }
+
+    /// A string that is not empty.
+    pub fn name(&self, problems: &mut Problems) -> Option<&'d str> {
+        let text = self.text(problems)?;
+        if text.is_empty() {
+            self.report(problems, "must not be empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A boolean.
+    pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
+        match self.json {
+            Json::Bool(value) => Some(*value),
+            _ => self.expected(problems, "true or false"),
+        }
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&self, problems: &mut Problems, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = match self.json {
+            Json::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
+            _ => return self.expected(problems, "a whole number"),
+        };
+        match value {
+            Some(value) if range.contains(&value) => Some(value),
+            _ => {
+                let (low, high) = (range.start(), range.end());
+                self.report(
+                    problems,
+                    format_args!("must be a whole number from {low} to {high}"),
+                );
+                None
+            }
+        }
+    }
+
+    /// One of a closed set of names.
+    pub fn choice<T: Copy>(&self, problems: &mut Problems, choices: &[(&str, T)]) -> Option<T> {
+        let written = self.text(problems)?;
+        let found = choices.iter().find(|(name, _)| *name == written);
+        if found.is_none() {
+            let names = choices.iter().map(|(name, _)| *name);
+            let listed = names
+                .clone()
+                .map(|name| Quoted(name).to_string())
+                .collect::<Vec<_>>();
+            let near = DidYouMean(written, names);
+            self.report(
+                problems,
+                format_args!("must be one of {}{near}", listed.join(", ")),
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A duration: a whole number and `ms`, `s`, `m` or `h`, at most a year.
+    pub fn duration(&self, problems: &mut Problems) -> Option<Duration> {
+        const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+        let parsed = match self.json {
+            Json::String(text) => duration(text).filter(|duration| *duration <= LONGEST),
+            _ => return self.expected(problems, "a duration such as \"10s\""),
+        };
+        if parsed.is_none() {
+            self.report(
+                problems,
+                "must be a duration of at most a year: a whole number and ms, s, m or h, such as \"250ms\"",
+            );
+        }
+        parsed
+    }
+
+    /// A number of bytes: a whole number, or one with `B`, `KiB` or `MiB`.
+    pub fn bytes(&self, problems: &mut Problems) -> Option<u64> {
+        const LARGEST: u64 = 1 << 31;
+        let parsed = match self.json {
+            Json::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
+            Json::String(text) => size(text),
+            _ => return self.expected(problems, "a size such as \"64KiB\""),
+        };
+        let parsed = parsed.filter(|size| *size <= LARGEST);
+        if parsed.is_none() {
+            self.report(
+                problems,
+                "must be a size of at most 2048MiB: a whole number and B, KiB or MiB, such as \"64KiB\"",
+            );
+        }
+        parsed
+    }
+
+    /// A regular expression of the `regex` crate: linear time, bounded when compiled.
+    /// It must match the whole value, as everywhere in Envoy.
+    pub fn regex(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
+        const LARGEST_PROGRAM: usize = 256 << 10;
+        let pattern = self.name(problems)?;
+        let compiled = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+            .case_insensitive(case == Case::Ignored)
+            .size_limit(LARGEST_PROGRAM)
+            .dfa_size_limit(LARGEST_PROGRAM)
+            .build();
+        match compiled {
+            Ok(regex) => Some(regex),
+            Err(regex::Error::CompiledTooBig(limit)) => {
+                self.report(
+                    problems,
+                    format_args!("needs more than {limit} bytes when compiled; make it smaller"),
+                );
+                None
+            }
+            Err(_) => {
+                self.report(
+                    problems,
+                    "is not a regular expression of the Rust regex crate (RE2 syntax; no look-around, no back-references)",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Whether upper and lower case ASCII are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// They are different.
+    Significant,
+    /// They are the same.
+    Ignored,
+}
+
+impl<'d> Fields<'d> {
+    /// The place of the object.
+    pub fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
+    /// A member that may be absent. `null` is not absence.
+    pub fn optional(&mut self, name: &'static str) -> Option<Node<'d>> {
+        self.known.push(name);
+        let json = self.object.member(name)?;
+        Some(Node {
+            json,
+            pointer: self.pointer.member(name),
+        })
+    }
+
+    /// A member that must be there.
+    pub fn required(&mut self, name: &'static str, problems: &mut Problems) -> Option<Node<'d>> {
+        let node = self.optional(name);
+        if node.is_none() {
+            problems.report(
+                &self.pointer,
+                format_args!("lacks the field {}", Quoted(name)),
+            );
+        }
+        node
+    }
+
+    /// A member read by `read`, or `default` when it is absent; `None` when it is there and wrong.
+    pub fn or<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        problems: &mut Problems,
+        read: impl FnOnce(&Node<'d>, &mut Problems) -> Option<T>,
+    ) -> Option<T> {
+        match self.optional(name) {
+            None => Some(default),
+            Some(node) => read(&node, problems),
+        }
+    }
+
+    /// Reports every member that nobody asked for.
+    pub fn finish(self, problems: &mut Problems) {
+        for (name, _) in self
+            .object
+            .iter()
+            .filter(|(name, _)| !self.known.contains(name))
+        {
+            let near = DidYouMean(name, self.known.iter().copied());
+            let reason = format_args!("unknown field{near}").to_string();
+            problems.report(&self.pointer.member(name), reason);
+        }
+    }
+}
+
+/// A JSON number that passed through a double on its way, as all do under Istio.
+fn whole(number: f64) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_whole = (0.0..=EXACT).contains(&number) && number.fract() == 0.0;
+    is_whole.then_some(number as u64)
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at_checked(end)?;
+    Some((digits.parse().ok()?, unit))
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (count, unit) = split_unit(text)?;
+    let millis_per_unit = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 3600 * 1000,
+        _ => return None,
+    };
+    count
+        .checked_mul(millis_per_unit)
+        .map(Duration::from_millis)
+}
+
+fn size(text: &str) -> Option<u64> {
+    let (count, unit) = split_unit(text)?;
+    let bytes_per_unit = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => return None,
+    };
+    count.checked_mul(bytes_per_unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems_of(text: &str, read: impl FnOnce(&Node<'_>, &mut Problems)) -> Vec<String> {
+        let json = Json::parse(text.as_bytes(), 16).unwrap();
+        let mut problems = Problems::default();
+        read(&Node::root(&json), &mut problems);
+        match problems.settle(Some(())) {
+            Ok(()) => Vec::new(),
+            Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn durations_have_units_and_a_limit() {
+        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(duration("2h"), Some(Duration::from_secs(7200)));
+        for wrong in [
+            "",
+            "s",
+            "10",
+            "1.5s",
+            "-1s",
+            "10 s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+        let found = problems_of("\"9000h\"", |node, problems| {
+            assert!(node.duration(problems).is_none())
+        });
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        assert_eq!(size("64KiB"), Some(65536));
+        assert_eq!(size("3B"), Some(3));
+        assert_eq!(size("64KB"), None);
+        assert_eq!(size("99999999999999999MiB"), None);
+    }
+
+    #[test]
+    fn unknown_fields_name_the_nearest_known_one() {
+        let found = problems_of(r#"{"isuer": "x", "zzz": 1}"#, |node, problems| {
+            let mut fields = node.fields(problems).unwrap();
+            assert!(fields.optional("issuer").is_none());
+            fields.finish(problems);
+        });
+        assert_eq!(
+            found,
+            [
+                "/isuer: unknown field; did you mean \"issuer\"?",
+                "/zzz: unknown field"
+            ]
+        );
+    }
+
+    #[test]
+    fn whole_numbers_survive_a_trip_through_a_double() {
+        let none = problems_of("3.0", |node, problems| {
+            assert_eq!(node.integer(problems, 0..=10), Some(3));
+        });
+        assert!(none.is_empty());
+        for wrong in ["3.5", "-1", "11", "1e300"] {
+            let found = problems_of(wrong, |node, problems| {
+                assert_eq!(node.integer(problems, 0..=10), None);
+            });
+            assert_eq!(found, ["document: must be a whole number from 0 to 10"]);
+        }
+    }
+
+    #[test]
+    fn regexes_match_whole_values_and_have_a_bound() {
+        let json = Json::parse(br#"["a|b", "(", "\\w{500}{500}"]"#, 4).unwrap();
+        let mut problems = Problems::default();
+        let items = Node::root(&json).items(&mut problems).unwrap();
+        let regex = items[0].regex(&mut problems, Case::Significant).unwrap();
+        assert!(regex.is_match("a") && !regex.is_match("ab") && !regex.is_match("xb"));
+        assert!(items[1].regex(&mut problems, Case::Significant).is_none());
+        assert!(items[2].regex(&mut problems, Case::Significant).is_none());
+        let error = problems.settle(Some(())).unwrap_err();
+        assert_eq!(error.problems.len(), 2);
+    }
+}

@@ -1,0 +1,238 @@
+//! What is wrong with a document, and where.
+
+use std::fmt;
+use std::rc::Rc;
+
+/// One thing that is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as an RFC 6901 JSON pointer; empty for the document as a whole.
+    pub pointer: String,
+    /// What, and what to write instead. Never quotes a value that may be a secret.
+    pub reason: String,
+}
+
+/// Everything that is wrong with a document: never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// In document order as far as the compiler walks in that order.
+    pub problems: Vec<Problem>,
+}
+
+/// Collects problems while a document is compiled, so that one try reports them all.
+#[derive(Debug, Default)]
+pub struct Problems {
+    found: Vec<Problem>,
+}
+
+/// A place in the document; cheap to extend.
+#[derive(Clone, Debug, Default)]
+pub struct Pointer {
+    last: Option<Rc<Step>>,
+}
+
+#[derive(Debug)]
+struct Step {
+    before: Pointer,
+    token: Token,
+}
+
+#[derive(Debug)]
+enum Token {
+    Member(String),
+    Item(usize),
+}
+
+impl Problems {
+    /// Notes a problem.
+    pub fn report(&mut self, place: &Pointer, reason: impl fmt::Display) {
+        self.found.push(Problem {
+            pointer: place.to_string(),
+            reason: reason.to_string(),
+        });
+    }
+
+    /// Whether nothing has been reported.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The problems as an error, or `value` if there are none.
+    ///
+    /// # Errors
+    /// When anything was reported.
+    pub fn settle<T>(self, value: Option<T>) -> Result<T, ConfigError> {
+        match value {
+            Some(value) if self.found.is_empty() => Ok(value),
+            _ => Err(ConfigError {
+                problems: self.found,
+            }),
+        }
+    }
+}
+
+impl Pointer {
+    /// The place of a member of the object here.
+    pub fn member(&self, name: &str) -> Self {
+        self.step(Token::Member(name.to_owned()))
+    }
+
+    /// The place of an item of the array here.
+    pub fn item(&self, index: usize) -> Self {
+        self.step(Token::Item(index))
+    }
+
+    fn step(&self, token: Token) -> Self {
+        Self {
+            last: Some(Rc::new(Step {
+                before: self.clone(),
+                token,
+            })),
+        }
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(step) = &self.last else {
+            return Ok(());
+        };
+        step.before.fmt(f)?;
+        match &step.token {
+            Token::Member(name) => {
+                let name: String = Quoted(name).visible().collect();
+                write!(f, "/{}", name.replace('~', "~0").replace('/', "~1"))
+            }
+            Token::Item(index) => write!(f, "/{index}"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.pointer.is_empty() {
+            "document"
+        } else {
+            &self.pointer
+        };
+        write!(f, "{place}: {}", self.reason)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A name out of the document, in quotes, short and on one line whatever it holds.
+pub struct Quoted<'a>(pub &'a str);
+
+impl Quoted<'_> {
+    const LONGEST: usize = 80;
+
+    fn visible(&self) -> impl Iterator<Item = char> {
+        let cut = self.0.chars().count() > Self::LONGEST;
+        let shown = self.0.chars().take(Self::LONGEST);
+        shown
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .chain(cut.then_some('…'))
+    }
+}
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.visible().collect::<String>())
+    }
+}
+
+/// `; did you mean "…"?` if one of `names` is near to `written`, else nothing.
+pub struct DidYouMean<'a, I>(pub &'a str, pub I);
+
+impl<'a, I: Iterator<Item = &'a str> + Clone> fmt::Display for DidYouMean<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match nearest(self.0, self.1.clone()) {
+            Some(name) => write!(f, "; did you mean {}?", Quoted(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if written.len() > Quoted::LONGEST {
+        return None;
+    }
+    let folded = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let written = folded(written);
+    names
+        .map(|name| (distance(&written, &folded(name)), name))
+        .filter(|(far, name)| *far <= 1 + name.chars().count() / 4)
+        .min_by_key(|(far, _)| *far)
+        .map(|(_, name)| name)
+}
+
+/// Optimal string alignment: insert, delete, replace, or swap two neighbours.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut older: Vec<usize> = Vec::new();
+    let mut old: Vec<usize> = (0..=other.len()).collect();
+    let mut before: Option<char> = None;
+    for (row, c) in one.chars().enumerate() {
+        let mut new = vec![row.saturating_add(1)];
+        for (column, d) in other.iter().enumerate() {
+            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX);
+            let replaced = at(&old, column).saturating_add(usize::from(c != *d));
+            let added = at(&new, column).saturating_add(1);
+            let removed = at(&old, column.saturating_add(1)).saturating_add(1);
+            let mut best = replaced.min(added).min(removed);
+            let left = column.checked_sub(1);
+            let swapped = before == Some(*d) && left.and_then(|left| other.get(left)) == Some(&c);
+            if let (true, Some(left)) = (swapped, left) {
+                best = best.min(at(&older, left).saturating_add(1));
+            }
+            new.push(best);
+        }
+        older = std::mem::replace(&mut old, new);
+        before = Some(c);
+    }
+    old.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_nearest_name_and_only_a_near_one() {
+        let names = ["issuer", "audiences", "jwks", "clock_skew"];
+        assert_eq!(nearest("isuer", names.into_iter()), Some("issuer"));
+        assert_eq!(nearest("audience", names.into_iter()), Some("audiences"));
+        assert_eq!(nearest("Clock-Skew", names.into_iter()), Some("clock_skew"));
+        assert_eq!(nearest("jkws", names.into_iter()), Some("jwks"));
+        assert_eq!(nearest("timeout", names.into_iter()), None);
+    }
+
+    #[test]
+    fn measures_edits() {
+        assert_eq!(distance("crop", "corp"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn pointers_escape_as_rfc_6901() {
+        let place = Pointer::default().member("a/b~c").item(2).member("x");
+        assert_eq!(place.to_string(), "/a~1b~0c/2/x");
+    }
+
+    #[test]
+    fn quotes_stay_on_one_line_and_short() {
+        assert_eq!(Quoted("a\r\nb").to_string(), "\"a\u{fffd}\u{fffd}b\"");
+        assert!(Quoted(&"x".repeat(500)).to_string().chars().count() < 90);
+    }
+}

@@ -1,0 +1,112 @@
+//! A compiled document: immutable, shared by all requests that began with it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::access_log::AccessLog;
+use crate::config::{self, ConfigError};
+use crate::exchange::Request;
+use crate::headers::HeaderName;
+use crate::policy::Policy;
+use crate::route::{RequestMatcher, Undecidable};
+
+/// Whether refusals are carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are judged, counted and logged; the request goes on as if the policy were absent.
+    Shadow,
+}
+
+/// A compiled document.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) mode: Mode,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) fallback: Chain,
+    pub(crate) owned_request_headers: Vec<HeaderName>,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// One route and what is asked there.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: Rc<str>,
+    pub(crate) matcher: RequestMatcher,
+    pub(crate) chain: Chain,
+}
+
+/// Policies in running order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chain {
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One policy in a chain.
+#[derive(Clone)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) mode: Mode,
+    pub(crate) policy: Rc<dyn Policy>,
+}
+
+/// Which route a request belongs to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// The route at that place.
+    Route(usize),
+    /// None.
+    NoRoute,
+    /// None, but with another method there would be: one of these.
+    MethodNotAllowed(Vec<String>),
+    /// A route asks for something that cannot be told.
+    Undecidable(Undecidable),
+}
+
+impl Engine {
+    /// Compiles a document. The result depends on nothing but these bytes.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document, each with its place.
+    pub fn compile(document: &[u8]) -> Result<Self, ConfigError> {
+        config::compile(document)
+    }
+
+    /// What an operator should know about the document although it is valid.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The number of routes.
+    pub fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    pub(crate) fn select(&self, request: &Request<'_>) -> Selection {
+        let mut allowed: Vec<String> = Vec::new();
+        for (index, route) in self.routes.iter().enumerate() {
+            match route.matcher.matches(request) {
+                Err(undecidable) => return Selection::Undecidable(undecidable),
+                Ok(false) => {}
+                Ok(true) if route.matcher.allows(request.method()) => {
+                    return Selection::Route(index);
+                }
+                Ok(true) => allowed.extend(route.matcher.methods().iter().cloned()),
+            }
+        }
+        if allowed.is_empty() {
+            return Selection::NoRoute;
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        Selection::MethodNotAllowed(allowed)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.name, self.mode)
+    }
+}

@@ -1,0 +1,195 @@
+//! What policies see of a request and its response, and what they leave behind.
+
+use std::rc::Rc;
+
+use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::json::Json;
+use crate::refusal::Audience;
+use crate::target::Target;
+
+/// A request whose target can be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// All fields, pseudo-header fields included.
+    pub headers: &'r Headers,
+    /// The path and query.
+    pub target: &'r Target,
+}
+
+/// A request on its way through the policies.
+#[derive(Debug)]
+pub struct Exchange<'r> {
+    /// The request as the client sent it.
+    pub request: Request<'r>,
+    /// What policies have found out.
+    pub facts: &'r mut Facts,
+    /// What policies want changed before the service sees the request.
+    pub edits: Vec<Edit>,
+}
+
+/// What policies learn about a request and others may rely on: each fact has one writer.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Who asks. Written by `jwt` once a token has been accepted.
+    pub identity: Option<Identity>,
+}
+
+/// Who asks, as a provider vouches for it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The provider's name in the document.
+    pub provider: Rc<str>,
+    /// All claims of the accepted token.
+    pub claims: Rc<Json>,
+}
+
+/// One change of a message's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Remove every field of that name.
+    Remove(HeaderName),
+    /// Replace every field of that name by one.
+    Set(HeaderName, HeaderValue),
+    /// Replace `:path`. Only its query may differ: routes have been chosen by the rest.
+    SetPath(HeaderValue),
+}
+
+/// The response's head, as far as policies may shape it.
+#[derive(Debug)]
+pub struct ResponseEdits {
+    /// Whether the client's connection is encrypted, as the proxy sees it.
+    pub scheme: Scheme,
+    /// Changes in order; a later one for the same name wins.
+    pub edits: Vec<Edit>,
+}
+
+/// The scheme of the client's request, as the proxy sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Cleartext, or unknown.
+    Http,
+    /// TLS.
+    Https,
+}
+
+/// How much of a request's body has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyProgress {
+    /// Bytes so far.
+    pub size: u64,
+    /// Whether that is all: the body has ended, or trailers have come.
+    pub state: BodyState,
+}
+
+/// Whether more of a body is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyState {
+    /// There may be more.
+    Open,
+    /// That was all.
+    Complete,
+}
+
+impl Request<'_> {
+    /// The method; empty if it is not text, which no method is.
+    pub fn method(&self) -> &str {
+        text(self.headers, ":method")
+    }
+
+    /// The host that is asked, without its port; empty if there is none.
+    pub fn host(&self) -> &str {
+        without_port(text(self.headers, ":authority"))
+    }
+
+    /// The query, without its `?`.
+    pub fn query(&self) -> Option<&[u8]> {
+        let raw = self.headers.one(":path").ok().flatten()?;
+        self.target.query(raw)
+    }
+}
+
+impl Identity {
+    /// The `sub` claim.
+    pub fn subject(&self) -> Option<&str> {
+        self.text_claim("sub")
+    }
+
+    /// The `iss` claim.
+    pub fn issuer(&self) -> Option<&str> {
+        self.text_claim("iss")
+    }
+
+    fn text_claim(&self, name: &str) -> Option<&str> {
+        self.claims.as_object()?.member(name)?.as_str()
+    }
+}
+
+impl Scheme {
+    /// Reads `:scheme`.
+    pub fn of(headers: &Headers) -> Self {
+        match headers.one(":scheme") {
+            Ok(Some(b"https")) => Scheme::Https,
+            _ => Scheme::Http,
+        }
+    }
+}
+
+/// Whether the request is gRPC, by the rule of Envoy's `Grpc::Common::isGrpcRequestHeaders`:
+/// the proxy turns our answer into a gRPC status by that rule, so the body must fit it.
+pub fn audience(headers: &Headers) -> Audience {
+    let media_type = headers.all("content-type").next().unwrap_or_default();
+    match media_type.strip_prefix(b"application/grpc") {
+        Some([] | [b'+', ..]) => Audience::Grpc,
+        _ => Audience::Http,
+    }
+}
+
+fn text<'h>(headers: &'h Headers, name: &str) -> &'h str {
+    let value = headers.one(name).ok().flatten().unwrap_or_default();
+    std::str::from_utf8(value).unwrap_or_default()
+}
+
+fn without_port(authority: &str) -> &str {
+    let digits = authority.trim_end_matches(|c: char| c.is_ascii_digit());
+    let host = digits.strip_suffix(':').unwrap_or(authority);
+    // The colon before the last group of a bare IPv6 address is not a port's.
+    if host.contains(':') && !host.ends_with(']') {
+        authority
+    } else {
+        host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_lose_their_port() {
+        for (authority, host) in [
+            ("a.example", "a.example"),
+            ("a.example:8080", "a.example"),
+            ("a.example:", "a.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("", ""),
+            ("8080", "8080"),
+        ] {
+            assert_eq!(without_port(authority), host, "{authority}");
+        }
+    }
+
+    #[test]
+    fn grpc_is_told_apart_as_the_proxy_does() {
+        let of = |value: &[u8]| {
+            let mut headers = Headers::default();
+            headers.push(b"content-type", value);
+            audience(&headers)
+        };
+        assert_eq!(of(b"application/grpc"), Audience::Grpc);
+        assert_eq!(of(b"application/grpc+proto"), Audience::Grpc);
+        assert_eq!(of(b"application/grpc-web"), Audience::Http);
+        assert_eq!(of(b"application/json"), Audience::Http);
+    }
+}

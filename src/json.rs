@@ -1,0 +1,324 @@
+//! Strict JSON: what the configuration and the tokens are read with.
+//!
+//! Stricter than [`serde_json::Value`] where leniency has been an attack:
+//! a member that appears twice is an error (RFC 8259 leaves the meaning open, and
+//! two readers that choose differently disagree about who a token belongs to),
+//! and nesting has a limit.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+
+/// A JSON value whose objects have no member twice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number as written: unsigned, signed or floating.
+    Number(Number),
+    /// A string.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object.
+    Object(Object),
+}
+
+/// The members of a JSON object, in document order, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object {
+    members: Vec<(String, Json)>,
+}
+
+/// Why bytes are not JSON of the strict kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonError {
+    /// Not RFC 8259 JSON; the place counts from 1, columns in bytes.
+    Syntax {
+        /// The line of the first byte that cannot be read.
+        line: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// An object has a member twice.
+    DuplicateMember {
+        /// The line on which the object ends.
+        line: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// Arrays and objects are nested deeper than allowed.
+    TooDeep {
+        /// How deep they may be.
+        limit: usize,
+    },
+}
+
+impl Json {
+    /// Reads one JSON text, with nothing but white space around it.
+    ///
+    /// # Errors
+    /// See [`JsonError`]. `depth` is how many arrays and objects may contain one another.
+    pub fn parse(bytes: &[u8], depth: usize) -> Result<Self, JsonError> {
+        let cause = Cell::new(None);
+        let seed = Seed {
+            depth,
+            cause: &cause,
+        };
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let value = seed
+            .deserialize(&mut reader)
+            .and_then(|value| reader.end().map(|()| value));
+        value.map_err(|error| match cause.get() {
+            Some(Cause::Duplicate) => JsonError::DuplicateMember {
+                line: error.line(),
+                column: error.column(),
+            },
+            Some(Cause::Depth) => JsonError::TooDeep { limit: depth },
+            None => JsonError::Syntax {
+                line: error.line(),
+                column: error.column(),
+            },
+        })
+    }
+
+    /// The value an RFC 6901 pointer leads to.
+    pub fn pointer(&self, tokens: &[String]) -> Option<&Json> {
+        tokens.iter().try_fold(self, |value, token| match value {
+            Json::Object(object) => object.member(token),
+            Json::Array(items) => array_index(token).and_then(|index| items.get(index)),
+            _ => None,
+        })
+    }
+
+    /// The string, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Json::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The members, if it is an object.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Json::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// What kind of value it is, in the words of RFC 8259.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Json::Null => "null",
+            Json::Bool(_) => "a boolean",
+            Json::Number(_) => "a number",
+            Json::String(_) => "a string",
+            Json::Array(_) => "an array",
+            Json::Object(_) => "an object",
+        }
+    }
+}
+
+impl Object {
+    /// The value of a member.
+    pub fn member(&self, name: &str) -> Option<&Json> {
+        self.members
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// All members in document order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
+        self.members
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+    }
+
+    fn has_duplicates(&self) -> bool {
+        let mut names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+            .windows(2)
+            .any(|pair| matches!(pair, [one, other] if one == other))
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::Syntax { line, column } => {
+                write!(f, "not JSON, at line {line} column {column}")
+            }
+            JsonError::DuplicateMember { line, column } => {
+                write!(
+                    f,
+                    "the object that ends at line {line} column {column} has a member twice"
+                )
+            }
+            JsonError::TooDeep { limit } => write!(f, "nested deeper than {limit} levels"),
+        }
+    }
+}
+
+/// RFC 6901 §4: digits without a leading zero.
+fn array_index(token: &str) -> Option<usize> {
+    let canonical = token == "0" || !token.starts_with(['0', '+']);
+    if canonical { token.parse().ok() } else { None }
+}
+
+#[derive(Clone, Copy)]
+enum Cause {
+    Duplicate,
+    Depth,
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'c> {
+    depth: usize,
+    cause: &'c Cell<Option<Cause>>,
+}
+
+impl Seed<'_> {
+    fn descend<E: serde::de::Error>(self) -> Result<Self, E> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => Ok(Self { depth, ..self }),
+            None => {
+                self.cause.set(Some(Cause::Depth));
+                Err(E::custom("too deep"))
+            }
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
+        Number::from_f64(value)
+            .map(Json::Number)
+            .ok_or_else(|| E::custom("not finite"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let inner = self.descend()?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let inner = self.descend()?;
+        let mut object = Object::default();
+        while let Some(name) = access.next_key::<String>()? {
+            object.members.push((name, access.next_value_seed(inner)?));
+        }
+        if object.has_duplicates() {
+            self.cause.set(Some(Cause::Duplicate));
+            return Err(serde::de::Error::custom("duplicate member"));
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(list: &[&str]) -> Vec<String> {
+        list.iter().map(|token| (*token).to_owned()).collect()
+    }
+
+    #[test]
+    fn refuses_a_member_that_appears_twice_at_any_depth() {
+        let text = br#"{"a": [{"b": 1, "c": 2, "b": 3}]}"#;
+        assert!(matches!(
+            Json::parse(text, 8),
+            Err(JsonError::DuplicateMember { .. })
+        ));
+    }
+
+    #[test]
+    fn an_escaped_name_is_the_same_name() {
+        let text = br#"{"sub": 1, "s\u0075b": 2}"#;
+        assert!(matches!(
+            Json::parse(text, 8),
+            Err(JsonError::DuplicateMember { .. })
+        ));
+    }
+
+    #[test]
+    fn counts_depth_in_containers() {
+        assert!(Json::parse(b"[[1]]", 2).is_ok());
+        assert_eq!(
+            Json::parse(b"[[[1]]]", 2),
+            Err(JsonError::TooDeep { limit: 2 })
+        );
+        assert!(Json::parse("[".repeat(100_000).as_bytes(), 64).is_err());
+    }
+
+    #[test]
+    fn refuses_what_follows_the_value() {
+        assert!(matches!(
+            Json::parse(b"{} x", 2),
+            Err(JsonError::Syntax { line: 1, .. })
+        ));
+        assert!(Json::parse(b"", 2).is_err());
+        assert!(Json::parse(b"{\"a\": \xff}", 2).is_err());
+        assert!(Json::parse(b"1e999", 2).is_err());
+    }
+
+    #[test]
+    fn follows_pointers_through_objects_and_arrays() {
+        let value = Json::parse(br#"{"a": {"b": [10, {"c": "x"}]}}"#, 8).unwrap();
+        assert_eq!(
+            value
+                .pointer(&tokens(&["a", "b", "1", "c"]))
+                .unwrap()
+                .as_str(),
+            Some("x")
+        );
+        assert_eq!(value.pointer(&tokens(&["a", "b", "01"])), None);
+        assert_eq!(value.pointer(&tokens(&["a", "b", "2"])), None);
+        assert_eq!(value.pointer(&tokens(&["a", "x"])), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! The counters: a closed list, fixed when the module is built.
+
+use crate::host::Counter;
+use crate::refusal::Code;
+use crate::{policy, stream};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was passed on.
+    Allowed,
+    /// It was refused.
+    Denied,
+    /// It was passed on, though a policy in shadow mode would have refused it.
+    ShadowDenied,
+}
+
+const OUTCOMES: [Outcome; 3] = [Outcome::Allowed, Outcome::Denied, Outcome::ShadowDenied];
+
+impl Outcome {
+    /// The leaf of the metric's name and the word in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Denied => "denied",
+            Outcome::ShadowDenied => "shadow_denied",
+        }
+    }
+
+    /// Counts requests by what became of them.
+    pub fn counter(self) -> Counter {
+        Counter(self as usize)
+    }
+}
+
+/// Every code there is: the core's own and the policies'.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    stream::CODES
+        .iter()
+        .chain(policy::LIST.iter().flat_map(|kind| kind.codes))
+        .copied()
+}
+
+/// The names of all counters, by the number in their [`Counter`]. Envoy puts `wasmcustom.` in front.
+pub fn names() -> Vec<String> {
+    let totals = OUTCOMES
+        .iter()
+        .map(|outcome| format!("portcullis.{}", outcome.name()));
+    let by_code = codes().flat_map(|code| {
+        [Outcome::Denied, Outcome::ShadowDenied]
+            .map(|outcome| format!("portcullis.code.{}.{}", code.name, outcome.name()))
+    });
+    totals.chain(by_code).collect()
+}
+
+/// Counts refusals by code, those in shadow mode apart.
+pub fn by_code(code: &Code, outcome: Outcome) -> Option<Counter> {
+    let place = codes().position(|each| each.name == code.name)?;
+    let first = OUTCOMES.len().checked_add(place.checked_mul(2)?)?;
+    match outcome {
+        Outcome::Allowed => None,
+        Outcome::Denied => Some(Counter(first)),
+        Outcome::ShadowDenied => Some(Counter(first.checked_add(1)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_counter_has_the_name_of_its_number() {
+        let names = names();
+        for code in codes() {
+            for outcome in [Outcome::Denied, Outcome::ShadowDenied] {
+                let Counter(number) = by_code(code, outcome).unwrap();
+                let name = format!("portcullis.code.{}.{}", code.name, outcome.name());
+                assert_eq!(names[number], name);
+            }
+        }
+        assert_eq!(
+            names[Outcome::ShadowDenied.counter().0],
+            "portcullis.shadow_denied"
+        );
+    }
+
+    #[test]
+    fn names_are_distinct_and_plain() {
+        let mut names = names();
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
+        assert!(names.iter().all(|name| name.chars().all(plain)));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

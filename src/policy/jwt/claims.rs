@@ -1,0 +1,250 @@
+//! What every accepted token must say: who issued it, for whom, and for how long.
+
+use std::time::Duration;
+
+use super::token::MAX_DEPTH;
+use crate::json::{Json, Object};
+
+/// What a provider demands of the registered claims, RFC 7519 §4.1.
+#[derive(Debug)]
+pub(super) struct ClaimRules {
+    pub(super) issuers: Accepted,
+    pub(super) audiences: Accepted,
+    pub(super) clock_skew: Duration,
+    pub(super) expiration: Expiration,
+}
+
+/// Which values of a claim are accepted.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// Any value, and none: the document says `any`.
+    Any,
+    /// One of these.
+    OneOf(Vec<String>),
+    /// The claim must not be there: a token for somebody else is not for us
+    /// (RFC 7519 §4.1.3), and the document does not say who we are.
+    Absent,
+}
+
+/// Whether a token may live for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiration {
+    /// `exp` must be there.
+    Required,
+    /// It may be absent.
+    Optional,
+}
+
+/// Why the claims of a well-signed token are not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClaimsError {
+    /// Not a strict JSON object, or a registered claim of the wrong type or out of range, or
+    /// one that is missing.
+    Malformed,
+    Issuer,
+    Audience,
+    Expired,
+    NotYetValid,
+    IssuedInFuture,
+}
+
+/// The end of the year 9999 in seconds: a date beyond it is a mistake or an attack.
+const LATEST: f64 = 253_402_300_799.0;
+
+impl ClaimRules {
+    /// Reads the payload of a token whose signature has been checked, and judges it at `now`.
+    pub(super) fn check(&self, payload: &[u8], now: Duration) -> Result<Json, ClaimsError> {
+        let json = Json::parse(payload, MAX_DEPTH).map_err(|_| ClaimsError::Malformed)?;
+        let claims = json.as_object().ok_or(ClaimsError::Malformed)?;
+        for name in ["sub", "jti"] {
+            text(claims, name)?;
+        }
+        self.check_issuer(claims)?;
+        self.check_audience(claims)?;
+        self.check_times(claims, now)?;
+        Ok(json)
+    }
+
+    fn check_issuer(&self, claims: &Object) -> Result<(), ClaimsError> {
+        let issuer = text(claims, "iss")?;
+        if self.issuers.accepts(issuer.as_slice()) {
+            Ok(())
+        } else {
+            Err(ClaimsError::Issuer)
+        }
+    }
+
+    fn check_audience(&self, claims: &Object) -> Result<(), ClaimsError> {
+        let audiences: Vec<&str> = match claims.member("aud") {
+            None => Vec::new(),
+            Some(Json::String(one)) => vec![one],
+            Some(Json::Array(many)) => many
+                .iter()
+                .map(Json::as_str)
+                .collect::<Option<_>>()
+                .ok_or(ClaimsError::Malformed)?,
+            Some(_) => return Err(ClaimsError::Malformed),
+        };
+        if self.audiences.accepts(&audiences) {
+            Ok(())
+        } else {
+            Err(ClaimsError::Audience)
+        }
+    }
+
+    fn check_times(&self, claims: &Object, now: Duration) -> Result<(), ClaimsError> {
+        let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
+        let expires = date(claims, "exp")?;
+        let not_before = date(claims, "nbf")?;
+        let issued = date(claims, "iat")?;
+        match expires {
+            None if self.expiration == Expiration::Required => return Err(ClaimsError::Malformed),
+            // RFC 7519 §4.1.4: on or after that time it is not accepted.
+            Some(expires) if now >= expires + skew => return Err(ClaimsError::Expired),
+            _ => {}
+        }
+        if not_before.is_some_and(|not_before| now + skew < not_before) {
+            return Err(ClaimsError::NotYetValid);
+        }
+        if issued.is_some_and(|issued| now + skew < issued) {
+            return Err(ClaimsError::IssuedInFuture);
+        }
+        Ok(())
+    }
+}
+
+impl Accepted {
+    fn accepts(&self, values: &[&str]) -> bool {
+        match self {
+            Accepted::Any => true,
+            Accepted::OneOf(accepted) => values
+                .iter()
+                .any(|value| accepted.iter().any(|each| each == value)),
+            Accepted::Absent => values.is_empty(),
+        }
+    }
+}
+
+fn text<'c>(claims: &'c Object, name: &str) -> Result<Option<&'c str>, ClaimsError> {
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text)),
+        Some(_) => Err(ClaimsError::Malformed),
+    }
+}
+
+/// RFC 7519 §2 `NumericDate`: seconds, a fraction is allowed.
+fn date(claims: &Object, name: &str) -> Result<Option<f64>, ClaimsError> {
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Json::Number(number)) => {
+            let seconds = number
+                .as_f64()
+                .filter(|seconds| (0.0..=LATEST).contains(seconds));
+            seconds.map(Some).ok_or(ClaimsError::Malformed)
+        }
+        Some(_) => Err(ClaimsError::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_000_000;
+
+    fn check(payload: &str) -> Result<(), ClaimsError> {
+        let rules = ClaimRules {
+            issuers: Accepted::OneOf(vec!["i".to_owned()]),
+            audiences: Accepted::OneOf(vec!["a".to_owned(), "b".to_owned()]),
+            clock_skew: Duration::from_secs(60),
+            expiration: Expiration::Required,
+        };
+        rules
+            .check(payload.as_bytes(), Duration::from_secs(NOW))
+            .map(|_| ())
+    }
+
+    fn with(more: &str) -> Result<(), ClaimsError> {
+        check(&format!(r#"{{"iss":"i","aud":"a"{more}}}"#))
+    }
+
+    #[test]
+    fn expiry_is_required_and_exact() {
+        use ClaimsError::{Expired, Malformed};
+        assert_eq!(with(""), Err(Malformed));
+        assert_eq!(with(r#","exp":999941"#), Ok(()));
+        assert_eq!(with(r#","exp":999940"#), Err(Expired));
+        assert_eq!(with(r#","exp":999940.5"#), Ok(()));
+        assert_eq!(with(r#","exp":0"#), Err(Expired));
+        assert_eq!(with(r#","exp":253402300799"#), Ok(()));
+        for wrong in [
+            "-1",
+            "\"1100000\"",
+            "null",
+            "true",
+            "[1100000]",
+            "253402300800",
+            "1e300",
+            "1e999",
+        ] {
+            assert_eq!(
+                with(&format!(r#","exp":{wrong}"#)),
+                Err(Malformed),
+                "{wrong}"
+            );
+        }
+        assert_eq!(with(r#","exp":1100000,"exp":1100000"#), Err(Malformed));
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_not_accepted() {
+        use ClaimsError::{IssuedInFuture, NotYetValid};
+        assert_eq!(with(r#","exp":1100000,"nbf":1000060"#), Ok(()));
+        assert_eq!(with(r#","exp":1100000,"nbf":1000061"#), Err(NotYetValid));
+        assert_eq!(with(r#","exp":1100000,"iat":1000060"#), Ok(()));
+        assert_eq!(with(r#","exp":1100000,"iat":1000061"#), Err(IssuedInFuture));
+        assert_eq!(
+            with(r#","exp":1100000,"nbf":"1""#),
+            Err(ClaimsError::Malformed)
+        );
+        assert_eq!(
+            with(r#","exp":1100000,"iat":-5"#),
+            Err(ClaimsError::Malformed)
+        );
+    }
+
+    #[test]
+    fn issuer_and_audience_are_compared_whole() {
+        use ClaimsError::{Audience, Issuer, Malformed};
+        let exp = r#""exp":1100000"#;
+        assert_eq!(
+            check(&format!(r#"{{"iss":"i","aud":["x","b"],{exp}}}"#)),
+            Ok(())
+        );
+        assert_eq!(
+            check(&format!(r#"{{"iss":"I","aud":"a",{exp}}}"#)),
+            Err(Issuer)
+        );
+        assert_eq!(check(&format!(r#"{{"aud":"a",{exp}}}"#)), Err(Issuer));
+        assert_eq!(
+            check(&format!(r#"{{"iss":["i"],"aud":"a",{exp}}}"#)),
+            Err(Malformed)
+        );
+        assert_eq!(check(&format!(r#"{{"iss":"i",{exp}}}"#)), Err(Audience));
+        assert_eq!(
+            check(&format!(r#"{{"iss":"i","aud":"ab",{exp}}}"#)),
+            Err(Audience)
+        );
+        assert_eq!(
+            check(&format!(r#"{{"iss":"i","aud":[],{exp}}}"#)),
+            Err(Audience)
+        );
+        assert_eq!(
+            check(&format!(r#"{{"iss":"i","aud":["a",1],{exp}}}"#)),
+            Err(Malformed)
+        );
+        assert_eq!(check(r#"["iss"]"#), Err(Malformed));
+        assert_eq!(check("not json"), Err(Malformed));
+    }
+}

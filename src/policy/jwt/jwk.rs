@@ -1,0 +1,259 @@
+//! JSON Web Keys of the document: which keys a provider signs with.
+
+use jwt_simple::algorithms::{ES256PublicKey, ES384PublicKey, Ed25519PublicKey};
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+
+use super::signature::{ALGORITHMS, Algorithm, KeyClass, RsaKey, VerifyingKey};
+use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+
+/// A key and what it is for.
+pub(super) struct Key {
+    pub(super) id: Option<String>,
+    /// The one algorithm, where the key names it.
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) verifying: VerifyingKey,
+}
+
+/// The most keys that a set may hold.
+pub(super) const MAX_KEYS: usize = 64;
+
+/// Reads a JWK Set, RFC 7517 §5. Unlike a set that a provider publishes, one that an operator
+/// writes has no excuse for a key that cannot be used: it is an error.
+pub(super) fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
+    let mut fields = node.fields(problems)?;
+    let list = fields.required("keys", problems);
+    fields.finish(problems);
+    let list = list?;
+    let keys = list.list(problems, Key::read)?;
+    if keys.len() > MAX_KEYS {
+        list.report(problems, format_args!("holds more than {MAX_KEYS} keys"));
+        return None;
+    }
+    let class = keys.first().map(|key| key.verifying.class());
+    if keys.iter().any(|key| Some(key.verifying.class()) != class) {
+        list.report(
+            problems,
+            "mixes HMAC secrets with public keys, by which a public key could be passed off as a secret; make two providers",
+        );
+        return None;
+    }
+    Some(keys)
+}
+
+impl Key {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let key_type = fields.required("kty", problems)?;
+        let kind = key_type.choice(
+            problems,
+            &[
+                ("RSA", Kind::Rsa),
+                ("EC", Kind::Ec),
+                ("OKP", Kind::Okp),
+                ("oct", Kind::Oct),
+            ],
+        )?;
+        let id = fields.or("kid", None, problems, |node, problems| {
+            node.text(problems).map(|id| Some(id.to_owned()))
+        });
+        let algorithm = fields.or("alg", None, problems, |node, problems| {
+            read_algorithm(node, problems).map(Some)
+        });
+        let usable = check_use(&mut fields, problems);
+        // RFC 7517 §4: what else a key may carry does not matter here.
+        let verifying = match kind {
+            Kind::Rsa => read_rsa(&mut fields, problems),
+            Kind::Ec => read_ec(&mut fields, problems),
+            Kind::Okp => read_okp(&mut fields, problems),
+            Kind::Oct => read_oct(&mut fields, problems),
+        };
+        usable?;
+        let key = Self {
+            id: id?,
+            algorithm: algorithm?,
+            verifying: verifying?,
+        };
+        if key
+            .algorithm
+            .is_some_and(|algorithm| !key.verifying.allows(algorithm))
+        {
+            let reason = match key.verifying.class() {
+                KeyClass::Secret => {
+                    "the secret is shorter than the hash of its `alg` (RFC 7518 §3.2)"
+                }
+                KeyClass::Public => "the key and its `alg` do not belong together",
+            };
+            node.report(problems, reason);
+            return None;
+        }
+        Some(key)
+    }
+
+    /// Whether the key may check a token with this header.
+    pub(super) fn may_check(&self, algorithm: Algorithm, key_id: Option<&str>) -> bool {
+        let id_fits = match (key_id, &self.id) {
+            (Some(asked), Some(id)) => asked == id,
+            _ => true,
+        };
+        let algorithm_fits = self.algorithm.is_none_or(|own| own == algorithm);
+        id_fits && algorithm_fits && self.verifying.allows(algorithm)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Rsa,
+    Ec,
+    Okp,
+    Oct,
+}
+
+/// Reads the name of an algorithm that we check.
+pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option<Algorithm> {
+    let name = node.text(problems)?;
+    let algorithm = Algorithm::named(name);
+    if algorithm.is_none() {
+        let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
+        node.report(
+            problems,
+            format_args!(
+                "{} is not a signature algorithm that is supported{near}",
+                Quoted(name)
+            ),
+        );
+    }
+    algorithm
+}
+
+/// RFC 7517 §4.2 and §4.3: a key for encryption or for signing only does not check signatures.
+fn check_use(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<()> {
+    let mut usable = Some(());
+    if let Some(node) = fields.optional("use") {
+        if node.text(problems) != Some("sig") {
+            node.report(
+                problems,
+                "the key is not for signatures (\"sig\"); remove it from the set",
+            );
+            usable = None;
+        }
+    }
+    if let Some(node) = fields.optional("key_ops") {
+        let operations = node.list(problems, |item, problems| item.text(problems))?;
+        if !operations.contains(&"verify") {
+            node.report(
+                problems,
+                "the key is not for \"verify\"; remove it from the set",
+            );
+            usable = None;
+        }
+    }
+    usable
+}
+
+fn read_rsa(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {
+    refuse_private(fields, problems)?;
+    let modulus = required_bytes(fields, "n", problems);
+    let exponent = required_bytes(fields, "e", problems);
+    let key = RsaKey::new(&modulus?, &exponent?);
+    if key.is_none() {
+        problems.report(
+            fields.pointer(),
+            "not an RSA key of 2048 to 4096 bits with the exponent 65537",
+        );
+    }
+    key.map(VerifyingKey::Rsa)
+}
+
+fn read_ec(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {
+    refuse_private(fields, problems)?;
+    let curve = fields
+        .required("crv", problems)
+        .and_then(|node| node.choice(problems, &[("P-256", Curve::P256), ("P-384", Curve::P384)]));
+    let x = required_bytes(fields, "x", problems);
+    let y = required_bytes(fields, "y", problems);
+    let (curve, x, y) = (curve?, x?, y?);
+    // RFC 7518 §6.2.1.2: coordinates have the full size of the field.
+    let full = curve.coordinate_bytes();
+    let point = [&[4][..], &x, &y].concat();
+    let key = match curve {
+        _ if x.len() != full || y.len() != full => None,
+        Curve::P256 => ES256PublicKey::from_bytes(&point)
+            .ok()
+            .map(VerifyingKey::P256),
+        Curve::P384 => ES384PublicKey::from_bytes(&point)
+            .ok()
+            .map(VerifyingKey::P384),
+    };
+    if key.is_none() {
+        problems.report(fields.pointer(), "`x` and `y` are not a point of the curve");
+    }
+    key
+}
+
+#[derive(Clone, Copy)]
+enum Curve {
+    P256,
+    P384,
+}
+
+impl Curve {
+    fn coordinate_bytes(self) -> usize {
+        match self {
+            Curve::P256 => 32,
+            Curve::P384 => 48,
+        }
+    }
+}
+
+fn read_okp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {
+    refuse_private(fields, problems)?;
+    let curve = fields
+        .required("crv", problems)
+        .and_then(|node| node.choice(problems, &[("Ed25519", ())]));
+    let x = required_bytes(fields, "x", problems);
+    let (_, x) = (curve?, x?);
+    let key = Ed25519PublicKey::from_bytes(&x).ok();
+    if key.is_none() {
+        problems.report(fields.pointer(), "`x` is not an Ed25519 public key");
+    }
+    key.map(VerifyingKey::Ed25519)
+}
+
+fn read_oct(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {
+    const LEAST: usize = 32;
+    let secret = required_bytes(fields, "k", problems)?;
+    if secret.len() < LEAST {
+        problems.report(
+            fields.pointer(),
+            format_args!("the secret is shorter than {LEAST} bytes (RFC 7518 §3.2)"),
+        );
+        return None;
+    }
+    Some(VerifyingKey::Secret(secret))
+}
+
+/// A private key in a proxy's configuration is a leak, whatever reads it.
+fn refuse_private(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<()> {
+    let node = fields.optional("d");
+    if let Some(node) = &node {
+        node.report(
+            problems,
+            "this is a private key; write only its public part, and replace the key",
+        );
+    }
+    if node.is_some() { None } else { Some(()) }
+}
+
+fn required_bytes(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    problems: &mut Problems,
+) -> Option<Vec<u8>> {
+    let node = fields.required(name, problems)?;
+    let text = node.text(problems)?;
+    let bytes = Base64UrlSafeNoPadding::decode_to_vec(text, None).ok();
+    if bytes.is_none() {
+        node.report(problems, "is not base64url without padding");
+    }
+    bytes
+}

@@ -1,0 +1,242 @@
+//! Who issues tokens: its keys and its rules.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::claims::{Accepted, ClaimRules, Expiration};
+use super::jwk::{self, Key};
+use super::location::Locations;
+use super::signature::Algorithm;
+use super::token::{Token, TokenError};
+use crate::config::{Fields, Node, Problems, Quoted};
+use crate::json::Json;
+use crate::refusal::Refusal;
+
+/// The document's `providers`. One whose block is wrong is still known by name.
+#[derive(Debug, Default)]
+pub struct Providers {
+    named: Vec<(Rc<str>, Option<Rc<Provider>>)>,
+}
+
+/// One issuer of tokens.
+pub(super) struct Provider {
+    pub(super) name: Rc<str>,
+    pub(super) locations: Locations,
+    rules: ClaimRules,
+    algorithms: Vec<Algorithm>,
+    keys: Vec<Key>,
+    token: TokenFate,
+}
+
+/// What becomes of an accepted token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenFate {
+    Stripped,
+    Forwarded,
+}
+
+/// The most keys that one token is tried against.
+const MAX_TRIES: usize = 8;
+
+impl Providers {
+    /// Reads `providers`. `notes` takes what an operator should know.
+    pub fn read(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
+        let entries = node.entries(problems).unwrap_or_default();
+        let named = entries.into_iter().map(|(name, node)| {
+            let name: Rc<str> = name.into();
+            let provider = Provider::read(&name, &node, notes, problems).map(Rc::new);
+            (name, provider)
+        });
+        Self {
+            named: named.collect(),
+        }
+    }
+
+    /// The provider of that name; `Some(None)` if its block is wrong.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
+        self.named
+            .iter()
+            .find(|(each, _)| **each == *name)
+            .map(|(_, provider)| provider.clone())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|(name, _)| &**name)
+    }
+}
+
+impl Provider {
+    fn read(
+        name: &Rc<str>,
+        node: &Node<'_>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let rules = read_rules(&mut fields, problems);
+        let algorithms = fields.or("algorithms", Vec::new(), problems, |node, problems| {
+            node.list(problems, jwk::read_algorithm)
+        });
+        let keys = fields
+            .required("jwks", problems)
+            .and_then(|node| read_keys(&node, problems));
+        let locations = Locations::read(&mut fields, problems);
+        let token = fields.or(
+            "forward",
+            TokenFate::Stripped,
+            problems,
+            |node, problems| {
+                Some(if node.boolean(problems)? {
+                    TokenFate::Forwarded
+                } else {
+                    TokenFate::Stripped
+                })
+            },
+        );
+        fields.finish(problems);
+        let (rules, algorithms, keys) = (rules?, algorithms?, keys?);
+        if !algorithms.is_empty() && !keys.iter().any(|key| key.is_for_one_of(&algorithms)) {
+            node.report(problems, "none of the keys can check any of `algorithms`");
+            return None;
+        }
+        if matches!(rules.audiences, Accepted::Absent) {
+            notes.push(format!(
+                "provider {} has no `audiences`: tokens that name an audience are refused",
+                Quoted(name)
+            ));
+        }
+        Some(Self {
+            name: Rc::clone(name),
+            locations: locations?,
+            rules,
+            algorithms,
+            keys,
+            token: token?,
+        })
+    }
+
+    /// Whether the service gets the token.
+    pub(super) fn forwards_token(&self) -> bool {
+        self.token == TokenFate::Forwarded
+    }
+
+    /// The claims of a token that this provider signed and that is valid at `now`.
+    pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Json, Refusal> {
+        let token = Token::parse(token)?;
+        self.check_signature(&token)?;
+        Ok(self.rules.check(&token.payload, now)?)
+    }
+
+    fn check_signature(&self, token: &Token<'_>) -> Result<(), TokenError> {
+        let algorithm = token.header.algorithm;
+        if !self.algorithms.is_empty() && !self.algorithms.contains(&algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        if !self.keys.iter().any(|key| key.may_check(algorithm, None)) {
+            return Err(TokenError::Algorithm);
+        }
+        let key_id = token.header.key_id.as_deref();
+        let mut candidates = self
+            .keys
+            .iter()
+            .filter(|key| key.may_check(algorithm, key_id))
+            .peekable();
+        if candidates.peek().is_none() {
+            return Err(TokenError::Key);
+        }
+        let signed_by = |key: &Key| {
+            key.verifying
+                .verify(algorithm, token.signed, &token.signature)
+        };
+        if candidates.take(MAX_TRIES).any(signed_by) {
+            Ok(())
+        } else {
+            Err(TokenError::Signature)
+        }
+    }
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Its keys may be secrets.
+        write!(f, "Provider({})", self.name)
+    }
+}
+
+fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<ClaimRules> {
+    const LARGEST_SKEW: Duration = Duration::from_secs(600);
+    let issuers = fields
+        .required("issuer", problems)
+        .and_then(|node| match node.json() {
+            Json::String(_) => node.name(problems).map(|name| match name {
+                "any" => Accepted::Any,
+                issuer => Accepted::OneOf(vec![issuer.to_owned()]),
+            }),
+            _ => node.list(problems, owned_name).map(Accepted::OneOf),
+        });
+    let audiences = fields.or(
+        "audiences",
+        Accepted::Absent,
+        problems,
+        |node, problems| match node.json() {
+            Json::String(any) if any == "any" => Some(Accepted::Any),
+            _ => node.list(problems, owned_name).map(Accepted::OneOf),
+        },
+    );
+    let clock_skew = fields.or(
+        "clock_skew",
+        Duration::from_secs(60),
+        problems,
+        |node, problems| {
+            let skew = node.duration(problems)?;
+            if skew > LARGEST_SKEW {
+                node.report(
+                    problems,
+                    "must not be more than 10m: so long would an expired token live on",
+                );
+                return None;
+            }
+            Some(skew)
+        },
+    );
+    let expiration = fields.or(
+        "require_expiration",
+        Expiration::Required,
+        problems,
+        |node, problems| {
+            Some(if node.boolean(problems)? {
+                Expiration::Required
+            } else {
+                Expiration::Optional
+            })
+        },
+    );
+    Some(ClaimRules {
+        issuers: issuers?,
+        audiences: audiences?,
+        clock_skew: clock_skew?,
+        expiration: expiration?,
+    })
+}
+
+fn owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    node.name(problems).map(str::to_owned)
+}
+
+/// `jwks: { inline: { keys: [...] } }`.
+fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
+    let mut fields = node.fields(problems)?;
+    let keys = fields
+        .required("inline", problems)
+        .and_then(|node| jwk::read_set(&node, problems));
+    fields.finish(problems);
+    keys
+}
+
+impl Key {
+    fn is_for_one_of(&self, algorithms: &[Algorithm]) -> bool {
+        algorithms
+            .iter()
+            .any(|algorithm| self.may_check(*algorithm, None))
+    }
+}

@@ -1,0 +1,353 @@
+//! What a route demands of the claims of an accepted token.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Fields, Node, Problems};
+use crate::json::Json;
+use crate::matcher::StringMatcher;
+
+/// Scopes and conditions, all of which must be met.
+#[derive(Debug, Default)]
+pub(super) struct Requirement {
+    all_scopes: Vec<String>,
+    any_scopes: Vec<String>,
+    claims: Vec<Condition>,
+}
+
+/// What is not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unmet {
+    Scope,
+    Claim,
+}
+
+#[derive(Debug)]
+struct Condition {
+    path: Vec<String>,
+    test: Test,
+    sense: Sense,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sense {
+    Holds,
+    Fails,
+}
+
+#[derive(Debug)]
+enum Test {
+    Exists,
+    /// Equal to a string, number or boolean.
+    Equals(Json),
+    Matches(StringMatcher),
+    /// An array with such an item.
+    Includes(Json),
+}
+
+impl Requirement {
+    /// Reads `require: { scopes, claims }`.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let scopes = fields.or("scopes", (Vec::new(), Vec::new()), problems, read_scopes);
+        let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                Condition::read(item, Sense::Holds, problems)
+            })
+        });
+        fields.finish(problems);
+        let ((all_scopes, any_scopes), claims) = (scopes?, claims?);
+        Some(Self {
+            all_scopes,
+            any_scopes,
+            claims,
+        })
+    }
+
+    /// The scopes as RFC 6750 §3 lists them to the client.
+    pub(super) fn scopes(&self) -> String {
+        let all: Vec<&str> = self
+            .all_scopes
+            .iter()
+            .chain(&self.any_scopes)
+            .map(String::as_str)
+            .collect();
+        all.join(" ")
+    }
+
+    /// Whether the claims meet everything.
+    pub(super) fn check(&self, claims: &Json) -> Result<(), Unmet> {
+        let granted = granted_scopes(claims);
+        let has = |scope: &String| granted.contains(scope.as_str());
+        let any = self.any_scopes.is_empty() || self.any_scopes.iter().any(has);
+        if !any || !self.all_scopes.iter().all(has) {
+            return Err(Unmet::Scope);
+        }
+        let met = self.claims.iter().all(|condition| condition.holds(claims));
+        if met { Ok(()) } else { Err(Unmet::Claim) }
+    }
+}
+
+/// A list of which all are needed, or `{ all: [...] }`, or `{ any: [...] }`.
+fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<(Vec<String>, Vec<String>)> {
+    if let Json::Array(_) = node.json() {
+        return Some((node.list(problems, read_scope)?, Vec::new()));
+    }
+    let mut fields = node.fields(problems)?;
+    let mut list = |name, problems: &mut Problems| {
+        fields.or(name, Vec::new(), problems, |node, problems| {
+            node.list(problems, read_scope)
+        })
+    };
+    let all = list("all", problems);
+    let any = list("any", problems);
+    fields.finish(problems);
+    let (all, any) = (all?, any?);
+    if all.is_empty() && any.is_empty() {
+        node.report(
+            problems,
+            "needs \"all\" or \"any\", or a list of scopes in its place",
+        );
+        return None;
+    }
+    Some((all, any))
+}
+
+/// RFC 6749 §3.3 `scope-token`.
+fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let scope = node.name(problems)?;
+    let plain = scope
+        .bytes()
+        .all(|b| (b'!'..=b'~').contains(&b) && b != b'"' && b != b'\\');
+    if !plain {
+        node.report(
+            problems,
+            "is not one scope: printable ASCII without blanks, quotes and backslashes",
+        );
+    }
+    plain.then(|| scope.to_owned())
+}
+
+/// `scope` as RFC 8693 §4.2 has it, a string of words; `scp`, as others call it; either may be an array.
+fn granted_scopes(claims: &Json) -> BTreeSet<&str> {
+    let claim = |name| claims.as_object().and_then(|claims| claims.member(name));
+    match claim("scope").or_else(|| claim("scp")) {
+        Some(Json::String(words)) => words.split(' ').filter(|word| !word.is_empty()).collect(),
+        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+impl Condition {
+    fn read(node: &Node<'_>, sense: Sense, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let condition = match fields.optional("not") {
+            Some(inner) => match sense {
+                Sense::Holds => Condition::read(&inner, Sense::Fails, problems),
+                Sense::Fails => {
+                    inner.report(problems, "`not` within `not`; leave out both");
+                    None
+                }
+            },
+            None => Self::read_plain(&mut fields, sense, problems),
+        };
+        fields.finish(problems);
+        condition
+    }
+
+    fn read_plain(fields: &mut Fields<'_>, sense: Sense, problems: &mut Problems) -> Option<Self> {
+        let path = fields
+            .required("claim", problems)
+            .and_then(|node| read_path(&node, problems));
+        let exists = fields.optional("exists");
+        let includes = fields.optional("includes");
+        let scalar = fields
+            .optional("exact")
+            .filter(|node| matches!(node.json(), Json::Bool(_) | Json::Number(_)));
+        let matcher = match &scalar {
+            Some(_) => Ok(None),
+            None => StringMatcher::read(fields, problems),
+        };
+        let mut sense = sense;
+        let tests = [
+            exists.map(|node| match node.boolean(problems) {
+                Some(true) => Some(Test::Exists),
+                Some(false) => {
+                    sense = sense.opposite();
+                    Some(Test::Exists)
+                }
+                None => None,
+            }),
+            includes.map(|node| read_scalar(&node, problems).map(Test::Includes)),
+            scalar.map(|node| read_scalar(&node, problems).map(Test::Equals)),
+            matcher.map_or(Some(None), |matcher| {
+                matcher.map(|matcher| Some(Test::Matches(matcher)))
+            }),
+        ];
+        let mut tests = tests.into_iter().flatten();
+        match (tests.next(), tests.next()) {
+            (Some(test), None) => Some(Self {
+                path: path?,
+                test: test?,
+                sense,
+            }),
+            _ => {
+                problems.report(
+                    fields.pointer(),
+                    "needs exactly one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"includes\", \"exists\"",
+                );
+                None
+            }
+        }
+    }
+
+    fn holds(&self, claims: &Json) -> bool {
+        let value = claims.pointer(&self.path);
+        let holds = match (&self.test, value) {
+            (Test::Exists, value) => value.is_some(),
+            (_, None) => false,
+            (Test::Equals(expected), Some(value)) => same(expected, value),
+            (Test::Matches(matcher), Some(value)) => {
+                value.as_str().is_some_and(|text| matcher.matches(text))
+            }
+            (Test::Includes(expected), Some(Json::Array(items))) => {
+                items.iter().any(|item| same(expected, item))
+            }
+            (Test::Includes(_), Some(_)) => false,
+        };
+        match self.sense {
+            Sense::Holds => holds,
+            Sense::Fails => !holds,
+        }
+    }
+}
+
+impl Sense {
+    fn opposite(self) -> Self {
+        match self {
+            Sense::Holds => Sense::Fails,
+            Sense::Fails => Sense::Holds,
+        }
+    }
+}
+
+/// A claim's name, or a JSON pointer into the claims (RFC 6901) when it begins with `/`.
+fn read_path(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    let written = node.name(problems)?;
+    let Some(pointer) = written.strip_prefix('/') else {
+        return Some(vec![written.to_owned()]);
+    };
+    let unescape = |token: &str| token.replace("~1", "/").replace("~0", "~");
+    Some(pointer.split('/').map(unescape).collect())
+}
+
+fn read_scalar(node: &Node<'_>, problems: &mut Problems) -> Option<Json> {
+    match node.json() {
+        Json::Array(_) | Json::Object(_) | Json::Null => {
+            node.report(
+                problems,
+                format_args!(
+                    "must be a string, a number or a boolean, not {}",
+                    node.json().kind()
+                ),
+            );
+            None
+        }
+        scalar => Some(scalar.clone()),
+    }
+}
+
+/// Numbers are compared by value: `1` is `1.0`.
+fn same(one: &Json, other: &Json) -> bool {
+    match (one, other) {
+        (Json::Number(one), Json::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (one, other) => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirement(text: &str) -> Result<Requirement, String> {
+        let json = Json::parse(text.as_bytes(), 16).unwrap();
+        let mut problems = Problems::default();
+        let requirement = Requirement::read(&Node::root(&json), &mut problems);
+        problems
+            .settle(requirement)
+            .map_err(|error| error.to_string())
+    }
+
+    fn check(written: &str, claims: &str) -> Result<(), Unmet> {
+        requirement(written)
+            .unwrap()
+            .check(&Json::parse(claims.as_bytes(), 16).unwrap())
+    }
+
+    #[test]
+    fn scopes_are_whole_words() {
+        let both = r#"{"scopes": ["a.read", "b"]}"#;
+        assert_eq!(check(both, r#"{"scope": "b a.read c"}"#), Ok(()));
+        assert_eq!(check(both, r#"{"scp": ["b", "a.read"]}"#), Ok(()));
+        for claims in [
+            r#"{"scope": "a.read"}"#,
+            r#"{"scope": "a.readb b"}"#,
+            "{}",
+            r#"{"scope": 1}"#,
+        ] {
+            assert_eq!(check(both, claims), Err(Unmet::Scope), "{claims}");
+        }
+        let any = r#"{"scopes": {"any": ["a", "b"]}}"#;
+        assert_eq!(check(any, r#"{"scope": "b"}"#), Ok(()));
+        assert_eq!(check(any, r#"{"scope": "c"}"#), Err(Unmet::Scope));
+    }
+
+    #[test]
+    fn conditions_mean_what_they_say() {
+        let claims =
+            r#"{"n": 1, "b": true, "s": "gold-1", "r": {"roles": ["admin", 7]}, "a/b": null}"#;
+        for (condition, holds) in [
+            (r#"{"claim": "n", "exact": 1.0}"#, true),
+            (r#"{"claim": "n", "exact": "1"}"#, false),
+            (r#"{"claim": "b", "exact": true}"#, true),
+            (r#"{"claim": "b", "exact": false}"#, false),
+            (r#"{"claim": "s", "prefix": "gold"}"#, true),
+            (r#"{"claim": "s", "regex": "gold"}"#, false),
+            (
+                r#"{"claim": "s", "exact": "GOLD-1", "ignore_case": true}"#,
+                true,
+            ),
+            (r#"{"claim": "/r/roles", "includes": "admin"}"#, true),
+            (r#"{"claim": "/r/roles", "includes": 7}"#, true),
+            (r#"{"claim": "/r/roles", "includes": "adm"}"#, false),
+            (r#"{"claim": "s", "includes": "gold-1"}"#, false),
+            (r#"{"claim": "/a~1b", "exists": true}"#, true),
+            (r#"{"claim": "a/b", "exists": true}"#, true),
+            (r#"{"claim": "x", "exists": true}"#, false),
+            (r#"{"claim": "x", "exists": false}"#, true),
+            (r#"{"not": {"claim": "s", "prefix": "gold"}}"#, false),
+            (r#"{"not": {"claim": "x", "exact": "y"}}"#, true),
+        ] {
+            let expected = if holds { Ok(()) } else { Err(Unmet::Claim) };
+            let written = format!(r#"{{"claims": [{condition}]}}"#);
+            assert_eq!(check(&written, claims), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_say_nothing_or_two_things_are_errors() {
+        for condition in [
+            r#"{"claim": "n"}"#,
+            r#"{"claim": "n", "exact": 1, "exists": true}"#,
+            r#"{"claim": "n", "exact": "a", "prefix": "b"}"#,
+            r#"{"claim": "n", "includes": []}"#,
+            r#"{"claim": "n", "exact": 1, "prefix": "b"}"#,
+            r#"{"exact": 1}"#,
+            r#"{"not": {"not": {"claim": "n", "exists": true}}}"#,
+        ] {
+            assert!(
+                requirement(&format!(r#"{{"claims": [{condition}]}}"#)).is_err(),
+                "{condition}"
+            );
+        }
+    }
+}

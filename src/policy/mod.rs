@@ -1,0 +1,95 @@
+//! The policies: what may be asked of a request, and in which order it is asked.
+
+use std::rc::Rc;
+
+use crate::config::{Fields, Problems};
+use crate::exchange::{BodyProgress, Exchange, ResponseEdits};
+use crate::headers::HeaderName;
+use crate::host::Host;
+use crate::refusal::{Code, Refusal};
+
+/// Declares the policies' modules and lists their kinds: a request meets them from the first
+/// to the last, and the first refusal ends it.
+macro_rules! policies {
+    ($($name:ident),+ $(,)?) => {
+        $(pub mod $name;)+
+        /// Every kind of policy in running order.
+        pub const LIST: &[Kind] = &[$($name::KIND),+];
+    };
+}
+
+policies! {
+    jwt,
+    payload,
+    security_headers,
+}
+
+/// One kind of policy, as the document names it.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name of its block under `defaults` and under a route, and in the log.
+    pub name: &'static str,
+    /// What it does for a route.
+    pub role: Role,
+    /// Every code with which it refuses.
+    pub codes: &'static [&'static Code],
+    /// Reads its block. `None` when something is wrong with it; that has been reported then.
+    /// `mode` and unknown fields are the caller's concern.
+    pub compile: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Rc<dyn Policy>>,
+}
+
+/// What a policy does for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It asks for credentials. A route without such a policy must say `open: true`.
+    Authenticates,
+    /// It asks for anything else, or only shapes messages.
+    Guards,
+}
+
+/// What a policy may refer to while its block is read.
+#[derive(Debug)]
+pub struct Context<'c> {
+    /// The document's `providers`.
+    pub providers: &'c jwt::Providers,
+    /// Where to report what is wrong.
+    pub problems: &'c mut Problems,
+}
+
+/// A policy, ready to judge. It is shared by all requests and holds nothing of any of them.
+pub trait Policy {
+    /// Judges the head of a request.
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let _ = (exchange, host);
+        Verdict::Pass
+    }
+
+    /// Judges the body, after [`Verdict::AwaitBody`] and for as long as that is repeated.
+    /// When the body is complete, `AwaitBody` counts as `Pass`.
+    fn request_body(&self, body: BodyProgress) -> Verdict {
+        let _ = body;
+        Verdict::Pass
+    }
+
+    /// Shapes the head of the answer, the service's or ours.
+    fn response_headers(&self, response: &mut ResponseEdits) {
+        let _ = response;
+    }
+
+    /// Request fields that only this filter may set. A client's own are removed on every
+    /// route, whether or not the policy runs there.
+    fn owned_request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+}
+
+/// What a policy says of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// No objection.
+    Pass,
+    /// No objection to the head; the body is to be held until it has been judged.
+    AwaitBody,
+    /// It may not pass.
+    Refuse(Refusal),
+}

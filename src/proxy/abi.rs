@@ -1,0 +1,183 @@
+//! Host calls, proxy-wasm ABI 0.2.1.
+//!
+//! The SDK's own wrappers panic on every status that they do not list, and turn a status that
+//! is not in their enum into undefined behaviour; a panic here takes down the VM of a worker.
+//! Its local reply also carries either an HTTP status or a gRPC status and never the details.
+//! So the imports are declared once more, with the status as a plain number. All unsafe code
+//! of the filter is in this file.
+#![allow(
+    unsafe_code,
+    reason = "the one place where memory is shared with the host"
+)]
+
+/// A host call did not succeed; the ABI's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HostError(pub(super) u32);
+
+/// `proxy_log_level_t`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LogLevel {
+    Trace = 0,
+    Debug = 1,
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
+
+/// `proxy_map_type_t`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Map {
+    RequestHeaders = 0,
+    ResponseHeaders = 2,
+}
+
+/// `proxy_buffer_type_t`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Buffer {
+    PluginConfiguration = 7,
+}
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        most: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_length: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_length: usize,
+        body: *const u8,
+        body_length: usize,
+        headers: *const u8,
+        headers_length: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+/// Writes a line to the proxy's log.
+pub(super) fn log(level: LogLevel, message: &[u8]) -> Result<(), HostError> {
+    // SAFETY: pointer and length describe a live slice, which the host only reads.
+    check(unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) })
+}
+
+/// The whole of a buffer.
+pub(super) fn buffer(buffer: Buffer) -> Result<Vec<u8>, HostError> {
+    // SAFETY: `received` passes pointers that are valid for the call.
+    received(|data, length| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX, data, length)
+    })
+}
+
+/// All fields of a map, in the ABI's serialisation; no bytes when the map is not available.
+pub(super) fn header_pairs(map: Map) -> Result<Vec<u8>, HostError> {
+    // SAFETY: as above.
+    received(|data, length| unsafe { proxy_get_header_map_pairs(map as u32, data, length) })
+}
+
+/// Replaces every field of a name by one.
+pub(super) fn replace_header(map: Map, name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: both slices live through the call and are only read.
+    check(unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removes every field of a name.
+pub(super) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
+    // SAFETY: the slice lives through the call and is only read.
+    check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// A property by its path, whose segments are joined with NUL.
+pub(super) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
+    // SAFETY: the path lives through the call; `received` passes valid pointers.
+    received(|data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) })
+}
+
+/// Makes a counter known; its number in this VM.
+pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
+    const COUNTER: u32 = 0;
+    let mut id = 0;
+    // SAFETY: the name lives through the call; `id` is written before it returns.
+    check(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+/// Adds to a metric.
+pub(super) fn increment(metric: u32, by: i64) -> Result<(), HostError> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_increment_metric(metric, by) })
+}
+
+/// Answers the request in place of the service. `headers` is the ABI's serialisation.
+pub(super) fn send_local_response(
+    status: u16,
+    grpc_status: u32,
+    headers: &[u8],
+    body: &[u8],
+    details: &str,
+) -> Result<(), HostError> {
+    let grpc_status = i32::try_from(grpc_status).unwrap_or(-1);
+    // SAFETY: all slices live through the call and are only read.
+    check(unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status,
+        )
+    })
+}
+
+fn check(status: u32) -> Result<(), HostError> {
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(HostError(status))
+    }
+}
+
+fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostError> {
+    let mut data: *mut u8 = std::ptr::null_mut();
+    let mut length: usize = 0;
+    check(call(&raw mut data, &raw mut length))?;
+    if data.is_null() || length == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host has written `length` bytes to memory that it asked for through
+    // `proxy_on_memory_allocate(length)`, which the SDK answers with a `Vec` of that capacity,
+    // given up to whoever receives the pointer: us, once.
+    Ok(unsafe { Vec::from_raw_parts(data, length, length) })
+}

@@ -1,0 +1,156 @@
+//! One exchange as the proxy calls it.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types;
+
+use super::abi::{self, HostError, LogLevel, Map};
+use super::host::Envoy;
+use super::pairs;
+use crate::access_log::Finished;
+use crate::engine::Engine;
+use crate::exchange::{BodyState, Edit};
+use crate::host::Host;
+use crate::refusal::Reply;
+use crate::stream::{Action, Stream};
+
+/// Carries callbacks to a [`Stream`] and its answers back.
+pub(super) struct Filter {
+    stream: Stream,
+    host: Rc<Envoy>,
+}
+
+impl Filter {
+    pub(super) fn new(engine: Option<Rc<Engine>>, host: Rc<Envoy>) -> Self {
+        Self {
+            stream: Stream::new(engine),
+            host,
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) -> types::Action {
+        match action {
+            Action::Hold => types::Action::Pause,
+            Action::Reply(reply) => send(&reply),
+            Action::Continue(edits) => match apply(Map::RequestHeaders, &edits) {
+                Ok(()) => types::Action::Continue,
+                // An edit may take a token or a forged identity away: not one to do without.
+                Err(error) => self.fail("change the request", error),
+            },
+        }
+    }
+
+    fn fail(&mut self, what: &str, HostError(status): HostError) -> types::Action {
+        log::error!("the proxy does not {what} (status {status}); the request is refused");
+        match self.stream.host_failed(&*self.host) {
+            Action::Reply(reply) => send(&reply),
+            Action::Hold | Action::Continue(_) => types::Action::Pause,
+        }
+    }
+}
+
+impl Context for Filter {}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
+        let headers = match abi::header_pairs(Map::RequestHeaders) {
+            Ok(block) => block,
+            Err(error) => return self.fail("hand over the request", error),
+        };
+        let Some(headers) = pairs::read(headers) else {
+            return self.fail("hand over the request in a known form", HostError(0));
+        };
+        let action = self
+            .stream
+            .request_headers(headers, state(end_of_stream), &*self.host);
+        self.carry_out(action)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> types::Action {
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        let action = self
+            .stream
+            .request_body(size, state(end_of_stream), &*self.host);
+        self.carry_out(action)
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
+        let action = self.stream.request_trailers(&*self.host);
+        self.carry_out(action)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> types::Action {
+        if let Err(HostError(status)) = apply(Map::ResponseHeaders, &self.stream.response_headers())
+        {
+            log::error!("the proxy does not change the response (status {status})");
+        }
+        types::Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        let Some(log) = self.stream.engine().and_then(|engine| engine.access_log) else {
+            return;
+        };
+        // Without a request callback this context was made for the log alone.
+        let headers = match self.stream.started() {
+            Some(_) => None,
+            None => abi::header_pairs(Map::RequestHeaders)
+                .ok()
+                .and_then(pairs::read),
+        };
+        let client = abi::property(b"source\0address")
+            .ok()
+            .filter(|client| !client.is_empty());
+        let finished = Finished {
+            now: self.host.now(),
+            headers: headers.as_ref(),
+            status: response_code(),
+            client: client.as_deref(),
+        };
+        let line = log.line(&self.stream, finished);
+        // There is nowhere to say that the log cannot be written.
+        let _ = abi::log(LogLevel::Info, line.as_bytes());
+    }
+}
+
+fn state(end_of_stream: bool) -> BodyState {
+    if end_of_stream {
+        BodyState::Complete
+    } else {
+        BodyState::Open
+    }
+}
+
+fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
+    edits.iter().try_for_each(|edit| match edit {
+        Edit::Remove(name) => abi::remove_header(map, name.as_str()),
+        Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
+        Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
+    })
+}
+
+/// Whether or not the reply can be sent, the request does not go on.
+fn send(reply: &Reply) -> types::Action {
+    let Reply {
+        status,
+        grpc_status,
+        headers,
+        body,
+        details,
+    } = reply;
+    let headers = pairs::write(headers);
+    if let Err(HostError(status)) =
+        abi::send_local_response(*status, *grpc_status, &headers, body.as_bytes(), details)
+    {
+        log::error!("the proxy does not send the refusal (status {status}); the request is held");
+    }
+    types::Action::Pause
+}
+
+/// The status that went to the client: `response.code`, 64 bits little-endian, 0 for none.
+fn response_code() -> Option<u64> {
+    let bytes = abi::property(b"response\0code").ok()?;
+    let code = u64::from_le_bytes(bytes.try_into().ok()?);
+    (code != 0).then_some(code)
+}

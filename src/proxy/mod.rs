@@ -1,0 +1,15 @@
+//! The one room that names `proxy_wasm`: callbacks in, host calls out.
+
+mod abi;
+mod filter;
+mod host;
+mod logger;
+mod pairs;
+mod root;
+
+use self::root::Root;
+
+proxy_wasm::main! {{
+    logger::install();
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}

@@ -1,0 +1,68 @@
+//! The plugin in one VM: its document, compiled, and the contexts it makes for requests.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use super::abi::{self, Buffer, HostError};
+use super::filter::Filter;
+use super::host::Envoy;
+use crate::engine::Engine;
+
+/// One plugin configuration in one VM. Before a document has been compiled, requests are refused.
+#[derive(Default)]
+pub(super) struct Root {
+    engine: Option<Rc<Engine>>,
+    host: Option<Rc<Envoy>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    /// Envoy compiles the same document in a first VM and then in one for each worker. If a
+    /// worker's VM said no after the first had said yes, Envoy would leave the filter out there
+    /// and let traffic through; so the answer depends on the document's bytes alone. Whatever
+    /// else goes wrong is answered with yes, and with refusals.
+    fn on_configure(&mut self, size: usize) -> bool {
+        self.host = Some(Rc::new(Envoy::new()));
+        let document = match size {
+            0 => Vec::new(),
+            _ => match abi::buffer(Buffer::PluginConfiguration) {
+                Ok(document) => document,
+                Err(HostError(status)) => {
+                    log::error!(
+                        "the proxy does not hand over the configuration (status {status}); every request is refused"
+                    );
+                    return true;
+                }
+            },
+        };
+        match Engine::compile(&document) {
+            Ok(engine) => {
+                for note in engine.notes() {
+                    log::warn!("{note}");
+                }
+                log::info!("configured: {} routes", engine.route_count());
+                self.engine = Some(Rc::new(engine));
+                true
+            }
+            Err(error) => {
+                log::error!("configuration refused, {} problems", error.problems.len());
+                for problem in &error.problems {
+                    log::error!("{problem}");
+                }
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        let host = self.host.clone().unwrap_or_else(|| Rc::new(Envoy::new()));
+        Some(Box::new(Filter::new(self.engine.clone(), host)))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

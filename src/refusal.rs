@@ -1,0 +1,193 @@
+//! Why a request may not pass, and the one shape in which the client learns of it.
+
+use crate::headers::{HeaderName, HeaderValue};
+
+/// A class of refusal: what the client may know. Each policy owns its codes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The stable name: `jwt_expired`.
+    pub name: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC status, for gRPC requests (`google.rpc.Code`).
+    pub grpc_status: u32,
+    /// One sentence for people.
+    pub title: &'static str,
+    /// Every finer reason that the log may give under this code.
+    pub reasons: &'static [&'static str],
+}
+
+/// The verdict that a request may not pass.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What the client is told.
+    pub code: &'static Code,
+    /// What the log says: one of [`Code::reasons`].
+    pub reason: &'static str,
+    /// Header fields that the status asks for, such as `WWW-Authenticate`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// An answer given in place of the service's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC status, which the proxy uses when the request is gRPC.
+    pub grpc_status: u32,
+    /// Header fields, `content-type` included.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body; for gRPC requests the text of `grpc-message`.
+    pub body: String,
+    /// What `%RESPONSE_CODE_DETAILS%` shows.
+    pub details: String,
+}
+
+/// In which protocol the client expects its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// `application/problem+json`, RFC 9457.
+    Http,
+    /// A gRPC status.
+    Grpc,
+}
+
+/// `google.rpc.Code` values in use.
+pub mod grpc {
+    /// The caller sent something malformed.
+    pub const INVALID_ARGUMENT: u32 = 3;
+    /// The credentials do not suffice.
+    pub const PERMISSION_DENIED: u32 = 7;
+    /// A limit.
+    pub const RESOURCE_EXHAUSTED: u32 = 8;
+    /// No such method.
+    pub const UNIMPLEMENTED: u32 = 12;
+    /// The service cannot answer now.
+    pub const UNAVAILABLE: u32 = 14;
+    /// No or bad credentials.
+    pub const UNAUTHENTICATED: u32 = 16;
+}
+
+impl Refusal {
+    /// A refusal without header fields of its own.
+    pub fn new(code: &'static Code, reason: &'static str) -> Self {
+        debug_assert!(
+            code.reasons.contains(&reason),
+            "undocumented reason {reason}"
+        );
+        Self {
+            code,
+            reason,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Adds a header field to the answer.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The answer that the client gets. `request_id` is client input as often as not.
+    pub fn reply(self, audience: Audience, request_id: Option<&[u8]>) -> Reply {
+        let Self {
+            code,
+            reason,
+            mut headers,
+        } = self;
+        let details = format!("portcullis.{}.{reason}", code.name);
+        let body = match audience {
+            Audience::Grpc => code.title.to_owned(),
+            Audience::Http => {
+                let media_type = HeaderValue::parse(b"application/problem+json").ok();
+                let name = HeaderName::parse("content-type").ok();
+                headers.extend(name.zip(media_type));
+                problem(code, request_id.and_then(instance))
+            }
+        };
+        Reply {
+            status: code.status,
+            grpc_status: code.grpc_status,
+            headers,
+            body,
+            details,
+        }
+    }
+}
+
+/// RFC 9457 §3.
+fn problem(code: &Code, instance: Option<&str>) -> String {
+    let Code {
+        name,
+        status,
+        title,
+        ..
+    } = code;
+    let mut body = format!(
+        r#"{{"type":"urn:portcullis:problem:{name}","title":"{title}","status":{status},"code":"{name}""#
+    );
+    if let Some(instance) = instance {
+        body.push_str(",\"instance\":\"");
+        body.push_str(instance);
+        body.push('"');
+    }
+    body.push('}');
+    body
+}
+
+/// A request id that is a URI reference as it stands; any other is left out.
+fn instance(request_id: &[u8]) -> Option<&str> {
+    const LONGEST: usize = 128;
+    let unreserved = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
+    let usable = (1..=LONGEST).contains(&request_id.len()) && request_id.iter().all(unreserved);
+    if usable {
+        std::str::from_utf8(request_id).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+
+    const TEAPOT: Code = Code {
+        name: "teapot",
+        status: 418,
+        grpc_status: grpc::INVALID_ARGUMENT,
+        title: "This is a teapot.",
+        reasons: &["spout"],
+    };
+
+    #[test]
+    fn the_body_is_a_problem_document() {
+        let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Http, Some(b"6f9a-1"));
+        let body = Json::parse(reply.body.as_bytes(), 2).unwrap();
+        let member = |name| body.as_object().unwrap().member(name).unwrap().clone();
+        assert_eq!(member("code"), Json::String("teapot".to_owned()));
+        assert_eq!(member("status"), Json::Number(418.into()));
+        assert_eq!(member("instance"), Json::String("6f9a-1".to_owned()));
+        assert_eq!(reply.details, "portcullis.teapot.spout");
+        assert!(!reply.body.contains("spout"));
+    }
+
+    #[test]
+    fn a_hostile_request_id_is_left_out() {
+        let long = [b'a'; 129];
+        for id in [&b"\"},{\""[..], b"a b", b"", b"\xff", b"a\r\n", &long] {
+            let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Http, Some(id));
+            assert!(!reply.body.contains("instance"), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn grpc_gets_words() {
+        let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Grpc, None);
+        assert_eq!(
+            (reply.body.as_str(), reply.grpc_status),
+            ("This is a teapot.", 3)
+        );
+        assert!(reply.headers.is_empty());
+    }
+}

@@ -1,0 +1,487 @@
+//! Which requests a route is for.
+
+use regex::Regex;
+
+use crate::config::{Case, DidYouMean, Fields, Node, Problems, Quoted};
+use crate::exchange::Request;
+use crate::headers::{HeaderName, is_token_byte};
+use crate::matcher::StringMatcher;
+
+/// The conditions of a route, all of which must hold. An absent one always holds.
+#[derive(Debug, Default)]
+pub struct RequestMatcher {
+    hosts: Vec<HostPattern>,
+    path: Option<PathPattern>,
+    methods: Vec<String>,
+    headers: Vec<HeaderCondition>,
+}
+
+/// A header that a route asks for came more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecidable;
+
+#[derive(Debug)]
+enum HostPattern {
+    Exact(String),
+    /// Any host that ends in this, the leading dot included.
+    Below(String),
+}
+
+#[derive(Debug)]
+enum PathPattern {
+    Exact(String),
+    /// Whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`. Without its last `/`.
+    Prefix(String),
+    Regex(Regex),
+    Template(Vec<Segment>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    /// `{name}`: one segment that is not empty.
+    One,
+    /// `{name=**}`: the rest of the path, at least one segment.
+    Rest,
+}
+
+#[derive(Debug)]
+struct HeaderCondition {
+    name: HeaderName,
+    expected: Expected,
+}
+
+#[derive(Debug)]
+enum Expected {
+    Present,
+    Absent,
+    Matching(StringMatcher),
+}
+
+impl RequestMatcher {
+    /// Reads a `match` block.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
+            node.list(problems, HostPattern::read)
+        });
+        let path = fields.or("path", None, problems, |node, problems| {
+            PathPattern::read(node, problems).map(Some)
+        });
+        let methods = fields.or("methods", Vec::new(), problems, |node, problems| {
+            node.list(problems, read_method)
+        });
+        let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
+            node.list(problems, HeaderCondition::read)
+        });
+        fields.finish(problems);
+        Some(Self {
+            hosts: hosts?,
+            path: path?,
+            methods: methods?,
+            headers: headers?,
+        })
+    }
+
+    /// Whether everything but the method fits.
+    ///
+    /// # Errors
+    /// [`Undecidable`] when a header asked for came more than once, and the rest fits.
+    pub fn matches(&self, request: &Request<'_>) -> Result<bool, Undecidable> {
+        let path_fits = match &self.path {
+            None => true,
+            Some(pattern) => pattern.matches(request.target.path()),
+        };
+        let host_fits = || {
+            let host = request.host();
+            self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+        };
+        if !path_fits || !host_fits() {
+            return Ok(false);
+        }
+        for condition in &self.headers {
+            if !condition.holds(request)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the method fits.
+    pub fn allows(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|allowed| allowed == method)
+    }
+
+    /// The methods that fit; empty if all do.
+    pub fn methods(&self) -> &[String] {
+        &self.methods
+    }
+}
+
+impl HostPattern {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = node.name(problems)?;
+        let lowered = written.to_ascii_lowercase();
+        let (below, rest) = match lowered.strip_prefix('*') {
+            Some(rest) => (true, rest),
+            None => (false, lowered.as_str()),
+        };
+        let is_ipv6 = rest.starts_with('[') && rest.ends_with(']');
+        let name_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+        let address_byte = |b: u8| b.is_ascii_hexdigit() || b"[]:.".contains(&b);
+        let plain = rest
+            .bytes()
+            .all(|b| name_byte(b) || (is_ipv6 && address_byte(b)));
+        if !plain || rest.is_empty() || (below && !rest.starts_with('.')) {
+            node.report(
+                problems,
+                "must be a host name without port, such as \"api.example.com\" or \"*.example.com\"",
+            );
+            return None;
+        }
+        let rest = rest.to_owned();
+        Some(if below {
+            HostPattern::Below(rest)
+        } else {
+            HostPattern::Exact(rest)
+        })
+    }
+
+    fn matches(&self, host: &str) -> bool {
+        match self {
+            HostPattern::Exact(exact) => host.eq_ignore_ascii_case(exact),
+            HostPattern::Below(suffix) => {
+                let start = host.len().checked_sub(suffix.len());
+                let end = start
+                    .filter(|start| *start > 0)
+                    .and_then(|start| host.get(start..));
+                end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+            }
+        }
+    }
+}
+
+impl PathPattern {
+    const FIELDS: [&'static str; 4] = ["exact", "prefix", "regex", "template"];
+
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
+        fields.finish(problems);
+        let mut written = written.into_iter().flatten();
+        let Some((kind, value)) = written.next() else {
+            node.report(
+                problems,
+                "needs one of \"exact\", \"prefix\", \"regex\", \"template\"",
+            );
+            return None;
+        };
+        if let Some((_, second)) = written.next() {
+            second.report(
+                problems,
+                format_args!("cannot stand beside `{kind}`; keep one of them"),
+            );
+            return None;
+        }
+        if kind == "regex" {
+            return value
+                .regex(problems, Case::Significant)
+                .map(PathPattern::Regex);
+        }
+        let path = read_path(&value, problems)?;
+        match kind {
+            "exact" => Some(PathPattern::Exact(path.to_owned())),
+            "prefix" => Some(PathPattern::Prefix(
+                path.strip_suffix('/').unwrap_or(path).to_owned(),
+            )),
+            _ => Segment::read_all(path, &value, problems).map(PathPattern::Template),
+        }
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            PathPattern::Exact(exact) => path == exact,
+            PathPattern::Prefix(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            PathPattern::Regex(regex) => regex.is_match(path),
+            PathPattern::Template(segments) => Segment::match_all(segments, path),
+        }
+    }
+}
+
+impl Segment {
+    fn read_all(path: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let last = parts.len().saturating_sub(1);
+        let mut segments = Vec::with_capacity(parts.len());
+        for (index, part) in parts.into_iter().enumerate() {
+            let inner = part
+                .strip_prefix('{')
+                .and_then(|part| part.strip_suffix('}'));
+            let segment = match inner {
+                None if part.contains(['{', '}', '*']) => None,
+                None => Some(Segment::Literal(part.to_owned())),
+                Some(inner) => match inner.split_once('=') {
+                    None if is_variable(inner) => Some(Segment::One),
+                    Some((name, "*")) if is_variable(name) => Some(Segment::One),
+                    Some((name, "**")) if is_variable(name) && index == last => Some(Segment::Rest),
+                    _ => None,
+                },
+            };
+            let Some(segment) = segment else {
+                node.report(
+                    problems,
+                    "must have whole segments that are literal, \"{name}\", or at the end \"{name=**}\"",
+                );
+                return None;
+            };
+            segments.push(segment);
+        }
+        Some(segments)
+    }
+
+    fn match_all(segments: &[Segment], path: &str) -> bool {
+        let mut parts = path.split('/').skip(1);
+        for segment in segments {
+            let part = parts.next();
+            match (segment, part) {
+                (Segment::Literal(literal), Some(part)) if part == literal => {}
+                (Segment::One, Some(part)) if !part.is_empty() => {}
+                (Segment::Rest, Some(part)) => return !part.is_empty(),
+                _ => return false,
+            }
+        }
+        parts.next().is_none()
+    }
+}
+
+impl HeaderCondition {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = fields
+            .required("name", problems)
+            .and_then(|node| read_header_name(&node, problems));
+        let expected = Expected::read(&mut fields, problems);
+        fields.finish(problems);
+        Some(Self {
+            name: name?,
+            expected: expected?,
+        })
+    }
+
+    fn holds(&self, request: &Request<'_>) -> Result<bool, Undecidable> {
+        let value = request
+            .headers
+            .one(self.name.as_str())
+            .map_err(|_| Undecidable)?;
+        Ok(match (&self.expected, value) {
+            (Expected::Present, value) => value.is_some(),
+            (Expected::Absent, value) => value.is_none(),
+            (Expected::Matching(_), None) => false,
+            (Expected::Matching(matcher), Some(value)) => {
+                std::str::from_utf8(value).is_ok_and(|text| matcher.matches(text))
+            }
+        })
+    }
+}
+
+impl Expected {
+    fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let present = fields.optional("present");
+        let matcher = StringMatcher::read(fields, problems).ok()?;
+        match (present, matcher) {
+            (None, Some(matcher)) => Some(Expected::Matching(matcher)),
+            (Some(node), None) => match node.boolean(problems)? {
+                true => Some(Expected::Present),
+                false => Some(Expected::Absent),
+            },
+            (Some(node), Some(_)) => {
+                node.report(
+                    problems,
+                    "cannot stand beside a string match; keep one of them",
+                );
+                None
+            }
+            (None, None) => {
+                problems.report(
+                    fields.pointer(),
+                    "needs \"present\", or one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Reads the name of a header field.
+pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+    let name = HeaderName::parse(node.text(problems)?);
+    name.map_err(|error| node.report(problems, error)).ok()
+}
+
+/// A path of the document: as [`crate::target::Target`] spells them, for another is never matched.
+fn read_path<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
+    let path = node.text(problems)?;
+    let reason = if !path.starts_with('/') {
+        "must begin with \"/\""
+    } else if path.contains(['%', '?', '#', ';', '\\']) || path.chars().any(char::is_control) {
+        "must be a decoded path: no percent-encoding, query, \";\", backslash or control character"
+    } else if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
+        "must have no empty and no dot segments; such a request is always refused"
+    } else {
+        return Some(path);
+    };
+    node.report(problems, reason);
+    None
+}
+
+fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    const USUAL: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+    ];
+    let method = node.name(problems)?;
+    if !method.bytes().all(is_token_byte) {
+        node.report(
+            problems,
+            format_args!("is not a method{}", DidYouMean(method, USUAL.into_iter())),
+        );
+        return None;
+    }
+    let upper = method.to_ascii_uppercase();
+    if method != upper && USUAL.contains(&upper.as_str()) {
+        node.report(
+            problems,
+            format_args!("methods are upper case; write {}", Quoted(&upper)),
+        );
+        return None;
+    }
+    Some(method.to_owned())
+}
+
+fn is_variable(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::Headers;
+    use crate::json::Json;
+    use crate::target::Target;
+
+    fn matcher(text: &str) -> RequestMatcher {
+        let json = Json::parse(text.as_bytes(), 8).unwrap();
+        let mut problems = Problems::default();
+        let matcher = RequestMatcher::read(&Node::root(&json), &mut problems);
+        problems.settle(matcher).unwrap()
+    }
+
+    fn fits(
+        matcher: &RequestMatcher,
+        host: &str,
+        path: &str,
+        more: &[(&str, &str)],
+    ) -> Result<bool, Undecidable> {
+        let mut headers = Headers::default();
+        headers.push(b":authority", host.as_bytes());
+        headers.push(b":path", path.as_bytes());
+        for (name, value) in more {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+        let target = Target::parse(path.as_bytes()).unwrap();
+        matcher.matches(&Request {
+            headers: &headers,
+            target: &target,
+        })
+    }
+
+    #[test]
+    fn prefixes_are_whole_segments() {
+        for written in ["/orders", "/orders/"] {
+            let matcher = matcher(&format!(r#"{{"path": {{"prefix": "{written}"}}}}"#));
+            for yes in [
+                "/orders",
+                "/orders/",
+                "/orders/1",
+                "/orders?x=/",
+                "/%6frders/1",
+            ] {
+                assert_eq!(fits(&matcher, "a", yes, &[]), Ok(true), "{yes}");
+            }
+            for no in ["/", "/ordersX", "/order", "/x/orders"] {
+                assert_eq!(fits(&matcher, "a", no, &[]), Ok(false), "{no}");
+            }
+        }
+        assert_eq!(
+            fits(&matcher(r#"{"path": {"prefix": "/"}}"#), "a", "/x/y", &[]),
+            Ok(true)
+        );
+    }
+
+    #[test]
+    fn templates_match_segments() {
+        let one = matcher(r#"{"path": {"template": "/users/{id}/posts"}}"#);
+        assert_eq!(fits(&one, "a", "/users/7/posts", &[]), Ok(true));
+        for no in [
+            "/users/posts",
+            "/users/7/8/posts",
+            "/users/7/posts/",
+            "/users/7",
+        ] {
+            assert_eq!(fits(&one, "a", no, &[]), Ok(false), "{no}");
+        }
+        let rest = matcher(r#"{"path": {"template": "/files/{path=**}"}}"#);
+        assert_eq!(fits(&rest, "a", "/files/a/b", &[]), Ok(true));
+        assert_eq!(fits(&rest, "a", "/files/", &[]), Ok(false));
+        assert_eq!(fits(&rest, "a", "/files", &[]), Ok(false));
+    }
+
+    #[test]
+    fn regexes_see_the_whole_decoded_path() {
+        let matcher = matcher(r#"{"path": {"regex": "/v[0-9]+/.*"}}"#);
+        assert_eq!(fits(&matcher, "a", "/v1/%61", &[]), Ok(true));
+        assert_eq!(fits(&matcher, "a", "/x/v1/a", &[]), Ok(false));
+    }
+
+    #[test]
+    fn hosts_ignore_case_and_port() {
+        let matcher = matcher(r#"{"hosts": ["api.example.com", "*.internal.example"]}"#);
+        for yes in [
+            "API.example.com",
+            "api.example.com:8443",
+            "a.b.internal.example",
+        ] {
+            assert_eq!(fits(&matcher, yes, "/", &[]), Ok(true), "{yes}");
+        }
+        for no in [
+            "example.com",
+            "internal.example",
+            ".internal.example",
+            "xapi.example.com",
+            "",
+        ] {
+            assert_eq!(fits(&matcher, no, "/", &[]), Ok(false), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_header_asked_for_may_come_once() {
+        let matcher = matcher(
+            r#"{"headers": [{"name": "X-Version", "exact": "2"}, {"name": "x-old", "present": false}]}"#,
+        );
+        assert_eq!(fits(&matcher, "a", "/", &[("x-version", "2")]), Ok(true));
+        assert_eq!(fits(&matcher, "a", "/", &[("x-version", "3")]), Ok(false));
+        assert_eq!(fits(&matcher, "a", "/", &[]), Ok(false));
+        assert_eq!(
+            fits(&matcher, "a", "/", &[("x-version", "2"), ("x-old", "")]),
+            Ok(false)
+        );
+        let twice = [("x-version", "2"), ("x-version", "3")];
+        assert_eq!(fits(&matcher, "a", "/", &twice), Err(Undecidable));
+    }
+}

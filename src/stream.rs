@@ -1,0 +1,493 @@
+//! One exchange on its way through the policies of its route.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::engine::{Chain, Engine, Mode, Selection};
+use crate::exchange::{
+    BodyProgress, BodyState, Edit, Exchange, Facts, Request, ResponseEdits, Scheme, audience,
+};
+use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::host::Host;
+use crate::metrics::{self, Outcome};
+use crate::policy::Verdict;
+use crate::refusal::{Code, Refusal, Reply, grpc};
+use crate::target::Target;
+
+/// The refusals that no policy makes.
+pub const CODES: &[&Code] = &[
+    &PATH_MALFORMED,
+    &HEADER_REPEATED,
+    &NO_ROUTE,
+    &METHOD_NOT_ALLOWED,
+    &UNAVAILABLE,
+];
+
+const PATH_MALFORMED: Code = Code {
+    name: "path_malformed",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "The request path is malformed or ambiguous.",
+    reasons: &[
+        "path_not_absolute",
+        "path_byte",
+        "path_encoding",
+        "path_encoded_delimiter",
+        "path_utf8",
+        "path_dot_segment",
+        "path_empty_segment",
+        "path_parameter",
+        "path_fragment",
+    ],
+};
+
+const HEADER_REPEATED: Code = Code {
+    name: "header_repeated",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "A header field that has one meaning came more than once.",
+    reasons: &["route_header"],
+};
+
+const NO_ROUTE: Code = Code {
+    name: "no_route",
+    status: 404,
+    grpc_status: grpc::UNIMPLEMENTED,
+    title: "There is nothing at this address.",
+    reasons: &["no_route"],
+};
+
+const METHOD_NOT_ALLOWED: Code = Code {
+    name: "method_not_allowed",
+    status: 405,
+    grpc_status: grpc::UNIMPLEMENTED,
+    title: "The method is not allowed here.",
+    reasons: &["method"],
+};
+
+const UNAVAILABLE: Code = Code {
+    name: "unavailable",
+    status: 503,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "The service is not available right now.",
+    reasons: &["not_configured", "host_call"],
+};
+
+/// One exchange. It keeps the engine it began with, so a new document never changes it midway.
+pub struct Stream {
+    engine: Option<Rc<Engine>>,
+    headers: Headers,
+    scheme: Scheme,
+    started: Option<Duration>,
+    route: Option<usize>,
+    facts: Facts,
+    awaiting: Vec<Awaiting>,
+    body: Body,
+    record: Record,
+}
+
+/// A policy that waits for the body, by its place in the chain.
+#[derive(Clone, Copy)]
+struct Awaiting {
+    step: usize,
+    mode: Mode,
+}
+
+/// How much of the body has come. While the proxy holds it, the proxy counts in total; while it
+/// streams, by pieces.
+#[derive(Clone, Copy, Default)]
+struct Body {
+    size: u64,
+    held: bool,
+}
+
+/// What became of an exchange, for the log.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// The refusal that was carried out.
+    pub refusal: Option<(&'static Code, &'static str)>,
+    /// The policy that refused; none if it was the core.
+    pub refused_by: Option<&'static str>,
+    /// What policies in shadow mode would have refused.
+    pub shadow: Vec<ShadowRefusal>,
+}
+
+/// A refusal that was not carried out.
+#[derive(Debug)]
+pub struct ShadowRefusal {
+    /// The policy; none if it was the core.
+    pub policy: Option<&'static str>,
+    /// What the client would have been told.
+    pub code: &'static Code,
+    /// What the log would have said.
+    pub reason: &'static str,
+}
+
+/// What the proxy is to do with the message in hand.
+#[derive(Debug)]
+pub enum Action {
+    /// Apply the edits and pass it on.
+    Continue(Vec<Edit>),
+    /// Keep the body until more of it has come.
+    Hold,
+    /// Answer in place of the service.
+    Reply(Reply),
+}
+
+impl Stream {
+    /// A new exchange. Without an engine everything is refused.
+    pub fn new(engine: Option<Rc<Engine>>) -> Self {
+        Self {
+            engine,
+            headers: Headers::default(),
+            scheme: Scheme::Http,
+            started: None,
+            route: None,
+            facts: Facts::default(),
+            awaiting: Vec::new(),
+            body: Body::default(),
+            record: Record::default(),
+        }
+    }
+
+    /// Judges the head of the request. `body` is complete when no body will follow.
+    pub fn request_headers(
+        &mut self,
+        headers: Headers,
+        body: BodyState,
+        host: &dyn Host,
+    ) -> Action {
+        self.headers = headers;
+        self.scheme = Scheme::of(&self.headers);
+        self.started = Some(host.now());
+        let Some(engine) = self.engine.clone() else {
+            return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
+        };
+        let action = match self.judge_head(&engine, body, host) {
+            Ok(edits) => Action::Continue(edits),
+            Err((refusal, policy)) => match engine.mode {
+                Mode::Enforce => return self.refuse(refusal, policy, host),
+                Mode::Shadow => {
+                    self.shadow(&refusal, policy, host);
+                    Action::Continue(Vec::new())
+                }
+            },
+        };
+        if self.awaiting.is_empty() {
+            self.allow(host);
+        }
+        action
+    }
+
+    /// Judges the body. `size` is what the proxy says has come: all of it while it is held,
+    /// the piece at hand while it streams.
+    pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
+        self.body.size = if self.body.held {
+            size
+        } else {
+            self.body.size.saturating_add(size)
+        };
+        self.judge_body(state, host)
+    }
+
+    /// Judges the body when trailers end it: the body callback never says so then.
+    pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
+        self.judge_body(BodyState::Complete, host)
+    }
+
+    /// Shapes the head of the answer, the service's or ours.
+    pub fn response_headers(&self) -> Vec<Edit> {
+        let mut response = ResponseEdits {
+            scheme: self.scheme,
+            edits: Vec::new(),
+        };
+        let Some(engine) = &self.engine else {
+            return response.edits;
+        };
+        let chain = match self.route.and_then(|index| engine.routes.get(index)) {
+            Some(route) => &route.chain,
+            None => &engine.fallback,
+        };
+        for step in &chain.steps {
+            if engine.effective(step.mode) == Mode::Enforce {
+                step.policy.response_headers(&mut response);
+            }
+        }
+        response.edits
+    }
+
+    /// Refuses because the proxy did not do what it was asked.
+    pub fn host_failed(&mut self, host: &dyn Host) -> Action {
+        self.refuse(Refusal::new(&UNAVAILABLE, "host_call"), None, host)
+    }
+
+    /// The engine the exchange began with.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_deref()
+    }
+
+    /// The request's header fields; none if the request never reached the filter.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// What became of it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What policies learned.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// When its head arrived.
+    pub fn started(&self) -> Option<Duration> {
+        self.started
+    }
+
+    /// The name of its route.
+    pub fn route_name(&self) -> Option<&str> {
+        let route = self.engine.as_ref()?.routes.get(self.route?)?;
+        Some(&route.name)
+    }
+
+    fn judge_body(&mut self, state: BodyState, host: &dyn Host) -> Action {
+        if self.record.refusal.is_some() {
+            return Action::Hold;
+        }
+        if self.awaiting.is_empty() {
+            return Action::Continue(Vec::new());
+        }
+        let progress = BodyProgress {
+            size: self.body.size,
+            state,
+        };
+        for waiting in std::mem::take(&mut self.awaiting) {
+            let Some((name, verdict)) = self.ask(waiting, progress) else {
+                continue;
+            };
+            match (verdict, waiting.mode) {
+                (Verdict::Pass, _) => {}
+                (Verdict::AwaitBody, _) => self.awaiting.push(waiting),
+                (Verdict::Refuse(refusal), Mode::Enforce) => {
+                    return self.refuse(refusal, Some(name), host);
+                }
+                (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(&refusal, Some(name), host),
+            }
+        }
+        if state == BodyState::Complete {
+            self.awaiting.clear();
+        }
+        if self.awaiting.is_empty() {
+            self.allow(host);
+        }
+        // A policy in shadow mode looks on; it must not make the proxy keep a body.
+        self.body.held = self
+            .awaiting
+            .iter()
+            .any(|waiting| waiting.mode == Mode::Enforce);
+        if self.body.held {
+            Action::Hold
+        } else {
+            Action::Continue(Vec::new())
+        }
+    }
+
+    fn ask(&self, waiting: Awaiting, progress: BodyProgress) -> Option<(&'static str, Verdict)> {
+        let route = self.engine.as_ref()?.routes.get(self.route?)?;
+        let step = route.chain.steps.get(waiting.step)?;
+        Some((step.name, step.policy.request_body(progress)))
+    }
+
+    /// Runs the chain; what it leaves for the service, or the first refusal.
+    fn judge_head(
+        &mut self,
+        engine: &Engine,
+        body: BodyState,
+        host: &dyn Host,
+    ) -> Result<Vec<Edit>, (Refusal, Option<&'static str>)> {
+        // Borrowed apart from `self`, which the chain writes to.
+        let headers = std::mem::take(&mut self.headers);
+        let judged = self.judge(engine, &headers, body, host);
+        self.headers = headers;
+        judged
+    }
+
+    fn judge(
+        &mut self,
+        engine: &Engine,
+        headers: &Headers,
+        body: BodyState,
+        host: &dyn Host,
+    ) -> Result<Vec<Edit>, (Refusal, Option<&'static str>)> {
+        let raw = headers.one(":path").ok().flatten().unwrap_or_default();
+        let target = Target::parse(raw)
+            .map_err(|error| (Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
+        let request = Request {
+            headers,
+            target: &target,
+        };
+        let index = match engine.select(&request) {
+            Selection::Route(index) => index,
+            Selection::NoRoute => return Err((Refusal::new(&NO_ROUTE, "no_route"), None)),
+            Selection::MethodNotAllowed(allowed) => {
+                return Err((method_not_allowed(&allowed), None));
+            }
+            Selection::Undecidable(_) => {
+                return Err((Refusal::new(&HEADER_REPEATED, "route_header"), None));
+            }
+        };
+        self.route = Some(index);
+        let Some(route) = engine.routes.get(index) else {
+            return Ok(Vec::new());
+        };
+        let mut facts = std::mem::take(&mut self.facts);
+        let edits = Vec::new();
+        let mut exchange = Exchange {
+            request,
+            facts: &mut facts,
+            edits,
+        };
+        let outcome = self.run(engine, &route.chain, &mut exchange, body, host);
+        let edits = exchange.edits;
+        self.facts = facts;
+        outcome?;
+        Ok(match engine.mode {
+            Mode::Shadow => Vec::new(),
+            Mode::Enforce => {
+                // What policies set comes after what is taken away.
+                let mut all = engine.foreign_identity(headers);
+                all.extend(edits);
+                all
+            }
+        })
+    }
+
+    fn run(
+        &mut self,
+        engine: &Engine,
+        chain: &Chain,
+        exchange: &mut Exchange<'_>,
+        body: BodyState,
+        host: &dyn Host,
+    ) -> Result<(), (Refusal, Option<&'static str>)> {
+        for (index, step) in chain.steps.iter().enumerate() {
+            let mode = engine.effective(step.mode);
+            let edits_before = exchange.edits.len();
+            let mut verdict = step.policy.request_headers(exchange, host);
+            if matches!(verdict, Verdict::AwaitBody) && body == BodyState::Complete {
+                verdict = step.policy.request_body(BodyProgress {
+                    size: 0,
+                    state: body,
+                });
+            }
+            match (verdict, mode) {
+                (Verdict::Pass, Mode::Enforce) => {}
+                (Verdict::Pass, Mode::Shadow) => exchange.edits.truncate(edits_before),
+                (Verdict::AwaitBody, _) if body == BodyState::Complete => {}
+                (Verdict::AwaitBody, _) => self.awaiting.push(Awaiting { step: index, mode }),
+                (Verdict::Refuse(refusal), Mode::Enforce) => {
+                    return Err((refusal, Some(step.name)));
+                }
+                (Verdict::Refuse(refusal), Mode::Shadow) => {
+                    exchange.edits.truncate(edits_before);
+                    self.shadow(&refusal, Some(step.name), host);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn allow(&self, host: &dyn Host) {
+        host.count(Outcome::Allowed.counter());
+    }
+
+    fn shadow(&mut self, refusal: &Refusal, policy: Option<&'static str>, host: &dyn Host) {
+        let Refusal {
+            code,
+            reason,
+            headers: _,
+        } = refusal;
+        if self.record.shadow.is_empty() {
+            host.count(Outcome::ShadowDenied.counter());
+        }
+        if let Some(counter) = metrics::by_code(code, Outcome::ShadowDenied) {
+            host.count(counter);
+        }
+        self.record.shadow.push(ShadowRefusal {
+            policy,
+            code,
+            reason,
+        });
+    }
+
+    fn refuse(
+        &mut self,
+        refusal: Refusal,
+        policy: Option<&'static str>,
+        host: &dyn Host,
+    ) -> Action {
+        self.awaiting.clear();
+        self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.refused_by = policy;
+        host.count(Outcome::Denied.counter());
+        if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
+            host.count(counter);
+        }
+        let request_id = self.headers.all("x-request-id").next();
+        Action::Reply(refusal.reply(audience(&self.headers), request_id))
+    }
+}
+
+impl Engine {
+    /// The global shadow mode wins over every policy's own.
+    fn effective(&self, mode: Mode) -> Mode {
+        match self.mode {
+            Mode::Shadow => Mode::Shadow,
+            Mode::Enforce => mode,
+        }
+    }
+
+    /// Removes what only this filter may set, in every spelling that frameworks fold together:
+    /// CGI and its heirs read `x_user` and `x-user` as one variable.
+    fn foreign_identity(&self, headers: &Headers) -> Vec<Edit> {
+        if self.owned_request_headers.is_empty() {
+            return Vec::new();
+        }
+        let folded = |b: u8| {
+            if b == b'_' {
+                b'-'
+            } else {
+                b.to_ascii_lowercase()
+            }
+        };
+        let is_owned = |name: &[u8]| {
+            self.owned_request_headers.iter().any(|owned| {
+                owned
+                    .as_str()
+                    .bytes()
+                    .map(folded)
+                    .eq(name.iter().copied().map(folded))
+            })
+        };
+        let sent = headers
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| is_owned(name));
+        let parsed =
+            sent.filter_map(|name| HeaderName::parse(std::str::from_utf8(name).ok()?).ok());
+        parsed.map(Edit::Remove).collect()
+    }
+}
+
+/// RFC 9110 §15.5.6: the answer lists what is allowed.
+fn method_not_allowed(allowed: &[String]) -> Refusal {
+    let refusal = Refusal::new(&METHOD_NOT_ALLOWED, "method");
+    let name = HeaderName::parse("allow").ok();
+    let value = HeaderValue::parse(allowed.join(", ").as_bytes()).ok();
+    match name.zip(value) {
+        Some((name, value)) => refusal.with_header(name, value),
+        None => refusal,
+    }
+}

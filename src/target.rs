@@ -1,0 +1,211 @@
+//! The request target: what routes are matched on.
+//!
+//! A service behind the proxy may decode, fold or cut a path in ways of its own. So that no
+//! spelling reaches it under another route's policy, a path is brought to one spelling
+//! first, and one that different servers read differently is refused.
+
+use std::fmt;
+
+/// The path and query of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    path: String,
+    query_start: Option<usize>,
+}
+
+/// Why a path cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    /// It is not an absolute path: `*`, an absolute URI, or nothing.
+    NotAbsolute,
+    /// A byte that RFC 3986 does not allow in a target: a control, a blank, `\`, or one outside ASCII.
+    ForbiddenByte,
+    /// A `%` without two hexadecimal digits, or an encoded one that would decode twice.
+    Encoding,
+    /// An encoded `/`, `\` or control character.
+    EncodedDelimiter,
+    /// The encoded bytes are not UTF-8.
+    NotUtf8,
+    /// A `.` or `..` segment, however spelled.
+    DotSegment,
+    /// An empty segment, as in `//`.
+    EmptySegment,
+    /// A `;`, which some servers cut off together with what follows.
+    PathParameter,
+    /// A `#`, which never belongs to a request.
+    Fragment,
+}
+
+impl Target {
+    /// Splits and canonicalises `:path`: percent-encodings are decoded exactly once.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn parse(raw: &[u8]) -> Result<Self, TargetError> {
+        if raw.first() != Some(&b'/') {
+            return Err(TargetError::NotAbsolute);
+        }
+        let query_start = raw.iter().position(|b| *b == b'?');
+        let (path, query) = match query_start.and_then(|at| raw.split_at_checked(at)) {
+            Some((path, query)) => (path, query),
+            None => (raw, &b""[..]),
+        };
+        if raw.contains(&b'#') {
+            return Err(TargetError::Fragment);
+        }
+        if raw.iter().any(|b| !b.is_ascii_graphic()) || path.contains(&b'\\') {
+            return Err(TargetError::ForbiddenByte);
+        }
+        let query_start = (!query.is_empty()).then_some(path.len());
+        let path = decode(path)?;
+        check_segments(&path)?;
+        Ok(Self { path, query_start })
+    }
+
+    /// The path in its one spelling: decoded, without query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query of `raw`, the `:path` this target was parsed from, without its `?`.
+    pub fn query<'r>(&self, raw: &'r [u8]) -> Option<&'r [u8]> {
+        raw.get(self.query_start?.checked_add(1)?..)
+    }
+}
+
+fn decode(path: &[u8]) -> Result<String, TargetError> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut bytes = path.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b';' => return Err(TargetError::PathParameter),
+            b'%' => {
+                let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16));
+                let (high, low) = (digit(bytes.next()), digit(bytes.next()));
+                let (Some(high), Some(low)) = (high, low) else {
+                    return Err(TargetError::Encoding);
+                };
+                decoded.push(encoded_byte((high * 16 + low) as u8)?);
+            }
+            _ => decoded.push(byte),
+        }
+    }
+    let decoded = String::from_utf8(decoded).map_err(|_| TargetError::NotUtf8)?;
+    if decoded.chars().any(char::is_control) {
+        return Err(TargetError::EncodedDelimiter);
+    }
+    Ok(decoded)
+}
+
+fn encoded_byte(byte: u8) -> Result<u8, TargetError> {
+    match byte {
+        // An encoded percent sign is how a path is encoded twice.
+        b'%' => Err(TargetError::Encoding),
+        b'/' | b'\\' | b';' | 0..=0x1f | 0x7f => Err(TargetError::EncodedDelimiter),
+        _ => Ok(byte),
+    }
+}
+
+fn check_segments(path: &str) -> Result<(), TargetError> {
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." | ".." => return Err(TargetError::DotSegment),
+            "" if segments.peek().is_some() => return Err(TargetError::EmptySegment),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl TargetError {
+    /// The word for it in the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            TargetError::NotAbsolute => "path_not_absolute",
+            TargetError::ForbiddenByte => "path_byte",
+            TargetError::Encoding => "path_encoding",
+            TargetError::EncodedDelimiter => "path_encoded_delimiter",
+            TargetError::NotUtf8 => "path_utf8",
+            TargetError::DotSegment => "path_dot_segment",
+            TargetError::EmptySegment => "path_empty_segment",
+            TargetError::PathParameter => "path_parameter",
+            TargetError::Fragment => "path_fragment",
+        }
+    }
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(raw: &str) -> Result<String, TargetError> {
+        Target::parse(raw.as_bytes()).map(|target| target.path().to_owned())
+    }
+
+    #[test]
+    fn one_spelling_for_each_path() {
+        assert_eq!(path("/orders").unwrap(), "/orders");
+        assert_eq!(path("/%61dmin").unwrap(), "/admin");
+        assert_eq!(path("/a%20b/").unwrap(), "/a b/");
+        assert_eq!(path("/caf%C3%A9").unwrap(), "/café");
+        assert_eq!(path("/?a=..//").unwrap(), "/");
+        assert_eq!(path("/..a/.b").unwrap(), "/..a/.b");
+    }
+
+    #[test]
+    fn refuses_what_servers_read_differently() {
+        use TargetError::*;
+        for (raw, error) in [
+            ("", NotAbsolute),
+            ("*", NotAbsolute),
+            ("http://a/b", NotAbsolute),
+            ("/a\\b", ForbiddenByte),
+            ("/a b", ForbiddenByte),
+            ("/é", ForbiddenByte),
+            ("/%zz", Encoding),
+            ("/%4", Encoding),
+            ("/%", Encoding),
+            ("/%252e%252e/", Encoding),
+            ("/a%2fb", EncodedDelimiter),
+            ("/a%5Cb", EncodedDelimiter),
+            ("/a%00", EncodedDelimiter),
+            ("/a%3bx", EncodedDelimiter),
+            ("/a%C2%85", EncodedDelimiter),
+            ("/%c0%ae%c0%ae/", NotUtf8),
+            ("/%ff", NotUtf8),
+            ("/a/../b", DotSegment),
+            ("/a/%2e%2E/b", DotSegment),
+            ("/a/.", DotSegment),
+            ("/..", DotSegment),
+            ("//a", EmptySegment),
+            ("/a//", EmptySegment),
+            ("/a;b=c", PathParameter),
+            ("/a/..;/b", PathParameter),
+            ("/a#b", Fragment),
+        ] {
+            assert_eq!(path(raw), Err(error), "{raw}");
+        }
+        assert_eq!(Target::parse(b"/\xff"), Err(ForbiddenByte));
+    }
+
+    #[test]
+    fn the_query_is_what_follows_the_first_question_mark() {
+        let query = |raw: &'static str| {
+            let target = Target::parse(raw.as_bytes()).unwrap();
+            target
+                .query(raw.as_bytes())
+                .map(|query| String::from_utf8_lossy(query).into_owned())
+        };
+        assert_eq!(query("/a?b=c?d"), Some("b=c?d".to_owned()));
+        assert_eq!(query("/%61?b"), Some("b".to_owned()));
+        assert_eq!(query("/a?"), Some(String::new()));
+        assert_eq!(query("/a"), None);
+    }
+}

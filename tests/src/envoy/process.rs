@@ -1,0 +1,228 @@
+//! The process and its directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use serde_json::Value;
+
+use super::{EnvoyError, Options, POLL, admin, locate, read_lossy};
+
+/// How long Envoy may take to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+/// How much of the log an error shows.
+const TAIL_LINES: usize = 40;
+/// Clock ticks in a second, the same on every Linux that Envoy runs on.
+const TICKS: u64 = 100;
+
+/// A directory of its own below the system's temporary one, removed with this.
+#[derive(Debug)]
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    pub(super) fn create() -> Result<Self, EnvoyError> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("portcullis-envoy-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(cannot("create a directory")(error)),
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("Envoy's log is in {}", self.0.display());
+            return;
+        }
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Envoy itself.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Mutex<Child>,
+    pid: u32,
+    directory: Directory,
+}
+
+impl Process {
+    pub(super) fn spawn(
+        directory: Directory,
+        bootstrap: &Value,
+        options: &Options,
+    ) -> Result<Self, EnvoyError> {
+        let binary = match &options.binary {
+            Some(binary) => binary.clone(),
+            None => locate()?,
+        };
+        let path = directory.path();
+        let file = |name: &str| fs::File::create(path.join(name)).map_err(cannot("create a log"));
+        fs::write(path.join("bootstrap.json"), bootstrap.to_string())
+            .map_err(cannot("write the bootstrap"))?;
+
+        let mut command = Command::new(binary);
+        command
+            .arg("-c")
+            .arg(path.join("bootstrap.json"))
+            .arg("--admin-address-path")
+            .arg(path.join("admin"))
+            .arg("--disable-hot-restart")
+            // In a listener of an update Envoy would overlook them.
+            .arg("--reject-unknown-dynamic-fields")
+            .args(["--concurrency", &options.concurrency.to_string()])
+            .args(["-l", &options.log_level])
+            // Otherwise an access log may be ten seconds late.
+            .args(["--file-flush-interval-msec", "20"])
+            .envs(options.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(file("stdout")?)
+            .stderr(file("stderr")?);
+        if let Some(levels) = &options.component_log_level {
+            command.args(["--component-log-level", levels]);
+        }
+        if let Some(time) = options.drain_time {
+            command.args(["--drain-time-s", &time.as_secs().to_string()]);
+        }
+        if options.drain_at_once {
+            command.args(["--drain-strategy", "immediate"]);
+        }
+        let child = command.spawn().map_err(cannot("start Envoy"))?;
+        Ok(Self {
+            pid: child.id(),
+            child: Mutex::new(child),
+            directory,
+        })
+    }
+
+    /// Waits until `/ready` answers 200, and returns the address of the admin interface.
+    pub(super) fn wait_until_ready(&mut self, deadline: Instant) -> Result<SocketAddr, EnvoyError> {
+        loop {
+            let addr = fs::read_to_string(self.path().join("admin")).unwrap_or_default();
+            if let Ok(addr) = addr.trim().parse()
+                && admin::exchange(addr, "GET", "/ready").is_ok_and(|ready| ready.status == 200)
+            {
+                return Ok(addr);
+            }
+            if self.has_ended() {
+                return Err(self.ended());
+            }
+            if Instant::now() >= deadline {
+                return Err(EnvoyError::TimedOut {
+                    what: "Envoy to be ready",
+                    log: self.log_tail(),
+                });
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.status().is_some()
+    }
+
+    /// The error that says so.
+    pub(super) fn ended(&self) -> EnvoyError {
+        EnvoyError::Exited {
+            status: self.status(),
+            log: self.log_tail(),
+        }
+    }
+
+    pub(super) fn resident_memory(&self) -> Result<u64, EnvoyError> {
+        let status = self.proc_file("status")?;
+        let kib = status.lines().find_map(|line| {
+            let value = line.strip_prefix("VmRSS:")?;
+            value.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+        });
+        kib.map(|kib| kib * 1024).ok_or(EnvoyError::Unexpected {
+            what: "VmRSS",
+            body: status,
+        })
+    }
+
+    pub(super) fn cpu_time(&self) -> Result<Duration, EnvoyError> {
+        let stat = self.proc_file("stat")?;
+        // The name in parentheses may contain anything; fields 14 and 15 of proc(5) count from before it.
+        let ticks = stat.rsplit_once(')').and_then(|(_, rest)| {
+            let mut fields = rest.split_ascii_whitespace().skip(11);
+            let user: u64 = fields.next()?.parse().ok()?;
+            let system: u64 = fields.next()?.parse().ok()?;
+            Some(user + system)
+        });
+        let ticks = ticks.ok_or(EnvoyError::Unexpected {
+            what: "processor time",
+            body: stat,
+        })?;
+        Ok(Duration::from_millis(ticks * 1000 / TICKS))
+    }
+
+    fn proc_file(&self, name: &str) -> Result<String, EnvoyError> {
+        fs::read_to_string(format!("/proc/{}/{name}", self.pid)).map_err(cannot("read from /proc"))
+    }
+
+    fn status(&self) -> Option<ExitStatus> {
+        let mut child = self.child.lock().expect("no panic under this lock");
+        child.try_wait().ok().flatten()
+    }
+
+    fn log_tail(&self) -> String {
+        tail(&read_lossy(&self.path().join("stderr")))
+    }
+}
+
+impl Drop for Process {
+    /// SIGTERM, then SIGKILL; never to a process that has been waited for.
+    fn drop(&mut self) {
+        if self.has_ended() {
+            return;
+        }
+        let terminate = format!("kill -TERM {}", self.pid);
+        let _ = Command::new("sh").args(["-c", &terminate]).status();
+        let deadline = Instant::now() + GRACE;
+        while !self.has_ended() && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
+        if !self.has_ended()
+            && let Ok(child) = self.child.get_mut()
+        {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The last lines of a log.
+pub(super) fn tail(log: &str) -> String {
+    // At its start Envoy lists every extension it has.
+    let is_list = |line: &&str| line.contains("[info][main]") && line.contains("]   ");
+    let lines: Vec<&str> = log.lines().filter(|line| !is_list(line)).collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
+pub(super) fn cannot(what: &'static str) -> impl Fn(io::Error) -> EnvoyError {
+    move |source| EnvoyError::Io { what, source }
+}
