@@ -79,6 +79,11 @@ impl Engine {
         &self.notes
     }
 
+    /// How finished exchanges are logged; none if they are not.
+    pub fn access_log(&self) -> Option<AccessLog> {
+        self.access_log
+    }
+
     /// The number of routes.
     pub fn route_count(&self) -> usize {
         self.routes.len()

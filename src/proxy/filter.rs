@@ -89,7 +89,7 @@ impl HttpContext for Filter {
     }
 
     fn on_log(&mut self) {
-        let Some(log) = self.stream.engine().and_then(|engine| engine.access_log) else {
+        let Some(log) = self.stream.engine().and_then(Engine::access_log) else {
             return;
         };
         // Without a request callback this context was made for the log alone.

@@ -43,12 +43,12 @@ impl RootContext for Root {
                 for note in engine.notes() {
                     log::warn!("{note}");
                 }
-                log::info!("configured: {} routes", engine.route_count());
+                log::info!("configured, routes: {}", engine.route_count());
                 self.engine = Some(Rc::new(engine));
                 true
             }
             Err(error) => {
-                log::error!("configuration refused, {} problems", error.problems.len());
+                log::error!("configuration refused, problems: {}", error.problems.len());
                 for problem in &error.problems {
                     log::error!("{problem}");
                 }

@@ -49,7 +49,7 @@ pub struct Envoy {
 /// How Envoy is started.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The binary; `None`: the one that [`locate`] finds.
+    /// The binary; `None`: the one that [`fn@locate`] finds.
     pub binary: Option<PathBuf>,
     /// Worker threads.
     pub concurrency: u32,

@@ -1,2 +1,18 @@
 //! What the test suites share.
+pub mod case;
+pub mod client;
+pub mod envoy;
+pub mod fake_host;
+pub mod tokens;
+pub mod upstream;
 pub mod wire;
+
+use std::path::PathBuf;
+
+/// The built module: `PORTCULLIS_WASM`, else where `make build` puts it.
+pub fn module_path() -> PathBuf {
+    match std::env::var_os("PORTCULLIS_WASM").filter(|path| !path.is_empty()) {
+        Some(path) => path.into(),
+        None => tokens::repository().join("target/portcullis.wasm"),
+    }
+}

@@ -128,14 +128,14 @@ pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option
 /// RFC 7517 §4.2 and §4.3: a key for encryption or for signing only does not check signatures.
 fn check_use(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<()> {
     let mut usable = Some(());
-    if let Some(node) = fields.optional("use") {
-        if node.text(problems) != Some("sig") {
-            node.report(
-                problems,
-                "the key is not for signatures (\"sig\"); remove it from the set",
-            );
-            usable = None;
-        }
+    if let Some(node) = fields.optional("use")
+        && node.text(problems) != Some("sig")
+    {
+        node.report(
+            problems,
+            "the key is not for signatures (\"sig\"); remove it from the set",
+        );
+        usable = None;
     }
     if let Some(node) = fields.optional("key_ops") {
         let operations = node.list(problems, |item, problems| item.text(problems))?;
@@ -161,7 +161,7 @@ fn read_rsa(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifyin
             "not an RSA key of 2048 to 4096 bits with the exponent 65537",
         );
     }
-    key.map(VerifyingKey::Rsa)
+    key.map(|key| VerifyingKey::Rsa(Box::new(key)))
 }
 
 fn read_ec(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {

@@ -37,7 +37,7 @@ pub(super) enum Algorithm {
 /// What a key can check. The key fixes the family, so that no token can choose it.
 pub(super) enum VerifyingKey {
     Secret(Vec<u8>),
-    Rsa(RsaKey),
+    Rsa(Box<RsaKey>),
     P256(ES256PublicKey),
     P384(ES384PublicKey),
     Ed25519(Ed25519PublicKey),

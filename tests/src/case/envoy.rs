@@ -1,0 +1,200 @@
+//! Cases through a real Envoy: one process, a listener for each case.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Case, Exchange, Outcome, Upstream, expect};
+use crate::client;
+use crate::envoy::{
+    Envoy, ListenerOptions, Options, Update, WasmOptions, bootstrap, cluster, listener,
+    string_value, wasm_filter,
+};
+use crate::upstream::{Arrival, Received, Upstream as Service};
+use crate::wire::{Request, Version};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs all cases in one Envoy; what differs from what they expect, each with its file.
+pub fn run_all(wasm: &Path, cases: &[Case], options: &Options) -> Result<Vec<String>, String> {
+    let service = Service::start().map_err(|error| error.to_string())?;
+    let (valid, invalid): (Vec<&Case>, Vec<&Case>) =
+        cases.iter().partition(|case| case.problems.is_empty());
+    let listeners: Vec<Value> = valid.iter().map(|case| case_listener(wasm, case)).collect();
+    let bootstrap = bootstrap(Vec::new(), vec![cluster("upstream", service.addr())]);
+    let envoy =
+        Envoy::start_with_lds(bootstrap, &listeners, options).map_err(|error| error.to_string())?;
+    let mut differences = Vec::new();
+    for case in &valid {
+        let addr = envoy
+            .listener_addr(&case.name)
+            .map_err(|error| error.to_string())?;
+        for (index, exchange) in case.exchanges.iter().enumerate() {
+            let id = format!("{}-{index}", case.name.replace('_', "-"));
+            let found = match carry_out(&envoy, &service, addr, case, exchange, &id) {
+                Ok(outcome) => expect::compare(&exchange.expect, &outcome),
+                Err(error) => vec![error],
+            };
+            differences.extend(found.into_iter().map(|difference| {
+                format!("{}: {}: {difference}", case.path.display(), exchange.name)
+            }));
+        }
+    }
+    differences.extend(refuse_all(wasm, &envoy, listeners, &invalid)?);
+    if !envoy.is_running() {
+        differences.push("Envoy has ended".to_owned());
+    }
+    Ok(differences)
+}
+
+fn case_listener(wasm: &Path, case: &Case) -> Value {
+    let document = String::from_utf8_lossy(&case.document);
+    let filter = wasm_filter(
+        &case.name,
+        wasm,
+        configuration(&case.document, &document),
+        WasmOptions::default(),
+    );
+    let route = json!({
+        "request_headers_to_add": [{ "header": { "key": "x-case-id", "value": case.name } }],
+    });
+    listener(
+        &case.name,
+        vec![filter],
+        ListenerOptions {
+            route,
+            ..ListenerOptions::default()
+        },
+    )
+}
+
+/// A document that is not text goes as bytes, as a `Struct` would.
+fn configuration(document: &[u8], text: &str) -> Value {
+    if std::str::from_utf8(document).is_ok() {
+        return string_value(text);
+    }
+    use jwt_simple::reexports::ct_codecs::{Base64, Encoder};
+    let encoded = Base64::encode_to_string(document).expect("base64 of bytes in memory");
+    json!({ "@type": "type.googleapis.com/google.protobuf.BytesValue", "value": encoded })
+}
+
+fn carry_out(
+    envoy: &Envoy,
+    service: &Service,
+    addr: std::net::SocketAddr,
+    case: &Case,
+    exchange: &Exchange,
+    id: &str,
+) -> Result<Outcome, String> {
+    service.answer(&case.name, exchange.upstream.clone());
+    service.take(&case.name);
+    let mark = envoy.log_mark();
+    let mut request = exchange.request.clone();
+    let has_id = request
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case(b"x-request-id"));
+    if !has_id {
+        request
+            .headers
+            .push((b"x-request-id".to_vec(), id.as_bytes().to_vec()));
+    }
+    let response =
+        client::send(addr, &request, TIMEOUT).map_err(|error| format!("no answer: {error}"))?;
+    let upstream = match service.take(&case.name).pop() {
+        None => Upstream::Nothing,
+        Some(received) if received.arrival != Arrival::Whole => Upstream::Part,
+        Some(received) => Upstream::Whole(as_request(received)),
+    };
+    let wants_log = exchange.expect.get("log").is_some() || exchange.expect.get("reason").is_some();
+    let log = if wants_log {
+        wait_for_line(envoy, mark, &case.name)
+    } else {
+        Vec::new()
+    };
+    Ok(Outcome {
+        response,
+        upstream,
+        log,
+    })
+}
+
+/// Envoy logs after the client has its answer; exchanges follow one another.
+fn wait_for_line(envoy: &Envoy, mark: u64, name: &str) -> Vec<Value> {
+    let prefix = format!("wasm log {name}");
+    for _ in 0..400 {
+        let log = envoy.log_since(mark);
+        let lines = log.lines().filter(|line| line.contains(&prefix));
+        let lines: Vec<Value> = lines
+            .filter_map(|line| serde_json::from_str(line.get(line.find('{')?..)?).ok())
+            .collect();
+        if !lines.is_empty() {
+            return lines;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Vec::new()
+}
+
+fn as_request(received: Received) -> Request {
+    Request {
+        version: Version::Http1,
+        method: received.method,
+        path: received.path,
+        authority: Vec::new(),
+        headers: received.headers,
+        body: Some(vec![received.body]),
+        trailers: received.trailers,
+    }
+}
+
+/// Offers every invalid document beside the good listeners: all must be rejected, with their
+/// problems in Envoy's log, and the good ones must stay.
+fn refuse_all(
+    wasm: &Path,
+    envoy: &Envoy,
+    mut listeners: Vec<Value>,
+    cases: &[&Case],
+) -> Result<Vec<String>, String> {
+    if cases.is_empty() {
+        return Ok(Vec::new());
+    }
+    let good = listeners.len();
+    listeners.extend(cases.iter().map(|case| case_listener(wasm, case)));
+    let mark = envoy.log_mark();
+    let mut differences = Vec::new();
+    match envoy
+        .update_listeners(&listeners)
+        .map_err(|error| error.to_string())?
+    {
+        Update::Accepted => differences.push("documents with problems are accepted".to_owned()),
+        Update::Rejected { .. } => {}
+    }
+    let log = envoy.log_since(mark);
+    // Envoy names the plugin only after the problems, when it gives up on it.
+    let mut rest = log.as_str();
+    for case in cases {
+        let end = format!("Plugin {} failed to load", case.name);
+        let (before, after) = rest.split_once(&end).unwrap_or(("", rest));
+        rest = after;
+        for problem in &case.problems {
+            if !before.lines().any(|line| line.ends_with(problem.as_str())) {
+                differences.push(format!(
+                    "{}: not in Envoy's log: {problem}",
+                    case.path.display()
+                ));
+            }
+        }
+        if envoy.listener_addr(&case.name).is_ok() {
+            differences.push(format!("{}: the listener is live", case.path.display()));
+        }
+    }
+    let live = envoy
+        .stat("listener_manager.total_listeners_active")
+        .map_err(|error| error.to_string())?;
+    if usize::try_from(live) != Ok(good) {
+        differences.push(format!("{live} listeners are live instead of {good}"));
+    }
+    Ok(differences)
+}

@@ -1,0 +1,137 @@
+//! Comparing what came of an exchange with what must.
+
+use serde_json::Value;
+
+use super::{Outcome, Upstream, grpc_status};
+
+/// Everything that differs; nothing when all is as it must be.
+pub(super) fn compare(expect: &Value, outcome: &Outcome) -> Vec<String> {
+    let Some(expected) = expect.as_object().filter(|expected| !expected.is_empty()) else {
+        return vec!["`expect` must be an object that says something".to_owned()];
+    };
+    let mut differences = Vec::new();
+    for (name, expected) in expected {
+        let difference = match name.as_str() {
+            "status" => equal(expected, &outcome.response.status.into()),
+            "grpc_status" => equal(expected, &grpc_status(&outcome.response).into()),
+            "code" => equal(
+                expected,
+                &problem(outcome).get("code").cloned().unwrap_or_default(),
+            ),
+            "reason" => equal(expected, &logged(outcome, "portcullis.reason")),
+            "problem" => members(expected, &problem(outcome)),
+            "headers" => headers(expected, |name| values(&outcome.response.headers, name)),
+            "body" => equal(expected, &text(&outcome.response.body)),
+            "upstream" => upstream(expected, &outcome.upstream),
+            "log" => match outcome.log.as_slice() {
+                [line] => members(expected, line),
+                lines => Some(format!("{} log lines instead of one", lines.len())),
+            },
+            _ => Some("is no expectation; see tests/cases/README.md".to_owned()),
+        };
+        differences.extend(difference.map(|difference| format!("{name}: {difference}")));
+    }
+    differences
+}
+
+fn equal(expected: &Value, found: &Value) -> Option<String> {
+    (expected != found).then(|| format!("expected {expected}, found {found}"))
+}
+
+/// The members that are named; `null` for one that must not be there.
+fn members(expected: &Value, found: &Value) -> Option<String> {
+    let Some(expected) = expected.as_object() else {
+        return Some("must be an object".to_owned());
+    };
+    let differing = expected.iter().filter_map(|(name, expected)| {
+        let found = found.get(name).cloned().unwrap_or_default();
+        matches(expected, &found).map(|difference| format!("{name}: {difference}"))
+    });
+    joined(differing.collect())
+}
+
+/// A value, `{"contains": …}` for a part of a string, or `{"present": true}` for anything but null.
+fn matches(expected: &Value, found: &Value) -> Option<String> {
+    if let Some(part) = expected.get("contains").and_then(Value::as_str) {
+        let contains = found.as_str().is_some_and(|text| text.contains(part));
+        return (!contains).then(|| format!("expected something with {part:?}, found {found}"));
+    }
+    if expected.get("present") == Some(&Value::Bool(true)) {
+        return found.is_null().then(|| "is missing".to_owned());
+    }
+    equal(expected, found)
+}
+
+fn headers(expected: &Value, values: impl Fn(&str) -> Vec<Value>) -> Option<String> {
+    let Some(expected) = expected.as_object() else {
+        return Some("must be an object".to_owned());
+    };
+    let differing = expected.iter().filter_map(|(name, expected)| {
+        let found = match values(name).as_slice() {
+            [] => Value::Null,
+            [one] => one.clone(),
+            many => Value::Array(many.to_vec()),
+        };
+        matches(expected, &found).map(|difference| format!("{name}: {difference}"))
+    });
+    joined(differing.collect())
+}
+
+fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
+    match (expected, found) {
+        (Value::Bool(false), Upstream::Nothing) | (Value::Bool(true), Upstream::Whole(_)) => None,
+        (Value::String(part), Upstream::Part | Upstream::Nothing) if part == "part_at_most" => None,
+        (Value::Object(expected), Upstream::Whole(request)) => {
+            let fields: Vec<(String, Vec<u8>)> = request
+                .headers
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        String::from_utf8_lossy(name).to_ascii_lowercase(),
+                        value.clone(),
+                    )
+                })
+                .collect();
+            let body: Vec<u8> = request.body.iter().flatten().flatten().copied().collect();
+            let differing = expected.iter().filter_map(|(name, expected)| {
+                let difference = match name.as_str() {
+                    "method" => equal(expected, &text(&request.method)),
+                    "path" => equal(expected, &text(&request.path)),
+                    "body" => equal(expected, &text(&body)),
+                    "headers" => headers(expected, |name| values(&fields, name)),
+                    _ => Some("is no expectation".to_owned()),
+                };
+                difference.map(|difference| format!("{name}: {difference}"))
+            });
+            joined(differing.collect())
+        }
+        (expected, found) => Some(format!("expected {expected}, found {found:?}")),
+    }
+}
+
+fn problem(outcome: &Outcome) -> Value {
+    serde_json::from_slice(&outcome.response.body).unwrap_or_default()
+}
+
+fn logged(outcome: &Outcome, field: &str) -> Value {
+    match outcome.log.as_slice() {
+        [line] => line.get(field).cloned().unwrap_or_default(),
+        lines => Value::String(format!("{} log lines instead of one", lines.len())),
+    }
+}
+
+fn values(fields: &[(String, Vec<u8>)], name: &str) -> Vec<Value> {
+    fields
+        .iter()
+        .filter(|(each, _)| each == name)
+        .map(|(_, value)| text(value))
+        .collect()
+}
+
+fn text(bytes: &[u8]) -> Value {
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+fn joined(differences: Vec<String>) -> Option<String> {
+    (!differences.is_empty()).then(|| differences.join("; "))
+}

@@ -1,0 +1,88 @@
+//! Cases: a policy, exchanges, and what must come of them, as files.
+//!
+//! `tests/cases/README.md` documents the format. The same file runs on the engine alone, in the
+//! built module in a fake host, and through a real Envoy.
+
+mod envoy;
+mod expect;
+mod module;
+mod native;
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::wire;
+
+pub use envoy::run_all as run_all_on_envoy;
+pub use module::run as run_in_module;
+pub use native::run as run_on_engine;
+
+/// One case file.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Where it stands.
+    pub path: PathBuf,
+    /// A short name, unique in its folder.
+    pub name: String,
+    /// The configuration document, byte for byte.
+    pub document: Vec<u8>,
+    /// What the engine must say of the document; none when it must be accepted.
+    pub problems: Vec<String>,
+    /// The exchanges, in order.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// One request and what must come of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// What it shows.
+    pub name: String,
+    /// What the client sends.
+    pub request: wire::Request,
+    /// What the service answers, if it is asked.
+    pub upstream: wire::Response,
+    /// What must come of it.
+    pub expect: Value,
+}
+
+/// What came of an exchange.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What the client received.
+    pub response: wire::Response,
+    /// What the service received.
+    pub upstream: Upstream,
+    /// The access log lines.
+    pub log: Vec<Value>,
+}
+
+/// What the service received.
+#[derive(Debug, Default)]
+pub enum Upstream {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The head, and not the whole of the body.
+    Part,
+    /// All of a request.
+    Whole(wire::Request),
+}
+
+impl Case {
+    /// All cases of a folder and the folders in it, in order of their paths.
+    ///
+    /// # Errors
+    /// A message that names the file and what is wrong with it.
+    pub fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
+        read::folder(folder)
+    }
+}
+
+/// The number in an outcome that a case calls `grpc_status`: of a header, or of a trailer.
+fn grpc_status(response: &wire::Response) -> Option<u64> {
+    let fields = response.headers.iter().chain(&response.trailers);
+    let (_, value) = fields.into_iter().find(|(name, _)| name == "grpc-status")?;
+    std::str::from_utf8(value).ok()?.parse().ok()
+}

@@ -1,0 +1,267 @@
+//! Cases on the engine alone: no proxy, no module.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use portcullis::access_log::Finished;
+use portcullis::engine::Engine;
+use portcullis::exchange::{BodyState, Edit};
+use portcullis::headers::Headers;
+use portcullis::host::{Counter, Host};
+use portcullis::refusal::Reply;
+use portcullis::stream::{Action, Stream};
+
+use super::{Case, Outcome, Upstream, expect};
+use crate::wire::{Request, Response, Version};
+
+/// Runs a case; what differs from what it expects.
+pub fn run(case: &Case) -> Vec<String> {
+    let engine = match (Engine::compile(&case.document), case.problems.as_slice()) {
+        (Ok(_), [_, ..]) => return vec!["the document is accepted".to_owned()],
+        (Err(error), expected) => {
+            let found: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
+            return if found == expected {
+                Vec::new()
+            } else {
+                vec![format!("problems: {found:#?}")]
+            };
+        }
+        (Ok(engine), []) => Rc::new(engine),
+    };
+    let mut differences = Vec::new();
+    for exchange in &case.exchanges {
+        let outcome = judge(&engine, &exchange.request, &exchange.upstream);
+        let found = expect::compare(&exchange.expect, &outcome);
+        differences.extend(
+            found
+                .into_iter()
+                .map(|difference| format!("{}: {difference}", exchange.name)),
+        );
+    }
+    differences
+}
+
+/// A proxy that knows the time and forgets its counters.
+struct Proxy {
+    counted: RefCell<Vec<Counter>>,
+}
+
+impl Host for Proxy {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tokens are minted for the clock of a real proxy"
+    )]
+    fn now(&self) -> Duration {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+
+    fn count(&self, counter: Counter) {
+        self.counted.borrow_mut().push(counter);
+    }
+}
+
+fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response) -> Outcome {
+    let host = Proxy {
+        counted: RefCell::default(),
+    };
+    let mut stream = Stream::new(Some(Rc::clone(engine)));
+    let mut seen = request.clone();
+    let reply = forward(&mut stream, &mut seen, &host);
+    let mut outcome = match reply {
+        None => Outcome {
+            response: upstream.clone(),
+            upstream: Upstream::Whole(seen),
+            log: Vec::new(),
+        },
+        Some((reply, part)) => Outcome {
+            response: answer(reply, request),
+            upstream: part,
+            log: Vec::new(),
+        },
+    };
+    edit_response(&mut outcome.response.headers, &stream.response_headers());
+    let status = Some(u64::from(outcome.response.status));
+    let finished = Finished {
+        now: host.now(),
+        headers: None,
+        status,
+        client: Some(b"192.0.2.1:40000"),
+    };
+    if let Some(log) = stream.engine().and_then(Engine::access_log) {
+        let line = log.line(&stream, finished);
+        assert!(
+            !line.contains('\n'),
+            "a log line has a line break: {line:?}"
+        );
+        outcome
+            .log
+            .push(serde_json::from_str(&line).expect("a log line is JSON"));
+    }
+    outcome
+}
+
+/// Takes the request through the stream; the refusal, if there is one, and what had gone ahead.
+fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(Reply, Upstream)> {
+    let chunks = request.body.clone().unwrap_or_default();
+    let bodiless = chunks.iter().all(Vec::is_empty) && request.trailers.is_empty();
+    let state = if bodiless {
+        BodyState::Complete
+    } else {
+        BodyState::Open
+    };
+    match stream.request_headers(head(request), state, host) {
+        Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
+        Action::Hold => panic!("a request is never held at its head"),
+        Action::Continue(edits) => edit_request(request, &edits),
+    }
+    if bodiless {
+        return None;
+    }
+    let (mut total, mut held) = (0, false);
+    let mut pieces: Vec<(u64, BodyState)> = chunks
+        .iter()
+        .map(|chunk| (chunk.len() as u64, BodyState::Open))
+        .collect();
+    if request.trailers.is_empty() {
+        pieces.push((0, BodyState::Complete));
+    }
+    let mut last = Action::Continue(Vec::new());
+    for (size, state) in pieces {
+        total += size;
+        last = stream.request_body(if held { total } else { size }, state, host);
+        match &last {
+            Action::Reply(reply) => return Some((reply.clone(), Upstream::Part)),
+            Action::Hold => held = true,
+            Action::Continue(_) => held = false,
+        }
+    }
+    if !request.trailers.is_empty() {
+        last = stream.request_trailers(host);
+    }
+    match last {
+        Action::Continue(_) => None,
+        Action::Reply(reply) => Some((reply, Upstream::Part)),
+        Action::Hold => panic!("a complete request is held for ever"),
+    }
+}
+
+/// The head as Envoy hands it over: pseudo-header fields first, names in lower case, repeated
+/// fields joined where Envoy joins them.
+fn head(request: &Request) -> Headers {
+    const JOINED: [&[u8]; 6] = [
+        b"authorization",
+        b"content-type",
+        b"origin",
+        b"accept",
+        b"user-agent",
+        b"x-request-id",
+    ];
+    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for (name, value) in &request.headers {
+        let name = name.to_ascii_lowercase();
+        let crumb = name == b"cookie" && request.version == Version::Http2;
+        let separator: &[u8] = if crumb { b"; " } else { b"," };
+        let joins = crumb || JOINED.contains(&name.as_slice());
+        match fields.iter_mut().find(|(each, _)| joins && *each == name) {
+            Some((_, joined)) => {
+                if !joined.is_empty() {
+                    joined.extend_from_slice(separator);
+                }
+                joined.extend_from_slice(value);
+            }
+            None => fields.push((name, value.clone())),
+        }
+    }
+    let mut headers = Headers::default();
+    headers.push(b":authority", &request.authority);
+    headers.push(b":path", &request.path);
+    headers.push(b":method", &request.method);
+    headers.push(b":scheme", b"http");
+    if let (Some(body), true) = (&request.body, request.trailers.is_empty()) {
+        let declared = fields.iter().any(|(name, _)| name == b"content-length");
+        if let ([one], false, Version::Http1) = (body.as_slice(), declared, request.version) {
+            headers.push(b"content-length", one.len().to_string().as_bytes());
+        }
+    }
+    for (name, value) in &fields {
+        headers.push(name, value);
+    }
+    if headers.all("x-request-id").next().is_none() {
+        headers.push(b"x-request-id", b"00000000-0000-4000-8000-000000000000");
+    }
+    headers
+}
+
+fn edit_request(request: &mut Request, edits: &[Edit]) {
+    for edit in edits {
+        let mut remove = |name: &str| {
+            request
+                .headers
+                .retain(|(each, _)| !each.eq_ignore_ascii_case(name.as_bytes()));
+        };
+        match edit {
+            Edit::Remove(name) => remove(name.as_str()),
+            Edit::Set(name, value) => {
+                remove(name.as_str());
+                request
+                    .headers
+                    .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()));
+            }
+            Edit::SetPath(path) => request.path = path.as_bytes().to_vec(),
+        }
+    }
+}
+
+fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
+    for edit in edits {
+        match edit {
+            Edit::Remove(name) => headers.retain(|(each, _)| each != name.as_str()),
+            Edit::Set(name, value) => {
+                headers.retain(|(each, _)| each != name.as_str());
+                headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
+            }
+            Edit::SetPath(_) => panic!("a response has no path"),
+        }
+    }
+}
+
+/// What Envoy makes of a local reply.
+fn answer(reply: Reply, request: &Request) -> Response {
+    let is_grpc = request.headers.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case(b"content-type")
+            && value.starts_with(b"application/grpc")
+            && !value.starts_with(b"application/grpc-")
+    });
+    let mut headers: Vec<(String, Vec<u8>)> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    if is_grpc {
+        headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+        headers.push((
+            "grpc-status".to_owned(),
+            reply.grpc_status.to_string().into_bytes(),
+        ));
+        headers.push(("grpc-message".to_owned(), reply.body.into_bytes()));
+        return Response {
+            status: 200,
+            headers,
+            ..Response::default()
+        };
+    }
+    let body = if request.method == b"HEAD" {
+        Vec::new()
+    } else {
+        reply.body.into_bytes()
+    };
+    Response {
+        status: reply.status,
+        headers,
+        body,
+        trailers: Vec::new(),
+    }
+}

@@ -1,0 +1,369 @@
+//! Case files to cases.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::{Case, Exchange};
+use crate::tokens::{self, SigningKey};
+use crate::wire::{Request, Response, Version};
+
+/// Every `.json` file below a folder.
+pub(super) fn folder(folder: &Path) -> Result<Vec<Case>, String> {
+    let mut cases = Vec::new();
+    collect(folder, folder, &mut cases)?;
+    if cases.is_empty() {
+        return Err(format!("{}: no case files (*.json)", folder.display()));
+    }
+    Ok(cases)
+}
+
+fn collect(root: &Path, folder: &Path, cases: &mut Vec<Case>) -> Result<(), String> {
+    let place = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let entries = fs::read_dir(folder).map_err(place)?;
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(place)?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            collect(root, &path, cases)?;
+        } else if path.extension().is_some_and(|ending| ending == "json") {
+            let case = file(root, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+            cases.push(case);
+        }
+    }
+    Ok(())
+}
+
+fn file(root: &Path, path: &Path) -> Result<Case, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let file = Members::of(
+        &value,
+        "the file",
+        &[
+            "about",
+            "policy",
+            "policy_text",
+            "policy_hex",
+            "policy_file",
+            "tokens",
+            "problems",
+            "exchanges",
+        ],
+    )?;
+    file.text("about")?;
+    let tokens = mint_all(file.get("tokens"));
+    let relative = path.strip_prefix(root).unwrap_or(path).with_extension("");
+    let name: String = relative
+        .to_string_lossy()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .collect();
+    let exchanges = match file.get("exchanges") {
+        None => Vec::new(),
+        Some(list) => {
+            let list = list.as_array().ok_or("`exchanges` must be an array")?;
+            list.iter()
+                .enumerate()
+                .map(|(index, item)| {
+                    exchange(item, &tokens).map_err(|error| format!("/exchanges/{index}: {error}"))
+                })
+                .collect::<Result<_, _>>()?
+        }
+    };
+    let problems = match file.get("problems") {
+        None => Vec::new(),
+        Some(list) => strings(list, "problems")?,
+    };
+    if exchanges.is_empty() == problems.is_empty() {
+        return Err("needs either `exchanges` or `problems`, not both and not none".to_owned());
+    }
+    Ok(Case {
+        path: path.to_owned(),
+        name,
+        document: document(path, &file, &tokens)?,
+        problems,
+        exchanges,
+    })
+}
+
+fn document(
+    path: &Path,
+    file: &Members<'_>,
+    tokens: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, String> {
+    if let Some(text) = file.get("policy_text") {
+        return Ok(text
+            .as_str()
+            .ok_or("`policy_text` must be a string")?
+            .as_bytes()
+            .to_vec());
+    }
+    if let Some(hex) = file.get("policy_hex") {
+        return unhex(hex.as_str().ok_or("`policy_hex` must be a string")?);
+    }
+    if let Some(name) = file.get("policy_file") {
+        let name = name.as_str().ok_or("`policy_file` must be a string")?;
+        let beside = path.with_file_name(name);
+        return fs::read(&beside).map_err(|error| format!("{}: {error}", beside.display()));
+    }
+    let policy = file
+        .get("policy")
+        .ok_or("needs `policy`, `policy_file`, `policy_text` or `policy_hex`")?;
+    Ok(expand(policy, tokens)?.to_string().into_bytes())
+}
+
+fn mint_all(described: Option<&Value>) -> BTreeMap<String, String> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tokens are minted for the clock of a real proxy"
+    )]
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs());
+    let described = described.and_then(Value::as_object).into_iter().flatten();
+    described
+        .map(|(name, token)| (name.clone(), tokens::mint(token, now)))
+        .collect()
+}
+
+/// Puts tokens for `{{token:NAME}}`, and keys for `{"$jwk": NAME, …}`.
+fn expand(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Value, String> {
+    Ok(match value {
+        Value::String(text) => fill(text, tokens)?.into(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| expand(item, tokens))
+            .collect::<Result<_, _>>()?,
+        Value::Object(members) => match members.get("$jwk") {
+            Some(name) => {
+                let mut jwk =
+                    SigningKey::named(name.as_str().ok_or("`$jwk` must be a string")?).jwk();
+                for (name, value) in members.iter().filter(|(name, _)| *name != "$jwk") {
+                    jwk[name] = value.clone();
+                }
+                jwk
+            }
+            None => {
+                let mut expanded = Map::new();
+                for (name, value) in members {
+                    expanded.insert(name.clone(), expand(value, tokens)?);
+                }
+                Value::Object(expanded)
+            }
+        },
+        other => other.clone(),
+    })
+}
+
+fn fill(text: &str, tokens: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{token:") {
+        let (name, after) = after.split_once("}}").ok_or("`{{token:` without `}}`")?;
+        let token = tokens
+            .get(name)
+            .ok_or_else(|| format!("no token is named `{name}`"))?;
+        filled.push_str(before);
+        filled.push_str(token);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+fn exchange(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Exchange, String> {
+    let members = Members::of(
+        value,
+        "the exchange",
+        &["name", "request", "upstream", "expect"],
+    )?;
+    let request = members.get("request").ok_or("needs `request`")?;
+    let upstream = members
+        .get("upstream")
+        .map_or_else(|| Ok(default_answer()), |value| response(value, tokens))?;
+    let expect = members.get("expect").ok_or("needs `expect`")?;
+    Ok(Exchange {
+        name: members.text("name")?,
+        request: self::request(request, tokens)?,
+        upstream,
+        expect: expand(expect, tokens)?,
+    })
+}
+
+fn request(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Request, String> {
+    let members = Members::of(
+        value,
+        "`request`",
+        &[
+            "http",
+            "method",
+            "path",
+            "authority",
+            "headers",
+            "body",
+            "chunks",
+            "trailers",
+        ],
+    )?;
+    let version = match members.get("http").map(Value::as_u64) {
+        None | Some(Some(1)) => Version::Http1,
+        Some(Some(2)) => Version::Http2,
+        Some(_) => return Err("`http` must be 1 or 2".to_owned()),
+    };
+    let bytes_or = |name, default: &str| {
+        members
+            .get(name)
+            .map_or(Ok(default.as_bytes().to_vec()), |value| {
+                bytes(value, tokens)
+            })
+    };
+    let body = match (members.get("body"), members.get("chunks")) {
+        (Some(_), Some(_)) => return Err("`body` cannot stand beside `chunks`".to_owned()),
+        (Some(body), None) => Some(vec![bytes(body, tokens)?]),
+        (None, Some(chunks)) => {
+            let chunks = chunks.as_array().ok_or("`chunks` must be an array")?;
+            Some(
+                chunks
+                    .iter()
+                    .map(|chunk| bytes(chunk, tokens))
+                    .collect::<Result<_, _>>()?,
+            )
+        }
+        (None, None) => None,
+    };
+    Ok(Request {
+        version,
+        method: bytes_or("method", "GET")?,
+        path: bytes_or("path", "/")?,
+        authority: bytes_or("authority", "api.example.com")?,
+        headers: fields(members.get("headers"), tokens)?,
+        body,
+        trailers: fields(members.get("trailers"), tokens)?,
+    })
+}
+
+fn response(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Response, String> {
+    let members = Members::of(value, "`upstream`", &["status", "headers", "body"])?;
+    let status = members.get("status").map_or(Some(200), Value::as_u64);
+    let status = status
+        .and_then(|status| u16::try_from(status).ok())
+        .ok_or("`status` must be a status")?;
+    let headers = fields(members.get("headers"), tokens)?.into_iter();
+    Ok(Response {
+        status,
+        headers: headers
+            .map(|(name, value)| (String::from_utf8_lossy(&name).into_owned(), value))
+            .collect(),
+        body: members
+            .get("body")
+            .map_or(Ok(Vec::new()), |body| bytes(body, tokens))?,
+        trailers: Vec::new(),
+    })
+}
+
+fn default_answer() -> Response {
+    Response {
+        status: 200,
+        headers: vec![("content-type".to_owned(), b"text/plain".to_vec())],
+        body: b"the service's answer".to_vec(),
+        trailers: Vec::new(),
+    }
+}
+
+/// The name and the value of a header field.
+type Field = (Vec<u8>, Vec<u8>);
+
+fn fields(value: Option<&Value>, tokens: &BTreeMap<String, String>) -> Result<Vec<Field>, String> {
+    const FORM: &str = "fields must be an array of [name, value] pairs";
+    let Some(value) = value else {
+        return Ok(Vec::new());
+    };
+    let pair = |pair: &Value| match pair.as_array().map(Vec::as_slice) {
+        Some([name, value]) => Ok((bytes(name, tokens)?, bytes(value, tokens)?)),
+        _ => Err(FORM.to_owned()),
+    };
+    value.as_array().ok_or(FORM)?.iter().map(pair).collect()
+}
+
+/// Text, or `{"hex": "…"}`, or `{"repeat": "…", "times": N}`.
+fn bytes(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+    match value {
+        Value::String(text) => Ok(fill(text, tokens)?.into_bytes()),
+        Value::Object(object) => {
+            match (object.get("hex"), object.get("repeat"), object.get("times")) {
+                (Some(Value::String(hex)), None, None) => unhex(hex),
+                (None, Some(Value::String(text)), Some(times)) => {
+                    let times = times.as_u64().and_then(|times| usize::try_from(times).ok());
+                    Ok(text
+                        .repeat(times.ok_or("`times` must be a number")?)
+                        .into_bytes())
+                }
+                _ => Err("bytes are a string, {\"hex\"} or {\"repeat\", \"times\"}".to_owned()),
+            }
+        }
+        _ => Err(format!("{} is not bytes", json!(value))),
+    }
+}
+
+fn unhex(hex: &str) -> Result<Vec<u8>, String> {
+    let digits: String = hex.split_whitespace().collect();
+    let pair = |at: usize| {
+        digits
+            .get(at..at + 2)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    };
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| pair(at).ok_or_else(|| format!("`{hex}` is not hexadecimal")))
+        .collect()
+}
+
+fn strings(value: &Value, name: &str) -> Result<Vec<String>, String> {
+    let list = value.as_array().and_then(|items| {
+        items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect()
+    });
+    list.ok_or_else(|| format!("`{name}` must be an array of strings"))
+}
+
+/// The members of an object, none of them unknown.
+struct Members<'v> {
+    members: &'v Map<String, Value>,
+}
+
+impl<'v> Members<'v> {
+    fn of(value: &'v Value, what: &str, known: &[&str]) -> Result<Self, String> {
+        let members = value
+            .as_object()
+            .ok_or_else(|| format!("{what} must be an object"))?;
+        match members.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(unknown) => Err(format!(
+                "{what} has no field `{unknown}`; it has {}",
+                known.join(", ")
+            )),
+            None => Ok(Self { members }),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&'v Value> {
+        self.members.get(name)
+    }
+
+    fn text(&self, name: &str) -> Result<String, String> {
+        let text = self
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty());
+        text.map(str::to_owned)
+            .ok_or_else(|| format!("needs `{name}`, a string"))
+    }
+}

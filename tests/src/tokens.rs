@@ -1,0 +1,242 @@
+//! Mints tokens, good ones and bad ones.
+//!
+//! Signing is done by ring, so that no code of the filter or of its libraries takes part.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder, Encoder};
+use ring::rand::SystemRandom;
+use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
+use ring::{hmac, signature::EcdsaSigningAlgorithm};
+use serde_json::{Map, Value, json};
+
+/// A key that tests sign with.
+pub enum SigningKey {
+    /// RSA; signs RS* and PS*.
+    Rsa(RsaKeyPair),
+    /// P-256 or P-384.
+    Ec(EcdsaKeyPair, Curve),
+    /// Ed25519.
+    Ed25519(Ed25519KeyPair),
+    /// A shared secret; signs HS*.
+    Secret(Vec<u8>),
+}
+
+/// The curve of an EC key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// NIST P-256, ES256.
+    P256,
+    /// NIST P-384, ES384.
+    P384,
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+impl SigningKey {
+    /// A key of `tests/keys` by its file name without ending.
+    pub fn named(name: &str) -> Self {
+        let file = |ending| repository().join(format!("tests/keys/{name}.{ending}"));
+        match fs::read(file("txt")) {
+            Ok(secret) => SigningKey::Secret(secret),
+            Err(_) => Self::from_pem_file(&file("pem")),
+        }
+    }
+
+    /// A private key in PKCS#8 PEM.
+    pub fn from_pem_file(path: &Path) -> Self {
+        let pem =
+            fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let body: String = pem
+            .lines()
+            .filter(|line| !line.starts_with("---"))
+            .collect();
+        let der = Base64::decode_to_vec(&body, None).expect("PEM is base64");
+        Self::from_pkcs8(&der)
+            .unwrap_or_else(|| panic!("{}: no key that tests sign with", path.display()))
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        let random = SystemRandom::new();
+        let ec = |algorithm: &'static EcdsaSigningAlgorithm, curve| {
+            let pair = EcdsaKeyPair::from_pkcs8(algorithm, der, &random).ok()?;
+            Some(SigningKey::Ec(pair, curve))
+        };
+        let rsa = || Some(SigningKey::Rsa(RsaKeyPair::from_pkcs8(der).ok()?));
+        let ed25519 = || {
+            Some(SigningKey::Ed25519(
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok()?,
+            ))
+        };
+        ec(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, Curve::P256)
+            .or_else(|| ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, Curve::P384))
+            .or_else(ed25519)
+            .or_else(rsa)
+    }
+
+    /// The public part as a JWK, or the secret as one; without `alg` and `kid`.
+    pub fn jwk(&self) -> Value {
+        match self {
+            SigningKey::Rsa(pair) => {
+                let public: ring::rsa::PublicKeyComponents<Vec<u8>> = pair.public().into();
+                json!({ "kty": "RSA", "n": base64url(&public.n), "e": base64url(&public.e) })
+            }
+            SigningKey::Ec(pair, curve) => {
+                let point = &pair.public_key().as_ref()[1..];
+                let (x, y) = point.split_at(point.len() / 2);
+                let name = if *curve == Curve::P256 {
+                    "P-256"
+                } else {
+                    "P-384"
+                };
+                json!({ "kty": "EC", "crv": name, "x": base64url(x), "y": base64url(y) })
+            }
+            SigningKey::Ed25519(pair) => {
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(pair.public_key().as_ref()) })
+            }
+            SigningKey::Secret(secret) => json!({ "kty": "oct", "k": base64url(secret) }),
+        }
+    }
+
+    /// The algorithm that fits when none is named.
+    fn usual_algorithm(&self) -> &'static str {
+        match self {
+            SigningKey::Rsa(_) => "RS256",
+            SigningKey::Ec(_, Curve::P256) => "ES256",
+            SigningKey::Ec(_, Curve::P384) => "ES384",
+            SigningKey::Ed25519(_) => "EdDSA",
+            SigningKey::Secret(_) => "HS256",
+        }
+    }
+
+    /// Signs, whether or not the algorithm and the key belong together: an algorithm of another
+    /// kind of key is what forgers write into the header.
+    fn sign(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        match self {
+            SigningKey::Rsa(pair) => {
+                let encoding: &dyn signature::RsaEncoding = match algorithm {
+                    "RS384" => &signature::RSA_PKCS1_SHA384,
+                    "RS512" => &signature::RSA_PKCS1_SHA512,
+                    "PS256" => &signature::RSA_PSS_SHA256,
+                    "PS384" => &signature::RSA_PSS_SHA384,
+                    "PS512" => &signature::RSA_PSS_SHA512,
+                    _ => &signature::RSA_PKCS1_SHA256,
+                };
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(encoding, &random, message, &mut signature)
+                    .expect("RSA signs");
+                signature
+            }
+            SigningKey::Ec(pair, _) => pair
+                .sign(&random, message)
+                .expect("ECDSA signs")
+                .as_ref()
+                .to_vec(),
+            SigningKey::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            SigningKey::Secret(secret) => {
+                let algorithm = match algorithm {
+                    "HS384" => hmac::HMAC_SHA384,
+                    "HS512" => hmac::HMAC_SHA512,
+                    _ => hmac::HMAC_SHA256,
+                };
+                hmac::sign(&hmac::Key::new(algorithm, secret), message)
+                    .as_ref()
+                    .to_vec()
+            }
+        }
+    }
+}
+
+/// Mints what a case file describes:
+///
+/// - `raw`: the token as it stands, nothing else counts;
+/// - `key`: the name of a key in `tests/keys`;
+/// - `alg`: the algorithm in the header, and to sign with where the key can;
+/// - `header`: members to add to the header; `null` takes one away;
+/// - `claims`: the payload; a string `now`, `now+N` or `now-N` becomes that second;
+/// - `payload`: the payload as text, in place of `claims`;
+/// - `tamper`: `signature` or `payload`, changed after signing.
+///
+/// # Panics
+/// When the description cannot be understood.
+pub fn mint(description: &Value, now: u64) -> String {
+    if let Some(raw) = description.get("raw") {
+        return raw.as_str().expect("`raw` is a string").to_owned();
+    }
+    let key = SigningKey::named(description["key"].as_str().expect("`key` names a key"));
+    mint_with(&key, description, now)
+}
+
+/// As [`mint`], with this key in place of `key`.
+pub fn mint_with(key: &SigningKey, description: &Value, now: u64) -> String {
+    let algorithm = description
+        .get("alg")
+        .map_or(key.usual_algorithm(), |name| {
+            name.as_str().expect("`alg` is a string")
+        });
+    let mut header = Map::new();
+    header.insert("alg".into(), algorithm.into());
+    header.insert("typ".into(), "JWT".into());
+    for (name, value) in description
+        .get("header")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        match value {
+            Value::Null => header.remove(name),
+            value => header.insert(name.clone(), value.clone()),
+        };
+    }
+    let payload = match description.get("payload") {
+        Some(text) => text.as_str().expect("`payload` is a string").to_owned(),
+        None => at(description.get("claims").unwrap_or(&json!({})), now).to_string(),
+    };
+    let header = base64url(Value::Object(header).to_string().as_bytes());
+    let signed = format!("{header}.{}", base64url(payload.as_bytes()));
+    let mut signature = key.sign(algorithm, signed.as_bytes());
+    match description
+        .get("tamper")
+        .map(|part| part.as_str().expect("`tamper` is a string"))
+    {
+        None => {}
+        Some("signature") => signature[0] ^= 1,
+        Some("payload") => {
+            let changed = payload.replacen('}', ",\"admin\":true}", 1);
+            let signature = base64url(&signature);
+            return format!("{header}.{}.{signature}", base64url(changed.as_bytes()));
+        }
+        Some(other) => panic!("`tamper` is `signature` or `payload`, not `{other}`"),
+    }
+    format!("{signed}.{}", base64url(&signature))
+}
+
+/// Replaces `now`, `now+N` and `now-N` at any depth.
+fn at(value: &Value, now: u64) -> Value {
+    match value {
+        Value::String(text) => match text.strip_prefix("now") {
+            Some("") => now.into(),
+            Some(offset) => match offset.parse::<i64>() {
+                Ok(offset) => now.saturating_add_signed(offset).into(),
+                Err(_) => text.as_str().into(),
+            },
+            None => text.as_str().into(),
+        },
+        Value::Array(items) => items.iter().map(|item| at(item, now)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), at(value, now)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// Base64url without padding.
+pub fn base64url(bytes: &[u8]) -> String {
+    Base64UrlSafeNoPadding::encode_to_string(bytes).expect("base64 of bytes in memory")
+}
