@@ -8,6 +8,56 @@ pub trait Host {
     fn now(&self) -> Duration;
     /// Adds one to a counter. Names come from [`crate::metrics`]; nothing a client sends is one.
     fn count(&self, counter: Counter);
+    /// Checks a signature in the proxy's own, faster code.
+    fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict;
+}
+
+/// One signature to check.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureCheck<'a> {
+    /// What the key and the signature are.
+    pub scheme: HostScheme,
+    /// The hash of the signature algorithm.
+    pub hash: Hash,
+    /// The key as an X.509 `SubjectPublicKeyInfo`, DER.
+    pub public_key: &'a [u8],
+    /// PKCS #1 v1.5, or an `ECDSA-Sig-Value` in DER.
+    pub signature: &'a [u8],
+    /// What was signed.
+    pub signed: &'a [u8],
+}
+
+/// A signature scheme that a proxy may be able to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostScheme {
+    /// RSASSA-PKCS1-v1_5.
+    RsaPkcs1,
+    /// ECDSA on P-256.
+    EcdsaP256,
+    /// ECDSA on P-384.
+    EcdsaP384,
+}
+
+/// The hash of a signature algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// What the proxy says of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostVerdict {
+    /// It fits.
+    Valid,
+    /// It does not.
+    Invalid,
+    /// The proxy cannot check such a signature: this says nothing about it.
+    Unavailable,
 }
 
 /// A counter: its place in [`crate::metrics::names`].

@@ -33,6 +33,43 @@ impl Outcome {
     }
 }
 
+/// Something that is counted besides verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A token was remembered.
+    TokenCacheHit,
+    /// A token had to be verified.
+    TokenCacheMiss,
+    /// The proxy checked a signature.
+    SignatureByProxy,
+    /// The filter checked one itself.
+    SignatureByFilter,
+}
+
+const EVENTS: [Event; 4] = [
+    Event::TokenCacheHit,
+    Event::TokenCacheMiss,
+    Event::SignatureByProxy,
+    Event::SignatureByFilter,
+];
+
+impl Event {
+    /// The leaf of the metric's name; Envoy's where `jwt_authn` has one.
+    fn name(self) -> &'static str {
+        match self {
+            Event::TokenCacheHit => "jwt_cache_hit",
+            Event::TokenCacheMiss => "jwt_cache_miss",
+            Event::SignatureByProxy => "jwt_signature_proxy",
+            Event::SignatureByFilter => "jwt_signature_filter",
+        }
+    }
+
+    /// Counts it.
+    pub fn counter(self) -> Counter {
+        Counter(OUTCOMES.len().saturating_add(self as usize))
+    }
+}
+
 /// Every code there is: the core's own and the policies'.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
     stream::CODES
@@ -50,13 +87,17 @@ pub fn names() -> Vec<String> {
         [Outcome::Denied, Outcome::ShadowDenied]
             .map(|outcome| format!("portcullis.code.{}.{}", code.name, outcome.name()))
     });
-    totals.chain(by_code).collect()
+    let events = EVENTS
+        .iter()
+        .map(|event| format!("portcullis.{}", event.name()));
+    totals.chain(events).chain(by_code).collect()
 }
 
 /// Counts refusals by code, those in shadow mode apart.
 pub fn by_code(code: &Code, outcome: Outcome) -> Option<Counter> {
     let place = codes().position(|each| each.name == code.name)?;
-    let first = OUTCOMES.len().checked_add(place.checked_mul(2)?)?;
+    let totals = OUTCOMES.len().checked_add(EVENTS.len())?;
+    let first = totals.checked_add(place.checked_mul(2)?)?;
     match outcome {
         Outcome::Allowed => None,
         Outcome::Denied => Some(Counter(first)),
@@ -77,6 +118,12 @@ mod tests {
                 let name = format!("portcullis.code.{}.{}", code.name, outcome.name());
                 assert_eq!(names[number], name);
             }
+        }
+        for event in EVENTS {
+            assert_eq!(
+                names[event.counter().0],
+                format!("portcullis.{}", event.name())
+            );
         }
         assert_eq!(
             names[Outcome::ShadowDenied.counter().0],

@@ -62,6 +62,14 @@ unsafe extern "C" {
         data: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_length: usize,
+        arguments: *const u8,
+        arguments_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_send_local_response(
@@ -120,6 +128,21 @@ pub(super) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
 pub(super) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the path lives through the call; `received` passes valid pointers.
     received(|data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) })
+}
+
+/// Calls a function of the proxy's own.
+pub(super) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+    // SAFETY: both slices live through the call; `received` passes valid pointers.
+    received(|data, length| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            length,
+        )
+    })
 }
 
 /// Makes a counter known; its number in this VM.

@@ -1,14 +1,16 @@
-//! The proxy as the core knows it: a clock and counters.
+//! The proxy as the core knows it: a clock, counters, and a checker of signatures.
 
 use std::time::{Duration, SystemTime};
 
 use super::abi::{self, HostError};
-use crate::host::{Counter, Host};
+use super::signature;
+use crate::host::{Counter, Host, HostVerdict, SignatureCheck};
 use crate::metrics;
 
 /// The proxy of this worker.
 pub(super) struct Envoy {
     counters: Vec<Option<u32>>,
+    signatures: signature::Support,
 }
 
 impl Envoy {
@@ -20,6 +22,7 @@ impl Envoy {
                 .iter()
                 .map(|name| define(name).ok())
                 .collect(),
+            signatures: signature::Support::probe(),
         }
     }
 }
@@ -44,5 +47,9 @@ impl Host for Envoy {
             // A counter that cannot be raised must not change a verdict.
             let _ = abi::increment(id, 1);
         }
+    }
+
+    fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
+        self.signatures.verify(check)
     }
 }

@@ -6,6 +6,7 @@ mod host;
 mod logger;
 mod pairs;
 mod root;
+mod signature;
 
 use self::root::Root;
 

@@ -3,6 +3,7 @@ pub mod case;
 pub mod client;
 pub mod envoy;
 pub mod fake_host;
+pub mod random;
 pub mod tokens;
 pub mod upstream;
 pub mod wire;

@@ -12,6 +12,7 @@ use portcullis_tests::envoy::{
     string_value, wasm_filter,
 };
 use portcullis_tests::module_path;
+use portcullis_tests::random::Random;
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Response, Version};
@@ -360,25 +361,5 @@ fn counters_tell_what_became_of_requests() {
         ("wasmcustom.portcullis.code.jwt_expired.denied", 0),
     ] {
         assert_eq!(envoy.stat(name).unwrap(), count, "{name}");
-    }
-}
-
-/// A small generator with a fixed beginning, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.next() % 256).unwrap()
     }
 }

@@ -51,9 +51,21 @@ pub(super) enum ClaimsError {
 /// The end of the year 9999 in seconds: a date beyond it is a mistake or an attack.
 const LATEST: f64 = 253_402_300_799.0;
 
+/// When a token is valid, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Times {
+    expires: Option<f64>,
+    not_before: Option<f64>,
+    issued: Option<f64>,
+}
+
 impl ClaimRules {
     /// Reads the payload of a token whose signature has been checked, and judges it at `now`.
-    pub(super) fn check(&self, payload: &[u8], now: Duration) -> Result<Json, ClaimsError> {
+    pub(super) fn check(
+        &self,
+        payload: &[u8],
+        now: Duration,
+    ) -> Result<(Json, Times), ClaimsError> {
         let json = Json::parse(payload, MAX_DEPTH).map_err(|_| ClaimsError::Malformed)?;
         let claims = json.as_object().ok_or(ClaimsError::Malformed)?;
         for name in ["sub", "jti"] {
@@ -61,8 +73,12 @@ impl ClaimRules {
         }
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
-        self.check_times(claims, now)?;
-        Ok(json)
+        let times = Times::read(claims)?;
+        if times.expires.is_none() && self.expiration == Expiration::Required {
+            return Err(ClaimsError::Malformed);
+        }
+        self.check_times(times, now)?;
+        Ok((json, times))
     }
 
     fn check_issuer(&self, claims: &Object) -> Result<(), ClaimsError> {
@@ -92,24 +108,33 @@ impl ClaimRules {
         }
     }
 
-    fn check_times(&self, claims: &Object, now: Duration) -> Result<(), ClaimsError> {
+    /// What has to be judged at every use of a token.
+    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), ClaimsError> {
         let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
-        let expires = date(claims, "exp")?;
-        let not_before = date(claims, "nbf")?;
-        let issued = date(claims, "iat")?;
-        match expires {
-            None if self.expiration == Expiration::Required => return Err(ClaimsError::Malformed),
-            // RFC 7519 §4.1.4: on or after that time it is not accepted.
-            Some(expires) if now >= expires + skew => return Err(ClaimsError::Expired),
-            _ => {}
+        // RFC 7519 §4.1.4: on or after that time it is not accepted.
+        if times.expires.is_some_and(|expires| now >= expires + skew) {
+            return Err(ClaimsError::Expired);
         }
-        if not_before.is_some_and(|not_before| now + skew < not_before) {
+        if times
+            .not_before
+            .is_some_and(|not_before| now + skew < not_before)
+        {
             return Err(ClaimsError::NotYetValid);
         }
-        if issued.is_some_and(|issued| now + skew < issued) {
+        if times.issued.is_some_and(|issued| now + skew < issued) {
             return Err(ClaimsError::IssuedInFuture);
         }
         Ok(())
+    }
+}
+
+impl Times {
+    fn read(claims: &Object) -> Result<Self, ClaimsError> {
+        Ok(Self {
+            expires: date(claims, "exp")?,
+            not_before: date(claims, "nbf")?,
+            issued: date(claims, "iat")?,
+        })
     }
 }
 

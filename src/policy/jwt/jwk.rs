@@ -1,9 +1,9 @@
 //! JSON Web Keys of the document: which keys a provider signs with.
 
-use jwt_simple::algorithms::{ES256PublicKey, ES384PublicKey, Ed25519PublicKey};
+use jwt_simple::algorithms::Ed25519PublicKey;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
-use super::signature::{ALGORITHMS, Algorithm, KeyClass, RsaKey, VerifyingKey};
+use super::signature::{ALGORITHMS, Algorithm, EcKey, KeyClass, RsaKey, VerifyingKey};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 
 /// A key and what it is for.
@@ -177,12 +177,8 @@ fn read_ec(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifying
     let point = [&[4][..], &x, &y].concat();
     let key = match curve {
         _ if x.len() != full || y.len() != full => None,
-        Curve::P256 => ES256PublicKey::from_bytes(&point)
-            .ok()
-            .map(VerifyingKey::P256),
-        Curve::P384 => ES384PublicKey::from_bytes(&point)
-            .ok()
-            .map(VerifyingKey::P384),
+        Curve::P256 => EcKey::p256(&point).map(VerifyingKey::P256),
+        Curve::P384 => EcKey::p384(&point).map(VerifyingKey::P384),
     };
     if key.is_none() {
         problems.report(fields.pointer(), "`x` and `y` are not a point of the curve");

@@ -4,6 +4,7 @@
 //! ever narrows which of our keys may have signed. Then the signature is checked. Only then is
 //! the payload read, and only then are claims compared.
 
+mod cache;
 mod claims;
 mod jwk;
 mod location;
@@ -36,6 +37,7 @@ pub(super) const KIND: Kind = Kind {
         &MISSING,
         &REPEATED,
         &INVALID,
+        &UNVERIFIABLE,
         &EXPIRED,
         &NOT_YET_VALID,
         &INSUFFICIENT_SCOPE,
@@ -75,6 +77,14 @@ const INVALID: Code = Code {
         "issuer",
         "audience",
     ],
+};
+
+const UNVERIFIABLE: Code = Code {
+    name: "jwt_unverifiable",
+    status: 503,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "Tokens cannot be verified right now.",
+    reasons: &["proxy_signatures"],
 };
 
 const EXPIRED: Code = Code {
@@ -198,7 +208,11 @@ impl Challenges {
         })
     }
 
+    /// RFC 9110 §11.6.1: on 401, and here on 403; any other answer has nothing to ask for.
     fn attach(&self, refusal: Refusal) -> Refusal {
+        if !matches!(refusal.code.status, 401 | 403) {
+            return refusal;
+        }
         let value = match refusal.code.name {
             name if name == MISSING.name => &self.missing,
             name if name == REPEATED.name => &self.invalid_request,
@@ -212,7 +226,7 @@ impl Challenges {
 impl Jwt {
     fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), Refusal> {
         let found = self.provider.locations.find(&exchange.request)?;
-        let identity = Rc::new(self.provider.verify(found.token(), host.now())?);
+        let identity = self.provider.verify(found.token(), host)?;
         self.requirement.check(&identity)?;
         if !self.provider.forwards_token() {
             exchange.edits.extend(found.strip()?);
@@ -246,16 +260,14 @@ impl From<LocationError> for Refusal {
 
 impl From<TokenError> for Refusal {
     fn from(error: TokenError) -> Self {
-        Refusal::new(
-            &INVALID,
-            match error {
-                TokenError::Format => "format",
-                TokenError::Header => "header",
-                TokenError::Algorithm => "algorithm",
-                TokenError::Key => "key",
-                TokenError::Signature => "signature",
-            },
-        )
+        match error {
+            TokenError::Format => Refusal::new(&INVALID, "format"),
+            TokenError::Header => Refusal::new(&INVALID, "header"),
+            TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
+            TokenError::Key => Refusal::new(&INVALID, "key"),
+            TokenError::Signature => Refusal::new(&INVALID, "signature"),
+            TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "proxy_signatures"),
+        }
     }
 }
 

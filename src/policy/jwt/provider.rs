@@ -3,13 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::cache::{CacheLimits, TokenCache, Verified};
 use super::claims::{Accepted, ClaimRules, Expiration};
 use super::jwk::{self, Key};
 use super::location::Locations;
-use super::signature::Algorithm;
+use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{Token, TokenError};
 use crate::config::{Fields, Node, Problems, Quoted};
+use crate::host::Host;
 use crate::json::Json;
+use crate::metrics::Event;
 use crate::refusal::Refusal;
 
 /// The document's `providers`. One whose block is wrong is still known by name.
@@ -26,6 +29,8 @@ pub(super) struct Provider {
     algorithms: Vec<Algorithm>,
     keys: Vec<Key>,
     token: TokenFate,
+    cache: Option<TokenCache>,
+    checker: Checker,
 }
 
 /// What becomes of an accepted token.
@@ -93,25 +98,53 @@ impl Provider {
                 })
             },
         );
+        let cache = fields.or(
+            "jwt_cache",
+            Some(CacheLimits::default()),
+            problems,
+            CacheLimits::read,
+        );
+        let checker = fields.or("signatures", Checker::Auto, problems, |node, problems| {
+            let choices = [
+                ("auto", Checker::Auto),
+                ("proxy", Checker::Proxy),
+                ("filter", Checker::Filter),
+            ];
+            node.choice(problems, &choices)
+        });
         fields.finish(problems);
         let (rules, algorithms, keys) = (rules?, algorithms?, keys?);
-        if !algorithms.is_empty() && !keys.iter().any(|key| key.is_for_one_of(&algorithms)) {
-            node.report(problems, "none of the keys can check any of `algorithms`");
-            return None;
-        }
+
         if matches!(rules.audiences, Accepted::Absent) {
             notes.push(format!(
                 "provider {} has no `audiences`: tokens that name an audience are refused",
                 Quoted(name)
             ));
         }
-        Some(Self {
+        let provider = Self {
             name: Rc::clone(name),
             locations: locations?,
             rules,
             algorithms,
             keys,
             token: token?,
+            cache: cache?.map(TokenCache::new),
+            checker: checker?,
+        };
+        if !provider.has_use() {
+            node.report(
+                problems,
+                "none of the keys can check any algorithm that `algorithms` and `signatures` allow",
+            );
+            return None;
+        }
+        Some(provider)
+    }
+
+    /// Whether there is a token that it could accept.
+    fn has_use(&self) -> bool {
+        ALGORITHMS.iter().any(|(_, algorithm)| {
+            self.allows(*algorithm) && self.keys.iter().any(|key| key.may_check(*algorithm, None))
         })
     }
 
@@ -121,18 +154,46 @@ impl Provider {
     }
 
     /// The claims of a token that this provider signed and that is valid at `now`.
-    pub(super) fn verify(&self, token: &[u8], now: Duration) -> Result<Json, Refusal> {
-        let token = Token::parse(token)?;
-        self.check_signature(&token)?;
-        Ok(self.rules.check(&token.payload, now)?)
+    pub(super) fn verify(&self, token: &[u8], host: &dyn Host) -> Result<Rc<Json>, Refusal> {
+        let now = host.now();
+        if let Some(verified) = self.cache.as_ref().and_then(|cache| cache.find(token)) {
+            host.count(Event::TokenCacheHit.counter());
+            let judged = self.rules.check_times(verified.times, now);
+            if let (Err(_), Some(cache)) = (&judged, &self.cache) {
+                cache.forget(token);
+            }
+            judged?;
+            return Ok(verified.claims);
+        }
+        if self.cache.is_some() {
+            host.count(Event::TokenCacheMiss.counter());
+        }
+        let parsed = Token::parse(token)?;
+        self.check_signature(&parsed, host)?;
+        let (claims, times) = self.rules.check(&parsed.payload, now)?;
+        let claims = Rc::new(claims);
+        if let Some(cache) = &self.cache {
+            cache.remember(
+                token,
+                Verified {
+                    claims: Rc::clone(&claims),
+                    times,
+                },
+            );
+        }
+        Ok(claims)
     }
 
-    fn check_signature(&self, token: &Token<'_>) -> Result<(), TokenError> {
+    fn allows(&self, algorithm: Algorithm) -> bool {
+        let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
+        listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
+    }
+
+    fn check_signature(&self, token: &Token<'_>, host: &dyn Host) -> Result<(), TokenError> {
         let algorithm = token.header.algorithm;
-        if !self.algorithms.is_empty() && !self.algorithms.contains(&algorithm) {
-            return Err(TokenError::Algorithm);
-        }
-        if !self.keys.iter().any(|key| key.may_check(algorithm, None)) {
+        let allowed =
+            self.allows(algorithm) && self.keys.iter().any(|key| key.may_check(algorithm, None));
+        if !allowed {
             return Err(TokenError::Algorithm);
         }
         let key_id = token.header.key_id.as_deref();
@@ -144,15 +205,20 @@ impl Provider {
         if candidates.peek().is_none() {
             return Err(TokenError::Key);
         }
-        let signed_by = |key: &Key| {
-            key.verifying
-                .verify(algorithm, token.signed, &token.signature)
-        };
-        if candidates.take(MAX_TRIES).any(signed_by) {
-            Ok(())
-        } else {
-            Err(TokenError::Signature)
+        let Token {
+            signed, signature, ..
+        } = token;
+        for key in candidates.take(MAX_TRIES) {
+            match key
+                .verifying
+                .verify(algorithm, signed, signature, self.checker, host)
+            {
+                Checked::Valid => return Ok(()),
+                Checked::Invalid => {}
+                Checked::Impossible => return Err(TokenError::Unverifiable),
+            }
         }
+        Err(TokenError::Signature)
     }
 }
 
@@ -231,12 +297,4 @@ fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
         .and_then(|node| jwk::read_set(&node, problems));
     fields.finish(problems);
     keys
-}
-
-impl Key {
-    fn is_for_one_of(&self, algorithms: &[Algorithm]) -> bool {
-        algorithms
-            .iter()
-            .any(|algorithm| self.may_check(*algorithm, None))
-    }
 }

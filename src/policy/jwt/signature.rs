@@ -17,6 +17,9 @@ use superboring::pkey::{PKey, Public};
 use superboring::rsa::Padding;
 use superboring::sign::Verifier;
 
+use crate::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
+use crate::metrics::Event;
+
 /// A JWS signature algorithm that we check, by its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
@@ -38,8 +41,8 @@ pub(super) enum Algorithm {
 pub(super) enum VerifyingKey {
     Secret(Vec<u8>),
     Rsa(Box<RsaKey>),
-    P256(ES256PublicKey),
-    P384(ES384PublicKey),
+    P256(EcKey<ES256PublicKey>),
+    P384(EcKey<ES384PublicKey>),
     Ed25519(Ed25519PublicKey),
 }
 
@@ -47,6 +50,33 @@ pub(super) enum VerifyingKey {
 pub(super) struct RsaKey {
     key: PKey<Public>,
     modulus_bytes: usize,
+    spki: Vec<u8>,
+}
+
+/// A point on a curve, as a key and as DER.
+pub(super) struct EcKey<K> {
+    key: K,
+    spki: Vec<u8>,
+}
+
+/// Whose code checks signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checker {
+    /// The proxy's where it has shown that it can, else the filter's.
+    Auto,
+    /// The proxy's and no other; where it cannot, tokens are refused.
+    Proxy,
+    /// The filter's.
+    Filter,
+}
+
+/// What came of checking a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    Valid,
+    Invalid,
+    /// Nothing that may check it can.
+    Impossible,
 }
 
 /// Whether a key is known to its holder alone, or to everybody.
@@ -79,6 +109,12 @@ impl Algorithm {
             .iter()
             .find(|(each, _)| *each == name)
             .map(|(_, algorithm)| *algorithm)
+    }
+
+    /// Whether the proxy's `verify_signature` has what it takes: no PSS, no Ed25519, no HMAC.
+    pub(super) fn suits_proxy(self) -> bool {
+        use Algorithm::{Es256, Es384, Rs256, Rs384, Rs512};
+        matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384)
     }
 
     /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.
@@ -118,32 +154,151 @@ impl VerifyingKey {
     }
 
     /// Whether `signature` is one of `signed` by this key.
-    pub(super) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+    pub(super) fn verify(
+        &self,
+        algorithm: Algorithm,
+        signed: &[u8],
+        signature: &[u8],
+        checker: Checker,
+        host: &dyn Host,
+    ) -> Checked {
         if !self.allows(algorithm) {
-            return false;
+            return Checked::Invalid;
         }
+        if checker != Checker::Filter {
+            let verdict = self.ask_host(algorithm, signed, signature, host);
+            if verdict != HostVerdict::Unavailable {
+                host.count(Event::SignatureByProxy.counter());
+            }
+            match verdict {
+                HostVerdict::Valid => return Checked::Valid,
+                HostVerdict::Invalid => return Checked::Invalid,
+                HostVerdict::Unavailable if checker == Checker::Proxy => {
+                    return Checked::Impossible;
+                }
+                HostVerdict::Unavailable => {}
+            }
+        }
+        host.count(Event::SignatureByFilter.counter());
+        if self.verify_here(algorithm, signed, signature) {
+            Checked::Valid
+        } else {
+            Checked::Invalid
+        }
+    }
+
+    fn ask_host(
+        &self,
+        algorithm: Algorithm,
+        signed: &[u8],
+        signature: &[u8],
+        host: &dyn Host,
+    ) -> HostVerdict {
+        use HostScheme::{EcdsaP256, EcdsaP384, RsaPkcs1};
+        let (scheme, hash, spki) = match (self, algorithm) {
+            (VerifyingKey::Rsa(key), Algorithm::Rs256) => (RsaPkcs1, Hash::Sha256, &key.spki),
+            (VerifyingKey::Rsa(key), Algorithm::Rs384) => (RsaPkcs1, Hash::Sha384, &key.spki),
+            (VerifyingKey::Rsa(key), Algorithm::Rs512) => (RsaPkcs1, Hash::Sha512, &key.spki),
+            (VerifyingKey::P256(key), Algorithm::Es256) => (EcdsaP256, Hash::Sha256, &key.spki),
+            (VerifyingKey::P384(key), Algorithm::Es384) => (EcdsaP384, Hash::Sha384, &key.spki),
+            _ => return HostVerdict::Unavailable,
+        };
+        let der;
+        let signature = match scheme {
+            RsaPkcs1 => signature,
+            EcdsaP256 | EcdsaP384 => {
+                let full = if scheme == EcdsaP256 { 64 } else { 96 };
+                match ecdsa_der(signature).filter(|_| signature.len() == full) {
+                    Some(encoded) => {
+                        der = encoded;
+                        &der
+                    }
+                    None => return HostVerdict::Invalid,
+                }
+            }
+        };
+        host.verify_signature(SignatureCheck {
+            scheme,
+            hash,
+            public_key: spki,
+            signature,
+            signed,
+        })
+    }
+
+    fn verify_here(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         match self {
             VerifyingKey::Secret(secret) => verify_mac(secret, algorithm, signed, signature),
             VerifyingKey::Rsa(key) => verify_rsa(key, algorithm, signed, signature) == Some(true),
             VerifyingKey::P256(key) => {
                 let signature = p256::ecdsa::Signature::from_slice(signature);
-                signature.is_ok_and(|signature| {
-                    key.public_key().as_ref().verify(signed, &signature).is_ok()
-                })
+                let key = key.key.public_key().as_ref();
+                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
             }
             VerifyingKey::P384(key) => {
                 let signature = p384::ecdsa::Signature::from_slice(signature);
-                signature.is_ok_and(|signature| {
-                    key.public_key().as_ref().verify(signed, &signature).is_ok()
-                })
+                let key = key.key.public_key().as_ref();
+                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
             }
             VerifyingKey::Ed25519(key) => {
                 let signature = ed25519_compact::Signature::from_slice(signature);
-                signature.is_ok_and(|signature| {
-                    key.public_key().as_ref().verify(signed, &signature).is_ok()
-                })
+                let key = key.public_key().as_ref();
+                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
             }
         }
+    }
+}
+
+/// JOSE's `r‖s` (RFC 7518 §3.4) as the `ECDSA-Sig-Value` of RFC 3279 §2.2.3. At most 96 bytes
+/// of numbers, so that every length fits one byte.
+fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
+    const LONGEST: usize = 96;
+    if signature.len() > LONGEST || signature.is_empty() || !signature.len().is_multiple_of(2) {
+        return None;
+    }
+    let (r, s) = signature.split_at_checked(signature.len() / 2)?;
+    let body = [der_integer(r), der_integer(s)].concat();
+    let length = u8::try_from(body.len())
+        .ok()
+        .filter(|length| *length < 0x80)?;
+    Some([&[0x30, length][..], &body].concat())
+}
+
+/// X.690 §8.3: the shortest form, and positive.
+fn der_integer(number: &[u8]) -> Vec<u8> {
+    let significant: Vec<u8> = number.iter().copied().skip_while(|b| *b == 0).collect();
+    let padding: &[u8] = match significant.first() {
+        Some(first) if *first < 0x80 => &[],
+        _ => &[0],
+    };
+    let length = significant.len().saturating_add(padding.len());
+    [
+        &[0x02, u8::try_from(length).unwrap_or(u8::MAX)][..],
+        padding,
+        &significant,
+    ]
+    .concat()
+}
+
+impl EcKey<ES256PublicKey> {
+    /// An uncompressed point, if it is on the curve.
+    pub(super) fn p256(point: &[u8]) -> Option<Self> {
+        let key = ES256PublicKey::from_bytes(point).ok()?;
+        Some(Self {
+            spki: key.to_der().ok()?,
+            key,
+        })
+    }
+}
+
+impl EcKey<ES384PublicKey> {
+    /// An uncompressed point, if it is on the curve.
+    pub(super) fn p384(point: &[u8]) -> Option<Self> {
+        let key = ES384PublicKey::from_bytes(point).ok()?;
+        Some(Self {
+            spki: key.to_der().ok()?,
+            key,
+        })
     }
 }
 
@@ -152,9 +307,9 @@ impl RsaKey {
     pub(super) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let key = RS256PublicKey::from_components(modulus, exponent).ok()?;
         let significant = modulus.iter().skip_while(|b| **b == 0).count();
-        let key = PKey::from_rsa(key.public_key().as_ref().clone()).ok()?;
         Some(Self {
-            key,
+            spki: key.to_der().ok()?,
+            key: PKey::from_rsa(key.public_key().as_ref().clone()).ok()?,
             modulus_bytes: significant,
         })
     }
@@ -188,4 +343,22 @@ fn verify_rsa(key: &RsaKey, algorithm: Algorithm, signed: &[u8], signature: &[u8
     verifier.set_rsa_padding(padding).ok()?;
     verifier.update(signed).ok()?;
     verifier.verify(signature).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_become_der() {
+        assert_eq!(ecdsa_der(&[1, 2]).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
+        assert_eq!(
+            ecdsa_der(&[0, 0x80, 0, 0]).unwrap(),
+            [0x30, 7, 2, 2, 0, 0x80, 2, 1, 0]
+        );
+        assert_eq!(ecdsa_der(&[0xff; 96]).unwrap().len(), 104);
+        for wrong in [&[][..], &[1], &[1, 2, 3], &[1; 98]] {
+            assert_eq!(ecdsa_der(wrong), None);
+        }
+    }
 }

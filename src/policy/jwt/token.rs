@@ -35,6 +35,8 @@ pub(super) enum TokenError {
     Key,
     /// The signature does not fit.
     Signature,
+    /// The document leaves signatures to the proxy, and the proxy cannot check this one.
+    Unverifiable,
 }
 
 /// The longest token that is looked at.
