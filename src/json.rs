@@ -149,6 +149,50 @@ impl Object {
     }
 }
 
+/// JSON text without white space.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Json::Null => f.write_str("null"),
+            Json::Bool(value) => value.fmt(f),
+            Json::Number(value) => value.fmt(f),
+            Json::String(value) => write_string(f, value),
+            Json::Array(items) => {
+                f.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { "," })?;
+                    item.fmt(f)?;
+                }
+                f.write_str("]")
+            }
+            Json::Object(object) => {
+                f.write_str("{")?;
+                for (index, (name, value)) in object.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { "," })?;
+                    write_string(f, name)?;
+                    f.write_str(":")?;
+                    value.fmt(f)?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+/// RFC 8259 §7, with every control character escaped.
+fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for c in text.chars() {
+        match c {
+            '"' => f.write_str("\\\"")?,
+            '\\' => f.write_str("\\\\")?,
+            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+            c => write!(f, "{c}")?,
+        }
+    }
+    f.write_str("\"")
+}
+
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -305,6 +349,13 @@ mod tests {
         assert!(Json::parse(b"", 2).is_err());
         assert!(Json::parse(b"{\"a\": \xff}", 2).is_err());
         assert!(Json::parse(b"1e999", 2).is_err());
+    }
+
+    #[test]
+    fn is_written_as_it_was_read() {
+        let text = r#"{"a":[1,-2,0.5,true,null],"b\"\\":"x\u000ay é","c":{},"d":[]}"#;
+        let value = Json::parse(text.as_bytes(), 8).unwrap();
+        assert_eq!(value.to_string(), text);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::claims::Times;
 use crate::config::{Node, Problems};
+use crate::exchange::Edit;
 use crate::json::Json;
 
 /// `jwt_cache: { max_entries, max_token_bytes }`.
@@ -24,6 +25,8 @@ pub(super) struct CacheLimits {
 pub(super) struct Verified {
     pub(super) claims: Rc<Json>,
     pub(super) times: Times,
+    /// The fields that tell the service of it.
+    pub(super) headers: Rc<[Edit]>,
 }
 
 /// Verified tokens in two generations: when the young one is full, the old one is forgotten and
@@ -144,6 +147,7 @@ mod tests {
         Verified {
             claims: Rc::new(Json::Null),
             times: Times::default(),
+            headers: Rc::from([]),
         }
     }
 

@@ -5,7 +5,9 @@
 //! the payload read, and only then are claims compared.
 
 mod cache;
+mod claim_path;
 mod claims;
+mod forwarding;
 mod jwk;
 mod location;
 mod provider;
@@ -74,6 +76,7 @@ const INVALID: Code = Code {
         "key",
         "signature",
         "claims",
+        "claim_value",
         "issuer",
         "audience",
     ],
@@ -226,14 +229,15 @@ impl Challenges {
 impl Jwt {
     fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), Refusal> {
         let found = self.provider.locations.find(&exchange.request)?;
-        let identity = self.provider.verify(found.token(), host)?;
-        self.requirement.check(&identity)?;
-        if !self.provider.forwards_token() {
+        let verified = self.provider.verify(found.token(), host)?;
+        self.requirement.check(&verified.claims)?;
+        if !self.provider.forwarding.forwards_token() {
             exchange.edits.extend(found.strip()?);
         }
+        exchange.edits.extend(verified.headers.iter().cloned());
         exchange.facts.identity = Some(Identity {
             provider: Rc::clone(&self.provider.name),
-            claims: identity,
+            claims: verified.claims,
         });
         Ok(())
     }
@@ -245,6 +249,10 @@ impl Policy for Jwt {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(self.challenges.attach(refusal)),
         }
+    }
+
+    fn owned_request_headers(&self) -> Vec<HeaderName> {
+        self.provider.forwarding.owned_headers()
     }
 }
 
@@ -266,6 +274,7 @@ impl From<TokenError> for Refusal {
             TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
             TokenError::Key => Refusal::new(&INVALID, "key"),
             TokenError::Signature => Refusal::new(&INVALID, "signature"),
+            TokenError::ClaimValue => Refusal::new(&INVALID, "claim_value"),
             TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "proxy_signatures"),
         }
     }

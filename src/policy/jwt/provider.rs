@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cache::{CacheLimits, TokenCache, Verified};
 use super::claims::{Accepted, ClaimRules, Expiration};
+use super::forwarding::Forwarding;
 use super::jwk::{self, Key};
 use super::location::Locations;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
@@ -28,16 +29,9 @@ pub(super) struct Provider {
     rules: ClaimRules,
     algorithms: Vec<Algorithm>,
     keys: Vec<Key>,
-    token: TokenFate,
+    pub(super) forwarding: Forwarding,
     cache: Option<TokenCache>,
     checker: Checker,
-}
-
-/// What becomes of an accepted token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TokenFate {
-    Stripped,
-    Forwarded,
 }
 
 /// The most keys that one token is tried against.
@@ -86,18 +80,7 @@ impl Provider {
             .required("jwks", problems)
             .and_then(|node| read_keys(&node, problems));
         let locations = Locations::read(&mut fields, problems);
-        let token = fields.or(
-            "forward",
-            TokenFate::Stripped,
-            problems,
-            |node, problems| {
-                Some(if node.boolean(problems)? {
-                    TokenFate::Forwarded
-                } else {
-                    TokenFate::Stripped
-                })
-            },
-        );
+        let forwarding = Forwarding::read(&mut fields, problems);
         let cache = fields.or(
             "jwt_cache",
             Some(CacheLimits::default()),
@@ -114,7 +97,6 @@ impl Provider {
         });
         fields.finish(problems);
         let (rules, algorithms, keys) = (rules?, algorithms?, keys?);
-
         if matches!(rules.audiences, Accepted::Absent) {
             notes.push(format!(
                 "provider {} has no `audiences`: tokens that name an audience are refused",
@@ -127,7 +109,7 @@ impl Provider {
             rules,
             algorithms,
             keys,
-            token: token?,
+            forwarding: forwarding?,
             cache: cache?.map(TokenCache::new),
             checker: checker?,
         };
@@ -148,13 +130,8 @@ impl Provider {
         })
     }
 
-    /// Whether the service gets the token.
-    pub(super) fn forwards_token(&self) -> bool {
-        self.token == TokenFate::Forwarded
-    }
-
-    /// The claims of a token that this provider signed and that is valid at `now`.
-    pub(super) fn verify(&self, token: &[u8], host: &dyn Host) -> Result<Rc<Json>, Refusal> {
+    /// What there is to know of a token that this provider signed and that is valid now.
+    pub(super) fn verify(&self, token: &[u8], host: &dyn Host) -> Result<Verified, Refusal> {
         let now = host.now();
         if let Some(verified) = self.cache.as_ref().and_then(|cache| cache.find(token)) {
             host.count(Event::TokenCacheHit.counter());
@@ -163,7 +140,7 @@ impl Provider {
                 cache.forget(token);
             }
             judged?;
-            return Ok(verified.claims);
+            return Ok(verified);
         }
         if self.cache.is_some() {
             host.count(Event::TokenCacheMiss.counter());
@@ -171,17 +148,17 @@ impl Provider {
         let parsed = Token::parse(token)?;
         self.check_signature(&parsed, host)?;
         let (claims, times) = self.rules.check(&parsed.payload, now)?;
+        let headers = self.forwarding.headers(token, &claims)?.into();
         let claims = Rc::new(claims);
+        let verified = Verified {
+            claims,
+            times,
+            headers,
+        };
         if let Some(cache) = &self.cache {
-            cache.remember(
-                token,
-                Verified {
-                    claims: Rc::clone(&claims),
-                    times,
-                },
-            );
+            cache.remember(token, verified.clone());
         }
-        Ok(claims)
+        Ok(verified)
     }
 
     fn allows(&self, algorithm: Algorithm) -> bool {

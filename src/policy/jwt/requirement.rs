@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::claim_path::ClaimPath;
 use crate::config::{Fields, Node, Problems};
 use crate::json::Json;
 use crate::matcher::StringMatcher;
@@ -23,7 +24,7 @@ pub(super) enum Unmet {
 
 #[derive(Debug)]
 struct Condition {
-    path: Vec<String>,
+    claim: ClaimPath,
     test: Test,
     sense: Sense,
 }
@@ -155,9 +156,9 @@ impl Condition {
     }
 
     fn read_plain(fields: &mut Fields<'_>, sense: Sense, problems: &mut Problems) -> Option<Self> {
-        let path = fields
+        let claim = fields
             .required("claim", problems)
-            .and_then(|node| read_path(&node, problems));
+            .and_then(|node| ClaimPath::read(&node, problems));
         let exists = fields.optional("exists");
         let includes = fields.optional("includes");
         let scalar = fields
@@ -186,7 +187,7 @@ impl Condition {
         let mut tests = tests.into_iter().flatten();
         match (tests.next(), tests.next()) {
             (Some(test), None) => Some(Self {
-                path: path?,
+                claim: claim?,
                 test: test?,
                 sense,
             }),
@@ -201,7 +202,7 @@ impl Condition {
     }
 
     fn holds(&self, claims: &Json) -> bool {
-        let value = claims.pointer(&self.path);
+        let value = self.claim.value(claims);
         let holds = match (&self.test, value) {
             (Test::Exists, value) => value.is_some(),
             (_, None) => false,
@@ -228,16 +229,6 @@ impl Sense {
             Sense::Fails => Sense::Holds,
         }
     }
-}
-
-/// A claim's name, or a JSON pointer into the claims (RFC 6901) when it begins with `/`.
-fn read_path(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>> {
-    let written = node.name(problems)?;
-    let Some(pointer) = written.strip_prefix('/') else {
-        return Some(vec![written.to_owned()]);
-    };
-    let unescape = |token: &str| token.replace("~1", "/").replace("~0", "~");
-    Some(pointer.split('/').map(unescape).collect())
 }
 
 fn read_scalar(node: &Node<'_>, problems: &mut Problems) -> Option<Json> {

@@ -37,6 +37,8 @@ pub(super) enum TokenError {
     Signature,
     /// The document leaves signatures to the proxy, and the proxy cannot check this one.
     Unverifiable,
+    /// A claim that goes into a header holds what a header cannot.
+    ClaimValue,
 }
 
 /// The longest token that is looked at.

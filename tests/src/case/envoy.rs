@@ -88,21 +88,24 @@ fn carry_out(
     id: &str,
 ) -> Result<Outcome, String> {
     service.answer(&case.name, exchange.upstream.clone());
-    service.take(&case.name);
     let mark = envoy.log_mark();
     let mut request = exchange.request.clone();
-    let has_id = request
+    let given = request
         .headers
         .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case(b"x-request-id"));
-    if !has_id {
-        request
-            .headers
-            .push((b"x-request-id".to_vec(), id.as_bytes().to_vec()));
-    }
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"x-request-id"));
+    let id = match given {
+        Some((_, id)) => String::from_utf8_lossy(id).into_owned(),
+        None => {
+            let header = (b"x-request-id".to_vec(), id.as_bytes().to_vec());
+            request.headers.push(header);
+            id.to_owned()
+        }
+    };
     let response =
         client::send(addr, &request, TIMEOUT).map_err(|error| format!("no answer: {error}"))?;
-    let upstream = match service.take(&case.name).pop() {
+    // By its own id: what is left of an exchange before may still be arriving.
+    let upstream = match service.take_request(&id).pop() {
         None => Upstream::Nothing,
         Some(received) if received.arrival != Arrival::Whole => Upstream::Part,
         Some(received) => Upstream::Whole(as_request(received)),

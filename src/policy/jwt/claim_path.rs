@@ -1,0 +1,31 @@
+//! Where a claim stands in a token's payload.
+
+use crate::config::{Node, Problems};
+use crate::json::Json;
+
+/// A claim's name, or an RFC 6901 pointer into the claims when it begins with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClaimPath {
+    tokens: Vec<String>,
+}
+
+impl ClaimPath {
+    /// Reads one.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = node.name(problems)?;
+        let tokens = match written.strip_prefix('/') {
+            None => vec![written.to_owned()],
+            Some(pointer) => pointer.split('/').map(unescape).collect(),
+        };
+        Some(Self { tokens })
+    }
+
+    /// What stands there.
+    pub(super) fn value<'c>(&self, claims: &'c Json) -> Option<&'c Json> {
+        claims.pointer(&self.tokens)
+    }
+}
+
+fn unescape(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}

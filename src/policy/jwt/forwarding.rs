@@ -1,0 +1,147 @@
+//! What the service learns of an accepted token.
+
+use super::claim_path::ClaimPath;
+use super::token::TokenError;
+use crate::config::{Fields, Node, Problems};
+use crate::exchange::Edit;
+use crate::headers::{HeaderName, HeaderValue};
+use crate::json::Json;
+use crate::route::read_header_name;
+
+/// What becomes of the token, and which header fields tell of it.
+#[derive(Debug)]
+pub(super) struct Forwarding {
+    token: TokenFate,
+    claims: Vec<ClaimHeader>,
+    payload: Option<HeaderName>,
+}
+
+/// What becomes of an accepted token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenFate {
+    Stripped,
+    Forwarded,
+}
+
+#[derive(Debug)]
+struct ClaimHeader {
+    name: HeaderName,
+    claim: ClaimPath,
+}
+
+impl Forwarding {
+    /// Reads `forward`, `claim_to_headers` and `forward_payload_header`.
+    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let token = fields.or(
+            "forward",
+            TokenFate::Stripped,
+            problems,
+            |node, problems| {
+                Some(if node.boolean(problems)? {
+                    TokenFate::Forwarded
+                } else {
+                    TokenFate::Stripped
+                })
+            },
+        );
+        let claims = fields.or(
+            "claim_to_headers",
+            Vec::new(),
+            problems,
+            |node, problems| node.list(problems, ClaimHeader::read),
+        );
+        let payload = fields.or(
+            "forward_payload_header",
+            None,
+            problems,
+            |node, problems| read_owned_name(node, problems).map(Some),
+        );
+        Some(Self {
+            token: token?,
+            claims: claims?,
+            payload: payload?,
+        })
+    }
+
+    /// Whether the service gets the token itself.
+    pub(super) fn forwards_token(&self) -> bool {
+        self.token == TokenFate::Forwarded
+    }
+
+    /// The fields that tell of a token. A claim that is absent leaves its field absent.
+    pub(super) fn headers(&self, token: &[u8], claims: &Json) -> Result<Vec<Edit>, TokenError> {
+        let mut edits = Vec::with_capacity(self.claims.len());
+        for ClaimHeader { name, claim } in &self.claims {
+            if let Some(value) = claim.value(claims) {
+                edits.push(Edit::Set(name.clone(), text(value)?));
+            }
+        }
+        if let Some(name) = &self.payload {
+            // As it stands in the token: base64url already.
+            let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
+            let value = HeaderValue::parse(payload).map_err(|_| TokenError::Format)?;
+            edits.push(Edit::Set(name.clone(), value));
+        }
+        Ok(edits)
+    }
+
+    /// The fields that nobody but the filter may set.
+    pub(super) fn owned_headers(&self) -> Vec<HeaderName> {
+        let claims = self.claims.iter().map(|header| header.name.clone());
+        claims.chain(self.payload.clone()).collect()
+    }
+}
+
+impl ClaimHeader {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = fields
+            .required("header_name", problems)
+            .and_then(|node| read_owned_name(&node, problems));
+        let claim = fields
+            .required("claim_name", problems)
+            .and_then(|node| ClaimPath::read(&node, problems));
+        fields.finish(problems);
+        Some(Self {
+            name: name?,
+            claim: claim?,
+        })
+    }
+}
+
+/// A field that the filter may claim for itself: a client's own is removed on every route.
+fn read_owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+    const NEEDED: [&str; 12] = [
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "keep-alive",
+        "origin",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    ];
+    let name = read_header_name(node, problems)?;
+    if NEEDED.contains(&name.as_str()) {
+        node.report(
+            problems,
+            "has a meaning of its own, and would be removed from every request; choose another name",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+/// Text as it is; anything else as JSON. A string that could end its line, or that would lose
+/// blanks on the way, is refused: its owner may have chosen it for that.
+fn text(value: &Json) -> Result<HeaderValue, TokenError> {
+    match value.as_str() {
+        Some(text) => HeaderValue::parse(text.as_bytes()),
+        None => HeaderValue::parse(value.to_string().as_bytes()),
+    }
+    .map_err(|_| TokenError::ClaimValue)
+}
