@@ -36,6 +36,8 @@ pub enum HostScheme {
     EcdsaP256,
     /// ECDSA on P-384.
     EcdsaP384,
+    /// ECDSA on P-521.
+    EcdsaP521,
 }
 
 /// The hash of a signature algorithm.

@@ -141,4 +141,14 @@ const VECTORS: &[Vector] = &[
         signature: "MGQCMHLrQHwA+78TaQ/eLgW0mZftBMYIKjSDaPbtoWcJlghPp2HOqhn54jLj2rsUkMjWvgIwEaMMbQ5Zh8mN\
         wrn1kp5dvyFr+8POI9qftEcpSyIgFtME+NzL+70/qHzVuXcC1rZF",
     },
+    Vector {
+        scheme: HostScheme::EcdsaP521,
+        hash: Hash::Sha512,
+        public_key: "MIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQAjBLlZzMOfn3X0CeNEIlPc3e7w+EmZMarwup13xjI1Na+MfFu\
+        uvWm+g3AFhds/if4F8/zJkYHcYtEuGo1ygVvfgUBnwZASpEgOt2MX4FKalYM5CIl+3/ounEhIep1fMfSgbcW\
+        y+5+hxPPskMY2IO9bcoNPRhrpwOQGh4jGdo2Ack/sb0=",
+        signature: "MIGHAkIBF2REsAikgWJdM4GDZu79+dqrX20FtnMGT+2V7USw1KuKZuhjQIotlbX1CSwxSfhxb1Xt+Litq00c\
+        2UTjZftt2+0CQUcFB8AuNDNQpdpRuMA9ooCMyW/oEYNDQp+QljwevJntGXlQ9JiYKAaO3bPrQNmf0k7jnRsK\
+        TXG9GN3DN1xrsA+d",
+    },
 ];

@@ -1,11 +1,14 @@
 //! Mints tokens, good ones and bad ones.
 //!
-//! Signing is done by ring, so that no code of the filter or of its libraries takes part.
+//! Signing is done by ring, so that no code of the filter or of its libraries takes part, except
+//! on the two curves that ring lacks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder, Encoder};
+use p521::ecdsa::signature::Signer as _;
+use p521::pkcs8::DecodePrivateKey as _;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use ring::{hmac, signature::EcdsaSigningAlgorithm};
@@ -17,6 +20,10 @@ pub enum SigningKey {
     Rsa(RsaKeyPair),
     /// P-256 or P-384.
     Ec(EcdsaKeyPair, Curve),
+    /// P-521; signs ES512.
+    P521(Box<p521::ecdsa::SigningKey>),
+    /// secp256k1; signs ES256K.
+    Secp256k1(Box<k256::ecdsa::SigningKey>),
     /// Ed25519.
     Ed25519(Ed25519KeyPair),
     /// A shared secret; signs HS*.
@@ -66,6 +73,14 @@ impl SigningKey {
             let pair = EcdsaKeyPair::from_pkcs8(algorithm, der, &random).ok()?;
             Some(SigningKey::Ec(pair, curve))
         };
+        let p521 = || {
+            let key = p521::SecretKey::from_pkcs8_der(der).ok()?;
+            Some(SigningKey::P521(Box::new(key.into())))
+        };
+        let secp256k1 = || {
+            let key = k256::SecretKey::from_pkcs8_der(der).ok()?;
+            Some(SigningKey::Secp256k1(Box::new(key.into())))
+        };
         let rsa = || Some(SigningKey::Rsa(RsaKeyPair::from_pkcs8(der).ok()?));
         let ed25519 = || {
             Some(SigningKey::Ed25519(
@@ -75,6 +90,8 @@ impl SigningKey {
         ec(&signature::ECDSA_P256_SHA256_FIXED_SIGNING, Curve::P256)
             .or_else(|| ec(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, Curve::P384))
             .or_else(ed25519)
+            .or_else(p521)
+            .or_else(secp256k1)
             .or_else(rsa)
     }
 
@@ -85,16 +102,15 @@ impl SigningKey {
                 let public: ring::rsa::PublicKeyComponents<Vec<u8>> = pair.public().into();
                 json!({ "kty": "RSA", "n": base64url(&public.n), "e": base64url(&public.e) })
             }
-            SigningKey::Ec(pair, curve) => {
-                let point = &pair.public_key().as_ref()[1..];
-                let (x, y) = point.split_at(point.len() / 2);
-                let name = if *curve == Curve::P256 {
-                    "P-256"
-                } else {
-                    "P-384"
-                };
-                json!({ "kty": "EC", "crv": name, "x": base64url(x), "y": base64url(y) })
+            SigningKey::Ec(pair, Curve::P256) => ec_jwk("P-256", pair.public_key().as_ref()),
+            SigningKey::Ec(pair, Curve::P384) => ec_jwk("P-384", pair.public_key().as_ref()),
+            SigningKey::P521(key) => {
+                ec_jwk("P-521", key.verifying_key().to_sec1_point(false).as_bytes())
             }
+            SigningKey::Secp256k1(key) => ec_jwk(
+                "secp256k1",
+                key.verifying_key().to_sec1_point(false).as_bytes(),
+            ),
             SigningKey::Ed25519(pair) => {
                 json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(pair.public_key().as_ref()) })
             }
@@ -108,6 +124,8 @@ impl SigningKey {
             SigningKey::Rsa(_) => "RS256",
             SigningKey::Ec(_, Curve::P256) => "ES256",
             SigningKey::Ec(_, Curve::P384) => "ES384",
+            SigningKey::P521(_) => "ES512",
+            SigningKey::Secp256k1(_) => "ES256K",
             SigningKey::Ed25519(_) => "EdDSA",
             SigningKey::Secret(_) => "HS256",
         }
@@ -137,6 +155,14 @@ impl SigningKey {
                 .expect("ECDSA signs")
                 .as_ref()
                 .to_vec(),
+            SigningKey::P521(key) => {
+                let signature: p521::ecdsa::Signature = key.sign(message);
+                signature.to_bytes().to_vec()
+            }
+            SigningKey::Secp256k1(key) => {
+                let signature: k256::ecdsa::Signature = key.sign(message);
+                signature.to_bytes().to_vec()
+            }
             SigningKey::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
             SigningKey::Secret(secret) => {
                 let algorithm = match algorithm {
@@ -150,6 +176,13 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// An uncompressed point as a JWK.
+fn ec_jwk(curve: &str, point: &[u8]) -> Value {
+    let coordinates = &point[1..];
+    let (x, y) = coordinates.split_at(coordinates.len() / 2);
+    json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) })
 }
 
 /// Mints what a case file describes:

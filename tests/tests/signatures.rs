@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The algorithms that the proxy can check, with a key of ours and the order of its curve.
-const ALGORITHMS: [(&str, &str, Option<&str>); 5] = [
+const ALGORITHMS: [(&str, &str, Option<&str>); 6] = [
     ("RS256", "rsa", None),
     ("RS384", "rsa", None),
     ("RS512", "rsa", None),
@@ -37,10 +37,17 @@ const ALGORITHMS: [(&str, &str, Option<&str>); 5] = [
             "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
         ),
     ),
+    (
+        "ES512",
+        "p521",
+        Some(
+            "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409",
+        ),
+    ),
 ];
 
 fn listener_with(name: &str, signatures: &str, cache: Value) -> Value {
-    let keys: Vec<Value> = ["rsa", "p256", "p384"]
+    let keys: Vec<Value> = ["rsa", "p256", "p384", "p521"]
         .iter()
         .map(|key| SigningKey::named(key).jwk())
         .collect();
@@ -144,9 +151,9 @@ fn the_proxy_and_the_filter_agree_on_every_signature() {
             .filter(|each| each.starts_with(verdict))
             .count()
     };
-    // Five algorithms, each with its good token, and the twins that ECDSA has by nature.
+    // Six algorithms, each with its good token, and the twins that ECDSA has by nature.
     assert!(
-        (5..50).contains(&count("200")),
+        (6..50).contains(&count("200")),
         "{} tokens pass",
         count("200")
     );
@@ -206,7 +213,9 @@ fn hostile_tokens() -> Vec<String> {
         if let Some(order) = order {
             ecdsa_tricks(&signature, &unhex(order), &mut with);
         }
-        for other in ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256"] {
+        for other in [
+            "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256",
+        ] {
             let header = base64url(json!({ "alg": other }).to_string().as_bytes());
             let payload = good.split('.').nth(1).unwrap();
             tokens.push(format!("{header}.{payload}.{}", base64url(&signature)));

@@ -3,7 +3,8 @@
 use jwt_simple::algorithms::Ed25519PublicKey;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
-use super::signature::{ALGORITHMS, Algorithm, EcKey, KeyClass, RsaKey, VerifyingKey};
+use super::ec::{CURVES, EcKey};
+use super::signature::{ALGORITHMS, Algorithm, KeyClass, RsaKey, VerifyingKey};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 
 /// A key and what it is for.
@@ -168,37 +169,14 @@ fn read_ec(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifying
     refuse_private(fields, problems)?;
     let curve = fields
         .required("crv", problems)
-        .and_then(|node| node.choice(problems, &[("P-256", Curve::P256), ("P-384", Curve::P384)]));
+        .and_then(|node| node.choice(problems, &CURVES));
     let x = required_bytes(fields, "x", problems);
     let y = required_bytes(fields, "y", problems);
-    let (curve, x, y) = (curve?, x?, y?);
-    // RFC 7518 §6.2.1.2: coordinates have the full size of the field.
-    let full = curve.coordinate_bytes();
-    let point = [&[4][..], &x, &y].concat();
-    let key = match curve {
-        _ if x.len() != full || y.len() != full => None,
-        Curve::P256 => EcKey::p256(&point).map(VerifyingKey::P256),
-        Curve::P384 => EcKey::p384(&point).map(VerifyingKey::P384),
-    };
+    let key = EcKey::new(curve?, &x?, &y?);
     if key.is_none() {
         problems.report(fields.pointer(), "`x` and `y` are not a point of the curve");
     }
-    key
-}
-
-#[derive(Clone, Copy)]
-enum Curve {
-    P256,
-    P384,
-}
-
-impl Curve {
-    fn coordinate_bytes(self) -> usize {
-        match self {
-            Curve::P256 => 32,
-            Curve::P384 => 48,
-        }
-    }
+    key.map(|key| VerifyingKey::Ec(Box::new(key)))
 }
 
 fn read_okp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {

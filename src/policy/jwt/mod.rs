@@ -7,6 +7,7 @@
 mod cache;
 mod claim_path;
 mod claims;
+mod ec;
 mod forwarding;
 mod jwk;
 mod location;

@@ -6,17 +6,16 @@
 //! leniently than we may.
 
 use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
     Ed25519PublicKey, EdDSAPublicKeyLike, HS256Key, HS384Key, HS512Key, MACLike, PS256PublicKey,
     PS384PublicKey, PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey,
     RSAPublicKeyLike,
 };
 use jwt_simple::reexports::ct_codecs;
-use p256::ecdsa::signature::Verifier as _;
 use superboring::pkey::{PKey, Public};
 use superboring::rsa::Padding;
 use superboring::sign::Verifier;
 
+use super::ec::{self, EcKey};
 use crate::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
 use crate::metrics::Event;
 
@@ -34,6 +33,8 @@ pub(super) enum Algorithm {
     Ps512,
     Es256,
     Es384,
+    Es512,
+    Es256k,
     EdDsa,
 }
 
@@ -41,8 +42,7 @@ pub(super) enum Algorithm {
 pub(super) enum VerifyingKey {
     Secret(Vec<u8>),
     Rsa(Box<RsaKey>),
-    P256(EcKey<ES256PublicKey>),
-    P384(EcKey<ES384PublicKey>),
+    Ec(Box<EcKey>),
     Ed25519(Ed25519PublicKey),
 }
 
@@ -50,12 +50,6 @@ pub(super) enum VerifyingKey {
 pub(super) struct RsaKey {
     key: PKey<Public>,
     modulus_bytes: usize,
-    spki: Vec<u8>,
-}
-
-/// A point on a curve, as a key and as DER.
-pub(super) struct EcKey<K> {
-    key: K,
     spki: Vec<u8>,
 }
 
@@ -86,8 +80,8 @@ pub(super) enum KeyClass {
     Public,
 }
 
-/// Every algorithm with its name in RFC 7518 and RFC 8037.
-pub(super) const ALGORITHMS: [(&str, Algorithm); 12] = [
+/// Every algorithm with its names in RFC 7518, RFC 8037, RFC 8812 and RFC 9864.
+pub(super) const ALGORITHMS: [(&str, Algorithm); 15] = [
     ("HS256", Algorithm::Hs256),
     ("HS384", Algorithm::Hs384),
     ("HS512", Algorithm::Hs512),
@@ -99,7 +93,10 @@ pub(super) const ALGORITHMS: [(&str, Algorithm); 12] = [
     ("PS512", Algorithm::Ps512),
     ("ES256", Algorithm::Es256),
     ("ES384", Algorithm::Es384),
+    ("ES512", Algorithm::Es512),
+    ("ES256K", Algorithm::Es256k),
     ("EdDSA", Algorithm::EdDsa),
+    ("Ed25519", Algorithm::EdDsa),
 ];
 
 impl Algorithm {
@@ -113,8 +110,8 @@ impl Algorithm {
 
     /// Whether the proxy's `verify_signature` has what it takes: no PSS, no Ed25519, no HMAC.
     pub(super) fn suits_proxy(self) -> bool {
-        use Algorithm::{Es256, Es384, Rs256, Rs384, Rs512};
-        matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384)
+        use Algorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
+        matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384 | Es512)
     }
 
     /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.
@@ -130,7 +127,7 @@ impl Algorithm {
 impl VerifyingKey {
     /// Whether the key and the algorithm belong together.
     pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{EdDsa, Es256, Es384, Hs256, Hs384, Hs512};
+        use Algorithm::{EdDsa, Hs256, Hs384, Hs512};
         use Algorithm::{Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match self {
             VerifyingKey::Secret(secret) => {
@@ -140,8 +137,7 @@ impl VerifyingKey {
             VerifyingKey::Rsa(_) => {
                 matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512)
             }
-            VerifyingKey::P256(_) => algorithm == Es256,
-            VerifyingKey::P384(_) => algorithm == Es384,
+            VerifyingKey::Ec(key) => algorithm == key.curve().algorithm(),
             VerifyingKey::Ed25519(_) => algorithm == EdDsa,
         }
     }
@@ -194,111 +190,49 @@ impl VerifyingKey {
         signature: &[u8],
         host: &dyn Host,
     ) -> HostVerdict {
-        use HostScheme::{EcdsaP256, EcdsaP384, RsaPkcs1};
-        let (scheme, hash, spki) = match (self, algorithm) {
-            (VerifyingKey::Rsa(key), Algorithm::Rs256) => (RsaPkcs1, Hash::Sha256, &key.spki),
-            (VerifyingKey::Rsa(key), Algorithm::Rs384) => (RsaPkcs1, Hash::Sha384, &key.spki),
-            (VerifyingKey::Rsa(key), Algorithm::Rs512) => (RsaPkcs1, Hash::Sha512, &key.spki),
-            (VerifyingKey::P256(key), Algorithm::Es256) => (EcdsaP256, Hash::Sha256, &key.spki),
-            (VerifyingKey::P384(key), Algorithm::Es384) => (EcdsaP384, Hash::Sha384, &key.spki),
-            _ => return HostVerdict::Unavailable,
+        let rsa = |key: &RsaKey, hash| {
+            host.verify_signature(SignatureCheck {
+                scheme: HostScheme::RsaPkcs1,
+                hash,
+                public_key: &key.spki,
+                signature,
+                signed,
+            })
         };
-        let der;
-        let signature = match scheme {
-            RsaPkcs1 => signature,
-            EcdsaP256 | EcdsaP384 => {
-                let full = if scheme == EcdsaP256 { 64 } else { 96 };
-                match ecdsa_der(signature).filter(|_| signature.len() == full) {
-                    Some(encoded) => {
-                        der = encoded;
-                        &der
-                    }
-                    None => return HostVerdict::Invalid,
-                }
+        match (self, algorithm) {
+            (VerifyingKey::Rsa(key), Algorithm::Rs256) => rsa(key, Hash::Sha256),
+            (VerifyingKey::Rsa(key), Algorithm::Rs384) => rsa(key, Hash::Sha384),
+            (VerifyingKey::Rsa(key), Algorithm::Rs512) => rsa(key, Hash::Sha512),
+            (VerifyingKey::Ec(key), _) => {
+                let Some((scheme, hash)) = key.curve().host_scheme() else {
+                    return HostVerdict::Unavailable;
+                };
+                let Some(der) = ec::signature_to_der(key.curve(), signature) else {
+                    return HostVerdict::Invalid;
+                };
+                host.verify_signature(SignatureCheck {
+                    scheme,
+                    hash,
+                    public_key: key.spki(),
+                    signature: &der,
+                    signed,
+                })
             }
-        };
-        host.verify_signature(SignatureCheck {
-            scheme,
-            hash,
-            public_key: spki,
-            signature,
-            signed,
-        })
+            _ => HostVerdict::Unavailable,
+        }
     }
 
     fn verify_here(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         match self {
             VerifyingKey::Secret(secret) => verify_mac(secret, algorithm, signed, signature),
             VerifyingKey::Rsa(key) => verify_rsa(key, algorithm, signed, signature) == Some(true),
-            VerifyingKey::P256(key) => {
-                let signature = p256::ecdsa::Signature::from_slice(signature);
-                let key = key.key.public_key().as_ref();
-                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
-            }
-            VerifyingKey::P384(key) => {
-                let signature = p384::ecdsa::Signature::from_slice(signature);
-                let key = key.key.public_key().as_ref();
-                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
-            }
+            VerifyingKey::Ec(key) => key.verify(signed, signature),
             VerifyingKey::Ed25519(key) => {
                 let signature = ed25519_compact::Signature::from_slice(signature);
                 let key = key.public_key().as_ref();
                 signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
             }
         }
-    }
-}
-
-/// JOSE's `r‖s` (RFC 7518 §3.4) as the `ECDSA-Sig-Value` of RFC 3279 §2.2.3. At most 96 bytes
-/// of numbers, so that every length fits one byte.
-fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
-    const LONGEST: usize = 96;
-    if signature.len() > LONGEST || signature.is_empty() || !signature.len().is_multiple_of(2) {
-        return None;
-    }
-    let (r, s) = signature.split_at_checked(signature.len() / 2)?;
-    let body = [der_integer(r), der_integer(s)].concat();
-    let length = u8::try_from(body.len())
-        .ok()
-        .filter(|length| *length < 0x80)?;
-    Some([&[0x30, length][..], &body].concat())
-}
-
-/// X.690 §8.3: the shortest form, and positive.
-fn der_integer(number: &[u8]) -> Vec<u8> {
-    let significant: Vec<u8> = number.iter().copied().skip_while(|b| *b == 0).collect();
-    let padding: &[u8] = match significant.first() {
-        Some(first) if *first < 0x80 => &[],
-        _ => &[0],
-    };
-    let length = significant.len().saturating_add(padding.len());
-    [
-        &[0x02, u8::try_from(length).unwrap_or(u8::MAX)][..],
-        padding,
-        &significant,
-    ]
-    .concat()
-}
-
-impl EcKey<ES256PublicKey> {
-    /// An uncompressed point, if it is on the curve.
-    pub(super) fn p256(point: &[u8]) -> Option<Self> {
-        let key = ES256PublicKey::from_bytes(point).ok()?;
-        Some(Self {
-            spki: key.to_der().ok()?,
-            key,
-        })
-    }
-}
-
-impl EcKey<ES384PublicKey> {
-    /// An uncompressed point, if it is on the curve.
-    pub(super) fn p384(point: &[u8]) -> Option<Self> {
-        let key = ES384PublicKey::from_bytes(point).ok()?;
-        Some(Self {
-            spki: key.to_der().ok()?,
-            key,
-        })
     }
 }
 
@@ -343,22 +277,4 @@ fn verify_rsa(key: &RsaKey, algorithm: Algorithm, signed: &[u8], signature: &[u8
     verifier.set_rsa_padding(padding).ok()?;
     verifier.update(signed).ok()?;
     verifier.verify(signature).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signatures_become_der() {
-        assert_eq!(ecdsa_der(&[1, 2]).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
-        assert_eq!(
-            ecdsa_der(&[0, 0x80, 0, 0]).unwrap(),
-            [0x30, 7, 2, 2, 0, 0x80, 2, 1, 0]
-        );
-        assert_eq!(ecdsa_der(&[0xff; 96]).unwrap().len(), 104);
-        for wrong in [&[][..], &[1], &[1, 2, 3], &[1; 98]] {
-            assert_eq!(ecdsa_der(wrong), None);
-        }
-    }
 }

@@ -1,0 +1,396 @@
+//! What the documentation says, held against what the code does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use portcullis::access_log::Finished;
+use portcullis::engine::Engine;
+use portcullis::exchange::{BodyState, Edit};
+use portcullis::headers::Headers;
+use portcullis::host::{Counter, Host, HostVerdict, SignatureCheck};
+use portcullis::stream::Stream;
+use portcullis::{metrics, policy};
+use portcullis_tests::case::{self, Case};
+use portcullis_tests::tokens::{self, SigningKey};
+use serde_json::{Value, json};
+
+const REFERENCE: &str = "docs/configuration.md";
+
+/// The seconds at which everything here happens.
+const NOW: u64 = 1_800_000_000;
+
+fn read(path: &str) -> String {
+    let path = tokens::repository().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `README.md`, the guides, and the format of cases.
+fn pages() -> Vec<(String, String)> {
+    let folder = tokens::repository().join("docs");
+    let names = fs::read_dir(folder).expect("there are docs");
+    let mut paths: Vec<String> = names
+        .map(|entry| entry.expect("docs can be listed").file_name())
+        .map(|name| format!("docs/{}", name.to_string_lossy()))
+        .filter(|name| name.ends_with(".md"))
+        .collect();
+    paths.extend(["README.md".to_owned(), "tests/cases/README.md".to_owned()]);
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
+}
+
+/// The contents of all fences in a language.
+fn fences(page: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}");
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for line in page.lines() {
+        match &mut open {
+            None if line == opening => open = Some(String::new()),
+            None => {}
+            Some(_) if line == "```" => found.extend(open.take()),
+            Some(text) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    assert!(open.is_none(), "a fence is not closed");
+    found
+}
+
+/// The rows of every table with this head, as cells.
+fn tables(page: &str, head: &str) -> Vec<Vec<String>> {
+    let mut lines = page.lines();
+    let mut rows = Vec::new();
+    while lines.by_ref().any(|line| line == head) {
+        let body = lines
+            .by_ref()
+            .skip(1)
+            .take_while(|line| line.starts_with('|'));
+        rows.extend(body.map(|line| {
+            let inner = line.trim_start_matches('|').trim_end_matches('|');
+            inner
+                .split('|')
+                .map(|cell| cell.trim().to_owned())
+                .collect()
+        }));
+    }
+    assert!(!rows.is_empty(), "no table begins with {head}");
+    rows
+}
+
+/// What stands between backticks in a cell.
+fn quoted(cell: &str) -> Vec<String> {
+    let pieces = cell.split('`').skip(1).step_by(2);
+    pieces.map(str::to_owned).collect()
+}
+
+/// The one name of a row.
+fn name_of(row: &[String]) -> String {
+    match quoted(&row[0]).as_slice() {
+        [name] => name.clone(),
+        names => panic!("one name expected in the first cell, found {names:?}"),
+    }
+}
+
+fn assert_same(written: &BTreeSet<String>, real: &BTreeSet<String>, what: &str) {
+    let undocumented: Vec<_> = real.difference(written).collect();
+    let invented: Vec<_> = written.difference(real).collect();
+    assert!(
+        undocumented.is_empty() && invented.is_empty(),
+        "{what}: not in {REFERENCE}: {undocumented:?}; only there: {invented:?}"
+    );
+}
+
+#[test]
+fn examples_are_valid() {
+    let mut documents = 0;
+    for (path, page) in pages() {
+        for text in fences(&page, "json") {
+            let value: Value = serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{path}: {error} in\n{text}"));
+            if value.get("version").is_some() {
+                documents += 1;
+                let compiled = Engine::compile(text.as_bytes());
+                let problems = compiled.map_err(|error| error.to_string());
+                assert!(problems.is_ok(), "{path}: {problems:?} in\n{text}");
+            }
+        }
+    }
+    assert!(documents >= 9, "only {documents} whole documents");
+}
+
+#[test]
+fn the_example_case_does_what_it_expects() {
+    let page = read("tests/cases/README.md");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documented-case");
+    fs::create_dir_all(&folder).expect("the folder can be made");
+    let example = fences(&page, "json").remove(0);
+    fs::write(folder.join("example.json"), example).expect("the case can be written");
+    let cases = Case::read_all(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let differences: Vec<String> = cases.iter().flat_map(case::run_on_engine).collect();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+#[test]
+fn the_table_of_refusals_is_the_code() {
+    let page = read(REFERENCE);
+    let rows = tables(&page, "| code | status | gRPC | reasons | when |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    assert_eq!(written.len(), rows.len(), "a code is there twice");
+    let real: BTreeSet<String> = metrics::codes().map(|code| code.name.to_owned()).collect();
+    assert_same(&written, &real, "codes");
+    for code in metrics::codes() {
+        let row = rows.iter().find(|row| name_of(row) == code.name);
+        let row = row.expect("every code has a row");
+        let numbers = (row[1].as_str(), row[2].as_str());
+        let expected = (code.status.to_string(), code.grpc_status.to_string());
+        assert_eq!(numbers, (&*expected.0, &*expected.1), "{}", code.name);
+        assert_eq!(quoted(&row[3]), code.reasons, "{}", code.name);
+    }
+}
+
+#[test]
+fn the_reasons_of_paths_are_all_explained() {
+    let page = read(REFERENCE);
+    let rows = tables(&page, "| path | reason in the log |");
+    let written: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[1])).collect();
+    let code = metrics::codes().find(|code| code.name == "path_malformed");
+    let reasons = code.expect("paths can be refused").reasons;
+    let real: BTreeSet<String> = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+    assert_same(&written, &real, "reasons of path_malformed");
+}
+
+#[test]
+fn counters_are_all_listed() {
+    let page = read(REFERENCE);
+    let rows = tables(&page, "| counter | counts |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    let real = metrics::names().into_iter().map(|name| {
+        let code = metrics::codes().find(|code| name.contains(&format!(".{}.", code.name)));
+        let pattern = match code {
+            Some(code) => name.replace(code.name, "<code>"),
+            None => name,
+        };
+        format!("wasmcustom.{pattern}")
+    });
+    assert_same(&written, &real.collect(), "counters");
+}
+
+/// A field is read by its name, so the names stand in the sources.
+fn fields_in_sources() -> BTreeSet<String> {
+    const READERS: [&str; 6] = [
+        "optional(",
+        "required(",
+        ".or(",
+        "= list(",
+        "= number(",
+        "required_bytes(fields,",
+    ];
+    let mut names = BTreeSet::new();
+    let mut folders = vec![tokens::repository().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("sources can be listed") {
+            let path = entry.expect("sources can be listed").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("sources are text");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for reader in READERS {
+                let calls = code.split(reader).skip(1);
+                names.extend(calls.filter_map(first_literal));
+            }
+            for list in code.split("const FIELDS:").skip(1) {
+                let list = list
+                    .split_once("= [")
+                    .and_then(|(_, rest)| rest.split_once(']'));
+                names.extend(quotes(list.expect("FIELDS is a list").0));
+            }
+        }
+    }
+    names
+}
+
+fn first_literal(arguments: &str) -> Option<String> {
+    let inner = arguments.trim_start().strip_prefix('"')?;
+    inner.split_once('"').map(|(name, _)| name.to_owned())
+}
+
+fn quotes(list: &str) -> Vec<String> {
+    let pieces = list.split('"').skip(1).step_by(2);
+    pieces.map(str::to_owned).collect()
+}
+
+#[test]
+fn fields_are_all_documented_and_none_is_invented() {
+    let page = read(REFERENCE);
+    let mut real = fields_in_sources();
+    real.extend(policy::LIST.iter().map(|kind| kind.name.to_owned()));
+    for known in [
+        "version",
+        "issuer",
+        "max_bytes",
+        "any",
+        "suffix",
+        "kid",
+        "n",
+    ] {
+        assert!(real.contains(known), "the search does not find {known}");
+    }
+    let described: BTreeSet<String> = page.lines().flat_map(quoted).collect();
+    let missing: Vec<_> = real.difference(&described).collect();
+    assert!(missing.is_empty(), "not in {REFERENCE}: {missing:?}");
+    let rows = tables(&page, "| field | type | default | meaning |");
+    let written: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
+    let invented: Vec<_> = written.difference(&real).collect();
+    assert!(invented.is_empty(), "only in {REFERENCE}: {invented:?}");
+}
+
+#[test]
+fn each_policy_has_a_section() {
+    let page = read(REFERENCE);
+    for kind in policy::LIST {
+        let heading = format!("\n## {}\n", kind.name);
+        assert!(page.contains(&heading), "no section {}", kind.name);
+    }
+}
+
+#[test]
+fn the_readme_lists_the_targets_of_make() {
+    let listed = tables(&read("README.md"), "| target | what it does |");
+    let listed: BTreeSet<String> = listed.iter().map(|row| name_of(row)).collect();
+    let makefile = read("Makefile");
+    let targets = makefile
+        .lines()
+        .filter(|line| line.contains(":") && line.contains(" ## "));
+    let targets = targets.filter_map(|line| line.split_once(':'));
+    let real: BTreeSet<String> = targets
+        .map(|(name, _)| format!("make {name}"))
+        .filter(|name| !name.contains('\t'))
+        .collect();
+    assert!(real.len() > 5, "the search finds only {real:?}");
+    assert_eq!(listed, real);
+}
+
+/// A proxy whose clock stands still.
+struct Proxy;
+
+impl Host for Proxy {
+    fn now(&self) -> Duration {
+        Duration::from_secs(NOW)
+    }
+
+    fn count(&self, _: Counter) {}
+
+    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+        HostVerdict::Unavailable
+    }
+}
+
+/// A stream that has judged a request for `/orders`, and its engine.
+fn judged(mode: &str, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
+    let document = json!({
+        "version": 1,
+        "mode": mode,
+        "access_log": {},
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+        } },
+        "defaults": { "security_headers": { "preset": "api" } },
+        "routes": [{ "name": "orders", "match": {}, "jwt": { "provider": "corp" } }],
+    });
+    let engine = Engine::compile(document.to_string().as_bytes());
+    let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+    let mut headers = Headers::default();
+    for (name, value) in [
+        (":authority", "api.example.com"),
+        (":path", "/orders"),
+        (":method", "GET"),
+        (":scheme", "https"),
+        ("user-agent", "test"),
+        ("x-request-id", "1"),
+    ] {
+        headers.push(name.as_bytes(), value.as_bytes());
+    }
+    if let Some(value) = authorization {
+        headers.push(b"authorization", value.as_bytes());
+    }
+    let mut stream = Stream::new(Some(Rc::clone(&engine)));
+    stream.request_headers(headers, BodyState::Complete, &Proxy);
+    (stream, engine)
+}
+
+fn line(mode: &str, authorization: Option<&str>) -> Value {
+    let (stream, engine) = judged(mode, authorization);
+    let log = engine.access_log().expect("the document asks for a log");
+    let finished = Finished {
+        now: Duration::from_secs(NOW + 1),
+        headers: None,
+        status: Some(200),
+        client: Some(b"192.0.2.1:40000"),
+    };
+    serde_json::from_str(&log.line(&stream, finished)).expect("a line is JSON")
+}
+
+#[test]
+fn the_table_of_the_access_log_is_what_is_logged() {
+    let token = json!({
+        "key": "p256",
+        "claims": {
+            "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": "now+60",
+        },
+    });
+    let good = format!("Bearer {}", tokens::mint(&token, NOW));
+    let lines = [
+        line("enforce", Some(&good)),
+        line("enforce", None),
+        line("shadow", None),
+    ];
+    let outcomes = lines.each_ref().map(|line| &line["portcullis.outcome"]);
+    assert_eq!(outcomes, ["allowed", "denied", "allowed"]);
+    let members = lines.iter().filter_map(Value::as_object);
+    let real: BTreeSet<String> = members.flat_map(|line| line.keys().cloned()).collect();
+    let page = read(REFERENCE);
+    let rows = tables(&page, "| log field | value |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    assert_same(&written, &real, "fields of the access log");
+    let shadow = rows.iter().find(|row| name_of(row) == "portcullis.shadow");
+    let shadow = quoted(&shadow.expect("it has a row")[1]);
+    let item = lines[2]["portcullis.shadow"][0].as_object();
+    let item: Vec<&String> = item.expect("shadow mode is logged").keys().collect();
+    assert!(item.iter().all(|name| shadow.contains(name)), "{item:?}");
+}
+
+#[test]
+fn the_table_of_the_preset_is_what_is_set() {
+    let page = read(REFERENCE);
+    let rows = tables(&page, "| header field | value | source |");
+    let written = rows
+        .iter()
+        .map(|row| (name_of(row), quoted(&row[1]).concat()));
+    let (stream, _) = judged("enforce", None);
+    let set = stream
+        .response_headers()
+        .into_iter()
+        .filter_map(|edit| match edit {
+            Edit::Set(name, value) => {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                Some((name.as_str().to_owned(), value))
+            }
+            Edit::Remove(_) | Edit::SetPath(_) => None,
+        });
+    assert_eq!(
+        written.collect::<BTreeSet<_>>(),
+        set.collect::<BTreeSet<_>>()
+    );
+}
