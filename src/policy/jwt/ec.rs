@@ -73,14 +73,14 @@ impl Curve {
 }
 
 impl EcKey {
-    /// The point with these coordinates, each of the full size of the field (RFC 7518 §6.2.1.2).
-    /// `None` when there is no such point.
+    /// The point with these coordinates. `None` when there is no such point.
+    ///
+    /// RFC 7518 §6.2.1.2 asks for the full size of the field. Issuers are about that strip leading
+    /// zeros all the same; the number is the same, so that is taken.
     pub(super) fn new(curve: Curve, x: &[u8], y: &[u8]) -> Option<Self> {
         let full = curve.field_bytes();
-        if x.len() != full || y.len() != full {
-            return None;
-        }
-        let point = [&[4][..], x, y].concat();
+        let zeros = |number: &[u8]| Some(vec![0; full.checked_sub(number.len())?]);
+        let point = [&[4][..], &zeros(x)?, x, &zeros(y)?, y].concat();
         let (point, spki) = match curve {
             Curve::P256 => {
                 let key = ES256PublicKey::from_bytes(&point).ok()?;
