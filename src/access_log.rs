@@ -83,6 +83,8 @@ impl AccessLog {
         let record = stream.record();
         let outcome = match (record.refusal, stream.started()) {
             (Some(_), _) => Outcome::Denied.name(),
+            // The client left, or the proxy answered, before all of it had come.
+            (None, Some(_)) if stream.awaits_body() => "unfinished",
             (None, Some(_)) => Outcome::Allowed.name(),
             // Answered by the proxy or by a filter in front of this one.
             (None, None) => "not_judged",

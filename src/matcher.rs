@@ -32,7 +32,8 @@ impl StringMatcher {
         fields: &mut Fields<'_>,
         problems: &mut Problems,
     ) -> Result<Option<Self>, ()> {
-        let case = match fields.optional("ignore_case") {
+        let ignore_case = fields.optional("ignore_case");
+        let case = match &ignore_case {
             None => Case::Significant,
             Some(node) => match node.boolean(problems) {
                 Some(true) => Case::Ignored,
@@ -43,7 +44,13 @@ impl StringMatcher {
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
         let mut written = written.into_iter().flatten();
         let Some((name, node)) = written.next() else {
-            return Ok(None);
+            return match ignore_case {
+                None => Ok(None),
+                Some(node) => {
+                    node.report(problems, "says nothing without a string to match");
+                    Err(())
+                }
+            };
         };
         if let Some((_, second)) = written.next() {
             second.report(

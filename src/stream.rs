@@ -236,6 +236,11 @@ impl Stream {
         &self.record
     }
 
+    /// Whether a policy still waits for the body.
+    pub fn awaits_body(&self) -> bool {
+        !self.awaiting.is_empty()
+    }
+
     /// What policies learned.
     pub fn facts(&self) -> &Facts {
         &self.facts

@@ -266,7 +266,10 @@ fn read_mode(node: &Node<'_>, problems: &mut Problems) -> Option<Mode> {
 
 fn owned_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
     let chains = routes.iter().map(|route| &route.chain).chain([fallback]);
-    let steps = chains.flat_map(|chain| &chain.steps);
+    // What a policy in shadow mode would claim is left alone: the request goes on as if it were absent.
+    let steps = chains
+        .flat_map(|chain| &chain.steps)
+        .filter(|step| step.mode == Mode::Enforce);
     let mut names: Vec<HeaderName> = steps
         .flat_map(|step| Rc::clone(&step.policy).owned_request_headers())
         .collect();

@@ -1,4 +1,5 @@
-//! The size of a request's body, judged before the service has seen any of it.
+//! The size of a request's body, judged before the service sees any of the body. The head may
+//! have gone ahead.
 
 use std::rc::Rc;
 
@@ -32,7 +33,7 @@ const LENGTH_MALFORMED: Code = Code {
     reasons: &["content_length"],
 };
 
-/// Holds the body back until its size is known, so that the service gets all of it or none.
+/// Holds the body back until its size is known, so that the service gets all of the body or none.
 struct Payload {
     max_bytes: u64,
 }

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::{Context, Kind, Policy, Role};
-use crate::config::{Fields, Node, Problems};
+use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, ResponseEdits, Scheme};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::route::read_header_name;
@@ -58,6 +58,20 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn 
         node.list(problems, read_name)
     });
     let (preset, set, remove) = (preset?, set?, remove?);
+    let mut names: Vec<&str> = set.iter().map(|(name, _)| name.as_str()).collect();
+    names.extend(remove.iter().map(HeaderName::as_str));
+    names.sort_unstable();
+    if let Some([twice, _]) = names
+        .windows(2)
+        .find(|pair| matches!(pair, [a, b] if a == b))
+    {
+        let twice = Quoted(twice).to_string();
+        problems.report(
+            fields.pointer(),
+            format_args!("`set` and `remove` name the header {twice} twice"),
+        );
+        return None;
+    }
     let mut values: Vec<(HeaderName, HeaderValue)> = preset
         .iter()
         .filter_map(|(name, value)| {

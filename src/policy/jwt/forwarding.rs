@@ -2,7 +2,7 @@
 
 use super::claim_path::ClaimPath;
 use super::token::TokenError;
-use crate::config::{Fields, Node, Problems};
+use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::Edit;
 use crate::headers::{HeaderName, HeaderValue};
 use crate::json::Json;
@@ -56,11 +56,25 @@ impl Forwarding {
             problems,
             |node, problems| read_owned_name(node, problems).map(Some),
         );
-        Some(Self {
+        let forwarding = Self {
             token: token?,
             claims: claims?,
             payload: payload?,
-        })
+        };
+        let mut names = forwarding.owned_headers();
+        names.sort_unstable();
+        if let Some(twice) = names
+            .windows(2)
+            .find(|pair| matches!(pair, [a, b] if a == b))
+        {
+            let name = twice.first().map_or("", |name| name.as_str());
+            problems.report(
+                fields.pointer(),
+                format_args!("two claims would go into the header {}", Quoted(name)),
+            );
+            return None;
+        }
+        Some(forwarding)
     }
 
     /// Whether the service gets the token itself.
@@ -68,11 +82,12 @@ impl Forwarding {
         self.token == TokenFate::Forwarded
     }
 
-    /// The fields that tell of a token. A claim that is absent leaves its field absent.
+    /// The fields that tell of a token. A claim that is absent or null leaves its
+    /// field absent.
     pub(super) fn headers(&self, token: &[u8], claims: &Json) -> Result<Vec<Edit>, TokenError> {
         let mut edits = Vec::with_capacity(self.claims.len());
         for ClaimHeader { name, claim } in &self.claims {
-            if let Some(value) = claim.value(claims) {
+            if let Some(value) = claim.value(claims).filter(|value| **value != Json::Null) {
                 edits.push(Edit::Set(name.clone(), text(value)?));
             }
         }

@@ -78,11 +78,14 @@ impl Key {
             .algorithm
             .is_some_and(|algorithm| !key.verifying.allows(algorithm))
         {
-            let reason = match key.verifying.class() {
-                KeyClass::Secret => {
-                    "the secret is shorter than the hash of its `alg` (RFC 7518 §3.2)"
-                }
-                KeyClass::Public => "the key and its `alg` do not belong together",
+            let is_mac = matches!(
+                key.algorithm,
+                Some(Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512)
+            );
+            let reason = if is_mac && key.verifying.class() == KeyClass::Secret {
+                "the secret is shorter than the hash of its `alg` (RFC 7518 §3.2)"
+            } else {
+                "the key and its `alg` do not belong together"
             };
             node.report(problems, reason);
             return None;

@@ -67,6 +67,21 @@ impl Locations {
                 value_prefix: "Bearer ".to_owned(),
             });
         }
+        let mut names: Vec<&str> = headers
+            .iter()
+            .map(|location| location.name.as_str())
+            .collect();
+        names.sort_unstable();
+        if names
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a == b))
+        {
+            problems.report(
+                &fields.pointer().member("from_headers"),
+                "names a header twice, by which every token in it would count as two",
+            );
+            return None;
+        }
         Some(Self {
             headers,
             params,

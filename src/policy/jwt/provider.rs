@@ -263,7 +263,12 @@ fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<ClaimR
 }
 
 fn owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    node.name(problems).map(str::to_owned)
+    let name = node.name(problems)?;
+    if name == "any" {
+        node.report(problems, "`any` stands in place of the list, not in it");
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 /// `jwks: { inline: { keys: [...] } }`.
