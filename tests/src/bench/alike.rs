@@ -1,0 +1,86 @@
+//! Whether the chains give the client the same answers. Comparing them means nothing otherwise.
+
+use std::time::Duration;
+
+use portcullis_tests::client;
+use portcullis_tests::wire::{Request, Response};
+
+use super::chain::{BODY, HEADERS, PATH, Tokens, Work};
+use super::rounds::Running;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Every difference from the answers that all chains owe, or nothing.
+pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> {
+    let mut differences = Vec::new();
+    for each in running {
+        let mut expect = |what: &str, token: Option<&str>, status: u16| {
+            let found = match client::send(each.addr, &request(token), TIMEOUT) {
+                Ok(response) => difference(&response, status, each.chain.work),
+                Err(error) => Some(format!("no answer: {error}")),
+            };
+            let name = each.chain.id;
+            differences.extend(found.map(|found| format!("{name}: {what}: {found}")));
+        };
+        for (traffic, token) in &tokens.good {
+            expect(&format!("a good token ({traffic:?})"), Some(token), 200);
+        }
+        if each.chain.work != Work::Nothing {
+            expect("no token", None, 401);
+            expect("an expired token", Some(&tokens.expired), 401);
+            expect("a forged token", Some(&tokens.forged), 401);
+        }
+    }
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "the chains do not answer alike:\n{}",
+            differences.join("\n")
+        )),
+    }
+}
+
+/// What every request looks like, but for its token.
+pub(super) fn request(token: Option<&str>) -> Request {
+    let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let mut headers = vec![
+        field("accept", "application/json"),
+        field("accept-encoding", "gzip"),
+        field("user-agent", "portcullis-bench/1"),
+    ];
+    headers.extend(token.map(|token| field("authorization", &format!("Bearer {token}"))));
+    Request {
+        method: b"GET".to_vec(),
+        path: PATH.into(),
+        authority: b"api.bench.test".to_vec(),
+        headers,
+        ..Request::default()
+    }
+}
+
+fn difference(response: &Response, status: u16, work: Work) -> Option<String> {
+    if response.status != status {
+        return Some(format!("status {}, not {status}", response.status));
+    }
+    let passed = status == 200;
+    if passed && response.body != BODY.as_bytes() {
+        return Some("another body than the service's".to_owned());
+    }
+    if !passed && !value(response, "www-authenticate").starts_with("Bearer") {
+        return Some("no www-authenticate".to_owned());
+    }
+    if work != Work::Whole {
+        return None;
+    }
+    HEADERS.iter().find_map(|(name, wanted)| {
+        let found = value(response, name);
+        (found != *wanted).then(|| format!("{name}: `{found}`, not `{wanted}`"))
+    })
+}
+
+/// All values of a field, joined.
+fn value(response: &Response, name: &str) -> String {
+    let values = response.headers.iter().filter(|(each, _)| each == name);
+    let values = values.map(|(_, value)| String::from_utf8_lossy(value));
+    values.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,119 @@
+//! The peer: Envoy's own filters, doing the same work.
+
+use std::path::Path;
+
+use portcullis_tests::envoy::json_filter;
+use serde_json::{Value, json};
+
+use super::chain::{AUDIENCE, CACHED_TOKENS, HEADERS, ISSUER, jwks};
+
+/// Whether `jwt_authn` remembers tokens it has verified; by default it does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenCache {
+    On,
+    Off,
+}
+
+pub(super) fn cors() -> Value {
+    json_filter(
+        "envoy.filters.http.cors",
+        json!({ "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors" }),
+    )
+}
+
+/// What `cors` is told for every route.
+pub(super) fn cors_policy() -> Value {
+    json!({
+        "envoy.filters.http.cors": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+            "allow_origin_string_match": [{ "exact": "https://app.bench.test" }],
+            "allow_methods": "GET, POST",
+        },
+    })
+}
+
+pub(super) fn jwt_authn(cache: TokenCache) -> Value {
+    let mut provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": { "inline_string": jwks().to_string() },
+    });
+    if cache == TokenCache::On {
+        provider["jwt_cache_config"] = json!({ "jwt_cache_size": CACHED_TOKENS });
+    }
+    json_filter(
+        "envoy.filters.http.jwt_authn",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+            "providers": { "bench": provider },
+            "rules": [
+                { "match": { "path": "/healthz" } },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "bench" } },
+            ],
+        }),
+    )
+}
+
+/// A limit that no load reaches, with the `x-ratelimit` headers.
+pub(super) fn local_ratelimit() -> Value {
+    let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
+    json_filter(
+        "envoy.filters.http.local_ratelimit",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+            "stat_prefix": "bench",
+            "token_bucket": {
+                "max_tokens": 1_000_000_000,
+                "tokens_per_fill": 1_000_000_000,
+                "fill_interval": "1s",
+            },
+            "filter_enabled": always,
+            "filter_enforced": always,
+            "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+        }),
+    )
+}
+
+pub(super) fn header_mutation() -> Value {
+    let mutations: Vec<Value> = HEADERS
+        .iter()
+        .map(|(name, value)| {
+            json!({ "append": {
+                "header": { "key": name, "value": value },
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            } })
+        })
+        .collect();
+    json_filter(
+        "envoy.filters.http.header_mutation",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": { "response_mutations": mutations },
+        }),
+    )
+}
+
+/// A line of JSON for each request, with what the module's own line says.
+pub(super) fn access_log(path: &Path) -> Value {
+    json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": path,
+            "log_format": { "json_format": {
+                "timestamp": "%START_TIME%",
+                "http.request.method": "%REQ(:METHOD)%",
+                "url.scheme": "%REQ(:SCHEME)%",
+                "server.address": "%REQ(:AUTHORITY)%",
+                "url.path": "%REQ(:PATH)%",
+                "http.response.status_code": "%RESPONSE_CODE%",
+                "client.address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                "user_agent.original": "%REQ(USER-AGENT)%",
+                "http.request.header.x-request-id": "%REQ(X-REQUEST-ID)%",
+                "route": "%ROUTE_NAME%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "duration": "%DURATION%",
+            } },
+        },
+    }])
+}

@@ -1,0 +1,81 @@
+//! CPU per request as bars.
+
+use std::fmt::Write as _;
+
+use super::report::Report;
+use super::rounds::Measured;
+
+const WIDTH: f64 = 960.0;
+const LEFT: f64 = 400.0;
+const RIGHT: f64 = 130.0;
+const TOP: f64 = 64.0;
+const ROW: f64 = 30.0;
+const BAR: f64 = 18.0;
+
+/// An SVG image: a bar for the median of each chain, a line from the least to the most.
+pub(super) fn draw(report: &Report) -> String {
+    let chains = &report.chains;
+    let most = chains
+        .iter()
+        .map(|each| each.cpu_us_per_request.max)
+        .fold(1.0, f64::max);
+    let scale = (WIDTH - LEFT - RIGHT) / most;
+    let height = TOP + ROW * chains.len() as f64 + 40.0;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
+         <text x=\"16\" y=\"28\" font-size=\"17\">CPU time of Envoy per request, in µs</text>\n\
+         <text x=\"16\" y=\"48\" fill=\"#666666\">{}</text>\n",
+        escape(&format!(
+            "Envoy {}, one worker, median of {} rounds of {} s; {}",
+            report.envoy, report.rounds, report.seconds, report.date
+        ))
+    );
+    for (row, chain) in chains.iter().enumerate() {
+        bar(&mut svg, TOP + ROW * row as f64, chain, scale);
+    }
+    let _ = writeln!(
+        svg,
+        "<text x=\"16\" y=\"{}\" fill=\"#666666\">{}</text>\n</svg>",
+        height - 12.0,
+        escape(&report.note)
+    );
+    svg
+}
+
+fn bar(svg: &mut String, top: f64, chain: &Measured, scale: f64) {
+    let cpu = chain.cpu_us_per_request;
+    let (middle, color) = (top + BAR / 2.0, color(chain.id));
+    let at = |value: f64| LEFT + value * scale;
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(
+        svg,
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n\
+         <rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{color}\"/>\n\
+         <line x1=\"{:.1}\" y1=\"{middle:.1}\" x2=\"{:.1}\" y2=\"{middle:.1}\" stroke=\"#222222\"/>\n\
+         <text x=\"{:.1}\" y=\"{:.1}\">{:.1}</text>",
+        LEFT - 8.0,
+        middle + 4.0,
+        escape(chain.title),
+        cpu.median * scale,
+        at(cpu.min),
+        at(cpu.max),
+        at(cpu.max) + 8.0,
+        middle + 4.0,
+        cpu.median,
+    );
+}
+
+fn color(id: &str) -> &'static str {
+    match id {
+        "router" => "#bbbbbb",
+        id if id.starts_with("native") => "#7a9cc6",
+        _ => "#c8784a",
+    }
+}
+
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('>', "&gt;").replace('"', "&quot;")
+}

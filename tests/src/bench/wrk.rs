@@ -1,0 +1,165 @@
+//! The load generator, <https://github.com/wg/wrk>.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use super::chain::PATH;
+use super::scratch::Scratch;
+
+/// Connections, each with one request under way at a time.
+pub(super) const CONNECTIONS: u32 = 16;
+
+/// Reads tokens from a file, one a line; more than one go round. A pause is kept by each
+/// connection before each of its requests. In the end it prints one line of JSON.
+const SCRIPT: &str = r#"
+local requests, next = {}, 0
+
+local function ask(token)
+  return wrk.format("GET", nil, {
+    ["Authorization"] = "Bearer " .. token,
+    ["Accept"] = "application/json",
+    ["Accept-Encoding"] = "gzip",
+    ["User-Agent"] = "portcullis-bench/1",
+    ["Host"] = "api.bench.test",
+  })
+end
+
+function init(args)
+  for token in io.lines(os.getenv("BENCH_WRK_TOKENS")) do
+    requests[#requests + 1] = token
+  end
+  for number, token in ipairs(requests) do
+    requests[number] = ask(token)
+  end
+end
+
+function request()
+  next = next % #requests + 1
+  return requests[next]
+end
+
+local pause = tonumber(os.getenv("BENCH_WRK_PAUSE"))
+if pause > 0 then
+  function delay() return pause end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '\nRESULT {"requests":%d,"microseconds":%d,"p50_us":%d,"p99_us":%d,"refused":%d,"broken":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end
+"#;
+
+/// wrk, with its script.
+#[derive(Debug)]
+pub(super) struct Wrk {
+    script: PathBuf,
+    version: String,
+    pins: bool,
+}
+
+/// What one run saw.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(super) struct Load {
+    pub(super) requests: u64,
+    pub(super) microseconds: u64,
+    pub(super) p50_us: u64,
+    pub(super) p99_us: u64,
+    /// Answers with a status of 400 or more.
+    pub(super) refused: u64,
+    /// Requests without an answer.
+    pub(super) broken: u64,
+}
+
+impl Load {
+    pub(super) fn per_second(&self) -> f64 {
+        self.requests as f64 * 1e6 / self.microseconds.max(1) as f64
+    }
+}
+
+impl Wrk {
+    pub(super) fn find(scratch: &Scratch) -> Result<Self, String> {
+        let about = Command::new("wrk").arg("-v").output().map_err(|_| {
+            "the load generator wrk is missing; on Debian and Ubuntu: sudo apt-get install wrk"
+                .to_owned()
+        })?;
+        let about = String::from_utf8_lossy(&about.stdout).into_owned();
+        let version = about.split_whitespace().take(2).collect::<Vec<_>>();
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let taskset = Command::new("taskset")
+            .arg("-V")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        Ok(Self {
+            script: scratch.write("script.lua", SCRIPT)?,
+            version: version.join(" "),
+            pins: cores > 1 && taskset.is_ok_and(|status| status.success()),
+        })
+    }
+
+    pub(super) fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    /// Whether Envoy is kept on the first core and wrk on the second.
+    pub(super) fn pins(&self) -> bool {
+        self.pins
+    }
+
+    /// Keeps all threads of a process on the first core.
+    pub(super) fn pin(&self, pid: u32) {
+        if self.pins {
+            // Without it the figures are as good, only noisier.
+            let _ = Command::new("taskset")
+                .args(["-a", "-c", "-p", "0", &pid.to_string()])
+                .stdout(Stdio::null())
+                .status();
+        }
+    }
+
+    /// Drives `addr` for so many seconds, with `pause` milliseconds before each request.
+    pub(super) fn drive(
+        &self,
+        addr: SocketAddr,
+        tokens: &Path,
+        seconds: u32,
+        pause: u32,
+    ) -> Result<Load, String> {
+        let mut command = match self.pins {
+            true => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "1", "wrk"]);
+                command
+            }
+            false => Command::new("wrk"),
+        };
+        command
+            .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
+            .args(["-d", &format!("{seconds}s"), "--timeout", "5s", "-s"])
+            .arg(&self.script)
+            .arg(format!("http://{addr}{PATH}"))
+            .env("BENCH_WRK_TOKENS", tokens)
+            .env("BENCH_WRK_PAUSE", pause.to_string());
+        let output = command.output().map_err(|error| format!("wrk: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let load: Option<Load> = text
+            .lines()
+            .find_map(|line| line.strip_prefix("RESULT "))
+            .and_then(|line| serde_json::from_str(line).ok());
+        let load = load.ok_or_else(|| {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            format!("wrk gave no result: {text}{errors}")
+        })?;
+        match load.requests {
+            0 => Err("wrk got no answer at all".to_owned()),
+            _ => Ok(load),
+        }
+    }
+}
