@@ -28,6 +28,7 @@ pub struct Engine {
     pub(crate) owned_request_headers: Vec<HeaderName>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) notes: Vec<String>,
+    pub(crate) environment: Vec<(Rc<str>, String)>,
 }
 
 /// One route and what is asked there.
@@ -77,6 +78,11 @@ impl Engine {
     /// What an operator should know about the document although it is valid.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The variables of the VM's environment that hold secrets, each with the provider that needs it.
+    pub fn environment(&self) -> &[(Rc<str>, String)] {
+        &self.environment
     }
 
     /// How finished exchanges are logged; none if they are not.

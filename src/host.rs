@@ -8,6 +8,8 @@ pub trait Host {
     fn now(&self) -> Duration;
     /// Adds one to a counter. Names come from [`crate::metrics`]; nothing a client sends is one.
     fn count(&self, counter: Counter);
+    /// A variable of the VM's environment: where secrets stand that the document must not hold.
+    fn environment(&self, name: &str) -> Option<Vec<u8>>;
     /// Checks a signature in the proxy's own, faster code.
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict;
 }

@@ -95,6 +95,7 @@ impl Document<'_> {
             document.defaults = document.read_defaults(&node);
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
+        let environment = document.providers.environment();
         let fallback = Chain {
             steps: document
                 .defaults
@@ -115,6 +116,7 @@ impl Document<'_> {
             owned_request_headers,
             access_log,
             notes,
+            environment,
         })
     }
 

@@ -49,6 +49,13 @@ impl Host for Envoy {
         }
     }
 
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        // An empty name, or one with `=` or NUL, is no variable's; asking for one may panic.
+        let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+        let value = is_name.then(|| std::env::var_os(name)).flatten()?;
+        Some(value.into_encoded_bytes())
+    }
+
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         self.signatures.verify(check)
     }

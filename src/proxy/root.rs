@@ -9,6 +9,7 @@ use super::abi::{self, Buffer, HostError};
 use super::filter::Filter;
 use super::host::Envoy;
 use crate::engine::Engine;
+use crate::host::Host;
 
 /// One plugin configuration in one VM. Before a document has been compiled, requests are refused.
 #[derive(Default)]
@@ -25,7 +26,8 @@ impl RootContext for Root {
     /// and let traffic through; so the answer depends on the document's bytes alone. Whatever
     /// else goes wrong is answered with yes, and with refusals.
     fn on_configure(&mut self, size: usize) -> bool {
-        self.host = Some(Rc::new(Envoy::new()));
+        let host = Rc::new(Envoy::new());
+        self.host = Some(Rc::clone(&host));
         let document = match size {
             0 => Vec::new(),
             _ => match abi::buffer(Buffer::PluginConfiguration) {
@@ -43,6 +45,7 @@ impl RootContext for Root {
                 for note in engine.notes() {
                     log::warn!("{note}");
                 }
+                report_missing(&engine, &host);
                 log::info!("configured, routes: {}", engine.route_count());
                 self.engine = Some(Rc::new(engine));
                 true
@@ -64,5 +67,17 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// A secret that is not there is no reason to refuse the document, for another worker's VM might
+/// have it; the tokens that need it are refused.
+fn report_missing(engine: &Engine, host: &Envoy) {
+    for (provider, variable) in engine.environment() {
+        if host.environment(variable).is_none() {
+            log::error!(
+                "provider {provider}: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then its tokens are refused with 503"
+            );
+        }
     }
 }

@@ -290,6 +290,10 @@ impl Host for Proxy {
 
     fn count(&self, _: Counter) {}
 
+    fn environment(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
         HostVerdict::Unavailable
     }

@@ -4,14 +4,32 @@ use std::time::Duration;
 
 use super::token::MAX_DEPTH;
 use crate::json::{Json, Object};
+use crate::matcher::StringMatcher;
 
 /// What a provider demands of the registered claims, RFC 7519 §4.1.
 #[derive(Debug)]
 pub(super) struct ClaimRules {
     pub(super) issuers: Accepted,
     pub(super) audiences: Accepted,
+    /// The subject matches one of these; any subject, and none, when there are none.
+    pub(super) subjects: Vec<StringMatcher>,
     pub(super) clock_skew: Duration,
     pub(super) expiration: Expiration,
+    /// The longest time from `iat` (or `nbf`) to `exp`.
+    pub(super) max_lifetime: Option<Duration>,
+    /// The longest time since `iat`.
+    pub(super) max_age: Option<Duration>,
+    pub(super) revoked: Revoked,
+}
+
+/// Tokens that are no longer good, whatever they say.
+#[derive(Debug, Default)]
+pub(super) struct Revoked {
+    pub(super) token_ids: Vec<String>,
+    pub(super) subjects: Vec<String>,
+    pub(super) key_ids: Vec<String>,
+    /// Every token issued before that second, and every one that does not say when.
+    pub(super) issued_before: Option<u64>,
 }
 
 /// Which values of a claim are accepted.
@@ -43,7 +61,13 @@ pub(super) enum ClaimsError {
     Malformed,
     Issuer,
     Audience,
+    Subject,
+    /// It lives longer than the provider allows, or does not say how long.
+    Lifetime,
+    Revoked,
     Expired,
+    /// It is older than the provider allows, or does not say how old.
+    Age,
     NotYetValid,
     IssuedInFuture,
 }
@@ -64,6 +88,7 @@ impl ClaimRules {
     pub(super) fn check(
         &self,
         payload: &[u8],
+        key_id: Option<&str>,
         now: Duration,
     ) -> Result<(Json, Times), ClaimsError> {
         let json = Json::parse(payload, MAX_DEPTH).map_err(|_| ClaimsError::Malformed)?;
@@ -73,11 +98,16 @@ impl ClaimRules {
         }
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
+        self.check_subject(claims)?;
         let times = Times::read(claims)?;
         if times.expires.is_none() && self.expiration == Expiration::Required {
             return Err(ClaimsError::Malformed);
         }
+        self.check_lifetime(times)?;
         self.check_times(times, now)?;
+        if self.revoked.includes(claims, times, key_id) {
+            return Err(ClaimsError::Revoked);
+        }
         Ok((json, times))
     }
 
@@ -108,12 +138,41 @@ impl ClaimRules {
         }
     }
 
+    fn check_subject(&self, claims: &Object) -> Result<(), ClaimsError> {
+        let subject = text(claims, "sub")?;
+        let matches = |subject| self.subjects.iter().any(|each| each.matches(subject));
+        if self.subjects.is_empty() || subject.is_some_and(matches) {
+            Ok(())
+        } else {
+            Err(ClaimsError::Subject)
+        }
+    }
+
+    fn check_lifetime(&self, times: Times) -> Result<(), ClaimsError> {
+        let Some(longest) = self.max_lifetime else {
+            return Ok(());
+        };
+        let start = times.issued.or(times.not_before);
+        let lifetime = times.expires.zip(start).map(|(end, start)| end - start);
+        if lifetime.is_some_and(|lifetime| lifetime <= longest.as_secs_f64()) {
+            Ok(())
+        } else {
+            Err(ClaimsError::Lifetime)
+        }
+    }
+
     /// What has to be judged at every use of a token.
     pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), ClaimsError> {
         let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
         // RFC 7519 §4.1.4: on or after that time it is not accepted.
         if times.expires.is_some_and(|expires| now >= expires + skew) {
             return Err(ClaimsError::Expired);
+        }
+        if let Some(oldest) = self.max_age {
+            let age = times.issued.map(|issued| now - issued);
+            if age.is_none_or(|age| age > oldest.as_secs_f64() + skew) {
+                return Err(ClaimsError::Age);
+            }
         }
         if times
             .not_before
@@ -135,6 +194,21 @@ impl Times {
             not_before: date(claims, "nbf")?,
             issued: date(claims, "iat")?,
         })
+    }
+}
+
+impl Revoked {
+    fn includes(&self, claims: &Object, times: Times, key_id: Option<&str>) -> bool {
+        let claim = |name| claims.member(name).and_then(Json::as_str);
+        let listed = |list: &[String], value: Option<&str>| {
+            value.is_some_and(|value| list.iter().any(|each| each == value))
+        };
+        listed(&self.token_ids, claim("jti"))
+            || listed(&self.subjects, claim("sub"))
+            || listed(&self.key_ids, key_id)
+            || self
+                .issued_before
+                .is_some_and(|limit| times.issued.is_none_or(|issued| issued < limit as f64))
     }
 }
 
@@ -182,11 +256,15 @@ mod tests {
         let rules = ClaimRules {
             issuers: Accepted::OneOf(vec!["i".to_owned()]),
             audiences: Accepted::OneOf(vec!["a".to_owned(), "b".to_owned()]),
+            subjects: Vec::new(),
             clock_skew: Duration::from_secs(60),
             expiration: Expiration::Required,
+            max_lifetime: None,
+            max_age: None,
+            revoked: Revoked::default(),
         };
         rules
-            .check(payload.as_bytes(), Duration::from_secs(NOW))
+            .check(payload.as_bytes(), None, Duration::from_secs(NOW))
             .map(|_| ())
     }
 

@@ -10,6 +10,7 @@ mod claims;
 mod ec;
 mod forwarding;
 mod jwk;
+mod key_source;
 mod location;
 mod provider;
 mod requirement;
@@ -42,6 +43,7 @@ pub(super) const KIND: Kind = Kind {
         &INVALID,
         &UNVERIFIABLE,
         &EXPIRED,
+        &REVOKED,
         &NOT_YET_VALID,
         &INSUFFICIENT_SCOPE,
         &CLAIM_NOT_ALLOWED,
@@ -80,6 +82,8 @@ const INVALID: Code = Code {
         "claim_value",
         "issuer",
         "audience",
+        "subject",
+        "lifetime",
     ],
 };
 
@@ -88,7 +92,7 @@ const UNVERIFIABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Tokens cannot be verified right now.",
-    reasons: &["proxy_signatures"],
+    reasons: &["no_checker"],
 };
 
 const EXPIRED: Code = Code {
@@ -96,7 +100,15 @@ const EXPIRED: Code = Code {
     status: 401,
     grpc_status: grpc::UNAUTHENTICATED,
     title: "The token has expired.",
-    reasons: &["expired"],
+    reasons: &["expired", "age"],
+};
+
+const REVOKED: Code = Code {
+    name: "jwt_revoked",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "The token has been revoked.",
+    reasons: &["revoked"],
 };
 
 const NOT_YET_VALID: Code = Code {
@@ -276,7 +288,7 @@ impl From<TokenError> for Refusal {
             TokenError::Key => Refusal::new(&INVALID, "key"),
             TokenError::Signature => Refusal::new(&INVALID, "signature"),
             TokenError::ClaimValue => Refusal::new(&INVALID, "claim_value"),
-            TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "proxy_signatures"),
+            TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "no_checker"),
         }
     }
 }
@@ -287,6 +299,10 @@ impl From<ClaimsError> for Refusal {
             ClaimsError::Malformed => Refusal::new(&INVALID, "claims"),
             ClaimsError::Issuer => Refusal::new(&INVALID, "issuer"),
             ClaimsError::Audience => Refusal::new(&INVALID, "audience"),
+            ClaimsError::Subject => Refusal::new(&INVALID, "subject"),
+            ClaimsError::Lifetime => Refusal::new(&INVALID, "lifetime"),
+            ClaimsError::Revoked => Refusal::new(&REVOKED, "revoked"),
+            ClaimsError::Age => Refusal::new(&EXPIRED, "age"),
             ClaimsError::Expired => Refusal::new(&EXPIRED, "expired"),
             ClaimsError::NotYetValid => Refusal::new(&NOT_YET_VALID, "not_yet_valid"),
             ClaimsError::IssuedInFuture => Refusal::new(&NOT_YET_VALID, "issued_in_future"),

@@ -4,15 +4,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::cache::{CacheLimits, TokenCache, Verified};
-use super::claims::{Accepted, ClaimRules, Expiration};
+use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
 use super::forwarding::Forwarding;
 use super::jwk::{self, Key};
+use super::key_source;
 use super::location::Locations;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{Token, TokenError};
+use super::token::{Token, TokenError, media_type};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
+use crate::matcher::StringMatcher;
 use crate::metrics::Event;
 use crate::refusal::Refusal;
 
@@ -27,11 +29,32 @@ pub(super) struct Provider {
     pub(super) name: Rc<str>,
     pub(super) locations: Locations,
     rules: ClaimRules,
+    types: TokenTypes,
     algorithms: Vec<Algorithm>,
     keys: Vec<Key>,
     pub(super) forwarding: Forwarding,
     cache: Option<TokenCache>,
     checker: Checker,
+}
+
+/// Which `typ` a token may have. RFC 8725 §3.11: tokens made for another purpose (`logout+jwt`,
+/// `dpop+jwt`, …) are not for us.
+#[derive(Debug)]
+enum TokenTypes {
+    /// `JWT`, `at+jwt`, or none.
+    Usual,
+    /// One of these, in lower case.
+    OneOf(Vec<String>),
+}
+
+impl TokenTypes {
+    fn accepts(&self, typ: Option<&str>) -> bool {
+        match (self, typ) {
+            (TokenTypes::Usual, typ) => matches!(typ, None | Some("jwt" | "at+jwt")),
+            (TokenTypes::OneOf(types), Some(typ)) => types.iter().any(|each| each == typ),
+            (TokenTypes::OneOf(_), None) => false,
+        }
+    }
 }
 
 /// The most keys that one token is tried against.
@@ -59,6 +82,22 @@ impl Providers {
             .map(|(_, provider)| provider.clone())
     }
 
+    /// The variables of the VM's environment that hold secrets, each with its provider's name.
+    pub fn environment(&self) -> Vec<(Rc<str>, String)> {
+        let read = self
+            .named
+            .iter()
+            .filter_map(|(name, provider)| Some((name, provider.as_ref()?)));
+        read.flat_map(|(name, provider)| {
+            let variables = provider
+                .keys
+                .iter()
+                .filter_map(|key| key.verifying.variable());
+            variables.map(|variable| (Rc::clone(name), variable.to_owned()))
+        })
+        .collect()
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.named.iter().map(|(name, _)| &**name)
     }
@@ -73,12 +112,18 @@ impl Provider {
     ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let rules = read_rules(&mut fields, problems);
+        let types = fields.or("typ", TokenTypes::Usual, problems, |node, problems| {
+            let name =
+                |node: &Node<'_>, problems: &mut Problems| node.name(problems).map(media_type);
+            match node.json() {
+                Json::String(_) => name(node, problems).map(|one| TokenTypes::OneOf(vec![one])),
+                _ => node.list(problems, name).map(TokenTypes::OneOf),
+            }
+        });
         let algorithms = fields.or("algorithms", Vec::new(), problems, |node, problems| {
             node.list(problems, jwk::read_algorithm)
         });
-        let keys = fields
-            .required("jwks", problems)
-            .and_then(|node| read_keys(&node, problems));
+        let keys = key_source::read(&mut fields, problems);
         let locations = Locations::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
         let cache = fields.or(
@@ -107,6 +152,7 @@ impl Provider {
             name: Rc::clone(name),
             locations: locations?,
             rules,
+            types: types?,
             algorithms,
             keys,
             forwarding: forwarding?,
@@ -146,8 +192,12 @@ impl Provider {
             host.count(Event::TokenCacheMiss.counter());
         }
         let parsed = Token::parse(token)?;
+        if !self.types.accepts(parsed.header.typ.as_deref()) {
+            return Err(TokenError::Header.into());
+        }
         self.check_signature(&parsed, host)?;
-        let (claims, times) = self.rules.check(&parsed.payload, now)?;
+        let key_id = parsed.header.key_id.as_deref();
+        let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let headers = self.forwarding.headers(token, &claims)?.into();
         let claims = Rc::new(claims);
         let verified = Verified {
@@ -254,11 +304,61 @@ fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<ClaimR
             })
         },
     );
+    let subjects = fields.or("subjects", Vec::new(), problems, |node, problems| {
+        node.list(problems, read_subject)
+    });
+    let read_limit = |node: &Node<'_>, problems: &mut Problems| node.duration(problems).map(Some);
+    let max_lifetime = fields.or("max_lifetime", None, problems, read_limit);
+    let max_age = fields.or("max_age", None, problems, read_limit);
+    let revoked = fields.or("revoked", Revoked::default(), problems, read_revoked);
     Some(ClaimRules {
         issuers: issuers?,
         audiences: audiences?,
+        subjects: subjects?,
         clock_skew: clock_skew?,
         expiration: expiration?,
+        max_lifetime: max_lifetime?,
+        max_age: max_age?,
+        revoked: revoked?,
+    })
+}
+
+fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatcher> {
+    let mut fields = node.fields(problems)?;
+    let matcher = StringMatcher::read(&mut fields, problems);
+    fields.finish(problems);
+    let matcher = matcher.ok()?;
+    if matcher.is_none() {
+        let kinds = StringMatcher::FIELDS
+            .map(|name| Quoted(name).to_string())
+            .join(", ");
+        node.report(problems, format_args!("needs one of {kinds}"));
+    }
+    matcher
+}
+
+/// `revoked: { jti, sub, kid, issued_before }`.
+fn read_revoked(node: &Node<'_>, problems: &mut Problems) -> Option<Revoked> {
+    let mut fields = node.fields(problems)?;
+    let mut list = |name, problems: &mut Problems| {
+        fields.or(name, Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                item.name(problems).map(str::to_owned)
+            })
+        })
+    };
+    let token_ids = list("jti", problems);
+    let subjects = list("sub", problems);
+    let key_ids = list("kid", problems);
+    let issued_before = fields.or("issued_before", None, problems, |node, problems| {
+        node.integer(problems, 0..=u64::from(u32::MAX)).map(Some)
+    });
+    fields.finish(problems);
+    Some(Revoked {
+        token_ids: token_ids?,
+        subjects: subjects?,
+        key_ids: key_ids?,
+        issued_before: issued_before?,
     })
 }
 
@@ -269,14 +369,4 @@ fn owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     Some(name.to_owned())
-}
-
-/// `jwks: { inline: { keys: [...] } }`.
-fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
-    let mut fields = node.fields(problems)?;
-    let keys = fields
-        .required("inline", problems)
-        .and_then(|node| jwk::read_set(&node, problems));
-    fields.finish(problems);
-    keys
 }

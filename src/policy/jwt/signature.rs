@@ -41,6 +41,8 @@ pub(super) enum Algorithm {
 /// What a key can check. The key fixes the family, so that no token can choose it.
 pub(super) enum VerifyingKey {
     Secret(Vec<u8>),
+    /// The secret in that variable of the VM's environment.
+    Environment(String),
     Rsa(Box<RsaKey>),
     Ec(Box<EcKey>),
     Ed25519(Ed25519PublicKey),
@@ -99,6 +101,16 @@ pub(super) const ALGORITHMS: [(&str, Algorithm); 15] = [
     ("Ed25519", Algorithm::EdDsa),
 ];
 
+impl From<bool> for Checked {
+    fn from(fits: bool) -> Self {
+        if fits {
+            Checked::Valid
+        } else {
+            Checked::Invalid
+        }
+    }
+}
+
 impl Algorithm {
     /// By its exact name; RFC 7515 §4.1.1: case counts.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -134,6 +146,7 @@ impl VerifyingKey {
                 matches!(algorithm, Hs256 | Hs384 | Hs512)
                     && secret.len() >= algorithm.least_secret()
             }
+            VerifyingKey::Environment(_) => matches!(algorithm, Hs256 | Hs384 | Hs512),
             VerifyingKey::Rsa(_) => {
                 matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512)
             }
@@ -142,9 +155,17 @@ impl VerifyingKey {
         }
     }
 
+    /// The variable of the VM's environment that it needs.
+    pub(super) fn variable(&self) -> Option<&str> {
+        match self {
+            VerifyingKey::Environment(variable) => Some(variable),
+            _ => None,
+        }
+    }
+
     pub(super) fn class(&self) -> KeyClass {
         match self {
-            VerifyingKey::Secret(_) => KeyClass::Secret,
+            VerifyingKey::Secret(_) | VerifyingKey::Environment(_) => KeyClass::Secret,
             _ => KeyClass::Public,
         }
     }
@@ -176,11 +197,15 @@ impl VerifyingKey {
             }
         }
         host.count(Event::SignatureByFilter.counter());
-        if self.verify_here(algorithm, signed, signature) {
-            Checked::Valid
-        } else {
-            Checked::Invalid
+        if let VerifyingKey::Environment(variable) = self {
+            let secret = host.environment(variable);
+            let secret = secret.filter(|secret| secret.len() >= algorithm.least_secret());
+            return match secret {
+                None => Checked::Impossible,
+                Some(secret) => verify_mac(&secret, algorithm, signed, signature).into(),
+            };
         }
+        self.verify_here(algorithm, signed, signature).into()
     }
 
     fn ask_host(
@@ -225,6 +250,7 @@ impl VerifyingKey {
     fn verify_here(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         match self {
             VerifyingKey::Secret(secret) => verify_mac(secret, algorithm, signed, signature),
+            VerifyingKey::Environment(_) => false,
             VerifyingKey::Rsa(key) => verify_rsa(key, algorithm, signed, signature) == Some(true),
             VerifyingKey::Ec(key) => key.verify(signed, signature),
             VerifyingKey::Ed25519(key) => {

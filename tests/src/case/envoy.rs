@@ -54,7 +54,10 @@ fn case_listener(wasm: &Path, case: &Case) -> Value {
         &case.name,
         wasm,
         configuration(&case.document, &document),
-        WasmOptions::default(),
+        WasmOptions {
+            environment: super::environment(),
+            ..WasmOptions::default()
+        },
     );
     let route = json!({
         "request_headers_to_add": [{ "header": { "key": "x-case-id", "value": case.name } }],

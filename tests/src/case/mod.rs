@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::tokens::repository;
 use crate::wire;
 
 pub use envoy::run_all as run_all_on_envoy;
@@ -78,6 +79,16 @@ impl Case {
     pub fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
         read::folder(folder)
     }
+}
+
+/// The environment of the VM in which cases run.
+fn environment() -> Vec<(String, String)> {
+    let secret = std::fs::read_to_string(repository().join("tests/keys/hmac.txt"));
+    let secret = secret.expect("tests/keys has the secret");
+    vec![
+        ("TEST_SECRET".to_owned(), secret),
+        ("TEST_SHORT_SECRET".to_owned(), "short".to_owned()),
+    ]
 }
 
 /// The number in an outcome that a case calls `grpc_status`: of a header, or of a trailer.

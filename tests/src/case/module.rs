@@ -17,6 +17,7 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
     let now_nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let options = HostOptions {
         now_nanos,
+        environment: super::environment(),
         ..HostOptions::default()
     };
     let mut host = match FakeHost::start(wasm, &case.document, options) {

@@ -62,6 +62,13 @@ impl Host for Proxy {
         self.counted.borrow_mut().push(counter);
     }
 
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        super::environment()
+            .into_iter()
+            .find(|(each, _)| each == name)
+            .map(|(_, value)| value.into_bytes())
+    }
+
     /// This proxy checks none, so that the filter's own code is what runs.
     fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
         HostVerdict::Unavailable

@@ -1,0 +1,162 @@
+//! Where a provider's keys stand in the document: JWK Sets, PEM, and secrets that only the VM's
+//! environment knows.
+
+use jwt_simple::algorithms::{
+    ECDSAP256PublicKeyLike, ECDSAP256kPublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey,
+    ES256kPublicKey, ES384PublicKey, Ed25519PublicKey, RS256PublicKey, RSAPublicKeyLike,
+};
+use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
+use p521::pkcs8::DecodePublicKey as _;
+
+use super::ec::{Curve, EcKey};
+use super::jwk::{self, Key};
+use super::signature::{Algorithm, RsaKey, VerifyingKey};
+use crate::config::{Fields, Node, Problems};
+
+/// The most keys that a provider may have.
+const MAX_KEYS: usize = 64;
+
+/// Reads `jwks`, `pem` and `hmac`, of which there must be one; several make one set.
+pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
+    let jwks = fields.optional("jwks");
+    let pem = fields.optional("pem");
+    let hmac = fields.optional("hmac");
+    if jwks.is_none() && pem.is_none() && hmac.is_none() {
+        problems.report(fields.pointer(), "has no keys; add `jwks`, `pem` or `hmac`");
+        return None;
+    }
+    let jwks = jwks.map_or_else(|| Some(Vec::new()), |node| read_jwks(&node, problems));
+    let pem = pem.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_pem));
+    let hmac = hmac.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_secret));
+    let keys: Vec<Key> = jwks?.into_iter().chain(pem?).chain(hmac?).collect();
+    if keys.len() > MAX_KEYS {
+        problems.report(
+            fields.pointer(),
+            format_args!("has more than {MAX_KEYS} keys"),
+        );
+        return None;
+    }
+    let class = keys.first().map(|key| key.verifying.class());
+    if keys.iter().any(|key| Some(key.verifying.class()) != class) {
+        problems.report(
+            fields.pointer(),
+            "mixes HMAC secrets with public keys, by which a public key could be passed off as a secret; make two providers",
+        );
+        return None;
+    }
+    Some(keys)
+}
+
+/// `jwks: { inline: { keys: [...] } }`.
+fn read_jwks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
+    let mut fields = node.fields(problems)?;
+    let keys = fields
+        .required("inline", problems)
+        .and_then(|node| jwk::read_set(&node, problems));
+    fields.finish(problems);
+    keys
+}
+
+/// `{ key, kid, alg }`, where `key` is a public key in PEM.
+fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
+    let mut fields = node.fields(problems)?;
+    let key = fields.required("key", problems);
+    let (id, algorithm) = read_name(&mut fields, problems);
+    fields.finish(problems);
+    let key = key?;
+    let text = key.text(problems)?;
+    if text.contains("PRIVATE KEY") {
+        key.report(
+            problems,
+            "this is a private key; write only its public part, and replace the key",
+        );
+        return None;
+    }
+    let verifying = from_pem(text.trim());
+    if verifying.is_none() {
+        key.report(
+            problems,
+            "is not a public key in PEM: RSA of 2048 to 4096 bits with the exponent 65537, P-256, P-384, P-521, secp256k1 or Ed25519",
+        );
+    }
+    finish(node, id?, algorithm?, verifying?, problems)
+}
+
+/// `{ env, kid, alg }`, where `env` is a variable of the VM that holds the secret.
+fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
+    let mut fields = node.fields(problems)?;
+    let variable = fields
+        .required("env", problems)
+        .and_then(|node| node.name(problems).map(str::to_owned));
+    let (id, algorithm) = read_name(&mut fields, problems);
+    fields.finish(problems);
+    let verifying = VerifyingKey::Environment(variable?);
+    finish(node, id?, algorithm?, verifying, problems)
+}
+
+/// What names a key: its `kid` and its `alg`, either of which may be absent.
+type Named = (Option<Option<String>>, Option<Option<Algorithm>>);
+
+fn read_name(fields: &mut Fields<'_>, problems: &mut Problems) -> Named {
+    let id = fields.or("kid", None, problems, |node, problems| {
+        node.text(problems).map(|id| Some(id.to_owned()))
+    });
+    let algorithm = fields.or("alg", None, problems, |node, problems| {
+        jwk::read_algorithm(node, problems).map(Some)
+    });
+    (id, algorithm)
+}
+
+fn finish(
+    node: &Node<'_>,
+    id: Option<String>,
+    algorithm: Option<Algorithm>,
+    verifying: VerifyingKey,
+    problems: &mut Problems,
+) -> Option<Key> {
+    if algorithm.is_some_and(|algorithm| !verifying.allows(algorithm)) {
+        node.report(problems, "the key and its `alg` do not belong together");
+        return None;
+    }
+    Some(Key {
+        id,
+        algorithm,
+        verifying,
+    })
+}
+
+/// The kind of key decides, so each is tried: no two of them read the same bytes.
+fn from_pem(pem: &str) -> Option<VerifyingKey> {
+    let ec = |curve, point: &[u8]| {
+        let coordinates = point.get(1..)?;
+        let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+        EcKey::new(curve, x, y).map(|key| VerifyingKey::Ec(Box::new(key)))
+    };
+    if let Ok(key) = RS256PublicKey::from_pem(pem) {
+        let parts = key.public_key().to_components();
+        return RsaKey::new(&parts.n, &parts.e).map(|key| VerifyingKey::Rsa(Box::new(key)));
+    }
+    if let Ok(key) = ES256PublicKey::from_pem(pem) {
+        return ec(Curve::P256, &key.public_key().to_bytes_uncompressed());
+    }
+    if let Ok(key) = ES384PublicKey::from_pem(pem) {
+        return ec(Curve::P384, &key.public_key().to_bytes_uncompressed());
+    }
+    if let Ok(key) = ES256kPublicKey::from_pem(pem) {
+        return ec(Curve::Secp256k1, &key.public_key().to_bytes_uncompressed());
+    }
+    if let Ok(key) = Ed25519PublicKey::from_pem(pem) {
+        return Some(VerifyingKey::Ed25519(key));
+    }
+    let key = p521::ecdsa::VerifyingKey::from_public_key_der(&der(pem)?).ok()?;
+    ec(Curve::P521, key.to_sec1_point(false).as_bytes())
+}
+
+fn der(pem: &str) -> Option<Vec<u8>> {
+    let body: String = pem
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    Base64::decode_to_vec(&body, None).ok()
+}
