@@ -111,6 +111,13 @@ impl ClaimRules {
         Ok((json, times))
     }
 
+    /// Whether the payload names an issuer that is accepted, or cannot be read.
+    pub(super) fn may_be_issuer(&self, payload: &[u8]) -> bool {
+        let json = Json::parse(payload, MAX_DEPTH).ok();
+        let claims = json.as_ref().and_then(Json::as_object);
+        claims.is_none_or(|claims| self.check_issuer(claims) != Err(ClaimsError::Issuer))
+    }
+
     fn check_issuer(&self, claims: &Object) -> Result<(), ClaimsError> {
         let issuer = text(claims, "iss")?;
         if self.issuers.accepts(issuer.as_slice()) {

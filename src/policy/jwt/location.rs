@@ -4,7 +4,6 @@ use super::token::TokenError;
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Request};
 use crate::headers::{HeaderName, HeaderValue, is_token_byte};
-use crate::refusal::Refusal;
 use crate::route::read_header_name;
 
 /// Every place where a provider's tokens may stand.
@@ -205,25 +204,40 @@ impl<'r> Found<'r> {
         self.token
     }
 
-    /// Takes the token out of what the service will see, and nothing else.
-    pub(super) fn strip(&self) -> Result<Vec<Edit>, Refusal> {
+    /// Whether it is the same token in the same place.
+    pub(super) fn is_same(&self, other: &Found<'_>) -> bool {
+        std::ptr::eq(self.token, other.token)
+    }
+
+    /// Takes the token out of what the service will see, and nothing else. What has been taken out
+    /// before stays out.
+    pub(super) fn strip(&self, edits: &mut Vec<Edit>) -> Result<(), TokenError> {
+        // A value that we may not write back is not one to pass on with a token in it.
+        let value = |bytes: &[u8]| HeaderValue::parse(bytes).map_err(|_| TokenError::Format);
         let edit = match &self.place {
-            Place::Header(name) => Some(Edit::Remove((*name).clone())),
-            Place::Param { path, name } => HeaderValue::parse(&without_param(path, name))
-                .ok()
-                .map(Edit::SetPath),
+            Place::Header(name) => Edit::Remove((*name).clone()),
+            Place::Param { path, name } => {
+                let before = edits.iter().rev().find_map(|edit| match edit {
+                    Edit::SetPath(path) => Some(path.as_bytes()),
+                    _ => None,
+                });
+                Edit::SetPath(value(&without_param(before.unwrap_or(path), name))?)
+            }
             Place::Cookie { line, name } => {
-                let header = HeaderName::parse("cookie").ok();
-                let rest = without_cookie(line, name);
-                header.and_then(|header| match rest.is_empty() {
-                    true => Some(Edit::Remove(header)),
-                    false => Some(Edit::Set(header, HeaderValue::parse(&rest).ok()?)),
-                })
+                let header = HeaderName::parse("cookie").map_err(|_| TokenError::Format)?;
+                let before = edits.iter().rev().find_map(|edit| match edit {
+                    Edit::Set(name, line) if *name == header => Some(line.as_bytes()),
+                    Edit::Remove(name) if *name == header => Some(&b""[..]),
+                    _ => None,
+                });
+                match without_cookie(before.unwrap_or(line), name).as_slice() {
+                    [] => Edit::Remove(header),
+                    rest => Edit::Set(header, value(rest)?),
+                }
             }
         };
-        // A value that we may not write back is not one to pass on with a token in it.
-        edit.map(|edit| vec![edit])
-            .ok_or_else(|| TokenError::Format.into())
+        edits.push(edit);
+        Ok(())
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Order is what keeps this safe. The token's form and header are read first; the header only
 //! ever narrows which of our keys may have signed. Then the signature is checked. Only then is
-//! the payload read, and only then are claims compared.
+//! the payload read, and only then are claims compared. Where several providers could have issued
+//! a token, its `iss` is looked at before that, to choose between them and for nothing else.
 
 mod cache;
+mod challenge;
 mod claim_path;
 mod claims;
 mod ec;
@@ -13,163 +15,172 @@ mod jwk;
 mod key_source;
 mod location;
 mod provider;
+mod refusals;
 mod requirement;
 mod signature;
 mod token;
 
 use std::rc::Rc;
 
-use self::claims::ClaimsError;
-use self::location::LocationError;
+use self::challenge::{Challenges, read_realm};
+use self::location::{Found, LocationError};
 use self::provider::Provider;
-use self::requirement::{Requirement, Unmet};
-use self::token::TokenError;
+use self::refusals::{CODES, MISSING, REPEATED};
+use self::requirement::Requirement;
 use super::{Context, Kind, Policy, Role, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::{Exchange, Identity};
-use crate::headers::{HeaderName, HeaderValue};
+use crate::headers::HeaderName;
 use crate::host::Host;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::Refusal;
 
 pub use self::provider::Providers;
 
-/// `jwt: { provider, require, realm }`.
+/// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {
     name: "jwt",
     role: Role::Authenticates,
-    codes: &[
-        &MISSING,
-        &REPEATED,
-        &INVALID,
-        &UNVERIFIABLE,
-        &EXPIRED,
-        &REVOKED,
-        &NOT_YET_VALID,
-        &INSUFFICIENT_SCOPE,
-        &CLAIM_NOT_ALLOWED,
-    ],
+    codes: CODES,
     compile,
 };
 
-const MISSING: Code = Code {
-    name: "jwt_missing",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "A token is needed.",
-    reasons: &["missing"],
-};
-
-const REPEATED: Code = Code {
-    name: "jwt_repeated",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "More than one token was sent.",
-    reasons: &["repeated"],
-};
-
-const INVALID: Code = Code {
-    name: "jwt_invalid",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "The token is not valid.",
-    reasons: &[
-        "format",
-        "header",
-        "algorithm",
-        "key",
-        "signature",
-        "claims",
-        "claim_value",
-        "issuer",
-        "audience",
-        "subject",
-        "lifetime",
-    ],
-};
-
-const UNVERIFIABLE: Code = Code {
-    name: "jwt_unverifiable",
-    status: 503,
-    grpc_status: grpc::UNAVAILABLE,
-    title: "Tokens cannot be verified right now.",
-    reasons: &["no_checker"],
-};
-
-const EXPIRED: Code = Code {
-    name: "jwt_expired",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "The token has expired.",
-    reasons: &["expired", "age"],
-};
-
-const REVOKED: Code = Code {
-    name: "jwt_revoked",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "The token has been revoked.",
-    reasons: &["revoked"],
-};
-
-const NOT_YET_VALID: Code = Code {
-    name: "jwt_not_yet_valid",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "The token is not valid yet.",
-    reasons: &["not_yet_valid", "issued_in_future"],
-};
-
-const INSUFFICIENT_SCOPE: Code = Code {
-    name: "jwt_insufficient_scope",
-    status: 403,
-    grpc_status: grpc::PERMISSION_DENIED,
-    title: "The token does not grant what is needed here.",
-    reasons: &["scope"],
-};
-
-const CLAIM_NOT_ALLOWED: Code = Code {
-    name: "jwt_claim_not_allowed",
-    status: 403,
-    grpc_status: grpc::PERMISSION_DENIED,
-    title: "The token does not grant what is needed here.",
-    reasons: &["claim"],
-};
-
-/// Asks for a token of one provider, and for what it must grant.
+/// Asks for tokens, and for what they must grant.
 struct Jwt {
+    needed: Needed,
+    demands: Vec<Demand>,
+    presence: Presence,
+    challenges: Challenges,
+}
+
+/// A token of one provider, and what it must grant.
+struct Demand {
     provider: Rc<Provider>,
     requirement: Requirement,
     challenges: Challenges,
 }
 
-/// `WWW-Authenticate` for each class of answer, RFC 6750 §3.
-struct Challenges {
-    name: HeaderName,
-    missing: HeaderValue,
-    invalid_request: HeaderValue,
-    invalid_token: HeaderValue,
-    insufficient_scope: HeaderValue,
+/// How many of the demands must be met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needed {
+    /// One of them.
+    Any,
+    /// Each of them.
+    All,
 }
+
+/// Whether a request without a token may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Required,
+    Optional,
+}
+
+/// The most demands of one block: each may cost a signature.
+const MAX_DEMANDS: usize = 8;
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn Policy>> {
     let (providers, problems) = (context.providers, &mut *context.problems);
-    let provider = fields
-        .required("provider", problems)
-        .and_then(|node| named_provider(&node, providers, problems));
-    let requirement = fields.or(
-        "require",
-        Requirement::default(),
-        problems,
-        Requirement::read,
-    );
     let realm = fields.or("realm", "api", problems, read_realm);
-    let (provider, requirement) = (provider?, requirement?);
-    let challenges = Challenges::new(realm?, &requirement.scopes())?;
+    let presence = fields.or(
+        "optional",
+        Presence::Required,
+        problems,
+        |node, problems| {
+            Some(if node.boolean(problems)? {
+                Presence::Optional
+            } else {
+                Presence::Required
+            })
+        },
+    );
+    let any_of = fields.optional("any_of");
+    let all_of = fields.optional("all_of");
+    let several = match (&any_of, &all_of) {
+        (Some(_), Some(second)) => {
+            second.report(problems, "cannot stand beside `any_of`; keep one of them");
+            return None;
+        }
+        (Some(list), None) => Some((Needed::Any, list)),
+        (None, Some(list)) => Some((Needed::All, list)),
+        (None, None) => None,
+    };
+    let realm = realm?;
+    let (needed, demands) = match several {
+        None => {
+            let demand = Demand::read(fields, realm, providers, problems);
+            (Needed::Any, vec![demand?])
+        }
+        Some((needed, list)) => {
+            let demands = list.list(problems, |item, problems| {
+                let mut fields = item.fields(problems)?;
+                let demand = Demand::read(&mut fields, realm, providers, problems);
+                fields.finish(problems);
+                demand
+            })?;
+            if demands.len() > MAX_DEMANDS {
+                list.report(problems, format_args!("has more than {MAX_DEMANDS} items"));
+                return None;
+            }
+            (needed, demands)
+        }
+    };
     Some(Rc::new(Jwt {
-        provider: provider?,
-        requirement,
-        challenges,
+        needed,
+        // A provider whose own block is wrong has been reported there.
+        demands: demands.into_iter().collect::<Option<_>>()?,
+        presence: presence?,
+        challenges: Challenges::new(realm, "")?,
     }))
+}
+
+impl Demand {
+    /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
+    fn read(
+        fields: &mut Fields<'_>,
+        realm: &str,
+        providers: &Providers,
+        problems: &mut Problems,
+    ) -> Option<Option<Self>> {
+        let provider = fields
+            .required("provider", problems)
+            .and_then(|node| named_provider(&node, providers, problems));
+        let requirement = fields.or(
+            "require",
+            Requirement::default(),
+            problems,
+            Requirement::read,
+        );
+        let (provider, requirement) = (provider?, requirement?);
+        let challenges = Challenges::new(realm, &requirement.scopes())?;
+        Some(provider.map(|provider| Self {
+            provider,
+            requirement,
+            challenges,
+        }))
+    }
+
+    /// Accepts the token, or says why not. Nothing is left in the exchange unless it is accepted.
+    fn meet(
+        &self,
+        found: &Found<'_>,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let attach = |refusal| self.challenges.attach(refusal);
+        let verified = self.provider.verify(found.token(), host).map_err(attach)?;
+        let granted = self.requirement.check(&verified.claims);
+        granted.map_err(|unmet| attach(unmet.into()))?;
+        if !self.provider.forwarding.forwards_token() {
+            let stripped = found.strip(&mut exchange.edits);
+            stripped.map_err(|error| attach(error.into()))?;
+        }
+        exchange.edits.extend(verified.headers.iter().cloned());
+        exchange.facts.identity.get_or_insert_with(|| Identity {
+            provider: Rc::clone(&self.provider.name),
+            claims: verified.claims,
+        });
+        Ok(())
+    }
 }
 
 /// The provider, or `Some(None)` when its own block is wrong and has been reported there.
@@ -190,69 +201,65 @@ fn named_provider(
     found
 }
 
-/// RFC 9110 §5.6.4: what may stand between quotes without escapes.
-fn read_realm<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
-    let realm = node.name(problems)?;
-    let plain = realm
-        .bytes()
-        .all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\');
-    if !plain {
-        node.report(
-            problems,
-            "must be printable ASCII without quotes and backslashes",
-        );
-    }
-    plain.then_some(realm)
-}
-
-impl Challenges {
-    fn new(realm: &str, scopes: &str) -> Option<Self> {
-        let value = |parameters: &str| {
-            HeaderValue::parse(format!("Bearer realm=\"{realm}\"{parameters}").as_bytes()).ok()
-        };
-        let scope = if scopes.is_empty() {
-            String::new()
-        } else {
-            format!(", scope=\"{scopes}\"")
-        };
-        Some(Self {
-            name: HeaderName::parse("www-authenticate").ok()?,
-            missing: value("")?,
-            invalid_request: value(", error=\"invalid_request\"")?,
-            invalid_token: value(", error=\"invalid_token\"")?,
-            insufficient_scope: value(&format!(", error=\"insufficient_scope\"{scope}"))?,
-        })
-    }
-
-    /// RFC 9110 §11.6.1: on 401, and here on 403; any other answer has nothing to ask for.
-    fn attach(&self, refusal: Refusal) -> Refusal {
-        if !matches!(refusal.code.status, 401 | 403) {
-            return refusal;
-        }
-        let value = match refusal.code.name {
-            name if name == MISSING.name => &self.missing,
-            name if name == REPEATED.name => &self.invalid_request,
-            _ if refusal.code.status == 403 => &self.insufficient_scope,
-            _ => &self.invalid_token,
-        };
-        refusal.with_header(self.name.clone(), value.clone())
-    }
-}
-
 impl Jwt {
     fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), Refusal> {
-        let found = self.provider.locations.find(&exchange.request)?;
-        let verified = self.provider.verify(found.token(), host)?;
-        self.requirement.check(&verified.claims)?;
-        if !self.provider.forwarding.forwards_token() {
-            exchange.edits.extend(found.strip()?);
+        let request = exchange.request;
+        let mut found = Vec::with_capacity(self.demands.len());
+        for demand in &self.demands {
+            match demand.provider.locations.find(&request) {
+                Ok(token) => found.push((demand, token)),
+                Err(LocationError::Missing) => {}
+                Err(error) => return Err(self.challenges.attach(error.into())),
+            }
         }
-        exchange.edits.extend(verified.headers.iter().cloned());
-        exchange.facts.identity = Some(Identity {
-            provider: Rc::clone(&self.provider.name),
-            claims: verified.claims,
-        });
-        Ok(())
+        match (self.presence, found.len()) {
+            (Presence::Optional, 0) => return Ok(()),
+            (Presence::Required, 0) => return Err(self.missing()),
+            _ => {}
+        }
+        match self.needed {
+            Needed::All if found.len() < self.demands.len() => Err(self.missing()),
+            Needed::All => found
+                .iter()
+                .try_for_each(|(demand, token)| demand.meet(token, exchange, host)),
+            Needed::Any => self.meet_any(&found, exchange, host),
+        }
+    }
+
+    fn missing(&self) -> Refusal {
+        self.challenges.attach(Refusal::new(&MISSING, "missing"))
+    }
+
+    fn meet_any(
+        &self,
+        found: &[(&Demand, Found<'_>)],
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let Some(((_, token), others)) = found.split_first() else {
+            return Err(self.missing());
+        };
+        // Of two tokens in two places one would reach the service unchecked.
+        if others.iter().any(|(_, other)| !other.is_same(token)) {
+            return Err(self.challenges.attach(Refusal::new(&REPEATED, "repeated")));
+        }
+        let mut refusal: Option<Refusal> = None;
+        for (demand, _) in found.iter().filter(|(demand, _)| {
+            found.len() == 1 || demand.provider.may_have_issued(token.token())
+        }) {
+            match demand.meet(token, exchange, host) {
+                Ok(()) => return Ok(()),
+                // A token that was accepted and does not suffice says more than one that was not.
+                Err(next) if refusal.as_ref().is_none_or(|last| last.code.status == 401) => {
+                    refusal = Some(next);
+                }
+                Err(_) => {}
+            }
+        }
+        Err(refusal.unwrap_or_else(|| {
+            let issuer = claims::ClaimsError::Issuer;
+            self.challenges.attach(issuer.into())
+        }))
     }
 }
 
@@ -260,61 +267,12 @@ impl Policy for Jwt {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         match self.judge(exchange, host) {
             Ok(()) => Verdict::Pass,
-            Err(refusal) => Verdict::Refuse(self.challenges.attach(refusal)),
+            Err(refusal) => Verdict::Refuse(refusal),
         }
     }
 
     fn owned_request_headers(&self) -> Vec<HeaderName> {
-        self.provider.forwarding.owned_headers()
-    }
-}
-
-impl From<LocationError> for Refusal {
-    fn from(error: LocationError) -> Self {
-        match error {
-            LocationError::Missing => Refusal::new(&MISSING, "missing"),
-            LocationError::Repeated => Refusal::new(&REPEATED, "repeated"),
-            LocationError::Malformed => Refusal::new(&INVALID, "format"),
-        }
-    }
-}
-
-impl From<TokenError> for Refusal {
-    fn from(error: TokenError) -> Self {
-        match error {
-            TokenError::Format => Refusal::new(&INVALID, "format"),
-            TokenError::Header => Refusal::new(&INVALID, "header"),
-            TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
-            TokenError::Key => Refusal::new(&INVALID, "key"),
-            TokenError::Signature => Refusal::new(&INVALID, "signature"),
-            TokenError::ClaimValue => Refusal::new(&INVALID, "claim_value"),
-            TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "no_checker"),
-        }
-    }
-}
-
-impl From<ClaimsError> for Refusal {
-    fn from(error: ClaimsError) -> Self {
-        match error {
-            ClaimsError::Malformed => Refusal::new(&INVALID, "claims"),
-            ClaimsError::Issuer => Refusal::new(&INVALID, "issuer"),
-            ClaimsError::Audience => Refusal::new(&INVALID, "audience"),
-            ClaimsError::Subject => Refusal::new(&INVALID, "subject"),
-            ClaimsError::Lifetime => Refusal::new(&INVALID, "lifetime"),
-            ClaimsError::Revoked => Refusal::new(&REVOKED, "revoked"),
-            ClaimsError::Age => Refusal::new(&EXPIRED, "age"),
-            ClaimsError::Expired => Refusal::new(&EXPIRED, "expired"),
-            ClaimsError::NotYetValid => Refusal::new(&NOT_YET_VALID, "not_yet_valid"),
-            ClaimsError::IssuedInFuture => Refusal::new(&NOT_YET_VALID, "issued_in_future"),
-        }
-    }
-}
-
-impl From<Unmet> for Refusal {
-    fn from(unmet: Unmet) -> Self {
-        match unmet {
-            Unmet::Scope => Refusal::new(&INSUFFICIENT_SCOPE, "scope"),
-            Unmet::Claim => Refusal::new(&CLAIM_NOT_ALLOWED, "claim"),
-        }
+        let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
+        self.demands.iter().flat_map(owned).collect()
     }
 }

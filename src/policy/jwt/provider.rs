@@ -176,6 +176,16 @@ impl Provider {
         })
     }
 
+    /// Whether a token claims to be of this provider. That is not to be believed, only to choose
+    /// whose keys are tried; a token that cannot be read may be anybody's.
+    pub(super) fn may_have_issued(&self, token: &[u8]) -> bool {
+        let remembered = |cache: &TokenCache| cache.find(token).is_some();
+        if self.cache.as_ref().is_some_and(remembered) {
+            return true;
+        }
+        Token::parse(token).map_or(true, |token| self.rules.may_be_issuer(&token.payload))
+    }
+
     /// What there is to know of a token that this provider signed and that is valid now.
     pub(super) fn verify(&self, token: &[u8], host: &dyn Host) -> Result<Verified, Refusal> {
         let now = host.now();

@@ -1,0 +1,154 @@
+//! What is said of a token that is not accepted.
+
+use super::claims::ClaimsError;
+use super::location::LocationError;
+use super::requirement::Unmet;
+use super::token::TokenError;
+use crate::refusal::{Code, Refusal, grpc};
+
+/// Every code with which tokens are refused.
+pub(super) const CODES: &[&Code] = &[
+    &MISSING,
+    &REPEATED,
+    &INVALID,
+    &UNVERIFIABLE,
+    &EXPIRED,
+    &REVOKED,
+    &NOT_YET_VALID,
+    &INSUFFICIENT_SCOPE,
+    &CLAIM_NOT_ALLOWED,
+];
+
+pub(super) const MISSING: Code = Code {
+    name: "jwt_missing",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "A token is needed.",
+    reasons: &["missing"],
+};
+
+pub(super) const REPEATED: Code = Code {
+    name: "jwt_repeated",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "More than one token was sent.",
+    reasons: &["repeated"],
+};
+
+pub(super) const INVALID: Code = Code {
+    name: "jwt_invalid",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "The token is not valid.",
+    reasons: &[
+        "format",
+        "header",
+        "algorithm",
+        "key",
+        "signature",
+        "claims",
+        "claim_value",
+        "issuer",
+        "audience",
+        "subject",
+        "lifetime",
+    ],
+};
+
+pub(super) const UNVERIFIABLE: Code = Code {
+    name: "jwt_unverifiable",
+    status: 503,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "Tokens cannot be verified right now.",
+    reasons: &["no_checker"],
+};
+
+pub(super) const EXPIRED: Code = Code {
+    name: "jwt_expired",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "The token has expired.",
+    reasons: &["expired", "age"],
+};
+
+pub(super) const REVOKED: Code = Code {
+    name: "jwt_revoked",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "The token has been revoked.",
+    reasons: &["revoked"],
+};
+
+pub(super) const NOT_YET_VALID: Code = Code {
+    name: "jwt_not_yet_valid",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "The token is not valid yet.",
+    reasons: &["not_yet_valid", "issued_in_future"],
+};
+
+pub(super) const INSUFFICIENT_SCOPE: Code = Code {
+    name: "jwt_insufficient_scope",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "The token does not grant what is needed here.",
+    reasons: &["scope"],
+};
+
+pub(super) const CLAIM_NOT_ALLOWED: Code = Code {
+    name: "jwt_claim_not_allowed",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "The token does not grant what is needed here.",
+    reasons: &["claim"],
+};
+
+impl From<LocationError> for Refusal {
+    fn from(error: LocationError) -> Self {
+        match error {
+            LocationError::Missing => Refusal::new(&MISSING, "missing"),
+            LocationError::Repeated => Refusal::new(&REPEATED, "repeated"),
+            LocationError::Malformed => Refusal::new(&INVALID, "format"),
+        }
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Format => Refusal::new(&INVALID, "format"),
+            TokenError::Header => Refusal::new(&INVALID, "header"),
+            TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
+            TokenError::Key => Refusal::new(&INVALID, "key"),
+            TokenError::Signature => Refusal::new(&INVALID, "signature"),
+            TokenError::ClaimValue => Refusal::new(&INVALID, "claim_value"),
+            TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "no_checker"),
+        }
+    }
+}
+
+impl From<ClaimsError> for Refusal {
+    fn from(error: ClaimsError) -> Self {
+        match error {
+            ClaimsError::Malformed => Refusal::new(&INVALID, "claims"),
+            ClaimsError::Issuer => Refusal::new(&INVALID, "issuer"),
+            ClaimsError::Audience => Refusal::new(&INVALID, "audience"),
+            ClaimsError::Subject => Refusal::new(&INVALID, "subject"),
+            ClaimsError::Lifetime => Refusal::new(&INVALID, "lifetime"),
+            ClaimsError::Revoked => Refusal::new(&REVOKED, "revoked"),
+            ClaimsError::Age => Refusal::new(&EXPIRED, "age"),
+            ClaimsError::Expired => Refusal::new(&EXPIRED, "expired"),
+            ClaimsError::NotYetValid => Refusal::new(&NOT_YET_VALID, "not_yet_valid"),
+            ClaimsError::IssuedInFuture => Refusal::new(&NOT_YET_VALID, "issued_in_future"),
+        }
+    }
+}
+
+impl From<Unmet> for Refusal {
+    fn from(unmet: Unmet) -> Self {
+        match unmet {
+            Unmet::Scope => Refusal::new(&INSUFFICIENT_SCOPE, "scope"),
+            Unmet::Claim => Refusal::new(&CLAIM_NOT_ALLOWED, "claim"),
+        }
+    }
+}
