@@ -155,12 +155,7 @@ fn wycheproof() {
     let alg = "\"ES521\" is not a signature algorithm that is supported; did you mean \"ES512\"?";
     let encryption = "the key is not for signatures (\"sig\"); remove it from the set";
     let operations = "the key is not for \"verify\"; remove it from the set";
-    let expected = [
-        (11, alg),
-        (15, alg),
-        (17, encryption),
-        (19, operations),
-    ];
+    let expected = [(11, alg), (15, alg), (17, encryption), (19, operations)];
     let expected: Vec<(u64, String)> = expected
         .iter()
         .map(|(group, reason)| (*group, (*reason).to_owned()))
