@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::access_log::AccessLog;
 use crate::config::{self, ConfigError};
-use crate::exchange::Request;
+use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
 use crate::policy::Policy;
 use crate::route::{RequestMatcher, Undecidable};
@@ -29,6 +29,7 @@ pub struct Engine {
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) notes: Vec<String>,
     pub(crate) environment: Vec<(Rc<str>, String)>,
+    pub(crate) exports: Vec<PropertyName>,
 }
 
 /// One route and what is asked there.
@@ -83,6 +84,11 @@ impl Engine {
     /// The variables of the VM's environment that hold secrets, each with the provider that needs it.
     pub fn environment(&self) -> &[(Rc<str>, String)] {
         &self.environment
+    }
+
+    /// The names of all values that policies may leave for other filters.
+    pub fn exports(&self) -> &[PropertyName] {
+        &self.exports
     }
 
     /// How finished exchanges are logged; none if they are not.

@@ -52,6 +52,27 @@ pub enum Edit {
     Set(HeaderName, HeaderValue),
     /// Replace `:path`. Only its query may differ: routes have been chosen by the rest.
     SetPath(HeaderValue),
+    /// Leave a value for other filters and for the proxy's own access log.
+    Export(PropertyName, HeaderValue),
+}
+
+/// The name under which a value is left for other filters: `portcullis.` and letters, digits
+/// and `_`. In Envoy it is the filter state `wasm.portcullis.…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PropertyName(Rc<str>);
+
+impl PropertyName {
+    /// Puts `portcullis.` in front. `None` when the key has other characters.
+    pub fn parse(key: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let usable = !key.is_empty() && key.len() <= 64 && key.bytes().all(plain);
+        usable.then(|| Self(format!("portcullis.{key}").into()))
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The response's head, as far as policies may shape it.

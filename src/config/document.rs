@@ -1,15 +1,12 @@
 //! The document as a whole: its sections, and how they make an engine.
 
-use std::rc::Rc;
-
 use super::node::{Fields, Node};
 use super::problem::{ConfigError, Problems, Quoted};
 use crate::access_log::AccessLog;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
-use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::policy::jwt::Providers;
-use crate::policy::{self, Context, Kind, Role};
+use crate::policy::{self, Context, Kind, Policy, Role};
 use crate::route::RequestMatcher;
 
 /// How deep a document may nest.
@@ -108,7 +105,9 @@ impl Document<'_> {
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
-        let owned_request_headers = owned_headers(&routes, &fallback);
+        let owned_request_headers =
+            gather(&routes, &fallback, |policy| policy.owned_request_headers());
+        let exports = gather(&routes, &fallback, |policy| policy.exports());
         Some(Engine {
             mode,
             routes,
@@ -117,6 +116,7 @@ impl Document<'_> {
             access_log,
             notes,
             environment,
+            exports,
         })
     }
 
@@ -266,16 +266,19 @@ fn read_mode(node: &Node<'_>, problems: &mut Problems) -> Option<Mode> {
     )
 }
 
-fn owned_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
+/// What the policies of all routes name, each name once.
+fn gather<T: Ord>(
+    routes: &[Route],
+    fallback: &Chain,
+    names: impl Fn(&dyn Policy) -> Vec<T>,
+) -> Vec<T> {
     let chains = routes.iter().map(|route| &route.chain).chain([fallback]);
     // What a policy in shadow mode would claim is left alone: the request goes on as if it were absent.
     let steps = chains
         .flat_map(|chain| &chain.steps)
         .filter(|step| step.mode == Mode::Enforce);
-    let mut names: Vec<HeaderName> = steps
-        .flat_map(|step| Rc::clone(&step.policy).owned_request_headers())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    let mut gathered: Vec<T> = steps.flat_map(|step| names(&*step.policy)).collect();
+    gathered.sort_unstable();
+    gathered.dedup();
+    gathered
 }

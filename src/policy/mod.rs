@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::{Fields, Problems};
-use crate::exchange::{BodyProgress, Exchange, ResponseEdits};
+use crate::exchange::{BodyProgress, Exchange, PropertyName, ResponseEdits};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::refusal::{Code, Refusal};
@@ -79,6 +79,11 @@ pub trait Policy {
     /// Request fields that only this filter may set. A client's own are removed on every
     /// route, whether or not the policy runs there.
     fn owned_request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// The names of the values that it may leave for other filters.
+    fn exports(&self) -> Vec<PropertyName> {
         Vec::new()
     }
 }

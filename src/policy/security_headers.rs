@@ -149,7 +149,7 @@ impl Policy for SecurityHeaders {
             Scheme::Http => {
                 let stray = self.over_tls.iter().filter_map(|edit| match edit {
                     Edit::Set(name, _) => Some(Edit::Remove(name.clone())),
-                    Edit::Remove(_) | Edit::SetPath(_) => None,
+                    _ => None,
                 });
                 response.edits.extend(stray);
             }

@@ -62,6 +62,12 @@ unsafe extern "C" {
         data: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_length: usize,
@@ -128,6 +134,12 @@ pub(super) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
 pub(super) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the path lives through the call; `received` passes valid pointers.
     received(|data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) })
+}
+
+/// Sets a property; its path has one segment.
+pub(super) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: both slices live through the call and are only read.
+    check(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// Calls a function of the proxy's own.

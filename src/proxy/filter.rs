@@ -127,6 +127,7 @@ fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
         Edit::Remove(name) => abi::remove_header(map, name.as_str()),
         Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
         Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
+        Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
     })
 }
 

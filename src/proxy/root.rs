@@ -9,6 +9,7 @@ use super::abi::{self, Buffer, HostError};
 use super::filter::Filter;
 use super::host::Envoy;
 use crate::engine::Engine;
+use crate::exchange::PropertyName;
 use crate::host::Host;
 
 /// One plugin configuration in one VM. Before a document has been compiled, requests are refused.
@@ -46,6 +47,7 @@ impl RootContext for Root {
                     log::warn!("{note}");
                 }
                 report_missing(&engine, &host);
+                engine.exports().iter().for_each(declare);
                 log::info!("configured, routes: {}", engine.route_count());
                 self.engine = Some(Rc::new(engine));
                 true
@@ -67,6 +69,22 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// Tells Envoy that a value is text; without that, others would see bytes. Envoy asks for this on
+/// the root context. Hosts that cannot be told so go on with bytes.
+fn declare(name: &PropertyName) {
+    // `DeclarePropertyArguments`: `name`, and `type: String`.
+    let name = name.as_str().as_bytes();
+    let Ok(length) = u8::try_from(name.len()) else {
+        return;
+    };
+    let message = [&[0x0a, length][..], name, &[0x18, 0x01]].concat();
+    if let Err(HostError(status)) = abi::foreign_function("declare_property", &message) {
+        log::warn!(
+            "the proxy does not take declarations (status {status}); exported values are bytes"
+        );
     }
 }
 

@@ -25,8 +25,8 @@ pub(super) struct CacheLimits {
 pub(super) struct Verified {
     pub(super) claims: Rc<Json>,
     pub(super) times: Times,
-    /// The fields that tell the service of it.
-    pub(super) headers: Rc<[Edit]>,
+    /// What tells the service and other filters of it.
+    pub(super) edits: Rc<[Edit]>,
 }
 
 /// Verified tokens in two generations: when the young one is full, the old one is forgotten and
@@ -147,7 +147,7 @@ mod tests {
         Verified {
             claims: Rc::new(Json::Null),
             times: Times::default(),
-            headers: Rc::from([]),
+            edits: Rc::from([]),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::claim_path::ClaimPath;
 use super::token::TokenError;
 use crate::config::{Fields, Node, Problems, Quoted};
-use crate::exchange::Edit;
+use crate::exchange::{Edit, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::json::Json;
 use crate::route::read_header_name;
@@ -14,6 +14,7 @@ pub(super) struct Forwarding {
     token: TokenFate,
     claims: Vec<ClaimHeader>,
     payload: Option<HeaderName>,
+    exports: Vec<ClaimExport>,
 }
 
 /// What becomes of an accepted token.
@@ -29,8 +30,14 @@ struct ClaimHeader {
     claim: ClaimPath,
 }
 
+#[derive(Debug)]
+struct ClaimExport {
+    name: PropertyName,
+    claim: ClaimPath,
+}
+
 impl Forwarding {
-    /// Reads `forward`, `claim_to_headers` and `forward_payload_header`.
+    /// Reads `forward`, `claim_to_headers`, `forward_payload_header` and `claim_to_filter_state`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let token = fields.or(
             "forward",
@@ -56,10 +63,17 @@ impl Forwarding {
             problems,
             |node, problems| read_owned_name(node, problems).map(Some),
         );
+        let exports = fields.or(
+            "claim_to_filter_state",
+            Vec::new(),
+            problems,
+            |node, problems| node.list(problems, ClaimExport::read),
+        );
         let forwarding = Self {
             token: token?,
             claims: claims?,
             payload: payload?,
+            exports: exports?,
         };
         let mut names = forwarding.owned_headers();
         names.sort_unstable();
@@ -82,13 +96,18 @@ impl Forwarding {
         self.token == TokenFate::Forwarded
     }
 
-    /// The fields that tell of a token. A claim that is absent or null leaves its
+    /// The fields and exports that tell of a token. A claim that is absent or null leaves its
     /// field absent.
-    pub(super) fn headers(&self, token: &[u8], claims: &Json) -> Result<Vec<Edit>, TokenError> {
+    pub(super) fn edits(&self, token: &[u8], claims: &Json) -> Result<Vec<Edit>, TokenError> {
         let mut edits = Vec::with_capacity(self.claims.len());
         for ClaimHeader { name, claim } in &self.claims {
             if let Some(value) = claim.value(claims).filter(|value| **value != Json::Null) {
                 edits.push(Edit::Set(name.clone(), text(value)?));
+            }
+        }
+        for ClaimExport { name, claim } in &self.exports {
+            if let Some(value) = claim.value(claims).filter(|value| **value != Json::Null) {
+                edits.push(Edit::Export(name.clone(), text(value)?));
             }
         }
         if let Some(name) = &self.payload {
@@ -98,6 +117,14 @@ impl Forwarding {
             edits.push(Edit::Set(name.clone(), value));
         }
         Ok(edits)
+    }
+
+    /// The names of what is left for other filters.
+    pub(super) fn exports(&self) -> Vec<PropertyName> {
+        self.exports
+            .iter()
+            .map(|export| export.name.clone())
+            .collect()
     }
 
     /// The fields that nobody but the filter may set.
@@ -113,6 +140,30 @@ impl ClaimHeader {
         let name = fields
             .required("header_name", problems)
             .and_then(|node| read_owned_name(&node, problems));
+        let claim = fields
+            .required("claim_name", problems)
+            .and_then(|node| ClaimPath::read(&node, problems));
+        fields.finish(problems);
+        Some(Self {
+            name: name?,
+            claim: claim?,
+        })
+    }
+}
+
+impl ClaimExport {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = fields.required("key", problems).and_then(|node| {
+            let name = PropertyName::parse(node.text(problems)?);
+            if name.is_none() {
+                node.report(
+                    problems,
+                    "must be 1 to 64 lower-case letters, digits and `_`",
+                );
+            }
+            name
+        });
         let claim = fields
             .required("claim_name", problems)
             .and_then(|node| ClaimPath::read(&node, problems));

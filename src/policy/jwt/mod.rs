@@ -29,7 +29,7 @@ use self::refusals::{CODES, MISSING, REPEATED};
 use self::requirement::Requirement;
 use super::{Context, Kind, Policy, Role, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
-use crate::exchange::{Exchange, Identity};
+use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::refusal::Refusal;
@@ -174,7 +174,7 @@ impl Demand {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|error| attach(error.into()))?;
         }
-        exchange.edits.extend(verified.headers.iter().cloned());
+        exchange.edits.extend(verified.edits.iter().cloned());
         exchange.facts.identity.get_or_insert_with(|| Identity {
             provider: Rc::clone(&self.provider.name),
             claims: verified.claims,
@@ -274,5 +274,10 @@ impl Policy for Jwt {
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
         self.demands.iter().flat_map(owned).collect()
+    }
+
+    fn exports(&self) -> Vec<PropertyName> {
+        let exports = |demand: &Demand| demand.provider.forwarding.exports();
+        self.demands.iter().flat_map(exports).collect()
     }
 }

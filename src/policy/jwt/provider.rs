@@ -208,12 +208,12 @@ impl Provider {
         self.check_signature(&parsed, host)?;
         let key_id = parsed.header.key_id.as_deref();
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
-        let headers = self.forwarding.headers(token, &claims)?.into();
+        let edits = self.forwarding.edits(token, &claims)?.into();
         let claims = Rc::new(claims);
         let verified = Verified {
             claims,
             times,
-            headers,
+            edits,
         };
         if let Some(cache) = &self.cache {
             cache.remember(token, verified.clone());

@@ -223,6 +223,7 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
                     .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()));
             }
             Edit::SetPath(path) => request.path = path.as_bytes().to_vec(),
+            Edit::Export(..) => {}
         }
     }
 }
@@ -235,7 +236,7 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
                 headers.retain(|(each, _)| each != name.as_str());
                 headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
             }
-            Edit::SetPath(_) => panic!("a response has no path"),
+            Edit::SetPath(_) | Edit::Export(..) => panic!("a response has no such edit"),
         }
     }
 }
