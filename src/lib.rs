@@ -22,8 +22,9 @@
 //! # The proxy
 //!
 //! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
-//! calls on a stream and edits into host calls. The core asks the proxy for the time and for
-//! counters, through [`host::Host`], and for nothing else.
+//! calls on a stream and edits into host calls. The core asks the proxy for the time, for
+//! counters, for secrets in its environment, and to check signatures in its own, faster code, all
+//! through [`host::Host`], and for nothing else.
 //!
 //! # What holds
 //!
@@ -31,7 +32,8 @@
 //!   a worker's whole VM down.
 //! - What a peer sent is bytes until a policy parses it. A field that has one meaning is refused
 //!   when it comes twice.
-//! - A compiled engine never changes, and a stream keeps the one it began with.
+//! - A compiled engine never changes, and a stream keeps the one it began with. What it remembers
+//!   of verified tokens makes answers quicker and changes none.
 //! - Nothing a client sends becomes the name of anything: no metric, no key.
 //! - What we write to a header is a [`headers::HeaderValue`], which cannot hold a line break.
 //! - A client learns a [`refusal::Code`]; the reason goes to the log alone.

@@ -3,6 +3,7 @@
 mod document;
 mod node;
 mod problem;
+mod units;
 
 pub use document::compile;
 pub use node::{Case, Fields, Node};

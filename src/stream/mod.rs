@@ -1,77 +1,25 @@
 //! One exchange on its way through the policies of its route.
 
+mod record;
+mod refusals;
+
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{
     BodyProgress, BodyState, Edit, Exchange, Facts, Request, ResponseEdits, Scheme, audience,
 };
-use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
-use crate::refusal::{Code, Refusal, Reply, grpc};
+use crate::refusal::{Refusal, Reply};
 use crate::target::Target;
 
-/// The refusals that no policy makes.
-pub const CODES: &[&Code] = &[
-    &PATH_MALFORMED,
-    &HEADER_REPEATED,
-    &NO_ROUTE,
-    &METHOD_NOT_ALLOWED,
-    &UNAVAILABLE,
-];
-
-const PATH_MALFORMED: Code = Code {
-    name: "path_malformed",
-    status: 400,
-    grpc_status: grpc::INVALID_ARGUMENT,
-    title: "The request path is malformed or ambiguous.",
-    reasons: &[
-        "path_not_absolute",
-        "path_byte",
-        "path_encoding",
-        "path_encoded_delimiter",
-        "path_utf8",
-        "path_dot_segment",
-        "path_empty_segment",
-        "path_parameter",
-        "path_fragment",
-    ],
-};
-
-const HEADER_REPEATED: Code = Code {
-    name: "header_repeated",
-    status: 400,
-    grpc_status: grpc::INVALID_ARGUMENT,
-    title: "A header field that has one meaning came more than once.",
-    reasons: &["route_header"],
-};
-
-const NO_ROUTE: Code = Code {
-    name: "no_route",
-    status: 404,
-    grpc_status: grpc::UNIMPLEMENTED,
-    title: "There is nothing at this address.",
-    reasons: &["no_route"],
-};
-
-const METHOD_NOT_ALLOWED: Code = Code {
-    name: "method_not_allowed",
-    status: 405,
-    grpc_status: grpc::UNIMPLEMENTED,
-    title: "The method is not allowed here.",
-    reasons: &["method"],
-};
-
-const UNAVAILABLE: Code = Code {
-    name: "unavailable",
-    status: 503,
-    grpc_status: grpc::UNAVAILABLE,
-    title: "The service is not available right now.",
-    reasons: &["not_configured", "host_call"],
-};
+pub use self::record::{Record, ShadowRefusal};
+pub use self::refusals::CODES;
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {
@@ -99,28 +47,6 @@ struct Awaiting {
 struct Body {
     size: u64,
     held: bool,
-}
-
-/// What became of an exchange, for the log.
-#[derive(Debug, Default)]
-pub struct Record {
-    /// The refusal that was carried out.
-    pub refusal: Option<(&'static Code, &'static str)>,
-    /// The policy that refused; none if it was the core.
-    pub refused_by: Option<&'static str>,
-    /// What policies in shadow mode would have refused.
-    pub shadow: Vec<ShadowRefusal>,
-}
-
-/// A refusal that was not carried out.
-#[derive(Debug)]
-pub struct ShadowRefusal {
-    /// The policy; none if it was the core.
-    pub policy: Option<&'static str>,
-    /// What the client would have been told.
-    pub code: &'static Code,
-    /// What the log would have said.
-    pub reason: &'static str,
 }
 
 /// What the proxy is to do with the message in hand.
@@ -483,16 +409,5 @@ impl Engine {
         let parsed =
             sent.filter_map(|name| HeaderName::parse(std::str::from_utf8(name).ok()?).ok());
         parsed.map(Edit::Remove).collect()
-    }
-}
-
-/// RFC 9110 §15.5.6: the answer lists what is allowed.
-fn method_not_allowed(allowed: &[String]) -> Refusal {
-    let refusal = Refusal::new(&METHOD_NOT_ALLOWED, "method");
-    let name = HeaderName::parse("allow").ok();
-    let value = HeaderValue::parse(allowed.join(", ").as_bytes()).ok();
-    match name.zip(value) {
-        Some((name, value)) => refusal.with_header(name, value),
-        None => refusal,
     }
 }

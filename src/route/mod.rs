@@ -1,8 +1,9 @@
 //! Which requests a route is for.
 
-use regex::Regex;
+mod path;
 
-use crate::config::{Case, DidYouMean, Fields, Node, Problems, Quoted};
+use self::path::PathPattern;
+use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::Request;
 use crate::headers::{HeaderName, is_token_byte};
 use crate::matcher::StringMatcher;
@@ -25,24 +26,6 @@ enum HostPattern {
     Exact(String),
     /// Any host that ends in this, the leading dot included.
     Below(String),
-}
-
-#[derive(Debug)]
-enum PathPattern {
-    Exact(String),
-    /// Whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`. Without its last `/`.
-    Prefix(String),
-    Regex(Regex),
-    Template(Vec<Segment>),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    /// `{name}`: one segment that is not empty.
-    One,
-    /// `{name=**}`: the rest of the path, at least one segment.
-    Rest,
 }
 
 #[derive(Debug)]
@@ -161,101 +144,6 @@ impl HostPattern {
     }
 }
 
-impl PathPattern {
-    const FIELDS: [&'static str; 4] = ["exact", "prefix", "regex", "template"];
-
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
-        let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
-        fields.finish(problems);
-        let mut written = written.into_iter().flatten();
-        let Some((kind, value)) = written.next() else {
-            node.report(
-                problems,
-                "needs one of \"exact\", \"prefix\", \"regex\", \"template\"",
-            );
-            return None;
-        };
-        if let Some((_, second)) = written.next() {
-            second.report(
-                problems,
-                format_args!("cannot stand beside `{kind}`; keep one of them"),
-            );
-            return None;
-        }
-        if kind == "regex" {
-            return value
-                .regex(problems, Case::Significant)
-                .map(PathPattern::Regex);
-        }
-        let path = read_path(&value, problems)?;
-        match kind {
-            "exact" => Some(PathPattern::Exact(path.to_owned())),
-            "prefix" => Some(PathPattern::Prefix(
-                path.strip_suffix('/').unwrap_or(path).to_owned(),
-            )),
-            _ => Segment::read_all(path, &value, problems).map(PathPattern::Template),
-        }
-    }
-
-    fn matches(&self, path: &str) -> bool {
-        match self {
-            PathPattern::Exact(exact) => path == exact,
-            PathPattern::Prefix(prefix) => path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            PathPattern::Regex(regex) => regex.is_match(path),
-            PathPattern::Template(segments) => Segment::match_all(segments, path),
-        }
-    }
-}
-
-impl Segment {
-    fn read_all(path: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
-        let parts: Vec<&str> = path.split('/').skip(1).collect();
-        let last = parts.len().saturating_sub(1);
-        let mut segments = Vec::with_capacity(parts.len());
-        for (index, part) in parts.into_iter().enumerate() {
-            let inner = part
-                .strip_prefix('{')
-                .and_then(|part| part.strip_suffix('}'));
-            let segment = match inner {
-                None if part.contains(['{', '}', '*']) => None,
-                None => Some(Segment::Literal(part.to_owned())),
-                Some(inner) => match inner.split_once('=') {
-                    None if is_variable(inner) => Some(Segment::One),
-                    Some((name, "*")) if is_variable(name) => Some(Segment::One),
-                    Some((name, "**")) if is_variable(name) && index == last => Some(Segment::Rest),
-                    _ => None,
-                },
-            };
-            let Some(segment) = segment else {
-                node.report(
-                    problems,
-                    "must have whole segments that are literal, \"{name}\", or at the end \"{name=**}\"",
-                );
-                return None;
-            };
-            segments.push(segment);
-        }
-        Some(segments)
-    }
-
-    fn match_all(segments: &[Segment], path: &str) -> bool {
-        let mut parts = path.split('/').skip(1);
-        for segment in segments {
-            let part = parts.next();
-            match (segment, part) {
-                (Segment::Literal(literal), Some(part)) if part == literal => {}
-                (Segment::One, Some(part)) if !part.is_empty() => {}
-                (Segment::Rest, Some(part)) => return !part.is_empty(),
-                _ => return false,
-            }
-        }
-        parts.next().is_none()
-    }
-}
-
 impl HeaderCondition {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -320,22 +208,6 @@ pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<Head
     name.map_err(|error| node.report(problems, error)).ok()
 }
 
-/// A path of the document: as [`crate::target::Target`] spells them, for another is never matched.
-fn read_path<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
-    let path = node.text(problems)?;
-    let reason = if !path.starts_with('/') {
-        "must begin with \"/\""
-    } else if path.contains(['%', '?', '#', ';', '\\']) || path.chars().any(char::is_control) {
-        "must be a decoded path: no percent-encoding, query, \";\", backslash or control character"
-    } else if path.contains("//") || path.split('/').any(|part| part == "." || part == "..") {
-        "must have no empty and no dot segments; such a request is always refused"
-    } else {
-        return Some(path);
-    };
-    node.report(problems, reason);
-    None
-}
-
 fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     const USUAL: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
@@ -357,14 +229,6 @@ fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     Some(method.to_owned())
-}
-
-fn is_variable(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 #[cfg(test)]
