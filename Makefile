@@ -38,7 +38,7 @@ RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --ed
 lint: ## formatting, clippy for both targets, documentation links
 	$(RUSTFMT) --check {} +
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked -p portcullis --lib --target wasm32-wasip1 -- -D warnings
+	@envoy/build.sh lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 
 fmt: ## format the sources
