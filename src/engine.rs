@@ -8,6 +8,7 @@ use crate::config::{self, ConfigError};
 use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
 use crate::policy::Policy;
+use crate::policy::jwt::RemoteKeys;
 use crate::route::{RequestMatcher, Undecidable};
 
 /// Whether refusals are carried out.
@@ -30,6 +31,7 @@ pub struct Engine {
     pub(crate) notes: Vec<String>,
     pub(crate) environment: Vec<(Rc<str>, String)>,
     pub(crate) exports: Vec<PropertyName>,
+    pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
 }
 
 /// One route and what is asked there.
@@ -89,6 +91,11 @@ impl Engine {
     /// The names of all values that policies may leave for other filters.
     pub fn exports(&self) -> &[PropertyName] {
         &self.exports
+    }
+
+    /// The keys that providers publish; somebody has to fetch them.
+    pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
+        &self.remote_keys
     }
 
     /// How finished exchanges are logged; none if they are not.

@@ -44,13 +44,19 @@ pub enum Event {
     SignatureByProxy,
     /// The filter checked one itself.
     SignatureByFilter,
+    /// A provider's keys arrived.
+    KeysFetched,
+    /// They did not, or were of no use.
+    KeysFetchFailed,
 }
 
-const EVENTS: [Event; 4] = [
+const EVENTS: [Event; 6] = [
     Event::TokenCacheHit,
     Event::TokenCacheMiss,
     Event::SignatureByProxy,
     Event::SignatureByFilter,
+    Event::KeysFetched,
+    Event::KeysFetchFailed,
 ];
 
 impl Event {
@@ -61,6 +67,8 @@ impl Event {
             Event::TokenCacheMiss => "jwt_cache_miss",
             Event::SignatureByProxy => "jwt_signature_proxy",
             Event::SignatureByFilter => "jwt_signature_filter",
+            Event::KeysFetched => "jwks_fetch_success",
+            Event::KeysFetchFailed => "jwks_fetch_failed",
         }
     }
 

@@ -93,6 +93,7 @@ impl Document<'_> {
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
         let environment = document.providers.environment();
+        let remote_keys = document.providers.remote_keys();
         let fallback = Chain {
             steps: document
                 .defaults
@@ -117,6 +118,7 @@ impl Document<'_> {
             notes,
             environment,
             exports,
+            remote_keys,
         })
     }
 

@@ -27,13 +27,15 @@ pub(super) enum LogLevel {
 /// `proxy_map_type_t`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Map {
-    RequestHeaders = 0,
-    ResponseHeaders = 2,
+    Request = 0,
+    Response = 2,
+    CallResponse = 6,
 }
 
 /// `proxy_buffer_type_t`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Buffer {
+    CallResponseBody = 4,
     PluginConfiguration = 7,
 }
 
@@ -61,6 +63,21 @@ unsafe extern "C" {
         path_length: usize,
         data: *mut *mut u8,
         length: *mut usize,
+    ) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_length: usize,
+        value: *const u8,
+        value_length: usize,
+        cas: u32,
     ) -> u32;
     fn proxy_set_property(
         path: *const u8,
@@ -134,6 +151,33 @@ pub(super) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
 pub(super) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the path lives through the call; `received` passes valid pointers.
     received(|data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) })
+}
+
+/// Asks for a tick every so many milliseconds.
+pub(super) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// A cell that all workers share, and the mark of its last change. `Err(HostError(1))`: there is none.
+pub(super) fn shared(key: &str) -> Result<(Vec<u8>, u32), HostError> {
+    let mut cas = 0;
+    // SAFETY: the key lives through the call; `received` passes valid pointers, and `cas` is
+    // written before it returns.
+    let value = received(|data, length| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, length, &raw mut cas)
+    })?;
+    Ok((value, cas))
+}
+
+/// Writes a shared cell, if it has not changed since `seen`; without `seen`, whatever stands there.
+/// A cell that does not exist is written in any case: two workers can both succeed.
+pub(super) fn set_shared(key: &str, value: &[u8], seen: Option<u32>) -> Result<(), HostError> {
+    let cas = seen.unwrap_or(0);
+    // SAFETY: both slices live through the call and are only read.
+    check(unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
+    })
 }
 
 /// Sets a property; its path has one segment.

@@ -33,7 +33,7 @@ impl Filter {
         match action {
             Action::Hold => types::Action::Pause,
             Action::Reply(reply) => send(&reply),
-            Action::Continue(edits) => match apply(Map::RequestHeaders, &edits) {
+            Action::Continue(edits) => match apply(Map::Request, &edits) {
                 Ok(()) => types::Action::Continue,
                 // An edit may take a token or a forged identity away: not one to do without.
                 Err(error) => self.fail("change the request", error),
@@ -54,7 +54,7 @@ impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
-        let headers = match abi::header_pairs(Map::RequestHeaders) {
+        let headers = match abi::header_pairs(Map::Request) {
             Ok(block) => block,
             Err(error) => return self.fail("hand over the request", error),
         };
@@ -81,8 +81,7 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> types::Action {
-        if let Err(HostError(status)) = apply(Map::ResponseHeaders, &self.stream.response_headers())
-        {
+        if let Err(HostError(status)) = apply(Map::Response, &self.stream.response_headers()) {
             log::error!("the proxy does not change the response (status {status})");
         }
         types::Action::Continue
@@ -95,9 +94,7 @@ impl HttpContext for Filter {
         // Without a request callback this context was made for the log alone.
         let headers = match self.stream.started() {
             Some(_) => None,
-            None => abi::header_pairs(Map::RequestHeaders)
-                .ok()
-                .and_then(pairs::read),
+            None => abi::header_pairs(Map::Request).ok().and_then(pairs::read),
         };
         let client = abi::property(b"source\0address")
             .ok()

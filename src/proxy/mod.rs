@@ -1,6 +1,7 @@
 //! The one room that names `proxy_wasm`: callbacks in, host calls out.
 
 mod abi;
+mod fetch;
 mod filter;
 mod host;
 mod logger;

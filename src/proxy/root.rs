@@ -6,6 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use super::abi::{self, Buffer, HostError};
+use super::fetch::{Fetches, TICK_MILLISECONDS};
 use super::filter::Filter;
 use super::host::Envoy;
 use crate::engine::Engine;
@@ -17,9 +18,16 @@ use crate::host::Host;
 pub(super) struct Root {
     engine: Option<Rc<Engine>>,
     host: Option<Rc<Envoy>>,
+    fetches: Option<Fetches>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
+        if let (Some(fetches), Some(host)) = (&mut self.fetches, &self.host) {
+            fetches.arrived(token, headers, host);
+        }
+    }
+}
 
 impl RootContext for Root {
     /// Envoy compiles the same document in a first VM and then in one for each worker. If a
@@ -48,6 +56,7 @@ impl RootContext for Root {
                 }
                 report_missing(&engine, &host);
                 engine.exports().iter().for_each(declare);
+                self.fetches = start_fetching(&engine);
                 log::info!("configured, routes: {}", engine.route_count());
                 self.engine = Some(Rc::new(engine));
                 true
@@ -59,6 +68,13 @@ impl RootContext for Root {
                 }
                 false
             }
+        }
+    }
+
+    /// Envoy may not be able to call anybody while it configures; the first call is made here.
+    fn on_tick(&mut self) {
+        if let (Some(fetches), Some(host)) = (&mut self.fetches, &self.host) {
+            fetches.tick(host);
         }
     }
 
@@ -86,6 +102,18 @@ fn declare(name: &PropertyName) {
             "the proxy does not take declarations (status {status}); exported values are bytes"
         );
     }
+}
+
+fn start_fetching(engine: &Engine) -> Option<Fetches> {
+    let plugin = abi::property(b"plugin_name").unwrap_or_default();
+    let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&plugin));
+    if fetches.is_empty() {
+        return None;
+    }
+    if let Err(HostError(status)) = abi::set_tick_period(TICK_MILLISECONDS) {
+        log::error!("the proxy gives no ticks (status {status}); keys are never fetched");
+    }
+    Some(fetches)
 }
 
 /// A secret that is not there is no reason to refuse the document, for another worker's VM might

@@ -391,7 +391,7 @@ fn the_table_of_the_preset_is_what_is_set() {
                 let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
                 Some((name.as_str().to_owned(), value))
             }
-            Edit::Remove(_) | Edit::SetPath(_) => None,
+            _ => None,
         });
     assert_eq!(
         written.collect::<BTreeSet<_>>(),

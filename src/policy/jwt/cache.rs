@@ -39,6 +39,7 @@ pub(super) struct TokenCache {
 
 #[derive(Default)]
 struct Generations {
+    keys: u64,
     young: HashMap<Box<[u8]>, Verified>,
     old: HashMap<Box<[u8]>, Verified>,
 }
@@ -87,6 +88,18 @@ impl TokenCache {
         Self {
             limits,
             generations: RefCell::default(),
+        }
+    }
+
+    /// Forgets everything unless it was verified with these keys.
+    pub(super) fn belong_to(&self, keys: u64) {
+        if let Ok(mut generations) = self.generations.try_borrow_mut()
+            && generations.keys != keys
+        {
+            *generations = Generations {
+                keys,
+                ..Generations::default()
+            };
         }
     }
 

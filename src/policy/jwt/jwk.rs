@@ -25,7 +25,8 @@ pub(super) fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<K
 }
 
 impl Key {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    /// Reads one key.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let key_type = fields.required("kty", problems)?;
         let kind = key_type.choice(

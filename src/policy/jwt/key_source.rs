@@ -1,5 +1,8 @@
-//! Where a provider's keys stand in the document: JWK Sets, PEM, and secrets that only the VM's
-//! environment knows.
+//! Where a provider's keys come from: JWK Sets, PEM, secrets that only the VM's environment
+//! knows, and those that the provider publishes.
+
+use std::rc::Rc;
+use std::time::Duration;
 
 use jwt_simple::algorithms::{
     ECDSAP256PublicKeyLike, ECDSAP256kPublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey,
@@ -10,15 +13,89 @@ use p521::pkcs8::DecodePublicKey as _;
 
 use super::ec::{Curve, EcKey};
 use super::jwk::{self, Key};
+use super::remote::RemoteKeys;
 use super::signature::{Algorithm, RsaKey, VerifyingKey};
 use crate::config::{Fields, Node, Problems};
 
 /// The most keys that a provider may have.
 const MAX_KEYS: usize = 64;
 
+/// A provider's keys.
+pub(super) enum KeySource {
+    /// Those of the document.
+    Fixed(Rc<[Key]>),
+    /// Those that it publishes.
+    Remote(Rc<RemoteKeys>),
+}
+
+impl KeySource {
+    /// Reads `jwks`, `pem` and `hmac`.
+    pub(super) fn read(
+        provider: &Rc<str>,
+        fields: &mut Fields<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let jwks = fields.optional("jwks");
+        let is_remote = |node: &&Node<'_>| {
+            let block = node.json().as_object();
+            block.is_some_and(|block| block.member("remote").is_some())
+        };
+        let remote = jwks.as_ref().filter(is_remote);
+        let remote = remote.map(|node| read_remote(provider, node, problems));
+        match remote {
+            None => read_fixed(jwks, fields, problems).map(|keys| KeySource::Fixed(keys.into())),
+            Some(remote) => {
+                for name in ["pem", "hmac"] {
+                    if let Some(node) = fields.optional(name) {
+                        node.report(
+                            problems,
+                            "cannot stand beside keys that are fetched; make two providers and use `any_of`",
+                        );
+                        return None;
+                    }
+                }
+                remote.map(|remote| KeySource::Remote(Rc::new(remote)))
+            }
+        }
+    }
+
+    /// The keys to check tokens with; none while those of a provider are not there.
+    pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Key]>> {
+        match self {
+            KeySource::Fixed(keys) => Some(Rc::clone(keys)),
+            KeySource::Remote(remote) => remote.keys(now),
+        }
+    }
+
+    /// Those that the provider publishes.
+    pub(super) fn remote(&self) -> Option<&Rc<RemoteKeys>> {
+        match self {
+            KeySource::Fixed(_) => None,
+            KeySource::Remote(remote) => Some(remote),
+        }
+    }
+}
+
+/// `jwks: { remote: {...} }`.
+fn read_remote(provider: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<RemoteKeys> {
+    let mut fields = node.fields(problems)?;
+    let remote = fields
+        .required("remote", problems)
+        .and_then(|node| RemoteKeys::read(provider, &node, problems));
+    if let Some(inline) = fields.optional("inline") {
+        inline.report(problems, "cannot stand beside `remote`; keep one of them");
+        return None;
+    }
+    fields.finish(problems);
+    remote
+}
+
 /// Reads `jwks`, `pem` and `hmac`, of which there must be one; several make one set.
-pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
-    let jwks = fields.optional("jwks");
+fn read_fixed(
+    jwks: Option<Node<'_>>,
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+) -> Option<Vec<Key>> {
     let pem = fields.optional("pem");
     let hmac = fields.optional("hmac");
     if jwks.is_none() && pem.is_none() && hmac.is_none() {

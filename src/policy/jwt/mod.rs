@@ -16,6 +16,7 @@ mod key_source;
 mod location;
 mod provider;
 mod refusals;
+mod remote;
 mod requirement;
 mod signature;
 mod token;
@@ -35,6 +36,7 @@ use crate::host::Host;
 use crate::refusal::Refusal;
 
 pub use self::provider::Providers;
+pub use self::remote::{FetchError, MAX_BODY_BYTES, RemoteKeys, Source};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::cache::{CacheLimits, TokenCache, Verified};
 use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
 use super::forwarding::Forwarding;
-use super::jwk::{self, Key};
-use super::key_source;
+use super::jwk;
+use super::key_source::KeySource;
 use super::location::Locations;
+use super::remote::RemoteKeys;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{Token, TokenError, media_type};
 use crate::config::{Fields, Node, Problems, Quoted};
@@ -31,7 +32,7 @@ pub(super) struct Provider {
     rules: ClaimRules,
     types: TokenTypes,
     algorithms: Vec<Algorithm>,
-    keys: Vec<Key>,
+    keys: KeySource,
     pub(super) forwarding: Forwarding,
     cache: Option<TokenCache>,
     checker: Checker,
@@ -89,13 +90,24 @@ impl Providers {
             .iter()
             .filter_map(|(name, provider)| Some((name, provider.as_ref()?)));
         read.flat_map(|(name, provider)| {
-            let variables = provider
-                .keys
-                .iter()
-                .filter_map(|key| key.verifying.variable());
+            let keys = match &provider.keys {
+                KeySource::Fixed(keys) => &keys[..],
+                KeySource::Remote(_) => &[],
+            };
+            let variables = keys.iter().filter_map(|key| key.verifying.variable());
             variables.map(|variable| (Rc::clone(name), variable.to_owned()))
         })
         .collect()
+    }
+
+    /// The keys that providers publish.
+    pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
+        let read = self
+            .named
+            .iter()
+            .filter_map(|(_, provider)| provider.as_ref());
+        read.filter_map(|provider| provider.keys.remote().cloned())
+            .collect()
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
@@ -123,7 +135,7 @@ impl Provider {
         let algorithms = fields.or("algorithms", Vec::new(), problems, |node, problems| {
             node.list(problems, jwk::read_algorithm)
         });
-        let keys = key_source::read(&mut fields, problems);
+        let keys = KeySource::read(name, &mut fields, problems);
         let locations = Locations::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
         let cache = fields.or(
@@ -171,14 +183,20 @@ impl Provider {
 
     /// Whether there is a token that it could accept.
     fn has_use(&self) -> bool {
-        ALGORITHMS.iter().any(|(_, algorithm)| {
-            self.allows(*algorithm) && self.keys.iter().any(|key| key.may_check(*algorithm, None))
-        })
+        let allowed = |algorithm| match &self.keys {
+            KeySource::Fixed(keys) => keys.iter().any(|key| key.may_check(algorithm, None)),
+            // What will be published cannot be known; secrets will not be.
+            KeySource::Remote(_) => true,
+        };
+        ALGORITHMS
+            .iter()
+            .any(|(_, algorithm)| self.allows(*algorithm) && allowed(*algorithm))
     }
 
     /// Whether a token claims to be of this provider. That is not to be believed, only to choose
     /// whose keys are tried; a token that cannot be read may be anybody's.
     pub(super) fn may_have_issued(&self, token: &[u8]) -> bool {
+        // A token remembered from keys that are gone is verified again before it counts.
         let remembered = |cache: &TokenCache| cache.find(token).is_some();
         if self.cache.as_ref().is_some_and(remembered) {
             return true;
@@ -189,6 +207,12 @@ impl Provider {
     /// What there is to know of a token that this provider signed and that is valid now.
     pub(super) fn verify(&self, token: &[u8], host: &dyn Host) -> Result<Verified, Refusal> {
         let now = host.now();
+        if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
+            if remote.keys(now).is_none() {
+                return Err(TokenError::NoKeys.into());
+            }
+            cache.belong_to(remote.generation());
+        }
         if let Some(verified) = self.cache.as_ref().and_then(|cache| cache.find(token)) {
             host.count(Event::TokenCacheHit.counter());
             let judged = self.rules.check_times(verified.times, now);
@@ -205,7 +229,7 @@ impl Provider {
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             return Err(TokenError::Header.into());
         }
-        self.check_signature(&parsed, host)?;
+        self.check_signature(&parsed, now, host)?;
         let key_id = parsed.header.key_id.as_deref();
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let edits = self.forwarding.edits(token, &claims)?.into();
@@ -226,21 +250,34 @@ impl Provider {
         listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
     }
 
-    fn check_signature(&self, token: &Token<'_>, host: &dyn Host) -> Result<(), TokenError> {
+    fn check_signature(
+        &self,
+        token: &Token<'_>,
+        now: Duration,
+        host: &dyn Host,
+    ) -> Result<(), TokenError> {
         let algorithm = token.header.algorithm;
-        let allowed =
-            self.allows(algorithm) && self.keys.iter().any(|key| key.may_check(algorithm, None));
-        if !allowed {
+        let keys = self.keys.keys(now).ok_or(TokenError::NoKeys)?;
+        if !self.allows(algorithm) {
             return Err(TokenError::Algorithm);
         }
         let key_id = token.header.key_id.as_deref();
-        let mut candidates = self
-            .keys
+        let mut candidates = keys
             .iter()
             .filter(|key| key.may_check(algorithm, key_id))
             .peekable();
         if candidates.peek().is_none() {
-            return Err(TokenError::Key);
+            // The provider may have published the key since.
+            if let Some(remote) = self.keys.remote() {
+                remote.want_fetch(now);
+            }
+            let of_kind = keys.iter().any(|key| key.may_check(algorithm, None));
+            let error = if of_kind {
+                TokenError::Key
+            } else {
+                TokenError::Algorithm
+            };
+            return Err(error);
         }
         let Token {
             signed, signature, ..

@@ -12,6 +12,7 @@ pub(super) const CODES: &[&Code] = &[
     &REPEATED,
     &INVALID,
     &UNVERIFIABLE,
+    &KEYS_UNAVAILABLE,
     &EXPIRED,
     &REVOKED,
     &NOT_YET_VALID,
@@ -61,6 +62,14 @@ pub(super) const UNVERIFIABLE: Code = Code {
     grpc_status: grpc::UNAVAILABLE,
     title: "Tokens cannot be verified right now.",
     reasons: &["no_checker"],
+};
+
+pub(super) const KEYS_UNAVAILABLE: Code = Code {
+    name: "jwt_keys_unavailable",
+    status: 503,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "Tokens cannot be verified right now.",
+    reasons: &["keys"],
 };
 
 pub(super) const EXPIRED: Code = Code {
@@ -120,6 +129,7 @@ impl From<TokenError> for Refusal {
             TokenError::Header => Refusal::new(&INVALID, "header"),
             TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
             TokenError::Key => Refusal::new(&INVALID, "key"),
+            TokenError::NoKeys => Refusal::new(&KEYS_UNAVAILABLE, "keys"),
             TokenError::Signature => Refusal::new(&INVALID, "signature"),
             TokenError::ClaimValue => Refusal::new(&INVALID, "claim_value"),
             TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "no_checker"),

@@ -35,6 +35,8 @@ pub(super) enum TokenError {
     Algorithm,
     /// No key of the provider can have signed it.
     Key,
+    /// The provider's keys are not there, or too old.
+    NoKeys,
     /// The signature does not fit.
     Signature,
     /// The document leaves signatures to the proxy, and the proxy cannot check this one.
