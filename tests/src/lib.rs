@@ -4,6 +4,7 @@ pub mod client;
 pub mod envoy;
 pub mod fake_host;
 pub mod random;
+pub mod still;
 pub mod tokens;
 pub mod upstream;
 pub mod wire;

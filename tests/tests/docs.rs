@@ -10,10 +10,10 @@ use portcullis::access_log::Finished;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
-use portcullis::host::{Counter, Host, HostVerdict, SignatureCheck};
 use portcullis::stream::Stream;
 use portcullis::{metrics, policy};
 use portcullis_tests::case::{self, Case};
+use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Value, json};
 
@@ -280,24 +280,7 @@ fn the_readme_lists_the_targets_of_make() {
     assert_eq!(listed, real);
 }
 
-/// A proxy whose clock stands still.
-struct Proxy;
-
-impl Host for Proxy {
-    fn now(&self) -> Duration {
-        Duration::from_secs(NOW)
-    }
-
-    fn count(&self, _: Counter) {}
-
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-}
+const PROXY: Still = Still { now: NOW };
 
 /// A stream that has judged a request for `/orders`, and its engine.
 fn judged(mode: &str, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
@@ -330,7 +313,7 @@ fn judged(mode: &str, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
         headers.push(b"authorization", value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Complete, &Proxy);
+    stream.request_headers(headers, BodyState::Complete, &PROXY);
     (stream, engine)
 }
 

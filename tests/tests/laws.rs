@@ -4,41 +4,24 @@
 //! A test build checks arithmetic and indexing, so that a wrong one fails here and not as a trap.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use portcullis::access_log::Finished;
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
-use portcullis::host::{Counter, Host, HostVerdict, SignatureCheck};
+use portcullis::host::Host;
 use portcullis::json::Json;
 use portcullis::stream::{Action, Stream};
 use portcullis::target::Target;
 use portcullis_tests::case::Case;
 use portcullis_tests::random::Random;
+use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey, repository};
 use serde_json::{Value, json};
 
 const NOW: u64 = 2_000_000_000;
 
-/// A proxy whose clock stands still, and that checks no signatures.
-struct Proxy;
-
-impl Host for Proxy {
-    fn now(&self) -> Duration {
-        Duration::from_secs(NOW)
-    }
-
-    fn count(&self, _: Counter) {}
-
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-}
+const PROXY: Still = Still { now: NOW };
 
 /// Changes a few bytes: flips, cuts, repeats, and pieces that parsers dislike.
 fn mutate(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
@@ -257,16 +240,16 @@ fn good_token() -> String {
 /// One line that says what became of a request.
 fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
-    let mut action = stream.request_headers(headers, BodyState::Open, &Proxy);
+    let mut action = stream.request_headers(headers, BodyState::Open, &PROXY);
     if !matches!(action, Action::Reply(_)) {
-        action = stream.request_body(600, BodyState::Open, &Proxy);
+        action = stream.request_body(600, BodyState::Open, &PROXY);
         if !matches!(action, Action::Reply(_)) {
-            action = stream.request_trailers(&Proxy);
+            action = stream.request_trailers(&PROXY);
         }
     }
     stream.response_headers();
     let finished = Finished {
-        now: Proxy.now(),
+        now: PROXY.now(),
         status: Some(200),
         ..Finished::default()
     };
