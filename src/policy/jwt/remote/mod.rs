@@ -72,6 +72,9 @@ struct Loaded {
     fetched: Duration,
 }
 
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 impl RemoteKeys {
     /// Reads `remote: { cluster, uri, timeout, cache_duration, max_stale, cooldown }`.
     pub(super) fn read(
@@ -167,10 +170,8 @@ impl RemoteKeys {
     pub fn due(&self, now: Duration) -> bool {
         let state = self.state.try_borrow();
         // A wall clock that stepped back must not put a fetch off for as long as it stepped.
-        let longest = self
-            .limits
-            .cache_duration
-            .saturating_add(self.limits.cooldown);
+        let longest = self.limits.cache_duration.max(LONGEST_PAUSE);
+        let longest = longest.saturating_add(self.limits.cooldown);
         state.is_ok_and(|state| {
             now >= state.next_fetch || state.next_fetch > now.saturating_add(longest)
         })
@@ -246,12 +247,11 @@ impl RemoteKeys {
 
     /// Doubles the pause with each failure, up to a minute.
     fn back_off(&self, now: Duration) -> Duration {
-        const LONGEST: Duration = Duration::from_secs(60);
         let Ok(mut state) = self.state.try_borrow_mut() else {
-            return LONGEST;
+            return LONGEST_PAUSE;
         };
         let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
-        let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST));
+        let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
         state.failures = state.failures.saturating_add(1).min(16);
         state.next_fetch = now.saturating_add(pause);
         pause
