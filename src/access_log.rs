@@ -53,7 +53,8 @@ impl AccessLog {
         line.text("event.name", b"portcullis.access");
         line.header("http.request.method", headers, ":method");
         line.header("url.scheme", headers, ":scheme");
-        line.header("server.address", headers, ":authority");
+        let authority = headers.all(":authority").next();
+        line.optional("server.address", authority.map(without_port));
         // Queries carry tokens and personal data; the path alone says where.
         let target = headers.all(":path").next();
         line.optional(
@@ -215,7 +216,10 @@ fn escape(out: &mut String, value: &[u8]) {
 
 fn without_port(address: &[u8]) -> &[u8] {
     let colon = address.iter().rposition(|b| *b == b':');
-    let host = colon.and_then(|at| address.get(..at)).unwrap_or(address);
+    let host = match colon {
+        Some(at) if !address.ends_with(b"]") => address.get(..at).unwrap_or(address),
+        _ => address,
+    };
     host.strip_prefix(b"[")
         .and_then(|host| host.strip_suffix(b"]"))
         .unwrap_or(host)
@@ -280,6 +284,7 @@ mod tests {
     fn addresses_lose_their_port() {
         assert_eq!(without_port(b"127.0.0.1:80"), b"127.0.0.1");
         assert_eq!(without_port(b"[::1]:80"), b"::1");
+        assert_eq!(without_port(b"[::1]"), b"::1");
         assert_eq!(without_port(b"x"), b"x");
     }
 }
