@@ -30,7 +30,7 @@ test: lint build ## everything: lint and all suites, natively, in the module and
 
 check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
 	$(CARGO) test --locked -p portcullis
-	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --lib --test cases --test docs -- --skip envoy
+	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --lib --test cases --test docs --test laws --test module -- --skip envoy
 
 # The modules of some directories are declared by a macro, which cargo fmt does not follow.
 RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --edition 2024

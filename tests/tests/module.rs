@@ -1,0 +1,96 @@
+//! The built module in a fake host: what it asks of the proxy, and what it leaves there.
+
+use std::fs;
+
+use portcullis_tests::fake_host::{FakeHost, HostOptions};
+use portcullis_tests::module_path;
+use portcullis_tests::tokens::{self, SigningKey};
+use portcullis_tests::wire::{Request, Response};
+use serde_json::{Value, json};
+
+const NOW: u64 = 2_000_000_000;
+
+fn start(access_log: Value) -> FakeHost {
+    let document = json!({
+        "version": 1,
+        "access_log": access_log,
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/", "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+        } },
+        "defaults": { "security_headers": { "preset": "api" } },
+        "routes": [{ "name": "all", "match": { "path": { "prefix": "/" } }, "jwt": { "provider": "corp" } }],
+    });
+    let options = HostOptions {
+        now_nanos: NOW * 1_000_000_000,
+        ..HostOptions::default()
+    };
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    FakeHost::start(&wasm, document.to_string().as_bytes(), options).unwrap()
+}
+
+fn request(subject: &str, exp: u64) -> Request {
+    let claims = json!({ "iss": "https://id.example.com/", "aud": "orders-api", "sub": subject, "exp": exp });
+    let token = tokens::mint(&json!({ "key": "p256", "claims": claims }), NOW);
+    let header = |name: &str, value: String| (name.as_bytes().to_vec(), value.into_bytes());
+    Request {
+        method: b"GET".to_vec(),
+        path: format!("/{subject}").into_bytes(),
+        authority: b"api.example.com".to_vec(),
+        headers: vec![
+            header("authorization", format!("Bearer {token}")),
+            header("x-from", subject.to_owned()),
+        ],
+        ..Request::default()
+    }
+}
+
+fn service() -> Response {
+    Response {
+        status: 200,
+        ..Response::default()
+    }
+}
+
+#[test]
+fn rule_9_nothing_a_client_sends_becomes_a_shared_key_or_a_metric() {
+    let mut host = start(json!({}));
+    let metrics: Vec<String> = host.metrics().into_keys().collect();
+    for number in 0..40 {
+        let exp = if number % 2 == 0 {
+            NOW + 60
+        } else {
+            NOW - 3600
+        };
+        host.exchange(&request(&format!("client-{number}"), exp), &service())
+            .unwrap();
+    }
+    assert_eq!(host.shared_keys(), Vec::<Vec<u8>>::new());
+    assert_eq!(host.metrics().into_keys().collect::<Vec<_>>(), metrics);
+    assert_eq!(host.metric("portcullis.allowed"), Some(20));
+    assert_eq!(host.metric("portcullis.code.jwt_expired.denied"), Some(20));
+}
+
+#[test]
+fn a_remembered_token_costs_few_host_calls() {
+    // With a log line two properties are read besides: the client's address and the status.
+    for (access_log, most) in [(json!("off"), 1), (json!({}), 3)] {
+        let mut host = start(access_log);
+        let request = request("alice", NOW + 60);
+        host.exchange(&request, &service()).unwrap();
+        let again = host.exchange(&request, &service()).unwrap();
+        assert_eq!(again.response.status, 200);
+        let calls = again.calls;
+        assert!(
+            calls.returning_bytes <= most,
+            "{} of {:?}",
+            calls.returning_bytes,
+            calls.by_name
+        );
+        assert_eq!(
+            calls.by_name.get("proxy_call_foreign_function"),
+            None,
+            "the signature is checked again"
+        );
+    }
+}
