@@ -3,8 +3,8 @@
 //!
 //! Ticks run in every worker and on the main thread, and in a document that is being replaced
 //! beside its successor. Who may ask is settled by a lease, a shared cell with a time: whoever
-//! moves it on by compare-and-swap asks. The first two to write it may both succeed, since the
-//! host has no way to create a cell once; then two ask, which does no harm.
+//! moves it on by compare-and-swap asks. The very first time several may succeed, since the host
+//! has no way to create a cell once; then several ask, which does no harm.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
