@@ -44,11 +44,6 @@ impl Headers {
         self.fields.push(span);
     }
 
-    /// How many fields there are.
-    pub fn len(&self) -> usize {
-        self.fields.len()
-    }
-
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()

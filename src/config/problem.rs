@@ -52,11 +52,6 @@ impl Problems {
         });
     }
 
-    /// Whether nothing has been reported.
-    pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
     /// The problems as an error, or `value` if there are none.
     ///
     /// # Errors
