@@ -17,7 +17,8 @@ use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Value, json};
 
-const REFERENCE: &str = "docs/configuration.md";
+/// The pages of the reference.
+const REFERENCE: &str = "docs/";
 
 /// The seconds at which everything here happens.
 const NOW: u64 = 1_800_000_000;
@@ -29,19 +30,68 @@ fn read(path: &str) -> String {
 
 /// `README.md`, the guides, and the format of cases.
 fn pages() -> Vec<(String, String)> {
-    let folder = tokens::repository().join("docs");
-    let names = fs::read_dir(folder).expect("there are docs");
-    let mut paths: Vec<String> = names
-        .map(|entry| entry.expect("docs can be listed").file_name())
-        .map(|name| format!("docs/{}", name.to_string_lossy()))
-        .filter(|name| name.ends_with(".md"))
-        .collect();
+    let mut paths = [in_folder("docs"), in_folder("docs/policies")].concat();
     paths.extend(["README.md".to_owned(), "tests/cases/README.md".to_owned()]);
     paths.sort();
     paths
         .into_iter()
         .map(|path| (path.clone(), read(&path)))
         .collect()
+}
+
+fn in_folder(folder: &str) -> Vec<String> {
+    let names = fs::read_dir(tokens::repository().join(folder)).expect("there are docs");
+    names
+        .map(|entry| entry.expect("docs can be listed").file_name())
+        .map(|name| format!("{folder}/{}", name.to_string_lossy()))
+        .filter(|name| name.ends_with(".md"))
+        .collect()
+}
+
+/// The reference as one text: everything under `docs`.
+fn reference() -> String {
+    let pages = pages();
+    let reference = pages.iter().filter(|(path, _)| path.starts_with(REFERENCE));
+    reference.map(|(_, page)| page.as_str()).collect()
+}
+
+/// The name under which a heading can be linked to.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(kept)
+        .collect::<String>()
+        .replace(' ', "-")
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = tokens::repository();
+    let mut followed = 0;
+    for (path, page) in pages() {
+        let targets = page
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let folder = Path::new(&path).parent().expect("a page is in a folder");
+            let file = match file {
+                "" => root.join(&path),
+                file => root.join(folder).join(file),
+            };
+            assert!(file.exists(), "{path}: {target} leads nowhere");
+            if !fragment.is_empty() {
+                let text = fs::read_to_string(&file).expect("a page is text");
+                let headings = text.lines().filter(|line| line.starts_with('#'));
+                let found = headings.map(anchor).any(|each| each == fragment);
+                assert!(found, "{path}: {target} has no such heading");
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 30, "only {followed} links");
 }
 
 /// The contents of all fences in a language.
@@ -140,7 +190,7 @@ fn the_example_case_does_what_it_expects() {
 
 #[test]
 fn the_table_of_refusals_is_the_code() {
-    let page = read(REFERENCE);
+    let page = reference();
     let rows = tables(&page, "| code | status | gRPC | reasons | when |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     assert_eq!(written.len(), rows.len(), "a code is there twice");
@@ -158,7 +208,7 @@ fn the_table_of_refusals_is_the_code() {
 
 #[test]
 fn the_reasons_of_paths_are_all_explained() {
-    let page = read(REFERENCE);
+    let page = reference();
     let rows = tables(&page, "| path | reason in the log |");
     let written: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[1])).collect();
     let code = metrics::codes().find(|code| code.name == "path_malformed");
@@ -169,7 +219,7 @@ fn the_reasons_of_paths_are_all_explained() {
 
 #[test]
 fn counters_are_all_listed() {
-    let page = read(REFERENCE);
+    let page = reference();
     let rows = tables(&page, "| counter | counts |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     let real = metrics::names().into_iter().map(|name| {
@@ -231,7 +281,7 @@ fn quotes(list: &str) -> Vec<String> {
 
 #[test]
 fn fields_are_all_documented_and_none_is_invented() {
-    let page = read(REFERENCE);
+    let page = reference();
     let mut real = fields_in_sources();
     real.extend(policy::LIST.iter().map(|kind| kind.name.to_owned()));
     for known in [
@@ -256,7 +306,7 @@ fn fields_are_all_documented_and_none_is_invented() {
 
 #[test]
 fn each_policy_has_a_section() {
-    let page = read(REFERENCE);
+    let page = reference();
     for kind in policy::LIST {
         let heading = format!("\n## {}\n", kind.name);
         assert!(page.contains(&heading), "no section {}", kind.name);
@@ -347,7 +397,7 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     assert_eq!(outcomes, ["allowed", "denied", "allowed"]);
     let members = lines.iter().filter_map(Value::as_object);
     let real: BTreeSet<String> = members.flat_map(|line| line.keys().cloned()).collect();
-    let page = read(REFERENCE);
+    let page = reference();
     let rows = tables(&page, "| log field | value |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     assert_same(&written, &real, "fields of the access log");
@@ -360,14 +410,15 @@ fn the_table_of_the_access_log_is_what_is_logged() {
 
 #[test]
 fn the_table_of_the_preset_is_what_is_set() {
-    let page = read(REFERENCE);
+    let page = reference();
     let rows = tables(&page, "| header field | value | source |");
     let written = rows
         .iter()
         .map(|row| (name_of(row), quoted(&row[1]).concat()));
-    let (stream, _) = judged("enforce", None);
+    let (mut stream, _) = judged("enforce", None);
     let set = stream
-        .response_headers()
+        .response_headers(None, &PROXY)
+        .edits
         .into_iter()
         .filter_map(|edit| match edit {
             Edit::Set(name, value) => {
