@@ -84,6 +84,7 @@ impl AccessLog {
         let record = stream.record();
         let outcome = match (record.refusal, stream.started()) {
             (Some(_), _) => Outcome::Denied.name(),
+            (None, Some(_)) if record.answered_by.is_some() => Outcome::Answered.name(),
             // The client left, or the proxy answered, before all of it had come.
             (None, Some(_)) if stream.awaits_body() => "unfinished",
             (None, Some(_)) => Outcome::Allowed.name(),
@@ -91,8 +92,9 @@ impl AccessLog {
             (None, None) => "not_judged",
         };
         line.text("portcullis.outcome", outcome.as_bytes());
+        let policy = record.refused_by.or(record.answered_by);
+        line.optional("portcullis.policy", policy.map(str::as_bytes));
         if let Some((code, reason)) = record.refusal {
-            line.optional("portcullis.policy", record.refused_by.map(str::as_bytes));
             line.text("portcullis.code", code.name.as_bytes());
             line.text("portcullis.reason", reason.as_bytes());
         }

@@ -7,8 +7,8 @@ use crate::access_log::AccessLog;
 use crate::config::{self, ConfigError};
 use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
-use crate::policy::Policy;
 use crate::policy::jwt::RemoteKeys;
+use crate::policy::{Policy, Stage};
 use crate::route::{RequestMatcher, Undecidable};
 
 /// Whether refusals are carried out.
@@ -42,17 +42,32 @@ pub(crate) struct Route {
     pub(crate) chain: Chain,
 }
 
-/// Policies in running order.
+/// Parts of policies in running order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chain {
     pub(crate) steps: Vec<Step>,
+    /// Whether a step reads the header fields of answers.
+    pub(crate) reads_response: bool,
 }
 
-/// One policy in a chain.
+impl Chain {
+    pub(crate) fn new(mut steps: Vec<Step>) -> Self {
+        // Stable: parts of one stage keep the order of the list of policies.
+        steps.sort_by_key(|step| step.stage);
+        let reads_response = steps.iter().any(|step| step.policy.reads_response());
+        Self {
+            steps,
+            reads_response,
+        }
+    }
+}
+
+/// One part of a policy in a chain.
 #[derive(Clone)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) mode: Mode,
+    pub(crate) stage: Stage,
     pub(crate) policy: Rc<dyn Policy>,
 }
 

@@ -50,6 +50,8 @@ pub enum Edit {
     Remove(HeaderName),
     /// Replace every field of that name by one.
     Set(HeaderName, HeaderValue),
+    /// Add a field beside those of that name.
+    Add(HeaderName, HeaderValue),
     /// Replace `:path`. Only its query may differ: routes have been chosen by the rest.
     SetPath(HeaderValue),
     /// Leave a value for other filters and for the proxy's own access log.
@@ -75,13 +77,36 @@ impl PropertyName {
     }
 }
 
-/// The response's head, as far as policies may shape it.
+/// The answer on its way back through the policies.
 #[derive(Debug)]
-pub struct ResponseEdits {
+pub struct Response<'r> {
+    /// The request's fields as the client sent them, pseudo-header fields included.
+    pub request: &'r Headers,
+    /// The path and query; none if they could not be read.
+    pub target: Option<&'r Target>,
     /// Whether the client's connection is encrypted, as the proxy sees it.
     pub scheme: Scheme,
+    /// Whose answer it is.
+    pub author: Author,
+    /// The answer's fields, `:status` included; none unless a policy of the route reads them
+    /// ([`crate::policy::Policy::reads_response`]).
+    pub headers: &'r Headers,
+    /// What policies have found out.
+    pub facts: &'r mut Facts,
     /// Changes in order; a later one for the same name wins.
     pub edits: Vec<Edit>,
+    /// A body in place of the answer's own. Whoever sets it also edits the fields that
+    /// describe a body, `content-length` with them.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Who wrote an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The service, or the proxy in its place.
+    Service,
+    /// This filter.
+    Filter,
 }
 
 /// The scheme of the client's request, as the proxy sees it.

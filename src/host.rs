@@ -12,7 +12,56 @@ pub trait Host {
     fn environment(&self, name: &str) -> Option<Vec<u8>>;
     /// Checks a signature in the proxy's own, faster code.
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict;
+    /// What the proxy knows of the connection; none if it does not know.
+    fn property(&self, property: Property) -> Option<Vec<u8>>;
+    /// Reads a cell that all workers share, and the mark of its last change. What stands there
+    /// may be anybody's: cells outlive documents and releases.
+    ///
+    /// # Errors
+    /// The proxy does not say.
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable>;
+    /// Writes a cell if it has not changed since `seen`. Without `seen`, and to a cell that does
+    /// not exist, it is written in any case: two workers can both succeed in creating one. Keys
+    /// are never removed, so nothing a client sends may become one.
+    ///
+    /// # Errors
+    /// The proxy does not take it.
+    fn swap_cell(
+        &self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable>;
+    /// Bits that no client can guess.
+    fn random(&self) -> u64;
 }
+
+/// Something the proxy knows of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Property {
+    /// The client's address and port, `192.0.2.1:40000` or `[2001:db8::1]:40000`. Whether a client
+    /// can choose it is up to the proxy's configuration (`use_remote_address`).
+    ClientAddress,
+    /// `TLSv1.3`; none over cleartext.
+    TlsVersion,
+}
+
+/// When a cell was last changed. Marks say nothing but equal or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub u32);
+
+/// What became of a write to a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// It stands.
+    Written,
+    /// Somebody else was quicker; the cell is as they left it.
+    Changed,
+}
+
+/// The proxy does not give access to its cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellUnavailable;
 
 /// One signature to check.
 #[derive(Clone, Copy, Debug)]

@@ -11,11 +11,18 @@ pub enum Outcome {
     Allowed,
     /// It was refused.
     Denied,
+    /// The filter answered it, and that was no refusal.
+    Answered,
     /// It was passed on, though a policy in shadow mode would have refused it.
     ShadowDenied,
 }
 
-const OUTCOMES: [Outcome; 3] = [Outcome::Allowed, Outcome::Denied, Outcome::ShadowDenied];
+const OUTCOMES: [Outcome; 4] = [
+    Outcome::Allowed,
+    Outcome::Denied,
+    Outcome::Answered,
+    Outcome::ShadowDenied,
+];
 
 impl Outcome {
     /// The leaf of the metric's name and the word in the log.
@@ -23,6 +30,7 @@ impl Outcome {
         match self {
             Outcome::Allowed => "allowed",
             Outcome::Denied => "denied",
+            Outcome::Answered => "answered",
             Outcome::ShadowDenied => "shadow_denied",
         }
     }
@@ -107,7 +115,7 @@ pub fn by_code(code: &Code, outcome: Outcome) -> Option<Counter> {
     let totals = OUTCOMES.len().checked_add(EVENTS.len())?;
     let first = totals.checked_add(place.checked_mul(2)?)?;
     match outcome {
-        Outcome::Allowed => None,
+        Outcome::Allowed | Outcome::Answered => None,
         Outcome::Denied => Some(Counter(first)),
         Outcome::ShadowDenied => Some(Counter(first.checked_add(1)?)),
     }

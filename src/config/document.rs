@@ -6,7 +6,7 @@ use crate::access_log::AccessLog;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::policy::jwt::Providers;
-use crate::policy::{self, Context, Kind, Policy, Role};
+use crate::policy::{self, Context, Kind, Part, Policy, Role};
 use crate::route::RequestMatcher;
 
 /// How deep a document may nest.
@@ -55,7 +55,7 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
 /// The compiler of one document.
 struct Document<'p> {
     providers: Providers,
-    defaults: Vec<(&'static Kind, Step)>,
+    defaults: Vec<(&'static Kind, Vec<Step>)>,
     problems: &'p mut Problems,
 }
 
@@ -94,13 +94,8 @@ impl Document<'_> {
         let routes = routes.and_then(|node| document.read_routes(&node));
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
-        let fallback = Chain {
-            steps: document
-                .defaults
-                .iter()
-                .map(|(_, step)| step.clone())
-                .collect(),
-        };
+        let defaults = document.defaults.iter();
+        let fallback = Chain::new(defaults.flat_map(|(_, steps)| steps.clone()).collect());
         version?;
         let (mode, access_log, routes) = (mode?, access_log?, routes?);
         if mode == Mode::Shadow {
@@ -122,7 +117,7 @@ impl Document<'_> {
         })
     }
 
-    fn read_defaults(&mut self, node: &Node<'_>) -> Vec<(&'static Kind, Step)> {
+    fn read_defaults(&mut self, node: &Node<'_>) -> Vec<(&'static Kind, Vec<Step>)> {
         let Some(mut fields) = node.fields(self.problems) else {
             return Vec::new();
         };
@@ -132,7 +127,7 @@ impl Document<'_> {
                 continue;
             };
             if !block.is_off() {
-                defaults.extend(self.read_policy(kind, &block).map(|step| (kind, step)));
+                defaults.extend(self.read_policy(kind, &block).map(|steps| (kind, steps)));
             }
         }
         fields.finish(self.problems);
@@ -180,7 +175,7 @@ impl Document<'_> {
             let written = fields.optional(kind.name);
             let authenticates = kind.role == Role::Authenticates;
             let open = access == Some(Access::Open) && authenticates;
-            let step = match written {
+            let parts = match written {
                 Some(block) if block.is_off() => None,
                 Some(block) if open => {
                     block.report(
@@ -200,10 +195,10 @@ impl Document<'_> {
                         .iter()
                         .find(|(each, _)| each.name == kind.name);
                     authenticated |= authenticates && inherited.is_some();
-                    inherited.map(|(_, step)| step.clone())
+                    inherited.map(|(_, steps)| steps.clone())
                 }
             };
-            steps.extend(step);
+            steps.extend(parts.into_iter().flatten());
         }
         if access == Some(Access::Guarded) && !authenticated {
             let kinds = policy::LIST
@@ -223,24 +218,27 @@ impl Document<'_> {
         Some(Route {
             name: name.into(),
             matcher: matcher?,
-            chain: Chain { steps },
+            chain: Chain::new(steps),
         })
     }
 
-    fn read_policy(&mut self, kind: &'static Kind, block: &Node<'_>) -> Option<Step> {
+    fn read_policy(&mut self, kind: &'static Kind, block: &Node<'_>) -> Option<Vec<Step>> {
         let mut fields = block.fields(self.problems)?;
         let mode = fields.or("mode", Mode::Enforce, self.problems, read_mode);
         let mut context = Context {
             providers: &self.providers,
             problems: self.problems,
         };
-        let policy = (kind.compile)(&mut fields, &mut context);
+        let parts = (kind.compile)(&mut fields, &mut context);
         fields.finish(self.problems);
-        Some(Step {
+        let (mode, parts) = (mode?, parts?);
+        let step = |Part { stage, policy }| Step {
             name: kind.name,
-            mode: mode?,
-            policy: policy?,
-        })
+            mode,
+            stage,
+            policy,
+        };
+        Some(parts.into_iter().map(step).collect())
     }
 }
 

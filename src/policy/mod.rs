@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use crate::config::{Fields, Problems};
-use crate::exchange::{BodyProgress, Exchange, PropertyName, ResponseEdits};
+use crate::exchange::{BodyProgress, Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
 use crate::host::Host;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{Code, Refusal, Reply};
 
-/// Declares the policies' modules and lists their kinds: a request meets them from the first
-/// to the last, and the first refusal ends it.
+/// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
+/// those of one stage in the order of this list; the first refusal ends it.
 macro_rules! policies {
     ($($name:ident),+ $(,)?) => {
         $(pub mod $name;)+
-        /// Every kind of policy in running order.
+        /// Every kind of policy.
         pub const LIST: &[Kind] = &[$($name::KIND),+];
     };
 }
@@ -35,7 +35,45 @@ pub struct Kind {
     pub codes: &'static [&'static Code],
     /// Reads its block. `None` when something is wrong with it; that has been reported then.
     /// `mode` and unknown fields are the caller's concern.
-    pub compile: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Rc<dyn Policy>>,
+    pub compile: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>,
+}
+
+/// What a block asks at one stage. Most blocks have one part.
+#[derive(Clone)]
+pub struct Part {
+    /// When it is asked.
+    pub stage: Stage,
+    /// What is asked.
+    pub policy: Rc<dyn Policy>,
+}
+
+impl Part {
+    /// The parts of a block that has one.
+    pub fn only(stage: Stage, policy: impl Policy + 'static) -> Vec<Self> {
+        vec![Self {
+            stage,
+            policy: Rc::new(policy),
+        }]
+    }
+}
+
+/// When a part of a policy is asked, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Over which connection the request came.
+    Transport,
+    /// From which site it was sent; a preflight has no credentials and ends here.
+    Origin,
+    /// Limits on clients of whom nothing is known yet.
+    Arrival,
+    /// Who asks.
+    Credentials,
+    /// Limits on those who are known.
+    Identity,
+    /// What is asked: parameters and body.
+    Content,
+    /// The answer alone.
+    Answer,
 }
 
 /// What a policy does for a route.
@@ -71,9 +109,26 @@ pub trait Policy {
         Verdict::Pass
     }
 
+    /// Hears that the request has been refused, by the policy of that name or by the core, whether
+    /// or not it has been asked itself. Refusals in shadow mode are not told.
+    fn refused(
+        &self,
+        refusal: &Refusal,
+        by: Option<&'static str>,
+        facts: &mut Facts,
+        host: &dyn Host,
+    ) {
+        let _ = (refusal, by, facts, host);
+    }
+
     /// Shapes the head of the answer, the service's or ours.
-    fn response_headers(&self, response: &mut ResponseEdits) {
-        let _ = response;
+    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
+        let _ = (response, host);
+    }
+
+    /// Whether it reads the answer's header fields. Asking the proxy for them takes time.
+    fn reads_response(&self) -> bool {
+        false
     }
 
     /// Request fields that only this filter may set. A client's own are removed on every
@@ -97,4 +152,6 @@ pub enum Verdict {
     AwaitBody,
     /// It may not pass.
     Refuse(Refusal),
+    /// It is answered here, and that is no refusal: a preflight, a redirect.
+    Answer(Reply),
 }

@@ -1,9 +1,7 @@
 //! The size of a request's body, judged before the service sees any of the body. The head may
 //! have gone ahead.
 
-use std::rc::Rc;
-
-use super::{Context, Kind, Policy, Role, Verdict};
+use super::{Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::Fields;
 use crate::exchange::{BodyProgress, BodyState, Exchange};
 use crate::host::Host;
@@ -38,10 +36,10 @@ struct Payload {
     max_bytes: u64,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn Policy>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let node = fields.required("max_bytes", context.problems)?;
     let max_bytes = node.bytes(context.problems)?;
-    Some(Rc::new(Payload { max_bytes }))
+    Some(Part::only(Stage::Content, Payload { max_bytes }))
 }
 
 impl Payload {

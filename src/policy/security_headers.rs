@@ -3,12 +3,11 @@
 //! Values follow the OWASP Secure Headers Project, list of 2026-07-19, except where a value is
 //! for pages and an API has a stricter one.
 
-use std::rc::Rc;
-
-use super::{Context, Kind, Policy, Role};
+use super::{Context, Kind, Part, Policy, Role, Stage};
 use crate::config::{Fields, Node, Problems, Quoted};
-use crate::exchange::{Edit, ResponseEdits, Scheme};
+use crate::exchange::{Edit, Response, Scheme};
 use crate::headers::{HeaderName, HeaderValue};
+use crate::host::Host;
 use crate::route::read_header_name;
 
 /// `security_headers: { preset, set, remove }`.
@@ -48,7 +47,7 @@ struct SecurityHeaders {
     over_tls: Vec<Edit>,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn Policy>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let problems = &mut *context.problems;
     let preset = fields
         .required("preset", problems)
@@ -93,10 +92,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn 
         .map(Edit::Remove)
         .chain(edits(always))
         .collect();
-    Some(Rc::new(SecurityHeaders {
+    let policy = SecurityHeaders {
         always,
         over_tls: edits(over_tls).collect(),
-    }))
+    };
+    Some(Part::only(Stage::Answer, policy))
 }
 
 fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(HeaderName, HeaderValue)>> {
@@ -141,7 +141,7 @@ fn may_change(name: &HeaderName, node: &Node<'_>, problems: &mut Problems) -> bo
 }
 
 impl Policy for SecurityHeaders {
-    fn response_headers(&self, response: &mut ResponseEdits) {
+    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
         response.edits.extend(self.always.iter().cloned());
         // RFC 6797 §7.2: never over cleartext.
         match response.scheme {

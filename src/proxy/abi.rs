@@ -35,6 +35,7 @@ pub(super) enum Map {
 /// `proxy_buffer_type_t`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Buffer {
+    ResponseBody = 1,
     CallResponseBody = 4,
     PluginConfiguration = 7,
 }
@@ -50,6 +51,20 @@ unsafe extern "C" {
         length: *mut usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        value_length: usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *const u8,
+        data_length: usize,
+    ) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
@@ -138,6 +153,28 @@ pub(super) fn replace_header(map: Map, name: &str, value: &[u8]) -> Result<(), H
             value.as_ptr(),
             value.len(),
         )
+    })
+}
+
+/// Adds a field beside those of that name.
+pub(super) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: both slices live through the call and are only read.
+    check(unsafe {
+        proxy_add_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Puts bytes in place of all that a buffer holds.
+pub(super) fn replace_buffer(buffer: Buffer, bytes: &[u8]) -> Result<(), HostError> {
+    // SAFETY: the slice lives through the call and is only read.
+    check(unsafe {
+        proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len())
     })
 }
 

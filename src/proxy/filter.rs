@@ -5,7 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
-use super::abi::{self, HostError, LogLevel, Map};
+use super::abi::{self, Buffer, HostError, LogLevel, Map};
 use super::host::Envoy;
 use super::pairs;
 use crate::access_log::Finished;
@@ -19,6 +19,8 @@ use crate::stream::{Action, Stream};
 pub(super) struct Filter {
     stream: Stream,
     host: Rc<Envoy>,
+    /// What goes out in place of the answer's body, if something does.
+    response_body: Option<Vec<u8>>,
 }
 
 impl Filter {
@@ -26,6 +28,7 @@ impl Filter {
         Self {
             stream: Stream::new(engine),
             host,
+            response_body: None,
         }
     }
 
@@ -81,9 +84,29 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> types::Action {
-        if let Err(HostError(status)) = apply(Map::Response, &self.stream.response_headers()) {
+        let headers = if self.stream.reads_response() {
+            abi::header_pairs(Map::Response).ok().and_then(pairs::read)
+        } else {
+            None
+        };
+        let head = self.stream.response_headers(headers.as_ref(), &*self.host);
+        if let Err(HostError(status)) = apply(Map::Response, &head.edits) {
             log::error!("the proxy does not change the response (status {status})");
         }
+        self.response_body = head.body;
+        types::Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, _: usize, _: bool) -> types::Action {
+        let Some(body) = &mut self.response_body else {
+            return types::Action::Continue;
+        };
+        // The whole of it stands in place of the first piece, and nothing in place of the others.
+        if let Err(HostError(status)) = abi::replace_buffer(Buffer::ResponseBody, body) {
+            log::error!("the proxy does not replace a response body (status {status})");
+            return types::Action::Pause;
+        }
+        body.clear();
         types::Action::Continue
     }
 
@@ -123,6 +146,7 @@ fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
     edits.iter().try_for_each(|edit| match edit {
         Edit::Remove(name) => abi::remove_header(map, name.as_str()),
         Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
+        Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
         Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
         Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
     })

@@ -1,16 +1,21 @@
 //! The proxy as the core knows it: a clock, counters, and a checker of signatures.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
 use super::abi::{self, HostError};
 use super::signature;
-use crate::host::{Counter, Host, HostVerdict, SignatureCheck};
+use crate::host::{
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
+};
 use crate::metrics;
 
 /// The proxy of this worker.
 pub(super) struct Envoy {
     counters: Vec<Option<u32>>,
     signatures: signature::Support,
+    /// In front of every cell's key: other plugins may share the namespace.
+    cells: String,
 }
 
 impl Envoy {
@@ -23,12 +28,22 @@ impl Envoy {
                 .map(|name| define(name).ok())
                 .collect(),
             signatures: signature::Support::probe(),
+            cells: format!(
+                "portcullis/1/{}/",
+                String::from_utf8_lossy(&abi::property(b"plugin_name").unwrap_or_default())
+            ),
         }
     }
 }
 
 fn report(name: &str, HostError(status): HostError) {
     log::warn!("the proxy refuses the counter {name} with status {status}");
+}
+
+impl Envoy {
+    fn cell_key(&self, key: &str) -> String {
+        [self.cells.as_str(), key].concat()
+    }
 }
 
 impl Host for Envoy {
@@ -58,5 +73,42 @@ impl Host for Envoy {
 
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         self.signatures.verify(check)
+    }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        let path: &[u8] = match property {
+            Property::ClientAddress => b"source\0address",
+            Property::TlsVersion => b"connection\0tls_version",
+        };
+        abi::property(path).ok().filter(|value| !value.is_empty())
+    }
+
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        const NOT_FOUND: HostError = HostError(1);
+        match abi::shared(&self.cell_key(key)) {
+            Ok((value, mark)) => Ok(Some((value, Mark(mark)))),
+            Err(NOT_FOUND) => Ok(None),
+            Err(HostError(_)) => Err(CellUnavailable),
+        }
+    }
+
+    fn swap_cell(
+        &self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable> {
+        const CAS_MISMATCH: HostError = HostError(8);
+        let seen = seen.map(|Mark(mark)| mark);
+        match abi::set_shared(&self.cell_key(key), value, seen) {
+            Ok(()) => Ok(Swap::Written),
+            Err(CAS_MISMATCH) => Ok(Swap::Changed),
+            Err(HostError(_)) => Err(CellUnavailable),
+        }
+    }
+
+    fn random(&self) -> u64 {
+        // The standard library seeds its hashers from the system's random bytes.
+        RandomState::new().hash_one(0_u8)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{
-    BodyProgress, BodyState, Edit, Exchange, Facts, Request, ResponseEdits, Scheme, audience,
+    Author, BodyProgress, BodyState, Edit, Exchange, Facts, Request, Response, Scheme, audience,
 };
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
@@ -25,6 +25,7 @@ pub use self::refusals::CODES;
 pub struct Stream {
     engine: Option<Rc<Engine>>,
     headers: Headers,
+    target: Option<Target>,
     scheme: Scheme,
     started: Option<Duration>,
     route: Option<usize>,
@@ -49,6 +50,23 @@ struct Body {
     held: bool,
 }
 
+/// What is to become of the head of an answer.
+#[derive(Debug, Default)]
+pub struct ResponseHead {
+    /// Changes to its fields.
+    pub edits: Vec<Edit>,
+    /// What goes out in place of its body.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Why a request does not go on to the service.
+enum Stop {
+    /// It may not.
+    Refused(Refusal, Option<&'static str>),
+    /// That policy has answered it.
+    Answered(Reply, &'static str),
+}
+
 /// What the proxy is to do with the message in hand.
 #[derive(Debug)]
 pub enum Action {
@@ -66,6 +84,7 @@ impl Stream {
         Self {
             engine,
             headers: Headers::default(),
+            target: None,
             scheme: Scheme::Http,
             started: None,
             route: None,
@@ -91,7 +110,8 @@ impl Stream {
         };
         let action = match self.judge_head(&engine, body, host) {
             Ok(edits) => Action::Continue(edits),
-            Err((refusal, policy)) => match engine.mode {
+            Err(Stop::Answered(reply, policy)) => return self.answer(reply, policy, host),
+            Err(Stop::Refused(refusal, policy)) => match engine.mode {
                 Mode::Enforce => return self.refuse(refusal, policy, host),
                 Mode::Shadow => {
                     self.shadow(&refusal, policy, host);
@@ -121,25 +141,51 @@ impl Stream {
         self.judge_body(BodyState::Complete, host)
     }
 
+    /// Whether [`Stream::response_headers`] is to be given the answer's fields.
+    pub fn reads_response(&self) -> bool {
+        let engine = self.engine.as_deref();
+        engine.is_some_and(|engine| self.chain(engine).reads_response)
+    }
+
     /// Shapes the head of the answer, the service's or ours.
-    pub fn response_headers(&self) -> Vec<Edit> {
-        let mut response = ResponseEdits {
+    pub fn response_headers(&mut self, headers: Option<&Headers>, host: &dyn Host) -> ResponseHead {
+        let Some(engine) = self.engine.clone() else {
+            return ResponseHead::default();
+        };
+        let author = match (&self.record.refusal, self.record.answered_by) {
+            (None, None) => Author::Service,
+            _ => Author::Filter,
+        };
+        let none = Headers::default();
+        let mut facts = std::mem::take(&mut self.facts);
+        let mut response = Response {
+            request: &self.headers,
+            target: self.target.as_ref(),
             scheme: self.scheme,
+            author,
+            headers: headers.unwrap_or(&none),
+            facts: &mut facts,
             edits: Vec::new(),
+            body: None,
         };
-        let Some(engine) = &self.engine else {
-            return response.edits;
-        };
-        let chain = match self.route.and_then(|index| engine.routes.get(index)) {
-            Some(route) => &route.chain,
-            None => &engine.fallback,
-        };
-        for step in &chain.steps {
+        for step in &self.chain(&engine).steps {
             if engine.effective(step.mode) == Mode::Enforce {
-                step.policy.response_headers(&mut response);
+                step.policy.response_headers(&mut response, host);
             }
         }
-        response.edits
+        let head = ResponseHead {
+            edits: response.edits,
+            body: response.body,
+        };
+        self.facts = facts;
+        head
+    }
+
+    fn chain<'e>(&self, engine: &'e Engine) -> &'e Chain {
+        match self.route.and_then(|index| engine.routes.get(index)) {
+            Some(route) => &route.chain,
+            None => &engine.fallback,
+        }
     }
 
     /// Refuses because the proxy did not do what it was asked.
@@ -205,6 +251,8 @@ impl Stream {
                     return self.refuse(refusal, Some(name), host);
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(&refusal, Some(name), host),
+                (Verdict::Answer(reply), Mode::Enforce) => return self.answer(reply, name, host),
+                (Verdict::Answer(_), Mode::Shadow) => {}
             }
         }
         if state == BodyState::Complete {
@@ -237,11 +285,13 @@ impl Stream {
         engine: &Engine,
         body: BodyState,
         host: &dyn Host,
-    ) -> Result<Vec<Edit>, (Refusal, Option<&'static str>)> {
+    ) -> Result<Vec<Edit>, Stop> {
         // Borrowed apart from `self`, which the chain writes to.
         let headers = std::mem::take(&mut self.headers);
-        let judged = self.judge(engine, &headers, body, host);
+        let mut target = None;
+        let judged = self.judge(engine, &headers, &mut target, body, host);
         self.headers = headers;
+        self.target = target;
         judged
     }
 
@@ -249,24 +299,30 @@ impl Stream {
         &mut self,
         engine: &Engine,
         headers: &Headers,
+        target: &mut Option<Target>,
         body: BodyState,
         host: &dyn Host,
-    ) -> Result<Vec<Edit>, (Refusal, Option<&'static str>)> {
+    ) -> Result<Vec<Edit>, Stop> {
         let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-        let target = Target::parse(raw)
-            .map_err(|error| (Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
+        let parsed = Target::parse(raw)
+            .map_err(|error| Stop::Refused(Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
         let request = Request {
             headers,
-            target: &target,
+            target: target.insert(parsed),
         };
         let index = match engine.select(&request) {
             Selection::Route(index) => index,
-            Selection::NoRoute => return Err((Refusal::new(&NO_ROUTE, "no_route"), None)),
+            Selection::NoRoute => {
+                return Err(Stop::Refused(Refusal::new(&NO_ROUTE, "no_route"), None));
+            }
             Selection::MethodNotAllowed(allowed) => {
-                return Err((method_not_allowed(&allowed), None));
+                return Err(Stop::Refused(method_not_allowed(&allowed), None));
             }
             Selection::Undecidable(_) => {
-                return Err((Refusal::new(&HEADER_REPEATED, "route_header"), None));
+                return Err(Stop::Refused(
+                    Refusal::new(&HEADER_REPEATED, "route_header"),
+                    None,
+                ));
             }
         };
         self.route = Some(index);
@@ -302,7 +358,7 @@ impl Stream {
         exchange: &mut Exchange<'_>,
         body: BodyState,
         host: &dyn Host,
-    ) -> Result<(), (Refusal, Option<&'static str>)> {
+    ) -> Result<(), Stop> {
         for (index, step) in chain.steps.iter().enumerate() {
             let mode = engine.effective(step.mode);
             let edits_before = exchange.edits.len();
@@ -319,12 +375,16 @@ impl Stream {
                 (Verdict::AwaitBody, _) if body == BodyState::Complete => {}
                 (Verdict::AwaitBody, _) => self.awaiting.push(Awaiting { step: index, mode }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
-                    return Err((refusal, Some(step.name)));
+                    return Err(Stop::Refused(refusal, Some(step.name)));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
                     exchange.edits.truncate(edits_before);
                     self.shadow(&refusal, Some(step.name), host);
                 }
+                (Verdict::Answer(reply), Mode::Enforce) => {
+                    return Err(Stop::Answered(reply, step.name));
+                }
+                (Verdict::Answer(_), Mode::Shadow) => exchange.edits.truncate(edits_before),
             }
         }
         Ok(())
@@ -353,6 +413,13 @@ impl Stream {
         });
     }
 
+    fn answer(&mut self, reply: Reply, policy: &'static str, host: &dyn Host) -> Action {
+        self.awaiting.clear();
+        self.record.answered_by = Some(policy);
+        host.count(Outcome::Answered.counter());
+        Action::Reply(reply)
+    }
+
     fn refuse(
         &mut self,
         refusal: Refusal,
@@ -360,6 +427,13 @@ impl Stream {
         host: &dyn Host,
     ) -> Action {
         self.awaiting.clear();
+        if let Some(engine) = self.engine.clone() {
+            for step in &self.chain(&engine).steps {
+                if engine.effective(step.mode) == Mode::Enforce {
+                    step.policy.refused(&refusal, policy, &mut self.facts, host);
+                }
+            }
+        }
         self.record.refusal = Some((refusal.code, refusal.reason));
         self.record.refused_by = policy;
         host.count(Outcome::Denied.counter());

@@ -9,6 +9,8 @@ pub struct Record {
     pub refusal: Option<(&'static Code, &'static str)>,
     /// The policy that refused; none if it was the core.
     pub refused_by: Option<&'static str>,
+    /// The policy that answered in place of the service without refusing.
+    pub answered_by: Option<&'static str>,
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
 }

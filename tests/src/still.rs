@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use portcullis::host::{Counter, Host, HostVerdict, SignatureCheck};
+use portcullis::host::{
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
+};
 
-/// It has no environment, checks no signatures and forgets its counters.
+/// It has no environment and no cells, knows nothing of connections, checks no signatures and
+/// forgets its counters.
 pub struct Still {
     /// Seconds since the epoch.
     pub now: u64,
@@ -23,5 +26,21 @@ impl Host for Still {
 
     fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
         HostVerdict::Unavailable
+    }
+
+    fn property(&self, _: Property) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        Err(CellUnavailable)
+    }
+
+    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+        Err(CellUnavailable)
+    }
+
+    fn random(&self) -> u64 {
+        4
     }
 }

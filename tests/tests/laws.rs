@@ -247,7 +247,7 @@ fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
             action = stream.request_trailers(&PROXY);
         }
     }
-    stream.response_headers();
+    stream.response_headers(None, &PROXY);
     let finished = Finished {
         now: PROXY.now(),
         status: Some(200),

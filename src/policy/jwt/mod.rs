@@ -28,7 +28,7 @@ use self::location::{Found, LocationError};
 use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED};
 use self::requirement::Requirement;
-use super::{Context, Kind, Policy, Role, Verdict};
+use super::{Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
@@ -80,7 +80,7 @@ enum Presence {
 /// The most demands of one block: each may cost a signature.
 const MAX_DEMANDS: usize = 8;
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn Policy>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let (providers, problems) = (context.providers, &mut *context.problems);
     let realm = fields.or("realm", "api", problems, read_realm);
     let presence = fields.or(
@@ -126,13 +126,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Rc<dyn 
             (needed, demands)
         }
     };
-    Some(Rc::new(Jwt {
+    let policy = Jwt {
         needed,
         // A provider whose own block is wrong has been reported there.
         demands: demands.into_iter().collect::<Option<_>>()?,
         presence: presence?,
         challenges: Challenges::new(realm, "")?,
-    }))
+    };
+    Some(Part::only(Stage::Credentials, policy))
 }
 
 impl Demand {

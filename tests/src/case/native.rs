@@ -1,6 +1,7 @@
 //! Cases on the engine alone: no proxy, no module.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,9 @@ use portcullis::access_log::Finished;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
-use portcullis::host::{Counter, Host, HostVerdict, SignatureCheck};
+use portcullis::host::{
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
+};
 use portcullis::refusal::Reply;
 use portcullis::stream::{Action, Stream};
 
@@ -29,9 +32,13 @@ pub fn run(case: &Case) -> Vec<String> {
         }
         (Ok(engine), []) => Rc::new(engine),
     };
+    let host = Proxy {
+        counted: RefCell::default(),
+        cells: RefCell::default(),
+    };
     let mut differences = Vec::new();
     for exchange in &case.exchanges {
-        let outcome = judge(&engine, &exchange.request, &exchange.upstream);
+        let outcome = judge(&engine, &exchange.request, &exchange.upstream, &host);
         let found = expect::compare(&exchange.expect, &outcome);
         differences.extend(
             found
@@ -42,9 +49,13 @@ pub fn run(case: &Case) -> Vec<String> {
     differences
 }
 
+/// The client, as this proxy sees it.
+const CLIENT: &[u8] = b"192.0.2.1:40000";
+
 /// A proxy that knows the time and forgets its counters.
 struct Proxy {
     counted: RefCell<Vec<Counter>>,
+    cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
 }
 
 impl Host for Proxy {
@@ -73,15 +84,48 @@ impl Host for Proxy {
     fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
         HostVerdict::Unavailable
     }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        match property {
+            Property::ClientAddress => Some(CLIENT.to_vec()),
+            Property::TlsVersion => None,
+        }
+    }
+
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        let cells = self.cells.borrow();
+        Ok(cells
+            .get(key)
+            .map(|(value, mark)| (value.clone(), Mark(*mark))))
+    }
+
+    fn swap_cell(
+        &self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable> {
+        let mut cells = self.cells.borrow_mut();
+        let before = cells.get(key).map(|(_, mark)| *mark);
+        if let (Some(before), Some(Mark(seen))) = (before, seen)
+            && before != seen
+        {
+            return Ok(Swap::Changed);
+        }
+        let mark = cells.values().map(|(_, mark)| mark + 1).max().unwrap_or(1);
+        cells.insert(key.to_owned(), (value.to_vec(), mark));
+        Ok(Swap::Written)
+    }
+
+    fn random(&self) -> u64 {
+        4
+    }
 }
 
-fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response) -> Outcome {
-    let host = Proxy {
-        counted: RefCell::default(),
-    };
+fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Proxy) -> Outcome {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let mut seen = request.clone();
-    let reply = forward(&mut stream, &mut seen, &host);
+    let reply = forward(&mut stream, &mut seen, host);
     let mut outcome = match reply {
         None => Outcome {
             response: upstream.clone(),
@@ -94,13 +138,13 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response) -> Outcome
             log: Vec::new(),
         },
     };
-    edit_response(&mut outcome.response.headers, &stream.response_headers());
+    shape(&mut outcome.response, &mut stream, host);
     let status = Some(u64::from(outcome.response.status));
     let finished = Finished {
         now: host.now(),
         headers: None,
         status,
-        client: Some(b"192.0.2.1:40000"),
+        client: Some(CLIENT),
     };
     if let Some(log) = stream.engine().and_then(Engine::access_log) {
         let line = log.line(&stream, finished);
@@ -222,9 +266,27 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
                     .headers
                     .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec()));
             }
+            Edit::Add(name, value) => request
+                .headers
+                .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec())),
             Edit::SetPath(path) => request.path = path.as_bytes().to_vec(),
             Edit::Export(..) => {}
         }
+    }
+}
+
+/// Takes the answer through the stream.
+fn shape(response: &mut Response, stream: &mut Stream, host: &Proxy) {
+    let mut headers = Headers::default();
+    headers.push(b":status", response.status.to_string().as_bytes());
+    for (name, value) in &response.headers {
+        headers.push(name.as_bytes(), value);
+    }
+    let read = stream.reads_response().then_some(&headers);
+    let head = stream.response_headers(read, host);
+    edit_response(&mut response.headers, &head.edits);
+    if let (Some(body), false) = (head.body, response.body.is_empty()) {
+        response.body = body;
     }
 }
 
@@ -234,6 +296,9 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
             Edit::Remove(name) => headers.retain(|(each, _)| each != name.as_str()),
             Edit::Set(name, value) => {
                 headers.retain(|(each, _)| each != name.as_str());
+                headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
+            }
+            Edit::Add(name, value) => {
                 headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
             }
             Edit::SetPath(_) | Edit::Export(..) => panic!("a response has no such edit"),
