@@ -22,8 +22,8 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
             let name = each.chain.id;
             differences.extend(found.map(|found| format!("{name}: {what}: {found}")));
         };
-        for (traffic, token) in &tokens.good {
-            expect(&format!("a good token ({traffic:?})"), Some(token), 200);
+        for (algorithm, token) in &tokens.good {
+            expect(&format!("a good token ({algorithm:?})"), Some(token), 200);
         }
         if each.chain.work != Work::Nothing {
             expect("no token", None, 401);

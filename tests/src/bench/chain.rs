@@ -1,4 +1,4 @@
-//! What is compared, and with which tokens.
+//! What a chain is, and which tokens its requests carry.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -8,7 +8,7 @@ use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Value, json};
 
 use super::native::{self, TokenCache};
-use super::{document, scratch::Scratch};
+use super::scratch::Scratch;
 
 pub(super) const ISSUER: &str = "https://id.bench.test/";
 pub(super) const AUDIENCE: &str = "orders-api";
@@ -49,11 +49,42 @@ pub(super) struct Chain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Traffic {
     /// The same one each time.
-    SameRs256,
-    SameEs256,
+    Same(Algorithm),
     /// Another one each time, more of them than a cache holds.
-    NewRs256,
-    NewEs256,
+    New(Algorithm),
+}
+
+/// How tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Rs256,
+    Ps256,
+    Es256,
+    EdDsa,
+}
+
+impl Algorithm {
+    pub(super) const ALL: [Self; 4] = [Self::Rs256, Self::Ps256, Self::Es256, Self::EdDsa];
+
+    /// As JWS has it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The key in `tests/keys`.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Rs256 => "rsa",
+            Self::Ps256 => "rsa-other",
+            Self::Es256 => "p256",
+            Self::EdDsa => "ed25519",
+        }
+    }
 }
 
 /// What a chain does, and so what its answers show.
@@ -65,86 +96,13 @@ pub(super) enum Work {
     Whole,
 }
 
-/// Every chain, in the order of the table.
-pub(super) fn all(module: &Path, scratch: &Scratch) -> Vec<Chain> {
-    let log = |name: &str| scratch.file(&format!("{name}.log"));
-    vec![
-        router(),
-        native(
-            "native-cached",
-            "native chain, token cache on",
-            TokenCache::On,
-            log("native-cached"),
-        ),
-        native(
-            "native",
-            "native chain, no token cache (its default)",
-            TokenCache::Off,
-            log("native"),
-        ),
-        native_without_limits(log("native-same-work")),
-        portcullis(
-            "portcullis",
-            "Portcullis, RS256, the same five headers",
-            module,
-            &document::whole(),
-            (Traffic::SameRs256, Work::Whole),
-        ),
-        portcullis(
-            "portcullis-no-log",
-            "Portcullis, RS256, five headers, no access log",
-            module,
-            &document::without_log(),
-            (Traffic::SameRs256, Work::Whole),
-        ),
-        portcullis(
-            "portcullis-api",
-            "Portcullis, RS256, preset api",
-            module,
-            &document::with_preset(),
-            (Traffic::SameRs256, Work::Whole),
-        ),
-        portcullis(
-            "portcullis-es256",
-            "Portcullis, ES256, preset api",
-            module,
-            &document::with_preset(),
-            (Traffic::SameEs256, Work::Whole),
-        ),
-        native_token(
-            "native-new-rs256",
-            "native jwt_authn alone, new RS256 tokens",
-            Traffic::NewRs256,
-        ),
-        portcullis(
-            "portcullis-new-rs256",
-            "Portcullis jwt alone, new RS256 tokens",
-            module,
-            &document::token_only(),
-            (Traffic::NewRs256, Work::Token),
-        ),
-        native_token(
-            "native-new-es256",
-            "native jwt_authn alone, new ES256 tokens",
-            Traffic::NewEs256,
-        ),
-        portcullis(
-            "portcullis-new-es256",
-            "Portcullis jwt alone, new ES256 tokens",
-            module,
-            &document::token_only(),
-            (Traffic::NewEs256, Work::Token),
-        ),
-    ]
-}
-
 /// Nothing but the router.
 pub(super) fn router() -> Chain {
     Chain {
         id: "router",
         title: "nothing but the router",
         listener: answering("api", Vec::new(), json!({})),
-        traffic: Traffic::SameRs256,
+        traffic: Traffic::Same(Algorithm::Rs256),
         work: Work::Nothing,
         access_log: None,
     }
@@ -169,38 +127,13 @@ pub(super) fn native(
         id,
         title,
         listener: answering("api", filters, manager),
-        traffic: Traffic::SameRs256,
+        traffic: Traffic::Same(Algorithm::Rs256),
         work: Work::Whole,
         access_log: Some(log),
     }
 }
 
 /// The native chain reduced to what the module does so far.
-fn native_without_limits(log: PathBuf) -> Chain {
-    let filters = vec![native::jwt_authn(TokenCache::On), native::header_mutation()];
-    let manager = json!({ "access_log": native::access_log(&log) });
-    Chain {
-        id: "native-same-work",
-        title: "native, cache on, without cors and local_ratelimit",
-        listener: answering("api", filters, manager),
-        traffic: Traffic::SameRs256,
-        work: Work::Whole,
-        access_log: Some(log),
-    }
-}
-
-fn native_token(id: &'static str, title: &'static str, traffic: Traffic) -> Chain {
-    let filters = vec![native::jwt_authn(TokenCache::Off)];
-    Chain {
-        id,
-        title,
-        listener: answering("api", filters, json!({})),
-        traffic,
-        work: Work::Token,
-        access_log: None,
-    }
-}
-
 /// The module with this document.
 pub(super) fn portcullis(
     id: &'static str,
@@ -255,49 +188,47 @@ fn routes(per_filter: Value) -> Value {
 
 /// The public keys of all tokens.
 pub(super) fn jwks() -> Value {
-    let public = |name: &str, algorithm: &str| {
-        let mut jwk = SigningKey::named(name).jwk();
-        jwk["kid"] = name.into();
-        jwk["alg"] = algorithm.into();
+    let public = |algorithm: Algorithm| {
+        let mut jwk = SigningKey::named(algorithm.key()).jwk();
+        jwk["kid"] = algorithm.key().into();
+        jwk["alg"] = algorithm.name().into();
         jwk["use"] = "sig".into();
         jwk
     };
-    json!({ "keys": [public("rsa", "RS256"), public("p256", "ES256")] })
+    json!({ "keys": Algorithm::ALL.map(public) })
 }
 
 /// Tokens, good and bad, and files of them for the load generator, one a line.
 pub(super) struct Tokens {
-    pub(super) good: [(Traffic, String); 2],
+    pub(super) good: Vec<(Algorithm, String)>,
     pub(super) expired: String,
     pub(super) forged: String,
-    files: [(Traffic, PathBuf); 4],
+    files: Vec<(Traffic, PathBuf)>,
 }
 
 impl Tokens {
     pub(super) fn mint(scratch: &Scratch, different: u32, now: u64) -> Result<Self, String> {
-        let (rsa, p256) = (SigningKey::named("rsa"), SigningKey::named("p256"));
-        let rs256 = tokens::mint_with(&rsa, &described("rsa", 0), now);
-        let es256 = tokens::mint_with(&p256, &described("p256", 0), now);
-        let mut expired = described("rsa", 0);
+        let mut good = Vec::new();
+        let mut files = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let key = SigningKey::named(algorithm.key());
+            let one = tokens::mint_with(&key, &described(algorithm, 0), now);
+            let several = many(&key, algorithm, different, now);
+            let name = algorithm.name();
+            files.push((Traffic::Same(algorithm), scratch.write(name, &one)?));
+            let new = scratch.write(&format!("new-{name}"), &several)?;
+            files.push((Traffic::New(algorithm), new));
+            good.push((algorithm, one));
+        }
+        let rsa = SigningKey::named(Algorithm::Rs256.key());
+        let mut expired = described(Algorithm::Rs256, 0);
         expired["claims"]["exp"] = "now-3600".into();
-        let mut forged = described("rsa", 0);
+        let mut forged = described(Algorithm::Rs256, 0);
         forged["tamper"] = "signature".into();
-        let files = [
-            (Traffic::SameRs256, scratch.write("rs256", &rs256)?),
-            (Traffic::SameEs256, scratch.write("es256", &es256)?),
-            (
-                Traffic::NewRs256,
-                scratch.write("new-rs256", &many(&rsa, "rsa", different, now))?,
-            ),
-            (
-                Traffic::NewEs256,
-                scratch.write("new-es256", &many(&p256, "p256", different, now))?,
-            ),
-        ];
         Ok(Self {
             expired: tokens::mint_with(&rsa, &expired, now),
             forged: tokens::mint_with(&rsa, &forged, now),
-            good: [(Traffic::SameRs256, rs256), (Traffic::SameEs256, es256)],
+            good,
             files,
         })
     }
@@ -309,9 +240,10 @@ impl Tokens {
     }
 }
 
-fn described(key: &str, number: u32) -> Value {
+fn described(algorithm: Algorithm, number: u32) -> Value {
     json!({
-        "header": { "kid": key },
+        "alg": algorithm.name(),
+        "header": { "kid": algorithm.key() },
         "claims": {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -324,7 +256,7 @@ fn described(key: &str, number: u32) -> Value {
     })
 }
 
-fn many(key: &SigningKey, name: &str, count: u32, now: u64) -> String {
+fn many(key: &SigningKey, algorithm: Algorithm, count: u32, now: u64) -> String {
     let threads = thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     thread::scope(|scope| {
         let parts: Vec<_> = (0..threads)
@@ -332,7 +264,9 @@ fn many(key: &SigningKey, name: &str, count: u32, now: u64) -> String {
                 let numbers = (part..count).step_by(threads as usize);
                 scope.spawn(move || {
                     numbers
-                        .map(|number| tokens::mint_with(key, &described(name, number + 1), now))
+                        .map(|number| {
+                            tokens::mint_with(key, &described(algorithm, number + 1), now)
+                        })
                         .collect::<Vec<_>>()
                         .join("\n")
                 })

@@ -12,7 +12,7 @@ use portcullis_tests::envoy::{Envoy, Options, Update, bootstrap};
 use serde::Serialize;
 use serde_json::json;
 
-use super::chain::{self, Chain, Tokens, Traffic, Work};
+use super::chain::{self, Algorithm, Chain, Tokens, Traffic, Work};
 use super::native::TokenCache;
 use super::rounds::Running;
 use super::scratch::Scratch;
@@ -110,21 +110,21 @@ fn native(_: &Path, scratch: &Scratch) -> Chain {
 
 fn portcullis(module: &Path, _: &Scratch) -> Chain {
     let document = document::whole();
-    let work = (Traffic::SameRs256, Work::Whole);
+    let work = (Traffic::Same(Algorithm::Rs256), Work::Whole);
     chain::portcullis("portcullis", "Portcullis", module, &document, work)
 }
 
 fn native_filled(module: &Path, scratch: &Scratch) -> Chain {
     Chain {
         id: "native-cached-new-tokens",
-        traffic: Traffic::NewRs256,
+        traffic: Traffic::New(Algorithm::Rs256),
         ..native(module, scratch)
     }
 }
 
 fn portcullis_filled(module: &Path, _: &Scratch) -> Chain {
     let document = document::with_large_cache();
-    let work = (Traffic::NewRs256, Work::Whole);
+    let work = (Traffic::New(Algorithm::Rs256), Work::Whole);
     chain::portcullis(
         "portcullis-new-tokens",
         "Portcullis",

@@ -1,6 +1,6 @@
 //! The benchmark: the same requests through Envoy's own filters and through the module.
 //!
-//! [`chain`] lists what is compared, [`native`] and [`document`] configure it. Each chain has an
+//! [`groups`] lists what is compared, [`chain`], [`native`] and [`document`] configure it. Each chain has an
 //! Envoy process of its own with one worker, which answers by itself (`direct_response`), so that
 //! only the chains differ. [`alike`] checks that they answer alike; that alone can fail a run.
 //! [`rounds`] drives one chain after the other, again and again, with [`wrk`]; [`costs`] measures
@@ -15,6 +15,7 @@ mod alike;
 mod chain;
 mod costs;
 mod document;
+mod groups;
 mod machine;
 mod native;
 mod plot;
@@ -35,7 +36,8 @@ use self::wrk::Wrk;
 
 /// What the command line may say.
 pub(crate) const USAGE: &str = "\
-usage: bench [--rounds N] [--seconds N] [--tokens N] [--note TEXT]
+usage: bench [--group NAME]... [--rounds N] [--seconds N] [--tokens N] [--note TEXT]
+  --group    only this group of chains, or `costs`           (BENCH_GROUP, default all)
   --rounds   rounds over all chains                          (BENCH_ROUNDS, default 7)
   --seconds  how long each chain is driven in a round        (BENCH_SECONDS, default 3)
   --tokens   different tokens where each is to look new      (BENCH_TOKENS, default 20000)
@@ -48,6 +50,7 @@ pub(crate) struct Settings {
     seconds: u32,
     tokens: u32,
     note: String,
+    only: Vec<String>,
 }
 
 impl Settings {
@@ -58,9 +61,12 @@ impl Settings {
         let mut seconds = variable("BENCH_SECONDS").unwrap_or_else(|| "3".into());
         let mut tokens = variable("BENCH_TOKENS").unwrap_or_else(|| "20000".into());
         let mut note = variable("BENCH_NOTE").unwrap_or_default();
+        let mut only: Vec<String> = variable("BENCH_GROUP").into_iter().collect();
         let mut arguments = arguments;
         while let Some(flag) = arguments.next() {
+            let mut group = String::new();
             let target = match flag.as_str() {
+                "--group" => &mut group,
                 "--rounds" => &mut rounds,
                 "--seconds" => &mut seconds,
                 "--tokens" => &mut tokens,
@@ -70,6 +76,9 @@ impl Settings {
             *target = arguments
                 .next()
                 .ok_or_else(|| format!("`{flag}` needs a value"))?;
+            if !group.is_empty() {
+                only.push(group);
+            }
         }
         let count = |name: &str, text: &str| {
             let number = text.parse().ok().filter(|number| *number > 0);
@@ -80,7 +89,32 @@ impl Settings {
             seconds: count("seconds", &seconds)?,
             tokens: count("tokens", &tokens)?,
             note,
+            only: known_groups(only)?,
         })
+    }
+}
+
+impl Settings {
+    fn wants(&self, group: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|each| each == group)
+    }
+}
+
+/// What the module costs beside requests; chosen like a group.
+const COSTS: &str = "costs";
+
+fn known_groups(only: Vec<String>) -> Result<Vec<String>, String> {
+    let names: Vec<&str> = groups::ALL
+        .iter()
+        .map(|group| group.name)
+        .chain([COSTS])
+        .collect();
+    match only.iter().find(|each| !names.contains(&each.as_str())) {
+        Some(unknown) => Err(format!(
+            "no group is named `{unknown}`; there are {}",
+            names.join(", ")
+        )),
+        None => Ok(only),
     }
 }
 
@@ -99,22 +133,44 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
 
     step("minting tokens");
     let traffic = chain::Tokens::mint(&scratch, settings.tokens, now())?;
-    step("starting one Envoy for each chain");
-    let chains = chain::all(&module, &scratch);
-    let running = rounds::start(chains)?;
-    step("checking that the chains answer alike");
-    alike::check(&running, &traffic)?;
-    let measured = rounds::measure(&running, &wrk, &traffic, settings)?;
-    let equal_load = rounds::equal_load(&running, &wrk, &traffic, settings, &measured)?;
-    let envoy = running.first().map(|first| first.version());
-    drop(running);
-    let costs = costs::measure(&module, &scratch, &wrk, &traffic)?;
+    let mut groups = Vec::new();
+    let mut envoy = String::new();
+    for group in groups::ALL
+        .iter()
+        .filter(|group| settings.wants(group.name))
+    {
+        step(&format!(
+            "{}: starting one Envoy for each chain",
+            group.name
+        ));
+        let running = rounds::start((group.chains)(&module, &scratch))?;
+        step("checking that the chains answer alike");
+        alike::check(&running, &traffic)?;
+        let measured = rounds::measure(&running, &wrk, &traffic, settings)?;
+        let equal_load = match group.equal_load {
+            [] => None,
+            chosen => {
+                let chosen = (measured.as_slice(), chosen);
+                Some(rounds::equal_load(
+                    &running, &wrk, &traffic, settings, chosen,
+                )?)
+            }
+        };
+        if let Some(first) = running.first() {
+            envoy = first.version();
+        }
+        groups.push(report::GroupReport::of(group, measured, equal_load));
+    }
+    let costs = match settings.wants(COSTS) {
+        true => Some(costs::measure(&module, &scratch, &wrk, &traffic)?),
+        false => None,
+    };
 
     let report = Report {
         date,
         note: settings.note.clone(),
         notes: report::NOTES,
-        envoy: envoy.unwrap_or_default(),
+        envoy,
         load_generator: wrk.version(),
         load_average_after: machine::load_average(),
         machine,
@@ -123,9 +179,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         connections: wrk::CONNECTIONS,
         different_tokens: settings.tokens,
         pinned: wrk.pins(),
-        comparisons: report::compare(&measured),
-        chains: measured,
-        equal_load,
+        groups,
         costs,
     };
     print!("{}", report.table());
@@ -136,9 +190,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
             .and_then(|()| fs::write(folder.join(&name), text))
             .map_err(|error| format!("tests/bench/results/{name}: {error}"))
     };
-    write(format!("{day}.json"), report.json()?)?;
-    write(format!("{day}.svg"), plot::draw(&report))?;
-    println!("\nwritten: tests/bench/results/{day}.json and {day}.svg");
+    let name = [&[day][..], &settings.only].concat().join("-");
+    write(format!("{name}.json"), report.json()?)?;
+    write(format!("{name}.svg"), plot::draw(&report))?;
+    println!("\nwritten: tests/bench/results/{name}.json and {name}.svg");
     Ok(())
 }
 

@@ -14,7 +14,11 @@ const BAR: f64 = 18.0;
 
 /// An SVG image: a bar for the median of each chain, a line from the least to the most.
 pub(super) fn draw(report: &Report) -> String {
-    let chains = &report.chains;
+    let chains: Vec<&Measured> = report
+        .groups
+        .iter()
+        .flat_map(|group| &group.chains)
+        .collect();
     let most = chains
         .iter()
         .map(|each| each.cpu_us_per_request.max)

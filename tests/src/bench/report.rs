@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::costs::{Costs, Vm};
+use super::groups::{Comparison, Group};
 use super::machine::Machine;
 use super::rounds::{EqualLoad, Measured};
 use super::spread::Spread;
@@ -37,15 +38,48 @@ pub(super) struct Report {
     pub(super) different_tokens: u32,
     /// Envoy on the first core, the load generator on the second.
     pub(super) pinned: bool,
+    pub(super) groups: Vec<GroupReport>,
+    pub(super) costs: Option<Costs>,
+}
+
+/// The figures of one group of chains.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupReport {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
     pub(super) chains: Vec<Measured>,
-    pub(super) comparisons: Vec<Comparison>,
-    pub(super) equal_load: EqualLoad,
-    pub(super) costs: Costs,
+    pub(super) comparisons: Vec<Compared>,
+    pub(super) equal_load: Option<EqualLoad>,
+}
+
+impl GroupReport {
+    pub(super) fn of(group: &Group, chains: Vec<Measured>, equal_load: Option<EqualLoad>) -> Self {
+        let named = |id| chains.iter().find(|each| each.id == id);
+        let comparisons = group.comparisons.iter().filter_map(|comparison| {
+            let &Comparison { of, against, aim } = comparison;
+            let (ours, theirs) = (named(of)?, named(against)?);
+            Some(Compared {
+                of,
+                against,
+                aim,
+                requests_per_second: ours.ratio(theirs, |sample| sample.requests_per_second),
+                cpu: ours.ratio(theirs, |sample| sample.cpu_us_per_request),
+                p99: ours.ratio(theirs, |sample| sample.load.p99_us as f64),
+            })
+        });
+        Self {
+            name: group.name,
+            about: group.about,
+            comparisons: comparisons.collect(),
+            chains,
+            equal_load,
+        }
+    }
 }
 
 /// One chain by another, round by round.
 #[derive(Debug, Serialize)]
-pub(super) struct Comparison {
+pub(super) struct Compared {
     of: &'static str,
     against: &'static str,
     /// What is aimed at: requests per second, as a share of the other's.
@@ -55,46 +89,19 @@ pub(super) struct Comparison {
     p99: Spread,
 }
 
-const COMPARISONS: [(&str, &str, Option<f64>); 9] = [
-    ("portcullis", "native-cached", Some(1.0)),
-    ("portcullis", "native", Some(2.0)),
-    ("portcullis", "native-same-work", None),
-    ("portcullis-no-log", "portcullis", None),
-    ("portcullis-api", "native-cached", None),
-    ("portcullis-es256", "native-cached", None),
-    ("portcullis-new-rs256", "native-new-rs256", Some(0.95)),
-    ("portcullis-new-es256", "native-new-es256", Some(0.95)),
-    ("portcullis", "router", None),
-];
-
-/// The comparisons that matter.
-pub(super) fn compare(chains: &[Measured]) -> Vec<Comparison> {
-    COMPARISONS
-        .iter()
-        .filter_map(|&(of, against, aim)| {
-            let named = |id| chains.iter().find(|each| each.id == id);
-            let (ours, theirs) = (named(of)?, named(against)?);
-            Some(Comparison {
-                of,
-                against,
-                aim,
-                requests_per_second: ours.ratio(theirs, |sample| sample.requests_per_second),
-                cpu: ours.ratio(theirs, |sample| sample.cpu_us_per_request),
-                p99: ours.ratio(theirs, |sample| sample.load.p99_us as f64),
-            })
-        })
-        .collect()
-}
-
 impl Report {
     /// What goes to standard output.
     pub(super) fn table(&self) -> String {
         let mut out = String::new();
         self.head(&mut out);
-        self.requests(&mut out);
-        self.ratios(&mut out);
-        self.latency(&mut out);
-        self.others(&mut out);
+        for group in &self.groups {
+            group.requests(&mut out);
+            group.ratios(&mut out);
+            group.latency(&mut out);
+        }
+        if let Some(costs) = &self.costs {
+            others(costs, &mut out);
+        }
         out.push('\n');
         for note in self.notes {
             line(&mut out, format_args!("- {note}"));
@@ -133,11 +140,16 @@ impl Report {
             line(out, format_args!("{}", self.note));
         }
     }
+}
 
+impl GroupReport {
     fn requests(&self, out: &mut String) {
         line(
             out,
-            format_args!("\nFull load, one worker: median (least–most of the rounds)\n"),
+            format_args!(
+                "\n## {}: {}\n\nFull load, one worker: median (least–most of the rounds)\n",
+                self.name, self.about
+            ),
         );
         table(
             out,
@@ -183,12 +195,15 @@ impl Report {
     }
 
     fn latency(&self, out: &mut String) {
-        let pause = self.equal_load.pause_ms;
+        let Some(equal_load) = &self.equal_load else {
+            return;
+        };
+        let pause = equal_load.pause_ms;
         line(
             out,
             format_args!("\nThe same load for all: a pause of {pause} ms before each request\n"),
         );
-        let peer = self.equal_load.chains.first();
+        let peer = equal_load.chains.first();
         table(
             out,
             &[
@@ -199,7 +214,7 @@ impl Report {
                 "p99 µs",
                 "p99 ratio",
             ],
-            self.equal_load.chains.iter().map(|each| {
+            equal_load.chains.iter().map(|each| {
                 let p99 = peer.map(|peer| each.ratio(peer, |sample| sample.load.p99_us as f64));
                 vec![
                     each.id.to_owned(),
@@ -212,65 +227,64 @@ impl Report {
             }),
         );
     }
+}
 
-    fn others(&self, out: &mut String) {
-        let costs = &self.costs;
-        let gzip = costs.module_gzip_bytes;
-        let gzip = gzip.map_or("unknown".to_owned(), |bytes| format!("{bytes} bytes"));
-        line(
-            out,
-            format_args!("\nModule: {} bytes, with gzip {gzip}\n", costs.module_bytes),
-        );
-        table(
-            out,
-            &[
-                "routes",
-                "VM",
-                "on_configure runs",
-                "ms/listener",
-                "ms/run",
-                "CPU ms/run",
-            ],
-            costs.loads.iter().map(|load| {
-                let vm = match load.vm {
-                    Vm::First => "first of the process",
-                    Vm::Own => "its own, new",
-                    Vm::Shared => "shared, running",
-                };
-                vec![
-                    load.routes.to_string(),
-                    vm.to_owned(),
-                    format!("{:.1}", load.configured_per_listener),
-                    format!("{:.1}", load.ms_per_listener),
-                    format!("{:.1}", load.ms_per_configuration),
-                    format!("{:.1}", load.cpu_ms_per_configuration),
-                ]
-            }),
-        );
-        out.push('\n');
-        table(
-            out,
-            &["chain", "resident MiB by workers", "MiB per worker"],
-            costs.memory.iter().map(|memory| {
-                let by_workers = memory.resident_mib.iter();
-                let by_workers = by_workers.map(|(workers, mib)| format!("{workers}: {mib:.1}"));
-                vec![
-                    memory.id.to_owned(),
-                    by_workers.collect::<Vec<_>>().join(", "),
-                    format!("{:.1}", memory.mib_per_worker),
-                ]
-            }),
-        );
-        out.push('\n');
-        table(
-            out,
-            &["chain", "ms from start to the first 401"],
-            costs
-                .cold_starts
-                .iter()
-                .map(|each| vec![each.id.to_owned(), format!("{:.0}", each.ms)]),
-        );
-    }
+fn others(costs: &Costs, out: &mut String) {
+    let gzip = costs.module_gzip_bytes;
+    let gzip = gzip.map_or("unknown".to_owned(), |bytes| format!("{bytes} bytes"));
+    line(
+        out,
+        format_args!("\nModule: {} bytes, with gzip {gzip}\n", costs.module_bytes),
+    );
+    table(
+        out,
+        &[
+            "routes",
+            "VM",
+            "on_configure runs",
+            "ms/listener",
+            "ms/run",
+            "CPU ms/run",
+        ],
+        costs.loads.iter().map(|load| {
+            let vm = match load.vm {
+                Vm::First => "first of the process",
+                Vm::Own => "its own, new",
+                Vm::Shared => "shared, running",
+            };
+            vec![
+                load.routes.to_string(),
+                vm.to_owned(),
+                format!("{:.1}", load.configured_per_listener),
+                format!("{:.1}", load.ms_per_listener),
+                format!("{:.1}", load.ms_per_configuration),
+                format!("{:.1}", load.cpu_ms_per_configuration),
+            ]
+        }),
+    );
+    out.push('\n');
+    table(
+        out,
+        &["chain", "resident MiB by workers", "MiB per worker"],
+        costs.memory.iter().map(|memory| {
+            let by_workers = memory.resident_mib.iter();
+            let by_workers = by_workers.map(|(workers, mib)| format!("{workers}: {mib:.1}"));
+            vec![
+                memory.id.to_owned(),
+                by_workers.collect::<Vec<_>>().join(", "),
+                format!("{:.1}", memory.mib_per_worker),
+            ]
+        }),
+    );
+    out.push('\n');
+    table(
+        out,
+        &["chain", "ms from start to the first 401"],
+        costs
+            .cold_starts
+            .iter()
+            .map(|each| vec![each.id.to_owned(), format!("{:.0}", each.ms)]),
+    );
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

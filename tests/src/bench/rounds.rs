@@ -6,7 +6,7 @@ use std::time::Instant;
 use portcullis_tests::envoy::{Envoy, Options, bootstrap};
 use serde::Serialize;
 
-use super::chain::{Chain, Tokens, Traffic};
+use super::chain::{Chain, Tokens};
 use super::scratch;
 use super::spread::{self, Spread};
 use super::wrk::{Load, Wrk};
@@ -51,9 +51,6 @@ pub(super) struct EqualLoad {
     pub(super) pause_ms: u32,
     pub(super) chains: Vec<Measured>,
 }
-
-/// The chains whose latency is compared at equal load; the first two are the peers.
-const EQUAL_LOAD: [&str; 3] = ["native-cached", "native", "portcullis"];
 
 impl Running {
     pub(super) fn start(chain: Chain, concurrency: u32) -> Result<Self, String> {
@@ -147,9 +144,9 @@ pub(super) fn equal_load(
     wrk: &Wrk,
     tokens: &Tokens,
     settings: &Settings,
-    measured: &[Measured],
+    (measured, chosen): (&[Measured], &[&str]),
 ) -> Result<EqualLoad, String> {
-    let chosen = |id: &str| EQUAL_LOAD.contains(&id);
+    let chosen = |id: &str| chosen.contains(&id);
     let slowest = measured
         .iter()
         .filter(|each| chosen(each.id))
@@ -160,7 +157,7 @@ pub(super) fn equal_load(
     step("the same load for all");
     let all: Vec<&Running> = running
         .iter()
-        .filter(|each| chosen(each.chain.id) && each.chain.traffic == Traffic::SameRs256)
+        .filter(|each| chosen(each.chain.id))
         .collect();
     Ok(EqualLoad {
         pause_ms: pause,
