@@ -1,8 +1,12 @@
 //! What policies see of a request and its response, and what they leave behind.
 
+use std::cell::OnceCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
+use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::host::{Host, Property};
 use crate::json::Json;
 use crate::refusal::Audience;
 use crate::target::Target;
@@ -21,6 +25,8 @@ pub struct Request<'r> {
 pub struct Exchange<'r> {
     /// The request as the client sent it.
     pub request: Request<'r>,
+    /// The name of its route.
+    pub route: &'r str,
     /// What policies have found out.
     pub facts: &'r mut Facts,
     /// What policies want changed before the service sees the request.
@@ -32,6 +38,16 @@ pub struct Exchange<'r> {
 pub struct Facts {
     /// Who asks. Written by `jwt` once a token has been accepted.
     pub identity: Option<Identity>,
+    client: OnceCell<Option<IpAddr>>,
+}
+
+impl Facts {
+    /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
+    /// that we know. The proxy is asked once.
+    pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
+        let ask = || address::with_port(&host.property(Property::ClientAddress)?);
+        *self.client.get_or_init(ask)
+    }
 }
 
 /// Who asks, as a provider vouches for it.

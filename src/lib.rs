@@ -50,6 +50,7 @@
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
 pub mod access_log;
+pub mod address;
 pub mod config;
 pub mod engine;
 pub mod exchange;

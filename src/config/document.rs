@@ -6,7 +6,7 @@ use crate::access_log::AccessLog;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::policy::jwt::Providers;
-use crate::policy::{self, Context, Kind, Part, Policy, Role};
+use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::RequestMatcher;
 
 /// How deep a document may nest.
@@ -223,15 +223,20 @@ impl Document<'_> {
     }
 
     fn read_policy(&mut self, kind: &'static Kind, block: &Node<'_>) -> Option<Vec<Step>> {
-        let mut fields = block.fields(self.problems)?;
-        let mode = fields.or("mode", Mode::Enforce, self.problems, read_mode);
         let mut context = Context {
             providers: &self.providers,
             problems: self.problems,
         };
-        let parts = (kind.compile)(&mut fields, &mut context);
-        fields.finish(self.problems);
-        let (mode, parts) = (mode?, parts?);
+        let (mode, parts) = match kind.compile {
+            Compile::List(read) => (Mode::Enforce, read(Some(block), &mut context)?),
+            Compile::Object(read) => {
+                let mut fields = block.fields(context.problems)?;
+                let mode = fields.or("mode", Mode::Enforce, context.problems, read_mode);
+                let parts = read(&mut fields, &mut context);
+                fields.finish(context.problems);
+                (mode?, parts?)
+            }
+        };
         let step = |Part { stage, policy }| Step {
             name: kind.name,
             mode,

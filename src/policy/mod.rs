@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::config::{Fields, Problems};
+use crate::config::{Fields, Node, Problems};
 use crate::exchange::{BodyProgress, Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
 use crate::host::Host;
@@ -24,6 +24,8 @@ policies! {
     security_headers,
 }
 
+pub mod rate_limits;
+
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
 pub struct Kind {
@@ -33,9 +35,18 @@ pub struct Kind {
     pub role: Role,
     /// Every code with which it refuses.
     pub codes: &'static [&'static Code],
-    /// Reads its block. `None` when something is wrong with it; that has been reported then.
-    /// `mode` and unknown fields are the caller's concern.
-    pub compile: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>,
+    /// Reads its block.
+    pub compile: Compile,
+}
+
+/// How a block is read. `None` when something is wrong with it; that has been reported then.
+#[derive(Debug)]
+pub enum Compile {
+    /// An object. `mode` and unknown fields are the caller's concern.
+    Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
+    /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
+    /// block, for what the document says once for all routes.
+    List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<Part>>),
 }
 
 /// What a block asks at one stage. Most blocks have one part.

@@ -1,7 +1,7 @@
 //! The size of a request's body, judged before the service sees any of the body. The head may
 //! have gone ahead.
 
-use super::{Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::Fields;
 use crate::exchange::{BodyProgress, BodyState, Exchange};
 use crate::host::Host;
@@ -12,7 +12,7 @@ pub(super) const KIND: Kind = Kind {
     name: "payload",
     role: Role::Guards,
     codes: &[&TOO_LARGE, &LENGTH_MALFORMED],
-    compile,
+    compile: Compile::Object(compile),
 };
 
 const TOO_LARGE: Code = Code {

@@ -3,7 +3,7 @@
 //! Values follow the OWASP Secure Headers Project, list of 2026-07-19, except where a value is
 //! for pages and an API has a stricter one.
 
-use super::{Context, Kind, Part, Policy, Role, Stage};
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, Response, Scheme};
 use crate::headers::{HeaderName, HeaderValue};
@@ -15,7 +15,7 @@ pub(super) const KIND: Kind = Kind {
     name: "security_headers",
     role: Role::Guards,
     codes: &[],
-    compile,
+    compile: Compile::Object(compile),
 };
 
 /// For answers that programs read: nothing may be framed, run, sniffed or stored.

@@ -3,6 +3,7 @@
 mod path;
 
 use self::path::PathPattern;
+pub use self::path::PathTemplate;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::Request;
 use crate::headers::{HeaderName, is_token_byte};

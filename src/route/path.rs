@@ -14,6 +14,32 @@ pub(super) enum PathPattern {
     Template(Vec<Segment>),
 }
 
+/// A template of paths, for those who tell requests apart by it.
+#[derive(Debug)]
+pub struct PathTemplate {
+    written: String,
+    segments: Vec<Segment>,
+}
+
+impl PathTemplate {
+    /// Reads `/users/{id}/posts`.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = read_path(node, problems)?.to_owned();
+        let segments = Segment::read_all(&written, node, problems)?;
+        Some(Self { written, segments })
+    }
+
+    /// As the document writes it.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether a path in its one spelling fits.
+    pub fn matches(&self, path: &str) -> bool {
+        Segment::match_all(&self.segments, path)
+    }
+}
+
 /// What one segment of a template is compared with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Segment {

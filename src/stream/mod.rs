@@ -333,6 +333,7 @@ impl Stream {
         let edits = Vec::new();
         let mut exchange = Exchange {
             request,
+            route: &route.name,
             facts: &mut facts,
             edits,
         };

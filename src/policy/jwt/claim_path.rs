@@ -5,13 +5,13 @@ use crate::json::Json;
 
 /// A claim's name, or an RFC 6901 pointer into the claims when it begins with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ClaimPath {
+pub struct ClaimPath {
     tokens: Vec<String>,
 }
 
 impl ClaimPath {
     /// Reads one.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let written = node.name(problems)?;
         let tokens = match written.strip_prefix('/') {
             None => vec![written.to_owned()],
@@ -21,7 +21,7 @@ impl ClaimPath {
     }
 
     /// What stands there.
-    pub(super) fn value<'c>(&self, claims: &'c Json) -> Option<&'c Json> {
+    pub fn value<'c>(&self, claims: &'c Json) -> Option<&'c Json> {
         claims.pointer(&self.tokens)
     }
 }

@@ -8,6 +8,7 @@
 mod cache;
 mod challenge;
 mod claim_path;
+mod claimant;
 mod claims;
 mod ec;
 mod forwarding;
@@ -28,13 +29,15 @@ use self::location::{Found, LocationError};
 use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED};
 use self::requirement::Requirement;
-use super::{Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::refusal::Refusal;
 
+pub use self::claim_path::ClaimPath;
+pub use self::claimant::Claimants;
 pub use self::provider::Providers;
 pub use self::remote::{FetchError, MAX_BODY_BYTES, RemoteKeys, Source};
 
@@ -43,7 +46,7 @@ pub(super) const KIND: Kind = Kind {
     name: "jwt",
     role: Role::Authenticates,
     codes: CODES,
-    compile,
+    compile: Compile::Object(compile),
 };
 
 /// Asks for tokens, and for what they must grant.

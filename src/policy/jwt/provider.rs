@@ -102,12 +102,16 @@ impl Providers {
 
     /// The keys that providers publish.
     pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
-        let read = self
-            .named
-            .iter()
-            .filter_map(|(_, provider)| provider.as_ref());
-        read.filter_map(|provider| provider.keys.remote().cloned())
+        self.read_well()
+            .filter_map(|provider| provider.keys.remote().cloned())
             .collect()
+    }
+
+    /// Those whose block is right.
+    pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
+        self.named
+            .iter()
+            .filter_map(|(_, provider)| provider.as_ref())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {

@@ -1,0 +1,310 @@
+//! What a request is counted by: an ordered list of parts, each read from the request or from
+//! what is known of its sender.
+
+mod query;
+mod read;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use self::query::parameter;
+use crate::address;
+use crate::exchange::{Facts, Request};
+use crate::headers::{HeaderName, HeaderValue};
+use crate::host::Host;
+use crate::json::Json;
+use crate::policy::Stage;
+use crate::policy::jwt::{ClaimPath, Claimants};
+use crate::route::PathTemplate;
+
+/// `key: [ … ]`. A key without parts is the same for all requests.
+#[derive(Debug)]
+pub struct Key {
+    parts: Vec<Part>,
+}
+
+/// One part of a key.
+#[derive(Debug)]
+enum Part {
+    /// The client's address, or the network it is in.
+    ClientAddress {
+        ipv4_prefix: u32,
+        ipv6_prefix: u32,
+    },
+    /// Who asks: the provider and its `sub`.
+    Subject,
+    /// The `sub` of a token that has not been checked.
+    ClaimedSubject(Claimants),
+    Claim(ClaimPath, String),
+    Header(HeaderName),
+    QueryParameter(String),
+    /// The first template that fits the path.
+    PathTemplate(Vec<PathTemplate>),
+    Method,
+    Route,
+    Constant(String),
+}
+
+/// What keys are read from.
+#[derive(Clone, Copy)]
+pub struct Caller<'r> {
+    /// The request.
+    pub request: Request<'r>,
+    /// The name of its route.
+    pub route: &'r str,
+    /// What policies have found out.
+    pub facts: &'r Facts,
+    /// The proxy, which knows the client's address.
+    pub host: &'r dyn Host,
+}
+
+/// Why a request has no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkeyed {
+    /// A part is not there, or empty.
+    Missing,
+    /// A header field or a parameter came more than once: which of them would count is for the
+    /// client to choose.
+    Repeated,
+}
+
+/// The value of one part.
+enum Value<'v> {
+    Address(IpAddr, u32),
+    Bytes(&'v [u8]),
+    Owned(Vec<u8>),
+    /// Whose subjects they are, and which.
+    Subject(&'v str, &'v str),
+}
+
+impl Key {
+    /// When all parts can be known.
+    pub fn stage(&self) -> Stage {
+        let proven = |part: &Part| matches!(part, Part::Subject | Part::Claim(..));
+        if self.parts.iter().any(proven) {
+            Stage::Identity
+        } else {
+            Stage::Arrival
+        }
+    }
+
+    /// Whether clients choose what stands in it, so that there is no telling how many values
+    /// it has.
+    pub fn is_open(&self) -> bool {
+        let fixed = |part: &Part| {
+            matches!(
+                part,
+                Part::Route | Part::Constant(_) | Part::PathTemplate(_)
+            )
+        };
+        !self.parts.iter().all(fixed)
+    }
+
+    /// The key of a request, as bytes that differ whenever keys differ.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn bytes(&self, caller: &Caller<'_>) -> Result<Vec<u8>, Unkeyed> {
+        let mut bytes = Vec::with_capacity(64);
+        for part in &self.parts {
+            part.value(caller)?.append(&mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    /// The key of a request for people and for header fields:
+    /// `client_address=192.0.2.1|claim.plan=gold`. Different keys have different texts.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn text(&self, caller: &Caller<'_>) -> Result<String, Unkeyed> {
+        let mut text = String::with_capacity(64);
+        for part in &self.parts {
+            let value = part.value(caller)?;
+            let separator = if text.is_empty() { "" } else { "|" };
+            // Writing to a `String` cannot fail.
+            let _ = fmt::write(&mut text, format_args!("{separator}{}=", part.label()));
+            value.spell(&mut text);
+        }
+        Ok(text)
+    }
+
+    /// The text of the key; what is longer than `longest` bytes, as its digest.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn header_value(
+        &self,
+        caller: &Caller<'_>,
+        longest: usize,
+    ) -> Result<HeaderValue, Unkeyed> {
+        let text = self.text(caller)?;
+        let text = if text.len() > longest {
+            format!(
+                "sha256={}",
+                hexadecimal(&hmac_sha256::Hash::hash(text.as_bytes()))
+            )
+        } else {
+            text
+        };
+        HeaderValue::parse(text.as_bytes()).map_err(|_| Unkeyed::Missing)
+    }
+
+    /// The SHA-256 of the key's text, for those who must not see what stands in it.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn digest(&self, caller: &Caller<'_>) -> Result<HeaderValue, Unkeyed> {
+        self.header_value(caller, 0)
+    }
+}
+
+impl Part {
+    fn value<'v>(&'v self, caller: &'v Caller<'v>) -> Result<Value<'v>, Unkeyed> {
+        let identity = caller.facts.identity.as_ref();
+        let value = match self {
+            Part::ClientAddress {
+                ipv4_prefix,
+                ipv6_prefix,
+            } => caller.facts.client(caller.host).map(|client| {
+                let prefix = match client {
+                    IpAddr::V4(_) => ipv4_prefix,
+                    IpAddr::V6(_) => ipv6_prefix,
+                };
+                Value::Address(
+                    address::network(client, *ipv4_prefix, *ipv6_prefix),
+                    *prefix,
+                )
+            }),
+            Part::Subject => identity
+                .and_then(|identity| Some(Value::Subject(&identity.provider, identity.subject()?))),
+            Part::ClaimedSubject(claimants) => claimants
+                .subject(&caller.request)
+                .map(|subject| Value::Owned(subject.into_bytes())),
+            Part::Claim(path, _) => {
+                identity.and_then(|identity| scalar(path.value(&identity.claims)?))
+            }
+            Part::Header(name) => {
+                let one = caller.request.headers.one(name.as_str());
+                one.map_err(|_| Unkeyed::Repeated)?.map(Value::Bytes)
+            }
+            Part::QueryParameter(name) => {
+                let query = caller.request.query().unwrap_or_default();
+                parameter(query, name)?.map(Value::Owned)
+            }
+            Part::PathTemplate(templates) => {
+                let path = caller.request.target.path();
+                let fitting = templates.iter().find(|template| template.matches(path));
+                fitting.map(|template| Value::Bytes(template.as_str().as_bytes()))
+            }
+            Part::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
+            Part::Route => Some(Value::Bytes(caller.route.as_bytes())),
+            Part::Constant(text) => Some(Value::Bytes(text.as_bytes())),
+        };
+        value
+            .filter(|value| !value.is_empty())
+            .ok_or(Unkeyed::Missing)
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Part::ClientAddress { .. } => "client_address".to_owned(),
+            Part::Subject => "subject".to_owned(),
+            Part::ClaimedSubject(_) => "claimed_subject".to_owned(),
+            Part::Claim(_, written) => format!("claim.{}", Spelled(written.as_bytes())),
+            Part::Header(name) => format!("header.{}", Spelled(name.as_str().as_bytes())),
+            Part::QueryParameter(name) => {
+                format!("query_parameter.{}", Spelled(name.as_bytes()))
+            }
+            Part::PathTemplate(_) => "path_template".to_owned(),
+            Part::Method => "method".to_owned(),
+            Part::Route => "route".to_owned(),
+            Part::Constant(_) => "constant".to_owned(),
+        }
+    }
+}
+
+/// A claim that is one value; lists and objects have no one spelling.
+fn scalar(claim: &Json) -> Option<Value<'_>> {
+    match claim {
+        Json::String(text) => Some(Value::Bytes(text.as_bytes())),
+        Json::Number(_) | Json::Bool(_) => Some(Value::Owned(claim.to_string().into_bytes())),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+impl Value<'_> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Value::Address(..) => false,
+            Value::Bytes(bytes) => bytes.is_empty(),
+            Value::Owned(bytes) => bytes.is_empty(),
+            Value::Subject(_, subject) => subject.is_empty(),
+        }
+    }
+
+    /// Each piece after its length, so that no two lists of pieces look alike.
+    fn append(&self, out: &mut Vec<u8>) {
+        let mut piece = |bytes: &[u8]| {
+            out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            out.extend_from_slice(bytes);
+        };
+        match self {
+            Value::Address(IpAddr::V4(address), _) => piece(&address.octets()),
+            Value::Address(IpAddr::V6(address), _) => piece(&address.octets()),
+            Value::Bytes(bytes) => piece(bytes),
+            Value::Owned(bytes) => piece(bytes),
+            Value::Subject(provider, subject) => {
+                piece(provider.as_bytes());
+                piece(subject.as_bytes());
+            }
+        }
+    }
+
+    fn spell(&self, out: &mut String) {
+        let _ = match self {
+            Value::Address(address @ IpAddr::V4(_), 32)
+            | Value::Address(address @ IpAddr::V6(_), 128) => {
+                fmt::write(out, format_args!("{address}"))
+            }
+            Value::Address(address, prefix) => fmt::write(out, format_args!("{address}/{prefix}")),
+            Value::Bytes(bytes) => fmt::write(out, format_args!("{}", Spelled(bytes))),
+            Value::Owned(bytes) => fmt::write(out, format_args!("{}", Spelled(bytes))),
+            Value::Subject(provider, subject) => fmt::write(
+                out,
+                format_args!(
+                    "{},{}",
+                    Spelled(provider.as_bytes()),
+                    Spelled(subject.as_bytes())
+                ),
+            ),
+        };
+    }
+}
+
+/// Bytes with everything encoded that could end a part, a line or a field.
+struct Spelled<'b>(&'b [u8]);
+
+impl fmt::Display for Spelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            if byte.is_ascii_alphanumeric() || b"-._~:/@{}*".contains(byte) {
+                write!(f, "{}", char::from(*byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        let _ = fmt::write(&mut text, format_args!("{byte:02x}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Limits on how often something may be asked.
+
+pub mod key;
