@@ -72,6 +72,8 @@ pub enum Edit {
     SetPath(HeaderValue),
     /// Leave a value for other filters and for the proxy's own access log.
     Export(PropertyName, HeaderValue),
+    /// Several changes in order, prepared when the document was compiled.
+    Shared(Rc<[Edit]>),
 }
 
 /// The name under which a value is left for other filters: `portcullis.` and letters, digits
@@ -107,12 +109,15 @@ pub struct Response<'r> {
     /// The answer's fields, `:status` included; none unless a policy of the route reads them
     /// ([`crate::policy::Policy::reads_response`]).
     pub headers: &'r Headers,
+    /// Whether a body, or trailers, may follow the head. Without, `body` goes nowhere.
+    pub rest: BodyState,
     /// What policies have found out.
     pub facts: &'r mut Facts,
     /// Changes in order; a later one for the same name wins.
     pub edits: Vec<Edit>,
-    /// A body in place of the answer's own. Whoever sets it also edits the fields that
-    /// describe a body, `content-length` with them.
+    /// A body in place of the answer's own; its trailers go with it. Whoever sets it also
+    /// removes the fields that describe a body. `content-length` is one of them: there is none
+    /// to be sure of, since an answer may have trailers and no body that could be replaced.
     pub body: Option<Vec<u8>>,
 }
 

@@ -38,7 +38,7 @@ pub struct Reply {
     /// Header fields, `content-type` included.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; for gRPC requests the text of `grpc-message`.
-    pub body: String,
+    pub body: Vec<u8>,
     /// What `%RESPONSE_CODE_DETAILS%` shows.
     pub details: String,
 }
@@ -97,12 +97,12 @@ impl Refusal {
         } = self;
         let details = format!("portcullis.{}.{reason}", code.name);
         let body = match audience {
-            Audience::Grpc => code.title.to_owned(),
+            Audience::Grpc => code.title.into(),
             Audience::Http => {
                 let media_type = HeaderValue::parse(b"application/problem+json").ok();
                 let name = HeaderName::parse("content-type").ok();
                 headers.extend(name.zip(media_type));
-                problem(code, request_id.and_then(instance))
+                problem(code, request_id.and_then(instance)).into_bytes()
             }
         };
         Reply {
@@ -163,13 +163,13 @@ mod tests {
     #[test]
     fn the_body_is_a_problem_document() {
         let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Http, Some(b"6f9a-1"));
-        let body = Json::parse(reply.body.as_bytes(), 2).unwrap();
+        let body = Json::parse(&reply.body, 2).unwrap();
         let member = |name| body.as_object().unwrap().member(name).unwrap().clone();
         assert_eq!(member("code"), Json::String("teapot".to_owned()));
         assert_eq!(member("status"), Json::Number(418.into()));
         assert_eq!(member("instance"), Json::String("6f9a-1".to_owned()));
         assert_eq!(reply.details, "portcullis.teapot.spout");
-        assert!(!reply.body.contains("spout"));
+        assert!(!String::from_utf8_lossy(&reply.body).contains("spout"));
     }
 
     #[test]
@@ -177,7 +177,8 @@ mod tests {
         let long = [b'a'; 129];
         for id in [&b"\"},{\""[..], b"a b", b"", b"\xff", b"a\r\n", &long] {
             let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Http, Some(id));
-            assert!(!reply.body.contains("instance"), "{id:?}");
+            let body = String::from_utf8_lossy(&reply.body);
+            assert!(!body.contains("instance"), "{id:?}");
         }
     }
 
@@ -185,8 +186,8 @@ mod tests {
     fn grpc_gets_words() {
         let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Grpc, None);
         assert_eq!(
-            (reply.body.as_str(), reply.grpc_status),
-            ("This is a teapot.", 3)
+            (reply.body.as_slice(), reply.grpc_status),
+            (&b"This is a teapot."[..], 3)
         );
         assert!(reply.headers.is_empty());
     }

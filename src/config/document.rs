@@ -56,6 +56,7 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
 struct Document<'p> {
     providers: Providers,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
+    notes: &'p mut Vec<String>,
     problems: &'p mut Problems,
 }
 
@@ -86,6 +87,7 @@ impl Document<'_> {
         let mut document = Document {
             providers,
             defaults: Vec::new(),
+            notes: &mut notes,
             problems,
         };
         if let Some(node) = defaults {
@@ -226,6 +228,7 @@ impl Document<'_> {
         let mut context = Context {
             providers: &self.providers,
             problems: self.problems,
+            notes: self.notes,
         };
         let (mode, parts) = match kind.compile {
             Compile::List(read) => (Mode::Enforce, read(Some(block), &mut context)?),

@@ -103,6 +103,8 @@ pub struct Context<'c> {
     pub providers: &'c jwt::Providers,
     /// Where to report what is wrong.
     pub problems: &'c mut Problems,
+    /// What is valid, and may still not be what was meant.
+    pub notes: &'c mut Vec<String>,
 }
 
 /// A policy, ready to judge. It is shared by all requests and holds nothing of any of them.

@@ -29,6 +29,7 @@ pub(super) enum LogLevel {
 pub(super) enum Map {
     Request = 0,
     Response = 2,
+    ResponseTrailers = 3,
     CallResponse = 6,
 }
 

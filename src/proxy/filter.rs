@@ -83,17 +83,23 @@ impl HttpContext for Filter {
         self.carry_out(action)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> types::Action {
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
         let headers = if self.stream.reads_response() {
             abi::header_pairs(Map::Response).ok().and_then(pairs::read)
         } else {
             None
         };
-        let head = self.stream.response_headers(headers.as_ref(), &*self.host);
+        let rest = state(end_of_stream);
+        let head = self
+            .stream
+            .response_headers(headers.as_ref(), rest, &*self.host);
         if let Err(HostError(status)) = apply(Map::Response, &head.edits) {
             log::error!("the proxy does not change the response (status {status})");
         }
-        self.response_body = head.body;
+        self.response_body = match rest {
+            BodyState::Open => head.body,
+            BodyState::Complete => None,
+        };
         types::Action::Continue
     }
 
@@ -107,6 +113,24 @@ impl HttpContext for Filter {
             return types::Action::Pause;
         }
         body.clear();
+        types::Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> types::Action {
+        if self.response_body.is_none() {
+            return types::Action::Continue;
+        }
+        // They speak of a body that does not go out.
+        let trailers = abi::header_pairs(Map::ResponseTrailers)
+            .ok()
+            .and_then(pairs::read)
+            .unwrap_or_default();
+        for (name, _) in trailers.iter() {
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            if let Err(HostError(status)) = abi::remove_header(Map::ResponseTrailers, name) {
+                log::error!("the proxy does not remove a trailer (status {status})");
+            }
+        }
         types::Action::Continue
     }
 
@@ -149,6 +173,7 @@ fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
         Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
         Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
         Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
+        Edit::Shared(edits) => apply(map, edits),
     })
 }
 
@@ -163,7 +188,7 @@ fn send(reply: &Reply) -> types::Action {
     } = reply;
     let headers = pairs::write(headers);
     if let Err(HostError(status)) =
-        abi::send_local_response(*status, *grpc_status, &headers, body.as_bytes(), details)
+        abi::send_local_response(*status, *grpc_status, &headers, body, details)
     {
         log::error!("the proxy does not send the refusal (status {status}); the request is held");
     }

@@ -147,8 +147,14 @@ impl Stream {
         engine.is_some_and(|engine| self.chain(engine).reads_response)
     }
 
-    /// Shapes the head of the answer, the service's or ours.
-    pub fn response_headers(&mut self, headers: Option<&Headers>, host: &dyn Host) -> ResponseHead {
+    /// Shapes the head of the answer, the service's or ours. `rest` is complete when nothing
+    /// will follow the head.
+    pub fn response_headers(
+        &mut self,
+        headers: Option<&Headers>,
+        rest: BodyState,
+        host: &dyn Host,
+    ) -> ResponseHead {
         let Some(engine) = self.engine.clone() else {
             return ResponseHead::default();
         };
@@ -164,6 +170,7 @@ impl Stream {
             scheme: self.scheme,
             author,
             headers: headers.unwrap_or(&none),
+            rest,
             facts: &mut facts,
             edits: Vec::new(),
             body: None,

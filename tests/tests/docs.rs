@@ -417,7 +417,7 @@ fn the_table_of_the_preset_is_what_is_set() {
         .map(|row| (name_of(row), quoted(&row[1]).concat()));
     let (mut stream, _) = judged("enforce", None);
     let set = stream
-        .response_headers(None, &PROXY)
+        .response_headers(None, BodyState::Open, &PROXY)
         .edits
         .into_iter()
         .filter_map(|edit| match edit {

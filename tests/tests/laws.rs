@@ -247,7 +247,7 @@ fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
             action = stream.request_trailers(&PROXY);
         }
     }
-    stream.response_headers(None, &PROXY);
+    stream.response_headers(None, BodyState::Open, &PROXY);
     let finished = Finished {
         now: PROXY.now(),
         status: Some(200),
@@ -259,8 +259,8 @@ fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
     assert!(line.len() < 8192, "{} bytes", line.len());
     match action {
         Action::Reply(reply) => {
-            let problem = Json::parse(reply.body.as_bytes(), 2);
-            assert!(problem.is_ok(), "{}", reply.body);
+            let problem = Json::parse(&reply.body, 2);
+            assert!(problem.is_ok(), "{:?}", reply.body);
             format!("{} {}", reply.status, reply.details)
         }
         Action::Continue(_) => "passed".to_owned(),

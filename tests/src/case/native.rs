@@ -271,6 +271,7 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
                 .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec())),
             Edit::SetPath(path) => request.path = path.as_bytes().to_vec(),
             Edit::Export(..) => {}
+            Edit::Shared(edits) => edit_request(request, edits),
         }
     }
 }
@@ -283,10 +284,17 @@ fn shape(response: &mut Response, stream: &mut Stream, host: &Proxy) {
         headers.push(name.as_bytes(), value);
     }
     let read = stream.reads_response().then_some(&headers);
-    let head = stream.response_headers(read, host);
+    let rest = match response.body.is_empty() && response.trailers.is_empty() {
+        true => BodyState::Complete,
+        false => BodyState::Open,
+    };
+    let head = stream.response_headers(read, rest, host);
     edit_response(&mut response.headers, &head.edits);
-    if let (Some(body), false) = (head.body, response.body.is_empty()) {
-        response.body = body;
+    if let (Some(body), BodyState::Open) = (head.body, rest) {
+        if !response.body.is_empty() {
+            response.body = body;
+        }
+        response.trailers.clear();
     }
 }
 
@@ -301,6 +309,7 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
             Edit::Add(name, value) => {
                 headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
             }
+            Edit::Shared(edits) => edit_response(headers, edits),
             Edit::SetPath(_) | Edit::Export(..) => panic!("a response has no such edit"),
         }
     }
@@ -324,7 +333,7 @@ fn answer(reply: Reply, request: &Request) -> Response {
             "grpc-status".to_owned(),
             reply.grpc_status.to_string().into_bytes(),
         ));
-        headers.push(("grpc-message".to_owned(), reply.body.into_bytes()));
+        headers.push(("grpc-message".to_owned(), reply.body));
         return Response {
             status: 200,
             headers,
@@ -334,7 +343,7 @@ fn answer(reply: Reply, request: &Request) -> Response {
     let body = if request.method == b"HEAD" {
         Vec::new()
     } else {
-        reply.body.into_bytes()
+        reply.body
     };
     Response {
         status: reply.status,
