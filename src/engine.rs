@@ -4,6 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access_log::AccessLog;
+use crate::body::Ledger;
 use crate::config::{self, ConfigError};
 use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
@@ -32,6 +33,7 @@ pub struct Engine {
     pub(crate) environment: Vec<(Rc<str>, String)>,
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
+    pub(crate) ledger: Rc<Ledger>,
 }
 
 /// One route and what is asked there.

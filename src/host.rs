@@ -34,6 +34,21 @@ pub trait Host {
     ) -> Result<Swap, CellUnavailable>;
     /// Bits that no client can guess.
     fn random(&self) -> u64;
+    /// What the proxy has at hand of a body: all that has come while it is held, the last piece
+    /// while it passes on. None if it does not say.
+    fn body(&self, side: Side) -> Option<Vec<u8>> {
+        let _ = side;
+        None
+    }
+}
+
+/// Whose body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client's.
+    Request,
+    /// The service's.
+    Response,
 }
 
 /// Something the proxy knows of a connection.

@@ -17,7 +17,8 @@
 //! brings the path to one spelling ([`target`]); finds the route ([`route`]); and runs the chain.
 //! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
 //! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
-//! client is told. [`access_log`] writes the line that the log gets, [`metrics`] lists the counters.
+//! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
+//! has come. [`access_log`] writes the line that the log gets, [`metrics`] lists the counters.
 //!
 //! # The proxy
 //!
@@ -51,6 +52,7 @@
 
 pub mod access_log;
 pub mod address;
+pub mod body;
 pub mod config;
 pub mod engine;
 pub mod exchange;

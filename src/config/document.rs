@@ -3,6 +3,7 @@
 use super::node::{Fields, Node};
 use super::problem::{ConfigError, Problems, Quoted};
 use crate::access_log::AccessLog;
+use crate::body::Ledger;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::policy::jwt::Providers;
@@ -51,6 +52,9 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     }
     parsed.ok()
 }
+
+/// How many bytes of bodies that pass on a worker keeps for policies that look on.
+const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// The compiler of one document.
 struct Document<'p> {
@@ -116,6 +120,7 @@ impl Document<'_> {
             environment,
             exports,
             remote_keys,
+            ledger: Ledger::new(MAX_KEPT_BYTES),
         })
     }
 

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::body::{BodyNeed, RequestBody};
 use crate::config::{Fields, Node, Problems};
-use crate::exchange::{BodyProgress, Exchange, Facts, PropertyName, Response};
+use crate::exchange::{Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::refusal::{Code, Refusal, Reply};
@@ -115,10 +116,10 @@ pub trait Policy {
         Verdict::Pass
     }
 
-    /// Judges the body, after [`Verdict::AwaitBody`] and for as long as that is repeated.
-    /// When the body is complete, `AwaitBody` counts as `Pass`.
-    fn request_body(&self, body: BodyProgress) -> Verdict {
-        let _ = body;
+    /// Judges the body, after [`Verdict::AwaitBody`] and for as long as that is repeated, each
+    /// time that more of it has come. When the body is complete, `AwaitBody` counts as `Pass`.
+    fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        let _ = (body, host);
         Verdict::Pass
     }
 
@@ -161,8 +162,8 @@ pub trait Policy {
 pub enum Verdict {
     /// No objection.
     Pass,
-    /// No objection to the head; the body is to be held until it has been judged.
-    AwaitBody,
+    /// No objection so far; the body is to be judged, and needs to be seen like this.
+    AwaitBody(BodyNeed),
     /// It may not pass.
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.

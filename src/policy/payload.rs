@@ -2,8 +2,9 @@
 //! have gone ahead.
 
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::body::{BodyNeed, RequestBody};
 use crate::config::Fields;
-use crate::exchange::{BodyProgress, BodyState, Exchange};
+use crate::exchange::{BodyState, Exchange};
 use crate::host::Host;
 use crate::refusal::{Code, Refusal, grpc};
 
@@ -55,18 +56,18 @@ impl Policy for Payload {
             return malformed();
         };
         match length.map(decimal) {
-            None => Verdict::AwaitBody,
+            None => Verdict::AwaitBody(BodyNeed::Size),
             Some(None) => malformed(),
             Some(Some(length)) => self
                 .judge(length, "content_length")
-                .unwrap_or(Verdict::AwaitBody),
+                .unwrap_or(Verdict::AwaitBody(BodyNeed::Size)),
         }
     }
 
-    fn request_body(&self, body: BodyProgress) -> Verdict {
-        self.judge(body.size, "body_size")
-            .unwrap_or(match body.state {
-                BodyState::Open => Verdict::AwaitBody,
+    fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
+        self.judge(body.progress.size, "body_size")
+            .unwrap_or(match body.progress.state {
+                BodyState::Open => Verdict::AwaitBody(BodyNeed::Size),
                 BodyState::Complete => Verdict::Pass,
             })
     }

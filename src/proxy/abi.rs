@@ -36,6 +36,7 @@ pub(super) enum Map {
 /// `proxy_buffer_type_t`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Buffer {
+    RequestBody = 0,
     ResponseBody = 1,
     CallResponseBody = 4,
     PluginConfiguration = 7,

@@ -34,13 +34,17 @@ impl Filter {
 
     fn carry_out(&mut self, action: Action) -> types::Action {
         match action {
-            Action::Hold => types::Action::Pause,
             Action::Reply(reply) => send(&reply),
-            Action::Continue(edits) => match apply(Map::Request, &edits) {
-                Ok(()) => types::Action::Continue,
-                // An edit may take a token or a forged identity away: not one to do without.
-                Err(error) => self.fail("change the request", error),
-            },
+            Action::Continue(edits) => self.change(&edits, types::Action::Continue),
+            Action::Hold(edits) => self.change(&edits, types::Action::Pause),
+        }
+    }
+
+    fn change(&mut self, edits: &[Edit], then: types::Action) -> types::Action {
+        match apply(Map::Request, edits) {
+            Ok(()) => then,
+            // An edit may take a token or a forged identity away: not one to do without.
+            Err(error) => self.fail("change the request", error),
         }
     }
 
@@ -48,7 +52,7 @@ impl Filter {
         log::error!("the proxy does not {what} (status {status}); the request is refused");
         match self.stream.host_failed(&*self.host) {
             Action::Reply(reply) => send(&reply),
-            Action::Hold | Action::Continue(_) => types::Action::Pause,
+            Action::Hold(_) | Action::Continue(_) => types::Action::Pause,
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
-use super::abi::{self, HostError};
+use super::abi::{self, Buffer, HostError};
 use super::signature;
 use crate::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
 };
 use crate::metrics;
 
@@ -110,5 +110,13 @@ impl Host for Envoy {
     fn random(&self) -> u64 {
         // The standard library seeds its hashers from the system's random bytes.
         RandomState::new().hash_one(0_u8)
+    }
+
+    fn body(&self, side: Side) -> Option<Vec<u8>> {
+        let buffer = match side {
+            Side::Request => Buffer::RequestBody,
+            Side::Response => Buffer::ResponseBody,
+        };
+        abi::buffer(buffer).ok()
     }
 }

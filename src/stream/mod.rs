@@ -1,12 +1,15 @@
 //! One exchange on its way through the policies of its route.
 
+mod body;
 mod record;
 mod refusals;
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::body::{Awaiting, Body};
 use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
+use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{
     Author, BodyProgress, BodyState, Edit, Exchange, Facts, Request, Response, Scheme, audience,
@@ -35,21 +38,6 @@ pub struct Stream {
     record: Record,
 }
 
-/// A policy that waits for the body, by its place in the chain.
-#[derive(Clone, Copy)]
-struct Awaiting {
-    step: usize,
-    mode: Mode,
-}
-
-/// How much of the body has come. While the proxy holds it, the proxy counts in total; while it
-/// streams, by pieces.
-#[derive(Clone, Copy, Default)]
-struct Body {
-    size: u64,
-    held: bool,
-}
-
 /// What is to become of the head of an answer.
 #[derive(Debug, Default)]
 pub struct ResponseHead {
@@ -72,8 +60,8 @@ enum Stop {
 pub enum Action {
     /// Apply the edits and pass it on.
     Continue(Vec<Edit>),
-    /// Keep the body until more of it has come.
-    Hold,
+    /// Apply the edits and keep what is in hand until more of it has come.
+    Hold(Vec<Edit>),
     /// Answer in place of the service.
     Reply(Reply),
 }
@@ -123,22 +111,6 @@ impl Stream {
             self.allow(host);
         }
         action
-    }
-
-    /// Judges the body. `size` is what the proxy says has come: all of it while it is held,
-    /// the piece at hand while it streams.
-    pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
-        self.body.size = if self.body.held {
-            size
-        } else {
-            self.body.size.saturating_add(size)
-        };
-        self.judge_body(state, host)
-    }
-
-    /// Judges the body when trailers end it: the body callback never says so then.
-    pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
-        self.judge_body(BodyState::Complete, host)
     }
 
     /// Whether [`Stream::response_headers`] is to be given the answer's fields.
@@ -236,56 +208,6 @@ impl Stream {
         Some(&route.name)
     }
 
-    fn judge_body(&mut self, state: BodyState, host: &dyn Host) -> Action {
-        if self.record.refusal.is_some() {
-            return Action::Hold;
-        }
-        if self.awaiting.is_empty() {
-            return Action::Continue(Vec::new());
-        }
-        let progress = BodyProgress {
-            size: self.body.size,
-            state,
-        };
-        for waiting in std::mem::take(&mut self.awaiting) {
-            let Some((name, verdict)) = self.ask(waiting, progress) else {
-                continue;
-            };
-            match (verdict, waiting.mode) {
-                (Verdict::Pass, _) => {}
-                (Verdict::AwaitBody, _) => self.awaiting.push(waiting),
-                (Verdict::Refuse(refusal), Mode::Enforce) => {
-                    return self.refuse(refusal, Some(name), host);
-                }
-                (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(&refusal, Some(name), host),
-                (Verdict::Answer(reply), Mode::Enforce) => return self.answer(reply, name, host),
-                (Verdict::Answer(_), Mode::Shadow) => {}
-            }
-        }
-        if state == BodyState::Complete {
-            self.awaiting.clear();
-        }
-        if self.awaiting.is_empty() {
-            self.allow(host);
-        }
-        // A policy in shadow mode looks on; it must not make the proxy keep a body.
-        self.body.held = self
-            .awaiting
-            .iter()
-            .any(|waiting| waiting.mode == Mode::Enforce);
-        if self.body.held {
-            Action::Hold
-        } else {
-            Action::Continue(Vec::new())
-        }
-    }
-
-    fn ask(&self, waiting: Awaiting, progress: BodyProgress) -> Option<(&'static str, Verdict)> {
-        let route = self.engine.as_ref()?.routes.get(self.route?)?;
-        let step = route.chain.steps.get(waiting.step)?;
-        Some((step.name, step.policy.request_body(progress)))
-    }
-
     /// Runs the chain; what it leaves for the service, or the first refusal.
     fn judge_head(
         &mut self,
@@ -371,17 +293,28 @@ impl Stream {
             let mode = engine.effective(step.mode);
             let edits_before = exchange.edits.len();
             let mut verdict = step.policy.request_headers(exchange, host);
-            if matches!(verdict, Verdict::AwaitBody) && body == BodyState::Complete {
-                verdict = step.policy.request_body(BodyProgress {
+            if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, body) {
+                let progress = BodyProgress {
                     size: 0,
                     state: body,
-                });
+                };
+                let mut empty = RequestBody {
+                    request: exchange.request,
+                    facts: &mut *exchange.facts,
+                    progress,
+                    content: &Content::new(progress, need.most(), None, None),
+                };
+                verdict = step.policy.request_body(&mut empty, host);
             }
             match (verdict, mode) {
                 (Verdict::Pass, Mode::Enforce) => {}
                 (Verdict::Pass, Mode::Shadow) => exchange.edits.truncate(edits_before),
-                (Verdict::AwaitBody, _) if body == BodyState::Complete => {}
-                (Verdict::AwaitBody, _) => self.awaiting.push(Awaiting { step: index, mode }),
+                (Verdict::AwaitBody(_), _) if body == BodyState::Complete => {}
+                (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting {
+                    step: index,
+                    mode,
+                    need,
+                }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
                     return Err(Stop::Refused(refusal, Some(step.name)));
                 }

@@ -264,7 +264,7 @@ fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
             format!("{} {}", reply.status, reply.details)
         }
         Action::Continue(_) => "passed".to_owned(),
-        Action::Hold => panic!("a complete request is held"),
+        Action::Hold(_) => panic!("a complete request is held"),
     }
 }
 

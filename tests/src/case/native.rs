@@ -10,7 +10,7 @@ use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
 };
 use portcullis::refusal::Reply;
 use portcullis::stream::{Action, Stream};
@@ -35,6 +35,7 @@ pub fn run(case: &Case) -> Vec<String> {
     let host = Proxy {
         counted: RefCell::default(),
         cells: RefCell::default(),
+        body: RefCell::default(),
     };
     let mut differences = Vec::new();
     for exchange in &case.exchanges {
@@ -56,6 +57,8 @@ const CLIENT: &[u8] = b"192.0.2.1:40000";
 struct Proxy {
     counted: RefCell<Vec<Counter>>,
     cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    /// What is at hand of the request's body.
+    body: RefCell<Vec<u8>>,
 }
 
 impl Host for Proxy {
@@ -120,6 +123,10 @@ impl Host for Proxy {
     fn random(&self) -> u64 {
         4
     }
+
+    fn body(&self, side: Side) -> Option<Vec<u8>> {
+        (side == Side::Request).then(|| self.body.borrow().clone())
+    }
 }
 
 fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Proxy) -> Outcome {
@@ -170,37 +177,47 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     };
     match stream.request_headers(head(request), state, host) {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
-        Action::Hold => panic!("a request is never held at its head"),
+        Action::Hold(_) => panic!("a request is never held at its head"),
         Action::Continue(edits) => edit_request(request, &edits),
     }
     if bodiless {
         return None;
     }
-    let (mut total, mut held) = (0, false);
-    let mut pieces: Vec<(u64, BodyState)> = chunks
+    let mut held = false;
+    let mut pieces: Vec<(&[u8], BodyState)> = chunks
         .iter()
-        .map(|chunk| (chunk.len() as u64, BodyState::Open))
+        .map(|chunk| (chunk.as_slice(), BodyState::Open))
         .collect();
     if request.trailers.is_empty() {
-        pieces.push((0, BodyState::Complete));
+        pieces.push((b"", BodyState::Complete));
     }
     let mut last = Action::Continue(Vec::new());
-    for (size, state) in pieces {
-        total += size;
-        last = stream.request_body(if held { total } else { size }, state, host);
+    for (piece, state) in pieces {
+        let size = {
+            let mut at_hand = host.body.borrow_mut();
+            if !held {
+                at_hand.clear();
+            }
+            at_hand.extend_from_slice(piece);
+            at_hand.len() as u64
+        };
+        last = stream.request_body(size, state, host);
         match &last {
             Action::Reply(reply) => return Some((reply.clone(), Upstream::Part)),
-            Action::Hold => held = true,
+            Action::Hold(_) => held = true,
             Action::Continue(_) => held = false,
         }
     }
     if !request.trailers.is_empty() {
+        if !held {
+            host.body.borrow_mut().clear();
+        }
         last = stream.request_trailers(host);
     }
     match last {
         Action::Continue(_) => None,
         Action::Reply(reply) => Some((reply, Upstream::Part)),
-        Action::Hold => panic!("a complete request is held for ever"),
+        Action::Hold(_) => panic!("a complete request is held for ever"),
     }
 }
 
