@@ -25,8 +25,8 @@ run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT,
 	@envoy/run.sh
 
 test: lint build ## everything: lint and all suites, natively, in the module and in two releases of Envoy
-	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && \
-	ENVOY=$$envoy ENVOY_1_36=$$old PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked --workspace
+	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && \
+	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked --workspace
 
 check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
 	$(CARGO) test --locked -p portcullis

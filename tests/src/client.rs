@@ -10,7 +10,7 @@
 )]
 
 mod error;
-mod frame;
+pub(crate) mod frame;
 mod http1;
 mod http2;
 pub(crate) mod message;

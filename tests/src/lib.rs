@@ -3,11 +3,15 @@ pub mod case;
 pub mod client;
 pub mod envoy;
 pub mod fake_host;
+pub mod grpc;
+pub mod limit_service;
 pub mod random;
+pub mod redis;
 pub mod still;
 pub mod tokens;
 pub mod upstream;
 pub mod wire;
+pub mod yaml;
 
 use std::path::PathBuf;
 

@@ -3,39 +3,39 @@
 use super::message::{ReadError, Source, malformed};
 
 /// What a client says first.
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The largest payload either side may send unless told otherwise.
-pub(super) const LARGEST_PAYLOAD: usize = 16 * 1024;
+pub(crate) const LARGEST_PAYLOAD: usize = 16 * 1024;
 
-pub(super) const DATA: u8 = 0x0;
-pub(super) const HEADERS: u8 = 0x1;
-pub(super) const RST_STREAM: u8 = 0x3;
-pub(super) const SETTINGS: u8 = 0x4;
-pub(super) const PING: u8 = 0x6;
-pub(super) const GOAWAY: u8 = 0x7;
-pub(super) const WINDOW_UPDATE: u8 = 0x8;
-pub(super) const CONTINUATION: u8 = 0x9;
+pub(crate) const DATA: u8 = 0x0;
+pub(crate) const HEADERS: u8 = 0x1;
+pub(crate) const RST_STREAM: u8 = 0x3;
+pub(crate) const SETTINGS: u8 = 0x4;
+pub(crate) const PING: u8 = 0x6;
+pub(crate) const GOAWAY: u8 = 0x7;
+pub(crate) const WINDOW_UPDATE: u8 = 0x8;
+pub(crate) const CONTINUATION: u8 = 0x9;
 
 /// On DATA and HEADERS.
-pub(super) const END_STREAM: u8 = 0x1;
+pub(crate) const END_STREAM: u8 = 0x1;
 /// On SETTINGS and PING.
-pub(super) const ACK: u8 = 0x1;
-pub(super) const END_HEADERS: u8 = 0x4;
-pub(super) const PADDED: u8 = 0x8;
-pub(super) const PRIORITY: u8 = 0x20;
+pub(crate) const ACK: u8 = 0x1;
+pub(crate) const END_HEADERS: u8 = 0x4;
+pub(crate) const PADDED: u8 = 0x8;
+pub(crate) const PRIORITY: u8 = 0x20;
 
 /// One frame.
 #[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) stream: u32,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) stream: u32,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Frame {
     /// The next frame.
-    pub(super) fn read(source: &mut Source) -> Result<Self, ReadError> {
+    pub(crate) fn read(source: &mut Source) -> Result<Self, ReadError> {
         let mut head = Vec::new();
         source.bytes(9, &mut head)?;
         let &[l0, l1, l2, kind, flags, ref stream @ ..] = head.as_slice() else {
@@ -56,12 +56,12 @@ impl Frame {
         })
     }
 
-    pub(super) fn has(&self, flag: u8) -> bool {
+    pub(crate) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
     /// The payload of DATA or HEADERS without padding and priority.
-    pub(super) fn content(&self) -> Result<&[u8], ReadError> {
+    pub(crate) fn content(&self) -> Result<&[u8], ReadError> {
         let cut = || malformed("a frame too short for its flags", &self.payload);
         let mut content = self.payload.as_slice();
         if self.has(PADDED) {
@@ -77,7 +77,7 @@ impl Frame {
 }
 
 /// Appends a frame.
-pub(super) fn put_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+pub(crate) fn put_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
     out.extend_from_slice(&[kind, flags]);
     out.extend_from_slice(&stream.to_be_bytes());
@@ -85,7 +85,7 @@ pub(super) fn put_frame(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, pay
 }
 
 /// Appends a header block as HEADERS and as many CONTINUATIONs as it takes.
-pub(super) fn put_block(out: &mut Vec<u8>, flags: u8, stream: u32, block: &[u8]) {
+pub(crate) fn put_block(out: &mut Vec<u8>, flags: u8, stream: u32, block: &[u8]) {
     let mut parts = block.chunks(LARGEST_PAYLOAD).peekable();
     let mut kind = HEADERS;
     let mut flags = flags;
@@ -109,14 +109,14 @@ pub(super) fn put_block(out: &mut Vec<u8>, flags: u8, stream: u32, block: &[u8])
 
 /// Appends a field as a literal without indexing, name and value plain, so
 /// that every byte can be sent.
-pub(super) fn put_literal(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(crate) fn put_literal(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     block.push(0);
     put_string(block, name);
     put_string(block, value);
 }
 
 /// A big-endian number of up to four bytes.
-pub(super) fn number(bytes: &[u8]) -> u32 {
+pub(crate) fn number(bytes: &[u8]) -> u32 {
     bytes
         .iter()
         .take(4)

@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::manifest::{read_yaml, yaml_files};
+use super::manifest::yaml_files;
 use super::*;
 
 /// What the API server would refuse or drop. It also runs the rules in CEL, which are not run here.

@@ -14,9 +14,7 @@ use self::definition::problems;
 use self::generated::{
     deliver, discovered, envoy_filter_delivered, gateway, generated, through_struct,
 };
-use self::manifest::{
-    FILTER_CONFIG, envoy_filter, policy_of, read_yaml, wasm_plugin, yaml, yaml_files,
-};
+use self::manifest::{FILTER_CONFIG, envoy_filter, policy_of, wasm_plugin, yaml_files};
 use portcullis::engine::Engine;
 use portcullis_tests::client::send;
 use portcullis_tests::envoy::{
@@ -27,8 +25,7 @@ use portcullis_tests::module_path;
 use portcullis_tests::tokens::{self, SigningKey, repository};
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Response};
-use regex::Regex;
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use portcullis_tests::yaml::{read_yaml, yaml};
 use serde_json::{Map, Value, json};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
