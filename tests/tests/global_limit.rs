@@ -1,0 +1,245 @@
+//! One limit for several proxies: the example of `envoy/global-rate-limit` on real Envoys, each
+//! with a rate limit service of its own, and one Redis for all.
+
+use std::env;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portcullis_tests::client;
+use portcullis_tests::envoy::{Envoy, Options, cluster};
+use portcullis_tests::limit_service::LimitService;
+use portcullis_tests::module_path;
+use portcullis_tests::redis::Redis;
+use portcullis_tests::tokens::{self, SigningKey, repository};
+use portcullis_tests::upstream::{Received, Upstream};
+use portcullis_tests::wire::{Request, Response};
+use portcullis_tests::yaml::read_yaml;
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The second at which the services are.
+const NOW: u64 = 1_800_000_040;
+/// What is left of the minute then.
+const LEFT: &str = "20";
+const FILTERS: &str =
+    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+const HEADER: &str = "x-portcullis-user";
+
+/// The example's limits, and the Redis of all services.
+struct Mesh {
+    redis: Redis,
+    limits: Value,
+}
+
+/// One of the proxies, with what it asks and what it guards.
+struct Proxy {
+    service: Option<LimitService>,
+    service_addr: SocketAddr,
+    upstream: Upstream,
+    _envoy: Envoy,
+    addr: SocketAddr,
+}
+
+impl Mesh {
+    fn start() -> Self {
+        Self {
+            redis: Redis::start().unwrap(),
+            limits: read_yaml(&repository().join("envoy/global-rate-limit/ratelimit.yaml")),
+        }
+    }
+
+    /// How many requests a minute the example allows under this key.
+    fn allowed(&self, key: &str) -> usize {
+        let rules = self.limits["descriptors"].as_array().unwrap();
+        let rule = rules.iter().find(|rule| rule["key"] == key).unwrap();
+        assert_eq!(rule["rate_limit"]["unit"], "minute");
+        usize::try_from(rule["rate_limit"]["requests_per_unit"].as_u64().unwrap()).unwrap()
+    }
+
+    /// The example, at addresses of this machine, with a change.
+    fn proxy(&self, binary: Option<PathBuf>, change: impl FnOnce(&mut Value)) -> Proxy {
+        let service = LimitService::start(&self.limits, &self.redis, NOW).unwrap();
+        let upstream = Upstream::start().unwrap();
+        let mut bootstrap = read_yaml(&repository().join("envoy/global-rate-limit/envoy.yaml"));
+        bootstrap["admin"]["address"]["socket_address"]["port_value"] = 0.into();
+        let resources = &mut bootstrap["static_resources"];
+        resources["listeners"][0]["address"]["socket_address"] =
+            json!({ "address": "127.0.0.1", "port_value": 0 });
+        for (at, addr) in [upstream.addr(), service.addr()].into_iter().enumerate() {
+            let endpoint = cluster("", addr)["load_assignment"]["endpoints"].take();
+            resources["clusters"][at]["load_assignment"]["endpoints"] = endpoint;
+        }
+        let ours = &mut filters(&mut bootstrap)[0]["typed_config"]["config"];
+        ours["vm_config"]["code"]["local"]["filename"] = module_path().to_str().into();
+        // Far more than a service on a busy machine needs.
+        filters(&mut bootstrap)[1]["typed_config"]["timeout"] = "5s".into();
+        change(&mut bootstrap);
+        let options = Options {
+            binary,
+            ..Options::default()
+        };
+        let envoy = Envoy::start(bootstrap, &options).unwrap_or_else(|error| panic!("{error}"));
+        let addr = envoy.listener_addr("api").unwrap();
+        Proxy {
+            service_addr: service.addr(),
+            service: Some(service),
+            upstream,
+            _envoy: envoy,
+            addr,
+        }
+    }
+}
+
+impl Proxy {
+    fn get(&self, headers: &[(&str, &str)]) -> Response {
+        let bytes = |text: &str| text.as_bytes().to_vec();
+        let fields = headers
+            .iter()
+            .map(|(name, value)| (bytes(name), bytes(value)));
+        let request = Request {
+            method: bytes("GET"),
+            path: bytes("/orders"),
+            authority: bytes("api.example.com"),
+            headers: fields.collect(),
+            ..Request::default()
+        };
+        client::send(self.addr, &request, TIMEOUT).unwrap()
+    }
+
+    fn get_as(&self, subject: &str) -> Response {
+        self.get(&[("authorization", &bearer(subject))])
+    }
+
+    fn received(&self) -> Vec<Received> {
+        self.upstream.take_all()
+    }
+
+    /// What the service was asked since the last time.
+    fn asked(&self) -> Vec<Vec<Vec<(String, String)>>> {
+        self.service.as_ref().unwrap().take_asked()
+    }
+}
+
+fn filters(bootstrap: &mut Value) -> &mut Value {
+    bootstrap.pointer_mut(FILTERS).unwrap()
+}
+
+fn bearer(subject: &str) -> String {
+    let key = SigningKey::from_pem_file(&repository().join("envoy/demo-keys/es256.pem"));
+    let claims = json!({
+        "iss": "https://id.demo.portcullis.test/",
+        "aud": "orders-api",
+        "sub": subject,
+        "exp": 4_102_444_800_u64,
+    });
+    let token = json!({ "header": { "kid": "demo-es256" }, "claims": claims });
+    format!("Bearer {}", tokens::mint_with(&key, &token, 0))
+}
+
+fn field<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
+    let found = response.headers.iter().find(|(n, _)| n == name)?;
+    std::str::from_utf8(&found.1).ok()
+}
+
+fn assert_secured(response: &Response) {
+    assert_eq!(field(response, "x-content-type-options"), Some("nosniff"));
+}
+
+#[test]
+fn two_proxies_share_one_limit() {
+    let mesh = Mesh::start();
+    let old = env::var_os("ENVOY_1_36").map(PathBuf::from);
+    assert!(
+        old.is_some(),
+        "ENVOY_1_36 names Envoy 1.36; `make test` sets it"
+    );
+    let proxies = [mesh.proxy(None, |_| {}), mesh.proxy(old, |_| {})];
+    let allowed = mesh.allowed("user");
+    for number in 0..allowed {
+        let response = proxies[number % 2].get_as("alice");
+        assert_eq!(response.status, 200, "request {number}");
+        let left = (allowed - number - 1).to_string();
+        assert_eq!(field(&response, "x-ratelimit-remaining"), Some(&*left));
+        assert_secured(&response);
+    }
+    for proxy in &proxies {
+        let refused = proxy.get_as("alice");
+        assert_eq!(refused.status, 429);
+        assert_eq!(field(&refused, "retry-after"), Some(LEFT));
+        assert_secured(&refused);
+        // Another user's limit is not touched.
+        assert_eq!(proxy.get_as("bob").status, 200);
+    }
+}
+
+#[test]
+fn nobody_counts_under_a_name_of_their_choice() {
+    let mesh = Mesh::start();
+    let proxy = mesh.proxy(None, |_| {});
+    let alice = ("authorization", &*bearer("alice"));
+    assert_eq!(proxy.get(&[alice]).status, 200);
+    let honest = proxy.asked();
+    for spoofed in [HEADER, "X-Portcullis-User", "x_portcullis_user"] {
+        assert_eq!(proxy.get(&[(spoofed, "bob"), alice]).status, 200);
+        assert_eq!(proxy.asked(), honest, "{spoofed}");
+    }
+    // Neither does the service behind see what was handed over.
+    for received in proxy.received() {
+        assert_eq!(received.values(HEADER).count(), 0);
+        assert_eq!(received.values("x_portcullis_user").count(), 0);
+    }
+}
+
+#[test]
+fn without_the_service_requests_are_refused() {
+    let mesh = Mesh::start();
+    let mut proxy = mesh.proxy(None, |_| {});
+    assert_eq!(proxy.get_as("alice").status, 200);
+    proxy.received();
+    for gone in [silent, stopped] {
+        gone(&mut proxy);
+        let refused = proxy.get_as("alice");
+        assert_eq!(refused.status, 503);
+        assert_secured(&refused);
+        assert_eq!(proxy.received(), []);
+    }
+    // The counts have not gone with it.
+    let service = LimitService::start_at(proxy.service_addr, &mesh.limits, &mesh.redis, NOW);
+    proxy.service = Some(service.unwrap());
+    let left = (mesh.allowed("user") - 2).to_string();
+    let response = proxy.get_as("alice");
+    assert_eq!(field(&response, "x-ratelimit-remaining"), Some(&*left));
+}
+
+#[test]
+fn without_the_service_requests_pass_where_they_are_allowed_to() {
+    let mesh = Mesh::start();
+    let mut proxy = mesh.proxy(None, |bootstrap| {
+        let theirs = &mut filters(bootstrap)[1]["typed_config"];
+        assert_eq!(theirs["failure_mode_deny"], true);
+        theirs["failure_mode_deny"] = false.into();
+    });
+    for gone in [silent, stopped] {
+        gone(&mut proxy);
+        assert_eq!(proxy.get_as("alice").status, 200);
+    }
+    assert_eq!(proxy.received().len(), 2);
+}
+
+fn silent(proxy: &mut Proxy) {
+    proxy.service.as_ref().unwrap().fall_silent();
+}
+
+fn stopped(proxy: &mut Proxy) {
+    proxy.service = None;
+}
+
+#[test]
+fn without_redis_the_service_fails_and_says_so() {
+    let mesh = Mesh::start();
+    let proxy = mesh.proxy(None, |_| {});
+    assert_eq!(proxy.get_as("alice").status, 200);
+    drop(mesh);
+    assert_eq!(proxy.get_as("alice").status, 503);
+}
