@@ -8,6 +8,7 @@ use crate::body::Ledger;
 use crate::config::{self, ConfigError};
 use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
+use crate::metrics::Gauges;
 use crate::policy::jwt::RemoteKeys;
 use crate::policy::{Policy, Stage};
 use crate::route::{RequestMatcher, Undecidable};
@@ -34,6 +35,7 @@ pub struct Engine {
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
     pub(crate) ledger: Rc<Ledger>,
+    pub(crate) gauges: Gauges,
 }
 
 /// One route and what is asked there.
@@ -113,6 +115,11 @@ impl Engine {
     /// The keys that providers publish; somebody has to fetch them.
     pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
         &self.remote_keys
+    }
+
+    /// The gauges that the document asks for by what it names; somebody has to show them.
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
     }
 
     /// How finished exchanges are logged; none if they are not.

@@ -8,6 +8,10 @@ pub trait Host {
     fn now(&self) -> Duration;
     /// Adds one to a counter. Names come from [`crate::metrics`]; nothing a client sends is one.
     fn count(&self, counter: Counter);
+    /// Records a value in a histogram, if the proxy has any. Names come from [`crate::metrics`] as well.
+    fn observe(&self, histogram: Histogram, value: u64) {
+        let _ = (histogram, value);
+    }
     /// A variable of the VM's environment: where secrets stand that the document must not hold.
     fn environment(&self, name: &str) -> Option<Vec<u8>>;
     /// Checks a signature in the proxy's own, faster code.
@@ -131,3 +135,7 @@ pub enum HostVerdict {
 /// A counter: its place in [`crate::metrics::names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter(pub usize);
+
+/// A histogram: its place in [`crate::metrics::histogram_names`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Histogram(pub usize);

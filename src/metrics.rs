@@ -1,8 +1,13 @@
-//! The counters: a closed list, fixed when the module is built.
+//! Metrics: counters and histograms, a closed list that is fixed when the module is built; and
+//! [`Gauges`], which each document brings.
 
-use crate::host::Counter;
+mod gauges;
+
+use crate::host::{Counter, Histogram};
 use crate::refusal::Code;
 use crate::{policy, stream};
+
+pub use self::gauges::{Gauge, Gauges, Spread, segment};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +89,35 @@ impl Event {
     pub fn counter(self) -> Counter {
         Counter(OUTCOMES.len().saturating_add(self as usize))
     }
+}
+
+/// Something of which each single value is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// From the question for a provider's keys to the answer, in milliseconds.
+    KeysFetch,
+}
+
+const TIMINGS: [Timing; 1] = [Timing::KeysFetch];
+
+impl Timing {
+    /// The leaf of the metric's name. Histograms have no unit in the proxy, so the name has it.
+    fn name(self) -> &'static str {
+        match self {
+            Timing::KeysFetch => "jwks_fetch_ms",
+        }
+    }
+
+    /// Records it.
+    pub fn histogram(self) -> Histogram {
+        Histogram(self as usize)
+    }
+}
+
+/// The names of all histograms, by the number in their [`Histogram`].
+pub fn histogram_names() -> Vec<String> {
+    let name = |timing: &Timing| format!("portcullis.{}", timing.name());
+    TIMINGS.iter().map(name).collect()
 }
 
 /// Every code there is: the core's own and the policies'.

@@ -6,6 +6,7 @@ use crate::access_log::AccessLog;
 use crate::body::Ledger;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
+use crate::metrics::Gauges;
 use crate::policy::jwt::Providers;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::RequestMatcher;
@@ -61,6 +62,7 @@ struct Document<'p> {
     providers: Providers,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
     notes: &'p mut Vec<String>,
+    gauges: &'p mut Gauges,
     problems: &'p mut Problems,
 }
 
@@ -88,10 +90,13 @@ impl Document<'_> {
         let defaults = fields.optional("defaults");
         let routes = fields.required("routes", problems);
         fields.finish(problems);
+        let mut gauges = Gauges::default();
+        providers.show(&mut gauges);
         let mut document = Document {
             providers,
             defaults: Vec::new(),
             notes: &mut notes,
+            gauges: &mut gauges,
             problems,
         };
         if let Some(node) = defaults {
@@ -121,6 +126,7 @@ impl Document<'_> {
             exports,
             remote_keys,
             ledger: Ledger::new(MAX_KEPT_BYTES),
+            gauges,
         })
     }
 
@@ -232,6 +238,7 @@ impl Document<'_> {
     fn read_policy(&mut self, kind: &'static Kind, block: &Node<'_>) -> Option<Vec<Step>> {
         let mut context = Context {
             providers: &self.providers,
+            gauges: self.gauges,
             problems: self.problems,
             notes: self.notes,
         };

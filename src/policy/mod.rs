@@ -7,6 +7,7 @@ use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
 use crate::host::Host;
+use crate::metrics::Gauges;
 use crate::refusal::{Code, Refusal, Reply};
 
 /// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
@@ -102,6 +103,8 @@ pub enum Role {
 pub struct Context<'c> {
     /// The document's `providers`.
     pub providers: &'c jwt::Providers,
+    /// Takes what is to be shown as a gauge.
+    pub gauges: &'c mut Gauges,
     /// Where to report what is wrong.
     pub problems: &'c mut Problems,
     /// What is valid, and may still not be what was meant.

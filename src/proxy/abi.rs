@@ -33,6 +33,14 @@ pub(super) enum Map {
     CallResponse = 6,
 }
 
+/// `proxy_metric_type_t`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum MetricKind {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
 /// `proxy_buffer_type_t`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Buffer {
@@ -112,6 +120,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -240,16 +249,21 @@ pub(super) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, 
     })
 }
 
-/// Makes a counter known; its number in this VM.
-pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
-    const COUNTER: u32 = 0;
+/// Makes a metric known; its number in this VM. Each call makes a new number for the same metric.
+pub(super) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: the name lives through the call; `id` is written before it returns.
-    check(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) })?;
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
-/// Adds to a metric.
+/// Sets a gauge, or records a value in a histogram.
+pub(super) fn record(metric: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_record_metric(metric, value) })
+}
+
+/// Adds to a counter or a gauge; from a gauge it can take away.
 pub(super) fn increment(metric: u32, by: i64) -> Result<(), HostError> {
     // SAFETY: no memory is involved.
     check(unsafe { proxy_increment_metric(metric, by) })

@@ -17,17 +17,14 @@ use super::host::Envoy;
 use super::pairs;
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::metrics::Event;
+use crate::metrics::{Event, Timing};
 use crate::policy::jwt::{FetchError, MAX_BODY_BYTES, RemoteKeys};
-
-/// How often it is looked whether something is due.
-pub(super) const TICK_MILLISECONDS: u32 = 250;
 
 /// The fetches of one document in one VM.
 pub(super) struct Fetches {
     fetches: Vec<Fetch>,
-    /// Which fetch a call in flight belongs to, by its token.
-    calls: BTreeMap<u32, usize>,
+    /// Which fetch a call in flight belongs to and when it began, by its token.
+    calls: BTreeMap<u32, (usize, Duration)>,
 }
 
 struct Fetch {
@@ -81,7 +78,7 @@ impl Fetches {
             }
             match fetch.ask() {
                 Some(token) => {
-                    self.calls.insert(token, index);
+                    self.calls.insert(token, (index, now));
                 }
                 None => fetch.settle(Err(FetchError::Unreachable), host),
             }
@@ -90,10 +87,15 @@ impl Fetches {
 
     /// An answer, or the news that there is none.
     pub(super) fn arrived(&mut self, token: u32, headers: usize, host: &Envoy) {
-        let index = self.calls.remove(&token);
-        let Some(fetch) = index.and_then(|index| self.fetches.get_mut(index)) else {
+        let Some((index, asked)) = self.calls.remove(&token) else {
             return;
         };
+        let Some(fetch) = self.fetches.get_mut(index) else {
+            return;
+        };
+        let took = host.now().saturating_sub(asked).as_millis();
+        let histogram = Timing::KeysFetch.histogram();
+        host.observe(histogram, u64::try_from(took).unwrap_or(u64::MAX));
         // Without headers the call has failed, and there is nothing to read.
         let answer = match headers {
             0 => Err(FetchError::Unreachable),

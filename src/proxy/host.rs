@@ -1,32 +1,32 @@
-//! The proxy as the core knows it: a clock, counters, and a checker of signatures.
+//! The proxy as the core knows it: a clock, metrics, and a checker of signatures.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
-use super::abi::{self, Buffer, HostError};
+use super::abi::{self, Buffer, HostError, MetricKind};
 use super::signature;
 use crate::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+    CellUnavailable, Counter, Histogram, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
+    Swap,
 };
 use crate::metrics;
 
 /// The proxy of this worker.
 pub(super) struct Envoy {
     counters: Vec<Option<u32>>,
+    histograms: Vec<Option<u32>>,
     signatures: signature::Support,
     /// In front of every cell's key: other plugins may share the namespace.
     cells: String,
 }
 
 impl Envoy {
-    /// Makes every counter known to the proxy. One that it refuses is not counted.
+    /// Makes every counter and histogram known to the proxy. One that it refuses is not kept.
     pub(super) fn new() -> Self {
-        let define = |name: &String| abi::define_counter(name).map_err(|error| report(name, error));
+        let all = |kind, names: Vec<String>| names.iter().map(|name| define(kind, name)).collect();
         Self {
-            counters: metrics::names()
-                .iter()
-                .map(|name| define(name).ok())
-                .collect(),
+            counters: all(MetricKind::Counter, metrics::names()),
+            histograms: all(MetricKind::Histogram, metrics::histogram_names()),
             signatures: signature::Support::probe(),
             cells: format!(
                 "portcullis/1/{}/",
@@ -36,8 +36,12 @@ impl Envoy {
     }
 }
 
-fn report(name: &str, HostError(status): HostError) {
-    log::warn!("the proxy refuses the counter {name} with status {status}");
+/// Makes a metric known to the proxy; none if it refuses.
+pub(super) fn define(kind: MetricKind, name: &str) -> Option<u32> {
+    let report = |HostError(status)| {
+        log::warn!("the proxy refuses the metric {name} with status {status}");
+    };
+    abi::define_metric(kind, name).map_err(report).ok()
 }
 
 impl Envoy {
@@ -61,6 +65,12 @@ impl Host for Envoy {
         if let Some(id) = self.counters.get(number).copied().flatten() {
             // A counter that cannot be raised must not change a verdict.
             let _ = abi::increment(id, 1);
+        }
+    }
+
+    fn observe(&self, Histogram(number): Histogram, value: u64) {
+        if let Some(id) = self.histograms.get(number).copied().flatten() {
+            let _ = abi::record(id, value);
         }
     }
 

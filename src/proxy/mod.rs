@@ -3,6 +3,7 @@
 mod abi;
 mod fetch;
 mod filter;
+mod gauges;
 mod host;
 mod logger;
 mod pairs;

@@ -6,12 +6,16 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use super::abi::{self, Buffer, HostError};
-use super::fetch::{Fetches, TICK_MILLISECONDS};
+use super::fetch::Fetches;
 use super::filter::Filter;
+use super::gauges::Shown;
 use super::host::Envoy;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
+
+/// How often it is looked whether something is due.
+const TICK_MILLISECONDS: u32 = 250;
 
 /// One plugin configuration in one VM. Before a document has been compiled, requests are refused.
 #[derive(Default)]
@@ -19,6 +23,7 @@ pub(super) struct Root {
     engine: Option<Rc<Engine>>,
     host: Option<Rc<Envoy>>,
     fetches: Option<Fetches>,
+    shown: Option<Shown>,
 }
 
 impl Context for Root {
@@ -56,9 +61,8 @@ impl RootContext for Root {
                 }
                 report_missing(&engine, &host);
                 engine.exports().iter().for_each(declare);
-                self.fetches = start_fetching(&engine);
                 log::info!("configured, routes: {}", engine.route_count());
-                self.engine = Some(Rc::new(engine));
+                self.run(Rc::new(engine));
                 true
             }
             Err(error) => {
@@ -75,6 +79,9 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let (Some(fetches), Some(host)) = (&mut self.fetches, &self.host) {
             fetches.tick(host);
+        }
+        if let (Some(shown), Some(host)) = (&mut self.shown, &self.host) {
+            shown.tick(host.now());
         }
     }
 
@@ -104,16 +111,22 @@ fn declare(name: &PropertyName) {
     }
 }
 
-fn start_fetching(engine: &Engine) -> Option<Fetches> {
-    let plugin = abi::property(b"plugin_name").unwrap_or_default();
-    let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&plugin));
-    if fetches.is_empty() {
-        return None;
+impl Root {
+    /// Begins to judge by a document, and to do what it asks for besides requests.
+    fn run(&mut self, engine: Rc<Engine>) {
+        let plugin = abi::property(b"plugin_name").unwrap_or_default();
+        let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&plugin));
+        let shown = Shown::new(Rc::clone(&engine));
+        let needs_ticks = !fetches.is_empty() || !shown.is_empty();
+        if needs_ticks && let Err(HostError(status)) = abi::set_tick_period(TICK_MILLISECONDS) {
+            log::error!(
+                "the proxy gives no ticks (status {status}); keys are never fetched, and gauges never set"
+            );
+        }
+        self.fetches = Some(fetches);
+        self.shown = Some(shown);
+        self.engine = Some(engine);
     }
-    if let Err(HostError(status)) = abi::set_tick_period(TICK_MILLISECONDS) {
-        log::error!("the proxy gives no ticks (status {status}); keys are never fetched");
-    }
-    Some(fetches)
 }
 
 /// A secret that is not there is no reason to refuse the document, for another worker's VM might

@@ -7,7 +7,7 @@ use portcullis::host::{
 };
 
 /// It has no environment and no cells, knows nothing of connections, checks no signatures and
-/// forgets its counters.
+/// forgets its metrics.
 pub struct Still {
     /// Seconds since the epoch.
     pub now: u64,

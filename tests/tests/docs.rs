@@ -233,6 +233,38 @@ fn counters_are_all_listed() {
     assert_same(&written, &real.collect(), "counters");
 }
 
+#[test]
+fn gauges_are_all_listed() {
+    let document = json!({
+        "version": 1,
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "remote": { "cluster": "idp", "uri": "https://id.example.com/jwks" } },
+        } },
+        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
+    });
+    let engine = Engine::compile(document.to_string().as_bytes());
+    let engine = engine.unwrap_or_else(|error| panic!("{error}"));
+    let page = reference();
+    let rows = tables(&page, "| gauge | shows |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    let names = engine.gauges().iter().map(|gauge| gauge.name());
+    let patterns = names.map(|name| name.replace(".corp.", ".<provider>."));
+    let real = patterns.map(|name| format!("wasmcustom.{name}"));
+    assert_same(&written, &real.collect(), "gauges");
+}
+
+#[test]
+fn histograms_are_all_listed() {
+    let page = reference();
+    let rows = tables(&page, "| histogram | records |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    let names = metrics::histogram_names().into_iter();
+    let real = names.map(|name| format!("wasmcustom.{name}"));
+    assert_same(&written, &real.collect(), "histograms");
+}
+
 /// A field is read by its name, so the names stand in the sources.
 fn fields_in_sources() -> BTreeSet<String> {
     const READERS: [&str; 6] = [

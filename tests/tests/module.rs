@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const NOW: u64 = 2_000_000_000;
 
-fn start(access_log: Value) -> FakeHost {
+fn document(access_log: Value) -> Vec<u8> {
     let document = json!({
         "version": 1,
         "access_log": access_log,
@@ -21,12 +21,16 @@ fn start(access_log: Value) -> FakeHost {
         "defaults": { "security_headers": { "preset": "api" } },
         "routes": [{ "name": "all", "match": { "path": { "prefix": "/" } }, "jwt": { "provider": "corp" } }],
     });
+    document.to_string().into_bytes()
+}
+
+fn start(access_log: Value) -> FakeHost {
     let options = HostOptions {
         now_nanos: NOW * 1_000_000_000,
         ..HostOptions::default()
     };
     let wasm = fs::read(module_path()).expect("the module is built: make build");
-    FakeHost::start(&wasm, document.to_string().as_bytes(), options).unwrap()
+    FakeHost::start(&wasm, &document(access_log), options).unwrap()
 }
 
 fn request(subject: &str, exp: u64) -> Request {
@@ -55,6 +59,7 @@ fn service() -> Response {
 #[test]
 fn rule_9_nothing_a_client_sends_becomes_a_shared_key_or_a_metric() {
     let mut host = start(json!({}));
+    host.tick().unwrap();
     let metrics: Vec<String> = host.metrics().into_keys().collect();
     for number in 0..40 {
         let exp = if number % 2 == 0 {
@@ -66,6 +71,7 @@ fn rule_9_nothing_a_client_sends_becomes_a_shared_key_or_a_metric() {
             .unwrap();
     }
     assert_eq!(host.shared_keys(), Vec::<Vec<u8>>::new());
+    host.tick().unwrap();
     assert_eq!(host.metrics().into_keys().collect::<Vec<_>>(), metrics);
     assert_eq!(host.metric("portcullis.allowed"), Some(20));
     assert_eq!(host.metric("portcullis.code.jwt_expired.denied"), Some(20));
@@ -93,4 +99,29 @@ fn a_remembered_token_costs_few_host_calls() {
             "the signature is checked again"
         );
     }
+}
+
+#[test]
+fn gauges_are_set_on_ticks() {
+    let keys = "portcullis.provider.corp.jwks_keys";
+    let remembered = "portcullis.jwt_cache_entries";
+    let mut host = start(json!("off"));
+    assert_eq!(host.metric(keys), None, "nothing before the first tick");
+    host.tick().unwrap();
+    assert_eq!(host.metric(keys), Some(1));
+    assert_eq!(host.metric(remembered), Some(0));
+    let tokens = ["a", "b", "c"].map(|subject| request(subject, NOW + 60));
+    for request in tokens.iter().chain(&tokens) {
+        host.exchange(request, &service()).unwrap();
+    }
+    host.tick().unwrap();
+    host.tick().unwrap();
+    assert_eq!(host.metric(remembered), Some(3));
+    // Another worker remembers tokens of its own; the gauge shows the sum.
+    let mut other = host.load_beside().unwrap();
+    other.configure(&document(json!("off"))).unwrap();
+    other.exchange(&request("a", NOW + 60), &service()).unwrap();
+    other.tick().unwrap();
+    assert_eq!(host.metric(remembered), Some(4));
+    assert_eq!(host.metric(keys), Some(1));
 }

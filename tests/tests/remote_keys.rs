@@ -1,5 +1,6 @@
 //! Keys that a provider publishes, fetched by a real Envoy from a server that misbehaves.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -35,12 +36,12 @@ fn document(remote: &Value) -> Value {
     }
     json!({
         "version": 1,
-        "providers": { "corp": {
+        "providers": { "corp-EU": {
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
             "jwks": { "remote": settings },
         } },
-        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
+        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp-EU" } }],
     })
 }
 
@@ -67,7 +68,9 @@ impl Mesh {
             concurrency: workers,
             ..Options::default()
         };
-        let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
+        let mut bootstrap = bootstrap(listeners, clusters);
+        bootstrap["stats_config"] = documented_tags();
+        let envoy = Envoy::start(bootstrap, &options).unwrap();
         let addr = envoy.listener_addr("remote").unwrap();
         Self {
             envoy,
@@ -109,6 +112,22 @@ impl Mesh {
     fn fetches(&self) -> usize {
         self.idp.take_path("/jwks").len()
     }
+}
+
+/// The snippet of the reference that makes labels of codes and providers.
+fn documented_tags() -> Value {
+    let tag = |name: &str, part: &str| {
+        let regex = format!("^wasmcustom\\.portcullis(\\.{part}\\.([^.]+))");
+        let written = format!(
+            "- {{ tag_name: {name}, regex: \"{}\" }}",
+            regex.replace('\\', "\\\\")
+        );
+        let page = tokens::repository().join("docs/record.md");
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains(&written), "the reference lacks {written}");
+        json!({ "tag_name": name, "regex": regex })
+    };
+    json!({ "stats_tags": [tag("code", "code"), tag("provider", "provider")] })
 }
 
 #[allow(
@@ -325,4 +344,46 @@ fn keys_that_are_too_old_are_not_used() {
     mesh.wait_for("p256", "a", 503);
     mesh.publish(&[("p256", "a")]);
     mesh.wait_for("p256", "a", 200);
+}
+
+#[test]
+fn keys_and_their_age_are_shown() {
+    let (keys, age) = (
+        "wasmcustom.portcullis.provider.corp_eu.jwks_keys",
+        "wasmcustom.portcullis.provider.corp_eu.jwks_age_seconds",
+    );
+    let good = Answer::Respond(key_set(&[("p256", "a"), ("rsa", "b")]));
+    let limits = json!({ "cache_duration": "1s", "max_stale": "4s" });
+    let mesh = Mesh::start(&limits, 2, good);
+    let wait = |name: &str, wanted: &dyn Fn(u64) -> bool| {
+        let deadline = now() + Duration::from_secs(20);
+        let mut found = mesh.envoy.stat(name).unwrap();
+        while !wanted(found) {
+            assert!(now() < deadline, "{name} is still {found}");
+            thread::sleep(Duration::from_millis(50));
+            found = mesh.envoy.stat(name).unwrap();
+        }
+    };
+    wait(keys, &|keys| keys == 2);
+    wait(age, &|age| age <= 2);
+    assert_eq!(mesh.status("p256", "a"), 200);
+    wait("wasmcustom.portcullis.jwt_cache_entries", &|entries| {
+        entries == 1
+    });
+    let prometheus = mesh.envoy.admin_get("/stats/prometheus").unwrap();
+    for line in [
+        "# TYPE portcullis_jwks_keys gauge",
+        "portcullis_jwks_keys{provider=\"corp_eu\"} 2",
+        "portcullis_jwt_cache_entries{} 1",
+        "# TYPE portcullis_jwks_fetch_ms histogram",
+    ] {
+        assert!(prometheus.contains(line), "{line} is not in {prometheus}");
+    }
+    // An answer without keys harms none, but age tells, and in the end they are too old.
+    mesh.publish(&[]);
+    wait(age, &|age| age >= 3);
+    wait(keys, &|keys| keys == 0);
+    mesh.publish(&[("p256", "a")]);
+    wait(keys, &|keys| keys == 1);
+    wait(age, &|age| age <= 2);
 }

@@ -132,14 +132,14 @@ impl TokenCache {
         }
     }
 
-    fn half(&self) -> usize {
-        self.limits.max_entries / 2
+    /// How many tokens are remembered.
+    pub(super) fn len(&self) -> usize {
+        let generations = self.generations.try_borrow();
+        generations.map_or(0, |both| both.young.len().saturating_add(both.old.len()))
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        let generations = self.generations.borrow();
-        generations.young.len() + generations.old.len()
+    fn half(&self) -> usize {
+        self.limits.max_entries / 2
     }
 }
 

@@ -12,6 +12,7 @@ mod claimant;
 mod claims;
 mod ec;
 mod forwarding;
+mod gauges;
 mod jwk;
 mod key_source;
 mod location;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::cache::{CacheLimits, TokenCache, Verified};
 use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
 use super::forwarding::Forwarding;
+use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::location::Locations;
@@ -32,9 +33,9 @@ pub(super) struct Provider {
     rules: ClaimRules,
     types: TokenTypes,
     algorithms: Vec<Algorithm>,
-    keys: KeySource,
+    pub(super) keys: KeySource,
     pub(super) forwarding: Forwarding,
-    cache: Option<TokenCache>,
+    pub(super) cache: Option<TokenCache>,
     checker: Checker,
 }
 
@@ -65,7 +66,9 @@ impl Providers {
     /// Reads `providers`. `notes` takes what an operator should know.
     pub fn read(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
         let entries = node.entries(problems).unwrap_or_default();
+        let mut names = Names::default();
         let named = entries.into_iter().map(|(name, node)| {
+            names.check(name, &node, problems);
             let name: Rc<str> = name.into();
             let provider = Provider::read(&name, &node, notes, problems).map(Rc::new);
             (name, provider)
@@ -85,19 +88,16 @@ impl Providers {
 
     /// The variables of the VM's environment that hold secrets, each with its provider's name.
     pub fn environment(&self) -> Vec<(Rc<str>, String)> {
-        let read = self
-            .named
-            .iter()
-            .filter_map(|(name, provider)| Some((name, provider.as_ref()?)));
-        read.flat_map(|(name, provider)| {
-            let keys = match &provider.keys {
-                KeySource::Fixed(keys) => &keys[..],
-                KeySource::Remote(_) => &[],
-            };
-            let variables = keys.iter().filter_map(|key| key.verifying.variable());
-            variables.map(|variable| (Rc::clone(name), variable.to_owned()))
-        })
-        .collect()
+        self.read_well()
+            .flat_map(|provider| {
+                let keys = match &provider.keys {
+                    KeySource::Fixed(keys) => &keys[..],
+                    KeySource::Remote(_) => &[],
+                };
+                let variables = keys.iter().filter_map(|key| key.verifying.variable());
+                variables.map(|variable| (Rc::clone(&provider.name), variable.to_owned()))
+            })
+            .collect()
     }
 
     /// The keys that providers publish.
@@ -107,7 +107,7 @@ impl Providers {
             .collect()
     }
 
-    /// Those whose block is right.
+    /// Those whose blocks are right.
     pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
         self.named
             .iter()

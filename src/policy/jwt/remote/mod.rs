@@ -150,6 +150,13 @@ impl RemoteKeys {
         (!too_old).then(|| Rc::clone(&loaded.keys))
     }
 
+    /// The time since the keys were fetched; none before the first answer.
+    pub(super) fn age(&self, now: Duration) -> Option<Duration> {
+        let state = self.state.try_borrow().ok()?;
+        let loaded = state.loaded.as_ref()?;
+        Some(now.saturating_sub(loaded.fetched))
+    }
+
     /// Counts changes of the keys: what was verified with others has to be verified again.
     pub(super) fn generation(&self) -> u64 {
         self.state.try_borrow().map_or(0, |state| state.generation)
