@@ -26,6 +26,7 @@ policies! {
     security_headers,
 }
 
+mod owned;
 pub mod rate_limits;
 
 /// One kind of policy, as the document names it.

@@ -6,7 +6,7 @@ use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::json::Json;
-use crate::route::read_header_name;
+use crate::policy::owned;
 
 /// What becomes of the token, and which header fields tell of it.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Forwarding {
             "forward_payload_header",
             None,
             problems,
-            |node, problems| read_owned_name(node, problems).map(Some),
+            |node, problems| owned::read_header(node, problems).map(Some),
         );
         let exports = fields.or(
             "claim_to_filter_state",
@@ -139,7 +139,7 @@ impl ClaimHeader {
         let mut fields = node.fields(problems)?;
         let name = fields
             .required("header_name", problems)
-            .and_then(|node| read_owned_name(&node, problems));
+            .and_then(|node| owned::read_header(&node, problems));
         let claim = fields
             .required("claim_name", problems)
             .and_then(|node| ClaimPath::read(&node, problems));
@@ -154,16 +154,9 @@ impl ClaimHeader {
 impl ClaimExport {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let name = fields.required("key", problems).and_then(|node| {
-            let name = PropertyName::parse(node.text(problems)?);
-            if name.is_none() {
-                node.report(
-                    problems,
-                    "must be 1 to 64 lower-case letters, digits and `_`",
-                );
-            }
-            name
-        });
+        let name = fields
+            .required("key", problems)
+            .and_then(|node| owned::read_property(&node, problems));
         let claim = fields
             .required("claim_name", problems)
             .and_then(|node| ClaimPath::read(&node, problems));
@@ -173,33 +166,6 @@ impl ClaimExport {
             claim: claim?,
         })
     }
-}
-
-/// A field that the filter may claim for itself: a client's own is removed on every route.
-fn read_owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
-    const NEEDED: [&str; 12] = [
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "host",
-        "keep-alive",
-        "origin",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "x-request-id",
-    ];
-    let name = read_header_name(node, problems)?;
-    if NEEDED.contains(&name.as_str()) {
-        node.report(
-            problems,
-            "has a meaning of its own, and would be removed from every request; choose another name",
-        );
-        return None;
-    }
-    Some(name)
 }
 
 /// Text as it is; anything else as JSON. A string that could end its line, or that would lose
