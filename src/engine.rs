@@ -123,8 +123,8 @@ impl Engine {
     }
 
     /// How finished exchanges are logged; none if they are not.
-    pub fn access_log(&self) -> Option<AccessLog> {
-        self.access_log
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        self.access_log.as_ref()
     }
 
     /// The number of routes.

@@ -55,7 +55,7 @@ pub enum Side {
     Response,
 }
 
-/// Something the proxy knows of a connection.
+/// Something the proxy knows of a connection or an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Property {
     /// The client's address and port, `192.0.2.1:40000` or `[2001:db8::1]:40000`. Whether a client
@@ -63,6 +63,20 @@ pub enum Property {
     ClientAddress,
     /// `TLSv1.3`; none over cleartext.
     TlsVersion,
+    /// `HTTP/1.1`, `HTTP/2`.
+    Protocol,
+    /// The bytes of the request, head included; eight bytes, little-endian, as all numbers.
+    RequestSize,
+    /// The status that went to the client; 0 for none.
+    ResponseStatus,
+    /// Why the answer is what it is, in the proxy's words.
+    ResponseDetails,
+    /// The proxy's response flags, a bit for each.
+    ResponseFlags,
+    /// The bytes of the answer, head included.
+    ResponseSize,
+    /// Which of the service's instances was asked, `address:port`.
+    UpstreamAddress,
 }
 
 /// When a cell was last changed. Marks say nothing but equal or not.

@@ -114,7 +114,8 @@ impl Document<'_> {
         }
         let owned_request_headers =
             gather(&routes, &fallback, |policy| policy.owned_request_headers());
-        let exports = gather(&routes, &fallback, |policy| policy.exports());
+        let mut exports = gather(&routes, &fallback, |policy| policy.exports());
+        exports.extend(access_log.as_ref().and_then(AccessLog::export));
         Some(Engine {
             mode,
             routes,

@@ -8,10 +8,9 @@ use proxy_wasm::types;
 use super::abi::{self, Buffer, HostError, LogLevel, Map};
 use super::host::Envoy;
 use super::pairs;
-use crate::access_log::Finished;
+use crate::access_log::Sink;
 use crate::engine::Engine;
 use crate::exchange::{BodyState, Edit};
-use crate::host::Host;
 use crate::refusal::Reply;
 use crate::stream::{Action, Stream};
 
@@ -143,22 +142,21 @@ impl HttpContext for Filter {
             return;
         };
         // Without a request callback this context was made for the log alone.
-        let headers = match self.stream.started() {
+        let late = match self.stream.started() {
             Some(_) => None,
             None => abi::header_pairs(Map::Request).ok().and_then(pairs::read),
         };
-        let client = abi::property(b"source\0address")
-            .ok()
-            .filter(|client| !client.is_empty());
-        let finished = Finished {
-            now: self.host.now(),
-            headers: headers.as_ref(),
-            status: response_code(),
-            client: client.as_deref(),
+        let Some(record) = log.record(&self.stream, late.as_ref(), &*self.host) else {
+            return;
         };
-        let line = log.line(&self.stream, finished);
-        // There is nowhere to say that the log cannot be written.
-        let _ = abi::log(LogLevel::Info, line.as_bytes());
+        for sink in log.sinks() {
+            // There is nowhere to say that the log cannot be written.
+            let _ = match sink {
+                Sink::ProxyLog => abi::log(LogLevel::Info, record.as_bytes()),
+                // The proxy's own access loggers run after the filters'.
+                Sink::FilterState(name) => abi::set_property(name.as_str(), record.as_bytes()),
+            };
+        }
     }
 }
 
@@ -197,11 +195,4 @@ fn send(reply: &Reply) -> types::Action {
         log::error!("the proxy does not send the refusal (status {status}); the request is held");
     }
     types::Action::Pause
-}
-
-/// The status that went to the client: `response.code`, 64 bits little-endian, 0 for none.
-fn response_code() -> Option<u64> {
-    let bytes = abi::property(b"response\0code").ok()?;
-    let code = u64::from_le_bytes(bytes.try_into().ok()?);
-    (code != 0).then_some(code)
 }

@@ -89,6 +89,13 @@ impl Host for Envoy {
         let path: &[u8] = match property {
             Property::ClientAddress => b"source\0address",
             Property::TlsVersion => b"connection\0tls_version",
+            Property::Protocol => b"request\0protocol",
+            Property::RequestSize => b"request\0total_size",
+            Property::ResponseStatus => b"response\0code",
+            Property::ResponseDetails => b"response\0code_details",
+            Property::ResponseFlags => b"response\0flags",
+            Property::ResponseSize => b"response\0total_size",
+            Property::UpstreamAddress => b"upstream\0address",
         };
         abi::property(path).ok().filter(|value| !value.is_empty())
     }

@@ -10,6 +10,7 @@ use super::fetch::Fetches;
 use super::filter::Filter;
 use super::gauges::Shown;
 use super::host::Envoy;
+use crate::access_log::AccessLog;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
@@ -132,6 +133,13 @@ impl Root {
 /// A secret that is not there is no reason to refuse the document, for another worker's VM might
 /// have it; the tokens that need it are refused.
 fn report_missing(engine: &Engine, host: &Envoy) {
+    if let Some(variable) = engine.access_log().and_then(AccessLog::environment)
+        && host.environment(variable).is_none()
+    {
+        log::error!(
+            "access_log: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then records do not name subjects"
+        );
+    }
     for (provider, variable) in engine.environment() {
         if host.environment(variable).is_none() {
             log::error!(

@@ -17,11 +17,11 @@ use crate::exchange::{
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
-use crate::policy::Verdict;
+use crate::policy::{Stage, Verdict};
 use crate::refusal::{Refusal, Reply};
 use crate::target::Target;
 
-pub use self::record::{Record, ShadowRefusal};
+pub use self::record::{Record, Said, ShadowRefusal};
 pub use self::refusals::CODES;
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
@@ -31,6 +31,7 @@ pub struct Stream {
     target: Option<Target>,
     scheme: Scheme,
     started: Option<Duration>,
+    judging: Option<Duration>,
     route: Option<usize>,
     facts: Facts,
     awaiting: Vec<Awaiting>,
@@ -75,6 +76,7 @@ impl Stream {
             target: None,
             scheme: Scheme::Http,
             started: None,
+            judging: None,
             route: None,
             facts: Facts::default(),
             awaiting: Vec::new(),
@@ -96,7 +98,12 @@ impl Stream {
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };
-        let action = match self.judge_head(&engine, body, host) {
+        let judged = self.judge_head(&engine, body, host);
+        if engine.access_log.is_some() {
+            let started = self.started.unwrap_or_default();
+            self.judging = host.now().checked_sub(started);
+        }
+        let action = match judged {
             Ok(edits) => Action::Continue(edits),
             Err(Stop::Answered(reply, policy)) => return self.answer(reply, policy, host),
             Err(Stop::Refused(refusal, policy)) => match engine.mode {
@@ -200,6 +207,38 @@ impl Stream {
     /// When its head arrived.
     pub fn started(&self) -> Option<Duration> {
         self.started
+    }
+
+    /// How long its head was judged; none if nobody wants to know.
+    pub fn judging(&self) -> Option<Duration> {
+        self.judging
+    }
+
+    /// What each policy of its route has said so far, in the order in which they were asked.
+    pub fn asked(&self) -> Vec<(&'static str, Said)> {
+        let Some(engine) = self.engine.as_deref() else {
+            return Vec::new();
+        };
+        let Some(route) = self.route.and_then(|index| engine.routes.get(index)) else {
+            return Vec::new();
+        };
+        let mut asked: Vec<(&'static str, Said)> = Vec::new();
+        for (index, step) in route.chain.steps.iter().enumerate() {
+            let stopped = asked.last().is_some_and(|(_, said)| said.ends());
+            if stopped || step.stage == Stage::Answer {
+                break;
+            }
+            let waits = self.awaiting.iter().any(|waiting| waiting.step == index);
+            let said = match self.record.said_by(step.name) {
+                Said::Allowed if waits => Said::Waiting,
+                said => said,
+            };
+            match asked.iter_mut().find(|(name, _)| *name == step.name) {
+                Some(found) => found.1 = said,
+                None => asked.push((step.name, said)),
+            }
+        }
+        asked
     }
 
     /// The name of its route.

@@ -25,3 +25,51 @@ pub struct ShadowRefusal {
     /// What the log would have said.
     pub reason: &'static str,
 }
+
+/// What a policy said of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// No objection.
+    Allowed,
+    /// It refused.
+    Denied,
+    /// It answered without refusing.
+    Answered,
+    /// It would have refused, but is in shadow mode.
+    ShadowDenied,
+    /// It waits for the body.
+    Waiting,
+}
+
+impl Said {
+    /// The word in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Said::Allowed => "allowed",
+            Said::Denied => "denied",
+            Said::Answered => "answered",
+            Said::ShadowDenied => "shadow_denied",
+            Said::Waiting => "waiting",
+        }
+    }
+
+    /// Whether nobody was asked after it.
+    pub(super) fn ends(self) -> bool {
+        matches!(self, Said::Denied | Said::Answered)
+    }
+}
+
+impl Record {
+    /// What a policy said that was asked.
+    pub(super) fn said_by(&self, policy: &str) -> Said {
+        if self.refused_by == Some(policy) {
+            Said::Denied
+        } else if self.answered_by == Some(policy) {
+            Said::Answered
+        } else if self.shadow.iter().any(|each| each.policy == Some(policy)) {
+            Said::ShadowDenied
+        } else {
+            Said::Allowed
+        }
+    }
+}

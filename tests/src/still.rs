@@ -6,11 +6,16 @@ use portcullis::host::{
     CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
 };
 
-/// It has no environment and no cells, knows nothing of connections, checks no signatures and
+/// It has no cells, tells the same of every exchange, checks no signatures and
 /// forgets its metrics.
 pub struct Still {
     /// Seconds since the epoch.
     pub now: u64,
+}
+
+impl Still {
+    /// The one variable of its environment.
+    pub const LOG_KEY: &str = "LOG_KEY";
 }
 
 impl Host for Still {
@@ -20,16 +25,27 @@ impl Host for Still {
 
     fn count(&self, _: Counter) {}
 
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
+    fn environment(&self, name: &str) -> Option<Vec<u8>> {
+        (name == Self::LOG_KEY).then(|| b"a key for logs".to_vec())
     }
 
     fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
         HostVerdict::Unavailable
     }
 
-    fn property(&self, _: Property) -> Option<Vec<u8>> {
-        None
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        let number = |number: u64| number.to_le_bytes().to_vec();
+        Some(match property {
+            Property::ClientAddress => b"192.0.2.1:40000".to_vec(),
+            Property::TlsVersion => b"TLSv1.3".to_vec(),
+            Property::Protocol => b"HTTP/2".to_vec(),
+            Property::RequestSize => number(600),
+            Property::ResponseStatus => number(200),
+            Property::ResponseDetails => b"via_upstream".to_vec(),
+            Property::ResponseFlags => number(0),
+            Property::ResponseSize => number(300),
+            Property::UpstreamAddress => b"192.0.2.2:8080".to_vec(),
+        })
     }
 
     fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {

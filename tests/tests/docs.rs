@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
 
-use portcullis::access_log::Finished;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
@@ -15,7 +13,7 @@ use portcullis::{metrics, policy};
 use portcullis_tests::case::{self, Case};
 use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The pages of the reference.
 const REFERENCE: &str = "docs/";
@@ -365,11 +363,11 @@ fn the_readme_lists_the_targets_of_make() {
 const PROXY: Still = Still { now: NOW };
 
 /// A stream that has judged a request for `/orders`, and its engine.
-fn judged(mode: &str, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
+fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
     let document = json!({
         "version": 1,
         "mode": mode,
-        "access_log": {},
+        "access_log": access_log,
         "providers": { "corp": {
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
@@ -383,11 +381,16 @@ fn judged(mode: &str, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
     let mut headers = Headers::default();
     for (name, value) in [
         (":authority", "api.example.com"),
-        (":path", "/orders"),
+        (":path", "/orders?page=2"),
         (":method", "GET"),
         (":scheme", "https"),
         ("user-agent", "test"),
         ("x-request-id", "1"),
+        ("x-partner", "p"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
     ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
@@ -399,45 +402,93 @@ fn judged(mode: &str, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
     (stream, engine)
 }
 
-fn line(mode: &str, authorization: Option<&str>) -> Value {
-    let (stream, engine) = judged(mode, authorization);
+fn record(mode: &str, access_log: &Value, authorization: Option<&str>) -> Map<String, Value> {
+    let (stream, engine) = judged(mode, access_log, authorization);
     let log = engine.access_log().expect("the document asks for a log");
-    let finished = Finished {
-        now: Duration::from_secs(NOW + 1),
-        headers: None,
-        status: Some(200),
-        client: Some(b"192.0.2.1:40000"),
-    };
-    serde_json::from_str(&log.line(&stream, finished)).expect("a line is JSON")
+    let record = log.record(&stream, None, &PROXY).expect("all are kept");
+    let record: Value = serde_json::from_str(&record).expect("a record is JSON");
+    record.as_object().expect("a record is an object").clone()
 }
 
-#[test]
-fn the_table_of_the_access_log_is_what_is_logged() {
+/// The records of exchanges that between them have every member there is.
+fn records(schema: &str) -> [Map<String, Value>; 5] {
     let token = json!({
         "key": "p256",
         "claims": {
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": "now+60",
+            "tenant": "blue",
         },
     });
     let good = format!("Bearer {}", tokens::mint(&token, NOW));
-    let lines = [
-        line("enforce", Some(&good)),
-        line("enforce", None),
-        line("shadow", None),
-    ];
-    let outcomes = lines.each_ref().map(|line| &line["portcullis.outcome"]);
-    assert_eq!(outcomes, ["allowed", "denied", "allowed"]);
-    let members = lines.iter().filter_map(Value::as_object);
-    let real: BTreeSet<String> = members.flat_map(|line| line.keys().cloned()).collect();
+    let everything = json!({
+        "schema": schema,
+        "attributes": "all",
+        "fields": { "claims": ["tenant"], "headers": ["x-partner"] },
+    });
+    let hashed = json!({
+        "schema": schema,
+        "subject": "hashed", "subject_key": { "env": Still::LOG_KEY },
+    });
+    [
+        record("enforce", &everything, Some(&good)),
+        record("enforce", &everything, None),
+        record("shadow", &everything, None),
+        record("enforce", &hashed, Some(&good)),
+        record(
+            "enforce",
+            &json!({ "schema": schema, "max_bytes": 512 }),
+            None,
+        ),
+    ]
+}
+
+#[test]
+fn the_table_of_the_access_log_is_what_is_logged() {
+    let records = records("otel");
+    let outcomes = records
+        .each_ref()
+        .map(|record| &record["portcullis.outcome"]);
+    assert_eq!(
+        outcomes,
+        ["allowed", "denied", "allowed", "allowed", "denied"]
+    );
+    let names = records.iter().flat_map(|record| record.keys());
+    let real: BTreeSet<String> = names
+        .map(|name| match name.as_str() {
+            "portcullis.claim.tenant" => "portcullis.claim.<claim>".to_owned(),
+            "http.request.header.x-partner" => "http.request.header.<name>".to_owned(),
+            name => name.to_owned(),
+        })
+        .collect();
     let page = reference();
     let rows = tables(&page, "| log field | value |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     assert_same(&written, &real, "fields of the access log");
     let shadow = rows.iter().find(|row| name_of(row) == "portcullis.shadow");
     let shadow = quoted(&shadow.expect("it has a row")[1]);
-    let item = lines[2]["portcullis.shadow"][0].as_object();
+    let item = records[2]["portcullis.shadow"][0].as_object();
     let item: Vec<&String> = item.expect("shadow mode is logged").keys().collect();
     assert!(item.iter().all(|name| shadow.contains(name)), "{item:?}");
+}
+
+#[test]
+fn the_table_of_the_other_schema_is_what_is_logged() {
+    let names = |schema: &str| -> BTreeSet<String> {
+        let records = records(schema);
+        records
+            .iter()
+            .flat_map(|record| record.keys().cloned())
+            .collect()
+    };
+    let (otel, ecs) = (names("otel"), names("ecs"));
+    let page = reference();
+    let rows = tables(&page, "| ECS field | in place of |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    let real: BTreeSet<String> = ecs.difference(&otel).cloned().collect();
+    assert_same(&written, &real, "fields of the Elastic Common Schema");
+    let replaced: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[1])).collect();
+    let gone: BTreeSet<String> = otel.difference(&ecs).cloned().collect();
+    assert_same(&replaced, &gone, "fields that it replaces");
 }
 
 #[test]
@@ -447,7 +498,7 @@ fn the_table_of_the_preset_is_what_is_set() {
     let written = rows
         .iter()
         .map(|row| (name_of(row), quoted(&row[1]).concat()));
-    let (mut stream, _) = judged("enforce", None);
+    let (mut stream, _) = judged("enforce", &json!({}), None);
     let set = stream
         .response_headers(None, BodyState::Open, &PROXY)
         .edits

@@ -5,11 +5,9 @@
 
 use std::rc::Rc;
 
-use portcullis::access_log::Finished;
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
-use portcullis::host::Host;
 use portcullis::json::Json;
 use portcullis::stream::{Action, Stream};
 use portcullis::target::Target;
@@ -248,12 +246,8 @@ fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
         }
     }
     stream.response_headers(None, BodyState::Open, &PROXY);
-    let finished = Finished {
-        now: PROXY.now(),
-        status: Some(200),
-        ..Finished::default()
-    };
-    let line = engine.access_log().unwrap().line(&stream, finished);
+    let log = engine.access_log().unwrap();
+    let line = log.record(&stream, None, &PROXY).unwrap();
     let parsed = Json::parse(line.as_bytes(), 8);
     assert!(parsed.is_ok() && !line.contains(['\n', '\r']), "{line:?}");
     assert!(line.len() < 8192, "{} bytes", line.len());

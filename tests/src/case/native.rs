@@ -1,11 +1,10 @@
 //! Cases on the engine alone: no proxy, no module.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portcullis::access_log::Finished;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
@@ -36,6 +35,7 @@ pub fn run(case: &Case) -> Vec<String> {
         counted: RefCell::default(),
         cells: RefCell::default(),
         body: RefCell::default(),
+        status: Cell::default(),
     };
     let mut differences = Vec::new();
     for exchange in &case.exchanges {
@@ -59,6 +59,8 @@ struct Proxy {
     cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
     /// What is at hand of the request's body.
     body: RefCell<Vec<u8>>,
+    /// The status of the last answer.
+    status: Cell<u64>,
 }
 
 impl Host for Proxy {
@@ -91,7 +93,8 @@ impl Host for Proxy {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         match property {
             Property::ClientAddress => Some(CLIENT.to_vec()),
-            Property::TlsVersion => None,
+            Property::ResponseStatus => Some(self.status.get().to_le_bytes().to_vec()),
+            _ => None,
         }
     }
 
@@ -146,15 +149,9 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
         },
     };
     shape(&mut outcome.response, &mut stream, host);
-    let status = Some(u64::from(outcome.response.status));
-    let finished = Finished {
-        now: host.now(),
-        headers: None,
-        status,
-        client: Some(CLIENT),
-    };
-    if let Some(log) = stream.engine().and_then(Engine::access_log) {
-        let line = log.line(&stream, finished);
+    host.status.set(u64::from(outcome.response.status));
+    let log = stream.engine().and_then(Engine::access_log);
+    if let Some(line) = log.and_then(|log| log.record(&stream, None, host)) {
         assert!(
             !line.contains('\n'),
             "a log line has a line break: {line:?}"

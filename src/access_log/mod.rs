@@ -1,0 +1,423 @@
+//! One record for each finished exchange, a line of JSON.
+
+mod attribute;
+mod line;
+mod name;
+mod redact;
+mod sample;
+mod subject;
+mod time;
+mod trace;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use self::attribute::Attribute;
+use self::line::Line;
+use self::name::{ECS_VERSION, Name, Schema};
+use self::redact::Shown;
+use self::sample::Share;
+use self::subject::Subject;
+use self::trace::Trace;
+use crate::config::{Fields, Node, Problems};
+use crate::exchange::PropertyName;
+use crate::headers::{HeaderName, Headers};
+use crate::host::Host;
+use crate::metrics::Outcome;
+use crate::policy::jwt::ClaimPath;
+use crate::route::read_header_name;
+use crate::stream::Stream;
+
+/// `access_log`, ready to write.
+#[derive(Debug)]
+pub struct AccessLog {
+    sinks: Vec<Sink>,
+    schema: Schema,
+    longest: usize,
+    attributes: Vec<Attribute>,
+    subject: Subject,
+    query: Query,
+    claims: Vec<(String, ClaimPath)>,
+    headers: Vec<(String, HeaderName)>,
+    redacted: Vec<String>,
+    shares: Vec<(&'static str, Share)>,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// The proxy's own log.
+    ProxyLog,
+    /// A value that the proxy's access loggers can print.
+    FilterState(PropertyName),
+}
+
+/// What is shown of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Query {
+    Off,
+    Names,
+    Values,
+}
+
+/// The key of the record among the values left for others.
+const RECORD: &str = "record";
+
+/// The fields of `sample`: every outcome by its name.
+const FIELDS: [&str; 6] = [
+    "allowed",
+    "denied",
+    "answered",
+    "shadow_denied",
+    "unfinished",
+    "not_judged",
+];
+
+impl AccessLog {
+    /// Reads the block.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let sinks = fields.or("sinks", vec![Sink::ProxyLog], problems, read_sinks);
+        let schemas = [("otel", Schema::OpenTelemetry), ("ecs", Schema::Elastic)];
+        let schema = fields.or(
+            "schema",
+            Schema::OpenTelemetry,
+            problems,
+            |node, problems| node.choice(problems, &schemas),
+        );
+        let longest = fields.or("max_bytes", 8 << 10, problems, read_longest);
+        let attributes = fields.or(
+            "attributes",
+            Attribute::usual(),
+            problems,
+            Attribute::read_list,
+        );
+        let subject = Subject::read(&mut fields, problems);
+        let query = fields.or("query", Query::Names, problems, |node, problems| {
+            let choices = [
+                ("names", Query::Names),
+                ("values", Query::Values),
+                ("off", Query::Off),
+            ];
+            if node.is_off() {
+                return Some(Query::Off);
+            }
+            node.choice(problems, &choices)
+        });
+        let redacted = fields.or("redact", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                item.name(problems).map(str::to_ascii_lowercase)
+            })
+        });
+        let more = fields.or("fields", More::default(), problems, More::read);
+        let shares = fields.or("sample", Vec::new(), problems, read_shares);
+        fields.finish(problems);
+        let More { claims, headers } = more?;
+        Some(Self {
+            sinks: sinks?,
+            schema: schema?,
+            longest: longest?,
+            attributes: attributes?,
+            subject: subject?,
+            query: query?,
+            claims,
+            headers,
+            redacted: redacted?,
+            shares: shares?,
+        })
+    }
+
+    /// Where records go.
+    pub fn sinks(&self) -> &[Sink] {
+        &self.sinks
+    }
+
+    /// The value that it leaves for the proxy's access loggers, if it does.
+    pub(crate) fn export(&self) -> Option<PropertyName> {
+        self.sinks.iter().find_map(|sink| match sink {
+            Sink::FilterState(name) => Some(name.clone()),
+            Sink::ProxyLog => None,
+        })
+    }
+
+    /// The variable of the VM's environment that it needs, if it needs one.
+    pub fn environment(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Hashed { key } => Some(key),
+            Subject::Plain | Subject::Off => None,
+        }
+    }
+
+    /// The record of an exchange, without a line break. `None` when it is not in the sample.
+    ///
+    /// `late` are the request's fields as the proxy still has them: the only ones there are for
+    /// a request that never reached the filter.
+    pub fn record(
+        &self,
+        stream: &Stream,
+        late: Option<&Headers>,
+        host: &dyn Host,
+    ) -> Option<String> {
+        let headers = match late {
+            Some(headers) if stream.headers().is_empty() => headers,
+            _ => stream.headers(),
+        };
+        let trace = headers.one("traceparent").ok().flatten();
+        let trace = trace.and_then(Trace::parse);
+        let request_id = headers.all("x-request-id").next();
+        let share = self.share(stream);
+        let trace_id = trace.map(|trace| trace.trace_id);
+        if share != Share::ALL && !share.keeps(trace_id, request_id.unwrap_or_default()) {
+            return None;
+        }
+        let mut line = Line::new(self.longest);
+        let now = host.now();
+        line.own(Name::Timestamp.of(self.schema), &time::rfc3339(now));
+        line.own(Name::Event.of(self.schema), "portcullis.access");
+        self.kind(&mut line, stream);
+        verdict(&mut line, stream);
+        line.optional(Name::RequestId.of(self.schema), request_id);
+        if let Some(Trace {
+            trace_id,
+            parent_id,
+        }) = trace
+        {
+            line.own(Name::TraceId.of(self.schema), trace_id);
+            line.own(Name::ParentId.of(self.schema), parent_id);
+        }
+        self.request(&mut line, headers);
+        self.who(&mut line, stream, host);
+        let elapsed = stream
+            .started()
+            .and_then(|started| now.checked_sub(started));
+        line.number("portcullis.duration_us", elapsed.map(micros));
+        line.number("portcullis.filter_us", stream.judging().map(micros));
+        for attribute in &self.attributes {
+            attribute.write(&mut line, self.schema, host);
+        }
+        self.more(&mut line, stream, headers);
+        Some(line.finish())
+    }
+
+    fn share(&self, stream: &Stream) -> Share {
+        let outcome = match outcome(stream) {
+            "allowed" if !stream.record().shadow.is_empty() => "shadow_denied",
+            outcome => outcome,
+        };
+        let found = self.shares.iter().find(|(name, _)| *name == outcome);
+        found.map_or(Share::ALL, |(_, share)| *share)
+    }
+
+    /// What the Elastic Common Schema wants of every event.
+    fn kind(&self, line: &mut Line, stream: &Stream) {
+        if self.schema == Schema::Elastic {
+            line.own("ecs.version", ECS_VERSION);
+            line.own("event.kind", "event");
+            let outcome = match outcome(stream) {
+                "allowed" | "answered" => "success",
+                "denied" => "failure",
+                _ => "unknown",
+            };
+            line.own("event.outcome", outcome);
+        }
+    }
+
+    fn request(&self, line: &mut Line, headers: &Headers) {
+        let field = |name: &str| headers.all(name).next();
+        line.optional("http.request.method", field(":method"));
+        line.optional("url.scheme", field(":scheme"));
+        line.optional(
+            "server.address",
+            field(":authority").map(time::without_port),
+        );
+        let mut target = field(":path").unwrap_or_default().splitn(2, |b| *b == b'?');
+        line.optional("url.path", target.next().filter(|path| !path.is_empty()));
+        let query = target.next().filter(|query| !query.is_empty());
+        match (query, self.query) {
+            (None, _) | (_, Query::Off) => {}
+            (Some(query), Query::Names) => line.query("url.query", query, &Shown::Names),
+            (Some(query), Query::Values) => {
+                line.query("url.query", query, &Shown::Except(&self.redacted));
+            }
+        }
+        line.optional("user_agent.original", field("user-agent"));
+    }
+
+    fn who(&self, line: &mut Line, stream: &Stream, host: &dyn Host) {
+        let Some(identity) = &stream.facts().identity else {
+            return;
+        };
+        let subject = identity.subject().map(str::as_bytes);
+        match (&self.subject, subject) {
+            (Subject::Plain, subject) => line.optional("user.id", subject),
+            (Subject::Hashed { key }, Some(subject)) => {
+                let hash = Subject::hash(key, subject, host);
+                line.optional(
+                    Name::UserHash.of(self.schema),
+                    hash.as_deref().map(str::as_bytes),
+                );
+            }
+            (Subject::Hashed { .. }, None) | (Subject::Off, _) => {}
+        }
+        line.optional("portcullis.issuer", identity.issuer().map(str::as_bytes));
+        line.own("portcullis.provider", &identity.provider);
+    }
+
+    fn more(&self, line: &mut Line, stream: &Stream, headers: &Headers) {
+        if let Some(identity) = &stream.facts().identity {
+            for (name, path) in &self.claims {
+                if let Some(claim) = path.value(&identity.claims) {
+                    line.claim(name, claim);
+                }
+            }
+        }
+        for (name, field) in &self.headers {
+            let values: Vec<&[u8]> = headers.all(field.as_str()).collect();
+            if !values.is_empty() {
+                let secret = self.redacted.iter().any(|each| each == field.as_str());
+                match secret || redact::is_secret_header(field.as_str()) {
+                    true => line.foreign(name, redact::REDACTED),
+                    false => line.foreign(name, &values.join(&b", "[..])),
+                }
+            }
+        }
+    }
+}
+
+/// Members beyond the usual ones.
+#[derive(Debug, Default)]
+struct More {
+    claims: Vec<(String, ClaimPath)>,
+    headers: Vec<(String, HeaderName)>,
+}
+
+impl More {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                let name = format!("portcullis.claim.{}", item.name(problems)?);
+                Some((name, ClaimPath::read(item, problems)?))
+            })
+        });
+        let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                let header = read_header_name(item, problems)?;
+                Some((format!("http.request.header.{}", header.as_str()), header))
+            })
+        });
+        fields.finish(problems);
+        Some(Self {
+            claims: claims?,
+            headers: headers?,
+        })
+    }
+}
+
+fn read_sinks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Sink>> {
+    #[derive(Clone, Copy)]
+    enum Named {
+        ProxyLog,
+        FilterState,
+    }
+    let choices = [
+        ("envoy_log", Named::ProxyLog),
+        ("filter_state", Named::FilterState),
+    ];
+    let mut sinks: Vec<Sink> = Vec::new();
+    for item in node.list(problems, |item, problems| {
+        Some((item.choice(problems, &choices)?, item.pointer().clone()))
+    })? {
+        let sink = match item.0 {
+            Named::ProxyLog => Sink::ProxyLog,
+            Named::FilterState => Sink::FilterState(PropertyName::parse(RECORD)?),
+        };
+        if sinks.contains(&sink) {
+            problems.report(&item.1, "is there twice");
+            return None;
+        }
+        sinks.push(sink);
+    }
+    Some(sinks)
+}
+
+fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
+    const RANGE: std::ops::RangeInclusive<u64> = 512..=64 << 10;
+    let bytes = node.bytes(problems)?;
+    if !RANGE.contains(&bytes) {
+        node.report(problems, "must be from 512B to 64KiB");
+        return None;
+    }
+    usize::try_from(bytes).ok()
+}
+
+fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static str, Share)>> {
+    let mut fields: Fields<'_> = node.fields(problems)?;
+    let shares: Vec<Option<(&'static str, Share)>> = FIELDS
+        .iter()
+        .map(|outcome| {
+            let share = fields.or(outcome, Share::ALL, problems, Share::read);
+            share.map(|share| (*outcome, share))
+        })
+        .collect();
+    fields.finish(problems);
+    shares.into_iter().collect()
+}
+
+fn outcome(stream: &Stream) -> &'static str {
+    let record = stream.record();
+    match (record.refusal, stream.started()) {
+        (Some(_), _) => Outcome::Denied.name(),
+        (None, Some(_)) if record.answered_by.is_some() => Outcome::Answered.name(),
+        // The client left, or the proxy answered, before all of it had come.
+        (None, Some(_)) if stream.awaits_body() => "unfinished",
+        (None, Some(_)) => Outcome::Allowed.name(),
+        // Answered by the proxy or by a filter in front of this one.
+        (None, None) => "not_judged",
+    }
+}
+
+fn verdict(line: &mut Line, stream: &Stream) {
+    let record = stream.record();
+    line.own("portcullis.outcome", outcome(stream));
+    if let Some(route) = stream.route_name() {
+        line.own("portcullis.route", route);
+    }
+    if let Some(policy) = record.refused_by.or(record.answered_by) {
+        line.own("portcullis.policy", policy);
+    }
+    if let Some((code, reason)) = record.refusal {
+        line.own("portcullis.code", code.name);
+        line.own("portcullis.reason", reason);
+    }
+    let asked = stream.asked();
+    if !asked.is_empty() {
+        line.structure("portcullis.verdicts", |out| {
+            out.push('{');
+            for (index, (policy, verdict)) in asked.iter().enumerate() {
+                let separator = if index == 0 { "" } else { "," };
+                let _ = write!(out, "{separator}\"{policy}\":\"{}\"", verdict.name());
+            }
+            out.push('}');
+        });
+    }
+    if !record.shadow.is_empty() {
+        line.structure("portcullis.shadow", |out| {
+            out.push('[');
+            for (index, shadow) in record.shadow.iter().enumerate() {
+                let separator = if index == 0 { "{" } else { ",{" };
+                out.push_str(separator);
+                if let Some(policy) = shadow.policy {
+                    let _ = write!(out, "\"policy\":\"{policy}\",");
+                }
+                let (code, reason) = (shadow.code.name, shadow.reason);
+                let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"}}");
+            }
+            out.push(']');
+        });
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
