@@ -20,6 +20,8 @@
 //! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
 //! has come. [`access_log`] writes the line that the log gets, [`metrics`] lists the counters.
 //!
+//! [`schema`] judges JSON values by JSON Schema; it knows nothing of requests.
+//!
 //! # The proxy
 //!
 //! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
@@ -64,6 +66,7 @@ pub mod metrics;
 pub mod policy;
 pub mod refusal;
 pub mod route;
+pub mod schema;
 pub mod stream;
 pub mod target;
 

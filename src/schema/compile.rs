@@ -1,0 +1,520 @@
+//! From the text of schemas to what judges values.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use regex::Regex;
+
+use super::check::{Body, Node, SchemaId, Set};
+use super::decimal::Decimal;
+use super::dialect::Dialect;
+use super::index::{Home, Index, Referred, address, is_schema};
+use super::keyword::{KEYWORDS, Meaning, Rule, entry};
+use super::pattern;
+use super::uri::Uri;
+use super::value::decimal;
+use crate::config::{DidYouMean, Pointer, Problems, Quoted};
+use crate::json::{Json, Object};
+
+/// The compiler of some documents that may refer to one another.
+#[derive(Default)]
+pub(super) struct Compiler<'d> {
+    pub(super) index: Index<'d>,
+    nodes: Vec<Option<Node>>,
+    ids: BTreeMap<usize, SchemaId>,
+    pending: Vec<Pending<'d>>,
+    /// For each schema those that judge the same value with it.
+    in_place: Vec<Vec<SchemaId>>,
+    regexes: BTreeMap<String, Rc<Regex>>,
+    pub(super) unknown_formats: Vec<(Pointer, String)>,
+    pub(super) notes: Vec<String>,
+    problems: Vec<(Pointer, String)>,
+}
+
+struct Pending<'d> {
+    id: SchemaId,
+    json: &'d Json,
+    home: Home,
+    keyword: &'static str,
+}
+
+/// A keyword of a schema while it is compiled.
+pub(super) struct Subject<'s, 'd> {
+    compiler: &'s mut Compiler<'d>,
+    /// The members of the schema.
+    pub(super) object: &'d Object,
+    /// The name of the keyword.
+    pub(super) name: &'static str,
+    /// What stands under it.
+    pub(super) value: &'d Json,
+    pub(super) dialect: Dialect,
+    id: SchemaId,
+    home: &'s Home,
+}
+
+impl<'d> Compiler<'d> {
+    /// The compiled form of a schema, which will be there when [`Self::finish`] is.
+    pub(super) fn schema(
+        &mut self,
+        json: &'d Json,
+        home: &Home,
+        keyword: &'static str,
+    ) -> SchemaId {
+        if let Some(id) = self.ids.get(&address(json)) {
+            return *id;
+        }
+        let id = SchemaId(self.nodes.len());
+        self.nodes.push(None);
+        self.in_place.push(Vec::new());
+        self.ids.insert(address(json), id);
+        if !is_schema(json) {
+            let reason = format!(
+                "must be a schema: an object, true or false, not {}",
+                json.kind()
+            );
+            self.problems.push((home.place.clone(), reason));
+        }
+        let home = self.index.home(json, home);
+        self.pending.push(Pending {
+            id,
+            json,
+            home,
+            keyword,
+        });
+        id
+    }
+
+    /// The schema at the root of a document that the index has.
+    pub(super) fn root(&mut self, json: &'d Json, place: &Pointer) -> SchemaId {
+        let home = Home {
+            resource: 0,
+            place: place.clone(),
+        };
+        self.schema(json, &home, "false")
+    }
+
+    /// Compiles everything that was asked for, and what that refers to. `None` if something is
+    /// wrong; that has been reported then.
+    pub(super) fn finish(&mut self, problems: &mut Problems) -> Option<Set> {
+        self.compile_pending();
+        self.find_endless();
+        let found = std::mem::take(&mut self.problems);
+        let found = std::mem::take(&mut self.index.problems)
+            .into_iter()
+            .chain(found);
+        let mut sound = true;
+        for (place, reason) in found {
+            problems.report(&place, reason);
+            sound = false;
+        }
+        let resources = &self.index.resources;
+        let anchors = resources.iter().map(|resource| {
+            let anchors = resource.dynamic_anchors.iter();
+            let anchors = anchors.filter_map(|(name, json)| {
+                let id = self.ids.get(&address(json))?;
+                Some(((*name).to_owned(), *id))
+            });
+            anchors.collect()
+        });
+        let anchors = anchors.collect();
+        let nodes: Option<Vec<Node>> = std::mem::take(&mut self.nodes).into_iter().collect();
+        sound.then_some(Set {
+            nodes: nodes?,
+            anchors,
+        })
+    }
+
+    /// Compiles every schema that the index has, whether or not something refers to it.
+    pub(super) fn compile_all(&mut self) {
+        self.compile_pending();
+        let mut next = 0;
+        while let Some(json) = self.index.schemas.get(next).copied() {
+            self.root(json, &Pointer::default());
+            self.compile_pending();
+            next = next.saturating_add(1);
+        }
+    }
+
+    fn compile_pending(&mut self) {
+        while let Some(Pending {
+            id,
+            json,
+            home,
+            keyword,
+        }) = self.pending.pop()
+        {
+            let body = match json {
+                Json::Bool(false) => Body::Nothing(keyword),
+                Json::Object(object) => self.body(id, object, &home),
+                _ => Body::Anything,
+            };
+            let node = Node {
+                resource: home.resource,
+                place: home.place,
+                body,
+            };
+            if let Some(place) = self.nodes.get_mut(id.0) {
+                *place = Some(node);
+            }
+        }
+    }
+
+    fn body(&mut self, id: SchemaId, object: &'d Object, home: &Home) -> Body {
+        let dialect = self
+            .index
+            .resources
+            .get(home.resource)
+            .map_or(Dialect::Draft202012, |resource| resource.dialect);
+        let alone = dialect.reference_stands_alone() && object.member("$ref").is_some();
+        for (name, _) in object.iter() {
+            self.vet(name, alone, dialect, &home.place);
+        }
+        let mut rules = Vec::new();
+        let mut tracks = false;
+        for entry in KEYWORDS.iter().filter(|entry| entry.known_in(dialect)) {
+            let (Some(value), Meaning::Rule(compile)) = (object.member(entry.name), entry.meaning)
+            else {
+                continue;
+            };
+            if alone && entry.name != "$ref" {
+                continue;
+            }
+            let keyword = compile(&mut Subject {
+                compiler: self,
+                object,
+                name: entry.name,
+                value,
+                dialect,
+                id,
+                home,
+            });
+            tracks |= entry.name.starts_with("unevaluated");
+            rules.extend(keyword.map(|keyword| Rule {
+                name: entry.name,
+                keyword,
+            }));
+        }
+        if rules.is_empty() {
+            Body::Anything
+        } else {
+            Body::Rules { rules, tracks }
+        }
+    }
+
+    /// Reports a name that the dialect does not know, or takes no notice of.
+    fn vet(&mut self, name: &'d str, alone: bool, dialect: Dialect, place: &Pointer) {
+        let place = place.member(name);
+        let entry = entry(name);
+        let known = entry.filter(|entry| entry.known_in(dialect));
+        let reason = match known {
+            // RFC 6648 notwithstanding, this is how such documents mark what is their own.
+            None if name.starts_with("x-") => return,
+            None => {
+                let mut names: Vec<&str> = Vec::new();
+                names.extend(
+                    KEYWORDS
+                        .iter()
+                        .filter(|each| each.known_in(dialect))
+                        .map(|each| each.name),
+                );
+                let cure = match replacement(name, dialect) {
+                    Some(cure) => format!("; {cure}"),
+                    None => DidYouMean(name, names.into_iter()).to_string(),
+                };
+                format!("no keyword of {}{cure}", dialect.name())
+            }
+            Some(entry) if alone => {
+                let harmless = matches!(
+                    entry.name,
+                    "$ref" | "$schema" | "$id" | "$comment" | "$defs" | "definitions"
+                );
+                if harmless || matches!(entry.meaning, Meaning::Annotation) {
+                    return;
+                }
+                format!(
+                    "{} takes no notice of what stands beside `$ref`; put both into `allOf`",
+                    dialect.name()
+                )
+            }
+            Some(_) => return,
+        };
+        if dialect.is_openapi() {
+            self.notes.push(format!("{place}: {reason}"));
+        } else {
+            self.problems.push((place, reason));
+        }
+    }
+
+    /// Schemas that lead back to themselves while they judge one and the same value never end.
+    fn find_endless(&mut self) {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let mut states = vec![State::New; self.in_place.len()];
+        let mut found = Vec::new();
+        for start in 0..self.in_place.len() {
+            let mut path = vec![(SchemaId(start), 0)];
+            while let Some((id, next)) = path.pop() {
+                let Some(state) = states.get_mut(id.0) else {
+                    continue;
+                };
+                if *state == State::Done {
+                    continue;
+                }
+                *state = State::Open;
+                let target = self
+                    .in_place
+                    .get(id.0)
+                    .and_then(|edges| edges.get(next))
+                    .copied();
+                let Some(target) = target else {
+                    *state = State::Done;
+                    continue;
+                };
+                path.push((id, next.saturating_add(1)));
+                match states.get(target.0) {
+                    Some(State::New) => path.push((target, 0)),
+                    Some(State::Open) => found.push(target),
+                    _ => {}
+                }
+            }
+        }
+        for id in found {
+            if let Some(Some(node)) = self.nodes.get(id.0) {
+                let reason =
+                    "leads back to itself without going deeper into the value: it never ends";
+                self.problems.push((node.place.clone(), reason.to_owned()));
+            }
+        }
+    }
+}
+
+impl<'d> Subject<'_, 'd> {
+    /// The place of a keyword of this schema.
+    pub(super) fn place(&self, keyword: &str) -> Pointer {
+        self.home.place.member(keyword)
+    }
+
+    /// Reports what is wrong with this keyword.
+    pub(super) fn report(&mut self, reason: &str) {
+        let place = self.place(self.name);
+        self.report_at(place, reason);
+    }
+
+    /// Reports what is wrong somewhere under it.
+    pub(super) fn report_at(&mut self, place: Pointer, reason: &str) {
+        self.compiler.problems.push((place, reason.to_owned()));
+    }
+
+    /// Notes what is not asked for although it is written.
+    pub(super) fn note_unknown_format(&mut self, format: &str) {
+        let place = self.place(self.name);
+        self.compiler
+            .unknown_formats
+            .push((place, format.to_owned()));
+    }
+
+    /// Whether this is the first of `keywords` that stands in the schema.
+    pub(super) fn leads(&self, keywords: &[&str]) -> bool {
+        let first = keywords
+            .iter()
+            .find(|keyword| self.object.member(keyword).is_some());
+        first.is_some_and(|first| *first == self.name)
+    }
+
+    /// Another keyword of the schema, if the dialect knows it.
+    pub(super) fn sibling(&self, keyword: &str) -> Option<&'d Json> {
+        let known = entry(keyword).is_some_and(|entry| entry.known_in(self.dialect));
+        self.object.member(keyword).filter(|_| known)
+    }
+
+    /// A schema under `keyword` that judges parts of the value.
+    pub(super) fn below(
+        &mut self,
+        keyword: &'static str,
+        json: &'d Json,
+        place: Pointer,
+    ) -> SchemaId {
+        let home = Home {
+            resource: self.home.resource,
+            place,
+        };
+        self.compiler.schema(json, &home, keyword)
+    }
+
+    /// A schema under `keyword` that judges the same value.
+    pub(super) fn here(
+        &mut self,
+        keyword: &'static str,
+        json: &'d Json,
+        place: Pointer,
+    ) -> SchemaId {
+        let id = self.below(keyword, json, place);
+        if let Some(edges) = self.compiler.in_place.get_mut(self.id.0) {
+            edges.push(id);
+        }
+        id
+    }
+
+    /// The schemas of a list under this keyword that judge the same value.
+    pub(super) fn list_here(&mut self) -> Option<Vec<SchemaId>> {
+        let place = self.place(self.name);
+        match self.value {
+            Json::Array(items) if !items.is_empty() => {
+                let items = items.iter().enumerate();
+                let ids = items.map(|(index, item)| self.here(self.name, item, place.item(index)));
+                Some(ids.collect())
+            }
+            _ => {
+                self.report("must be an array of schemas that is not empty");
+                None
+            }
+        }
+    }
+
+    /// The named values of an object under this keyword.
+    pub(super) fn named(
+        &mut self,
+        keyword: &'static str,
+    ) -> Option<Vec<(&'d str, &'d Json, Pointer)>> {
+        let place = self.place(keyword);
+        match self.object.member(keyword) {
+            None => Some(Vec::new()),
+            Some(Json::Object(object)) => {
+                let named = object.iter();
+                Some(
+                    named
+                        .map(|(name, json)| (name, json, place.member(name)))
+                        .collect(),
+                )
+            }
+            Some(_) => {
+                self.report_at(place, "must be an object");
+                None
+            }
+        }
+    }
+
+    /// The text under this keyword.
+    pub(super) fn text(&mut self) -> Option<&'d str> {
+        let text = self.value.as_str();
+        if text.is_none() {
+            self.report("must be a string");
+        }
+        text
+    }
+
+    /// The number under this keyword.
+    pub(super) fn number(&mut self) -> Option<Decimal> {
+        match self.value {
+            Json::Number(number) => Some(decimal(number)),
+            _ => {
+                self.report("must be a number");
+                None
+            }
+        }
+    }
+
+    /// The whole number under `keyword` that is not negative.
+    pub(super) fn count(&mut self, keyword: &str) -> Option<usize> {
+        let place = self.place(keyword);
+        let count = match self.object.member(keyword)? {
+            Json::Number(number) => decimal(number).to_u64(),
+            _ => None,
+        };
+        if count.is_none() {
+            self.report_at(place, "must be a whole number, at least 0");
+        }
+        Some(usize::try_from(count?).unwrap_or(usize::MAX))
+    }
+
+    /// The different names in a list.
+    pub(super) fn names(&mut self, json: &Json, place: Pointer) -> Option<Vec<String>> {
+        let names: Option<Vec<String>> = match json {
+            Json::Array(items) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect(),
+            _ => None,
+        };
+        if names.is_none() {
+            self.report_at(place, "must be an array of strings");
+        }
+        names
+    }
+
+    /// A pattern, compiled once however often it is written.
+    pub(super) fn regex(&mut self, pattern: &str, place: Pointer) -> Option<Rc<Regex>> {
+        if let Some(regex) = self.compiler.regexes.get(pattern) {
+            return Some(Rc::clone(regex));
+        }
+        match pattern::compile(pattern) {
+            Ok(regex) => {
+                let regex = Rc::new(regex);
+                let regexes = &mut self.compiler.regexes;
+                regexes.insert(pattern.to_owned(), Rc::clone(&regex));
+                Some(regex)
+            }
+            Err(error) => {
+                self.report_at(place, &error.to_string());
+                None
+            }
+        }
+    }
+
+    /// What the reference under this keyword leads to.
+    pub(super) fn refer(&mut self) -> Option<(SchemaId, Option<String>)> {
+        let reference = self.text()?;
+        let resolved = self.compiler.index.resolve(self.home.resource, reference);
+        match resolved {
+            Ok(Referred { json, dynamic }) => {
+                let place = self.place(self.name);
+                Some((self.here(self.name, json, place), dynamic))
+            }
+            Err(reason) => {
+                self.report(&reason);
+                None
+            }
+        }
+    }
+}
+
+/// What to write in place of a keyword of another dialect.
+fn replacement(name: &str, dialect: Dialect) -> Option<&'static str> {
+    let new = matches!(dialect, Dialect::Draft202012 | Dialect::OpenApi31);
+    Some(match name {
+        "additionalItems" if new => "write `prefixItems` and `items`",
+        "dependencies" if new => "write `dependentRequired` or `dependentSchemas`",
+        "$recursiveRef" if new => "write `$dynamicRef`",
+        "$recursiveAnchor" if new => "write `$dynamicAnchor`",
+        "nullable" if new => "add \"null\" to `type`",
+        "id" if dialect != Dialect::OpenApi30 => "write `$id`",
+        _ if entry(name).is_some_and(|entry| entry.known_in(Dialect::Draft202012)) && !new => {
+            "it belongs to draft 2020-12"
+        }
+        _ => return None,
+    })
+}
+
+/// The URI of a schema that has only a name: `schemas:///order`, so that `$ref: "item"` in it is
+/// `schemas:///item`. A name that is a URI stands for itself. `None` if it is neither.
+pub(super) fn uri_of(name: &str) -> Option<Uri> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if !name.is_empty() && name.bytes().all(plain) && !matches!(name, "." | "..") {
+        return Some(Uri::parse(&format!("schemas:///{name}")));
+    }
+    let uri = Uri::parse(name);
+    let usable = uri.is_absolute() && name.bytes().all(|byte| byte.is_ascii_graphic());
+    usable.then(|| uri.without_fragment())
+}
+
+/// What is said of a name that is neither.
+pub(super) fn misnamed(name: &str) -> String {
+    format!(
+        "{} is no name for a schema: letters, digits, \"-\", \".\" and \"_\", or a URI",
+        Quoted(name)
+    )
+}

@@ -1,0 +1,172 @@
+//! `allOf`, `anyOf`, `oneOf`, `not`, `if`, `then`, `else`, `dependentSchemas`.
+
+use super::{Keyword, Outcome};
+use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::compile::Subject;
+use crate::schema::value::Value;
+
+struct AllOf(Vec<SchemaId>);
+
+struct AnyOf(Vec<SchemaId>);
+
+struct OneOf(Vec<SchemaId>);
+
+struct Not(SchemaId);
+
+struct If {
+    condition: SchemaId,
+    then: Option<SchemaId>,
+    otherwise: Option<SchemaId>,
+}
+
+/// Names, each with what an object that has it must be.
+pub(super) struct DependentSchemas(pub(super) Vec<(String, SchemaId)>);
+
+impl Keyword for AllOf {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let mut holds = true;
+        for id in &self.0 {
+            holds &= check.schema(*id, value, at, seen);
+            if !holds && check.is_settled(at) {
+                break;
+            }
+        }
+        Outcome::within(holds)
+    }
+}
+
+impl Keyword for AnyOf {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let mut holds = false;
+        for id in &self.0 {
+            let mut inner = seen.fresh();
+            if check.schema(*id, value, at.quietly(), &mut inner) {
+                holds = true;
+                seen.merge(inner);
+                if !seen.is_on() {
+                    break;
+                }
+            }
+        }
+        Outcome::of(holds)
+    }
+}
+
+impl Keyword for OneOf {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let mut holds = false;
+        for id in &self.0 {
+            let mut inner = seen.fresh();
+            if check.schema(*id, value, at.quietly(), &mut inner) {
+                if holds {
+                    return Outcome::Fails;
+                }
+                holds = true;
+                seen.merge(inner);
+            }
+        }
+        Outcome::of(holds)
+    }
+}
+
+impl Keyword for Not {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, at: At<'_>, _: &mut Seen) -> Outcome {
+        Outcome::of(!check.schema(self.0, value, at.quietly(), &mut Seen::Off))
+    }
+}
+
+impl Keyword for If {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let mut inner = seen.fresh();
+        let branch = if check.schema(self.condition, value, at.quietly(), &mut inner) {
+            seen.merge(inner);
+            self.then
+        } else {
+            self.otherwise
+        };
+        Outcome::within(branch.is_none_or(|id| check.schema(id, value, at, seen)))
+    }
+}
+
+impl Keyword for DependentSchemas {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let Value::Object(members) = value else {
+            return Outcome::Holds;
+        };
+        let mut holds = true;
+        for (_, id) in self.0.iter().filter(|(name, _)| members.has(name)) {
+            holds &= check.schema(*id, value, at, seen);
+        }
+        Outcome::within(holds)
+    }
+}
+
+pub(super) fn compile_all_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    Some(Box::new(AllOf(subject.list_here()?)))
+}
+
+pub(super) fn compile_any_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    Some(Box::new(AnyOf(subject.list_here()?)))
+}
+
+pub(super) fn compile_one_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    Some(Box::new(OneOf(subject.list_here()?)))
+}
+
+pub(super) fn compile_not(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let place = subject.place("not");
+    Some(Box::new(Not(subject.here("not", subject.value, place))))
+}
+
+pub(super) fn compile_if(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let mut branch = |keyword: &'static str| {
+        let json = subject.sibling(keyword)?;
+        let place = subject.place(keyword);
+        Some(subject.here(keyword, json, place))
+    };
+    let (condition, then, otherwise) = (branch("if")?, branch("then"), branch("else"));
+    Some(Box::new(If {
+        condition,
+        then,
+        otherwise,
+    }))
+}
+
+pub(super) fn compile_dependent_schemas(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let mut dependent = Vec::new();
+    for (name, json, place) in subject.named("dependentSchemas")? {
+        let id = subject.here("dependentSchemas", json, place);
+        dependent.push((name.to_owned(), id));
+    }
+    Some(Box::new(DependentSchemas(dependent)))
+}

@@ -1,0 +1,153 @@
+//! `prefixItems`, `items`, draft 7's `items` and `additionalItems`; `minItems`, `maxItems`,
+//! `uniqueItems`.
+
+use super::{Keyword, Outcome};
+use crate::json::Json;
+use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::compile::Subject;
+use crate::schema::dialect::Dialect;
+use crate::schema::value::Value;
+
+struct Items {
+    first: Vec<SchemaId>,
+    rest: Option<SchemaId>,
+}
+
+struct Count {
+    least: usize,
+    most: usize,
+}
+
+struct Unique;
+
+impl Keyword for Items {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let Value::Array(items) = value else {
+            return Outcome::Holds;
+        };
+        let mut holds = true;
+        for (index, item) in items.iter().enumerate() {
+            let Some(id) = self.first.get(index).copied().or(self.rest) else {
+                break;
+            };
+            let place = at.item(index);
+            holds &= check.schema(id, item, at.to(&place), &mut Seen::Off);
+            seen.mark(index);
+            if !holds && check.is_settled(at) {
+                break;
+            }
+        }
+        Outcome::within(holds)
+    }
+}
+
+impl Keyword for Count {
+    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::Array(items) = value else {
+            return Outcome::Holds;
+        };
+        Outcome::of((self.least..=self.most).contains(&items.len()))
+    }
+}
+
+impl Keyword for Unique {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::Array(items) = value else {
+            return Outcome::Holds;
+        };
+        // Sorted, so that a long list costs little more than its length.
+        check.spend(items.len());
+        let mut sorted: Vec<&Value<'_>> = items.iter().collect();
+        sorted.sort_unstable();
+        let twice = |pair: &[&Value<'_>]| matches!(pair, [one, other] if one == other);
+        Outcome::of(!sorted.windows(2).any(twice))
+    }
+}
+
+pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    if !subject.leads(&["prefixItems", "items"]) {
+        return None;
+    }
+    if subject.dialect == Dialect::Draft7 {
+        return compile_draft7(subject);
+    }
+    let mut first = Vec::new();
+    if let Some(list) = subject.sibling("prefixItems") {
+        first = list_below(subject, "prefixItems", list)?;
+    }
+    let rest = subject.sibling("items");
+    if let Some(Json::Array(_)) = rest {
+        let place = subject.place("items");
+        subject.report_at(
+            place,
+            "must be a schema; a list of them is `prefixItems` now",
+        );
+        return None;
+    }
+    let rest = rest.map(|json| {
+        let place = subject.place("items");
+        subject.below("items", json, place)
+    });
+    Some(Box::new(Items { first, rest }))
+}
+
+fn compile_draft7(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let items = subject.value;
+    if !matches!(items, Json::Array(_)) {
+        let place = subject.place("items");
+        let rest = Some(subject.below("items", items, place));
+        let first = Vec::new();
+        return Some(Box::new(Items { first, rest }));
+    }
+    let first = list_below(subject, "items", items)?;
+    let rest = subject.sibling("additionalItems").map(|json| {
+        let place = subject.place("additionalItems");
+        subject.below("additionalItems", json, place)
+    });
+    Some(Box::new(Items { first, rest }))
+}
+
+fn list_below<'d>(
+    subject: &mut Subject<'_, 'd>,
+    keyword: &'static str,
+    list: &'d Json,
+) -> Option<Vec<SchemaId>> {
+    let place = subject.place(keyword);
+    let Json::Array(items) = list else {
+        subject.report_at(place, "must be an array of schemas");
+        return None;
+    };
+    let items = items.iter().enumerate();
+    let ids = items.map(|(index, item)| subject.below(keyword, item, place.item(index)));
+    Some(ids.collect())
+}
+
+pub(super) fn compile_min(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let least = subject.count("minItems")?;
+    Some(Box::new(Count {
+        least,
+        most: usize::MAX,
+    }))
+}
+
+pub(super) fn compile_max(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let most = subject.count("maxItems")?;
+    Some(Box::new(Count { least: 0, most }))
+}
+
+pub(super) fn compile_unique(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    match subject.value {
+        Json::Bool(true) => Some(Box::new(Unique)),
+        Json::Bool(false) => None,
+        _ => {
+            subject.report("must be true or false");
+            None
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The keywords: what each asks of a value, and which dialects know it.
+
+mod combine;
+mod contains;
+mod items;
+mod number;
+mod object;
+mod properties;
+mod reference;
+mod string;
+mod types;
+mod unevaluated;
+
+use super::check::{At, Check, Seen};
+use super::compile::Subject;
+use super::dialect::Dialect;
+use super::value::Value;
+
+/// One keyword of a schema, compiled.
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) keyword: Box<dyn Keyword>,
+}
+
+/// What a keyword asks of a value.
+pub(super) trait Keyword {
+    /// Judges. `seen` takes which members or items it has looked at.
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome;
+}
+
+/// What a keyword says of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// No objection.
+    Holds,
+    /// It does not hold.
+    Fails,
+    /// A schema under it does not, and has said so.
+    FailsWithin,
+}
+
+impl Outcome {
+    fn of(holds: bool) -> Self {
+        if holds {
+            Outcome::Holds
+        } else {
+            Outcome::Fails
+        }
+    }
+
+    fn within(holds: bool) -> Self {
+        if holds {
+            Outcome::Holds
+        } else {
+            Outcome::FailsWithin
+        }
+    }
+}
+
+/// What a name means in a schema.
+#[derive(Clone, Copy)]
+pub(super) enum Meaning {
+    /// It asks something. Those that one rule serves are compiled by the first of them that stands
+    /// in the schema.
+    Rule(Compile),
+    /// It says something to readers.
+    Annotation,
+    /// It holds or names schemas, or belongs to another keyword.
+    Structure,
+}
+
+/// Compiles a keyword. `None` if it asks nothing, or is wrong and has been reported.
+type Compile = fn(&mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>;
+
+/// A keyword, and who knows it.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    dialects: &'static [Dialect],
+    pub(super) meaning: Meaning,
+}
+
+impl Entry {
+    /// Whether a dialect knows it.
+    pub(super) fn known_in(&self, dialect: Dialect) -> bool {
+        self.dialects.contains(&dialect)
+    }
+}
+
+const ALL: &[Dialect] = &[
+    Dialect::Draft7,
+    Dialect::Draft202012,
+    Dialect::OpenApi30,
+    Dialect::OpenApi31,
+];
+const DRAFTS: &[Dialect] = &[Dialect::Draft7, Dialect::Draft202012, Dialect::OpenApi31];
+const DRAFT7: &[Dialect] = &[Dialect::Draft7];
+const NEW: &[Dialect] = &[Dialect::Draft202012, Dialect::OpenApi31];
+const OPENAPI: &[Dialect] = &[Dialect::OpenApi30, Dialect::OpenApi31];
+const OPENAPI30: &[Dialect] = &[Dialect::OpenApi30];
+
+const fn rule(name: &'static str, dialects: &'static [Dialect], compile: Compile) -> Entry {
+    Entry {
+        name,
+        dialects,
+        meaning: Meaning::Rule(compile),
+    }
+}
+
+const fn annotation(name: &'static str, dialects: &'static [Dialect]) -> Entry {
+    Entry {
+        name,
+        dialects,
+        meaning: Meaning::Annotation,
+    }
+}
+
+const fn structure(name: &'static str, dialects: &'static [Dialect]) -> Entry {
+    Entry {
+        name,
+        dialects,
+        meaning: Meaning::Structure,
+    }
+}
+
+/// Every keyword. Those that ask what others have looked at come last.
+pub(super) const KEYWORDS: &[Entry] = &[
+    rule("type", ALL, types::compile_type),
+    rule("nullable", OPENAPI30, types::compile_nullable),
+    rule("const", DRAFTS, types::compile_const),
+    rule("enum", ALL, types::compile_enum),
+    rule("minimum", ALL, number::compile_minimum),
+    rule("maximum", ALL, number::compile_maximum),
+    rule("exclusiveMinimum", ALL, number::compile_exclusive_minimum),
+    rule("exclusiveMaximum", ALL, number::compile_exclusive_maximum),
+    rule("multipleOf", ALL, number::compile_multiple_of),
+    rule("minLength", ALL, string::compile_min_length),
+    rule("maxLength", ALL, string::compile_max_length),
+    rule("pattern", ALL, string::compile_pattern),
+    rule("format", ALL, string::compile_format),
+    rule("minItems", ALL, items::compile_min),
+    rule("maxItems", ALL, items::compile_max),
+    rule("uniqueItems", ALL, items::compile_unique),
+    rule("required", ALL, object::compile_required),
+    rule("minProperties", ALL, object::compile_min),
+    rule("maxProperties", ALL, object::compile_max),
+    rule("dependentRequired", NEW, object::compile_dependent_required),
+    rule("propertyNames", DRAFTS, object::compile_property_names),
+    rule("properties", ALL, properties::compile),
+    rule("patternProperties", DRAFTS, properties::compile),
+    rule("additionalProperties", ALL, properties::compile),
+    rule("prefixItems", NEW, items::compile),
+    rule("items", ALL, items::compile),
+    rule("contains", DRAFTS, contains::compile),
+    rule("allOf", ALL, combine::compile_all_of),
+    rule("anyOf", ALL, combine::compile_any_of),
+    rule("oneOf", ALL, combine::compile_one_of),
+    rule("not", ALL, combine::compile_not),
+    rule("if", DRAFTS, combine::compile_if),
+    rule("dependencies", DRAFT7, object::compile_dependencies),
+    rule("dependentSchemas", NEW, combine::compile_dependent_schemas),
+    rule("$ref", ALL, reference::compile_ref),
+    rule("$dynamicRef", NEW, reference::compile_dynamic_ref),
+    rule("unevaluatedItems", NEW, unevaluated::compile_items),
+    rule(
+        "unevaluatedProperties",
+        NEW,
+        unevaluated::compile_properties,
+    ),
+    structure("then", DRAFTS),
+    structure("else", DRAFTS),
+    structure("additionalItems", DRAFT7),
+    structure("minContains", NEW),
+    structure("maxContains", NEW),
+    structure("$schema", DRAFTS),
+    structure("$id", DRAFTS),
+    structure("$anchor", NEW),
+    structure("$dynamicAnchor", NEW),
+    structure("$vocabulary", NEW),
+    structure("$defs", DRAFTS),
+    structure("definitions", DRAFTS),
+    annotation("$comment", DRAFTS),
+    annotation("title", ALL),
+    annotation("description", ALL),
+    annotation("default", ALL),
+    annotation("examples", DRAFTS),
+    annotation("deprecated", ALL),
+    annotation("readOnly", ALL),
+    annotation("writeOnly", ALL),
+    annotation("contentEncoding", DRAFTS),
+    annotation("contentMediaType", DRAFTS),
+    annotation("contentSchema", NEW),
+    annotation("discriminator", OPENAPI),
+    annotation("xml", OPENAPI),
+    annotation("externalDocs", OPENAPI),
+    annotation("example", OPENAPI),
+];
+
+/// The keyword of that name in any dialect.
+pub(super) fn entry(name: &str) -> Option<&'static Entry> {
+    KEYWORDS.iter().find(|entry| entry.name == name)
+}

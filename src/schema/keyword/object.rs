@@ -1,0 +1,146 @@
+//! `required`, `minProperties`, `maxProperties`, `dependentRequired`, `propertyNames`, and draft
+//! 7's `dependencies`.
+
+use std::borrow::Cow;
+
+use super::combine::DependentSchemas;
+use super::{Keyword, Outcome};
+use crate::json::Json;
+use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::compile::Subject;
+use crate::schema::value::{Members, Value};
+
+struct Required(Vec<String>);
+
+struct Count {
+    least: usize,
+    most: usize,
+}
+
+/// Names, each with those that must be there beside it.
+struct DependentRequired(Vec<(String, Vec<String>)>);
+
+struct PropertyNames(SchemaId);
+
+/// Draft 7 has one keyword for two.
+struct Dependencies {
+    required: DependentRequired,
+    schemas: DependentSchemas,
+}
+
+impl Keyword for Required {
+    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::Object(members) = value else {
+            return Outcome::Holds;
+        };
+        Outcome::of(has_all(members, &self.0))
+    }
+}
+
+impl Keyword for Count {
+    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::Object(members) = value else {
+            return Outcome::Holds;
+        };
+        Outcome::of((self.least..=self.most).contains(&members.len()))
+    }
+}
+
+impl Keyword for DependentRequired {
+    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::Object(members) = value else {
+            return Outcome::Holds;
+        };
+        let holds =
+            |(name, needed): &(String, Vec<String>)| !members.has(name) || has_all(members, needed);
+        Outcome::of(self.0.iter().all(holds))
+    }
+}
+
+impl Keyword for PropertyNames {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, at: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::Object(members) = value else {
+            return Outcome::Holds;
+        };
+        check.spend(members.len());
+        let mut holds = true;
+        for (name, _) in members.iter() {
+            let place = at.member(name);
+            let name = Value::String(Cow::Borrowed(name));
+            holds &= check.schema(self.0, &name, at.to(&place), &mut Seen::Off);
+            if !holds && check.is_settled(at) {
+                break;
+            }
+        }
+        Outcome::within(holds)
+    }
+}
+
+impl Keyword for Dependencies {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        match self.required.check(check, value, at, seen) {
+            Outcome::Holds => self.schemas.check(check, value, at, seen),
+            outcome => outcome,
+        }
+    }
+}
+
+fn has_all(members: &Members<'_>, names: &[String]) -> bool {
+    names.iter().all(|name| members.has(name))
+}
+
+pub(super) fn compile_required(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let place = subject.place("required");
+    let names = subject.names(subject.value, place)?;
+    Some(Box::new(Required(names)))
+}
+
+pub(super) fn compile_min(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let least = subject.count("minProperties")?;
+    Some(Box::new(Count {
+        least,
+        most: usize::MAX,
+    }))
+}
+
+pub(super) fn compile_max(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let most = subject.count("maxProperties")?;
+    Some(Box::new(Count { least: 0, most }))
+}
+
+pub(super) fn compile_dependent_required(
+    subject: &mut Subject<'_, '_>,
+) -> Option<Box<dyn Keyword>> {
+    let mut dependent = Vec::new();
+    for (name, json, place) in subject.named("dependentRequired")? {
+        dependent.push((name.to_owned(), subject.names(json, place)?));
+    }
+    Some(Box::new(DependentRequired(dependent)))
+}
+
+pub(super) fn compile_property_names(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let place = subject.place("propertyNames");
+    let schema = subject.below("propertyNames", subject.value, place);
+    Some(Box::new(PropertyNames(schema)))
+}
+
+pub(super) fn compile_dependencies(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let mut required = Vec::new();
+    let mut schemas = Vec::new();
+    for (name, json, place) in subject.named("dependencies")? {
+        match json {
+            Json::Array(_) => required.push((name.to_owned(), subject.names(json, place)?)),
+            _ => schemas.push((name.to_owned(), subject.here("dependencies", json, place))),
+        }
+    }
+    Some(Box::new(Dependencies {
+        required: DependentRequired(required),
+        schemas: DependentSchemas(schemas),
+    }))
+}

@@ -1,0 +1,91 @@
+//! `properties`, `patternProperties`, `additionalProperties`: one pass over the members.
+
+use std::rc::Rc;
+
+use regex::Regex;
+
+use super::{Keyword, Outcome};
+use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::compile::Subject;
+use crate::schema::value::Value;
+
+struct Properties {
+    /// In the order of their names.
+    named: Vec<(String, SchemaId)>,
+    patterns: Vec<(Rc<Regex>, SchemaId)>,
+    additional: Option<SchemaId>,
+}
+
+impl Keyword for Properties {
+    fn check(
+        &self,
+        check: &mut Check<'_>,
+        value: &Value<'_>,
+        at: At<'_>,
+        seen: &mut Seen,
+    ) -> Outcome {
+        let Value::Object(members) = value else {
+            return Outcome::Holds;
+        };
+        check.spend(members.len().saturating_mul(self.patterns.len()));
+        let mut holds = true;
+        for (index, (name, member)) in members.iter().enumerate() {
+            let place = at.member(name);
+            let at = at.to(&place);
+            let mut judged = false;
+            let mut judge = |id| {
+                judged = true;
+                holds &= check.schema(id, member, at, &mut Seen::Off);
+            };
+            let named = &self.named;
+            let found = named.binary_search_by(|(each, _)| each.as_str().cmp(name));
+            if let Some((_, id)) = found.ok().and_then(|found| named.get(found)) {
+                judge(*id);
+            }
+            for (pattern, id) in &self.patterns {
+                if pattern.is_match(name) {
+                    judge(*id);
+                }
+            }
+            if let (false, Some(id)) = (judged, self.additional) {
+                judged = true;
+                holds &= check.schema(id, member, at, &mut Seen::Off);
+            }
+            if judged {
+                seen.mark(index);
+            }
+            if !holds && check.is_settled(at) {
+                break;
+            }
+        }
+        Outcome::within(holds)
+    }
+}
+
+pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    if !subject.leads(&["properties", "patternProperties", "additionalProperties"]) {
+        return None;
+    }
+    let mut named = Vec::new();
+    for (name, json, place) in subject.named("properties")? {
+        named.push((name.to_owned(), subject.below("properties", json, place)));
+    }
+    named.sort_unstable();
+    let mut patterns = Vec::new();
+    if subject.sibling("patternProperties").is_some() {
+        for (pattern, json, place) in subject.named("patternProperties")? {
+            let regex = subject.regex(pattern, place.clone());
+            let id = subject.below("patternProperties", json, place);
+            patterns.push((regex?, id));
+        }
+    }
+    let additional = subject.sibling("additionalProperties").map(|json| {
+        let place = subject.place("additionalProperties");
+        subject.below("additionalProperties", json, place)
+    });
+    Some(Box::new(Properties {
+        named,
+        patterns,
+        additional,
+    }))
+}

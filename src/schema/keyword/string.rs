@@ -1,0 +1,77 @@
+//! `minLength`, `maxLength`, `pattern`, `format`.
+
+use std::rc::Rc;
+
+use regex::Regex;
+
+use super::{Keyword, Outcome};
+use crate::schema::check::{At, Check, Seen};
+use crate::schema::compile::Subject;
+use crate::schema::format::{self, Format};
+use crate::schema::value::Value;
+
+/// Length in characters, not in bytes.
+struct Length {
+    least: usize,
+    most: usize,
+}
+
+struct Pattern(Rc<Regex>);
+
+/// Asks only where formats are asserted.
+struct Formatted(Format);
+
+impl Keyword for Length {
+    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::String(text) = value else {
+            return Outcome::Holds;
+        };
+        let length = text.chars().count();
+        Outcome::of((self.least..=self.most).contains(&length))
+    }
+}
+
+impl Keyword for Pattern {
+    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let Value::String(text) = value else {
+            return Outcome::Holds;
+        };
+        Outcome::of(self.0.is_match(text))
+    }
+}
+
+impl Keyword for Formatted {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        Outcome::of(!check.formats || self.0.fits(value))
+    }
+}
+
+pub(super) fn compile_min_length(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let least = subject.count("minLength")?;
+    Some(Box::new(Length {
+        least,
+        most: usize::MAX,
+    }))
+}
+
+pub(super) fn compile_max_length(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let most = subject.count("maxLength")?;
+    Some(Box::new(Length { least: 0, most }))
+}
+
+pub(super) fn compile_pattern(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let pattern = subject.text()?;
+    let place = subject.place("pattern");
+    Some(Box::new(Pattern(subject.regex(pattern, place)?)))
+}
+
+pub(super) fn compile_format(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+    let name = subject.text()?;
+    match format::named(name) {
+        Some(format) => Some(Box::new(Formatted(format))),
+        None => {
+            subject.note_unknown_format(name);
+            None
+        }
+    }
+}

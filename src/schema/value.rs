@@ -1,0 +1,112 @@
+//! A JSON value as a peer sent it, or as a schema compares with.
+
+use std::borrow::Cow;
+
+use super::decimal::Decimal;
+use crate::json::Json;
+
+/// A JSON value. Numbers are exact; strings borrow from the text where nothing in them is escaped.
+///
+/// The order between values means nothing; equal values are equal in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value<'t> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number.
+    Number(Decimal),
+    /// A string.
+    String(Cow<'t, str>),
+    /// An array.
+    Array(Vec<Value<'t>>),
+    /// An object.
+    Object(Members<'t>),
+}
+
+/// The members of an object in the order of their names, each name once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Members<'t> {
+    sorted: Vec<(Cow<'t, str>, Value<'t>)>,
+}
+
+/// A name that an object has twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twice;
+
+impl<'t> Members<'t> {
+    /// Sorts members.
+    ///
+    /// # Errors
+    /// [`Twice`] when a name is there twice.
+    pub fn new(mut members: Vec<(Cow<'t, str>, Value<'t>)>) -> Result<Self, Twice> {
+        members.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let twice = members
+            .windows(2)
+            .any(|pair| matches!(pair, [one, other] if one.0 == other.0));
+        if twice {
+            return Err(Twice);
+        }
+        Ok(Self { sorted: members })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
+    /// Whether there is one of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The value of that name.
+    pub fn member(&self, name: &str) -> Option<&Value<'t>> {
+        let (_, value) = self.sorted.get(self.find(name)?)?;
+        Some(value)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'t>)> {
+        self.sorted
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value))
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.sorted
+            .binary_search_by(|(each, _)| each.as_ref().cmp(name))
+            .ok()
+    }
+}
+
+impl Value<'static> {
+    /// The value of a document. Its numbers are doubles where they have a fraction or are larger
+    /// than 64 bits, and count as the shortest decimal that reads as that double.
+    pub fn of(json: &Json) -> Self {
+        match json {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => Value::Number(decimal(number)),
+            Json::String(text) => Value::String(Cow::Owned(text.clone())),
+            Json::Array(items) => Value::Array(items.iter().map(Value::of).collect()),
+            Json::Object(object) => {
+                let member =
+                    |(name, value): (&str, &Json)| (Cow::Owned(name.to_owned()), Value::of(value));
+                let members = Members::new(object.iter().map(member).collect());
+                // The document has been read, so no name is there twice.
+                Value::Object(members.unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// A number of the document.
+pub(super) fn decimal(number: &serde_json::Number) -> Decimal {
+    Decimal::parse(number.to_string().as_bytes()).unwrap_or_else(|| Decimal::whole(0))
+}
