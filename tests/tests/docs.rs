@@ -492,26 +492,53 @@ fn the_table_of_the_other_schema_is_what_is_logged() {
 }
 
 #[test]
-fn the_table_of_the_preset_is_what_is_set() {
+fn the_table_of_the_presets_is_what_is_set() {
     let page = reference();
-    let rows = tables(&page, "| header field | value | source |");
-    let written = rows
-        .iter()
-        .map(|row| (name_of(row), quoted(&row[1]).concat()));
-    let (mut stream, _) = judged("enforce", &json!({}), None);
-    let set = stream
-        .response_headers(None, BodyState::Open, &PROXY)
-        .edits
-        .into_iter()
-        .filter_map(|edit| match edit {
+    let rows = tables(&page, "| header field | value | presets | source |");
+    let mut described = BTreeSet::new();
+    for preset in ["api", "web", "strict", "none"] {
+        let of_preset = rows
+            .iter()
+            .filter(|row| quoted(&row[2]).iter().any(|each| each == preset));
+        let written: BTreeSet<(String, String)> = of_preset
+            .map(|row| (name_of(row), quoted(&row[1]).concat()))
+            .collect();
+        assert_eq!(written, set_on_a_refusal(preset), "{preset}");
+        described.extend(written);
+    }
+    assert_eq!(described.len(), rows.len(), "a row is for no preset");
+}
+
+/// What a preset sets on a refusal over TLS: no field of a preset is for less.
+fn set_on_a_refusal(preset: &str) -> BTreeSet<(String, String)> {
+    let document = json!({
+        "version": 1,
+        "defaults": { "security_headers": { "preset": preset } },
+        "routes": [{ "name": "none", "match": { "path": { "exact": "/" } }, "open": true }],
+    });
+    let engine = Engine::compile(document.to_string().as_bytes());
+    let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+    let mut headers = Headers::default();
+    for (name, value) in [(":path", "/x"), (":method", "GET"), (":scheme", "https")] {
+        headers.push(name.as_bytes(), value.as_bytes());
+    }
+    let mut stream = Stream::new(Some(engine));
+    stream.request_headers(headers, BodyState::Complete, &PROXY);
+    let head = stream.response_headers(None, BodyState::Open, &PROXY);
+    set_by(&head.edits)
+}
+
+fn set_by(edits: &[Edit]) -> BTreeSet<(String, String)> {
+    let mut set = BTreeSet::new();
+    for edit in edits {
+        match edit {
             Edit::Set(name, value) => {
                 let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                Some((name.as_str().to_owned(), value))
+                set.insert((name.as_str().to_owned(), value));
             }
-            _ => None,
-        });
-    assert_eq!(
-        written.collect::<BTreeSet<_>>(),
-        set.collect::<BTreeSet<_>>()
-    );
+            Edit::Shared(edits) => set.extend(set_by(edits)),
+            _ => {}
+        }
+    }
+    set
 }

@@ -1,0 +1,204 @@
+//! Header fields that make browsers careful with an answer, and none that tell what made it.
+
+mod csp;
+mod permissions;
+mod presets;
+mod revealing;
+mod rule;
+mod structured;
+
+use std::rc::Rc;
+
+use self::presets::PRESETS;
+use self::rule::{Action, Change, Rule, Rules, When};
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage};
+use crate::config::Fields;
+use crate::exchange::{Author, Edit, Response, Scheme};
+use crate::headers::{HeaderName, Headers};
+use crate::host::Host;
+
+/// `security_headers: { preset, action, set, remove, keep, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "security_headers",
+    role: Role::Guards,
+    codes: &[],
+    compile: Compile::Object(compile),
+};
+
+const STRICT_TRANSPORT_SECURITY: &str = "strict-transport-security";
+
+/// Sets and removes response header fields, on the service's answers and on refusals.
+struct SecurityHeaders {
+    fixed: Fixed,
+    /// Written only where the service has not.
+    if_absent: Vec<IfAbsent>,
+    /// Names to remove if they are there, sorted.
+    revealing: Vec<&'static str>,
+}
+
+/// Edits that need no look at the answer, prepared for each kind of answer.
+struct Fixed {
+    https: ByCaller,
+    http: ByCaller,
+}
+
+struct ByCaller {
+    authenticated: Rc<[Edit]>,
+    anyone: Rc<[Edit]>,
+}
+
+struct IfAbsent {
+    name: HeaderName,
+    edit: Edit,
+    when: When,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let problems = &mut *context.problems;
+    let preset = fields
+        .required("preset", problems)
+        .and_then(|node| node.choice(problems, PRESETS));
+    let action = fields.or("action", Action::Overwrite, problems, Action::read);
+    let set = fields.optional("set");
+    let remove = fields.optional("remove");
+    let keep = fields.optional("keep");
+    let csp = fields.optional("content_security_policy");
+    let permissions = fields.optional("permissions_policy");
+    let revealing = fields.optional("remove_revealing");
+    let mut rules = Rules::of_preset(preset, action.unwrap_or(Action::Overwrite));
+    let mut whole = Some(());
+    let mut also = |read: Option<()>| whole = whole.and(read);
+    if let Some(node) = set {
+        also(rules.read_set(&node, problems));
+    }
+    if let Some(node) = remove {
+        also(rules.read_remove(&node, problems));
+    }
+    if let Some(node) = keep {
+        also(rules.read_keep(&node, problems));
+    }
+    if let Some(node) = csp {
+        also(structured::read(&csp::HEADER, &node, &mut rules, context));
+    }
+    if let Some(node) = permissions {
+        also(structured::read(
+            &permissions::HEADER,
+            &node,
+            &mut rules,
+            context,
+        ));
+    }
+    let removes_revealing = match revealing {
+        None => preset.map(|preset| preset.removes_revealing),
+        Some(node) => node.boolean(context.problems),
+    };
+    whole.and(action)?;
+    let removes_revealing = removes_revealing.filter(|_| preset.is_some())?;
+    let (rules, named) = rules.into_parts();
+    let unnamed = |name: &&&str| !named.iter().any(|each| each.as_str() == **name);
+    let revealing = match removes_revealing {
+        true => revealing::NAMES.iter().filter(unnamed).copied().collect(),
+        false => Vec::new(),
+    };
+    Some(Part::only(
+        Stage::Answer,
+        SecurityHeaders::new(&rules, revealing),
+    ))
+}
+
+impl SecurityHeaders {
+    fn new(rules: &[Rule], revealing: Vec<&'static str>) -> Self {
+        let by_caller = |scheme| ByCaller {
+            authenticated: fixed(rules, scheme, When::Authenticated),
+            anyone: fixed(rules, scheme, When::Always),
+        };
+        Self {
+            fixed: Fixed {
+                https: by_caller(Scheme::Https),
+                http: by_caller(Scheme::Http),
+            },
+            if_absent: rules.iter().filter_map(IfAbsent::of).collect(),
+            revealing,
+        }
+    }
+
+    /// What of the answer tells about the software behind it.
+    fn betrayed(&self, headers: &Headers) -> Vec<Edit> {
+        let sent = headers.iter().filter_map(|(name, _)| {
+            let find = |known: &&str| known.as_bytes().cmp(name);
+            self.revealing.binary_search_by(find).ok()
+        });
+        let names = sent.filter_map(|at| HeaderName::parse(self.revealing.get(at)?).ok());
+        names.map(Edit::Remove).collect()
+    }
+}
+
+/// The edits of an answer to which these conditions apply, without a look at the answer.
+fn fixed(rules: &[Rule], scheme: Scheme, caller: When) -> Rc<[Edit]> {
+    let edit = |rule: &Rule| {
+        // RFC 6797 §7.2: never over cleartext, ours or the service's.
+        if scheme == Scheme::Http && rule.name.as_str() == STRICT_TRANSPORT_SECURITY {
+            return Some(Edit::Remove(rule.name.clone()));
+        }
+        match &rule.change {
+            _ if rule.when == When::Authenticated && caller == When::Always => None,
+            Change::Remove => Some(Edit::Remove(rule.name.clone())),
+            Change::Write(value, Action::Overwrite) => {
+                Some(Edit::Set(rule.name.clone(), value.clone()))
+            }
+            Change::Write(_, Action::IfAbsent) => None,
+        }
+    };
+    rules.iter().filter_map(edit).collect()
+}
+
+impl IfAbsent {
+    fn of(rule: &Rule) -> Option<Self> {
+        match &rule.change {
+            Change::Write(value, Action::IfAbsent) => Some(Self {
+                name: rule.name.clone(),
+                edit: Edit::Add(rule.name.clone(), value.clone()),
+                when: rule.when,
+            }),
+            _ => None,
+        }
+    }
+
+    fn applies(&self, scheme: Scheme, caller: When, headers: &Headers) -> bool {
+        let over_tls = self.name.as_str() != STRICT_TRANSPORT_SECURITY || scheme == Scheme::Https;
+        let asked = self.when == When::Always || caller == When::Authenticated;
+        over_tls && asked && headers.all(self.name.as_str()).next().is_none()
+    }
+}
+
+impl Policy for SecurityHeaders {
+    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+        let caller = match (&response.facts.identity, response.author) {
+            (None, Author::Service) => When::Always,
+            _ => When::Authenticated,
+        };
+        let scheme = response.scheme;
+        if !self.revealing.is_empty() {
+            response.edits.extend(self.betrayed(response.headers));
+        }
+        let by_caller = match scheme {
+            Scheme::Https => &self.fixed.https,
+            Scheme::Http => &self.fixed.http,
+        };
+        let fixed = match caller {
+            When::Authenticated => &by_caller.authenticated,
+            When::Always => &by_caller.anyone,
+        };
+        response.edits.push(Edit::Shared(Rc::clone(fixed)));
+        let absent = self
+            .if_absent
+            .iter()
+            .filter(|each| each.applies(scheme, caller, response.headers));
+        let edits: Vec<Edit> = absent.map(|each| each.edit.clone()).collect();
+        response.edits.extend(edits);
+    }
+
+    fn reads_response(&self) -> bool {
+        !self.if_absent.is_empty() || !self.revealing.is_empty()
+    }
+}
