@@ -57,6 +57,17 @@ impl Line {
         }
     }
 
+    /// A list of texts that somebody else wrote, as OpenTelemetry has header fields.
+    pub(super) fn list<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v [u8]>) {
+        self.member(name, |out| {
+            for (index, value) in values.enumerate() {
+                out.push(if index == 0 { '[' } else { ',' });
+                quoted(out, &redact::tokens(value));
+            }
+            out.push(']');
+        });
+    }
+
     pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.member(name, |out| {

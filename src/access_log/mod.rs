@@ -176,7 +176,13 @@ impl AccessLog {
         line.own(Name::Event.of(self.schema), "portcullis.access");
         self.kind(&mut line, stream);
         verdict(&mut line, stream);
-        line.optional(Name::RequestId.of(self.schema), request_id);
+        match (request_id, self.schema) {
+            (None, _) => {}
+            (Some(id), Schema::OpenTelemetry) => {
+                line.list(Name::RequestId.of(self.schema), std::iter::once(id));
+            }
+            (Some(id), Schema::Elastic) => line.foreign(Name::RequestId.of(self.schema), id),
+        }
         if let Some(Trace {
             trace_id,
             parent_id,
@@ -272,13 +278,12 @@ impl AccessLog {
             }
         }
         for (name, field) in &self.headers {
-            let values: Vec<&[u8]> = headers.all(field.as_str()).collect();
-            if !values.is_empty() {
-                let secret = self.redacted.iter().any(|each| each == field.as_str());
-                match secret || redact::is_secret_header(field.as_str()) {
-                    true => line.foreign(name, redact::REDACTED),
-                    false => line.foreign(name, &values.join(&b", "[..])),
-                }
+            let secret = self.redacted.iter().any(|each| each == field.as_str());
+            let secret = secret || redact::is_secret_header(field.as_str());
+            let shown = |value| if secret { redact::REDACTED } else { value };
+            let mut values = headers.all(field.as_str()).map(shown).peekable();
+            if values.peek().is_some() {
+                line.list(name, values);
             }
         }
     }

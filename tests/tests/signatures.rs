@@ -117,7 +117,7 @@ fn verdicts(envoy: &Envoy, name: &str, addr: SocketAddr, tokens: &[String]) -> V
     let reasons: BTreeMap<String, String> = lines
         .map(|line| {
             (
-                line["http.request.header.x-request-id"].to_string(),
+                line["http.request.header.x-request-id"][0].to_string(),
                 line["portcullis.reason"].to_string(),
             )
         })

@@ -1,0 +1,343 @@
+//! The record of exchanges: its names are those of the schemas, the proxy's own loggers print it,
+//! and no secret gets into it.
+
+use std::fs;
+use std::time::Duration;
+
+use portcullis_tests::client;
+use portcullis_tests::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
+use portcullis_tests::module_path;
+use portcullis_tests::tokens::{self, SigningKey};
+use portcullis_tests::upstream::Upstream;
+use portcullis_tests::wire::{Request, Response};
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A secret that stands in every place where a client can put one.
+const CANARY: &str = "canary-7f3a9c51d2e84b06";
+
+fn vectors(path: &str) -> Value {
+    let path = tokens::repository().join("tests/vectors").join(path);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_str(&text).expect("vectors are JSON")
+}
+
+fn policy(access_log: &Value) -> Value {
+    json!({
+        "version": 1,
+        "access_log": access_log,
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+            "from_headers": [{ "name": "authorization", "value_prefix": "Bearer " }],
+            "from_params": ["access_token"],
+            "from_cookies": ["session"],
+        } },
+        "routes": [
+            { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
+            { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 64 } },
+        ],
+    })
+}
+
+/// Envoy with the filter, and a file logger of its own that prints the record.
+fn start(access_log: &Value) -> (Envoy, Upstream) {
+    let upstream = Upstream::start().unwrap();
+    let document = policy(access_log).to_string();
+    let options = WasmOptions {
+        environment: vec![("LOG_KEY".into(), "a key for logs".into())],
+        ..WasmOptions::default()
+    };
+    let ours = wasm_filter("ours", &module_path(), string_value(&document), options);
+    let format = "%RESPONSE_CODE% %FILTER_STATE(wasm.portcullis.record:PLAIN)%\n";
+    let options = ListenerOptions {
+        access_log: Some(format.into()),
+        ..ListenerOptions::default()
+    };
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let listeners = vec![listener("chain", vec![ours], options)];
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    (envoy, upstream)
+}
+
+fn request(path: &str, headers: &[(&str, &str)]) -> Request {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    Request {
+        method: bytes("GET"),
+        path: bytes(path),
+        authority: bytes("api.example.com"),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (bytes(name), bytes(value)))
+            .collect(),
+        ..Request::default()
+    }
+}
+
+fn send(envoy: &Envoy, request: &Request) -> Response {
+    client::send(envoy.listener_addr("chain").unwrap(), request, TIMEOUT).unwrap()
+}
+
+fn token(claims: &Value) -> String {
+    let mut all = json!({
+        "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": 4_102_444_800_u64,
+    });
+    for (name, value) in claims.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    tokens::mint(&json!({ "key": "p256", "claims": all }), 0)
+}
+
+/// The records that the proxy's own logger wrote, by the status beside them.
+fn printed(envoy: &Envoy, count: usize) -> Vec<(u16, Option<Value>)> {
+    let last = format!("marker-{count}");
+    send(envoy, &request(&format!("/open/{last}"), &[]));
+    envoy.wait_for_stdout(&last, TIMEOUT).unwrap();
+    let stdout = envoy.stdout();
+    let lines = stdout.lines().filter_map(|line| line.split_once(' '));
+    let read = |(status, record): (&str, &str)| {
+        let record = match record {
+            "-" => None,
+            record => Some(serde_json::from_str(record).expect("a record is JSON")),
+        };
+        Some((status.parse().ok()?, record))
+    };
+    let mut all: Vec<_> = lines.filter_map(read).collect();
+    all.pop();
+    all
+}
+
+#[test]
+fn the_proxys_own_logger_prints_it() {
+    let (envoy, _upstream) = start(&json!({ "sinks": ["filter_state"], "attributes": "all" }));
+    let bearer = format!("Bearer {}", token(&json!({})));
+    send(
+        &envoy,
+        &request("/guarded/a", &[("authorization", &bearer)]),
+    );
+    send(&envoy, &request("/guarded/b", &[]));
+    send(&envoy, &request("/nowhere", &[]));
+    let records = printed(&envoy, 3);
+    let outcomes: Vec<_> = records
+        .iter()
+        .map(|(status, record)| {
+            let record = record.as_ref().expect("it has a record");
+            let text = |name: &str| record[name].as_str().unwrap_or("-").to_owned();
+            (*status, text("portcullis.outcome"), text("portcullis.code"))
+        })
+        .collect();
+    let expected = [
+        (200, "allowed", "-"),
+        (401, "denied", "jwt_missing"),
+        (404, "denied", "no_route"),
+    ];
+    let expected = expected.map(|(status, a, b)| (status, a.to_owned(), b.to_owned()));
+    assert_eq!(outcomes, expected);
+    let first = records[0].1.as_ref().unwrap();
+    assert_eq!(first["http.response.status_code"], 200);
+    assert_eq!(first["network.protocol.version"], "1.1");
+    assert_eq!(first["portcullis.verdicts"], json!({ "jwt": "allowed" }));
+    assert!(first["portcullis.upstream"].is_string(), "{first}");
+    assert!(first["http.request.size"].as_u64() > Some(100), "{first}");
+    let second = records[1].1.as_ref().unwrap();
+    assert_eq!(
+        second["portcullis.response_details"],
+        "portcullis.jwt_missing.missing"
+    );
+    assert!(
+        !envoy.log().contains("portcullis.access"),
+        "one sink is enough"
+    );
+}
+
+#[test]
+fn names_are_those_of_the_schemas() {
+    let otel = vectors("otel-semconv/attributes.json");
+    let ecs = vectors("ecs/http_fields.json");
+    let known = |list: &Value, key: &str| -> Vec<(String, String)> {
+        let fields = list.as_array().expect("a list");
+        let text = |value: &Value| value.as_str().unwrap_or("enum").to_owned();
+        fields
+            .iter()
+            .map(|field| (text(&field[key]), text(&field["type"])))
+            .collect()
+    };
+    // What the schemas' HTTP parts leave out: the data model's own fields, and attributes of
+    // namespaces that the excerpts do not have.
+    let elsewhere = |schema: &str, name: &str| match schema {
+        "otel" => [
+            "timestamp",
+            "event.name",
+            "trace_id",
+            "parent_span_id",
+            "server.address",
+            "client.address",
+            "tls.protocol.version",
+        ]
+        .contains(&name),
+        _ => name == "tls.version",
+    };
+    for (schema, known) in [
+        ("otel", known(&otel["attributes"], "attribute")),
+        ("ecs", known(&ecs["fields"], "field")),
+    ] {
+        let log = json!({
+            "schema": schema, "sinks": ["filter_state"], "attributes": "all",
+            "fields": { "headers": ["x-note"] },
+        });
+        let (envoy, _upstream) = start(&log);
+        let bearer = format!("Bearer {}", token(&json!({})));
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("traceparent", trace),
+            ("x-note", "n"),
+            ("user-agent", "test"),
+        ];
+        send(&envoy, &request("/guarded/a?page=1", &headers));
+        let records = printed(&envoy, 1);
+        let record = records[0].1.as_ref().expect("it has a record");
+        let members = record.as_object().expect("an object");
+        assert!(members.len() > 15, "{record}");
+        for (name, value) in members {
+            if name.starts_with("portcullis.") || elsewhere(schema, name) {
+                continue;
+            }
+            let template = name.strip_prefix("http.request.header.");
+            let looked_up = template.map_or(name.as_str(), |_| "http.request.header");
+            if template.is_some() && schema == "ecs" {
+                continue;
+            }
+            let found = known.iter().find(|(each, _)| each == looked_up);
+            let (_, kind) = found.unwrap_or_else(|| panic!("{schema} has no {name}"));
+            let fits = match kind.as_str() {
+                "long" | "int" => value.is_u64(),
+                "template[string[]]" => value.is_array(),
+                _ => value.is_string(),
+            };
+            assert!(fits, "{schema}: {name} is {kind}, not {value}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_gets_nowhere() {
+    let log = json!({
+        "sinks": ["envoy_log", "filter_state"], "attributes": "all", "query": "values",
+        "fields": { "headers": ["authorization", "cookie", "x-api-key"], "claims": ["token_copy"] },
+    });
+    let (envoy, upstream) = start(&log);
+    // A token whose signature is cut short, one that is no token, and good ones with a secret.
+    let cut = format!(
+        "Bearer {}.{CANARY}",
+        token(&json!({})).rsplit_once('.').unwrap().0
+    );
+    let good = token(&json!({ "token_copy": format!("eyJ{CANARY}") }));
+    let bearer = format!("Bearer {good}");
+    let plain = format!("Bearer {CANARY}");
+    let cookie = format!("session={CANARY}; other={CANARY}");
+    let requests = [
+        request("/guarded/a", &[("authorization", &cut)]),
+        request("/guarded/b", &[("authorization", &plain)]),
+        request(
+            "/guarded/c",
+            &[("authorization", &bearer), ("x-api-key", CANARY)],
+        ),
+        request("/guarded/d", &[("cookie", &cookie)]),
+        request(&format!("/guarded/e?access_token={CANARY}"), &[]),
+        request(
+            &format!("/open/f?client_secret={CANARY}&api_key={CANARY}"),
+            &[],
+        ),
+        request(
+            &format!("/open/eyJ{CANARY}"),
+            &[("user-agent", &format!("x eyJ{CANARY}"))],
+        ),
+        Request {
+            method: b"POST".to_vec(),
+            body: Some(vec![CANARY.repeat(8).into_bytes()]),
+            ..request("/open/g", &[])
+        },
+        request(
+            "/nowhere",
+            &[("authorization", &plain), ("cookie", &cookie)],
+        ),
+    ];
+    for each in &requests {
+        let answer = send(&envoy, each);
+        let headers = answer.headers.iter().map(|(_, value)| value.as_slice());
+        // The service of these tests answers with what it was asked.
+        let ours = (answer.status != 200).then_some(answer.body.as_slice());
+        for part in headers.chain(ours) {
+            assert!(
+                !contains(part, CANARY),
+                "an answer has the secret: {answer:?}"
+            );
+        }
+    }
+    let records = printed(&envoy, requests.len());
+    assert_eq!(records.len(), requests.len());
+    assert!(records.iter().all(|(_, record)| record.is_some()));
+    let stats = envoy.admin_get("/stats").unwrap();
+    for (what, text) in [
+        ("the proxy's log", envoy.log()),
+        ("the access log", envoy.stdout()),
+        ("the metrics", stats),
+    ] {
+        assert!(!text.contains(CANARY), "{what} has the secret");
+        assert!(!text.is_empty(), "{what} is empty");
+    }
+    drop(upstream);
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn samples_are_kept_by_outcome() {
+    let log = json!({
+        "sinks": ["filter_state"],
+        "sample": { "allowed": "20%", "denied": "100%" },
+    });
+    let (envoy, _upstream) = start(&log);
+    const EACH: usize = 200;
+    for number in 0..EACH {
+        let id = format!("request-{number}");
+        let headers = [("x-request-id", id.as_str())];
+        send(&envoy, &request("/open/a", &headers));
+        send(&envoy, &request("/guarded/a", &headers));
+    }
+    let records = printed_at_least(&envoy, 2 * EACH);
+    let kept = |outcome: &str| {
+        let of = records.iter().filter_map(|(_, record)| record.as_ref());
+        of.filter(|record| record["portcullis.outcome"] == outcome)
+            .count()
+    };
+    assert_eq!(kept("denied"), EACH);
+    // 40 are expected; fewer than 15 or more than 75 would be more than four deviations away.
+    assert!((15..=75).contains(&kept("allowed")), "{}", kept("allowed"));
+}
+
+/// The same, where the last request may itself not be in the sample.
+fn printed_at_least(envoy: &Envoy, count: usize) -> Vec<(u16, Option<Value>)> {
+    send(envoy, &request("/guarded/the-last", &[]));
+    envoy.wait_for_stdout("/guarded/the-last", TIMEOUT).unwrap();
+    let stdout = envoy.stdout();
+    let lines = stdout.lines().filter_map(|line| line.split_once(' '));
+    let all: Vec<_> = lines
+        .filter_map(|(status, record)| {
+            Some((status.parse().ok()?, serde_json::from_str(record).ok()))
+        })
+        .take(count)
+        .collect();
+    assert_eq!(all.len(), count);
+    all
+}
