@@ -11,7 +11,8 @@ use crate::headers::HeaderName;
 use crate::metrics::Gauges;
 use crate::policy::jwt::RemoteKeys;
 use crate::policy::{Policy, Stage};
-use crate::route::{RequestMatcher, Undecidable};
+use crate::preflight::Preflight;
+use crate::route::{Foresight, RequestMatcher, Undecidable};
 
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,27 @@ impl Chain {
             reads_response,
         }
     }
+
+    /// Whether a browser may send what a preflight asks about; none if no policy says.
+    fn grants(&self, preflight: &Preflight<'_>, mode: Mode) -> Option<bool> {
+        let enforced = self
+            .steps
+            .iter()
+            .filter(|step| mode.over(step.mode) == Mode::Enforce);
+        enforced
+            .filter_map(|step| step.policy.grants(preflight))
+            .reduce(|one, other| one && other)
+    }
+}
+
+impl Mode {
+    /// The mode of a policy in a document of this mode: the document's shadow wins.
+    pub(crate) fn over(self, policy: Mode) -> Mode {
+        match self {
+            Mode::Shadow => Mode::Shadow,
+            Mode::Enforce => policy,
+        }
+    }
 }
 
 /// One part of a policy in a chain.
@@ -80,12 +102,23 @@ pub(crate) struct Step {
 pub(crate) enum Selection {
     /// The route at that place.
     Route(usize),
+    /// It is a preflight, which is answered here.
+    Preflight(Asked),
     /// None.
     NoRoute,
     /// None, but with another method there would be: one of these.
     MethodNotAllowed(Vec<String>),
     /// A route asks for something that cannot be told.
     Undecidable(Undecidable),
+}
+
+/// What a preflight is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The route whose policy answers: the first that grants nothing, else the first.
+    pub(crate) answers: usize,
+    /// Every route that the request in question may take.
+    pub(crate) routes: Vec<usize>,
 }
 
 impl Engine {
@@ -132,7 +165,72 @@ impl Engine {
         self.routes.len()
     }
 
+    /// Finds the route of a request. A preflight belongs to the routes of the request that it asks about,
+    /// if all of those answer preflights. Otherwise it is a request like any other.
     pub(crate) fn select(&self, request: &Request<'_>) -> Selection {
+        let Some(preflight) = Preflight::of(request.headers) else {
+            return self.select_by_method(request);
+        };
+        let method = preflight.method.unwrap_or_default();
+        let routes = self.foreseen(request, &preflight, |route| route.matcher.allows(method));
+        if let Some(answers) = self.answering(&routes, &preflight) {
+            return Selection::Preflight(Asked { answers, routes });
+        }
+        match self.select_by_method(request) {
+            // Nobody takes the method. A browser reads no 405 here, and an answer that grants nothing
+            // tells it as much.
+            Selection::MethodNotAllowed(allowed) if routes.is_empty() => {
+                let others = self.foreseen(request, &preflight, |_| true);
+                match self.answering(&others, &preflight) {
+                    Some(answers) => Selection::Preflight(Asked { answers, routes }),
+                    None => Selection::MethodNotAllowed(allowed),
+                }
+            }
+            selection => selection,
+        }
+    }
+
+    /// The routes that the request in question may take, among those that `takes` is true for.
+    pub(crate) fn foreseen(
+        &self,
+        request: &Request<'_>,
+        preflight: &Preflight<'_>,
+        takes: impl Fn(&Route) -> bool,
+    ) -> Vec<usize> {
+        let mut routes = Vec::new();
+        for (index, route) in self.routes.iter().enumerate() {
+            if !takes(route) {
+                continue;
+            }
+            match route.matcher.foresees(request, preflight) {
+                Foresight::No => {}
+                Foresight::Perhaps => routes.push(index),
+                Foresight::Yes => {
+                    routes.push(index);
+                    break;
+                }
+            }
+        }
+        routes
+    }
+
+    /// Who of them answers a preflight, if each of them answers preflights.
+    fn answering(&self, routes: &[usize], preflight: &Preflight<'_>) -> Option<usize> {
+        let mut refusing = None;
+        for index in routes {
+            let grants = self
+                .routes
+                .get(*index)?
+                .chain
+                .grants(preflight, self.mode)?;
+            if !grants && refusing.is_none() {
+                refusing = Some(*index);
+            }
+        }
+        refusing.or(routes.first().copied())
+    }
+
+    fn select_by_method(&self, request: &Request<'_>) -> Selection {
         let mut allowed: Vec<String> = Vec::new();
         for (index, route) in self.routes.iter().enumerate() {
             match route.matcher.matches(request) {

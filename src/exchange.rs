@@ -8,6 +8,7 @@ use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::Json;
+use crate::preflight::SameRoutes;
 use crate::refusal::Audience;
 use crate::target::Target;
 
@@ -29,6 +30,9 @@ pub struct Exchange<'r> {
     pub route: &'r str,
     /// What policies have found out.
     pub facts: &'r mut Facts,
+    /// Set when the request is a preflight about this route, and every other route that the request in
+    /// question may take would grant it. Without it a preflight is granted nothing.
+    pub preflight: Option<SameRoutes<'r>>,
     /// What policies want changed before the service sees the request.
     pub edits: Vec<Edit>,
 }
@@ -192,6 +196,14 @@ impl Identity {
 }
 
 impl Scheme {
+    /// As it is written in a URI.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
     /// Reads `:scheme`.
     pub fn of(headers: &Headers) -> Self {
         match headers.one(":scheme") {

@@ -14,7 +14,8 @@
 //! # From a request to a verdict
 //!
 //! [`stream::Stream`] is one exchange. It takes the request's [`headers::Headers`] once, as bytes;
-//! brings the path to one spelling ([`target`]); finds the route ([`route`]); and runs the chain.
+//! brings the path to one spelling ([`target`]); finds the route ([`route`]), for a browser's
+//! question the routes that it is about ([`preflight`]); and runs the chain.
 //! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
 //! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
 //! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
@@ -63,7 +64,9 @@ pub mod host;
 pub mod json;
 mod matcher;
 pub mod metrics;
+pub mod origin;
 pub mod policy;
+pub mod preflight;
 pub mod refusal;
 pub mod route;
 pub mod schema;

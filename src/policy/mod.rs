@@ -8,6 +8,7 @@ use crate::exchange::{Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::metrics::Gauges;
+use crate::preflight::Preflight;
 use crate::refusal::{Code, Refusal, Reply};
 
 /// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
@@ -118,6 +119,13 @@ pub trait Policy {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let _ = (exchange, host);
         Verdict::Pass
+    }
+
+    /// Whether a browser may send what a preflight asks about; none from a policy that leaves preflights
+    /// alone. One that does not answers them in [`Policy::request_headers`].
+    fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
+        let _ = preflight;
+        None
     }
 
     /// Judges the body, after [`Verdict::AwaitBody`] and for as long as that is repeated, each

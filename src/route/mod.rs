@@ -8,6 +8,7 @@ use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::Request;
 use crate::headers::{HeaderName, is_token_byte};
 use crate::matcher::StringMatcher;
+use crate::preflight::Preflight;
 
 /// The conditions of a route, all of which must hold. An absent one always holds.
 #[derive(Debug, Default)]
@@ -21,6 +22,17 @@ pub struct RequestMatcher {
 /// A header that a route asks for came more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecidable;
+
+/// Whether a route will be for a request that is not yet there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foresight {
+    /// It will.
+    Yes,
+    /// That depends on fields that nobody knows yet.
+    Perhaps,
+    /// It will not.
+    No,
+}
 
 #[derive(Debug)]
 enum HostPattern {
@@ -72,15 +84,7 @@ impl RequestMatcher {
     /// # Errors
     /// [`Undecidable`] when a header asked for came more than once, and the rest fits.
     pub fn matches(&self, request: &Request<'_>) -> Result<bool, Undecidable> {
-        let path_fits = match &self.path {
-            None => true,
-            Some(pattern) => pattern.matches(request.target.path()),
-        };
-        let host_fits = || {
-            let host = request.host();
-            self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
-        };
-        if !path_fits || !host_fits() {
+        if !self.is_for(request) {
             return Ok(false);
         }
         for condition in &self.headers {
@@ -89,6 +93,39 @@ impl RequestMatcher {
             }
         }
         Ok(true)
+    }
+
+    /// Whether everything but the method will fit the request that a preflight asks about.
+    pub fn foresees(&self, request: &Request<'_>, preflight: &Preflight<'_>) -> Foresight {
+        if !self.is_for(request) {
+            return Foresight::No;
+        }
+        let mut foresight = Foresight::Yes;
+        for condition in &self.headers {
+            if preflight.leaves_open(condition.name.as_str()) {
+                foresight = Foresight::Perhaps;
+                continue;
+            }
+            match condition.holds(request) {
+                Ok(true) => {}
+                Ok(false) => return Foresight::No,
+                Err(Undecidable) => foresight = Foresight::Perhaps,
+            }
+        }
+        foresight
+    }
+
+    /// Whether path and host fit.
+    fn is_for(&self, request: &Request<'_>) -> bool {
+        let path_fits = match &self.path {
+            None => true,
+            Some(pattern) => pattern.matches(request.target.path()),
+        };
+        let host_fits = || {
+            let host = request.host();
+            self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
+        };
+        path_fits && host_fits()
     }
 
     /// Whether the method fits.
@@ -209,7 +246,8 @@ pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<Head
     name.map_err(|error| node.report(problems, error)).ok()
 }
 
-fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+/// Reads a method; one of the usual ones must be in upper case.
+pub fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     const USUAL: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
     ];

@@ -1,6 +1,7 @@
 //! One exchange on its way through the policies of its route.
 
 mod body;
+mod identity;
 mod record;
 mod refusals;
 
@@ -8,16 +9,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::body::{Awaiting, Body};
+use self::identity::foreign_identity;
 use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
 use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{
     Author, BodyProgress, BodyState, Edit, Exchange, Facts, Request, Response, Scheme, audience,
 };
-use crate::headers::{HeaderName, Headers};
+use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::{Stage, Verdict};
+use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Refusal, Reply};
 use crate::target::Target;
 
@@ -155,7 +158,7 @@ impl Stream {
             body: None,
         };
         for step in &self.chain(&engine).steps {
-            if engine.effective(step.mode) == Mode::Enforce {
+            if engine.mode.over(step.mode) == Mode::Enforce {
                 step.policy.response_headers(&mut response, host);
             }
         }
@@ -278,8 +281,9 @@ impl Stream {
             headers,
             target: target.insert(parsed),
         };
-        let index = match engine.select(&request) {
-            Selection::Route(index) => index,
+        let (index, asked) = match engine.select(&request) {
+            Selection::Route(index) => (index, None),
+            Selection::Preflight(asked) => (asked.answers, Some(asked.routes)),
             Selection::NoRoute => {
                 return Err(Stop::Refused(Refusal::new(&NO_ROUTE, "no_route"), None));
             }
@@ -299,10 +303,20 @@ impl Stream {
         };
         let mut facts = std::mem::take(&mut self.facts);
         let edits = Vec::new();
+        let same_routes = |method: &str| {
+            let preflight = Preflight::of(headers);
+            let taken = preflight.map(|preflight| {
+                engine.foreseen(&request, &preflight, |route| route.matcher.allows(method))
+            });
+            taken == asked
+        };
+        // When no route takes the method, nobody can grant it.
+        let is_asked = asked.as_ref().is_some_and(|routes| !routes.is_empty());
         let mut exchange = Exchange {
             request,
             route: &route.name,
             facts: &mut facts,
+            preflight: is_asked.then_some(SameRoutes(&same_routes)),
             edits,
         };
         let outcome = self.run(engine, &route.chain, &mut exchange, body, host);
@@ -313,7 +327,7 @@ impl Stream {
             Mode::Shadow => Vec::new(),
             Mode::Enforce => {
                 // What policies set comes after what is taken away.
-                let mut all = engine.foreign_identity(headers);
+                let mut all = foreign_identity(engine, headers);
                 all.extend(edits);
                 all
             }
@@ -329,7 +343,7 @@ impl Stream {
         host: &dyn Host,
     ) -> Result<(), Stop> {
         for (index, step) in chain.steps.iter().enumerate() {
-            let mode = engine.effective(step.mode);
+            let mode = engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
             let mut verdict = step.policy.request_headers(exchange, host);
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, body) {
@@ -409,7 +423,7 @@ impl Stream {
         self.awaiting.clear();
         if let Some(engine) = self.engine.clone() {
             for step in &self.chain(&engine).steps {
-                if engine.effective(step.mode) == Mode::Enforce {
+                if engine.mode.over(step.mode) == Mode::Enforce {
                     step.policy.refused(&refusal, policy, &mut self.facts, host);
                 }
             }
@@ -422,46 +436,5 @@ impl Stream {
         }
         let request_id = self.headers.all("x-request-id").next();
         Action::Reply(refusal.reply(audience(&self.headers), request_id))
-    }
-}
-
-impl Engine {
-    /// The global shadow mode wins over every policy's own.
-    fn effective(&self, mode: Mode) -> Mode {
-        match self.mode {
-            Mode::Shadow => Mode::Shadow,
-            Mode::Enforce => mode,
-        }
-    }
-
-    /// Removes what only this filter may set, in every spelling that frameworks fold together:
-    /// CGI and its heirs read `x_user` and `x-user` as one variable.
-    fn foreign_identity(&self, headers: &Headers) -> Vec<Edit> {
-        if self.owned_request_headers.is_empty() {
-            return Vec::new();
-        }
-        let folded = |b: u8| {
-            if b == b'_' {
-                b'-'
-            } else {
-                b.to_ascii_lowercase()
-            }
-        };
-        let is_owned = |name: &[u8]| {
-            self.owned_request_headers.iter().any(|owned| {
-                owned
-                    .as_str()
-                    .bytes()
-                    .map(folded)
-                    .eq(name.iter().copied().map(folded))
-            })
-        };
-        let sent = headers
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| is_owned(name));
-        let parsed =
-            sent.filter_map(|name| HeaderName::parse(std::str::from_utf8(name).ok()?).ok());
-        parsed.map(Edit::Remove).collect()
     }
 }

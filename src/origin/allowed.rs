@@ -1,0 +1,345 @@
+//! The origins that an operator names.
+
+use regex::Regex;
+
+use super::Origin;
+use crate::config::{Case, Fields, Node, Problems};
+use crate::headers::HeaderValue;
+
+/// Origins by name, by pattern, or all.
+#[derive(Debug, Default)]
+pub struct AllowedOrigins {
+    /// Every origin but `null`.
+    any: bool,
+    null: bool,
+    /// Sorted.
+    exact: Vec<HeaderValue>,
+    below: Vec<Below>,
+    regexes: Vec<Regex>,
+}
+
+/// How an `Origin` field stands to a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is on the list.
+    Listed,
+    /// It is an origin, and not on the list.
+    NotListed,
+    /// It is `null`, which the list does not name.
+    Null,
+    /// It is no origin: no browser writes such a field.
+    Malformed,
+}
+
+/// The origins of all hosts below one.
+#[derive(Debug)]
+struct Below {
+    scheme: String,
+    /// Begins with a dot.
+    suffix: String,
+    port: Option<u16>,
+}
+
+/// One item of a list.
+enum Item {
+    Any,
+    Null,
+    Exact(HeaderValue),
+    Below(Below),
+    Regex(Regex),
+}
+
+impl AllowedOrigins {
+    /// Reads a list of objects with one of `exact`, `wildcard` and `regex`.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut origins = Self::default();
+        for item in node.list(problems, Item::read)? {
+            match item {
+                Item::Any => origins.any = true,
+                Item::Null => origins.null = true,
+                Item::Exact(origin) => origins.exact.push(origin),
+                Item::Below(below) => origins.below.push(below),
+                Item::Regex(regex) => origins.regexes.push(regex),
+            }
+        }
+        origins
+            .exact
+            .sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        Some(origins)
+    }
+
+    /// Whether the list has `*`.
+    pub fn has_any(&self) -> bool {
+        self.any
+    }
+
+    /// Whether the list has `*` and `null`: then nothing depends on the origin.
+    pub fn has_all(&self) -> bool {
+        self.any && self.null
+    }
+
+    /// Looks a field's value up.
+    pub fn standing(&self, origin: &[u8]) -> Standing {
+        if origin == b"null" {
+            return if self.null {
+                Standing::Listed
+            } else {
+                Standing::Null
+            };
+        }
+        let listed = self
+            .exact
+            .binary_search_by(|each| each.as_bytes().cmp(origin));
+        if listed.is_ok() {
+            return Standing::Listed;
+        }
+        // Patterns meet nothing but origins: what a `.*` may match holds no path and no user.
+        let text = std::str::from_utf8(origin).unwrap_or_default();
+        let Ok(parsed) = Origin::parse(text) else {
+            return Standing::Malformed;
+        };
+        let listed = self.any
+            || self.below.iter().any(|below| below.has(&parsed))
+            || self.regexes.iter().any(|regex| regex.is_match(text));
+        if listed {
+            Standing::Listed
+        } else {
+            Standing::NotListed
+        }
+    }
+}
+
+impl Below {
+    fn has(&self, origin: &Origin<'_>) -> bool {
+        let name = origin.host.strip_suffix(self.suffix.as_str());
+        name.is_some_and(|name| !name.is_empty())
+            && origin.scheme == self.scheme
+            && origin.port == self.port
+    }
+
+    /// `https://*.example.com`: the star is the whole first label.
+    fn read(written: &str) -> Result<Self, String> {
+        let form = "must be \"*\", or an origin with `*.` before its host, such as \"https://*.example.com\"";
+        let (scheme, host) = written.split_once("://*.").ok_or(form)?;
+        let origin = format!("{scheme}://{host}");
+        let origin = Origin::parse(&origin).map_err(|error| error.to_string())?;
+        if origin.host.starts_with('[') {
+            return Err("an address has nothing below it; use `exact`".to_owned());
+        }
+        // Not a list of public suffixes: the one mistake that can be told without one.
+        if !origin.host.contains('.') && origin.host != "localhost" {
+            return Err(
+                "stands for a whole top-level domain; name the domain below it that is yours"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            scheme: origin.scheme.to_owned(),
+            suffix: format!(".{}", origin.host),
+            port: origin.port,
+        })
+    }
+}
+
+impl Item {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        const FORMS: &str = "needs one of \"exact\", \"wildcard\", \"regex\", such as {\"exact\": \"https://app.example.com\"}";
+        if node.json().as_str().is_some() {
+            node.report(problems, FORMS);
+            return None;
+        }
+        let mut fields = node.fields(problems)?;
+        let item = Self::read_one(&mut fields, problems, FORMS);
+        fields.finish(problems);
+        item
+    }
+
+    fn read_one(fields: &mut Fields<'_>, problems: &mut Problems, forms: &str) -> Option<Self> {
+        let exact = fields.optional("exact");
+        let wildcard = fields.optional("wildcard");
+        let regex = fields.optional("regex");
+        match (exact, wildcard, regex) {
+            (Some(node), None, None) => Self::read_exact(&node, problems),
+            (None, Some(node), None) => Self::read_wildcard(&node, problems),
+            (None, None, Some(node)) => read_regex(&node, problems).map(Item::Regex),
+            _ => {
+                problems.report(fields.pointer(), forms);
+                None
+            }
+        }
+    }
+
+    fn read_exact(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = node.text(problems)?;
+        if written == "null" {
+            return Some(Item::Null);
+        }
+        if written.contains('*') {
+            node.report(problems, "is not one origin; write it as `wildcard`");
+            return None;
+        }
+        match Origin::parse(written) {
+            Ok(_) => HeaderValue::parse(written.as_bytes()).ok().map(Item::Exact),
+            Err(error) => {
+                node.report(problems, error);
+                None
+            }
+        }
+    }
+
+    fn read_wildcard(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = node.text(problems)?;
+        if written == "*" {
+            return Some(Item::Any);
+        }
+        match Below::read(written) {
+            Ok(below) => Some(Item::Below(below)),
+            Err(error) => {
+                node.report(problems, error);
+                None
+            }
+        }
+    }
+}
+
+/// Everywhere in a document an expression must match the whole value. Here it must say so as
+/// well: elsewhere such expressions search, and one that was copied may have been meant to.
+fn read_regex(node: &Node<'_>, problems: &mut Problems) -> Option<Regex> {
+    let regex = node.regex(problems, Case::Significant)?;
+    let pattern = node.text(problems)?;
+    if !pattern.starts_with('^') || !pattern.ends_with('$') || pattern.ends_with("\\$") {
+        node.report(
+            problems,
+            "must begin with `^` and end with `$`: a part of an origin can be anybody's",
+        );
+        return None;
+    }
+    if has_bare_dot(pattern) {
+        node.report(
+            problems,
+            "a `.` that is not repeated stands for any character, and so for other people's domains; write `\\.`",
+        );
+        return None;
+    }
+    Some(regex)
+}
+
+/// Whether a `.` outside a class stands for one character of any kind.
+fn has_bare_dot(pattern: &str) -> bool {
+    let mut characters = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => {
+                characters.next();
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '.' if !in_class && !matches!(characters.peek(), Some('*' | '+' | '?' | '{')) => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+
+    fn read(list: &str) -> Result<AllowedOrigins, Vec<String>> {
+        let json = Json::parse(list.as_bytes(), 8).unwrap();
+        let mut problems = Problems::default();
+        let origins = AllowedOrigins::read(&Node::root(&json), &mut problems);
+        problems
+            .settle(origins)
+            .map_err(|error| error.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn patterns_meet_whole_origins() {
+        let origins = read(
+            r#"[{"exact": "https://app.example.com"}, {"wildcard": "https://*.example.net:8443"},
+                {"regex": "^https://.*\\.example\\.org$"}]"#,
+        )
+        .unwrap();
+        for listed in [
+            "https://app.example.com",
+            "https://a.example.net:8443",
+            "https://a.b.example.net:8443",
+            "https://a.example.org",
+        ] {
+            assert_eq!(
+                origins.standing(listed.as_bytes()),
+                Standing::Listed,
+                "{listed}"
+            );
+        }
+        for other in [
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.evil.example",
+            "https://xapp.example.com",
+            "https://example.net:8443",
+            "https://a.example.net",
+            "http://a.example.net:8443",
+            "https://aexample.net:8443",
+            "https://example.org.evil.example",
+        ] {
+            assert_eq!(
+                origins.standing(other.as_bytes()),
+                Standing::NotListed,
+                "{other}"
+            );
+        }
+        for malformed in [
+            &b"https://evil.example/.example.org"[..],
+            b"https://evil.example#.example.org",
+            b"https://u@a.example.org",
+            b"https://app.example.com,https://app.example.com",
+            b"https://.example.net:8443",
+            b"HTTPS://app.example.com",
+            b"https://app.example.com/",
+            b"",
+            b"*",
+            b"Null",
+            b"\xff",
+        ] {
+            assert_eq!(
+                origins.standing(malformed),
+                Standing::Malformed,
+                "{malformed:?}"
+            );
+        }
+        assert_eq!(origins.standing(b"null"), Standing::Null);
+    }
+
+    #[test]
+    fn any_is_not_null() {
+        let any = read(r#"[{"wildcard": "*"}]"#).unwrap();
+        assert!(any.has_any() && !any.has_all());
+        assert_eq!(any.standing(b"http://evil.example"), Standing::Listed);
+        assert_eq!(any.standing(b"null"), Standing::Null);
+        assert_eq!(any.standing(b"evil"), Standing::Malformed);
+        let null = read(r#"[{"exact": "null"}]"#).unwrap();
+        assert_eq!(null.standing(b"null"), Standing::Listed);
+    }
+
+    #[test]
+    fn dots_that_stand_for_anything_are_found() {
+        for bare in ["^https://app.example$", "^a(.)b$", "^.$", "^\\\\.a$"] {
+            assert!(has_bare_dot(bare), "{bare}");
+        }
+        for fine in [
+            "^https://app\\.example$",
+            "^.*\\.a$",
+            "^[^.]+$",
+            "^a.{1,3}$",
+            "^[.]$",
+        ] {
+            assert!(!has_bare_dot(fine), "{fine}");
+        }
+    }
+}
