@@ -61,15 +61,21 @@ pub enum Event {
     KeysFetched,
     /// They did not, or were of no use.
     KeysFetchFailed,
+    /// A request named an origin that may use its route.
+    OriginValid,
+    /// It named another.
+    OriginInvalid,
 }
 
-const EVENTS: [Event; 6] = [
+const EVENTS: [Event; 8] = [
     Event::TokenCacheHit,
     Event::TokenCacheMiss,
     Event::SignatureByProxy,
     Event::SignatureByFilter,
     Event::KeysFetched,
     Event::KeysFetchFailed,
+    Event::OriginValid,
+    Event::OriginInvalid,
 ];
 
 impl Event {
@@ -82,6 +88,8 @@ impl Event {
             Event::SignatureByFilter => "jwt_signature_filter",
             Event::KeysFetched => "jwks_fetch_success",
             Event::KeysFetchFailed => "jwks_fetch_failed",
+            Event::OriginValid => "origin_valid",
+            Event::OriginInvalid => "origin_invalid",
         }
     }
 

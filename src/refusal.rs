@@ -54,6 +54,8 @@ pub enum Audience {
 
 /// `google.rpc.Code` values in use.
 pub mod grpc {
+    /// All is well.
+    pub const OK: u32 = 0;
     /// The caller sent something malformed.
     pub const INVALID_ARGUMENT: u32 = 3;
     /// The credentials do not suffice.

@@ -25,6 +25,7 @@ policies! {
     jwt,
     payload,
     security_headers,
+    cors,
 }
 
 mod owned;

@@ -321,7 +321,14 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
                 headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
             }
             Edit::Add(name, value) => {
-                headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
+                // Envoy joins this one to what is there.
+                let joined = headers
+                    .iter_mut()
+                    .find(|(each, _)| each == "vary" && each == name.as_str());
+                match joined {
+                    Some((_, before)) => before.extend([b",", value.as_bytes()].concat()),
+                    None => headers.push((name.as_str().to_owned(), value.as_bytes().to_vec())),
+                }
             }
             Edit::Shared(edits) => edit_response(headers, edits),
             Edit::SetPath(_) | Edit::Export(..) => panic!("a response has no such edit"),

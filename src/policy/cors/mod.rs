@@ -1,0 +1,131 @@
+//! Which pages of other origins may use a route: the server's side of CORS, by the Fetch standard.
+
+mod answer;
+mod preflight;
+mod settings;
+
+use std::rc::Rc;
+
+use self::answer::Answer;
+use self::settings::{OnDisallowed, Settings};
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::config::Fields;
+use crate::exchange::{Exchange, Request, Response, Scheme};
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::metrics::Event;
+use crate::origin::{Origin, Standing};
+use crate::preflight::Preflight;
+use crate::refusal::{Code, Refusal, grpc};
+
+/// `cors: { allow_origins, allow_methods, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "cors",
+    role: Role::Guards,
+    codes: &[&NOT_ALLOWED],
+    compile: Compile::Object(compile),
+};
+
+const NOT_ALLOWED: Code = Code {
+    name: "origin_not_allowed",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "Pages of this origin may not use this.",
+    reasons: &["not_listed", "null", "malformed"],
+};
+
+/// Answers preflights and judges the origins of other requests.
+struct Cors {
+    settings: Rc<Settings>,
+}
+
+/// The origin of a request, as the policy of a route sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender<'r> {
+    /// It names none.
+    Unnamed,
+    /// A page of the service itself.
+    Own,
+    /// An origin that may use the route.
+    Allowed(&'r [u8]),
+    /// Any other; the reason in the log.
+    Disallowed(&'static str),
+}
+
+/// The answer has a part of its own, which comes after other policies have shaped it: none of them
+/// takes `Vary` away again.
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let settings = Rc::new(Settings::read(fields, context.problems)?);
+    let answer = Answer::new(Rc::clone(&settings))?;
+    Some(vec![
+        Part {
+            stage: Stage::Origin,
+            policy: Rc::new(Cors { settings }),
+        },
+        Part {
+            stage: Stage::Answer,
+            policy: Rc::new(answer),
+        },
+    ])
+}
+
+impl Settings {
+    fn sender<'r>(&self, headers: &'r Headers) -> Sender<'r> {
+        let origin = match headers.one("origin") {
+            Ok(None) => return Sender::Unnamed,
+            _ if self.origins.has_all() => return Sender::Allowed(b"*"),
+            Ok(Some(origin)) => origin,
+            Err(_) => return Sender::Disallowed("malformed"),
+        };
+        match self.origins.standing(origin) {
+            Standing::Listed => Sender::Allowed(origin),
+            Standing::NotListed if is_own(origin, headers) => Sender::Own,
+            Standing::NotListed => Sender::Disallowed("not_listed"),
+            Standing::Null => Sender::Disallowed("null"),
+            Standing::Malformed => Sender::Disallowed("malformed"),
+        }
+    }
+}
+
+/// Browsers name the origin of a `POST` to a page's own server too.
+fn is_own(origin: &[u8], headers: &Headers) -> bool {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let authority = headers.one(":authority").ok().flatten().unwrap_or_default();
+    Origin::parse(text(origin))
+        .is_ok_and(|origin| origin.is_own(Scheme::of(headers), text(authority)))
+}
+
+impl Policy for Cors {
+    fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
+        Some(preflight::judge(&self.settings, preflight).is_ok())
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let Request { headers, .. } = exchange.request;
+        let sender = self.settings.sender(headers);
+        match sender {
+            Sender::Unnamed => {}
+            Sender::Own | Sender::Allowed(_) => host.count(Event::OriginValid.counter()),
+            Sender::Disallowed(_) => host.count(Event::OriginInvalid.counter()),
+        }
+        if let Some(preflight) = Preflight::of(headers) {
+            return Verdict::Answer(preflight::answer(
+                &self.settings,
+                &preflight,
+                exchange.preflight,
+            ));
+        }
+        match (sender, self.settings.on_disallowed) {
+            (Sender::Disallowed(reason), OnDisallowed::Refuse) => {
+                Verdict::Refuse(Refusal::new(&NOT_ALLOWED, reason))
+            }
+            _ => Verdict::Pass,
+        }
+    }
+}
+
+impl Policy for Answer {
+    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+        self.shape(response);
+    }
+}
