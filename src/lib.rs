@@ -62,6 +62,7 @@ pub mod exchange;
 pub mod headers;
 pub mod host;
 pub mod json;
+pub mod json_gate;
 mod matcher;
 pub mod metrics;
 pub mod origin;
