@@ -51,6 +51,20 @@ impl Curve {
         }
     }
 
+    /// The size of the field.
+    pub(super) fn field_bits(self) -> usize {
+        match self {
+            Curve::P521 => 521,
+            _ => self.field_bytes().saturating_mul(8),
+        }
+    }
+
+    /// Its name in a JWK.
+    pub(super) fn name(self) -> &'static str {
+        let named = CURVES.iter().find(|(_, curve)| *curve == self);
+        named.map_or("", |(name, _)| name)
+    }
+
     /// The one algorithm of its keys.
     pub(super) fn algorithm(self) -> Algorithm {
         match self {

@@ -22,6 +22,7 @@ mod remote;
 mod requirement;
 mod signature;
 mod token;
+pub mod trial;
 
 use std::rc::Rc;
 

@@ -51,7 +51,7 @@ pub(super) enum VerifyingKey {
 /// An RSA key of the size and exponent that jwt-simple demands: 2048 to 4096 bits, 65537.
 pub(super) struct RsaKey {
     key: PKey<Public>,
-    modulus_bytes: usize,
+    modulus_bits: usize,
     spki: Vec<u8>,
 }
 
@@ -266,12 +266,18 @@ impl RsaKey {
     /// Big-endian modulus and exponent. `None` when jwt-simple refuses them.
     pub(super) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let key = RS256PublicKey::from_components(modulus, exponent).ok()?;
-        let significant = modulus.iter().skip_while(|b| **b == 0).count();
+        let significant: Vec<u8> = modulus.iter().copied().skip_while(|b| *b == 0).collect();
+        let unused = significant.first()?.leading_zeros() as usize;
         Some(Self {
             spki: key.to_der().ok()?,
             key: PKey::from_rsa(key.public_key().as_ref().clone()).ok()?,
-            modulus_bytes: significant,
+            modulus_bits: significant.len().checked_mul(8)?.checked_sub(unused)?,
         })
+    }
+
+    /// The size of the modulus.
+    pub(super) fn modulus_bits(&self) -> usize {
+        self.modulus_bits
     }
 }
 
@@ -296,7 +302,7 @@ fn verify_rsa(key: &RsaKey, algorithm: Algorithm, signed: &[u8], signature: &[u8
         _ => return None,
     };
     // RFC 8017 §8.1.2 and §8.2.2: as long as the modulus, no other length.
-    if signature.len() != key.modulus_bytes {
+    if signature.len() != key.modulus_bits.div_ceil(8) {
         return None;
     }
     let mut verifier = Verifier::new(hash, &key.key).ok()?;

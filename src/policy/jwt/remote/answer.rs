@@ -47,7 +47,7 @@ impl fmt::Display for FetchError {
 
 /// Reads what a provider published. A key that cannot be used does not spoil the others; a secret
 /// that is published is none.
-pub(super) fn read_set(body: &[u8]) -> Result<Rc<[Key]>, FetchError> {
+pub(in crate::policy::jwt) fn read_set(body: &[u8]) -> Result<Rc<[Key]>, FetchError> {
     if body.len() > MAX_BODY_BYTES {
         return Err(FetchError::TooLong);
     }

@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
+pub(super) use self::answer::read_set as read_published;
 use self::answer::{read_record, read_set, record};
 use self::uri::read_uri;
 use super::jwk::Key;
