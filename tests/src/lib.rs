@@ -3,6 +3,7 @@ pub mod case;
 pub mod client;
 pub mod envoy;
 pub mod fake_host;
+pub mod fuzz;
 pub mod grpc;
 pub mod limit_service;
 pub mod random;

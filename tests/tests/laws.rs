@@ -6,18 +6,14 @@
 use std::rc::Rc;
 
 use portcullis::engine::Engine;
-use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
-use portcullis::json::Json;
-use portcullis::stream::{Action, Stream};
 use portcullis::target::Target;
 use portcullis_tests::case::Case;
+use portcullis_tests::fuzz::{NOW, judge};
 use portcullis_tests::random::Random;
 use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey, repository};
 use serde_json::{Value, json};
-
-const NOW: u64 = 2_000_000_000;
 
 const PROXY: Still = Still { now: NOW };
 
@@ -237,29 +233,8 @@ fn good_token() -> String {
 
 /// One line that says what became of a request.
 fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
-    let mut stream = Stream::new(Some(Rc::clone(engine)));
-    let mut action = stream.request_headers(headers, BodyState::Open, &PROXY);
-    if !matches!(action, Action::Reply(_)) {
-        action = stream.request_body(600, BodyState::Open, &PROXY);
-        if !matches!(action, Action::Reply(_)) {
-            action = stream.request_trailers(&PROXY);
-        }
-    }
-    stream.response_headers(None, BodyState::Open, &PROXY);
-    let log = engine.access_log().unwrap();
-    let line = log.record(&stream, None, &PROXY).unwrap();
-    let parsed = Json::parse(line.as_bytes(), 8);
-    assert!(parsed.is_ok() && !line.contains(['\n', '\r']), "{line:?}");
-    assert!(line.len() < 8192, "{} bytes", line.len());
-    match action {
-        Action::Reply(reply) => {
-            let problem = Json::parse(&reply.body, 2);
-            assert!(problem.is_ok(), "{:?}", reply.body);
-            format!("{} {}", reply.status, reply.details)
-        }
-        Action::Continue(_) => "passed".to_owned(),
-        Action::Hold(_) => panic!("a complete request is held"),
-    }
+    let refusal = judge(engine, headers, &PROXY).refusal;
+    refusal.unwrap_or_else(|| "passed".to_owned())
 }
 
 #[test]

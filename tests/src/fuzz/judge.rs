@@ -1,0 +1,98 @@
+//! One request on an engine, and all that can be seen of it from outside.
+
+use std::rc::Rc;
+
+use portcullis::engine::Engine;
+use portcullis::exchange::BodyState;
+use portcullis::headers::Headers;
+use portcullis::host::Host;
+use portcullis::json::Json;
+use portcullis::stream::{Action, Stream};
+
+/// The time that all laws go by, in seconds since the epoch.
+pub const NOW: u64 = 2_000_000_000;
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The status and the details of a refusal; none if the request passes.
+    pub refusal: Option<String>,
+    /// Its line in the log; empty if it gets none.
+    pub line: String,
+    /// What the service is to see, as far as it differs.
+    pub edits: String,
+}
+
+impl Judged {
+    /// Whether the request goes on to the service.
+    pub fn passes(&self) -> bool {
+        self.refusal.is_none()
+    }
+}
+
+/// The head of a request with that `authorization`.
+pub fn bearer(path: &[u8], authorization: &[u8]) -> Headers {
+    let mut headers = Headers::default();
+    headers.push(b":authority", b"api.example.com");
+    headers.push(b":path", path);
+    headers.push(b":method", b"GET");
+    headers.push(b":scheme", b"https");
+    headers.push(b"authorization", authorization);
+    headers.push(b"x-request-id", b"6f9a-1");
+    headers
+}
+
+/// Takes a request with a body of 600 bytes and trailers through the engine.
+///
+/// # Panics
+/// When a refusal is not one problem document, when a line of the log is not one line of JSON,
+/// or when a complete request is held.
+pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
+    let mut stream = Stream::new(Some(Rc::clone(engine)));
+    let mut edits = String::new();
+    let mut action = stream.request_headers(headers, BodyState::Open, host);
+    for step in 0..2 {
+        if let Action::Continue(more) | Action::Hold(more) = &action {
+            edits.push_str(&format!("{more:?}"));
+        }
+        if matches!(action, Action::Reply(_)) {
+            break;
+        }
+        action = match step {
+            0 => stream.request_body(600, BodyState::Open, host),
+            _ => stream.request_trailers(host),
+        };
+    }
+    stream.response_headers(None, BodyState::Open, host);
+    let refusal = match action {
+        Action::Reply(reply) => {
+            let problem = Json::parse(&reply.body, 2);
+            assert!(problem.is_ok(), "{:?}", reply.body);
+            Some(format!("{} {}", reply.status, reply.details))
+        }
+        Action::Continue(_) => None,
+        Action::Hold(_) => panic!("a complete request is held"),
+    };
+    let line = log_line(engine, &stream, host);
+    Judged {
+        refusal,
+        line,
+        edits,
+    }
+}
+
+fn log_line(engine: &Engine, stream: &Stream, host: &dyn Host) -> String {
+    let line = engine
+        .access_log()
+        .and_then(|log| log.record(stream, None, host));
+    let Some(line) = line else {
+        return String::new();
+    };
+    let one_line = !line.contains(|c: char| c.is_control());
+    assert!(
+        one_line && Json::parse(line.as_bytes(), 8).is_ok(),
+        "{line:?}"
+    );
+    assert!(line.len() < 8192, "{} bytes", line.len());
+    line
+}

@@ -1,0 +1,36 @@
+//! What holds for all bytes, as functions of bytes: each takes what anybody may send, and panics
+//! when a law is broken. Fuzzers search for such bytes (`tests/fuzz`), and the suite puts to them
+//! those that have been found worth keeping.
+
+mod bytes;
+mod claims;
+mod document;
+mod judge;
+mod jwks;
+mod path;
+mod ring_host;
+mod seeds;
+mod token;
+
+pub use bytes::mutate_part;
+pub use claims::claims;
+pub use document::document;
+pub use judge::{NOW, bearer, judge};
+pub use jwks::jwks;
+pub use path::path;
+pub use ring_host::RingHost;
+pub use seeds::seeds;
+pub use token::token;
+
+/// The name of a target, and its law, which tells whether the bytes were accepted as what they
+/// were taken for.
+pub type Target = (&'static str, fn(&[u8]) -> bool);
+
+/// Every target, by the name of its program and of its seeds' folder.
+pub const TARGETS: &[Target] = &[
+    ("claims", claims),
+    ("document", document),
+    ("jwks", jwks),
+    ("path", path),
+    ("token", token),
+];

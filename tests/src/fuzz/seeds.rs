@@ -1,0 +1,135 @@
+//! What fuzzers begin with: the repository's own cases, tokens and vectors.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::token::good_tokens;
+use crate::case::Case;
+use crate::tokens::{SigningKey, repository};
+
+/// The beginnings for a target.
+///
+/// # Panics
+/// When the repository is not whole.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "claims" => claims(),
+        "document" => documents(),
+        "jwks" => key_sets(),
+        "path" => paths(),
+        "token" => authorizations(),
+        _ => Vec::new(),
+    }
+}
+
+fn vectors(name: &str) -> Value {
+    let path = repository().join("tests/vectors").join(name);
+    let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&text).expect("vectors are JSON")
+}
+
+fn authorizations() -> Vec<Vec<u8>> {
+    let mut all: Vec<String> = good_tokens();
+    let rfc = vectors("jose-rfc/rfc7515_rfc8037.json");
+    let suite = vectors("wycheproof/blackbox_jws.json");
+    let groups = suite["groups"].as_array().into_iter().flatten();
+    let cases = rfc["cases"].as_array().into_iter().flatten();
+    all.extend(cases.filter_map(|case| Some(case["token"].as_str()?.to_owned())));
+    all.extend(groups.filter_map(|group| Some(group["control_token"].as_str()?.to_owned())));
+    let bearer = |token: String| format!("Bearer {token}").into_bytes();
+    let odd = [
+        "Bearer",
+        "Bearer  a.b.c",
+        "bearer\ta.b.c",
+        "Basic YTpi",
+        "a.b.c",
+    ];
+    all.into_iter()
+        .map(bearer)
+        .chain(odd.map(|text| text.as_bytes().to_vec()))
+        .collect()
+}
+
+fn claims() -> Vec<Vec<u8>> {
+    let good = r#""iss":"https://id.example.com/","aud":"orders-api","scope":"orders.read""#;
+    let headers = [
+        r#"{"alg":"HS256"}"#,
+        r#"{"alg":"HS512","typ":"at+JWT","kid":"a"}"#,
+        r#"{"alg":"HS256","crit":["exp"]}"#,
+        r#"{"alg":"none"}"#,
+    ];
+    let more = [
+        r#""exp":2000000060"#,
+        r#""exp":2000000060.5,"nbf":1999999999,"iat":1e9"#,
+        r#""exp":1999999940"#,
+        r#""exp":2e9,"sub":"al\u00ecce","jti":"1","realm":{"roles":["a",1,true,null]}"#,
+        r#""exp":"2000000060""#,
+        r#""exp":-1"#,
+        r#""exp":1e400"#,
+        r#""exp":2000000060,"exp":2000000060"#,
+    ];
+    let with_headers = headers.iter().map(|header| (*header, more[0]));
+    let with_claims = more.iter().map(|more| (headers[0], *more));
+    with_headers
+        .chain(with_claims)
+        .map(|(header, more)| format!("{header}\n{{{good},{more}}}").into_bytes())
+        .collect()
+}
+
+fn key_sets() -> Vec<Vec<u8>> {
+    let names = [
+        "rsa",
+        "p256",
+        "p384",
+        "p521",
+        "secp256k1",
+        "ed25519",
+        "hmac",
+    ];
+    let keys: Vec<Value> = names.map(|name| SigningKey::named(name).jwk()).to_vec();
+    let one = keys.iter().map(|key| json!({ "keys": [key] }).to_string());
+    let mut all: Vec<Vec<u8>> = one.map(String::into_bytes).collect();
+    let mut described = keys[1].clone();
+    for (name, value) in [
+        ("kid", json!("a")),
+        ("use", json!("sig")),
+        ("alg", json!("ES256")),
+    ] {
+        described[name] = value;
+    }
+    described["key_ops"] = json!(["verify"]);
+    described["x5c"] = json!(["MIIB"]);
+    all.push(
+        json!({ "keys": [described, keys[0], keys[5]] })
+            .to_string()
+            .into_bytes(),
+    );
+    let suite = vectors("wycheproof/blackbox_jws.json");
+    let groups = suite["groups"].as_array().into_iter().flatten();
+    all.extend(groups.map(|group| group["jwks"].to_string().into_bytes()));
+    all
+}
+
+fn paths() -> Vec<Vec<u8>> {
+    let cases = cases();
+    let exchanges = cases.iter().flat_map(|case| &case.exchanges);
+    let mut all: Vec<Vec<u8>> = exchanges
+        .map(|exchange| exchange.request.path.clone())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn documents() -> Vec<Vec<u8>> {
+    const LONGEST: usize = 8 << 10;
+    let documents = cases().into_iter().map(|case| case.document);
+    documents
+        .filter(|document| document.len() <= LONGEST)
+        .collect()
+}
+
+fn cases() -> Vec<Case> {
+    Case::read_all(&repository().join("tests/cases")).expect("the cases can be read")
+}
