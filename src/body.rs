@@ -3,12 +3,25 @@
 //! A policy says with [`BodyNeed`] what it must see. While the proxy holds a body, its bytes are
 //! read once, when all of it is there. Of a body that passes on meanwhile, as in shadow mode,
 //! copies of the pieces are kept; a [`Ledger`] bounds what all streams of a worker keep together.
+//! Nothing here changes a body.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use crate::exchange::{BodyProgress, BodyState, Facts, Request};
+use crate::headers::Headers;
 use crate::host::{Host, Side};
+use crate::target::Target;
+
+/// What becomes of the head of a message while policies judge its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inspection {
+    /// It goes ahead. Whoever gets it may see the head of a message that is then refused.
+    #[default]
+    Stream,
+    /// It is held with the body. The proxy must be told to call back for the body all the same.
+    HoldHeaders,
+}
 
 /// What a policy must see of a body to judge it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +47,24 @@ pub struct RequestBody<'b> {
     pub facts: &'b mut Facts,
     /// How much of it has come.
     pub progress: BodyProgress,
+    /// What the policy said last that it must see.
+    pub need: BodyNeed,
+    pub(crate) content: &'b Content<'b>,
+}
+
+/// The body of the service's answer, as policies judge it.
+#[derive(Debug)]
+pub struct ResponseBody<'b> {
+    /// The request's fields as the client sent them, pseudo-header fields included.
+    pub request: &'b Headers,
+    /// The path and query of the request.
+    pub target: Option<&'b Target>,
+    /// What policies have found out.
+    pub facts: &'b mut Facts,
+    /// How much of it has come.
+    pub progress: BodyProgress,
+    /// What the policy said last that it must see.
+    pub need: BodyNeed,
     pub(crate) content: &'b Content<'b>,
 }
 
@@ -52,6 +83,16 @@ pub enum NoBytes {
 impl<'b> RequestBody<'b> {
     /// All bytes of the body, once it is complete. They are read from the proxy when a first
     /// policy asks for them, and only if one asked for them with [`BodyNeed::Bytes`].
+    ///
+    /// # Errors
+    /// See [`NoBytes`].
+    pub fn bytes(&self) -> Result<&'b [u8], NoBytes> {
+        self.content.bytes()
+    }
+}
+
+impl<'b> ResponseBody<'b> {
+    /// All bytes of the body, as [`RequestBody::bytes`].
     ///
     /// # Errors
     /// See [`NoBytes`].

@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access_log::AccessLog;
-use crate::body::Ledger;
+use crate::body::{Inspection, Ledger};
 use crate::config::{self, ConfigError};
 use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
@@ -35,6 +35,7 @@ pub struct Engine {
     pub(crate) environment: Vec<(Rc<str>, String)>,
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
+    pub(crate) inspection: Inspection,
     pub(crate) ledger: Rc<Ledger>,
     pub(crate) gauges: Gauges,
 }
@@ -158,6 +159,11 @@ impl Engine {
     /// How finished exchanges are logged; none if they are not.
     pub fn access_log(&self) -> Option<&AccessLog> {
         self.access_log.as_ref()
+    }
+
+    /// What becomes of heads while bodies are judged.
+    pub fn inspection(&self) -> Inspection {
+        self.inspection
     }
 
     /// The number of routes.

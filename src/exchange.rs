@@ -26,6 +26,8 @@ pub struct Request<'r> {
 pub struct Exchange<'r> {
     /// The request as the client sent it.
     pub request: Request<'r>,
+    /// Whether a body, or trailers, may follow the head.
+    pub body: BodyState,
     /// The name of its route.
     pub route: &'r str,
     /// What policies have found out.

@@ -1,5 +1,6 @@
 //! Why a request may not pass, and the one shape in which the client learns of it.
 
+use crate::exchange::Edit;
 use crate::headers::{HeaderName, HeaderValue};
 
 /// A class of refusal: what the client may know. Each policy owns its codes.
@@ -113,6 +114,22 @@ impl Refusal {
             headers,
             body,
             details,
+        }
+    }
+}
+
+impl Reply {
+    /// Changes its header fields.
+    pub fn edit(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Remove(name) => self.headers.retain(|(each, _)| each != name),
+            Edit::Set(name, value) => {
+                self.headers.retain(|(each, _)| each != name);
+                self.headers.push((name.clone(), value.clone()));
+            }
+            Edit::Add(name, value) => self.headers.push((name.clone(), value.clone())),
+            Edit::Shared(edits) => edits.iter().for_each(|edit| self.edit(edit)),
+            Edit::SetPath(_) | Edit::Export(..) => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::node::{Fields, Node};
 use super::problem::{ConfigError, Problems, Quoted};
 use crate::access_log::AccessLog;
-use crate::body::Ledger;
+use crate::body::{Inspection, Ledger};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::Gauges;
@@ -78,6 +78,12 @@ impl Document<'_> {
             Some(version)
         });
         let mode = fields.or("mode", Mode::Enforce, problems, read_mode);
+        let inspection = fields.or(
+            "body_inspection",
+            Inspection::Stream,
+            problems,
+            read_inspection,
+        );
         let access_log = fields.optional("access_log").filter(|node| !node.is_off());
         let access_log = match access_log {
             None => Some(None),
@@ -109,6 +115,7 @@ impl Document<'_> {
         let fallback = Chain::new(defaults.flat_map(|(_, steps)| steps.clone()).collect());
         version?;
         let (mode, access_log, routes) = (mode?, access_log?, routes?);
+        let inspection = inspection?;
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
@@ -126,6 +133,7 @@ impl Document<'_> {
             environment,
             exports,
             remote_keys,
+            inspection,
             ledger: Ledger::new(MAX_KEPT_BYTES),
             gauges,
         })
@@ -285,6 +293,14 @@ fn read_mode(node: &Node<'_>, problems: &mut Problems) -> Option<Mode> {
         problems,
         &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
     )
+}
+
+fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspection> {
+    let choices = [
+        ("stream", Inspection::Stream),
+        ("hold_headers", Inspection::HoldHeaders),
+    ];
+    node.choice(problems, &choices)
 }
 
 /// What the policies of all routes name, each name once.

@@ -96,8 +96,7 @@ fn has_twice_among_many(names: &[Text<'_>]) -> bool {
         .map(|name| (hash(&name.decoded()), *name))
         .collect();
     sorted.sort_unstable_by(|(one, a), (other, b)| {
-        one.cmp(other)
-            .then_with(|| a.decoded().cmp(&b.decoded()))
+        one.cmp(other).then_with(|| a.decoded().cmp(&b.decoded()))
     });
     let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
     pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))

@@ -98,7 +98,11 @@ fn split(start: &[u8]) -> Option<(Parts<'_>, &[u8])> {
             let digit = i64::from(digit.wrapping_sub(b'0'));
             value.saturating_mul(10).saturating_add(digit)
         });
-        parts.exponent = Some(if negative { value.saturating_neg() } else { value });
+        parts.exponent = Some(if negative {
+            value.saturating_neg()
+        } else {
+            value
+        });
         rest = after;
     }
     Some((parts, rest))
@@ -170,7 +174,9 @@ mod tests {
         for (text, left) in [("1,", 1), ("1e5]", 1), ("0 ", 1), ("1-2", 2)] {
             assert_eq!(found(text, Numbers::Any), Ok(left), "{text}");
         }
-        for bad in ["-", "01", "-01", "1.", ".1", "1.e1", "1e", "1e+", "+1", "-a", "00"] {
+        for bad in [
+            "-", "01", "-01", "1.", ".1", "1.e1", "1e", "1e+", "+1", "-a", "00",
+        ] {
             assert_eq!(found(bad, Numbers::Any), Err(Fault::Syntax), "{bad}");
         }
     }
@@ -209,7 +215,12 @@ mod tests {
         for good in ["9007199254740991", "-9007199254740991", "0", "1e300", "0.1"] {
             assert_eq!(found(good, Numbers::Exact), Ok(0), "{good}");
         }
-        for bad in ["9007199254740992", "-9007199254740992", "12345678901234567", "1e309"] {
+        for bad in [
+            "9007199254740992",
+            "-9007199254740992",
+            "12345678901234567",
+            "1e309",
+        ] {
             assert_eq!(found(bad, Numbers::Exact), Err(Fault::NumberRange), "{bad}");
         }
     }

@@ -243,7 +243,13 @@ mod tests {
         for wrong in [r"\x", r"\", r"\u12", r"\u12g4", r"\U0041", r"\'", r"\u-123"] {
             assert_eq!(decoded(wrong), Err(Fault::Syntax), "{wrong}");
         }
-        for half in [r"\ud83d", r"\ud83dx", r"\ud83d\u0041", r"\ude00", r"\ud83d\n"] {
+        for half in [
+            r"\ud83d",
+            r"\ud83dx",
+            r"\ud83d\u0041",
+            r"\ude00",
+            r"\ud83d\n",
+        ] {
             assert_eq!(decoded(half), Err(Fault::Surrogate), "{half}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::body::{BodyNeed, RequestBody};
+use crate::body::{BodyNeed, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
@@ -151,6 +151,21 @@ pub trait Policy {
     /// Shapes the head of the answer, the service's or ours.
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let _ = (response, host);
+    }
+
+    /// Says what it must see of the body of the service's answer, with the answer's head and in
+    /// either mode. None if it does not judge it.
+    fn response_need(&self, response: &Response<'_>) -> Option<BodyNeed> {
+        let _ = response;
+        None
+    }
+
+    /// Judges the body of the answer, after [`Policy::response_need`] asked for it, as
+    /// [`Policy::request_body`] judges the request's. Where the head has gone ahead, a refusal
+    /// breaks the answer off.
+    fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
+        let _ = (body, host);
+        Verdict::Pass
     }
 
     /// Whether it reads the answer's header fields. Asking the proxy for them takes time.

@@ -103,12 +103,18 @@ impl HttpContext for Filter {
             BodyState::Open => head.body,
             BodyState::Complete => None,
         };
-        types::Action::Continue
+        if head.held {
+            types::Action::Pause
+        } else {
+            types::Action::Continue
+        }
     }
 
-    fn on_http_response_body(&mut self, _: usize, _: bool) -> types::Action {
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> types::Action {
         let Some(body) = &mut self.response_body else {
-            return types::Action::Continue;
+            let size = u64::try_from(size).unwrap_or(u64::MAX);
+            let state = state(end_of_stream);
+            return answered(&self.stream.response_body(size, state, &*self.host));
         };
         // The whole of it stands in place of the first piece, and nothing in place of the others.
         if let Err(HostError(status)) = abi::replace_buffer(Buffer::ResponseBody, body) {
@@ -121,7 +127,7 @@ impl HttpContext for Filter {
 
     fn on_http_response_trailers(&mut self, _: usize) -> types::Action {
         if self.response_body.is_none() {
-            return types::Action::Continue;
+            return answered(&self.stream.response_trailers(&*self.host));
         }
         // They speak of a body that does not go out.
         let trailers = abi::header_pairs(Map::ResponseTrailers)
@@ -177,6 +183,15 @@ fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
         Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
         Edit::Shared(edits) => apply(map, edits),
     })
+}
+
+/// The answer's head has been edited when its body comes.
+fn answered(action: &Action) -> types::Action {
+    match action {
+        Action::Continue(_) => types::Action::Continue,
+        Action::Hold(_) => types::Action::Pause,
+        Action::Reply(reply) => send(reply),
+    }
 }
 
 /// Whether or not the reply can be sent, the request does not go on.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{Action, Stream};
-use crate::body::{BodyNeed, Content, Kept, RequestBody, Rest};
-use crate::engine::Mode;
+use crate::body::{BodyNeed, Content, Inspection, Kept, Ledger, RequestBody, Rest};
+use crate::engine::{Engine, Mode};
 use crate::exchange::{BodyProgress, BodyState, Request};
 use crate::host::{Host, Side};
 use crate::policy::Verdict;
@@ -17,8 +17,7 @@ pub(super) struct Awaiting {
     pub(super) need: BodyNeed,
 }
 
-/// How much of the body has come. While the proxy holds it, the proxy counts in total; while it
-/// streams, by pieces.
+/// How much of a body has come.
 #[derive(Default)]
 pub(super) struct Body {
     size: u64,
@@ -34,15 +33,69 @@ impl Awaiting {
     }
 }
 
+/// Whether the proxy is to hold a body for these policies.
+pub(super) fn holds(awaiting: &[Awaiting]) -> bool {
+    awaiting.iter().any(Awaiting::holds)
+}
+
+/// How many bytes these policies want to read.
+pub(super) fn most(awaiting: &[Awaiting]) -> u64 {
+    let needs = awaiting.iter().map(|waiting| waiting.need.most());
+    needs.max().unwrap_or(0)
+}
+
+impl Body {
+    /// Counts what has come: `size` is what the proxy says. While it holds the body it counts in
+    /// total; while the body streams, by pieces.
+    pub(super) fn arrived(&mut self, size: u64) {
+        self.size = if self.held {
+            size
+        } else {
+            self.size.saturating_add(size)
+        };
+    }
+
+    pub(super) fn progress(&self, state: BodyState) -> BodyProgress {
+        let size = self.size;
+        BodyProgress { size, state }
+    }
+
+    /// What is still in the proxy when trailers come: what streamed has gone.
+    pub(super) fn at_trailers<'h>(&self, rest: Rest<'h>) -> Option<Rest<'h>> {
+        self.held.then_some(rest)
+    }
+
+    pub(super) fn take_kept(&mut self) -> Option<Kept> {
+        self.kept.take()
+    }
+
+    /// Lets the piece at hand pass, or has it held, as those who still wait for more need it.
+    pub(super) fn go_on(
+        &mut self,
+        awaiting: &[Awaiting],
+        kept: Option<Kept>,
+        ledger: &Rc<Ledger>,
+        rest: Rest<'_>,
+    ) -> Action {
+        self.held = holds(awaiting);
+        if self.held {
+            return Action::Hold(Vec::new());
+        }
+        let most = most(awaiting);
+        if most > 0 {
+            let mut kept = kept.unwrap_or_else(|| Kept::new(ledger));
+            kept.push(rest.host.body(rest.side), most);
+            self.kept = Some(kept);
+        }
+        Action::Continue(Vec::new())
+    }
+}
+
 impl Stream {
     /// Judges the body. `size` is what the proxy says has come: all of it while it is held,
     /// the piece at hand while it streams.
     pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
-        self.body.size = if self.body.held {
-            size
-        } else {
-            self.body.size.saturating_add(size)
-        };
+        self.body.arrived(size);
         let side = Side::Request;
         self.judge_body(state, Some(Rest { host, side }), host)
     }
@@ -50,14 +103,13 @@ impl Stream {
     /// Judges the body when trailers end it: the body callback never says so then.
     pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Request;
-        // What streamed has gone; what was held is still there.
-        let rest = self.body.held.then_some(Rest { host, side });
+        let rest = self.body.at_trailers(Rest { host, side });
         self.judge_body(BodyState::Complete, rest, host)
     }
 
-    /// Whether the proxy is to hold the body that has begun to come.
-    pub(super) fn holds_body(&self) -> bool {
-        self.awaiting.iter().any(Awaiting::holds)
+    /// Whether the head waits for the body.
+    pub(super) fn holds_head(&self, engine: &Engine) -> bool {
+        engine.inspection == Inspection::HoldHeaders && holds(&self.awaiting)
     }
 
     fn judge_body(
@@ -72,10 +124,9 @@ impl Stream {
         if self.awaiting.is_empty() {
             return Action::Continue(Vec::new());
         }
-        let size = self.body.size;
-        let kept = self.body.kept.take();
-        let progress = BodyProgress { size, state };
-        let content = Content::new(progress, self.most(), kept.as_ref(), at_hand);
+        let kept = self.body.take_kept();
+        let progress = self.body.progress(state);
+        let content = Content::new(progress, most(&self.awaiting), kept.as_ref(), at_hand);
         if let Some(stop) = self.ask_all(progress, &content, host) {
             return stop;
         }
@@ -85,22 +136,12 @@ impl Stream {
         if self.awaiting.is_empty() {
             self.allow(host);
         }
-        self.body.held = self.holds_body();
-        if self.body.held {
-            return Action::Hold(Vec::new());
+        match (&self.engine, at_hand) {
+            (Some(engine), Some(rest)) => {
+                self.body.go_on(&self.awaiting, kept, &engine.ledger, rest)
+            }
+            _ => Action::Continue(Vec::new()),
         }
-        if let (Some(engine), 1..) = (&self.engine, self.most()) {
-            let mut kept = kept.unwrap_or_else(|| Kept::new(&engine.ledger));
-            kept.push(host.body(Side::Request), self.most());
-            self.body.kept = Some(kept);
-        }
-        Action::Continue(Vec::new())
-    }
-
-    /// How many bytes the policies that wait want to read.
-    fn most(&self) -> u64 {
-        let needs = self.awaiting.iter().map(|waiting| waiting.need.most());
-        needs.max().unwrap_or(0)
     }
 
     /// Asks every policy that waits; what ends the request, if something does.
@@ -117,7 +158,7 @@ impl Stream {
             match (verdict, waiting.mode) {
                 (_, Mode::Enforce) if content.failed() => return Some(self.host_failed(host)),
                 (_, Mode::Shadow) if content.failed() => {}
-                (Verdict::Pass, _) => {}
+                (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
                 (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting { need, ..waiting }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
                     return Some(self.refuse(refusal, Some(name), host));
@@ -126,7 +167,6 @@ impl Stream {
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     return Some(self.answer(reply, name, host));
                 }
-                (Verdict::Answer(_), Mode::Shadow) => {}
             }
         }
         None
@@ -140,12 +180,7 @@ impl Stream {
         host: &dyn Host,
     ) -> Option<(&'static str, Verdict)> {
         let engine = self.engine.as_ref().map(Rc::clone)?;
-        let step = engine
-            .routes
-            .get(self.route?)?
-            .chain
-            .steps
-            .get(waiting.step)?;
+        let step = self.chain(&engine).steps.get(waiting.step)?;
         let mut body = RequestBody {
             request: Request {
                 headers: &self.headers,
@@ -153,6 +188,7 @@ impl Stream {
             },
             facts: &mut self.facts,
             progress,
+            need: waiting.need,
             content,
         };
         Some((step.name, step.policy.request_body(&mut body, host)))

@@ -1,5 +1,6 @@
 //! One exchange on its way through the policies of its route.
 
+mod answer;
 mod body;
 mod identity;
 mod record;
@@ -8,14 +9,13 @@ mod refusals;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::answer::Answer;
 use self::body::{Awaiting, Body};
 use self::identity::foreign_identity;
 use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
 use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
-use crate::exchange::{
-    Author, BodyProgress, BodyState, Edit, Exchange, Facts, Request, Response, Scheme, audience,
-};
+use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme, audience};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
@@ -24,6 +24,7 @@ use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Refusal, Reply};
 use crate::target::Target;
 
+pub use self::answer::ResponseHead;
 pub use self::record::{Record, Said, ShadowRefusal};
 pub use self::refusals::CODES;
 
@@ -39,16 +40,8 @@ pub struct Stream {
     facts: Facts,
     awaiting: Vec<Awaiting>,
     body: Body,
+    answer: Answer,
     record: Record,
-}
-
-/// What is to become of the head of an answer.
-#[derive(Debug, Default)]
-pub struct ResponseHead {
-    /// Changes to its fields.
-    pub edits: Vec<Edit>,
-    /// What goes out in place of its body.
-    pub body: Option<Vec<u8>>,
 }
 
 /// Why a request does not go on to the service.
@@ -84,6 +77,7 @@ impl Stream {
             facts: Facts::default(),
             awaiting: Vec::new(),
             body: Body::default(),
+            answer: Answer::default(),
             record: Record::default(),
         }
     }
@@ -120,54 +114,10 @@ impl Stream {
         if self.awaiting.is_empty() {
             self.allow(host);
         }
-        action
-    }
-
-    /// Whether [`Stream::response_headers`] is to be given the answer's fields.
-    pub fn reads_response(&self) -> bool {
-        let engine = self.engine.as_deref();
-        engine.is_some_and(|engine| self.chain(engine).reads_response)
-    }
-
-    /// Shapes the head of the answer, the service's or ours. `rest` is complete when nothing
-    /// will follow the head.
-    pub fn response_headers(
-        &mut self,
-        headers: Option<&Headers>,
-        rest: BodyState,
-        host: &dyn Host,
-    ) -> ResponseHead {
-        let Some(engine) = self.engine.clone() else {
-            return ResponseHead::default();
-        };
-        let author = match (&self.record.refusal, self.record.answered_by) {
-            (None, None) => Author::Service,
-            _ => Author::Filter,
-        };
-        let none = Headers::default();
-        let mut facts = std::mem::take(&mut self.facts);
-        let mut response = Response {
-            request: &self.headers,
-            target: self.target.as_ref(),
-            scheme: self.scheme,
-            author,
-            headers: headers.unwrap_or(&none),
-            rest,
-            facts: &mut facts,
-            edits: Vec::new(),
-            body: None,
-        };
-        for step in &self.chain(&engine).steps {
-            if engine.mode.over(step.mode) == Mode::Enforce {
-                step.policy.response_headers(&mut response, host);
-            }
+        match action {
+            Action::Continue(edits) if self.holds_head(&engine) => Action::Hold(edits),
+            action => action,
         }
-        let head = ResponseHead {
-            edits: response.edits,
-            body: response.body,
-        };
-        self.facts = facts;
-        head
     }
 
     fn chain<'e>(&self, engine: &'e Engine) -> &'e Chain {
@@ -314,6 +264,7 @@ impl Stream {
         let is_asked = asked.as_ref().is_some_and(|routes| !routes.is_empty());
         let mut exchange = Exchange {
             request,
+            body,
             route: &route.name,
             facts: &mut facts,
             preflight: is_asked.then_some(SameRoutes(&same_routes)),
@@ -355,6 +306,7 @@ impl Stream {
                     request: exchange.request,
                     facts: &mut *exchange.facts,
                     progress,
+                    need: *need,
                     content: &Content::new(progress, need.most(), None, None),
                 };
                 verdict = step.policy.request_body(&mut empty, host);

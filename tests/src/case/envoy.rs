@@ -56,6 +56,7 @@ fn case_listener(wasm: &Path, case: &Case) -> Value {
         configuration(&case.document, &document),
         WasmOptions {
             environment: super::environment(),
+            allow_on_headers_stop_iteration: case.headers_stop_iteration,
             ..WasmOptions::default()
         },
     );

@@ -29,6 +29,8 @@ pub struct Case {
     pub name: String,
     /// The configuration document, byte for byte.
     pub document: Vec<u8>,
+    /// Whether the proxy lets heads wait for bodies (`allow_on_headers_stop_iteration`).
+    pub headers_stop_iteration: bool,
     /// What the engine must say of the document; none when it must be accepted.
     pub problems: Vec<String>,
     /// The exchanges, in order.

@@ -57,7 +57,7 @@ const CLIENT: &[u8] = b"192.0.2.1:40000";
 struct Proxy {
     counted: RefCell<Vec<Counter>>,
     cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-    /// What is at hand of the request's body.
+    /// What is at hand of a body.
     body: RefCell<Vec<u8>>,
     /// The status of the last answer.
     status: Cell<u64>,
@@ -127,8 +127,20 @@ impl Host for Proxy {
         4
     }
 
-    fn body(&self, side: Side) -> Option<Vec<u8>> {
-        (side == Side::Request).then(|| self.body.borrow().clone())
+    fn body(&self, _: Side) -> Option<Vec<u8>> {
+        Some(self.body.borrow().clone())
+    }
+}
+
+impl Proxy {
+    /// Adds a piece to what is at hand, or puts it there alone; how much that is then.
+    fn receive(&self, piece: &[u8], held: bool) -> u64 {
+        let mut at_hand = self.body.borrow_mut();
+        if !held {
+            at_hand.clear();
+        }
+        at_hand.extend_from_slice(piece);
+        at_hand.len() as u64
     }
 }
 
@@ -136,6 +148,7 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let mut seen = request.clone();
     let reply = forward(&mut stream, &mut seen, host);
+    let passed = reply.is_none();
     let mut outcome = match reply {
         None => Outcome {
             response: upstream.clone(),
@@ -148,7 +161,10 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
             log: Vec::new(),
         },
     };
-    shape(&mut outcome.response, &mut stream, host);
+    let refused = shape(&mut outcome.response, &mut stream, host, passed);
+    if let Some(reply) = refused {
+        outcome.response = answer(reply, request);
+    }
     host.status.set(u64::from(outcome.response.status));
     let log = stream.engine().and_then(Engine::access_log);
     if let Some(line) = log.and_then(|log| log.record(&stream, None, host)) {
@@ -172,9 +188,19 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     } else {
         BodyState::Open
     };
+    // A body that is refused has let its head go ahead, unless that was held.
+    let mut head_held = false;
+    let gone_ahead = |head_held| match head_held {
+        true => Upstream::Nothing,
+        false => Upstream::Part,
+    };
     match stream.request_headers(head(request), state, host) {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
-        Action::Hold(_) => panic!("a request is never held at its head"),
+        Action::Hold(_) if bodiless => panic!("a request is held for a body that does not come"),
+        Action::Hold(edits) => {
+            edit_request(request, &edits);
+            head_held = true;
+        }
         Action::Continue(edits) => edit_request(request, &edits),
     }
     if bodiless {
@@ -190,30 +216,21 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     }
     let mut last = Action::Continue(Vec::new());
     for (piece, state) in pieces {
-        let size = {
-            let mut at_hand = host.body.borrow_mut();
-            if !held {
-                at_hand.clear();
-            }
-            at_hand.extend_from_slice(piece);
-            at_hand.len() as u64
-        };
+        let size = host.receive(piece, held);
         last = stream.request_body(size, state, host);
         match &last {
-            Action::Reply(reply) => return Some((reply.clone(), Upstream::Part)),
+            Action::Reply(reply) => return Some((reply.clone(), gone_ahead(head_held))),
             Action::Hold(_) => held = true,
             Action::Continue(_) => held = false,
         }
     }
     if !request.trailers.is_empty() {
-        if !held {
-            host.body.borrow_mut().clear();
-        }
+        host.receive(b"", held);
         last = stream.request_trailers(host);
     }
     match last {
         Action::Continue(_) => None,
-        Action::Reply(reply) => Some((reply, Upstream::Part)),
+        Action::Reply(reply) => Some((reply, gone_ahead(head_held))),
         Action::Hold(_) => panic!("a complete request is held for ever"),
     }
 }
@@ -290,8 +307,13 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
     }
 }
 
-/// Takes the answer through the stream.
-fn shape(response: &mut Response, stream: &mut Stream, host: &Proxy) {
+/// Takes the answer through the stream; the refusal, if its body is refused.
+fn shape(
+    response: &mut Response,
+    stream: &mut Stream,
+    host: &Proxy,
+    from_service: bool,
+) -> Option<Reply> {
     let mut headers = Headers::default();
     headers.push(b":status", response.status.to_string().as_bytes());
     for (name, value) in &response.headers {
@@ -309,6 +331,32 @@ fn shape(response: &mut Response, stream: &mut Stream, host: &Proxy) {
             response.body = body;
         }
         response.trailers.clear();
+        return None;
+    }
+    if !from_service || rest == BodyState::Complete {
+        return None;
+    }
+    match judge_answer(response, stream, host) {
+        Action::Reply(reply) if head.held => Some(reply),
+        Action::Continue(_) => None,
+        Action::Reply(_) => panic!("an answer is broken off; no case can say so"),
+        Action::Hold(_) => panic!("a complete answer is held for ever"),
+    }
+}
+
+/// The answer's body in one piece, then its end.
+fn judge_answer(response: &Response, stream: &mut Stream, host: &Proxy) -> Action {
+    let size = host.receive(&response.body, false);
+    let held = match stream.response_body(size, BodyState::Open, host) {
+        Action::Reply(reply) => return Action::Reply(reply),
+        Action::Hold(_) => true,
+        Action::Continue(_) => false,
+    };
+    let size = host.receive(b"", held);
+    if response.trailers.is_empty() {
+        stream.response_body(size, BodyState::Complete, host)
+    } else {
+        stream.response_trailers(host)
     }
 }
 

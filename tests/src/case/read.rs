@@ -53,6 +53,7 @@ fn file(root: &Path, path: &Path) -> Result<Case, String> {
             "policy_hex",
             "policy_file",
             "tokens",
+            "headers_stop_iteration",
             "problems",
             "exchanges",
         ],
@@ -84,13 +85,27 @@ fn file(root: &Path, path: &Path) -> Result<Case, String> {
     if exchanges.is_empty() == problems.is_empty() {
         return Err("needs either `exchanges` or `problems`, not both and not none".to_owned());
     }
+    let document = document(path, &file, &tokens)?;
+    let headers_stop_iteration = match file.get("headers_stop_iteration") {
+        None => holds_headers(&document),
+        Some(value) => value
+            .as_bool()
+            .ok_or("`headers_stop_iteration` must be true or false")?,
+    };
     Ok(Case {
         path: path.to_owned(),
         name,
-        document: document(path, &file, &tokens)?,
+        document,
+        headers_stop_iteration,
         problems,
         exchanges,
     })
+}
+
+/// Whether the document wants the proxy to be set so.
+fn holds_headers(document: &[u8]) -> bool {
+    let document: Value = serde_json::from_slice(document).unwrap_or_default();
+    document["body_inspection"] == "hold_headers"
 }
 
 fn document(

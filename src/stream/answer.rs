@@ -1,0 +1,252 @@
+//! The answer on its way back: its head, shaped, and its body, judged.
+
+use std::rc::Rc;
+
+use super::body::{Awaiting, Body, holds, most};
+use super::{Action, Stream};
+use crate::body::{Content, Inspection, ResponseBody, Rest};
+use crate::engine::{Engine, Mode};
+use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response, audience};
+use crate::headers::Headers;
+use crate::host::{Host, Side};
+use crate::metrics::{self, Outcome};
+use crate::policy::Verdict;
+use crate::refusal::{Refusal, Reply};
+
+/// What is to become of the head of an answer.
+#[derive(Debug, Default)]
+pub struct ResponseHead {
+    /// Changes to its fields.
+    pub edits: Vec<Edit>,
+    /// What goes out in place of its body.
+    pub body: Option<Vec<u8>>,
+    /// Whether it waits until its body has been judged.
+    pub held: bool,
+}
+
+/// The body of the service's answer, as far as it is judged.
+#[derive(Default)]
+pub(super) struct Answer {
+    awaiting: Vec<Awaiting>,
+    body: Body,
+    refused: bool,
+}
+
+impl Stream {
+    /// Whether [`Stream::response_headers`] is to be given the answer's fields.
+    pub fn reads_response(&self) -> bool {
+        let engine = self.engine.as_deref();
+        engine.is_some_and(|engine| self.chain(engine).reads_response)
+    }
+
+    /// Shapes the head of the answer, the service's or ours. `rest` is complete when nothing
+    /// will follow the head.
+    pub fn response_headers(
+        &mut self,
+        headers: Option<&Headers>,
+        rest: BodyState,
+        host: &dyn Host,
+    ) -> ResponseHead {
+        let Some(engine) = self.engine.clone() else {
+            return ResponseHead::default();
+        };
+        let author = match (&self.record.refusal, self.record.answered_by) {
+            (None, None) => Author::Service,
+            _ => Author::Filter,
+        };
+        let none = Headers::default();
+        let headers = headers.unwrap_or(&none);
+        let mut head = self.shape(&engine, headers, author, rest, host);
+        let judged = author == Author::Service && rest == BodyState::Open && head.body.is_none();
+        if judged {
+            self.await_answer(&engine, headers, rest);
+            head.held =
+                engine.inspection == Inspection::HoldHeaders && holds(&self.answer.awaiting);
+        }
+        head
+    }
+
+    /// Judges the body of the answer. `size` is as in [`Stream::request_body`].
+    pub fn response_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
+        self.answer.body.arrived(size);
+        let side = Side::Response;
+        self.judge_answer(state, Some(Rest { host, side }), host)
+    }
+
+    /// Judges the body of the answer when trailers end it.
+    pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
+        let side = Side::Response;
+        let rest = self.answer.body.at_trailers(Rest { host, side });
+        self.judge_answer(BodyState::Complete, rest, host)
+    }
+
+    fn shape(
+        &mut self,
+        engine: &Engine,
+        headers: &Headers,
+        author: Author,
+        rest: BodyState,
+        host: &dyn Host,
+    ) -> ResponseHead {
+        let mut facts = std::mem::take(&mut self.facts);
+        let mut response = Response {
+            request: &self.headers,
+            target: self.target.as_ref(),
+            scheme: self.scheme,
+            author,
+            headers,
+            rest,
+            facts: &mut facts,
+            edits: Vec::new(),
+            body: None,
+        };
+        for step in &self.chain(engine).steps {
+            if engine.mode.over(step.mode) == Mode::Enforce {
+                step.policy.response_headers(&mut response, host);
+            }
+        }
+        let head = ResponseHead {
+            edits: response.edits,
+            body: response.body,
+            held: false,
+        };
+        self.facts = facts;
+        head
+    }
+
+    /// Notes which policies want to judge the body.
+    fn await_answer(&mut self, engine: &Engine, headers: &Headers, rest: BodyState) {
+        let mut facts = std::mem::take(&mut self.facts);
+        let response = Response {
+            request: &self.headers,
+            target: self.target.as_ref(),
+            scheme: self.scheme,
+            author: Author::Service,
+            headers,
+            rest,
+            facts: &mut facts,
+            edits: Vec::new(),
+            body: None,
+        };
+        let steps = self.chain(engine).steps.iter().enumerate();
+        let awaiting = steps.filter_map(|(index, step)| {
+            Some(Awaiting {
+                step: index,
+                mode: engine.mode.over(step.mode),
+                need: step.policy.response_need(&response)?,
+            })
+        });
+        let awaiting = awaiting.collect();
+        self.facts = facts;
+        self.answer.awaiting = awaiting;
+    }
+
+    fn judge_answer(
+        &mut self,
+        state: BodyState,
+        at_hand: Option<Rest<'_>>,
+        host: &dyn Host,
+    ) -> Action {
+        if self.answer.refused {
+            return Action::Hold(Vec::new());
+        }
+        let Some(engine) = self.engine.as_ref().map(Rc::clone) else {
+            return Action::Continue(Vec::new());
+        };
+        if self.answer.awaiting.is_empty() {
+            return Action::Continue(Vec::new());
+        }
+        let kept = self.answer.body.take_kept();
+        let progress = self.answer.body.progress(state);
+        let most = most(&self.answer.awaiting);
+        let content = Content::new(progress, most, kept.as_ref(), at_hand);
+        if let Some(reply) = self.ask_of_answer(&engine, progress, &content, host) {
+            self.answer.awaiting.clear();
+            self.answer.refused = true;
+            return Action::Reply(reply);
+        }
+        if state == BodyState::Complete {
+            self.answer.awaiting.clear();
+        }
+        match at_hand {
+            Some(rest) => {
+                let Self { answer, .. } = self;
+                let Answer { awaiting, body, .. } = answer;
+                body.go_on(awaiting, kept, &engine.ledger, rest)
+            }
+            None => Action::Continue(Vec::new()),
+        }
+    }
+
+    /// Asks every policy that waits for the answer; what goes out in its place, if something does.
+    fn ask_of_answer(
+        &mut self,
+        engine: &Engine,
+        progress: BodyProgress,
+        content: &Content<'_>,
+        host: &dyn Host,
+    ) -> Option<Reply> {
+        for waiting in std::mem::take(&mut self.answer.awaiting) {
+            let chain = match self.route.and_then(|index| engine.routes.get(index)) {
+                Some(route) => &route.chain,
+                None => &engine.fallback,
+            };
+            let Some(step) = chain.steps.get(waiting.step) else {
+                continue;
+            };
+            let mut body = ResponseBody {
+                request: &self.headers,
+                target: self.target.as_ref(),
+                facts: &mut self.facts,
+                progress,
+                need: waiting.need,
+                content,
+            };
+            let verdict = step.policy.response_body(&mut body, host);
+            match (verdict, waiting.mode) {
+                (_, Mode::Enforce) if content.failed() => {
+                    let refusal = Refusal::new(&super::UNAVAILABLE, "host_call");
+                    return Some(self.refuse_answer(engine, refusal, None, host));
+                }
+                (_, Mode::Shadow) if content.failed() => {}
+                (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
+                (Verdict::AwaitBody(need), _) => {
+                    self.answer.awaiting.push(Awaiting { need, ..waiting });
+                }
+                (Verdict::Refuse(refusal), Mode::Enforce) => {
+                    return Some(self.refuse_answer(engine, refusal, Some(step.name), host));
+                }
+                (Verdict::Refuse(refusal), Mode::Shadow) => {
+                    self.shadow(&refusal, Some(step.name), host);
+                }
+                (Verdict::Answer(reply), Mode::Enforce) => return Some(reply),
+            }
+        }
+        None
+    }
+
+    /// The proxy sends a reply from here past all filters, ours too: it has to be shaped first.
+    fn refuse_answer(
+        &mut self,
+        engine: &Engine,
+        refusal: Refusal,
+        policy: Option<&'static str>,
+        host: &dyn Host,
+    ) -> Reply {
+        self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.refused_by = policy;
+        if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
+            host.count(counter);
+        }
+        let request_id = self.headers.all("x-request-id").next();
+        let mut reply = refusal.reply(audience(&self.headers), request_id);
+        let mut headers = Headers::default();
+        headers.push(b":status", reply.status.to_string().as_bytes());
+        for (name, value) in &reply.headers {
+            headers.push(name.as_str().as_bytes(), value.as_bytes());
+        }
+        let head = self.shape(engine, &headers, Author::Filter, BodyState::Open, host);
+        head.edits.iter().for_each(|edit| reply.edit(edit));
+        reply
+    }
+}
