@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::access_log::AccessLog;
 use crate::body::{Inspection, Ledger};
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, Node, Problems};
 use crate::exchange::{PropertyName, Request};
 use crate::headers::HeaderName;
 use crate::metrics::Gauges;
@@ -23,6 +23,14 @@ pub enum Mode {
     Shadow,
 }
 
+impl Mode {
+    /// Reads `mode`.
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
+        node.choice(problems, &choices)
+    }
+}
+
 /// A compiled document.
 #[derive(Debug)]
 pub struct Engine {
@@ -32,6 +40,7 @@ pub struct Engine {
     pub(crate) owned_request_headers: Vec<HeaderName>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) notes: Vec<String>,
+    pub(crate) footprints: Vec<String>,
     pub(crate) environment: Vec<(Rc<str>, String)>,
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
@@ -134,6 +143,11 @@ impl Engine {
     /// What an operator should know about the document although it is valid.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What the document takes up in the proxy, one line for each limit.
+    pub fn footprints(&self) -> &[String] {
+        &self.footprints
     }
 
     /// The variables of the VM's environment that hold secrets, each with the provider that needs it.

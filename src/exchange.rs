@@ -8,8 +8,9 @@ use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::Json;
+use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
-use crate::refusal::Audience;
+use crate::refusal::{Audience, Refusal};
 use crate::target::Target;
 
 /// A request whose target can be judged.
@@ -37,6 +38,8 @@ pub struct Exchange<'r> {
     pub preflight: Option<SameRoutes<'r>>,
     /// What policies want changed before the service sees the request.
     pub edits: Vec<Edit>,
+    /// What a policy would have refused by a part of it that is in shadow mode.
+    pub shadow: Vec<Refusal>,
 }
 
 /// What policies learn about a request and others may rely on: each fact has one writer.
@@ -44,6 +47,8 @@ pub struct Exchange<'r> {
 pub struct Facts {
     /// Who asks. Written by `jwt` once a token has been accepted.
     pub identity: Option<Identity>,
+    /// What limits said. Written by `rate_limits`.
+    pub limits: Ledger,
     client: OnceCell<Option<IpAddr>>,
 }
 

@@ -6,6 +6,11 @@ use std::time::Duration;
 pub trait Host {
     /// The wall clock, as time since the Unix epoch. It may step back.
     fn now(&self) -> Duration;
+    /// A clock that never steps back, as time since some beginning that all workers share and
+    /// that no cell outlives. A proxy without one gives the wall clock.
+    fn monotonic(&self) -> Duration {
+        self.now()
+    }
     /// Adds one to a counter. Names come from [`crate::metrics`]; nothing a client sends is one.
     fn count(&self, counter: Counter);
     /// Records a value in a histogram, if the proxy has any. Names come from [`crate::metrics`] as well.
@@ -25,8 +30,8 @@ pub trait Host {
     /// The proxy does not say.
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable>;
     /// Writes a cell if it has not changed since `seen`. Without `seen`, and to a cell that does
-    /// not exist, it is written in any case: two workers can both succeed in creating one. Keys
-    /// are never removed, so nothing a client sends may become one.
+    /// not exist, it is written in any case. Keys are never removed, so nothing a client sends may
+    /// become one.
     ///
     /// # Errors
     /// The proxy does not take it.
@@ -36,6 +41,16 @@ pub trait Host {
         seen: Option<Mark>,
         value: &[u8],
     ) -> Result<Swap, CellUnavailable>;
+    /// Writes a cell that does not exist: of several workers, one succeeds.
+    ///
+    /// Hosts compare marks only where there is a cell to compare with, so a write that names a
+    /// mark which no cell has creates one and changes none. Marks count up from 1.
+    ///
+    /// # Errors
+    /// The proxy does not take it.
+    fn create_cell(&self, key: &str, value: &[u8]) -> Result<Swap, CellUnavailable> {
+        self.swap_cell(key, Some(Mark(u32::MAX)), value)
+    }
     /// Bits that no client can guess.
     fn random(&self) -> u64;
     /// What the proxy has at hand of a body: all that has come while it is held, the last piece

@@ -65,9 +65,21 @@ pub enum Event {
     OriginValid,
     /// It named another.
     OriginInvalid,
+    /// All limits of a request agreed.
+    RateLimitOk,
+    /// One did not.
+    RateLimited,
+    /// A caller made room for another in a full cell.
+    RateLimitEvicted,
+    /// Other workers were quicker each time.
+    RateLimitContended,
+    /// A limit could not be asked.
+    RateLimitFailed,
+    /// A cell held somebody else's bytes.
+    RateLimitForeign,
 }
 
-const EVENTS: [Event; 8] = [
+const EVENTS: [Event; 14] = [
     Event::TokenCacheHit,
     Event::TokenCacheMiss,
     Event::SignatureByProxy,
@@ -76,6 +88,12 @@ const EVENTS: [Event; 8] = [
     Event::KeysFetchFailed,
     Event::OriginValid,
     Event::OriginInvalid,
+    Event::RateLimitOk,
+    Event::RateLimited,
+    Event::RateLimitEvicted,
+    Event::RateLimitContended,
+    Event::RateLimitFailed,
+    Event::RateLimitForeign,
 ];
 
 impl Event {
@@ -90,6 +108,12 @@ impl Event {
             Event::KeysFetchFailed => "jwks_fetch_failed",
             Event::OriginValid => "origin_valid",
             Event::OriginInvalid => "origin_invalid",
+            Event::RateLimitOk => "rate_limits.ok",
+            Event::RateLimited => "rate_limits.rate_limited",
+            Event::RateLimitEvicted => "rate_limits.evicted",
+            Event::RateLimitContended => "rate_limits.contended",
+            Event::RateLimitFailed => "rate_limits.failed",
+            Event::RateLimitForeign => "rate_limits.foreign",
         }
     }
 

@@ -196,6 +196,10 @@ impl AccessLog {
         let elapsed = stream
             .started()
             .and_then(|started| now.checked_sub(started));
+        if let Some((name, standing)) = stream.facts().limits.tightest() {
+            line.own("portcullis.rate_limit.name", name);
+            line.number("portcullis.rate_limit.remaining", Some(standing.remaining));
+        }
         line.number("portcullis.duration_us", elapsed.map(micros));
         line.number("portcullis.filter_us", stream.judging().map(micros));
         for attribute in &self.attributes {

@@ -8,6 +8,7 @@ use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::Gauges;
 use crate::policy::jwt::Providers;
+use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::RequestMatcher;
 
@@ -60,6 +61,7 @@ const MAX_KEPT_BYTES: usize = 16 << 20;
 /// The compiler of one document.
 struct Document<'p> {
     providers: Providers,
+    limits: SharedLimits,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
     notes: &'p mut Vec<String>,
     gauges: &'p mut Gauges,
@@ -77,7 +79,7 @@ impl Document<'_> {
             }
             Some(version)
         });
-        let mode = fields.or("mode", Mode::Enforce, problems, read_mode);
+        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
         let inspection = fields.or(
             "body_inspection",
             Inspection::Stream,
@@ -93,6 +95,10 @@ impl Document<'_> {
             None => Providers::default(),
             Some(node) => Providers::read(&node, &mut notes, problems),
         };
+        let limits = match fields.optional("rate_limits") {
+            None => SharedLimits::default(),
+            Some(node) => SharedLimits::read(&node, &providers, problems),
+        };
         let defaults = fields.optional("defaults");
         let routes = fields.required("routes", problems);
         fields.finish(problems);
@@ -100,6 +106,7 @@ impl Document<'_> {
         providers.show(&mut gauges);
         let mut document = Document {
             providers,
+            limits,
             defaults: Vec::new(),
             notes: &mut notes,
             gauges: &mut gauges,
@@ -111,6 +118,7 @@ impl Document<'_> {
         let routes = routes.and_then(|node| document.read_routes(&node));
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
+        let footprints = document.limits.footprints();
         let defaults = document.defaults.iter();
         let fallback = Chain::new(defaults.flat_map(|(_, steps)| steps.clone()).collect());
         version?;
@@ -130,6 +138,7 @@ impl Document<'_> {
             owned_request_headers,
             access_log,
             notes,
+            footprints,
             environment,
             exports,
             remote_keys,
@@ -149,7 +158,10 @@ impl Document<'_> {
                 continue;
             };
             if !block.is_off() {
-                defaults.extend(self.read_policy(kind, &block).map(|steps| (kind, steps)));
+                defaults.extend(
+                    self.read_policy(kind, Some(&block), "defaults")
+                        .map(|steps| (kind, steps)),
+                );
             }
         }
         fields.finish(self.problems);
@@ -191,6 +203,7 @@ impl Document<'_> {
             .required("match", self.problems)
             .and_then(|node| RequestMatcher::read(&node, self.problems));
         let access = fields.or("open", Access::Guarded, self.problems, Access::read);
+        let place = format!("routes/{name}");
         let mut steps = Vec::new();
         let mut authenticated = false;
         for kind in policy::LIST {
@@ -198,7 +211,7 @@ impl Document<'_> {
             let authenticates = kind.role == Role::Authenticates;
             let open = access == Some(Access::Open) && authenticates;
             let parts = match written {
-                Some(block) if block.is_off() => None,
+                Some(block) if block.is_off() => self.read_policy(kind, None, &place),
                 Some(block) if open => {
                     block.report(
                         self.problems,
@@ -208,7 +221,7 @@ impl Document<'_> {
                 }
                 Some(block) => {
                     authenticated |= authenticates;
-                    self.read_policy(kind, &block)
+                    self.read_policy(kind, Some(&block), &place)
                 }
                 None if open => None,
                 None => {
@@ -217,7 +230,10 @@ impl Document<'_> {
                         .iter()
                         .find(|(each, _)| each.name == kind.name);
                     authenticated |= authenticates && inherited.is_some();
-                    inherited.map(|(_, steps)| steps.clone())
+                    match inherited {
+                        Some((_, steps)) => Some(steps.clone()),
+                        None => self.read_policy(kind, None, &place),
+                    }
                 }
             };
             steps.extend(parts.into_iter().flatten());
@@ -244,18 +260,26 @@ impl Document<'_> {
         })
     }
 
-    fn read_policy(&mut self, kind: &'static Kind, block: &Node<'_>) -> Option<Vec<Step>> {
+    /// The steps of a block, or those that there are without one.
+    fn read_policy(
+        &mut self,
+        kind: &'static Kind,
+        block: Option<&Node<'_>>,
+        place: &str,
+    ) -> Option<Vec<Step>> {
         let mut context = Context {
             providers: &self.providers,
             gauges: self.gauges,
+            limits: &self.limits,
+            place,
             problems: self.problems,
             notes: self.notes,
         };
         let (mode, parts) = match kind.compile {
-            Compile::List(read) => (Mode::Enforce, read(Some(block), &mut context)?),
+            Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
             Compile::Object(read) => {
-                let mut fields = block.fields(context.problems)?;
-                let mode = fields.or("mode", Mode::Enforce, context.problems, read_mode);
+                let mut fields = block?.fields(context.problems)?;
+                let mode = fields.or("mode", Mode::Enforce, context.problems, Mode::read);
                 let parts = read(&mut fields, &mut context);
                 fields.finish(context.problems);
                 (mode?, parts?)
@@ -286,13 +310,6 @@ impl Access {
             Access::Guarded
         })
     }
-}
-
-fn read_mode(node: &Node<'_>, problems: &mut Problems) -> Option<Mode> {
-    node.choice(
-        problems,
-        &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
-    )
 }
 
 fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspection> {

@@ -23,13 +23,13 @@ macro_rules! policies {
 
 policies! {
     jwt,
+    rate_limits,
     payload,
     security_headers,
     cors,
 }
 
 mod owned;
-pub mod rate_limits;
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
@@ -108,6 +108,10 @@ pub struct Context<'c> {
     pub providers: &'c jwt::Providers,
     /// Takes what is to be shown as a gauge.
     pub gauges: &'c mut Gauges,
+    /// The document's `rate_limits`.
+    pub limits: &'c rate_limits::SharedLimits,
+    /// Where the block stands: `defaults`, or `routes/` and the route's name.
+    pub place: &'c str,
     /// Where to report what is wrong.
     pub problems: &'c mut Problems,
     /// What is valid, and may still not be what was meant.

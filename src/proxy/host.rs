@@ -61,6 +61,11 @@ impl Host for Envoy {
             .unwrap_or_default()
     }
 
+    fn monotonic(&self) -> Duration {
+        // Envoy's is the machine's, and the same for all workers.
+        abi::monotonic_clock().map_or_else(|_| self.now(), Duration::from_nanos)
+    }
+
     fn count(&self, Counter(number): Counter) {
         if let Some(id) = self.counters.get(number).copied().flatten() {
             // A counter that cannot be raised must not change a verdict.

@@ -60,6 +60,9 @@ impl RootContext for Root {
                 for note in engine.notes() {
                     log::warn!("{note}");
                 }
+                for footprint in engine.footprints() {
+                    log::info!("{footprint}");
+                }
                 report_missing(&engine, &host);
                 engine.exports().iter().for_each(declare);
                 log::info!("configured, routes: {}", engine.route_count());

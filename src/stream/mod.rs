@@ -269,6 +269,7 @@ impl Stream {
             facts: &mut facts,
             preflight: is_asked.then_some(SameRoutes(&same_routes)),
             edits,
+            shadow: Vec::new(),
         };
         let outcome = self.run(engine, &route.chain, &mut exchange, body, host);
         let edits = exchange.edits;
@@ -297,6 +298,9 @@ impl Stream {
             let mode = engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
             let mut verdict = step.policy.request_headers(exchange, host);
+            for refusal in exchange.shadow.drain(..) {
+                self.shadow(&refusal, Some(step.name), host);
+            }
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, body) {
                 let progress = BodyProgress {
                     size: 0,

@@ -374,7 +374,16 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
             "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
         } },
         "defaults": { "security_headers": { "preset": "api" } },
-        "routes": [{ "name": "orders", "match": {}, "jwt": { "provider": "corp" } }],
+        "routes": [{
+            "name": "orders",
+            "match": {},
+            "jwt": { "provider": "corp" },
+            "rate_limits": [{
+                "name": "all",
+                "key": [],
+                "token_bucket": { "max_tokens": 1, "fill_interval": "1s" },
+            }],
+        }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));

@@ -88,16 +88,19 @@ impl Key {
         }
     }
 
-    /// Whether clients choose what stands in it, so that there is no telling how many values
-    /// it has.
-    pub fn is_open(&self) -> bool {
-        let fixed = |part: &Part| {
-            matches!(
-                part,
-                Part::Route | Part::Constant(_) | Part::PathTemplate(_)
-            )
-        };
-        !self.parts.iter().all(fixed)
+    /// For how many values there should be room, unless the document says so.
+    pub fn usual_entries(&self) -> u64 {
+        let constant = |part: &Part| matches!(part, Part::Constant(_));
+        // The document has a number of these that clients cannot raise.
+        let listed =
+            |part: &Part| constant(part) || matches!(part, Part::Route | Part::PathTemplate(_));
+        if self.parts.iter().all(constant) {
+            1
+        } else if self.parts.iter().all(listed) {
+            1 << 10
+        } else {
+            1 << 16
+        }
     }
 
     /// The key of a request, as bytes that differ whenever keys differ.

@@ -1,0 +1,174 @@
+//! After the verdict: what is charged then, and what the client is told.
+
+use std::fmt::Write as _;
+
+use super::ledger::{Entry, Standing, tightest};
+use super::limit::ChargedOn;
+use super::refusals::seconds;
+use super::table::Charged;
+use super::tier::nanoseconds;
+use crate::exchange::{Author, Edit, Facts, Response};
+use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::host::Host;
+use crate::policy::{self, Policy, Role};
+use crate::refusal::Refusal;
+
+/// Charges what becomes known afterwards, and writes header fields.
+pub(super) struct Answer {
+    /// Whether a cost stands in the service's answer.
+    pub(super) reads_response: bool,
+}
+
+impl Policy for Answer {
+    fn refused(
+        &self,
+        refusal: &Refusal,
+        by: Option<&'static str>,
+        facts: &mut Facts,
+        host: &dyn Host,
+    ) {
+        if !is_failed_attempt(refusal, by) {
+            return;
+        }
+        let now = nanoseconds(host.monotonic());
+        for entry in &mut facts.limits.entries {
+            if entry.limit.charged == ChargedOn::Refusal {
+                entry.charge_more(entry.cost, now, host);
+            }
+        }
+    }
+
+    fn reads_response(&self) -> bool {
+        self.reads_response
+    }
+
+    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
+        if response.author == Author::Service {
+            let now = nanoseconds(host.monotonic());
+            for entry in &mut response.facts.limits.entries {
+                entry.settle_cost(response.headers, now, host);
+            }
+        }
+        let entries = &response.facts.limits.entries;
+        x_ratelimit(entries, &mut response.edits);
+        ietf(entries, &mut response.edits);
+    }
+}
+
+/// Whether somebody tried credentials that are not good. A request without any tries nothing.
+fn is_failed_attempt(refusal: &Refusal, by: Option<&'static str>) -> bool {
+    let mut authenticating = policy::LIST
+        .iter()
+        .filter(|kind| kind.role == Role::Authenticates);
+    let by_credentials = authenticating.any(|kind| Some(kind.name) == by);
+    by_credentials && refusal.code.status == 401 && refusal.reason != "missing"
+}
+
+impl Entry {
+    fn charge_more(&mut self, cost: u64, now: u64, host: &dyn Host) {
+        let Some(table) = self.limit.table(self.tier) else {
+            return;
+        };
+        if let Charged::Made(state, _) = table.charge_anyway(self.caller, cost, now, host) {
+            self.standing = Standing::of(table, state, now, self.cost);
+        }
+    }
+
+    /// Charges what the answer says beyond what has been charged, or takes the rest back.
+    fn settle_cost(&mut self, headers: &Headers, now: u64, host: &dyn Host) {
+        let Some(name) = self.afterwards.take() else {
+            return;
+        };
+        let Some(receipt) = self.receipt else {
+            return;
+        };
+        let said = headers.one(name.as_str()).ok().flatten();
+        let Some(cost) = said.and_then(whole) else {
+            return;
+        };
+        let (more, less) = (
+            cost.saturating_sub(self.cost),
+            self.cost.saturating_sub(cost),
+        );
+        if more > 0 {
+            self.charge_more(more, now, host);
+        }
+        if let Some(table) = self.table().filter(|_| less > 0) {
+            table.refund(self.caller, receipt, less, now, host);
+        }
+    }
+
+    /// Whether clients are told. Of a limit that only failed attempts are charged to they learn
+    /// when it refuses them.
+    fn is_told(&self) -> bool {
+        let is_silent =
+            self.limit.charged == ChargedOn::Refusal && self.standing.remaining >= self.cost;
+        self.enforced && !is_silent
+    }
+}
+
+/// A number of requests: digits, and nothing else.
+fn whole(value: &[u8]) -> Option<u64> {
+    let value = value.trim_ascii();
+    let is_number = (1..=19).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    let digits = is_number
+        .then(|| std::str::from_utf8(value).ok())
+        .flatten()?;
+    digits.parse().ok()
+}
+
+/// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's filters write them: numbers, and
+/// seconds from now.
+fn x_ratelimit(entries: &[Entry], edits: &mut Vec<Edit>) {
+    let told = entries
+        .iter()
+        .filter(|entry| entry.is_told() && entry.limit.headers.x_ratelimit);
+    let Some(entry) = tightest(told) else {
+        return;
+    };
+    let Standing {
+        quota,
+        period: _,
+        remaining,
+        reset,
+    } = entry.standing;
+    for (name, number) in [
+        ("x-ratelimit-limit", quota),
+        ("x-ratelimit-remaining", remaining),
+        ("x-ratelimit-reset", seconds(reset)),
+    ] {
+        set(name, &number.to_string(), edits);
+    }
+}
+
+/// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10: lists of
+/// strings with parameters, RFC 9651.
+fn ietf(entries: &[Entry], edits: &mut Vec<Edit>) {
+    let (mut policies, mut limits) = (String::new(), String::new());
+    for entry in entries {
+        if !entry.is_told() || !entry.limit.headers.ietf {
+            continue;
+        }
+        let Standing {
+            quota,
+            period,
+            remaining,
+            reset,
+        } = entry.standing;
+        let separator = if policies.is_empty() { "" } else { ", " };
+        let (name, period, reset) = (&entry.limit.name, seconds(period).max(1), seconds(reset));
+        // Writing to a `String` cannot fail.
+        let _ = write!(policies, "{separator}\"{name}\";q={quota};w={period}");
+        let _ = write!(limits, "{separator}\"{name}\";r={remaining};t={reset}");
+    }
+    if !policies.is_empty() {
+        set("ratelimit-policy", &policies, edits);
+        set("ratelimit", &limits, edits);
+    }
+}
+
+fn set(name: &str, value: &str, edits: &mut Vec<Edit>) {
+    let name = HeaderName::parse(name).ok();
+    let value = HeaderValue::parse(value.as_bytes()).ok();
+    edits.extend(name.zip(value).map(|(name, value)| Edit::Set(name, value)));
+}

@@ -1,0 +1,171 @@
+//! Asks the limits of one stage.
+
+use std::rc::Rc;
+
+use super::key::{Caller, Unkeyed};
+use super::ledger::{Entry, Standing};
+use super::limit::{ChargedOn, Cost, Limit, Missing};
+use super::refusals;
+use super::seed::{Hashed, Seed};
+use super::spend::{Charge, Demand, Said, spend};
+use super::tier::nanoseconds;
+use crate::engine::Mode;
+use crate::exchange::Exchange;
+use crate::host::Host;
+use crate::metrics::Event;
+use crate::policy::{Policy, Verdict};
+use crate::refusal::Refusal;
+
+/// A limit as one route has it.
+#[derive(Clone, Debug)]
+pub(super) struct Applied {
+    pub(super) limit: Rc<Limit>,
+    pub(super) cost: Cost,
+}
+
+/// All limits of a route that can be asked at one stage.
+pub(super) struct Gate {
+    pub(super) limits: Vec<Applied>,
+    pub(super) seed: Rc<Seed>,
+    /// Whether no other gate of the route comes after it.
+    pub(super) is_last: bool,
+}
+
+/// What becomes of a limit for one request.
+enum Asked {
+    /// Nothing: it is not for this request.
+    No,
+    /// It is asked for this caller.
+    Of(usize, Hashed),
+    /// It cannot be asked.
+    Failed,
+    /// The request has no key, and that refuses it.
+    Unkeyed(Unkeyed),
+}
+
+impl Policy for Gate {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let now = nanoseconds(host.monotonic());
+        let (enforced, shadow): (Vec<_>, Vec<_>) = self
+            .limits
+            .iter()
+            .partition(|applied| applied.limit.mode == Mode::Enforce);
+        if let Err(refusal) = self.ask(&enforced, exchange, now, host) {
+            exchange.facts.limits.take_back(now, host);
+            host.count(Event::RateLimited.counter());
+            return Verdict::Refuse(refusal);
+        }
+        if self.is_last {
+            host.count(Event::RateLimitOk.counter());
+        }
+        // One by one: what one of them would refuse is nothing to the others.
+        for applied in shadow {
+            if let Err(refusal) = self.ask(&[applied], exchange, now, host) {
+                exchange.shadow.push(refusal);
+            }
+        }
+        Verdict::Pass
+    }
+}
+
+impl Gate {
+    /// Charges all of these limits, or none.
+    fn ask(
+        &self,
+        limits: &[&Applied],
+        exchange: &mut Exchange<'_>,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let mut asked = Vec::with_capacity(limits.len());
+        let mut demands = Vec::with_capacity(limits.len());
+        for applied in limits {
+            let limit = &applied.limit;
+            match self.find(limit, exchange, host) {
+                Asked::No => {}
+                Asked::Unkeyed(unkeyed) => return Err(refusals::unkeyed(unkeyed)),
+                Asked::Failed => {
+                    if limit.on_error.said(host) == Said::Failed {
+                        return Err(refusals::failed());
+                    }
+                }
+                Asked::Of(tier, caller) => {
+                    let Some(table) = limit.table(tier) else {
+                        continue;
+                    };
+                    asked.push((*applied, tier));
+                    demands.push(Demand {
+                        table,
+                        caller,
+                        cost: applied.cost.at_first,
+                        charge: match limit.charged {
+                            ChargedOn::Request => Charge::Now,
+                            ChargedOn::Refusal => Charge::Later,
+                        },
+                        on_error: limit.on_error,
+                    });
+                }
+            }
+        }
+        let said = spend(&demands, now, host);
+        let mut refusal: Option<(u64, Refusal)> = None;
+        for (((applied, tier), demand), said) in asked.iter().zip(&demands).zip(said) {
+            let (state, receipt) = match said {
+                Said::Ignored => continue,
+                Said::Failed => return Err(refusals::failed()),
+                Said::Charged(state, receipt) => (state, Some(receipt)),
+                Said::Passes(state) => (state, None),
+                Said::Refused(state, wait) => {
+                    // The client has to wait for the last of them.
+                    if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
+                        let reason = refusals::reason(applied.limit.charged);
+                        refusal = Some((wait, refusals::limited(reason, wait)));
+                    }
+                    (state, None)
+                }
+            };
+            exchange.facts.limits.entries.push(Entry {
+                limit: Rc::clone(&applied.limit),
+                tier: *tier,
+                caller: demand.caller,
+                cost: demand.cost,
+                receipt,
+                afterwards: applied.cost.afterwards.clone(),
+                standing: Standing::of(demand.table, state, now, demand.cost),
+                enforced: applied.limit.mode == Mode::Enforce,
+            });
+        }
+        match refusal {
+            Some((_, refusal)) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+
+    fn find(&self, limit: &Limit, exchange: &Exchange<'_>, host: &dyn Host) -> Asked {
+        let caller = Caller {
+            request: exchange.request,
+            route: exchange.route,
+            facts: exchange.facts,
+            host,
+        };
+        let tier = match limit.tier(&caller) {
+            Ok(tier) => tier,
+            Err(unkeyed) => return Asked::Unkeyed(unkeyed),
+        };
+        if limit.table(tier).is_none() {
+            return Asked::No;
+        }
+        let key = match (limit.key.bytes(&caller), limit.missing) {
+            (Ok(key), _) => key,
+            (Err(Unkeyed::Missing), Missing::Skip) => return Asked::No,
+            // Every part of a key has a length in front, so that no key is empty but this one
+            // and that of a list without parts, which cannot miss any.
+            (Err(Unkeyed::Missing), Missing::Anonymous) => Vec::new(),
+            (Err(unkeyed), _) => return Asked::Unkeyed(unkeyed),
+        };
+        match self.seed.hash(&key, host) {
+            Ok(hashed) => Asked::Of(tier, hashed),
+            Err(_) => Asked::Failed,
+        }
+    }
+}

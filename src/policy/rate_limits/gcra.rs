@@ -1,0 +1,378 @@
+//! A token bucket without a timer: the generic cell rate algorithm.
+//!
+//! All that is known of a caller is one time, until which it has spent: that of the moment when
+//! its bucket will be full again. A request moves it on by what its tokens take to be filled; it
+//! passes if the bucket can still be that empty. Times are nanoseconds on a clock that all
+//! workers share.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+/// `token_bucket: { max_tokens, tokens_per_fill, fill_interval }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gcra {
+    /// What one token takes to be filled, rounded up: never more tokens than were promised.
+    interval: u64,
+    max_tokens: u64,
+    /// What the whole bucket takes.
+    span: u64,
+    /// How much further than empty a bucket can be, when costs become known afterwards.
+    debt: u64,
+}
+
+/// Why no bucket has these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BucketError {
+    /// A token in less than a microsecond: rounding would no longer be negligible.
+    TooFast,
+    /// Filling it takes longer than [`LONGEST`].
+    TooSlow,
+}
+
+/// The longest time that anything of a limit may take: a hundred years. Sums of a few of these
+/// and of any time since the machine began do not overflow.
+pub const LONGEST: u64 = 100 * 366 * 24 * 3600 * 1_000_000_000;
+
+/// The shortest time that a token may take.
+const SHORTEST: u64 = 1_000;
+
+impl Gcra {
+    /// A bucket that holds `max_tokens` and gets `tokens_per_fill` in each `fill_interval`,
+    /// evenly.
+    ///
+    /// # Errors
+    /// [`BucketError`].
+    pub fn new(
+        max_tokens: u64,
+        tokens_per_fill: u64,
+        fill_interval: u64,
+    ) -> Result<Self, BucketError> {
+        let interval = fill_interval
+            .checked_div(tokens_per_fill)
+            .ok_or(BucketError::TooFast)?;
+        let is_exact = interval.checked_mul(tokens_per_fill) == Some(fill_interval);
+        let interval = if is_exact {
+            interval
+        } else {
+            interval.saturating_add(1)
+        };
+        if interval < SHORTEST {
+            return Err(BucketError::TooFast);
+        }
+        let span = interval
+            .checked_mul(max_tokens)
+            .filter(|span| *span <= LONGEST)
+            .ok_or(BucketError::TooSlow)?;
+        Ok(Self {
+            interval,
+            max_tokens,
+            span,
+            debt: 0,
+        })
+    }
+
+    /// The same bucket, which can owe as much as it holds.
+    pub fn with_debt(self) -> Self {
+        Self {
+            debt: self.span,
+            ..self
+        }
+    }
+
+    /// How many tokens it holds.
+    pub fn max_tokens(&self) -> u64 {
+        self.max_tokens
+    }
+
+    /// What an empty one takes to be full.
+    pub fn span(&self) -> u64 {
+        self.span
+    }
+
+    /// What is to be believed of a time that was read: none is further ahead than a bucket can
+    /// be empty. So a clock that stepped back, and numbers that have changed since, cost a caller
+    /// no more than one bucket.
+    pub fn settle(&self, spent: u64, now: u64) -> u64 {
+        spent.min(now.saturating_add(self.span).saturating_add(self.debt))
+    }
+
+    /// The time after a request of that cost.
+    ///
+    /// # Errors
+    /// How long until it would pass.
+    pub fn spend(&self, spent: u64, now: u64, cost: u64) -> Result<u64, u64> {
+        let after = self.after(spent, now, cost);
+        let full = now.saturating_add(self.span);
+        match after.checked_sub(full) {
+            None | Some(0) => Ok(after),
+            Some(wait) => Err(wait),
+        }
+    }
+
+    /// The time after a cost that is charged whether or not there are tokens for it.
+    pub fn charge(&self, spent: u64, now: u64, cost: u64) -> u64 {
+        self.settle(self.after(spent, now, cost), now)
+    }
+
+    /// The time after a charge made at `charged_at` has been taken back: as much of it as has not
+    /// been filled again since, for that much would be there twice.
+    pub fn refund(&self, spent: u64, charged_at: u64, now: u64, cost: u64) -> u64 {
+        let price = self.interval.saturating_mul(cost);
+        let filled = now.saturating_sub(charged_at);
+        spent.saturating_sub(price.saturating_sub(filled))
+    }
+
+    /// How many tokens are there.
+    pub fn remaining(&self, spent: u64, now: u64) -> u64 {
+        let used = self.settle(spent, now).saturating_sub(now);
+        let left = self.span.saturating_sub(used);
+        left.checked_div(self.interval).unwrap_or(0)
+    }
+
+    fn after(&self, spent: u64, now: u64, cost: u64) -> u64 {
+        let price = self.interval.saturating_mul(cost);
+        self.settle(spent, now).max(now).saturating_add(price)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::arithmetic_side_effects,
+        reason = "a test that overflows fails, as it should"
+    )]
+
+    use super::super::random::Random;
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn buckets() -> Vec<Gcra> {
+        let year = 366 * 24 * 3600 * SECOND;
+        [
+            (1, 1, SECOND),
+            (10, 3, SECOND),
+            (100, 7, 60 * SECOND),
+            (1, 1, year),
+            (4, 1, year),
+            (5, 1_000_000, SECOND),
+            (1_000_000, 999_983, SECOND),
+            (7, 100, SECOND / 20),
+        ]
+        .into_iter()
+        .map(|(max, fill, interval)| Gcra::new(max, fill, interval).unwrap())
+        .collect()
+    }
+
+    /// Times at which a caller may come: close together, far apart, and at the end of the range.
+    fn step(random: &mut Random, bucket: &Gcra) -> u64 {
+        match random.below(6) {
+            0 => 0,
+            1 => random.below(1000),
+            2 => random.below(bucket.interval * 2),
+            3 => random.below(bucket.span + 2),
+            4 => bucket.interval,
+            _ => bucket.interval / 3,
+        }
+    }
+
+    /// A bucket that counts in fractions of a token and knows no rounding: `level` in
+    /// nanoseconds of filling.
+    struct Exact {
+        level: u64,
+        at: u64,
+    }
+
+    #[test]
+    fn it_is_a_bucket() {
+        let mut random = Random(1);
+        for bucket in buckets() {
+            for _ in 0..200 {
+                let mut now = random.below(1 << 60);
+                let mut spent = random.below(2) * now;
+                let mut exact = Exact {
+                    level: bucket.span,
+                    at: now,
+                };
+                for _ in 0..100 {
+                    now += step(&mut random, &bucket);
+                    let cost = 1 + random.below(bucket.max_tokens.min(4));
+                    exact.level = bucket.span.min(exact.level + (now - exact.at));
+                    exact.at = now;
+                    let price = bucket.interval * cost;
+                    let expected = exact.level >= price;
+                    assert_eq!(bucket.remaining(spent, now), exact.level / bucket.interval);
+                    match bucket.spend(spent, now, cost) {
+                        Ok(after) => {
+                            assert!(expected);
+                            exact.level -= price;
+                            spent = after;
+                        }
+                        Err(wait) => {
+                            assert!(!expected);
+                            assert_eq!(wait, price - exact.level);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn never_more_than_burst_and_rate_in_any_window() {
+        let mut random = Random(2);
+        for bucket in buckets() {
+            for _ in 0..50 {
+                let mut now = random.below(1 << 60);
+                let (mut spent, mut admitted) = (0, Vec::new());
+                for _ in 0..200 {
+                    now += step(&mut random, &bucket);
+                    let cost = 1 + random.below(bucket.max_tokens.min(3));
+                    if let Ok(after) = bucket.spend(spent, now, cost) {
+                        spent = after;
+                        admitted.push((now, cost));
+                    }
+                }
+                for (first, (from, _)) in admitted.iter().enumerate() {
+                    let mut total = 0;
+                    for (until, cost) in &admitted[first..] {
+                        total += cost;
+                        let filled = (until - from) / bucket.interval;
+                        assert!(total <= bucket.max_tokens + filled);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_named_wait_is_exact() {
+        let mut random = Random(3);
+        for bucket in buckets() {
+            let mut refused = 0;
+            for _ in 0..2000 {
+                let now = random.below(1 << 60);
+                let cost = 1 + random.below(bucket.max_tokens);
+                let spent = now + random.below(bucket.span + 1);
+                if let Err(wait) = bucket.spend(spent, now, cost) {
+                    refused += 1;
+                    assert!(wait > 0);
+                    assert!(bucket.spend(spent, now + wait, cost).is_ok());
+                    assert!(bucket.spend(spent, now + wait - 1, cost).is_err());
+                }
+            }
+            assert!(refused > 100);
+        }
+    }
+
+    #[test]
+    fn what_passes_now_passes_later() {
+        let mut random = Random(4);
+        for bucket in buckets() {
+            for _ in 0..1000 {
+                let now = random.below(1 << 60);
+                let later = now + random.below(bucket.span * 2);
+                let spent = now + random.below(bucket.span + 1);
+                if bucket.spend(spent, now, 1).is_ok() {
+                    assert!(bucket.spend(spent, later, 1).is_ok());
+                }
+                assert!(bucket.remaining(spent, later) >= bucket.remaining(spent, now));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_gives_nothing_away() {
+        let mut random = Random(5);
+        for bucket in buckets() {
+            let mut now = 1 << 62;
+            let (mut spent, mut forward, mut admitted) = (0, 0_u64, 0);
+            for _ in 0..300 {
+                if random.below(8) == 0 {
+                    now -= random.below(bucket.span + bucket.interval);
+                } else {
+                    let step = step(&mut random, &bucket);
+                    now += step;
+                    forward += step;
+                }
+                spent = bucket.settle(spent, now);
+                if let Ok(after) = bucket.spend(spent, now, 1) {
+                    spent = after;
+                    admitted += 1;
+                }
+                // What the clock runs through twice is filled twice, and no more.
+                assert!(admitted <= bucket.max_tokens + forward / bucket.interval);
+            }
+            // Back by more than a bucket: empty, and no emptier.
+            let earlier = now / 2;
+            let wait = bucket.spend(bucket.settle(now + bucket.span, earlier), earlier, 1);
+            assert_eq!(wait, Err(bucket.interval));
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_ranges_do_not_overflow() {
+        for bucket in buckets().into_iter().flat_map(|b| [b, b.with_debt()]) {
+            for now in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+                for spent in [0, 1, now, u64::MAX] {
+                    for cost in [0, 1, bucket.max_tokens, u64::MAX] {
+                        let _ = bucket.spend(spent, now, cost);
+                        let _ = bucket.charge(spent, now, cost);
+                        let _ = bucket.refund(spent, now, now, cost);
+                        assert!(bucket.remaining(spent, now) <= bucket.max_tokens);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_without_a_bucket_are_refused() {
+        assert_eq!(Gcra::new(1, 0, SECOND), Err(BucketError::TooFast));
+        assert_eq!(
+            Gcra::new(1, 1_000_001, SECOND / 2),
+            Err(BucketError::TooFast)
+        );
+        assert_eq!(Gcra::new(u64::MAX, 1, SECOND), Err(BucketError::TooSlow));
+        assert_eq!(Gcra::new(2, 1, LONGEST), Err(BucketError::TooSlow));
+        assert!(Gcra::new(1, 1, LONGEST).is_ok());
+        // Three tokens a second: a third of a second, and a third of a nanosecond more.
+        assert_eq!(Gcra::new(1, 3, SECOND).unwrap().interval, 333_333_334);
+    }
+
+    #[test]
+    fn a_refund_leaves_no_more_than_there_would_be() {
+        let mut random = Random(6);
+        for bucket in buckets() {
+            for _ in 0..2000 {
+                let now = random.below(1 << 60);
+                let cost = 1 + random.below(bucket.max_tokens.min(3));
+                let spent = now.saturating_sub(bucket.span) + random.below(bucket.span * 2 + 1);
+                let Ok(charged) = bucket.spend(spent, now, cost) else {
+                    continue;
+                };
+                // At once: as if nothing had been.
+                let back = bucket.refund(charged, now, now, cost);
+                assert_eq!(back.max(now), spent.max(now));
+                // Later, and others came between: no more than if nothing had been.
+                let between = now + random.below(bucket.interval * 2);
+                let later = between + random.below(bucket.interval * 2);
+                let with = bucket.spend(charged, between, 1);
+                let without = bucket.spend(spent, between, 1).unwrap_or(spent);
+                let Ok(with) = with else { continue };
+                let back = bucket.refund(with, now, later, cost);
+                assert!(bucket.remaining(back, later) <= bucket.remaining(without, later));
+            }
+        }
+    }
+
+    #[test]
+    fn debt_is_paid_before_anything_passes() {
+        let bucket = Gcra::new(10, 1, SECOND).unwrap().with_debt();
+        let owing = bucket.charge(0, 100 * SECOND, 15);
+        assert_eq!(owing, 115 * SECOND);
+        assert_eq!(bucket.remaining(owing, 100 * SECOND), 0);
+        assert_eq!(bucket.spend(owing, 100 * SECOND, 1), Err(6 * SECOND));
+        let most = bucket.charge(owing, 100 * SECOND, 1000);
+        assert_eq!(most, 120 * SECOND);
+    }
+}

@@ -1,0 +1,135 @@
+//! Several limits on one request: it is charged to all of them or to none.
+
+use super::rule::{Receipt, State};
+use super::seed::Hashed;
+use super::table::{Charged, Draft, Table};
+use crate::host::Host;
+use crate::metrics::Event;
+
+/// What one limit is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'l> {
+    /// Where it counts.
+    pub table: &'l Table,
+    /// Who asks.
+    pub caller: Hashed,
+    /// For how much.
+    pub cost: u64,
+    /// Whether it is charged now, or only asked whether it would be.
+    pub charge: Charge,
+    /// What to do when it cannot be asked.
+    pub on_error: OnError,
+}
+
+/// Whether a limit is charged when the request passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// It is.
+    Now,
+    /// It may be, once more is known.
+    Later,
+}
+
+/// What to do when the cells cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// Refuse the request.
+    Deny,
+    /// Go on as if the limit were not there.
+    Allow,
+}
+
+/// What one limit says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It has been charged.
+    Charged(State, Receipt),
+    /// It would pass, and has not been charged.
+    Passes(State),
+    /// It does not pass; how long until it does.
+    Refused(State, u64),
+    /// It cannot be asked, and that refuses the request.
+    Failed,
+    /// It cannot be asked, and that does not matter.
+    Ignored,
+}
+
+/// Charges all demands, or none if one of them refuses.
+///
+/// All limits are read first, so a request that one refuses as things stand costs no write at
+/// all. Then one after the other is charged, if nothing has changed since. Where something has,
+/// the limit is judged anew; if it refuses now, what has been charged is taken back.
+pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
+    let mut said = Vec::with_capacity(demands.len());
+    let mut drafts: Vec<Option<Draft>> = Vec::with_capacity(demands.len());
+    for demand in demands {
+        let draft = demand.table.draft(demand.caller, demand.cost, now, host);
+        said.push(match &draft {
+            Err(_) => demand.on_error.said(host),
+            Ok(draft) => match draft.wait() {
+                None => Said::Passes(draft.before()),
+                Some(wait) => Said::Refused(draft.before(), wait),
+            },
+        });
+        drafts.push(draft.ok());
+    }
+    let is_refused = said.iter().any(Said::refuses);
+    for (index, demand) in demands.iter().enumerate() {
+        let Some(draft) = drafts.get_mut(index).and_then(Option::take) else {
+            continue;
+        };
+        if is_refused || demand.charge == Charge::Later {
+            demand.table.leave(draft, host);
+            continue;
+        }
+        let charged = demand
+            .table
+            .charge(draft, demand.caller, demand.cost, now, host);
+        let outcome = match charged {
+            Charged::Made(state, receipt) => Said::Charged(state, receipt),
+            Charged::Refused(state, wait) => Said::Refused(state, wait),
+            Charged::Contended => {
+                host.count(Event::RateLimitContended.counter());
+                demand.on_error.said(host)
+            }
+            Charged::Unavailable => demand.on_error.said(host),
+        };
+        if let Some(place) = said.get_mut(index) {
+            *place = outcome;
+        }
+        if outcome.refuses() {
+            take_back(demands, &mut said, now, host);
+            break;
+        }
+    }
+    said
+}
+
+fn take_back(demands: &[Demand<'_>], said: &mut [Said], now: u64, host: &dyn Host) {
+    for (demand, outcome) in demands.iter().zip(said) {
+        if let Said::Charged(state, receipt) = *outcome {
+            let Demand { caller, cost, .. } = *demand;
+            demand.table.refund(caller, receipt, cost, now, host);
+            let before = demand.table.rule().refund(state, receipt, now, cost);
+            *outcome = Said::Passes(before);
+        }
+    }
+}
+
+impl Said {
+    /// Whether the request may not pass because of it.
+    pub fn refuses(&self) -> bool {
+        matches!(self, Said::Refused(..) | Said::Failed)
+    }
+}
+
+impl OnError {
+    /// What a limit says that cannot be asked.
+    pub fn said(self, host: &dyn Host) -> Said {
+        host.count(Event::RateLimitFailed.counter());
+        match self {
+            OnError::Deny => Said::Failed,
+            OnError::Allow => Said::Ignored,
+        }
+    }
+}
