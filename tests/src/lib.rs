@@ -1,6 +1,7 @@
 //! What the test suites share.
 pub mod case;
 pub mod client;
+pub mod conformance;
 pub mod envoy;
 pub mod fake_host;
 pub mod fuzz;
