@@ -46,77 +46,64 @@ impl Outcome {
     }
 }
 
-/// Something that is counted besides verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A token was remembered.
-    TokenCacheHit,
-    /// A token had to be verified.
-    TokenCacheMiss,
-    /// The proxy checked a signature.
-    SignatureByProxy,
-    /// The filter checked one itself.
-    SignatureByFilter,
-    /// A provider's keys arrived.
-    KeysFetched,
-    /// They did not, or were of no use.
-    KeysFetchFailed,
-    /// A request named an origin that may use its route.
-    OriginValid,
-    /// It named another.
-    OriginInvalid,
-    /// All limits of a request agreed.
-    RateLimitOk,
-    /// One did not.
-    RateLimited,
-    /// A caller made room for another in a full cell.
-    RateLimitEvicted,
-    /// Other workers were quicker each time.
-    RateLimitContended,
-    /// A limit could not be asked.
-    RateLimitFailed,
-    /// A cell held somebody else's bytes.
-    RateLimitForeign,
+/// Declares what is counted besides verdicts, each with the leaf of its metric's name: Envoy's
+/// where one of Envoy's filters has one.
+macro_rules! events {
+    ($($(#[$about:meta])+ $event:ident = $name:literal),+ $(,)?) => {
+        /// Something that is counted besides verdicts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$about])+ $event,)+
+        }
+
+        const EVENTS: &[Event] = &[$(Event::$event),+];
+
+        impl Event {
+            fn name(self) -> &'static str {
+                match self {
+                    $(Event::$event => $name,)+
+                }
+            }
+        }
+    };
 }
 
-const EVENTS: [Event; 14] = [
-    Event::TokenCacheHit,
-    Event::TokenCacheMiss,
-    Event::SignatureByProxy,
-    Event::SignatureByFilter,
-    Event::KeysFetched,
-    Event::KeysFetchFailed,
-    Event::OriginValid,
-    Event::OriginInvalid,
-    Event::RateLimitOk,
-    Event::RateLimited,
-    Event::RateLimitEvicted,
-    Event::RateLimitContended,
-    Event::RateLimitFailed,
-    Event::RateLimitForeign,
-];
+events! {
+    /// A token was remembered.
+    TokenCacheHit = "jwt_cache_hit",
+    /// A token had to be verified.
+    TokenCacheMiss = "jwt_cache_miss",
+    /// The proxy checked a signature.
+    SignatureByProxy = "jwt_signature_proxy",
+    /// The filter checked one itself.
+    SignatureByFilter = "jwt_signature_filter",
+    /// A provider's keys arrived.
+    KeysFetched = "jwks_fetch_success",
+    /// They did not, or were of no use.
+    KeysFetchFailed = "jwks_fetch_failed",
+    /// A provider said where its keys are.
+    DocumentFetched = "discovery_fetch_success",
+    /// It did not, or not so that it can be used.
+    DocumentFetchFailed = "discovery_fetch_failed",
+    /// A request named an origin that may use its route.
+    OriginValid = "origin_valid",
+    /// It named another.
+    OriginInvalid = "origin_invalid",
+    /// All limits of a request agreed.
+    RateLimitOk = "rate_limits.ok",
+    /// One did not.
+    RateLimited = "rate_limits.rate_limited",
+    /// A caller made room for another in a full cell.
+    RateLimitEvicted = "rate_limits.evicted",
+    /// Other workers were quicker each time.
+    RateLimitContended = "rate_limits.contended",
+    /// A limit could not be asked.
+    RateLimitFailed = "rate_limits.failed",
+    /// A cell held somebody else's bytes.
+    RateLimitForeign = "rate_limits.foreign",
+}
 
 impl Event {
-    /// The leaf of the metric's name; Envoy's where `jwt_authn` has one.
-    fn name(self) -> &'static str {
-        match self {
-            Event::TokenCacheHit => "jwt_cache_hit",
-            Event::TokenCacheMiss => "jwt_cache_miss",
-            Event::SignatureByProxy => "jwt_signature_proxy",
-            Event::SignatureByFilter => "jwt_signature_filter",
-            Event::KeysFetched => "jwks_fetch_success",
-            Event::KeysFetchFailed => "jwks_fetch_failed",
-            Event::OriginValid => "origin_valid",
-            Event::OriginInvalid => "origin_invalid",
-            Event::RateLimitOk => "rate_limits.ok",
-            Event::RateLimited => "rate_limits.rate_limited",
-            Event::RateLimitEvicted => "rate_limits.evicted",
-            Event::RateLimitContended => "rate_limits.contended",
-            Event::RateLimitFailed => "rate_limits.failed",
-            Event::RateLimitForeign => "rate_limits.foreign",
-        }
-    }
-
     /// Counts it.
     pub fn counter(self) -> Counter {
         Counter(OUTCOMES.len().saturating_add(self as usize))
@@ -126,7 +113,7 @@ impl Event {
 /// Something of which each single value is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
-    /// From the question for a provider's keys to the answer, in milliseconds.
+    /// From a question to a provider to the answer, in milliseconds.
     KeysFetch,
 }
 

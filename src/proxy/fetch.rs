@@ -18,13 +18,13 @@ use super::pairs;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{Event, Timing};
-use crate::policy::jwt::{FetchError, MAX_BODY_BYTES, RemoteKeys};
+use crate::policy::jwt::{FetchError, Next, Question, RemoteKeys, Settled, Subject};
 
 /// The fetches of one document in one VM.
 pub(super) struct Fetches {
     fetches: Vec<Fetch>,
-    /// Which fetch a call in flight belongs to and when it began, by its token.
-    calls: BTreeMap<u32, (usize, Duration)>,
+    /// Calls in flight by their tokens.
+    calls: BTreeMap<u32, Call>,
 }
 
 struct Fetch {
@@ -33,23 +33,28 @@ struct Fetch {
     lease: Cell,
 }
 
+/// A question on its way.
+struct Call {
+    /// The place of its fetch.
+    fetch: usize,
+    subject: Subject,
+    asked: Duration,
+}
+
 /// A shared cell, and the mark under which it was last read.
 struct Cell {
     key: String,
     seen: Option<u32>,
 }
 
+/// A body and how long it is good, or why there is none.
+type Answer = Result<(Vec<u8>, Option<Duration>), FetchError>;
+
 impl Fetches {
     /// `plugin` keeps documents of other plugins in the same namespace apart.
     pub(super) fn new(keys: &[Rc<RemoteKeys>], plugin: &str) -> Self {
         let cell = |keys: &RemoteKeys, what: &str| Cell {
-            // The source is part of the name: another document may mean another issuer.
-            key: format!(
-                "portcullis/1/{plugin}/jwks/{}/{}{}/{what}",
-                keys.provider(),
-                keys.source().authority,
-                keys.source().path
-            ),
+            key: format!("portcullis/1/{plugin}/jwks/{}/{what}", keys.name()),
             seen: None,
         };
         let fetch = |keys: &Rc<RemoteKeys>| Fetch {
@@ -71,37 +76,113 @@ impl Fetches {
     /// Takes up what others fetched, and asks for what is due.
     pub(super) fn tick(&mut self, host: &Envoy) {
         let now = host.now();
+        let mut due = Vec::new();
         for (index, fetch) in self.fetches.iter_mut().enumerate() {
             fetch.adopt(now);
-            if !fetch.keys.due(now) || !fetch.lease(now) {
-                continue;
-            }
-            match fetch.ask() {
-                Some(token) => {
-                    self.calls.insert(token, (index, now));
+            if fetch.keys.due(now) {
+                let question = fetch.keys.question(now);
+                if fetch.lease(now, &question) {
+                    due.push((index, question));
                 }
-                None => fetch.settle(Err(FetchError::Unreachable), host),
             }
+        }
+        for (index, question) in due {
+            self.ask(index, question, host);
         }
     }
 
     /// An answer, or the news that there is none.
     pub(super) fn arrived(&mut self, token: u32, headers: usize, host: &Envoy) {
-        let Some((index, asked)) = self.calls.remove(&token) else {
+        let Some(call) = self.calls.remove(&token) else {
             return;
         };
-        let Some(fetch) = self.fetches.get_mut(index) else {
-            return;
-        };
-        let took = host.now().saturating_sub(asked).as_millis();
+        let took = host.now().saturating_sub(call.asked).as_millis();
         let histogram = Timing::KeysFetch.histogram();
         host.observe(histogram, u64::try_from(took).unwrap_or(u64::MAX));
         // Without headers the call has failed, and there is nothing to read.
         let answer = match headers {
             0 => Err(FetchError::Unreachable),
-            _ => read_answer(),
+            _ => read_answer(call.subject),
         };
-        fetch.settle(answer, host);
+        if let Some(question) = self.settle(call.fetch, call.subject, &answer, host) {
+            self.ask(call.fetch, question, host);
+        }
+    }
+
+    /// Asks, and where the answer to that is that nobody can be asked, asks what is left to ask:
+    /// for the keys, after the document.
+    fn ask(&mut self, index: usize, question: Question, host: &Envoy) {
+        let mut next = Some(question);
+        while let Some(question) = next.take() {
+            let Some(fetch) = self.fetches.get(index) else {
+                return;
+            };
+            match fetch.call(&question) {
+                Some(token) => {
+                    let call = Call {
+                        fetch: index,
+                        subject: question.subject,
+                        asked: host.now(),
+                    };
+                    self.calls.insert(token, call);
+                }
+                None => {
+                    let answer = Err(FetchError::Unreachable);
+                    next = self.settle(index, question.subject, &answer, host);
+                }
+            }
+        }
+    }
+
+    /// Counts and logs what has become of a question; what to ask now.
+    fn settle(
+        &mut self,
+        index: usize,
+        subject: Subject,
+        answer: &Answer,
+        host: &Envoy,
+    ) -> Option<Question> {
+        let fetch = self.fetches.get(index)?;
+        let now = host.now();
+        let answer = match answer {
+            Ok((body, max_age)) => Ok((body.as_slice(), *max_age)),
+            Err(error) => Err(*error),
+        };
+        let Settled {
+            outcome,
+            next,
+            moved,
+        } = fetch.keys.arrived(now, subject, answer);
+        let event = match (subject, outcome) {
+            (Subject::Keys, Ok(())) => Event::KeysFetched,
+            (Subject::Keys, Err(_)) => Event::KeysFetchFailed,
+            (Subject::Document, Ok(())) => Event::DocumentFetched,
+            (Subject::Document, Err(_)) => Event::DocumentFetchFailed,
+        };
+        host.count(event.counter());
+        let provider = fetch.keys.provider();
+        if let Some(uri) = moved {
+            log::info!("provider {provider}: its keys are at {uri}");
+        }
+        if let Err(error) = outcome {
+            let then = match &next {
+                Next::Ask(question) => format!("keys are fetched from {} again", question.uri),
+                Next::Share(_) => String::new(),
+                Next::Wait(pause) => format!("next try in {} ms", pause.as_millis()),
+            };
+            log::warn!("provider {provider}: {subject} cannot be fetched: {error}; {then}");
+        }
+        match next {
+            Next::Ask(question) => {
+                fetch.hold(fetch.answered_by(now, &question), None);
+                return Some(question);
+            }
+            Next::Share(record) => fetch.share(&record, now),
+            Next::Wait(pause) => {
+                fetch.hold(now.saturating_add(pause), None);
+            }
+        }
+        None
     }
 }
 
@@ -115,7 +196,7 @@ impl Fetch {
     }
 
     /// Whether this worker may ask.
-    fn lease(&mut self, now: Duration) -> bool {
+    fn lease(&mut self, now: Duration, question: &Question) -> bool {
         const LONGEST: Duration = Duration::from_secs(2 * 3600);
         let (until, seen) = match abi::shared(&self.lease.key) {
             Ok((value, cas)) => (time(&value), Some(cas)),
@@ -123,8 +204,13 @@ impl Fetch {
         };
         // A time that nobody here would write is left over from a clock that stepped back.
         let held = until.is_some_and(|until| now < until && until < now.saturating_add(LONGEST));
-        let answered_by = now.saturating_add(self.keys.source().timeout);
-        !held && self.hold(answered_by.saturating_add(Duration::from_secs(1)), seen)
+        !held && self.hold(self.answered_by(now, question), seen)
+    }
+
+    /// The time at which it is certain that there is no answer.
+    fn answered_by(&self, now: Duration, question: &Question) -> Duration {
+        now.saturating_add(question.timeout)
+            .saturating_add(Duration::from_secs(1))
     }
 
     fn hold(&self, until: Duration, seen: Option<u32>) -> bool {
@@ -132,58 +218,35 @@ impl Fetch {
         abi::set_shared(&self.lease.key, &millis.to_le_bytes(), seen).is_ok()
     }
 
-    fn ask(&self) -> Option<u32> {
-        let source = self.keys.source();
+    fn share(&self, record: &[u8], now: Duration) {
+        if abi::set_shared(&self.record.key, record, None).is_err() {
+            log::warn!(
+                "provider {}: the keys cannot be shared; each worker fetches its own",
+                self.keys.provider()
+            );
+        }
+        self.hold(now.saturating_add(self.keys.cooldown()), None);
+    }
+
+    fn call(&self, question: &Question) -> Option<u32> {
         let headers = vec![
             (":method", "GET"),
-            (":scheme", source.scheme),
-            (":authority", source.authority.as_str()),
-            (":path", source.path.as_str()),
-            ("accept", "application/jwk-set+json, application/json"),
+            (":scheme", question.uri.scheme),
+            (":authority", question.uri.authority.as_str()),
+            (":path", question.uri.path.as_str()),
+            ("accept", question.subject.media_types()),
         ];
-        let call = hostcalls::dispatch_http_call(
-            &source.cluster,
-            headers,
-            None,
-            Vec::new(),
-            source.timeout,
-        );
+        let Question {
+            cluster, timeout, ..
+        } = question;
+        let call = hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), *timeout);
         call.map_err(|status| {
             log::warn!(
-                "provider {}: cluster {} cannot be called ({status:?})",
-                self.keys.provider(),
-                source.cluster
+                "provider {}: cluster {cluster} cannot be called ({status:?})",
+                self.keys.provider()
             );
         })
         .ok()
-    }
-
-    fn settle(&mut self, answer: Result<(Vec<u8>, Option<Duration>), FetchError>, host: &Envoy) {
-        let now = host.now();
-        let answer = match &answer {
-            Ok((body, max_age)) => Ok((body.as_slice(), *max_age)),
-            Err(error) => Err(*error),
-        };
-        let provider = self.keys.provider();
-        match self.keys.arrived(now, answer) {
-            Ok(record) => {
-                host.count(Event::KeysFetched.counter());
-                if abi::set_shared(&self.record.key, &record, None).is_err() {
-                    log::warn!(
-                        "provider {provider}: the keys cannot be shared; each worker fetches its own"
-                    );
-                }
-                self.hold(now.saturating_add(self.keys.cooldown()), None);
-            }
-            Err((error, pause)) => {
-                host.count(Event::KeysFetchFailed.counter());
-                log::warn!(
-                    "provider {provider}: the keys cannot be fetched: {error}; next try in {} ms",
-                    pause.as_millis()
-                );
-                self.hold(now.saturating_add(pause), None);
-            }
-        }
     }
 }
 
@@ -202,7 +265,7 @@ fn time(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-fn read_answer() -> Result<(Vec<u8>, Option<Duration>), FetchError> {
+fn read_answer(subject: Subject) -> Answer {
     let unreadable = |HostError(_)| FetchError::Unreachable;
     let block = abi::header_pairs(Map::CallResponse).map_err(unreadable)?;
     let headers = pairs::read(block).ok_or(FetchError::Unreachable)?;
@@ -214,8 +277,8 @@ fn read_answer() -> Result<(Vec<u8>, Option<Duration>), FetchError> {
         return Err(status.map_or(FetchError::Unreachable, FetchError::Status));
     }
     let body = abi::buffer(Buffer::CallResponseBody).map_err(unreadable)?;
-    if body.len() > MAX_BODY_BYTES {
-        return Err(FetchError::TooLong);
+    if body.len() > subject.longest() {
+        return Err(FetchError::TooLong(subject.longest()));
     }
     Ok((body, max_age(&headers)))
 }

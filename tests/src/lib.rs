@@ -7,6 +7,7 @@ pub mod fake_host;
 pub mod fuzz;
 pub mod grpc;
 pub mod limit_service;
+pub mod mesh;
 pub mod random;
 pub mod redis;
 pub mod still;

@@ -11,6 +11,7 @@ use jwt_simple::algorithms::{
 use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
 use p521::pkcs8::DecodePublicKey as _;
 
+use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
 use super::jwk::{self, Key};
 use super::remote::RemoteKeys;
@@ -28,35 +29,39 @@ pub(super) enum KeySource {
     Remote(Rc<RemoteKeys>),
 }
 
+/// The members of `jwks`, each of which is a source of keys of its own.
+const FIELDS: [&str; 3] = ["remote", "discovery", "inline"];
+
 impl KeySource {
-    /// Reads `jwks`, `pem` and `hmac`.
+    /// Reads `jwks`, `pem` and `hmac`. `issuers` are those whose tokens are accepted; `None` when
+    /// something is wrong with them, which has been reported.
     pub(super) fn read(
         provider: &Rc<str>,
+        issuers: Option<&Accepted>,
         fields: &mut Fields<'_>,
+        notes: &mut Vec<String>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let jwks = fields.optional("jwks");
-        let is_remote = |node: &&Node<'_>| {
+        let is_fetched = |node: &&Node<'_>| {
             let block = node.json().as_object();
-            block.is_some_and(|block| block.member("remote").is_some())
+            let has = |name: &&str| block.is_some_and(|block| block.member(name).is_some());
+            ["remote", "discovery"].iter().any(has)
         };
-        let remote = jwks.as_ref().filter(is_remote);
-        let remote = remote.map(|node| read_remote(provider, node, problems));
-        match remote {
-            None => read_fixed(jwks, fields, problems).map(|keys| KeySource::Fixed(keys.into())),
-            Some(remote) => {
-                for name in ["pem", "hmac"] {
-                    if let Some(node) = fields.optional(name) {
-                        node.report(
-                            problems,
-                            "cannot stand beside keys that are fetched; make two providers and use `any_of`",
-                        );
-                        return None;
-                    }
-                }
-                remote.map(|remote| KeySource::Remote(Rc::new(remote)))
+        let Some(node) = jwks.as_ref().filter(is_fetched) else {
+            return read_fixed(jwks, fields, problems).map(|keys| KeySource::Fixed(keys.into()));
+        };
+        let remote = read_fetched(provider, issuers, node, notes, problems);
+        for name in ["pem", "hmac"] {
+            if let Some(node) = fields.optional(name) {
+                node.report(
+                    problems,
+                    "cannot stand beside keys that are fetched; make two providers and use `any_of`",
+                );
+                return None;
             }
         }
+        remote.map(|remote| KeySource::Remote(Rc::new(remote)))
     }
 
     /// The keys to check tokens with; none while those of a provider are not there.
@@ -76,18 +81,34 @@ impl KeySource {
     }
 }
 
-/// `jwks: { remote: {...} }`.
-fn read_remote(provider: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<RemoteKeys> {
+/// `jwks: { remote: {...} }` or `jwks: { discovery: {...} }`.
+fn read_fetched(
+    provider: &Rc<str>,
+    issuers: Option<&Accepted>,
+    node: &Node<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<RemoteKeys> {
     let mut fields = node.fields(problems)?;
-    let remote = fields
-        .required("remote", problems)
-        .and_then(|node| RemoteKeys::read(provider, &node, problems));
-    if let Some(inline) = fields.optional("inline") {
-        inline.report(problems, "cannot stand beside `remote`; keep one of them");
+    let mut written = FIELDS.iter().filter_map(|name| {
+        let node = fields.optional(name)?;
+        Some((*name, node))
+    });
+    let (first, second) = (written.next(), written.next());
+    drop(written);
+    let (name, source) = first?;
+    if let Some((_, second)) = second {
+        second.report(
+            problems,
+            format_args!("cannot stand beside `{name}`; keep one of them"),
+        );
         return None;
     }
     fields.finish(problems);
-    remote
+    match name {
+        "discovery" => RemoteKeys::read_discovery(provider, &source, issuers, notes, problems),
+        _ => RemoteKeys::read(provider, &source, problems),
+    }
 }
 
 /// Reads `jwks`, `pem` and `hmac`, of which there must be one; several make one set.

@@ -41,7 +41,9 @@ use crate::refusal::Refusal;
 pub use self::claim_path::ClaimPath;
 pub use self::claimant::Claimants;
 pub use self::provider::Providers;
-pub use self::remote::{FetchError, MAX_BODY_BYTES, RemoteKeys, Source};
+pub use self::remote::{
+    FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
+};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {

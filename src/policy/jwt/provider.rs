@@ -139,7 +139,8 @@ impl Provider {
         let algorithms = fields.or("algorithms", Vec::new(), problems, |node, problems| {
             node.list(problems, jwk::read_algorithm)
         });
-        let keys = KeySource::read(name, &mut fields, problems);
+        let issuers = rules.as_ref().map(|rules| &rules.issuers);
+        let keys = KeySource::read(name, issuers, &mut fields, notes, problems);
         let locations = Locations::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
         let cache = fields.or(

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use portcullis::engine::Engine;
-use portcullis::policy::jwt::MAX_BODY_BYTES;
 use portcullis::policy::jwt::trial::{KeyFacts, KeySet};
+use portcullis::policy::jwt::{Next, Subject};
 use serde_json::{Value, json};
 
 use super::{NOW, bearer, judge};
@@ -48,7 +48,7 @@ pub fn jwks(body: &[u8]) -> bool {
             let facts = set.facts();
             facts.iter().for_each(check);
             let is_public = facts.iter().all(|fact| fact.kind != "oct");
-            if is_public && facts.len() <= 64 && body.len() <= MAX_BODY_BYTES {
+            if is_public && facts.len() <= 64 && body.len() <= Subject::Keys.longest() {
                 let published = published.as_ref().map(KeySet::facts);
                 assert_eq!(published.ok(), Some(facts));
             }
@@ -147,21 +147,23 @@ impl World {
         };
         let first = engine();
         let keys = &first.remote_keys()[0];
-        assert!(keys.arrived(now, Ok((&self.good_set, None))).is_ok());
+        let first_answer = keys.arrived(now, Subject::Keys, Ok((&self.good_set, None)));
+        assert!(first_answer.outcome.is_ok());
         let later = now + Duration::from_secs(1);
-        let arrived = keys.arrived(later, Ok((body, None)));
-        assert_eq!(arrived.is_ok(), good);
+        let arrived = keys.arrived(later, Subject::Keys, Ok((body, None)));
+        assert_eq!(arrived.outcome.is_ok(), good);
         let second = engine();
         let others = &second.remote_keys()[0];
-        match arrived {
-            Err(_) => assert!(passes(&first), "a bad answer harms a good key"),
-            Ok(record) => {
+        match arrived.next {
+            Next::Share(record) => {
+                assert!(good, "a bad answer is shared");
                 assert!(
                     others.adopt(&record, later),
                     "a record that is not taken up"
                 );
                 assert_eq!(passes(&first), passes(&second));
             }
+            _ => assert!(!good && passes(&first), "a bad answer harms a good key"),
         }
         // As a record it is anybody's bytes.
         let _ = others.adopt(body, later);

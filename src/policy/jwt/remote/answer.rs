@@ -16,32 +16,55 @@ pub enum FetchError {
     Unreachable,
     /// A status other than 200.
     Status(u16),
-    /// Longer than [`MAX_BODY_BYTES`].
-    TooLong,
+    /// Longer than that many bytes.
+    TooLong(usize),
     /// Not a JWK Set.
-    Malformed,
+    NoKeySet,
     /// A set without any key that can be used.
     Empty,
+    /// Not a discovery document.
+    NoDocument,
+    /// A discovery document of another issuer than the one that was asked for.
+    OtherIssuer,
+    /// A discovery document without `jwks_uri`.
+    NoKeysUri,
+    /// A `jwks_uri` that is no address, or one with a user or a fragment.
+    BadKeysUri,
+    /// A `jwks_uri` without TLS in a document that was fetched with it.
+    Insecure,
+    /// A `jwks_uri` on another host, for which there is no cluster.
+    OtherHost,
 }
 
-/// The longest answer that is read.
-pub const MAX_BODY_BYTES: usize = 512 << 10;
+/// The longest key set that is read.
+pub(super) const MAX_BODY_BYTES: usize = 512 << 10;
 
 /// The most keys of an answer that are read.
 const MAX_KEYS: usize = 64;
 
 /// How deep an answer may nest.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FetchError::Unreachable => f.write_str("no answer in time"),
-            FetchError::Status(status) => write!(f, "status {status}"),
-            FetchError::TooLong => write!(f, "an answer longer than {MAX_BODY_BYTES} bytes"),
-            FetchError::Malformed => f.write_str("an answer that is not a JWK Set"),
-            FetchError::Empty => f.write_str("a JWK Set without any key that can be used"),
-        }
+        let words = match self {
+            FetchError::Status(status) => return write!(f, "status {status}"),
+            FetchError::TooLong(most) => return write!(f, "an answer longer than {most} bytes"),
+            FetchError::Unreachable => "no answer in time",
+            FetchError::NoKeySet => "an answer that is not a JWK Set",
+            FetchError::Empty => "a JWK Set without any key that can be used",
+            FetchError::NoDocument => "an answer that is not a discovery document",
+            FetchError::OtherIssuer => "a discovery document of another issuer",
+            FetchError::NoKeysUri => "a discovery document without jwks_uri",
+            FetchError::BadKeysUri => {
+                "a jwks_uri that is not an absolute http or https URI without user and fragment"
+            }
+            FetchError::Insecure => {
+                "a jwks_uri without TLS, though the document is fetched with it"
+            }
+            FetchError::OtherHost => "a jwks_uri on another host, and jwks_cluster is not written",
+        };
+        f.write_str(words)
     }
 }
 
@@ -49,12 +72,12 @@ impl fmt::Display for FetchError {
 /// that is published is none.
 pub(in crate::policy::jwt) fn read_set(body: &[u8]) -> Result<Rc<[Key]>, FetchError> {
     if body.len() > MAX_BODY_BYTES {
-        return Err(FetchError::TooLong);
+        return Err(FetchError::TooLong(MAX_BODY_BYTES));
     }
-    let json = Json::parse(body, MAX_DEPTH).map_err(|_| FetchError::Malformed)?;
+    let json = Json::parse(body, MAX_DEPTH).map_err(|_| FetchError::NoKeySet)?;
     let set = json.as_object().and_then(|set| set.member("keys"));
     let Some(Json::Array(items)) = set else {
-        return Err(FetchError::Malformed);
+        return Err(FetchError::NoKeySet);
     };
     let usable = items
         .iter()
@@ -68,27 +91,58 @@ pub(in crate::policy::jwt) fn read_set(body: &[u8]) -> Result<Rc<[Key]>, FetchEr
     }
 }
 
-/// What workers share: a format number, when it was fetched and when to fetch again in
-/// milliseconds since the epoch, and the answer as it came.
-const FORMAT: u8 = 1;
-
-pub(super) fn record(fetched: Duration, next_fetch: Duration, body: &[u8]) -> Vec<u8> {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let mut record = vec![FORMAT];
-    record.extend_from_slice(&millis(fetched).to_le_bytes());
-    record.extend_from_slice(&millis(next_fetch).to_le_bytes());
-    record.extend_from_slice(body);
-    record
+/// What workers share. Bytes in shared data are anybody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'r> {
+    pub(super) fetched: Duration,
+    pub(super) next_fetch: Duration,
+    /// Where the keys were found, and until when that needs no new question.
+    pub(super) location: Option<(&'r str, Duration)>,
+    /// The key set as it came.
+    pub(super) body: &'r [u8],
 }
 
-pub(super) fn read_record(record: &[u8]) -> Option<(Duration, Duration, &[u8])> {
-    let (FORMAT, rest) = record.split_first().map(|(format, rest)| (*format, rest))? else {
-        return None;
-    };
-    let (fetched, rest) = rest.split_first_chunk::<8>()?;
-    let (next_fetch, body) = rest.split_first_chunk::<8>()?;
-    let time = |bytes: &[u8; 8]| Duration::from_millis(u64::from_le_bytes(*bytes));
-    Some((time(fetched), time(next_fetch), body))
+impl<'r> Record<'r> {
+    const FORMAT: u8 = 2;
+
+    /// A format number; three times in milliseconds since the epoch; the length of the location
+    /// and the location; the key set.
+    pub(super) fn write(&self) -> Vec<u8> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (uri, until) = self.location.unwrap_or_default();
+        let mut record = vec![Self::FORMAT];
+        for time in [self.fetched, self.next_fetch, until] {
+            record.extend_from_slice(&millis(time).to_le_bytes());
+        }
+        let length = u16::try_from(uri.len()).unwrap_or(u16::MAX);
+        record.extend_from_slice(&length.to_le_bytes());
+        record.extend_from_slice(uri.as_bytes());
+        record.extend_from_slice(self.body);
+        record
+    }
+
+    pub(super) fn read(record: &'r [u8]) -> Option<Self> {
+        let (format, mut rest) = record.split_first()?;
+        if *format != Self::FORMAT {
+            return None;
+        }
+        let mut time = || {
+            let (bytes, after) = rest.split_first_chunk()?;
+            rest = after;
+            Some(Duration::from_millis(u64::from_le_bytes(*bytes)))
+        };
+        let (fetched, next_fetch, until) = (time()?, time()?, time()?);
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = usize::from(u16::from_le_bytes(*length));
+        let (uri, body) = rest.split_at_checked(length)?;
+        let uri = std::str::from_utf8(uri).ok()?;
+        Some(Self {
+            fetched,
+            next_fetch,
+            location: (!uri.is_empty()).then_some((uri, until)),
+            body,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -106,9 +160,9 @@ mod tests {
         assert_eq!(keys.len(), 1);
         assert_eq!(keys[0].id.as_deref(), Some("a"));
         for (body, error) in [
-            (&b"<html>"[..], FetchError::Malformed),
-            (b"{}", FetchError::Malformed),
-            (b"{\"keys\":{}}", FetchError::Malformed),
+            (&b"<html>"[..], FetchError::NoKeySet),
+            (b"{}", FetchError::NoKeySet),
+            (b"{\"keys\":{}}", FetchError::NoKeySet),
             (b"{\"keys\":[]}", FetchError::Empty),
             (
                 br#"{"keys":[{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#,
@@ -119,7 +173,26 @@ mod tests {
         }
         assert_eq!(
             read_set(&vec![b' '; MAX_BODY_BYTES + 1]).err(),
-            Some(FetchError::TooLong)
+            Some(FetchError::TooLong(MAX_BODY_BYTES))
         );
+    }
+
+    #[test]
+    fn records_come_back_as_they_were_written() {
+        let at = Duration::from_millis;
+        for location in [None, Some(("https://a/j", at(3)))] {
+            let record = Record {
+                fetched: at(1),
+                next_fetch: at(2),
+                location,
+                body: b"{}",
+            };
+            let bytes = record.write();
+            assert_eq!(Record::read(&bytes), Some(record));
+            for end in 0..bytes.len() - 2 {
+                assert_eq!(Record::read(&bytes[..end]), None);
+            }
+        }
+        assert_eq!(Record::read(&[1; 60]), None, "an older format");
     }
 }

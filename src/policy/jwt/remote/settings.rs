@@ -1,0 +1,126 @@
+//! What the document says of published keys: where they are, and how often to ask.
+
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::discovery::Discovery;
+use super::uri::Uri;
+use crate::config::{Fields, Node, Problems};
+use crate::policy::jwt::claims::Accepted;
+
+/// Where keys are published, and through which cluster of the proxy they are fetched.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) cluster: Rc<str>,
+    pub(super) place: Place,
+    pub(super) limits: Limits,
+}
+
+/// How it is known where the keys are.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// The document says.
+    Known(Rc<Uri>),
+    /// The provider says.
+    Discovered(Discovery),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How long an answer may take.
+    pub(super) timeout: Duration,
+    /// The longest time between two fetches that succeed.
+    pub(super) cache_duration: Duration,
+    /// How long keys are used without a new answer.
+    pub(super) max_stale: Duration,
+    /// The shortest time between two fetches, whatever happens.
+    pub(super) cooldown: Duration,
+}
+
+impl Source {
+    /// Reads `remote: { cluster, uri, timeout, cache_duration, max_stale, cooldown }`.
+    pub(super) fn read_remote(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let cluster = read_cluster(&mut fields, problems);
+        let uri = fields
+            .required("uri", problems)
+            .and_then(|node| Uri::read(&node, problems));
+        let limits = Limits::read(&mut fields, problems);
+        fields.finish(problems);
+        Some(Self {
+            cluster: cluster?,
+            place: Place::Known(Rc::new(uri?)),
+            limits: limits?,
+        })
+    }
+
+    /// Reads `discovery: { cluster, issuer, uri, jwks_cluster, … }` with the limits of `remote`.
+    pub(super) fn read_discovery(
+        node: &Node<'_>,
+        accepted: Option<&Accepted>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let cluster = read_cluster(&mut fields, problems);
+        let discovery = Discovery::read(&mut fields, accepted, notes, problems);
+        let limits = Limits::read(&mut fields, problems);
+        fields.finish(problems);
+        Some(Self {
+            cluster: cluster?,
+            place: Place::Discovered(discovery?),
+            limits: limits?,
+        })
+    }
+
+    /// A name for where the keys come from: another source has another.
+    pub(super) fn name(&self) -> String {
+        match &self.place {
+            Place::Known(uri) => uri.to_string(),
+            Place::Discovered(discovery) => discovery.name(),
+        }
+    }
+}
+
+impl Limits {
+    fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let seconds = Duration::from_secs;
+        let mut read = |name, default: Duration, range: RangeInclusive<Duration>| {
+            fields.or(name, default, problems, |node, problems| {
+                read_duration(node, range, problems)
+            })
+        };
+        let timeout = read("timeout", seconds(5), seconds(1)..=seconds(60));
+        let longest = seconds(1)..=seconds(86_400);
+        let cache_duration = read("cache_duration", seconds(600), longest);
+        let longest = seconds(1)..=seconds(30 * 86_400);
+        let max_stale = read("max_stale", seconds(86_400), longest);
+        let cooldown = read("cooldown", seconds(30), seconds(1)..=seconds(3600));
+        Some(Self {
+            timeout: timeout?,
+            cache_duration: cache_duration?,
+            max_stale: max_stale?,
+            cooldown: cooldown?,
+        })
+    }
+}
+
+fn read_cluster(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Rc<str>> {
+    let node = fields.required("cluster", problems)?;
+    node.name(problems).map(Rc::from)
+}
+
+fn read_duration(
+    node: &Node<'_>,
+    range: RangeInclusive<Duration>,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let duration = node.duration(problems)?;
+    if !range.contains(&duration) {
+        let (low, high) = (range.start().as_secs(), range.end().as_secs());
+        node.report(problems, format_args!("must be from {low}s to {high}s"));
+        return None;
+    }
+    Some(duration)
+}

@@ -1,0 +1,202 @@
+//! An Envoy whose filter fetches keys from a provider, and the provider.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client;
+use crate::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
+use crate::module_path;
+use crate::tokens::{self, SigningKey};
+use crate::upstream::{Answer, Upstream};
+use crate::wire::{Request, Response};
+
+/// How long an answer may take.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long something that must happen may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Who issues the tokens of [`request`].
+pub const ISSUER: &str = "https://id.example.com/";
+
+/// An Envoy whose filter fetches keys, and a service behind it.
+#[derive(Debug)]
+pub struct Mesh {
+    /// The proxy.
+    pub envoy: Envoy,
+    /// What lies behind it; it counts and forgets.
+    pub service: Upstream,
+    addr: SocketAddr,
+}
+
+impl Mesh {
+    /// Starts one for a document, with clusters of these names.
+    pub fn start(document: &Value, workers: u32, clusters: &[(&str, &Upstream)]) -> Self {
+        let service = Upstream::start_forgetful().unwrap();
+        let others = clusters.iter().map(|(name, idp)| cluster(name, idp.addr()));
+        let clusters = others
+            .chain([cluster("upstream", service.addr())])
+            .collect();
+        let configuration = string_value(&document.to_string());
+        let filter = wasm_filter(
+            "remote",
+            &module_path(),
+            configuration,
+            WasmOptions::default(),
+        );
+        let listeners = vec![listener("remote", vec![filter], ListenerOptions::default())];
+        let options = Options {
+            concurrency: workers,
+            ..Options::default()
+        };
+        let mut bootstrap = bootstrap(listeners, clusters);
+        bootstrap["stats_config"] = documented_tags();
+        let envoy = Envoy::start(bootstrap, &options).unwrap();
+        let addr = envoy.listener_addr("remote").unwrap();
+        Self {
+            envoy,
+            service,
+            addr,
+        }
+    }
+
+    /// Where the filter listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The status of a request with a token of this key.
+    pub fn status(&self, key: &str, kid: &str) -> u16 {
+        let answer = client::send(self.addr, &request(key, kid), TIMEOUT);
+        answer.unwrap().status
+    }
+
+    /// Waits until as many fresh connections as reach every worker give that status.
+    pub fn wait_for(&self, key: &str, kid: &str, status: u16) {
+        let deadline = now() + PATIENCE;
+        let mut in_a_row = 0;
+        while in_a_row < 24 {
+            let found = self.status(key, kid);
+            in_a_row = if found == status { in_a_row + 1 } else { 0 };
+            assert!(
+                now() < deadline,
+                "still {found}; log:\n{}",
+                self.envoy.log()
+            );
+            if found != status {
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    /// A metric of the filter; 0 if there is none of that name.
+    pub fn metric(&self, name: &str) -> u64 {
+        let name = format!("wasmcustom.portcullis.{name}");
+        self.envoy.stat(&name).unwrap()
+    }
+
+    /// Waits until a metric of the filter is as wanted.
+    pub fn wait_for_metric(&self, name: &str, wanted: impl Fn(u64) -> bool) {
+        self.keep(name, || wanted(self.metric(name)), || {});
+    }
+
+    /// Waits until the log has a text after a mark, and sees to it meanwhile that something holds.
+    pub fn wait_for_log(&self, mark: u64, text: &str, holds: impl Fn()) {
+        self.keep(text, || self.envoy.log_since(mark).contains(text), holds);
+    }
+
+    fn keep(&self, what: &str, wanted: impl Fn() -> bool, holds: impl Fn()) {
+        let deadline = now() + PATIENCE;
+        while !wanted() {
+            holds();
+            assert!(
+                now() < deadline,
+                "waited in vain for {what}; log:\n{}",
+                self.envoy.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        holds();
+    }
+}
+
+/// The snippet of the reference that makes labels of codes and providers.
+fn documented_tags() -> Value {
+    let tag = |name: &str, part: &str| {
+        let regex = format!("^wasmcustom\\.portcullis(\\.{part}\\.([^.]+))");
+        let written = format!(
+            "- {{ tag_name: {name}, regex: \"{}\" }}",
+            regex.replace('\\', "\\\\")
+        );
+        let page = tokens::repository().join("docs/record.md");
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains(&written), "the reference lacks {written}");
+        json!({ "tag_name": name, "regex": regex })
+    };
+    json!({ "stats_tags": [tag("code", "code"), tag("provider", "provider")] })
+}
+
+/// The real time.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "deadlines against a real process need the real clock"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// A key set with keys of these names and these `kid`s.
+pub fn key_set(keys: &[(&str, &str)]) -> Answer {
+    let keys: Vec<Value> = keys
+        .iter()
+        .map(|(name, kid)| {
+            let mut jwk = SigningKey::named(name).jwk();
+            jwk["kid"] = (*kid).into();
+            jwk
+        })
+        .collect();
+    answer(200, &json!({ "keys": keys }).to_string())
+}
+
+/// An answer with this status and body.
+pub fn answer(status: u16, body: &str) -> Answer {
+    Answer::Respond(Response {
+        status,
+        body: body.as_bytes().to_vec(),
+        ..Response::default()
+    })
+}
+
+/// The same answer, after a while.
+pub fn late(delay: Duration, answer: Answer) -> Answer {
+    match answer {
+        Answer::Respond(response) => Answer::Delay(delay, response),
+        other => other,
+    }
+}
+
+/// A request with a token of [`ISSUER`] by this key.
+pub fn request(key: &str, kid: &str) -> Request {
+    let claims = json!({ "iss": ISSUER, "aud": "orders-api", "exp": 4_102_444_800_u64 });
+    let token = tokens::mint(
+        &json!({ "key": key, "header": { "kid": kid }, "claims": claims }),
+        0,
+    );
+    Request {
+        method: b"GET".to_vec(),
+        path: b"/".to_vec(),
+        authority: b"api.example.com".to_vec(),
+        headers: vec![(
+            b"authorization".to_vec(),
+            format!("Bearer {token}").into_bytes(),
+        )],
+        ..Request::default()
+    }
+}
