@@ -12,6 +12,7 @@ use crate::metrics::Gauges;
 use crate::policy::jwt::RemoteKeys;
 use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
+use crate::refusal::ErrorPage;
 use crate::route::{Foresight, RequestMatcher, Undecidable};
 
 /// Whether refusals are carried out.
@@ -63,6 +64,8 @@ pub(crate) struct Chain {
     pub(crate) steps: Vec<Step>,
     /// Whether a step reads the header fields of answers.
     pub(crate) reads_response: bool,
+    /// What browsers are to show.
+    pub(crate) error_page: Option<Rc<ErrorPage>>,
 }
 
 impl Chain {
@@ -70,9 +73,12 @@ impl Chain {
         // Stable: parts of one stage keep the order of the list of policies.
         steps.sort_by_key(|step| step.stage);
         let reads_response = steps.iter().any(|step| step.policy.reads_response());
+        let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
+        let error_page = enforced.filter_map(|step| step.policy.error_page()).next();
         Self {
             steps,
             reads_response,
+            error_page,
         }
     }
 

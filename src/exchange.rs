@@ -10,7 +10,7 @@ use crate::host::{Host, Property};
 use crate::json::Json;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
-use crate::refusal::{Audience, Refusal};
+use crate::refusal::{ErrorPage, Refusal};
 use crate::target::Target;
 
 /// A request whose target can be judged.
@@ -122,6 +122,8 @@ pub struct Response<'r> {
     pub headers: &'r Headers,
     /// Whether a body, or trailers, may follow the head. Without, `body` goes nowhere.
     pub rest: BodyState,
+    /// What browsers are to show when something fails; none if they get what programs get.
+    pub page: Option<&'r ErrorPage>,
     /// What policies have found out.
     pub facts: &'r mut Facts,
     /// Changes in order; a later one for the same name wins.
@@ -220,16 +222,6 @@ impl Scheme {
     }
 }
 
-/// Whether the request is gRPC, by the rule of Envoy's `Grpc::Common::isGrpcRequestHeaders`:
-/// the proxy turns our answer into a gRPC status by that rule, so the body must fit it.
-pub fn audience(headers: &Headers) -> Audience {
-    let media_type = headers.all("content-type").next().unwrap_or_default();
-    match media_type.strip_prefix(b"application/grpc") {
-        Some([] | [b'+', ..]) => Audience::Grpc,
-        _ => Audience::Http,
-    }
-}
-
 fn text<'h>(headers: &'h Headers, name: &str) -> &'h str {
     let value = headers.one(name).ok().flatten().unwrap_or_default();
     std::str::from_utf8(value).unwrap_or_default()
@@ -264,18 +256,5 @@ mod tests {
         ] {
             assert_eq!(without_port(authority), host, "{authority}");
         }
-    }
-
-    #[test]
-    fn grpc_is_told_apart_as_the_proxy_does() {
-        let of = |value: &[u8]| {
-            let mut headers = Headers::default();
-            headers.push(b"content-type", value);
-            audience(&headers)
-        };
-        assert_eq!(of(b"application/grpc"), Audience::Grpc);
-        assert_eq!(of(b"application/grpc+proto"), Audience::Grpc);
-        assert_eq!(of(b"application/grpc-web"), Audience::Http);
-        assert_eq!(of(b"application/json"), Audience::Http);
     }
 }

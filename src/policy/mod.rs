@@ -9,7 +9,7 @@ use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::metrics::Gauges;
 use crate::preflight::Preflight;
-use crate::refusal::{Code, Refusal, Reply};
+use crate::refusal::{Code, ErrorPage, Refusal, Reply};
 
 /// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
 /// those of one stage in the order of this list; the first refusal ends it.
@@ -25,6 +25,8 @@ policies! {
     jwt,
     rate_limits,
     payload,
+    sanitize_errors,
+    error_pages,
     security_headers,
     cors,
 }
@@ -175,6 +177,11 @@ pub trait Policy {
     /// Whether it reads the answer's header fields. Asking the proxy for them takes time.
     fn reads_response(&self) -> bool {
         false
+    }
+
+    /// The page on which browsers are to show refusals.
+    fn error_page(&self) -> Option<Rc<ErrorPage>> {
+        None
     }
 
     /// Request fields that only this filter may set. A client's own are removed on every

@@ -6,7 +6,7 @@ use super::body::{Awaiting, Body, holds, most};
 use super::{Action, Stream};
 use crate::body::{Content, Inspection, ResponseBody, Rest};
 use crate::engine::{Engine, Mode};
-use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response, audience};
+use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response};
 use crate::headers::Headers;
 use crate::host::{Host, Side};
 use crate::metrics::{self, Outcome};
@@ -96,6 +96,7 @@ impl Stream {
             author,
             headers,
             rest,
+            page: self.chain(engine).error_page.as_deref(),
             facts: &mut facts,
             edits: Vec::new(),
             body: None,
@@ -124,6 +125,7 @@ impl Stream {
             author: Author::Service,
             headers,
             rest,
+            page: self.chain(engine).error_page.as_deref(),
             facts: &mut facts,
             edits: Vec::new(),
             body: None,
@@ -238,8 +240,7 @@ impl Stream {
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);
         }
-        let request_id = self.headers.all("x-request-id").next();
-        let mut reply = refusal.reply(audience(&self.headers), request_id);
+        let mut reply = self.reply(refusal);
         let mut headers = Headers::default();
         headers.push(b":status", reply.status.to_string().as_bytes());
         for (name, value) in &reply.headers {

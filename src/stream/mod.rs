@@ -15,13 +15,13 @@ use self::identity::foreign_identity;
 use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
 use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
-use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme, audience};
+use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::{Stage, Verdict};
 use crate::preflight::{Preflight, SameRoutes};
-use crate::refusal::{Refusal, Reply};
+use crate::refusal::{Audience, Refusal, Reply};
 use crate::target::Target;
 
 pub use self::answer::ResponseHead;
@@ -390,7 +390,14 @@ impl Stream {
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);
         }
+        Action::Reply(self.reply(refusal))
+    }
+
+    /// What the client is told of a refusal, in its protocol.
+    fn reply(&self, refusal: Refusal) -> Reply {
         let request_id = self.headers.all("x-request-id").next();
-        Action::Reply(refusal.reply(audience(&self.headers), request_id))
+        let engine = self.engine.as_deref();
+        let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
+        refusal.reply(Audience::of(&self.headers, page), request_id)
     }
 }

@@ -1,5 +1,6 @@
 //! Header fields that make browsers careful with an answer, and none that tell what made it.
 
+mod cookies;
 mod csp;
 mod permissions;
 mod presets;
@@ -9,6 +10,7 @@ mod structured;
 
 use std::rc::Rc;
 
+use self::cookies::Cookies;
 use self::presets::PRESETS;
 use self::rule::{Action, Change, Rule, Rules, When};
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage};
@@ -34,6 +36,7 @@ struct SecurityHeaders {
     if_absent: Vec<IfAbsent>,
     /// Names to remove if they are there, sorted.
     revealing: Vec<&'static str>,
+    cookies: Option<Cookies>,
 }
 
 /// Edits that need no look at the answer, prepared for each kind of answer.
@@ -65,6 +68,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let csp = fields.optional("content_security_policy");
     let permissions = fields.optional("permissions_policy");
     let revealing = fields.optional("remove_revealing");
+    let cookies = fields.optional("cookies").filter(|node| !node.is_off());
+    let cookies = match cookies {
+        None => Some(None),
+        Some(node) => Cookies::read(&node, problems).map(Some),
+    };
     let mut rules = Rules::of_preset(preset, action.unwrap_or(Action::Overwrite));
     let mut whole = Some(());
     let mut also = |read: Option<()>| whole = whole.and(read);
@@ -94,6 +102,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     };
     whole.and(action)?;
     let removes_revealing = removes_revealing.filter(|_| preset.is_some())?;
+    let cookies = cookies?;
     let (rules, named) = rules.into_parts();
     let unnamed = |name: &&&str| !named.iter().any(|each| each.as_str() == **name);
     let revealing = match removes_revealing {
@@ -102,12 +111,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     };
     Some(Part::only(
         Stage::Answer,
-        SecurityHeaders::new(&rules, revealing),
+        SecurityHeaders::new(&rules, revealing, cookies),
     ))
 }
 
 impl SecurityHeaders {
-    fn new(rules: &[Rule], revealing: Vec<&'static str>) -> Self {
+    fn new(rules: &[Rule], revealing: Vec<&'static str>, cookies: Option<Cookies>) -> Self {
         let by_caller = |scheme| ByCaller {
             authenticated: fixed(rules, scheme, When::Authenticated),
             anyone: fixed(rules, scheme, When::Always),
@@ -119,6 +128,7 @@ impl SecurityHeaders {
             },
             if_absent: rules.iter().filter_map(IfAbsent::of).collect(),
             revealing,
+            cookies,
         }
     }
 
@@ -181,6 +191,9 @@ impl Policy for SecurityHeaders {
         if !self.revealing.is_empty() {
             response.edits.extend(self.betrayed(response.headers));
         }
+        if let (Some(cookies), Author::Service) = (&self.cookies, response.author) {
+            response.edits.extend(cookies.edits(response.headers));
+        }
         let by_caller = match scheme {
             Scheme::Https => &self.fixed.https,
             Scheme::Http => &self.fixed.http,
@@ -199,6 +212,6 @@ impl Policy for SecurityHeaders {
     }
 
     fn reads_response(&self) -> bool {
-        !self.if_absent.is_empty() || !self.revealing.is_empty()
+        !self.if_absent.is_empty() || !self.revealing.is_empty() || self.cookies.is_some()
     }
 }

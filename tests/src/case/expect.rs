@@ -21,6 +21,7 @@ pub(super) fn compare(expect: &Value, outcome: &Outcome) -> Vec<String> {
             "reason" => equal(expected, &logged(outcome, "portcullis.reason")),
             "problem" => members(expected, &problem(outcome)),
             "headers" => headers(expected, |name| values(&outcome.response.headers, name)),
+            "trailers" => headers(expected, |name| values(&outcome.response.trailers, name)),
             "body" => equal(expected, &text(&outcome.response.body)),
             "upstream" => upstream(expected, &outcome.upstream),
             "log" => match outcome.log.as_slice() {

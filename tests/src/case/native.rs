@@ -151,7 +151,7 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
     let passed = reply.is_none();
     let mut outcome = match reply {
         None => Outcome {
-            response: upstream.clone(),
+            response: sent(upstream, request),
             upstream: Upstream::Whole(seen),
             log: Vec::new(),
         },
@@ -382,6 +382,16 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
             Edit::SetPath(_) | Edit::Export(..) => panic!("a response has no such edit"),
         }
     }
+}
+
+/// What a service sends: no body to HEAD.
+fn sent(upstream: &Response, request: &Request) -> Response {
+    let mut response = upstream.clone();
+    if request.method == b"HEAD" {
+        response.body.clear();
+        response.trailers.clear();
+    }
+    response
 }
 
 /// What Envoy makes of a local reply.

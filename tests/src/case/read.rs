@@ -265,21 +265,27 @@ fn request(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Request, 
 }
 
 fn response(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Response, String> {
-    let members = Members::of(value, "`upstream`", &["status", "headers", "body"])?;
+    let members = Members::of(
+        value,
+        "`upstream`",
+        &["status", "headers", "body", "trailers"],
+    )?;
     let status = members.get("status").map_or(Some(200), Value::as_u64);
     let status = status
         .and_then(|status| u16::try_from(status).ok())
         .ok_or("`status` must be a status")?;
-    let headers = fields(members.get("headers"), tokens)?.into_iter();
+    let named = |name| -> Result<Vec<(String, Vec<u8>)>, String> {
+        let fields = fields(members.get(name), tokens)?.into_iter();
+        let text = |name: Vec<u8>| String::from_utf8_lossy(&name).into_owned();
+        Ok(fields.map(|(name, value)| (text(name), value)).collect())
+    };
     Ok(Response {
         status,
-        headers: headers
-            .map(|(name, value)| (String::from_utf8_lossy(&name).into_owned(), value))
-            .collect(),
+        headers: named("headers")?,
         body: members
             .get("body")
             .map_or(Ok(Vec::new()), |body| bytes(body, tokens))?,
-        trailers: Vec::new(),
+        trailers: named("trailers")?,
     })
 }
 

@@ -1,7 +1,15 @@
 //! Why a request may not pass, and the one shape in which the client learns of it.
 
+mod audience;
+mod document;
+mod grpc_web;
+
 use crate::exchange::Edit;
 use crate::headers::{HeaderName, HeaderValue};
+
+pub use self::audience::Audience;
+pub use self::document::{ErrorPage, Failure, Form};
+pub use self::grpc_web::GrpcWeb;
 
 /// A class of refusal: what the client may know. Each policy owns its codes.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,15 +52,6 @@ pub struct Reply {
     pub details: String,
 }
 
-/// In which protocol the client expects its errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// `application/problem+json`, RFC 9457.
-    Http,
-    /// A gRPC status.
-    Grpc,
-}
-
 /// `google.rpc.Code` values in use.
 pub mod grpc {
     /// All is well.
@@ -92,28 +91,38 @@ impl Refusal {
     }
 
     /// The answer that the client gets. `request_id` is client input as often as not.
-    pub fn reply(self, audience: Audience, request_id: Option<&[u8]>) -> Reply {
+    pub fn reply(self, audience: Audience<'_>, request_id: Option<&[u8]>) -> Reply {
         let Self {
             code,
             reason,
             mut headers,
         } = self;
-        let details = format!("portcullis.{}.{reason}", code.name);
+        let mut status = code.status;
         let body = match audience {
             Audience::Grpc => code.title.into(),
-            Audience::Http => {
-                let media_type = HeaderValue::parse(b"application/problem+json").ok();
+            Audience::GrpcWeb(protocol) => {
+                status = 200;
                 let name = HeaderName::parse("content-type").ok();
-                headers.extend(name.zip(media_type));
-                problem(code, request_id.and_then(instance)).into_bytes()
+                headers.extend(name.zip(protocol.media_type()));
+                protocol.trailers(code.grpc_status, code.title)
+            }
+            Audience::Http(form) => {
+                let (fields, body) = form.write(&Failure {
+                    name: code.name,
+                    status,
+                    title: code.title,
+                    request_id,
+                });
+                headers.extend(fields);
+                body
             }
         };
         Reply {
-            status: code.status,
+            status,
             grpc_status: code.grpc_status,
             headers,
             body,
-            details,
+            details: format!("portcullis.{}.{reason}", code.name),
         }
     }
 }
@@ -134,41 +143,10 @@ impl Reply {
     }
 }
 
-/// RFC 9457 §3.
-fn problem(code: &Code, instance: Option<&str>) -> String {
-    let Code {
-        name,
-        status,
-        title,
-        ..
-    } = code;
-    let mut body = format!(
-        r#"{{"type":"urn:portcullis:problem:{name}","title":"{title}","status":{status},"code":"{name}""#
-    );
-    if let Some(instance) = instance {
-        body.push_str(",\"instance\":\"");
-        body.push_str(instance);
-        body.push('"');
-    }
-    body.push('}');
-    body
-}
-
-/// A request id that is a URI reference as it stands; any other is left out.
-fn instance(request_id: &[u8]) -> Option<&str> {
-    const LONGEST: usize = 128;
-    let unreserved = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
-    let usable = (1..=LONGEST).contains(&request_id.len()) && request_id.iter().all(unreserved);
-    if usable {
-        std::str::from_utf8(request_id).ok()
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::Headers;
     use crate::json::Json;
 
     const TEAPOT: Code = Code {
@@ -179,9 +157,13 @@ mod tests {
         reasons: &["spout"],
     };
 
+    fn http() -> Audience<'static> {
+        Audience::Http(Form::of(&Headers::default(), None))
+    }
+
     #[test]
     fn the_body_is_a_problem_document() {
-        let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Http, Some(b"6f9a-1"));
+        let reply = Refusal::new(&TEAPOT, "spout").reply(http(), Some(b"6f9a-1"));
         let body = Json::parse(&reply.body, 2).unwrap();
         let member = |name| body.as_object().unwrap().member(name).unwrap().clone();
         assert_eq!(member("code"), Json::String("teapot".to_owned()));
@@ -195,7 +177,7 @@ mod tests {
     fn a_hostile_request_id_is_left_out() {
         let long = [b'a'; 129];
         for id in [&b"\"},{\""[..], b"a b", b"", b"\xff", b"a\r\n", &long] {
-            let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Http, Some(id));
+            let reply = Refusal::new(&TEAPOT, "spout").reply(http(), Some(id));
             let body = String::from_utf8_lossy(&reply.body);
             assert!(!body.contains("instance"), "{id:?}");
         }
