@@ -54,40 +54,7 @@ macro_rules! events {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Event {
             $($(#[$about])+ $event,)+
-        /// Something that is counted besides verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A token was remembered.
-    TokenCacheHit,
-    /// A token had to be verified.
-    TokenCacheMiss,
-    /// The proxy checked a signature.
-    SignatureByProxy,
-    /// The filter checked one itself.
-    SignatureByFilter,
-    /// A provider's keys arrived.
-    KeysFetched,
-    /// They did not, or were of no use.
-    KeysFetchFailed,
-    /// A request named an origin that may use its route.
-    OriginValid,
-    /// It named another.
-    OriginInvalid,
-    /// All limits of a request agreed.
-    RateLimitOk,
-    /// One did not.
-    RateLimited,
-    /// A caller made room for another in a full cell.
-    RateLimitEvicted,
-    /// Other workers were quicker each time.
-    RateLimitContended,
-    /// A limit could not be asked.
-    RateLimitFailed,
-    /// A cell held somebody else's bytes.
-    RateLimitForeign,
-    /// An error of the service went out in the filter's words.
-    ErrorSanitized,
-}
+        }
 
         const EVENTS: &[Event] = &[$(Event::$event),+];
 
@@ -134,6 +101,8 @@ events! {
     RateLimitFailed = "rate_limits.failed",
     /// A cell held somebody else's bytes.
     RateLimitForeign = "rate_limits.foreign",
+    /// An error of the service went out in the filter's words.
+    ErrorSanitized = "errors_sanitized",
 }
 
 impl Event {
