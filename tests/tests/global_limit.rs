@@ -22,8 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const NOW: u64 = 1_800_000_040;
 /// What is left of the minute then.
 const LEFT: &str = "20";
-const FILTERS: &str =
-    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const HEADER: &str = "x-portcullis-user";
 
 /// The example's limits, and the Redis of all services.
@@ -92,14 +91,14 @@ impl Mesh {
 }
 
 impl Proxy {
-    fn get(&self, headers: &[(&str, &str)]) -> Response {
+    fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
         let bytes = |text: &str| text.as_bytes().to_vec();
         let fields = headers
             .iter()
             .map(|(name, value)| (bytes(name), bytes(value)));
         let request = Request {
             method: bytes("GET"),
-            path: bytes("/orders"),
+            path: bytes(path),
             authority: bytes("api.example.com"),
             headers: fields.collect(),
             ..Request::default()
@@ -108,21 +107,27 @@ impl Proxy {
     }
 
     fn get_as(&self, subject: &str) -> Response {
-        self.get(&[("authorization", &bearer(subject))])
+        self.get("/orders", &[("authorization", &bearer(subject))])
     }
 
     fn received(&self) -> Vec<Received> {
         self.upstream.take_all()
     }
 
-    /// What the service was asked since the last time.
-    fn asked(&self) -> Vec<Vec<Vec<(String, String)>>> {
-        self.service.as_ref().unwrap().take_asked()
+    /// What the service was asked since the last time: descriptors, each of one entry.
+    fn asked(&self) -> Vec<Vec<(String, String)>> {
+        let asked = self.service.as_ref().unwrap().take_asked();
+        let asked = asked.into_iter();
+        asked.map(|descriptors| descriptors.concat()).collect()
     }
 }
 
+fn manager(bootstrap: &mut Value) -> &mut Value {
+    bootstrap.pointer_mut(MANAGER).unwrap()
+}
+
 fn filters(bootstrap: &mut Value) -> &mut Value {
-    bootstrap.pointer_mut(FILTERS).unwrap()
+    &mut manager(bootstrap)["http_filters"]
 }
 
 fn bearer(subject: &str) -> String {
@@ -167,10 +172,50 @@ fn two_proxies_share_one_limit() {
         let refused = proxy.get_as("alice");
         assert_eq!(refused.status, 429);
         assert_eq!(field(&refused, "retry-after"), Some(LEFT));
+        let problem: Value = serde_json::from_slice(&refused.body).unwrap();
+        assert_eq!(problem["code"], "rate_limited");
+        assert_eq!(problem["status"], 429);
         assert_secured(&refused);
+        let call = [
+            ("authorization", &*bearer("alice")),
+            ("content-type", "application/grpc"),
+        ];
+        let refused = proxy.get("/orders", &call);
+        assert_eq!(refused.status, 200);
+        assert_eq!(field(&refused, "grpc-status"), Some("8"));
+        assert_eq!(field(&refused, "grpc-message"), None);
         // Another user's limit is not touched.
         assert_eq!(proxy.get_as("bob").status, 200);
+        // What has no limit goes on as before.
+        assert_eq!(proxy.get("/healthz", &[]).status, 200);
     }
+}
+
+#[test]
+fn each_address_has_a_limit_of_its_own() {
+    let mesh = Mesh::start();
+    let proxy = mesh.proxy(None, |bootstrap| {
+        // Behind one other proxy, which says who connected there.
+        manager(bootstrap)["xff_num_trusted_hops"] = 1.into();
+    });
+    let from = |address: &str| {
+        let who = [
+            ("authorization", &*bearer(address)),
+            ("x-forwarded-for", address),
+        ];
+        let status = proxy.get("/orders", &who).status;
+        let asked = proxy.asked().concat();
+        let network = asked.into_iter().find(|(key, _)| key == "network");
+        (status, network.unwrap().1)
+    };
+    let network = |network: &str| format!("client_address={network}");
+    for host in 1..=10 {
+        let (status, key) = from(&format!("198.51.100.{host}"));
+        assert_eq!((status, key), (200, network("198.51.100.0/24")));
+    }
+    assert_eq!(from("198.51.100.11").0, 429);
+    assert_eq!(from("198.51.101.1"), (200, network("198.51.101.0/24")));
+    assert_eq!(from("2001:db8::1"), (200, network("2001:db8::/64")));
 }
 
 #[test]
@@ -178,16 +223,29 @@ fn nobody_counts_under_a_name_of_their_choice() {
     let mesh = Mesh::start();
     let proxy = mesh.proxy(None, |_| {});
     let alice = ("authorization", &*bearer("alice"));
-    assert_eq!(proxy.get(&[alice]).status, 200);
+    assert_eq!(proxy.get("/orders", &[alice]).status, 200);
     let honest = proxy.asked();
+    let [descriptors] = &honest[..] else {
+        panic!("one question expected: {honest:?}");
+    };
+    let keys: Vec<&str> = descriptors.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["user", "network"]);
+    let digest = descriptors[0].1.strip_prefix("sha256=").unwrap();
+    assert_eq!(digest.len(), 64);
     for spoofed in [HEADER, "X-Portcullis-User", "x_portcullis_user"] {
-        assert_eq!(proxy.get(&[(spoofed, "bob"), alice]).status, 200);
+        let sent = [(spoofed, "bob"), alice, (spoofed, "carol")];
+        assert_eq!(proxy.get("/orders", &sent).status, 200);
         assert_eq!(proxy.asked(), honest, "{spoofed}");
+        // Where nothing is handed over, nothing is asked under a name that a client made up.
+        assert_eq!(proxy.get("/healthz", &sent).status, 200);
+        assert_eq!(proxy.asked(), [] as [Vec<_>; 0], "{spoofed}");
     }
-    // Neither does the service behind see what was handed over.
+    // The service behind sees neither what was handed over nor what was made up.
     for received in proxy.received() {
-        assert_eq!(received.values(HEADER).count(), 0);
-        assert_eq!(received.values("x_portcullis_user").count(), 0);
+        for (name, _) in received.headers {
+            let name = String::from_utf8_lossy(&name).replace('_', "-");
+            assert!(!name.eq_ignore_ascii_case(HEADER));
+        }
     }
 }
 
@@ -210,6 +268,9 @@ fn without_the_service_requests_are_refused() {
     let left = (mesh.allowed("user") - 2).to_string();
     let response = proxy.get_as("alice");
     assert_eq!(field(&response, "x-ratelimit-remaining"), Some(&*left));
+    // A service that cannot count says so, and does not let requests pass uncounted.
+    drop(mesh);
+    assert_eq!(proxy.get_as("alice").status, 503);
 }
 
 #[test]
@@ -233,13 +294,4 @@ fn silent(proxy: &mut Proxy) {
 
 fn stopped(proxy: &mut Proxy) {
     proxy.service = None;
-}
-
-#[test]
-fn without_redis_the_service_fails_and_says_so() {
-    let mesh = Mesh::start();
-    let proxy = mesh.proxy(None, |_| {});
-    assert_eq!(proxy.get_as("alice").status, 200);
-    drop(mesh);
-    assert_eq!(proxy.get_as("alice").status, 503);
 }

@@ -276,7 +276,7 @@ impl Cost {
 }
 
 impl Missing {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let choices = [
             ("skip", Missing::Skip),
             ("anonymous", Missing::Anonymous),

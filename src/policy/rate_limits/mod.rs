@@ -7,11 +7,12 @@
 //! share. The rest reads the document and answers requests.
 //!
 //! Limits are asked as soon as all they need is known: those by address before credentials are
-//! looked at, those by claims after.
+//! looked at, those by claims after. A `global` limit is counted elsewhere; only its key is made here.
 
 mod answer;
 mod gate;
 pub mod gcra;
+mod global;
 pub mod key;
 mod ledger;
 mod limit;
@@ -25,20 +26,14 @@ pub mod spend;
 pub mod table;
 mod tier;
 
-#[cfg(test)]
-mod cells;
-#[cfg(test)]
-mod interleavings;
-#[cfg(test)]
-mod random;
-
 use std::rc::Rc;
 
 use self::answer::Answer;
 use self::gate::{Applied, Gate};
+use self::global::Global;
 use self::limit::{ChargedOn, Cost, Limit, Place, read_name};
 use super::{Compile, Context, Kind, Part, Role, Stage};
-use crate::config::{DidYouMean, Node, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Quoted};
 
 pub use self::ledger::{Ledger, Standing};
 pub use self::shared::SharedLimits;
@@ -54,25 +49,39 @@ pub(super) const KIND: Kind = Kind {
 /// The most limits on one route: each costs a look at a cell.
 const MOST_LIMITS: usize = 16;
 
+/// One item of a block.
+enum Item {
+    /// Counted here.
+    Counted(Applied),
+    /// Counted elsewhere.
+    Global(Global),
+}
+
+impl Item {
+    fn name(&self) -> &str {
+        match self {
+            Item::Counted(applied) => &applied.limit.name,
+            Item::Global(global) => global.name(),
+        }
+    }
+}
+
 fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let mut limits: Vec<Applied> = context.limits.everywhere().collect();
+    let mut limits: Vec<Item> = context.limits.everywhere().map(Item::Counted).collect();
     if let Some(block) = block {
         let items = block.items(context.problems)?;
-        let read: Vec<Option<Applied>> = items.iter().map(|item| read(item, context)).collect();
-        for (item, applied) in items
-            .iter()
-            .zip(read.into_iter().collect::<Option<Vec<_>>>()?)
-        {
-            let name = &applied.limit.name;
-            if limits.iter().any(|other| other.limit.name == *name) {
-                let name = Quoted(name).to_string();
-                item.report(
+        let read: Vec<Option<Item>> = items.iter().map(|item| read(item, context)).collect();
+        let read = read.into_iter().collect::<Option<Vec<_>>>()?;
+        for (node, item) in items.iter().zip(read) {
+            if limits.iter().any(|other| other.name() == item.name()) {
+                let name = Quoted(item.name()).to_string();
+                node.report(
                     context.problems,
                     format_args!("another limit of this route is named {name} too"),
                 );
                 return None;
             }
-            limits.push(applied);
+            limits.push(item);
         }
         if limits.len() > MOST_LIMITS {
             block.report(
@@ -82,58 +91,78 @@ fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Pa
             return None;
         }
     }
-    Some(parts(limits, context))
+    let (mut counted, mut elsewhere) = (Vec::new(), Vec::new());
+    for item in limits {
+        match item {
+            Item::Counted(applied) => counted.push(applied),
+            Item::Global(global) => elsewhere.push(global),
+        }
+    }
+    if let Some(block) = block {
+        global::check(&elsewhere, block, context.problems)?;
+    }
+    let mut parts = parts(counted, context);
+    parts.extend(elsewhere.into_iter().map(Global::into_part));
+    Some(parts)
 }
 
 /// Reads one item: a limit of its own, or `{ use, cost }`. `None` inside when a limit that is
 /// used has been reported where it is written.
-fn read(item: &Node<'_>, context: &mut Context<'_>) -> Option<Applied> {
+fn read(item: &Node<'_>, context: &mut Context<'_>) -> Option<Item> {
     let mut fields = item.fields(context.problems)?;
-    let applied = match fields.optional("use") {
-        Some(node) => {
-            let name = node.name(context.problems)?;
-            let found = context.limits.named(name);
-            if found.is_none() {
-                let near = DidYouMean(name, context.limits.names());
-                let name = Quoted(name).to_string();
-                node.report(
-                    context.problems,
-                    format_args!("no limit in `rate_limits` of the document is named {name}{near}"),
-                );
-            }
-            let cost = fields.or("cost", None, context.problems, |node, problems| {
-                Cost::read(node, problems).map(Some)
-            });
-            let limit = found.flatten();
-            let cost = cost.and_then(|cost| {
-                let limit = limit.as_ref()?;
-                let cost = cost.unwrap_or_else(|| limit.cost.clone());
-                let affords = limit.affords(&cost, &fields, context.problems);
-                affords.then_some(cost)
-            });
-            limit.zip(cost).map(|(limit, cost)| Applied { limit, cost })
-        }
-        None => {
-            let name = fields
-                .required("name", context.problems)
-                .and_then(|node| read_name(node.text(context.problems)?, &node, context.problems));
-            let place = Place {
-                section: context.place,
-                name: name.unwrap_or_default(),
-            };
-            let limit = Limit::read(&mut fields, &place, context.providers, context.problems);
-            name.and(limit).map(|limit| {
-                context.limits.announce(context.place, &limit);
-                let cost = limit.cost.clone();
-                Applied {
-                    limit: Rc::new(limit),
-                    cost,
-                }
-            })
-        }
+    let read = match fields.optional("use") {
+        Some(node) => read_use(&node, &mut fields, context).map(Item::Counted),
+        None => read_own(&mut fields, context),
     };
     fields.finish(context.problems);
-    applied
+    read
+}
+
+fn read_use(
+    node: &Node<'_>,
+    fields: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Option<Applied> {
+    let name = node.name(context.problems)?;
+    let found = context.limits.named(name);
+    if found.is_none() {
+        let near = DidYouMean(name, context.limits.names());
+        let name = Quoted(name).to_string();
+        node.report(
+            context.problems,
+            format_args!("no limit in `rate_limits` of the document is named {name}{near}"),
+        );
+    }
+    let cost = fields.or("cost", None, context.problems, |node, problems| {
+        Cost::read(node, problems).map(Some)
+    })?;
+    let limit = found.flatten()?;
+    let cost = cost.unwrap_or_else(|| limit.cost.clone());
+    let affords = limit.affords(&cost, fields, context.problems);
+    affords.then_some(Applied { limit, cost })
+}
+
+fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> {
+    let name = fields
+        .required("name", context.problems)
+        .and_then(|node| read_name(node.text(context.problems)?, &node, context.problems));
+    let (providers, problems) = (context.providers, &mut *context.problems);
+    if let Some(node) = fields.optional("global") {
+        let global = Global::read(name.unwrap_or_default(), &node, fields, providers, problems);
+        return name.and(global).map(Item::Global);
+    }
+    let place = Place {
+        section: context.place,
+        name: name.unwrap_or_default(),
+    };
+    let limit = Limit::read(fields, &place, providers, problems);
+    let limit = name.and(limit)?;
+    context.limits.announce(context.place, &limit);
+    let cost = limit.cost.clone();
+    Some(Item::Counted(Applied {
+        limit: Rc::new(limit),
+        cost,
+    }))
 }
 
 fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
@@ -169,3 +198,10 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
     }
     parts
 }
+
+#[cfg(test)]
+mod cells;
+#[cfg(test)]
+mod interleavings;
+#[cfg(test)]
+mod random;

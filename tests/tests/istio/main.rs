@@ -35,7 +35,7 @@ const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RB
 #[test]
 fn manifests_fit_their_definitions() {
     let manifests = yaml_files("envoy/istio");
-    assert_eq!(manifests.len(), 2);
+    assert_eq!(manifests.len(), 3);
     for manifest in manifests {
         assert_eq!(
             problems(&read_yaml(&manifest)),
@@ -175,6 +175,28 @@ fn the_policy_is_the_same_everywhere() {
         assert_eq!(delivered, policy, "a number loses something on its way");
         Engine::compile(delivered.to_string().as_bytes()).expect("the policy compiles");
     }
+}
+
+#[test]
+fn the_global_rate_limit_is_that_of_the_example() {
+    let manifest = read_yaml(&repository().join("envoy/istio/global-rate-limit.yaml"));
+    let example = read_yaml(&repository().join("envoy/global-rate-limit/envoy.yaml"));
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    let mut manager = example.pointer(manager).expect("a manager").clone();
+    let patch = |number: usize| &manifest["spec"]["configPatches"][number]["patch"]["value"];
+
+    let filter = &mut manager["http_filters"][1];
+    let service = "/typed_config/rate_limit_service/grpc_service/envoy_grpc/cluster_name";
+    let cluster = patch(0).pointer(service).expect("a cluster");
+    *filter.pointer_mut(service).expect("a cluster") = cluster.clone();
+    assert_eq!(patch(0), filter);
+
+    let route = &manager["route_config"]["virtual_hosts"][0]["routes"][0];
+    let expected = json!({
+        "rate_limits": route["route"]["rate_limits"],
+        "request_headers_to_remove": route["request_headers_to_remove"],
+    });
+    assert_eq!(*patch(1), expected);
 }
 
 #[test]

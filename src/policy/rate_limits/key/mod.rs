@@ -88,6 +88,11 @@ impl Key {
         }
     }
 
+    /// Whether it has no parts.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// For how many values there should be room, unless the document says so.
     pub fn usual_entries(&self) -> u64 {
         let constant = |part: &Part| matches!(part, Part::Constant(_));

@@ -1,0 +1,218 @@
+//! Keys for a limit that all proxies share. A service keeps it, and the proxy's own rate limit
+//! filter asks that service: under the key that we hand over, in a field of the request or in a
+//! value for other filters. Proxies with the same document hand over the same keys.
+
+use std::rc::Rc;
+
+use super::key::{Caller, Key, Unkeyed};
+use super::limit::Missing;
+use super::refusals;
+use crate::config::{Fields, Node, Problems, Quoted};
+use crate::engine::Mode;
+use crate::exchange::{Edit, Exchange, PropertyName};
+use crate::headers::{HeaderName, HeaderValue};
+use crate::host::Host;
+use crate::policy::jwt::Providers;
+use crate::policy::{Part, Policy, Verdict, owned};
+
+/// A limit that is kept elsewhere.
+#[derive(Debug)]
+pub(super) struct Global {
+    name: Rc<str>,
+    key: Key,
+    missing: Missing,
+    mode: Mode,
+    handover: Handover,
+}
+
+/// `global: { … }`: where a key goes, and what it looks like.
+#[derive(Debug)]
+struct Handover {
+    header: Option<HeaderName>,
+    property: Option<PropertyName>,
+    form: Form,
+    /// The key of all who have none.
+    anonymous: HeaderValue,
+}
+
+/// What a key looks like to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A digest: short, and it does not show what the key is made of.
+    Digest,
+    /// Readable, so that the service can tell some keys from others.
+    Text,
+}
+
+/// What is said of a limit that is counted here.
+const COUNTING: [&str; 8] = [
+    "token_bucket",
+    "sliding_window",
+    "tiers",
+    "cost",
+    "charge",
+    "headers",
+    "on_error",
+    "max_entries",
+];
+
+/// A longer text is handed over as its digest.
+const LONGEST_TEXT: usize = 256;
+
+impl Global {
+    /// Reads `key`, `missing` and `mode`; `node` is `global`.
+    pub(super) fn read(
+        name: &str,
+        node: &Node<'_>,
+        fields: &mut Fields<'_>,
+        providers: &Providers,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let key = fields
+            .required("key", problems)
+            .and_then(|node| Key::read(&node, providers, problems));
+        let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
+        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
+        let handover = Handover::read(node, problems);
+        let elsewhere = COUNTING.map(|name| fields.optional(name));
+        let elsewhere: Vec<Node<'_>> = elsewhere.into_iter().flatten().collect();
+        for node in &elsewhere {
+            node.report(
+                problems,
+                "cannot stand beside `global`: whoever counts decides this",
+            );
+        }
+        let key = key?;
+        if key.is_empty() {
+            problems.report(
+                &fields.pointer().member("key"),
+                "there is nothing to hand over; a limit on all requests together is a `generic_key` of the proxy's own filter",
+            );
+            return None;
+        }
+        elsewhere.is_empty().then_some(())?;
+        Some(Self {
+            name: name.into(),
+            key,
+            missing: missing?,
+            mode: mode?,
+            handover: handover?,
+        })
+    }
+
+    /// Its name in the document.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The part of a chain that hands the key over.
+    pub(super) fn into_part(self) -> Part {
+        Part {
+            stage: self.key.stage(),
+            policy: Rc::new(self),
+        }
+    }
+
+    /// What is handed over; nothing for those whom the limit is not for.
+    fn value(&self, caller: &Caller<'_>) -> Result<Option<HeaderValue>, Unkeyed> {
+        let value = match self.handover.form {
+            Form::Digest => self.key.digest(caller),
+            Form::Text => self.key.header_value(caller, LONGEST_TEXT),
+        };
+        match (value, self.missing) {
+            (Err(Unkeyed::Missing), Missing::Skip) => Ok(None),
+            (Err(Unkeyed::Missing), Missing::Anonymous) => {
+                Ok(Some(self.handover.anonymous.clone()))
+            }
+            (value, _) => value.map(Some),
+        }
+    }
+}
+
+impl Policy for Global {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let value = self.value(&Caller {
+            request: exchange.request,
+            route: exchange.route,
+            facts: exchange.facts,
+            host,
+        });
+        match (value, self.mode) {
+            (Ok(Some(value)), Mode::Enforce) => {
+                let header = self.handover.header.clone();
+                let header = header.map(|name| Edit::Set(name, value.clone()));
+                let property = self.handover.property.clone();
+                let property = property.map(|name| Edit::Export(name, value));
+                exchange.edits.extend(header.into_iter().chain(property));
+            }
+            (Ok(_), _) => {}
+            (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(refusals::unkeyed(unkeyed)),
+            (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(refusals::unkeyed(unkeyed)),
+        }
+        Verdict::Pass
+    }
+
+    fn owned_request_headers(&self) -> Vec<HeaderName> {
+        match self.mode {
+            Mode::Enforce => self.handover.header.iter().cloned().collect(),
+            Mode::Shadow => Vec::new(),
+        }
+    }
+
+    fn exports(&self) -> Vec<PropertyName> {
+        match self.mode {
+            Mode::Enforce => self.handover.property.iter().cloned().collect(),
+            Mode::Shadow => Vec::new(),
+        }
+    }
+}
+
+impl Handover {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let header = fields.or("header", None, problems, |node, problems| {
+            owned::read_header(node, problems).map(Some)
+        });
+        let property = fields.or("filter_state", None, problems, |node, problems| {
+            owned::read_property(node, problems).map(Some)
+        });
+        let form = fields.or("form", Form::Digest, problems, |node, problems| {
+            node.choice(problems, &[("digest", Form::Digest), ("text", Form::Text)])
+        });
+        fields.finish(problems);
+        let handover = Self {
+            header: header?,
+            property: property?,
+            form: form?,
+            // Texts and digests of keys have a `=`.
+            anonymous: HeaderValue::parse(b"anonymous").ok()?,
+        };
+        if handover.header.is_none() && handover.property.is_none() {
+            node.report(problems, "needs \"header\", \"filter_state\" or both");
+            return None;
+        }
+        Some(handover)
+    }
+}
+
+/// Whether each limit of a route has a place of its own for its key.
+pub(super) fn check(limits: &[Global], block: &Node<'_>, problems: &mut Problems) -> Option<()> {
+    let handovers = || limits.iter().map(|limit| &limit.handover);
+    let headers = handovers().filter_map(|handover| handover.header.as_ref());
+    let properties = handovers().filter_map(|handover| handover.property.as_ref());
+    let mut taken: Vec<&str> = headers
+        .map(HeaderName::as_str)
+        .chain(properties.map(PropertyName::as_str))
+        .collect();
+    taken.sort_unstable();
+    let twice = taken.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(*one),
+        _ => None,
+    });
+    if let Some(twice) = twice {
+        let twice = Quoted(twice);
+        block.report(problems, format_args!("two keys would go into {twice}"));
+        return None;
+    }
+    Some(())
+}
