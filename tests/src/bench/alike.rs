@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_tests::client;
 use portcullis_tests::wire::{Request, Response};
 
-use super::chain::{BODY, HEADERS, PATH, Tokens, Work};
+use super::chain::{BODY, HEADERS, ORIGIN, PATH, Tokens, Work};
 use super::rounds::Running;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
         for (algorithm, token) in &tokens.good {
             expect(&format!("a good token ({algorithm:?})"), Some(token), 200);
         }
-        if each.chain.work != Work::Nothing {
+        if matches!(each.chain.work, Work::Token | Work::Whole) {
             expect("no token", None, 401);
             expect("an expired token", Some(&tokens.expired), 401);
             expect("a forged token", Some(&tokens.forged), 401);
@@ -47,6 +47,7 @@ pub(super) fn request(token: Option<&str>) -> Request {
         field("accept", "application/json"),
         field("accept-encoding", "gzip"),
         field("user-agent", "portcullis-bench/1"),
+        field("origin", ORIGIN),
     ];
     headers.extend(token.map(|token| field("authorization", &format!("Bearer {token}"))));
     Request {
@@ -69,8 +70,15 @@ fn difference(response: &Response, status: u16, work: Work) -> Option<String> {
     if !passed && !value(response, "www-authenticate").starts_with("Bearer") {
         return Some("no www-authenticate".to_owned());
     }
-    if work != Work::Whole {
+    if work == Work::Nothing || work == Work::Token {
         return None;
+    }
+    let granted = value(response, "access-control-allow-origin");
+    if passed && granted != ORIGIN {
+        return Some(format!("access-control-allow-origin: `{granted}`"));
+    }
+    if passed && work == Work::Whole && value(response, "x-ratelimit-limit").is_empty() {
+        return Some("no x-ratelimit-limit".to_owned());
     }
     HEADERS.iter().find_map(|(name, wanted)| {
         let found = value(response, name);

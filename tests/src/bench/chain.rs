@@ -19,6 +19,9 @@ pub(super) const PATH: &str = "/orders/1";
 /// What Envoy itself answers, in place of a service.
 pub(super) const BODY: &str = r#"{"order":1}"#;
 
+/// The page that all requests come from.
+pub(super) const ORIGIN: &str = "https://app.bench.test";
+
 /// The five response headers that every whole chain sets: those of the preset `api` that matter
 /// most to an API.
 pub(super) const HEADERS: [(&str, &str); 5] = [
@@ -41,6 +44,8 @@ pub(super) struct Chain {
     pub(super) listener: Value,
     pub(super) traffic: Traffic,
     pub(super) work: Work,
+    /// The number of Envoy's workers.
+    pub(super) workers: u32,
     /// Where it writes its access log, if that is a file of its own.
     pub(super) access_log: Option<PathBuf>,
 }
@@ -92,7 +97,9 @@ impl Algorithm {
 pub(super) enum Work {
     Nothing,
     Token,
-    /// Token, response headers and, but for one chain, an access log.
+    /// Response headers.
+    Headers,
+    /// Token, limit, CORS, response headers and, but for one chain, an access log.
     Whole,
 }
 
@@ -104,6 +111,7 @@ pub(super) fn router() -> Chain {
         listener: answering("api", Vec::new(), json!({})),
         traffic: Traffic::Same(Algorithm::Rs256),
         work: Work::Nothing,
+        workers: 1,
         access_log: None,
     }
 }
@@ -119,7 +127,7 @@ pub(super) fn native(
         native::cors(),
         native::jwt_authn(cache),
         native::local_ratelimit(),
-        native::header_mutation(),
+        native::header_mutation(&HEADERS),
     ];
     let mut manager = json!({ "access_log": native::access_log(&log) });
     manager["route_config"] = routes(native::cors_policy());
@@ -129,6 +137,7 @@ pub(super) fn native(
         listener: answering("api", filters, manager),
         traffic: Traffic::Same(Algorithm::Rs256),
         work: Work::Whole,
+        workers: 1,
         access_log: Some(log),
     }
 }
@@ -149,6 +158,7 @@ pub(super) fn portcullis(
         listener: answering("api", vec![filter], json!({})),
         traffic,
         work,
+        workers: 1,
         access_log: None,
     }
 }
@@ -176,7 +186,7 @@ pub(super) fn answering(name: &str, filters: Vec<Value>, mut manager: Value) -> 
     listener(name, filters, options)
 }
 
-fn routes(per_filter: Value) -> Value {
+pub(super) fn routes(per_filter: Value) -> Value {
     let route = json!({
         "name": "everything",
         "match": { "prefix": "/" },

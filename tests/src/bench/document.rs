@@ -2,25 +2,37 @@
 
 use serde_json::{Map, Value, json};
 
-use super::chain::{AUDIENCE, CACHED_TOKENS, HEADERS, ISSUER, jwks};
+use super::chain::{AUDIENCE, CACHED_TOKENS, HEADERS, ISSUER, ORIGIN, jwks};
 
-/// Token, response headers and access log, as the native chain does them.
-///
-/// The module has neither rate limits nor CORS yet; they belong here once it has.
+/// Token, limit, CORS, response headers and access log, as the native chain does them. The record
+/// goes to Envoy's own logger, as the native chain's does.
 pub(super) fn whole() -> Value {
     let set: Map<String, Value> = HEADERS
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).into()))
         .collect();
-    let mut document = with_preset();
-    document["defaults"]["security_headers"] = json!({ "preset": "none", "set": set });
+    let mut document = token_only();
+    document["defaults"] = json!({
+        "security_headers": { "preset": "none", "set": set },
+        "cors": cors(),
+        "rate_limits": [{
+            "name": "all", "key": [], "token_bucket": bucket(), "headers": "x_ratelimit",
+        }],
+    });
+    document["access_log"] = json!({ "sinks": ["filter_state"] });
     document
 }
 
-/// The same with the preset `api`: ten response headers over cleartext.
+/// [`whole`] with the preset `api`.
 pub(super) fn with_preset() -> Value {
-    let mut document = token_only();
-    document["defaults"] = json!({ "security_headers": { "preset": "api" } });
+    let mut document = whole();
+    document["defaults"]["security_headers"] = json!({ "preset": "api" });
+    document
+}
+
+/// [`whole`] with records in the proxy's own log.
+pub(super) fn with_envoy_log() -> Value {
+    let mut document = whole();
     document["access_log"] = json!({});
     document
 }
@@ -30,6 +42,47 @@ pub(super) fn without_log() -> Value {
     let mut document = whole();
     document["access_log"] = "off".into();
     document
+}
+
+/// Limits and nothing else, that no load reaches.
+pub(super) fn limits(count: usize) -> Value {
+    let limits: Vec<Value> = (0..count)
+        .map(|number| {
+            json!({ "name": format!("l{number}"), "key": ["client_address"], "token_bucket": bucket() })
+        })
+        .collect();
+    open(json!({ "rate_limits": limits }))
+}
+
+/// CORS and the preset `web`.
+pub(super) fn browser() -> Value {
+    open(json!({ "cors": cors(), "security_headers": { "preset": "web" } }))
+}
+
+/// The access log alone, in these sinks.
+pub(super) fn log_only(sinks: &[&str]) -> Value {
+    let mut document = open(json!({}));
+    document["access_log"] = match sinks {
+        [] => "off".into(),
+        sinks => json!({ "sinks": sinks }),
+    };
+    document
+}
+
+fn open(defaults: Value) -> Value {
+    json!({
+        "version": 1,
+        "defaults": defaults,
+        "routes": [{ "name": "all", "match": { "path": { "prefix": "/" } }, "open": true }],
+    })
+}
+
+fn cors() -> Value {
+    json!({ "allow_origins": [{ "exact": ORIGIN }], "allow_methods": ["GET", "POST"] })
+}
+
+fn bucket() -> Value {
+    json!({ "max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s" })
 }
 
 /// Like [`whole`], with room for as many tokens as the native cache has.

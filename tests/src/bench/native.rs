@@ -5,7 +5,7 @@ use std::path::Path;
 use portcullis_tests::envoy::json_filter;
 use serde_json::{Value, json};
 
-use super::chain::{AUDIENCE, CACHED_TOKENS, HEADERS, ISSUER, jwks};
+use super::chain::{AUDIENCE, CACHED_TOKENS, ISSUER, ORIGIN, jwks};
 
 /// Whether `jwt_authn` remembers tokens it has verified; by default it does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn cors_policy() -> Value {
     json!({
         "envoy.filters.http.cors": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
-            "allow_origin_string_match": [{ "exact": "https://app.bench.test" }],
+            "allow_origin_string_match": [{ "exact": ORIGIN }],
             "allow_methods": "GET, POST",
         },
     })
@@ -74,8 +74,8 @@ pub(super) fn local_ratelimit() -> Value {
     )
 }
 
-pub(super) fn header_mutation() -> Value {
-    let mutations: Vec<Value> = HEADERS
+pub(super) fn header_mutation(fields: &[(&str, &str)]) -> Value {
+    let mutations: Vec<Value> = fields
         .iter()
         .map(|(name, value)| {
             json!({ "append": {
@@ -91,6 +91,20 @@ pub(super) fn header_mutation() -> Value {
             "mutations": { "response_mutations": mutations },
         }),
     )
+}
+
+/// A file with the record that the module leaves, and nothing else.
+pub(super) fn record_log(path: &Path) -> Value {
+    json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": path,
+            "log_format": { "text_format_source": {
+                "inline_string": "%FILTER_STATE(wasm.portcullis.record:PLAIN)%\n",
+            } },
+        },
+    }])
 }
 
 /// A line of JSON for each request, with what the module's own line says.

@@ -12,12 +12,12 @@ use super::spread::Spread;
 
 /// Said under the tables, and in the results.
 pub(super) const NOTES: &[&str] = &[
-    "The module has no rate limits and no CORS yet; the native chain has both. `native-same-work` is the native chain without them.",
+    "Both whole chains check the token, count one bucket for all with the x-ratelimit fields, answer CORS, set five header fields and write a record of each request.",
     "The same token comes with each request, except where tokens are new; there, more of them go round than the module remembers by default, and native jwt_authn remembers none.",
     "CPU is user and system time of the whole Envoy process, in steps of 10 ms, by answered requests.",
     "The same load is a pause before each request of a connection, not a fixed rate: slower answers make it a little lower.",
     "Latency in the first table is that of a saturated worker, with the next request sent when an answer is here.",
-    "The native access log goes to a file by Envoy's buffered logger, the module's to Envoy's own log, a file too.",
+    "The native access log goes to a file by Envoy's buffered logger. So does the module's record from the sink `filter_state`; from the sink `envoy_log` it goes to Envoy's own log, a file too, with a write for each line.",
     "Load time is the time from a new listener configuration to its acceptance, looked for every 5 ms, divided by how often on_configure ran, as Envoy's log counts it: in a VM that only tries the document, in the main thread's and in the worker's. The first VM of a process waits for the compiler as well; for those after it V8 has the code. For these, eight listeners are added at once.",
     "Memory: `new-tokens` is after that many different tokens, with a cache for 10000 of them in each worker.",
 ];

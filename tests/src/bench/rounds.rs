@@ -112,11 +112,14 @@ impl Running {
     }
 }
 
-/// One Envoy with one worker for each chain.
+/// One Envoy for each chain.
 pub(super) fn start(chains: Vec<Chain>) -> Result<Vec<Running>, String> {
     chains
         .into_iter()
-        .map(|chain| Running::start(chain, 1))
+        .map(|chain| {
+            let workers = chain.workers;
+            Running::start(chain, workers)
+        })
         .collect()
 }
 

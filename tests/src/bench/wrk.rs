@@ -25,6 +25,7 @@ local function ask(token)
     ["Accept-Encoding"] = "gzip",
     ["User-Agent"] = "portcullis-bench/1",
     ["Host"] = "api.bench.test",
+    ["Origin"] = "https://app.bench.test",
   })
 end
 

@@ -1,5 +1,8 @@
 //! What is compared with what: each group of chains is measured in one go, round by round.
 
+mod browser;
+mod limits;
+mod records;
 mod tokens;
 mod whole;
 
@@ -30,7 +33,13 @@ pub(super) struct Comparison {
 }
 
 /// Every group.
-pub(super) const ALL: &[Group] = &[whole::GROUP, tokens::GROUP];
+pub(super) const ALL: &[Group] = &[
+    whole::GROUP,
+    tokens::GROUP,
+    limits::GROUP,
+    browser::GROUP,
+    records::GROUP,
+];
 
 const fn compare(of: &'static str, against: &'static str, aim: Option<f64>) -> Comparison {
     Comparison { of, against, aim }

@@ -108,6 +108,7 @@ fn native(id: &'static str, title: &'static str, traffic: Traffic, cache: TokenC
         listener: answering("api", vec![native::jwt_authn(cache)], json!({})),
         traffic,
         work: Work::Token,
+        workers: 1,
         access_log: None,
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::chain::{Algorithm, Chain, Traffic, Work, answering, native, portcullis, router};
+use super::super::chain::{
+    Algorithm, Chain, Traffic, Work, answering, filter, native, portcullis, router, routes,
+};
 use super::super::native::{self, TokenCache};
 use super::super::{document, scratch::Scratch};
 use super::{Group, compare};
@@ -16,7 +18,8 @@ pub(super) const GROUP: Group = Group {
     comparisons: &[
         compare("portcullis", "native-cached", Some(1.0)),
         compare("portcullis", "native", Some(2.0)),
-        compare("portcullis", "native-same-work", None),
+        compare("portcullis-envoy-log", "native-cached", None),
+        compare("portcullis-envoy-log", "native", None),
         compare("portcullis-no-log", "portcullis", None),
         compare("portcullis-api", "native-cached", None),
         compare("portcullis", "router", None),
@@ -41,41 +44,54 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             TokenCache::Off,
             log("native"),
         ),
-        native_without_limits(log("native-same-work")),
-        portcullis(
+        with_record(
             "portcullis",
-            "Portcullis, RS256, the same five headers",
+            "Portcullis, the same work, record to the same logger",
             module,
             &document::whole(),
+            log("portcullis"),
+        ),
+        portcullis(
+            "portcullis-envoy-log",
+            "Portcullis, record to the sink envoy_log",
+            module,
+            &document::with_envoy_log(),
             whole,
         ),
         portcullis(
             "portcullis-no-log",
-            "Portcullis, RS256, five headers, no access log",
+            "Portcullis, no access log",
             module,
             &document::without_log(),
             whole,
         ),
-        portcullis(
+        with_record(
             "portcullis-api",
-            "Portcullis, RS256, preset api",
+            "Portcullis, preset api",
             module,
             &document::with_preset(),
-            whole,
+            log("portcullis-api"),
         ),
     ]
 }
 
-/// The native chain reduced to what the module does so far.
-fn native_without_limits(log: PathBuf) -> Chain {
-    let filters = vec![native::jwt_authn(TokenCache::On), native::header_mutation()];
-    let manager = json!({ "access_log": native::access_log(&log) });
+/// The module, with Envoy's logger writing the record that it leaves.
+fn with_record(
+    id: &'static str,
+    title: &'static str,
+    module: &Path,
+    document: &Value,
+    log: PathBuf,
+) -> Chain {
+    let mut manager = json!({ "access_log": native::record_log(&log) });
+    manager["route_config"] = routes(json!({}));
     Chain {
-        id: "native-same-work",
-        title: "native, cache on, without cors and local_ratelimit",
-        listener: answering("api", filters, manager),
+        id,
+        title,
+        listener: answering("api", vec![filter(module, document, "portcullis")], manager),
         traffic: Traffic::Same(Algorithm::Rs256),
         work: Work::Whole,
+        workers: 1,
         access_log: Some(log),
     }
 }
