@@ -14,10 +14,13 @@ mod index;
 mod keyword;
 mod parse;
 mod pattern;
+mod sort;
+mod subject;
 mod uri;
 mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use self::check::{Check, SchemaId, Set};
@@ -56,6 +59,12 @@ pub enum Formats {
     Assert,
 }
 
+impl fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
 impl Schemas {
     /// Reads `schemas`: an object of schemas that may refer to one another.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Self {
@@ -91,7 +100,7 @@ impl Schemas {
     }
 
     /// The names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.named.keys().map(String::as_str)
     }
 

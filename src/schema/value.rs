@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::decimal::Decimal;
+use super::sort::sort;
 use crate::json::Json;
 
 /// A JSON value. Numbers are exact; strings borrow from the text where nothing in them is escaped.
@@ -40,7 +41,7 @@ impl<'t> Members<'t> {
     /// # Errors
     /// [`Twice`] when a name is there twice.
     pub fn new(mut members: Vec<(Cow<'t, str>, Value<'t>)>) -> Result<Self, Twice> {
-        members.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        sort(&mut members, |one, other| one.0.cmp(&other.0));
         let twice = members
             .windows(2)
             .any(|pair| matches!(pair, [one, other] if one.0 == other.0));

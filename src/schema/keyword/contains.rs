@@ -2,7 +2,7 @@
 
 use super::{Keyword, Outcome};
 use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::compile::Subject;
+use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
 struct Contains {

@@ -4,8 +4,9 @@
 use super::{Keyword, Outcome};
 use crate::json::Json;
 use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::compile::Subject;
 use crate::schema::dialect::Dialect;
+use crate::schema::sort::sort;
+use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
 struct Items {
@@ -64,7 +65,7 @@ impl Keyword for Unique {
         // Sorted, so that a long list costs little more than its length.
         check.spend(items.len());
         let mut sorted: Vec<&Value<'_>> = items.iter().collect();
-        sorted.sort_unstable();
+        sort(&mut sorted, |one, other| one.cmp(other));
         let twice = |pair: &[&Value<'_>]| matches!(pair, [one, other] if one == other);
         Outcome::of(!sorted.windows(2).any(twice))
     }

@@ -12,8 +12,8 @@ mod types;
 mod unevaluated;
 
 use super::check::{At, Check, Seen};
-use super::compile::Subject;
 use super::dialect::Dialect;
+use super::subject::Subject;
 use super::value::Value;
 
 /// One keyword of a schema, compiled.

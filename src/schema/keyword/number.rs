@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use super::{Keyword, Outcome};
 use crate::json::Json;
 use crate::schema::check::{At, Check, Seen};
-use crate::schema::compile::Subject;
 use crate::schema::decimal::Decimal;
 use crate::schema::dialect::Dialect;
+use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
 /// A bound, and how a number may not compare with it.

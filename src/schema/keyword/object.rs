@@ -7,7 +7,7 @@ use super::combine::DependentSchemas;
 use super::{Keyword, Outcome};
 use crate::json::Json;
 use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::compile::Subject;
+use crate::schema::subject::Subject;
 use crate::schema::value::{Members, Value};
 
 struct Required(Vec<String>);

@@ -6,7 +6,8 @@ use regex::Regex;
 
 use super::{Keyword, Outcome};
 use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::compile::Subject;
+use crate::schema::sort::sort;
+use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
 struct Properties {
@@ -70,7 +71,7 @@ pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>
     for (name, json, place) in subject.named("properties")? {
         named.push((name.to_owned(), subject.below("properties", json, place)));
     }
-    named.sort_unstable();
+    sort(&mut named, |one, other| one.0.cmp(&other.0));
     let mut patterns = Vec::new();
     if subject.sibling("patternProperties").is_some() {
         for (pattern, json, place) in subject.named("patternProperties")? {

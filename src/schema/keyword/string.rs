@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::{Keyword, Outcome};
 use crate::schema::check::{At, Check, Seen};
-use crate::schema::compile::Subject;
 use crate::schema::format::{self, Format};
+use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
 /// Length in characters, not in bytes.

@@ -3,7 +3,8 @@
 use super::{Keyword, Outcome};
 use crate::json::Json;
 use crate::schema::check::{At, Check, Seen};
-use crate::schema::compile::Subject;
+use crate::schema::sort::sort;
+use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
 /// The kinds of value that a `type` allows, a bit for each.
@@ -80,7 +81,7 @@ pub(super) fn compile_enum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyw
         return None;
     };
     let mut values: Vec<Value<'static>> = items.iter().map(Value::of).collect();
-    values.sort_unstable();
+    sort(&mut values, Value::cmp);
     Some(Box::new(Choice(values)))
 }
 

@@ -5,6 +5,8 @@
 //! here. So a pattern is read and written anew. What cannot be matched in linear time, look-around
 //! and back-references, is refused, as is what one of the two does not have.
 
+mod category;
+
 use std::fmt;
 use std::fmt::Write as _;
 use std::iter::Peekable;
@@ -44,13 +46,13 @@ impl fmt::Display for PatternError {
             PatternError::Property => {
                 "names a Unicode property other than a general category, such as \\p{L} or \\p{Letter}"
             }
-            PatternError::TooLarge => "is too large when compiled; make its repetitions smaller",
+            PatternError::TooLarge => "is too large when compiled; bound lengths with `maxLength`",
         })
     }
 }
 
 /// What a compiled pattern may take.
-const LARGEST_PROGRAM: usize = 512 << 10;
+const LARGEST_PROGRAM: usize = 2 << 20;
 
 /// Compiles a pattern. It matches anywhere in a text unless it says otherwise.
 pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
@@ -61,7 +63,6 @@ pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
         .build();
     compiled.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
-        _ if translated.contains("\\p{") || translated.contains("\\P{") => PatternError::Property,
         _ => PatternError::Syntax,
     })
 }
@@ -292,11 +293,13 @@ impl Reader<'_> {
             Some(("General_Category" | "gc", value)) => value,
             Some(_) => return Err(PatternError::Property),
         };
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if name.is_empty() || !name.bytes().all(plain) {
-            return Err(PatternError::Property);
-        }
-        Ok(Atom::Property(format!("\\{kind}{{{name}}}")))
+        let class = category::class(name).ok_or(PatternError::Property)?;
+        Ok(Atom::Property(match (class.as_str(), kind) {
+            ("", 'p') => NOTHING.to_owned(),
+            ("", _) => ANYTHING.to_owned(),
+            (class, 'p') => format!("[{class}]"),
+            (class, _) => format!("[^{class}]"),
+        }))
     }
 
     /// A class, `[` having been read.
