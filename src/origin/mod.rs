@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr as _;
 
 use crate::exchange::Scheme;
+use crate::headers::Headers;
 
 pub use self::allowed::{AllowedOrigins, Standing};
 
@@ -89,6 +90,14 @@ impl<'o> Origin<'o> {
             && host.eq_ignore_ascii_case(self.host)
             && port.or(default_port(scheme)) == self.port.or(default_port(scheme))
     }
+}
+
+/// Whether an origin is that of the service itself, as the request asks for it.
+pub fn is_own(origin: &[u8], request: &Headers) -> bool {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let authority = request.one(":authority").ok().flatten().unwrap_or_default();
+    let scheme = Scheme::of(request);
+    Origin::parse(text(origin)).is_ok_and(|origin| origin.is_own(scheme, text(authority)))
 }
 
 /// Splits at the colon of a port; colons in brackets are an address's.

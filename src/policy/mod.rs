@@ -22,6 +22,7 @@ macro_rules! policies {
 }
 
 policies! {
+    https,
     jwt,
     rate_limits,
     payload,
@@ -29,6 +30,7 @@ policies! {
     error_pages,
     security_headers,
     cors,
+    csrf,
 }
 
 mod owned;

@@ -34,8 +34,10 @@ pub enum Foresight {
     No,
 }
 
+/// A host, or all hosts below one.
 #[derive(Debug)]
-enum HostPattern {
+pub enum HostPattern {
+    /// That host, in lower case.
     Exact(String),
     /// Any host that ends in this, the leading dot included.
     Below(String),
@@ -140,7 +142,8 @@ impl RequestMatcher {
 }
 
 impl HostPattern {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    /// Reads `api.example.com` or `*.example.com`.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let written = node.name(problems)?;
         let lowered = written.to_ascii_lowercase();
         let (below, rest) = match lowered.strip_prefix('*') {
@@ -168,7 +171,8 @@ impl HostPattern {
         })
     }
 
-    fn matches(&self, host: &str) -> bool {
+    /// Whether a host without its port is meant.
+    pub fn matches(&self, host: &str) -> bool {
         match self {
             HostPattern::Exact(exact) => host.eq_ignore_ascii_case(exact),
             HostPattern::Below(suffix) => {

@@ -10,11 +10,11 @@ use self::answer::Answer;
 use self::settings::{OnDisallowed, Settings};
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::Fields;
-use crate::exchange::{Exchange, Request, Response, Scheme};
+use crate::exchange::{Exchange, Request, Response};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::Event;
-use crate::origin::{Origin, Standing};
+use crate::origin::{Standing, is_own};
 use crate::preflight::Preflight;
 use crate::refusal::{Code, Refusal, grpc};
 
@@ -79,20 +79,13 @@ impl Settings {
         };
         match self.origins.standing(origin) {
             Standing::Listed => Sender::Allowed(origin),
+            // Browsers name the origin of a `POST` to a page's own server too.
             Standing::NotListed if is_own(origin, headers) => Sender::Own,
             Standing::NotListed => Sender::Disallowed("not_listed"),
             Standing::Null => Sender::Disallowed("null"),
             Standing::Malformed => Sender::Disallowed("malformed"),
         }
     }
-}
-
-/// Browsers name the origin of a `POST` to a page's own server too.
-fn is_own(origin: &[u8], headers: &Headers) -> bool {
-    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-    let authority = headers.one(":authority").ok().flatten().unwrap_or_default();
-    Origin::parse(text(origin))
-        .is_ok_and(|origin| origin.is_own(Scheme::of(headers), text(authority)))
 }
 
 impl Policy for Cors {

@@ -8,7 +8,7 @@ use loona_hpack::Decoder;
 
 use super::ClientError;
 use super::frame::{self, Frame, put_block, put_frame, put_literal};
-use super::message::{Field, ReadError, Source, lower_case, malformed};
+use super::message::{Field, ReadError, Source, lower_case, malformed, values};
 use crate::wire::{Request, Response};
 
 /// The only stream.
@@ -308,12 +308,17 @@ fn settings() -> Vec<u8> {
 fn head_block(request: &Request) -> Vec<u8> {
     let mut block = Vec::new();
     put_literal(&mut block, b":method", &request.method);
-    put_literal(&mut block, b":scheme", b"http");
+    // One among the fields takes the place of ours.
+    let own_scheme = values(&request.headers, ":scheme").next();
+    put_literal(&mut block, b":scheme", own_scheme.unwrap_or(b"http"));
     if !request.authority.is_empty() {
         put_literal(&mut block, b":authority", &request.authority);
     }
     put_literal(&mut block, b":path", &request.path);
-    block.extend(self::block(&request.headers));
+    let fields = request.headers.iter();
+    for (name, value) in fields.filter(|(name, _)| name != b":scheme") {
+        put_literal(&mut block, name, value);
+    }
     block
 }
 

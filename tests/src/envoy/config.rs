@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::tokens;
+
 /// What a [`listener`] is like beyond its filters.
 #[derive(Clone, Debug)]
 pub struct ListenerOptions {
@@ -143,6 +145,25 @@ pub fn listener(name: &str, http_filters: Vec<Value>, options: ListenerOptions) 
         listener["per_connection_buffer_limit_bytes"] = limit.into();
     }
     listener
+}
+
+/// Puts TLS in front of a listener, 1.2 and later, with the certificate in `tests/keys/tls`.
+pub fn downstream_tls(listener: &mut Value) {
+    let keys = tokens::repository().join("tests/keys/tls");
+    let file = |name: &str| json!({ "filename": keys.join(name) });
+    listener["filter_chains"][0]["transport_socket"] = json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificates": [{
+                    "certificate_chain": file("certificate.pem"),
+                    "private_key": file("key.pem"),
+                }],
+            },
+        },
+    });
 }
 
 /// The last filter of every chain; [`listener`] adds it.

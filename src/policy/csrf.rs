@@ -1,0 +1,247 @@
+//! Refuses requests that change something and that another site made a browser send.
+
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::config::Fields;
+use crate::exchange::{Edit, Exchange, Request, Response};
+use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::host::Host;
+use crate::origin::{AllowedOrigins, Standing, is_own};
+use crate::preflight::Preflight;
+use crate::refusal::{Code, Refusal, grpc};
+
+/// `csrf: { additional_origins, on_missing, safe_methods }`.
+pub(super) const KIND: Kind = Kind {
+    name: "csrf",
+    role: Role::Guards,
+    codes: &[&CROSS_SITE],
+    compile: Compile::Object(compile),
+};
+
+const CROSS_SITE: Code = Code {
+    name: "cross_site_request",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "Another site caused this request.",
+    reasons: &[
+        "cross_site",
+        "same_site",
+        "navigation",
+        "subresource",
+        "origin",
+        "referer",
+        "missing",
+        "malformed",
+    ],
+};
+
+/// Goes by what browsers say of where a request comes from: fetch metadata, else `Origin`, else `Referer`.
+struct Csrf {
+    additional: AllowedOrigins,
+    on_missing: OnMissing,
+    safe_methods: SafeMethods,
+}
+
+/// What becomes of a request that says nothing of where it comes from.
+#[derive(Clone, Copy)]
+enum OnMissing {
+    Allow,
+    Refuse,
+}
+
+/// Which requests of other sites that change nothing may come.
+#[derive(Clone, Copy)]
+enum SafeMethods {
+    /// All.
+    Allow,
+    /// Those that show their answer to the user in place of the page: links.
+    Isolate,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let problems = &mut *context.problems;
+    let additional = fields.or(
+        "additional_origins",
+        AllowedOrigins::default(),
+        problems,
+        |node, problems| {
+            let origins = AllowedOrigins::read(node, problems)?;
+            if origins.has_any() {
+                node.report(
+                    problems,
+                    "`*` would let every site in; list the origins, or turn `csrf` off",
+                );
+                return None;
+            }
+            Some(origins)
+        },
+    );
+    let on_missing = fields.or(
+        "on_missing",
+        OnMissing::Refuse,
+        problems,
+        |node, problems| {
+            node.choice(
+                problems,
+                &[("refuse", OnMissing::Refuse), ("allow", OnMissing::Allow)],
+            )
+        },
+    );
+    let safe_methods = fields.or(
+        "safe_methods",
+        SafeMethods::Allow,
+        problems,
+        |node, problems| {
+            node.choice(
+                problems,
+                &[
+                    ("allow", SafeMethods::Allow),
+                    ("isolate", SafeMethods::Isolate),
+                ],
+            )
+        },
+    );
+    let policy = Csrf {
+        additional: additional?,
+        on_missing: on_missing?,
+        safe_methods: safe_methods?,
+    };
+    let mut parts = Vec::new();
+    if let SafeMethods::Isolate = policy.safe_methods {
+        let name = HeaderName::parse("vary").ok()?;
+        let value =
+            HeaderValue::parse(b"sec-fetch-site, sec-fetch-mode, sec-fetch-dest, origin").ok()?;
+        parts.extend(Part::only(Stage::Answer, Varies(Edit::Add(name, value))));
+    }
+    parts.extend(Part::only(Stage::Origin, policy));
+    Some(parts)
+}
+
+/// Where answers to safe methods depend on the site, caches are told.
+struct Varies(Edit);
+
+impl Csrf {
+    /// The reason of a refusal, if there is one.
+    fn judge(&self, request: &Request<'_>) -> Result<(), &'static str> {
+        let headers = request.headers;
+        let changes = !is_safe(request.method()) || is_websocket(headers);
+        let site = headers.one("sec-fetch-site").map_err(|_| "malformed")?;
+        match (site, changes, self.safe_methods) {
+            (_, false, SafeMethods::Allow) => Ok(()),
+            // An old browser, or none: a page it shows cannot be told from a part of one.
+            (None, false, SafeMethods::Isolate) => Ok(()),
+            (None, true, _) => self.judge_source(headers),
+            (Some(site), _, _) => self.judge_site(site, changes, headers),
+        }
+    }
+
+    /// By fetch metadata, which no page can forge. A scheme belongs to a site.
+    fn judge_site(
+        &self,
+        site: &[u8],
+        changes: bool,
+        headers: &Headers,
+    ) -> Result<(), &'static str> {
+        let objection = match site {
+            b"same-origin" | b"none" => return Ok(()),
+            b"same-site" => "same_site",
+            b"cross-site" => "cross_site",
+            _ => return Err("malformed"),
+        };
+        let navigates = headers.one("sec-fetch-mode") == Ok(Some(b"navigate"));
+        let replaces_page = navigates && headers.one("sec-fetch-dest") == Ok(Some(b"document"));
+        if !changes && (replaces_page || Preflight::of(headers).is_some()) {
+            return Ok(());
+        }
+        match headers.one("origin") {
+            Err(_) => Err("malformed"),
+            Ok(Some(origin)) if self.additional.standing(origin) == Standing::Listed => Ok(()),
+            Ok(_) if !changes => Err("subresource"),
+            Ok(_) if navigates => Err("navigation"),
+            Ok(_) => Err(objection),
+        }
+    }
+
+    /// By `Origin` or, in browsers that do not send it, by `Referer`.
+    fn judge_source(&self, headers: &Headers) -> Result<(), &'static str> {
+        let one = |name| headers.one(name).map_err(|_| "malformed");
+        if let Some(origin) = one("origin")? {
+            return self.accepts(origin, headers).then_some(()).ok_or("origin");
+        }
+        if let Some(referer) = one("referer")? {
+            let origin = origin_of(referer).ok_or("malformed")?;
+            return self.accepts(origin, headers).then_some(()).ok_or("referer");
+        }
+        match self.on_missing {
+            OnMissing::Allow => Ok(()),
+            OnMissing::Refuse => Err("missing"),
+        }
+    }
+
+    fn accepts(&self, origin: &[u8], headers: &Headers) -> bool {
+        is_own(origin, headers) || self.additional.standing(origin) == Standing::Listed
+    }
+}
+
+/// RFC 9110 §9.2.1.
+fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+}
+
+/// A WebSocket begins with `GET`, needs no CORS, and sends what it likes.
+fn is_websocket(headers: &Headers) -> bool {
+    headers
+        .all("upgrade")
+        .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The origin in front of a URL's path.
+fn origin_of(url: &[u8]) -> Option<&[u8]> {
+    let scheme = url.windows(3).position(|bytes| bytes == b"://")?;
+    let host = scheme.checked_add(3)?;
+    let length = url.get(host..)?.iter().position(|b| b"/?#".contains(b));
+    match length {
+        Some(length) => url.get(..host.checked_add(length)?),
+        None => Some(url),
+    }
+}
+
+impl Policy for Csrf {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        match self.judge(&exchange.request) {
+            Ok(()) => Verdict::Pass,
+            Err(reason) => Verdict::Refuse(Refusal::new(&CROSS_SITE, reason)),
+        }
+    }
+}
+
+impl Policy for Varies {
+    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+        response.edits.push(self.0.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_begin_with_their_origin() {
+        for (url, origin) in [
+            ("https://a.example/b?c", Some("https://a.example")),
+            ("https://a.example", Some("https://a.example")),
+            ("https://a.example:8443#x", Some("https://a.example:8443")),
+            (
+                "https://a.example?u=https://b.example/",
+                Some("https://a.example"),
+            ),
+            ("about:blank", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                origin_of(url.as_bytes()),
+                origin.map(str::as_bytes),
+                "{url}"
+            );
+        }
+    }
+}

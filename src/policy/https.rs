@@ -1,0 +1,209 @@
+//! Asks for TLS between the client and the proxy, by what the connection says.
+
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::config::{Fields, Node, Problems};
+use crate::exchange::Exchange;
+use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::host::{Host, Property};
+use crate::origin::Origin;
+use crate::refusal::{Audience, Code, Refusal, Reply, grpc};
+use crate::route::HostPattern;
+
+/// `https: { on_cleartext, hosts, port, min_tls_version, trust_forwarded_proto }`.
+pub(super) const KIND: Kind = Kind {
+    name: "https",
+    role: Role::Guards,
+    codes: &[&REQUIRED, &TOO_OLD],
+    compile: Compile::Object(compile),
+};
+
+const REQUIRED: Code = Code {
+    name: "https_required",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "This is available over HTTPS only.",
+    reasons: &["cleartext", "host"],
+};
+
+const TOO_OLD: Code = Code {
+    name: "tls_version_too_old",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "A newer version of TLS is needed.",
+    reasons: &["tls_version"],
+};
+
+/// The block, ready to judge.
+struct Https {
+    on_cleartext: OnCleartext,
+    trust: Trust,
+}
+
+enum OnCleartext {
+    Refuse,
+    Redirect(Redirect),
+}
+
+/// To the same path on the same host. Hosts are named, because a client names any it likes.
+struct Redirect {
+    hosts: Vec<HostPattern>,
+    /// Stands behind the host: nothing, or a colon and the port.
+    port: String,
+    location: HeaderName,
+}
+
+/// By what a connection is known to be encrypted.
+enum Trust {
+    /// It has TLS itself, of that version or a later one.
+    Connection(TlsVersion),
+    /// Or the proxy in front says so, of which nobody else can reach this one.
+    ForwardedProto,
+}
+
+/// Versions in order. Anything older than 1.2, SSL included, is as good as none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TlsVersion {
+    Older,
+    V1_2,
+    V1_3,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let problems = &mut *context.problems;
+    let on_cleartext = fields.or("on_cleartext", Wish::Refuse, problems, |node, problems| {
+        node.choice(
+            problems,
+            &[("refuse", Wish::Refuse), ("redirect", Wish::Redirect)],
+        )
+    });
+    let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
+        node.list(problems, HostPattern::read)
+    });
+    let port = fields.or("port", String::new(), problems, read_port);
+    let minimum = fields.optional("min_tls_version");
+    let version = match &minimum {
+        None => Some(TlsVersion::Older),
+        Some(node) => node.choice(
+            problems,
+            &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)],
+        ),
+    };
+    let forwarded = fields.or(
+        "trust_forwarded_proto",
+        false,
+        problems,
+        |node, problems| node.boolean(problems),
+    );
+    let trust = match (forwarded?, minimum) {
+        (false, _) => Trust::Connection(version?),
+        (true, None) => Trust::ForwardedProto,
+        (true, Some(node)) => {
+            node.report(problems, "does not go with `trust_forwarded_proto`: the version that a proxy in front has agreed on is not known here; set it there");
+            return None;
+        }
+    };
+    let (hosts, port) = (hosts?, port?);
+    let on_cleartext = match (on_cleartext?, hosts.is_empty()) {
+        (Wish::Refuse, _) => OnCleartext::Refuse,
+        (Wish::Redirect, true) => {
+            problems.report(
+                fields.pointer(),
+                "a redirect needs `hosts`: the request's own `Host` can name any, and would lead anywhere",
+            );
+            return None;
+        }
+        (Wish::Redirect, false) => OnCleartext::Redirect(Redirect {
+            hosts,
+            port,
+            location: HeaderName::parse("location").ok()?,
+        }),
+    };
+    Some(Part::only(
+        Stage::Transport,
+        Https {
+            on_cleartext,
+            trust,
+        },
+    ))
+}
+
+/// What `on_cleartext` says.
+#[derive(Clone, Copy)]
+enum Wish {
+    Refuse,
+    Redirect,
+}
+
+fn read_port(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let port = node.integer(problems, 1..=65535)?;
+    Some(if port == 443 {
+        String::new()
+    } else {
+        format!(":{port}")
+    })
+}
+
+impl Policy for Https {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let headers = exchange.request.headers;
+        let version = host.property(Property::TlsVersion);
+        match (version.as_deref().map(TlsVersion::read), &self.trust) {
+            (Some(version), Trust::Connection(minimum)) if version < *minimum => {
+                Verdict::Refuse(Refusal::new(&TOO_OLD, "tls_version"))
+            }
+            (Some(_), _) => Verdict::Pass,
+            (None, Trust::ForwardedProto) if says_https(headers) => Verdict::Pass,
+            (None, _) => self.cleartext(headers),
+        }
+    }
+}
+
+impl Https {
+    fn cleartext(&self, headers: &Headers) -> Verdict {
+        let refuse = |reason| Verdict::Refuse(Refusal::new(&REQUIRED, reason));
+        match (&self.on_cleartext, Audience::of(headers, None)) {
+            (OnCleartext::Redirect(redirect), Audience::Http(_)) => redirect
+                .reply(headers)
+                .map_or_else(|| refuse("host"), Verdict::Answer),
+            // A gRPC client follows no redirect.
+            _ => refuse("cleartext"),
+        }
+    }
+}
+
+impl Redirect {
+    /// None if the request names a host that is not ours.
+    fn reply(&self, headers: &Headers) -> Option<Reply> {
+        let text = |name| std::str::from_utf8(headers.one(name).ok()??).ok();
+        let (authority, path) = (text(":authority")?, text(":path")?);
+        // What a pattern lets pass must besides be a host: `evil.example#.example.com` is not.
+        let authority = format!("https://{}", authority.to_ascii_lowercase());
+        let host = Origin::parse(&authority).ok()?.host;
+        if !self.hosts.iter().any(|pattern| pattern.matches(host)) {
+            return None;
+        }
+        let location = format!("https://{host}{}{path}", self.port);
+        let location = HeaderValue::parse(location.as_bytes()).ok()?;
+        Some(Reply {
+            status: 308,
+            grpc_status: grpc::UNAVAILABLE,
+            headers: vec![(self.location.clone(), location)],
+            body: Vec::new(),
+            details: "portcullis.https.redirect".to_owned(),
+        })
+    }
+}
+
+impl TlsVersion {
+    fn read(name: &[u8]) -> Self {
+        match name {
+            b"TLSv1.3" => TlsVersion::V1_3,
+            b"TLSv1.2" => TlsVersion::V1_2,
+            _ => TlsVersion::Older,
+        }
+    }
+}
+
+fn says_https(headers: &Headers) -> bool {
+    headers.one("x-forwarded-proto") == Ok(Some(b"https"))
+}
