@@ -4,6 +4,7 @@ pub mod client;
 pub mod conformance;
 pub mod envoy;
 pub mod fake_host;
+pub mod fetch;
 pub mod fuzz;
 pub mod grpc;
 pub mod limit_service;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use portcullis::config::ConfigError;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
@@ -31,12 +32,7 @@ pub fn run(case: &Case) -> Vec<String> {
         }
         (Ok(engine), []) => Rc::new(engine),
     };
-    let host = Proxy {
-        counted: RefCell::default(),
-        cells: RefCell::default(),
-        body: RefCell::default(),
-        status: Cell::default(),
-    };
+    let host = Proxy::default();
     let mut differences = Vec::new();
     for exchange in &case.exchanges {
         let outcome = judge(&engine, &exchange.request, &exchange.upstream, &host);
@@ -50,10 +46,24 @@ pub fn run(case: &Case) -> Vec<String> {
     differences
 }
 
+/// What a client gets under a document, on the core alone.
+///
+/// # Errors
+/// What is wrong with the document.
+pub fn answer(
+    document: &[u8],
+    request: &Request,
+    upstream: &Response,
+) -> Result<Response, ConfigError> {
+    let engine = Rc::new(Engine::compile(document)?);
+    Ok(judge(&engine, request, upstream, &Proxy::default()).response)
+}
+
 /// The client, as this proxy sees it.
 const CLIENT: &[u8] = b"192.0.2.1:40000";
 
 /// A proxy that knows the time and forgets its counters.
+#[derive(Default)]
 struct Proxy {
     counted: RefCell<Vec<Counter>>,
     cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
@@ -156,14 +166,14 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
             log: Vec::new(),
         },
         Some((reply, part)) => Outcome {
-            response: answer(reply, request),
+            response: local_reply(reply, request),
             upstream: part,
             log: Vec::new(),
         },
     };
     let refused = shape(&mut outcome.response, &mut stream, host, passed);
     if let Some(reply) = refused {
-        outcome.response = answer(reply, request);
+        outcome.response = local_reply(reply, request);
     }
     host.status.set(u64::from(outcome.response.status));
     let log = stream.engine().and_then(Engine::access_log);
@@ -395,7 +405,7 @@ fn sent(upstream: &Response, request: &Request) -> Response {
 }
 
 /// What Envoy makes of a local reply.
-fn answer(reply: Reply, request: &Request) -> Response {
+fn local_reply(reply: Reply, request: &Request) -> Response {
     let is_grpc = request.headers.iter().any(|(name, value)| {
         name.eq_ignore_ascii_case(b"content-type")
             && value.starts_with(b"application/grpc")
