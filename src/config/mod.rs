@@ -7,4 +7,4 @@ mod units;
 
 pub use document::compile;
 pub use node::{Case, Fields, Node};
-pub use problem::{ConfigError, DidYouMean, Pointer, Problem, Problems, Quoted};
+pub use problem::{ConfigError, DidYouMean, Pointer, Problem, Problems, Quoted, is_near};

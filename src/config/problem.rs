@@ -55,14 +55,19 @@ impl Problems {
     /// The problems as an error, or `value` if there are none.
     ///
     /// # Errors
-    /// When anything was reported.
-    pub fn settle<T>(self, value: Option<T>) -> Result<T, ConfigError> {
+    /// When anything was reported, or there is no value.
+    pub fn settle<T>(mut self, value: Option<T>) -> Result<T, ConfigError> {
         match value {
-            Some(value) if self.found.is_empty() => Ok(value),
-            _ => Err(ConfigError {
-                problems: self.found,
-            }),
+            Some(value) if self.found.is_empty() => return Ok(value),
+            None if self.found.is_empty() => self.report(
+                &Pointer::default(),
+                "cannot be used, and nothing says why; that is a mistake of the filter, please report it",
+            ),
+            _ => {}
         }
+        Err(ConfigError {
+            problems: self.found,
+        })
     }
 }
 
@@ -157,11 +162,20 @@ impl<'a, I: Iterator<Item = &'a str> + Clone> fmt::Display for DidYouMean<'_, I>
     }
 }
 
+/// Whether one change of a letter makes one name of the other: one more, one less, another one,
+/// or two neighbours swapped. Case does not count, nor whether it is `-` or `_`.
+pub fn is_near(one: &str, other: &str) -> bool {
+    one.len() <= Quoted::LONGEST && distance(&folded(one), &folded(other)) <= 1
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
+}
+
 fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > Quoted::LONGEST {
         return None;
     }
-    let folded = |name: &str| name.to_ascii_lowercase().replace('-', "_");
     let written = folded(written);
     names
         .map(|name| (distance(&written, &folded(name)), name))
@@ -209,6 +223,23 @@ mod tests {
         assert_eq!(nearest("Clock-Skew", names.into_iter()), Some("clock_skew"));
         assert_eq!(nearest("jkws", names.into_iter()), Some("jwks"));
         assert_eq!(nearest("timeout", names.into_iter()), None);
+    }
+
+    #[test]
+    fn an_error_is_never_empty() {
+        let error = Problems::default().settle(None::<()>).unwrap_err();
+        assert_eq!(error.problems.len(), 1);
+        assert_eq!(Problems::default().settle(Some(7)), Ok(7));
+    }
+
+    #[test]
+    fn near_names_are_one_change_apart() {
+        for near in ["kdi", "KID", "kd", "kidd", "kit", "kid"] {
+            assert!(is_near(near, "kid"), "{near}");
+        }
+        for far in ["k", "key", "issuer", "kdii"] {
+            assert!(!is_near(far, "kid"), "{far}");
+        }
     }
 
     #[test]

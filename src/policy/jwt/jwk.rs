@@ -5,7 +5,8 @@ use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::ec::{CURVES, EcKey};
 use super::signature::{ALGORITHMS, Algorithm, KeyClass, RsaKey, VerifyingKey};
-use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Problems, Quoted, is_near};
+use crate::json::{Json, Object};
 
 /// A key and what it is for.
 pub(super) struct Key {
@@ -22,6 +23,26 @@ pub(super) fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<K
     let list = fields.required("keys", problems);
     fields.finish(problems);
     list?.list(problems, Key::read)
+}
+
+/// Notes members of written keys whose names look misspelt. RFC 7517 §4 has unknown members
+/// ignored, so a `kdi` in place of `kid` is no error, and yet not what was meant.
+pub(super) fn note_misspelt(set: &Node<'_>, notes: &mut Vec<String>) {
+    /// Those that may be left out, so that nothing else tells that they are not there.
+    const OPTIONAL: [&str; 4] = ["kid", "alg", "use", "key_ops"];
+    let keys = set.json().as_object().and_then(|set| set.member("keys"));
+    let Some(Json::Array(keys)) = keys else {
+        return;
+    };
+    for (index, key) in keys.iter().enumerate() {
+        let members = key.as_object().into_iter().flat_map(Object::iter);
+        for (name, _) in members.filter(|(name, _)| !OPTIONAL.contains(name)) {
+            if let Some(meant) = OPTIONAL.iter().find(|meant| is_near(name, meant)) {
+                let place = set.pointer().member("keys").item(index).member(name);
+                notes.push(format!("{place}: ignored; did you mean {}?", Quoted(meant)));
+            }
+        }
+    }
 }
 
 impl Key {
@@ -193,16 +214,20 @@ fn read_oct(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifyin
     Some(VerifyingKey::Secret(secret))
 }
 
-/// A private key in a proxy's configuration is a leak, whatever reads it.
+/// A private key in a proxy's configuration is a leak, whatever reads it. RFC 7518 §6.2.2 and
+/// §6.3.2: `d`, and for RSA what `d` can be computed from.
 fn refuse_private(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<()> {
-    let node = fields.optional("d");
-    if let Some(node) = &node {
-        node.report(
-            problems,
-            "this is a private key; write only its public part, and replace the key",
-        );
+    let mut public = Some(());
+    for name in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
+        if let Some(node) = fields.optional(name) {
+            node.report(
+                problems,
+                "this is a private key; write only its public part, and replace the key",
+            );
+            public = None;
+        }
     }
-    if node.is_some() { None } else { Some(()) }
+    public
 }
 
 fn required_bytes(
@@ -217,4 +242,58 @@ fn required_bytes(
         node.report(problems, "is not base64url without padding");
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    fn notes(jwks: &str, issuer: &str) -> Vec<String> {
+        let document = format!(
+            r#"{{"version":1,"providers":{{"corp":{{"issuer":"{issuer}","audiences":"any","jwks":{jwks}}}}},
+            "routes":[{{"name":"a","match":{{}},"jwt":{{"provider":"corp"}}}}]}}"#
+        );
+        let engine = Engine::compile(document.as_bytes()).unwrap();
+        engine.notes().to_vec()
+    }
+
+    fn inline(member: &str) -> Vec<String> {
+        let key =
+            r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+        notes(
+            &format!(r#"{{"inline":{{"keys":[{{{key}{member}}}]}}}}"#),
+            "any",
+        )
+    }
+
+    #[test]
+    fn misspelt_members_are_noted_and_unknown_ones_are_not() {
+        for (member, meant) in [
+            ("kdi", "kid"),
+            ("Alg", "alg"),
+            ("usee", "use"),
+            ("key-ops", "key_ops"),
+        ] {
+            assert_eq!(
+                inline(&format!(r#","{member}":"x""#)),
+                [format!(
+                    "/providers/corp/jwks/inline/keys/0/{member}: ignored; did you mean \"{meant}\"?"
+                )]
+            );
+        }
+        let usual = r#","kid":"a","alg":"EdDSA","use":"sig","key_ops":["verify"],"x5t":"x","x5c":[],"exp":1,"ext":true"#;
+        assert_eq!(inline(usual), [""; 0]);
+    }
+
+    #[test]
+    fn an_issuer_whose_tokens_are_not_accepted_is_noted() {
+        let discovery =
+            |issuer: &str| format!(r#"{{"discovery":{{"cluster":"idp","issuer":"{issuer}"}}}}"#);
+        let found = notes(&discovery("https://a.example"), "https://b.example");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("/providers/corp/jwks/discovery: keys are taken"));
+        let (same, any) = ("https://a.example", "any");
+        assert_eq!(notes(&discovery(same), same), [""; 0]);
+        assert_eq!(notes(&discovery(same), any), [""; 0]);
+    }
 }

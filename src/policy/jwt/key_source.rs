@@ -15,6 +15,7 @@ use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
 use super::jwk::{self, Key};
 use super::remote::RemoteKeys;
+use super::secret::EnvironmentSecret;
 use super::signature::{Algorithm, RsaKey, VerifyingKey};
 use crate::config::{Fields, Node, Problems};
 
@@ -49,7 +50,8 @@ impl KeySource {
             ["remote", "discovery"].iter().any(has)
         };
         let Some(node) = jwks.as_ref().filter(is_fetched) else {
-            return read_fixed(jwks, fields, problems).map(|keys| KeySource::Fixed(keys.into()));
+            return read_fixed(jwks, fields, notes, problems)
+                .map(|keys| KeySource::Fixed(keys.into()));
         };
         let remote = read_fetched(provider, issuers, node, notes, problems);
         for name in ["pem", "hmac"] {
@@ -115,6 +117,7 @@ fn read_fetched(
 fn read_fixed(
     jwks: Option<Node<'_>>,
     fields: &mut Fields<'_>,
+    notes: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Option<Vec<Key>> {
     let pem = fields.optional("pem");
@@ -123,7 +126,10 @@ fn read_fixed(
         problems.report(fields.pointer(), "has no keys; add `jwks`, `pem` or `hmac`");
         return None;
     }
-    let jwks = jwks.map_or_else(|| Some(Vec::new()), |node| read_jwks(&node, problems));
+    let jwks = jwks.map_or_else(
+        || Some(Vec::new()),
+        |node| read_jwks(&node, notes, problems),
+    );
     let pem = pem.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_pem));
     let hmac = hmac.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_secret));
     let keys: Vec<Key> = jwks?.into_iter().chain(pem?).chain(hmac?).collect();
@@ -146,11 +152,16 @@ fn read_fixed(
 }
 
 /// `jwks: { inline: { keys: [...] } }`.
-fn read_jwks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
+fn read_jwks(
+    node: &Node<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<Vec<Key>> {
     let mut fields = node.fields(problems)?;
-    let keys = fields
-        .required("inline", problems)
-        .and_then(|node| jwk::read_set(&node, problems));
+    let keys = fields.required("inline", problems).and_then(|node| {
+        jwk::note_misspelt(&node, notes);
+        jwk::read_set(&node, problems)
+    });
     fields.finish(problems);
     keys
 }
@@ -188,7 +199,7 @@ fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
         .and_then(|node| node.name(problems).map(str::to_owned));
     let (id, algorithm) = read_name(&mut fields, problems);
     fields.finish(problems);
-    let verifying = VerifyingKey::Environment(variable?);
+    let verifying = VerifyingKey::Environment(EnvironmentSecret::new(variable?));
     finish(node, id?, algorithm?, verifying, problems)
 }
 

@@ -20,6 +20,7 @@ mod provider;
 mod refusals;
 mod remote;
 mod requirement;
+mod secret;
 mod signature;
 mod token;
 pub mod trial;

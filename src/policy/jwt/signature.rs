@@ -16,6 +16,7 @@ use superboring::rsa::Padding;
 use superboring::sign::Verifier;
 
 use super::ec::{self, EcKey};
+use super::secret::EnvironmentSecret;
 use crate::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
 use crate::metrics::Event;
 
@@ -41,8 +42,7 @@ pub(super) enum Algorithm {
 /// What a key can check. The key fixes the family, so that no token can choose it.
 pub(super) enum VerifyingKey {
     Secret(Vec<u8>),
-    /// The secret in that variable of the VM's environment.
-    Environment(String),
+    Environment(EnvironmentSecret),
     Rsa(Box<RsaKey>),
     Ec(Box<EcKey>),
     Ed25519(Ed25519PublicKey),
@@ -158,7 +158,7 @@ impl VerifyingKey {
     /// The variable of the VM's environment that it needs.
     pub(super) fn variable(&self) -> Option<&str> {
         match self {
-            VerifyingKey::Environment(variable) => Some(variable),
+            VerifyingKey::Environment(secret) => Some(secret.variable()),
             _ => None,
         }
     }
@@ -197,12 +197,12 @@ impl VerifyingKey {
             }
         }
         host.count(Event::SignatureByFilter.counter());
-        if let VerifyingKey::Environment(variable) = self {
-            let secret = host.environment(variable);
+        if let VerifyingKey::Environment(secret) = self {
+            let secret = secret.value(host);
             let secret = secret.filter(|secret| secret.len() >= algorithm.least_secret());
             return match secret {
                 None => Checked::Impossible,
-                Some(secret) => verify_mac(&secret, algorithm, signed, signature).into(),
+                Some(secret) => verify_mac(secret, algorithm, signed, signature).into(),
             };
         }
         self.verify_here(algorithm, signed, signature).into()
