@@ -57,7 +57,7 @@ fn differs(says: Says, outcome: &Outcome) -> bool {
 }
 
 /// How many vectors of each suite have which outcome, and why some differ, as Markdown. `files`
-/// are those of [`file`], in the order of the suites.
+/// are those of [`file()`], in the order of the suites.
 pub fn tables(files: &[(&Suite, String)]) -> String {
     let mut counts = String::from(
         "| suite | vectors | valid, accepted | valid, refused | invalid, refused | invalid, accepted | either |\n\
