@@ -62,6 +62,7 @@ const MAX_KEPT_BYTES: usize = 16 << 20;
 struct Document<'p> {
     providers: Providers,
     limits: SharedLimits,
+    inspection: Inspection,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
     notes: &'p mut Vec<String>,
     gauges: &'p mut Gauges,
@@ -107,6 +108,7 @@ impl Document<'_> {
         let mut document = Document {
             providers,
             limits,
+            inspection: inspection.unwrap_or_default(),
             defaults: Vec::new(),
             notes: &mut notes,
             gauges: &mut gauges,
@@ -269,6 +271,7 @@ impl Document<'_> {
     ) -> Option<Vec<Step>> {
         let mut context = Context {
             providers: &self.providers,
+            inspection: self.inspection,
             gauges: self.gauges,
             limits: &self.limits,
             place,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::body::{BodyNeed, RequestBody, ResponseBody};
+use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Exchange, Facts, PropertyName, Response};
 use crate::headers::HeaderName;
@@ -110,6 +110,8 @@ pub enum Role {
 pub struct Context<'c> {
     /// The document's `providers`.
     pub providers: &'c jwt::Providers,
+    /// What becomes of heads while bodies are judged.
+    pub inspection: Inspection,
     /// Takes what is to be shown as a gauge.
     pub gauges: &'c mut Gauges,
     /// The document's `rate_limits`.

@@ -1,0 +1,318 @@
+//! The shape of a request's body: how large it is, of which type, and whether it is well formed.
+//! A body that is judged reaches the service whole or not at all. Nothing here changes one.
+
+mod head;
+mod json;
+mod media_type;
+mod refusals;
+
+use self::head::Upgrades;
+use self::media_type::{Format, MediaRange, MediaType};
+use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
+use crate::config::{Fields, Node, Problems};
+use crate::exchange::{BodyState, Exchange};
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::json_gate::{self, Limits};
+use crate::refusal::Refusal;
+use crate::route::read_method;
+
+/// `payload: { max_bytes, content_types, json, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "payload",
+    role: Role::Guards,
+    codes: &[
+        &TOO_LARGE,
+        &refusals::LENGTH_MALFORMED,
+        &PRESENCE,
+        &MEDIA_TYPE,
+        &refusals::ENCODING,
+        &refusals::EXPECTATION,
+        &refusals::UPGRADE,
+        &refusals::MALFORMED,
+        &refusals::STRUCTURE,
+    ],
+    compile: Compile::Object(compile),
+};
+
+/// What a body must be like.
+struct Payload {
+    max_bytes: u64,
+    /// None: any type, or none.
+    content_types: Option<Vec<MediaRange>>,
+    /// Of a body that does not say its own.
+    assumed_type: Option<String>,
+    encodings: Vec<String>,
+    needs_body: Vec<String>,
+    forbids_body: Vec<String>,
+    upgrades: Upgrades,
+    json: Option<Limits>,
+    inspection: Inspection,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let problems = &mut *context.problems;
+    let max_bytes = fields
+        .required("max_bytes", problems)
+        .and_then(|node| node.bytes(problems));
+    let json = fields.or("json", None, problems, |node, problems| {
+        json::read(node, problems).map(Some)
+    });
+    let content_types = read_content_types(fields, json, problems);
+    let assumed_type = fields.or("assume_content_type", None, problems, |node, problems| {
+        read_assumed(node, content_types.as_ref()?.as_deref(), problems).map(Some)
+    });
+    let encodings = fields.or("content_encodings", Vec::new(), problems, read_encodings);
+    if let (Some([_, ..]), Some(Some(_))) = (encodings.as_deref(), json) {
+        problems.report(
+            fields.pointer(),
+            "`content_encodings` cannot stand beside `json`: an encoded body cannot be read; let the proxy decompress before this filter",
+        );
+    }
+    let needs_body = fields.or("require_body", Vec::new(), problems, read_methods);
+    let bodiless = ["GET", "HEAD", "TRACE"].map(str::to_owned).to_vec();
+    let forbids_body = fields.or("forbid_body", bodiless, problems, read_methods);
+    let upgrades = fields.or("upgrades", Upgrades::Refuse, problems, |node, problems| {
+        let choices = [
+            ("refuse", Upgrades::Refuse),
+            ("uninspected", Upgrades::Uninspected),
+        ];
+        node.choice(problems, &choices)
+    });
+    let (needs_body, forbids_body) = (needs_body?, forbids_body?);
+    if let Some(both) = needs_body.iter().find(|name| forbids_body.contains(name)) {
+        problems.report(
+            fields.pointer(),
+            format_args!("`require_body` and `forbid_body` both name {both}"),
+        );
+    }
+    let policy = Payload {
+        max_bytes: max_bytes?,
+        content_types: content_types?,
+        assumed_type: assumed_type?,
+        encodings: encodings?,
+        needs_body,
+        forbids_body,
+        upgrades: upgrades?,
+        json: json?,
+        inspection: context.inspection,
+    };
+    Some(Part::only(Stage::Content, policy))
+}
+
+/// What is judged decides what may come, unless the document says so itself.
+fn read_content_types(
+    fields: &mut Fields<'_>,
+    json: Option<Option<Limits>>,
+    problems: &mut Problems,
+) -> Option<Option<Vec<MediaRange>>> {
+    let judges_json = json.is_none_or(|json| json.is_some());
+    let Some(node) = fields.optional("content_types") else {
+        let json = judges_json.then(|| MediaRange::parse("application/json"));
+        return Some(json.flatten().map(|json| vec![json]));
+    };
+    let ranges = node.list(problems, MediaRange::read)?;
+    if judges_json && !ranges.iter().any(|range| range.may_be(Format::Json)) {
+        node.report(problems, "has no JSON, so `json` would judge nothing");
+        return None;
+    }
+    Some(Some(ranges))
+}
+
+fn read_assumed(
+    node: &Node<'_>,
+    allowed: Option<&[MediaRange]>,
+    problems: &mut Problems,
+) -> Option<String> {
+    let written = node.name(problems)?;
+    let media_type = MediaType::parse(written.as_bytes());
+    let Some(media_type) = media_type else {
+        node.report(
+            problems,
+            "must be a media type, such as \"application/json\"",
+        );
+        return None;
+    };
+    let Some(allowed) = allowed else {
+        node.report(
+            problems,
+            "must be one of `content_types`, and there are none",
+        );
+        return None;
+    };
+    if !allowed.iter().any(|range| range.contains(&media_type)) {
+        node.report(problems, "is not one of `content_types`");
+        return None;
+    }
+    Some(written.to_owned())
+}
+
+fn read_encodings(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    const KNOWN: [(&str, &str); 5] = [
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("deflate", "deflate"),
+        ("compress", "compress"),
+    ];
+    node.list(problems, |node, problems| {
+        node.choice(problems, &KNOWN).map(str::to_owned)
+    })
+}
+
+/// Unlike other lists it may be empty.
+fn read_methods(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    let items = node.items(problems)?;
+    let methods: Vec<Option<String>> = items
+        .iter()
+        .map(|item| read_method(item, problems))
+        .collect();
+    methods.into_iter().collect()
+}
+
+impl Payload {
+    /// Judges a head; what must be seen of the body, if there is one to judge.
+    fn judge_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
+        let headers = exchange.request.headers;
+        let length = head::length(headers)?;
+        if head::is_upgrade(headers) {
+            return head::upgrade(self.upgrades, length).map(|()| None);
+        }
+        head::expectation(headers)?;
+        if exchange.body == BodyState::Complete {
+            // Whether there had to be one is judged where bodies are.
+            return Ok(Some(BodyNeed::Count));
+        }
+        let method = exchange.request.method();
+        self.judge_head_of_body(headers, method, length).map(Some)
+    }
+
+    fn judge_head_of_body(
+        &self,
+        headers: &Headers,
+        method: &str,
+        length: Option<u64>,
+    ) -> Result<BodyNeed, Refusal> {
+        if length.is_some_and(|length| length > 0) && names(&self.forbids_body, method) {
+            return Err(Refusal::new(&PRESENCE, "body_forbidden"));
+        }
+        if length.is_some_and(|length| length > self.max_bytes) {
+            return Err(Refusal::new(&TOO_LARGE, "content_length"));
+        }
+        head::encoding(headers, &self.encodings)?;
+        let need = self.need(headers, length)?;
+        if need.holds() && self.inspection == Inspection::HoldHeaders {
+            head::may_wait(headers)?;
+        }
+        Ok(need)
+    }
+
+    fn need(&self, headers: &Headers, length: Option<u64>) -> Result<BodyNeed, Refusal> {
+        let Some(media_type) = self.media_type(headers)? else {
+            // Whether there is a body at all cannot always be told from the head.
+            return match length {
+                Some(1..) if self.content_types.is_some() => Err(self.untyped()),
+                Some(1..) => Ok(BodyNeed::Count),
+                Some(0) | None => Ok(BodyNeed::Size),
+            };
+        };
+        let most = self.max_bytes;
+        Ok(match (media_type.format(), length) {
+            (Format::Json, _) if self.json.is_some() => BodyNeed::Bytes { most },
+            // What is declared is what comes: the proxy sees to that.
+            (Format::Grpc, _) | (_, Some(1..)) => BodyNeed::Count,
+            (Format::Json | Format::Opaque, Some(0) | None) => BodyNeed::Size,
+        })
+    }
+
+    /// The media type, if the document says which are allowed, and the request which it has.
+    fn media_type<'h>(&'h self, headers: &'h Headers) -> Result<Option<MediaType<'h>>, Refusal> {
+        let Some(allowed) = &self.content_types else {
+            let sent = headers.all("content-type").next();
+            return Ok(sent.and_then(MediaType::parse));
+        };
+        let media_type = head::media_type(headers, self.assumed_type.as_deref(), allowed)?;
+        let charset = media_type
+            .as_ref()
+            .and_then(|media_type| media_type.parameter("charset"));
+        let is_json = media_type
+            .as_ref()
+            .is_some_and(|media_type| media_type.format() == Format::Json);
+        match charset {
+            Some(charset) if is_json && !charset.eq_ignore_ascii_case("utf-8") => {
+                Err(Refusal::new(&MEDIA_TYPE, "charset"))
+            }
+            _ => Ok(media_type),
+        }
+    }
+
+    fn untyped(&self) -> Refusal {
+        let names: Vec<&str> = self
+            .content_types
+            .iter()
+            .flatten()
+            .map(MediaRange::as_str)
+            .collect();
+        let refusal = Refusal::new(&MEDIA_TYPE, "content_type_absent");
+        with_hint(refusal, "accept", &names.join(", "))
+    }
+
+    /// Judges what has come of a body.
+    fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
+        let (headers, size) = (body.request.headers, body.progress.size);
+        if size > self.max_bytes {
+            return Err(Refusal::new(&TOO_LARGE, "body_size"));
+        }
+        if size > 0 {
+            if names(&self.forbids_body, body.request.method()) {
+                return Err(Refusal::new(&PRESENCE, "body_forbidden"));
+            }
+            let typed = self.assumed_type.is_some() || headers.all("content-type").next().is_some();
+            if self.content_types.is_some() && !typed {
+                return Err(self.untyped());
+            }
+        }
+        if body.progress.state == BodyState::Open {
+            return Ok(());
+        }
+        if size == 0 {
+            return match names(&self.needs_body, body.request.method()) {
+                true => Err(Refusal::new(&PRESENCE, "body_missing")),
+                false => Ok(()),
+            };
+        }
+        match (body.need, &self.json) {
+            (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
+                Ok(bytes) => json_gate::check(bytes, limits).map_err(json::refusal),
+                Err(NoBytes::TooMany) => Err(Refusal::new(&TOO_LARGE, "body_size")),
+                // The first is not so, and of the other the stream takes care.
+                Err(NoBytes::Incomplete | NoBytes::Unavailable) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn names(methods: &[String], method: &str) -> bool {
+    methods.iter().any(|each| each == method)
+}
+
+impl Policy for Payload {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        match self.judge_head(exchange) {
+            Ok(Some(need)) => Verdict::AwaitBody(need),
+            Ok(None) => Verdict::Pass,
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
+        match (self.judge(body), body.progress.state) {
+            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
+            (Ok(()), BodyState::Complete) => Verdict::Pass,
+        }
+    }
+}
