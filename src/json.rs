@@ -179,6 +179,11 @@ impl fmt::Display for Json {
     }
 }
 
+/// A JSON string, quotes included.
+pub fn quoted(text: &str) -> impl fmt::Display + '_ {
+    fmt::from_fn(move |f| write_string(f, text))
+}
+
 /// RFC 8259 §7, with every control character escaped.
 fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")?;

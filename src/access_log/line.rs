@@ -119,7 +119,7 @@ impl Line {
 }
 
 /// A JSON string of at most [`LONGEST_VALUE`] bytes before escaping.
-fn quoted(out: &mut String, value: &[u8]) {
+pub(super) fn quoted(out: &mut String, value: &[u8]) {
     out.push('"');
     let (shown, cut) = match value.split_at_checked(LONGEST_VALUE) {
         Some((shown, rest)) => (shown, !rest.is_empty()),

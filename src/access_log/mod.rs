@@ -26,6 +26,7 @@ use crate::host::Host;
 use crate::metrics::Outcome;
 use crate::policy::jwt::ClaimPath;
 use crate::route::read_header_name;
+use crate::schema::Violation;
 use crate::stream::Stream;
 
 /// `access_log`, ready to write.
@@ -399,6 +400,9 @@ fn verdict(line: &mut Line, stream: &Stream) {
         line.own("portcullis.code", code.name);
         line.own("portcullis.reason", reason);
     }
+    if !record.violations.is_empty() {
+        line.structure("portcullis.errors", |out| errors(out, &record.violations));
+    }
     let asked = stream.asked();
     if !asked.is_empty() {
         line.structure("portcullis.verdicts", |out| {
@@ -420,11 +424,34 @@ fn verdict(line: &mut Line, stream: &Stream) {
                     let _ = write!(out, "\"policy\":\"{policy}\",");
                 }
                 let (code, reason) = (shadow.code.name, shadow.reason);
-                let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"}}");
+                let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"");
+                if !shadow.violations.is_empty() {
+                    out.push_str(",\"errors\":");
+                    errors(out, &shadow.violations);
+                }
+                out.push('}');
             }
             out.push(']');
         });
     }
+}
+
+/// What a schema found wrong. Names in the pointers may be a client's; values are never there.
+fn errors(out: &mut String, violations: &[Violation]) {
+    for (index, violation) in violations.iter().enumerate() {
+        out.push_str(if index == 0 { "[{" } else { ",{" });
+        for (name, value) in [
+            ("instance", violation.instance.as_str()),
+            ("keyword", violation.keyword),
+            ("schema", violation.schema.as_str()),
+        ] {
+            let separator = if out.ends_with('{') { "" } else { "," };
+            let _ = write!(out, "{separator}\"{name}\":");
+            line::quoted(out, &redact::tokens(value.as_bytes()));
+        }
+        out.push('}');
+    }
+    out.push(']');
 }
 
 fn micros(time: Duration) -> u64 {

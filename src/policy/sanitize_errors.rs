@@ -188,6 +188,7 @@ impl Policy for SanitizeErrors {
             status,
             title: title(status),
             request_id: response.request.all("x-request-id").next(),
+            violations: &[],
         };
         let (fields, body) = Form::of(response.request, response.page).write(&failure);
         let is_head = response.request.all(":method").next() == Some(b"HEAD");

@@ -1,6 +1,8 @@
 //! The documents that tell of a failure: RFC 9457 for programs, a page for browsers.
 
 use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::json;
+use crate::schema::Violation;
 
 /// What a client may know of a failure.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +15,8 @@ pub struct Failure<'a> {
     pub title: &'a str,
     /// The id of the request; client input as often as not.
     pub request_id: Option<&'a [u8]>,
+    /// What in its own message is wrong, as far as the client may know.
+    pub violations: &'a [Violation],
 }
 
 /// A page in place of a problem document, where a browser is to show it.
@@ -109,6 +113,14 @@ impl<'a> Failure<'a> {
             body.push_str(",\"instance\":\"");
             body.push_str(instance);
             body.push('"');
+        }
+        for (index, violation) in self.violations.iter().enumerate() {
+            let separator = if index == 0 { ",\"errors\":[" } else { "," };
+            let pointer = json::quoted(&violation.instance);
+            body.push_str(&format!("{separator}{{\"pointer\":{pointer}}}"));
+        }
+        if !self.violations.is_empty() {
+            body.push(']');
         }
         body.push('}');
         body
@@ -208,6 +220,7 @@ mod tests {
             status: 403,
             title: "A <b>title</b>.",
             request_id: Some(b"7-a"),
+            violations: &[],
         };
         let document = page.document(&failure);
         assert!(!document.contains("<script") && !document.contains("<b>"));

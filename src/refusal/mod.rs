@@ -6,6 +6,7 @@ mod grpc_web;
 
 use crate::exchange::Edit;
 use crate::headers::{HeaderName, HeaderValue};
+use crate::schema::Violation;
 
 pub use self::audience::Audience;
 pub use self::document::{ErrorPage, Failure, Form};
@@ -35,6 +36,19 @@ pub struct Refusal {
     pub reason: &'static str,
     /// Header fields that the status asks for, such as `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the log: what a schema found wrong, and where.
+    pub violations: Vec<Violation>,
+    /// How much of that the client learns.
+    pub told: Told,
+}
+
+/// How much a client learns of what a schema found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing but the class of the refusal.
+    Class,
+    /// The places in its own message, without their values.
+    Pointers,
 }
 
 /// An answer given in place of the service's.
@@ -81,6 +95,17 @@ impl Refusal {
             code,
             reason,
             headers: Vec::new(),
+            violations: Vec::new(),
+            told: Told::Class,
+        }
+    }
+
+    /// Says what is wrong, and where.
+    pub fn with_violations(self, violations: Vec<Violation>, told: Told) -> Self {
+        Self {
+            violations,
+            told,
+            ..self
         }
     }
 
@@ -96,6 +121,8 @@ impl Refusal {
             code,
             reason,
             mut headers,
+            violations,
+            told,
         } = self;
         let mut status = code.status;
         let body = match audience {
@@ -112,6 +139,10 @@ impl Refusal {
                     status,
                     title: code.title,
                     request_id,
+                    violations: match told {
+                        Told::Class => &[],
+                        Told::Pointers => &violations,
+                    },
                 });
                 headers.extend(fields);
                 body
@@ -171,6 +202,25 @@ mod tests {
         assert_eq!(member("instance"), Json::String("6f9a-1".to_owned()));
         assert_eq!(reply.details, "portcullis.teapot.spout");
         assert!(!String::from_utf8_lossy(&reply.body).contains("spout"));
+    }
+
+    #[test]
+    fn a_client_is_told_places_only_where_it_may_know_them() {
+        let violation = |instance: &str| Violation {
+            instance: instance.to_owned(),
+            keyword: "type",
+            schema: "/schemas/a/type".to_owned(),
+        };
+        let violations = vec![violation("/a"), violation("/\"\n")];
+        let body = |told| {
+            let refusal = Refusal::new(&TEAPOT, "spout");
+            let refusal = refusal.with_violations(violations.clone(), told);
+            String::from_utf8(refusal.reply(http(), None).body).unwrap()
+        };
+        assert!(!body(Told::Class).contains("errors"));
+        let told = body(Told::Pointers);
+        let errors = r#""errors":[{"pointer":"/a"},{"pointer":"/\"\u000a"}]}"#;
+        assert!(told.ends_with(errors), "{told}");
     }
 
     #[test]

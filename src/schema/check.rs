@@ -43,7 +43,7 @@ pub(super) enum Body {
 
 /// One thing that is wrong with a value. It holds no value, but names that may be a client's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Violation {
     /// Where in the value, an RFC 6901 pointer; cut after some hundred bytes.
     pub instance: String,
     /// The keyword that does not hold.
@@ -58,13 +58,13 @@ pub enum Verdict {
     /// It is as the schema asks.
     Valid,
     /// It is not; some of what is wrong.
-    Invalid(Vec<Failure>),
+    Invalid(Vec<Violation>),
     /// It would take too much work, or too deep a recursion, to tell.
     Undecided,
 }
 
-/// How many failures are gathered.
-const MAX_FAILURES: usize = 8;
+/// How many violations are gathered.
+const MAX_VIOLATIONS: usize = 8;
 /// How deep schemas may be evaluated within one another. A worker's stack must hold that.
 const MAX_DEPTH: usize = 400;
 /// What judging may cost: a step is one schema, member or item looked at.
@@ -75,7 +75,7 @@ const STEPS_PER_VALUE: usize = 64;
 pub(super) struct Check<'s> {
     set: &'s Set,
     pub(super) formats: bool,
-    failures: Vec<Failure>,
+    violations: Vec<Violation>,
     steps_left: usize,
     exhausted: bool,
 }
@@ -85,7 +85,7 @@ pub(super) struct Check<'s> {
 pub(super) struct At<'a> {
     place: &'a Place<'a>,
     scope: &'a Scope<'a>,
-    /// Whether failures are of no interest: another branch may hold.
+    /// Whether violations are of no interest: another branch may hold.
     quiet: bool,
     depth: usize,
 }
@@ -121,7 +121,7 @@ impl<'s> Check<'s> {
         let mut check = Check {
             set,
             formats,
-            failures: Vec::new(),
+            violations: Vec::new(),
             steps_left: STEPS.saturating_add(STEPS_PER_VALUE.saturating_mul(count)),
             exhausted: false,
         };
@@ -143,7 +143,7 @@ impl<'s> Check<'s> {
         match (check.exhausted, valid) {
             (true, _) => Verdict::Undecided,
             (false, true) => Verdict::Valid,
-            (false, false) => Verdict::Invalid(check.failures),
+            (false, false) => Verdict::Invalid(check.violations),
         }
     }
 
@@ -238,12 +238,12 @@ impl<'s> Check<'s> {
 
     /// Whether, after a failure, there is nothing more to learn.
     pub(super) fn is_settled(&self, at: At<'_>) -> bool {
-        at.quiet || self.exhausted || self.failures.len() >= MAX_FAILURES
+        at.quiet || self.exhausted || self.violations.len() >= MAX_VIOLATIONS
     }
 
     fn fail(&mut self, at: At<'_>, keyword: &'static str, schema: impl Fn() -> String) {
-        if !at.quiet && self.failures.len() < MAX_FAILURES {
-            self.failures.push(Failure {
+        if !at.quiet && self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push(Violation {
                 instance: at.place.pointer(),
                 keyword,
                 schema: schema(),
@@ -267,7 +267,7 @@ impl<'s> Check<'s> {
 }
 
 impl<'a> At<'a> {
-    /// The same, with failures of no interest.
+    /// The same, with violations of no interest.
     pub(super) fn quietly(self) -> Self {
         Self {
             quiet: true,

@@ -236,6 +236,7 @@ impl Stream {
         host: &dyn Host,
     ) -> Reply {
         self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.violations.clone_from(&refusal.violations);
         self.record.refused_by = policy;
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);

@@ -348,7 +348,9 @@ impl Stream {
         let Refusal {
             code,
             reason,
+            violations,
             headers: _,
+            told: _,
         } = refusal;
         if self.record.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
@@ -360,6 +362,7 @@ impl Stream {
             policy,
             code,
             reason,
+            violations: violations.clone(),
         });
     }
 
@@ -385,6 +388,7 @@ impl Stream {
             }
         }
         self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.violations.clone_from(&refusal.violations);
         self.record.refused_by = policy;
         host.count(Outcome::Denied.counter());
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {

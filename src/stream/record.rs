@@ -1,12 +1,15 @@
 //! What became of an exchange.
 
 use crate::refusal::Code;
+use crate::schema::Violation;
 
 /// What became of an exchange, for the log.
 #[derive(Debug, Default)]
 pub struct Record {
     /// The refusal that was carried out.
     pub refusal: Option<(&'static Code, &'static str)>,
+    /// What a schema found wrong, if that is why.
+    pub violations: Vec<Violation>,
     /// The policy that refused; none if it was the core.
     pub refused_by: Option<&'static str>,
     /// The policy that answered in place of the service without refusing.
@@ -24,6 +27,8 @@ pub struct ShadowRefusal {
     pub code: &'static Code,
     /// What the log would have said.
     pub reason: &'static str,
+    /// What a schema found wrong, if that is why.
+    pub violations: Vec<Violation>,
 }
 
 /// What a policy said of a request.
