@@ -202,6 +202,8 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
 #[cfg(test)]
 mod cells;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod interleavings;
 #[cfg(test)]
 mod random;
