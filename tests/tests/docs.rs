@@ -283,6 +283,9 @@ fn fields_in_sources() -> BTreeSet<String> {
                 folders.push(path);
                 continue;
             }
+            if path.extension().is_none_or(|ending| ending != "rs") {
+                continue;
+            }
             let text = fs::read_to_string(&path).expect("sources are text");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             for reader in READERS {
