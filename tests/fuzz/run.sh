@@ -37,7 +37,9 @@ for flag in level=4 inline-8bit-counters pc-table trace-compares; do
     flags="$flags -Cllvm-args=-sanitizer-coverage-$flag"
 done
 out=$(pwd)/target/fuzz
-RUSTFLAGS=$flags $cargo build --locked --release --manifest-path tests/fuzz/Cargo.toml \
+# The versions of the crates are those of the module.
+cp Cargo.lock tests/fuzz/Cargo.lock
+RUSTFLAGS=$flags $cargo build --release --manifest-path tests/fuzz/Cargo.toml \
     --target "$host" --target-dir "$out" --bin "$target" ||
     fail "rustc cannot build it so; a toolchain of rustup can: https://rustup.rs"
 bin=$out/$host/release

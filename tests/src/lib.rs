@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod grpc;
 pub mod limit_service;
 pub mod mesh;
+pub mod proxy_signatures;
 pub mod random;
 pub mod redis;
 pub mod still;
