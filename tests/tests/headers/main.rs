@@ -1,5 +1,6 @@
 //! The security headers, held against the list that they follow.
 
+mod everywhere;
 mod list;
 mod policies;
 
