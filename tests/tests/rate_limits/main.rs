@@ -6,6 +6,7 @@
 
 mod bundle;
 mod exactness;
+mod fields;
 mod flood;
 
 use std::net::SocketAddr;
