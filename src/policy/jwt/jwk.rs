@@ -217,8 +217,9 @@ fn read_oct(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifyin
 /// A private key in a proxy's configuration is a leak, whatever reads it. RFC 7518 §6.2.2 and
 /// §6.3.2: `d`, and for RSA what `d` can be computed from.
 fn refuse_private(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<()> {
+    const FIELDS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
     let mut public = Some(());
-    for name in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
+    for name in FIELDS {
         if let Some(node) = fields.optional(name) {
             node.report(
                 problems,
