@@ -11,6 +11,7 @@ use crate::policy::jwt::Providers;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::RequestMatcher;
+use crate::schema::Schemas;
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -63,6 +64,7 @@ struct Document<'p> {
     providers: Providers,
     limits: SharedLimits,
     inspection: Inspection,
+    schemas: Schemas,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
     notes: &'p mut Vec<String>,
     gauges: &'p mut Gauges,
@@ -100,6 +102,10 @@ impl Document<'_> {
             None => SharedLimits::default(),
             Some(node) => SharedLimits::read(&node, &providers, problems),
         };
+        let schemas = match fields.optional("schemas") {
+            None => Schemas::default(),
+            Some(node) => Schemas::read(&node, problems),
+        };
         let defaults = fields.optional("defaults");
         let routes = fields.required("routes", problems);
         fields.finish(problems);
@@ -109,6 +115,7 @@ impl Document<'_> {
             providers,
             limits,
             inspection: inspection.unwrap_or_default(),
+            schemas,
             defaults: Vec::new(),
             notes: &mut notes,
             gauges: &mut gauges,
@@ -272,6 +279,7 @@ impl Document<'_> {
         let mut context = Context {
             providers: &self.providers,
             inspection: self.inspection,
+            schemas: &self.schemas,
             gauges: self.gauges,
             limits: &self.limits,
             place,

@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::metrics::Gauges;
 use crate::preflight::Preflight;
 use crate::refusal::{Code, ErrorPage, Refusal, Reply};
+use crate::schema::Schemas;
 
 /// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
 /// those of one stage in the order of this list; the first refusal ends it.
@@ -112,6 +113,8 @@ pub struct Context<'c> {
     pub providers: &'c jwt::Providers,
     /// What becomes of heads while bodies are judged.
     pub inspection: Inspection,
+    /// The document's `schemas`.
+    pub schemas: &'c Schemas,
     /// Takes what is to be shown as a gauge.
     pub gauges: &'c mut Gauges,
     /// The document's `rate_limits`.

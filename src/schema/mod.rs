@@ -27,7 +27,7 @@ use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, misnamed, uri_of};
 use crate::config::{Node, Pointer, Problems};
 
-pub use self::check::{Violation, Verdict};
+pub use self::check::{Verdict, Violation};
 pub use self::decimal::Decimal;
 pub use self::dialect::Dialect;
 pub use self::parse::{Text, TextError};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
 };
 
 /// It tells the same of every exchange, checks no signatures, and forgets its cells and metrics.
@@ -57,5 +57,9 @@ impl Host for Still {
 
     fn random(&self) -> u64 {
         4
+    }
+
+    fn body(&self, _: Side) -> Option<Vec<u8>> {
+        Some(b"{}".to_vec())
     }
 }

@@ -423,8 +423,36 @@ fn record(mode: &str, access_log: &Value, authorization: Option<&str>) -> Map<St
     record.as_object().expect("a record is an object").clone()
 }
 
+/// The record of a request whose body, which is `{}`, is not as a schema asks.
+fn record_of_a_body(schema: &str) -> Map<String, Value> {
+    let document = json!({
+        "version": 1,
+        "access_log": { "schema": schema },
+        "schemas": { "list": { "type": "array" } },
+        "routes": [{
+            "name": "lists",
+            "match": {},
+            "open": true,
+            "payload": { "max_bytes": 2, "json_schema": "list" },
+        }],
+    });
+    let engine = Engine::compile(document.to_string().as_bytes());
+    let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+    let mut headers = Headers::default();
+    headers.push(b":path", b"/lists");
+    headers.push(b":method", b"POST");
+    headers.push(b"content-type", b"application/json");
+    let mut stream = Stream::new(Some(Rc::clone(&engine)));
+    stream.request_headers(headers, BodyState::Open, &PROXY);
+    stream.request_body(2, BodyState::Complete, &PROXY);
+    let log = engine.access_log().expect("the document asks for a log");
+    let record = log.record(&stream, None, &PROXY).expect("all are kept");
+    let record: Value = serde_json::from_str(&record).expect("a record is JSON");
+    record.as_object().expect("a record is an object").clone()
+}
+
 /// The records of exchanges that between them have every member there is.
-fn records(schema: &str) -> [Map<String, Value>; 5] {
+fn records(schema: &str) -> [Map<String, Value>; 6] {
     let token = json!({
         "key": "p256",
         "claims": {
@@ -452,6 +480,7 @@ fn records(schema: &str) -> [Map<String, Value>; 5] {
             &json!({ "schema": schema, "max_bytes": 512 }),
             None,
         ),
+        record_of_a_body(schema),
     ]
 }
 
@@ -463,7 +492,9 @@ fn the_table_of_the_access_log_is_what_is_logged() {
         .map(|record| &record["portcullis.outcome"]);
     assert_eq!(
         outcomes,
-        ["allowed", "denied", "allowed", "allowed", "denied"]
+        [
+            "allowed", "denied", "allowed", "allowed", "denied", "denied"
+        ]
     );
     let names = records.iter().flat_map(|record| record.keys());
     let real: BTreeSet<String> = names
@@ -482,6 +513,11 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     let item = records[2]["portcullis.shadow"][0].as_object();
     let item: Vec<&String> = item.expect("shadow mode is logged").keys().collect();
     assert!(item.iter().all(|name| shadow.contains(name)), "{item:?}");
+    let errors = rows.iter().find(|row| name_of(row) == "portcullis.errors");
+    let errors = quoted(&errors.expect("it has a row")[1]);
+    let item = records[5]["portcullis.errors"][0].as_object();
+    let item: Vec<&String> = item.expect("errors are logged").keys().collect();
+    assert!(item.iter().all(|name| errors.contains(name)), "{item:?}");
 }
 
 #[test]

@@ -5,42 +5,55 @@ use crate::config::{Fields, Node, Problems};
 use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
 
+/// What may pass where the document sets no limits.
+pub(super) const USUAL: Limits = Limits {
+    depth: 32,
+    members: 1000,
+    elements: 10_000,
+    key_bytes: 256,
+    string_bytes: usize::MAX,
+    number_bytes: 128,
+    numbers: Numbers::Double,
+};
+
 /// Reads the block.
 pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Limits> {
-    const DEPTH: u64 = 32;
-    const MEMBERS: u64 = 1000;
-    const ELEMENTS: u64 = 10_000;
-    const KEY_BYTES: u64 = 256;
-    const NUMBER_BYTES: u64 = 128;
     let mut fields = node.fields(problems)?;
-    let depth = fields.or("max_depth", DEPTH, problems, |node, problems| {
-        node.integer(problems, 0..=1000)
+    let depth = fields.or("max_depth", USUAL.depth, problems, |node, problems| {
+        node.integer(problems, 0..=1000).map(limit)
     });
-    let members = fields.or("max_members", MEMBERS, problems, read_count);
-    let elements = fields.or("max_elements", ELEMENTS, problems, read_count);
-    let key_bytes = fields.or("max_key_bytes", KEY_BYTES, problems, Node::bytes);
-    let string_bytes = fields.or("max_string_bytes", u64::MAX, problems, Node::bytes);
-    let number_bytes = fields.or("max_number_bytes", NUMBER_BYTES, problems, Node::bytes);
+    let members = fields.or("max_members", USUAL.members, problems, read_count);
+    let elements = fields.or("max_elements", USUAL.elements, problems, read_count);
+    let key_bytes = fields.or("max_key_bytes", USUAL.key_bytes, problems, read_size);
+    let string_bytes = fields.or("max_string_bytes", USUAL.string_bytes, problems, read_size);
+    let number_bytes = fields.or("max_number_bytes", USUAL.number_bytes, problems, read_size);
     let numbers = read_numbers(&mut fields, problems);
     fields.finish(problems);
-    let limit = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Some(Limits {
-        depth: limit(depth?),
-        members: limit(members?),
-        elements: limit(elements?),
-        key_bytes: limit(key_bytes?),
-        string_bytes: limit(string_bytes?),
-        number_bytes: limit(number_bytes?),
+        depth: depth?,
+        members: members?,
+        elements: elements?,
+        key_bytes: key_bytes?,
+        string_bytes: string_bytes?,
+        number_bytes: number_bytes?,
         numbers: numbers?,
     })
 }
 
-fn read_count(node: &Node<'_>, problems: &mut Problems) -> Option<u64> {
-    node.integer(problems, 0..=10_000_000)
+fn read_count(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
+    node.integer(problems, 0..=10_000_000).map(limit)
+}
+
+fn read_size(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
+    node.bytes(problems).map(limit)
+}
+
+fn limit(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }
 
 fn read_numbers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Numbers> {
-    fields.or("numbers", Numbers::Double, problems, |node, problems| {
+    fields.or("numbers", USUAL.numbers, problems, |node, problems| {
         let choices = [
             ("double", Numbers::Double),
             ("exact", Numbers::Exact),

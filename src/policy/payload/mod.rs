@@ -5,10 +5,12 @@ mod head;
 mod json;
 mod media_type;
 mod refusals;
+mod schema;
 
 use self::head::Upgrades;
 use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
+use self::schema::SchemaCheck;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems};
@@ -33,6 +35,7 @@ pub(super) const KIND: Kind = Kind {
         &refusals::UPGRADE,
         &refusals::MALFORMED,
         &refusals::STRUCTURE,
+        &refusals::SCHEMA,
     ],
     compile: Compile::Object(compile),
 };
@@ -49,15 +52,19 @@ struct Payload {
     forbids_body: Vec<String>,
     upgrades: Upgrades,
     json: Option<Limits>,
+    schema: Option<SchemaCheck>,
     inspection: Inspection,
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let schema = SchemaCheck::read(fields, context);
+    let has_schema = !matches!(schema, Some(None));
     let problems = &mut *context.problems;
     let max_bytes = fields
         .required("max_bytes", problems)
         .and_then(|node| node.bytes(problems));
-    let json = fields.or("json", None, problems, |node, problems| {
+    let usual = has_schema.then_some(json::USUAL);
+    let json = fields.or("json", usual, problems, |node, problems| {
         json::read(node, problems).map(Some)
     });
     let content_types = read_content_types(fields, json, problems);
@@ -71,7 +78,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             "`content_encodings` cannot stand beside `json`: an encoded body cannot be read; let the proxy decompress before this filter",
         );
     }
-    let needs_body = fields.or("require_body", Vec::new(), problems, read_methods);
+    // What has a form has to be there.
+    let usual: &[&str] = if has_schema {
+        &["POST", "PUT", "PATCH"]
+    } else {
+        &[]
+    };
+    let usual = usual.iter().map(|&method| method.to_owned()).collect();
+    let needs_body = fields.or("require_body", usual, problems, read_methods);
     let bodiless = ["GET", "HEAD", "TRACE"].map(str::to_owned).to_vec();
     let forbids_body = fields.or("forbid_body", bodiless, problems, read_methods);
     let upgrades = fields.or("upgrades", Upgrades::Refuse, problems, |node, problems| {
@@ -97,6 +111,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         forbids_body,
         upgrades: upgrades?,
         json: json?,
+        schema: schema?,
         inspection: context.inspection,
     };
     Some(Part::only(Stage::Content, policy))
@@ -285,7 +300,11 @@ impl Payload {
         }
         match (body.need, &self.json) {
             (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
-                Ok(bytes) => json_gate::check(bytes, limits).map_err(json::refusal),
+                Ok(bytes) => {
+                    json_gate::check(bytes, limits).map_err(json::refusal)?;
+                    let schema = self.schema.as_ref();
+                    schema.map_or(Ok(()), |schema| schema.judge(bytes))
+                }
                 Err(NoBytes::TooMany) => Err(Refusal::new(&TOO_LARGE, "body_size")),
                 // The first is not so, and of the other the stream takes care.
                 Err(NoBytes::Incomplete | NoBytes::Unavailable) => Ok(()),

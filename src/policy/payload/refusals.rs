@@ -89,6 +89,14 @@ pub(super) const STRUCTURE: Code = Code {
     ],
 };
 
+pub(super) const SCHEMA: Code = Code {
+    name: "payload_schema",
+    status: 422,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "The request body is not as expected.",
+    reasons: &["schema", "effort"],
+};
+
 /// RFC 9110 §12.5.1 and §12.5.3: the answer says what would be accepted.
 pub(super) fn with_hint(refusal: Refusal, name: &str, value: &str) -> Refusal {
     let name = HeaderName::parse(name).ok();
