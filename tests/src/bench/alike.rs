@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_tests::client;
 use portcullis_tests::wire::{Request, Response};
 
-use super::chain::{BODY, HEADERS, ORIGIN, PATH, Tokens, Work};
+use super::chain::{BODY, Chain, HEADERS, ORIGIN, PATH, Tokens, Work};
 use super::rounds::Running;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
     for each in running {
         let mut expect = |what: &str, token: Option<&str>, status: u16| {
             let found = match client::send(each.addr, &request(token), TIMEOUT) {
-                Ok(response) => difference(&response, status, each.chain.work),
+                Ok(response) => difference(&response, status, &each.chain),
                 Err(error) => Some(format!("no answer: {error}")),
             };
             let name = each.chain.id;
@@ -59,7 +59,8 @@ pub(super) fn request(token: Option<&str>) -> Request {
     }
 }
 
-fn difference(response: &Response, status: u16, work: Work) -> Option<String> {
+fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String> {
+    let work = chain.work;
     if response.status != status {
         return Some(format!("status {}, not {status}", response.status));
     }
@@ -74,7 +75,8 @@ fn difference(response: &Response, status: u16, work: Work) -> Option<String> {
         return None;
     }
     let granted = value(response, "access-control-allow-origin");
-    if passed && granted != ORIGIN {
+    // Envoy's own filter has nothing to say on answers that the proxy gives itself.
+    if passed && granted != ORIGIN && chain.id.starts_with("portcullis") {
         return Some(format!("access-control-allow-origin: `{granted}`"));
     }
     if passed && work == Work::Whole && value(response, "x-ratelimit-limit").is_empty() {
