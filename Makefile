@@ -13,7 +13,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test check lint fmt cases validate token bench fuzz flood outcomes envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser check lint fmt cases validate token bench fuzz flood outcomes envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -25,9 +25,16 @@ run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT,
 	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
 	@envoy/run.sh
 
-test: lint build ## everything: lint and all suites, natively, in the module and in two releases of Envoy
+test: lint build ## everything: lint and all suites, natively, in the module, in two releases of Envoy, in Chromium
 	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && \
-	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked --workspace
+	{ chromedriver=$$(tests/find-chromium.sh) || true; } && \
+	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
+	$(CARGO) test --locked --workspace && \
+	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; }
+
+test-browser: build ## what a real Chromium makes of the answers; fetches Debian's if there is none
+	@envoy=$$(envoy/find-envoy.sh) && chromedriver=$$(tests/find-chromium.sh) && \
+	ENVOY=$$envoy CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --test browser
 
 check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
 	$(CARGO) test --locked -p portcullis

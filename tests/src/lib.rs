@@ -1,5 +1,6 @@
 //! What the test suites share.
 pub mod case;
+pub mod chromium;
 pub mod client;
 pub mod conformance;
 pub mod envoy;

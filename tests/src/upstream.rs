@@ -72,6 +72,8 @@ pub enum Answer {
     Delay(Duration, Response),
     /// Closes the connection without a word.
     HangUp,
+    /// Agrees to a WebSocket, sends this in one message of at most 125 bytes, and ends it.
+    WebSocket(String),
     /// Promises the whole body, sends half of it and closes.
     Truncate(Response),
 }

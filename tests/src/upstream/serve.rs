@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 
+use jwt_simple::reexports::ct_codecs::{Base64, Encoder as _};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::json;
 
 use super::{Answer, Arrival, Received, Shared};
@@ -74,6 +76,10 @@ fn carry_out(
             response
         }
         Some(Answer::HangUp) => return Ok(false),
+        Some(Answer::WebSocket(text)) => {
+            stream.write_all(&websocket(received, &text))?;
+            return Ok(false);
+        }
         Some(Answer::Truncate(response)) => {
             let out = encode(&response, &received.method);
             let lost = response.body.len().div_ceil(2);
@@ -87,6 +93,24 @@ fn carry_out(
         .iter()
         .any(|(name, value)| name == "connection" && value.eq_ignore_ascii_case(b"close"));
     Ok(!closes)
+}
+
+/// The whole of what a WebSocket gets from here: the handshake, one message, the end (RFC 6455).
+fn websocket(received: &Received, text: &str) -> Vec<u8> {
+    const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let key = received.values("sec-websocket-key").next().unwrap_or(b"");
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key, MAGIC].concat());
+    let accept = Base64::encode_to_string(hash.as_ref()).expect("base64 of bytes in memory");
+    let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+    put_field(&mut out, b"connection", b"Upgrade");
+    put_field(&mut out, b"upgrade", b"websocket");
+    put_field(&mut out, b"sec-websocket-accept", accept.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&[0x81, u8::try_from(text.len()).expect("a short message")]);
+    out.extend_from_slice(text.as_bytes());
+    // "Going away".
+    out.extend_from_slice(&[0x88, 2, 0x03, 0xe9]);
+    out
 }
 
 fn encode(response: &Response, method: &[u8]) -> Vec<u8> {
