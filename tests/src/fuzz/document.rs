@@ -35,7 +35,7 @@ pub fn document(document: &[u8]) -> bool {
     }
 }
 
-fn check(error: &ConfigError, document: &[u8]) {
+pub(super) fn check(error: &ConfigError, document: &[u8]) {
     assert!(!error.problems.is_empty());
     let mut secrets = Vec::new();
     collect(

@@ -5,20 +5,25 @@
 mod bytes;
 mod claims;
 mod document;
+mod json_gate;
 mod judge;
 mod jwks;
 mod path;
 mod ring_host;
+mod schema;
 mod seeds;
+mod spelling;
 mod token;
 
 pub use bytes::mutate_part;
 pub use claims::claims;
 pub use document::document;
+pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
 pub use path::path;
 pub use ring_host::RingHost;
+pub use schema::schema;
 pub use seeds::seeds;
 pub use token::token;
 
@@ -30,7 +35,9 @@ pub type Target = (&'static str, fn(&[u8]) -> bool);
 pub const TARGETS: &[Target] = &[
     ("claims", claims),
     ("document", document),
+    ("json_gate", json_gate),
     ("jwks", jwks),
     ("path", path),
+    ("schema", schema),
     ("token", token),
 ];

@@ -16,8 +16,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "claims" => claims(),
         "document" => documents(),
+        "json_gate" => texts(),
         "jwks" => key_sets(),
         "path" => paths(),
+        "schema" => schemas(),
         "token" => authorizations(),
         _ => Vec::new(),
     }
@@ -108,6 +110,63 @@ fn key_sets() -> Vec<Vec<u8>> {
     let suite = vectors("wycheproof/blackbox_jws.json");
     let groups = suite["groups"].as_array().into_iter().flatten();
     all.extend(groups.map(|group| group["jwks"].to_string().into_bytes()));
+    all
+}
+
+/// The texts of the JSON parsing test suite.
+fn texts() -> Vec<Vec<u8>> {
+    const LONGEST: u64 = 4 << 10;
+    let folder = repository().join("tests/vectors/json-test-suite/test_parsing");
+    let entries = fs::read_dir(folder).expect("the suite is there");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("the suite can be listed"))
+        .filter(|entry| entry.metadata().is_ok_and(|file| file.len() <= LONGEST))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    let read = |path| fs::read(path).expect("the suite can be read");
+    paths.into_iter().map(read).collect()
+}
+
+/// The first groups of each file of the JSON Schema test suite, each with a value that is valid
+/// and one that is not.
+fn schemas() -> Vec<Vec<u8>> {
+    const GROUPS: usize = 6;
+    let suite = "json-schema-test-suite";
+    let mut all = Vec::new();
+    for (draft, uri) in [
+        (
+            "draft2020-12",
+            "https://json-schema.org/draft/2020-12/schema",
+        ),
+        ("draft7", "http://json-schema.org/draft-07/schema#"),
+    ] {
+        let folder = repository().join("tests/vectors").join(suite).join(draft);
+        let entries = fs::read_dir(folder).expect("the suite is there");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("the suite can be listed").file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .filter(|name| name.ends_with(".json"))
+            .collect();
+        names.sort();
+        for name in names {
+            let file = vectors(&format!("{suite}/{draft}/{name}"));
+            for group in file.as_array().into_iter().flatten().take(GROUPS) {
+                let mut schema = group["schema"].clone();
+                if let Value::Object(members) = &mut schema {
+                    members.entry("$schema").or_insert_with(|| uri.into());
+                }
+                let schemas = json!({ "test": schema });
+                for valid in [true, false] {
+                    let mut tests = group["tests"].as_array().into_iter().flatten();
+                    let test = tests.find(|test| test["valid"] == valid);
+                    all.extend(
+                        test.map(|test| format!("{schemas}\n{}", test["data"]).into_bytes()),
+                    );
+                }
+            }
+        }
+    }
     all
 }
 
