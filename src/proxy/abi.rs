@@ -95,6 +95,7 @@ unsafe extern "C" {
         length: *mut usize,
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_length: usize,
@@ -220,6 +221,12 @@ pub(super) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
 pub(super) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
     // SAFETY: no memory is involved.
     check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// Makes what follows in this callback concern that context.
+pub(super) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_set_effective_context(context) })
 }
 
 /// A cell that all workers share, and the mark of its last change. `Err(HostError(1))`: there is none.

@@ -1,32 +1,48 @@
 //! One exchange as the proxy calls it.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
 use super::abi::{self, Buffer, HostError, LogLevel, Map};
+use super::held::Held;
 use super::host::Envoy;
 use super::pairs;
 use crate::access_log::Sink;
 use crate::engine::Engine;
 use crate::exchange::{BodyState, Edit};
+use crate::host::Side;
 use crate::refusal::Reply;
 use crate::stream::{Action, Stream};
 
 /// Carries callbacks to a [`Stream`] and its answers back.
 pub(super) struct Filter {
-    stream: Stream,
+    id: u32,
+    /// Shared with [`Held`], for as long as its head waits.
+    stream: Rc<RefCell<Stream>>,
     host: Rc<Envoy>,
+    held: Rc<Held>,
+    /// The body for which the head in hand waits.
+    waits_for: Option<Side>,
     /// What goes out in place of the answer's body, if something does.
     response_body: Option<Vec<u8>>,
 }
 
 impl Filter {
-    pub(super) fn new(engine: Option<Rc<Engine>>, host: Rc<Envoy>) -> Self {
+    pub(super) fn new(
+        id: u32,
+        engine: Option<Rc<Engine>>,
+        host: Rc<Envoy>,
+        held: Rc<Held>,
+    ) -> Self {
         Self {
-            stream: Stream::new(engine),
+            id,
+            stream: Rc::new(RefCell::new(Stream::new(engine))),
             host,
+            held,
+            waits_for: None,
             response_body: None,
         }
     }
@@ -47,9 +63,24 @@ impl Filter {
         }
     }
 
+    fn wait(&mut self, side: Side) {
+        self.waits_for = Some(side);
+        let stream = Rc::downgrade(&self.stream);
+        self.held.wait(self.id, stream, side, &*self.host);
+    }
+
+    /// Bodies are shown in any case where heads do not wait.
+    fn shown(&mut self, side: Side) {
+        if self.waits_for == Some(side) {
+            self.waits_for = None;
+            self.held.shown();
+        }
+    }
+
     fn fail(&mut self, what: &str, HostError(status): HostError) -> types::Action {
         log::error!("the proxy does not {what} (status {status}); the request is refused");
-        match self.stream.host_failed(&*self.host) {
+        let failed = self.stream.borrow_mut().host_failed(&*self.host);
+        match failed {
             Action::Reply(reply) => send(&reply),
             Action::Hold(_) | Action::Continue(_) => types::Action::Pause,
         }
@@ -67,27 +98,34 @@ impl HttpContext for Filter {
         let Some(headers) = pairs::read(headers) else {
             return self.fail("hand over the request in a known form", HostError(0));
         };
-        let action = self
-            .stream
-            .request_headers(headers, state(end_of_stream), &*self.host);
+        let action =
+            self.stream
+                .borrow_mut()
+                .request_headers(headers, state(end_of_stream), &*self.host);
+        if let Action::Hold(_) = &action {
+            self.wait(Side::Request);
+        }
         self.carry_out(action)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> types::Action {
         let size = u64::try_from(size).unwrap_or(u64::MAX);
+        self.shown(Side::Request);
+        let state = state(end_of_stream);
         let action = self
             .stream
-            .request_body(size, state(end_of_stream), &*self.host);
+            .borrow_mut()
+            .request_body(size, state, &*self.host);
         self.carry_out(action)
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
-        let action = self.stream.request_trailers(&*self.host);
+        let action = self.stream.borrow_mut().request_trailers(&*self.host);
         self.carry_out(action)
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
-        let headers = if self.stream.reads_response() {
+        let headers = if self.stream.borrow().reads_response() {
             abi::header_pairs(Map::Response).ok().and_then(pairs::read)
         } else {
             None
@@ -95,6 +133,7 @@ impl HttpContext for Filter {
         let rest = state(end_of_stream);
         let head = self
             .stream
+            .borrow_mut()
             .response_headers(headers.as_ref(), rest, &*self.host);
         if let Err(HostError(status)) = apply(Map::Response, &head.edits) {
             log::error!("the proxy does not change the response (status {status})");
@@ -104,6 +143,7 @@ impl HttpContext for Filter {
             BodyState::Complete => None,
         };
         if head.held {
+            self.wait(Side::Response);
             types::Action::Pause
         } else {
             types::Action::Continue
@@ -114,7 +154,9 @@ impl HttpContext for Filter {
         let Some(body) = &mut self.response_body else {
             let size = u64::try_from(size).unwrap_or(u64::MAX);
             let state = state(end_of_stream);
-            return answered(&self.stream.response_body(size, state, &*self.host));
+            self.shown(Side::Response);
+            let mut stream = self.stream.borrow_mut();
+            return answered(&stream.response_body(size, state, &*self.host));
         };
         // The whole of it stands in place of the first piece, and nothing in place of the others.
         if let Err(HostError(status)) = abi::replace_buffer(Buffer::ResponseBody, body) {
@@ -127,7 +169,8 @@ impl HttpContext for Filter {
 
     fn on_http_response_trailers(&mut self, _: usize) -> types::Action {
         if self.response_body.is_none() {
-            return answered(&self.stream.response_trailers(&*self.host));
+            let mut stream = self.stream.borrow_mut();
+            return answered(&stream.response_trailers(&*self.host));
         }
         // They speak of a body that does not go out.
         let trailers = abi::header_pairs(Map::ResponseTrailers)
@@ -144,15 +187,16 @@ impl HttpContext for Filter {
     }
 
     fn on_log(&mut self) {
-        let Some(log) = self.stream.engine().and_then(Engine::access_log) else {
+        let stream = self.stream.borrow();
+        let Some(log) = stream.engine().and_then(Engine::access_log) else {
             return;
         };
         // Without a request callback this context was made for the log alone.
-        let late = match self.stream.started() {
+        let late = match stream.started() {
             Some(_) => None,
             None => abi::header_pairs(Map::Request).ok().and_then(pairs::read),
         };
-        let Some(record) = log.record(&self.stream, late.as_ref(), &*self.host) else {
+        let Some(record) = log.record(&stream, late.as_ref(), &*self.host) else {
             return;
         };
         for sink in log.sinks() {
@@ -195,7 +239,7 @@ fn answered(action: &Action) -> types::Action {
 }
 
 /// Whether or not the reply can be sent, the request does not go on.
-fn send(reply: &Reply) -> types::Action {
+pub(super) fn send(reply: &Reply) -> types::Action {
     let Reply {
         status,
         grpc_status,

@@ -4,6 +4,7 @@ mod abi;
 mod fetch;
 mod filter;
 mod gauges;
+mod held;
 mod host;
 mod logger;
 mod pairs;

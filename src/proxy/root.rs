@@ -9,8 +9,10 @@ use super::abi::{self, Buffer, HostError};
 use super::fetch::Fetches;
 use super::filter::Filter;
 use super::gauges::Shown;
+use super::held::Held;
 use super::host::Envoy;
 use crate::access_log::AccessLog;
+use crate::body::Inspection;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
@@ -25,6 +27,7 @@ pub(super) struct Root {
     host: Option<Rc<Envoy>>,
     fetches: Option<Fetches>,
     shown: Option<Shown>,
+    held: Rc<Held>,
 }
 
 impl Context for Root {
@@ -87,11 +90,19 @@ impl RootContext for Root {
         if let (Some(shown), Some(host)) = (&mut self.shown, &self.host) {
             shown.tick(host.now());
         }
+        if let Some(host) = &self.host {
+            self.held.tick(&**host);
+        }
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let host = self.host.clone().unwrap_or_else(|| Rc::new(Envoy::new()));
-        Some(Box::new(Filter::new(self.engine.clone(), host)))
+        Some(Box::new(Filter::new(
+            id,
+            self.engine.clone(),
+            host,
+            Rc::clone(&self.held),
+        )))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -121,10 +132,11 @@ impl Root {
         let plugin = abi::property(b"plugin_name").unwrap_or_default();
         let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&plugin));
         let shown = Shown::new(Rc::clone(&engine));
-        let needs_ticks = !fetches.is_empty() || !shown.is_empty();
+        let holds = engine.inspection() == Inspection::HoldHeaders;
+        let needs_ticks = holds || !fetches.is_empty() || !shown.is_empty();
         if needs_ticks && let Err(HostError(status)) = abi::set_tick_period(TICK_MILLISECONDS) {
             log::error!(
-                "the proxy gives no ticks (status {status}); keys are never fetched, and gauges never set"
+                "the proxy gives no ticks (status {status}); keys are never fetched, gauges never set, and a wrong setting for held heads never noticed"
             );
         }
         self.fetches = Some(fetches);

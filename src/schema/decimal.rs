@@ -84,7 +84,7 @@ impl Decimal {
             None => Digits::collect(whole, fraction)?,
         };
         let exponent = exponent.checked_add(zeros)?;
-        if exponent.abs() > MAX_EXPONENT {
+        if exponent.unsigned_abs() > MAX_EXPONENT.unsigned_abs() {
             return None;
         }
         Some(Self {

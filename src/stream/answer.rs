@@ -73,6 +73,26 @@ impl Stream {
         self.judge_answer(state, Some(Rest { host, side }), host)
     }
 
+    /// The proxy keeps back the body for which a head waits: what is answered, if the head still
+    /// waits.
+    pub fn never_shown(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
+        let refusal = Refusal::new(&super::UNAVAILABLE, "body_not_shown");
+        match side {
+            Side::Request if self.awaiting.is_empty() => None,
+            Side::Request => match self.refuse(refusal, None, host) {
+                Action::Reply(reply) => Some(reply),
+                Action::Continue(_) | Action::Hold(_) => None,
+            },
+            Side::Response if self.answer.awaiting.is_empty() => None,
+            Side::Response => {
+                self.answer.awaiting.clear();
+                self.answer.refused = true;
+                let engine = self.engine.clone()?;
+                Some(self.refuse_answer(&engine, refusal, None, host))
+            }
+        }
+    }
+
     /// Judges the body of the answer when trailers end it.
     pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Response;

@@ -59,7 +59,7 @@ pub(super) const UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "The service is not available right now.",
-    reasons: &["not_configured", "host_call"],
+    reasons: &["not_configured", "host_call", "body_not_shown"],
 };
 
 /// RFC 9110 §15.5.6: the answer lists what is allowed.

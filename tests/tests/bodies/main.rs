@@ -1,0 +1,281 @@
+//! Bodies on a real Envoy, in both body modes: what the proxy does around them, and what becomes
+//! of requests that end before their body does. What one request can show is in `tests/cases`.
+
+mod proxy;
+mod service;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use portcullis_tests::client;
+use portcullis_tests::envoy::Envoy;
+use portcullis_tests::upstream::{Arrival, Upstream};
+use portcullis_tests::wire::{Request, Response, Version};
+use serde_json::{Value, json};
+
+use proxy::{Proxy, policy};
+use service::{Service, read_head};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+const MODES: [&str; 2] = ["stream", "hold_headers"];
+
+fn post(path: &str, pieces: &[&[u8]]) -> Request {
+    Request {
+        method: b"POST".to_vec(),
+        path: path.as_bytes().to_vec(),
+        authority: b"api.example.com".to_vec(),
+        headers: vec![(b"content-type".to_vec(), b"application/json".to_vec())],
+        body: Some(pieces.iter().map(|piece| piece.to_vec()).collect()),
+        ..Request::default()
+    }
+}
+
+fn problem(response: &Response) -> Value {
+    serde_json::from_slice(&response.body).unwrap_or_default()
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Waits until Envoy has no request under way.
+fn wait_until_idle(envoy: &Envoy, listener: &str) {
+    let name = format!("http.{listener}.downstream_rq_active");
+    for _ in 0..2000 {
+        if envoy.stat(&name).unwrap() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{name} stays above 0");
+}
+
+#[test]
+fn a_proxy_that_shows_no_bodies_of_held_heads_is_noticed() {
+    let service = Upstream::start().unwrap();
+    let proxy = Proxy::start(
+        &[("mismatch", policy("hold_headers"), false, json!({}))],
+        service.addr(),
+    );
+    let addr = proxy.addr("mismatch");
+    let get = Request {
+        method: b"GET".to_vec(),
+        body: None,
+        ..post("/json", &[])
+    };
+    assert_eq!(client::send(addr, &get, TIMEOUT).unwrap().status, 200);
+    service.take_all();
+    // A good body, a bad one, one in pieces, and one over HTTP/2: none gets through.
+    let http2 = Request {
+        version: Version::Http2,
+        ..post("/json", &[b"{}"])
+    };
+    for request in [
+        post("/json", &[b"{}"]),
+        post("/json", &[b"{"]),
+        post("/json", &[b"{", b"}"]),
+        http2,
+        // Nothing comes of this one, but by now it is known what that means.
+        post("/json", &[b"", b""]),
+    ] {
+        let response = client::send(addr, &request, TIMEOUT).unwrap();
+        assert_eq!(response.status, 503, "{request:?}");
+        assert_eq!(problem(&response)["code"], "unavailable");
+        let header = |name: &str| response.headers.iter().any(|(each, _)| each == name);
+        assert!(header("x-content-type-options"), "{response:?}");
+    }
+    assert_eq!(service.take_all(), [], "the service hears of none");
+    let log = proxy.envoy.log();
+    assert!(
+        log.contains("set allow_on_headers_stop_iteration: true"),
+        "{log}"
+    );
+    let lines = log.matches("\"portcullis.reason\":\"body_not_shown\"");
+    assert_eq!(lines.count(), 5, "{log}");
+    assert_eq!(client::send(addr, &get, TIMEOUT).unwrap().status, 200);
+}
+
+#[test]
+fn a_slow_body_is_no_mismatch() {
+    let service = Upstream::start().unwrap();
+    let proxy = Proxy::start(
+        &[("held", policy("hold_headers"), true, json!({}))],
+        service.addr(),
+    );
+    let mut stream = connect(proxy.addr("held"));
+    let head = "POST /json HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // Longer than a body may be overdue once bytes of it have come.
+    std::thread::sleep(Duration::from_millis(2500));
+    stream.write_all(b"{}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn clients_that_leave_in_the_middle_leave_nothing() {
+    let services = MODES.map(|_| Upstream::start().unwrap());
+    for (mode, service) in MODES.into_iter().zip(&services) {
+        let proxy = Proxy::start(
+            &[(mode, policy(mode), mode == "hold_headers", json!({}))],
+            service.addr(),
+        );
+        let addr = proxy.addr(mode);
+        for framing in ["content-length: 9", "transfer-encoding: chunked"] {
+            for _ in 0..20 {
+                let mut stream = connect(addr);
+                let head = format!(
+                    "POST /json HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{framing}\r\n\r\n"
+                );
+                stream.write_all(head.as_bytes()).unwrap();
+                let part: &[u8] = match framing {
+                    "content-length: 9" => b"{\"a\"",
+                    _ => b"4\r\n{\"a\"\r\n",
+                };
+                stream.write_all(part).unwrap();
+            }
+        }
+        wait_until_idle(&proxy.envoy, mode);
+        let arrived = service.take_all();
+        assert!(arrived.iter().all(|each| each.arrival == Arrival::CutOff));
+        assert!(arrived.iter().all(|each| each.body.is_empty()), "{mode}");
+        if mode == "hold_headers" {
+            assert!(arrived.is_empty(), "the service hears of requests");
+        }
+        let good = client::send(addr, &post("/json", &[b"{", b"}"]), TIMEOUT).unwrap();
+        assert_eq!(good.status, 200);
+        assert_eq!(service.take_all().pop().unwrap().body, b"{}");
+    }
+}
+
+#[test]
+fn a_service_may_answer_before_the_body_is_complete() {
+    for mode in MODES {
+        let service = Service::start(|mut stream| {
+            read_head(&mut stream);
+            let answer =
+                "HTTP/1.1 403 Forbidden\r\ncontent-length: 5\r\nconnection: close\r\n\r\nearly";
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        let proxy = Proxy::start(
+            &[(mode, policy(mode), mode == "hold_headers", json!({}))],
+            service.addr(),
+        );
+        // Not held: its bytes are only counted.
+        let mut text = post("/text", &[b"half", b"of it"]);
+        text.headers = vec![
+            (b"content-type".to_vec(), b"text/plain".to_vec()),
+            (b"content-length".to_vec(), b"900".to_vec()),
+        ];
+        let json = post("/json", &[b"{", b"}"]);
+        for (name, request) in [("counted", text), ("held", json)] {
+            let response = client::send(proxy.addr(mode), &request, TIMEOUT).unwrap();
+            assert_eq!(
+                (response.status, response.body.as_slice()),
+                (403, &b"early"[..]),
+                "{mode}, {name}"
+            );
+            let header = |name: &str| response.headers.iter().any(|(each, _)| each == name);
+            assert!(header("x-content-type-options"), "{mode}, {name}");
+        }
+        wait_until_idle(&proxy.envoy, mode);
+        assert!(!proxy.envoy.log().contains("critical"), "{mode}");
+    }
+}
+
+#[test]
+fn clients_that_wait_to_be_told_to_go_on_are_told() {
+    let service = Upstream::start().unwrap();
+    for mode in MODES {
+        let proxy = Proxy::start(
+            &[(mode, policy(mode), mode == "hold_headers", json!({}))],
+            service.addr(),
+        );
+        for (body, status) in [(&b"{}"[..], "200"), (b"{]", "400")] {
+            let mut stream = connect(proxy.addr(mode));
+            let head = "POST /json HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            let told = String::from_utf8(read_head(&mut stream)).unwrap();
+            assert!(told.starts_with("HTTP/1.1 100"), "{mode}: {told}");
+            stream.write_all(body).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{mode}: {answer}"
+            );
+        }
+        let arrived = service.take_all();
+        let whole = arrived.iter().filter(|each| each.arrival == Arrival::Whole);
+        assert_eq!(whole.count(), 1, "{mode}");
+        assert!(
+            arrived
+                .iter()
+                .all(|each| each.values("expect").next().is_none())
+        );
+    }
+}
+
+#[test]
+fn connections_that_leave_http_are_refused_or_left_alone() {
+    let service = Service::start(|mut stream| {
+        read_head(&mut stream);
+        let answer =
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        let _ = stream.write_all(answer.as_bytes());
+        let mut bytes = [0; 64];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            let _ = stream.write_all(&bytes[..count]);
+        }
+    });
+    let upgrades = json!({ "upgrade_configs": [
+        { "upgrade_type": "websocket" }, { "upgrade_type": "CONNECT" },
+    ] });
+    let mut open = policy("stream");
+    open["routes"][0]["payload"]["upgrades"] = "uninspected".into();
+    let mut held = open.clone();
+    held["body_inspection"] = "hold_headers".into();
+    let proxy = Proxy::start(
+        &[
+            ("refused", policy("stream"), false, upgrades.clone()),
+            ("open", open, false, upgrades.clone()),
+            ("held", held, true, upgrades),
+        ],
+        service.addr(),
+    );
+    let head = "GET /json HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    let mut stream = connect(proxy.addr("refused"));
+    stream.write_all(head.as_bytes()).unwrap();
+    let answer = String::from_utf8(read_head(&mut stream)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert_eq!(service.count(), 0);
+    for name in ["open", "held"] {
+        let mut stream = connect(proxy.addr(name));
+        stream.write_all(head.as_bytes()).unwrap();
+        let answer = String::from_utf8(read_head(&mut stream)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 101"), "{name}: {answer}");
+        // More than `max_bytes`, and no JSON.
+        for _ in 0..40 {
+            stream.write_all(&[b'x'; 50]).unwrap();
+            let mut back = [0; 50];
+            stream.read_exact(&mut back).unwrap();
+            assert_eq!(back, [b'x'; 50]);
+        }
+    }
+    assert_eq!(service.count(), 2);
+    // A tunnel has no path, and what has no path has no route.
+    for name in ["refused", "open", "held"] {
+        let mut stream = connect(proxy.addr(name));
+        let tunnel = "CONNECT b.example:443 HTTP/1.1\r\nhost: b.example:443\r\n\r\n";
+        stream.write_all(tunnel.as_bytes()).unwrap();
+        let answer = String::from_utf8(read_head(&mut stream)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{name}: {answer}");
+    }
+    assert_eq!(service.count(), 2);
+}
