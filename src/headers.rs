@@ -3,6 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::digits;
+
 /// The header fields of one message as the proxy gave them: names in lower case,
 /// values as bytes, duplicates kept.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +60,13 @@ impl Headers {
 
     /// Every value of a field.
     pub fn all<'h>(&'h self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.iter()
-            .filter(move |(key, _)| *key == name.as_bytes())
-            .map(|(_, value)| value)
+        self.fields
+            .iter()
+            .filter(move |field| {
+                let (_, length) = field.name;
+                length == name.len() && self.slice(field.name) == name.as_bytes()
+            })
+            .map(|field| self.slice(field.value))
     }
 
     /// The value of a field that may come once.
@@ -143,6 +149,15 @@ impl HeaderValue {
     }
 }
 
+impl From<u64> for HeaderValue {
+    /// The number in decimal.
+    fn from(number: u64) -> Self {
+        let mut text = String::new();
+        digits::push(&mut text, number);
+        Self(text.into_bytes().into())
+    }
+}
+
 impl fmt::Debug for HeaderValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is written to a header can be a credential.
@@ -202,6 +217,7 @@ mod tests {
             );
         }
         assert!(HeaderValue::parse(b"a b\tc \xc3\xa9").is_ok());
+        assert_eq!(HeaderValue::from(120).as_bytes(), b"120");
         for wrong in ["", "a b", "a:", ":path", "a\r\n", "ä"] {
             assert_eq!(
                 HeaderName::parse(wrong),

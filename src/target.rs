@@ -73,7 +73,11 @@ impl Target {
     }
 }
 
+/// Decodes a path of visible ASCII.
 fn decode(path: &[u8]) -> Result<String, TargetError> {
+    if !path.iter().any(|b| matches!(b, b'%' | b';')) {
+        return String::from_utf8(path.to_vec()).map_err(|_| TargetError::NotUtf8);
+    }
     let mut decoded = Vec::with_capacity(path.len());
     let mut bytes = path.iter().copied();
     while let Some(byte) = bytes.next() {

@@ -1,8 +1,11 @@
 //! A JSON object in the making: every value from outside is escaped, redacted and bounded.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::redact::{self, Shown};
+use super::time;
+use crate::digits;
 use crate::json::Json;
 
 /// One line. Members are added in the order of their weight: what does not fit any more is left
@@ -70,10 +73,17 @@ impl Line {
 
     pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
-            self.member(name, |out| {
-                let _ = write!(out, "{value}");
-            });
+            self.member(name, |out| digits::push(out, value));
         }
+    }
+
+    /// A time, as RFC 3339 has it.
+    pub(super) fn time(&mut self, name: &str, since_epoch: Duration) {
+        self.member(name, |out| {
+            out.push('"');
+            time::rfc3339(out, since_epoch);
+            out.push('"');
+        });
     }
 
     /// A query, its values shown as `shown` says.
@@ -99,12 +109,14 @@ impl Line {
         self.member(name, write);
     }
 
+    /// `name` is a word of this filter's, or [escaped](escape) already.
     fn key(&mut self, name: &str) {
         if !self.text.ends_with('{') {
             self.text.push(',');
         }
-        quoted(&mut self.text, name.as_bytes());
-        self.text.push(':');
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
     }
 
     fn member(&mut self, name: &str, write: impl FnOnce(&mut String)) {
@@ -132,9 +144,44 @@ pub(super) fn quoted(out: &mut String, value: &[u8]) {
     out.push('"');
 }
 
-/// RFC 8259 §7, with every control character and line separator escaped, so that no value can
-/// end its line in any reader's eyes; bytes that are not UTF-8 appear as `\xNN`.
-fn escape(out: &mut String, value: &[u8]) {
+/// What stands between the quotation marks of a JSON string, RFC 8259 §7. Every control character
+/// and line separator is escaped, so that no value can end its line in any reader's eyes; bytes that
+/// are not UTF-8 appear as `\xNN`.
+pub(super) fn escape(out: &mut String, value: &[u8]) {
+    // Most values are plain from end to end.
+    let (shown, rest) = value
+        .split_at_checked(plain_length(value))
+        .unwrap_or((&[], value));
+    out.push_str(std::str::from_utf8(shown).unwrap_or_default());
+    if !rest.is_empty() {
+        escape_all(out, rest);
+    }
+}
+
+/// How many bytes at the start stand for themselves: visible ASCII and blanks, without `"` and `\`.
+fn plain_length(value: &[u8]) -> usize {
+    const WORD: usize = size_of::<u64>();
+    let words = value
+        .chunks_exact(WORD)
+        .map_while(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)))
+        .take_while(|word| all_plain(*word));
+    let whole = words.count().saturating_mul(WORD);
+    let rest = value.get(whole..).unwrap_or_default();
+    let plain = |b: &&u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+    whole.saturating_add(rest.iter().take_while(plain).count())
+}
+
+/// Whether eight bytes are all plain: tests with the highest bit of each byte, after Mycroft.
+fn all_plain(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let each = |byte: u8| ONES.wrapping_mul(byte.into());
+    let below = |word: u64, least: u8| word.wrapping_sub(each(least)) & !word;
+    let is = |byte: u8| below(word ^ each(byte), 1);
+    (word | below(word, b' ') | is(b'"') | is(b'\\') | is(0x7f)) & HIGH == 0
+}
+
+fn escape_all(out: &mut String, value: &[u8]) {
     for chunk in value.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
@@ -164,6 +211,19 @@ mod tests {
             b"a\"b\\c\r\n\x1b[0m\xff\xc2\x85\xe2\x80\xa8\xc3\xa9",
         );
         assert_eq!(out, r#"a\"b\\c\u000d\u000a\u001b[0m\\xff\u0085\u2028é"#);
+    }
+
+    #[test]
+    fn words_are_plain_when_each_byte_is() {
+        for byte in 0..=u8::MAX {
+            for place in 0..19 {
+                let mut value = [b'a'; 19];
+                value[place] = byte;
+                let plain = (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+                let length = if plain { 19 } else { place };
+                assert_eq!(plain_length(&value), length, "{byte} at {place}");
+            }
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl AccessLog {
         }
         let mut line = Line::new(self.longest);
         let now = host.now();
-        line.own(Name::Timestamp.of(self.schema), &time::rfc3339(now));
+        line.time(Name::Timestamp.of(self.schema), now);
         line.own(Name::Event.of(self.schema), "portcullis.access");
         self.kind(&mut line, stream);
         verdict(&mut line, stream);
@@ -306,7 +306,8 @@ impl More {
         let mut fields = node.fields(problems)?;
         let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
-                let name = format!("portcullis.claim.{}", item.name(problems)?);
+                let mut name = String::from("portcullis.claim.");
+                line::escape(&mut name, item.name(problems)?.as_bytes());
                 Some((name, ClaimPath::read(item, problems)?))
             })
         });
@@ -408,8 +409,15 @@ fn verdict(line: &mut Line, stream: &Stream) {
         line.structure("portcullis.verdicts", |out| {
             out.push('{');
             for (index, (policy, verdict)) in asked.iter().enumerate() {
-                let separator = if index == 0 { "" } else { "," };
-                let _ = write!(out, "{separator}\"{policy}\":\"{}\"", verdict.name());
+                for part in [
+                    if index == 0 { "\"" } else { ",\"" },
+                    policy,
+                    "\":\"",
+                    verdict.name(),
+                    "\"",
+                ] {
+                    out.push_str(part);
+                }
             }
             out.push('}');
         });

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Days since the epoch to a date, after Howard Hinnant's `civil_from_days`.
-pub(super) fn rfc3339(since_epoch: Duration) -> String {
+/// Writes a time. Days since the epoch become a date after Howard Hinnant's `civil_from_days`.
+pub(super) fn rfc3339(out: &mut String, since_epoch: Duration) {
     let seconds = since_epoch.as_secs();
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;
@@ -19,8 +19,33 @@ pub(super) fn rfc3339(since_epoch: Duration) -> String {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    let millis = since_epoch.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    let millis = u64::from(since_epoch.subsec_millis());
+    two_digits(out, year / 100 % 100);
+    two_digits(out, year % 100);
+    for (before, number) in [
+        ('-', month),
+        ('-', day),
+        ('T', hour),
+        (':', minute),
+        (':', second),
+    ] {
+        out.push(before);
+        two_digits(out, number);
+    }
+    out.push('.');
+    out.push(digit(millis / 100));
+    two_digits(out, millis % 100);
+    out.push('Z');
+}
+
+fn two_digits(out: &mut String, number: u64) {
+    out.push(digit(number / 10));
+    out.push(digit(number));
+}
+
+/// The last digit of a number.
+fn digit(number: u64) -> char {
+    char::from(b'0' | (number % 10) as u8)
 }
 
 /// An address without its port, and without the brackets of IPv6.
@@ -47,7 +72,9 @@ mod tests {
             (1_795_305_599_999, "2026-11-21T23:59:59.999Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
-            assert_eq!(rfc3339(Duration::from_millis(millis)), text);
+            let mut out = String::new();
+            rfc3339(&mut out, Duration::from_millis(millis));
+            assert_eq!(out, text);
         }
     }
 

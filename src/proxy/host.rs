@@ -1,5 +1,6 @@
 //! The proxy as the core knows it: a clock, metrics, and a checker of signatures.
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +17,14 @@ pub(super) struct Envoy {
     counters: Vec<Option<u32>>,
     histograms: Vec<Option<u32>>,
     signatures: signature::Support,
-    /// In front of every cell's key: other plugins may share the namespace.
-    cells: String,
+    cells: RefCell<CellKeys>,
+}
+
+/// Keys of cells, put together in one place.
+struct CellKeys {
+    /// In front of every key: other plugins may share the namespace.
+    namespace: usize,
+    key: String,
 }
 
 impl Envoy {
@@ -28,10 +35,7 @@ impl Envoy {
             counters: all(MetricKind::Counter, metrics::names()),
             histograms: all(MetricKind::Histogram, metrics::histogram_names()),
             signatures: signature::Support::probe(),
-            cells: format!(
-                "portcullis/1/{}/",
-                String::from_utf8_lossy(&abi::property(b"plugin_name").unwrap_or_default())
-            ),
+            cells: RefCell::new(CellKeys::new()),
         }
     }
 }
@@ -44,9 +48,20 @@ pub(super) fn define(kind: MetricKind, name: &str) -> Option<u32> {
     abi::define_metric(kind, name).map_err(report).ok()
 }
 
-impl Envoy {
-    fn cell_key(&self, key: &str) -> String {
-        [self.cells.as_str(), key].concat()
+impl CellKeys {
+    fn new() -> Self {
+        let plugin = abi::property(b"plugin_name").unwrap_or_default();
+        let key = format!("portcullis/1/{}/", String::from_utf8_lossy(&plugin));
+        Self {
+            namespace: key.len(),
+            key,
+        }
+    }
+
+    fn whole(&mut self, key: &str) -> &str {
+        self.key.truncate(self.namespace);
+        self.key.push_str(key);
+        &self.key
     }
 }
 
@@ -107,7 +122,8 @@ impl Host for Envoy {
 
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
-        match abi::shared(&self.cell_key(key)) {
+        let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
+        match abi::shared(keys.whole(key)) {
             Ok((value, mark)) => Ok(Some((value, Mark(mark)))),
             Err(NOT_FOUND) => Ok(None),
             Err(HostError(_)) => Err(CellUnavailable),
@@ -122,7 +138,8 @@ impl Host for Envoy {
     ) -> Result<Swap, CellUnavailable> {
         const CAS_MISMATCH: HostError = HostError(8);
         let seen = seen.map(|Mark(mark)| mark);
-        match abi::set_shared(&self.cell_key(key), value, seen) {
+        let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
+        match abi::set_shared(keys.whole(key), value, seen) {
             Ok(()) => Ok(Swap::Written),
             Err(CAS_MISMATCH) => Ok(Swap::Changed),
             Err(HostError(_)) => Err(CellUnavailable),

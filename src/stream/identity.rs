@@ -19,12 +19,14 @@ pub(super) fn foreign_identity(engine: &Engine, headers: &Headers) -> Vec<Edit> 
         }
     };
     let is_owned = |name: &[u8]| {
-        owned.iter().any(|owned| {
-            owned
-                .as_str()
-                .bytes()
-                .map(folded)
-                .eq(name.iter().copied().map(folded))
+        owned.iter().map(HeaderName::as_str).any(|owned| {
+            let folds_to = || {
+                owned
+                    .bytes()
+                    .map(folded)
+                    .eq(name.iter().copied().map(folded))
+            };
+            owned.len() == name.len() && folds_to()
         })
     };
     let sent = headers

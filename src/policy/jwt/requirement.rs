@@ -77,14 +77,21 @@ impl Requirement {
 
     /// Whether the claims meet everything.
     pub(super) fn check(&self, claims: &Json) -> Result<(), Unmet> {
-        let granted = granted_scopes(claims);
-        let has = |scope: &String| granted.contains(scope.as_str());
-        let any = self.any_scopes.is_empty() || self.any_scopes.iter().any(has);
-        if !any || !self.all_scopes.iter().all(has) {
+        if !self.grants_scopes(claims) {
             return Err(Unmet::Scope);
         }
         let met = self.claims.iter().all(|condition| condition.holds(claims));
         if met { Ok(()) } else { Err(Unmet::Claim) }
+    }
+
+    fn grants_scopes(&self, claims: &Json) -> bool {
+        if self.any_scopes.is_empty() && self.all_scopes.is_empty() {
+            return true;
+        }
+        let granted = granted_scopes(claims);
+        let has = |scope: &String| granted.contains(scope.as_str());
+        let any = self.any_scopes.is_empty() || self.any_scopes.iter().any(has);
+        any && self.all_scopes.iter().all(has)
     }
 }
 

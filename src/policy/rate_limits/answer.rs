@@ -16,7 +16,34 @@ use crate::refusal::Refusal;
 /// Charges what becomes known afterwards, and writes header fields.
 pub(super) struct Answer {
     /// Whether a cost stands in the service's answer.
-    pub(super) reads_response: bool,
+    reads_response: bool,
+    names: Names,
+}
+
+/// What the fields are called that tell of limits.
+struct Names {
+    x_ratelimit: [HeaderName; 3],
+    policy: HeaderName,
+    limit: HeaderName,
+}
+
+impl Answer {
+    /// Nothing in it can fail; the constants are names.
+    pub(super) fn new(reads_response: bool) -> Option<Self> {
+        let name = |text| HeaderName::parse(text).ok();
+        Some(Self {
+            reads_response,
+            names: Names {
+                x_ratelimit: [
+                    name("x-ratelimit-limit")?,
+                    name("x-ratelimit-remaining")?,
+                    name("x-ratelimit-reset")?,
+                ],
+                policy: name("ratelimit-policy")?,
+                limit: name("ratelimit")?,
+            },
+        })
+    }
 }
 
 impl Policy for Answer {
@@ -50,8 +77,8 @@ impl Policy for Answer {
             }
         }
         let entries = &response.facts.limits.entries;
-        x_ratelimit(entries, &mut response.edits);
-        ietf(entries, &mut response.edits);
+        self.names.x_ratelimit(entries, &mut response.edits);
+        self.names.ietf(entries, &mut response.edits);
     }
 }
 
@@ -117,58 +144,52 @@ fn whole(value: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's filters write them: numbers, and
-/// seconds from now.
-fn x_ratelimit(entries: &[Entry], edits: &mut Vec<Edit>) {
-    let told = entries
-        .iter()
-        .filter(|entry| entry.is_told() && entry.limit.headers.x_ratelimit);
-    let Some(entry) = tightest(told) else {
-        return;
-    };
-    let Standing {
-        quota,
-        period: _,
-        remaining,
-        reset,
-    } = entry.standing;
-    for (name, number) in [
-        ("x-ratelimit-limit", quota),
-        ("x-ratelimit-remaining", remaining),
-        ("x-ratelimit-reset", seconds(reset)),
-    ] {
-        set(name, &number.to_string(), edits);
-    }
-}
-
-/// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10: lists of
-/// strings with parameters, RFC 9651.
-fn ietf(entries: &[Entry], edits: &mut Vec<Edit>) {
-    let (mut policies, mut limits) = (String::new(), String::new());
-    for entry in entries {
-        if !entry.is_told() || !entry.limit.headers.ietf {
-            continue;
-        }
+impl Names {
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's filters write them: numbers, and
+    /// seconds from now.
+    fn x_ratelimit(&self, entries: &[Entry], edits: &mut Vec<Edit>) {
+        let told = entries
+            .iter()
+            .filter(|entry| entry.is_told() && entry.limit.headers.x_ratelimit);
+        let Some(entry) = tightest(told) else {
+            return;
+        };
         let Standing {
             quota,
-            period,
+            period: _,
             remaining,
             reset,
         } = entry.standing;
-        let separator = if policies.is_empty() { "" } else { ", " };
-        let (name, period, reset) = (&entry.limit.name, seconds(period).max(1), seconds(reset));
-        // Writing to a `String` cannot fail.
-        let _ = write!(policies, "{separator}\"{name}\";q={quota};w={period}");
-        let _ = write!(limits, "{separator}\"{name}\";r={remaining};t={reset}");
+        let numbers = [quota, remaining, seconds(reset)];
+        let fields = self.x_ratelimit.iter().cloned().zip(numbers);
+        edits.extend(fields.map(|(name, number)| Edit::Set(name, number.into())));
     }
-    if !policies.is_empty() {
-        set("ratelimit-policy", &policies, edits);
-        set("ratelimit", &limits, edits);
-    }
-}
 
-fn set(name: &str, value: &str, edits: &mut Vec<Edit>) {
-    let name = HeaderName::parse(name).ok();
-    let value = HeaderValue::parse(value.as_bytes()).ok();
-    edits.extend(name.zip(value).map(|(name, value)| Edit::Set(name, value)));
+    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10: lists of
+    /// strings with parameters, RFC 9651.
+    fn ietf(&self, entries: &[Entry], edits: &mut Vec<Edit>) {
+        let (mut policies, mut limits) = (String::new(), String::new());
+        for entry in entries {
+            if !entry.is_told() || !entry.limit.headers.ietf {
+                continue;
+            }
+            let Standing {
+                quota,
+                period,
+                remaining,
+                reset,
+            } = entry.standing;
+            let separator = if policies.is_empty() { "" } else { ", " };
+            let (name, period, reset) = (&entry.limit.name, seconds(period).max(1), seconds(reset));
+            // Writing to a `String` cannot fail.
+            let _ = write!(policies, "{separator}\"{name}\";q={quota};w={period}");
+            let _ = write!(limits, "{separator}\"{name}\";r={remaining};t={reset}");
+        }
+        if !policies.is_empty() {
+            for (name, list) in [(&self.policy, policies), (&self.limit, limits)] {
+                let value = HeaderValue::parse(list.as_bytes()).ok();
+                edits.extend(value.map(|value| Edit::Set(name.clone(), value)));
+            }
+        }
+    }
 }

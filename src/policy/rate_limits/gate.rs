@@ -1,6 +1,7 @@
 //! Asks the limits of one stage.
 
 use std::rc::Rc;
+use std::slice;
 
 use super::key::{Caller, Unkeyed};
 use super::ledger::{Entry, Standing};
@@ -25,7 +26,9 @@ pub(super) struct Applied {
 
 /// All limits of a route that can be asked at one stage.
 pub(super) struct Gate {
-    pub(super) limits: Vec<Applied>,
+    pub(super) enforced: Vec<Applied>,
+    /// In shadow mode.
+    pub(super) shadow: Vec<Applied>,
     pub(super) seed: Rc<Seed>,
     /// Whether no other gate of the route comes after it.
     pub(super) is_last: bool,
@@ -46,11 +49,7 @@ enum Asked {
 impl Policy for Gate {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let now = nanoseconds(host.monotonic());
-        let (enforced, shadow): (Vec<_>, Vec<_>) = self
-            .limits
-            .iter()
-            .partition(|applied| applied.limit.mode == Mode::Enforce);
-        if let Err(refusal) = self.ask(&enforced, exchange, now, host) {
+        if let Err(refusal) = self.ask(&self.enforced, exchange, now, host) {
             exchange.facts.limits.take_back(now, host);
             host.count(Event::RateLimited.counter());
             return Verdict::Refuse(refusal);
@@ -59,8 +58,8 @@ impl Policy for Gate {
             host.count(Event::RateLimitOk.counter());
         }
         // One by one: what one of them would refuse is nothing to the others.
-        for applied in shadow {
-            if let Err(refusal) = self.ask(&[applied], exchange, now, host) {
+        for applied in &self.shadow {
+            if let Err(refusal) = self.ask(slice::from_ref(applied), exchange, now, host) {
                 exchange.shadow.push(refusal);
             }
         }
@@ -72,7 +71,7 @@ impl Gate {
     /// Charges all of these limits, or none.
     fn ask(
         &self,
-        limits: &[&Applied],
+        limits: &[Applied],
         exchange: &mut Exchange<'_>,
         now: u64,
         host: &dyn Host,
@@ -93,7 +92,7 @@ impl Gate {
                     let Some(table) = limit.table(tier) else {
                         continue;
                     };
-                    asked.push((*applied, tier));
+                    asked.push((applied, tier));
                     demands.push(Demand {
                         table,
                         caller,

@@ -34,6 +34,7 @@ use self::global::Global;
 use self::limit::{ChargedOn, Cost, Limit, Place, read_name};
 use super::{Compile, Context, Kind, Part, Role, Stage};
 use crate::config::{DidYouMean, Fields, Node, Quoted};
+use crate::engine::Mode;
 
 pub use self::ledger::{Ledger, Standing};
 pub use self::shared::SharedLimits;
@@ -183,10 +184,13 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
         let of_stage = limits
             .iter()
             .filter(|applied| applied.limit.stage() == stage);
-        let limits: Vec<Applied> = of_stage.cloned().collect();
-        if !limits.is_empty() {
+        let (enforced, shadow): (Vec<Applied>, Vec<Applied>) = of_stage
+            .cloned()
+            .partition(|applied| applied.limit.mode == Mode::Enforce);
+        if !enforced.is_empty() || !shadow.is_empty() {
             let policy = Rc::new(Gate {
-                limits,
+                enforced,
+                shadow,
                 seed: context.limits.seed(),
                 is_last: last == Some(stage),
             });
@@ -194,7 +198,12 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
         }
     }
     if has_answer {
-        parts.extend(Part::only(Stage::Answer, Answer { reads_response }));
+        let answer = Answer::new(reads_response);
+        parts.extend(
+            answer
+                .into_iter()
+                .flat_map(|answer| Part::only(Stage::Answer, answer)),
+        );
     }
     parts
 }

@@ -2,7 +2,7 @@
 
 use super::key::Unkeyed;
 use super::limit::ChargedOn;
-use crate::headers::{HeaderName, HeaderValue};
+use crate::headers::HeaderName;
 use crate::refusal::{Code, Refusal, grpc};
 
 /// Every code with which limits refuse.
@@ -66,9 +66,8 @@ pub(super) fn seconds(nanoseconds: u64) -> u64 {
 
 fn retry_after(refusal: Refusal, seconds: u64) -> Refusal {
     let name = HeaderName::parse("retry-after").ok();
-    let value = HeaderValue::parse(seconds.to_string().as_bytes()).ok();
-    match name.zip(value) {
-        Some((name, value)) => refusal.with_header(name, value),
+    match name {
+        Some(name) => refusal.with_header(name, seconds.into()),
         None => refusal,
     }
 }

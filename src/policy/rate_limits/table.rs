@@ -5,6 +5,7 @@
 use super::rule::{Receipt, Rule, State};
 use super::seed::Hashed;
 use super::shard::{Placed, Shard, empty_length, entry_length};
+use crate::digits;
 use crate::host::{CellUnavailable, Host, Mark, Swap};
 use crate::metrics::Event;
 
@@ -200,7 +201,9 @@ impl Table {
     ) -> Result<(String, Option<Mark>, Shard), CellUnavailable> {
         // The upper bits of a product: a hash scaled to the number of shards.
         let scaled = u128::from(caller.place).saturating_mul(self.shards.into());
-        let key = format!("{}{}", self.prefix, scaled.wrapping_shr(64));
+        let shard = u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default();
+        let mut key = self.prefix.clone();
+        digits::push(&mut key, shard);
         let empty = || Shard::empty(&self.rule, now);
         let (mark, shard) = match host.cell(&key)? {
             None => (None, empty()),
