@@ -1,5 +1,7 @@
 //! The document as a whole: its sections, and how they make an engine.
 
+use std::rc::Rc;
+
 use super::node::{Fields, Node};
 use super::problem::{ConfigError, Problems, Quoted};
 use crate::access_log::AccessLog;
@@ -10,7 +12,7 @@ use crate::metrics::Gauges;
 use crate::policy::jwt::Providers;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
-use crate::route::RequestMatcher;
+use crate::route::{PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
 
 /// How deep a document may nest.
@@ -65,6 +67,8 @@ struct Document<'p> {
     limits: SharedLimits,
     inspection: Inspection,
     schemas: Schemas,
+    /// Of the path of the route that is being read.
+    template: Option<Rc<PathTemplate>>,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
     notes: &'p mut Vec<String>,
     gauges: &'p mut Gauges,
@@ -116,6 +120,7 @@ impl Document<'_> {
             limits,
             inspection: inspection.unwrap_or_default(),
             schemas,
+            template: None,
             defaults: Vec::new(),
             notes: &mut notes,
             gauges: &mut gauges,
@@ -211,6 +216,7 @@ impl Document<'_> {
         let matcher = fields
             .required("match", self.problems)
             .and_then(|node| RequestMatcher::read(&node, self.problems));
+        self.template = matcher.as_ref().and_then(RequestMatcher::template);
         let access = fields.or("open", Access::Guarded, self.problems, Access::read);
         let place = format!("routes/{name}");
         let mut steps = Vec::new();
@@ -280,6 +286,7 @@ impl Document<'_> {
             providers: &self.providers,
             inspection: self.inspection,
             schemas: &self.schemas,
+            template: self.template.clone(),
             gauges: self.gauges,
             limits: &self.limits,
             place,

@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::metrics::Gauges;
 use crate::preflight::Preflight;
 use crate::refusal::{Code, ErrorPage, Refusal, Reply};
+use crate::route::PathTemplate;
 use crate::schema::Schemas;
 
 /// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
@@ -26,6 +27,7 @@ policies! {
     https,
     jwt,
     rate_limits,
+    parameters,
     payload,
     sanitize_errors,
     error_pages,
@@ -117,6 +119,8 @@ pub struct Context<'c> {
     pub schemas: &'c Schemas,
     /// Takes what is to be shown as a gauge.
     pub gauges: &'c mut Gauges,
+    /// The template of the route's path, if it has one.
+    pub template: Option<Rc<PathTemplate>>,
     /// The document's `rate_limits`.
     pub limits: &'c rate_limits::SharedLimits,
     /// Where the block stands: `defaults`, or `routes/` and the route's name.

@@ -2,6 +2,8 @@
 
 mod path;
 
+use std::rc::Rc;
+
 use self::path::PathPattern;
 pub use self::path::PathTemplate;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
@@ -128,6 +130,14 @@ impl RequestMatcher {
             self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
         };
         path_fits && host_fits()
+    }
+
+    /// The template that paths must fit, if it is one.
+    pub fn template(&self) -> Option<Rc<PathTemplate>> {
+        match &self.path {
+            Some(PathPattern::Template(template)) => Some(Rc::clone(template)),
+            _ => None,
+        }
     }
 
     /// Whether the method fits.

@@ -1,5 +1,8 @@
 //! Which paths a route is for.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use regex::Regex;
 
 use crate::config::{Case, Node, Problems};
@@ -11,7 +14,7 @@ pub(super) enum PathPattern {
     /// Whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`. Without its last `/`.
     Prefix(String),
     Regex(Regex),
-    Template(Vec<Segment>),
+    Template(Rc<PathTemplate>),
 }
 
 /// A template of paths, for those who tell requests apart by it.
@@ -24,9 +27,53 @@ pub struct PathTemplate {
 impl PathTemplate {
     /// Reads `/users/{id}/posts`.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let written = read_path(node, problems)?.to_owned();
-        let segments = Segment::read_all(&written, node, problems)?;
-        Some(Self { written, segments })
+        let written = read_path(node, problems)?;
+        Self::of(written, node, problems)
+    }
+
+    fn of(written: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let segments = Segment::read_all(written, node, problems)?;
+        let template = Self {
+            written: written.to_owned(),
+            segments,
+        };
+        let mut names: Vec<&str> = template.names().collect();
+        names.sort_unstable();
+        if names
+            .windows(2)
+            .any(|pair| matches!(pair, [one, other] if one == other))
+        {
+            node.report(problems, "names a segment twice");
+            return None;
+        }
+        Some(template)
+    }
+
+    /// The names of its variables, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.segments.iter().filter_map(Segment::name)
+    }
+
+    /// What a path that fits has for each variable.
+    pub fn values<'p>(&'p self, path: &'p str) -> impl Iterator<Item = (&'p str, Cow<'p, str>)> {
+        let mut rest = path.strip_prefix('/');
+        self.segments.iter().filter_map(move |segment| {
+            let whole = rest?;
+            let part = match segment {
+                Segment::Rest(_) => whole,
+                _ => match whole.split_once('/') {
+                    Some((part, after)) => {
+                        rest = Some(after);
+                        part
+                    }
+                    None => {
+                        rest = None;
+                        whole
+                    }
+                },
+            };
+            Some((segment.name()?, Cow::Borrowed(part)))
+        })
     }
 
     /// As the document writes it.
@@ -45,9 +92,9 @@ impl PathTemplate {
 pub(super) enum Segment {
     Literal(String),
     /// `{name}`: one segment that is not empty.
-    One,
+    One(String),
     /// `{name=**}`: the rest of the path, at least one segment.
-    Rest,
+    Rest(String),
 }
 
 impl PathPattern {
@@ -84,7 +131,8 @@ impl PathPattern {
             "prefix" => Some(PathPattern::Prefix(
                 path.strip_suffix('/').unwrap_or(path).to_owned(),
             )),
-            _ => Segment::read_all(path, &value, problems).map(PathPattern::Template),
+            _ => PathTemplate::of(path, &value, problems)
+                .map(|template| PathPattern::Template(Rc::new(template))),
         }
     }
 
@@ -96,12 +144,19 @@ impl PathPattern {
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             PathPattern::Regex(regex) => regex.is_match(path),
-            PathPattern::Template(segments) => Segment::match_all(segments, path),
+            PathPattern::Template(template) => template.matches(path),
         }
     }
 }
 
 impl Segment {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Segment::Literal(_) => None,
+            Segment::One(name) | Segment::Rest(name) => Some(name),
+        }
+    }
+
     fn read_all(path: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let last = parts.len().saturating_sub(1);
@@ -114,9 +169,11 @@ impl Segment {
                 None if part.contains(['{', '}', '*']) => None,
                 None => Some(Segment::Literal(part.to_owned())),
                 Some(inner) => match inner.split_once('=') {
-                    None if is_variable(inner) => Some(Segment::One),
-                    Some((name, "*")) if is_variable(name) => Some(Segment::One),
-                    Some((name, "**")) if is_variable(name) && index == last => Some(Segment::Rest),
+                    None if is_variable(inner) => Some(Segment::One(inner.to_owned())),
+                    Some((name, "*")) if is_variable(name) => Some(Segment::One(name.to_owned())),
+                    Some((name, "**")) if is_variable(name) && index == last => {
+                        Some(Segment::Rest(name.to_owned()))
+                    }
                     _ => None,
                 },
             };
@@ -138,8 +195,8 @@ impl Segment {
             let part = parts.next();
             match (segment, part) {
                 (Segment::Literal(literal), Some(part)) if part == literal => {}
-                (Segment::One, Some(part)) if !part.is_empty() => {}
-                (Segment::Rest, Some(part)) => return !part.is_empty(),
+                (Segment::One(_), Some(part)) if !part.is_empty() => {}
+                (Segment::Rest(_), Some(part)) => return !part.is_empty(),
                 _ => return false,
             }
         }

@@ -12,6 +12,7 @@ mod dialect;
 mod format;
 mod index;
 mod keyword;
+mod kinds;
 mod parse;
 mod pattern;
 mod sort;
@@ -25,11 +26,12 @@ use std::rc::Rc;
 
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, misnamed, uri_of};
-use crate::config::{Node, Pointer, Problems};
+use crate::config::{Node, Pointer, Problems, Quoted};
 
 pub use self::check::{Verdict, Violation};
 pub use self::decimal::Decimal;
 pub use self::dialect::Dialect;
+pub use self::kinds::Kinds;
 pub use self::parse::{Text, TextError};
 pub use self::value::{Members, Twice, Value};
 
@@ -121,6 +123,38 @@ impl Schemas {
 }
 
 impl Schema {
+    /// Reads a schema that stands alone. It must say all that it asks itself.
+    pub fn read(node: &Node<'_>, formats: Formats, problems: &mut Problems) -> Option<Self> {
+        let mut compiler = Compiler::default();
+        let (uri, place) = (uri_of("schema")?, node.pointer().clone());
+        compiler
+            .index
+            .add_schema(uri, node.json(), place, Dialect::Draft202012);
+        let id = compiler.root(node.json(), node.pointer());
+        compiler.compile_all();
+        let set = compiler.finish(problems);
+        if let (Formats::Assert, Some((place, format))) =
+            (formats, compiler.unknown_formats.first())
+        {
+            let format = Quoted(format);
+            problems.report(place, format_args!("no format is known as {format}"));
+            return None;
+        }
+        let set = Rc::new(set?);
+        Some(Self { set, id, formats })
+    }
+
+    /// The kinds of value that it can take.
+    pub fn kinds(&self) -> Kinds {
+        self.set.kinds(self.id, 0)
+    }
+
+    /// The kinds of item that it can take in an array.
+    pub fn items_kinds(&self) -> Kinds {
+        let items = self.set.items(self.id, 0);
+        items.map_or(Kinds::STRING, |items| self.set.kinds(items, 0))
+    }
+
     /// Judges a text that has been read.
     pub fn judge(&self, text: &Text<'_>) -> Verdict {
         self.judge_value(&text.value, text.count)

@@ -1,7 +1,8 @@
 //! `allOf`, `anyOf`, `oneOf`, `not`, `if`, `then`, `else`, `dependentSchemas`.
 
 use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::check::{At, Check, SchemaId, Seen, Set};
+use crate::schema::kinds::Kinds;
 use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
@@ -39,6 +40,15 @@ impl Keyword for AllOf {
         }
         Outcome::within(holds)
     }
+
+    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+        let kinds = self.0.iter().map(|id| set.kinds(*id, depth));
+        kinds.reduce(Kinds::and)
+    }
+
+    fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
+        self.0.iter().find_map(|id| set.items(*id, depth))
+    }
 }
 
 impl Keyword for AnyOf {
@@ -62,6 +72,10 @@ impl Keyword for AnyOf {
         }
         Outcome::of(holds)
     }
+
+    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+        set.any_kinds(&self.0, depth)
+    }
 }
 
 impl Keyword for OneOf {
@@ -84,6 +98,10 @@ impl Keyword for OneOf {
             }
         }
         Outcome::of(holds)
+    }
+
+    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+        set.any_kinds(&self.0, depth)
     }
 }
 

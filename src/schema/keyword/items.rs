@@ -3,7 +3,7 @@
 
 use super::{Keyword, Outcome};
 use crate::json::Json;
-use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::check::{At, Check, SchemaId, Seen, Set};
 use crate::schema::dialect::Dialect;
 use crate::schema::sort::sort;
 use crate::schema::subject::Subject;
@@ -45,6 +45,10 @@ impl Keyword for Items {
             }
         }
         Outcome::within(holds)
+    }
+
+    fn items(&self, _: &Set, _: usize) -> Option<SchemaId> {
+        self.rest.filter(|_| self.first.is_empty())
     }
 }
 

@@ -11,8 +11,9 @@ mod string;
 mod types;
 mod unevaluated;
 
-use super::check::{At, Check, Seen};
+use super::check::{At, Check, SchemaId, Seen, Set};
 use super::dialect::Dialect;
+use super::kinds::Kinds;
 use super::subject::Subject;
 use super::value::Value;
 
@@ -32,6 +33,18 @@ pub(super) trait Keyword {
         at: At<'_>,
         seen: &mut Seen,
     ) -> Outcome;
+
+    /// The kinds of value for which it can hold; none if it says nothing of them.
+    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+        let _ = (set, depth);
+        None
+    }
+
+    /// The schema that it applies to every item of an array.
+    fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
+        let _ = (set, depth);
+        None
+    }
 }
 
 /// What a keyword says of a value.

@@ -1,7 +1,8 @@
 //! `$ref` and `$dynamicRef`.
 
 use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
+use crate::schema::check::{At, Check, SchemaId, Seen, Set};
+use crate::schema::kinds::Kinds;
 use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
@@ -22,6 +23,14 @@ impl Keyword for Reference {
         seen: &mut Seen,
     ) -> Outcome {
         Outcome::within(check.schema(self.0, value, at, seen))
+    }
+
+    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+        Some(set.kinds(self.0, depth))
+    }
+
+    fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
+        set.items(self.0, depth)
     }
 }
 

@@ -2,39 +2,25 @@
 
 use super::{Keyword, Outcome};
 use crate::json::Json;
-use crate::schema::check::{At, Check, Seen};
+use crate::schema::check::{At, Check, Seen, Set};
+use crate::schema::kinds::Kinds;
 use crate::schema::sort::sort;
 use crate::schema::subject::Subject;
 use crate::schema::value::Value;
 
-/// The kinds of value that a `type` allows, a bit for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Types(u8);
-
-const NULL: u8 = 1;
-const BOOLEAN: u8 = 1 << 1;
-const INTEGER: u8 = 1 << 2;
-/// A number with a fraction.
-const FRACTION: u8 = 1 << 3;
-const STRING: u8 = 1 << 4;
-const ARRAY: u8 = 1 << 5;
-const OBJECT: u8 = 1 << 6;
+/// A value of these kinds.
+struct Types(Kinds);
 
 /// One of these values, in their order.
 struct Choice(Vec<Value<'static>>);
 
 impl Keyword for Types {
     fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
-        let kind = match value {
-            Value::Null => NULL,
-            Value::Bool(_) => BOOLEAN,
-            Value::Number(number) if number.is_integer() => INTEGER,
-            Value::Number(_) => FRACTION,
-            Value::String(_) => STRING,
-            Value::Array(_) => ARRAY,
-            Value::Object(_) => OBJECT,
-        };
-        Outcome::of(self.0 & kind != 0)
+        Outcome::of(self.0.has(Kinds::of(value)))
+    }
+
+    fn kinds(&self, _: &Set, _: usize) -> Option<Kinds> {
+        Some(self.0)
     }
 }
 
@@ -42,15 +28,21 @@ impl Keyword for Choice {
     fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         Outcome::of(self.0.binary_search_by(|each| each.cmp(value)).is_ok())
     }
+
+    fn kinds(&self, _: &Set, _: usize) -> Option<Kinds> {
+        self.0.iter().map(Kinds::of).reduce(Kinds::or)
+    }
 }
 
 pub(super) fn compile_type(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
     let types = match subject.value {
         Json::String(name) => kind(name),
-        Json::Array(names) if !names.is_empty() => names.iter().try_fold(0, |types, name| {
-            let kind = kind(name.as_str()?)?;
-            Some(types | kind)
-        }),
+        Json::Array(names) if !names.is_empty() => {
+            names.iter().try_fold(Kinds::NONE, |types, name| {
+                let kind = kind(name.as_str()?)?;
+                Some(types.or(kind))
+            })
+        }
         _ => None,
     };
     let Some(types) = types else {
@@ -60,7 +52,10 @@ pub(super) fn compile_type(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyw
         return None;
     };
     let nullable = subject.sibling("nullable") == Some(&Json::Bool(true));
-    Some(Box::new(Types(types | if nullable { NULL } else { 0 })))
+    Some(Box::new(Types(match nullable {
+        true => types.or(Kinds::NULL),
+        false => types,
+    })))
 }
 
 /// OpenAPI 3.0: it widens the `type` beside it and does nothing without one.
@@ -85,15 +80,15 @@ pub(super) fn compile_enum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyw
     Some(Box::new(Choice(values)))
 }
 
-fn kind(name: &str) -> Option<u8> {
+fn kind(name: &str) -> Option<Kinds> {
     Some(match name {
-        "null" => NULL,
-        "boolean" => BOOLEAN,
-        "integer" => INTEGER,
-        "number" => INTEGER | FRACTION,
-        "string" => STRING,
-        "array" => ARRAY,
-        "object" => OBJECT,
+        "null" => Kinds::NULL,
+        "boolean" => Kinds::BOOLEAN,
+        "integer" => Kinds::INTEGER,
+        "number" => Kinds::INTEGER.or(Kinds::FRACTION),
+        "string" => Kinds::STRING,
+        "array" => Kinds::ARRAY,
+        "object" => Kinds::OBJECT,
         _ => return None,
     })
 }

@@ -1,0 +1,212 @@
+//! How the document declares parameters.
+
+use std::rc::Rc;
+
+use super::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
+use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+use crate::headers::HeaderName;
+use crate::policy::Context;
+use crate::refusal::Told;
+use crate::route::PathTemplate;
+use crate::schema::{Formats, Schema};
+
+/// Reads the block.
+pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Parameters> {
+    let [query, path, headers] = [
+        fields.optional("query"),
+        fields.optional("path"),
+        fields.optional("headers"),
+    ];
+    if let ([None, None, None], place) = ([&query, &path, &headers], fields.pointer()) {
+        let reason = "needs one of \"query\", \"path\", \"headers\"";
+        context.problems.report(place, reason);
+    }
+    let undeclared = read_undeclared(fields, query.is_some(), context.problems);
+    let told = read_told(fields.optional("details").as_ref(), context.problems);
+    let [query, headers] = [(Part::Query, query), (Part::Headers, headers)]
+        .map(|(part, node)| node.map(|node| read_list(&node, part, context)));
+    let path = path.map(|node| {
+        let set = read_list(&node, Part::Path, context)?;
+        let template = find_template(&node, &set, context)?;
+        Some((template, set))
+    });
+    // What is there and wrong has been reported.
+    Some(Parameters {
+        query: query.map_or(Some(None), |set| set.map(Some))?,
+        undeclared: undeclared?,
+        path: path.map_or(Some(None), |set| set.map(Some))?,
+        headers: headers.map_or(Some(None), |set| set.map(Some))?,
+        told: told?,
+    })
+}
+
+fn read_undeclared(
+    fields: &mut Fields<'_>,
+    has_query: bool,
+    problems: &mut Problems,
+) -> Option<Undeclared> {
+    fields.or(
+        "undeclared",
+        Undeclared::Refuse,
+        problems,
+        |node, problems| {
+            if !has_query {
+                node.report(problems, "says nothing without `query`");
+                return None;
+            }
+            let choices = [
+                ("pass", Undeclared::Pass),
+                ("refuse", Undeclared::Refuse),
+                ("strip", Undeclared::Strip),
+            ];
+            node.choice(problems, &choices)
+        },
+    )
+}
+
+/// Reads `details`.
+pub(crate) fn read_told(node: Option<&Node<'_>>, problems: &mut Problems) -> Option<Told> {
+    let choices = [("none", Told::Class), ("pointers", Told::Pointers)];
+    match node {
+        None => Some(Told::Class),
+        Some(node) => node.choice(problems, &choices),
+    }
+}
+
+/// Every parameter of a path stands in the template of its route.
+fn find_template(
+    node: &Node<'_>,
+    set: &ParameterSet,
+    context: &mut Context<'_>,
+) -> Option<Rc<PathTemplate>> {
+    let Some(template) = context.template.clone() else {
+        let reason = "needs a route whose `match.path` is a `template`";
+        node.report(context.problems, reason);
+        return None;
+    };
+    for parameter in set.iter() {
+        let names = template.names();
+        if !names.clone().any(|name| name == parameter.name) {
+            let near = DidYouMean(&parameter.name, names);
+            let name = Quoted(&parameter.name);
+            let reason = format_args!("the route's template has no {name}{near}").to_string();
+            node.report(context.problems, reason);
+        }
+    }
+    Some(template)
+}
+
+/// Reads a list of parameters, which may be empty.
+pub(crate) fn read_list(
+    node: &Node<'_>,
+    part: Part,
+    context: &mut Context<'_>,
+) -> Option<ParameterSet> {
+    let items = node.items(context.problems)?;
+    let mut declared: Vec<Parameter> = Vec::with_capacity(items.len());
+    let mut sound = true;
+    for item in &items {
+        let Some(parameter) = read_parameter(item, part, context) else {
+            sound = false;
+            continue;
+        };
+        if declared.iter().any(|each| each.name == parameter.name) {
+            let name = Quoted(&parameter.name);
+            let reason = format_args!("another parameter is named {name} too").to_string();
+            item.report(context.problems, reason);
+        }
+        declared.push(parameter);
+    }
+    sound.then(|| ParameterSet::new(part, declared))
+}
+
+fn read_parameter(node: &Node<'_>, part: Part, context: &mut Context<'_>) -> Option<Parameter> {
+    let mut fields = node.fields(context.problems)?;
+    let name = fields.required("name", context.problems);
+    let name = name.and_then(|node| read_name(&node, part, context.problems));
+    let required = fields.or(
+        "required",
+        part == Part::Path,
+        context.problems,
+        |node, problems| {
+            let required = node.boolean(problems)?;
+            if part == Part::Path && !required {
+                node.report(problems, "a path always has its parameters");
+            }
+            Some(required)
+        },
+    );
+    let schema = fields.required("schema", context.problems);
+    let schema = schema.and_then(|node| read_schema(&node, context));
+    let style = fields.optional("style");
+    fields.finish(context.problems);
+    let schema = schema?;
+    let takes_list = schema.kinds().array() && !schema.kinds().is_every();
+    let style = match style {
+        Some(node) => read_style(&node, takes_list, part, context.problems)?,
+        None if !takes_list => Style::Single,
+        None if matches!(part, Part::Query | Part::Form) => Style::Repeated,
+        None => Style::Separated(','),
+    };
+    let mut parameter = Parameter::new(&name?, style, schema, node.pointer().clone());
+    parameter.required = required?;
+    Some(parameter)
+}
+
+fn read_name(node: &Node<'_>, part: Part, problems: &mut Problems) -> Option<String> {
+    let written = node.name(problems)?;
+    if part != Part::Headers {
+        return Some(written.to_owned());
+    }
+    let name = HeaderName::parse(written).ok();
+    if name.is_none() {
+        node.report(problems, "must be the name of a header field");
+    }
+    name.map(|name| name.as_str().to_owned())
+}
+
+fn read_style(
+    node: &Node<'_>,
+    takes_list: bool,
+    part: Part,
+    problems: &mut Problems,
+) -> Option<Style> {
+    let choices = [
+        ("repeated", Style::Repeated),
+        ("comma", Style::Separated(',')),
+        ("space", Style::Separated(' ')),
+        ("pipe", Style::Separated('|')),
+        ("json", Style::Json),
+    ];
+    let style = node.choice(problems, &choices)?;
+    let reason = match style {
+        Style::Json => return Some(style),
+        _ if !takes_list => "says nothing unless the `type` of the schema is \"array\"",
+        Style::Repeated if part == Part::Path => "a path has each parameter once",
+        _ => return Some(style),
+    };
+    node.report(problems, reason);
+    None
+}
+
+/// A schema, or the name of one of the document's. Formats are asserted.
+fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
+    let Some(name) = node.json().as_str() else {
+        return Schema::read(node, Formats::Assert, context.problems);
+    };
+    if let Some((place, format)) = context.schemas.unknown_formats().first() {
+        let format = Quoted(format);
+        let reason = format_args!(
+            "cannot be used: formats of parameters are asserted, and {place} names {format}, which is not known"
+        );
+        node.report(context.problems, reason.to_string());
+        return None;
+    }
+    let Some(schema) = context.schemas.named(name, Formats::Assert) else {
+        let near = DidYouMean(name, context.schemas.names());
+        let reason = format_args!("no schema is named {}{near}", Quoted(name)).to_string();
+        node.report(context.problems, reason);
+        return None;
+    };
+    schema
+}
