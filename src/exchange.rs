@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
@@ -25,6 +26,8 @@ pub struct Request<'r> {
 /// A request on its way through the policies.
 #[derive(Debug)]
 pub struct Exchange<'r> {
+    /// When its head arrived: what a policy should go by that asks for the time.
+    pub arrived: Duration,
     /// The request as the client sent it.
     pub request: Request<'r>,
     /// Whether a body, or trailers, may follow the head.

@@ -263,6 +263,7 @@ impl Stream {
         // When no route takes the method, nobody can grant it.
         let is_asked = asked.as_ref().is_some_and(|routes| !routes.is_empty());
         let mut exchange = Exchange {
+            arrived: self.started.unwrap_or_default(),
             request,
             body,
             route: &route.name,

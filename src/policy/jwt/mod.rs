@@ -178,7 +178,8 @@ impl Demand {
         host: &dyn Host,
     ) -> Result<(), Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
-        let verified = self.provider.verify(found.token(), host).map_err(attach)?;
+        let verified = self.provider.verify(found.token(), exchange.arrived, host);
+        let verified = verified.map_err(attach)?;
         let granted = self.requirement.check(&verified.claims);
         granted.map_err(|unmet| attach(unmet.into()))?;
         if !self.provider.forwarding.forwards_token() {

@@ -209,9 +209,13 @@ impl Provider {
         Token::parse(token).map_or(true, |token| self.rules.may_be_issuer(&token.payload))
     }
 
-    /// What there is to know of a token that this provider signed and that is valid now.
-    pub(super) fn verify(&self, token: &[u8], host: &dyn Host) -> Result<Verified, Refusal> {
-        let now = host.now();
+    /// What there is to know of a token that this provider signed and that is valid `now`.
+    pub(super) fn verify(
+        &self,
+        token: &[u8],
+        now: Duration,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
         if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
             if remote.keys(now).is_none() {
                 return Err(TokenError::NoKeys.into());

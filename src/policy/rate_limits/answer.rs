@@ -70,7 +70,9 @@ impl Policy for Answer {
     }
 
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
-        if response.author == Author::Service {
+        let mut entries = response.facts.limits.entries.iter();
+        let open = entries.any(|entry| entry.afterwards.is_some());
+        if open && response.author == Author::Service {
             let now = nanoseconds(host.monotonic());
             for entry in &mut response.facts.limits.entries {
                 entry.settle_cost(response.headers, now, host);
