@@ -13,7 +13,7 @@ use crate::policy::jwt::RemoteKeys;
 use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
 use crate::refusal::ErrorPage;
-use crate::route::{Foresight, RequestMatcher, Undecidable};
+use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
 
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ impl Mode {
 pub struct Engine {
     pub(crate) mode: Mode,
     pub(crate) routes: Vec<Route>,
+    /// Where to look for the route of a path.
+    pub(crate) paths: PathIndex,
     pub(crate) fallback: Chain,
     pub(crate) owned_request_headers: Vec<HeaderName>,
     pub(crate) access_log: Option<AccessLog>,
@@ -224,7 +226,7 @@ impl Engine {
         takes: impl Fn(&Route) -> bool,
     ) -> Vec<usize> {
         let mut routes = Vec::new();
-        for (index, route) in self.routes.iter().enumerate() {
+        for (index, route) in self.candidates(request) {
             if !takes(route) {
                 continue;
             }
@@ -256,9 +258,15 @@ impl Engine {
         refusing.or(routes.first().copied())
     }
 
+    /// The routes that may be for a request by its path, in order.
+    fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, &Route)> {
+        let places = self.paths.candidates(request.target.path());
+        places.filter_map(|place| Some((place, self.routes.get(place)?)))
+    }
+
     fn select_by_method(&self, request: &Request<'_>) -> Selection {
         let mut allowed: Vec<String> = Vec::new();
-        for (index, route) in self.routes.iter().enumerate() {
+        for (index, route) in self.candidates(request) {
             match route.matcher.matches(request) {
                 Err(undecidable) => return Selection::Undecidable(undecidable),
                 Ok(false) => {}

@@ -12,7 +12,7 @@ use crate::metrics::Gauges;
 use crate::policy::jwt::Providers;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
-use crate::route::{PathTemplate, RequestMatcher};
+use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
 
 /// How deep a document may nest.
@@ -147,6 +147,7 @@ impl Document<'_> {
         exports.extend(access_log.as_ref().and_then(AccessLog::export));
         Some(Engine {
             mode,
+            paths: PathIndex::new(routes.iter().map(first_segments)),
             routes,
             fallback,
             owned_request_headers,
@@ -336,6 +337,10 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
         ("hold_headers", Inspection::HoldHeaders),
     ];
     node.choice(problems, &choices)
+}
+
+fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
+    route.matcher.first_segments().into_iter()
 }
 
 /// What the policies of all routes name, each name once.

@@ -1,9 +1,11 @@
 //! Which requests a route is for.
 
+mod index;
 mod path;
 
 use std::rc::Rc;
 
+pub(crate) use self::index::PathIndex;
 use self::path::PathPattern;
 pub use self::path::PathTemplate;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
@@ -117,6 +119,12 @@ impl RequestMatcher {
             }
         }
         foresight
+    }
+
+    /// The segments that every path begins with that fits.
+    pub(crate) fn first_segments(&self) -> Vec<&str> {
+        let path = self.path.as_ref();
+        path.map(PathPattern::first_segments).unwrap_or_default()
     }
 
     /// Whether path and host fit.

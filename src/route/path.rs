@@ -136,6 +136,25 @@ impl PathPattern {
         }
     }
 
+    /// The segments that every path begins with that fits.
+    pub(super) fn first_segments(&self) -> Vec<&str> {
+        match self {
+            PathPattern::Exact(path) | PathPattern::Prefix(path) => {
+                path.split('/').skip(1).collect()
+            }
+            PathPattern::Regex(_) => Vec::new(),
+            PathPattern::Template(template) => {
+                fn literal(segment: &Segment) -> Option<&str> {
+                    match segment {
+                        Segment::Literal(literal) => Some(literal.as_str()),
+                        Segment::One(_) | Segment::Rest(_) => None,
+                    }
+                }
+                template.segments.iter().map_while(literal).collect()
+            }
+        }
+    }
+
     /// Whether a path in its one spelling fits.
     pub(super) fn matches(&self, path: &str) -> bool {
         match self {
