@@ -57,7 +57,16 @@ pub(super) enum Traffic {
     Same(Algorithm),
     /// Another one each time, more of them than a cache holds.
     New(Algorithm),
+    /// One that has expired, so that every request is refused.
+    Bad,
+    /// The same one each time, among as many fields as [`WIDE`] says.
+    Wide,
+    /// The same one each time, over HTTP/2.
+    Http2,
 }
+
+/// How many fields the requests of [`Traffic::Wide`] have besides the usual ones.
+pub(super) const WIDE: u32 = 64;
 
 /// How tokens are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +78,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
+    /// RS256 first: it is the one of the chains that are not about algorithms.
     pub(super) const ALL: [Self; 4] = [Self::Rs256, Self::Ps256, Self::Es256, Self::EdDsa];
 
     /// As JWS has it.
@@ -123,9 +133,24 @@ pub(super) fn native(
     cache: TokenCache,
     log: PathBuf,
 ) -> Chain {
+    native_with(id, title, native::jwt_authn(cache), log)
+}
+
+/// The whole native chain with its token cache, and rules for other prefixes in front.
+pub(super) fn native_behind(
+    id: &'static str,
+    title: &'static str,
+    prefixes: &[String],
+    log: PathBuf,
+) -> Chain {
+    let jwt_authn = native::jwt_authn_behind(TokenCache::On, prefixes);
+    native_with(id, title, jwt_authn, log)
+}
+
+fn native_with(id: &'static str, title: &'static str, jwt_authn: Value, log: PathBuf) -> Chain {
     let filters = vec![
         native::cors(),
-        native::jwt_authn(cache),
+        jwt_authn,
         native::local_ratelimit(),
         native::header_mutation(&HEADERS),
     ];
@@ -142,7 +167,27 @@ pub(super) fn native(
     }
 }
 
-/// The native chain reduced to what the module does so far.
+/// The module, with Envoy's logger writing the record that it leaves.
+pub(super) fn recorded(
+    id: &'static str,
+    title: &'static str,
+    module: &Path,
+    document: &Value,
+    log: PathBuf,
+) -> Chain {
+    let mut manager = json!({ "access_log": native::record_log(&log) });
+    manager["route_config"] = routes(json!({}));
+    Chain {
+        id,
+        title,
+        listener: answering("api", vec![filter(module, document, "portcullis")], manager),
+        traffic: Traffic::Same(Algorithm::Rs256),
+        work: Work::Whole,
+        workers: 1,
+        access_log: Some(log),
+    }
+}
+
 /// The module with this document.
 pub(super) fn portcullis(
     id: &'static str,
@@ -231,12 +276,19 @@ impl Tokens {
             good.push((algorithm, one));
         }
         let rsa = SigningKey::named(Algorithm::Rs256.key());
+        let same = files
+            .first()
+            .map(|(_, path): &(Traffic, PathBuf)| path.clone());
+        let same = same.unwrap_or_default();
+        files.extend([(Traffic::Wide, same.clone()), (Traffic::Http2, same)]);
         let mut expired = described(Algorithm::Rs256, 0);
         expired["claims"]["exp"] = "now-3600".into();
         let mut forged = described(Algorithm::Rs256, 0);
         forged["tamper"] = "signature".into();
+        let expired = tokens::mint_with(&rsa, &expired, now);
+        files.push((Traffic::Bad, scratch.write("expired", &expired)?));
         Ok(Self {
-            expired: tokens::mint_with(&rsa, &expired, now),
+            expired,
             forged: tokens::mint_with(&rsa, &forged, now),
             good,
             files,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use portcullis_tests::client;
 use portcullis_tests::envoy::{Envoy, Options, Update, bootstrap};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::chain::{self, Algorithm, Chain, Tokens, Traffic, Work};
 use super::native::TokenCache;
@@ -39,7 +39,7 @@ pub(super) struct Costs {
 /// From a new configuration to its acceptance.
 #[derive(Debug, Serialize)]
 pub(super) struct Load {
-    pub(super) routes: usize,
+    pub(super) of: String,
     pub(super) vm: Vm,
     /// How often `on_configure` ran for each listener: in the VM that tries the document first,
     /// in the main thread's, and in the worker's.
@@ -135,21 +135,23 @@ fn portcullis_filled(module: &Path, _: &Scratch) -> Chain {
 }
 
 fn loads(module: &Path) -> Result<Vec<Load>, String> {
-    let kinds = [2, 200].map(|routes| [Vm::First, Vm::Own, Vm::Shared].map(|vm| (routes, vm)));
-    let kinds = kinds.as_flattened();
+    let kinds = [Grown::ROUTES_2, Grown::ROUTES_200]
+        .map(|grown| [Vm::First, Vm::Own, Vm::Shared].map(|vm| (grown, vm)));
+    let larger = Grown::LARGER.map(|grown| (grown, Vm::Shared));
+    let kinds = [kinds.as_flattened(), larger.as_slice()].concat();
     let mut samples = vec![Vec::new(); kinds.len()];
     for trial in 0..TRIALS {
-        for (&(routes, vm), samples) in kinds.iter().zip(&mut samples) {
-            samples.push(load(module, routes, vm, trial)?);
+        for (&(grown, vm), samples) in kinds.iter().zip(&mut samples) {
+            samples.push(load(module, grown, vm, trial)?);
         }
     }
     let each = kinds.iter().zip(samples);
     Ok(each
-        .map(|(&(routes, vm), samples)| {
+        .map(|(&(grown, vm), samples)| {
             let spread = |value: &dyn Fn(&Loaded) -> f64| Spread::of(samples.iter().map(value));
             let ms = |time: Duration| time.as_secs_f64() * 1e3;
             Load {
-                routes,
+                of: grown.title(),
                 vm,
                 configured_per_listener: spread(&|it| it.configured / vm.listeners()).median,
                 ms_per_listener: spread(&|it| ms(it.wall) / vm.listeners()),
@@ -158,6 +160,43 @@ fn loads(module: &Path) -> Result<Vec<Load>, String> {
             }
         })
         .collect())
+}
+
+/// What a document has many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grown {
+    Routes(usize),
+    Providers(usize),
+    Schemas(usize),
+}
+
+impl Grown {
+    const ROUTES_2: Self = Grown::Routes(2);
+    const ROUTES_200: Self = Grown::Routes(200);
+    /// Documents that show how the time to load one grows.
+    const LARGER: [Self; 5] = [
+        Grown::Routes(500),
+        Grown::Providers(10),
+        Grown::Providers(50),
+        Grown::Schemas(50),
+        Grown::Schemas(200),
+    ];
+
+    fn title(self) -> String {
+        match self {
+            Grown::Routes(count) => format!("{count} routes"),
+            Grown::Providers(count) => format!("{count} more providers"),
+            Grown::Schemas(count) => format!("{count} schemas"),
+        }
+    }
+
+    fn document(self, mark: usize) -> Value {
+        match self {
+            Grown::Routes(count) => document::with_routes(count, mark),
+            Grown::Providers(count) => document::with_providers(count, mark),
+            Grown::Schemas(count) => document::with_schemas(count, mark),
+        }
+    }
 }
 
 impl Vm {
@@ -180,7 +219,7 @@ struct Loaded {
 /// Adds listeners to an Envoy that has one, which has the module already unless the first VM is
 /// wanted. Each has a document of its
 /// own, because Envoy does not try one twice that it has tried.
-fn load(module: &Path, routes: usize, vm: Vm, trial: usize) -> Result<Loaded, String> {
+fn load(module: &Path, grown: Grown, vm: Vm, trial: usize) -> Result<Loaded, String> {
     let options = Options {
         concurrency: 1,
         ..Options::default()
@@ -190,7 +229,7 @@ fn load(module: &Path, routes: usize, vm: Vm, trial: usize) -> Result<Loaded, St
             Vm::First | Vm::Own => format!("bench-{number}"),
             Vm::Shared => "bench".to_owned(),
         };
-        let document = document::with_routes(routes, trial * 100 + number);
+        let document = grown.document(trial * 100 + number);
         let filter = chain::filter(module, &document, &vm_id);
         chain::answering(&format!("api-{number}"), vec![filter], json!({}))
     };
@@ -208,7 +247,7 @@ fn load(module: &Path, routes: usize, vm: Vm, trial: usize) -> Result<Loaded, St
     let update = envoy.update_listeners(&all).map_err(failed)?;
     let wall = begun.elapsed();
     if let Update::Rejected { reason } = update {
-        return Err(format!("{routes} routes: rejected: {reason}"));
+        return Err(format!("{}: rejected: {reason}", grown.title()));
     }
     let cpu = envoy.cpu_time().map_err(failed)?.saturating_sub(cpu);
     let configured = envoy.log_since(mark).matches("configured, routes:").count();

@@ -100,6 +100,54 @@ pub(super) fn token_only() -> Value {
     ]))
 }
 
+/// [`whole`] behind `count` other routes.
+pub(super) fn behind_routes(count: usize) -> Value {
+    let mut document = whole();
+    let others = (0..count).map(|number| guarded(&format!("r{number}"), &kind(number)));
+    let mut routes: Vec<Value> = others.collect();
+    if let Some(own) = document["routes"].as_array() {
+        routes.extend(own.iter().cloned());
+    }
+    document["routes"] = routes.into();
+    document
+}
+
+/// The path of one of many routes. Half of them begin like the one that is asked for.
+pub(super) fn kind(number: usize) -> String {
+    match number % 2 {
+        0 => format!("/orders/kind-{number}"),
+        _ => format!("/kind-{number}/orders"),
+    }
+}
+
+/// Like [`with_routes`], with two routes and `count` providers.
+pub(super) fn with_providers(count: usize, mark: usize) -> Value {
+    let mut document = with_routes(2, mark);
+    for number in 0..count {
+        let issuer = format!("https://id-{number}.bench.test/");
+        document["providers"][format!("other-{number}")] = json!({
+            "issuer": issuer, "audiences": [AUDIENCE], "jwks": { "inline": jwks() },
+        });
+    }
+    document
+}
+
+/// Like [`with_routes`], with two routes and `count` schemas of twenty members each.
+pub(super) fn with_schemas(count: usize, mark: usize) -> Value {
+    let mut document = with_routes(2, mark);
+    for number in 0..count {
+        let members: Map<String, Value> = (0..20)
+            .map(|member| {
+                let text = json!({ "type": "string", "pattern": "^[a-z]+$", "maxLength": 40 });
+                (format!("member-{member}"), text)
+            })
+            .collect();
+        document["schemas"][format!("s{number}")] =
+            json!({ "type": "object", "properties": members, "required": ["member-1"] });
+    }
+    document
+}
+
 /// Like [`whole`] with `count` routes. `mark` makes the bytes differ from those of other marks.
 pub(super) fn with_routes(count: usize, mark: usize) -> Value {
     let routes: Vec<Value> = (0..count)

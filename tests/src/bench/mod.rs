@@ -16,6 +16,7 @@ mod chain;
 mod costs;
 mod document;
 mod groups;
+mod h2load;
 mod machine;
 mod native;
 mod plot;

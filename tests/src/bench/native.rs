@@ -33,6 +33,15 @@ pub(super) fn cors_policy() -> Value {
 }
 
 pub(super) fn jwt_authn(cache: TokenCache) -> Value {
+    jwt_authn_behind(cache, &[])
+}
+
+/// With rules for other prefixes in front of the one that applies.
+pub(super) fn jwt_authn_behind(cache: TokenCache, prefixes: &[String]) -> Value {
+    let requires = json!({ "provider_name": "bench" });
+    let rule = |prefix: &str| json!({ "match": { "prefix": prefix }, "requires": requires });
+    let mut rules: Vec<Value> = prefixes.iter().map(|prefix| rule(prefix)).collect();
+    rules.extend([json!({ "match": { "path": "/healthz" } }), rule("/")]);
     let mut provider = json!({
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
@@ -46,10 +55,7 @@ pub(super) fn jwt_authn(cache: TokenCache) -> Value {
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "providers": { "bench": provider },
-            "rules": [
-                { "match": { "path": "/healthz" } },
-                { "match": { "prefix": "/" }, "requires": { "provider_name": "bench" } },
-            ],
+            "rules": rules,
         }),
     )
 }

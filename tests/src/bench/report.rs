@@ -239,7 +239,7 @@ fn others(costs: &Costs, out: &mut String) {
     table(
         out,
         &[
-            "routes",
+            "document",
             "VM",
             "on_configure runs",
             "ms/listener",
@@ -253,7 +253,7 @@ fn others(costs: &Costs, out: &mut String) {
                 Vm::Shared => "shared, running",
             };
             vec![
-                load.routes.to_string(),
+                load.of.clone(),
                 vm.to_owned(),
                 format!("{:.1}", load.configured_per_listener),
                 format!("{:.1}", load.ms_per_listener),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use portcullis_tests::envoy::{Envoy, Options, bootstrap};
 use serde::Serialize;
 
-use super::chain::{Chain, Tokens};
+use super::chain::{Chain, Tokens, Traffic};
 use super::scratch;
 use super::spread::{self, Spread};
 use super::wrk::{Load, Wrk};
@@ -85,12 +85,17 @@ impl Running {
         let id = self.chain.id;
         let cpu = || self.envoy.cpu_time().map_err(|error| error.to_string());
         let before = cpu()?;
-        let file = tokens.file(self.chain.traffic);
-        let load = wrk.drive(self.addr, file, seconds, pause);
+        let traffic = self.chain.traffic;
+        let load = wrk.drive(self.addr, (traffic, tokens.file(traffic)), seconds, pause);
         let load = load.map_err(|error| format!("{id}: {error}"))?;
         let used = cpu()?.saturating_sub(before);
         self.empty_logs();
-        if load.refused > 0 {
+        if traffic == Traffic::Bad && load.refused < load.requests {
+            return Err(format!(
+                "{id}: requests with an expired token were not refused"
+            ));
+        }
+        if traffic != Traffic::Bad && load.refused > 0 {
             return Err(format!(
                 "{id}: {} of {} good requests were refused",
                 load.refused, load.requests

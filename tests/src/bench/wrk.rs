@@ -7,7 +7,8 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::PATH;
+use super::chain::{PATH, Traffic, WIDE};
+use super::h2load;
 use super::scratch::Scratch;
 
 /// Connections, each with one request under way at a time.
@@ -19,14 +20,18 @@ const SCRIPT: &str = r#"
 local requests, next = {}, 0
 
 local function ask(token)
-  return wrk.format("GET", nil, {
+  local fields = {
     ["Authorization"] = "Bearer " .. token,
     ["Accept"] = "application/json",
     ["Accept-Encoding"] = "gzip",
     ["User-Agent"] = "portcullis-bench/1",
     ["Host"] = "api.bench.test",
     ["Origin"] = "https://app.bench.test",
-  })
+  }
+  for number = 1, tonumber(os.getenv("BENCH_WRK_FIELDS")) do
+    fields["X-Field-" .. number] = "value " .. number
+  end
+  return wrk.format("GET", nil, fields)
 end
 
 function init(args)
@@ -125,28 +130,37 @@ impl Wrk {
         }
     }
 
+    /// A load generator, on the second core if there is one.
+    pub(super) fn command(&self, program: &str) -> Command {
+        if !self.pins {
+            return Command::new(program);
+        }
+        let mut command = Command::new("taskset");
+        command.args(["-c", "1", program]);
+        command
+    }
+
     /// Drives `addr` for so many seconds, with `pause` milliseconds before each request.
     pub(super) fn drive(
         &self,
         addr: SocketAddr,
-        tokens: &Path,
+        (traffic, tokens): (Traffic, &Path),
         seconds: u32,
         pause: u32,
     ) -> Result<Load, String> {
-        let mut command = match self.pins {
-            true => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", "1", "wrk"]);
-                command
-            }
-            false => Command::new("wrk"),
+        let fields = match traffic {
+            Traffic::Http2 => return h2load::drive(self, addr, tokens, seconds),
+            Traffic::Wide => WIDE,
+            Traffic::Same(_) | Traffic::New(_) | Traffic::Bad => 0,
         };
+        let mut command = self.command("wrk");
         command
             .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
             .args(["-d", &format!("{seconds}s"), "--timeout", "5s", "-s"])
             .arg(&self.script)
             .arg(format!("http://{addr}{PATH}"))
             .env("BENCH_WRK_TOKENS", tokens)
+            .env("BENCH_WRK_FIELDS", fields.to_string())
             .env("BENCH_WRK_PAUSE", pause.to_string());
         let output = command.output().map_err(|error| format!("wrk: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout);

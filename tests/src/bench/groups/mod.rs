@@ -5,6 +5,7 @@ mod limits;
 mod records;
 mod tokens;
 mod whole;
+mod workloads;
 
 use std::path::Path;
 
@@ -35,6 +36,7 @@ pub(super) struct Comparison {
 /// Every group.
 pub(super) const ALL: &[Group] = &[
     whole::GROUP,
+    workloads::GROUP,
     tokens::GROUP,
     limits::GROUP,
     browser::GROUP,

@@ -1,13 +1,9 @@
 //! The whole chain against the whole native chain.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Value, json};
-
-use super::super::chain::{
-    Algorithm, Chain, Traffic, Work, answering, filter, native, portcullis, router, routes,
-};
-use super::super::native::{self, TokenCache};
+use super::super::chain::{Algorithm, Chain, Traffic, Work, native, portcullis, recorded, router};
+use super::super::native::TokenCache;
 use super::super::{document, scratch::Scratch};
 use super::{Group, compare};
 
@@ -44,7 +40,7 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             TokenCache::Off,
             log("native"),
         ),
-        with_record(
+        recorded(
             "portcullis",
             "Portcullis, the same work, record to the same logger",
             module,
@@ -65,7 +61,7 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             &document::without_log(),
             whole,
         ),
-        with_record(
+        recorded(
             "portcullis-api",
             "Portcullis, preset api",
             module,
@@ -73,25 +69,4 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             log("portcullis-api"),
         ),
     ]
-}
-
-/// The module, with Envoy's logger writing the record that it leaves.
-fn with_record(
-    id: &'static str,
-    title: &'static str,
-    module: &Path,
-    document: &Value,
-    log: PathBuf,
-) -> Chain {
-    let mut manager = json!({ "access_log": native::record_log(&log) });
-    manager["route_config"] = routes(json!({}));
-    Chain {
-        id,
-        title,
-        listener: answering("api", vec![filter(module, document, "portcullis")], manager),
-        traffic: Traffic::Same(Algorithm::Rs256),
-        work: Work::Whole,
-        workers: 1,
-        access_log: Some(log),
-    }
 }
