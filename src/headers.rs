@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::digits;
+use crate::digits::Digits;
 
 /// The header fields of one message as the proxy gave them: names in lower case,
 /// values as bytes, duplicates kept.
@@ -152,9 +152,7 @@ impl HeaderValue {
 impl From<u64> for HeaderValue {
     /// The number in decimal.
     fn from(number: u64) -> Self {
-        let mut text = String::new();
-        digits::push(&mut text, number);
-        Self(text.into_bytes().into())
+        Self(Digits::of(number).as_bytes().into())
     }
 }
 

@@ -102,6 +102,54 @@ fn a_remembered_token_costs_few_host_calls() {
     }
 }
 
+/// Token, limit, CORS, five header fields and a record.
+fn whole_chain() -> Vec<u8> {
+    let document = document(json!({ "sinks": ["filter_state"] }));
+    let mut document: Value = serde_json::from_slice(&document).expect("it is JSON");
+    let set = [
+        "referrer-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-a",
+        "x-b",
+    ];
+    let set: serde_json::Map<String, Value> = set
+        .iter()
+        .map(|name| ((*name).to_owned(), "x".into()))
+        .collect();
+    document["defaults"] = json!({
+        "security_headers": { "preset": "none", "set": set },
+        "cors": { "allow_origins": [{ "exact": "https://app.example.com" }] },
+        "rate_limits": [{
+            "name": "all", "key": [], "headers": "x_ratelimit",
+            "token_bucket": { "max_tokens": 1000, "tokens_per_fill": 1000, "fill_interval": "1s" },
+        }],
+    });
+    document.to_string().into_bytes()
+}
+
+/// Crossing between the proxy and the module is what a request costs most: a call more is to be
+/// noticed. Four return bytes: the request's fields, the limit's cell and two properties for the
+/// record. Half of the others write fields of the answer.
+#[test]
+fn the_whole_chain_makes_few_host_calls_in_all() {
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    let options = HostOptions {
+        now_nanos: NOW * 1_000_000_000,
+        ..HostOptions::default()
+    };
+    let mut host = FakeHost::start(&wasm, &whole_chain(), options).unwrap();
+    let mut request = request("alice", NOW + 60);
+    let origin = (b"origin".to_vec(), b"https://app.example.com".to_vec());
+    request.headers.push(origin);
+    host.exchange(&request, &service()).unwrap();
+    let again = host.exchange(&request, &service()).unwrap();
+    assert_eq!(again.response.status, 200);
+    let calls = again.calls;
+    assert!(calls.returning_bytes <= 4, "{calls:?}");
+    assert!(calls.total <= 31, "{calls:?}");
+}
+
 #[test]
 fn gauges_are_set_on_ticks() {
     let keys = "portcullis.provider.corp.jwks_keys";

@@ -202,7 +202,8 @@ impl Table {
         // The upper bits of a product: a hash scaled to the number of shards.
         let scaled = u128::from(caller.place).saturating_mul(self.shards.into());
         let shard = u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default();
-        let mut key = self.prefix.clone();
+        let mut key = String::with_capacity(self.prefix.len().saturating_add(8));
+        key.push_str(&self.prefix);
         digits::push(&mut key, shard);
         let empty = || Shard::empty(&self.rule, now);
         let (mark, shard) = match host.cell(&key)? {
