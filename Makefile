@@ -13,7 +13,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser check lint fmt cases validate token bench fuzz flood outcomes envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser check lint fmt cases validate token bench microbench fuzz flood outcomes envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -45,7 +45,7 @@ RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --ed
 
 lint: ## formatting, clippy for both targets, documentation links
 	$(RUSTFMT) --check {} +
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	@envoy/build.sh lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 
@@ -66,6 +66,9 @@ token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audien
 bench: build ## measure the module in Envoy
 	@envoy=$$(envoy/find-envoy.sh) && \
 	ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) run --release --locked -p portcullis-tests --bin bench
+
+microbench: ## measure single functions of the engine, without Envoy
+	@$(CARGO) run --quiet --release --locked -p portcullis-tests --features microbench --bin microbench -- --bench
 
 fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see tests/fuzz/README.md
 	@CARGO="$(CARGO)" tests/fuzz/run.sh "$(TARGET)" $(or $(SECONDS),60)

@@ -1,4 +1,5 @@
 //! What the test suites share.
+pub mod believing;
 pub mod case;
 pub mod chromium;
 pub mod client;
