@@ -90,6 +90,36 @@ pub enum Edit {
     Shared(Rc<[Edit]>),
 }
 
+/// Those of the changes, in order, that change a message with these fields: a field that is not
+/// there need not be removed, and each call to the proxy has its price.
+pub fn effective<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<&'e Edit> {
+    fn gather<'e>(edits: &'e [Edit], fields: &Headers, out: &mut Vec<&'e Edit>) {
+        for edit in edits {
+            match edit {
+                Edit::Shared(edits) => gather(edits, fields, out),
+                Edit::Remove(name) if fields.all(name.as_str()).next().is_some() => out.push(edit),
+                Edit::Remove(name) if out.iter().any(|each| each.writes(name)) => out.push(edit),
+                Edit::Remove(_) => {}
+                Edit::Set(..) | Edit::Add(..) | Edit::SetPath(_) | Edit::Export(..) => {
+                    out.push(edit);
+                }
+            }
+        }
+    }
+    let mut out = Vec::with_capacity(16);
+    gather(edits, fields, &mut out);
+    out
+}
+
+impl Edit {
+    fn writes(&self, name: &HeaderName) -> bool {
+        match self {
+            Edit::Set(written, _) | Edit::Add(written, _) => written == name,
+            Edit::Remove(_) | Edit::SetPath(_) | Edit::Export(..) | Edit::Shared(_) => false,
+        }
+    }
+}
+
 /// The name under which a value is left for other filters: `portcullis.` and letters, digits
 /// and `_`. In Envoy it is the filter state `wasm.portcullis.…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -244,6 +274,33 @@ fn without_port(authority: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn edits_without_effect_are_left_out() {
+        let name = |text| HeaderName::parse(text).unwrap();
+        let value = HeaderValue::parse(b"x").unwrap();
+        let edits = [
+            Edit::Remove(name("there")),
+            Edit::Remove(name("absent")),
+            Edit::Shared(Rc::from([
+                Edit::Set(name("written"), value.clone()),
+                Edit::Remove(name("absent")),
+            ])),
+            Edit::Remove(name("written")),
+            Edit::Add(name("absent"), value.clone()),
+            Edit::Remove(name("absent")),
+        ];
+        let mut fields = Headers::default();
+        fields.push(b"there", b"1");
+        let expected = [
+            Edit::Remove(name("there")),
+            Edit::Set(name("written"), value.clone()),
+            Edit::Remove(name("written")),
+            Edit::Add(name("absent"), value),
+            Edit::Remove(name("absent")),
+        ];
+        assert!(effective(&edits, &fields).into_iter().eq(&expected));
+    }
 
     #[test]
     fn hosts_lose_their_port() {

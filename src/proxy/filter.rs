@@ -12,7 +12,7 @@ use super::host::Envoy;
 use super::pairs;
 use crate::access_log::Sink;
 use crate::engine::Engine;
-use crate::exchange::{BodyState, Edit};
+use crate::exchange::{BodyState, Edit, effective};
 use crate::host::Side;
 use crate::refusal::Reply;
 use crate::stream::{Action, Stream};
@@ -135,7 +135,13 @@ impl HttpContext for Filter {
             .stream
             .borrow_mut()
             .response_headers(headers.as_ref(), rest, &*self.host);
-        if let Err(HostError(status)) = apply(Map::Response, &head.edits) {
+        let applied = match &headers {
+            Some(fields) => effective(&head.edits, fields)
+                .into_iter()
+                .try_for_each(|edit| carry(Map::Response, edit)),
+            None => apply(Map::Response, &head.edits),
+        };
+        if let Err(HostError(status)) = applied {
             log::error!("the proxy does not change the response (status {status})");
         }
         self.response_body = match rest {
@@ -219,14 +225,18 @@ fn state(end_of_stream: bool) -> BodyState {
 }
 
 fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
-    edits.iter().try_for_each(|edit| match edit {
+    edits.iter().try_for_each(|edit| carry(map, edit))
+}
+
+fn carry(map: Map, edit: &Edit) -> Result<(), HostError> {
+    match edit {
         Edit::Remove(name) => abi::remove_header(map, name.as_str()),
         Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
         Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
         Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
         Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
         Edit::Shared(edits) => apply(map, edits),
-    })
+    }
 }
 
 /// The answer's head has been edited when its body comes.
