@@ -23,6 +23,38 @@ pub fn network(address: IpAddr, ipv4_prefix: u32, ipv6_prefix: u32) -> IpAddr {
     }
 }
 
+/// All addresses that begin alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    first: IpAddr,
+    prefix: u32,
+}
+
+impl Range {
+    /// Reads `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`. None if bits behind the prefix are set.
+    pub fn parse(written: &str) -> Option<Self> {
+        let (first, prefix) = match written.split_once('/') {
+            Some((first, prefix)) => (first, Some(prefix)),
+            None => (written, None),
+        };
+        let first: IpAddr = first.parse().ok()?;
+        let longest = if first.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => longest,
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok()?,
+            Some(_) => return None,
+        };
+        let range = Self { first, prefix };
+        (prefix <= longest && range.contains(first)).then_some(range)
+    }
+
+    /// Whether an address is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let alike = self.first.is_ipv4() == address.is_ipv4();
+        alike && network(address, self.prefix, self.prefix) == self.first
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +73,26 @@ mod tests {
             assert_eq!(with_port(written.as_bytes()), address, "{written}");
         }
         assert_eq!(with_port(b"\xff:1"), None);
+    }
+
+    #[test]
+    fn ranges_hold_what_begins_alike() {
+        let range = |text: &str| Range::parse(text);
+        let holds =
+            |text: &str, address: &str| range(text).unwrap().contains(address.parse().unwrap());
+        assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
+        assert!(holds("0.0.0.0/0", "203.0.113.9") && !holds("0.0.0.0/0", "::1"));
+        assert!(holds("2001:db8::/32", "2001:db8:1::") && !holds("::1", "::2"));
+        for wrong in [
+            "192.0.2.1/24",
+            "192.0.2.0/33",
+            "192.0.2.0/+8",
+            "x",
+            "10.0.0.0/",
+            "",
+        ] {
+            assert_eq!(range(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -4,11 +4,14 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access_log::AccessLog;
+use crate::access_log::collector::Collector;
+use crate::access_log::security::SecurityEvents;
 use crate::body::{Inspection, Ledger};
 use crate::config::{self, ConfigError, Node, Problems};
 use crate::exchange::{PropertyName, Request};
+use crate::explain::Explain;
 use crate::headers::HeaderName;
-use crate::metrics::Gauges;
+use crate::metrics::{Gauges, Measured};
 use crate::policy::jwt::RemoteKeys;
 use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
@@ -50,6 +53,12 @@ pub struct Engine {
     pub(crate) inspection: Inspection,
     pub(crate) ledger: Rc<Ledger>,
     pub(crate) gauges: Gauges,
+    pub(crate) measured: Measured,
+    pub(crate) digest: [u8; 32],
+    pub(crate) collector: Option<Rc<Collector>>,
+    pub(crate) security_events: Option<SecurityEvents>,
+    pub(crate) explain: Option<Explain>,
+    pub(crate) request_id: Option<HeaderName>,
 }
 
 /// One route and what is asked there.
@@ -176,6 +185,31 @@ impl Engine {
     /// The gauges that the document asks for by what it names; somebody has to show them.
     pub fn gauges(&self) -> &Gauges {
         &self.gauges
+    }
+
+    /// What is measured beyond what always is.
+    pub fn measured(&self) -> Measured {
+        self.measured
+    }
+
+    /// The SHA-256 of the document.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Where records are sent, if they are.
+    pub fn collector(&self) -> Option<&Rc<Collector>> {
+        self.collector.as_ref()
+    }
+
+    /// How security events are told; none if they are not.
+    pub fn security_events(&self) -> Option<&SecurityEvents> {
+        self.security_events.as_ref()
+    }
+
+    /// The name of the route at a place.
+    pub fn route_name(&self, index: usize) -> Option<&str> {
+        self.routes.get(index).map(|route| &*route.name)
     }
 
     /// How finished exchanges are logged; none if they are not.

@@ -19,7 +19,8 @@
 //! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
 //! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
 //! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
-//! has come. [`access_log`] writes the line that the log gets, [`metrics`] lists the counters.
+//! has come. [`access_log`] writes the line that the log gets and the security events, [`metrics`] lists
+//! the counters, and [`explain`] tells who may ask what was made of a request.
 //!
 //! [`schema`] judges JSON values by JSON Schema; it knows nothing of requests.
 //!
@@ -60,6 +61,7 @@ pub mod config;
 mod digits;
 pub mod engine;
 pub mod exchange;
+pub mod explain;
 pub mod headers;
 pub mod host;
 pub mod json;

@@ -1,12 +1,17 @@
 //! Metrics: counters and histograms, a closed list that is fixed when the module is built; and
 //! [`Gauges`], which each document brings.
 
+mod by_route;
 mod gauges;
 
+use std::time::Duration;
+
+use crate::access_log::security::{KINDS, Kind};
 use crate::host::{Counter, Histogram};
 use crate::refusal::Code;
 use crate::{policy, stream};
 
+pub use self::by_route::{Measured, RouteCounter};
 pub use self::gauges::{Gauge, Gauges, Spread, segment};
 
 /// What became of a request.
@@ -101,6 +106,12 @@ events! {
     RateLimitFailed = "rate_limits.failed",
     /// A cell held somebody else's bytes.
     RateLimitForeign = "rate_limits.foreign",
+    /// A record has reached the collector.
+    RecordSent = "otlp.sent",
+    /// A record has not, and never will.
+    RecordDropped = "otlp.dropped",
+    /// The collector did not take what was sent.
+    CollectorFailed = "otlp.failed",
     /// An error of the service went out in the filter's words.
     ErrorSanitized = "errors_sanitized",
 }
@@ -117,15 +128,29 @@ impl Event {
 pub enum Timing {
     /// From a question to a provider to the answer, in milliseconds.
     KeysFetch,
+    /// What judging the head of a request took, in microseconds.
+    Filter,
+    /// What judging its body took.
+    BodyCheck,
+    /// What verifying a token took that was not remembered.
+    TokenVerification,
 }
 
-const TIMINGS: [Timing; 1] = [Timing::KeysFetch];
+const TIMINGS: [Timing; 4] = [
+    Timing::KeysFetch,
+    Timing::Filter,
+    Timing::BodyCheck,
+    Timing::TokenVerification,
+];
 
 impl Timing {
     /// The leaf of the metric's name. Histograms have no unit in the proxy, so the name has it.
     fn name(self) -> &'static str {
         match self {
             Timing::KeysFetch => "jwks_fetch_ms",
+            Timing::Filter => "filter_us",
+            Timing::BodyCheck => "body_check_us",
+            Timing::TokenVerification => "jwt_verify_us",
         }
     }
 
@@ -133,6 +158,22 @@ impl Timing {
     pub fn histogram(self) -> Histogram {
         Histogram(self as usize)
     }
+}
+
+/// How many workers refuse everything, because they have no document.
+pub const DENY_ALL: &str = "deny_all";
+
+/// Adds the gauges that every document has.
+pub(crate) fn show(digest: &[u8; 32], gauges: &mut Gauges) {
+    let [a, b, c, d, ..] = *digest;
+    let hash = u64::from(u32::from_be_bytes([a, b, c, d]));
+    gauges.add("config_hash", Spread::Shared, move |_| hash);
+    gauges.add(DENY_ALL, Spread::Summed, |_| 0);
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The names of all histograms, by the number in their [`Histogram`].
@@ -161,7 +202,22 @@ pub fn names() -> Vec<String> {
     let events = EVENTS
         .iter()
         .map(|event| format!("portcullis.{}", event.name()));
-    totals.chain(events).chain(by_code).collect()
+    let security = KINDS
+        .iter()
+        .map(|kind| format!("portcullis.security_events.{}", kind.id));
+    totals
+        .chain(events)
+        .chain(by_code)
+        .chain(security)
+        .collect()
+}
+
+/// Counts security events.
+pub fn by_security_event(kind: &Kind) -> Option<Counter> {
+    let place = KINDS.iter().position(|each| *each == kind)?;
+    let totals = OUTCOMES.len().checked_add(EVENTS.len())?;
+    let codes = codes().count().checked_mul(2)?;
+    Some(Counter(totals.checked_add(codes)?.checked_add(place)?))
 }
 
 /// Counts refusals by code, those in shadow mode apart.
@@ -189,6 +245,11 @@ mod tests {
                 let name = format!("portcullis.code.{}.{}", code.name, outcome.name());
                 assert_eq!(names[number], name);
             }
+        }
+        for kind in KINDS {
+            let Counter(number) = by_security_event(kind).unwrap();
+            let name = format!("portcullis.security_events.{}", kind.id);
+            assert_eq!(names[number], name);
         }
         for event in EVENTS {
             assert_eq!(

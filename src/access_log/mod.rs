@@ -1,10 +1,12 @@
 //! One record for each finished exchange, a line of JSON.
 
 mod attribute;
+pub mod collector;
 mod line;
 mod name;
 mod redact;
 mod sample;
+pub mod security;
 mod subject;
 mod time;
 mod trace;
@@ -51,6 +53,8 @@ pub enum Sink {
     ProxyLog,
     /// A value that the proxy's access loggers can print.
     FilterState(PropertyName),
+    /// The document's collector.
+    Collector,
 }
 
 /// What is shown of a query.
@@ -79,13 +83,7 @@ impl AccessLog {
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let sinks = fields.or("sinks", vec![Sink::ProxyLog], problems, read_sinks);
-        let schemas = [("otel", Schema::OpenTelemetry), ("ecs", Schema::Elastic)];
-        let schema = fields.or(
-            "schema",
-            Schema::OpenTelemetry,
-            problems,
-            |node, problems| node.choice(problems, &schemas),
-        );
+        let schema = fields.or("schema", Schema::OpenTelemetry, problems, Schema::read);
         let longest = fields.or("max_bytes", 8 << 10, problems, read_longest);
         let attributes = fields.or(
             "attributes",
@@ -137,7 +135,7 @@ impl AccessLog {
     pub(crate) fn export(&self) -> Option<PropertyName> {
         self.sinks.iter().find_map(|sink| match sink {
             Sink::FilterState(name) => Some(name.clone()),
-            Sink::ProxyLog => None,
+            Sink::ProxyLog | Sink::Collector => None,
         })
     }
 
@@ -330,10 +328,12 @@ fn read_sinks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Sink>> {
     enum Named {
         ProxyLog,
         FilterState,
+        Collector,
     }
     let choices = [
         ("envoy_log", Named::ProxyLog),
         ("filter_state", Named::FilterState),
+        ("otlp_http", Named::Collector),
     ];
     let mut sinks: Vec<Sink> = Vec::new();
     for item in node.list(problems, |item, problems| {
@@ -341,6 +341,7 @@ fn read_sinks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Sink>> {
     })? {
         let sink = match item.0 {
             Named::ProxyLog => Sink::ProxyLog,
+            Named::Collector => Sink::Collector,
             Named::FilterState => Sink::FilterState(PropertyName::parse(RECORD)?),
         };
         if sinks.contains(&sink) {
@@ -375,7 +376,8 @@ fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static
     shares.into_iter().collect()
 }
 
-fn outcome(stream: &Stream) -> &'static str {
+/// What became of an exchange, in one word.
+pub(crate) fn outcome(stream: &Stream) -> &'static str {
     let record = stream.record();
     match (record.refusal, stream.started()) {
         (Some(_), _) => Outcome::Denied.name(),

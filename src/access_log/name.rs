@@ -1,6 +1,8 @@
 //! What members of a record are called: in OpenTelemetry's semantic conventions, and in the
 //! Elastic Common Schema. What neither has begins with `portcullis.` in both.
 
+use crate::config::{Node, Problems};
+
 /// Whose names are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Schema {
@@ -8,6 +10,13 @@ pub(super) enum Schema {
     OpenTelemetry,
     /// Elastic Common Schema.
     Elastic,
+}
+
+impl Schema {
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [("otel", Schema::OpenTelemetry), ("ecs", Schema::Elastic)];
+        node.choice(problems, &choices)
+    }
 }
 
 /// The release of the Elastic Common Schema whose names are used.

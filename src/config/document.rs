@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use super::node::{Fields, Node};
+use super::observed::Observed;
 use super::problem::{ConfigError, Problems, Quoted};
-use crate::access_log::AccessLog;
 use crate::body::{Inspection, Ledger};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
-use crate::metrics::Gauges;
+use crate::metrics::{self, Gauges};
 use crate::policy::jwt::Providers;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
@@ -29,7 +29,10 @@ pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
-    problems.settle(engine)
+    let mut engine = problems.settle(engine)?;
+    engine.digest = hmac_sha256::Hash::hash(document);
+    metrics::show(&engine.digest, &mut engine.gauges);
+    Ok(engine)
 }
 
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
@@ -93,11 +96,7 @@ impl Document<'_> {
             problems,
             read_inspection,
         );
-        let access_log = fields.optional("access_log").filter(|node| !node.is_off());
-        let access_log = match access_log {
-            None => Some(None),
-            Some(node) => AccessLog::read(&node, problems).map(Some),
-        };
+        let observed = Observed::read(&mut fields, problems);
         let providers = match fields.optional("providers") {
             None => Providers::default(),
             Some(node) => Providers::read(&node, &mut notes, problems),
@@ -136,7 +135,9 @@ impl Document<'_> {
         let defaults = document.defaults.iter();
         let fallback = Chain::new(defaults.flat_map(|(_, steps)| steps.clone()).collect());
         version?;
-        let (mode, access_log, routes) = (mode?, access_log?, routes?);
+        let (mode, observed, routes) = (mode?, observed?, routes?);
+        observed.check_routes(&routes, problems);
+        observed.show(&mut gauges);
         let inspection = inspection?;
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
@@ -144,14 +145,14 @@ impl Document<'_> {
         let owned_request_headers =
             gather(&routes, &fallback, |policy| policy.owned_request_headers());
         let mut exports = gather(&routes, &fallback, |policy| policy.exports());
-        exports.extend(access_log.as_ref().and_then(AccessLog::export));
+        exports.extend(observed.export());
         Some(Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
             routes,
             fallback,
             owned_request_headers,
-            access_log,
+            access_log: observed.access_log,
             notes,
             footprints,
             environment,
@@ -160,6 +161,12 @@ impl Document<'_> {
             inspection,
             ledger: Ledger::new(MAX_KEPT_BYTES),
             gauges,
+            measured: observed.measured,
+            digest: [0; 32],
+            collector: observed.collector,
+            security_events: observed.security_events,
+            explain: observed.explain,
+            request_id: observed.request_id,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod document;
 mod node;
+mod observed;
 mod problem;
 mod units;
 

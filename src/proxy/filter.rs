@@ -6,11 +6,11 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
-use super::abi::{self, Buffer, HostError, LogLevel, Map};
+use super::abi::{self, Buffer, HostError, Map};
 use super::held::Held;
 use super::host::Envoy;
 use super::pairs;
-use crate::access_log::Sink;
+use super::watch::Watch;
 use crate::engine::Engine;
 use crate::exchange::{BodyState, Edit, effective};
 use crate::host::Side;
@@ -26,6 +26,7 @@ pub(super) struct Filter {
     held: Rc<Held>,
     /// The body for which the head in hand waits.
     waits_for: Option<Side>,
+    watch: Rc<Watch>,
     /// What goes out in place of the answer's body, if something does.
     response_body: Option<Vec<u8>>,
 }
@@ -36,6 +37,7 @@ impl Filter {
         engine: Option<Rc<Engine>>,
         host: Rc<Envoy>,
         held: Rc<Held>,
+        watch: Rc<Watch>,
     ) -> Self {
         Self {
             id,
@@ -43,6 +45,7 @@ impl Filter {
             host,
             held,
             waits_for: None,
+            watch,
             response_body: None,
         }
     }
@@ -193,26 +196,9 @@ impl HttpContext for Filter {
     }
 
     fn on_log(&mut self) {
-        let stream = self.stream.borrow();
-        let Some(log) = stream.engine().and_then(Engine::access_log) else {
-            return;
-        };
         // Without a request callback this context was made for the log alone.
-        let late = match stream.started() {
-            Some(_) => None,
-            None => abi::header_pairs(Map::Request).ok().and_then(pairs::read),
-        };
-        let Some(record) = log.record(&stream, late.as_ref(), &*self.host) else {
-            return;
-        };
-        for sink in log.sinks() {
-            // There is nowhere to say that the log cannot be written.
-            let _ = match sink {
-                Sink::ProxyLog => abi::log(LogLevel::Info, record.as_bytes()),
-                // The proxy's own access loggers run after the filters'.
-                Sink::FilterState(name) => abi::set_property(name.as_str(), record.as_bytes()),
-            };
-        }
+        let late = || abi::header_pairs(Map::Request).ok().and_then(pairs::read);
+        self.watch.finished(&self.stream.borrow(), late, &self.host);
     }
 }
 

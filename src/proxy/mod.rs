@@ -10,6 +10,8 @@ mod logger;
 mod pairs;
 mod root;
 mod signature;
+mod tallies;
+mod watch;
 
 use self::root::Root;
 

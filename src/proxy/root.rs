@@ -5,17 +5,19 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use super::abi::{self, Buffer, HostError};
+use super::abi::{self, Buffer, HostError, MetricKind};
 use super::fetch::Fetches;
 use super::filter::Filter;
 use super::gauges::Shown;
 use super::held::Held;
-use super::host::Envoy;
+use super::host::{Envoy, define};
+use super::watch::Watch;
 use crate::access_log::AccessLog;
 use crate::body::Inspection;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
+use crate::metrics;
 
 /// How often it is looked whether something is due.
 const TICK_MILLISECONDS: u32 = 250;
@@ -28,12 +30,17 @@ pub(super) struct Root {
     fetches: Option<Fetches>,
     shown: Option<Shown>,
     held: Rc<Held>,
+    watch: Rc<Watch>,
+    barred: Barred,
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         if let (Some(fetches), Some(host)) = (&mut self.fetches, &self.host) {
             fetches.arrived(token, headers, host);
+        }
+        if let (Some(engine), Some(host)) = (&self.engine, &self.host) {
+            self.watch.arrived(token, headers, engine, host);
         }
     }
 }
@@ -54,6 +61,8 @@ impl RootContext for Root {
                     log::error!(
                         "the proxy does not hand over the configuration (status {status}); every request is refused"
                     );
+                    self.barred = Barred::Untold;
+                    let _ = abi::set_tick_period(TICK_MILLISECONDS);
                     return true;
                 }
             },
@@ -68,7 +77,8 @@ impl RootContext for Root {
                 }
                 report_missing(&engine, &host);
                 engine.exports().iter().for_each(declare);
-                log::info!("configured, routes: {}", engine.route_count());
+                let (routes, [a, b, c, d, ..]) = (engine.route_count(), engine.digest());
+                log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
                 self.run(Rc::new(engine));
                 true
             }
@@ -93,6 +103,10 @@ impl RootContext for Root {
         if let Some(host) = &self.host {
             self.held.tick(&**host);
         }
+        if let (Some(engine), Some(host)) = (&self.engine, &self.host) {
+            self.watch.tick(engine, host);
+        }
+        self.barred.tick();
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -102,6 +116,7 @@ impl RootContext for Root {
             self.engine.clone(),
             host,
             Rc::clone(&self.held),
+            Rc::clone(&self.watch),
         )))
     }
 
@@ -139,9 +154,39 @@ impl Root {
                 "the proxy gives no ticks (status {status}); keys are never fetched, gauges never set, and a wrong setting for held heads never noticed"
             );
         }
+        self.watch = Rc::default();
         self.fetches = Some(fetches);
         self.shown = Some(shown);
         self.engine = Some(engine);
+    }
+}
+
+/// Whether this worker refuses everything, and has said so in the gauge of those that do.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Barred {
+    #[default]
+    No,
+    Untold,
+    Told(Option<u32>),
+}
+
+impl Barred {
+    /// On ticks and not while configuring: Envoy tries documents in a VM that never ticks.
+    fn tick(&mut self) {
+        if *self == Barred::Untold {
+            let name = format!("portcullis.{}", metrics::DENY_ALL);
+            let id = define(MetricKind::Gauge, &name);
+            let _ = id.map(|id| abi::increment(id, 1));
+            *self = Barred::Told(id);
+        }
+    }
+}
+
+impl Drop for Barred {
+    fn drop(&mut self) {
+        if let Barred::Told(Some(id)) = self {
+            let _ = abi::increment(*id, -1);
+        }
     }
 }
 

@@ -128,15 +128,19 @@ impl<'a> Failure<'a> {
 
     /// A request id that is a URI reference as it stands; any other is left out.
     fn instance(&self) -> Option<&'a str> {
-        const LONGEST: usize = 128;
-        let request_id = self.request_id?;
-        let unreserved = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
-        let usable = (1..=LONGEST).contains(&request_id.len()) && request_id.iter().all(unreserved);
-        if usable {
-            std::str::from_utf8(request_id).ok()
-        } else {
-            None
-        }
+        usable_id(self.request_id?)
+    }
+}
+
+/// The id of a request, if it is one that can be told: it is client input as often as not.
+pub fn usable_id(request_id: &[u8]) -> Option<&str> {
+    const LONGEST: usize = 128;
+    let unreserved = |b: &u8| b.is_ascii_alphanumeric() || b"-._~".contains(b);
+    let usable = (1..=LONGEST).contains(&request_id.len()) && request_id.iter().all(unreserved);
+    if usable {
+        std::str::from_utf8(request_id).ok()
+    } else {
+        None
     }
 }
 

@@ -9,7 +9,7 @@ use crate::headers::{HeaderName, HeaderValue};
 use crate::schema::Violation;
 
 pub use self::audience::Audience;
-pub use self::document::{ErrorPage, Failure, Form};
+pub use self::document::{ErrorPage, Failure, Form, usable_id};
 pub use self::grpc_web::GrpcWeb;
 
 /// A class of refusal: what the client may know. Each policy owns its codes.

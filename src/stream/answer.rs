@@ -126,6 +126,7 @@ impl Stream {
                 step.policy.response_headers(&mut response, host);
             }
         }
+        self.tell(engine, &mut response.edits);
         let head = ResponseHead {
             edits: response.edits,
             body: response.body,

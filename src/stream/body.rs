@@ -96,15 +96,21 @@ impl Stream {
     /// the piece at hand while it streams.
     pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
         self.body.arrived(size);
+        let before = self.before_body(host);
         let side = Side::Request;
-        self.judge_body(state, Some(Rest { host, side }), host)
+        let action = self.judge_body(state, Some(Rest { host, side }), host);
+        self.after_body(before, host);
+        action
     }
 
     /// Judges the body when trailers end it: the body callback never says so then.
     pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Request;
+        let before = self.before_body(host);
         let rest = self.body.at_trailers(Rest { host, side });
-        self.judge_body(BodyState::Complete, rest, host)
+        let action = self.judge_body(BodyState::Complete, rest, host);
+        self.after_body(before, host);
+        action
     }
 
     /// Whether the head waits for the body.

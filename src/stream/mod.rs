@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod identity;
+mod measure;
 mod record;
 mod refusals;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use self::answer::Answer;
 use self::body::{Awaiting, Body};
 use self::identity::foreign_identity;
+use self::measure::without_question;
 use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
 use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
@@ -36,6 +38,8 @@ pub struct Stream {
     scheme: Scheme,
     started: Option<Duration>,
     judging: Option<Duration>,
+    body_judging: Duration,
+    times: Option<Vec<(&'static str, Duration)>>,
     route: Option<usize>,
     facts: Facts,
     awaiting: Vec<Awaiting>,
@@ -73,6 +77,8 @@ impl Stream {
             scheme: Scheme::Http,
             started: None,
             judging: None,
+            body_judging: Duration::ZERO,
+            times: None,
             route: None,
             facts: Facts::default(),
             awaiting: Vec::new(),
@@ -95,19 +101,17 @@ impl Stream {
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };
+        self.hear_question(&engine, host);
         let judged = self.judge_head(&engine, body, host);
-        if engine.access_log.is_some() {
-            let started = self.started.unwrap_or_default();
-            self.judging = host.now().checked_sub(started);
-        }
+        self.head_judged(&engine, host);
         let action = match judged {
-            Ok(edits) => Action::Continue(edits),
+            Ok(edits) => Action::Continue(without_question(&engine, edits)),
             Err(Stop::Answered(reply, policy)) => return self.answer(reply, policy, host),
             Err(Stop::Refused(refusal, policy)) => match engine.mode {
                 Mode::Enforce => return self.refuse(refusal, policy, host),
                 Mode::Shadow => {
                     self.shadow(&refusal, policy, host);
-                    Action::Continue(Vec::new())
+                    Action::Continue(without_question(&engine, Vec::new()))
                 }
             },
         };
@@ -298,7 +302,9 @@ impl Stream {
         for (index, step) in chain.steps.iter().enumerate() {
             let mode = engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
+            let before = self.before_step(host);
             let mut verdict = step.policy.request_headers(exchange, host);
+            self.after_step(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
                 self.shadow(&refusal, Some(step.name), host);
             }

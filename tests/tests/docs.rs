@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use portcullis::access_log::security::KINDS;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
@@ -222,9 +223,13 @@ fn counters_are_all_listed() {
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     let real = metrics::names().into_iter().map(|name| {
         let code = metrics::codes().find(|code| name.contains(&format!(".{}.", code.name)));
-        let pattern = match code {
-            Some(code) => name.replace(code.name, "<code>"),
-            None => name,
+        let event = KINDS
+            .iter()
+            .find(|kind| name.ends_with(&format!("events.{}", kind.id)));
+        let pattern = match (code, event) {
+            (Some(code), _) => name.replace(code.name, "<code>"),
+            (None, Some(event)) => name.replace(event.id, "<event>"),
+            (None, None) => name,
         };
         format!("wasmcustom.{pattern}")
     });
@@ -240,6 +245,8 @@ fn gauges_are_all_listed() {
             "audiences": ["orders-api"],
             "jwks": { "remote": { "cluster": "idp", "uri": "https://id.example.com/jwks" } },
         } },
+        "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
+        "access_log": { "sinks": ["otlp_http"] },
         "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());

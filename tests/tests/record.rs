@@ -30,6 +30,11 @@ fn policy(access_log: &Value) -> Value {
     json!({
         "version": 1,
         "access_log": access_log,
+        "security_events": { "token_failures": 2 },
+        "metrics": { "by_route": true },
+        "explain": { "header": "x-portcullis-debug", "addresses": ["127.0.0.0/8"] },
+        "request_id": { "response_header": "x-request-id" },
+        "schemas": { "list": { "type": "array" } },
         "providers": { "corp": {
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
@@ -41,6 +46,8 @@ fn policy(access_log: &Value) -> Value {
         "routes": [
             { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
             { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 64 } },
+            { "name": "lists", "match": { "path": { "prefix": "/lists" } }, "open": true,
+              "payload": { "max_bytes": 1024, "json_schema": "list" } },
         ],
     })
 }
@@ -267,6 +274,18 @@ fn a_secret_gets_nowhere() {
             "/nowhere",
             &[("authorization", &plain), ("cookie", &cookie)],
         ),
+        // Bodies, trailers, and the field that asks for an explanation.
+        Request {
+            method: b"POST".to_vec(),
+            body: Some(vec![format!("{{\"a\":\"{CANARY}\"}}").into_bytes()]),
+            trailers: vec![(b"x-trailer".to_vec(), CANARY.into())],
+            ..request("/lists", &[("content-type", "application/json")])
+        },
+        request("/nowhere", &[("x-portcullis-debug", CANARY)]),
+        request(
+            "/guarded/h",
+            &[("x-portcullis-debug", CANARY), ("authorization", &cut)],
+        ),
     ];
     for each in &requests {
         let answer = send(&envoy, each);
@@ -283,6 +302,7 @@ fn a_secret_gets_nowhere() {
     let records = printed(&envoy, requests.len());
     assert_eq!(records.len(), requests.len());
     assert!(records.iter().all(|(_, record)| record.is_some()));
+    assert!(envoy.log().contains("token_failures_repeated"));
     let stats = envoy.admin_get("/stats").unwrap();
     for (what, text) in [
         ("the proxy's log", envoy.log()),

@@ -17,7 +17,7 @@ use crate::config::{Fields, Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
 use crate::matcher::StringMatcher;
-use crate::metrics::Event;
+use crate::metrics::{Event, Timing, micros};
 use crate::refusal::Refusal;
 
 /// The document's `providers`. One whose block is wrong is still known by name.
@@ -234,6 +234,24 @@ impl Provider {
         if self.cache.is_some() {
             host.count(Event::TokenCacheMiss.counter());
         }
+        let began = host.monotonic();
+        let verified = self.verify_anew(token, now, host);
+        let took = host.monotonic().saturating_sub(began);
+        host.observe(Timing::TokenVerification.histogram(), micros(took));
+        let verified = verified?;
+        if let Some(cache) = &self.cache {
+            cache.remember(token, verified.clone());
+        }
+        Ok(verified)
+    }
+
+    /// Verifies a token that is not remembered.
+    fn verify_anew(
+        &self,
+        token: &[u8],
+        now: Duration,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
         let parsed = Token::parse(token)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             return Err(TokenError::Header.into());
@@ -243,15 +261,11 @@ impl Provider {
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let edits = self.forwarding.edits(token, &claims)?.into();
         let claims = Rc::new(claims);
-        let verified = Verified {
+        Ok(Verified {
             claims,
             times,
             edits,
-        };
-        if let Some(cache) = &self.cache {
-            cache.remember(token, verified.clone());
-        }
-        Ok(verified)
+        })
     }
 
     fn allows(&self, algorithm: Algorithm) -> bool {

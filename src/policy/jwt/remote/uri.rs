@@ -18,7 +18,7 @@ impl Uri {
     const LONGEST: usize = 2048;
 
     /// Reads one that the document names.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let parsed = Self::parse(node.text(problems)?);
         if parsed.is_none() {
             node.report(

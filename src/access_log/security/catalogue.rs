@@ -1,0 +1,157 @@
+//! The events: a closed list, each with what it is called and how grave it is.
+
+/// One kind of security event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its stable name.
+    pub id: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The entry of the OWASP API Security Top 10 of 2023.
+    pub owasp: &'static str,
+    /// Codes, and reasons where not all of a code's count, whose refusals are such an event.
+    pub causes: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// How grave an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For the file.
+    Info,
+    /// One alone means nothing.
+    Low,
+    /// Worth a look.
+    Medium,
+    /// Somebody attacks.
+    High,
+}
+
+impl Severity {
+    /// The word in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+        }
+    }
+
+    /// A number, of which more is graver.
+    pub fn number(self) -> u64 {
+        match self {
+            Severity::Info => 10,
+            Severity::Low => 30,
+            Severity::Medium => 50,
+            Severity::High => 80,
+        }
+    }
+}
+
+const fn kind(
+    id: &'static str,
+    severity: Severity,
+    owasp: &'static str,
+    causes: &'static [(&'static str, &'static [&'static str])],
+) -> Kind {
+    Kind {
+        id,
+        severity,
+        owasp,
+        causes,
+    }
+}
+
+/// Many failures from one source; what fails is what [`FAILURES`] lists.
+pub(super) const REPEATED: &Kind =
+    &kind("token_failures_repeated", Severity::High, "API2:2023", &[]);
+
+/// Another document is in force.
+pub(super) const CONFIGURATION: &Kind =
+    &kind("configuration_changed", Severity::Info, "API8:2023", &[]);
+
+/// What counts as a failure of its source. A token that has just expired, or none, does not.
+pub(super) const FAILURES: &[&str] = &[
+    "jwt_invalid",
+    "jwt_repeated",
+    "jwt_revoked",
+    "jwt_not_yet_valid",
+];
+
+/// Every kind, in the order of the reference.
+pub const KINDS: &[&Kind] = &[
+    REPEATED,
+    &kind(
+        "algorithm_confusion",
+        Severity::High,
+        "API2:2023",
+        &[("jwt_invalid", &["algorithm"])],
+    ),
+    &kind(
+        "token_forged",
+        Severity::Medium,
+        "API2:2023",
+        &[("jwt_invalid", &["signature"])],
+    ),
+    &kind(
+        "token_revoked",
+        Severity::High,
+        "API2:2023",
+        &[("jwt_revoked", &[])],
+    ),
+    &kind(
+        "token_insufficient",
+        Severity::Low,
+        "API5:2023",
+        &[
+            ("jwt_insufficient_scope", &[]),
+            ("jwt_claim_not_allowed", &[]),
+        ],
+    ),
+    &kind(
+        "limit_lockout",
+        Severity::Medium,
+        "API4:2023",
+        &[("rate_limited", &["locked_out"])],
+    ),
+    &kind(
+        "limit_exceeded",
+        Severity::Low,
+        "API4:2023",
+        &[("rate_limited", &["limit"])],
+    ),
+    &kind(
+        "origin_disallowed",
+        Severity::Low,
+        "API8:2023",
+        &[("origin_not_allowed", &[]), ("cross_site_request", &[])],
+    ),
+    &kind(
+        "schema_violated",
+        Severity::Low,
+        "API3:2023",
+        &[("payload_schema", &[]), ("parameters_invalid", &[])],
+    ),
+    &kind(
+        "message_malformed",
+        Severity::Medium,
+        "API8:2023",
+        &[
+            ("path_malformed", &[]),
+            ("header_repeated", &[]),
+            ("payload_malformed", &[]),
+            ("payload_structure", &[]),
+            ("parameters_malformed", &[]),
+        ],
+    ),
+    CONFIGURATION,
+];
+
+/// The kind of event that a refusal is, if it is one.
+pub(super) fn of(code: &str, reason: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| {
+        kind.causes.iter().any(|(each, reasons)| {
+            *each == code && (reasons.is_empty() || reasons.contains(&reason))
+        })
+    })
+}

@@ -1,0 +1,308 @@
+//! Security events: what an operator's security team wants to hear of, apart from the log of
+//! requests, and never more of it than it can read.
+//!
+//! Events of a kind on a route are one group. The first is written at once; those that follow in
+//! the same window are counted, and written as one when it ends. So what a worker writes is
+//! bounded by the document, whatever clients do.
+
+mod catalogue;
+mod sources;
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use self::catalogue::{CONFIGURATION, FAILURES, REPEATED};
+use self::sources::Sources;
+use super::Sink;
+use super::line::Line;
+use super::name::{ECS_VERSION, Name, Schema};
+use super::trace::Trace;
+use crate::address;
+use crate::config::{Node, Problems};
+use crate::engine::Engine;
+use crate::host::{Host, Swap};
+use crate::metrics::{self, Outcome};
+use crate::stream::Stream;
+
+pub use self::catalogue::{KINDS, Kind, Severity};
+
+/// `security_events`, ready to write.
+pub struct SecurityEvents {
+    sinks: Vec<Sink>,
+    schema: Schema,
+    window: Duration,
+    /// So many failures of one source are an event.
+    failures: u32,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sources: Option<Sources>,
+    groups: Vec<Group>,
+}
+
+/// Events of one kind on one route, in one window.
+struct Group {
+    kind: &'static Kind,
+    route: Option<usize>,
+    since: Duration,
+    lines: u32,
+    held: u64,
+}
+
+/// One event, ready for the sinks.
+pub struct Event {
+    /// What happened.
+    pub kind: &'static Kind,
+    /// A line of JSON, without a line break.
+    pub line: String,
+}
+
+/// So many sources are named in one window; the others are counted.
+const SOURCES_NAMED: u32 = 16;
+
+/// The cell in which the hash of the document in force stands.
+const CELL: &str = "configuration";
+
+/// The longest line, in bytes.
+const LONGEST: usize = 4096;
+
+impl SecurityEvents {
+    /// Reads the block.
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let sinks = fields.or("sinks", vec![Sink::ProxyLog], problems, |node, problems| {
+            let choices = [("envoy_log", ()), ("otlp_http", ())];
+            let item = |item: &Node<'_>, problems: &mut Problems| {
+                item.choice(problems, &choices)?;
+                Some(match item.json().as_str() {
+                    Some("otlp_http") => Sink::Collector,
+                    _ => Sink::ProxyLog,
+                })
+            };
+            let mut sinks = node.list(problems, item)?;
+            sinks.dedup();
+            Some(sinks)
+        });
+        let schema = fields.or("schema", Schema::OpenTelemetry, problems, Schema::read);
+        let minute = Duration::from_secs(60);
+        let window = fields.or("window", minute, problems, |node, problems| {
+            let window = node.duration(problems)?;
+            let range = Duration::from_secs(1)..=Duration::from_secs(3600);
+            if !range.contains(&window) {
+                node.report(problems, "must be from 1s to 1h");
+                return None;
+            }
+            Some(window)
+        });
+        let failures = fields.or("token_failures", 10, problems, |node, problems| {
+            let failures = node.integer(problems, 2..=100_000)?;
+            u32::try_from(failures).ok()
+        });
+        fields.finish(problems);
+        Some(Self {
+            sinks: sinks?,
+            schema: schema?,
+            window: window?,
+            failures: failures?,
+            state: RefCell::default(),
+        })
+    }
+
+    /// Where events go.
+    pub fn sinks(&self) -> &[Sink] {
+        &self.sinks
+    }
+
+    /// What is to be written of a finished exchange.
+    pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
+        let record = stream.record();
+        let denied = record
+            .refusal
+            .map(|(code, reason)| (code, reason, Outcome::Denied));
+        let shadow = record.shadow.iter();
+        let shadow = shadow.map(|each| (each.code, each.reason, Outcome::ShadowDenied));
+        let mut events = Vec::new();
+        for (code, reason, outcome) in denied.into_iter().chain(shadow) {
+            let cause = Cause {
+                code: code.name,
+                reason,
+                outcome,
+            };
+            if let Some(kind) = catalogue::of(code.name, reason) {
+                events.extend(self.happened(kind, 1, &cause, stream, host));
+            }
+            if FAILURES.contains(&code.name) {
+                events.extend(self.failed(&cause, stream, host));
+            }
+        }
+        events
+    }
+
+    /// What has been held back and is due.
+    pub fn due(&self, engine: &Engine, now: Duration) -> Vec<Event> {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return Vec::new();
+        };
+        let mut events = Vec::new();
+        state.groups.retain_mut(|group| {
+            let over = now.saturating_sub(group.since) >= self.window || now < group.since;
+            if over && group.held > 0 {
+                let mut line = self.line(group.kind, group.held, now);
+                if let Some(route) = group.route.and_then(|index| engine.route_name(index)) {
+                    line.own("portcullis.route", route);
+                }
+                events.push(Event {
+                    kind: group.kind,
+                    line: line.finish(),
+                });
+            }
+            !over
+        });
+        events
+    }
+
+    /// That this document is in force, if it was another before. Of several workers one says so.
+    pub fn configured(&self, digest: &[u8; 32], host: &dyn Host) -> Option<Event> {
+        let hash: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let seen = host.cell(CELL).ok()?;
+        let written = match &seen {
+            Some((before, _)) if before == hash.as_bytes() => return None,
+            Some((_, mark)) => host.swap_cell(CELL, Some(*mark), hash.as_bytes()),
+            None => host.create_cell(CELL, hash.as_bytes()),
+        };
+        if written != Ok(Swap::Written) {
+            return None;
+        }
+        count(CONFIGURATION, host);
+        let mut line = self.line(CONFIGURATION, 1, host.now());
+        line.own("portcullis.config.hash", &hash);
+        line.optional(
+            "portcullis.config.previous",
+            seen.as_ref().map(|(before, _)| before.as_slice()),
+        );
+        Some(Event {
+            kind: CONFIGURATION,
+            line: line.finish(),
+        })
+    }
+
+    /// Counts a failure of the request's source; an event, if that makes it one too many.
+    fn failed(&self, cause: &Cause, stream: &Stream, host: &dyn Host) -> Option<Event> {
+        let source = address::network(stream.facts().client(host)?, 32, 64);
+        let failures = {
+            let mut state = self.state.try_borrow_mut().ok()?;
+            let sources = &mut state.sources;
+            let sources =
+                sources.get_or_insert_with(|| Sources::new((host.random(), host.random())));
+            sources.failed(source, host.now(), self.window, self.failures)?
+        };
+        self.happened(REPEATED, u64::from(failures), cause, stream, host)
+    }
+
+    fn happened(
+        &self,
+        kind: &'static Kind,
+        count: u64,
+        cause: &Cause,
+        stream: &Stream,
+        host: &dyn Host,
+    ) -> Option<Event> {
+        self::count(kind, host);
+        let now = host.now();
+        // A source is one, wherever it tries.
+        let (route, most) = if kind == REPEATED {
+            (None, SOURCES_NAMED)
+        } else {
+            (stream.route(), 1)
+        };
+        let mut state = self.state.try_borrow_mut().ok()?;
+        let same = |group: &&mut Group| group.kind == kind && group.route == route;
+        match state.groups.iter_mut().find(same) {
+            Some(group) if group.lines < most => group.lines = group.lines.saturating_add(1),
+            Some(group) => {
+                group.held = group.held.saturating_add(1);
+                return None;
+            }
+            None => state.groups.push(Group {
+                kind,
+                route,
+                since: now,
+                lines: 1,
+                held: 0,
+            }),
+        }
+        drop(state);
+        let mut line = self.line(kind, count, now);
+        self.request(&mut line, cause, stream, host);
+        Some(Event {
+            kind,
+            line: line.finish(),
+        })
+    }
+
+    fn line(&self, kind: &Kind, count: u64, now: Duration) -> Line {
+        let mut line = Line::new(LONGEST);
+        line.time(Name::Timestamp.of(self.schema), now);
+        line.own(Name::Event.of(self.schema), "portcullis.security");
+        if self.schema == Schema::Elastic {
+            line.own("ecs.version", ECS_VERSION);
+        }
+        let is_change = kind == CONFIGURATION;
+        line.own("event.kind", if is_change { "event" } else { "alert" });
+        line.own("event.code", kind.id);
+        line.number("event.severity", Some(kind.severity.number()));
+        line.own("portcullis.event.severity", kind.severity.name());
+        line.own("portcullis.event.owasp", kind.owasp);
+        line.number("portcullis.event.count", Some(count));
+        line
+    }
+
+    fn request(&self, line: &mut Line, cause: &Cause, stream: &Stream, host: &dyn Host) {
+        if let Some(route) = stream.route_name() {
+            line.own("portcullis.route", route);
+        }
+        line.own("portcullis.outcome", cause.outcome.name());
+        line.own("portcullis.code", cause.code);
+        line.own("portcullis.reason", cause.reason);
+        if let Some(client) = stream.facts().client(host) {
+            line.own("client.address", &client.to_string());
+        }
+        let field = |name: &str| stream.headers().all(name).next();
+        line.optional("http.request.method", field(":method"));
+        let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
+        line.optional("url.path", path);
+        if let Some(id) = field("x-request-id") {
+            match self.schema {
+                Schema::OpenTelemetry => {
+                    line.list(Name::RequestId.of(self.schema), std::iter::once(id));
+                }
+                Schema::Elastic => line.foreign(Name::RequestId.of(self.schema), id),
+            }
+        }
+        let trace = stream.headers().one("traceparent").ok().flatten();
+        if let Some(trace) = trace.and_then(Trace::parse) {
+            line.own(Name::TraceId.of(self.schema), trace.trace_id);
+        }
+    }
+}
+
+/// Why an event is one.
+struct Cause {
+    code: &'static str,
+    reason: &'static str,
+    outcome: Outcome,
+}
+
+fn count(kind: &Kind, host: &dyn Host) {
+    if let Some(counter) = metrics::by_security_event(kind) {
+        host.count(counter);
+    }
+}
+
+impl std::fmt::Debug for SecurityEvents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SecurityEvents({:?})", self.sinks)
+    }
+}

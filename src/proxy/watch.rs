@@ -1,0 +1,194 @@
+//! What a worker tells besides judging: counters of routes, records, security events.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+
+use super::abi::{self, LogLevel, Map};
+use super::host::Envoy;
+use super::pairs;
+use super::tallies::Tallies;
+use crate::access_log::Sink;
+use crate::access_log::collector::{Collector, Delivery, Fate, Receipt};
+use crate::access_log::security::{Event, SecurityEvents, Severity};
+use crate::engine::Engine;
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::metrics;
+use crate::stream::Stream;
+
+/// What one worker tells by one document.
+#[derive(Default)]
+pub(super) struct Watch {
+    tallies: Tallies,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether it has been told that this document is in force.
+    announced: bool,
+    /// The call to the collector that is on its way.
+    call: Option<u32>,
+}
+
+impl Watch {
+    /// Tells of a finished exchange. `late` are the request's fields where the filter saw none.
+    pub(super) fn finished(
+        &self,
+        stream: &Stream,
+        late: impl Fn() -> Option<Headers>,
+        host: &Envoy,
+    ) {
+        let Some(engine) = stream.engine() else {
+            return;
+        };
+        self.tallies.count(stream);
+        if let Some(log) = engine.access_log() {
+            let late = match stream.started() {
+                Some(_) => None,
+                None => late(),
+            };
+            if let Some(record) = log.record(stream, late.as_ref(), host) {
+                let sinks = log.sinks();
+                tell(sinks, engine, &record, Severity::Info, LogLevel::Info, host);
+            }
+        }
+        if let Some(events) = engine.security_events() {
+            for event in events.of_exchange(stream, host) {
+                raise(events, engine, &event, host);
+            }
+        }
+    }
+
+    /// Sends what is due.
+    pub(super) fn tick(&self, engine: &Engine, host: &Envoy) {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return;
+        };
+        if let Some(events) = engine.security_events() {
+            if !state.announced {
+                state.announced = true;
+                let change = events.configured(engine.digest(), host);
+                change
+                    .iter()
+                    .for_each(|event| raise(events, engine, event, host));
+            }
+            for event in events.due(engine, host.now()) {
+                raise(events, engine, &event, host);
+            }
+        }
+        if let Some(collector) = engine.collector()
+            && let Some(delivery) = collector.due(host.now())
+        {
+            state.call = call(collector, &delivery);
+            if state.call.is_none() {
+                settle(collector, Receipt::Later, host);
+            }
+        }
+    }
+
+    /// The answer to a call, if it was this one's.
+    pub(super) fn arrived(&self, token: u32, headers: usize, engine: &Engine, host: &Envoy) {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return;
+        };
+        if state.call != Some(token) {
+            return;
+        }
+        state.call = None;
+        if let Some(collector) = engine.collector() {
+            // Without headers the call has failed, and there is nothing to read.
+            let receipt = if headers == 0 {
+                Receipt::Later
+            } else {
+                receipt()
+            };
+            settle(collector, receipt, host);
+        }
+    }
+}
+
+fn raise(events: &SecurityEvents, engine: &Engine, event: &Event, host: &Envoy) {
+    let severity = event.kind.severity;
+    tell(
+        events.sinks(),
+        engine,
+        &event.line,
+        severity,
+        LogLevel::Warn,
+        host,
+    );
+}
+
+/// Hands a record to the sinks.
+fn tell(
+    sinks: &[Sink],
+    engine: &Engine,
+    record: &str,
+    severity: Severity,
+    level: LogLevel,
+    host: &Envoy,
+) {
+    for sink in sinks {
+        // There is nowhere to say that the log cannot be written.
+        let _ = match sink {
+            Sink::ProxyLog => abi::log(level, record.as_bytes()),
+            // The proxy's own access loggers run after the filters'.
+            Sink::FilterState(name) => abi::set_property(name.as_str(), record.as_bytes()),
+            Sink::Collector => {
+                let push = |collector: &Rc<Collector>| {
+                    collector.push(record.to_owned(), severity, host.now())
+                };
+                if !engine.collector().is_some_and(push) {
+                    host.count(metrics::Event::RecordDropped.counter());
+                }
+                Ok(())
+            }
+        };
+    }
+}
+
+fn call(collector: &Collector, Delivery { body }: &Delivery) -> Option<u32> {
+    let uri = collector.uri();
+    let headers = vec![
+        (":method", "POST"),
+        (":scheme", uri.scheme),
+        (":authority", uri.authority.as_str()),
+        (":path", uri.path.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let timeout: Duration = collector.timeout();
+    let cluster = collector.cluster();
+    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
+}
+
+/// What an answer means: OTLP 1.5, "Failures".
+fn receipt() -> Receipt {
+    let block = abi::header_pairs(Map::CallResponse).ok();
+    let headers = block.and_then(pairs::read).unwrap_or_default();
+    match headers.one(":status").ok().flatten().unwrap_or_default() {
+        [b'2', ..] => Receipt::Taken,
+        b"" | b"429" | b"502" | b"503" | b"504" => Receipt::Later,
+        _ => Receipt::Refused,
+    }
+}
+
+fn settle(collector: &Collector, receipt: Receipt, host: &Envoy) {
+    if receipt != Receipt::Taken {
+        host.count(metrics::Event::CollectorFailed.counter());
+    }
+    match collector.settled(receipt, host.now()) {
+        Fate::Sent(records) => host.count_many(metrics::Event::RecordSent.counter(), records),
+        Fate::Dropped(records) => {
+            log::warn!(
+                "cluster {}: the collector does not take records; dropped: {records}",
+                collector.cluster()
+            );
+            host.count_many(metrics::Event::RecordDropped.counter(), records);
+        }
+        Fate::Kept => {}
+    }
+}

@@ -1,0 +1,97 @@
+//! What is measured of an exchange, and told of it to who may ask.
+
+use std::time::Duration;
+
+use super::Stream;
+use crate::engine::Engine;
+use crate::exchange::Edit;
+use crate::headers::HeaderValue;
+use crate::host::Host;
+use crate::metrics::{Timing, micros};
+use crate::refusal::usable_id;
+
+impl Stream {
+    /// The place of its route.
+    pub fn route(&self) -> Option<usize> {
+        self.route
+    }
+
+    /// Notes how long the head was judged, if anybody wants to know.
+    pub(super) fn head_judged(&mut self, engine: &Engine, host: &dyn Host) {
+        if engine.access_log.is_none() && !engine.measured.timings {
+            return;
+        }
+        let started = self.started.unwrap_or_default();
+        self.judging = host.now().checked_sub(started);
+        if let Some(judging) = self.judging.filter(|_| engine.measured.timings) {
+            host.observe(Timing::Filter.histogram(), micros(judging));
+        }
+    }
+
+    /// The time before a piece of the body is judged; none if nobody wants to know.
+    pub(super) fn before_body(&self, host: &dyn Host) -> Option<Duration> {
+        let engine = self.engine.as_deref()?;
+        let wanted = engine.measured.timings && self.awaits_body();
+        wanted.then(|| host.monotonic())
+    }
+
+    /// Adds the time that a piece of the body took. When all have judged, the sum is recorded.
+    pub(super) fn after_body(&mut self, before: Option<Duration>, host: &dyn Host) {
+        if let Some(before) = before {
+            let took = host.monotonic().saturating_sub(before);
+            self.body_judging = self.body_judging.saturating_add(took);
+            if !self.awaits_body() {
+                host.observe(Timing::BodyCheck.histogram(), micros(self.body_judging));
+            }
+        }
+    }
+
+    /// Finds out whether the request asks for an explanation, and may.
+    pub(super) fn hear_question(&mut self, engine: &Engine, host: &dyn Host) {
+        if let Some(explain) = &engine.explain
+            && explain.may_ask(&self.headers, &self.facts, host)
+        {
+            self.times = Some(Vec::new());
+        }
+    }
+
+    /// The time before a policy is asked; none if nobody wants to know.
+    pub(super) fn before_step(&self, host: &dyn Host) -> Option<Duration> {
+        self.times.is_some().then(|| host.monotonic())
+    }
+
+    /// Notes how long a policy took.
+    pub(super) fn after_step(
+        &mut self,
+        policy: &'static str,
+        before: Option<Duration>,
+        host: &dyn Host,
+    ) {
+        if let (Some(times), Some(before)) = (&mut self.times, before) {
+            times.push((policy, host.monotonic().saturating_sub(before)));
+        }
+    }
+
+    /// Adds to an answer what the document wants told of the request.
+    pub(super) fn tell(&self, engine: &Engine, edits: &mut Vec<Edit>) {
+        if let Some(name) = &engine.request_id {
+            let id = self.headers.all("x-request-id").next().and_then(usable_id);
+            let id = id.and_then(|id| HeaderValue::parse(id.as_bytes()).ok());
+            edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
+        }
+        if let (Some(explain), Some(times)) = (&engine.explain, &self.times) {
+            let refusal = self.record.refusal.as_ref();
+            let refusal = refusal.map(|(code, reason)| (code.name, *reason));
+            edits.extend(explain.tell(self.route_name(), &self.asked(), times, refusal));
+        }
+    }
+}
+
+/// Changes of a request, and that the field which asks for explanations goes no further: its
+/// value may be a secret.
+pub(super) fn without_question(engine: &Engine, mut edits: Vec<Edit>) -> Vec<Edit> {
+    if let Some(explain) = &engine.explain {
+        edits.push(Edit::Remove(explain.header().clone()));
+    }
+    edits
+}

@@ -1,0 +1,259 @@
+//! Metrics on Envoy: counters of routes as labels, and as many as there are lines of the log.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use portcullis_tests::client::{self, Connection};
+use portcullis_tests::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
+use portcullis_tests::module_path;
+use portcullis_tests::tokens::{self, SigningKey};
+use portcullis_tests::upstream::Upstream;
+use portcullis_tests::wire::Request;
+use portcullis_tests::yaml::read_yaml;
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+fn policy() -> Value {
+    json!({
+        "version": 1,
+        "metrics": { "by_route": true, "timings": true },
+        "access_log": { "sinks": ["filter_state"], "attributes": ["status"] },
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+        } },
+        "routes": [
+            { "name": "Guarded-API", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
+            { "name": "trial", "match": { "path": { "prefix": "/trial" } }, "jwt": { "provider": "corp", "mode": "shadow" } },
+            { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 8 } },
+        ],
+    })
+}
+
+fn start(document: &Value) -> (Envoy, Upstream) {
+    let upstream = Upstream::start_forgetful().unwrap();
+    let ours = wasm_filter(
+        "ours",
+        &module_path(),
+        string_value(&document.to_string()),
+        WasmOptions::default(),
+    );
+    let options = ListenerOptions {
+        access_log: Some("%FILTER_STATE(wasm.portcullis.record:PLAIN)%\n".into()),
+        ..ListenerOptions::default()
+    };
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let mut bootstrap = bootstrap(vec![listener("chain", vec![ours], options)], clusters);
+    let tags = tokens::repository().join("envoy/observability/stats-tags.yaml");
+    bootstrap["stats_config"] = read_yaml(&tags)["stats_config"].clone();
+    let envoy = Envoy::start(bootstrap, &Options::default()).unwrap();
+    (envoy, upstream)
+}
+
+fn request(path: &str, headers: &[(&str, &str)]) -> Request {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let field = |(name, value): &(&str, &str)| (bytes(name), bytes(value));
+    Request {
+        method: bytes("GET"),
+        path: bytes(path),
+        authority: bytes("api.example.com"),
+        headers: headers.iter().map(field).collect(),
+        ..Request::default()
+    }
+}
+
+/// The samples of Prometheus' text format by name and labels, those of Envoy's own names left out.
+fn samples(envoy: &Envoy) -> BTreeMap<String, f64> {
+    let text = envoy.admin_get("/stats/prometheus").unwrap();
+    let ours = text.lines().filter(|line| line.starts_with("portcullis"));
+    let read = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
+        (name.to_owned(), value.parse().expect("a value is a number"))
+    };
+    ours.map(read).collect()
+}
+
+#[test]
+fn log_and_metrics_agree_after_a_load() {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 60;
+    let (envoy, _upstream) = start(&policy());
+    let addr = envoy.listener_addr("chain").unwrap();
+    let claims = json!({
+        "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": 4_102_444_800_u64,
+    });
+    let good = tokens::mint(&json!({ "key": "p256", "claims": claims }), 0);
+    let forged = tokens::mint(&json!({ "key": "p256-other", "claims": claims }), 0);
+    let (good, forged) = (format!("Bearer {good}"), format!("Bearer {forged}"));
+    let posted = |body: &[u8]| Request {
+        method: b"POST".to_vec(),
+        body: Some(vec![body.to_vec()]),
+        ..request("/open/b", &[])
+    };
+    let kinds = [
+        request("/guarded/a", &[("authorization", &good)]),
+        request("/guarded/a", &[("authorization", &forged)]),
+        request("/guarded/a", &[]),
+        request("/trial/a", &[]),
+        request("/open/a", &[]),
+        posted(b"short"),
+        posted(b"far too long"),
+        request("/nowhere", &[]),
+    ];
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    for kind in &kinds {
+                        client::send(addr, kind, TIMEOUT).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    client::send(addr, &request("/open/the-last", &[]), TIMEOUT).unwrap();
+    envoy.wait_for_stdout("/open/the-last", TIMEOUT).unwrap();
+    let stdout = envoy.stdout();
+    let records = stdout.lines().map(|line| {
+        let record: Value = serde_json::from_str(line).expect("a record is JSON");
+        record
+    });
+    let mut logged: BTreeMap<String, f64> = BTreeMap::new();
+    for record in records {
+        let text = |name: &str| record[name].as_str().unwrap_or("no_route").to_owned();
+        let route = text("portcullis.route").to_lowercase().replace('-', "_");
+        let outcome = text("portcullis.outcome");
+        let mut add = |name: String| *logged.entry(name).or_default() += 1.0;
+        add(format!(
+            "portcullis_route_requests{{route=\"{route}\",outcome=\"{outcome}\"}}"
+        ));
+        let refusal = |policy: &Value, code: &Value, outcome: &str| {
+            let (policy, code) = (policy.as_str().unwrap_or("core"), code.as_str().unwrap());
+            format!(
+                "portcullis_route_refusals{{route=\"{route}\",policy=\"{policy}\",code=\"{code}\",outcome=\"{outcome}\"}}"
+            )
+        };
+        if outcome == "denied" {
+            add(refusal(
+                &record["portcullis.policy"],
+                &record["portcullis.code"],
+                "denied",
+            ));
+        }
+        for each in record["portcullis.shadow"].as_array().into_iter().flatten() {
+            add(refusal(&each["policy"], &each["code"], "shadow_denied"));
+        }
+    }
+    let each = (THREADS * ROUNDS) as f64;
+    assert_eq!(logged.len(), 11, "{logged:#?}");
+    assert_eq!(
+        logged["portcullis_route_requests{route=\"guarded_api\",outcome=\"denied\"}"],
+        2.0 * each
+    );
+    let all = samples(&envoy);
+    let by_route = |name: &&String| name.starts_with("portcullis_route_");
+    let counted: BTreeMap<String, f64> = all
+        .iter()
+        .filter(|(name, _)| by_route(name))
+        .map(|(name, value)| (sorted_labels(name), *value))
+        .collect();
+    let logged: BTreeMap<String, f64> = logged
+        .into_iter()
+        .map(|(name, value)| (sorted_labels(&name), value))
+        .collect();
+    assert_eq!(counted, logged);
+    assert_eq!(all["portcullis_denied{}"], 4.0 * each);
+    assert_eq!(all["portcullis_shadow_denied{}"], each);
+    assert_eq!(all["portcullis_code_denied{code=\"jwt_missing\"}"], each);
+    assert_eq!(
+        all["portcullis_code_shadow_denied{code=\"jwt_missing\"}"],
+        each
+    );
+}
+
+#[test]
+fn workers_without_a_document_refuse_everything_and_say_so() {
+    let wasm = std::fs::read(module_path()).expect("the module is built: make build");
+    let module = wasmi::Module::new(&wasmi::Engine::default(), &wasm).expect("it is a module");
+    let imports = module.imports().map(|import| import.name().to_owned());
+    let exports = module.exports().map(|export| export.name().to_owned());
+    // The proxy does not hand the document over: it lets everything be called but this.
+    let allowed = imports
+        .chain(exports)
+        .filter(|name| name != "proxy_get_buffer_bytes");
+    let allowed: serde_json::Map<String, Value> = allowed.map(|name| (name, json!({}))).collect();
+    let upstream = Upstream::start_forgetful().unwrap();
+    let text = string_value(&policy().to_string());
+    let mut ours = wasm_filter("ours", &module_path(), text, WasmOptions::default());
+    ours["typed_config"]["config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    let chain = listener("chain", vec![ours], ListenerOptions::default());
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let envoy = Envoy::start(bootstrap(vec![chain], clusters), &Options::default()).unwrap();
+    let addr = envoy.listener_addr("chain").unwrap();
+    let answer = client::send(addr, &request("/open/a", &[]), TIMEOUT).unwrap();
+    assert_eq!(answer.status, 503);
+    // Two workers and the main thread.
+    let said = (0..200).find(|_| {
+        thread::sleep(Duration::from_millis(50));
+        envoy.stat("wasmcustom.portcullis.deny_all").unwrap() == 3
+    });
+    assert!(
+        said.is_some(),
+        "{:?}",
+        envoy.stat("wasmcustom.portcullis.deny_all")
+    );
+}
+
+/// A name with its labels in order.
+fn sorted_labels(name: &str) -> String {
+    let (name, labels) = name.split_once('{').expect("it has labels");
+    let mut labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
+    labels.sort_unstable();
+    format!("{name}{{{}}}", labels.join(","))
+}
+
+#[test]
+fn times_and_the_state_of_the_document_are_shown() {
+    let document = policy();
+    let (envoy, _upstream) = start(&document);
+    let addr = envoy.listener_addr("chain").unwrap();
+    let mut connection = Connection::new(addr);
+    let body = Request {
+        method: b"POST".to_vec(),
+        body: Some(vec![b"a body".to_vec()]),
+        ..request("/open/a", &[])
+    };
+    connection.send(&body, TIMEOUT).unwrap();
+    let token = "Bearer e30.e30.c2ln";
+    connection
+        .send(&request("/guarded/a", &[("authorization", token)]), TIMEOUT)
+        .unwrap();
+    // Ticks set gauges; histograms are merged now and then.
+    let deadline = 200;
+    let shown = (0..deadline).find_map(|_| {
+        thread::sleep(Duration::from_millis(100));
+        let all = samples(&envoy);
+        let seen = |name: &str| all.get(name).is_some_and(|value| *value > 0.0);
+        let shown = seen("portcullis_config_hash{}")
+            && seen("portcullis_filter_us_count{}")
+            && seen("portcullis_body_check_us_count{}")
+            && seen("portcullis_jwt_verify_us_count{}");
+        shown.then_some(all)
+    });
+    let all = shown.expect("all of them are shown");
+    assert_eq!(all["portcullis_filter_us_count{}"], 2.0);
+    assert_eq!(all["portcullis_body_check_us_count{}"], 1.0);
+    assert_eq!(all["portcullis_jwt_verify_us_count{}"], 1.0);
+    assert_eq!(all["portcullis_deny_all{}"], 0.0);
+    assert_eq!(all["portcullis_jwks_keys{provider=\"corp\"}"], 1.0);
+    // The log names the same document.
+    let hash = format!("sha256: {:08x}", all["portcullis_config_hash{}"] as u32);
+    assert!(envoy.log().contains(&hash), "{hash} is not in the log");
+}

@@ -1,0 +1,423 @@
+//! Security events: what each kind is, how few lines there are, and what the reference says of them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::rc::Rc;
+use std::time::Duration;
+
+use portcullis::access_log::security::{Event, KINDS};
+use portcullis::engine::Engine;
+use portcullis::exchange::BodyState;
+use portcullis::headers::Headers;
+use portcullis::host::{
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+};
+use portcullis::metrics;
+use portcullis::stream::Stream;
+use portcullis_tests::tokens::{self, SigningKey};
+use serde_json::{Map, Value, json};
+
+/// A proxy with a clock that a test moves, cells and counters.
+#[derive(Default)]
+struct Proxy {
+    now: Cell<Duration>,
+    client: RefCell<String>,
+    body: RefCell<Vec<u8>>,
+    cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    counted: RefCell<BTreeMap<usize, u64>>,
+}
+
+impl Host for Proxy {
+    fn now(&self) -> Duration {
+        self.now.get()
+    }
+
+    fn count(&self, Counter(number): Counter) {
+        *self.counted.borrow_mut().entry(number).or_default() += 1;
+    }
+
+    fn environment(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+        HostVerdict::Unavailable
+    }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        let client = self.client.borrow().clone().into_bytes();
+        (property == Property::ClientAddress).then_some(client)
+    }
+
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        let cells = self.cells.borrow();
+        Ok(cells
+            .get(key)
+            .map(|(value, mark)| (value.clone(), Mark(*mark))))
+    }
+
+    fn swap_cell(
+        &self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable> {
+        let mut cells = self.cells.borrow_mut();
+        let mark = cells.get(key).map(|(_, mark)| *mark);
+        if mark.is_some() && seen.is_some() && seen.map(|Mark(mark)| mark) != mark {
+            return Ok(Swap::Changed);
+        }
+        cells.insert(key.to_owned(), (value.to_vec(), mark.unwrap_or(0) + 1));
+        Ok(Swap::Written)
+    }
+
+    fn random(&self) -> u64 {
+        4
+    }
+
+    fn body(&self, _: Side) -> Option<Vec<u8>> {
+        Some(self.body.borrow().clone())
+    }
+}
+
+const NOW: u64 = 1_800_000_000;
+
+impl Proxy {
+    fn new() -> Self {
+        let proxy = Self::default();
+        proxy.now.set(Duration::from_secs(NOW));
+        *proxy.client.borrow_mut() = "192.0.2.1:40000".to_owned();
+        proxy
+    }
+
+    fn counted(&self, event: &str) -> u64 {
+        let names = metrics::names();
+        let wanted = format!("portcullis.security_events.{event}");
+        let number = names.iter().position(|name| *name == wanted);
+        let number = number.expect("each event has a counter");
+        self.counted.borrow().get(&number).copied().unwrap_or(0)
+    }
+}
+
+fn engine(mode: &str, events: &Value) -> Rc<Engine> {
+    let document = json!({
+        "version": 1,
+        "mode": mode,
+        "security_events": events,
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+            "revoked": { "jti": ["stolen"] },
+        } },
+        "schemas": { "list": { "type": "array" } },
+        "routes": [
+            { "name": "admin", "match": { "path": { "prefix": "/admin" } },
+              "jwt": { "provider": "corp", "require": { "scopes": ["admin"] } } },
+            { "name": "login", "match": { "path": { "prefix": "/login" } }, "jwt": { "provider": "corp" },
+              "rate_limits": [{ "name": "tries", "key": ["client_address"], "charge": "on_refusal",
+                "token_bucket": { "max_tokens": 1, "tokens_per_fill": 1, "fill_interval": "60s" } }] },
+            { "name": "few", "match": { "path": { "prefix": "/few" } }, "open": true,
+              "rate_limits": [{ "name": "few", "key": ["client_address"],
+                "token_bucket": { "max_tokens": 1, "tokens_per_fill": 1, "fill_interval": "60s" } }] },
+            { "name": "pages", "match": { "path": { "prefix": "/pages" } }, "open": true,
+              "cors": { "allow_origins": [{ "exact": "https://app.example.com" }], "on_disallowed": "refuse" } },
+            { "name": "lists", "match": { "path": { "prefix": "/lists" } }, "open": true,
+              "payload": { "max_bytes": 64, "json_schema": "list" } },
+            { "name": "guarded", "match": {}, "jwt": { "provider": "corp" } },
+        ],
+    });
+    let engine = Engine::compile(document.to_string().as_bytes());
+    Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn bearer(key: &str, more: &Value) -> String {
+    let mut token = json!({ "key": key, "claims": {
+        "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": NOW + 600,
+    } });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        match name.as_str() {
+            "jti" => token["claims"][name] = value.clone(),
+            _ => token[name] = value.clone(),
+        }
+    }
+    format!("Bearer {}", tokens::mint(&token, NOW))
+}
+
+/// Sends a request to its end; the events that are written at once.
+fn send(
+    engine: &Rc<Engine>,
+    proxy: &Proxy,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Vec<Map<String, Value>> {
+    let mut all = Headers::default();
+    let method = if body.is_some() { "POST" } else { "GET" };
+    for (name, value) in [
+        (":path", path),
+        (":method", method),
+        (":scheme", "https"),
+        (":authority", "api.example.com"),
+        ("x-request-id", "request-1"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+    ] {
+        all.push(name.as_bytes(), value.as_bytes());
+    }
+    for (name, value) in headers {
+        all.push(name.as_bytes(), value.as_bytes());
+    }
+    let mut stream = Stream::new(Some(Rc::clone(engine)));
+    match body {
+        None => {
+            stream.request_headers(all, BodyState::Complete, proxy);
+        }
+        Some(body) => {
+            *proxy.body.borrow_mut() = body.to_vec();
+            stream.request_headers(all, BodyState::Open, proxy);
+            stream.request_body(body.len() as u64, BodyState::Complete, proxy);
+        }
+    }
+    let events = engine
+        .security_events()
+        .expect("the document asks for them");
+    read(events.of_exchange(&stream, proxy))
+}
+
+fn read(events: Vec<Event>) -> Vec<Map<String, Value>> {
+    let one = |event: &Event| {
+        let value: Value = serde_json::from_str(&event.line).expect("an event is JSON");
+        let members = value.as_object().expect("an event is an object").clone();
+        assert_eq!(members["event.code"], event.kind.id);
+        members
+    };
+    events.iter().map(one).collect()
+}
+
+fn codes(events: &[Map<String, Value>]) -> Vec<&str> {
+    let code = |event: &'_ Map<String, Value>| event["event.code"].as_str().map(str::to_owned);
+    let codes: Vec<String> = events.iter().filter_map(code).collect();
+    let name = |code: &String| {
+        KINDS
+            .iter()
+            .find(|kind| kind.id == code)
+            .map(|kind| kind.id)
+    };
+    codes.iter().filter_map(name).collect()
+}
+
+/// One event of each kind, by way of a request that causes it.
+fn one_of_each(engine: &Rc<Engine>, proxy: &Proxy) -> Vec<Map<String, Value>> {
+    let hmac = bearer("hmac", &json!({}));
+    let forged = bearer("p256-other", &json!({}));
+    let revoked = bearer("p256", &json!({ "jti": "stolen" }));
+    let good = bearer("p256", &json!({}));
+    let mut events = Vec::new();
+    for (path, name, value) in [
+        ("/a?q=1", "authorization", &*hmac),
+        ("/a", "authorization", &*forged),
+        ("/a", "authorization", &*revoked),
+        ("/admin", "authorization", &*good),
+        ("/few", "x-a", "1"),
+        ("/few", "x-a", "2"),
+        ("/pages", "origin", "https://evil.example"),
+        ("/a/%2e%2e/b", "x-a", "3"),
+        ("/a", "authorization", &*forged),
+        ("/login", "authorization", &*forged),
+        ("/login", "authorization", &*forged),
+    ] {
+        events.extend(send(engine, proxy, path, &[(name, value)], None));
+    }
+    let json = [("content-type", "application/json")];
+    events.extend(send(engine, proxy, "/lists", &json, Some(b"{}")));
+    events
+}
+
+#[test]
+fn each_kind_is_told() {
+    let engine = engine("enforce", &json!({ "token_failures": 4 }));
+    let proxy = Proxy::new();
+    let mut told = one_of_each(&engine, &proxy);
+    let change = engine
+        .security_events()
+        .unwrap()
+        .configured(engine.digest(), &proxy);
+    told.extend(read(change.into_iter().collect()));
+    let codes: BTreeSet<&str> = codes(&told).into_iter().collect();
+    let all: BTreeSet<&str> = KINDS.iter().map(|kind| kind.id).collect();
+    assert_eq!(codes, all, "{told:#?}");
+    for kind in KINDS {
+        assert!(proxy.counted(kind.id) > 0, "{} is not counted", kind.id);
+    }
+    let first = &told[0];
+    assert_eq!(first["event.code"], "algorithm_confusion");
+    assert_eq!(first["event.severity"], 80);
+    assert_eq!(first["portcullis.route"], "guarded");
+    assert_eq!(first["client.address"], "192.0.2.1");
+    assert_eq!(first["url.path"], "/a");
+    assert_eq!(first["portcullis.outcome"], "denied");
+}
+
+#[test]
+fn shadow_mode_tells_what_would_have_been() {
+    let engine = engine("shadow", &json!({}));
+    let proxy = Proxy::new();
+    let forged = bearer("p256-other", &json!({}));
+    let told = send(&engine, &proxy, "/a", &[("authorization", &forged)], None);
+    assert_eq!(codes(&told), ["token_forged"]);
+    assert_eq!(told[0]["portcullis.outcome"], "shadow_denied");
+}
+
+#[test]
+fn a_flood_is_few_lines() {
+    const REQUESTS: u64 = 3_000;
+    let engine = engine("enforce", &json!({ "window": "10s", "token_failures": 2 }));
+    let proxy = Proxy::new();
+    let forged = bearer("p256-other", &json!({}));
+    let events = engine.security_events().unwrap();
+    let mut at_once = Vec::new();
+    for number in 0..REQUESTS {
+        // Each source tries twice.
+        let source = number / 2;
+        let address = format!(
+            "10.{}.{}.{}:1",
+            source >> 16,
+            (source >> 8) & 255,
+            source & 255
+        );
+        *proxy.client.borrow_mut() = address;
+        at_once.extend(send(
+            &engine,
+            &proxy,
+            "/a",
+            &[("authorization", &forged)],
+            None,
+        ));
+        assert!(events.due(&engine, proxy.now()).is_empty());
+    }
+    let of = |told: &[Map<String, Value>], code: &str| {
+        told.iter()
+            .filter(|event| event["event.code"] == code)
+            .count()
+    };
+    assert_eq!(of(&at_once, "token_forged"), 1);
+    assert_eq!(of(&at_once, "token_failures_repeated"), 16);
+    assert_eq!(at_once.len(), 17);
+    proxy.now.set(Duration::from_secs(NOW + 10));
+    let held = read(events.due(&engine, proxy.now()));
+    let count = |code: &str| {
+        let of = held.iter().find(|event| event["event.code"] == code);
+        of.map(|event| event["portcullis.event.count"].as_u64().unwrap())
+    };
+    assert_eq!(held.len(), 2, "{held:#?}");
+    assert_eq!(count("token_forged"), Some(REQUESTS - 1));
+    let repeated = count("token_failures_repeated").unwrap();
+    assert_eq!(repeated + 16, REQUESTS / 2);
+    assert_eq!(proxy.counted("token_forged"), REQUESTS);
+    // What has been told is not told again.
+    proxy.now.set(Duration::from_secs(NOW + 30));
+    assert!(events.due(&engine, proxy.now()).is_empty());
+}
+
+#[test]
+fn a_document_is_announced_once() {
+    let proxy = Proxy::new();
+    let (first, second) = (engine("enforce", &json!({})), engine("shadow", &json!({})));
+    let announce = |engine: &Rc<Engine>| {
+        let events = engine.security_events().unwrap();
+        read(
+            events
+                .configured(engine.digest(), &proxy)
+                .into_iter()
+                .collect(),
+        )
+    };
+    let told = announce(&first);
+    assert_eq!(codes(&told), ["configuration_changed"]);
+    assert!(!told[0].contains_key("portcullis.config.previous"));
+    assert!(announce(&first).is_empty(), "another worker says it again");
+    let changed = announce(&second);
+    assert_eq!(
+        changed[0]["portcullis.config.previous"],
+        told[0]["portcullis.config.hash"]
+    );
+}
+
+fn page() -> String {
+    let path = tokens::repository().join("docs/security-events.md");
+    fs::read_to_string(path).expect("there is a page")
+}
+
+/// The rows of the table with this head, as cells.
+fn rows(page: &str, head: &str) -> Vec<Vec<String>> {
+    let (_, table) = page.split_once(head).expect("there is such a table");
+    let lines = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| {
+        let inner = line.trim_matches('|').split('|');
+        inner.map(|cell| cell.trim().replace('`', "")).collect()
+    };
+    lines.map(cells).collect()
+}
+
+#[test]
+fn the_table_of_events_is_the_code() {
+    let codes: Vec<_> = metrics::codes().collect();
+    let rows = rows(&page(), "| event | severity | OWASP | when |");
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    let real: Vec<&str> = KINDS.iter().map(|kind| kind.id).collect();
+    assert_eq!(names, real);
+    for (row, kind) in rows.iter().zip(KINDS) {
+        assert_eq!(row[1], kind.severity.name(), "{}", kind.id);
+        assert_eq!(row[2], kind.owasp, "{}", kind.id);
+        for (cause, reasons) in kind.causes {
+            let code = codes.iter().find(|code| code.name == *cause);
+            let code = code.unwrap_or_else(|| panic!("no code is {cause}"));
+            assert!(row[3].contains(cause), "{}: {cause}", kind.id);
+            for reason in *reasons {
+                assert!(code.reasons.contains(reason), "{cause} has no {reason}");
+                assert!(row[3].contains(reason), "{}: {reason}", kind.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_of_members_is_what_is_written() {
+    let members = |schema: &str| -> BTreeSet<String> {
+        let engine = engine("enforce", &json!({ "schema": schema, "token_failures": 4 }));
+        let proxy = Proxy::new();
+        let mut told = one_of_each(&engine, &proxy);
+        let events = engine.security_events().unwrap();
+        told.extend(read(
+            events
+                .configured(engine.digest(), &proxy)
+                .into_iter()
+                .collect(),
+        ));
+        told.extend(read(
+            events.configured(&[7; 32], &proxy).into_iter().collect(),
+        ));
+        told.iter()
+            .flat_map(|event| event.keys().cloned())
+            .collect()
+    };
+    let rows = rows(&page(), "| event field | value |");
+    let written: BTreeSet<String> = rows.into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(written, members("otel"));
+    let ecs = members("ecs");
+    let text = page();
+    for name in ecs.difference(&written) {
+        assert!(
+            text.contains(&format!("`{name}`")),
+            "{name} is not in the page"
+        );
+    }
+    assert!(ecs.contains("@timestamp") && !ecs.contains("timestamp"));
+}
