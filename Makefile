@@ -26,9 +26,9 @@ run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT,
 	@envoy/run.sh
 
 test: lint build ## everything: lint and all suites, natively, in the module, in two releases of Envoy, in Chromium
-	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && \
+	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
 	{ chromedriver=$$(tests/find-chromium.sh) || true; } && \
-	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
+	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
 	$(CARGO) test --locked --workspace && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; }
 

@@ -1,0 +1,311 @@
+//! Rules and dashboard: with promtool, and with a real Prometheus that scrapes a real Envoy, in
+//! normal traffic and under attack.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "deadlines against real processes need the real clock"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use portcullis::metrics;
+use portcullis_tests::client::Connection;
+use portcullis_tests::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
+use portcullis_tests::module_path;
+use portcullis_tests::prometheus::{Prometheus, promtool};
+use portcullis_tests::tokens::{self, SigningKey};
+use portcullis_tests::upstream::{Answer, Upstream};
+use portcullis_tests::wire::{Request, Response};
+use portcullis_tests::yaml::read_yaml;
+use regex::Regex;
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+fn folder() -> PathBuf {
+    tokens::repository().join("envoy/observability")
+}
+
+fn rules() -> Vec<Value> {
+    let groups = read_yaml(&folder().join("portcullis.rules.yaml"))["groups"].clone();
+    let groups = groups.as_array().expect("there are groups").clone();
+    let of = |group: &Value| {
+        group["rules"]
+            .as_array()
+            .expect("a group has rules")
+            .clone()
+    };
+    groups.iter().flat_map(of).collect()
+}
+
+#[test]
+fn promtool_is_content() {
+    for arguments in [
+        ["check", "config", "prometheus.yaml"],
+        ["check", "rules", "portcullis.rules.yaml"],
+        ["test", "rules", "portcullis.rules.test.yaml"],
+    ] {
+        let (content, words) = promtool(&arguments, &folder()).unwrap();
+        assert!(content, "promtool {arguments:?}: {words}");
+    }
+}
+
+#[test]
+fn the_rules_know_every_code() {
+    let mut statuses = BTreeSet::new();
+    for rule in rules() {
+        let Some(status) = rule["labels"]["status"].as_str() else {
+            continue;
+        };
+        let expression = rule["expr"].as_str().expect("a rule has an expression");
+        let list = expression.split('"').nth(1).expect("it names codes");
+        let written: BTreeSet<&str> = list.split('|').collect();
+        let real: BTreeSet<&str> = metrics::codes()
+            .filter(|code| code.status.to_string() == status)
+            .map(|code| code.name)
+            .collect();
+        assert_eq!(written, real, "codes with status {status}");
+        statuses.insert(status.to_owned());
+    }
+    assert_eq!(statuses, ["401", "403", "429"].map(str::to_owned).into());
+}
+
+#[test]
+fn the_demo_has_the_labels() {
+    let demo = read_yaml(&tokens::repository().join("envoy/envoy.yaml"));
+    let shipped = read_yaml(&folder().join("stats-tags.yaml"));
+    assert_eq!(demo["stats_config"], shipped["stats_config"]);
+}
+
+#[test]
+fn each_alert_is_described_and_tested() {
+    let page = fs::read_to_string(tokens::repository().join("docs/observability.md")).unwrap();
+    let tests = fs::read_to_string(folder().join("portcullis.rules.test.yaml")).unwrap();
+    let all = rules();
+    let alerts: Vec<&str> = all
+        .iter()
+        .filter_map(|rule| rule["alert"].as_str())
+        .collect();
+    assert!(alerts.len() > 10);
+    for alert in &alerts {
+        assert!(
+            page.contains(&format!("| `{alert}` |")),
+            "{alert} is not described"
+        );
+        assert!(tests.contains(alert), "{alert} is not tested");
+    }
+    assert_eq!(page.matches("\n| `Portcullis").count(), alerts.len());
+}
+
+/// Envoy with a document that has something for every query, and labels as we ship them.
+fn start() -> (Envoy, Upstream) {
+    let upstream = Upstream::start_forgetful().unwrap();
+    let mut key = SigningKey::named("p256").jwk();
+    key["alg"] = "ES256".into();
+    let jwks = Response {
+        status: 200,
+        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+        body: json!({ "keys": [key] }).to_string().into_bytes(),
+        ..Response::default()
+    };
+    upstream.answer_path("/jwks.json", Answer::Respond(jwks));
+    let document = json!({
+        "version": 1,
+        "metrics": { "by_route": true, "timings": true },
+        "security_events": {},
+        "otlp_http": { "cluster": "upstream", "uri": "http://collector.example.com/v1/logs" },
+        "access_log": { "sinks": ["otlp_http"] },
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "remote": { "cluster": "upstream", "uri": "http://id.example.com/jwks.json" } },
+        } },
+        "routes": [
+            { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
+            { "name": "trial", "match": { "path": { "prefix": "/trial" } }, "jwt": { "provider": "corp", "mode": "shadow" } },
+            { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 64 } },
+        ],
+    });
+    let ours = wasm_filter(
+        "portcullis",
+        &module_path(),
+        string_value(&document.to_string()),
+        WasmOptions::default(),
+    );
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let chain = listener("chain", vec![ours], ListenerOptions::default());
+    let mut bootstrap = bootstrap(vec![chain], clusters);
+    let tags = read_yaml(&folder().join("stats-tags.yaml"));
+    bootstrap["stats_config"] = tags["stats_config"].clone();
+    let envoy = Envoy::start(bootstrap, &Options::default()).unwrap();
+    (envoy, upstream)
+}
+
+/// What we ship, with windows of seconds in place of minutes and hours.
+fn quickly(directory: &Path, envoy: &Envoy) {
+    let read = |name: &str| fs::read_to_string(folder().join(name)).unwrap();
+    let config = read("prometheus.yaml")
+        .replace("15s", "1s")
+        .replace("envoy:9901", &envoy.admin_addr().to_string());
+    let rules = read("portcullis.rules.yaml")
+        .replace("[1h] offset 10m", "[10s] offset 6s")
+        .replace("[5m]", "[6s]");
+    let rules = Regex::new(r"for: \d+m")
+        .unwrap()
+        .replace_all(&rules, "for: 0s");
+    fs::write(directory.join("prometheus.yaml"), config).unwrap();
+    fs::write(directory.join("portcullis.rules.yaml"), &*rules).unwrap();
+}
+
+fn request(method: &str, path: &str, authorization: Option<&str>) -> Request {
+    let field = |value: &str| (b"authorization".to_vec(), value.as_bytes().to_vec());
+    Request {
+        method: method.into(),
+        path: path.into(),
+        authority: b"api.example.com".to_vec(),
+        headers: authorization.into_iter().map(field).collect(),
+        body: (method == "POST").then(|| vec![b"a body".to_vec()]),
+        ..Request::default()
+    }
+}
+
+fn token(key: &str) -> String {
+    let claims = json!({
+        "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": 4_102_444_800_u64,
+    });
+    let header = json!({ "alg": "ES256" });
+    let token = json!({ "key": key, "claims": claims, "header": header });
+    format!("Bearer {}", tokens::mint(&token, 0))
+}
+
+const NORMAL: u8 = 0;
+const ATTACK: u8 = 1;
+const OVER: u8 = 2;
+
+/// Sends what clients send: mostly good, now and then without a token. While somebody attacks,
+/// forged tokens besides.
+fn traffic(envoy: &Envoy, phase: &AtomicU8) {
+    let mut connection = Connection::new(envoy.listener_addr("chain").unwrap());
+    let mut send = |request: &Request| {
+        connection.send(request, TIMEOUT).expect("Envoy answers");
+    };
+    let (good, forged) = (token("p256"), token("p256-other"));
+    for round in 0_u32.. {
+        match phase.load(Ordering::Relaxed) {
+            OVER => return,
+            ATTACK => {
+                for _ in 0..8 {
+                    send(&request("GET", "/guarded/a", Some(&forged)));
+                }
+                send(&request("GET", "/trial/a", None));
+            }
+            _ => {}
+        }
+        send(&request("GET", "/guarded/a", Some(&good)));
+        if round % 10 == 0 {
+            send(&request("GET", "/guarded/a", None));
+            send(&request("POST", "/open/a", None));
+        }
+        thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// Waits until something holds.
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn an_attack_is_told_and_normal_traffic_is_quiet() {
+    let (envoy, _upstream) = start();
+    wait("keys are fetched", || {
+        let keys = "wasmcustom.portcullis.provider.corp.jwks_keys";
+        envoy.stat(keys).unwrap() == 1
+    });
+    let directory = envoy.directory().join("prometheus");
+    fs::create_dir(&directory).unwrap();
+    quickly(&directory, &envoy);
+    let phase = AtomicU8::new(NORMAL);
+    thread::scope(|scope| {
+        scope.spawn(|| traffic(&envoy, &phase));
+        let judged = std::panic::catch_unwind(|| watch(&directory, &phase));
+        phase.store(OVER, Ordering::Relaxed);
+        if let Err(panic) = judged {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn watch(directory: &Path, phase: &AtomicU8) {
+    let prometheus = Prometheus::start(directory).unwrap();
+    let one = |expression: &str| -> f64 {
+        let found = prometheus.query(expression);
+        let value = found.first().and_then(|sample| sample["value"][1].as_str());
+        value.and_then(|value| value.parse().ok()).unwrap_or(0.0)
+    };
+    wait("there is a baseline", || {
+        assert_eq!(prometheus.firing(), Vec::<String>::new());
+        let scraped = one(r#"count_over_time(up{job="envoy"}[5m])"#);
+        let known = one(r#"portcullis:refusals:baseline1h{status="401"}"#);
+        scraped >= 20.0 && known > 0.0
+    });
+    phase.store(ATTACK, Ordering::Relaxed);
+    let expected = [
+        "PortcullisRefusalSpike401",
+        "PortcullisSecurityEventtoken_failures_repeated",
+        "PortcullisShadowRefusals",
+        "PortcullisTokenFailures",
+    ];
+    let mut fired: BTreeSet<String> = BTreeSet::new();
+    wait("the attack is told", || {
+        fired.extend(prometheus.firing());
+        expected.iter().all(|alert| fired.contains(*alert))
+    });
+    let others: Vec<_> = fired
+        .iter()
+        .filter(|alert| !expected.contains(&&***alert))
+        .collect();
+    assert!(others.is_empty(), "{others:?} fire too");
+    each_query_of_the_dashboard_has_an_answer(&prometheus);
+    phase.store(NORMAL, Ordering::Relaxed);
+    wait("the alerts end with the attack", || {
+        prometheus.firing().is_empty()
+    });
+}
+
+fn each_query_of_the_dashboard_has_an_answer(prometheus: &Prometheus) {
+    let text = fs::read_to_string(folder().join("dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).expect("the dashboard is JSON");
+    let panels = dashboard["panels"].as_array().expect("it has panels");
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    let mut asked = 0;
+    for target in targets.flatten() {
+        let expression = target["expr"].as_str().expect("a target has a query");
+        let concrete = expression
+            .replace("$__rate_interval", "6s")
+            .replace("$job", ".*");
+        assert!(
+            !prometheus.query(&concrete).is_empty(),
+            "nothing for {concrete}"
+        );
+        asked += 1;
+    }
+    assert!(asked > 30, "only {asked} queries");
+    let annotations = dashboard["annotations"]["list"][0]["expr"]
+        .as_str()
+        .unwrap();
+    assert!(!prometheus.query(annotations).is_empty());
+}
