@@ -126,6 +126,11 @@ impl AccessLog {
         })
     }
 
+    /// Never shows the values of a header field.
+    pub(crate) fn redact(&mut self, name: &HeaderName) {
+        self.redacted.push(name.as_str().to_owned());
+    }
+
     /// Where records go.
     pub fn sinks(&self) -> &[Sink] {
         &self.sinks

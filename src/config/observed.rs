@@ -36,7 +36,7 @@ impl Observed {
         let collector = read_block(collector, problems, Collector::read);
         let explain = read_block(fields.optional("explain"), problems, Explain::read);
         let request_id = read_block(fields.optional("request_id"), problems, read_request_id);
-        let (access_log, events, collector) = (access_log?, events?, collector?);
+        let (mut access_log, events, collector) = (access_log?, events?, collector?);
         let sinks = [
             ("access_log", access_log.as_ref().map(AccessLog::sinks)),
             (
@@ -61,13 +61,17 @@ impl Observed {
                 "is no sink of `access_log` or `security_events`; name it there",
             );
         }
+        let (explain, request_id) = (explain?, request_id?);
+        if let (Some(log), Some(explain)) = (&mut access_log, &explain) {
+            log.redact(explain.header());
+        }
         Some(Self {
             access_log,
             measured: measured?.unwrap_or_default(),
             collector: collector.map(Rc::new),
             security_events: events,
-            explain: explain?,
-            request_id: request_id?,
+            explain,
+            request_id,
         })
     }
 

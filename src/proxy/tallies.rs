@@ -12,7 +12,13 @@ use crate::stream::Stream;
 #[derive(Default)]
 pub(super) struct Tallies {
     /// By the place of the route; the first is for requests without one.
-    known: RefCell<Vec<Vec<(RouteCounter, Option<u32>)>>>,
+    known: RefCell<Vec<Vec<Known>>>,
+}
+
+/// A counter that the proxy has been told of; without its number, if it refused.
+struct Known {
+    counter: RouteCounter,
+    id: Option<u32>,
 }
 
 impl Tallies {
@@ -32,10 +38,10 @@ impl Tallies {
             let Some(known) = known.get_mut(place) else {
                 return;
             };
-            let found = known.iter().find(|(each, _)| *each == counter);
-            let id = found.map(|(_, id)| *id).unwrap_or_else(|| {
+            let found = known.iter().find(|each| each.counter == counter);
+            let id = found.map(|each| each.id).unwrap_or_else(|| {
                 let id = define(MetricKind::Counter, &counter.name(engine));
-                known.push((counter, id));
+                known.push(Known { counter, id });
                 id
             });
             // A counter that cannot be raised changes nothing else.

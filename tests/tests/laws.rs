@@ -68,7 +68,7 @@ fn no_document_panics_and_each_problem_has_a_place() {
     let documents: Vec<&[u8]> = cases.iter().map(|case| case.document.as_slice()).collect();
     let mut random = Random(3);
     let (mut accepted, mut refused) = (0, 0);
-    for _ in 0..6000 {
+    for _ in 0..9000 {
         let chosen = documents[random.below(documents.len())];
         let document = mutate(&mut random, chosen);
         match Engine::compile(&document) {

@@ -33,7 +33,8 @@ struct State {
     queued: usize,
     /// What has been sent and not been answered, or is to be sent again.
     batch: Option<Sent>,
-    awaited: bool,
+    /// Until when an answer may come; none if none is awaited.
+    awaited: Option<Duration>,
     not_before: Duration,
 }
 
@@ -175,9 +176,10 @@ impl Collector {
     pub fn due(&self, now: Duration) -> Option<Delivery> {
         let mut state = self.state.try_borrow_mut().ok()?;
         let state = &mut *state;
-        // A clock that stepped back must not stop it for long.
-        let waits = now < state.not_before && state.not_before < now.saturating_add(LONGEST_PAUSE);
-        if state.awaited || waits {
+        // A clock that stepped back must not stop it for long, and neither may an answer that
+        // never comes.
+        let before = |time: Duration| now < time && time < now.saturating_add(LONGEST_PAUSE);
+        if state.awaited.is_some_and(before) || before(state.not_before) {
             return None;
         }
         if state.batch.is_none() {
@@ -205,7 +207,8 @@ impl Collector {
         }
         let batch = state.batch.as_mut()?;
         batch.attempts = batch.attempts.saturating_add(1);
-        state.awaited = true;
+        let patience = self.timeout.saturating_add(Duration::from_secs(2));
+        state.awaited = Some(now.saturating_add(patience));
         Some(Delivery {
             body: batch.body.clone(),
         })
@@ -216,7 +219,7 @@ impl Collector {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Fate::Kept;
         };
-        state.awaited = false;
+        state.awaited = None;
         let Some(batch) = state.batch.take() else {
             return Fate::Kept;
         };
@@ -234,10 +237,82 @@ impl Collector {
 }
 
 /// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+const LONGEST_PAUSE: Duration = Duration::from_secs(40);
 
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Collector({})", self.cluster)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+
+    fn collector(more: &str) -> Collector {
+        let text = format!(r#"{{"cluster": "c", "uri": "http://c/v1/logs"{more}}}"#);
+        let json = Json::parse(text.as_bytes(), 4).unwrap();
+        let mut problems = Problems::default();
+        let read = Collector::read(&Node::root(&json), &mut problems);
+        problems.settle(read).unwrap()
+    }
+
+    fn push(collector: &Collector, bytes: usize, at: u64) -> bool {
+        let line = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes.saturating_sub(8)));
+        collector.push(line, Severity::Info, Duration::from_secs(at))
+    }
+
+    const fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    #[test]
+    fn the_queue_has_a_bound_and_a_batch_too() {
+        let collector = collector(r#", "max_queue_bytes": "256KiB""#);
+        let taken = (0..1000).filter(|_| push(&collector, 1024, 100)).count();
+        assert_eq!((taken, collector.queued()), (256, 256 << 10));
+        assert!(
+            collector.due(at(100)).is_some(),
+            "a full batch does not wait"
+        );
+        assert_eq!(collector.queued(), 128 << 10);
+        assert!(collector.due(at(100)).is_none(), "one at a time");
+        assert_eq!(collector.settled(Receipt::Taken, at(100)), Fate::Sent(128));
+        assert!(collector.due(at(100)).is_some());
+        assert_eq!(
+            collector.settled(Receipt::Refused, at(100)),
+            Fate::Dropped(128)
+        );
+        assert!(collector.due(at(200)).is_none(), "there is nothing left");
+    }
+
+    #[test]
+    fn a_record_waits_for_others_and_a_batch_for_the_collector() {
+        let collector = collector("");
+        assert!(push(&collector, 100, 100));
+        assert!(collector.due(at(100)).is_none());
+        let first = collector.due(at(101)).unwrap().body;
+        assert_eq!(collector.settled(Receipt::Later, at(101)), Fate::Kept);
+        let mut now = 101;
+        for pause in [2, 4, 8, 16] {
+            assert!(collector.due(at(now + pause - 1)).is_none());
+            now += pause;
+            assert_eq!(collector.due(at(now)).unwrap().body, first);
+            let fate = collector.settled(Receipt::Later, at(now));
+            let last = pause == 16;
+            assert_eq!(fate, if last { Fate::Dropped(1) } else { Fate::Kept });
+        }
+    }
+
+    #[test]
+    fn neither_a_silent_collector_nor_a_clock_that_steps_back_stops_it() {
+        let collector = collector("");
+        assert!(push(&collector, 100, 1000));
+        assert!(collector.due(at(1001)).is_some());
+        assert!(collector.due(at(1002)).is_none());
+        assert!(collector.due(at(1005)).is_some(), "the answer never came");
+        assert_eq!(collector.settled(Receipt::Later, at(1005)), Fate::Kept);
+        assert!(collector.due(at(10)).is_some());
     }
 }
