@@ -187,11 +187,13 @@ fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
 }
 
-/// A WebSocket begins with `GET`, needs no CORS, and sends what it likes.
+/// A WebSocket begins with `GET`, needs no CORS, and sends what it likes. Over HTTP/2 and HTTP/3 as
+/// well: Envoy turns their extended CONNECT into this before filters see it.
 fn is_websocket(headers: &Headers) -> bool {
     headers
         .all("upgrade")
-        .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+        .flat_map(|protocols| protocols.split(|b| *b == b','))
+        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// The origin in front of a URL's path.

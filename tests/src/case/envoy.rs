@@ -68,6 +68,8 @@ fn case_listener(wasm: &Path, case: &Case) -> Value {
         vec![filter],
         ListenerOptions {
             route,
+            // Envoy itself refuses upgrades that its configuration does not name.
+            http_connection_manager: json!({ "upgrade_configs": [{ "upgrade_type": "websocket" }] }),
             ..ListenerOptions::default()
         },
     )
