@@ -14,16 +14,20 @@ use portcullis_tests::upstream::{Answer, Upstream};
 use portcullis_tests::wire::{Request, Response, Version};
 use serde_json::{Value, json};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A document with every part of this page of the reference.
-fn policy() -> Value {
+pub(super) fn policy() -> Value {
     json!({
         "version": 1,
         "defaults": { "security_headers": { "preset": "api" }, "sanitize_errors": {} },
-        "routes": [{
-            "name": "all", "match": { "methods": ["GET", "POST"] }, "open": true,
-        }],
+        "routes": [
+            {
+                "name": "held", "match": { "path": { "exact": "/held" } }, "open": true,
+                "payload": { "max_bytes": "64KiB", "json": {} },
+            },
+            { "name": "all", "match": { "methods": ["GET", "POST"] }, "open": true },
+        ],
     })
 }
 
@@ -44,13 +48,25 @@ fn rbac(name: &str, path: &str) -> Value {
     )
 }
 
+/// A filter that holds bodies up to some size.
+fn buffer() -> Value {
+    json_filter(
+        "buffer",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+            "max_request_bytes": 2048,
+        }),
+    )
+}
+
 struct Setting {
     _envoy: Envoy,
     upstream: Upstream,
     addr: SocketAddr,
 }
 
-/// The filter between one that answers before it and one that answers after it.
+/// The filter between one that answers before it and others that answer after it, in a proxy that holds
+/// less of a body than the document allows.
 fn start(manager: Value) -> Setting {
     let upstream = Upstream::start().unwrap();
     let filter = wasm_filter(
@@ -59,9 +75,15 @@ fn start(manager: Value) -> Setting {
         string_value(&policy().to_string()),
         WasmOptions::default(),
     );
-    let filters = vec![rbac("before", "/before"), filter, rbac("after", "/after")];
+    let filters = vec![
+        rbac("before", "/before"),
+        filter,
+        rbac("after", "/after"),
+        buffer(),
+    ];
     let options = ListenerOptions {
         http_connection_manager: manager,
+        per_connection_buffer_limit_bytes: Some(4096),
         ..ListenerOptions::default()
     };
     let listeners = [listener("guarded", filters, options)];
@@ -82,7 +104,12 @@ fn request(version: Version, method: &str, path: &str, body: &str) -> Request {
         method: method.into(),
         path: path.into(),
         authority: b"api.example.com".to_vec(),
-        body: (!body.is_empty()).then(|| vec![body.into()]),
+        headers: vec![(b"content-type".to_vec(), b"application/json".to_vec())],
+        // In two pieces, so that no length is declared.
+        body: (!body.is_empty()).then(|| {
+            let (first, second) = body.split_at(body.len() / 2);
+            vec![first.into(), second.into()]
+        }),
         ..Request::default()
     }
 }
@@ -99,7 +126,7 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
     }
 }
 
-fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
+pub(super) fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
     let (_, value) = response.headers.iter().find(|(each, _)| each == name)?;
     std::str::from_utf8(value).ok()
 }
@@ -122,6 +149,7 @@ fn whatever_passes_the_filter_has_the_headers() {
         Answer::Respond(answer(500, &told, "at Main.java:7")),
     );
     upstream.answer_path("/reset", Answer::HangUp);
+    let large = format!("[{}1]", "1,".repeat(20_000));
     for (method, path, body, status) in [
         ("GET", "/ok", "", 200),
         ("GET", "/none", "", 204),
@@ -134,6 +162,9 @@ fn whatever_passes_the_filter_has_the_headers() {
         ("PUT", "/ok", "", 405),
         // That of a filter after it.
         ("GET", "/after", "", 403),
+        // The proxy's, when it cannot hold what this filter waits for, or another after it.
+        ("POST", "/held", large.as_str(), 413),
+        ("POST", "/ok", large.as_str(), 413),
     ] {
         for version in [Version::Http1, Version::Http2] {
             let asked = request(version, method, path, body);

@@ -1,6 +1,7 @@
 //! The security headers, held against the list that they follow.
 
 mod everywhere;
+mod failed;
 mod list;
 mod policies;
 
