@@ -13,7 +13,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser check lint fmt cases validate token bench microbench fuzz flood outcomes envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench microbench fuzz flood outcomes envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,11 @@ test: lint build ## everything: lint and all suites, natively, in the module, in
 test-browser: build ## what a real Chromium makes of the answers; fetches Debian's if there is none
 	@envoy=$$(envoy/find-envoy.sh) && chromedriver=$$(tests/find-chromium.sh) && \
 	ENVOY=$$envoy CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --test browser
+
+observatory: build ## score the presets with the MDN HTTP Observatory's code from npm; needs Node.js 20
+	@envoy=$$(envoy/find-envoy.sh) && package=$$(tests/observatory/install.sh) && \
+	ENVOY=$$envoy OBSERVATORY=$$package PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
+	$(CARGO) test --locked -p portcullis-tests --test headers observatory -- --nocapture
 
 check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
 	$(CARGO) test --locked -p portcullis

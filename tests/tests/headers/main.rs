@@ -3,6 +3,7 @@
 mod everywhere;
 mod failed;
 mod list;
+mod observatory;
 mod policies;
 
 use std::rc::Rc;
