@@ -76,16 +76,26 @@ fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String>
     }
     let granted = value(response, "access-control-allow-origin");
     // Envoy's own filter has nothing to say on answers that the proxy gives itself.
-    if passed && granted != ORIGIN && chain.id.starts_with("portcullis") {
+    let has_something_to_say = chain.service.is_some() || chain.id.starts_with("portcullis");
+    if passed && granted != ORIGIN && has_something_to_say {
         return Some(format!("access-control-allow-origin: `{granted}`"));
     }
     if passed && work == Work::Whole && value(response, "x-ratelimit-limit").is_empty() {
         return Some("no x-ratelimit-limit".to_owned());
     }
-    HEADERS.iter().find_map(|(name, wanted)| {
+    let wrong = |name: &str, wanted: &str| {
         let found = value(response, name);
-        (found != *wanted).then(|| format!("{name}: `{found}`, not `{wanted}`"))
-    })
+        (found != wanted).then(|| format!("{name}: `{found}`, not `{wanted}`"))
+    };
+    match &chain.service {
+        None => HEADERS
+            .iter()
+            .find_map(|(name, wanted)| wrong(name, wanted)),
+        Some(service) => {
+            let mut fields = service.fields.iter();
+            fields.find_map(|(name, wanted)| wrong(name, wanted))
+        }
+    }
 }
 
 /// All values of a field, joined.

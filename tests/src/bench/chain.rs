@@ -48,6 +48,40 @@ pub(super) struct Chain {
     pub(super) workers: u32,
     /// Where it writes its access log, if that is a file of its own.
     pub(super) access_log: Option<PathBuf>,
+    /// What answers in place of the chain's own route.
+    pub(super) service: Option<Service>,
+}
+
+/// A service behind the chain: a listener of the same Envoy. Filters that leave alone what the proxy answers
+/// itself have their work then.
+#[derive(Clone)]
+pub(super) struct Service {
+    /// Where it listens.
+    pub(super) socket: PathBuf,
+    /// The fields that answers have when they have come through the chain.
+    pub(super) fields: Vec<(String, String)>,
+}
+
+impl Service {
+    pub(super) fn listener(&self) -> Value {
+        let mut listener = answering("service", Vec::new(), json!({}));
+        listener["address"] = self.address();
+        listener
+    }
+
+    /// The cluster that a [`listener`] leads to by itself.
+    pub(super) fn cluster(&self) -> Value {
+        json!({
+            "name": "upstream",
+            "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": [{
+                "endpoint": { "address": self.address() },
+            }] }] },
+        })
+    }
+
+    fn address(&self) -> Value {
+        json!({ "pipe": { "path": self.socket } })
+    }
 }
 
 /// Which tokens the requests carry.
@@ -123,6 +157,7 @@ pub(super) fn router() -> Chain {
         work: Work::Nothing,
         workers: 1,
         access_log: None,
+        service: None,
     }
 }
 
@@ -164,6 +199,7 @@ fn native_with(id: &'static str, title: &'static str, jwt_authn: Value, log: Pat
         work: Work::Whole,
         workers: 1,
         access_log: Some(log),
+        service: None,
     }
 }
 
@@ -185,6 +221,7 @@ pub(super) fn recorded(
         work: Work::Whole,
         workers: 1,
         access_log: Some(log),
+        service: None,
     }
 }
 
@@ -205,6 +242,7 @@ pub(super) fn portcullis(
         work,
         workers: 1,
         access_log: None,
+        service: None,
     }
 }
 

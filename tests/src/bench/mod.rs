@@ -1,8 +1,8 @@
 //! The benchmark: the same requests through Envoy's own filters and through the module.
 //!
 //! [`groups`] lists what is compared, [`chain`], [`native`] and [`document`] configure it. Each chain has an
-//! Envoy process of its own with one worker, which answers by itself (`direct_response`), so that
-//! only the chains differ. [`alike`] checks that they answer alike; that alone can fail a run.
+//! Envoy process of its own with one worker, which answers by itself (`direct_response`) or, behind
+//! the chains of `browser`, for a service, so that only the chains differ. [`alike`] checks that they answer alike; that alone can fail a run.
 //! [`rounds`] drives one chain after the other, again and again, with [`wrk`]; [`costs`] measures
 //! what a request does not show. [`report`] prints, [`plot`] draws.
 

@@ -13,6 +13,7 @@ use super::spread::Spread;
 /// Said under the tables, and in the results.
 pub(super) const NOTES: &[&str] = &[
     "Both whole chains check the token, count one bucket for all with the x-ratelimit fields, answer CORS, set five header fields and write a record of each request. The answers are direct responses of the proxy: Envoy's `cors` adds nothing to those, so the native chains do that much less.",
+    "In the group `browser` a service stands behind every chain, so that `cors` has its work: a second listener of the same Envoy, whose time is in all three figures. Native and module send the same fields.",
     "The same token comes with each request, except where tokens are new; there, more of them go round than the module remembers by default, and native jwt_authn remembers none.",
     "CPU is user and system time of the whole Envoy process, in steps of 10 ms, by answered requests.",
     "The same load is a pause before each request of a connection, not a fixed rate: slower answers make it a little lower.",

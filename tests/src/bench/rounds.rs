@@ -6,7 +6,7 @@ use std::time::Instant;
 use portcullis_tests::envoy::{Envoy, Options, bootstrap};
 use serde::Serialize;
 
-use super::chain::{Chain, Tokens, Traffic};
+use super::chain::{Chain, Service, Tokens, Traffic};
 use super::scratch;
 use super::spread::{self, Spread};
 use super::wrk::{Load, Wrk};
@@ -59,8 +59,11 @@ impl Running {
             ..Options::default()
         };
         let failed = |error| format!("{}: {error}", chain.id);
-        let listeners = vec![chain.listener.clone()];
-        let envoy = Envoy::start(bootstrap(listeners, Vec::new()), &options).map_err(failed)?;
+        let service = chain.service.as_ref();
+        let mut listeners = vec![chain.listener.clone()];
+        listeners.extend(service.map(Service::listener));
+        let clusters = service.map(Service::cluster).into_iter().collect();
+        let envoy = Envoy::start(bootstrap(listeners, clusters), &options).map_err(failed)?;
         let addr = envoy.listener_addr("api").map_err(failed)?;
         Ok(Self { chain, envoy, addr })
     }

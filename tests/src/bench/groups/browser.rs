@@ -1,4 +1,5 @@
-//! CORS and the preset `web`, against `cors` and `header_mutation` with the same fields.
+//! CORS and the preset `web`, against `cors` and `header_mutation` with the same fields. Behind each chain is
+//! a service, since Envoy's `cors` leaves alone what the proxy answers itself.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -7,15 +8,16 @@ use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::stream::Stream;
+use portcullis_tests::envoy::{ListenerOptions, listener};
 use portcullis_tests::still::Still;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::chain::{
-    Algorithm, Chain, PATH, Traffic, Work, answering, portcullis, router, routes,
-};
+use super::super::chain::{Chain, PATH, Service, Work, filter, router};
 use super::super::native;
 use super::super::{document, scratch::Scratch};
 use super::{Group, compare};
+
+const UPSTREAM_TIME: &str = "x-envoy-upstream-service-time";
 
 pub(super) const GROUP: Group = Group {
     name: "browser",
@@ -23,39 +25,70 @@ pub(super) const GROUP: Group = Group {
     chains,
     comparisons: &[
         compare("portcullis-browser", "native-browser", None),
-        compare("portcullis-browser", "router", None),
+        compare("portcullis-browser", "router-browser", None),
     ],
     equal_load: &[],
 };
 
-fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
-    let manager = json!({ "route_config": routes(native::cors_policy()) });
-    let fields = preset();
+fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
+    let mut fields = preset();
+    // Envoy adds it, and nobody is to see it.
+    fields.push((UPSTREAM_TIME.to_owned(), String::new()));
+    let before_service = |chain: Chain, filters: Vec<Value>, per_filter: Value| {
+        let options = ListenerOptions {
+            route: json!({ "typed_per_filter_config": per_filter }),
+            ..ListenerOptions::default()
+        };
+        Chain {
+            listener: listener("api", filters, options),
+            service: Some(Service {
+                socket: scratch.file(chain.id),
+                fields: fields.clone(),
+            }),
+            ..chain
+        }
+    };
+    let theirs = Chain {
+        id: "native-browser",
+        title: "cors and header_mutation",
+        work: Work::Headers,
+        ..router()
+    };
+    let ours = Chain {
+        id: "portcullis-browser",
+        title: "Portcullis, cors and the preset web",
+        work: Work::Headers,
+        ..router()
+    };
+    let alone = Chain {
+        id: "router-browser",
+        title: "nothing but the router",
+        ..router()
+    };
+    let filters = vec![native::cors(), mutation(&preset())];
+    vec![
+        before_service(alone, Vec::new(), json!({})),
+        before_service(theirs, filters, native::cors_policy()),
+        before_service(
+            ours,
+            vec![filter(module, &document::browser(), "portcullis")],
+            json!({}),
+        ),
+    ]
+}
+
+/// The preset's fields set, and the one removed that would tell of Envoy.
+fn mutation(fields: &[(String, String)]) -> Value {
     let fields: Vec<(&str, &str)> = fields
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    vec![
-        router(),
-        Chain {
-            id: "native-browser",
-            title: "cors and header_mutation",
-            listener: answering(
-                "api",
-                vec![native::cors(), native::header_mutation(&fields)],
-                manager,
-            ),
-            work: Work::Headers,
-            ..router()
-        },
-        portcullis(
-            "portcullis-browser",
-            "Portcullis, cors and the preset web",
-            module,
-            &document::browser(),
-            (Traffic::Same(Algorithm::Rs256), Work::Headers),
-        ),
-    ]
+    let mut filter = native::header_mutation(&fields);
+    let mutations = &mut filter["typed_config"]["mutations"]["response_mutations"];
+    if let Some(list) = mutations.as_array_mut() {
+        list.push(json!({ "remove": UPSTREAM_TIME }));
+    }
+    filter
 }
 
 /// The fields that the preset sets on an answer over cleartext.

@@ -110,5 +110,6 @@ fn native(id: &'static str, title: &'static str, traffic: Traffic, cache: TokenC
         work: Work::Token,
         workers: 1,
         access_log: None,
+        service: None,
     }
 }
