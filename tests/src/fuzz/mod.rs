@@ -9,6 +9,7 @@ mod json_gate;
 mod judge;
 mod jwks;
 mod path;
+mod query;
 mod ring_host;
 mod schema;
 mod seeds;
@@ -22,6 +23,7 @@ pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
 pub use path::path;
+pub use query::query;
 pub use ring_host::RingHost;
 pub use schema::schema;
 pub use seeds::seeds;
@@ -38,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("json_gate", json_gate),
     ("jwks", jwks),
     ("path", path),
+    ("query", query),
     ("schema", schema),
     ("token", token),
 ];

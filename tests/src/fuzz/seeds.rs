@@ -19,6 +19,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "json_gate" => texts(),
         "jwks" => key_sets(),
         "path" => paths(),
+        "query" => queries(),
         "schema" => schemas(),
         "token" => authorizations(),
         _ => Vec::new(),
@@ -179,6 +180,14 @@ fn paths() -> Vec<Vec<u8>> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+fn queries() -> Vec<Vec<u8>> {
+    let query = |path: &Vec<u8>| {
+        let start = path.iter().position(|b| *b == b'?')?;
+        path.get(start + 1..).map(<[u8]>::to_vec)
+    };
+    paths().iter().filter_map(query).collect()
 }
 
 fn documents() -> Vec<Vec<u8>> {
