@@ -29,6 +29,7 @@ policies! {
     rate_limits,
     parameters,
     payload,
+    forms,
     sanitize_errors,
     error_pages,
     security_headers,

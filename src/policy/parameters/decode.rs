@@ -28,6 +28,19 @@ pub enum Malformed {
     TooMany,
 }
 
+impl Malformed {
+    /// The word for it in the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Malformed::Encoding => "encoding",
+            Malformed::Utf8 => "utf8",
+            Malformed::Control => "control",
+            Malformed::Separator => "separator",
+            Malformed::TooMany => "too_many",
+        }
+    }
+}
+
 /// Which control characters may stand in values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controls {
@@ -62,12 +75,21 @@ pub fn pairs(bytes: &[u8], controls: Controls) -> Result<Vec<Pair<'_>>, Malforme
 }
 
 fn decode(encoded: &[u8], controls: Controls) -> Result<Cow<'_, str>, Malformed> {
-    let text = if encoded.iter().any(|b| matches!(b, b'%' | b'+')) {
-        let decoded = unescape(encoded).ok_or(Malformed::Encoding)?;
-        Cow::Owned(String::from_utf8(decoded).map_err(|_| Malformed::Utf8)?)
-    } else {
-        Cow::Borrowed(std::str::from_utf8(encoded).map_err(|_| Malformed::Utf8)?)
-    };
+    if !encoded.iter().any(|b| matches!(b, b'%' | b'+')) {
+        return vetted(encoded, controls).map(Cow::Borrowed);
+    }
+    let decoded = unescape(encoded).ok_or(Malformed::Encoding)?;
+    vetted(&decoded, controls)?;
+    let text = String::from_utf8(decoded).map_err(|_| Malformed::Utf8)?;
+    Ok(Cow::Owned(text))
+}
+
+/// Text without control characters that may not be there.
+///
+/// # Errors
+/// [`Malformed::Utf8`] and [`Malformed::Control`].
+pub fn vetted(bytes: &[u8], controls: Controls) -> Result<&str, Malformed> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Malformed::Utf8)?;
     let lines = controls == Controls::Lines;
     let allowed = |c: char| lines && matches!(c, '\t' | '\n' | '\r');
     if text.chars().any(|c| c.is_control() && !allowed(c)) {

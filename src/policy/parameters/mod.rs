@@ -18,7 +18,8 @@ use crate::host::Host;
 use crate::refusal::{Refusal, Told};
 use crate::route::PathTemplate;
 
-pub use self::decode::{Controls, Malformed, Pair, pairs};
+pub use self::decode::{Controls, Malformed, Pair, pairs, vetted};
+pub(super) use self::read::{read_list, read_told};
 pub use self::set::{Fault, Parameter, ParameterSet, Part, Style, Wrong};
 
 /// `parameters: { query, path, headers, undeclared, details }`.

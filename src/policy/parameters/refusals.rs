@@ -34,12 +34,5 @@ pub(super) fn refusal(fault: Fault, told: Told) -> Refusal {
 
 /// Why parameters that cannot be read are refused.
 pub(super) fn malformed(why: Malformed) -> Refusal {
-    let reason = match why {
-        Malformed::Encoding => "encoding",
-        Malformed::Utf8 => "utf8",
-        Malformed::Control => "control",
-        Malformed::Separator => "separator",
-        Malformed::TooMany => "too_many",
-    };
-    Refusal::new(&MALFORMED, reason)
+    Refusal::new(&MALFORMED, why.reason())
 }

@@ -5,7 +5,7 @@ use crate::headers::is_token_byte;
 
 /// The value of a `Content-Type` field.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct MediaType<'v> {
+pub(in crate::policy) struct MediaType<'v> {
     main: &'v str,
     sub: &'v str,
     parameters: Vec<(&'v str, String)>,
@@ -13,7 +13,7 @@ pub(super) struct MediaType<'v> {
 
 /// How a body of a media type can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::policy) enum Format {
     /// RFC 8259, and what RFC 6839 builds on it.
     Json,
     /// A message in length-prefixed pieces, each of which may be compressed.
@@ -24,7 +24,7 @@ pub(super) enum Format {
 
 impl<'v> MediaType<'v> {
     /// Reads a field's value. None if it is malformed, or gives a parameter twice.
-    pub(super) fn parse(value: &'v [u8]) -> Option<Self> {
+    pub(in crate::policy) fn parse(value: &'v [u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let (essence, mut rest) = text.split_at(text.find(';').unwrap_or(text.len()));
         let (main, sub) = essence.trim_end_matches(BLANKS).split_once('/')?;
@@ -59,16 +59,19 @@ impl<'v> MediaType<'v> {
     }
 
     /// The value of a parameter.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(in crate::policy) fn parameter(&self, name: &str) -> Option<&str> {
         let found = |(each, _): &&(&str, String)| each.eq_ignore_ascii_case(name);
         Some(&self.parameters.iter().find(found)?.1)
     }
 
+    /// Whether it is that one, parameters aside.
+    pub(in crate::policy) fn is(&self, main: &str, sub: &str) -> bool {
+        self.main.eq_ignore_ascii_case(main) && self.sub.eq_ignore_ascii_case(sub)
+    }
+
     /// How it can be judged.
-    pub(super) fn format(&self) -> Format {
-        let is = |main: &str, sub: &str| {
-            self.main.eq_ignore_ascii_case(main) && self.sub.eq_ignore_ascii_case(sub)
-        };
+    pub(in crate::policy) fn format(&self) -> Format {
+        let is = |main: &str, sub: &str| self.is(main, sub);
         let application = self.main.eq_ignore_ascii_case("application");
         if is("application", "json") || is("text", "json") || ends_with(self.sub, "+json") {
             Format::Json
@@ -123,7 +126,7 @@ fn is_text(character: char) -> bool {
 
 /// Media types that are allowed: one, all of a type, or all with a suffix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct MediaRange {
+pub(in crate::policy) struct MediaRange {
     written: String,
     main: String,
     sub: Sub,
@@ -138,7 +141,7 @@ enum Sub {
 
 impl MediaRange {
     /// Reads `type/subtype`, `type/*` or `type/*+suffix`.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(in crate::policy) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let range = Self::parse(node.name(problems)?);
         if range.is_none() {
             node.report(
@@ -149,7 +152,7 @@ impl MediaRange {
         range
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::policy) fn parse(text: &str) -> Option<Self> {
         let lowered = text.to_ascii_lowercase();
         let (main, sub) = lowered.split_once('/')?;
         if !is_token(main) || !is_token(sub) || main.contains('*') {
@@ -172,12 +175,12 @@ impl MediaRange {
     }
 
     /// As a document writes it.
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::policy) fn as_str(&self) -> &str {
         &self.written
     }
 
     /// Whether the media type is one of these.
-    pub(super) fn contains(&self, media_type: &MediaType<'_>) -> bool {
+    pub(in crate::policy) fn contains(&self, media_type: &MediaType<'_>) -> bool {
         media_type.main.eq_ignore_ascii_case(&self.main)
             && match &self.sub {
                 Sub::Any => true,
@@ -187,7 +190,7 @@ impl MediaRange {
     }
 
     /// Whether it has media types of that format.
-    pub(super) fn may_be(&self, format: Format) -> bool {
+    pub(in crate::policy) fn may_be(&self, format: Format) -> bool {
         let sub = match &self.sub {
             Sub::Any => return format == Format::Opaque || self.main == "application",
             Sub::Exact(sub) => sub.clone(),

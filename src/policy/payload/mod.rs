@@ -3,7 +3,7 @@
 
 mod head;
 mod json;
-mod media_type;
+pub(super) mod media_type;
 mod refusals;
 mod schema;
 

@@ -5,6 +5,7 @@
 mod bytes;
 mod claims;
 mod document;
+mod forms;
 mod json_gate;
 mod judge;
 mod jwks;
@@ -19,6 +20,7 @@ mod token;
 pub use bytes::mutate_part;
 pub use claims::claims;
 pub use document::document;
+pub use forms::forms;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
@@ -37,6 +39,7 @@ pub type Target = (&'static str, fn(&[u8]) -> bool);
 pub const TARGETS: &[Target] = &[
     ("claims", claims),
     ("document", document),
+    ("forms", forms),
     ("json_gate", json_gate),
     ("jwks", jwks),
     ("path", path),

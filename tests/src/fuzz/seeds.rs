@@ -16,6 +16,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "claims" => claims(),
         "document" => documents(),
+        "forms" => bodies(),
         "json_gate" => texts(),
         "jwks" => key_sets(),
         "path" => paths(),
@@ -180,6 +181,17 @@ fn paths() -> Vec<Vec<u8>> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+fn bodies() -> Vec<Vec<u8>> {
+    let cases = cases();
+    let forms = cases
+        .iter()
+        .filter(|case| case.path.to_string_lossy().contains("/forms/"));
+    let exchanges = forms.flat_map(|case| &case.exchanges);
+    exchanges
+        .filter_map(|exchange| exchange.request.body.as_ref().map(|body| body.concat()))
+        .collect()
 }
 
 fn queries() -> Vec<Vec<u8>> {

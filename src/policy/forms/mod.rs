@@ -1,0 +1,286 @@
+//! Bodies that are forms: which fields and files they may have.
+
+mod files;
+pub mod multipart;
+mod refusals;
+
+use std::borrow::Cow;
+
+use self::files::{FileRule, Misfit};
+use self::multipart::Piece;
+use self::refusals::{
+    EXPECTATION, INVALID, MEDIA_TYPE, TOO_LARGE, broken, faulty, malformed, misfit,
+};
+use super::parameters::{
+    Controls, Fault, Pair, ParameterSet, Part as Where, pairs, read_list, read_told, vetted,
+};
+use super::payload::media_type::MediaType;
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
+use crate::config::{Fields, Node, Problems, Quoted};
+use crate::exchange::{BodyState, Exchange};
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::refusal::{Refusal, Told};
+
+/// `forms: { max_bytes, fields, files, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "forms",
+    role: Role::Guards,
+    codes: &[
+        &TOO_LARGE,
+        &MEDIA_TYPE,
+        &EXPECTATION,
+        &refusals::MALFORMED,
+        &INVALID,
+    ],
+    compile: Compile::Object(compile),
+};
+
+/// What a form must be like.
+struct Forms {
+    max_bytes: u64,
+    fields: ParameterSet,
+    files: Vec<FileRule>,
+    max_parts: usize,
+    /// What becomes of fields and files that nobody declared.
+    undeclared: Others,
+    /// What becomes of bodies that are no forms.
+    other_types: Others,
+    told: Told,
+    inspection: Inspection,
+}
+
+/// What becomes of what is not declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    Pass,
+    Refuse,
+}
+
+/// What a body is.
+enum Body {
+    UrlEncoded,
+    /// With its boundary.
+    Multipart(String),
+    Other,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let max_bytes = fields.required("max_bytes", context.problems);
+    let max_bytes = max_bytes.and_then(|node| node.bytes(context.problems));
+    let set = match fields.optional("fields") {
+        None => Some(ParameterSet::new(Where::Form, Vec::new())),
+        Some(node) => read_list(&node, Where::Form, context),
+    };
+    let problems = &mut *context.problems;
+    let files = fields.or("files", Vec::new(), problems, FileRule::read_list);
+    if let (Some(set), Some(files)) = (&set, &files) {
+        for file in files.iter().filter(|file| set.declares(&file.name)) {
+            let name = Quoted(&file.name);
+            let reason = format_args!("`fields` and `files` both name {name}");
+            problems.report(fields.pointer(), reason);
+        }
+    }
+    let max_parts = fields.or("max_parts", 100, problems, |node, problems| {
+        let most = node.integer(problems, 1..=1000)?;
+        usize::try_from(most).ok()
+    });
+    let undeclared = fields.or("undeclared", Others::Refuse, problems, read_others);
+    let other_types = fields.or("other_types", Others::Refuse, problems, read_others);
+    let told = read_told(fields.optional("details").as_ref(), problems);
+    let policy = Forms {
+        max_bytes: max_bytes?,
+        fields: set?,
+        files: files?,
+        max_parts: max_parts?,
+        undeclared: undeclared?,
+        other_types: other_types?,
+        told: told?,
+        inspection: context.inspection,
+    };
+    Some(Part::only(Stage::Content, policy))
+}
+
+fn read_others(node: &Node<'_>, problems: &mut Problems) -> Option<Others> {
+    node.choice(
+        problems,
+        &[("pass", Others::Pass), ("refuse", Others::Refuse)],
+    )
+}
+
+impl Policy for Forms {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        match self.judge_head(exchange) {
+            Ok(need) => Verdict::AwaitBody(need),
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
+        match (self.judge(body), body.progress.state) {
+            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
+            (Ok(()), BodyState::Complete) => Verdict::Pass,
+        }
+    }
+}
+
+impl Forms {
+    fn judge_head(&self, exchange: &Exchange<'_>) -> Result<BodyNeed, Refusal> {
+        let headers = exchange.request.headers;
+        let body = body_type(headers)?;
+        let length = headers.one("content-length").ok().flatten();
+        let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > self.max_bytes) {
+            return Err(Refusal::new(&TOO_LARGE, "content_length"));
+        }
+        if matches!(body, Body::Other) {
+            return Ok(BodyNeed::Count);
+        }
+        let identity = |value: &[u8]| value.eq_ignore_ascii_case(b"identity");
+        if !headers.all("content-encoding").all(identity) {
+            return Err(Refusal::new(&MEDIA_TYPE, "content_encoding"));
+        }
+        let holds = exchange.body == BodyState::Open && self.inspection == Inspection::HoldHeaders;
+        // A service that is to answer it would have to see the head first.
+        if holds && headers.all("expect").next().is_some() {
+            return Err(Refusal::new(&EXPECTATION, "expect_continue"));
+        }
+        let most = self.max_bytes;
+        Ok(BodyNeed::Bytes { most })
+    }
+
+    fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
+        let size = body.progress.size;
+        if size > self.max_bytes {
+            return Err(Refusal::new(&TOO_LARGE, "body_size"));
+        }
+        let kind = body_type(body.request.headers)?;
+        if matches!(kind, Body::Other) {
+            return match self.other_types {
+                Others::Refuse if size > 0 => Err(Refusal::new(&MEDIA_TYPE, "content_type")),
+                _ => Ok(()),
+            };
+        }
+        if body.progress.state == BodyState::Open {
+            return Ok(());
+        }
+        let bytes = match body.bytes() {
+            Ok(bytes) => bytes,
+            Err(NoBytes::TooMany) => return Err(Refusal::new(&TOO_LARGE, "body_size")),
+            // The first is not so, and of the other the stream takes care.
+            Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
+        };
+        match kind {
+            Body::Multipart(boundary) if size > 0 => self.judge_parts(bytes, &boundary),
+            _ => self.judge_pairs(bytes),
+        }
+    }
+
+    fn judge_pairs(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        let pairs = pairs(bytes, Controls::Lines).map_err(malformed)?;
+        let mut came = Vec::with_capacity(pairs.len());
+        for Pair { name, value, .. } in pairs {
+            if self.files.iter().any(|file| file.name == name) {
+                return Err(self.misfit(Misfit::Kind, &name));
+            }
+            self.vet(&name)?;
+            came.push((name, value));
+        }
+        self.judge_fields(&came)?;
+        self.judge_counts(&[])
+    }
+
+    fn judge_parts(&self, bytes: &[u8], boundary: &str) -> Result<(), Refusal> {
+        let pieces = multipart::parse(bytes, boundary, self.max_parts).map_err(broken)?;
+        let (mut came, mut files) = (Vec::new(), Vec::new());
+        for piece in &pieces {
+            match (piece.filename, self.rule(piece.name)) {
+                // What a browser sends where nobody has chosen a file.
+                (Some(""), _) if piece.content.is_empty() => {}
+                (Some(filename), Some(rule)) => {
+                    let judged = rule.judge(piece, filename);
+                    judged.map_err(|why| self.misfit(why, piece.name))?;
+                    files.push(piece);
+                }
+                (Some(_), None) if self.fields.declares(piece.name) => {
+                    return Err(self.misfit(Misfit::Kind, piece.name));
+                }
+                (None, Some(_)) => return Err(self.misfit(Misfit::Kind, piece.name)),
+                (None, None) => {
+                    self.vet(piece.name)?;
+                    let text = vetted(piece.content, Controls::Lines).map_err(malformed)?;
+                    came.push((Cow::Borrowed(piece.name), Cow::Borrowed(text)));
+                }
+                (Some(_), None) => self.vet(piece.name)?,
+            }
+        }
+        self.judge_fields(&came)?;
+        self.judge_counts(&files)
+    }
+
+    fn judge_fields(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), Refusal> {
+        let judged = self.fields.judge(came);
+        judged.map_err(|fault| faulty(fault, self.told))
+    }
+
+    fn judge_counts(&self, files: &[&Piece<'_>]) -> Result<(), Refusal> {
+        for rule in &self.files {
+            let count = files.iter().filter(|file| file.name == rule.name).count();
+            let judged = rule.judge_count(count);
+            judged.map_err(|why| self.misfit(why, &rule.name))?;
+        }
+        Ok(())
+    }
+
+    /// Judges a name that may be declared or not. One that differs from a declared one in case
+    /// alone is one to some services.
+    fn vet(&self, name: &str) -> Result<(), Refusal> {
+        let file = |rule: &FileRule| rule.name.eq_ignore_ascii_case(name);
+        let resembles = self.fields.resembles(name) || self.files.iter().any(file);
+        match self.undeclared {
+            _ if self.fields.declares(name) => Ok(()),
+            Others::Pass if !resembles => Ok(()),
+            _ => Err(faulty(Fault::undeclared(), self.told)),
+        }
+    }
+
+    fn rule(&self, name: &str) -> Option<&FileRule> {
+        self.files.iter().find(|rule| rule.name == name)
+    }
+
+    fn misfit(&self, why: Misfit, name: &str) -> Refusal {
+        let violation = self.rule(name).map(|rule| rule.violation(why.keyword()));
+        misfit(why, violation, self.told)
+    }
+}
+
+/// What the body of a request is, as its head says.
+fn body_type(headers: &Headers) -> Result<Body, Refusal> {
+    let refuse = |reason| Err(Refusal::new(&MEDIA_TYPE, reason));
+    let Ok(sent) = headers.one("content-type") else {
+        return refuse("content_type");
+    };
+    let Some(sent) = sent else {
+        return Ok(Body::Other);
+    };
+    let Some(media_type) = MediaType::parse(sent) else {
+        return refuse("content_type");
+    };
+    let charset = media_type.parameter("charset");
+    let is_utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let body = if media_type.is("application", "x-www-form-urlencoded") {
+        Body::UrlEncoded
+    } else if media_type.is("multipart", "form-data") {
+        match media_type.parameter("boundary") {
+            Some(boundary) if multipart::is_boundary(boundary) => {
+                Body::Multipart(boundary.to_owned())
+            }
+            _ => return refuse("boundary"),
+        }
+    } else {
+        return Ok(Body::Other);
+    };
+    if is_utf8 { Ok(body) } else { refuse("charset") }
+}
