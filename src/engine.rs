@@ -17,6 +17,7 @@ use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
 use crate::refusal::ErrorPage;
 use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
+use crate::target::PathRules;
 
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub struct Engine {
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
     pub(crate) inspection: Inspection,
+    pub(crate) path_rules: PathRules,
     pub(crate) ledger: Rc<Ledger>,
     pub(crate) gauges: Gauges,
     pub(crate) measured: Measured,
@@ -296,6 +298,17 @@ impl Engine {
     fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, &Route)> {
         let places = self.paths.candidates(request.target.path());
         places.filter_map(|place| Some((place, self.routes.get(place)?)))
+    }
+
+    /// Whether a request belongs to the same route however its path is read.
+    pub(crate) fn agrees(&self, request: &Request<'_>, selection: &Selection) -> bool {
+        request.target.others().all(|other| {
+            let read = Request {
+                headers: request.headers,
+                target: &other,
+            };
+            self.select(&read) == *selection
+        })
     }
 
     fn select_by_method(&self, request: &Request<'_>) -> Selection {

@@ -82,7 +82,8 @@ pub enum Edit {
     Set(HeaderName, HeaderValue),
     /// Add a field beside those of that name.
     Add(HeaderName, HeaderValue),
-    /// Replace `:path`. Only its query may differ: routes have been chosen by the rest.
+    /// Replace `:path`. Only its query may differ: routes have been chosen by the rest. The path that
+    /// they have been chosen by may be set as well.
     SetPath(HeaderValue),
     /// Leave a value for other filters and for the proxy's own access log.
     Export(PropertyName, HeaderValue),

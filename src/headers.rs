@@ -46,6 +46,19 @@ impl Headers {
         self.fields.push(span);
     }
 
+    /// Gives every field of that name another value.
+    pub fn replace(&mut self, name: &str, value: &[u8]) {
+        let span = (self.block.len(), value.len());
+        self.block.extend_from_slice(value);
+        let block = &self.block;
+        let is_named = |(start, length): (usize, usize)| {
+            block.get(start..start.saturating_add(length)) == Some(name.as_bytes())
+        };
+        for field in self.fields.iter_mut().filter(|field| is_named(field.name)) {
+            field.value = span;
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()

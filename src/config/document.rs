@@ -14,6 +14,7 @@ use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
+use crate::target::PathRules;
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -96,6 +97,7 @@ impl Document<'_> {
             problems,
             read_inspection,
         );
+        let paths = fields.or("paths", PathRules::default(), problems, PathRules::read);
         let observed = Observed::read(&mut fields, problems);
         let providers = match fields.optional("providers") {
             None => Providers::default(),
@@ -138,7 +140,7 @@ impl Document<'_> {
         let (mode, observed, routes) = (mode?, observed?, routes?);
         observed.check_routes(&routes, problems);
         observed.show(&mut gauges);
-        let inspection = inspection?;
+        let (inspection, path_rules) = (inspection?, paths?);
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
@@ -159,6 +161,7 @@ impl Document<'_> {
             exports,
             remote_keys,
             inspection,
+            path_rules,
             ledger: Ledger::new(MAX_KEPT_BYTES),
             gauges,
             measured: observed.measured,
@@ -303,9 +306,13 @@ impl Document<'_> {
         };
         let (mode, parts) = match kind.compile {
             Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
-            Compile::Object(read) => {
+            Compile::Object(read) | Compile::Shadowed(read) => {
+                let usual = match kind.compile {
+                    Compile::Shadowed(_) => Mode::Shadow,
+                    _ => Mode::Enforce,
+                };
                 let mut fields = block?.fields(context.problems)?;
-                let mode = fields.or("mode", Mode::Enforce, context.problems, Mode::read);
+                let mode = fields.or("mode", usual, context.problems, Mode::read);
                 let parts = read(&mut fields, &mut context);
                 fields.finish(context.problems);
                 (mode?, parts?)

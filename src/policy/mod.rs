@@ -57,6 +57,8 @@ pub struct Kind {
 pub enum Compile {
     /// An object. `mode` and unknown fields are the caller's concern.
     Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
+    /// The same, and its `mode` is `shadow` unless it says otherwise.
+    Shadowed(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
     /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
     /// block, for what the document says once for all routes.
     List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<Part>>),

@@ -72,7 +72,12 @@ impl PathTemplate {
                     }
                 },
             };
-            Some((segment.name()?, Cow::Borrowed(part)))
+            // There is no other `%` in a path in its one spelling.
+            let value = match part.contains('%') {
+                true => Cow::Owned(part.replace("%2F", "/")),
+                false => Cow::Borrowed(part),
+            };
+            Some((segment.name()?, value))
         })
     }
 

@@ -18,13 +18,13 @@ use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, met
 use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
-use crate::headers::Headers;
+use crate::headers::{HeaderValue, Headers};
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::{Stage, Verdict};
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
 pub use self::answer::ResponseHead;
 pub use self::record::{Record, Said, ShadowRefusal};
@@ -212,12 +212,18 @@ impl Stream {
         host: &dyn Host,
     ) -> Result<Vec<Edit>, Stop> {
         // Borrowed apart from `self`, which the chain writes to.
-        let headers = std::mem::take(&mut self.headers);
+        let mut headers = std::mem::take(&mut self.headers);
+        let merged = merge(engine, &mut headers);
         let mut target = None;
         let judged = self.judge(engine, &headers, &mut target, body, host);
         self.headers = headers;
         self.target = target;
-        judged
+        let mut edits = judged?;
+        if engine.mode == Mode::Enforce {
+            // What policies make of the path comes after.
+            edits.splice(..0, merged.map(Edit::SetPath));
+        }
+        Ok(edits)
     }
 
     fn judge(
@@ -229,13 +235,18 @@ impl Stream {
         host: &dyn Host,
     ) -> Result<Vec<Edit>, Stop> {
         let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-        let parsed = Target::parse(raw)
+        let parsed = Target::parse_by(raw, engine.path_rules)
             .map_err(|error| Stop::Refused(Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
         let request = Request {
             headers,
             target: target.insert(parsed),
         };
-        let (index, asked) = match engine.select(&request) {
+        let selection = engine.select(&request);
+        if !engine.agrees(&request, &selection) {
+            let reason = TargetError::TwoRoutes.reason();
+            return Err(Stop::Refused(Refusal::new(&PATH_MALFORMED, reason), None));
+        }
+        let (index, asked) = match selection {
             Selection::Route(index) => (index, None),
             Selection::Preflight(asked) => (asked.answers, Some(asked.routes)),
             Selection::NoRoute => {
@@ -411,4 +422,12 @@ impl Stream {
         let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
         refusal.reply(Audience::of(&self.headers, page), request_id)
     }
+}
+
+/// Takes empty segments out of the path, where they are to be; the path for the service then.
+fn merge(engine: &Engine, headers: &mut Headers) -> Option<HeaderValue> {
+    let raw = headers.one(":path").ok().flatten()?;
+    let merged = HeaderValue::parse(&engine.path_rules.merged(raw)?).ok()?;
+    headers.replace(":path", merged.as_bytes());
+    Some(merged)
 }

@@ -27,6 +27,7 @@ pub(super) const PATH_MALFORMED: Code = Code {
         "path_empty_segment",
         "path_parameter",
         "path_fragment",
+        "path_two_routes",
     ],
 };
 

@@ -4,12 +4,19 @@
 //! spelling reaches it under another route's policy, a path is brought to one spelling
 //! first, and one that different servers read differently is refused.
 
+mod rules;
+
 use std::fmt;
+
+pub use self::rules::{Ambiguous, Empty, PathRules};
+use self::rules::{SLASH, allows_semicolon, others};
 
 /// The path and query of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     path: String,
+    /// What else servers may read in it.
+    others: Vec<String>,
     query_start: Option<usize>,
 }
 
@@ -34,6 +41,8 @@ pub enum TargetError {
     PathParameter,
     /// A `#`, which never belongs to a request.
     Fragment,
+    /// Read in one way it belongs to another route than read in another.
+    TwoRoutes,
 }
 
 impl Target {
@@ -42,6 +51,14 @@ impl Target {
     /// # Errors
     /// See [`TargetError`].
     pub fn parse(raw: &[u8]) -> Result<Self, TargetError> {
+        Self::parse_by(raw, PathRules::default())
+    }
+
+    /// The same, where more may pass.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn parse_by(raw: &[u8], rules: PathRules) -> Result<Self, TargetError> {
         if raw.first() != Some(&b'/') {
             return Err(TargetError::NotAbsolute);
         }
@@ -57,12 +74,28 @@ impl Target {
             return Err(TargetError::ForbiddenByte);
         }
         let query_start = (!query.is_empty()).then_some(path.len());
-        let path = decode(path)?;
+        let path = decode(path, rules)?;
         check_segments(&path)?;
-        Ok(Self { path, query_start })
+        let others = others(&path);
+        others.iter().try_for_each(|path| check_segments(path))?;
+        Ok(Self {
+            path,
+            others,
+            query_start,
+        })
     }
 
-    /// The path in its one spelling: decoded, without query.
+    /// What else servers may read in it. Whatever holds for the path has to hold for these.
+    pub fn others(&self) -> impl Iterator<Item = Self> {
+        self.others.iter().map(|path| Self {
+            path: path.clone(),
+            others: Vec::new(),
+            query_start: self.query_start,
+        })
+    }
+
+    /// The path in its one spelling: decoded, without query. An encoded `/`, where one may be, stands
+    /// there as `%2F`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -74,7 +107,7 @@ impl Target {
 }
 
 /// Decodes a path of visible ASCII.
-fn decode(path: &[u8]) -> Result<String, TargetError> {
+fn decode(path: &[u8], rules: PathRules) -> Result<String, TargetError> {
     if !path.iter().any(|b| matches!(b, b'%' | b';')) {
         return String::from_utf8(path.to_vec()).map_err(|_| TargetError::NotUtf8);
     }
@@ -82,14 +115,22 @@ fn decode(path: &[u8]) -> Result<String, TargetError> {
     let mut bytes = path.iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
-            b';' => return Err(TargetError::PathParameter),
+            b';' => {
+                allows_semicolon(rules)?;
+                decoded.push(byte);
+            }
             b'%' => {
                 let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16));
                 let (high, low) = (digit(bytes.next()), digit(bytes.next()));
                 let (Some(high), Some(low)) = (high, low) else {
                     return Err(TargetError::Encoding);
                 };
-                decoded.push(encoded_byte((high * 16 + low) as u8)?);
+                match (high * 16 + low) as u8 {
+                    b'/' if rules.encoded_slashes == Ambiguous::SameRoute => {
+                        decoded.extend_from_slice(SLASH.as_bytes());
+                    }
+                    byte => decoded.push(encoded_byte(byte)?),
+                }
             }
             _ => decoded.push(byte),
         }
@@ -135,6 +176,7 @@ impl TargetError {
             TargetError::EmptySegment => "path_empty_segment",
             TargetError::PathParameter => "path_parameter",
             TargetError::Fragment => "path_fragment",
+            TargetError::TwoRoutes => "path_two_routes",
         }
     }
 }
@@ -197,6 +239,55 @@ mod tests {
             assert_eq!(path(raw), Err(error), "{raw}");
         }
         assert_eq!(Target::parse(b"/\xff"), Err(ForbiddenByte));
+    }
+
+    #[test]
+    fn what_may_be_read_in_several_ways_has_several_readings() {
+        let rules = PathRules {
+            semicolons: Ambiguous::SameRoute,
+            encoded_slashes: Ambiguous::SameRoute,
+            empty_segments: Empty::Merge,
+        };
+        let read = |raw: &str| {
+            let target = Target::parse_by(raw.as_bytes(), rules)?;
+            let others = target.others().map(|other| other.path().to_owned());
+            Ok((target.path().to_owned(), others.collect::<Vec<_>>()))
+        };
+        let of = |path: &str, others: &[&str]| {
+            let others = others.iter().map(|other| (*other).to_owned());
+            Ok((path.to_owned(), others.collect()))
+        };
+        assert_eq!(read("/a"), of("/a", &[]));
+        assert_eq!(read("/a%2fb"), of("/a%2Fb", &["/a/b"]));
+        assert_eq!(read("/a;x/b"), of("/a;x/b", &["/a/b", "/a"]));
+        let both = of(
+            "/a%2Fb;x/c",
+            &["/a/b;x/c", "/a%2Fb/c", "/a%2Fb", "/a/b/c", "/a/b"],
+        );
+        assert_eq!(read("/a%2Fb;x/c"), both);
+        for (raw, error) in [
+            ("/a/..;/b", TargetError::DotSegment),
+            ("/a%2f..%2fb", TargetError::DotSegment),
+            ("/;x/b", TargetError::EmptySegment),
+            ("/a/%2fb", TargetError::EmptySegment),
+            ("/a%3bb", TargetError::EncodedDelimiter),
+            ("/a%5cb", TargetError::EncodedDelimiter),
+            ("/a%252fb", TargetError::Encoding),
+        ] {
+            assert_eq!(read(raw), Err(error), "{raw}");
+        }
+    }
+
+    #[test]
+    fn empty_segments_may_be_taken_out() {
+        let rules = PathRules {
+            empty_segments: Empty::Merge,
+            ..PathRules::default()
+        };
+        let merged = |raw: &str| rules.merged(raw.as_bytes());
+        assert_eq!(merged("//a///b//?c=//d"), Some(b"/a/b/?c=//d".to_vec()));
+        assert_eq!(merged("/a/b?c=//d"), None);
+        assert_eq!(PathRules::default().merged(b"//a"), None);
     }
 
     #[test]
