@@ -224,9 +224,23 @@ impl<'d> Node<'d> {
     /// A regular expression of the `regex` crate: linear time, bounded when compiled.
     /// It must match the whole value, as everywhere in Envoy.
     pub fn regex(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
+        self.compile_regex(problems, case, ["^(?:", ")$"])
+    }
+
+    /// The same, and it matches wherever it is found.
+    pub fn search(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
+        self.compile_regex(problems, case, ["", ""])
+    }
+
+    fn compile_regex(
+        &self,
+        problems: &mut Problems,
+        case: Case,
+        [before, after]: [&str; 2],
+    ) -> Option<Regex> {
         const LARGEST_PROGRAM: usize = 256 << 10;
         let pattern = self.name(problems)?;
-        let compiled = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+        let compiled = regex::RegexBuilder::new(&[before, pattern, after].concat())
             .case_insensitive(case == Case::Ignored)
             .size_limit(LARGEST_PROGRAM)
             .dfa_size_limit(LARGEST_PROGRAM)

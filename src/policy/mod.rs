@@ -30,6 +30,7 @@ policies! {
     parameters,
     payload,
     forms,
+    deny_patterns,
     sanitize_errors,
     error_pages,
     security_headers,

@@ -56,7 +56,12 @@ pub fn answer(
     upstream: &Response,
 ) -> Result<Response, ConfigError> {
     let engine = Rc::new(Engine::compile(document)?);
-    Ok(judge(&engine, request, upstream, &Proxy::default()).response)
+    Ok(answer_by(&engine, request, upstream))
+}
+
+/// What a client gets on an engine, on the core alone.
+pub fn answer_by(engine: &Rc<Engine>, request: &Request, upstream: &Response) -> Response {
+    judge(engine, request, upstream, &Proxy::default()).response
 }
 
 /// The client, as this proxy sees it.

@@ -1,7 +1,7 @@
 //! What a request is counted by: an ordered list of parts, each read from the request or from
 //! what is known of its sender.
 
-mod query;
+pub(in crate::policy) mod query;
 mod read;
 
 use std::fmt;

@@ -21,7 +21,7 @@ pub(super) fn parameter(query: &[u8], name: &str) -> Result<Option<Vec<u8>>, Unk
 
 /// Percent-decodes as `application/x-www-form-urlencoded` is read; a `%` that encodes nothing
 /// stands for itself.
-fn decode(encoded: &[u8]) -> Vec<u8> {
+pub(in crate::policy) fn decode(encoded: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some((byte, after)) = rest.split_first() {

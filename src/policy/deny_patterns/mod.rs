@@ -1,0 +1,286 @@
+//! Texts that look like attempts at injection. A net with wide meshes and no wall: what it misses is as
+//! dangerous as before, and what it catches may be harmless.
+
+mod builtin;
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use regex::Regex;
+
+use self::builtin::{BUILT_IN, BuiltIn, Found, Searcher};
+use super::payload::media_type::{Format, MediaType};
+use super::rate_limits::key::query::decode as decode_leniently;
+use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::body::{BodyNeed, Inspection, RequestBody};
+use crate::config::{Case, Fields, Node, Problems};
+use crate::exchange::{BodyState, Exchange};
+use crate::headers::{HeaderName, Headers};
+use crate::host::Host;
+use crate::json_gate::{self, Limits};
+use crate::refusal::{Code, Refusal, Told, grpc};
+use crate::route::read_header_name;
+use crate::schema::Violation;
+
+/// `deny_patterns: { sets, patterns, in, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "deny_patterns",
+    role: Role::Guards,
+    codes: &[&DENIED],
+    compile: Compile::Shadowed(compile),
+};
+
+const DENIED: Code = Code {
+    name: "pattern_denied",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "The request has a text that is not allowed.",
+    reasons: &[
+        "path",
+        "query",
+        "headers",
+        "json",
+        "form",
+        "body_unread",
+        "effort",
+    ],
+};
+
+/// What is looked for, and where.
+struct DenyPatterns {
+    built_in: Searcher,
+    own: Vec<Own>,
+    places: Vec<Place>,
+    /// In lower case.
+    ignored_headers: Vec<HeaderName>,
+    /// How much of a body is read.
+    max_bytes: u64,
+    inspection: Inspection,
+}
+
+/// A pattern of the document's.
+struct Own {
+    name: String,
+    regex: Regex,
+}
+
+/// Where texts stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Path,
+    Query,
+    Headers,
+    Json,
+    Form,
+}
+
+const PLACES: [(&str, Place); 5] = [
+    ("path", Place::Path),
+    ("query", Place::Query),
+    ("headers", Place::Headers),
+    ("json", Place::Json),
+    ("form", Place::Form),
+];
+
+/// How often a pattern is tried on one head or one body.
+const MAX_TRIES: usize = 4096;
+
+/// What a text may nest to be read. What is deeper is not JSON that a service reads either.
+const LIMITS: Limits = Limits {
+    depth: 128,
+    ..Limits::GENEROUS
+};
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let problems = &mut *context.problems;
+    let sets = fields.or(
+        "sets",
+        BUILT_IN.iter().collect::<Vec<_>>(),
+        problems,
+        |node, problems| {
+            let choices: Vec<(&str, &'static BuiltIn)> =
+                BUILT_IN.iter().map(|set| (set.name, set)).collect();
+            let items = node.items(problems)?;
+            let sets: Vec<_> = items
+                .iter()
+                .map(|item| item.choice(problems, &choices))
+                .collect();
+            sets.into_iter().collect()
+        },
+    );
+    let own = fields.or("patterns", Vec::new(), problems, |node, problems| {
+        node.list(problems, Own::read)
+    });
+    let every = PLACES.map(|(_, place)| place).to_vec();
+    let places = fields.or("in", every, problems, |node, problems| {
+        node.list(problems, |node, problems| node.choice(problems, &PLACES))
+    });
+    let ignored_headers = fields.or("ignore_headers", Vec::new(), problems, |node, problems| {
+        node.list(problems, read_header_name)
+    });
+    let max_bytes = fields.or("max_bytes", 64 << 10, problems, Node::bytes);
+    let (sets, own) = (sets?, own?);
+    if sets.is_empty() && own.is_empty() {
+        let reason = "looks for nothing; name one of `sets`, or write `patterns`";
+        problems.report(fields.pointer(), reason);
+    }
+    let policy = DenyPatterns {
+        built_in: Searcher::new(&sets),
+        own,
+        places: places?,
+        ignored_headers: ignored_headers?,
+        max_bytes: max_bytes?,
+        inspection: context.inspection,
+    };
+    Some(Part::only(Stage::Content, policy))
+}
+
+impl Own {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let name = fields.required("name", problems);
+        let name = name.and_then(|node| node.name(problems).map(str::to_owned));
+        let case = fields.or(
+            "ignore_case",
+            Case::Significant,
+            problems,
+            |node, problems| {
+                Some(match node.boolean(problems)? {
+                    true => Case::Ignored,
+                    false => Case::Significant,
+                })
+            },
+        );
+        let regex = fields.required("regex", problems);
+        let regex = regex.and_then(|node| node.search(problems, case?));
+        fields.finish(problems);
+        Some(Self {
+            name: name?,
+            regex: regex?,
+        })
+    }
+}
+
+impl Policy for DenyPatterns {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        let headers = exchange.request.headers;
+        if let Some(refusal) = self.judge_head(exchange) {
+            return Verdict::Refuse(refusal);
+        }
+        match self.body_place(headers) {
+            None => Verdict::Pass,
+            Some(_) if exchange.body == BodyState::Complete => Verdict::Pass,
+            // The body cannot be waited for: the service is to ask for it.
+            Some(_)
+                if self.inspection == Inspection::HoldHeaders
+                    && headers.all("expect").next().is_some() =>
+            {
+                Verdict::Refuse(Refusal::new(&DENIED, "body_unread"))
+            }
+            Some(_) => Verdict::AwaitBody(BodyNeed::Bytes {
+                most: self.max_bytes,
+            }),
+        }
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
+        if body.progress.size > self.max_bytes {
+            return Verdict::Refuse(Refusal::new(&DENIED, "body_unread"));
+        }
+        if body.progress.state == BodyState::Open {
+            return Verdict::AwaitBody(body.need);
+        }
+        let (place, tries) = (self.body_place(body.request.headers), Cell::new(MAX_TRIES));
+        let refusal = match (place, body.bytes()) {
+            (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &tries),
+            (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &tries),
+            _ => None,
+        };
+        refusal.map_or(Verdict::Pass, Verdict::Refuse)
+    }
+}
+
+impl DenyPatterns {
+    fn judge_head(&self, exchange: &Exchange<'_>) -> Option<Refusal> {
+        let request = &exchange.request;
+        let (mut found, tries) = (None, Cell::new(MAX_TRIES));
+        for place in &self.places {
+            found = found.or_else(|| match place {
+                Place::Path => self.find(*place, request.target.path(), &tries),
+                Place::Query => {
+                    let query = request.query().unwrap_or_default();
+                    self.find_pairs(*place, query, &tries)
+                }
+                Place::Headers => self.find_headers(request.headers, &tries),
+                Place::Json | Place::Form => None,
+            });
+        }
+        found
+    }
+
+    /// What of the body is looked at.
+    fn body_place(&self, headers: &Headers) -> Option<Place> {
+        let media_type = headers.all("content-type").find_map(MediaType::parse)?;
+        let place = match media_type.format() {
+            Format::Json => Place::Json,
+            _ if media_type.is("application", "x-www-form-urlencoded") => Place::Form,
+            _ => return None,
+        };
+        self.places.contains(&place).then_some(place)
+    }
+
+    fn find_headers(&self, headers: &Headers, tries: &Cell<usize>) -> Option<Refusal> {
+        let ignored = |name: &[u8]| {
+            let mut ignored = self.ignored_headers.iter();
+            name.starts_with(b":") || ignored.any(|each| each.as_str().as_bytes() == name)
+        };
+        let mut values = headers.iter().filter(|(name, _)| !ignored(name));
+        values.find_map(|(_, value)| {
+            self.find(Place::Headers, &String::from_utf8_lossy(value), tries)
+        })
+    }
+
+    /// Names and values of a query or a form, read as leniently as any service reads them.
+    fn find_pairs(&self, place: Place, pairs: &[u8], tries: &Cell<usize>) -> Option<Refusal> {
+        let halves = |pair| <[u8]>::splitn(pair, 2, |b| *b == b'=');
+        let mut pieces = pairs.split(|b| *b == b'&').flat_map(halves);
+        pieces.find_map(|piece| {
+            let decoded = match piece.iter().any(|b| matches!(b, b'%' | b'+')) {
+                true => Cow::Owned(decode_leniently(piece)),
+                false => Cow::Borrowed(piece),
+            };
+            self.find(place, &String::from_utf8_lossy(&decoded), tries)
+        })
+    }
+
+    fn judge_json(&self, text: &[u8], tries: &Cell<usize>) -> Option<Refusal> {
+        let mut found = None;
+        let walked = json_gate::walk(text, &LIMITS, &mut |text| {
+            if found.is_none() {
+                found = self.find(
+                    Place::Json,
+                    &String::from_utf8_lossy(&text.decoded()),
+                    tries,
+                );
+            }
+        });
+        let unread = || Some(Refusal::new(&DENIED, "body_unread"));
+        found.or_else(|| walked.err().and_then(|_| unread()))
+    }
+
+    fn find(&self, place: Place, text: &str, tries: &Cell<usize>) -> Option<Refusal> {
+        let own = || self.own.iter().find(|own| own.regex.is_match(text));
+        let name = match self.built_in.search(&text.to_ascii_lowercase(), tries) {
+            Found::Nothing => own()?.name.clone(),
+            Found::In(set) => set.to_owned(),
+            Found::TooMany => return Some(Refusal::new(&DENIED, "effort")),
+        };
+        let (reason, _) = PLACES.iter().find(|(_, each)| *each == place)?;
+        let violation = Violation {
+            instance: ["/", reason].concat(),
+            keyword: "pattern",
+            schema: name,
+        };
+        Some(Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class))
+    }
+}
