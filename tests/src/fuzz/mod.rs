@@ -4,6 +4,7 @@
 
 mod bytes;
 mod claims;
+mod discovery;
 mod document;
 mod forms;
 mod json_gate;
@@ -19,6 +20,7 @@ mod token;
 
 pub use bytes::mutate_part;
 pub use claims::claims;
+pub use discovery::discovery;
 pub use document::document;
 pub use forms::forms;
 pub use json_gate::json_gate;
@@ -38,6 +40,7 @@ pub type Target = (&'static str, fn(&[u8]) -> bool);
 /// Every target, by the name of its program and of its seeds' folder.
 pub const TARGETS: &[Target] = &[
     ("claims", claims),
+    ("discovery", discovery),
     ("document", document),
     ("forms", forms),
     ("json_gate", json_gate),

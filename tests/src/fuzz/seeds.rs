@@ -15,6 +15,7 @@ use crate::tokens::{SigningKey, repository};
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "claims" => claims(),
+        "discovery" => discovery_documents(),
         "document" => documents(),
         "forms" => bodies(),
         "json_gate" => texts(),
@@ -170,6 +171,42 @@ fn schemas() -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+fn discovery_documents() -> Vec<Vec<u8>> {
+    let issuer = r#""issuer":"https://id.example.com/realms/corp""#;
+    let keys = r#""jwks_uri":"https://id.example.com/realms/corp/keys""#;
+    let whole = format!(
+        r#"{{{issuer},"authorization_endpoint":"https://id.example.com/authorize",{keys},
+        "response_types_supported":["code"],"subject_types_supported":["public"],
+        "mtls_endpoint_aliases":{{"token_endpoint":"https://mtls.example.com/token"}},
+        "claims_parameter_supported":false,"op_policy_uri":null,"x_max_age":3600.5}}"#
+    );
+    let mut all = vec![
+        whole,
+        format!("{{{keys},{issuer}}}"),
+        format!("{{{issuer},{keys},{keys}}}"),
+        format!(r#"{{"issuer":"https://evil.example.com/",{issuer},{keys}}}"#),
+        format!(r#"{{"issuer":"https:\/\/id.example.com\/realms\u002fcorp",{keys}}}"#),
+        format!(r#"{{"issuer":"https://id.example.com/realms/corp/",{keys}}}"#),
+        format!(r#"{{{issuer},{keys},"x":[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]}}"#),
+        format!(r#"{{{issuer},{keys},"x":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}}"#),
+        format!(r#"{{{issuer},{keys},"x":{{"jwks_uri":"https://a/","issuer":"https://a/"}}}}"#),
+    ];
+    let addresses = [
+        "https://ID.example.com:443?v=1&kid=%2a",
+        "https://id.example.com",
+        "https://id.example.com.evil.example/keys",
+        "https://id.example.com:8443/keys",
+        "http://id.example.com/keys",
+        "https://user@id.example.com/keys",
+        "https://[2001:db8::1]:443/keys",
+        "https://id.example.com/keys#one",
+        "https://id.example.com/keys\\u0000",
+        "/realms/corp/keys",
+    ];
+    all.extend(addresses.map(|uri| format!(r#"{{{issuer},"jwks_uri":"{uri}"}}"#)));
+    all.into_iter().map(String::into_bytes).collect()
 }
 
 fn paths() -> Vec<Vec<u8>> {

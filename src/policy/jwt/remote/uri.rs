@@ -1,5 +1,7 @@
 //! Addresses of published documents.
 
+use std::net::Ipv6Addr;
+
 use crate::config::{Node, Problems};
 
 /// An absolute URI, taken apart.
@@ -80,11 +82,14 @@ fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
         authority.find(':').unwrap_or(authority.len())
     };
     let (host, port) = authority.split_at_checked(end)?;
-    let allowed = |b: u8| match literal {
-        true => b.is_ascii_hexdigit() || b"[]:.".contains(&b),
-        false => b.is_ascii_alphanumeric() || b"-._~".contains(&b),
+    let is_host = if literal {
+        let address = host.strip_prefix('[')?.strip_suffix(']')?;
+        address.parse::<Ipv6Addr>().is_ok()
+    } else {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        !host.is_empty() && host.bytes().all(allowed)
     };
-    if host.is_empty() || !host.bytes().all(allowed) {
+    if !is_host {
         return None;
     }
     let port = match port.strip_prefix(':') {
@@ -165,6 +170,11 @@ mod tests {
             "https://[::1/",
             "https://[::1]x/",
             "https://[]x]/",
+            "https://[]/",
+            "https://[[::1]/",
+            "https://[::1::]/",
+            "https://[1.2.3.4]/",
+            "https://[fe80::1%25eth0]/",
             "https://a%2fb/",
             "https://*/",
             &long,
