@@ -220,6 +220,48 @@ fn left(tables: &[Table], cells: Cells) -> Vec<u64> {
     tables.iter().map(remaining).collect()
 }
 
+/// Lets workers find a cell missing and make it, in every order: how many of them may come to
+/// believe that they have made it.
+fn creators(workers: usize, create: fn(&dyn Host, &[u8]) -> Swap) -> Vec<usize> {
+    let ends = RefCell::new(Vec::new());
+    Model {
+        workers,
+        begin: Cells::default(),
+        run: &|index, host| match host.cell("new").unwrap() {
+            None => (create(host, &[index as u8]), index),
+            Some(_) => (Swap::Changed, index),
+        },
+        check: &|results, cells| {
+            let written = results.iter().filter(|(swap, _)| *swap == Swap::Written);
+            let creators: Vec<usize> = written.map(|(_, index)| *index).collect();
+            let (value, _) = cells.read("new").unwrap();
+            // Whoever stands there believes so too.
+            assert!(creators.contains(&usize::from(value[0])));
+            ends.borrow_mut().push(creators.len());
+        },
+    }
+    .explore();
+    let mut ends = ends.into_inner();
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+#[test]
+fn of_several_workers_one_creates_a_cell() {
+    for workers in [2, 3] {
+        let one = creators(workers, |host, value| {
+            host.create_cell("new", value).unwrap()
+        });
+        assert_eq!(one, [1]);
+        // A plain write compares nothing: each of them would believe that the cell is its own.
+        let plain = creators(workers, |host, value| {
+            host.swap_cell("new", None, value).unwrap()
+        });
+        assert_eq!(plain, (1..=workers).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn two_workers_begin_with_nothing() {
     for rule in [bucket(1), window(1)] {

@@ -10,7 +10,8 @@ use super::{Envoy, EnvoyError};
 use crate::client;
 use crate::wire::{Request, Response};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Envoy answers from its main thread, which may be compiling a module.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Envoy {
     /// Where the admin interface listens.

@@ -12,12 +12,12 @@ use super::{Proxy, limited};
 
 /// Requests that were sent at one moment and answered by another.
 #[derive(Clone, Copy, Debug)]
-struct Batch {
+pub(crate) struct Batch {
     sent: Duration,
     answered: Duration,
     passed: u64,
     refused: u64,
-    other: u64,
+    pub(crate) other: u64,
 }
 
 const BURST: f64 = 1500.0;
@@ -25,7 +25,7 @@ const RATE: f64 = 1500.0;
 const CLIENTS: usize = 4;
 const LASTING: Duration = Duration::from_secs(4);
 
-fn limits(more: &Value) -> Value {
+pub(crate) fn limits(more: &Value) -> Value {
     let mut limits = json!([{
         "name": "all",
         "key": [],
@@ -38,7 +38,7 @@ fn limits(more: &Value) -> Value {
 }
 
 /// Keeps a proxy busy from several connections, while `meanwhile` runs.
-fn load(proxy: &Proxy, meanwhile: impl FnOnce(&Proxy)) -> Vec<Batch> {
+pub(crate) fn load(proxy: &Proxy, meanwhile: impl FnOnce(&Proxy)) -> Vec<Batch> {
     let (start, stop) = (Instant::now(), AtomicBool::new(false));
     let client = |number: usize| {
         let mut bundle = Bundle::open(proxy.addr).unwrap();
@@ -74,7 +74,7 @@ fn load(proxy: &Proxy, meanwhile: impl FnOnce(&Proxy)) -> Vec<Batch> {
 
 /// What passed of the batches that were sent and answered in a window is what the limit let pass
 /// in it, at most.
-fn assert_never_more(batches: &[Batch]) {
+pub(crate) fn assert_never_more(batches: &[Batch]) {
     let last = batches.iter().map(|batch| batch.answered).max().unwrap();
     let grid: Vec<Duration> = (0..=40).map(|step| last * step / 40).collect();
     for (index, from) in grid.iter().enumerate() {

@@ -8,8 +8,11 @@ mod bundle;
 mod exactness;
 mod fields;
 mod flood;
+mod retry_after;
+mod survival;
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, WasmOptions, bootstrap, listener, string_value, wasm_filter,
@@ -17,20 +20,26 @@ use portcullis_tests::envoy::{
 use portcullis_tests::module_path;
 use serde_json::{Value, json};
 
-/// An Envoy that answers by itself what the limits let pass.
+/// An Envoy with limits.
 struct Proxy {
     envoy: Envoy,
     addr: SocketAddr,
 }
 
 impl Proxy {
+    /// One that answers by itself.
     fn start(workers: u32, limits: &Value) -> Self {
+        Self::start_with(workers, Vec::new(), &limited(limits))
+    }
+
+    fn start_with(workers: u32, clusters: Vec<Value>, listener: &Value) -> Self {
         let options = Options {
             concurrency: workers,
             ..Options::default()
         };
-        let bootstrap = bootstrap(Vec::new(), Vec::new());
-        let envoy = Envoy::start_with_lds(bootstrap, &[limited(limits)], &options).unwrap();
+        let bootstrap = bootstrap(Vec::new(), clusters);
+        let listeners = std::slice::from_ref(listener);
+        let envoy = Envoy::start_with_lds(bootstrap, listeners, &options).unwrap();
         let addr = envoy.listener_addr("limits").unwrap();
         Self { envoy, addr }
     }
@@ -41,24 +50,27 @@ impl Proxy {
     }
 }
 
+/// A listener that answers by itself what the limits let pass.
 fn limited(limits: &Value) -> Value {
+    let direct = json!({ "route": null, "direct_response": { "status": 200 } });
+    limited_by(&module_path(), limits, direct)
+}
+
+/// A listener with this module, whose one route is merged with `route`.
+fn limited_by(module: &Path, limits: &Value, route: Value) -> Value {
     let document = json!({
         "version": 1,
         "routes": [{ "name": "all", "match": {}, "open": true, "rate_limits": limits }],
     });
     let filter = wasm_filter(
         "limits",
-        &module_path(),
+        module,
         string_value(&document.to_string()),
         WasmOptions::default(),
     );
-    let route = json!({ "route": null, "direct_response": { "status": 200 } });
-    listener(
-        "limits",
-        vec![filter],
-        ListenerOptions {
-            route,
-            ..ListenerOptions::default()
-        },
-    )
+    let options = ListenerOptions {
+        route,
+        ..ListenerOptions::default()
+    };
+    listener("limits", vec![filter], options)
 }
