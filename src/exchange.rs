@@ -87,6 +87,9 @@ pub enum Edit {
     SetPath(HeaderValue),
     /// Leave a value for other filters and for the proxy's own access log.
     Export(PropertyName, HeaderValue),
+    /// Say how much the request costs where the proxy asks a rate limit service: in Envoy the
+    /// filter state `envoy.ratelimit.hits_addend`.
+    Hits(u32),
     /// Several changes in order, prepared when the document was compiled.
     Shared(Rc<[Edit]>),
 }
@@ -101,9 +104,11 @@ pub fn effective<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<&'e Edit> {
                 Edit::Remove(name) if fields.all(name.as_str()).next().is_some() => out.push(edit),
                 Edit::Remove(name) if out.iter().any(|each| each.writes(name)) => out.push(edit),
                 Edit::Remove(_) => {}
-                Edit::Set(..) | Edit::Add(..) | Edit::SetPath(_) | Edit::Export(..) => {
-                    out.push(edit);
-                }
+                Edit::Set(..)
+                | Edit::Add(..)
+                | Edit::SetPath(_)
+                | Edit::Export(..)
+                | Edit::Hits(_) => out.push(edit),
             }
         }
     }
@@ -116,7 +121,11 @@ impl Edit {
     fn writes(&self, name: &HeaderName) -> bool {
         match self {
             Edit::Set(written, _) | Edit::Add(written, _) => written == name,
-            Edit::Remove(_) | Edit::SetPath(_) | Edit::Export(..) | Edit::Shared(_) => false,
+            Edit::Remove(_)
+            | Edit::SetPath(_)
+            | Edit::Export(..)
+            | Edit::Hits(_)
+            | Edit::Shared(_) => false,
         }
     }
 }

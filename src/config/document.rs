@@ -134,6 +134,7 @@ impl Document<'_> {
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let footprints = document.limits.footprints();
+        document.limits.show(document.gauges);
         let defaults = document.defaults.iter();
         let fallback = Chain::new(defaults.flat_map(|(_, steps)| steps.clone()).collect());
         version?;

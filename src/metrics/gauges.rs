@@ -1,13 +1,13 @@
-//! The gauges of one document: values that are read from time to time, not counted.
+//! The metrics of one document: values that are read from time to time.
 //!
 //! The closed list of counters cannot name what the document names, a provider for one. So each
-//! document brings gauges of its own. Nothing is done for them while a request waits: whoever
+//! document brings metrics of its own. The proxy is not told of them while a request waits: whoever
 //! holds a value says how to read it, and the proxy's side reads it on its ticks.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The gauges of one document, in the order in which they were added.
+/// The metrics of one document, in the order in which they were added.
 #[derive(Debug, Default)]
 pub struct Gauges {
     all: Vec<Gauge>,
@@ -17,7 +17,7 @@ pub struct Gauges {
 pub struct Gauge {
     name: String,
     spread: Spread,
-    read: Box<dyn Fn(Duration) -> u64>,
+    read: Box<dyn Fn(Duration) -> Option<u64>>,
 }
 
 /// How the values of several workers make one gauge; the proxy has one for all of them.
@@ -27,16 +27,23 @@ pub enum Spread {
     Shared,
     /// Each has a value of its own; the gauge shows their sum.
     Summed,
+    /// Each counts what it has seen. It is a counter and no gauge, and it stays when the document goes.
+    Counted,
 }
 
 impl Gauges {
-    /// Adds `portcullis.<name>`; `read` tells its value at a time since the epoch. Parts of the
-    /// name that the document chose go through [`segment`]. A name that is there already is not
-    /// added again: its value is read once.
-    pub fn add(&mut self, name: &str, spread: Spread, read: impl Fn(Duration) -> u64 + 'static) {
+    /// Adds `portcullis.<name>`; `read` tells its value at a time since the epoch, or `None` if
+    /// there is nothing to say. Parts of the name that the document chose go through [`segment`].
+    /// A name that is there already is not added again: its value is read once.
+    pub fn add<V: Into<Option<u64>>>(
+        &mut self,
+        name: &str,
+        spread: Spread,
+        read: impl Fn(Duration) -> V + 'static,
+    ) {
         let name = format!("portcullis.{name}");
         if self.all.iter().all(|gauge| gauge.name != name) {
-            let read = Box::new(read);
+            let read = Box::new(move |now| read(now).into());
             self.all.push(Gauge { name, spread, read });
         }
     }
@@ -58,8 +65,8 @@ impl Gauge {
         self.spread
     }
 
-    /// The value in this worker.
-    pub fn read(&self, now: Duration) -> u64 {
+    /// The value in this worker; none if it has nothing to say.
+    pub fn read(&self, now: Duration) -> Option<u64> {
         (self.read)(now)
     }
 }
@@ -90,7 +97,8 @@ mod tests {
         gauges.add("a", Spread::Shared, |now| now.as_secs());
         gauges.add("a", Spread::Summed, |_| 7);
         gauges.add("b", Spread::Summed, |_| 3);
-        let read = |gauge: &Gauge| (gauge.name().to_owned(), gauge.read(Duration::from_secs(5)));
+        let now = Duration::from_secs(5);
+        let read = |gauge: &Gauge| (gauge.name().to_owned(), gauge.read(now).unwrap());
         let all: Vec<_> = gauges.iter().map(read).collect();
         assert_eq!(
             all,

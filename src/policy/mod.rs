@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Exchange, Facts, PropertyName, Response};
-use crate::headers::HeaderName;
+use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::Gauges;
 use crate::preflight::Preflight;
@@ -158,7 +158,8 @@ pub trait Policy {
     }
 
     /// Hears that the request has been refused, by the policy of that name or by the core, whether
-    /// or not it has been asked itself. Refusals in shadow mode are not told.
+    /// or not it has been asked itself. Refusals in shadow mode are not told, unless the whole
+    /// document is in shadow mode: then the first is, which would have been carried out.
     fn refused(
         &self,
         refusal: &Refusal,
@@ -167,6 +168,12 @@ pub trait Policy {
         host: &dyn Host,
     ) {
         let _ = (refusal, by, facts, host);
+    }
+
+    /// Hears of the head of the service's answer, before any is shaped, and also when the whole
+    /// document is in shadow mode, unless the request would have been refused.
+    fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let _ = (headers, facts, host);
     }
 
     /// Shapes the head of the answer, the service's or ours.

@@ -1,5 +1,5 @@
-//! Showing the gauges of a document. The proxy has one of each for all workers: those that are
-//! shared are set by each of them, and to those that are summed each adds what has changed.
+//! Showing the metrics of a document. The proxy has one of each for all workers: those that are
+//! shared are set by each of them, and to those that are summed or counted each adds what has changed.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::abi::{self, MetricKind};
 use super::host::define;
 use crate::engine::Engine;
-use crate::metrics::Spread;
+use crate::metrics::{Gauge, Spread};
 
 /// What this worker has told the proxy.
 pub(super) struct Shown {
@@ -18,7 +18,7 @@ pub(super) struct Shown {
 
 struct ShownGauge {
     id: Option<u32>,
-    /// The part of a sum that is this worker's.
+    /// The part of a sum or a count that is this worker's.
     added: u64,
 }
 
@@ -40,18 +40,25 @@ impl Shown {
     pub(super) fn tick(&mut self, now: Duration) {
         let engine = Rc::clone(&self.engine);
         if self.gauges.is_empty() {
-            let make = |name: &str| ShownGauge {
-                id: define(MetricKind::Gauge, name),
-                added: 0,
+            let make = |gauge: &Gauge| {
+                let kind = match gauge.spread() {
+                    Spread::Counted => MetricKind::Counter,
+                    Spread::Shared | Spread::Summed => MetricKind::Gauge,
+                };
+                ShownGauge {
+                    id: define(kind, gauge.name()),
+                    added: 0,
+                }
             };
-            let all = engine.gauges().iter();
-            self.gauges = all.map(|gauge| make(gauge.name())).collect();
+            self.gauges = engine.gauges().iter().map(make).collect();
         }
         for (gauge, shown) in engine.gauges().iter().zip(&mut self.gauges) {
-            let value = gauge.read(now);
+            let Some(value) = gauge.read(now) else {
+                continue;
+            };
             match gauge.spread() {
                 Spread::Shared => shown.set(value),
-                Spread::Summed => shown.add_up_to(value),
+                Spread::Summed | Spread::Counted => shown.add_up_to(value),
             }
         }
     }
@@ -74,11 +81,17 @@ impl ShownGauge {
     }
 }
 
-/// A worker that leaves a document takes its part of each sum away.
+/// A worker that leaves a document takes its part of each sum away. What it has counted stays.
 impl Drop for Shown {
     fn drop(&mut self) {
-        for shown in &mut self.gauges {
-            shown.add_up_to(0);
+        for (gauge, shown) in self.engine.gauges().iter().zip(&mut self.gauges) {
+            match gauge.spread() {
+                Spread::Shared => {}
+                Spread::Summed => shown.add_up_to(0),
+                Spread::Counted => {
+                    shown.add_up_to(gauge.read(Duration::ZERO).unwrap_or(shown.added))
+                }
+            }
         }
     }
 }

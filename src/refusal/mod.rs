@@ -169,7 +169,7 @@ impl Reply {
             }
             Edit::Add(name, value) => self.headers.push((name.clone(), value.clone())),
             Edit::Shared(edits) => edits.iter().for_each(|edit| self.edit(edit)),
-            Edit::SetPath(_) | Edit::Export(..) => {}
+            Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => {}
         }
     }
 }

@@ -109,6 +109,18 @@ impl Stream {
         host: &dyn Host,
     ) -> ResponseHead {
         let mut facts = std::mem::take(&mut self.facts);
+        if author == Author::Service {
+            let passes = self.record.shadow.is_empty();
+            for step in &self.chain(engine).steps {
+                let is_asked = match engine.mode {
+                    Mode::Enforce => step.mode == Mode::Enforce,
+                    Mode::Shadow => passes,
+                };
+                if is_asked {
+                    step.policy.answered(headers, &mut facts, host);
+                }
+            }
+        }
         let mut response = Response {
             request: &self.headers,
             target: self.target.as_ref(),

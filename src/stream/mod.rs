@@ -347,6 +347,12 @@ impl Stream {
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
                     exchange.edits.truncate(edits_before);
+                    if engine.mode == Mode::Shadow && self.record.shadow.is_empty() {
+                        for other in &chain.steps {
+                            let facts = &mut *exchange.facts;
+                            other.policy.refused(&refusal, Some(step.name), facts, host);
+                        }
+                    }
                     self.shadow(&refusal, Some(step.name), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => {

@@ -45,6 +45,7 @@ struct Shared {
 struct State {
     client: Option<Client>,
     silent: bool,
+    hits: Vec<u32>,
     asked: Vec<Vec<Descriptor>>,
 }
 
@@ -83,6 +84,11 @@ impl LimitService {
         self.shared.lock().silent = true;
     }
 
+    /// Takes the `hits_addend` of every call so far.
+    pub fn take_hits(&self) -> Vec<u32> {
+        std::mem::take(&mut self.shared.lock().hits)
+    }
+
     /// Takes the descriptors of every call so far.
     pub fn take_asked(&self) -> Vec<Vec<Descriptor>> {
         std::mem::take(&mut self.shared.lock().asked)
@@ -109,6 +115,7 @@ impl Shared {
                 .collect()
         });
         state.asked.push(descriptors.collect());
+        state.hits.push(request.hits_addend);
         if state.silent {
             return Outcome::Silence;
         }

@@ -9,6 +9,7 @@ use portcullis::access_log::security::KINDS;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
+use portcullis::metrics::Spread;
 use portcullis::stream::Stream;
 use portcullis::{metrics, policy};
 use portcullis_tests::case::{self, Case};
@@ -233,11 +234,12 @@ fn counters_are_all_listed() {
         };
         format!("wasmcustom.{pattern}")
     });
-    assert_same(&written, &real.collect(), "counters");
+    let of_documents = metrics_of_a_document(|spread| spread == Spread::Counted);
+    assert_same(&written, &real.chain(of_documents).collect(), "counters");
 }
 
-#[test]
-fn gauges_are_all_listed() {
+/// The names of the metrics that a document brings, with patterns for what it names.
+fn metrics_of_a_document(wanted: impl Fn(Spread) -> bool) -> Vec<String> {
     let document = json!({
         "version": 1,
         "providers": { "corp": {
@@ -247,17 +249,30 @@ fn gauges_are_all_listed() {
         } },
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
-        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
+        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
+            "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
+        }] }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = engine.unwrap_or_else(|error| panic!("{error}"));
+    let gauges = engine
+        .gauges()
+        .iter()
+        .filter(|gauge| wanted(gauge.spread()));
+    let pattern = |name: &str| {
+        let name = name.replace(".corp.", ".<provider>.");
+        format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
+    };
+    gauges.map(|gauge| pattern(gauge.name())).collect()
+}
+
+#[test]
+fn gauges_are_all_listed() {
     let page = reference();
     let rows = tables(&page, "| gauge | shows |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
-    let names = engine.gauges().iter().map(|gauge| gauge.name());
-    let patterns = names.map(|name| name.replace(".corp.", ".<provider>."));
-    let real = patterns.map(|name| format!("wasmcustom.{name}"));
-    assert_same(&written, &real.collect(), "gauges");
+    let real = metrics_of_a_document(|spread| spread != Spread::Counted);
+    assert_same(&written, &real.into_iter().collect(), "gauges");
 }
 
 #[test]

@@ -192,6 +192,34 @@ fn two_proxies_share_one_limit() {
 }
 
 #[test]
+fn the_service_hears_what_a_request_costs() {
+    let mesh = Mesh::start();
+    let old = env::var_os("ENVOY_1_36").map(PathBuf::from);
+    for binary in [None, old] {
+        let proxy = mesh.proxy(binary, |bootstrap| {
+            let ours = &mut filters(bootstrap)[0]["typed_config"]["config"]["configuration"];
+            let mut document: Value =
+                serde_json::from_str(ours["value"].as_str().unwrap()).unwrap();
+            let routes = document["routes"].as_array_mut().unwrap();
+            let orders = routes
+                .iter_mut()
+                .find(|route| route["name"] == "orders")
+                .unwrap();
+            for limit in orders["rate_limits"].as_array_mut().unwrap() {
+                limit["cost"] = 3.into();
+            }
+            ours["value"] = document.to_string().into();
+        });
+        let subject = format!("alice of {}", proxy.addr);
+        let response = proxy.get_as(&subject);
+        assert_eq!(response.status, 200);
+        assert_eq!(proxy.service.as_ref().unwrap().take_hits(), [3]);
+        let left = (mesh.allowed("user") - 3).to_string();
+        assert_eq!(field(&response, "x-ratelimit-remaining"), Some(&*left));
+    }
+}
+
+#[test]
 fn each_address_has_a_limit_of_its_own() {
     let mesh = Mesh::start();
     let proxy = mesh.proxy(None, |bootstrap| {

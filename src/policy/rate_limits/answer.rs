@@ -7,7 +7,7 @@ use super::limit::ChargedOn;
 use super::refusals::seconds;
 use super::table::Charged;
 use super::tier::nanoseconds;
-use crate::exchange::{Author, Edit, Facts, Response};
+use crate::exchange::{Edit, Facts, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::policy::{self, Policy, Role};
@@ -69,15 +69,17 @@ impl Policy for Answer {
         self.reads_response
     }
 
-    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
-        let mut entries = response.facts.limits.entries.iter();
-        let open = entries.any(|entry| entry.afterwards.is_some());
-        if open && response.author == Author::Service {
+    fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let mut entries = facts.limits.entries.iter();
+        if entries.any(|entry| entry.afterwards.is_some()) {
             let now = nanoseconds(host.monotonic());
-            for entry in &mut response.facts.limits.entries {
-                entry.settle_cost(response.headers, now, host);
+            for entry in &mut facts.limits.entries {
+                entry.settle_cost(headers, now, host);
             }
         }
+    }
+
+    fn response_headers(&self, response: &mut Response<'_>, _: &dyn Host) {
         let entries = &response.facts.limits.entries;
         self.names.x_ratelimit(entries, &mut response.edits);
         self.names.ietf(entries, &mut response.edits);
@@ -99,7 +101,7 @@ impl Entry {
             return;
         };
         if let Charged::Made(state, _) = table.charge_anyway(self.caller, cost, now, host) {
-            self.standing = Standing::of(table, state, now, self.cost);
+            (self.state, self.at) = (state, now);
         }
     }
 
@@ -131,7 +133,7 @@ impl Entry {
     /// when it refuses them.
     fn is_told(&self) -> bool {
         let is_silent =
-            self.limit.charged == ChargedOn::Refusal && self.standing.remaining >= self.cost;
+            self.limit.charged == ChargedOn::Refusal && self.standing().remaining >= self.cost;
         self.enforced && !is_silent
     }
 }
@@ -153,7 +155,7 @@ impl Names {
         let told = entries
             .iter()
             .filter(|entry| entry.is_told() && entry.limit.headers.x_ratelimit);
-        let Some(entry) = tightest(told) else {
+        let Some((_, standing)) = tightest(told) else {
             return;
         };
         let Standing {
@@ -161,7 +163,7 @@ impl Names {
             period: _,
             remaining,
             reset,
-        } = entry.standing;
+        } = standing;
         let numbers = [quota, remaining, seconds(reset)];
         let fields = self.x_ratelimit.iter().cloned().zip(numbers);
         edits.extend(fields.map(|(name, number)| Edit::Set(name, number.into())));
@@ -180,7 +182,7 @@ impl Names {
                 period,
                 remaining,
                 reset,
-            } = entry.standing;
+            } = entry.standing();
             let separator = if policies.is_empty() { "" } else { ", " };
             let (name, period, reset) = (&entry.limit.name, seconds(period).max(1), seconds(reset));
             // Writing to a `String` cannot fail.

@@ -1,10 +1,12 @@
 //! Asks the limits of one stage.
 
+use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
 
+use super::counts::count;
 use super::key::{Caller, Unkeyed};
-use super::ledger::{Entry, Standing};
+use super::ledger::Entry;
 use super::limit::{ChargedOn, Cost, Limit, Missing};
 use super::refusals;
 use super::seed::{Hashed, Seed};
@@ -107,14 +109,27 @@ impl Gate {
             }
         }
         let said = spend(&demands, now, host);
+        let entries = &mut exchange.facts.limits.entries;
+        entries.reserve_exact(said.len());
         let mut refusal: Option<(u64, Refusal)> = None;
         for (((applied, tier), demand), said) in asked.iter().zip(&demands).zip(said) {
             let (state, receipt) = match said {
                 Said::Ignored => continue,
                 Said::Failed => return Err(refusals::failed()),
-                Said::Charged(state, receipt) => (state, Some(receipt)),
-                Said::Passes(state) => (state, None),
+                Said::Charged(state, receipt) => {
+                    count(&applied.limit.counts.ok);
+                    (state, Some(receipt))
+                }
+                Said::Passes(state) => {
+                    count(&applied.limit.counts.ok);
+                    (state, None)
+                }
                 Said::Refused(state, wait) => {
+                    let counts = &applied.limit.counts;
+                    count(match applied.limit.mode {
+                        Mode::Enforce => &counts.rate_limited,
+                        Mode::Shadow => &counts.shadow_denied,
+                    });
                     // The client has to wait for the last of them.
                     if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
                         let reason = refusals::reason(applied.limit.charged);
@@ -123,14 +138,15 @@ impl Gate {
                     (state, None)
                 }
             };
-            exchange.facts.limits.entries.push(Entry {
+            entries.push(Entry {
                 limit: Rc::clone(&applied.limit),
                 tier: *tier,
                 caller: demand.caller,
                 cost: demand.cost,
                 receipt,
                 afterwards: applied.cost.afterwards.clone(),
-                standing: Standing::of(demand.table, state, now, demand.cost),
+                state,
+                at: now,
                 enforced: applied.limit.mode == Mode::Enforce,
             });
         }
@@ -154,17 +170,20 @@ impl Gate {
         if limit.table(tier).is_none() {
             return Asked::No;
         }
-        let key = match (limit.key.bytes(&caller), limit.missing) {
-            (Ok(key), _) => key,
-            (Err(Unkeyed::Missing), Missing::Skip) => return Asked::No,
+        let hasher = self.seed.hasher(host);
+        let mut hashed = hasher.unwrap_or_default();
+        let pieces = limit.key.pieces(&caller, &mut |piece| hashed.write(piece));
+        match (pieces, limit.missing, hasher) {
+            (Err(Unkeyed::Missing), Missing::Skip, _) => Asked::No,
+            (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
+            | (Err(unkeyed @ Unkeyed::Repeated), Missing::Anonymous, _) => Asked::Unkeyed(unkeyed),
+            (_, _, Err(_)) => Asked::Failed,
+            (Ok(()), _, Ok(_)) => Asked::Of(tier, Hashed::of(&hashed)),
             // Every part of a key has a length in front, so that no key is empty but this one
             // and that of a list without parts, which cannot miss any.
-            (Err(Unkeyed::Missing), Missing::Anonymous) => Vec::new(),
-            (Err(unkeyed), _) => return Asked::Unkeyed(unkeyed),
-        };
-        match self.seed.hash(&key, host) {
-            Ok(hashed) => Asked::Of(tier, hashed),
-            Err(_) => Asked::Failed,
+            (Err(Unkeyed::Missing), Missing::Anonymous, Ok(empty)) => {
+                Asked::Of(tier, Hashed::of(&empty))
+            }
         }
     }
 }

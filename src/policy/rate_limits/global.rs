@@ -22,6 +22,7 @@ pub(super) struct Global {
     key: Key,
     missing: Missing,
     mode: Mode,
+    cost: u32,
     handover: Handover,
 }
 
@@ -45,11 +46,10 @@ enum Form {
 }
 
 /// What is said of a limit that is counted here.
-const COUNTING: [&str; 8] = [
+const COUNTING: [&str; 7] = [
     "token_bucket",
     "sliding_window",
     "tiers",
-    "cost",
     "charge",
     "headers",
     "on_error",
@@ -60,7 +60,7 @@ const COUNTING: [&str; 8] = [
 const LONGEST_TEXT: usize = 256;
 
 impl Global {
-    /// Reads `key`, `missing` and `mode`; `node` is `global`.
+    /// Reads `key`, `missing`, `cost` and `mode`; `node` is `global`.
     pub(super) fn read(
         name: &str,
         node: &Node<'_>,
@@ -73,6 +73,9 @@ impl Global {
             .and_then(|node| Key::read(&node, providers, problems));
         let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
         let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
+        let cost = fields.or("cost", 1, problems, |node, problems| {
+            u32::try_from(node.integer(problems, 1..=1_000_000_000)?).ok()
+        });
         let handover = Handover::read(node, problems);
         let elsewhere = COUNTING.map(|name| fields.optional(name));
         let elsewhere: Vec<Node<'_>> = elsewhere.into_iter().flatten().collect();
@@ -96,6 +99,7 @@ impl Global {
             key,
             missing: missing?,
             mode: mode?,
+            cost: cost?,
             handover: handover?,
         })
     }
@@ -143,7 +147,9 @@ impl Policy for Global {
                 let header = header.map(|name| Edit::Set(name, value.clone()));
                 let property = self.handover.property.clone();
                 let property = property.map(|name| Edit::Export(name, value));
-                exchange.edits.extend(header.into_iter().chain(property));
+                let hits = (self.cost > 1).then_some(Edit::Hits(self.cost));
+                let edits = header.into_iter().chain(property).chain(hits);
+                exchange.edits.extend(edits);
             }
             (Ok(_), _) => {}
             (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(refusals::unkeyed(unkeyed)),
@@ -195,8 +201,18 @@ impl Handover {
     }
 }
 
-/// Whether each limit of a route has a place of its own for its key.
+/// Whether each limit of a route has a place of its own for its key, and all have one cost.
 pub(super) fn check(limits: &[Global], block: &Node<'_>, problems: &mut Problems) -> Option<()> {
+    if limits
+        .windows(2)
+        .any(|pair| matches!(pair, [one, other] if one.cost != other.cost))
+    {
+        block.report(
+            problems,
+            "the limits that are kept elsewhere differ in `cost`; the proxy asks for all of them with one",
+        );
+        return None;
+    }
     let handovers = || limits.iter().map(|limit| &limit.handover);
     let headers = handovers().filter_map(|handover| handover.header.as_ref());
     let properties = handovers().filter_map(|handover| handover.property.as_ref());

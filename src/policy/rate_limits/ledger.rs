@@ -27,12 +27,15 @@ pub(super) struct Entry {
     pub(super) receipt: Option<Receipt>,
     /// The field of the answer that says what it came to.
     pub(super) afterwards: Option<HeaderName>,
-    pub(super) standing: Standing,
+    /// What was known of the caller after that.
+    pub(super) state: State,
+    /// When that was.
+    pub(super) at: u64,
     pub(super) enforced: bool,
 }
 
 /// How a caller stands with a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The most that passes at once.
     pub quota: u64,
@@ -66,13 +69,20 @@ impl Entry {
     pub(super) fn table(&self) -> Option<&Table> {
         self.limit.table(self.tier)
     }
+
+    /// How the caller stands: worked out for those who ask.
+    pub(super) fn standing(&self) -> Standing {
+        let table = self.table();
+        let standing = table.map(|table| Standing::of(table, self.state, self.at, self.cost));
+        standing.unwrap_or_default()
+    }
 }
 
 impl Ledger {
     /// The limit that is nearest to refusing: its name, and how the caller stands with it.
     pub fn tightest(&self) -> Option<(&str, Standing)> {
         let entries = self.entries.iter().filter(|entry| entry.enforced);
-        tightest(entries).map(|entry| (&*entry.limit.name, entry.standing))
+        tightest(entries).map(|(entry, standing)| (&*entry.limit.name, standing))
     }
 
     /// Takes back all that has been charged.
@@ -89,11 +99,9 @@ impl Ledger {
 }
 
 /// The least remains; among equals, the one that takes longest.
-pub(super) fn tightest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
-    entries.min_by_key(|entry| {
-        let Standing {
-            remaining, reset, ..
-        } = entry.standing;
-        (remaining, std::cmp::Reverse(reset))
-    })
+pub(super) fn tightest<'e>(
+    entries: impl Iterator<Item = &'e Entry>,
+) -> Option<(&'e Entry, Standing)> {
+    let all = entries.map(|entry| (entry, entry.standing()));
+    all.min_by_key(|(_, standing)| (standing.remaining, std::cmp::Reverse(standing.reset)))
 }

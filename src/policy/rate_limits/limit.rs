@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
 use super::rule::Rule;
 use super::seed::plain_hash;
@@ -28,6 +29,7 @@ pub(super) struct Limit {
     pub(super) mode: Mode,
     pub(super) on_error: OnError,
     pub(super) headers: Shown,
+    pub(super) counts: Rc<Counts>,
 }
 
 /// What a request costs.
@@ -72,6 +74,8 @@ pub(super) struct Shown {
 pub(super) struct Place<'p> {
     pub(super) section: &'p str,
     pub(super) name: &'p str,
+    /// Where it is counted for metrics.
+    pub(super) counts: Rc<Counts>,
 }
 
 /// The longest name of a limit.
@@ -134,7 +138,7 @@ impl Limit {
             });
             let table = |rule| {
                 let name = format!("{:016x}", plain_hash(named.as_bytes()));
-                Table::new(&name, rule, max_entries)
+                Table::new(&name, rule, max_entries).counting(Rc::clone(&place.counts))
             };
             Tier {
                 when: draft.when,
@@ -151,6 +155,7 @@ impl Limit {
             mode: mode?,
             on_error: on_error?,
             headers: headers?,
+            counts: Rc::clone(&place.counts),
         };
         if limit.charged == ChargedOn::Refusal && limit.cost.afterwards.is_some() {
             problems.report(

@@ -10,6 +10,7 @@
 //! looked at, those by claims after. A `global` limit is counted elsewhere; only its key is made here.
 
 mod answer;
+mod counts;
 mod gate;
 pub mod gcra;
 mod global;
@@ -155,6 +156,7 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
     let place = Place {
         section: context.place,
         name: name.unwrap_or_default(),
+        counts: context.limits.counts(name.unwrap_or_default()),
     };
     let limit = Limit::read(fields, &place, providers, problems);
     let limit = name.and(limit)?;

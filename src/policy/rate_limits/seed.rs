@@ -2,6 +2,7 @@
 //! can tell which callers would meet in one place.
 
 use std::cell::OnceCell;
+use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
@@ -36,6 +37,16 @@ impl Seed {
     /// # Errors
     /// The proxy does not give access to its cells.
     pub fn hash(&self, key: &[u8], host: &dyn Host) -> Result<Hashed, CellUnavailable> {
+        let mut hasher = self.hasher(host)?;
+        hasher.write(key);
+        Ok(Hashed::of(&hasher))
+    }
+
+    /// What hashes a key piece by piece.
+    ///
+    /// # Errors
+    /// The proxy does not give access to its cells.
+    pub(super) fn hasher(&self, host: &dyn Host) -> Result<SipHasher13, CellUnavailable> {
         let keys = match self.keys.get() {
             Some(keys) => *keys,
             None => {
@@ -43,23 +54,27 @@ impl Seed {
                 *self.keys.get_or_init(|| agreed)
             }
         };
-        Ok(hash(keys, key))
+        let [one, other] = keys;
+        Ok(SipHasher13::new_with_keys(one, other))
+    }
+}
+
+impl Hashed {
+    /// What has come of all pieces.
+    pub(super) fn of(hasher: &SipHasher13) -> Self {
+        let hash = hasher.finish128();
+        Self {
+            place: hash.h1,
+            tag: hash.h2,
+        }
     }
 }
 
 /// A hash that anybody can compute: for names, which operators choose.
 pub fn plain_hash(name: &[u8]) -> u64 {
-    hash([0, 0], name).tag
-}
-
-fn hash([one, other]: [u64; 2], bytes: &[u8]) -> Hashed {
-    let mut hasher = SipHasher13::new_with_keys(one, other);
-    std::hash::Hasher::write(&mut hasher, bytes);
-    let hash = hasher.finish128();
-    Hashed {
-        place: hash.h1,
-        tag: hash.h2,
-    }
+    let mut hasher = SipHasher13::new_with_keys(0, 0);
+    hasher.write(name);
+    Hashed::of(&hasher).tag
 }
 
 /// Whoever comes first chooses; everybody else takes what is there.

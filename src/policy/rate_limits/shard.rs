@@ -130,6 +130,11 @@ impl Shard {
         }
     }
 
+    /// How many callers have a place.
+    pub fn taken(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The state of a caller who has a place.
     pub fn known(&self, tag: u64) -> Option<State> {
         let entry = self.entries.iter().find(|entry| entry.tag == tag)?;

@@ -1,8 +1,10 @@
 //! The document's `rate_limits`: limits that several routes share, and those of all routes.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::counts::Counts;
 use super::gate::Applied;
 use super::limit::{Limit, Place, read_name};
 use super::seed::Seed;
@@ -15,6 +17,7 @@ pub struct SharedLimits {
     limits: Vec<Shared>,
     seed: Rc<Seed>,
     announced: RefCell<Vec<String>>,
+    pub(super) counts: RefCell<BTreeMap<String, Rc<Counts>>>,
 }
 
 #[derive(Debug)]
@@ -51,6 +54,7 @@ impl SharedLimits {
             let place = Place {
                 section: SECTION,
                 name,
+                counts: shared.counts(name),
             };
             let limit = Limit::read(&mut fields, &place, providers, problems);
             fields.finish(problems);

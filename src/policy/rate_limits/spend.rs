@@ -61,8 +61,17 @@ pub enum Said {
 /// the limit is judged anew; if it refuses now, what has been charged is taken back.
 pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
     let mut said = Vec::with_capacity(demands.len());
-    let mut drafts: Vec<Option<Draft>> = Vec::with_capacity(demands.len());
-    for demand in demands {
+    // Most requests have one limit, and no list then.
+    let mut one = [None];
+    let mut more = Vec::new();
+    let drafts: &mut [Option<Draft>] = match demands.len() {
+        0 | 1 => &mut one,
+        count => {
+            more.resize_with(count, || None);
+            &mut more
+        }
+    };
+    for (demand, place) in demands.iter().zip(&mut *drafts) {
         let draft = demand.table.draft(demand.caller, demand.cost, now, host);
         said.push(match &draft {
             Err(_) => demand.on_error.said(host),
@@ -71,11 +80,11 @@ pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
                 Some(wait) => Said::Refused(draft.before(), wait),
             },
         });
-        drafts.push(draft.ok());
+        *place = draft.ok();
     }
     let is_refused = said.iter().any(Said::refuses);
-    for (index, demand) in demands.iter().enumerate() {
-        let Some(draft) = drafts.get_mut(index).and_then(Option::take) else {
+    for (index, (demand, draft)) in demands.iter().zip(drafts).enumerate() {
+        let Some(draft) = draft.take() else {
             continue;
         };
         if is_refused || demand.charge == Charge::Later {

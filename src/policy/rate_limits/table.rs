@@ -2,6 +2,9 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::rc::Rc;
+
+use super::counts::{Counts, count};
 use super::rule::{Receipt, Rule, State};
 use super::seed::Hashed;
 use super::shard::{Placed, Shard, empty_length, entry_length};
@@ -19,6 +22,7 @@ pub struct Table {
     shards: u64,
     /// How many callers have a place in one shard.
     slots: usize,
+    counts: Rc<Counts>,
 }
 
 /// How many callers share a cell, at most. More cells cost memory, larger ones time.
@@ -65,7 +69,13 @@ impl Table {
             rule,
             shards: max_entries.div_ceil(slots),
             slots: usize::try_from(slots).unwrap_or(usize::MAX),
+            counts: Rc::default(),
         }
+    }
+
+    /// The same table, which notes there how full it is and who had to make room.
+    pub fn counting(self, counts: Rc<Counts>) -> Self {
+        Self { counts, ..self }
     }
 
     /// How requests are counted in it.
@@ -105,6 +115,7 @@ impl Table {
         host: &dyn Host,
     ) -> Result<Draft, CellUnavailable> {
         let (key, mark, shard) = self.read(caller, now, host)?;
+        self.counts.looked(shard.taken(), self.slots);
         let before = shard.state(caller.tag, self.slots, &self.rule, now);
         let after = self.rule.spend(before, now, cost);
         Ok(Draft {
@@ -237,6 +248,7 @@ impl Table {
         let written = self.store(&key, mark, &shard, host)?;
         if (placed, written) == (Placed::Evicted, Swap::Written) {
             host.count(Event::RateLimitEvicted.counter());
+            count(&self.counts.evicted);
         }
         Ok(written)
     }

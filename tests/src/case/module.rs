@@ -41,6 +41,7 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
         Err(error) => return vec![format!("the module does not start: {error:?}")],
     };
     host.set_headers_stop_iteration(case.headers_stop_iteration);
+    host.set_foreign_function("set_envoy_filter_state", |_| (0, Vec::new()));
     host.set_property(&["source", "address"], b"192.0.2.1:40000".to_vec());
     let mut differences = Vec::new();
     for exchange in &case.exchanges {

@@ -316,7 +316,7 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
                 .headers
                 .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec())),
             Edit::SetPath(path) => request.path = path.as_bytes().to_vec(),
-            Edit::Export(..) => {}
+            Edit::Export(..) | Edit::Hits(_) => {}
             Edit::Shared(edits) => edit_request(request, edits),
         }
     }
@@ -394,7 +394,9 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
                 }
             }
             Edit::Shared(edits) => edit_response(headers, edits),
-            Edit::SetPath(_) | Edit::Export(..) => panic!("a response has no such edit"),
+            Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => {
+                panic!("a response has no such edit")
+            }
         }
     }
 }

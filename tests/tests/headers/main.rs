@@ -71,7 +71,9 @@ fn apply(fields: &mut Vec<(String, String)>, edits: &[Edit]) {
                 fields.push((name.as_str().to_owned(), text(value.as_bytes())));
             }
             Edit::Shared(edits) => apply(fields, edits),
-            Edit::SetPath(_) | Edit::Export(..) => panic!("an answer has no {edit:?}"),
+            Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => {
+                panic!("an answer has no {edit:?}")
+            }
         }
     }
 }

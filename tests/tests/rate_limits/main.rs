@@ -8,6 +8,7 @@ mod bundle;
 mod exactness;
 mod fields;
 mod flood;
+mod metrics;
 mod retry_after;
 mod survival;
 

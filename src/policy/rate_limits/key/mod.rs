@@ -108,16 +108,15 @@ impl Key {
         }
     }
 
-    /// The key of a request, as bytes that differ whenever keys differ.
+    /// Hands out the key of a request, piece by piece: bytes that differ whenever keys differ.
     ///
     /// # Errors
     /// [`Unkeyed`].
-    pub fn bytes(&self, caller: &Caller<'_>) -> Result<Vec<u8>, Unkeyed> {
-        let mut bytes = Vec::with_capacity(64);
+    pub fn pieces(&self, caller: &Caller<'_>, out: &mut dyn FnMut(&[u8])) -> Result<(), Unkeyed> {
         for part in &self.parts {
-            part.value(caller)?.append(&mut bytes);
+            part.value(caller)?.pieces(out);
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// The key of a request for people and for header fields:
@@ -252,10 +251,10 @@ impl Value<'_> {
     }
 
     /// Each piece after its length, so that no two lists of pieces look alike.
-    fn append(&self, out: &mut Vec<u8>) {
+    fn pieces(&self, out: &mut dyn FnMut(&[u8])) {
         let mut piece = |bytes: &[u8]| {
-            out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-            out.extend_from_slice(bytes);
+            out(&(bytes.len() as u64).to_le_bytes());
+            out(bytes);
         };
         match self {
             Value::Address(IpAddr::V4(address), _) => piece(&address.octets()),

@@ -88,6 +88,12 @@ fn text(written: &str, sent: &Sent) -> Result<String, Unkeyed> {
     of(sent, |caller| key(written).text(caller))
 }
 
+fn bytes_of(key: &Key, caller: &Caller<'_>) -> Result<Vec<u8>, Unkeyed> {
+    let mut bytes = Vec::new();
+    key.pieces(caller, &mut |piece| bytes.extend_from_slice(piece))?;
+    Ok(bytes)
+}
+
 #[test]
 fn parts_are_read_from_the_request() {
     for (written, expected) in [
@@ -173,7 +179,7 @@ fn networks_have_one_key() {
     let written = r#"["client_address"]"#;
     let bytes = |client| {
         of(&Sent { client, ..PLAIN }, |caller| {
-            key(written).bytes(caller)
+            bytes_of(&key(written), caller)
         })
     };
     assert_eq!(bytes("[2001:db8::1]:1"), bytes("[2001:db8::ffff:2]:2"));
@@ -192,7 +198,7 @@ fn no_two_lists_of_values_are_one_key() {
         let sent = Sent { headers, ..PLAIN };
         of(&sent, |caller| {
             let key = key(written);
-            (key.bytes(caller).unwrap(), key.text(caller).unwrap())
+            (bytes_of(&key, caller).unwrap(), key.text(caller).unwrap())
         })
     });
     assert_ne!(both[0].0, both[1].0);
