@@ -217,4 +217,6 @@ mod crowd;
 #[cfg(test)]
 mod interleavings;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod random;
