@@ -10,17 +10,20 @@
 
 use super::rule::{Rule, State};
 
-/// The contents of a cell.
+/// The contents of a cell, kept as the bytes that they are: a request changes one record of up to
+/// many, in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
-    floor: State,
-    entries: Vec<Entry>,
+    /// As it is to be written: the head, the floor with the scale for a tag, the callers.
+    cell: Vec<u8>,
+    /// The length of a record.
+    size: usize,
     is_settled: bool,
 }
 
-/// One caller.
+/// One caller, or the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
+struct Record {
     tag: u64,
     state: State,
 }
@@ -40,9 +43,12 @@ const FORMAT: [u8; 3] = *b"pl\x01";
 /// More entries than any shard has.
 const MOST_ENTRIES: usize = 4096;
 
+/// The length of what comes before the first record.
+const HEAD: usize = FORMAT.len().saturating_add(1);
+
 /// The length of a shard without entries.
 pub fn empty_length(rule: &Rule) -> usize {
-    entry_length(rule).saturating_add(FORMAT.len().saturating_add(1))
+    entry_length(rule).saturating_add(HEAD)
 }
 
 /// The length of one entry. A floor has one's, with the scale for a tag.
@@ -53,62 +59,54 @@ pub fn entry_length(rule: &Rule) -> usize {
 impl Shard {
     /// One without callers.
     pub fn empty(rule: &Rule, now: u64) -> Self {
-        Self {
-            floor: rule.fresh(now),
-            entries: Vec::new(),
+        let size = entry_length(rule);
+        let mut cell = Vec::with_capacity(empty_length(rule).saturating_add(size));
+        cell.extend_from_slice(&head(rule));
+        let mut shard = Self {
+            cell,
+            size,
             is_settled: true,
-        }
+        };
+        shard.push(Record {
+            tag: rule.scale(),
+            state: rule.fresh(now),
+        });
+        shard
     }
 
-    /// Reads a cell. None if nobody of ours has written it, or for another kind of rule.
-    pub fn read(bytes: &[u8], rule: &Rule, now: u64) -> Option<Self> {
-        let rest = bytes.strip_prefix(&FORMAT)?;
-        let (kind, rest) = rest.split_first()?;
-        let width = rule.width();
-        if usize::from(*kind) != width {
+    /// Reads a cell. None if nobody of ours has written it, or for another kind of rule. Callers who
+    /// are as good as unknown are left out.
+    pub fn read(cell: Vec<u8>, rule: &Rule, now: u64) -> Option<Self> {
+        let size = entry_length(rule);
+        let records = cell.strip_prefix(&head(rule))?.chunks_exact(size);
+        let count = records.len();
+        let is_whole = records.remainder().is_empty();
+        if !is_whole || count == 0 || count > MOST_ENTRIES {
             return None;
         }
-        let (words, []) = rest.as_chunks::<8>() else {
-            return None;
-        };
-        let mut records = words.chunks_exact(width.checked_add(1)?);
-        if !records.remainder().is_empty() || records.len() > MOST_ENTRIES {
-            return None;
-        }
-        let (scale, floor) = record(records.next()?)?;
         let mut shard = Self {
-            floor,
-            entries: Vec::with_capacity(records.len().saturating_add(1)),
+            cell,
+            size,
             is_settled: true,
         };
-        shard.floor = shard.settle(floor, scale, rule, now);
-        for words in records {
-            let (tag, state) = record(words)?;
-            let state = shard.settle(state, scale, rule, now);
-            if !rule.is_fresh(state, now) {
-                shard.entries.push(Entry { tag, state });
-            }
+        let floor = shard.record(0)?;
+        let settled = shard.settle(floor.state, floor.tag, rule, now);
+        shard.set_floor(settled, rule);
+        let stands = |bytes| {
+            let record: Option<Record> = Record::read(bytes);
+            record.is_some_and(|Record { state, .. }| {
+                rule.settle(state, now) == state && !rule.is_fresh(state, now)
+            })
+        };
+        if floor.tag != rule.scale() || !shard.callers().all(|(_, bytes)| stands(bytes)) {
+            shard.settle_callers(floor.tag, rule, now)?;
         }
         Some(shard)
     }
 
     /// The bytes of the cell.
-    pub fn write(&self, rule: &Rule) -> Vec<u8> {
-        let entries = self.entries.len().saturating_mul(entry_length(rule));
-        let mut bytes = Vec::with_capacity(empty_length(rule).saturating_add(entries));
-        bytes.extend_from_slice(&FORMAT);
-        bytes.push(u8::try_from(rule.width()).unwrap_or(0));
-        let mut append = |tag: u64, State(numbers): State| {
-            bytes.extend_from_slice(&tag.to_le_bytes());
-            for number in numbers.iter().take(rule.width()) {
-                bytes.extend_from_slice(&number.to_le_bytes());
-            }
-        };
-        append(rule.scale(), self.floor);
-        for entry in &self.entries {
-            append(entry.tag, entry.state);
-        }
-        bytes
+    pub fn bytes(&self) -> &[u8] {
+        &self.cell
     }
 
     /// Whether all states stand as they were read. Times that no limit can have come to, because
@@ -120,49 +118,77 @@ impl Shard {
 
     /// What is known of a caller who may take one of `slots` places.
     pub fn state(&self, tag: u64, slots: usize, rule: &Rule, now: u64) -> State {
-        if let Some(entry) = self.entries.iter().find(|entry| entry.tag == tag) {
-            return entry.state;
+        if let Some(state) = self.known(tag) {
+            return state;
         }
-        let floor = rule.join(self.floor, rule.fresh(now), now);
+        let floor = rule.join(self.floor(), rule.fresh(now), now);
         match self.least(rule, now) {
-            Some((_, least)) if self.entries.len() >= slots => rule.join(floor, least.state, now),
+            Some((_, least)) if self.taken() >= slots => rule.join(floor, least.state, now),
             _ => floor,
         }
     }
 
     /// How many callers have a place.
     pub fn taken(&self) -> usize {
-        self.entries.len()
+        self.callers().len()
     }
 
     /// The state of a caller who has a place.
     pub fn known(&self, tag: u64) -> Option<State> {
-        let entry = self.entries.iter().find(|entry| entry.tag == tag)?;
-        Some(entry.state)
+        let (_, record) = self.find(tag)?;
+        Some(record.state)
     }
 
     /// Keeps the state of a caller in one of `slots` places.
     pub fn put(&mut self, tag: u64, state: State, slots: usize, rule: &Rule, now: u64) -> Placed {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.tag == tag) {
-            entry.state = state;
+        if let Some((place, _)) = self.find(tag) {
+            self.set(place, Record { tag, state });
             return Placed::Found;
         }
         let mut placed = Placed::Found;
-        while self.entries.len() >= slots.max(1) {
+        while self.taken() >= slots.max(1) {
             let Some((place, least)) = self.least(rule, now) else {
                 break;
             };
-            self.entries.swap_remove(place);
-            self.floor = rule.join(self.floor, least.state, now);
+            self.set_floor(rule.join(self.floor(), least.state, now), rule);
+            // The last of them takes the place; records are counted from the floor.
+            let last = self.taken();
+            if let Some(moved) = self.record(last) {
+                self.set(place, moved);
+            }
+            self.truncate(last);
             placed = Placed::Evicted;
         }
-        self.entries.push(Entry { tag, state });
+        self.push(Record { tag, state });
         placed
     }
 
-    fn least(&self, rule: &Rule, now: u64) -> Option<(usize, Entry)> {
-        let entries = self.entries.iter().copied().enumerate();
-        entries.min_by_key(|(_, entry)| rule.load(entry.state, now))
+    fn floor(&self) -> State {
+        self.record(0).map_or(State::default(), |floor| floor.state)
+    }
+
+    fn set_floor(&mut self, state: State, rule: &Rule) {
+        let tag = rule.scale();
+        self.set(0, Record { tag, state });
+    }
+
+    /// The records of callers, each with its place.
+    fn callers(&self) -> impl ExactSizeIterator<Item = (usize, &[u8])> {
+        let records = self.cell.get(HEAD..).unwrap_or_default();
+        records.chunks_exact(self.size).enumerate().skip(1)
+    }
+
+    fn find(&self, tag: u64) -> Option<(usize, Record)> {
+        let wanted = tag.to_le_bytes();
+        let mut callers = self.callers();
+        let (place, bytes) = callers.find(|(_, bytes)| bytes.starts_with(&wanted))?;
+        Some((place, Record::read(bytes)?))
+    }
+
+    fn least(&self, rule: &Rule, now: u64) -> Option<(usize, Record)> {
+        let callers = self.callers();
+        let records = callers.filter_map(|(place, bytes)| Some((place, Record::read(bytes)?)));
+        records.min_by_key(|(_, record)| rule.load(record.state, now))
     }
 
     fn settle(&mut self, state: State, scale: u64, rule: &Rule, now: u64) -> State {
@@ -177,13 +203,76 @@ impl Shard {
         }
         settled
     }
+
+    /// Brings callers to what they are now, and leaves out those who are as good as unknown.
+    fn settle_callers(&mut self, scale: u64, rule: &Rule, now: u64) -> Option<()> {
+        let mut kept = 1_usize;
+        for place in 1..=self.taken() {
+            let found = self.record(place)?;
+            let state = self.settle(found.state, scale, rule, now);
+            if rule.is_fresh(state, now) {
+                continue;
+            }
+            self.set(kept, Record { state, ..found });
+            kept = kept.saturating_add(1);
+        }
+        self.truncate(kept);
+        Some(())
+    }
+
+    fn place(&self, index: usize) -> usize {
+        index.saturating_mul(self.size).saturating_add(HEAD)
+    }
+
+    fn record(&self, index: usize) -> Option<Record> {
+        let bytes = self.cell.get(self.place(index)..)?;
+        Record::read(bytes.get(..self.size)?)
+    }
+
+    fn set(&mut self, index: usize, record: Record) {
+        let (start, size) = (self.place(index), self.size);
+        let rest = self.cell.get_mut(start..).unwrap_or_default();
+        for (place, word) in rest.chunks_exact_mut(8).zip(record.words(size)) {
+            place.copy_from_slice(&word);
+        }
+    }
+
+    fn push(&mut self, record: Record) {
+        for word in record.words(self.size) {
+            self.cell.extend_from_slice(&word);
+        }
+    }
+
+    /// Keeps so many records.
+    fn truncate(&mut self, count: usize) {
+        self.cell.truncate(self.place(count));
+    }
 }
 
-fn record(words: &[[u8; 8]]) -> Option<(u64, State)> {
-    let (tag, numbers) = words.split_first()?;
-    let mut state = State::default();
-    for (place, number) in state.0.iter_mut().zip(numbers) {
-        *place = u64::from_le_bytes(*number);
+impl Record {
+    /// From as many bytes as a record has.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (tag, mut rest) = bytes.split_first_chunk()?;
+        let mut state = State::default();
+        for number in &mut state.0 {
+            if let Some((word, after)) = rest.split_first_chunk() {
+                *number = u64::from_le_bytes(*word);
+                rest = after;
+            }
+        }
+        let tag = u64::from_le_bytes(*tag);
+        Some(Self { tag, state })
     }
-    Some((u64::from_le_bytes(*tag), state))
+
+    /// As many words as a record of that size has.
+    fn words(&self, size: usize) -> impl Iterator<Item = [u8; 8]> {
+        let State([one, other]) = self.state;
+        let words = [self.tag, one, other].map(u64::to_le_bytes);
+        words.into_iter().take(size.wrapping_div(8))
+    }
+}
+
+fn head(rule: &Rule) -> [u8; HEAD] {
+    let [one, two, three] = FORMAT;
+    [one, two, three, u8::try_from(rule.width()).unwrap_or(0)]
 }

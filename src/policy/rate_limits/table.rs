@@ -220,7 +220,7 @@ impl Table {
         let (mark, shard) = match host.cell(&key)? {
             None => (None, empty()),
             Some((bytes, mark)) => {
-                let shard = Shard::read(&bytes, &self.rule, now).unwrap_or_else(|| {
+                let shard = Shard::read(bytes, &self.rule, now).unwrap_or_else(|| {
                     host.count(Event::RateLimitForeign.counter());
                     empty()
                 });
@@ -260,10 +260,9 @@ impl Table {
         shard: &Shard,
         host: &dyn Host,
     ) -> Result<Swap, CellUnavailable> {
-        let bytes = shard.write(&self.rule);
         match mark {
-            None => host.create_cell(key, &bytes),
-            Some(_) => host.swap_cell(key, mark, &bytes),
+            None => host.create_cell(key, shard.bytes()),
+            Some(_) => host.swap_cell(key, mark, shard.bytes()),
         }
     }
 }
