@@ -126,7 +126,7 @@ fn a_request_asks_for_memory_this_often() {
     let (engine, headers, proxy) = (whole_chain(0), good_request("alice"), Uncounted::default());
     exchange(&engine, &headers, &proxy);
     let [head, answered, recorded] = exchange(&engine, &headers, &proxy);
-    assert!(head <= 16, "the head of a request: {head}");
+    assert!(head <= 12, "the head of a request: {head}");
     assert!(answered <= 6, "the head of an answer: {answered}");
     assert!(recorded <= 6, "a record: {recorded}");
 }
