@@ -9,6 +9,7 @@ use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::Json;
+use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
 use crate::refusal::{ErrorPage, Refusal};
@@ -52,7 +53,20 @@ pub struct Facts {
     pub identity: Option<Identity>,
     /// What limits said. Written by `rate_limits`.
     pub limits: Ledger,
+    /// Which operation of its API it is. Written by `openapi`.
+    pub operation: Option<OperationIndex>,
+    /// What the body of the answer is judged by, each with who judges. Written by `payload`.
+    pub answers: Vec<(usize, AnswerCheck)>,
     client: OnceCell<Option<IpAddr>>,
+}
+
+/// How an answer is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerCheck {
+    /// By the schema at that place in the judge's list.
+    Schema(usize),
+    /// It cannot be read, for that reason.
+    Unreadable(&'static str),
 }
 
 impl Facts {

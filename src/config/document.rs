@@ -10,6 +10,7 @@ use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
 use crate::policy::jwt::Providers;
+use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
@@ -73,6 +74,7 @@ struct Document<'p> {
     schemas: Schemas,
     /// Of the path of the route that is being read.
     template: Option<Rc<PathTemplate>>,
+    apis: &'p Apis<'p>,
     defaults: Vec<(&'static Kind, Vec<Step>)>,
     notes: &'p mut Vec<String>,
     gauges: &'p mut Gauges,
@@ -111,6 +113,10 @@ impl Document<'_> {
             None => Schemas::default(),
             Some(node) => Schemas::read(&node, problems),
         };
+        let apis = match fields.optional("apis") {
+            None => Apis::default(),
+            Some(node) => Apis::read(&node, problems),
+        };
         let defaults = fields.optional("defaults");
         let routes = fields.required("routes", problems);
         fields.finish(problems);
@@ -122,6 +128,7 @@ impl Document<'_> {
             inspection: inspection.unwrap_or_default(),
             schemas,
             template: None,
+            apis: &apis,
             defaults: Vec::new(),
             notes: &mut notes,
             gauges: &mut gauges,
@@ -142,6 +149,7 @@ impl Document<'_> {
         observed.check_routes(&routes, problems);
         observed.show(&mut gauges);
         let (inspection, path_rules) = (inspection?, paths?);
+        notes.extend(apis.unused());
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
@@ -299,6 +307,7 @@ impl Document<'_> {
             inspection: self.inspection,
             schemas: &self.schemas,
             template: self.template.clone(),
+            apis: self.apis,
             gauges: self.gauges,
             limits: &self.limits,
             place,
@@ -321,7 +330,7 @@ impl Document<'_> {
         };
         let step = |Part { stage, policy }| Step {
             name: kind.name,
-            mode,
+            mode: mode.over(policy.mode()),
             stage,
             policy,
         };

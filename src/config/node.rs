@@ -35,6 +35,17 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// A value that stands there.
+    pub fn at(json: &'d Json, pointer: Pointer) -> Self {
+        Self { json, pointer }
+    }
+
+    /// A member of an object; none if it is no object, or has no such member.
+    pub fn member(&self, name: &str) -> Option<Self> {
+        let json = self.json.as_object()?.member(name)?;
+        Some(Self::at(json, self.pointer.member(name)))
+    }
+
     /// The value.
     pub fn json(&self) -> &'d Json {
         self.json

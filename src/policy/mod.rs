@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
+use crate::engine::Mode;
 use crate::exchange::{Exchange, Facts, PropertyName, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
@@ -29,6 +30,7 @@ policies! {
     rate_limits,
     parameters,
     payload,
+    openapi,
     forms,
     deny_patterns,
     sanitize_errors,
@@ -121,6 +123,8 @@ pub struct Context<'c> {
     pub inspection: Inspection,
     /// The document's `schemas`.
     pub schemas: &'c Schemas,
+    /// The document's `apis`.
+    pub apis: &'c openapi::Apis<'c>,
     /// Takes what is to be shown as a gauge.
     pub gauges: &'c mut Gauges,
     /// The template of the route's path, if it has one.
@@ -183,7 +187,7 @@ pub trait Policy {
 
     /// Says what it must see of the body of the service's answer, with the answer's head and in
     /// either mode. None if it does not judge it.
-    fn response_need(&self, response: &Response<'_>) -> Option<BodyNeed> {
+    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
         let _ = response;
         None
     }
@@ -194,6 +198,11 @@ pub trait Policy {
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
         let _ = (body, host);
         Verdict::Pass
+    }
+
+    /// A mode of its own, where its block has another.
+    fn mode(&self) -> Mode {
+        Mode::Enforce
     }
 
     /// Whether it reads the answer's header fields. Asking the proxy for them takes time.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 pub(crate) use self::index::PathIndex;
 use self::path::PathPattern;
 pub use self::path::PathTemplate;
+pub(crate) use self::path::read_path;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::Request;
 use crate::headers::{HeaderName, is_token_byte};

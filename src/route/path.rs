@@ -229,7 +229,7 @@ impl Segment {
 }
 
 /// A path of the document: as [`crate::target::Target`] spells them, for another is never matched.
-fn read_path<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
+pub(crate) fn read_path<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
     let path = node.text(problems)?;
     let reason = if !path.starts_with('/') {
         "must begin with \"/\""

@@ -25,7 +25,10 @@ pub(super) struct Compiler<'d> {
     pub(super) in_place: Vec<Vec<SchemaId>>,
     pub(super) regexes: BTreeMap<String, Rc<Regex>>,
     pub(super) unknown_formats: Vec<(Pointer, String)>,
-    pub(super) notes: Vec<String>,
+    /// Members with this annotation need not be there.
+    pub(super) not_required: Option<&'static str>,
+    /// What OpenAPI documents have in schemas and asks for nothing.
+    pub(super) notes: Vec<(Pointer, String)>,
     pub(super) problems: Vec<(Pointer, String)>,
 }
 
@@ -223,7 +226,7 @@ impl<'d> Compiler<'d> {
             Some(_) => return,
         };
         if dialect.is_openapi() {
-            self.notes.push(format!("{place}: {reason}"));
+            self.notes.push((place, reason));
         } else {
             self.problems.push((place, reason));
         }

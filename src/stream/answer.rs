@@ -151,7 +151,7 @@ impl Stream {
     /// Notes which policies want to judge the body.
     fn await_answer(&mut self, engine: &Engine, headers: &Headers, rest: BodyState) {
         let mut facts = std::mem::take(&mut self.facts);
-        let response = Response {
+        let mut response = Response {
             request: &self.headers,
             target: self.target.as_ref(),
             scheme: self.scheme,
@@ -168,7 +168,7 @@ impl Stream {
             Some(Awaiting {
                 step: index,
                 mode: engine.mode.over(step.mode),
-                need: step.policy.response_need(&response)?,
+                need: step.policy.response_need(&mut response)?,
             })
         });
         let awaiting = awaiting.collect();

@@ -14,7 +14,7 @@ use self::answer::Answer;
 use self::body::{Awaiting, Body};
 use self::identity::foreign_identity;
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, UNAVAILABLE, method_not_allowed};
+use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, UNAVAILABLE};
 use crate::body::{Content, RequestBody};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
@@ -29,6 +29,7 @@ use crate::target::{Target, TargetError};
 pub use self::answer::ResponseHead;
 pub use self::record::{Record, Said, ShadowRefusal};
 pub use self::refusals::CODES;
+pub(crate) use self::refusals::{NO_ROUTE, method_not_allowed};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {

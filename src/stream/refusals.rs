@@ -39,7 +39,7 @@ pub(super) const HEADER_REPEATED: Code = Code {
     reasons: &["route_header"],
 };
 
-pub(super) const NO_ROUTE: Code = Code {
+pub(crate) const NO_ROUTE: Code = Code {
     name: "no_route",
     status: 404,
     grpc_status: grpc::UNIMPLEMENTED,
@@ -64,7 +64,7 @@ pub(super) const UNAVAILABLE: Code = Code {
 };
 
 /// RFC 9110 §15.5.6: the answer lists what is allowed.
-pub(super) fn method_not_allowed(allowed: &[String]) -> Refusal {
+pub(crate) fn method_not_allowed(allowed: &[String]) -> Refusal {
     let refusal = Refusal::new(&METHOD_NOT_ALLOWED, "method");
     let name = HeaderName::parse("allow").ok();
     let value = HeaderValue::parse(allowed.join(", ").as_bytes()).ok();

@@ -9,9 +9,10 @@ mod set;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use self::refusals::{malformed, refusal};
+use self::refusals::malformed;
+pub(crate) use self::refusals::refusal;
 use super::{Compile, Context, Kind, Policy, Role, Stage, Verdict};
-use crate::config::Fields;
+use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Exchange};
 use crate::headers::{HeaderValue, Headers};
 use crate::host::Host;
@@ -53,6 +54,18 @@ pub enum Undeclared {
     Refuse,
     /// They are taken out of the query.
     Strip,
+}
+
+impl Undeclared {
+    /// Reads `undeclared`.
+    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [
+            ("pass", Undeclared::Pass),
+            ("refuse", Undeclared::Refuse),
+            ("strip", Undeclared::Strip),
+        ];
+        node.choice(problems, &choices)
+    }
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<super::Part>> {

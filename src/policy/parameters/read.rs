@@ -54,12 +54,7 @@ fn read_undeclared(
                 node.report(problems, "says nothing without `query`");
                 return None;
             }
-            let choices = [
-                ("pass", Undeclared::Pass),
-                ("refuse", Undeclared::Refuse),
-                ("strip", Undeclared::Strip),
-            ];
-            node.choice(problems, &choices)
+            Undeclared::read(node, problems)
         },
     )
 }

@@ -21,7 +21,7 @@ pub(super) const INVALID: Code = Code {
 };
 
 /// Why parameters with that fault are refused.
-pub(super) fn refusal(fault: Fault, told: Told) -> Refusal {
+pub(crate) fn refusal(fault: Fault, told: Told) -> Refusal {
     let reason = match fault.wrong {
         Wrong::Missing => "missing",
         Wrong::Repeated => "repeated",

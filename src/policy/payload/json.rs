@@ -6,7 +6,7 @@ use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
 
 /// What may pass where the document sets no limits.
-pub(super) const USUAL: Limits = Limits {
+pub(crate) const USUAL: Limits = Limits {
     depth: 32,
     members: 1000,
     elements: 10_000,
@@ -17,7 +17,7 @@ pub(super) const USUAL: Limits = Limits {
 };
 
 /// Reads the block.
-pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Limits> {
+pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Limits> {
     let mut fields = node.fields(problems)?;
     let depth = fields.or("max_depth", USUAL.depth, problems, |node, problems| {
         node.integer(problems, 0..=1000).map(limit)

@@ -5,11 +5,14 @@ mod head;
 mod json;
 pub(super) mod media_type;
 mod refusals;
+mod responses;
 mod schema;
 
 use self::head::Upgrades;
 use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
+pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
+pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
@@ -18,8 +21,9 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Told};
 use crate::route::read_method;
+use crate::schema::Schema;
 
 /// `payload: { max_bytes, content_types, json, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -36,12 +40,13 @@ pub(super) const KIND: Kind = Kind {
         &refusals::MALFORMED,
         &refusals::STRUCTURE,
         &refusals::SCHEMA,
+        &refusals::RESPONSE,
     ],
     compile: Compile::Object(compile),
 };
 
 /// What a body must be like.
-struct Payload {
+pub(crate) struct Payload {
     max_bytes: u64,
     /// None: any type, or none.
     content_types: Option<Vec<MediaRange>>,
@@ -53,12 +58,36 @@ struct Payload {
     upgrades: Upgrades,
     json: Option<Limits>,
     schema: Option<SchemaCheck>,
+    /// In its place, by media type.
+    schemas: Vec<(MediaRange, SchemaCheck)>,
     inspection: Inspection,
+}
+
+/// What is declared of the bodies of one method.
+pub(crate) struct BodyRules<'r> {
+    /// The method.
+    pub(crate) method: &'r str,
+    /// Whether there must be one; none if there must not.
+    pub(crate) required: Option<bool>,
+    /// The media types, each with a schema if it is judged by one.
+    pub(crate) content: Vec<(&'r str, Option<Schema>)>,
+    /// See `max_bytes`.
+    pub(crate) max_bytes: u64,
+    /// See `json`.
+    pub(crate) json: Limits,
+    /// See `details`.
+    pub(crate) told: Told,
+    /// See `body_inspection`.
+    pub(crate) inspection: Inspection,
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let schema = SchemaCheck::read(fields, context);
     let has_schema = !matches!(schema, Some(None));
+    let responses = match fields.optional("responses").filter(|node| !node.is_off()) {
+        None => Some(None),
+        Some(node) => Responses::read(&node, context).map(Some),
+    };
     let problems = &mut *context.problems;
     let max_bytes = fields
         .required("max_bytes", problems)
@@ -112,9 +141,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         upgrades: upgrades?,
         json: json?,
         schema: schema?,
+        schemas: Vec::new(),
         inspection: context.inspection,
     };
-    Some(Part::only(Stage::Content, policy))
+    let mut parts = Part::only(Stage::Content, policy);
+    parts.extend(responses?.map(Responses::into_part));
+    Some(parts)
 }
 
 /// What is judged decides what may come, unless the document says so itself.
@@ -188,8 +220,54 @@ fn read_methods(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>>
 }
 
 impl Payload {
+    /// For bodies of which somebody else has read what is declared.
+    pub(crate) fn declared(rules: BodyRules<'_>) -> Self {
+        let BodyRules {
+            method,
+            required,
+            content,
+            max_bytes,
+            json,
+            told,
+            inspection,
+        } = rules;
+        let named = |yes: bool| yes.then(|| method.to_owned()).into_iter().collect();
+        let any = content.iter().any(|(written, _)| *written == "*/*");
+        let ranges = content.iter().map(|(written, _)| MediaRange::parse(written));
+        let ranges: Vec<MediaRange> = ranges.flatten().collect();
+        let schemas = content.into_iter().filter_map(|(written, schema)| {
+            let check = SchemaCheck::new(schema?, told);
+            Some((MediaRange::parse(written)?, check))
+        });
+        Self {
+            max_bytes,
+            content_types: (!any && required.is_some()).then_some(ranges),
+            assumed_type: None,
+            encodings: Vec::new(),
+            needs_body: named(required == Some(true)),
+            forbids_body: named(required.is_none()),
+            upgrades: Upgrades::Refuse,
+            json: Some(json),
+            schema: None,
+            schemas: schemas.collect(),
+            inspection,
+        }
+    }
+
+    /// The schema for bodies of that type.
+    fn schema(&self, headers: &Headers) -> Option<&SchemaCheck> {
+        if self.schemas.is_empty() {
+            return self.schema.as_ref();
+        }
+        let sent = headers.all("content-type").next();
+        let media_type = MediaType::parse(sent?)?;
+        let mut schemas = self.schemas.iter();
+        let (_, schema) = schemas.find(|(range, _)| range.contains(&media_type))?;
+        Some(schema)
+    }
+
     /// Judges a head; what must be seen of the body, if there is one to judge.
-    fn judge_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
+    pub(crate) fn judge_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
         let headers = exchange.request.headers;
         let length = head::length(headers)?;
         if head::is_upgrade(headers) {
@@ -302,7 +380,7 @@ impl Payload {
             (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
                 Ok(bytes) => {
                     json_gate::check(bytes, limits).map_err(json::refusal)?;
-                    let schema = self.schema.as_ref();
+                    let schema = self.schema(headers);
                     schema.map_or(Ok(()), |schema| schema.judge(bytes))
                 }
                 Err(NoBytes::TooMany) => Err(Refusal::new(&TOO_LARGE, "body_size")),

@@ -97,6 +97,14 @@ pub(super) const SCHEMA: Code = Code {
     reasons: &["schema", "effort"],
 };
 
+pub(super) const RESPONSE: Code = Code {
+    name: "payload_response",
+    status: 502,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "The service's answer is not as expected.",
+    reasons: &["schema", "effort", "json", "size", "content_encoding"],
+};
+
 /// RFC 9110 §12.5.1 and §12.5.3: the answer says what would be accepted.
 pub(super) fn with_hint(refusal: Refusal, name: &str, value: &str) -> Refusal {
     let name = HeaderName::parse(name).ok();

@@ -7,7 +7,7 @@ use crate::refusal::{Refusal, Told};
 use crate::schema::{Formats, Schema, Text, TextError, Verdict};
 
 /// How deep a body that is judged may nest, whatever `json` allows.
-const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
 
 /// Judges a whole body by a schema.
 pub(super) struct SchemaCheck {
@@ -16,6 +16,11 @@ pub(super) struct SchemaCheck {
 }
 
 impl SchemaCheck {
+    /// A check by that schema.
+    pub(super) fn new(schema: Schema, told: Told) -> Self {
+        Self { schema, told }
+    }
+
     /// Reads `json_schema` and what belongs to it. `Some(None)` if there is none.
     pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Option<Self>> {
         let name = fields.optional("json_schema");
@@ -75,7 +80,7 @@ fn unreadable(error: TextError) -> Refusal {
     Refusal::new(code, reason)
 }
 
-fn find(node: &Node<'_>, formats: Formats, context: &mut Context<'_>) -> Option<Schema> {
+pub(super) fn find(node: &Node<'_>, formats: Formats, context: &mut Context<'_>) -> Option<Schema> {
     let name = node.name(context.problems)?;
     let Some(schema) = context.schemas.named(name, formats) else {
         let near = DidYouMean(name, context.schemas.names());
@@ -87,7 +92,7 @@ fn find(node: &Node<'_>, formats: Formats, context: &mut Context<'_>) -> Option<
 }
 
 /// Where formats are asserted, each must be known.
-fn read_formats(node: &Node<'_>, context: &mut Context<'_>) -> Option<Formats> {
+pub(super) fn read_formats(node: &Node<'_>, context: &mut Context<'_>) -> Option<Formats> {
     let choices = [("annotate", Formats::Annotate), ("assert", Formats::Assert)];
     let formats = node.choice(context.problems, &choices)?;
     let unknown = context.schemas.unknown_formats();

@@ -97,7 +97,20 @@ fn has_all(members: &Members<'_>, names: &[String]) -> bool {
 
 pub(super) fn compile_required(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
     let place = subject.place("required");
-    let names = subject.names(subject.value, place)?;
+    let mut names = subject.names(subject.value, place)?;
+    // OpenAPI: `required` has an effect in one direction alone for what goes in one.
+    if let Some(annotation) = subject.compiler.not_required {
+        let properties = subject
+            .object
+            .member("properties")
+            .and_then(Json::as_object);
+        let is_marked = |name: &String| {
+            let property = properties.and_then(|properties| properties.member(name));
+            let property = property.and_then(Json::as_object);
+            property.and_then(|property| property.member(annotation)) == Some(&Json::Bool(true))
+        };
+        names.retain(|name| !is_marked(name));
+    }
     Some(Box::new(Required(names)))
 }
 

@@ -10,6 +10,7 @@ mod forms;
 mod json_gate;
 mod judge;
 mod jwks;
+mod openapi;
 mod path;
 mod query;
 mod ring_host;
@@ -26,6 +27,7 @@ pub use forms::forms;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
+pub use openapi::openapi;
 pub use path::path;
 pub use query::query;
 pub use ring_host::RingHost;
@@ -45,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     ("forms", forms),
     ("json_gate", json_gate),
     ("jwks", jwks),
+    ("openapi", openapi),
     ("path", path),
     ("query", query),
     ("schema", schema),

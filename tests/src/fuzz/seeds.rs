@@ -20,6 +20,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "forms" => bodies(),
         "json_gate" => texts(),
         "jwks" => key_sets(),
+        "openapi" => apis(),
         "path" => paths(),
         "query" => queries(),
         "schema" => schemas(),
@@ -237,6 +238,36 @@ fn queries() -> Vec<Vec<u8>> {
         path.get(start + 1..).map(<[u8]>::to_vec)
     };
     paths().iter().filter_map(query).collect()
+}
+
+/// The APIs of the cases, each with the requests there that are declared or nearly so.
+fn apis() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for case in cases() {
+        let document: Value = serde_json::from_slice(&case.document).unwrap_or_default();
+        let apis = document["apis"].as_object().into_iter().flatten();
+        for (name, api) in apis {
+            let of_api = |route: &&Value| route["openapi"]["api"] == name.as_str();
+            let mut routes = document["routes"].as_array().into_iter().flatten();
+            let route = routes.find(of_api).unwrap_or(&Value::Null);
+            let base = route["openapi"]["base_path"].as_str().unwrap_or_default();
+            for exchange in &case.exchanges {
+                let request = &exchange.request;
+                let path = request.path.strip_prefix(base.as_bytes());
+                let mut seed = format!("{api}\n").into_bytes();
+                seed.extend(&request.method);
+                seed.push(b' ');
+                seed.extend(path.unwrap_or_default());
+                seed.push(b'\n');
+                seed.extend(request.body.iter().flatten().flatten());
+                all.push(seed);
+            }
+            if case.exchanges.is_empty() {
+                all.push(format!("{api}\nGET /\n").into_bytes());
+            }
+        }
+    }
+    all
 }
 
 fn documents() -> Vec<Vec<u8>> {

@@ -1,0 +1,190 @@
+//! From `openapi` and the document it names to operations that judge.
+
+use super::document::{self, Reader};
+use super::notes::Notes;
+use super::parameters::Rules;
+use super::{OpenApi, Operation, Path, parts};
+use crate::body::Inspection;
+use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+use crate::engine::Mode;
+use crate::json_gate::Limits;
+use crate::policy::parameters::Undeclared;
+use crate::policy::payload::{BodyRules, Payload, Responses, USUAL_JSON, read_limits};
+use crate::policy::{Context, Part};
+use crate::refusal::Told;
+use crate::schema::{Compiled, Formats};
+
+/// How many operations a document may have.
+const MAX_OPERATIONS: usize = 5000;
+
+/// What a route asks for beside the document.
+struct Settings {
+    base: String,
+    max_bytes: u64,
+    json: Limits,
+    undeclared: Undeclared,
+    formats: Formats,
+    told: Told,
+    answers: Option<(Mode, Option<u64>)>,
+    inspection: Inspection,
+}
+
+pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let api = fields.required("api", context.problems);
+    let settings = Settings::read(fields, context.inspection, context.problems);
+    let api = api.and_then(|node| {
+        let name = node.name(context.problems)?;
+        let found = context.apis.named(name).cloned();
+        if found.is_none() {
+            let near = DidYouMean(name, context.apis.names());
+            let reason = format!("no API is named {}{near}", Quoted(name));
+            node.report(context.problems, reason);
+        }
+        found
+    });
+    let (api, settings) = (api?, settings?);
+    let mut reader = Reader::new(&api, settings.answers.is_some(), context.problems)?;
+    let (paths, keys, anything) = (reader.paths(), reader.keys(), reader.anything());
+    let count: usize = paths.iter().map(|path| path.operations.len()).sum();
+    if count > MAX_OPERATIONS {
+        let reason = format!("has more than {MAX_OPERATIONS} operations");
+        api.report(reader.problems, reason);
+        return None;
+    }
+    let Reader { requests, responses, mut notes, problems, .. } = reader;
+    let requests = requests.finish(problems)?;
+    let responses = match responses {
+        None => None,
+        Some(responses) => Some(responses.finish(problems)?),
+    };
+    for compiled in [Some(&requests), responses.as_ref()].into_iter().flatten() {
+        for (place, reason) in &compiled.notes {
+            notes.add_at(reason, place);
+        }
+        for (place, format) in &compiled.unknown_formats {
+            if settings.formats == Formats::Assert {
+                notes.add_at(&format!("no format is known as {}", Quoted(format)), place);
+            }
+        }
+    }
+    let mut compiler = Compiler {
+        rules: Rules {
+            schemas: &requests,
+            anything,
+            formats: settings.formats,
+            undeclared: settings.undeclared,
+            told: settings.told,
+        },
+        settings: &settings,
+        responses: responses.as_ref(),
+        keys: &keys,
+        notes: &mut notes,
+    };
+    let paths = paths.into_iter().map(|path| Path {
+        template: path.template,
+        operations: path
+            .operations
+            .iter()
+            .map(|each| compiler.operation(each))
+            .collect(),
+    });
+    let paths = paths.collect();
+    context.notes.extend(notes.lines(context.place));
+    let Settings { base, answers, .. } = settings;
+    Some(parts(OpenApi { base, paths }, answers.map(|(mode, _)| mode)))
+}
+
+impl Settings {
+    fn read(
+        fields: &mut Fields<'_>,
+        inspection: Inspection,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let base = fields.or("base_path", String::new(), problems, read_base);
+        let max_bytes = fields.required("max_bytes", problems);
+        let max_bytes = max_bytes.and_then(|node| node.bytes(problems));
+        let json = fields.or("json", USUAL_JSON, problems, read_limits);
+        let undeclared = fields.or("undeclared", Undeclared::Refuse, problems, Undeclared::read);
+        let formats = fields.or("formats", Formats::Annotate, problems, |node, problems| {
+            node.choice(problems, &[("annotate", Formats::Annotate), ("assert", Formats::Assert)])
+        });
+        let told = fields.or("details", Told::Class, problems, |node, problems| {
+            node.choice(problems, &[("none", Told::Class), ("pointers", Told::Pointers)])
+        });
+        let answers = match fields.optional("responses").filter(|node| !node.is_off()) {
+            None => Some(None),
+            Some(node) => read_answers(&node, problems).map(Some),
+        };
+        Some(Self {
+            base: base?,
+            max_bytes: max_bytes?,
+            json: json?,
+            undeclared: undeclared?,
+            formats: formats?,
+            told: told?,
+            answers: answers?,
+            inspection,
+        })
+    }
+}
+
+fn read_base(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let path = crate::route::read_path(node, problems)?;
+    Some(path.strip_suffix('/').unwrap_or(path).to_owned())
+}
+
+fn read_answers(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Option<u64>)> {
+    let mut fields = node.fields(problems)?;
+    let mode = fields.or("mode", Mode::Shadow, problems, Mode::read);
+    let most = fields.or("max_bytes", None, problems, |node, problems| {
+        node.bytes(problems).map(Some)
+    });
+    fields.finish(problems);
+    Some((mode?, most?))
+}
+
+struct Compiler<'c, 'd> {
+    settings: &'c Settings,
+    rules: Rules<'c>,
+    responses: Option<&'c Compiled>,
+    keys: &'c [document::Parameter<'d>],
+    notes: &'c mut Notes,
+}
+
+impl Compiler<'_, '_> {
+    fn operation(&mut self, operation: &document::Operation<'_>) -> Operation {
+        let Settings { formats, told, answers, .. } = *self.settings;
+        let declared = &operation.parameters;
+        let (path, parameters) = self.rules.compile(declared, self.keys, self.notes);
+        let body = operation.body.as_ref();
+        let content = body.map_or(&[][..], |body| body.content.as_slice());
+        let content = content.iter().map(|(media_type, handle)| {
+            let schema = handle.map(|handle| self.rules.schemas.schema(handle, formats));
+            (media_type.as_str(), schema)
+        });
+        let payload = Payload::declared(BodyRules {
+            method: &operation.method,
+            required: body.map(|body| body.required),
+            content: content.collect(),
+            max_bytes: self.settings.max_bytes,
+            json: self.settings.json,
+            told,
+            inspection: self.settings.inspection,
+        });
+        let responses = answers.zip(self.responses).map(|((mode, most), compiled)| {
+            let expected = operation.responses.iter().map(|answer| {
+                let (first, last) = answer.statuses;
+                let schema = answer.schema.map(|handle| compiled.schema(handle, formats));
+                (first..=last, schema)
+            });
+            Responses::new(mode, most, expected.collect())
+        });
+        Operation {
+            method: operation.method.clone(),
+            path,
+            parameters,
+            payload,
+            responses,
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Reading an OpenAPI document: its paths, and what each operation asks for.
+
+use std::cmp::Reverse;
+
+use super::notes::Notes;
+use super::template::Template;
+use crate::config::{Node, Problems};
+use crate::json::Json;
+use crate::schema::{Dialect, Embedded, Handle, Sender};
+
+/// How many references may follow one another.
+const MAX_REFERENCES: usize = 16;
+
+/// A document while it is read.
+pub(super) struct Reader<'d, 'p> {
+    pub(super) root: Node<'d>,
+    /// The schemas of what clients send.
+    pub(super) requests: Embedded<'d>,
+    /// The schemas of what the service sends; none if nobody asks.
+    pub(super) responses: Option<Embedded<'d>>,
+    pub(super) notes: Notes,
+    pub(super) problems: &'p mut Problems,
+}
+
+/// One path of a document.
+pub(super) struct PathItem<'d> {
+    pub(super) template: Template,
+    pub(super) operations: Vec<Operation<'d>>,
+}
+
+/// One operation, before its schemas are compiled.
+pub(super) struct Operation<'d> {
+    pub(super) method: String,
+    pub(super) parameters: Vec<Parameter<'d>>,
+    pub(super) body: Option<Body>,
+    pub(super) responses: Vec<Answer>,
+}
+
+/// A parameter. `node` is where it is declared.
+pub(super) struct Parameter<'d> {
+    pub(super) node: Node<'d>,
+    pub(super) name: &'d str,
+    pub(super) place: &'d str,
+    pub(super) schema: Option<Handle>,
+    pub(super) is_json: bool,
+}
+
+/// A request body: its media types, each with a schema if it can be judged by one.
+pub(super) struct Body {
+    pub(super) required: bool,
+    pub(super) content: Vec<(String, Option<Handle>)>,
+}
+
+/// Answers with these statuses.
+pub(super) struct Answer {
+    pub(super) statuses: (u16, u16),
+    pub(super) schema: Option<Handle>,
+}
+
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+
+impl<'d, 'p> Reader<'d, 'p> {
+    /// Begins to read a document. `None` if it is of no version that is known.
+    pub(super) fn new(
+        root: &Node<'d>,
+        judges_responses: bool,
+        problems: &'p mut Problems,
+    ) -> Option<Self> {
+        let dialect = match root.member("openapi").map(|node| node.json()) {
+            Some(Json::String(version)) if version.starts_with("3.0.") => Dialect::OpenApi30,
+            Some(Json::String(version)) if version.starts_with("3.1.") => Dialect::OpenApi31,
+            _ => {
+                root.report(problems, "must be an OpenAPI document of version 3.0 or 3.1, with its version in `openapi`");
+                return None;
+            }
+        };
+        let schemas = |sender| Embedded::new(root, dialect, sender);
+        Some(Self {
+            root: root.clone(),
+            requests: schemas(Sender::Client),
+            responses: judges_responses.then(|| schemas(Sender::Service)),
+            notes: Notes::default(),
+            problems,
+        })
+    }
+
+    /// The parameters that hold the keys of clients.
+    pub(super) fn keys(&mut self) -> Vec<Parameter<'d>> {
+        let components = self.root.member("components");
+        let schemes = components.and_then(|node| node.member("securitySchemes"));
+        let entries = schemes.and_then(|node| node.entries(self.problems));
+        let mut keys = Vec::new();
+        for (_, node) in entries.unwrap_or_default() {
+            let Some(node) = self.resolve(&node) else {
+                continue;
+            };
+            let text = |name| node.member(name).and_then(|node| node.json().as_str());
+            if let (Some("apiKey"), Some(name), Some(place @ ("query" | "header"))) =
+                (text("type"), text("name"), text("in"))
+            {
+                keys.push(Parameter {
+                    node,
+                    name,
+                    place,
+                    schema: None,
+                    is_json: false,
+                });
+            }
+        }
+        keys
+    }
+
+    /// A schema that asks nothing.
+    pub(super) fn anything(&mut self) -> Handle {
+        static ANYTHING: Json = Json::Bool(true);
+        let place = self.root.pointer().clone();
+        self.requests.schema(&Node::at(&ANYTHING, place))
+    }
+
+    /// Reads all paths, those that are asked first in front.
+    pub(super) fn paths(&mut self) -> Vec<PathItem<'d>> {
+        for (name, what) in [
+            ("security", "who may call is not enforced; say `jwt` on the route"),
+            ("webhooks", "webhooks are requests of the service, not to it"),
+        ] {
+            if let Some(node) = self.root.member(name) {
+                self.notes.add(what, &node);
+            }
+        }
+        let mut paths: Vec<PathItem<'d>> = Vec::new();
+        let entries = match self.root.member("paths") {
+            Some(node) => node.entries(self.problems).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        if entries.is_empty() {
+            self.root.report(self.problems, "has no `paths`, so every request would be refused");
+        }
+        for (path, node) in entries.iter().filter(|(path, _)| !path.starts_with("x-")) {
+            let template = match Template::parse(path) {
+                Ok(template) => template,
+                Err(reason) => {
+                    self.notes.add(&format!("no request can have a path that {reason}"), node);
+                    continue;
+                }
+            };
+            if paths.iter().any(|other| other.template.is_like(&template)) {
+                node.report(self.problems, "is for the same paths as another entry");
+            }
+            if let Some(item) = self.resolve(node) {
+                let operations = self.operations(&item, &template);
+                paths.push(PathItem { template, operations });
+            }
+        }
+        paths.sort_by(|one, two| one.template.before(&two.template));
+        paths
+    }
+
+    fn operations(&mut self, item: &Node<'d>, template: &Template) -> Vec<Operation<'d>> {
+        if let Some(node) = item.member("servers") {
+            self.notes.add("servers are not looked at; say `hosts` and `base_path`", &node);
+        }
+        let shared = self.parameters(item);
+        let mut operations = Vec::new();
+        for method in METHODS {
+            let Some(node) = item.member(method) else {
+                continue;
+            };
+            for (name, what) in [
+                ("security", "who may call is not enforced; say `jwt` on the route"),
+                ("servers", "servers are not looked at; say `hosts` and `base_path`"),
+                ("callbacks", "callbacks are requests of the service, not to it"),
+            ] {
+                if let Some(node) = node.member(name) {
+                    self.notes.add(what, &node);
+                }
+            }
+            let mut parameters = self.parameters(&node);
+            for parameter in &shared {
+                let same = |own: &Parameter<'_>| {
+                    (own.name, own.place) == (parameter.name, parameter.place)
+                };
+                if !parameters.iter().any(same) {
+                    parameters.push(Parameter { node: parameter.node.clone(), ..*parameter });
+                }
+            }
+            for parameter in parameters.iter().filter(|each| each.place == "path") {
+                if !template.names().any(|name| name == parameter.name) {
+                    parameter.node.report(self.problems, "is not in the template of the path");
+                }
+            }
+            let body = node.member("requestBody").and_then(|node| self.body(&node));
+            operations.push(Operation {
+                method: method.to_ascii_uppercase(),
+                parameters,
+                body,
+                responses: self.answers(&node),
+            });
+        }
+        operations
+    }
+
+    fn parameters(&mut self, node: &Node<'d>) -> Vec<Parameter<'d>> {
+        let Some(list) = node.member("parameters") else {
+            return Vec::new();
+        };
+        let items = list.items(self.problems).unwrap_or_default();
+        let mut parameters: Vec<Parameter<'d>> = Vec::new();
+        for item in &items {
+            let Some(node) = self.resolve(item) else {
+                continue;
+            };
+            let text = |name| node.member(name).and_then(|node| node.json().as_str());
+            let (Some(name), Some(place)) = (text("name"), text("in")) else {
+                node.report(self.problems, "must have `name` and `in`");
+                continue;
+            };
+            // OpenAPI: such parameters are ignored.
+            let ignored = ["accept", "content-type", "authorization"];
+            let is_header = place == "header";
+            if is_header && ignored.iter().any(|each| name.eq_ignore_ascii_case(each)) {
+                continue;
+            }
+            if parameters.iter().any(|other| (other.name, other.place) == (name, place)) {
+                node.report(self.problems, "is declared twice");
+            }
+            let json = node.member("content").and_then(|content| {
+                let media = content.entries(self.problems)?;
+                let [(_, media)] = media.as_slice() else {
+                    content.report(self.problems, "must have one media type");
+                    return None;
+                };
+                Some(media.member("schema"))
+            });
+            let is_json = json.is_some();
+            let schema = match json {
+                None => node.member("schema"),
+                Some(schema) => schema,
+            };
+            let schema = schema.map(|schema| self.requests.schema(&schema));
+            parameters.push(Parameter { node, name, place, schema, is_json });
+        }
+        parameters
+    }
+
+    fn body(&mut self, node: &Node<'d>) -> Option<Body> {
+        let node = self.resolve(node)?;
+        let required = node.member("required").map(|node| node.json()) == Some(&Json::Bool(true));
+        let Some(content) = node.member("content") else {
+            node.report(self.problems, "must have `content`");
+            return None;
+        };
+        let entries = content.entries(self.problems)?;
+        let content = entries.iter().map(|(media_type, node)| {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            let schema = node.member("schema");
+            if !is_json(essence) {
+                if let Some(schema) = &schema {
+                    self.notes.add("bodies that are not JSON are judged by their size alone", schema);
+                }
+                return (essence.to_owned(), None);
+            }
+            let handle = schema.map(|schema| self.requests.schema(&schema));
+            (essence.to_owned(), handle)
+        });
+        let mut content: Vec<(String, Option<Handle>)> = content.collect();
+        // What says more comes first.
+        content.sort_by_key(|(essence, _)| (essence.contains('*'), Reverse(essence.len())));
+        Some(Body { required, content })
+    }
+
+    /// Those with one status come first, then those with a class of them, then the rest.
+    fn answers(&mut self, operation: &Node<'d>) -> Vec<Answer> {
+        if self.responses.is_none() {
+            return Vec::new();
+        }
+        let entries = operation.member("responses");
+        let entries = entries.and_then(|node| node.entries(self.problems)).unwrap_or_default();
+        let mut answers = Vec::new();
+        for (status, node) in &entries {
+            let statuses = match (status.parse::<u16>(), status.as_bytes()) {
+                (Ok(status @ 100..=599), [_, _, _]) => (status, status),
+                (_, [class @ b'1'..=b'5', b'X', b'X']) => {
+                    let first = u16::from(class.wrapping_sub(b'0')).saturating_mul(100);
+                    (first, first.saturating_add(99))
+                }
+                (_, b"default") => (0, u16::MAX),
+                _ => continue,
+            };
+            let content = self.resolve(node).and_then(|node| node.member("content"));
+            let entries = content.and_then(|node| node.entries(self.problems));
+            let entries = entries.unwrap_or_default();
+            let essence = |(media_type, _): &&(&str, Node<'_>)| {
+                is_json(media_type.split(';').next().unwrap_or_default().trim())
+            };
+            let json = entries.iter().filter(essence);
+            let json = json.min_by_key(|(media_type, _)| (media_type.len(), *media_type));
+            let schema = json.and_then(|(_, node)| node.member("schema"));
+            let schema = schema.zip(self.responses.as_mut());
+            let schema = schema.map(|(schema, responses)| responses.schema(&schema));
+            answers.push(Answer { statuses, schema });
+        }
+        answers.sort_by_key(|answer| answer.statuses.1.saturating_sub(answer.statuses.0));
+        answers
+    }
+
+    /// Follows `$ref`.
+    fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
+        let mut found = node.clone();
+        for _ in 0..MAX_REFERENCES {
+            let Some(reference) = found.member("$ref") else {
+                return Some(found);
+            };
+            let target = reference.json().as_str().and_then(|text| text.strip_prefix('#'));
+            let tokens = target.map(|pointer| pointer.split('/').skip(1));
+            let next = tokens.and_then(|mut tokens| {
+                tokens.try_fold(self.root.clone(), |node, token| {
+                    node.member(&token.replace("~1", "/").replace("~0", "~"))
+                })
+            });
+            let Some(next) = next else {
+                reference.report(self.problems, "leads nowhere: references lead to places in the same document");
+                return None;
+            };
+            found = next;
+        }
+        node.report(self.problems, "refers to itself");
+        None
+    }
+}
+
+/// Whether bodies of that type are judged as JSON.
+fn is_json(essence: &str) -> bool {
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}

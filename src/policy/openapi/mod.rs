@@ -1,0 +1,162 @@
+//! A route that is an API as an OpenAPI document describes it: what the document does not declare
+//! is refused, and what it declares is judged as it says.
+
+mod apis;
+mod compile;
+mod document;
+mod notes;
+mod parameters;
+mod template;
+
+use std::rc::Rc;
+
+use self::compile::compile;
+use self::template::{Named, Template};
+use super::parameters::{ParameterSet, Parameters, refusal};
+use super::payload::{Payload, Responses};
+use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::body::{BodyNeed, RequestBody, ResponseBody};
+use crate::engine::Mode;
+use crate::exchange::{Exchange, Response};
+use crate::host::Host;
+use crate::refusal::Refusal;
+use crate::stream::{NO_ROUTE, method_not_allowed};
+
+pub use self::apis::Apis;
+
+/// `openapi: { api, base_path, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "openapi",
+    role: Role::Guards,
+    // Those of `payload` and `parameters`, and of the core.
+    codes: &[],
+    compile: Compile::Object(compile),
+};
+
+/// The operations of a document.
+struct OpenApi {
+    /// What stands in front of its paths; without its last `/`.
+    base: String,
+    /// Those that are asked first in front.
+    paths: Vec<Path>,
+}
+
+struct Path {
+    template: Template,
+    operations: Vec<Operation>,
+}
+
+/// What one method of one path asks for.
+struct Operation {
+    method: String,
+    path: ParameterSet,
+    parameters: Parameters,
+    payload: Payload,
+    responses: Option<Responses>,
+}
+
+/// The place of an operation: of its path, and of it there.
+pub type OperationIndex = (usize, usize);
+
+impl OpenApi {
+    fn find<'v>(
+        &'v self,
+        path: &'v str,
+        method: &str,
+    ) -> Result<(OperationIndex, Vec<Named<'v>>), Refusal> {
+        let no_route = || Refusal::new(&NO_ROUTE, "no_route");
+        let inner = path.strip_prefix(self.base.as_str());
+        let inner = inner.and_then(|inner| inner.strip_prefix('/'));
+        let segments: Vec<&str> = inner.ok_or_else(no_route)?.split('/').collect();
+        let mut paths = self.paths.iter().enumerate();
+        let fitting = paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
+        let (at, path, values) = fitting.ok_or_else(no_route)?;
+        let operation = path.operations.iter().position(|each| each.method == method);
+        let operation = operation.ok_or_else(|| {
+            let mut methods: Vec<String> = Vec::new();
+            methods.extend(path.operations.iter().map(|each| each.method.clone()));
+            method_not_allowed(&methods)
+        })?;
+        Ok(((at, operation), values))
+    }
+
+    fn operation(&self, (path, operation): OperationIndex) -> Option<&Operation> {
+        self.paths.get(path)?.operations.get(operation)
+    }
+
+    fn judge_head(&self, exchange: &mut Exchange<'_>) -> Result<Verdict, Refusal> {
+        let request = exchange.request;
+        let (index, values) = self.find(request.target.path(), request.method())?;
+        exchange.facts.operation = Some(index);
+        let Some(operation) = self.operation(index) else {
+            return Ok(Verdict::Pass);
+        };
+        let told = operation.parameters.told;
+        let judged = operation.path.judge(&values);
+        judged.map_err(|fault| refusal(fault, told))?;
+        operation.parameters.judge(exchange)?;
+        let need = operation.payload.judge_head(exchange)?;
+        Ok(need.map_or(Verdict::Pass, Verdict::AwaitBody))
+    }
+}
+
+impl Policy for OpenApi {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        let operation = body.facts.operation.and_then(|index| self.operation(index));
+        operation.map_or(Verdict::Pass, |operation| operation.payload.request_body(body, host))
+    }
+}
+
+/// The part of it that judges answers.
+struct Answers {
+    api: Rc<OpenApi>,
+    mode: Mode,
+}
+
+impl Answers {
+    fn responses(&self, index: Option<OperationIndex>) -> Option<&Responses> {
+        self.api.operation(index?)?.responses.as_ref()
+    }
+}
+
+impl Policy for Answers {
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let responses = self.responses(exchange.facts.operation);
+        responses.map_or(Verdict::Pass, |responses| responses.request_headers(exchange, host))
+    }
+
+    fn reads_response(&self) -> bool {
+        true
+    }
+
+    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+        self.responses(response.facts.operation)?.response_need(response)
+    }
+
+    fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
+        let responses = self.responses(body.facts.operation);
+        responses.map_or(Verdict::Pass, |responses| responses.response_body(body, host))
+    }
+}
+
+/// The parts of a route's chain.
+fn parts(api: OpenApi, answers: Option<Mode>) -> Vec<Part> {
+    let api: Rc<OpenApi> = Rc::new(api);
+    let mut parts = vec![Part {
+        stage: Stage::Content,
+        policy: Rc::<OpenApi>::clone(&api),
+    }];
+    parts.extend(answers.map(|mode| Part {
+        stage: Stage::Answer,
+        policy: Rc::new(Answers { api, mode }),
+    }));
+    parts
+}

@@ -1,0 +1,50 @@
+//! What of a document is not enforced: each kind in one line, with some of its places.
+
+use crate::config::{Node, Pointer};
+
+/// How many places are named.
+const SHOWN: usize = 3;
+/// How many kinds are listed.
+const KINDS: usize = 40;
+
+/// A list of what is written and asks for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    kinds: Vec<(String, Vec<String>, usize)>,
+}
+
+impl Notes {
+    /// Notes one.
+    pub(super) fn add(&mut self, kind: &str, node: &Node<'_>) {
+        self.add_at(kind, node.pointer());
+    }
+
+    pub(super) fn add_at(&mut self, kind: &str, place: &Pointer) {
+        let found = self.kinds.iter().position(|(each, _, _)| each == kind);
+        let index = found.unwrap_or(self.kinds.len());
+        if found.is_none() {
+            if index == KINDS {
+                return;
+            }
+            self.kinds.push((kind.to_owned(), Vec::new(), 0));
+        }
+        if let Some((_, places, count)) = self.kinds.get_mut(index) {
+            if places.len() < SHOWN {
+                places.push(place.to_string());
+            }
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// As lines for the log.
+    pub(super) fn lines(self, route: &str) -> impl Iterator<Item = String> {
+        self.kinds.into_iter().map(move |(kind, places, count)| {
+            let places_shown = places.join(", ");
+            let more = match count.saturating_sub(places.len()) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("{route}: openapi: {kind}: {places_shown}{more}")
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! The templates of an OpenAPI document's paths.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// A path with variables, which stand for a segment or a part of one.
+#[derive(Debug)]
+pub(super) struct Template {
+    segments: Vec<Vec<Piece>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// Stands for at least one character.
+    Variable(String),
+}
+
+/// A name and a value, as parameters are judged.
+pub(super) type Named<'v> = (Cow<'v, str>, Cow<'v, str>);
+
+impl Template {
+    /// Reads `/users/{id}/files/{name}.{format}`.
+    ///
+    /// # Errors
+    /// Why no request fits it.
+    pub(super) fn parse(path: &str) -> Result<Self, &'static str> {
+        let Some(rest) = path.strip_prefix('/') else {
+            return Err("does not begin with \"/\"");
+        };
+        if path.contains(['%', '?', '#', ';', '\\']) || path.chars().any(char::is_control) {
+            return Err("has percent-encoding, a query, \";\", a backslash or a control character");
+        }
+        if path.contains("//") || rest.split('/').any(|part| matches!(part, "." | "..")) {
+            return Err("has an empty segment or a dot segment");
+        }
+        let segments: Option<Vec<_>> = rest.split('/').map(pieces).collect();
+        let malformed = "has braces that are not around one name, or two variables without text between";
+        Ok(Self {
+            segments: segments.ok_or(malformed)?,
+        })
+    }
+
+    /// What a path has for each variable; none if it does not fit.
+    pub(super) fn values<'v>(&'v self, segments: &[&'v str]) -> Option<Vec<Named<'v>>> {
+        if segments.len() != self.segments.len() {
+            return None;
+        }
+        let mut values = Vec::new();
+        for (pieces, segment) in self.segments.iter().zip(segments) {
+            take(pieces, segment, &mut values)?;
+        }
+        Some(values)
+    }
+
+    /// The names of its variables.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().flatten().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Variable(name) => Some(name.as_str()),
+        })
+    }
+
+    /// Which of two is asked first: text comes before variables, from the left.
+    pub(super) fn before(&self, other: &Self) -> Ordering {
+        let rank = |segment: &Vec<Piece>| match segment.as_slice() {
+            [] | [Piece::Text(_)] => 0_u8,
+            [Piece::Variable(_)] => 2,
+            _ => 1,
+        };
+        let (one, two) = (self.segments.iter().map(rank), other.segments.iter().map(rank));
+        one.cmp(two)
+    }
+
+    /// Whether the same paths fit both, as far as that can be told from how they are written.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let alike = |(one, two): (&Piece, &Piece)| match (one, two) {
+            (Piece::Variable(_), Piece::Variable(_)) => true,
+            (one, two) => one == two,
+        };
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|(one, two)| {
+                one.len() == two.len() && one.iter().zip(two).all(alike)
+            })
+    }
+}
+
+fn pieces(segment: &str) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let mut rest = segment;
+    while let Some((text, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        if name.is_empty() || name.contains('{') || text.contains('}') {
+            return None;
+        }
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text.to_owned()));
+        } else if !pieces.is_empty() {
+            return None;
+        }
+        pieces.push(Piece::Variable(name.to_owned()));
+        rest = after;
+    }
+    if rest.contains('}') {
+        return None;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest.to_owned()));
+    }
+    Some(pieces)
+}
+
+/// Each variable takes as little as it can, but for the last, which takes what is left.
+fn take<'v>(
+    pieces: &'v [Piece],
+    segment: &'v str,
+    values: &mut Vec<Named<'v>>,
+) -> Option<()> {
+    let mut rest = segment;
+    let mut pieces = pieces.iter().peekable();
+    while let Some(piece) = pieces.next() {
+        let name = match piece {
+            Piece::Text(text) => {
+                rest = rest.strip_prefix(text.as_str())?;
+                continue;
+            }
+            Piece::Variable(name) => name,
+        };
+        let next = match pieces.next() {
+            Some(Piece::Text(text)) => text.as_str(),
+            _ => "",
+        };
+        let first = rest.chars().next()?.len_utf8();
+        let end = if pieces.peek().is_none() {
+            rest.strip_suffix(next)?.len()
+        } else {
+            first.checked_add(rest.get(first..)?.find(next)?)?
+        };
+        if end == 0 {
+            return None;
+        }
+        let (value, after) = rest.split_at_checked(end)?;
+        values.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+        rest = after.strip_prefix(next)?;
+    }
+    rest.is_empty().then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(template: &str, path: &str) -> Option<Vec<String>> {
+        let template = Template::parse(template).unwrap();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let values = template.values(&segments)?;
+        Some(values.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+    }
+
+    #[test]
+    fn variables_stand_for_segments_and_parts_of_them() {
+        for (template, path, expected) in [
+            ("/", "/", Some(vec![])),
+            ("/a", "/a", Some(vec![])),
+            ("/a", "/a/", None),
+            ("/a/", "/a/", Some(vec![])),
+            ("/a/{b}", "/a/", None),
+            ("/a/{b-c}/d", "/a/x/d", Some(vec!["b-c=x"])),
+            ("/{f}.{g}", "/a.b.c", Some(vec!["f=a", "g=b.c"])),
+            ("/{f}.json", "/a.json.json", Some(vec!["f=a.json"])),
+            ("/{f}.json", "/.json", None),
+            ("/v{n}", "/v12", Some(vec!["n=12"])),
+            ("/v{n}", "/v", None),
+            ("/{a}-{b}.x", "/é-.x", None),
+            ("/{a}-{b}.x", "/é-ü.x", Some(vec!["a=é", "b=ü"])),
+        ] {
+            let expected = expected.map(|all| all.iter().map(ToString::to_string).collect());
+            assert_eq!(values(template, path), expected, "{template} {path}");
+        }
+    }
+
+    #[test]
+    fn what_no_request_fits_is_told() {
+        for wrong in ["", "a", "/a//b", "/%41", "/a?b", "/{", "/}", "/{}", "/{a}{b}", "/{a{b}}", "/.."] {
+            assert!(Template::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn text_comes_before_variables() {
+        let order = |one: &str, two: &str| {
+            Template::parse(one).unwrap().before(&Template::parse(two).unwrap())
+        };
+        assert_eq!(order("/a/b", "/a/{x}"), Ordering::Less);
+        assert_eq!(order("/{x}/b", "/a/{x}"), Ordering::Greater);
+        assert_eq!(order("/{x}.json", "/{x}"), Ordering::Less);
+        let like = |one: &str, two: &str| {
+            Template::parse(one).unwrap().is_like(&Template::parse(two).unwrap())
+        };
+        assert!(like("/a/{x}", "/a/{y}") && !like("/a/{x}", "/b/{x}") && !like("/{x}.a", "/{x}"));
+    }
+}

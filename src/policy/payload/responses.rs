@@ -1,0 +1,172 @@
+//! `responses`: what the service's JSON answers must be like.
+
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+use super::media_type::{Format, MediaType};
+use super::refusals::RESPONSE;
+use super::schema::{MAX_DEPTH, find, read_formats};
+use crate::body::{BodyNeed, NoBytes, ResponseBody};
+use crate::config::Node;
+use crate::engine::Mode;
+use crate::exchange::{AnswerCheck, BodyState, Edit, Exchange, Response};
+use crate::headers::{HeaderName, Headers};
+use crate::host::Host;
+use crate::policy::{Context, Part, Policy, Stage, Verdict};
+use crate::refusal::{Refusal, Told};
+use crate::schema::{Formats, Schema, Text, Verdict as Judged};
+
+/// How much of an answer is read where the document does not say.
+const USUAL_BYTES: u64 = 1 << 20;
+
+/// Judges JSON answers by schemas, by their status.
+pub(crate) struct Responses {
+    most: u64,
+    mode: Mode,
+    /// The first that has the status counts. Without a schema, anything goes.
+    expected: Vec<(RangeInclusive<u16>, Option<Schema>)>,
+    /// What asks the service for answers that cannot be read.
+    unreadable: Rc<[Edit]>,
+}
+
+impl Responses {
+    pub(crate) fn new(
+        mode: Mode,
+        most: Option<u64>,
+        expected: Vec<(RangeInclusive<u16>, Option<Schema>)>,
+    ) -> Self {
+        // Or a client could choose to get what cannot be read.
+        let names = ["accept-encoding", "range"].map(HeaderName::parse);
+        let unreadable = names.into_iter().flatten().map(Edit::Remove).collect();
+        Self {
+            most: most.unwrap_or(USUAL_BYTES),
+            mode,
+            expected,
+            unreadable,
+        }
+    }
+
+    /// Reads the block.
+    pub(super) fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
+        let mut fields = node.fields(context.problems)?;
+        let mode = fields.or("mode", Mode::Shadow, context.problems, Mode::read);
+        let most = fields.or("max_bytes", None, context.problems, |node, problems| {
+            node.bytes(problems).map(Some)
+        });
+        let name = fields.required("json_schema", context.problems);
+        let formats = match fields.optional("formats") {
+            None => Some(Formats::Annotate),
+            Some(node) => read_formats(&node, context),
+        };
+        fields.finish(context.problems);
+        let schema = find(&name?, formats?, context)?;
+        Some(Self::new(mode?, most?, vec![(200..=299, Some(schema))]))
+    }
+
+    pub(super) fn into_part(self) -> Part {
+        Part {
+            stage: Stage::Answer,
+            policy: Rc::new(self),
+        }
+    }
+
+    /// Who it is: it does not move while a request is judged.
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// What becomes of an answer with this head; none if it is not judged.
+    fn check(&self, headers: &Headers) -> Option<AnswerCheck> {
+        let one = |name| headers.one(name).ok().flatten();
+        let number = |value| std::str::from_utf8(value).ok()?.parse::<u64>().ok();
+        let status = one(":status").and_then(number)?;
+        let mut expected = self.expected.iter().enumerate();
+        let (index, (_, schema)) = expected.find(|(_, (statuses, _))| {
+            u16::try_from(status).is_ok_and(|status| statuses.contains(&status))
+        })?;
+        schema.as_ref()?;
+        if !is_json(headers) {
+            return None;
+        }
+        let length = one("content-length").and_then(number);
+        let is_plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
+        Some(if !headers.all("content-encoding").all(is_plain) {
+            AnswerCheck::Unreadable("content_encoding")
+        } else if length.is_some_and(|length| length > self.most) {
+            AnswerCheck::Unreadable("size")
+        } else {
+            AnswerCheck::Schema(index)
+        })
+    }
+
+    fn judge(&self, body: &ResponseBody<'_>) -> Result<(), Refusal> {
+        let refuse = |reason| Err(Refusal::new(&RESPONSE, reason));
+        let answers = body.facts.answers.iter();
+        let mut checks = answers.filter(|(judge, _)| *judge == self.id());
+        let index = match checks.next().map(|(_, check)| *check) {
+            None => return Ok(()),
+            Some(AnswerCheck::Unreadable(reason)) => return refuse(reason),
+            Some(AnswerCheck::Schema(index)) => index,
+        };
+        if body.progress.size > self.most {
+            return refuse("size");
+        }
+        let expected = self.expected.get(index);
+        let schema = expected.and_then(|(_, schema)| schema.as_ref());
+        let bytes = match body.bytes() {
+            Ok(bytes) => bytes,
+            Err(NoBytes::TooMany) => return refuse("size"),
+            // There is nothing to say yet, and of the other the stream takes care.
+            Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
+        };
+        let Ok(text) = Text::parse(bytes, MAX_DEPTH) else {
+            return refuse("json");
+        };
+        match schema.map(|schema| schema.judge(&text)) {
+            None | Some(Judged::Valid) => Ok(()),
+            Some(Judged::Undecided) => refuse("effort"),
+            Some(Judged::Invalid(violations)) => {
+                Err(Refusal::new(&RESPONSE, "schema").with_violations(violations, Told::Class))
+            }
+        }
+    }
+}
+
+/// Whether somebody could read it as JSON.
+fn is_json(headers: &Headers) -> bool {
+    let mut types = headers.all("content-type").map(MediaType::parse);
+    types.any(|media_type| media_type.is_some_and(|each| each.format() == Format::Json))
+}
+
+impl Policy for Responses {
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        exchange.edits.push(Edit::Shared(Rc::clone(&self.unreadable)));
+        Verdict::Pass
+    }
+
+    fn reads_response(&self) -> bool {
+        true
+    }
+
+    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+        let check = self.check(response.headers)?;
+        response.facts.answers.push((self.id(), check));
+        Some(match check {
+            AnswerCheck::Schema(_) => BodyNeed::Bytes { most: self.most },
+            // It is held until it is refused.
+            AnswerCheck::Unreadable(_) => BodyNeed::Size,
+        })
+    }
+
+    fn response_body(&self, body: &mut ResponseBody<'_>, _host: &dyn Host) -> Verdict {
+        match (self.judge(body), body.progress.state) {
+            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
+            (Ok(()), BodyState::Complete) => Verdict::Pass,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Schemas that stand here and there in a document of another kind.
+
+use std::rc::Rc;
+
+use super::check::{SchemaId, Set};
+use super::compile::Compiler;
+use super::dialect::Dialect;
+use super::uri::Uri;
+use super::{Formats, Schema};
+use crate::config::{Node, Pointer, Problems};
+
+/// Compiles schemas of one document, which may refer to all of it.
+pub struct Embedded<'d> {
+    compiler: Compiler<'d>,
+}
+
+/// One of them, before all are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(SchemaId);
+
+/// All of them, compiled.
+pub struct Compiled {
+    set: Rc<Set>,
+    /// What is written in them and asks for nothing.
+    pub notes: Vec<(Pointer, String)>,
+    /// The formats that nobody knows, each with its place.
+    pub unknown_formats: Vec<(Pointer, String)>,
+}
+
+/// Whose values are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The client's: nobody asks it for what is `readOnly`.
+    Client,
+    /// The service's: nobody asks it for what is `writeOnly`.
+    Service,
+}
+
+impl<'d> Embedded<'d> {
+    /// For schemas of this document.
+    pub fn new(document: &Node<'d>, dialect: Dialect, sender: Sender) -> Self {
+        let mut compiler = Compiler::default();
+        compiler.not_required = Some(match sender {
+            Sender::Client => "readOnly",
+            Sender::Service => "writeOnly",
+        });
+        let place = document.pointer().clone();
+        let uri = Uri::parse("schemas:///document");
+        compiler
+            .index
+            .add_resource(uri, document.json(), place, dialect);
+        Self { compiler }
+    }
+
+    /// Takes in the schema that stands there.
+    pub fn schema(&mut self, node: &Node<'d>) -> Handle {
+        Handle(self.compiler.root(node.json(), node.pointer()))
+    }
+
+    /// Compiles them. `None` if something is wrong; that has been reported then.
+    pub fn finish(mut self, problems: &mut Problems) -> Option<Compiled> {
+        let set = self.compiler.finish(problems)?;
+        Some(Compiled {
+            set: Rc::new(set),
+            notes: self.compiler.notes,
+            unknown_formats: self.compiler.unknown_formats,
+        })
+    }
+}
+
+impl Compiled {
+    /// A schema, ready to judge.
+    pub fn schema(&self, Handle(id): Handle, formats: Formats) -> Schema {
+        Schema {
+            set: Rc::clone(&self.set),
+            id,
+            formats,
+        }
+    }
+}

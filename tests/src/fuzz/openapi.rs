@@ -1,0 +1,162 @@
+//! OpenAPI documents, and requests to what they describe.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use portcullis::engine::Engine;
+use portcullis::exchange::BodyState;
+use portcullis::headers::Headers;
+use portcullis::host::{
+    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+};
+use portcullis::stream::{Action, Stream};
+use serde_json::Value;
+
+use super::document::check;
+use super::spelling::respelled;
+
+const BEFORE: &[u8] = br#"{"version":1,"routes":[{"name":"a","match":{},"open":true,"openapi":{"api":"a","max_bytes":"4KiB","responses":{"mode":"enforce"}}}],"apis":{"a":"#;
+
+/// A document, a line break, a method, a blank, a target, a line break, a body. The document is
+/// compiled or refused, twice the same and in another order of its members, with a place for each
+/// problem and few lines of notes. A request passes only if a path of the document with that
+/// method has as many segments as its target, and the same text where it has text.
+///
+/// # Panics
+/// When that does not hold.
+pub fn openapi(bytes: &[u8]) -> bool {
+    let mut parts = bytes.splitn(3, |b| *b == b'\n');
+    let (Some(api), Some(line)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let document = |api: &[u8]| [BEFORE, api, b"}}"].concat();
+    let (one, two) = (document(api), document(api));
+    let engine = match (Engine::compile(&one), Engine::compile(&two)) {
+        (Ok(engine), Ok(again)) => {
+            assert_eq!(engine.notes(), again.notes());
+            engine
+        }
+        (Err(error), Err(again)) => {
+            assert_eq!(error, again);
+            check(&error, &one);
+            return false;
+        }
+        _ => panic!("compiling depends on more than the document"),
+    };
+    assert!(engine.notes().len() <= 41, "{} notes", engine.notes().len());
+    for note in engine.notes() {
+        assert!(!note.contains(char::is_control), "{note:?}");
+    }
+    let mut words = line.splitn(2, |b| *b == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next());
+    let target = target.unwrap_or_default();
+    let body = parts.next().unwrap_or_default();
+    let passes = judge(engine, method, target, body);
+    let reordered = Engine::compile(&document(&respelled(api, b"")));
+    let reordered = reordered.expect("a good document in another spelling");
+    let api: Value = serde_json::from_slice(api).expect("it is JSON");
+    let paths = api["paths"].as_object().into_iter().flatten();
+    // Templates that fit the same paths are asked in the order of the document.
+    if paths.filter(|(path, _)| path.contains('{')).count() < 2 {
+        assert_eq!(passes, judge(reordered, method, target, body));
+    }
+    if passes {
+        assert!(is_declared(&api, method, target), "{target:?}");
+    }
+    passes
+}
+
+fn is_declared(api: &Value, method: &[u8], target: &[u8]) -> bool {
+    let target = String::from_utf8_lossy(target);
+    let path = target.split('?').next().unwrap_or_default();
+    if path.contains('%') {
+        return true;
+    }
+    let method = String::from_utf8_lossy(method).to_lowercase();
+    let fits = |template: &str| {
+        let (one, two) = (template.split('/'), path.split('/'));
+        let same = |(one, two): (&str, &str)| match one.contains('{') {
+            true => !two.is_empty(),
+            false => one == two,
+        };
+        one.clone().count() == two.clone().count() && one.zip(two).all(same)
+    };
+    let mut paths = api["paths"].as_object().into_iter().flatten();
+    paths.any(|(template, item)| {
+        let has_method = item.get(&method).is_some() || item.get("$ref").is_some();
+        fits(template) && has_method
+    })
+}
+
+/// Whether a request passes.
+fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
+    let mut headers = Headers::default();
+    for (name, value) in [
+        (":authority", &b"api.example.com"[..]),
+        (":path", target),
+        (":method", method),
+        (":scheme", b"https"),
+        ("content-type", b"application/json"),
+    ] {
+        headers.push(name.as_bytes(), value);
+    }
+    let host = Holding(body);
+    let state = match body {
+        [] => BodyState::Complete,
+        _ => BodyState::Open,
+    };
+    let mut stream = Stream::new(Some(Rc::new(engine)));
+    let mut action = stream.request_headers(headers, state, &host);
+    if state == BodyState::Open && !matches!(action, Action::Reply(_)) {
+        action = stream.request_body(body.len() as u64, BodyState::Complete, &host);
+    }
+    let mut answer = Headers::default();
+    answer.push(b":status", b"200");
+    answer.push(b"content-type", b"application/json");
+    stream.response_headers(Some(&answer), BodyState::Open, &host);
+    stream.response_body(body.len() as u64, BodyState::Complete, &host);
+    match action {
+        Action::Reply(_) => false,
+        Action::Continue(_) => true,
+        Action::Hold(_) => panic!("a complete request is held"),
+    }
+}
+
+/// A proxy that holds one body, for either side.
+struct Holding<'b>(&'b [u8]);
+
+impl Host for Holding<'_> {
+    fn now(&self) -> Duration {
+        Duration::from_secs(super::NOW)
+    }
+
+    fn count(&self, _: Counter) {}
+
+    fn environment(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+        HostVerdict::Unavailable
+    }
+
+    fn property(&self, _: Property) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        Err(CellUnavailable)
+    }
+
+    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+        Err(CellUnavailable)
+    }
+
+    fn random(&self) -> u64 {
+        4
+    }
+
+    fn body(&self, _: Side) -> Option<Vec<u8>> {
+        Some(self.0.to_vec())
+    }
+}
