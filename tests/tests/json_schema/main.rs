@@ -3,6 +3,8 @@
 //! `exceptions.json` there lists, with reasons, what this filter decides otherwise; each entry is
 //! tested to be so.
 
+mod envoy;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
