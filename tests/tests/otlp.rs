@@ -235,13 +235,9 @@ fn a_collector_that_is_busy_gets_them_again() {
         ..Response::default()
     };
     collector.answer_path("/v1/logs", Answer::Respond(ready));
-    wait(&envoy, "sent", 1);
-    let lines = decode(&collector);
-    // The first batch has the document that is in force, and perhaps the request.
-    let first = lines
-        .iter()
-        .filter(|record| record.event_name == "portcullis.security");
-    assert!(first.count() >= 2, "it was sent before, and again");
+    // The request, and the document that is in force; the main thread may be the one that says so.
+    wait(&envoy, "sent", 2);
+    assert!(decode(&collector).len() > 2, "nothing was sent again");
     assert_eq!(envoy.stat("wasmcustom.portcullis.otlp.dropped").unwrap(), 0);
 }
 

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use portcullis_tests::envoy::{Envoy, Options, bootstrap};
+use portcullis_tests::envoy::{Envoy, Options, bootstrap, cluster};
+use portcullis_tests::upstream::Upstream;
 use serde::Serialize;
 
 use super::chain::{Chain, Service, Tokens, Traffic};
@@ -17,7 +18,12 @@ pub(super) struct Running {
     pub(super) chain: Chain,
     pub(super) envoy: Envoy,
     pub(super) addr: SocketAddr,
+    /// It takes records; Envoy's own processor time does not include its work.
+    _collector: Upstream,
 }
+
+/// The cluster to which chains may send records.
+pub(super) const COLLECTOR: &str = "collector";
 
 /// A chain's figures.
 #[derive(Debug, Serialize)]
@@ -62,10 +68,17 @@ impl Running {
         let service = chain.service.as_ref();
         let mut listeners = vec![chain.listener.clone()];
         listeners.extend(service.map(Service::listener));
-        let clusters = service.map(Service::cluster).into_iter().collect();
+        let collector = Upstream::start_forgetful().map_err(|error| error.to_string())?;
+        let mut clusters = vec![cluster(COLLECTOR, collector.addr())];
+        clusters.extend(service.map(Service::cluster));
         let envoy = Envoy::start(bootstrap(listeners, clusters), &options).map_err(failed)?;
         let addr = envoy.listener_addr("api").map_err(failed)?;
-        Ok(Self { chain, envoy, addr })
+        Ok(Self {
+            chain,
+            envoy,
+            addr,
+            _collector: collector,
+        })
     }
 
     pub(super) fn version(&self) -> String {

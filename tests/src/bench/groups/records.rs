@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::chain::{Algorithm, Chain, Traffic, Work, answering, filter, portcullis, router};
 use super::super::native;
+use super::super::rounds::COLLECTOR;
 use super::super::{document, scratch::Scratch};
 use super::{Group, compare};
 
@@ -16,6 +17,7 @@ pub(super) const GROUP: Group = Group {
     comparisons: &[
         compare("portcullis-filter-state", "native-log", None),
         compare("portcullis-envoy-log", "native-log", None),
+        compare("portcullis-otlp", "native-log", None),
         compare("portcullis-no-record", "router", None),
     ],
     equal_load: &[],
@@ -24,6 +26,11 @@ pub(super) const GROUP: Group = Group {
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     let (theirs, ours) = (scratch.file("native.log"), scratch.file("ours.log"));
     let open = (Traffic::Same(Algorithm::Rs256), Work::Nothing);
+    let mut sent = document::log_only(&["otlp_http"]);
+    sent["otlp_http"] = json!({
+        "cluster": COLLECTOR, "uri": "http://collector.example.com/v1/logs",
+        "max_queue_bytes": "16MiB",
+    });
     let filtered = filter(module, &document::log_only(&["filter_state"]), "portcullis");
     vec![
         router(),
@@ -61,6 +68,13 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             "Portcullis, the sink envoy_log",
             module,
             &document::log_only(&["envoy_log"]),
+            open,
+        ),
+        portcullis(
+            "portcullis-otlp",
+            "Portcullis, the sink otlp_http, a collector that takes all",
+            module,
+            &sent,
             open,
         ),
     ]
