@@ -103,6 +103,14 @@ impl Explain {
         refusal: Option<(&str, &str)>,
     ) -> Vec<Edit> {
         let mut edits = vec![Edit::Remove(self.answer.clone())];
+        // A cache would tell it to others.
+        let fresh = HeaderName::parse("cache-control").ok();
+        let no_store = HeaderValue::parse(b"no-store").ok();
+        edits.extend(
+            fresh
+                .zip(no_store)
+                .map(|(name, value)| Edit::Set(name, value)),
+        );
         let mut tell = |text: String| {
             // A name of a route may have bytes that no field can.
             if let Ok(value) = HeaderValue::parse(text.as_bytes()) {

@@ -95,6 +95,11 @@ fn who_knows_the_secret_is_told() {
     );
     let nowhere = told(&ask(&envoy, "/nowhere", &[SECRET]));
     assert_eq!(nowhere, ["no route; code=no_route; reason=no_route"]);
+    let cached = allowed
+        .headers
+        .iter()
+        .find(|(name, _)| name == "cache-control");
+    assert_eq!(cached.unwrap().1, b"no-store");
     // The service never sees the secret: it answers with what it was asked.
     assert!(!String::from_utf8_lossy(&allowed.body).contains(SECRET));
     let wrong: [&[&str]; 6] = [
