@@ -10,6 +10,11 @@ use crate::schema::{Dialect, Embedded, Handle, Sender};
 
 /// How many references may follow one another.
 const MAX_REFERENCES: usize = 16;
+/// How many paths a document may have.
+const MAX_PATHS: usize = 5000;
+/// How many paths, parameters, bodies and answers there may be in all, each as often as something
+/// refers to it.
+const MAX_DECLARATIONS: usize = 100_000;
 
 /// A document while it is read.
 pub(super) struct Reader<'d, 'p> {
@@ -19,6 +24,8 @@ pub(super) struct Reader<'d, 'p> {
     /// The schemas of what the service sends; none if nobody asks.
     pub(super) responses: Option<Embedded<'d>>,
     pub(super) notes: Notes,
+    /// How many declarations may still come.
+    left: usize,
     pub(super) problems: &'p mut Problems,
 }
 
@@ -82,6 +89,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             requests: schemas(Sender::Client),
             responses: judges_responses.then(|| schemas(Sender::Service)),
             notes: Notes::default(),
+            left: MAX_DECLARATIONS,
             problems,
         })
     }
@@ -134,6 +142,11 @@ impl<'d, 'p> Reader<'d, 'p> {
             Some(node) => node.entries(self.problems).unwrap_or_default(),
             None => Vec::new(),
         };
+        if entries.len() > MAX_PATHS {
+            let reason = format!("has more than {MAX_PATHS} paths");
+            self.root.report(self.problems, reason);
+            return Vec::new();
+        }
         if entries.is_empty() {
             self.root.report(self.problems, "has no `paths`, so every request would be refused");
         }
@@ -307,6 +320,12 @@ impl<'d, 'p> Reader<'d, 'p> {
 
     /// Follows `$ref`.
     fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
+        let left = self.left.checked_sub(1)?;
+        self.left = left;
+        if left == 0 {
+            let reason = format!("has more than {MAX_DECLARATIONS} declarations, counted as often as they are referred to");
+            self.root.report(self.problems, reason);
+        }
         let mut found = node.clone();
         for _ in 0..MAX_REFERENCES {
             let Some(reference) = found.member("$ref") else {

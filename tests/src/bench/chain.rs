@@ -48,6 +48,8 @@ pub(super) struct Chain {
     pub(super) workers: u32,
     /// Where it writes its access log, if that is a file of its own.
     pub(super) access_log: Option<PathBuf>,
+    /// A file with the JSON that each request sends; without one they ask by GET.
+    pub(super) body: Option<PathBuf>,
     /// What answers in place of the chain's own route.
     pub(super) service: Option<Service>,
 }
@@ -158,6 +160,7 @@ pub(super) fn router() -> Chain {
         workers: 1,
         access_log: None,
         service: None,
+        body: None,
     }
 }
 
@@ -200,6 +203,7 @@ fn native_with(id: &'static str, title: &'static str, jwt_authn: Value, log: Pat
         workers: 1,
         access_log: Some(log),
         service: None,
+        body: None,
     }
 }
 
@@ -222,6 +226,7 @@ pub(super) fn recorded(
         workers: 1,
         access_log: Some(log),
         service: None,
+        body: None,
     }
 }
 
@@ -243,6 +248,7 @@ pub(super) fn portcullis(
         workers: 1,
         access_log: None,
         service: None,
+        body: None,
     }
 }
 

@@ -102,7 +102,8 @@ impl Running {
         let cpu = || self.envoy.cpu_time().map_err(|error| error.to_string());
         let before = cpu()?;
         let traffic = self.chain.traffic;
-        let load = wrk.drive(self.addr, (traffic, tokens.file(traffic)), seconds, pause);
+        let sent = (traffic, tokens.file(traffic), self.chain.body.as_deref());
+        let load = wrk.drive(self.addr, sent, seconds, pause);
         let load = load.map_err(|error| format!("{id}: {error}"))?;
         let used = cpu()?.saturating_sub(before);
         self.empty_logs();

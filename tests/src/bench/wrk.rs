@@ -14,10 +14,15 @@ use super::scratch::Scratch;
 /// Connections, each with one request under way at a time.
 pub(super) const CONNECTIONS: u32 = 16;
 
-/// Reads tokens from a file, one a line; more than one go round. A pause is kept by each
+/// Reads tokens from a file, one a line, and the body if there is one; more than one go round. A pause is kept by each
 /// connection before each of its requests. In the end it prints one line of JSON.
 const SCRIPT: &str = r#"
 local requests, next = {}, 0
+
+local method, body = "GET", nil
+if os.getenv("BENCH_WRK_BODY") ~= "" then
+  method, body = "POST", assert(io.open(os.getenv("BENCH_WRK_BODY"))):read("*a")
+end
 
 local function ask(token)
   local fields = {
@@ -31,7 +36,8 @@ local function ask(token)
   for number = 1, tonumber(os.getenv("BENCH_WRK_FIELDS")) do
     fields["X-Field-" .. number] = "value " .. number
   end
-  return wrk.format("GET", nil, fields)
+  fields["Content-Type"] = body and "application/json"
+  return wrk.format(method, nil, fields, body)
 end
 
 function init(args)
@@ -140,11 +146,11 @@ impl Wrk {
         command
     }
 
-    /// Drives `addr` for so many seconds, with `pause` milliseconds before each request.
+    /// Drives `addr` with these tokens, and that body, for so many seconds, with `pause` milliseconds before each request.
     pub(super) fn drive(
         &self,
         addr: SocketAddr,
-        (traffic, tokens): (Traffic, &Path),
+        (traffic, tokens, body): (Traffic, &Path, Option<&Path>),
         seconds: u32,
         pause: u32,
     ) -> Result<Load, String> {
@@ -161,6 +167,7 @@ impl Wrk {
             .arg(format!("http://{addr}{PATH}"))
             .env("BENCH_WRK_TOKENS", tokens)
             .env("BENCH_WRK_FIELDS", fields.to_string())
+            .env("BENCH_WRK_BODY", body.unwrap_or(Path::new("")))
             .env("BENCH_WRK_PAUSE", pause.to_string());
         let output = command.output().map_err(|error| format!("wrk: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout);

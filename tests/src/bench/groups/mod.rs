@@ -2,6 +2,7 @@
 
 mod browser;
 mod limits;
+mod payload;
 mod records;
 mod tokens;
 mod whole;
@@ -41,6 +42,7 @@ pub(super) const ALL: &[Group] = &[
     limits::GROUP,
     browser::GROUP,
     records::GROUP,
+    payload::GROUP,
 ];
 
 const fn compare(of: &'static str, against: &'static str, aim: Option<f64>) -> Comparison {

@@ -111,5 +111,6 @@ fn native(id: &'static str, title: &'static str, traffic: Traffic, cache: TokenC
         workers: 1,
         access_log: None,
         service: None,
+        body: None,
     }
 }

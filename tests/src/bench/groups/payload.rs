@@ -1,0 +1,147 @@
+//! Bodies of JSON: held, passed through the gate, and judged by a schema, against Envoy's own
+//! `buffer`, which holds them and looks at nothing.
+
+use std::path::Path;
+
+use portcullis_tests::envoy::json_filter;
+use serde_json::{Value, json};
+
+use super::super::chain::{Algorithm, Chain, Traffic, Work, answering, filter, portcullis, router};
+use super::super::scratch::Scratch;
+use super::{Group, compare};
+
+pub(super) const GROUP: Group = Group {
+    name: "payload",
+    about: "bodies of 10 KiB and 1 MB: the JSON gate and a schema, against Envoy's buffer",
+    chains,
+    comparisons: &[
+        compare("portcullis-unjudged", "buffer", None),
+        compare("portcullis-gate", "portcullis-unjudged", None),
+        compare("portcullis-schema", "portcullis-unjudged", None),
+        compare("portcullis-schema", "portcullis-gate", None),
+        compare("portcullis-schema-1mb", "buffer-1mb", None),
+    ],
+    equal_load: &[],
+};
+
+fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
+    let body = |name: &str, bytes| scratch.write(name, &order(bytes)).ok();
+    let (small, large) = (body("10k.json", 10 << 10), body("1m.json", 1_000_000));
+    let work = (Traffic::Same(Algorithm::Rs256), Work::Nothing);
+    let judged = |id, title, payload| Chain {
+        body: small.clone(),
+        ..portcullis(id, title, module, &document(payload), work)
+    };
+    let schema = json!({ "max_bytes": "1MiB", "json_schema": "order", "require_body": [] });
+    vec![
+        Chain {
+            id: "buffer",
+            title: "buffer, 10 KiB",
+            listener: answering("api", vec![buffer()], json!({})),
+            body: small.clone(),
+            ..router()
+        },
+        Chain {
+            id: "portcullis-unjudged",
+            title: "buffer and Portcullis without checks, 10 KiB",
+            listener: answering(
+                "api",
+                vec![
+                    buffer(),
+                    filter(module, &document(json!("off")), "unjudged"),
+                ],
+                json!({}),
+            ),
+            body: small.clone(),
+            ..router()
+        },
+        judged(
+            "portcullis-gate",
+            "Portcullis, JSON gate, 10 KiB",
+            json!({ "max_bytes": "1MiB", "json": {} }),
+        ),
+        judged(
+            "portcullis-schema",
+            "Portcullis, JSON gate and schema, 10 KiB",
+            schema.clone(),
+        ),
+        Chain {
+            id: "buffer-1mb",
+            title: "buffer, 1 MB",
+            listener: answering("api", vec![buffer()], json!({})),
+            body: large.clone(),
+            ..router()
+        },
+        Chain {
+            body: large,
+            ..judged(
+                "portcullis-schema-1mb",
+                "Portcullis, JSON gate and schema, 1 MB",
+                schema,
+            )
+        },
+    ]
+}
+
+fn buffer() -> Value {
+    json_filter(
+        "envoy.filters.http.buffer",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+            "max_request_bytes": 2 << 20,
+        }),
+    )
+}
+
+fn document(payload: Value) -> Value {
+    json!({
+        "version": 1,
+        "body_inspection": "hold_headers",
+        "schemas": { "order": schema() },
+        "routes": [{ "name": "all", "match": {}, "open": true, "payload": payload }],
+    })
+}
+
+/// Thirty keywords.
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["customer", "items"],
+        "additionalProperties": false,
+        "properties": {
+            "customer": { "type": "string", "minLength": 1, "maxLength": 50 },
+            "items": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["sku", "count", "price"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "sku": { "type": "string", "pattern": "^[A-Z]{2}-[0-9]{4}$" },
+                        "count": { "type": "integer", "minimum": 1, "maximum": 1000 },
+                        "price": { "type": "number", "minimum": 0, "multipleOf": 0.01 },
+                        "note": { "anyOf": [{ "type": "null" }, { "type": "string", "maxLength": 200 }] },
+                        "size": { "enum": ["s", "m", "l"] },
+                    },
+                },
+            },
+        },
+    })
+}
+
+/// An order of about so many bytes that fits.
+fn order(bytes: usize) -> String {
+    let item = |number: usize| {
+        json!({
+            "sku": format!("AB-{:04}", number % 10_000),
+            "count": 1 + number % 1000,
+            "price": (number % 10_000) as f64 / 100.0,
+            "note": "leave it at the door, please; caf\u{e9} opposite",
+            "size": "m",
+        })
+    };
+    let length = item(0).to_string().len() + 4;
+    let items: Vec<Value> = (0..bytes / length).map(item).collect();
+    json!({ "customer": "c-1", "items": items }).to_string()
+}
