@@ -51,7 +51,13 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
         api.report(reader.problems, reason);
         return None;
     }
-    let Reader { requests, responses, mut notes, problems, .. } = reader;
+    let Reader {
+        requests,
+        responses,
+        mut notes,
+        problems,
+        ..
+    } = reader;
     let requests = requests.finish(problems)?;
     let responses = match responses {
         None => None,
@@ -91,7 +97,10 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
     let paths = paths.collect();
     context.notes.extend(notes.lines(context.place));
     let Settings { base, answers, .. } = settings;
-    Some(parts(OpenApi { base, paths }, answers.map(|(mode, _)| mode)))
+    Some(parts(
+        OpenApi { base, paths },
+        answers.map(|(mode, _)| mode),
+    ))
 }
 
 impl Settings {
@@ -106,10 +115,16 @@ impl Settings {
         let json = fields.or("json", USUAL_JSON, problems, read_limits);
         let undeclared = fields.or("undeclared", Undeclared::Refuse, problems, Undeclared::read);
         let formats = fields.or("formats", Formats::Annotate, problems, |node, problems| {
-            node.choice(problems, &[("annotate", Formats::Annotate), ("assert", Formats::Assert)])
+            node.choice(
+                problems,
+                &[("annotate", Formats::Annotate), ("assert", Formats::Assert)],
+            )
         });
         let told = fields.or("details", Told::Class, problems, |node, problems| {
-            node.choice(problems, &[("none", Told::Class), ("pointers", Told::Pointers)])
+            node.choice(
+                problems,
+                &[("none", Told::Class), ("pointers", Told::Pointers)],
+            )
         });
         let answers = match fields.optional("responses").filter(|node| !node.is_off()) {
             None => Some(None),
@@ -153,7 +168,12 @@ struct Compiler<'c, 'd> {
 
 impl Compiler<'_, '_> {
     fn operation(&mut self, operation: &document::Operation<'_>) -> Operation {
-        let Settings { formats, told, answers, .. } = *self.settings;
+        let Settings {
+            formats,
+            told,
+            answers,
+            ..
+        } = *self.settings;
         let declared = &operation.parameters;
         let (path, parameters) = self.rules.compile(declared, self.keys, self.notes);
         let body = operation.body.as_ref();

@@ -130,8 +130,14 @@ impl<'d, 'p> Reader<'d, 'p> {
     /// Reads all paths, those that are asked first in front.
     pub(super) fn paths(&mut self) -> Vec<PathItem<'d>> {
         for (name, what) in [
-            ("security", "who may call is not enforced; say `jwt` on the route"),
-            ("webhooks", "webhooks are requests of the service, not to it"),
+            (
+                "security",
+                "who may call is not enforced; say `jwt` on the route",
+            ),
+            (
+                "webhooks",
+                "webhooks are requests of the service, not to it",
+            ),
         ] {
             if let Some(node) = self.root.member(name) {
                 self.notes.add(what, &node);
@@ -148,13 +154,17 @@ impl<'d, 'p> Reader<'d, 'p> {
             return Vec::new();
         }
         if entries.is_empty() {
-            self.root.report(self.problems, "has no `paths`, so every request would be refused");
+            self.root.report(
+                self.problems,
+                "has no `paths`, so every request would be refused",
+            );
         }
         for (path, node) in entries.iter().filter(|(path, _)| !path.starts_with("x-")) {
             let template = match Template::parse(path) {
                 Ok(template) => template,
                 Err(reason) => {
-                    self.notes.add(&format!("no request can have a path that {reason}"), node);
+                    self.notes
+                        .add(&format!("no request can have a path that {reason}"), node);
                     continue;
                 }
             };
@@ -163,7 +173,10 @@ impl<'d, 'p> Reader<'d, 'p> {
             }
             if let Some(item) = self.resolve(node) {
                 let operations = self.operations(&item, &template);
-                paths.push(PathItem { template, operations });
+                paths.push(PathItem {
+                    template,
+                    operations,
+                });
             }
         }
         paths.sort_by(|one, two| one.template.before(&two.template));
@@ -172,7 +185,10 @@ impl<'d, 'p> Reader<'d, 'p> {
 
     fn operations(&mut self, item: &Node<'d>, template: &Template) -> Vec<Operation<'d>> {
         if let Some(node) = item.member("servers") {
-            self.notes.add("servers are not looked at; say `hosts` and `base_path`", &node);
+            self.notes.add(
+                "servers are not looked at; say `hosts` and `base_path`",
+                &node,
+            );
         }
         let shared = self.parameters(item);
         let mut operations = Vec::new();
@@ -181,9 +197,18 @@ impl<'d, 'p> Reader<'d, 'p> {
                 continue;
             };
             for (name, what) in [
-                ("security", "who may call is not enforced; say `jwt` on the route"),
-                ("servers", "servers are not looked at; say `hosts` and `base_path`"),
-                ("callbacks", "callbacks are requests of the service, not to it"),
+                (
+                    "security",
+                    "who may call is not enforced; say `jwt` on the route",
+                ),
+                (
+                    "servers",
+                    "servers are not looked at; say `hosts` and `base_path`",
+                ),
+                (
+                    "callbacks",
+                    "callbacks are requests of the service, not to it",
+                ),
             ] {
                 if let Some(node) = node.member(name) {
                     self.notes.add(what, &node);
@@ -195,12 +220,17 @@ impl<'d, 'p> Reader<'d, 'p> {
                     (own.name, own.place) == (parameter.name, parameter.place)
                 };
                 if !parameters.iter().any(same) {
-                    parameters.push(Parameter { node: parameter.node.clone(), ..*parameter });
+                    parameters.push(Parameter {
+                        node: parameter.node.clone(),
+                        ..*parameter
+                    });
                 }
             }
             for parameter in parameters.iter().filter(|each| each.place == "path") {
                 if !template.names().any(|name| name == parameter.name) {
-                    parameter.node.report(self.problems, "is not in the template of the path");
+                    parameter
+                        .node
+                        .report(self.problems, "is not in the template of the path");
                 }
             }
             let body = node.member("requestBody").and_then(|node| self.body(&node));
@@ -235,7 +265,10 @@ impl<'d, 'p> Reader<'d, 'p> {
             if is_header && ignored.iter().any(|each| name.eq_ignore_ascii_case(each)) {
                 continue;
             }
-            if parameters.iter().any(|other| (other.name, other.place) == (name, place)) {
+            if parameters
+                .iter()
+                .any(|other| (other.name, other.place) == (name, place))
+            {
                 node.report(self.problems, "is declared twice");
             }
             let json = node.member("content").and_then(|content| {
@@ -252,7 +285,13 @@ impl<'d, 'p> Reader<'d, 'p> {
                 Some(schema) => schema,
             };
             let schema = schema.map(|schema| self.requests.schema(&schema));
-            parameters.push(Parameter { node, name, place, schema, is_json });
+            parameters.push(Parameter {
+                node,
+                name,
+                place,
+                schema,
+                is_json,
+            });
         }
         parameters
     }
@@ -270,7 +309,10 @@ impl<'d, 'p> Reader<'d, 'p> {
             let schema = node.member("schema");
             if !is_json(essence) {
                 if let Some(schema) = &schema {
-                    self.notes.add("bodies that are not JSON are judged by their size alone", schema);
+                    self.notes.add(
+                        "bodies that are not JSON are judged by their size alone",
+                        schema,
+                    );
                 }
                 return (essence.to_owned(), None);
             }
@@ -289,7 +331,9 @@ impl<'d, 'p> Reader<'d, 'p> {
             return Vec::new();
         }
         let entries = operation.member("responses");
-        let entries = entries.and_then(|node| node.entries(self.problems)).unwrap_or_default();
+        let entries = entries
+            .and_then(|node| node.entries(self.problems))
+            .unwrap_or_default();
         let mut answers = Vec::new();
         for (status, node) in &entries {
             let statuses = match (status.parse::<u16>(), status.as_bytes()) {
@@ -323,7 +367,9 @@ impl<'d, 'p> Reader<'d, 'p> {
         let left = self.left.checked_sub(1)?;
         self.left = left;
         if left == 0 {
-            let reason = format!("has more than {MAX_DECLARATIONS} declarations, counted as often as they are referred to");
+            let reason = format!(
+                "has more than {MAX_DECLARATIONS} declarations, counted as often as they are referred to"
+            );
             self.root.report(self.problems, reason);
         }
         let mut found = node.clone();
@@ -331,7 +377,10 @@ impl<'d, 'p> Reader<'d, 'p> {
             let Some(reference) = found.member("$ref") else {
                 return Some(found);
             };
-            let target = reference.json().as_str().and_then(|text| text.strip_prefix('#'));
+            let target = reference
+                .json()
+                .as_str()
+                .and_then(|text| text.strip_prefix('#'));
             let tokens = target.map(|pointer| pointer.split('/').skip(1));
             let next = tokens.and_then(|mut tokens| {
                 tokens.try_fold(self.root.clone(), |node, token| {
@@ -339,7 +388,10 @@ impl<'d, 'p> Reader<'d, 'p> {
                 })
             });
             let Some(next) = next else {
-                reference.report(self.problems, "leads nowhere: references lead to places in the same document");
+                reference.report(
+                    self.problems,
+                    "leads nowhere: references lead to places in the same document",
+                );
                 return None;
             };
             found = next;

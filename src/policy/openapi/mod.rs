@@ -69,9 +69,13 @@ impl OpenApi {
         let inner = inner.and_then(|inner| inner.strip_prefix('/'));
         let segments: Vec<&str> = inner.ok_or_else(no_route)?.split('/').collect();
         let mut paths = self.paths.iter().enumerate();
-        let fitting = paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
+        let fitting =
+            paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
         let (at, path, values) = fitting.ok_or_else(no_route)?;
-        let operation = path.operations.iter().position(|each| each.method == method);
+        let operation = path
+            .operations
+            .iter()
+            .position(|each| each.method == method);
         let operation = operation.ok_or_else(|| {
             let mut methods: Vec<String> = Vec::new();
             methods.extend(path.operations.iter().map(|each| each.method.clone()));
@@ -107,7 +111,9 @@ impl Policy for OpenApi {
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
         let operation = body.facts.operation.and_then(|index| self.operation(index));
-        operation.map_or(Verdict::Pass, |operation| operation.payload.request_body(body, host))
+        operation.map_or(Verdict::Pass, |operation| {
+            operation.payload.request_body(body, host)
+        })
     }
 }
 
@@ -130,7 +136,9 @@ impl Policy for Answers {
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let responses = self.responses(exchange.facts.operation);
-        responses.map_or(Verdict::Pass, |responses| responses.request_headers(exchange, host))
+        responses.map_or(Verdict::Pass, |responses| {
+            responses.request_headers(exchange, host)
+        })
     }
 
     fn reads_response(&self) -> bool {
@@ -138,12 +146,15 @@ impl Policy for Answers {
     }
 
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
-        self.responses(response.facts.operation)?.response_need(response)
+        self.responses(response.facts.operation)?
+            .response_need(response)
     }
 
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
         let responses = self.responses(body.facts.operation);
-        responses.map_or(Verdict::Pass, |responses| responses.response_body(body, host))
+        responses.map_or(Verdict::Pass, |responses| {
+            responses.response_body(body, host)
+        })
     }
 }
 

@@ -84,7 +84,10 @@ impl Rules<'_> {
         let is = |name: &str| declared.flag(name) == Some(true);
         let reading = declared.reading(part, kinds);
         if !matches!(reading, Reading::As(_)) {
-            notes.add("parameters of this style or type are not judged", &declared.node);
+            notes.add(
+                "parameters of this style or type are not judged",
+                &declared.node,
+            );
         }
         let (style, schema) = match reading {
             Reading::As(style) => (style, schema),
@@ -120,7 +123,9 @@ impl Declared<'_> {
         }
         let style = self.node.member("style");
         let style = style.as_ref().and_then(|style| style.json().as_str());
-        let explode = self.flag("explode").unwrap_or(matches!(style, None | Some("form")));
+        let explode = self
+            .flag("explode")
+            .unwrap_or(matches!(style, None | Some("form")));
         let is_one = kinds.is_every() || !(kinds.array() || kinds.object());
         let is_list = kinds.array() && !(kinds.object() || kinds.text() || kinds.number());
         let separator = match (part, style) {

@@ -35,7 +35,8 @@ impl Template {
             return Err("has an empty segment or a dot segment");
         }
         let segments: Option<Vec<_>> = rest.split('/').map(pieces).collect();
-        let malformed = "has braces that are not around one name, or two variables without text between";
+        let malformed =
+            "has braces that are not around one name, or two variables without text between";
         Ok(Self {
             segments: segments.ok_or(malformed)?,
         })
@@ -55,10 +56,13 @@ impl Template {
 
     /// The names of its variables.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().flatten().filter_map(|piece| match piece {
-            Piece::Text(_) => None,
-            Piece::Variable(name) => Some(name.as_str()),
-        })
+        self.segments
+            .iter()
+            .flatten()
+            .filter_map(|piece| match piece {
+                Piece::Text(_) => None,
+                Piece::Variable(name) => Some(name.as_str()),
+            })
     }
 
     /// Which of two is asked first: text comes before variables, from the left.
@@ -68,7 +72,10 @@ impl Template {
             [Piece::Variable(_)] => 2,
             _ => 1,
         };
-        let (one, two) = (self.segments.iter().map(rank), other.segments.iter().map(rank));
+        let (one, two) = (
+            self.segments.iter().map(rank),
+            other.segments.iter().map(rank),
+        );
         one.cmp(two)
     }
 
@@ -79,9 +86,11 @@ impl Template {
             (one, two) => one == two,
         };
         self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|(one, two)| {
-                one.len() == two.len() && one.iter().zip(two).all(alike)
-            })
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|(one, two)| one.len() == two.len() && one.iter().zip(two).all(alike))
     }
 }
 
@@ -111,11 +120,7 @@ fn pieces(segment: &str) -> Option<Vec<Piece>> {
 }
 
 /// Each variable takes as little as it can, but for the last, which takes what is left.
-fn take<'v>(
-    pieces: &'v [Piece],
-    segment: &'v str,
-    values: &mut Vec<Named<'v>>,
-) -> Option<()> {
+fn take<'v>(pieces: &'v [Piece], segment: &'v str, values: &mut Vec<Named<'v>>) -> Option<()> {
     let mut rest = segment;
     let mut pieces = pieces.iter().peekable();
     while let Some(piece) = pieces.next() {
@@ -154,7 +159,12 @@ mod tests {
         let template = Template::parse(template).unwrap();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let values = template.values(&segments)?;
-        Some(values.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+        Some(
+            values
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        )
     }
 
     #[test]
@@ -181,7 +191,9 @@ mod tests {
 
     #[test]
     fn what_no_request_fits_is_told() {
-        for wrong in ["", "a", "/a//b", "/%41", "/a?b", "/{", "/}", "/{}", "/{a}{b}", "/{a{b}}", "/.."] {
+        for wrong in [
+            "", "a", "/a//b", "/%41", "/a?b", "/{", "/}", "/{}", "/{a}{b}", "/{a{b}}", "/..",
+        ] {
             assert!(Template::parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -189,13 +201,17 @@ mod tests {
     #[test]
     fn text_comes_before_variables() {
         let order = |one: &str, two: &str| {
-            Template::parse(one).unwrap().before(&Template::parse(two).unwrap())
+            Template::parse(one)
+                .unwrap()
+                .before(&Template::parse(two).unwrap())
         };
         assert_eq!(order("/a/b", "/a/{x}"), Ordering::Less);
         assert_eq!(order("/{x}/b", "/a/{x}"), Ordering::Greater);
         assert_eq!(order("/{x}.json", "/{x}"), Ordering::Less);
         let like = |one: &str, two: &str| {
-            Template::parse(one).unwrap().is_like(&Template::parse(two).unwrap())
+            Template::parse(one)
+                .unwrap()
+                .is_like(&Template::parse(two).unwrap())
         };
         assert!(like("/a/{x}", "/a/{y}") && !like("/a/{x}", "/b/{x}") && !like("/{x}.a", "/{x}"));
     }

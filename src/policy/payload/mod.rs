@@ -9,9 +9,9 @@ mod responses;
 mod schema;
 
 use self::head::Upgrades;
+pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
 use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
-pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
 pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
@@ -233,7 +233,9 @@ impl Payload {
         } = rules;
         let named = |yes: bool| yes.then(|| method.to_owned()).into_iter().collect();
         let any = content.iter().any(|(written, _)| *written == "*/*");
-        let ranges = content.iter().map(|(written, _)| MediaRange::parse(written));
+        let ranges = content
+            .iter()
+            .map(|(written, _)| MediaRange::parse(written));
         let ranges: Vec<MediaRange> = ranges.flatten().collect();
         let schemas = content.into_iter().filter_map(|(written, schema)| {
             let check = SchemaCheck::new(schema?, told);

@@ -144,7 +144,9 @@ impl Policy for Responses {
     }
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
-        exchange.edits.push(Edit::Shared(Rc::clone(&self.unreadable)));
+        exchange
+            .edits
+            .push(Edit::Shared(Rc::clone(&self.unreadable)));
         Verdict::Pass
     }
 
