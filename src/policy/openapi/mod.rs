@@ -21,6 +21,7 @@ use crate::exchange::{Exchange, Response};
 use crate::host::Host;
 use crate::refusal::Refusal;
 use crate::stream::{NO_ROUTE, method_not_allowed};
+use crate::target::Target;
 
 pub use self::apis::Apis;
 
@@ -91,6 +92,14 @@ impl OpenApi {
     fn judge_head(&self, exchange: &mut Exchange<'_>) -> Result<Verdict, Refusal> {
         let request = exchange.request;
         let (index, values) = self.find(request.target.path(), request.method())?;
+        // What servers may read otherwise has to be the same operation.
+        let is_same = |other: Target| {
+            let found = self.find(other.path(), request.method());
+            found.is_ok_and(|(found, _)| found == index)
+        };
+        if !request.target.others().all(is_same) {
+            return Err(Refusal::new(&NO_ROUTE, "no_route"));
+        }
         exchange.facts.operation = Some(index);
         let Some(operation) = self.operation(index) else {
             return Ok(Verdict::Pass);
