@@ -173,13 +173,17 @@ impl<'d, 'p> Reader<'d, 'p> {
             }
             if let Some(item) = self.resolve(node) {
                 let operations = self.operations(&item, &template);
-                paths.push(PathItem {
-                    template,
-                    operations,
-                });
+                // By hand, as below: the standard library's sort is many kilobytes of code each time.
+                let at = paths.partition_point(|other| other.template.before(&template).is_le());
+                paths.insert(
+                    at,
+                    PathItem {
+                        template,
+                        operations,
+                    },
+                );
             }
         }
-        paths.sort_by(|one, two| one.template.before(&two.template));
         paths
     }
 
@@ -319,10 +323,17 @@ impl<'d, 'p> Reader<'d, 'p> {
             let handle = schema.map(|schema| self.requests.schema(&schema));
             (essence.to_owned(), handle)
         });
-        let mut content: Vec<(String, Option<Handle>)> = content.collect();
         // What says more comes first.
-        content.sort_by_key(|(essence, _)| (essence.contains('*'), Reverse(essence.len())));
-        Some(Body { required, content })
+        let rank = |essence: &str| (essence.contains('*'), Reverse(essence.len()));
+        let mut ranked: Vec<(String, Option<Handle>)> = Vec::new();
+        for (essence, handle) in content {
+            let at = ranked.partition_point(|(other, _)| rank(other) <= rank(&essence));
+            ranked.insert(at, (essence, handle));
+        }
+        Some(Body {
+            required,
+            content: ranked,
+        })
     }
 
     /// Those with one status come first, then those with a class of them, then the rest.
@@ -334,7 +345,7 @@ impl<'d, 'p> Reader<'d, 'p> {
         let entries = entries
             .and_then(|node| node.entries(self.problems))
             .unwrap_or_default();
-        let mut answers = Vec::new();
+        let mut answers: Vec<Answer> = Vec::new();
         for (status, node) in &entries {
             let statuses = match (status.parse::<u16>(), status.as_bytes()) {
                 (Ok(status @ 100..=599), [_, _, _]) => (status, status),
@@ -356,9 +367,11 @@ impl<'d, 'p> Reader<'d, 'p> {
             let schema = json.and_then(|(_, node)| node.member("schema"));
             let schema = schema.zip(self.responses.as_mut());
             let schema = schema.map(|(schema, responses)| responses.schema(&schema));
-            answers.push(Answer { statuses, schema });
+            let width = |(first, last): (u16, u16)| last.saturating_sub(first);
+            let before = |other: &Answer| width(other.statuses) <= width(statuses);
+            let at = answers.partition_point(before);
+            answers.insert(at, Answer { statuses, schema });
         }
-        answers.sort_by_key(|answer| answer.statuses.1.saturating_sub(answer.statuses.0));
         answers
     }
 
