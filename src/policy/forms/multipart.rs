@@ -146,11 +146,11 @@ fn content_of(part: &[u8]) -> Option<&[u8]> {
 fn header(line: &[u8]) -> Option<(&str, &[u8])> {
     let colon = line.iter().position(|b| *b == b':')?;
     let (name, value) = line.split_at_checked(colon)?;
-    let value = value.get(1..)?.trim_ascii();
+    let value = value.get(1..)?;
     let is_token = !name.is_empty() && name.iter().copied().all(is_token_byte);
     let controls = value.iter().any(|b| b.is_ascii_control() && *b != b'\t');
     let name = std::str::from_utf8(name).ok()?;
-    (is_token && !controls).then_some((name, value))
+    (is_token && !controls).then_some((name, value.trim_ascii()))
 }
 
 /// The name and the file name of `form-data; name="a"; filename="b"`. Escapes are not read: half of the
@@ -284,6 +284,7 @@ mod tests {
             &format!("{disposition}\r\nContent-Length: 4"),
             &format!("{disposition}\r\nContent-Transfer-Encoding: base64"),
             &format!("{disposition}\r\nX-Other: 1"),
+            &format!("{disposition}\r\nContent-Type: a/b\n\n"),
         ] {
             assert_eq!(one(head), Err(Broken::Head), "{head}");
         }
