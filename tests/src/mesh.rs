@@ -1,6 +1,5 @@
 //! An Envoy whose filter fetches keys from a provider, and the provider.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use crate::module_path;
 use crate::tokens::{self, SigningKey};
 use crate::upstream::{Answer, Upstream};
 use crate::wire::{Request, Response};
+use crate::yaml::read_yaml;
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ impl Mesh {
             ..Options::default()
         };
         let mut bootstrap = bootstrap(listeners, clusters);
-        bootstrap["stats_config"] = documented_tags();
+        bootstrap["stats_config"] = shipped_tags();
         let envoy = Envoy::start(bootstrap, &options).unwrap();
         let addr = envoy.listener_addr("remote").unwrap();
         Self {
@@ -127,20 +127,10 @@ impl Mesh {
     }
 }
 
-/// The snippet of the reference that makes labels of codes and providers.
-fn documented_tags() -> Value {
-    let tag = |name: &str, part: &str| {
-        let regex = format!("^wasmcustom\\.portcullis(\\.{part}\\.([^.]+))");
-        let written = format!(
-            "- {{ tag_name: {name}, regex: \"{}\" }}",
-            regex.replace('\\', "\\\\")
-        );
-        let page = tokens::repository().join("docs/record.md");
-        let page = fs::read_to_string(page).unwrap();
-        assert!(page.contains(&written), "the reference lacks {written}");
-        json!({ "tag_name": name, "regex": regex })
-    };
-    json!({ "stats_tags": [tag("code", "code"), tag("provider", "provider")] })
+/// What makes labels of the parts of metrics, as it is shipped.
+fn shipped_tags() -> Value {
+    let path = tokens::repository().join("envoy/observability/stats-tags.yaml");
+    read_yaml(&path)["stats_config"].clone()
 }
 
 /// The real time.
