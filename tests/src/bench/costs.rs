@@ -200,6 +200,15 @@ impl Grown {
 }
 
 impl Vm {
+    /// In tables.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Vm::First => "first of the process",
+            Vm::Own => "its own, new",
+            Vm::Shared => "shared, running",
+        }
+    }
+
     /// How many listeners are added at once.
     fn listeners(self) -> f64 {
         match self {

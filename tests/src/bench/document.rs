@@ -120,21 +120,38 @@ pub(super) fn kind(number: usize) -> String {
     }
 }
 
+/// [`whole`] with 50 more providers and 200 schemas.
+pub(super) fn among_others() -> Value {
+    let mut document = whole();
+    add_providers(&mut document, 50);
+    add_schemas(&mut document, 200);
+    document
+}
+
 /// Like [`with_routes`], with two routes and `count` providers.
 pub(super) fn with_providers(count: usize, mark: usize) -> Value {
     let mut document = with_routes(2, mark);
+    add_providers(&mut document, count);
+    document
+}
+
+fn add_providers(document: &mut Value, count: usize) {
     for number in 0..count {
         let issuer = format!("https://id-{number}.bench.test/");
         document["providers"][format!("other-{number}")] = json!({
             "issuer": issuer, "audiences": [AUDIENCE], "jwks": { "inline": jwks() },
         });
     }
-    document
 }
 
 /// Like [`with_routes`], with two routes and `count` schemas of twenty members each.
 pub(super) fn with_schemas(count: usize, mark: usize) -> Value {
     let mut document = with_routes(2, mark);
+    add_schemas(&mut document, count);
+    document
+}
+
+fn add_schemas(document: &mut Value, count: usize) {
     for number in 0..count {
         let members: Map<String, Value> = (0..20)
             .map(|member| {
@@ -145,7 +162,6 @@ pub(super) fn with_schemas(count: usize, mark: usize) -> Value {
         document["schemas"][format!("s{number}")] =
             json!({ "type": "object", "properties": members, "required": ["member-1"] });
     }
-    document
 }
 
 /// Like [`whole`] with `count` routes. `mark` makes the bytes differ from those of other marks.

@@ -1,9 +1,11 @@
-//! CPU per request as bars.
+//! CPU per request as bars, and below it the time to load documents.
 
 use std::fmt::Write as _;
 
+use super::costs::Load;
 use super::report::Report;
 use super::rounds::Measured;
+use super::spread::Spread;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 400.0;
@@ -11,6 +13,7 @@ const RIGHT: f64 = 130.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 30.0;
 const BAR: f64 = 18.0;
+const OURS: &str = "#c8784a";
 
 /// An SVG image: a bar for the median of each chain, a line from the least to the most.
 pub(super) fn draw(report: &Report) -> String {
@@ -24,7 +27,13 @@ pub(super) fn draw(report: &Report) -> String {
         .map(|each| each.cpu_us_per_request.max)
         .fold(1.0, f64::max);
     let scale = (WIDTH - LEFT - RIGHT) / most;
-    let height = TOP + ROW * chains.len() as f64 + 40.0;
+    let loads = report.costs.as_ref().map_or(&[][..], |costs| &costs.loads);
+    let requests_end = TOP + ROW * chains.len() as f64;
+    let loads_height = match loads {
+        [] => 0.0,
+        loads => TOP + ROW * loads.len() as f64,
+    };
+    let height = requests_end + loads_height + 40.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
@@ -37,7 +46,12 @@ pub(super) fn draw(report: &Report) -> String {
         ))
     );
     for (row, chain) in chains.iter().enumerate() {
-        bar(&mut svg, TOP + ROW * row as f64, chain, scale);
+        let cpu = chain.cpu_us_per_request;
+        let top = TOP + ROW * row as f64;
+        bar(&mut svg, top, (chain.title, color(chain.id)), cpu, scale);
+    }
+    if !loads.is_empty() {
+        load_bars(&mut svg, requests_end, loads);
     }
     let _ = writeln!(
         svg,
@@ -48,9 +62,24 @@ pub(super) fn draw(report: &Report) -> String {
     svg
 }
 
-fn bar(svg: &mut String, top: f64, chain: &Measured, scale: f64) {
-    let cpu = chain.cpu_us_per_request;
-    let (middle, color) = (top + BAR / 2.0, color(chain.id));
+fn load_bars(svg: &mut String, top: f64, loads: &[Load]) {
+    let _ = writeln!(
+        svg,
+        "<text x=\"16\" y=\"{}\" font-size=\"17\">Time to load a document, in ms for each VM</text>",
+        top + 40.0
+    );
+    let most = loads.iter().map(|load| load.ms_per_configuration.max);
+    let scale = (WIDTH - LEFT - RIGHT) / most.fold(1.0, f64::max);
+    for (row, load) in loads.iter().enumerate() {
+        let title = format!("{}, {}", load.of, load.vm.title());
+        let top = top + TOP + ROW * row as f64;
+        bar(svg, top, (&title, OURS), load.ms_per_configuration, scale);
+    }
+}
+
+/// A bar for the median, with its title and color, and a line for the rest.
+fn bar(svg: &mut String, top: f64, (title, color): (&str, &str), cpu: Spread, scale: f64) {
+    let middle = top + BAR / 2.0;
     let at = |value: f64| LEFT + value * scale;
     // Writing to a `String` cannot fail.
     let _ = writeln!(
@@ -61,7 +90,7 @@ fn bar(svg: &mut String, top: f64, chain: &Measured, scale: f64) {
          <text x=\"{:.1}\" y=\"{:.1}\">{:.1}</text>",
         LEFT - 8.0,
         middle + 4.0,
-        escape(chain.title),
+        escape(title),
         cpu.median * scale,
         at(cpu.min),
         at(cpu.max),
@@ -75,7 +104,7 @@ fn color(id: &str) -> &'static str {
     match id {
         "router" => "#bbbbbb",
         id if id.starts_with("native") => "#7a9cc6",
-        _ => "#c8784a",
+        _ => OURS,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::costs::{Costs, Vm};
+use super::costs::Costs;
 use super::groups::{Comparison, Group};
 use super::machine::Machine;
 use super::rounds::{EqualLoad, Measured};
@@ -248,14 +248,9 @@ fn others(costs: &Costs, out: &mut String) {
             "CPU ms/run",
         ],
         costs.loads.iter().map(|load| {
-            let vm = match load.vm {
-                Vm::First => "first of the process",
-                Vm::Own => "its own, new",
-                Vm::Shared => "shared, running",
-            };
             vec![
                 load.of.clone(),
-                vm.to_owned(),
+                load.vm.title().to_owned(),
                 format!("{:.1}", load.configured_per_listener),
                 format!("{:.1}", load.ms_per_listener),
                 format!("{:.1}", load.ms_per_configuration),

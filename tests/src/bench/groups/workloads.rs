@@ -20,6 +20,7 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-100-routes", "native-100-routes", None),
         compare("portcullis-500-routes", "native-500-routes", None),
         compare("portcullis-500-routes", "portcullis-10-routes", None),
+        compare("portcullis-50-providers", "portcullis-10-routes", None),
     ],
     equal_load: &[],
 };
@@ -95,5 +96,13 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
         let document = document::behind_routes(count);
         chains.push(recorded(our, our_title, module, &document, log(our)));
     }
+    let id = "portcullis-50-providers";
+    chains.push(recorded(
+        id,
+        "Portcullis, 50 more providers, 200 schemas",
+        module,
+        &document::among_others(),
+        scratch.file(&format!("{id}.log")),
+    ));
     chains
 }
