@@ -63,3 +63,42 @@ impl Host for Still {
         Some(b"{}".to_vec())
     }
 }
+
+/// A proxy at the beginning of time that holds one body, for either side, and nothing else.
+pub struct Holding<'b>(pub &'b [u8]);
+
+impl Host for Holding<'_> {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn count(&self, _: Counter) {}
+
+    fn environment(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+        HostVerdict::Unavailable
+    }
+
+    fn property(&self, _: Property) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        Err(CellUnavailable)
+    }
+
+    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+        Err(CellUnavailable)
+    }
+
+    fn random(&self) -> u64 {
+        4
+    }
+
+    fn body(&self, _: Side) -> Option<Vec<u8>> {
+        Some(self.0.to_vec())
+    }
+}

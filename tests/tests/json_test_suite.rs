@@ -12,15 +12,13 @@ use std::time::Duration;
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
-use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
-};
 use portcullis::stream::{Action, Stream};
 use portcullis_tests::client;
 use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
     wasm_filter,
 };
+use portcullis_tests::still::Holding;
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Version};
 use portcullis_tests::{module_path, tokens};
@@ -94,45 +92,6 @@ fn policy(inspection: &str) -> Value {
             "payload": { "max_bytes": "1MiB", "require_body": ["POST"], "json": {} },
         }],
     })
-}
-
-/// A proxy that holds one body.
-struct Holding<'b>(&'b [u8]);
-
-impl Host for Holding<'_> {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn count(&self, _: Counter) {}
-
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-
-    fn property(&self, _: Property) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        Err(CellUnavailable)
-    }
-
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-        Err(CellUnavailable)
-    }
-
-    fn random(&self) -> u64 {
-        4
-    }
-
-    fn body(&self, _: Side) -> Option<Vec<u8>> {
-        Some(self.0.to_vec())
-    }
 }
 
 /// The reason for which a text is refused; none if it passes.

@@ -150,6 +150,37 @@ fn the_whole_chain_makes_few_host_calls_in_all() {
     assert!(calls.total <= 31, "{calls:?}");
 }
 
+/// CORS takes away what the service granted; where the answer's fields are read anyhow, only what
+/// is there costs a call.
+#[test]
+fn only_fields_that_are_there_are_removed() {
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    let mut document: Value = serde_json::from_slice(&whole_chain()).expect("it is JSON");
+    document["defaults"]["security_headers"] = json!({ "preset": "api" });
+    let options = HostOptions {
+        now_nanos: NOW * 1_000_000_000,
+        ..HostOptions::default()
+    };
+    let mut host = FakeHost::start(&wasm, document.to_string().as_bytes(), options).unwrap();
+    let granted = ("access-control-expose-headers".to_owned(), b"x-a".to_vec());
+    for (sent, removed) in [(vec![], 2), (vec![granted], 3)] {
+        let answer = Response {
+            headers: sent,
+            ..service()
+        };
+        let seen = host.exchange(&request("alice", NOW + 60), &answer).unwrap();
+        let calls = seen.calls.by_name.get("proxy_remove_header_map_value");
+        // One is the token's, one that of a field which tells of the software.
+        assert_eq!(calls, Some(&removed), "{:?}", seen.calls);
+        let names = seen.response.headers.iter().map(|(name, _)| name);
+        assert!(
+            !names
+                .into_iter()
+                .any(|name| name == "access-control-expose-headers")
+        );
+    }
+}
+
 #[test]
 fn gauges_are_set_on_ticks() {
     let keys = "portcullis.provider.corp.jwks_keys";

@@ -1,19 +1,16 @@
 //! OpenAPI documents, and requests to what they describe.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
-use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
-};
 use portcullis::stream::{Action, Stream};
 use serde_json::Value;
 
 use super::document::check;
 use super::spelling::respelled;
+use crate::still::Holding;
 
 const BEFORE: &[u8] = br#"{"version":1,"routes":[{"name":"a","match":{},"open":true,"openapi":{"api":"a","max_bytes":"4KiB","responses":{"mode":"enforce"}}}],"apis":{"a":"#;
 
@@ -119,44 +116,5 @@ fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
         Action::Reply(_) => false,
         Action::Continue(_) => true,
         Action::Hold(_) => panic!("a complete request is held"),
-    }
-}
-
-/// A proxy that holds one body, for either side.
-struct Holding<'b>(&'b [u8]);
-
-impl Host for Holding<'_> {
-    fn now(&self) -> Duration {
-        Duration::from_secs(super::NOW)
-    }
-
-    fn count(&self, _: Counter) {}
-
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-
-    fn property(&self, _: Property) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        Err(CellUnavailable)
-    }
-
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-        Err(CellUnavailable)
-    }
-
-    fn random(&self) -> u64 {
-        4
-    }
-
-    fn body(&self, _: Side) -> Option<Vec<u8>> {
-        Some(self.0.to_vec())
     }
 }
