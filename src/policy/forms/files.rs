@@ -6,15 +6,15 @@ use crate::policy::payload::media_type::{MediaRange, MediaType};
 use crate::schema::Violation;
 
 /// A file that has been declared.
-pub(super) struct FileRule {
-    pub(super) name: String,
-    required: bool,
-    repeated: bool,
-    max_bytes: u64,
-    content_types: Option<Vec<MediaRange>>,
+pub(in crate::policy) struct FileRule {
+    pub(in crate::policy) name: String,
+    pub(in crate::policy) required: bool,
+    pub(in crate::policy) repeated: bool,
+    pub(in crate::policy) max_bytes: u64,
+    pub(in crate::policy) content_types: Option<Vec<MediaRange>>,
     /// In lower case, with their dot.
-    extensions: Option<Vec<String>>,
-    place: Pointer,
+    pub(in crate::policy) extensions: Option<Vec<String>>,
+    pub(in crate::policy) place: Pointer,
 }
 
 /// What is wrong with a file.

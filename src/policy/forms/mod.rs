@@ -6,7 +6,8 @@ mod refusals;
 
 use std::borrow::Cow;
 
-use self::files::{FileRule, Misfit};
+pub(super) use self::files::FileRule;
+use self::files::Misfit;
 use self::multipart::Piece;
 use self::refusals::{
     EXPECTATION, INVALID, MEDIA_TYPE, TOO_LARGE, broken, faulty, malformed, misfit,
@@ -37,8 +38,11 @@ pub(super) const KIND: Kind = Kind {
     compile: Compile::Object(compile),
 };
 
+/// How many parts a form may have, unless the document says so.
+const USUAL_PARTS: usize = 100;
+
 /// What a form must be like.
-struct Forms {
+pub(super) struct Forms {
     max_bytes: u64,
     fields: ParameterSet,
     files: Vec<FileRule>,
@@ -49,6 +53,26 @@ struct Forms {
     other_types: Others,
     told: Told,
     inspection: Inspection,
+}
+
+/// What is declared of the forms of one media type.
+pub(super) struct FormRules {
+    pub(super) max_bytes: u64,
+    pub(super) fields: ParameterSet,
+    pub(super) files: Vec<FileRule>,
+    /// Whether nothing else may be there.
+    pub(super) closed: bool,
+    pub(super) told: Told,
+    pub(super) inspection: Inspection,
+}
+
+/// A media type of forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormType {
+    /// `application/x-www-form-urlencoded`.
+    UrlEncoded,
+    /// `multipart/form-data`.
+    Multipart,
 }
 
 /// What becomes of what is not declared.
@@ -82,7 +106,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             problems.report(fields.pointer(), reason);
         }
     }
-    let max_parts = fields.or("max_parts", 100, problems, |node, problems| {
+    let max_parts = fields.or("max_parts", USUAL_PARTS, problems, |node, problems| {
         let most = node.integer(problems, 1..=1000)?;
         usize::try_from(most).ok()
     });
@@ -126,8 +150,49 @@ impl Policy for Forms {
     }
 }
 
+impl FormType {
+    /// The one of that name.
+    pub(super) fn of(essence: &str) -> Option<Self> {
+        Self::of_media_type(&MediaType::parse(essence.as_bytes())?)
+    }
+
+    /// The one that a body says it is.
+    pub(super) fn of_body(headers: &Headers) -> Option<Self> {
+        let sent = headers.all("content-type").next()?;
+        Self::of_media_type(&MediaType::parse(sent)?)
+    }
+
+    fn of_media_type(media_type: &MediaType<'_>) -> Option<Self> {
+        if media_type.is("application", "x-www-form-urlencoded") {
+            Some(FormType::UrlEncoded)
+        } else if media_type.is("multipart", "form-data") {
+            Some(FormType::Multipart)
+        } else {
+            None
+        }
+    }
+}
+
 impl Forms {
-    fn judge_head(&self, exchange: &Exchange<'_>) -> Result<BodyNeed, Refusal> {
+    /// For forms of which somebody else has read what is declared.
+    pub(super) fn declared(rules: FormRules) -> Self {
+        Self {
+            max_bytes: rules.max_bytes,
+            fields: rules.fields,
+            files: rules.files,
+            max_parts: USUAL_PARTS,
+            undeclared: match rules.closed {
+                true => Others::Refuse,
+                false => Others::Pass,
+            },
+            other_types: Others::Pass,
+            told: rules.told,
+            inspection: rules.inspection,
+        }
+    }
+
+    /// Judges a head; what must be seen of the body.
+    pub(super) fn judge_head(&self, exchange: &Exchange<'_>) -> Result<BodyNeed, Refusal> {
         let headers = exchange.request.headers;
         let body = body_type(headers)?;
         let length = headers.one("content-length").ok().flatten();
@@ -270,17 +335,15 @@ fn body_type(headers: &Headers) -> Result<Body, Refusal> {
     };
     let charset = media_type.parameter("charset");
     let is_utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
-    let body = if media_type.is("application", "x-www-form-urlencoded") {
-        Body::UrlEncoded
-    } else if media_type.is("multipart", "form-data") {
-        match media_type.parameter("boundary") {
+    let body = match FormType::of_media_type(&media_type) {
+        Some(FormType::UrlEncoded) => Body::UrlEncoded,
+        Some(FormType::Multipart) => match media_type.parameter("boundary") {
             Some(boundary) if multipart::is_boundary(boundary) => {
                 Body::Multipart(boundary.to_owned())
             }
             _ => return refuse("boundary"),
-        }
-    } else {
-        return Ok(Body::Other);
+        },
+        None => return Ok(Body::Other),
     };
     if is_utf8 { Ok(body) } else { refuse("charset") }
 }

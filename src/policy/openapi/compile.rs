@@ -1,6 +1,7 @@
 //! From `openapi` and the document it names to operations that judge.
 
 use super::document::{self, Reader};
+use super::forms::{FileField, Form};
 use super::notes::Notes;
 use super::parameters::Rules;
 use super::{OpenApi, Operation, Path, parts};
@@ -8,7 +9,9 @@ use crate::body::Inspection;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::engine::Mode;
 use crate::json_gate::Limits;
+use crate::policy::forms::{FileRule, FormRules, FormType, Forms};
 use crate::policy::parameters::Undeclared;
+use crate::policy::payload::media_type::MediaRange;
 use crate::policy::payload::{BodyRules, Payload, Responses, USUAL_JSON, read_limits};
 use crate::policy::{Context, Part};
 use crate::refusal::Told;
@@ -199,12 +202,41 @@ impl Compiler<'_, '_> {
             });
             Responses::new(mode, most, expected.collect())
         });
+        let forms = body.map_or(&[][..], |body| body.forms.as_slice());
         Operation {
             method: operation.method.clone(),
             path,
             parameters,
             payload,
+            forms: forms.iter().map(|form| self.form(form)).collect(),
             responses,
         }
+    }
+    fn form(&mut self, form: &Form<'_>) -> (FormType, Forms) {
+        let (fields, known) = self.rules.fields(form, self.notes);
+        let files = form.files.iter().map(|file| FileRule {
+            name: file.name.to_owned(),
+            required: file.required,
+            repeated: file.repeated,
+            max_bytes: self.settings.max_bytes,
+            content_types: self.media_ranges(file),
+            extensions: None,
+            place: file.node.pointer().clone(),
+        });
+        let rules = FormRules {
+            max_bytes: self.settings.max_bytes,
+            fields,
+            files: files.collect(),
+            closed: form.closed && known,
+            told: self.settings.told,
+            inspection: self.settings.inspection,
+        };
+        (form.form_type, Forms::declared(rules))
+    }
+
+    /// The media types that a file may have; none if one of them cannot be told.
+    fn media_ranges(&self, file: &FileField<'_>) -> Option<Vec<MediaRange>> {
+        let written = file.media_types?.split(',').map(str::trim);
+        written.map(MediaRange::parse).collect()
     }
 }

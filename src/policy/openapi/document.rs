@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 
+use super::forms::Form;
 use super::notes::Notes;
 use super::template::Template;
 use crate::config::{Node, Problems};
 use crate::json::Json;
+use crate::policy::forms::FormType;
 use crate::schema::{Dialect, Embedded, Handle, Sender};
 
 /// How many references may follow one another.
@@ -39,13 +41,15 @@ pub(super) struct PathItem<'d> {
 pub(super) struct Operation<'d> {
     pub(super) method: String,
     pub(super) parameters: Vec<Parameter<'d>>,
-    pub(super) body: Option<Body>,
+    pub(super) body: Option<Body<'d>>,
     pub(super) responses: Vec<Answer>,
 }
 
-/// A parameter. `node` is where it is declared.
+/// A parameter, or a field of a form. `node` is where it is declared.
 pub(super) struct Parameter<'d> {
     pub(super) node: Node<'d>,
+    /// Where its style is, if not there.
+    pub(super) encoding: Option<Node<'d>>,
     pub(super) name: &'d str,
     pub(super) place: &'d str,
     pub(super) schema: Option<Handle>,
@@ -53,9 +57,11 @@ pub(super) struct Parameter<'d> {
 }
 
 /// A request body: its media types, each with a schema if it can be judged by one.
-pub(super) struct Body {
+pub(super) struct Body<'d> {
     pub(super) required: bool,
     pub(super) content: Vec<(String, Option<Handle>)>,
+    /// What is known of those that are forms.
+    pub(super) forms: Vec<Form<'d>>,
 }
 
 /// Answers with these statuses.
@@ -110,6 +116,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             {
                 keys.push(Parameter {
                     node,
+                    encoding: None,
                     name,
                     place,
                     schema: None,
@@ -226,6 +233,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 if !parameters.iter().any(same) {
                     parameters.push(Parameter {
                         node: parameter.node.clone(),
+                        encoding: None,
                         ..*parameter
                     });
                 }
@@ -291,6 +299,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             let schema = schema.map(|schema| self.requests.schema(&schema));
             parameters.push(Parameter {
                 node,
+                encoding: None,
                 name,
                 place,
                 schema,
@@ -300,39 +309,38 @@ impl<'d, 'p> Reader<'d, 'p> {
         parameters
     }
 
-    fn body(&mut self, node: &Node<'d>) -> Option<Body> {
+    fn body(&mut self, node: &Node<'d>) -> Option<Body<'d>> {
         let node = self.resolve(node)?;
         let required = node.member("required").map(|node| node.json()) == Some(&Json::Bool(true));
         let Some(content) = node.member("content") else {
             node.report(self.problems, "must have `content`");
             return None;
         };
-        let entries = content.entries(self.problems)?;
-        let content = entries.iter().map(|(media_type, node)| {
-            let essence = media_type.split(';').next().unwrap_or_default().trim();
-            let schema = node.member("schema");
-            if !is_json(essence) {
-                if let Some(schema) = &schema {
-                    self.notes.add(
-                        "bodies that are not JSON are judged by their size alone",
-                        schema,
-                    );
-                }
-                return (essence.to_owned(), None);
-            }
-            let handle = schema.map(|schema| self.requests.schema(&schema));
-            (essence.to_owned(), handle)
-        });
         // What says more comes first.
         let rank = |essence: &str| (essence.contains('*'), Reverse(essence.len()));
         let mut ranked: Vec<(String, Option<Handle>)> = Vec::new();
-        for (essence, handle) in content {
-            let at = ranked.partition_point(|(other, _)| rank(other) <= rank(&essence));
-            ranked.insert(at, (essence, handle));
+        let mut forms: Vec<Form<'d>> = Vec::new();
+        for (media_type, node) in content.entries(self.problems)? {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            let schema = node.member("schema");
+            let mut handle = None;
+            if is_json(essence) {
+                handle = schema.map(|schema| self.requests.schema(&schema));
+            } else if let Some(form_type) = FormType::of(essence) {
+                forms.extend(self.form(&node, form_type));
+            } else if let Some(schema) = &schema {
+                self.notes.add(
+                    "bodies that are neither JSON nor forms are judged by their size alone",
+                    schema,
+                );
+            }
+            let at = ranked.partition_point(|(other, _)| rank(other) <= rank(essence));
+            ranked.insert(at, (essence.to_owned(), handle));
         }
         Some(Body {
             required,
             content: ranked,
+            forms,
         })
     }
 
@@ -376,7 +384,7 @@ impl<'d, 'p> Reader<'d, 'p> {
     }
 
     /// Follows `$ref`.
-    fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
+    pub(super) fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
         let left = self.left.checked_sub(1)?;
         self.left = left;
         if left == 0 {
@@ -415,7 +423,7 @@ impl<'d, 'p> Reader<'d, 'p> {
 }
 
 /// Whether bodies of that type are judged as JSON.
-fn is_json(essence: &str) -> bool {
+pub(super) fn is_json(essence: &str) -> bool {
     let essence = essence.to_ascii_lowercase();
     essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }

@@ -4,6 +4,7 @@
 mod apis;
 mod compile;
 mod document;
+mod forms;
 mod notes;
 mod parameters;
 mod template;
@@ -12,12 +13,14 @@ use std::rc::Rc;
 
 use self::compile::compile;
 use self::template::{Named, Template};
+use super::forms::{FormType, Forms};
 use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::{Payload, Responses};
 use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
 use crate::engine::Mode;
-use crate::exchange::{Exchange, Response};
+use crate::exchange::{BodyState, Exchange, Response};
+use crate::headers::Headers;
 use crate::host::Host;
 use crate::refusal::Refusal;
 use crate::stream::{NO_ROUTE, method_not_allowed};
@@ -29,7 +32,7 @@ pub use self::apis::Apis;
 pub(super) const KIND: Kind = Kind {
     name: "openapi",
     role: Role::Guards,
-    // Those of `payload` and `parameters`, and of the core.
+    // Those of `payload`, `forms` and `parameters`, and of the core.
     codes: &[],
     compile: Compile::Object(compile),
 };
@@ -53,7 +56,37 @@ struct Operation {
     path: ParameterSet,
     parameters: Parameters,
     payload: Payload,
+    forms: Vec<(FormType, Forms)>,
     responses: Option<Responses>,
+}
+
+impl Operation {
+    /// What judges a body if it is a form.
+    fn form(&self, headers: &Headers) -> Option<&Forms> {
+        // Most have none.
+        let (first, rest) = self.forms.split_first()?;
+        let sent = FormType::of_body(headers)?;
+        let mut forms = std::iter::once(first).chain(rest);
+        let (_, found) = forms.find(|(form_type, _)| *form_type == sent)?;
+        Some(found)
+    }
+
+    /// Judges what the head says of the body; what must be seen of it.
+    fn judge_head_of_body(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
+        let need = self.payload.judge_head(exchange)?;
+        match self.form(exchange.request.headers) {
+            Some(form) if exchange.body == BodyState::Open => form.judge_head(exchange).map(Some),
+            _ => Ok(need),
+        }
+    }
+
+    fn judge_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        match self.form(body.request.headers) {
+            // Whether there must be one is not for forms to say.
+            Some(form) if body.progress.size > 0 => form.request_body(body, host),
+            _ => self.payload.request_body(body, host),
+        }
+    }
 }
 
 /// The place of an operation: of its path, and of it there.
@@ -108,7 +141,7 @@ impl OpenApi {
         let judged = operation.path.judge(&values);
         judged.map_err(|fault| refusal(fault, told))?;
         operation.parameters.judge(exchange)?;
-        let need = operation.payload.judge_head(exchange)?;
+        let need = operation.judge_head_of_body(exchange)?;
         Ok(need.map_or(Verdict::Pass, Verdict::AwaitBody))
     }
 }
@@ -121,7 +154,7 @@ impl Policy for OpenApi {
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
         let operation = body.facts.operation.and_then(|index| self.operation(index));
         operation.map_or(Verdict::Pass, |operation| {
-            operation.payload.request_body(body, host)
+            operation.judge_body(body, host)
         })
     }
 }

@@ -1,7 +1,9 @@
 //! From declared parameters to sets that judge.
 
 use super::document::Parameter as Declared;
+use super::forms::Form;
 use super::notes::Notes;
+use crate::config::Node;
 use crate::json::Json;
 use crate::policy::parameters::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
 use crate::refusal::Told;
@@ -72,6 +74,22 @@ impl Rules<'_> {
         (path, others)
     }
 
+    /// The fields of a form, and whether all of its fields are known.
+    pub(super) fn fields(&self, form: &Form<'_>, notes: &mut Notes) -> (ParameterSet, bool) {
+        let mut known = true;
+        let mut fields = Vec::new();
+        for (declared, required) in &form.fields {
+            match self.parameter(declared, Part::Form, notes) {
+                Some(mut field) => {
+                    field.required = *required;
+                    fields.push(field);
+                }
+                None => known = false,
+            }
+        }
+        (ParameterSet::new(Part::Form, fields), known)
+    }
+
     fn parameter(
         &self,
         declared: &Declared<'_>,
@@ -82,10 +100,10 @@ impl Rules<'_> {
         let schema = self.schemas.schema(handle, self.formats);
         let kinds = schema.kinds();
         let is = |name: &str| declared.flag(name) == Some(true);
-        let reading = declared.reading(part, kinds);
+        let reading = declared.reading(part, kinds, schema.items_kinds());
         if !matches!(reading, Reading::As(_)) {
             notes.add(
-                "parameters of this style or type are not judged",
+                "parameters and fields of this style or type are not judged",
                 &declared.node,
             );
         }
@@ -111,32 +129,47 @@ impl Rules<'_> {
 
 impl Declared<'_> {
     fn flag(&self, name: &str) -> Option<bool> {
-        match self.node.member(name)?.json() {
+        match self.style_node().member(name)?.json() {
             Json::Bool(value) => Some(*value),
             _ => None,
         }
     }
 
-    fn reading(&self, part: Part, kinds: Kinds) -> Reading {
+    fn style_node(&self) -> &Node<'_> {
+        self.encoding.as_ref().unwrap_or(&self.node)
+    }
+
+    fn reading(&self, part: Part, kinds: Kinds, items: Kinds) -> Reading {
         if self.is_json {
             return Reading::As(Style::Json);
         }
-        let style = self.node.member("style");
+        let style = self.style_node().member("style");
         let style = style.as_ref().and_then(|style| style.json().as_str());
         let explode = self
             .flag("explode")
             .unwrap_or(matches!(style, None | Some("form")));
         let is_one = kinds.is_every() || !(kinds.array() || kinds.object());
-        let is_list = kinds.array() && !(kinds.object() || kinds.text() || kinds.number());
+        let lists = kinds.array() && !(kinds.object() || kinds.text() || kinds.number());
+        // An item that is no text itself would be JSON, or written as nobody has said.
+        let is_list = lists && (items.text() || items.number() || items.boolean());
+        if self.place == "multipart" {
+            return match (is_one, is_list) {
+                (true, _) => Reading::As(Style::Single),
+                (_, true) => Reading::As(Style::Repeated),
+                // Without a media type of its own, an object is JSON.
+                _ if !lists && !kinds.text() => Reading::As(Style::Json),
+                _ => Reading::Unjudged,
+            };
+        }
         let separator = match (part, style) {
-            (Part::Query, None | Some("form")) => ',',
-            (Part::Query, Some("spaceDelimited")) => ' ',
-            (Part::Query, Some("pipeDelimited")) => '|',
+            (Part::Query | Part::Form, None | Some("form")) => ',',
+            (Part::Query | Part::Form, Some("spaceDelimited")) => ' ',
+            (Part::Query | Part::Form, Some("pipeDelimited")) => '|',
             (Part::Path | Part::Headers, None | Some("simple")) => ',',
-            (Part::Query, _) => return Reading::Unknown,
+            (Part::Query | Part::Form, _) => return Reading::Unknown,
             _ => return Reading::Unjudged,
         };
-        let repeats = part == Part::Query && explode;
+        let repeats = matches!(part, Part::Query | Part::Form) && explode;
         match (is_one, is_list) {
             (true, _) => Reading::As(Style::Single),
             (_, true) if repeats => Reading::As(Style::Repeated),
