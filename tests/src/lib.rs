@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod grpc;
 pub mod limit_service;
 pub mod mesh;
+pub mod pages;
 pub mod prometheus;
 pub mod proxy_signatures;
 pub mod random;

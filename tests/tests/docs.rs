@@ -13,57 +13,15 @@ use portcullis::metrics::Spread;
 use portcullis::stream::Stream;
 use portcullis::{metrics, policy};
 use portcullis_tests::case::{self, Case};
+use portcullis_tests::pages::{
+    REFERENCE, anchor, fences, name_of, pages, quoted, read, reference, tables, with_published_api,
+};
 use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Map, Value, json};
 
-/// The pages of the reference.
-const REFERENCE: &str = "docs/";
-
 /// The seconds at which everything here happens.
 const NOW: u64 = 1_800_000_000;
-
-fn read(path: &str) -> String {
-    let path = tokens::repository().join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// `README.md`, the guides, and the format of cases.
-fn pages() -> Vec<(String, String)> {
-    let mut paths = [in_folder("docs"), in_folder("docs/policies")].concat();
-    paths.extend(["README.md".to_owned(), "tests/cases/README.md".to_owned()]);
-    paths.sort();
-    paths
-        .into_iter()
-        .map(|path| (path.clone(), read(&path)))
-        .collect()
-}
-
-fn in_folder(folder: &str) -> Vec<String> {
-    let names = fs::read_dir(tokens::repository().join(folder)).expect("there are docs");
-    names
-        .map(|entry| entry.expect("docs can be listed").file_name())
-        .map(|name| format!("{folder}/{}", name.to_string_lossy()))
-        .filter(|name| name.ends_with(".md"))
-        .collect()
-}
-
-/// The reference as one text: everything under `docs`.
-fn reference() -> String {
-    let pages = pages();
-    let reference = pages.iter().filter(|(path, _)| path.starts_with(REFERENCE));
-    reference.map(|(_, page)| page.as_str()).collect()
-}
-
-/// The name under which a heading can be linked to.
-fn anchor(heading: &str) -> String {
-    let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
-    let text = heading.trim_start_matches('#').trim().to_lowercase();
-    text.chars()
-        .filter(kept)
-        .collect::<String>()
-        .replace(' ', "-")
-}
 
 #[test]
 fn links_lead_somewhere() {
@@ -94,61 +52,6 @@ fn links_lead_somewhere() {
     assert!(followed > 30, "only {followed} links");
 }
 
-/// The contents of all fences in a language.
-fn fences(page: &str, language: &str) -> Vec<String> {
-    let opening = format!("```{language}");
-    let mut found = Vec::new();
-    let mut open: Option<String> = None;
-    for line in page.lines() {
-        match &mut open {
-            None if line == opening => open = Some(String::new()),
-            None => {}
-            Some(_) if line == "```" => found.extend(open.take()),
-            Some(text) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
-    }
-    assert!(open.is_none(), "a fence is not closed");
-    found
-}
-
-/// The rows of every table with this head, as cells.
-fn tables(page: &str, head: &str) -> Vec<Vec<String>> {
-    let mut lines = page.lines();
-    let mut rows = Vec::new();
-    while lines.by_ref().any(|line| line == head) {
-        let body = lines
-            .by_ref()
-            .skip(1)
-            .take_while(|line| line.starts_with('|'));
-        rows.extend(body.map(|line| {
-            let inner = line.trim_start_matches('|').trim_end_matches('|');
-            inner
-                .split('|')
-                .map(|cell| cell.trim().to_owned())
-                .collect()
-        }));
-    }
-    assert!(!rows.is_empty(), "no table begins with {head}");
-    rows
-}
-
-/// What stands between backticks in a cell.
-fn quoted(cell: &str) -> Vec<String> {
-    let pieces = cell.split('`').skip(1).step_by(2);
-    pieces.map(str::to_owned).collect()
-}
-
-/// The one name of a row.
-fn name_of(row: &[String]) -> String {
-    match quoted(&row[0]).as_slice() {
-        [name] => name.clone(),
-        names => panic!("one name expected in the first cell, found {names:?}"),
-    }
-}
-
 fn assert_same(written: &BTreeSet<String>, real: &BTreeSet<String>, what: &str) {
     let undocumented: Vec<_> = real.difference(written).collect();
     let invented: Vec<_> = written.difference(real).collect();
@@ -163,11 +66,12 @@ fn examples_are_valid() {
     let mut documents = 0;
     for (path, page) in pages() {
         for text in fences(&page, "json") {
-            let value: Value = serde_json::from_str(&text)
+            let mut value: Value = serde_json::from_str(&text)
                 .unwrap_or_else(|error| panic!("{path}: {error} in\n{text}"));
             if value.get("version").is_some() {
                 documents += 1;
-                let compiled = Engine::compile(text.as_bytes());
+                with_published_api(&mut value);
+                let compiled = Engine::compile(value.to_string().as_bytes());
                 let problems = compiled.map_err(|error| error.to_string());
                 assert!(problems.is_ok(), "{path}: {problems:?} in\n{text}");
             }

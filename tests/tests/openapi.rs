@@ -1,7 +1,6 @@
 //! A public OpenAPI document of some size: `tests/vectors/openapi-adyen`. What it declares passes,
 //! what it does not is refused. On the engine and through Envoy.
 
-use std::fs;
 use std::time::Duration;
 
 use portcullis::engine::Engine;
@@ -10,33 +9,23 @@ use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
     wasm_filter,
 };
+use portcullis_tests::pages::{fences, quoted, read, tables, with_published_api};
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Response};
-use portcullis_tests::{client, module_path, tokens};
-use serde_json::{Value, json};
+use portcullis_tests::{client, module_path};
+use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The page that shows how to guard it, and what comes of some requests.
+const PAGE: &str = "docs/policies/openapi.md";
+
 fn policy() -> Value {
-    let path = "tests/vectors/openapi-adyen/LegalEntityService-v4.json";
-    let text = fs::read(tokens::repository().join(path)).unwrap();
-    let api: Value = serde_json::from_slice(&text).unwrap();
-    json!({
-        "version": 1,
-        "apis": { "legal-entities": api },
-        "routes": [{
-            "name": "legal-entities",
-            "match": { "path": { "prefix": "/lem/v4" } },
-            "open": true,
-            "openapi": {
-                "api": "legal-entities",
-                "base_path": "/lem/v4",
-                "max_bytes": "64KiB",
-                "details": "pointers",
-                "responses": { "mode": "enforce" },
-            },
-        }],
-    })
+    let mut examples = fences(&read(PAGE), "json").into_iter();
+    let example = examples.find(|text| text.contains("\"api\": \"legal-entities\""));
+    let mut document = serde_json::from_str(&example.unwrap()).unwrap();
+    with_published_api(&mut document);
+    document
 }
 
 fn request(method: &str, path: &str, body: Option<&str>) -> Request {
@@ -54,84 +43,49 @@ fn request(method: &str, path: &str, body: Option<&str>) -> Request {
     }
 }
 
-/// A method, a target, a body, what comes of it, and the places of what is wrong.
-type Row = (
-    &'static str,
-    &'static str,
-    Option<&'static str>,
-    u16,
-    &'static [&'static str],
-);
+/// A method and a target, a body, what comes of it, and the places of what is wrong.
+struct Row {
+    request: Request,
+    status: u16,
+    code: Option<String>,
+    places: Vec<String>,
+    name: String,
+}
 
-const ROWS: &[Row] = &[
-    ("GET", "/lem/v4/themes", None, 200, &[]),
-    ("GET", "/lem/v4/themes/1", None, 200, &[]),
-    (
-        "GET",
-        "/lem/v4/legalEntities/LE1/pciQuestionnaires/2",
-        None,
-        200,
-        &[],
-    ),
-    (
-        "POST",
-        "/lem/v4/legalEntities",
-        Some(
-            r#"{"type": "individual", "individual": {"name": {"firstName": "A", "lastName": "B"}, "residentialAddress": {"country": "NL"}}}"#,
-        ),
-        200,
-        &[],
-    ),
-    (
-        "POST",
-        "/lem/v4/legalEntities",
-        Some(
-            r#"{"type": "individual", "individual": {"name": {"firstName": "A", "lastName": 1}, "residentialAddress": {"country": "NL"}}}"#,
-        ),
-        422,
-        &["/individual/name/lastName"],
-    ),
-    (
-        "POST",
-        "/lem/v4/legalEntities",
-        Some(r#"{"type": "individual", "admin": true}"#),
-        422,
-        &["/admin"],
-    ),
-    (
-        "POST",
-        "/lem/v4/legalEntities",
-        Some(r#"{"type": "other"}"#),
-        422,
-        &["/type"],
-    ),
-    (
-        "POST",
-        "/lem/v4/legalEntities",
-        Some(r#"{"type": "#),
-        400,
-        &[],
-    ),
-    ("GET", "/lem/v4/themes", Some("{}"), 400, &[]),
-    ("DELETE", "/lem/v4/themes", None, 405, &[]),
-    ("GET", "/lem/v4/theme", None, 404, &[]),
-    ("GET", "/lem/v4/themes/", None, 404, &[]),
-    ("GET", "/lem/v4", None, 404, &[]),
-    ("GET", "/lem/v3/themes", None, 404, &[]),
-];
+fn rows() -> Vec<Row> {
+    let rows = tables(&read(PAGE), "| request | body | answer | `errors` |");
+    let rows = rows.iter().map(|cells| {
+        let name = quoted(&cells[0]).remove(0);
+        let (method, path) = name.split_once(' ').unwrap();
+        let body = quoted(&cells[1]);
+        Row {
+            request: request(method, path, body.first().map(String::as_str)),
+            status: cells[2].split(' ').next().unwrap().parse().unwrap(),
+            code: quoted(&cells[2]).pop(),
+            places: quoted(&cells[3]),
+            name,
+        }
+    });
+    rows.collect()
+}
 
 fn check(row: &Row, response: &Response) {
-    let (method, path, _, status, places) = *row;
+    let name = &row.name;
     let body = String::from_utf8_lossy(&response.body);
-    assert_eq!(response.status, status, "{method} {path}: {body}");
+    assert_eq!(response.status, row.status, "{name}: {body}");
     let problem: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    assert_eq!(
+        problem["code"].as_str(),
+        row.code.as_deref(),
+        "{name}: {body}"
+    );
     let errors = problem["errors"].as_array();
     let found: Vec<&str> = errors
         .into_iter()
         .flatten()
         .filter_map(|error| error["pointer"].as_str())
         .collect();
-    assert_eq!(found, places, "{method} {path}: {body}");
+    assert_eq!(found, row.places, "{name}: {body}");
 }
 
 #[test]
@@ -139,22 +93,18 @@ fn on_the_engine() {
     let document = policy().to_string();
     let engine = Engine::compile(document.as_bytes()).unwrap();
     let notes = engine.notes();
-    assert!(notes.len() < 20, "{notes:#?}");
-    let security = "who may call is not enforced; say `jwt` on the route";
-    assert!(
-        notes.iter().any(|note| note.contains(security)),
-        "{notes:#?}"
-    );
+    // As the page shows them.
+    let shown = fences(&read(PAGE), "text").remove(0);
+    let lines: String = notes.iter().map(|note| format!("{note}\n")).collect();
+    assert_eq!(lines, shown);
     let service = Response {
         status: 200,
         headers: vec![("content-type".into(), b"text/plain".to_vec())],
         ..Response::default()
     };
-    for row in ROWS {
-        let (method, path, body, ..) = *row;
-        let request = request(method, path, body);
-        let response = answer_on_engine(document.as_bytes(), &request, &service).unwrap();
-        check(row, &response);
+    for row in rows() {
+        let response = answer_on_engine(document.as_bytes(), &row.request, &service).unwrap();
+        check(&row, &response);
     }
 }
 
@@ -190,10 +140,9 @@ fn through_envoy() {
     let bootstrap = bootstrap(vec![listener], vec![cluster("upstream", service.addr())]);
     let envoy = Envoy::start(bootstrap, &Options::default()).unwrap();
     let addr = envoy.listener_addr("api").unwrap();
-    for row in ROWS {
-        let (method, path, body, ..) = *row;
-        let response = client::send(addr, &request(method, path, body), TIMEOUT).unwrap();
-        check(row, &response);
+    for row in rows() {
+        let response = client::send(addr, &row.request, TIMEOUT).unwrap();
+        check(&row, &response);
     }
     let log = envoy.log();
     assert!(
