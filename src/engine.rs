@@ -121,6 +121,8 @@ impl Mode {
 #[derive(Clone)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
+    /// The place of its policy in [`crate::policy::LIST`].
+    pub(crate) kind: usize,
     pub(crate) mode: Mode,
     pub(crate) stage: Stage,
     pub(crate) policy: Rc<dyn Policy>,

@@ -3,6 +3,7 @@
 
 mod by_route;
 mod gauges;
+mod verdicts;
 
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use crate::host::{Counter, Histogram};
 use crate::refusal::Code;
 use crate::{policy, stream};
 
-pub use self::by_route::{Measured, RouteCounter};
+pub use self::by_route::Measured;
 pub use self::gauges::{Gauge, Gauges, Spread, segment};
+pub use self::verdicts::{Of, Tallied};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

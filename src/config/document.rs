@@ -328,8 +328,12 @@ impl Document<'_> {
                 (mode?, parts?)
             }
         };
+        let at = policy::LIST
+            .iter()
+            .position(|each| each.name == kind.name)?;
         let step = |Part { stage, policy }| Step {
             name: kind.name,
+            kind: at,
             mode: mode.over(policy.mode()),
             stage,
             policy,

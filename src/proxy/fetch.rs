@@ -68,11 +68,6 @@ impl Fetches {
         }
     }
 
-    /// Whether there is anything to fetch.
-    pub(super) fn is_empty(&self) -> bool {
-        self.fetches.is_empty()
-    }
-
     /// Takes up what others fetched, and asks for what is due.
     pub(super) fn tick(&mut self, host: &Envoy) {
         let now = host.now();

@@ -30,11 +30,6 @@ impl Shown {
         }
     }
 
-    /// Whether there is nothing to show.
-    pub(super) fn is_empty(&self) -> bool {
-        self.engine.gauges().iter().next().is_none()
-    }
-
     /// Shows what there is now. Gauges become known here and not while configuring: Envoy tries a
     /// document in a VM that never ticks, and may not take it.
     pub(super) fn tick(&mut self, now: Duration) {

@@ -1,11 +1,12 @@
 //! The proxy as the core knows it: a clock, metrics, and a checker of signatures.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
 use super::abi::{self, Buffer, HostError, MetricKind};
 use super::signature;
+use super::tallies::Pending;
 use crate::host::{
     CellUnavailable, Counter, Histogram, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
     Swap,
@@ -14,7 +15,9 @@ use crate::metrics;
 
 /// The proxy of this worker.
 pub(super) struct Envoy {
-    counters: Vec<Option<u32>>,
+    counters: Vec<(Option<u32>, Pending)>,
+    /// Whether there are ticks, on which the proxy is told of counters.
+    ticks: Cell<bool>,
     histograms: Vec<Option<u32>>,
     signatures: signature::Support,
     cells: RefCell<CellKeys>,
@@ -30,10 +33,12 @@ struct CellKeys {
 impl Envoy {
     /// Makes every counter and histogram known to the proxy. One that it refuses is not kept.
     pub(super) fn new() -> Self {
-        let all = |kind, names: Vec<String>| names.iter().map(|name| define(kind, name)).collect();
+        let counter = |name: &String| (define(MetricKind::Counter, name), Pending::default());
+        let histogram = |name: &String| define(MetricKind::Histogram, name);
         Self {
-            counters: all(MetricKind::Counter, metrics::names()),
-            histograms: all(MetricKind::Histogram, metrics::histogram_names()),
+            counters: metrics::names().iter().map(counter).collect(),
+            ticks: Cell::new(false),
+            histograms: metrics::histogram_names().iter().map(histogram).collect(),
             signatures: signature::Support::probe(),
             cells: RefCell::new(CellKeys::new()),
         }
@@ -66,11 +71,39 @@ impl CellKeys {
 }
 
 impl Envoy {
+    /// Notes that there are ticks from now on.
+    pub(super) fn ticks(&self) {
+        self.ticks.set(true);
+    }
+
+    /// Whether there are.
+    pub(super) fn has_ticks(&self) -> bool {
+        self.ticks.get()
+    }
+
+    /// Tells the proxy what has been counted; totals last, so that whoever sees them sees what
+    /// they are made of.
+    pub(super) fn tell(&self) {
+        for (id, pending) in self.counters.iter().rev() {
+            pending.tell(*id);
+        }
+    }
+
     /// Adds so many to a counter.
     pub(super) fn count_many(&self, Counter(number): Counter, many: u64) {
-        if let Some(id) = self.counters.get(number).copied().flatten() {
-            let _ = abi::increment(id, i64::try_from(many).unwrap_or(i64::MAX));
+        if let Some((id, pending)) = self.counters.get(number) {
+            pending.add(many);
+            if !self.has_ticks() {
+                pending.tell(*id);
+            }
         }
+    }
+}
+
+/// Exchanges that are still on their way hold it: it tells what they count last.
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 
@@ -90,11 +123,8 @@ impl Host for Envoy {
         abi::monotonic_clock().map_or_else(|_| self.now(), Duration::from_nanos)
     }
 
-    fn count(&self, Counter(number): Counter) {
-        if let Some(id) = self.counters.get(number).copied().flatten() {
-            // A counter that cannot be raised must not change a verdict.
-            let _ = abi::increment(id, 1);
-        }
+    fn count(&self, counter: Counter) {
+        self.count_many(counter, 1);
     }
 
     fn observe(&self, Histogram(number): Histogram, value: u64) {

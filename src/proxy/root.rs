@@ -13,7 +13,6 @@ use super::held::Held;
 use super::host::{Envoy, define};
 use super::watch::Watch;
 use crate::access_log::AccessLog;
-use crate::body::Inspection;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
@@ -41,6 +40,7 @@ impl Context for Root {
         }
         if let (Some(engine), Some(host)) = (&self.engine, &self.host) {
             self.watch.arrived(token, headers, engine, host);
+            host.tell();
         }
     }
 }
@@ -62,7 +62,7 @@ impl RootContext for Root {
                         "the proxy does not hand over the configuration (status {status}); every request is refused"
                     );
                     self.barred = Barred::Untold;
-                    let _ = abi::set_tick_period(TICK_MILLISECONDS);
+                    begin_ticks(&host);
                     return true;
                 }
             },
@@ -79,7 +79,7 @@ impl RootContext for Root {
                 engine.exports().iter().for_each(declare);
                 let (routes, [a, b, c, d, ..]) = (engine.route_count(), engine.digest());
                 log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
-                self.run(Rc::new(engine));
+                self.run(Rc::new(engine), &host);
                 true
             }
             Err(error) => {
@@ -107,6 +107,10 @@ impl RootContext for Root {
             self.watch.tick(engine, host);
         }
         self.barred.tick();
+        // Last, for much of the above counts.
+        if let Some(host) = &self.host {
+            host.tell();
+        }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -143,21 +147,24 @@ fn declare(name: &PropertyName) {
 
 impl Root {
     /// Begins to judge by a document, and to do what it asks for besides requests.
-    fn run(&mut self, engine: Rc<Engine>) {
+    fn run(&mut self, engine: Rc<Engine>, host: &Envoy) {
         let plugin = abi::property(b"plugin_name").unwrap_or_default();
         let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&plugin));
         let shown = Shown::new(Rc::clone(&engine));
-        let holds = engine.inspection() == Inspection::HoldHeaders;
-        let needs_ticks = holds || !fetches.is_empty() || !shown.is_empty();
-        if needs_ticks && let Err(HostError(status)) = abi::set_tick_period(TICK_MILLISECONDS) {
-            log::error!(
-                "the proxy gives no ticks (status {status}); keys are never fetched, gauges never set, and a wrong setting for held heads never noticed"
-            );
-        }
-        self.watch = Rc::default();
+        begin_ticks(host);
+        self.watch = Rc::new(Watch::new(Rc::clone(&engine)));
         self.fetches = Some(fetches);
         self.shown = Some(shown);
         self.engine = Some(engine);
+    }
+}
+
+fn begin_ticks(host: &Envoy) {
+    match abi::set_tick_period(TICK_MILLISECONDS) {
+        Ok(()) => host.ticks(),
+        Err(HostError(status)) => log::error!(
+            "the proxy gives no ticks (status {status}); keys are never fetched, gauges never set, and a wrong setting for held heads never noticed"
+        ),
     }
 }
 

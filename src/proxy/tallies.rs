@@ -1,51 +1,111 @@
-//! The counters of routes, which the proxy learns of when they are first needed.
+//! What has been counted in this VM since the proxy was last told. Telling it on ticks takes the
+//! calls from requests; a VM that ends tells what it still has.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::abi::{self, MetricKind};
 use super::host::define;
-use crate::metrics::RouteCounter;
+use crate::engine::Engine;
+use crate::metrics::Tallied;
 use crate::stream::Stream;
 
-/// The counters of one document in this VM. There are at most as many as routes, codes and
-/// outcomes allow.
+/// What one counter of the proxy lacks.
+#[derive(Default)]
+pub(super) struct Pending(Cell<u64>);
+
+impl Pending {
+    pub(super) fn add(&self, many: u64) {
+        self.0.set(self.0.get().saturating_add(many));
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    /// Tells the proxy. Without a number it has refused the counter.
+    pub(super) fn tell(&self, id: Option<u32>) {
+        let pending = self.0.take();
+        if let Some(id) = id.filter(|_| pending > 0) {
+            // A counter that cannot be raised changes nothing else.
+            let _ = abi::increment(id, i64::try_from(pending).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// The counters of what became of exchanges by one document. The proxy learns of each when there
+/// is something to tell of it.
 #[derive(Default)]
 pub(super) struct Tallies {
-    /// By the place of the route; the first is for requests without one.
+    engine: Option<Rc<Engine>>,
+    /// By [`crate::metrics::Of::place`]. There are at most as many as routes, policies, codes and
+    /// outcomes allow.
     known: RefCell<Vec<Vec<Known>>>,
 }
 
-/// A counter that the proxy has been told of; without its number, if it refused.
 struct Known {
-    counter: RouteCounter,
-    id: Option<u32>,
+    counter: Tallied,
+    /// None before the proxy has heard of it.
+    id: Option<Option<u32>>,
+    pending: Pending,
 }
 
 impl Tallies {
-    /// Counts a finished exchange, if its document asks for that.
+    pub(super) fn new(engine: Rc<Engine>) -> Self {
+        Self {
+            engine: Some(engine),
+            known: RefCell::default(),
+        }
+    }
+
+    /// Counts a finished exchange.
     pub(super) fn count(&self, stream: &Stream) {
-        let Some(engine) = stream.engine().filter(|engine| engine.measured().by_route) else {
+        let Some(engine) = &self.engine else {
             return;
         };
-        let Ok(mut known) = self.known.try_borrow_mut() else {
+        let Ok(mut all) = self.known.try_borrow_mut() else {
             return;
         };
-        RouteCounter::of(stream, |counter| {
-            let place = counter.route.map_or(0, |route| route.saturating_add(1));
-            if known.len() <= place {
-                known.resize_with(place.saturating_add(1), Vec::new);
+        Tallied::of(stream, engine.measured().by_route, |counter| {
+            let place = counter.of.place();
+            if all.len() <= place {
+                all.resize_with(place.saturating_add(1), Vec::new);
             }
-            let Some(known) = known.get_mut(place) else {
+            let Some(known) = all.get_mut(place) else {
                 return;
             };
-            let found = known.iter().find(|each| each.counter == counter);
-            let id = found.map(|each| each.id).unwrap_or_else(|| {
-                let id = define(MetricKind::Counter, &counter.name(engine));
-                known.push(Known { counter, id });
-                id
-            });
-            // A counter that cannot be raised changes nothing else.
-            let _ = id.map(|id| abi::increment(id, 1));
+            match known.iter().find(|each| each.counter == counter) {
+                Some(found) => found.pending.add(1),
+                None => {
+                    let pending = Pending::default();
+                    pending.add(1);
+                    let id = None;
+                    known.push(Known {
+                        counter,
+                        id,
+                        pending,
+                    });
+                }
+            }
         });
+    }
+
+    /// Tells the proxy what has been counted.
+    pub(super) fn tell(&self) {
+        let (Some(engine), Ok(mut all)) = (&self.engine, self.known.try_borrow_mut()) else {
+            return;
+        };
+        for known in all.iter_mut().flatten() {
+            if !known.pending.is_zero() {
+                let name = || define(MetricKind::Counter, &known.counter.name(engine));
+                known.pending.tell(*known.id.get_or_insert_with(name));
+            }
+        }
+    }
+}
+
+impl Drop for Tallies {
+    fn drop(&mut self) {
+        self.tell();
     }
 }

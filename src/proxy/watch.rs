@@ -35,6 +35,13 @@ struct State {
 }
 
 impl Watch {
+    pub(super) fn new(engine: Rc<Engine>) -> Self {
+        Self {
+            tallies: Tallies::new(engine),
+            state: RefCell::default(),
+        }
+    }
+
     /// Tells of a finished exchange. `late` are the request's fields where the filter saw none.
     pub(super) fn finished(
         &self,
@@ -46,6 +53,9 @@ impl Watch {
             return;
         };
         self.tallies.count(stream);
+        if !host.has_ticks() {
+            self.tallies.tell();
+        }
         if let Some(log) = engine.access_log() {
             let late = match stream.started() {
                 Some(_) => None,
@@ -65,6 +75,7 @@ impl Watch {
 
     /// Sends what is due.
     pub(super) fn tick(&self, engine: &Engine, host: &Envoy) {
+        self.tallies.tell();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return;
         };

@@ -167,10 +167,12 @@ impl Stream {
                 (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
                 (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting { need, ..waiting }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
+                    self.record.ended_at = Some(waiting.step);
                     return Some(self.refuse(refusal, Some(name), host));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(&refusal, Some(name), host),
                 (Verdict::Answer(reply), Mode::Enforce) => {
+                    self.record.ended_at = Some(waiting.step);
                     return Some(self.answer(reply, name, host));
                 }
             }

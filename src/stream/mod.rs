@@ -21,13 +21,13 @@ use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, S
 use crate::headers::{HeaderValue, Headers};
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
-use crate::policy::{Stage, Verdict};
+use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::target::{Target, TargetError};
 
 pub use self::answer::ResponseHead;
-pub use self::record::{Record, Said, ShadowRefusal};
+pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
 pub use self::refusals::CODES;
 pub(crate) use self::refusals::{NO_ROUTE, method_not_allowed};
 
@@ -170,33 +170,6 @@ impl Stream {
     /// How long its head was judged; none if nobody wants to know.
     pub fn judging(&self) -> Option<Duration> {
         self.judging
-    }
-
-    /// What each policy of its route has said so far, in the order in which they were asked.
-    pub fn asked(&self) -> Vec<(&'static str, Said)> {
-        let Some(engine) = self.engine.as_deref() else {
-            return Vec::new();
-        };
-        let Some(route) = self.route.and_then(|index| engine.routes.get(index)) else {
-            return Vec::new();
-        };
-        let mut asked: Vec<(&'static str, Said)> = Vec::new();
-        for (index, step) in route.chain.steps.iter().enumerate() {
-            let stopped = asked.last().is_some_and(|(_, said)| said.ends());
-            if stopped || step.stage == Stage::Answer {
-                break;
-            }
-            let waits = self.awaiting.iter().any(|waiting| waiting.step == index);
-            let said = match self.record.said_by(step.name) {
-                Said::Allowed if waits => Said::Waiting,
-                said => said,
-            };
-            match asked.iter_mut().find(|(name, _)| *name == step.name) {
-                Some(found) => found.1 = said,
-                None => asked.push((step.name, said)),
-            }
-        }
-        asked
     }
 
     /// The name of its route.
@@ -344,6 +317,7 @@ impl Stream {
                     need,
                 }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
+                    self.record.ended_at = Some(index);
                     return Err(Stop::Refused(refusal, Some(step.name)));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
@@ -357,6 +331,7 @@ impl Stream {
                     self.shadow(&refusal, Some(step.name), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => {
+                    self.record.ended_at = Some(index);
                     return Err(Stop::Answered(reply, step.name));
                 }
                 (Verdict::Answer(_), Mode::Shadow) => exchange.edits.truncate(edits_before),

@@ -1,5 +1,8 @@
 //! What became of an exchange.
 
+use super::Stream;
+use crate::engine::Step;
+use crate::policy::{self, Stage};
 use crate::refusal::Code;
 use crate::schema::Violation;
 
@@ -16,6 +19,8 @@ pub struct Record {
     pub answered_by: Option<&'static str>,
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
+    /// The place in the chain of the part that refused or answered the request: none was asked after it.
+    pub(super) ended_at: Option<usize>,
 }
 
 /// A refusal that was not carried out.
@@ -57,10 +62,57 @@ impl Said {
             Said::Waiting => "waiting",
         }
     }
+}
 
-    /// Whether nobody was asked after it.
-    pub(super) fn ends(self) -> bool {
-        matches!(self, Said::Denied | Said::Answered)
+/// What each policy said, by its place in [`policy::LIST`].
+pub type Verdicts = [Option<Said>; policy::LIST.len()];
+
+impl Stream {
+    /// What each policy of its route has said so far, in the order in which they were asked.
+    pub fn asked(&self) -> Vec<(&'static str, Said)> {
+        let mut asked: Vec<(&'static str, Said)> = Vec::new();
+        self.each_asked(
+            |step, said| match asked.iter_mut().find(|(name, _)| *name == step.name) {
+                Some(found) => found.1 = said,
+                None => asked.push((step.name, said)),
+            },
+        );
+        asked
+    }
+
+    /// The same, by policy.
+    pub fn verdicts(&self) -> Verdicts {
+        let mut verdicts = [None; policy::LIST.len()];
+        self.each_asked(|step, said| {
+            if let Some(verdict) = verdicts.get_mut(step.kind) {
+                *verdict = Some(said);
+            }
+        });
+        verdicts
+    }
+
+    /// Names every part that was asked, with what its policy said as far as that part goes.
+    fn each_asked(&self, mut each: impl FnMut(&Step, Said)) {
+        let route = self.route.zip(self.engine.as_deref());
+        let Some(route) = route.and_then(|(index, engine)| engine.routes.get(index)) else {
+            return;
+        };
+        for (index, step) in route.chain.steps.iter().enumerate() {
+            if step.stage == Stage::Answer {
+                break;
+            }
+            let waits = self.awaiting.iter().any(|waiting| waiting.step == index);
+            each(
+                step,
+                match self.record.said_by(step.name) {
+                    Said::Allowed if waits => Said::Waiting,
+                    said => said,
+                },
+            );
+            if self.record.ended_at == Some(index) {
+                break;
+            }
+        }
     }
 }
 

@@ -195,13 +195,15 @@ fn rule_2_a_bad_document_stops_the_start_and_a_good_one_guards_every_worker() {
 }
 
 #[test]
-fn rule_2_updates_lose_no_request_and_leave_none_unguarded() {
+fn rule_2_updates_lose_no_request_and_no_count_and_leave_none_unguarded() {
     let options = Options {
         drain_at_once: true,
+        drain_time: Some(Duration::from_secs(1)),
         ..Options::default()
     };
     let (envoy, _upstream, addr) = start(&policy("first"), &options);
     let (stop, asked) = (AtomicBool::new(false), AtomicU64::new(0));
+    let realms = AtomicU64::new(0);
     let authorization = format!("Bearer {}", token());
     thread::scope(|scope| {
         for client in 0..3 {
@@ -225,6 +227,7 @@ fn rule_2_updates_lose_no_request_and_leave_none_unguarded() {
         }
         let realm = || {
             let refused = client::send(addr, &get(&[]), TIMEOUT).unwrap();
+            realms.fetch_add(1, Ordering::Relaxed);
             header(&refused, "www-authenticate").unwrap().to_owned()
         };
         let update = |document: &str| {
@@ -250,7 +253,11 @@ fn rule_2_updates_lose_no_request_and_leave_none_unguarded() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    assert!(asked.load(Ordering::Relaxed) > 100, "hardly any load");
+    let asked = asked.into_inner();
+    assert!(asked > 100, "hardly any load");
+    let told = envoy.told_stats().unwrap();
+    let counted = ["allowed", "denied"].map(|name| told[&format!("wasmcustom.portcullis.{name}")]);
+    assert_eq!(counted, [asked / 2, asked / 2 + realms.into_inner()]);
     assert!(
         envoy
             .log()
@@ -360,6 +367,6 @@ fn counters_tell_what_became_of_requests() {
         ("wasmcustom.portcullis.code.jwt_missing.denied", 64),
         ("wasmcustom.portcullis.code.jwt_expired.denied", 0),
     ] {
-        assert_eq!(envoy.stat(name).unwrap(), count, "{name}");
+        assert_eq!(envoy.told_stat(name).unwrap(), count, "{name}");
     }
 }

@@ -1,18 +1,20 @@
 //! Metrics on Envoy: counters of routes as labels, and as many as there are lines of the log.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use portcullis_tests::client::{self, Connection};
 use portcullis_tests::envoy::{
-    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
-    wasm_filter,
+    Envoy, ListenerOptions, Options, Update, WasmOptions, bootstrap, cluster, listener,
+    string_value, wasm_filter,
 };
 use portcullis_tests::module_path;
 use portcullis_tests::tokens::{self, SigningKey};
-use portcullis_tests::upstream::Upstream;
-use portcullis_tests::wire::Request;
+use portcullis_tests::upstream::{Answer, Upstream};
+use portcullis_tests::wire::{Request, Response};
 use portcullis_tests::yaml::read_yaml;
 use serde_json::{Value, json};
 
@@ -133,41 +135,49 @@ fn log_and_metrics_agree_after_a_load() {
         add(format!(
             "portcullis_route_requests{{route=\"{route}\",outcome=\"{outcome}\"}}"
         ));
-        let refusal = |policy: &Value, code: &Value, outcome: &str| {
-            let (policy, code) = (policy.as_str().unwrap_or("core"), code.as_str().unwrap());
-            format!(
-                "portcullis_route_refusals{{route=\"{route}\",policy=\"{policy}\",code=\"{code}\",outcome=\"{outcome}\"}}"
-            )
-        };
-        if outcome == "denied" {
-            add(refusal(
-                &record["portcullis.policy"],
-                &record["portcullis.code"],
-                "denied",
+        for (policy, said) in record["portcullis.verdicts"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            let labels = format!("policy=\"{policy}\",outcome=\"{}\"", said.as_str().unwrap());
+            add(format!("portcullis_policy_verdicts{{{labels}}}"));
+            add(format!(
+                "portcullis_route_verdicts{{route=\"{route}\",{labels}}}"
             ));
         }
+        let refusal = |policy: &Value, code: &Value, outcome: &str| {
+            let (policy, code) = (policy.as_str().unwrap_or("core"), code.as_str().unwrap());
+            let labels = format!("policy=\"{policy}\",code=\"{code}\",outcome=\"{outcome}\"");
+            [
+                format!("portcullis_policy_refusals{{{labels}}}"),
+                format!("portcullis_route_refusals{{route=\"{route}\",{labels}}}"),
+            ]
+        };
+        if outcome == "denied" {
+            let (policy, code) = (&record["portcullis.policy"], &record["portcullis.code"]);
+            refusal(policy, code, "denied")
+                .into_iter()
+                .for_each(&mut add);
+        }
         for each in record["portcullis.shadow"].as_array().into_iter().flatten() {
-            add(refusal(&each["policy"], &each["code"], "shadow_denied"));
+            refusal(&each["policy"], &each["code"], "shadow_denied")
+                .into_iter()
+                .for_each(&mut add);
         }
     }
     let each = (THREADS * ROUNDS) as f64;
-    assert_eq!(logged.len(), 11, "{logged:#?}");
+    assert_eq!(logged.len(), 26, "{logged:#?}");
     assert_eq!(
         logged["portcullis_route_requests{route=\"guarded_api\",outcome=\"denied\"}"],
         2.0 * each
     );
-    let all = samples(&envoy);
-    let by_route = |name: &&String| name.starts_with("portcullis_route_");
-    let counted: BTreeMap<String, f64> = all
-        .iter()
-        .filter(|(name, _)| by_route(name))
-        .map(|(name, value)| (sorted_labels(name), *value))
-        .collect();
     let logged: BTreeMap<String, f64> = logged
         .into_iter()
         .map(|(name, value)| (sorted_labels(&name), value))
         .collect();
-    assert_eq!(counted, logged);
+    envoy.told_stats().unwrap();
+    let all = agree(&envoy, &logged);
     assert_eq!(all["portcullis_denied{}"], 4.0 * each);
     assert_eq!(all["portcullis_shadow_denied{}"], each);
     assert_eq!(all["portcullis_code_denied{code=\"jwt_missing\"}"], each);
@@ -175,6 +185,25 @@ fn log_and_metrics_agree_after_a_load() {
         all["portcullis_code_shadow_denied{code=\"jwt_missing\"}"],
         each
     );
+}
+
+/// Waits until what is counted of finished exchanges is what was logged; all samples then.
+fn agree(envoy: &Envoy, logged: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let families = ["portcullis_route_", "portcullis_policy_"];
+    let mut counted = BTreeMap::new();
+    for _ in 0..200 {
+        let all = samples(envoy);
+        let of_exchanges = |name: &String| families.iter().any(|family| name.starts_with(family));
+        let found = all.iter().filter(|(name, _)| of_exchanges(name));
+        counted = found
+            .map(|(name, value)| (sorted_labels(name), *value))
+            .collect();
+        if counted == *logged {
+            return all;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("counted {counted:#?}, logged {logged:#?}");
 }
 
 #[test]
@@ -209,6 +238,57 @@ fn workers_without_a_document_refuse_everything_and_say_so() {
         "{:?}",
         envoy.stat("wasmcustom.portcullis.deny_all")
     );
+}
+
+/// Exchanges that end with their listener are counted in a VM that no tick comes to any more.
+#[test]
+fn what_is_counted_last_is_told_by_a_document_that_goes() {
+    const REQUESTS: u64 = 8;
+    let upstream = Upstream::start_forgetful().unwrap();
+    let answer = Response {
+        status: 200,
+        ..Response::default()
+    };
+    upstream.answer_path("/open/slow", Answer::Delay(TIMEOUT, answer));
+    let text = string_value(&policy().to_string());
+    let listener_named = |name: &str| {
+        let ours = wasm_filter(name, &module_path(), text.clone(), WasmOptions::default());
+        listener(name, vec![ours], ListenerOptions::default())
+    };
+    let options = Options {
+        concurrency: 1,
+        drain_at_once: true,
+        drain_time: Some(Duration::from_secs(1)),
+        ..Options::default()
+    };
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let before = [listener_named("before")];
+    let envoy = Envoy::start_with_lds(bootstrap(Vec::new(), clusters), &before, &options).unwrap();
+    let addr = envoy.listener_addr("before").unwrap();
+    let waiting: Vec<TcpStream> = (0..REQUESTS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(addr).unwrap();
+            let head = b"GET /open/slow HTTP/1.1\r\nhost: api.example.com\r\n\r\n";
+            stream.write_all(head).unwrap();
+            stream
+        })
+        .collect();
+    let wait = |name: &str| {
+        let name = format!("wasmcustom.portcullis.{name}");
+        let there = (0..400).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            envoy.stat(&name).unwrap() == REQUESTS
+        });
+        assert!(there, "{name} is {}", envoy.stat(&name).unwrap());
+    };
+    wait("allowed");
+    let verdicts = "wasmcustom.portcullis.policy_verdicts.payload.allowed";
+    assert_eq!(envoy.stat(verdicts).unwrap(), 0, "none has ended");
+    let update = envoy.update_listeners(&[listener_named("after")]).unwrap();
+    assert_eq!(update, Update::Accepted);
+    wait("policy_verdicts.payload.allowed");
+    wait("route_requests.open.allowed");
+    drop(waiting);
 }
 
 /// A name with its labels in order.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -42,6 +42,29 @@ impl Envoy {
     /// One counter or gauge; 0 if Envoy does not know it (yet).
     pub fn stat(&self, name: &str) -> Result<u64, EnvoyError> {
         Ok(self.stats()?.get(name).copied().unwrap_or(0))
+    }
+
+    /// The same, when the filter has told of every request that Envoy has taken: it does so a few
+    /// times a second. For tests in which each request is allowed, denied or answered by it.
+    pub fn told_stats(&self) -> Result<BTreeMap<String, u64>, EnvoyError> {
+        let deadline = Instant::now() + TIMEOUT;
+        self.wait_until(deadline, "the filter's counters", || {
+            let stats = self.stats()?;
+            let taken = stats.iter().filter(|(name, _)| {
+                name.ends_with(".downstream_rq_total") && !name.starts_with("http.admin.")
+            });
+            let taken: u64 = taken.map(|(_, count)| count).sum();
+            let told = ["allowed", "denied", "answered"].map(|outcome| {
+                let name = format!("wasmcustom.portcullis.{outcome}");
+                stats.get(&name).copied().unwrap_or(0)
+            });
+            Ok((told.iter().sum::<u64>() >= taken).then_some(stats))
+        })
+    }
+
+    /// One of them.
+    pub fn told_stat(&self, name: &str) -> Result<u64, EnvoyError> {
+        Ok(self.told_stats()?.get(name).copied().unwrap_or(0))
     }
 
     /// Where the listener of this name listens.

@@ -92,7 +92,7 @@ fn simple_requests_are_sent_at_once_and_read_by_those_who_may() {
     let count = |name: &str| {
         stage
             .envoy
-            .stat(&format!("wasmcustom.portcullis.{name}"))
+            .told_stat(&format!("wasmcustom.portcullis.{name}"))
             .unwrap()
     };
     assert_eq!((count("origin_valid"), count("origin_invalid")), (6, 7));

@@ -32,7 +32,7 @@ fn origins_are_counted_by_what_they_may() {
     let clusters = vec![cluster("upstream", upstream.addr())];
     let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
     let counts = || {
-        let stats = envoy.stats().unwrap();
+        let stats = envoy.told_stats().unwrap();
         let count = |name: &str| stats.get(&format!("wasmcustom.portcullis.{name}")).copied();
         (
             count("origin_valid").unwrap_or(0),

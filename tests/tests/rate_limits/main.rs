@@ -47,7 +47,7 @@ impl Proxy {
 
     fn stat(&self, name: &str) -> u64 {
         let name = format!("wasmcustom.portcullis.rate_limits.{name}");
-        self.envoy.stat(&name).unwrap()
+        self.envoy.told_stat(&name).unwrap()
     }
 }
 
