@@ -1,9 +1,10 @@
 //! The record of exchanges: its names are those of the schemas, the proxy's own loggers print it,
 //! and no secret gets into it.
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, thread};
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use portcullis_tests::client;
 use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
@@ -11,7 +12,7 @@ use portcullis_tests::envoy::{
 };
 use portcullis_tests::module_path;
 use portcullis_tests::tokens::{self, SigningKey};
-use portcullis_tests::upstream::Upstream;
+use portcullis_tests::upstream::{Received, Upstream};
 use portcullis_tests::wire::{Request, Response};
 use serde_json::{Value, json};
 
@@ -54,8 +55,12 @@ fn policy(access_log: &Value) -> Value {
 
 /// Envoy with the filter, and a file logger of its own that prints the record.
 fn start(access_log: &Value) -> (Envoy, Upstream) {
+    start_by(&policy(access_log), Vec::new())
+}
+
+fn start_by(document: &Value, mut clusters: Vec<Value>) -> (Envoy, Upstream) {
     let upstream = Upstream::start().unwrap();
-    let document = policy(access_log).to_string();
+    let document = document.to_string();
     let options = WasmOptions {
         environment: vec![("LOG_KEY".into(), "a key for logs".into())],
         ..WasmOptions::default()
@@ -66,7 +71,7 @@ fn start(access_log: &Value) -> (Envoy, Upstream) {
         access_log: Some(format.into()),
         ..ListenerOptions::default()
     };
-    let clusters = vec![cluster("upstream", upstream.addr())];
+    clusters.push(cluster("upstream", upstream.addr()));
     let listeners = vec![listener("chain", vec![ours], options)];
     let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
     (envoy, upstream)
@@ -232,13 +237,8 @@ fn names_are_those_of_the_schemas() {
     }
 }
 
-#[test]
-fn a_secret_gets_nowhere() {
-    let log = json!({
-        "sinks": ["envoy_log", "filter_state"], "attributes": "all", "query": "values",
-        "fields": { "headers": ["authorization", "cookie", "x-api-key"], "claims": ["token_copy"] },
-    });
-    let (envoy, upstream) = start(&log);
+/// Requests with a secret in every place where a client can put one.
+fn requests_with_secrets() -> Vec<Request> {
     // A token whose signature is cut short, one that is no token, and good ones with a secret.
     let cut = format!(
         "Bearer {}.{CANARY}",
@@ -248,7 +248,7 @@ fn a_secret_gets_nowhere() {
     let bearer = format!("Bearer {good}");
     let plain = format!("Bearer {CANARY}");
     let cookie = format!("session={CANARY}; other={CANARY}");
-    let requests = [
+    vec![
         request("/guarded/a", &[("authorization", &cut)]),
         request("/guarded/b", &[("authorization", &plain)]),
         request(
@@ -286,7 +286,22 @@ fn a_secret_gets_nowhere() {
             "/guarded/h",
             &[("x-portcullis-debug", CANARY), ("authorization", &cut)],
         ),
-    ];
+    ]
+}
+
+#[test]
+fn a_secret_gets_nowhere() {
+    let mut document = policy(&json!({
+        "sinks": ["envoy_log", "filter_state", "otlp_http"], "attributes": "all", "query": "values",
+        "fields": { "headers": ["authorization", "cookie", "x-api-key"], "claims": ["token_copy"] },
+    }));
+    document["security_events"]["sinks"] = json!(["envoy_log", "otlp_http"]);
+    document["otlp_http"] = json!({
+        "cluster": "collector", "uri": "http://collector.example.com/v1/logs", "interval": "250ms",
+    });
+    let collector = Upstream::start().unwrap();
+    let (envoy, upstream) = start_by(&document, vec![cluster("collector", collector.addr())]);
+    let requests = requests_with_secrets();
     for each in &requests {
         let answer = send(&envoy, each);
         let headers = answer.headers.iter().map(|(_, value)| value.as_slice());
@@ -312,7 +327,42 @@ fn a_secret_gets_nowhere() {
         assert!(!text.contains(CANARY), "{what} has the secret");
         assert!(!text.is_empty(), "{what} is empty");
     }
+    // One more is the marker.
+    let batches = collected(&envoy, &collector, requests.len() + 1);
+    for received in &batches {
+        let head = received.headers.iter().map(|(_, value)| value.as_slice());
+        for part in head.chain([received.path.as_slice(), &received.body]) {
+            assert!(
+                !contains(part, CANARY),
+                "the collector has the secret: {received:?}"
+            );
+        }
+        // Escapes cannot hide it here.
+        let decoded: ExportLogsServiceRequest = serde_json::from_slice(&received.body).unwrap();
+        let decoded = format!("{decoded:?}");
+        assert!(!decoded.contains(CANARY), "{decoded}");
+    }
+    let bodies: Vec<&[u8]> = batches.iter().map(|batch| batch.body.as_slice()).collect();
+    assert!(contains(&bodies.concat(), "token_failures_repeated"));
     drop(upstream);
+}
+
+/// What a collector received, when it has so many records of requests.
+fn collected(envoy: &Envoy, collector: &Upstream, records: usize) -> Vec<Received> {
+    let mut batches = Vec::new();
+    for _ in 0..400 {
+        batches.extend(collector.take_all());
+        let bodies = batches.iter().map(|batch: &Received| &batch.body);
+        let found = bodies.map(|body| {
+            let text = String::from_utf8_lossy(body);
+            text.matches("\"portcullis.access\"").count()
+        });
+        if found.sum::<usize>() >= records {
+            return batches;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("records are missing; log:\n{}", envoy.log());
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
