@@ -72,6 +72,7 @@ pub mod origin;
 pub mod policy;
 pub mod preflight;
 pub mod refusal;
+pub mod regex;
 pub mod route;
 pub mod schema;
 pub mod stream;

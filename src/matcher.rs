@@ -1,6 +1,6 @@
 //! Matching one string, with the names of Envoy's `StringMatcher`.
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use crate::config::{Case, Fields, Node, Problems};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use regex::Regex;
+use crate::regex::{self, Regex};
 
 use super::problem::{DidYouMean, Pointer, Problems, Quoted};
 use super::units::{duration, size, whole};
@@ -251,11 +251,8 @@ impl<'d> Node<'d> {
     ) -> Option<Regex> {
         const LARGEST_PROGRAM: usize = 256 << 10;
         let pattern = self.name(problems)?;
-        let compiled = regex::RegexBuilder::new(&[before, pattern, after].concat())
-            .case_insensitive(case == Case::Ignored)
-            .size_limit(LARGEST_PROGRAM)
-            .dfa_size_limit(LARGEST_PROGRAM)
-            .build();
+        let whole = [before, pattern, after].concat();
+        let compiled = Regex::compile(&whole, case == Case::Ignored, LARGEST_PROGRAM);
         match compiled {
             Ok(regex) => Some(regex),
             Err(regex::Error::CompiledTooBig(limit)) => {

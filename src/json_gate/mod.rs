@@ -13,6 +13,7 @@ mod text;
 use self::keys::{Keys, Names};
 pub use self::number::Numbers;
 pub use self::text::Text;
+pub(crate) use self::text::read as read_string;
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

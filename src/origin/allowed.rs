@@ -1,6 +1,6 @@
 //! The origins that an operator names.
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use super::Origin;
 use crate::config::{Case, Fields, Node, Problems};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use crate::config::{Case, Node, Problems};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use super::check::{Body, Node, SchemaId, Set};
 use super::dialect::Dialect;

@@ -143,9 +143,30 @@ impl Decimal {
         let Ok(power) = u64::try_from(power) else {
             return false;
         };
+        // Most often both are small, and no wider arithmetic is needed.
+        let scale = u32::try_from(power).ok();
+        let scale = scale.and_then(|power| 10_u64.checked_pow(power));
+        if let (Digits::Short(digits), Some(scale)) = (&self.digits, scale)
+            && let Some(value) = digits.checked_mul(scale)
+        {
+            return value.checked_rem(modulus) == Some(0);
+        }
         let rest = self.digits.remainder(modulus);
         let scale = power_of_ten(power, modulus);
         multiply(rest, scale, modulus) == 0
+    }
+
+    /// Compares sizes where the smaller exponent can be taken for both.
+    fn compare_scaled(&self, other: &Self) -> Option<Ordering> {
+        let (Digits::Short(one), Digits::Short(two)) = (&self.digits, &other.digits) else {
+            return None;
+        };
+        let least = self.exponent.min(other.exponent);
+        let scaled = |digits: u64, exponent: i32| {
+            let power = u32::try_from(exponent.checked_sub(least)?).ok()?;
+            digits.checked_mul(10_u64.checked_pow(power)?)
+        };
+        Some(scaled(*one, self.exponent)?.cmp(&scaled(*two, other.exponent)?))
     }
 
     /// The place of the first digit: 1 for `5`, 2 for `50`, 0 for `0.5`.
@@ -223,10 +244,11 @@ impl Ord for Decimal {
         if by_sign != Ordering::Equal || self.is_zero() {
             return by_sign;
         }
-        let by_size = self
-            .magnitude()
-            .cmp(&other.magnitude())
-            .then_with(|| self.digits.compare(&other.digits));
+        let by_size = self.compare_scaled(other).unwrap_or_else(|| {
+            self.magnitude()
+                .cmp(&other.magnitude())
+                .then_with(|| self.digits.compare(&other.digits))
+        });
         if self.negative {
             by_size.reverse()
         } else {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::decimal::Decimal;
 use super::value::{Members, Value};
+use crate::json_gate::{Fault, read_string};
 
 /// A value, and how many values there are in it, itself included.
 #[derive(Debug)]
@@ -51,13 +52,12 @@ impl<'t> Text<'t> {
         let text = std::str::from_utf8(bytes).map_err(|_| TextError::Syntax)?;
         let mut reader = Reader {
             text,
-            bytes,
-            at: 0,
+            rest: bytes,
             count: 0,
         };
         let value = reader.value(depth)?;
         reader.blanks();
-        if reader.at != bytes.len() {
+        if !reader.rest.is_empty() {
             return Err(TextError::Syntax);
         }
         Ok(Self {
@@ -67,68 +67,64 @@ impl<'t> Text<'t> {
     }
 }
 
+/// A text, and what of it is still to be read.
 struct Reader<'t> {
+    /// All of it.
     text: &'t str,
-    bytes: &'t [u8],
-    at: usize,
+    rest: &'t [u8],
     count: usize,
 }
 
 impl<'t> Reader<'t> {
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.at = self.at.saturating_add(1);
-        Some(byte)
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), TextError> {
-        if self.next() == Some(byte) {
-            Ok(())
-        } else {
-            Err(TextError::Syntax)
+    /// Whether the next byte is this one, which is taken then.
+    fn takes(&mut self, byte: u8) -> bool {
+        let Some((first, after)) = self.rest.split_first() else {
+            return false;
+        };
+        if *first == byte {
+            self.rest = after;
         }
+        *first == byte
     }
 
     fn blanks(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at = self.at.saturating_add(1);
+        while let [b' ' | b'\t' | b'\n' | b'\r', after @ ..] = self.rest {
+            self.rest = after;
         }
     }
 
     fn value(&mut self, depth: usize) -> Result<Value<'t>, TextError> {
         self.blanks();
         self.count = self.count.saturating_add(1);
-        match self.peek() {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'"') => self.string().map(Value::String),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.literal(b"true", Value::Bool(true)),
-            Some(b'f') => self.literal(b"false", Value::Bool(false)),
-            Some(b'n') => self.literal(b"null", Value::Null),
+        match self.rest {
+            [b'{', after @ ..] => {
+                self.rest = after;
+                self.object(depth)
+            }
+            [b'[', after @ ..] => {
+                self.rest = after;
+                self.array(depth)
+            }
+            [b'"', after @ ..] => self.string(after).map(Value::String),
+            [b'-' | b'0'..=b'9', ..] => self.number(),
+            [b't', ..] => self.literal(b"true", Value::Bool(true)),
+            [b'f', ..] => self.literal(b"false", Value::Bool(false)),
+            [b'n', ..] => self.literal(b"null", Value::Null),
             _ => Err(TextError::Syntax),
         }
     }
 
     fn literal(&mut self, word: &[u8], value: Value<'t>) -> Result<Value<'t>, TextError> {
-        let end = self.at.saturating_add(word.len());
-        if self.bytes.get(self.at..end) != Some(word) {
-            return Err(TextError::Syntax);
-        }
-        self.at = end;
+        self.rest = self.rest.strip_prefix(word).ok_or(TextError::Syntax)?;
         Ok(value)
     }
 
     fn number(&mut self) -> Result<Value<'t>, TextError> {
-        let start = self.at;
-        while let Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9') = self.peek() {
-            self.at = self.at.saturating_add(1);
-        }
-        let written = self.bytes.get(start..self.at).unwrap_or_default();
+        let part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let end = self.rest.iter().position(|byte| !part(byte));
+        let end = end.unwrap_or(self.rest.len());
+        let (written, after) = self.rest.split_at_checked(end).ok_or(TextError::Syntax)?;
+        self.rest = after;
         match Decimal::parse(written) {
             Some(number) => Ok(Value::Number(number)),
             None if written.iter().any(|byte| byte | 0x20 == b'e') && is_number(written) => {
@@ -140,122 +136,74 @@ impl<'t> Reader<'t> {
 
     fn array(&mut self, depth: usize) -> Result<Value<'t>, TextError> {
         let depth = depth.checked_sub(1).ok_or(TextError::TooDeep)?;
-        self.expect(b'[')?;
         let mut items = Vec::new();
         self.blanks();
-        if self.peek() == Some(b']') {
-            self.at = self.at.saturating_add(1);
+        if self.takes(b']') {
             return Ok(Value::Array(items));
         }
         loop {
             items.push(self.value(depth)?);
             self.blanks();
-            match self.next() {
-                Some(b',') => {}
-                Some(b']') => return Ok(Value::Array(items)),
-                _ => return Err(TextError::Syntax),
+            if self.takes(b']') {
+                return Ok(Value::Array(items));
+            }
+            if !self.takes(b',') {
+                return Err(TextError::Syntax);
             }
         }
     }
 
     fn object(&mut self, depth: usize) -> Result<Value<'t>, TextError> {
         let depth = depth.checked_sub(1).ok_or(TextError::TooDeep)?;
-        self.expect(b'{')?;
         let mut members = Vec::new();
         self.blanks();
-        if self.peek() == Some(b'}') {
-            self.at = self.at.saturating_add(1);
+        if self.takes(b'}') {
             return Ok(Value::Object(Members::default()));
         }
         loop {
             self.blanks();
-            let name = self.string()?;
+            let [b'"', after @ ..] = self.rest else {
+                return Err(TextError::Syntax);
+            };
+            let name = self.string(after)?;
             self.blanks();
-            self.expect(b':')?;
+            if !self.takes(b':') {
+                return Err(TextError::Syntax);
+            }
             members.push((name, self.value(depth)?));
             self.blanks();
-            match self.next() {
-                Some(b',') => {}
-                Some(b'}') => break,
-                _ => return Err(TextError::Syntax),
+            if self.takes(b'}') {
+                break;
+            }
+            if !self.takes(b',') {
+                return Err(TextError::Syntax);
             }
         }
         let members = Members::new(members).map_err(|_| TextError::DuplicateMember)?;
         Ok(Value::Object(members))
     }
 
-    fn string(&mut self) -> Result<Cow<'t, str>, TextError> {
-        self.expect(b'"')?;
-        let plain = self.plain()?;
-        if self.peek() == Some(b'"') {
-            self.at = self.at.saturating_add(1);
-            return Ok(Cow::Borrowed(plain));
-        }
-        let mut owned = plain.to_owned();
-        loop {
-            match self.next() {
-                Some(b'"') => return Ok(Cow::Owned(owned)),
-                Some(b'\\') => owned.push(self.escape()?),
-                _ => return Err(TextError::Syntax),
+    /// A string from behind its opening quote.
+    fn string(&mut self, after_quote: &'t [u8]) -> Result<Cow<'t, str>, TextError> {
+        let (text, after) = read_string(after_quote).map_err(|fault| match fault {
+            Fault::Surrogate => TextError::LoneSurrogate,
+            _ => TextError::Syntax,
+        })?;
+        self.rest = after;
+        let read = match text.plain() {
+            // What ends a string is no part of a character, so both ends are boundaries.
+            Some(plain) => {
+                let start = self.text.len().saturating_sub(after_quote.len());
+                let end = start.saturating_add(plain.len());
+                self.text.get(start..end).map(Cow::Borrowed)
             }
-            owned.push_str(self.plain()?);
-        }
-    }
-
-    /// Characters up to the next quote or backslash.
-    fn plain(&mut self) -> Result<&'t str, TextError> {
-        let start = self.at;
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-            .ok_or(TextError::Syntax)?;
-        self.at = start.saturating_add(length);
-        // What stops a run is a whole character of ASCII, so both ends are boundaries.
-        self.text.get(start..self.at).ok_or(TextError::Syntax)
-    }
-
-    fn escape(&mut self) -> Result<char, TextError> {
-        Ok(match self.next() {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                let first = self.four_digits()?;
-                if !(0xd800..0xe000).contains(&first) {
-                    return char::from_u32(first).ok_or(TextError::LoneSurrogate);
-                }
-                if self.next() != Some(b'\\') || self.next() != Some(b'u') {
-                    return Err(TextError::LoneSurrogate);
-                }
-                let second = self.four_digits()?;
-                return pair(first, second).ok_or(TextError::LoneSurrogate);
+            None => {
+                let decoded = String::from_utf8(text.decoded().into_owned());
+                decoded.ok().map(Cow::Owned)
             }
-            _ => return Err(TextError::Syntax),
-        })
+        };
+        read.ok_or(TextError::Syntax)
     }
-
-    fn four_digits(&mut self) -> Result<u32, TextError> {
-        let mut value = 0;
-        for _ in 0..4 {
-            let digit = self.next().and_then(|byte| char::from(byte).to_digit(16));
-            value = value << 4 | digit.ok_or(TextError::Syntax)?;
-        }
-        Ok(value)
-    }
-}
-
-/// The character that two halves make.
-fn pair(high: u32, low: u32) -> Option<char> {
-    if !(0xd800..0xdc00).contains(&high) || !(0xdc00..0xe000).contains(&low) {
-        return None;
-    }
-    char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
 }
 
 /// Whether it would be a number but for its exponent.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use super::check::SchemaId;
 use super::compile::Compiler;

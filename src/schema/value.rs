@@ -1,6 +1,7 @@
 //! A JSON value as a peer sent it, or as a schema compares with.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use super::decimal::Decimal;
 use super::sort::sort;
@@ -25,7 +26,7 @@ pub enum Value<'t> {
     Object(Members<'t>),
 }
 
-/// The members of an object in the order of their names, each name once.
+/// The members of an object in the [order](by_length) of their names, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Members<'t> {
     sorted: Vec<(Cow<'t, str>, Value<'t>)>,
@@ -41,7 +42,7 @@ impl<'t> Members<'t> {
     /// # Errors
     /// [`Twice`] when a name is there twice.
     pub fn new(mut members: Vec<(Cow<'t, str>, Value<'t>)>) -> Result<Self, Twice> {
-        sort(&mut members, |one, other| one.0.cmp(&other.0));
+        sort(&mut members, |one, other| by_length(&one.0, &other.0));
         let twice = members
             .windows(2)
             .any(|pair| matches!(pair, [one, other] if one.0 == other.0));
@@ -81,9 +82,14 @@ impl<'t> Members<'t> {
 
     fn find(&self, name: &str) -> Option<usize> {
         self.sorted
-            .binary_search_by(|(each, _)| each.as_ref().cmp(name))
+            .binary_search_by(|(each, _)| by_length(each, name))
             .ok()
     }
+}
+
+/// The order of names: shorter ones first, as lengths are quicker to compare than bytes.
+pub(super) fn by_length(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 impl Value<'static> {

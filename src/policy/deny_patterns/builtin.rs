@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 /// A set of patterns with a name.
 pub(super) struct BuiltIn {
@@ -177,6 +177,9 @@ pub(super) enum Found {
     TooMany,
 }
 
+/// More than any of them needs.
+const LARGEST_PROGRAM: usize = 256 << 10;
+
 /// How far behind its first word a pattern may reach.
 const REACH: usize = 160;
 
@@ -193,7 +196,7 @@ impl Searcher {
             for (words, pattern) in *patterns {
                 let bounded = pattern.starts_with(r"\b");
                 let anchored = ["(?-u)^(?:", pattern, ")"].concat();
-                let Ok(pattern) = Regex::new(&anchored) else {
+                let Ok(pattern) = Regex::compile(&anchored, false, LARGEST_PROGRAM) else {
                     continue;
                 };
                 for word in *words {

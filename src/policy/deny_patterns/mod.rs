@@ -6,7 +6,7 @@ mod builtin;
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use self::builtin::{BUILT_IN, BuiltIn, Found, Searcher};
 use super::payload::media_type::{Format, MediaType};

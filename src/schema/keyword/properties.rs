@@ -2,16 +2,16 @@
 
 use std::rc::Rc;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use super::{Keyword, Outcome};
 use crate::schema::check::{At, Check, SchemaId, Seen};
 use crate::schema::sort::sort;
 use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::schema::value::{Value, by_length};
 
 struct Properties {
-    /// In the order of their names.
+    /// In the order of members.
     named: Vec<(String, SchemaId)>,
     patterns: Vec<(Rc<Regex>, SchemaId)>,
     additional: Option<SchemaId>,
@@ -30,6 +30,8 @@ impl Keyword for Properties {
         };
         check.spend(members.len().saturating_mul(self.patterns.len()));
         let mut holds = true;
+        // Both are in order, so what was passed is not looked at again.
+        let mut named = self.named.as_slice();
         for (index, (name, member)) in members.iter().enumerate() {
             let place = at.member(name);
             let at = at.to(&place);
@@ -38,9 +40,10 @@ impl Keyword for Properties {
                 judged = true;
                 holds &= check.schema(id, member, at, &mut Seen::Off);
             };
-            let named = &self.named;
-            let found = named.binary_search_by(|(each, _)| each.as_str().cmp(name));
-            if let Some((_, id)) = found.ok().and_then(|found| named.get(found)) {
+            let found = named.binary_search_by(|(each, _)| by_length(each, name));
+            let (Ok(next) | Err(next)) = found;
+            named = named.get(next..).unwrap_or_default();
+            if let (Ok(_), Some((_, id))) = (found, named.first()) {
                 judge(*id);
             }
             for (pattern, id) in &self.patterns {
@@ -71,7 +74,7 @@ pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>
     for (name, json, place) in subject.named("properties")? {
         named.push((name.to_owned(), subject.below("properties", json, place)));
     }
-    sort(&mut named, |one, other| one.0.cmp(&other.0));
+    sort(&mut named, |one, other| by_length(&one.0, &other.0));
     let mut patterns = Vec::new();
     if subject.sibling("patternProperties").is_some() {
         for (pattern, json, place) in subject.named("patternProperties")? {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use regex::Regex;
+use crate::regex::Regex;
 
 use super::{Keyword, Outcome};
 use crate::schema::check::{At, Check, Seen};

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use regex::Regex;
+use crate::regex::{self, Regex};
 use regex_syntax::ast::parse::ParserBuilder;
 
 /// Why a pattern cannot be had.
@@ -57,10 +57,7 @@ const LARGEST_PROGRAM: usize = 2 << 20;
 /// Compiles a pattern. It matches anywhere in a text unless it says otherwise.
 pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
     let translated = translate(pattern)?;
-    let compiled = regex::RegexBuilder::new(&translated)
-        .size_limit(LARGEST_PROGRAM)
-        .dfa_size_limit(LARGEST_PROGRAM)
-        .build();
+    let compiled = Regex::compile(&translated, false, LARGEST_PROGRAM);
     compiled.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
         _ => PatternError::Syntax,
