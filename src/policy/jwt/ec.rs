@@ -1,9 +1,9 @@
 //! Keys that are points of a curve, and ECDSA signatures as JOSE writes them.
 
 use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike, ECDSAP256kPublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey,
-    ES256kPublicKey, ES384PublicKey,
+    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
 };
+use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::Verifier as _;
 use p521::pkcs8::EncodePublicKey as _;
 
@@ -30,7 +30,7 @@ enum Point {
     P256(ES256PublicKey),
     P384(ES384PublicKey),
     P521(Box<p521::ecdsa::VerifyingKey>),
-    Secp256k1(ES256kPublicKey),
+    Secp256k1(Box<k256::ecdsa::VerifyingKey>),
 }
 
 /// Every curve with its name in a JWK.
@@ -113,8 +113,12 @@ impl EcKey {
                 (Point::P521(Box::new(key)), spki)
             }
             Curve::Secp256k1 => {
-                let key = ES256kPublicKey::from_bytes(&point).ok()?;
-                (Point::Secp256k1(key), Vec::new())
+                // Reading a point in its short form takes 26 KB of code, and a JWK has the long one.
+                let (x, y) = point.get(1..)?.split_at_checked(full)?;
+                let (x, y) = (x.try_into().ok()?, y.try_into().ok()?);
+                let point = k256::AffinePoint::from_coordinates(x, y);
+                let key = k256::ecdsa::VerifyingKey::from_affine(point.into_option()?).ok()?;
+                (Point::Secp256k1(Box::new(key)), Vec::new())
             }
         };
         Some(Self { point, spki })
@@ -153,8 +157,7 @@ impl EcKey {
             // Bitcoin; RFC 8812 knows no such rule.
             Point::Secp256k1(key) => {
                 k256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                    let low = signature.normalize_s();
-                    key.public_key().as_ref().verify(signed, &low).is_ok()
+                    key.verify(signed, &signature.normalize_s()).is_ok()
                 })
             }
         }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike, ECDSAP256kPublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey,
-    ES256kPublicKey, ES384PublicKey, Ed25519PublicKey, RS256PublicKey, RSAPublicKeyLike,
+    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
+    Ed25519PublicKey, RS256PublicKey, RSAPublicKeyLike,
 };
 use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
-use p521::pkcs8::DecodePublicKey as _;
+use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
@@ -251,14 +251,25 @@ fn from_pem(pem: &str) -> Option<VerifyingKey> {
     if let Ok(key) = ES384PublicKey::from_pem(pem) {
         return ec(Curve::P384, &key.public_key().to_bytes_uncompressed());
     }
-    if let Ok(key) = ES256kPublicKey::from_pem(pem) {
-        return ec(Curve::Secp256k1, &key.public_key().to_bytes_uncompressed());
-    }
     if let Ok(key) = Ed25519PublicKey::from_pem(pem) {
         return Some(VerifyingKey::Ed25519(key));
     }
-    let key = p521::ecdsa::VerifyingKey::from_public_key_der(&der(pem)?).ok()?;
-    ec(Curve::P521, key.to_sec1_point(false).as_bytes())
+    let der = der(pem)?;
+    if let Ok(key) = p521::ecdsa::VerifyingKey::from_public_key_der(&der) {
+        return ec(Curve::P521, key.to_sec1_point(false).as_bytes());
+    }
+    ec(Curve::Secp256k1, secp256k1_point(&der)?)
+}
+
+/// The point of a key on secp256k1 in its long form, RFC 5480 §2.
+fn secp256k1_point(der: &[u8]) -> Option<&[u8]> {
+    const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+    const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+    const UNCOMPRESSED: u8 = 4;
+    let spki = SubjectPublicKeyInfoRef::try_from(der).ok()?;
+    spki.algorithm.assert_oids(EC, SECP256K1).ok()?;
+    let point = spki.subject_public_key.as_bytes()?;
+    (point.first() == Some(&UNCOMPRESSED)).then_some(point)
 }
 
 fn der(pem: &str) -> Option<Vec<u8>> {
