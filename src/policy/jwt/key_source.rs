@@ -185,7 +185,7 @@ fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
     if verifying.is_none() {
         key.report(
             problems,
-            "is not a public key in PEM: RSA of 2048 to 4096 bits with the exponent 65537, P-256, P-384, P-521, secp256k1 or Ed25519",
+            "is not a public key in PEM: RSA of 2048 to 4096 bits with the exponent 65537, P-256, P-384, P-521, secp256k1 with an uncompressed point, or Ed25519",
         );
     }
     finish(node, id?, algorithm?, verifying?, problems)
