@@ -85,6 +85,15 @@ fn is_declared(api: &Value, method: &[u8], target: &[u8]) -> bool {
     })
 }
 
+/// What a body looks like.
+fn media_type(body: &[u8]) -> &'static [u8] {
+    match body {
+        [b'-', b'-', ..] => b"multipart/form-data; boundary=x",
+        [first, ..] if first.is_ascii_lowercase() => b"application/x-www-form-urlencoded",
+        _ => b"application/json",
+    }
+}
+
 /// Whether a request passes.
 fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
     let mut headers = Headers::default();
@@ -93,7 +102,7 @@ fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
         (":path", target),
         (":method", method),
         (":scheme", b"https"),
-        ("content-type", b"application/json"),
+        ("content-type", media_type(body)),
     ] {
         headers.push(name.as_bytes(), value);
     }
