@@ -26,6 +26,10 @@ pub fn openapi(bytes: &[u8]) -> bool {
     let (Some(api), Some(line)) = (parts.next(), parts.next()) else {
         return false;
     };
+    // What closes the braces before it is another document.
+    let Ok(declared) = serde_json::from_slice::<Value>(api) else {
+        return false;
+    };
     let document = |api: &[u8]| [BEFORE, api, b"}}"].concat();
     let (one, two) = (document(api), document(api));
     let engine = match (Engine::compile(&one), Engine::compile(&two)) {
@@ -51,14 +55,13 @@ pub fn openapi(bytes: &[u8]) -> bool {
     let passes = judge(engine, method, target, body);
     let reordered = Engine::compile(&document(&respelled(api, b"")));
     let reordered = reordered.expect("a good document in another spelling");
-    let api: Value = serde_json::from_slice(api).expect("it is JSON");
-    let paths = api["paths"].as_object().into_iter().flatten();
+    let paths = declared["paths"].as_object().into_iter().flatten();
     // Templates that fit the same paths are asked in the order of the document.
     if paths.filter(|(path, _)| path.contains('{')).count() < 2 {
         assert_eq!(passes, judge(reordered, method, target, body));
     }
     if passes {
-        assert!(is_declared(&api, method, target), "{target:?}");
+        assert!(is_declared(&declared, method, target), "{target:?}");
     }
     passes
 }
