@@ -181,21 +181,24 @@ impl<'d> Node<'d> {
 
     /// One of a closed set of names.
     pub fn choice<T: Copy>(&self, problems: &mut Problems, choices: &[(&str, T)]) -> Option<T> {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let place = self.place_in(problems, &names)?;
+        choices.get(place).map(|(_, value)| *value)
+    }
+
+    fn place_in(&self, problems: &mut Problems, names: &[&str]) -> Option<usize> {
         let written = self.text(problems)?;
-        let found = choices.iter().find(|(name, _)| *name == written);
+        let found = names.iter().position(|name| *name == written);
         if found.is_none() {
-            let names = choices.iter().map(|(name, _)| *name);
-            let listed = names
-                .clone()
-                .map(|name| Quoted(name).to_string())
-                .collect::<Vec<_>>();
+            let names = names.iter().copied();
+            let listed: Vec<_> = names.clone().map(|name| Quoted(name).to_string()).collect();
             let near = DidYouMean(written, names);
             self.report(
                 problems,
                 format_args!("must be one of {}{near}", listed.join(", ")),
             );
         }
-        found.map(|(_, value)| *value)
+        found
     }
 
     /// A duration: a whole number and `ms`, `s`, `m` or `h`, at most a year.
