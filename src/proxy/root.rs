@@ -34,12 +34,12 @@ pub(super) struct Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         if let (Some(fetches), Some(host)) = (&mut self.fetches, &self.host) {
             fetches.arrived(token, headers, host);
         }
         if let (Some(engine), Some(host)) = (&self.engine, &self.host) {
-            self.watch.arrived(token, headers, engine, host);
+            self.watch.arrived(token, headers, body, engine, host);
             host.tell();
         }
     }
@@ -159,6 +159,18 @@ impl Root {
     }
 }
 
+/// Records that still wait for the collector are lost with the document.
+impl Drop for Root {
+    fn drop(&mut self) {
+        if let (Some(engine), Some(host)) = (&self.engine, &self.host) {
+            let lost = engine
+                .collector()
+                .map_or(0, |collector| collector.abandon());
+            host.count_many(metrics::Event::RecordDropped.counter(), lost);
+        }
+    }
+}
+
 fn begin_ticks(host: &Envoy) {
     match abi::set_tick_period(TICK_MILLISECONDS) {
         Ok(()) => host.ticks(),
@@ -200,18 +212,23 @@ impl Drop for Barred {
 /// A secret that is not there is no reason to refuse the document, for another worker's VM might
 /// have it; the tokens that need it are refused.
 fn report_missing(engine: &Engine, host: &Envoy) {
-    if let Some(variable) = engine.access_log().and_then(AccessLog::environment)
-        && host.environment(variable).is_none()
-    {
-        log::error!(
-            "access_log: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then records do not name subjects"
-        );
-    }
-    for (provider, variable) in engine.environment() {
+    let missing = |place: &str, variable: &str, until_then: &str| {
         if host.environment(variable).is_none() {
             log::error!(
-                "provider {provider}: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then its tokens are refused with 503"
+                "{place}: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then {until_then}"
             );
         }
+    };
+    if let Some(variable) = engine.access_log().and_then(AccessLog::environment) {
+        missing("access_log", variable, "records do not name subjects");
+    }
+    if let Some(collector) = engine.collector() {
+        for variable in collector.environment() {
+            missing("otlp_http", variable, "the collector is asked without it");
+        }
+    }
+    for (provider, variable) in engine.environment() {
+        let place = format!("provider {provider}");
+        missing(&place, variable, "its tokens are refused with 503");
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 
-use super::abi::{self, LogLevel, Map};
+use super::abi::{self, Buffer, LogLevel, Map};
 use super::host::Envoy;
 use super::pairs;
 use super::tallies::Tallies;
 use crate::access_log::Sink;
-use crate::access_log::collector::{Collector, Delivery, Fate, Receipt};
+use crate::access_log::collector::{Collector, Delivery, LONGEST_ANSWER, Receipt};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
 use crate::engine::Engine;
 use crate::headers::Headers;
@@ -94,15 +94,22 @@ impl Watch {
         if let Some(collector) = engine.collector()
             && let Some(delivery) = collector.due(host.now())
         {
-            state.call = call(collector, &delivery);
+            state.call = call(collector, &delivery, host);
             if state.call.is_none() {
-                settle(collector, Receipt::Later, host);
+                settle(collector, Receipt::Later(None), host);
             }
         }
     }
 
     /// The answer to a call, if it was this one's.
-    pub(super) fn arrived(&self, token: u32, headers: usize, engine: &Engine, host: &Envoy) {
+    pub(super) fn arrived(
+        &self,
+        token: u32,
+        headers: usize,
+        body: usize,
+        engine: &Engine,
+        host: &Envoy,
+    ) {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return;
         };
@@ -113,9 +120,9 @@ impl Watch {
         if let Some(collector) = engine.collector() {
             // Without headers the call has failed, and there is nothing to read.
             let receipt = if headers == 0 {
-                Receipt::Later
+                Receipt::Later(None)
             } else {
-                receipt()
+                receipt(body)
             };
             settle(collector, receipt, host);
         }
@@ -162,44 +169,47 @@ fn tell(
     }
 }
 
-fn call(collector: &Collector, Delivery { body }: &Delivery) -> Option<u32> {
+fn call(collector: &Collector, Delivery { body }: &Delivery, host: &Envoy) -> Option<u32> {
     let uri = collector.uri();
-    let headers = vec![
+    let mut headers = vec![
         (":method", "POST"),
         (":scheme", uri.scheme),
         (":authority", uri.authority.as_str()),
         (":path", uri.path.as_str()),
         ("content-type", "application/json"),
     ];
+    let credentials = collector.headers(host);
+    headers.extend(credentials.iter().map(|(name, value)| (*name, &**value)));
     let timeout: Duration = collector.timeout();
     let cluster = collector.cluster();
     hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
 }
 
-/// What an answer means: OTLP 1.5, "Failures".
-fn receipt() -> Receipt {
+fn receipt(body: usize) -> Receipt {
     let block = abi::header_pairs(Map::CallResponse).ok();
     let headers = block.and_then(pairs::read).unwrap_or_default();
-    match headers.one(":status").ok().flatten().unwrap_or_default() {
-        [b'2', ..] => Receipt::Taken,
-        b"" | b"429" | b"502" | b"503" | b"504" => Receipt::Later,
-        _ => Receipt::Refused,
-    }
+    Receipt::read(&headers, || match body {
+        1..=LONGEST_ANSWER => abi::buffer(Buffer::CallResponseBody).unwrap_or_default(),
+        _ => Vec::new(),
+    })
 }
 
 fn settle(collector: &Collector, receipt: Receipt, host: &Envoy) {
-    if receipt != Receipt::Taken {
+    let taken = matches!(receipt, Receipt::Taken(_));
+    if !taken {
         host.count(metrics::Event::CollectorFailed.counter());
     }
-    match collector.settled(receipt, host.now()) {
-        Fate::Sent(records) => host.count_many(metrics::Event::RecordSent.counter(), records),
-        Fate::Dropped(records) => {
-            log::warn!(
-                "cluster {}: the collector does not take records; dropped: {records}",
-                collector.cluster()
-            );
-            host.count_many(metrics::Event::RecordDropped.counter(), records);
-        }
-        Fate::Kept => {}
+    let fate = collector.settled(receipt, host.now(), host.random());
+    host.count_many(metrics::Event::RecordSent.counter(), fate.sent);
+    host.count_many(metrics::Event::RecordDropped.counter(), fate.dropped);
+    let (cluster, dropped) = (collector.cluster(), fate.dropped);
+    if let Some(said) = fate.said {
+        let said = collector.quoted(&said, host);
+        log::warn!(
+            "cluster {cluster}: the collector rejected {dropped} records of a batch: {said}; this is told once"
+        );
+    }
+    if !taken && dropped > 0 {
+        log::warn!("cluster {cluster}: the collector does not take records; dropped: {dropped}");
     }
 }

@@ -22,6 +22,9 @@ use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What the collector asks for: written in the document, and in the VM's environment.
+const SECRETS: [&str; 2] = ["Bearer 2e7f11c2a6", "k-90bd13f7"];
+
 fn policy(collector: &Value) -> Value {
     json!({
         "version": 1,
@@ -53,12 +56,12 @@ fn start(collector: Option<&Upstream>, more: &Value) -> (Envoy, Upstream) {
         settings[name] = value.clone();
     }
     let document = policy(&settings).to_string();
-    let ours = wasm_filter(
-        "ours",
-        &module_path(),
-        string_value(&document),
-        WasmOptions::default(),
-    );
+    let environment = vec![("COLLECTOR_KEY".into(), SECRETS[1].into())];
+    let options = WasmOptions {
+        environment,
+        ..WasmOptions::default()
+    };
+    let ours = wasm_filter("ours", &module_path(), string_value(&document), options);
     let mut clusters = vec![cluster("upstream", upstream.addr())];
     let nobody = ([127, 0, 0, 1], 1).into();
     clusters.push(cluster(
@@ -261,4 +264,94 @@ fn what_a_collector_refuses_is_dropped_and_counted() {
         &request("/guarded/a", &[("authorization", &format!("Bearer {bad}"))]),
     );
     assert_eq!(answer.status, 401);
+}
+
+fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+    let field = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+    Answer::Respond(Response {
+        status,
+        headers: headers.iter().map(field).collect(),
+        body: body.into(),
+        ..Response::default()
+    })
+}
+
+#[test]
+fn what_a_collector_rejects_of_a_batch_is_counted_and_told_once() {
+    let collector = Upstream::start().unwrap();
+    // More than it was sent, and words that would be lines of the log.
+    let rejects =
+        r#"{"partialSuccess":{"rejectedLogRecords":"9","errorMessage":"too old\nforged line"}}"#;
+    collector.answer_path("/v1/logs", answer(200, &[], rejects));
+    let (envoy, _upstream) = start(Some(&collector), &json!({}));
+    send(&envoy, &request("/open/a", &[]));
+    wait(&envoy, "dropped", 1);
+    let dropped = envoy.stat("wasmcustom.portcullis.otlp.dropped").unwrap();
+    send(&envoy, &request("/open/b", &[]));
+    wait(&envoy, "dropped", dropped + 1);
+    let told = r#"the collector rejected 1 records of a batch: "too old\u000aforged line"; this is told once"#;
+    // By the worker; the main thread may have sent the news of the document.
+    let log = envoy.log();
+    let lines = log.lines().filter(|line| line.contains("rejected"));
+    assert!((1..=2).contains(&lines.count()), "{log}");
+    assert!(
+        log.contains(told) || log.contains(&told.replace(" 1 ", " 2 ")),
+        "{log}"
+    );
+    assert_eq!(envoy.stat("wasmcustom.portcullis.otlp.failed").unwrap(), 0);
+    assert_eq!(envoy.stat("wasmcustom.portcullis.otlp.sent").unwrap(), 0);
+}
+
+#[test]
+fn a_collector_says_when_it_wants_them_again() {
+    let collector = Upstream::start().unwrap();
+    collector.answer_path("/v1/logs", answer(429, &[("retry-after", "200")], ""));
+    let (envoy, _upstream) = start(Some(&collector), &json!({}));
+    send(&envoy, &request("/open/a", &[]));
+    wait(&envoy, "failed", 1);
+    let failed = envoy.stat("wasmcustom.portcullis.otlp.failed").unwrap();
+    collector.answer_path("/v1/logs", answer(200, &[], "{}"));
+    // Its own pause would have ended after three seconds.
+    thread::sleep(Duration::from_secs(4));
+    let sent = envoy.stat("wasmcustom.portcullis.otlp.sent").unwrap();
+    // The worker and the main thread have asked once each, if both had something to say.
+    assert!(failed + sent <= 2, "{failed} failed, {sent} sent");
+    assert_eq!(envoy.stat("wasmcustom.portcullis.otlp.dropped").unwrap(), 0);
+}
+
+#[test]
+fn a_collector_gets_its_credentials_and_nobody_else_does() {
+    let collector = Upstream::start().unwrap();
+    let headers = json!({
+        "Authorization": SECRETS[0], "x-key": { "env": "COLLECTOR_KEY" }, "x-none": { "env": "MISSING" },
+    });
+    let echo = format!(
+        r#"{{"partialSuccess":{{"errorMessage":"unknown {}"}}}}"#,
+        SECRETS[0]
+    );
+    collector.answer_path("/v1/logs", answer(200, &[], &echo));
+    let (envoy, _upstream) = start(Some(&collector), &json!({ "headers": headers }));
+    let answered = send(&envoy, &request("/open/a", &[]));
+    wait(&envoy, "sent", 1);
+    for received in collector.take_all() {
+        let one = |name| received.values(name).collect::<Vec<_>>();
+        assert_eq!(one("authorization"), [SECRETS[0].as_bytes()]);
+        assert_eq!(one("x-key"), [SECRETS[1].as_bytes()]);
+        assert_eq!(one("x-none").len(), 0);
+        for secret in SECRETS {
+            let body = String::from_utf8_lossy(&received.body);
+            assert!(!body.contains(secret), "{body}");
+        }
+    }
+    envoy.wait_for_log("this is told once", TIMEOUT).unwrap();
+    let log = envoy.log();
+    assert!(
+        log.contains("otlp_http: the VM has no environment variable MISSING"),
+        "{log}"
+    );
+    let stats = envoy.admin_get("/stats").unwrap();
+    for secret in SECRETS {
+        assert!(!log.contains(secret) && !stats.contains(secret));
+        assert!(!format!("{answered:?}").contains(secret));
+    }
 }

@@ -4,21 +4,31 @@
 //! It does no I/O itself: somebody asks what is [due](Collector::due), sends that, and tells what
 //! came of it.
 
+mod answer;
+mod credentials;
 mod encode;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::answer::LONGEST_RETRY;
+use self::credentials::Credential;
 use self::encode::Batch;
+use super::line::quoted;
+use super::redact;
 use super::security::Severity;
 use crate::config::{Node, Problems};
+use crate::host::Host;
 use crate::policy::jwt::Uri;
+
+pub use self::answer::{LONGEST_ANSWER, Partial, Receipt};
 
 /// `otlp_http`: where records are sent, and what waits to be.
 pub struct Collector {
     cluster: String,
     uri: Uri,
+    credentials: Vec<Credential>,
     timeout: Duration,
     interval: Duration,
     most_queued: usize,
@@ -36,6 +46,8 @@ struct State {
     /// Until when an answer may come; none if none is awaited.
     awaited: Option<Duration>,
     not_before: Duration,
+    /// Whether what the collector said of a part that it rejected has been told.
+    told: bool,
 }
 
 struct Record {
@@ -56,26 +68,15 @@ pub struct Delivery {
     pub body: Vec<u8>,
 }
 
-/// What the collector made of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipt {
-    /// It took the records.
-    Taken,
-    /// It may take them later.
-    Later,
-    /// It never will.
-    Refused,
-}
-
-/// What became of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// So many have arrived.
-    Sent(u64),
+/// What became of a batch. Where it will be sent again, nothing yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// So many records have arrived.
+    pub sent: u64,
     /// So many are lost.
-    Dropped(u64),
-    /// They will be sent again.
-    Kept,
+    pub dropped: u64,
+    /// What the collector said of those that it rejected, if that is to be told.
+    pub said: Option<String>,
 }
 
 /// A batch ends after so many bytes of records.
@@ -102,6 +103,7 @@ impl Collector {
                 Some(time)
             }
         };
+        let credentials = fields.or("headers", Vec::new(), problems, Credential::read_all);
         let second = Duration::from_secs(1);
         let timeout = fields.or("timeout", second, problems, between(100, 30_000));
         let interval = fields.or("interval", second, problems, between(250, 60_000));
@@ -129,6 +131,7 @@ impl Collector {
         Some(Self {
             cluster: cluster?.to_owned(),
             uri: uri?,
+            credentials: credentials?,
             timeout: timeout?,
             interval: interval?,
             most_queued: most_queued?,
@@ -145,6 +148,33 @@ impl Collector {
     /// Where in it records are taken.
     pub fn uri(&self) -> &Uri {
         &self.uri
+    }
+
+    /// The fields with which it is asked, as far as their values are there.
+    pub fn headers(&self, host: &dyn Host) -> Vec<(&str, String)> {
+        let mut fields = Vec::with_capacity(self.credentials.len());
+        for credential in &self.credentials {
+            fields.extend(credential.field(host));
+        }
+        fields
+    }
+
+    /// What the collector said, as text of a log: in quotes, cut, and not what it was asked with.
+    pub fn quoted(&self, said: &str, host: &dyn Host) -> String {
+        let tells = self.headers(host).iter().any(|(_, value)| {
+            let mut runs = said.as_bytes().windows(value.len().max(1));
+            runs.any(|run| run == value.as_bytes())
+        });
+        let mut out = String::new();
+        if !tells {
+            quoted(&mut out, &redact::tokens(said.as_bytes()));
+        }
+        out
+    }
+
+    /// The variables of the VM's environment that hold credentials.
+    pub fn environment(&self) -> impl Iterator<Item = &str> {
+        self.credentials.iter().filter_map(Credential::variable)
     }
 
     /// How long an answer may take.
@@ -214,30 +244,52 @@ impl Collector {
         })
     }
 
-    /// Takes up what came of a request.
-    pub fn settled(&self, receipt: Receipt, now: Duration) -> Fate {
+    /// Takes up what came of a request. Pauses are longer by a share of `random`, so that not all
+    /// workers come back at once.
+    pub fn settled(&self, receipt: Receipt, now: Duration, random: u64) -> Fate {
         let Ok(mut state) = self.state.try_borrow_mut() else {
-            return Fate::Kept;
+            return Fate::default();
         };
         state.awaited = None;
         let Some(batch) = state.batch.take() else {
-            return Fate::Kept;
+            return Fate::default();
         };
+        let mut fate = Fate::default();
         match receipt {
-            Receipt::Taken => Fate::Sent(batch.records),
-            Receipt::Later if batch.attempts < ATTEMPTS => {
-                let pause = Duration::from_secs(1 << batch.attempts.min(4));
+            Receipt::Taken(Partial { rejected, message }) => {
+                fate.dropped = rejected.min(batch.records);
+                fate.sent = batch.records.saturating_sub(fate.dropped);
+                let says = rejected > 0 || !message.is_empty();
+                fate.said = (says && !state.told).then_some(message);
+                state.told |= says;
+            }
+            Receipt::Later(after) if batch.attempts < ATTEMPTS => {
+                let seconds = 1_u64 << batch.attempts.min(4);
+                let jitter = Duration::from_millis(random % (seconds * 500));
+                let pause = Duration::from_secs(seconds).saturating_add(jitter);
+                let pause = after.map_or(pause, |after| after.saturating_add(jitter));
                 state.not_before = now.saturating_add(pause);
                 state.batch = Some(batch);
-                Fate::Kept
             }
-            Receipt::Later | Receipt::Refused => Fate::Dropped(batch.records),
+            Receipt::Later(_) | Receipt::Refused => fate.dropped = batch.records,
         }
+        fate
+    }
+
+    /// Forgets what waits; how many records that were.
+    pub fn abandon(&self) -> u64 {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return 0;
+        };
+        let batch = state.batch.take().map_or(0, |batch| batch.records);
+        state.queued = 0;
+        let queue = std::mem::take(&mut state.queue);
+        batch.saturating_add(queue.len() as u64)
     }
 }
 
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(40);
+/// Longer than any pause between two attempts.
+const LONGEST_PAUSE: Duration = LONGEST_RETRY.saturating_add(Duration::from_secs(40));
 
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -267,23 +319,58 @@ mod tests {
         Duration::from_secs(second)
     }
 
+    fn taken(rejected: u64) -> Receipt {
+        let message = "why".to_owned();
+        Receipt::Taken(Partial { rejected, message })
+    }
+
+    /// What was sent and what was dropped.
+    fn settled(collector: &Collector, receipt: Receipt, second: u64) -> (u64, u64) {
+        let fate = collector.settled(receipt, at(second), 0);
+        (fate.sent, fate.dropped)
+    }
+
+    #[test]
+    fn what_is_rejected_is_told_once() {
+        let collector = collector("");
+        for (rejected, said) in [(1, Some("why".to_owned())), (9, None)] {
+            assert!(push(&collector, 100, 100) && push(&collector, 100, 100));
+            assert!(collector.due(at(200)).is_some());
+            let fate = collector.settled(taken(rejected), at(200), 0);
+            assert_eq!(fate.sent + fate.dropped, 2);
+            assert_eq!(fate.dropped, rejected.min(2));
+            assert_eq!(fate.said, said);
+        }
+        assert!(push(&collector, 100, 300));
+        assert_eq!((collector.abandon(), collector.queued()), (1, 0));
+        assert_eq!(collector.abandon(), 0);
+    }
+
+    #[test]
+    fn a_collector_may_say_when_and_not_all_come_at_once() {
+        let collector = collector("");
+        assert!(push(&collector, 100, 100));
+        assert!(collector.due(at(200)).is_some());
+        let later = Receipt::Later(Some(at(60)));
+        let _ = collector.settled(later, at(200), 999);
+        assert!(collector.due(at(260)).is_none(), "999 ms later");
+        assert!(collector.due(at(261)).is_some());
+    }
+
     #[test]
     fn the_queue_has_a_bound_and_a_batch_too() {
         let collector = collector(r#", "max_queue_bytes": "256KiB""#);
-        let taken = (0..1000).filter(|_| push(&collector, 1024, 100)).count();
-        assert_eq!((taken, collector.queued()), (256, 256 << 10));
+        let pushed = (0..1000).filter(|_| push(&collector, 1024, 100)).count();
+        assert_eq!((pushed, collector.queued()), (256, 256 << 10));
         assert!(
             collector.due(at(100)).is_some(),
             "a full batch does not wait"
         );
         assert_eq!(collector.queued(), 128 << 10);
         assert!(collector.due(at(100)).is_none(), "one at a time");
-        assert_eq!(collector.settled(Receipt::Taken, at(100)), Fate::Sent(128));
+        assert_eq!(settled(&collector, taken(0), 100), (128, 0));
         assert!(collector.due(at(100)).is_some());
-        assert_eq!(
-            collector.settled(Receipt::Refused, at(100)),
-            Fate::Dropped(128)
-        );
+        assert_eq!(settled(&collector, Receipt::Refused, 100), (0, 128));
         assert!(collector.due(at(200)).is_none(), "there is nothing left");
     }
 
@@ -293,15 +380,14 @@ mod tests {
         assert!(push(&collector, 100, 100));
         assert!(collector.due(at(100)).is_none());
         let first = collector.due(at(101)).unwrap().body;
-        assert_eq!(collector.settled(Receipt::Later, at(101)), Fate::Kept);
+        assert_eq!(settled(&collector, Receipt::Later(None), 101), (0, 0));
         let mut now = 101;
         for pause in [2, 4, 8, 16] {
             assert!(collector.due(at(now + pause - 1)).is_none());
             now += pause;
             assert_eq!(collector.due(at(now)).unwrap().body, first);
-            let fate = collector.settled(Receipt::Later, at(now));
-            let last = pause == 16;
-            assert_eq!(fate, if last { Fate::Dropped(1) } else { Fate::Kept });
+            let fate = settled(&collector, Receipt::Later(None), now);
+            assert_eq!(fate, (0, u64::from(pause == 16)));
         }
     }
 
@@ -312,7 +398,7 @@ mod tests {
         assert!(collector.due(at(1001)).is_some());
         assert!(collector.due(at(1002)).is_none());
         assert!(collector.due(at(1005)).is_some(), "the answer never came");
-        assert_eq!(collector.settled(Receipt::Later, at(1005)), Fate::Kept);
+        assert_eq!(settled(&collector, Receipt::Later(None), 1005), (0, 0));
         assert!(collector.due(at(10)).is_some());
     }
 }
