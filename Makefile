@@ -51,6 +51,7 @@ RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --ed
 lint: ## formatting, clippy for both targets, documentation links
 	$(RUSTFMT) --check {} +
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked -p portcullis --lib --no-default-features -- -D warnings
 	@envoy/build.sh lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 
@@ -69,6 +70,7 @@ token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audien
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin mint -- $(NAME)
 
 bench: build ## measure the module in Envoy
+	@envoy/build.sh without-schemas
 	@envoy=$$(envoy/find-envoy.sh) && \
 	ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) run --release --locked -p portcullis-tests --bin bench
 

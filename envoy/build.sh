@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
-# it is built: parts of it exist for wasm only.
+# it is built: parts of it exist for wasm only. With `without-schemas` it builds a module that judges
+# nothing by JSON Schema into target/portcullis-without-schemas.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
@@ -11,16 +12,21 @@ cd "$(dirname "$0")/.."
 TARGET=wasm32-wasip1
 DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src wasi-libc lld-19"
 action=${1:-build}
+out=target/portcullis.wasm
+features=
 case $action in
 build) ;;
+without-schemas)
+    features=--no-default-features
+    out=target/portcullis-without-schemas.wasm
+    ;;
 lint) DEBIAN_PACKAGES="$DEBIAN_PACKAGES rust-web-clippy" ;;
 *)
-    echo "usage: $0 [build|lint]" >&2
+    echo "usage: $0 [build|lint|without-schemas]" >&2
     exit 2
     ;;
 esac
 target_dir=${CARGO_TARGET_DIR:-target}
-out=target/portcullis.wasm
 
 fail() {
     echo "build: $*" >&2
@@ -64,7 +70,8 @@ with_rustup() {
         cargo clippy --locked -p portcullis --lib --target $TARGET -- -D warnings
         exit
     fi
-    RUSTFLAGS=$remap cargo build --locked --release -p portcullis --lib --target $TARGET
+    # shellcheck disable=SC2086
+    RUSTFLAGS=$remap cargo build --locked --release -p portcullis --lib --target $TARGET $features
     built=$target_dir/$TARGET/release/portcullis.wasm
 }
 
@@ -79,6 +86,7 @@ with_debian() {
 }
 
 debian_cargo() {
+    # shellcheck disable=SC2086
     env -u RUSTFLAGS \
         PATH="/usr/bin:$PATH" \
         RUSTC=/usr/bin/rustc \
@@ -86,7 +94,7 @@ debian_cargo() {
         CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
         CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $remap" \
         /usr/bin/cargo "$1" --locked --release -p portcullis --lib --target $TARGET \
-        -Zbuild-std=std,panic_abort --target-dir "$target_dir/debian"
+        -Zbuild-std=std,panic_abort $features --target-dir "$target_dir/debian"
 }
 
 case ${TOOLCHAIN:-auto} in

@@ -141,8 +141,14 @@ const fn structure(name: &'static str, dialects: &'static [Dialect]) -> Entry {
     }
 }
 
+/// Every keyword that this module is built with.
+pub(super) const KEYWORDS: &[Entry] = match cfg!(feature = "json-schema") {
+    true => EVERY,
+    false => &[],
+};
+
 /// Every keyword. Those that ask what others have looked at come last.
-pub(super) const KEYWORDS: &[Entry] = &[
+const EVERY: &[Entry] = &[
     rule("type", ALL, types::compile_type),
     rule("nullable", OPENAPI30, types::compile_nullable),
     rule("const", DRAFTS, types::compile_const),

@@ -237,6 +237,9 @@ fn others(costs: &Costs, out: &mut String) {
         out,
         format_args!("\nModule: {} bytes, with gzip {gzip}\n", costs.module_bytes),
     );
+    if let Some(bytes) = costs.bytes_without_schemas {
+        line(out, format_args!("Without JSON Schema: {bytes} bytes\n"));
+    }
     table(
         out,
         &[
