@@ -153,7 +153,8 @@ impl<'d> Compiler<'d> {
             .get(home.resource)
             .map_or(Dialect::Draft202012, |resource| resource.dialect);
         if KEYWORDS.is_empty() && object.iter().next().is_some() {
-            let reason = "this module is built without JSON Schema; build it with the feature `json-schema`";
+            let reason =
+                "this module is built without JSON Schema; build it with the feature `json-schema`";
             self.problems.push((home.place.clone(), reason.to_owned()));
             return Body::Anything;
         }

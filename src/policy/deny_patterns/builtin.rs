@@ -8,7 +8,12 @@ use crate::regex::Regex;
 pub(super) struct BuiltIn {
     pub(super) name: &'static str,
     patterns: &'static [Attempt],
+    /// What opens an expression, and what closes it up to [`INSIDE`] visible characters on.
+    enclosed: &'static [(&'static str, &'static str)],
 }
+
+/// How much may stand in an expression.
+const INSIDE: usize = 80;
 
 /// Words that it may begin with, and the pattern from there on, both in lower case.
 type Attempt = (&'static [&'static str], &'static str);
@@ -84,6 +89,7 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
             ),
             (&["@@version", "@@datadir", "@@hostname"], r"@@\w+\b"),
         ],
+        enclosed: &[],
     },
     BuiltIn {
         name: "script",
@@ -114,6 +120,7 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
             (&["string"], r"\bstring\s*\.\s*fromcharcode\b"),
             (&["expression"], r"\bexpression\s*\("),
         ],
+        enclosed: &[],
     },
     BuiltIn {
         name: "path_traversal",
@@ -133,21 +140,28 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
                 r"\b[a-z]+://",
             ),
         ],
+        enclosed: &[],
     },
     BuiltIn {
         name: "template",
         patterns: &[
-            (&["{{"], r"\{\{[ -~]{0,80}?\}\}"),
-            (&["{%"], r"\{%[ -~]{0,80}?%\}"),
-            (&["${", "#{", "%{", "@{"], r"[$#%@]\{[ -~]{0,80}?\}"),
             (&["${"], r"\$\{(?:jndi|env|sys|lower|upper|::-)"),
-            (&["<%"], r"<%[ -~]{0,80}?%>"),
             (&["#set"], r"#set\s*\("),
+        ],
+        enclosed: &[
+            ("{{", "}}"),
+            ("{%", "%}"),
+            ("${", "}"),
+            ("#{", "}"),
+            ("%{", "}"),
+            ("@{", "}"),
+            ("<%", "%>"),
         ],
     },
     BuiltIn {
         name: "null_bytes",
         patterns: &[(&["\0", "%00", "%2500", "\\x00", "\\u0000"], "")],
+        enclosed: &[],
     },
 ];
 
@@ -163,7 +177,12 @@ struct Compiled {
     set: usize,
     /// Whether a letter before the word makes it another.
     bounded: bool,
-    pattern: Regex,
+    pattern: Pattern,
+}
+
+enum Pattern {
+    Regex(Regex),
+    Closed(&'static [u8]),
 }
 
 /// What came of a search.
@@ -191,29 +210,42 @@ impl Searcher {
             attempts: Vec::new(),
             words: vec![Vec::new(); 256],
         };
-        for (set, BuiltIn { name, patterns }) in sets.iter().enumerate() {
+        for (set, built_in) in sets.iter().enumerate() {
+            let BuiltIn {
+                name,
+                patterns,
+                enclosed,
+            } = built_in;
             searcher.sets.push(name);
             for (words, pattern) in *patterns {
                 let bounded = pattern.starts_with(r"\b");
                 let anchored = ["(?-u)^(?:", pattern, ")"].concat();
-                let Ok(pattern) = Regex::compile(&anchored, false, LARGEST_PROGRAM) else {
-                    continue;
-                };
-                for word in *words {
-                    let first = word.bytes().next().map(usize::from);
-                    let listed = first.and_then(|first| searcher.words.get_mut(first));
-                    listed.into_iter().for_each(|listed| {
-                        listed.push((word.as_bytes(), searcher.attempts.len()));
-                    });
+                if let Ok(pattern) = Regex::compile(&anchored, false, LARGEST_PROGRAM) {
+                    searcher.add(set, words, bounded, Pattern::Regex(pattern));
                 }
-                searcher.attempts.push(Compiled {
-                    set,
-                    bounded,
-                    pattern,
-                });
+            }
+            for (opening, closing) in *enclosed {
+                let pattern = Pattern::Closed(closing.as_bytes());
+                searcher.add(set, &[*opening], false, pattern);
             }
         }
         searcher
+    }
+
+    fn add(&mut self, set: usize, words: &[&'static str], bounded: bool, pattern: Pattern) {
+        for word in words {
+            let first = word.bytes().next().map(usize::from);
+            let listed = first.and_then(|first| self.words.get_mut(first));
+            let attempt = self.attempts.len();
+            listed
+                .into_iter()
+                .for_each(|listed| listed.push((word.as_bytes(), attempt)));
+        }
+        self.attempts.push(Compiled {
+            set,
+            bounded,
+            pattern,
+        });
     }
 
     /// Looks through a text in lower case: once over its bytes, and from each word on as far as a pattern
@@ -239,10 +271,13 @@ impl Searcher {
                     return Found::TooMany;
                 };
                 tries.set(left);
-                let end = text.floor_char_boundary(at.saturating_add(REACH));
-                let found = text
-                    .get(at..end)
-                    .is_some_and(|text| attempt.pattern.is_match(text));
+                let found = match &attempt.pattern {
+                    Pattern::Regex(regex) => {
+                        let end = text.floor_char_boundary(at.saturating_add(REACH));
+                        text.get(at..end).is_some_and(|text| regex.is_match(text))
+                    }
+                    Pattern::Closed(closing) => is_closed(rest, word.len(), closing),
+                };
                 if let Some(set) = self.sets.get(attempt.set).filter(|_| found) {
                     return Found::In(set);
                 }
@@ -251,6 +286,21 @@ impl Searcher {
         }
         Found::Nothing
     }
+}
+
+/// Whether an expression that begins with `opening` bytes is closed.
+fn is_closed(text: &[u8], opening: usize, closing: &[u8]) -> bool {
+    let mut inside = text.get(opening..).unwrap_or_default();
+    for _ in 0..=INSIDE {
+        if inside.starts_with(closing) {
+            return true;
+        }
+        match inside {
+            [b' '..=b'~', after @ ..] => inside = after,
+            _ => return false,
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -266,7 +316,8 @@ mod tests {
     fn each_pattern_compiles_and_is_in_lower_case() {
         for set in BUILT_IN {
             let searcher = Searcher::new(&[set]);
-            assert_eq!(searcher.attempts.len(), set.patterns.len(), "{}", set.name);
+            let count = set.patterns.len() + set.enclosed.len();
+            assert_eq!(searcher.attempts.len(), count, "{}", set.name);
             for (words, pattern) in set.patterns {
                 let upper = |text: &str| text.bytes().any(|b| b.is_ascii_uppercase());
                 assert!(
@@ -275,6 +326,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn an_expression_is_closed_within_its_reach() {
+        let set = BUILT_IN.iter().find(|set| set.name == "template").unwrap();
+        let inside = |count| ["@{", &"a".repeat(count), "}"].concat();
+        assert!(matches(set, &inside(0)) && matches(set, &inside(INSIDE)));
+        assert!(!matches(set, &inside(INSIDE + 1)) && !matches(set, "@{a\nb}"));
+        assert!(matches(set, "{{ {% x %} ") && !matches(set, "{{ x } }"));
     }
 
     #[test]

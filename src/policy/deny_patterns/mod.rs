@@ -82,8 +82,9 @@ const PLACES: [(&str, Place); 5] = [
     ("form", Place::Form),
 ];
 
-/// How often a pattern is tried on one head or one body.
-const MAX_TRIES: usize = 4096;
+/// How often a pattern is tried on one head or one body. Long texts of people need some hundreds; the
+/// dearest tries take some microseconds each.
+const MAX_TRIES: usize = 2048;
 
 /// What a text may nest to be read. What is deeper is not JSON that a service reads either.
 const LIMITS: Limits = Limits {

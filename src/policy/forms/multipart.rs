@@ -113,9 +113,9 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
             break;
         }
         let (name, value) = header(line)?;
-        let seen = match name.to_ascii_lowercase().as_str() {
+        let refused = match name.to_ascii_lowercase().as_str() {
             "content-disposition" => disposition.replace(value).is_some(),
-            "content-type" => media_type.replace(value).is_some(),
+            "content-type" => names_something(value) || media_type.replace(value).is_some(),
             // Some programs write it, and it must be true.
             "content-length" => {
                 let length: usize = std::str::from_utf8(value).ok()?.parse().ok()?;
@@ -125,7 +125,7 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
             "content-transfer-encoding" => !matches!(value, b"binary" | b"8bit" | b"7bit"),
             _ => true,
         };
-        if seen {
+        if refused {
             return None;
         }
     }
@@ -136,6 +136,12 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
         media_type,
         content: rest,
     })
+}
+
+/// Whether there is a `name` or `filename` in a `Content-Type`. Some readers look for these anywhere in a head.
+fn names_something(media_type: &[u8]) -> bool {
+    let mut windows = media_type.windows(4);
+    windows.any(|four| four.eq_ignore_ascii_case(b"name"))
 }
 
 fn content_of(part: &[u8]) -> Option<&[u8]> {
@@ -285,6 +291,7 @@ mod tests {
             &format!("{disposition}\r\nContent-Transfer-Encoding: base64"),
             &format!("{disposition}\r\nX-Other: 1"),
             &format!("{disposition}\r\nContent-Type: a/b\n\n"),
+            &format!("Content-Type: a/b; name=\"b\"\r\n{disposition}"),
             // Some readers take the tab for a part of the name.
             "Content-Disposition: form-data; name=a\t",
         ] {

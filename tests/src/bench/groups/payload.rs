@@ -1,5 +1,5 @@
-//! Bodies of JSON: held, passed through the gate, and judged by a schema, against Envoy's own
-//! `buffer`, which holds them and looks at nothing.
+//! Bodies of JSON: held, passed through the gate, judged by a schema, and searched for patterns, against
+//! Envoy's own `buffer`, which holds them and looks at nothing.
 
 use std::path::Path;
 
@@ -19,6 +19,8 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-gate", "portcullis-unjudged", None),
         compare("portcullis-schema", "portcullis-unjudged", None),
         compare("portcullis-schema", "portcullis-gate", None),
+        compare("portcullis-patterns", "portcullis-unjudged", None),
+        compare("portcullis-patterns-begun", "portcullis-unjudged", None),
         compare("portcullis-schema-1mb", "buffer-1mb", None),
     ],
     equal_load: &[],
@@ -27,10 +29,19 @@ pub(super) const GROUP: Group = Group {
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     let body = |name: &str, bytes| scratch.write(name, &order(bytes)).ok();
     let (small, large) = (body("10k.json", 10 << 10), body("1m.json", 1_000_000));
+    // Each beginning of a pattern leads on for sixty characters, and to nothing; it is refused in the end.
+    let begun = json!({ "note": "' or ".repeat(2 << 10) }).to_string();
+    let begun = scratch.write("begun.json", &begun).ok();
     let work = (Traffic::Same(Algorithm::Rs256), Work::Nothing);
-    let judged = |id, title, payload| Chain {
-        body: small.clone(),
-        ..portcullis(id, title, module, &document(payload), work)
+    let judged = |id: &'static str, title, payload| {
+        let mut document = document(payload);
+        if id.contains("patterns") {
+            document["routes"][0]["deny_patterns"] = json!({ "in": ["json"], "mode": "enforce" });
+        }
+        Chain {
+            body: small.clone(),
+            ..portcullis(id, title, module, &document, work)
+        }
     };
     let schema = json!({ "max_bytes": "1MiB", "json_schema": "order", "require_body": [] });
     vec![
@@ -65,6 +76,19 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             "Portcullis, JSON gate and schema, 10 KiB",
             schema.clone(),
         ),
+        judged(
+            "portcullis-patterns",
+            "Portcullis, deny_patterns, 10 KiB",
+            json!("off"),
+        ),
+        Chain {
+            body: begun,
+            ..judged(
+                "portcullis-patterns-begun",
+                "Portcullis, deny_patterns on the beginnings of patterns, 10 KiB",
+                json!("off"),
+            )
+        },
         Chain {
             id: "buffer-1mb",
             title: "buffer, 1 MB",
