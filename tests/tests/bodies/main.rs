@@ -101,6 +101,44 @@ fn a_proxy_that_shows_no_bodies_of_held_heads_is_noticed() {
 }
 
 #[test]
+fn a_proxy_that_shows_no_bodies_of_held_answers_is_noticed() {
+    let service = Service::start(|mut stream| {
+        read_head(&mut stream);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let mut document = policy("hold_headers");
+    document["schemas"] = json!({ "object": { "type": "object" } });
+    document["routes"][0]["payload"]["responses"] =
+        json!({ "json_schema": "object", "mode": "enforce" });
+    let listeners = [false, true].map(|holds| {
+        let name = if holds { "shown" } else { "not-shown" };
+        (name, document.clone(), holds, json!({}))
+    });
+    let proxy = Proxy::start(&listeners, service.addr());
+    let get = Request {
+        method: b"GET".to_vec(),
+        body: None,
+        ..post("/json", &[])
+    };
+    let shown = client::send(proxy.addr("shown"), &get, TIMEOUT).unwrap();
+    assert_eq!((shown.status, shown.body.as_slice()), (200, &b"{}"[..]));
+    // Each waits until it is sure that nothing comes.
+    for _ in 0..2 {
+        let response = client::send(proxy.addr("not-shown"), &get, TIMEOUT).unwrap();
+        assert_eq!(response.status, 503);
+        assert_eq!(problem(&response)["code"], "unavailable");
+    }
+    let log = proxy.envoy.log();
+    assert!(
+        log.contains("set allow_on_headers_stop_iteration: true"),
+        "{log}"
+    );
+    let lines = log.matches("\"portcullis.reason\":\"body_not_shown\"");
+    assert_eq!(lines.count(), 2, "{log}");
+}
+
+#[test]
 fn a_slow_body_is_no_mismatch() {
     let service = Upstream::start().unwrap();
     let proxy = Proxy::start(
