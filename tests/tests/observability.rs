@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use portcullis::access_log::security::{KINDS, Severity};
 use portcullis::metrics;
 use portcullis_tests::client::Connection;
 use portcullis_tests::envoy::{
@@ -75,6 +76,116 @@ fn the_rules_know_every_code() {
         statuses.insert(status.to_owned());
     }
     assert_eq!(statuses, ["401", "403", "429"].map(str::to_owned).into());
+}
+
+#[test]
+fn the_alert_of_events_names_the_grave_ones() {
+    let all = rules();
+    let alert = all
+        .iter()
+        .find(|rule| rule["alert"] == "PortcullisSecurityEvent");
+    let expression = alert.and_then(|rule| rule["expr"].as_str()).unwrap();
+    let list = expression.split('"').nth(1).expect("it names events");
+    let written: BTreeSet<&str> = list.split('|').collect();
+    let grave = KINDS.iter().filter(|kind| kind.severity == Severity::High);
+    assert_eq!(written, grave.map(|kind| kind.id).collect());
+}
+
+/// What Envoy makes of a name: of each tag the second group is the value, and the first goes.
+fn labelled(name: &str, tags: &[(String, Regex)]) -> (String, BTreeSet<String>) {
+    let mut cuts = Vec::new();
+    let mut labels = BTreeSet::new();
+    for (tag, regex) in tags {
+        if let Some(found) = regex.captures(name) {
+            cuts.push(found.get(1).expect("it has two groups").range());
+            labels.insert(tag.clone());
+        }
+    }
+    cuts.sort_by_key(|cut| cut.start);
+    let mut rest = name.to_owned();
+    for cut in cuts.into_iter().rev() {
+        rest.replace_range(cut, "");
+    }
+    let rest = rest.trim_start_matches("wasmcustom.").replace('.', "_");
+    (rest, labels)
+}
+
+/// The names of counters that stand for others in the reference, with something in each place.
+fn names_of_verdicts() -> Vec<String> {
+    let page = fs::read_to_string(tokens::repository().join("docs/record.md")).unwrap();
+    let quoted = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let verdicts = quoted.filter(|name| name.contains("<policy>") || name.contains("<route>"));
+    let filled = verdicts.map(|name| {
+        let name = name.replace("<policy>", "jwt").replace("<route>", "all");
+        name.replace("<code>", "jwt_invalid")
+            .replace("<outcome>", "denied")
+    });
+    filled.collect()
+}
+
+#[test]
+fn every_part_of_a_name_becomes_a_label() {
+    let shipped = read_yaml(&folder().join("stats-tags.yaml"));
+    let tags = shipped["stats_config"]["stats_tags"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().expect("it is text").to_owned();
+    let tags: Vec<(String, Regex)> = tags
+        .iter()
+        .map(|tag| {
+            (
+                text(&tag["tag_name"]),
+                Regex::new(&text(&tag["regex"])).unwrap(),
+            )
+        })
+        .collect();
+    let page = fs::read_to_string(tokens::repository().join("docs/record.md")).unwrap();
+    let table = page
+        .split("| metric | labels |")
+        .nth(1)
+        .expect("there is a table of labels");
+    let mut documented: Vec<(String, BTreeSet<String>)> = Vec::new();
+    for row in table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+    {
+        let cells: Vec<&str> = row.split('|').collect();
+        let words = |cell: &str| -> Vec<String> {
+            cell.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect()
+        };
+        let labels: BTreeSet<String> = words(cells[2]).into_iter().collect();
+        documented.extend(
+            words(cells[1])
+                .into_iter()
+                .map(|metric| (metric, labels.clone())),
+        );
+    }
+    let closed = metrics::names()
+        .into_iter()
+        .map(|name| format!("wasmcustom.{name}"));
+    let verdicts = names_of_verdicts();
+    assert_eq!(verdicts.len(), 5, "{verdicts:?}");
+    let mut checked = 0;
+    for name in closed.chain(verdicts.clone()) {
+        let (metric, labels) = labelled(&name, &tags);
+        let row = documented.iter().find(|(known, _)| *known == metric);
+        match row {
+            Some((_, known)) => assert_eq!(labels, *known, "{name}"),
+            // What has no parts that vary has no labels.
+            None => {
+                let varies = name.contains(".code.") || name.contains(".security_events.");
+                let varies = varies || verdicts.contains(&name);
+                assert!(labels.is_empty() && !varies, "{name}: {metric}");
+            }
+        }
+        checked += usize::from(!labels.is_empty());
+    }
+    assert!(checked > 100, "{checked}");
 }
 
 #[test]

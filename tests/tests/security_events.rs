@@ -112,6 +112,10 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             "revoked": { "jti": ["stolen"] },
         } },
         "schemas": { "list": { "type": "array" } },
+        "apis": { "pets": {
+            "openapi": "3.0.3", "info": { "title": "Pets", "version": "1" },
+            "paths": { "/pets": { "get": { "responses": { "200": { "description": "all" } } } } },
+        } },
         "routes": [
             { "name": "admin", "match": { "path": { "prefix": "/admin" } },
               "jwt": { "provider": "corp", "require": { "scopes": ["admin"] } } },
@@ -125,6 +129,12 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
               "cors": { "allow_origins": [{ "exact": "https://app.example.com" }], "on_disallowed": "refuse" } },
             { "name": "lists", "match": { "path": { "prefix": "/lists" } }, "open": true,
               "payload": { "max_bytes": 64, "json_schema": "list" } },
+            { "name": "pets", "match": { "path": { "prefix": "/pets" } }, "open": true, "openapi": { "api": "pets", "max_bytes": 64 } },
+            { "name": "forms", "match": { "path": { "prefix": "/forms" } }, "open": true,
+              "forms": { "max_bytes": 512, "fields": [{ "name": "a", "schema": { "maxLength": 1 } }],
+                "files": [{ "name": "f", "max_bytes": 64, "extensions": [".png"] }] } },
+            { "name": "searched", "match": { "path": { "prefix": "/searched" } }, "open": true,
+              "deny_patterns": {}, "payload": { "max_bytes": 64, "responses": { "json_schema": "list", "mode": "enforce" } } },
             { "name": "guarded", "match": {}, "jwt": { "provider": "corp" } },
         ],
     });
@@ -182,6 +192,16 @@ fn send(
             stream.request_body(body.len() as u64, BodyState::Complete, proxy);
         }
     }
+    // The service answers the same to all.
+    let mut answer = Headers::default();
+    answer.push(b":status", b"200");
+    answer.push(b"content-type", b"application/json");
+    let answered = b"{\"secret\":1}";
+    if stream.record().refusal.is_none() {
+        stream.response_headers(Some(&answer), BodyState::Open, proxy);
+        *proxy.body.borrow_mut() = answered.to_vec();
+        stream.response_body(answered.len() as u64, BodyState::Complete, proxy);
+    }
     let events = engine
         .security_events()
         .expect("the document asks for them");
@@ -229,11 +249,19 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &Proxy) -> Vec<Map<String, Value>> {
         ("/a", "authorization", &*forged),
         ("/login", "authorization", &*forged),
         ("/login", "authorization", &*forged),
+        ("/pets/unknown", "x-a", "4"),
+        ("/searched?q=%3Cscript%3Ealert(1)%3C/script%3E", "x-a", "6"),
     ] {
         events.extend(send(engine, proxy, path, &[(name, value)], None));
     }
     let json = [("content-type", "application/json")];
     events.extend(send(engine, proxy, "/lists", &json, Some(b"{}")));
+    events.extend(send(engine, proxy, "/lists", &json, Some(&[b' '; 99])));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    events.extend(send(engine, proxy, "/forms", &form, Some(b"is_admin=1")));
+    let parts = [("content-type", "multipart/form-data; boundary=x")];
+    let file = "--x\r\ncontent-disposition: form-data; name=\"f\"; filename=\"a.exe\"\r\n\r\nMZ\r\n--x--\r\n";
+    events.extend(send(engine, proxy, "/forms", &parts, Some(file.as_bytes())));
     events
 }
 
@@ -260,6 +288,43 @@ fn each_kind_is_told() {
     assert_eq!(first["client.address"], "192.0.2.1");
     assert_eq!(first["url.path"], "/a");
     assert_eq!(first["portcullis.outcome"], "denied");
+}
+
+#[test]
+fn newer_kinds_say_what_they_are_of() {
+    let engine = engine("enforce", &json!({}));
+    let proxy = Proxy::new();
+    let told = one_of_each(&engine, &proxy);
+    let of = |kind: &str| {
+        let found = told.iter().find(|event| event["event.code"] == kind);
+        let event = found.unwrap_or_else(|| panic!("no {kind} in {told:#?}"));
+        [
+            "portcullis.route",
+            "portcullis.outcome",
+            "portcullis.reason",
+        ]
+        .map(|member| event[member].as_str().unwrap_or_default())
+    };
+    assert_eq!(of("operation_undeclared"), ["pets", "denied", "no_route"]);
+    assert_eq!(of("pattern_found"), ["searched", "shadow_denied", "query"]);
+    assert_eq!(of("answer_violated"), ["searched", "denied", "schema"]);
+    assert_eq!(of("input_undeclared"), ["forms", "denied", "undeclared"]);
+    assert_eq!(of("upload_refused"), ["forms", "denied", "file_name"]);
+    assert_eq!(of("body_too_large"), ["lists", "denied", "body_size"]);
+}
+
+#[test]
+fn paths_without_a_route_are_no_undeclared_operations() {
+    let document = json!({
+        "version": 1,
+        "security_events": {},
+        "routes": [{ "name": "a", "match": { "path": { "prefix": "/a" }, "methods": ["POST"] }, "open": true }],
+    });
+    let engine = Rc::new(Engine::compile(document.to_string().as_bytes()).unwrap());
+    for path in ["/a", "/b"] {
+        let told = send(&engine, &Proxy::new(), path, &[], None);
+        assert!(told.is_empty(), "{told:?}");
+    }
 }
 
 #[test]

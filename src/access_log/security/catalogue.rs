@@ -11,6 +11,8 @@ pub struct Kind {
     pub owasp: &'static str,
     /// Codes, and reasons where not all of a code's count, whose refusals are such an event.
     pub causes: &'static [(&'static str, &'static [&'static str])],
+    /// Whose refusals alone, if not everybody's.
+    pub by: Option<&'static str>,
 }
 
 /// How grave an event is.
@@ -59,6 +61,7 @@ const fn kind(
         severity,
         owasp,
         causes,
+        by: None,
     }
 }
 
@@ -126,11 +129,64 @@ pub const KINDS: &[&Kind] = &[
         "API8:2023",
         &[("origin_not_allowed", &[]), ("cross_site_request", &[])],
     ),
+    // Before those of which it would be a part.
+    &kind(
+        "input_undeclared",
+        Severity::Low,
+        "API3:2023",
+        &[
+            ("parameters_invalid", &["undeclared"]),
+            ("form_invalid", &["undeclared"]),
+        ],
+    ),
+    &kind(
+        "upload_refused",
+        Severity::Low,
+        "API8:2023",
+        &[(
+            "form_invalid",
+            &["part_kind", "file_bytes", "file_type", "file_name"],
+        )],
+    ),
     &kind(
         "schema_violated",
         Severity::Low,
         "API3:2023",
-        &[("payload_schema", &[]), ("parameters_invalid", &[])],
+        &[
+            ("payload_schema", &[]),
+            ("parameters_invalid", &[]),
+            ("form_invalid", &[]),
+        ],
+    ),
+    &kind(
+        "answer_violated",
+        Severity::Medium,
+        "API3:2023",
+        &[("payload_response", &["schema", "json"])],
+    ),
+    &Kind {
+        by: Some("openapi"),
+        ..kind(
+            "operation_undeclared",
+            Severity::Low,
+            "API9:2023",
+            &[("no_route", &[]), ("method_not_allowed", &[])],
+        )
+    },
+    &kind(
+        "pattern_found",
+        Severity::Medium,
+        "API8:2023",
+        &[(
+            "pattern_denied",
+            &["path", "query", "headers", "json", "form"],
+        )],
+    ),
+    &kind(
+        "body_too_large",
+        Severity::Low,
+        "API4:2023",
+        &[("payload_too_large", &[]), ("form_too_large", &[])],
     ),
     &kind(
         "message_malformed",
@@ -142,16 +198,18 @@ pub const KINDS: &[&Kind] = &[
             ("payload_malformed", &[]),
             ("payload_structure", &[]),
             ("parameters_malformed", &[]),
+            ("form_malformed", &[]),
         ],
     ),
     CONFIGURATION,
 ];
 
-/// The kind of event that a refusal is, if it is one.
-pub(super) fn of(code: &str, reason: &str) -> Option<&'static Kind> {
+/// The kind of event that a refusal by this policy is, if it is one.
+pub(super) fn of(by: Option<&str>, code: &str, reason: &str) -> Option<&'static Kind> {
     KINDS.iter().copied().find(|kind| {
-        kind.causes.iter().any(|(each, reasons)| {
+        let caused = kind.causes.iter().any(|(each, reasons)| {
             *each == code && (reasons.is_empty() || reasons.contains(&reason))
-        })
+        });
+        caused && (kind.by.is_none() || kind.by == by)
     })
 }

@@ -120,17 +120,18 @@ impl SecurityEvents {
         let record = stream.record();
         let denied = record
             .refusal
-            .map(|(code, reason)| (code, reason, Outcome::Denied));
+            .map(|(code, reason)| (record.refused_by, code, reason, Outcome::Denied));
         let shadow = record.shadow.iter();
-        let shadow = shadow.map(|each| (each.code, each.reason, Outcome::ShadowDenied));
+        let shadow =
+            shadow.map(|each| (each.policy, each.code, each.reason, Outcome::ShadowDenied));
         let mut events = Vec::new();
-        for (code, reason, outcome) in denied.into_iter().chain(shadow) {
+        for (by, code, reason, outcome) in denied.into_iter().chain(shadow) {
             let cause = Cause {
                 code: code.name,
                 reason,
                 outcome,
             };
-            if let Some(kind) = catalogue::of(code.name, reason) {
+            if let Some(kind) = catalogue::of(by, code.name, reason) {
                 events.extend(self.happened(kind, 1, &cause, stream, host));
             }
             if FAILURES.contains(&code.name) {
