@@ -134,14 +134,17 @@ pub enum Timing {
     Filter,
     /// What judging its body took.
     BodyCheck,
+    /// What judging the body of the answer took.
+    ResponseCheck,
     /// What verifying a token took that was not remembered.
     TokenVerification,
 }
 
-const TIMINGS: [Timing; 4] = [
+const TIMINGS: [Timing; 5] = [
     Timing::KeysFetch,
     Timing::Filter,
     Timing::BodyCheck,
+    Timing::ResponseCheck,
     Timing::TokenVerification,
 ];
 
@@ -152,6 +155,7 @@ impl Timing {
             Timing::KeysFetch => "jwks_fetch_ms",
             Timing::Filter => "filter_us",
             Timing::BodyCheck => "body_check_us",
+            Timing::ResponseCheck => "response_check_us",
             Timing::TokenVerification => "jwt_verify_us",
         }
     }

@@ -1,6 +1,7 @@
 //! The answer on its way back: its head, shaped, and its body, judged.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::body::{Awaiting, Body, holds, most};
 use super::{Action, Stream};
@@ -29,7 +30,16 @@ pub struct ResponseHead {
 pub(super) struct Answer {
     awaiting: Vec<Awaiting>,
     body: Body,
+    /// How long it has been judged.
+    pub(super) judging: Duration,
     refused: bool,
+}
+
+impl Answer {
+    /// Whether a policy still waits for more of it.
+    pub(super) fn awaits(&self) -> bool {
+        !self.awaiting.is_empty()
+    }
 }
 
 impl Stream {
@@ -70,7 +80,10 @@ impl Stream {
     pub fn response_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
         self.answer.body.arrived(size);
         let side = Side::Response;
-        self.judge_answer(state, Some(Rest { host, side }), host)
+        let before = self.before_body(side, host);
+        let action = self.judge_answer(state, Some(Rest { host, side }), host);
+        self.after_body(side, before, host);
+        action
     }
 
     /// The proxy keeps back the body for which a head waits: what is answered, if the head still
@@ -96,8 +109,11 @@ impl Stream {
     /// Judges the body of the answer when trailers end it.
     pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Response;
+        let before = self.before_body(side, host);
         let rest = self.answer.body.at_trailers(Rest { host, side });
-        self.judge_answer(BodyState::Complete, rest, host)
+        let action = self.judge_answer(BodyState::Complete, rest, host);
+        self.after_body(side, before, host);
+        action
     }
 
     fn shape(

@@ -96,20 +96,20 @@ impl Stream {
     /// the piece at hand while it streams.
     pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
         self.body.arrived(size);
-        let before = self.before_body(host);
         let side = Side::Request;
+        let before = self.before_body(side, host);
         let action = self.judge_body(state, Some(Rest { host, side }), host);
-        self.after_body(before, host);
+        self.after_body(side, before, host);
         action
     }
 
     /// Judges the body when trailers end it: the body callback never says so then.
     pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Request;
-        let before = self.before_body(host);
+        let before = self.before_body(side, host);
         let rest = self.body.at_trailers(Rest { host, side });
         let action = self.judge_body(BodyState::Complete, rest, host);
-        self.after_body(before, host);
+        self.after_body(side, before, host);
         action
     }
 

@@ -6,7 +6,7 @@ use super::Stream;
 use crate::engine::Engine;
 use crate::exchange::Edit;
 use crate::headers::HeaderValue;
-use crate::host::Host;
+use crate::host::{Host, Side};
 use crate::metrics::{Timing, micros};
 use crate::refusal::usable_id;
 
@@ -28,21 +28,34 @@ impl Stream {
         }
     }
 
-    /// The time before a piece of the body is judged; none if nobody wants to know.
-    pub(super) fn before_body(&self, host: &dyn Host) -> Option<Duration> {
+    /// The time before a piece of a body is judged; none if nobody wants to know.
+    pub(super) fn before_body(&self, side: Side, host: &dyn Host) -> Option<Duration> {
         let engine = self.engine.as_deref()?;
-        let wanted = engine.measured.timings && self.awaits_body();
+        let wanted = engine.measured.timings && self.awaits(side);
         wanted.then(|| host.monotonic())
     }
 
-    /// Adds the time that a piece of the body took. When all have judged, the sum is recorded.
-    pub(super) fn after_body(&mut self, before: Option<Duration>, host: &dyn Host) {
-        if let Some(before) = before {
-            let took = host.monotonic().saturating_sub(before);
-            self.body_judging = self.body_judging.saturating_add(took);
-            if !self.awaits_body() {
-                host.observe(Timing::BodyCheck.histogram(), micros(self.body_judging));
-            }
+    /// Adds the time that a piece of a body took. When all have judged, the sum is recorded.
+    pub(super) fn after_body(&mut self, side: Side, before: Option<Duration>, host: &dyn Host) {
+        let Some(before) = before else {
+            return;
+        };
+        let took = host.monotonic().saturating_sub(before);
+        let (timing, sum) = match side {
+            Side::Request => (Timing::BodyCheck, &mut self.body_judging),
+            Side::Response => (Timing::ResponseCheck, &mut self.answer.judging),
+        };
+        *sum = sum.saturating_add(took);
+        let sum = *sum;
+        if !self.awaits(side) {
+            host.observe(timing.histogram(), micros(sum));
+        }
+    }
+
+    fn awaits(&self, side: Side) -> bool {
+        match side {
+            Side::Request => self.awaits_body(),
+            Side::Response => self.answer.awaits(),
         }
     }
 

@@ -34,7 +34,10 @@ fn policy() -> Value {
             { "name": "Guarded-API", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
             { "name": "trial", "match": { "path": { "prefix": "/trial" } }, "jwt": { "provider": "corp", "mode": "shadow" } },
             { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 8 } },
+            { "name": "judged", "match": { "path": { "prefix": "/judged" } }, "open": true,
+              "payload": { "max_bytes": 8, "responses": { "json_schema": "list" } } },
         ],
+        "schemas": { "list": { "type": "array" } },
     })
 }
 
@@ -302,7 +305,7 @@ fn sorted_labels(name: &str) -> String {
 #[test]
 fn times_and_the_state_of_the_document_are_shown() {
     let document = policy();
-    let (envoy, _upstream) = start(&document);
+    let (envoy, upstream) = start(&document);
     let addr = envoy.listener_addr("chain").unwrap();
     let mut connection = Connection::new(addr);
     let body = Request {
@@ -315,6 +318,16 @@ fn times_and_the_state_of_the_document_are_shown() {
     connection
         .send(&request("/guarded/a", &[("authorization", token)]), TIMEOUT)
         .unwrap();
+    let answer = Response {
+        status: 200,
+        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+        body: b"[1, 2]".to_vec(),
+        ..Response::default()
+    };
+    upstream.answer_path("/judged/a", Answer::Respond(answer));
+    connection
+        .send(&request("/judged/a", &[]), TIMEOUT)
+        .unwrap();
     // Ticks set gauges; histograms are merged now and then.
     let deadline = 200;
     let shown = (0..deadline).find_map(|_| {
@@ -324,12 +337,14 @@ fn times_and_the_state_of_the_document_are_shown() {
         let shown = seen("portcullis_config_hash{}")
             && seen("portcullis_filter_us_count{}")
             && seen("portcullis_body_check_us_count{}")
+            && seen("portcullis_response_check_us_count{}")
             && seen("portcullis_jwt_verify_us_count{}");
         shown.then_some(all)
     });
     let all = shown.expect("all of them are shown");
-    assert_eq!(all["portcullis_filter_us_count{}"], 2.0);
+    assert_eq!(all["portcullis_filter_us_count{}"], 3.0);
     assert_eq!(all["portcullis_body_check_us_count{}"], 1.0);
+    assert_eq!(all["portcullis_response_check_us_count{}"], 1.0);
     assert_eq!(all["portcullis_jwt_verify_us_count{}"], 1.0);
     assert_eq!(all["portcullis_deny_all{}"], 0.0);
     assert_eq!(all["portcullis_jwks_keys{provider=\"corp\"}"], 1.0);

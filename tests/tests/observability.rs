@@ -220,13 +220,18 @@ fn start() -> (Envoy, Upstream) {
     let upstream = Upstream::start_forgetful().unwrap();
     let mut key = SigningKey::named("p256").jwk();
     key["alg"] = "ES256".into();
-    let jwks = Response {
-        status: 200,
-        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
-        body: json!({ "keys": [key] }).to_string().into_bytes(),
-        ..Response::default()
-    };
-    upstream.answer_path("/jwks.json", Answer::Respond(jwks));
+    for (path, body) in [
+        ("/jwks.json", json!({ "keys": [key] })),
+        ("/open/a", json!([])),
+    ] {
+        let answer = Response {
+            status: 200,
+            headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+            body: body.to_string().into_bytes(),
+            ..Response::default()
+        };
+        upstream.answer_path(path, Answer::Respond(answer));
+    }
     let document = json!({
         "version": 1,
         "metrics": { "by_route": true, "timings": true },
@@ -241,8 +246,10 @@ fn start() -> (Envoy, Upstream) {
         "routes": [
             { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
             { "name": "trial", "match": { "path": { "prefix": "/trial" } }, "jwt": { "provider": "corp", "mode": "shadow" } },
-            { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 64 } },
+            { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true,
+              "payload": { "max_bytes": 64, "responses": { "json_schema": "list" } } },
         ],
+        "schemas": { "list": { "type": "array" } },
     });
     let ours = wasm_filter(
         "portcullis",
