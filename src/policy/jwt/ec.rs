@@ -155,11 +155,8 @@ impl EcKey {
                 .is_ok_and(|signature| key.verify(signed, &signature).is_ok()),
             // The library asks for the lower of the two values that `s` can have, a rule of
             // Bitcoin; RFC 8812 knows no such rule.
-            Point::Secp256k1(key) => {
-                k256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                    key.verify(signed, &signature.normalize_s()).is_ok()
-                })
-            }
+            Point::Secp256k1(key) => k256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(signed, &signature.normalize_s()).is_ok()),
         }
     }
 }

@@ -56,15 +56,15 @@ impl<'d> Reader<'d, '_> {
             return None;
         };
         let entries = schema.entries(self.problems).unwrap_or_default();
-        let asks =
-            |name: &&str| !ANNOTATIONS.contains(name) && !name.starts_with("x-");
+        let asks = |name: &&str| !ANNOTATIONS.contains(name) && !name.starts_with("x-");
         if entries.iter().map(|(name, _)| name).any(asks) {
             self.notes.add(
                 "of the schema of a form, `properties`, `required` and `additionalProperties: false` are enforced and nothing else",
                 &written,
             );
         }
-        let is_false = |name| schema.member(name).map(|node| node.json()) == Some(&Json::Bool(false));
+        let is_false =
+            |name| schema.member(name).map(|node| node.json()) == Some(&Json::Bool(false));
         let mut form = Form {
             form_type,
             fields: Vec::new(),
@@ -82,9 +82,10 @@ impl<'d> Reader<'d, '_> {
                 continue;
             };
             let read_only = property.member("readOnly").map(|node| node.json());
-            let required =
-                required.iter().any(named) && read_only != Some(&Json::Bool(true));
-            let media_types = encoding.as_ref().and_then(|node| node.member("contentType"));
+            let required = required.iter().any(named) && read_only != Some(&Json::Bool(true));
+            let media_types = encoding
+                .as_ref()
+                .and_then(|node| node.member("contentType"));
             let media_types = media_types.and_then(|node| node.json().as_str());
             if form_type == FormType::Multipart
                 && let Some(repeated) = self.file(&property)

@@ -153,9 +153,7 @@ impl Policy for OpenApi {
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
         let operation = body.facts.operation.and_then(|index| self.operation(index));
-        operation.map_or(Verdict::Pass, |operation| {
-            operation.judge_body(body, host)
-        })
+        operation.map_or(Verdict::Pass, |operation| operation.judge_body(body, host))
     }
 }
 
