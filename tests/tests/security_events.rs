@@ -15,7 +15,15 @@ use portcullis::host::{
 };
 use portcullis::metrics;
 use portcullis::stream::Stream;
+use portcullis_tests::client;
+use portcullis_tests::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
+use portcullis_tests::module_path;
 use portcullis_tests::tokens::{self, SigningKey};
+use portcullis_tests::upstream::Upstream;
+use portcullis_tests::wire::Request;
 use serde_json::{Map, Value, json};
 
 /// A proxy with a clock that a test moves, cells and counters.
@@ -82,6 +90,7 @@ impl Host for Proxy {
 }
 
 const NOW: u64 = 1_800_000_000;
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Proxy {
     fn new() -> Self {
@@ -409,6 +418,62 @@ fn a_document_is_announced_once() {
     assert_eq!(
         changed[0]["portcullis.config.previous"],
         told[0]["portcullis.config.hash"]
+    );
+}
+
+/// Each request comes over a connection of its own, so that all workers see some of them.
+#[test]
+fn workers_count_failures_of_a_source_together() {
+    const THRESHOLD: usize = 16;
+    let upstream = Upstream::start_forgetful().unwrap();
+    let document = json!({
+        "version": 1,
+        "security_events": { "token_failures": THRESHOLD },
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/", "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+        } },
+        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
+    });
+    let text = string_value(&document.to_string());
+    let ours = wasm_filter("ours", &module_path(), text, WasmOptions::default());
+    let listeners = vec![listener("chain", vec![ours], ListenerOptions::default())];
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let options = Options {
+        concurrency: 4,
+        ..Options::default()
+    };
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
+    let addr = envoy.listener_addr("chain").unwrap();
+    let forged = Request {
+        method: b"GET".to_vec(),
+        path: b"/".to_vec(),
+        authority: b"api.example.com".to_vec(),
+        headers: vec![(
+            b"authorization".to_vec(),
+            bearer("p256-other", &json!({})).into(),
+        )],
+        ..Request::default()
+    };
+    let count = || {
+        let name = "wasmcustom.portcullis.security_events.token_failures_repeated";
+        envoy.told_stat(name).unwrap()
+    };
+    for number in 1..=2 * THRESHOLD {
+        assert_eq!(client::send(addr, &forged, TIMEOUT).unwrap().status, 401);
+        if number == THRESHOLD - 1 {
+            assert_eq!(count(), 0, "one is lacking");
+        }
+    }
+    envoy
+        .wait_for_log("token_failures_repeated", TIMEOUT)
+        .unwrap();
+    assert_eq!(count(), 1);
+    let log = envoy.log();
+    assert_eq!(log.matches("token_failures_repeated").count(), 1, "{log}");
+    assert!(
+        log.contains(&format!("\"portcullis.event.count\":{THRESHOLD}")),
+        "{log}"
     );
 }
 

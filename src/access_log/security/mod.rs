@@ -33,12 +33,12 @@ pub struct SecurityEvents {
     window: Duration,
     /// So many failures of one source are an event.
     failures: u32,
+    sources: Sources,
     state: RefCell<State>,
 }
 
 #[derive(Default)]
 struct State {
-    sources: Option<Sources>,
     groups: Vec<Group>,
 }
 
@@ -106,6 +106,7 @@ impl SecurityEvents {
             schema: schema?,
             window: window?,
             failures: failures?,
+            sources: Sources::default(),
             state: RefCell::default(),
         })
     }
@@ -192,13 +193,9 @@ impl SecurityEvents {
     /// Counts a failure of the request's source; an event, if that makes it one too many.
     fn failed(&self, cause: &Cause, stream: &Stream, host: &dyn Host) -> Option<Event> {
         let source = address::network(stream.facts().client(host)?, 32, 64);
-        let failures = {
-            let mut state = self.state.try_borrow_mut().ok()?;
-            let sources = &mut state.sources;
-            let sources =
-                sources.get_or_insert_with(|| Sources::new((host.random(), host.random())));
-            sources.failed(source, host.now(), self.window, self.failures)?
-        };
+        let failures = self
+            .sources
+            .failed(source, self.window, self.failures, host)?;
         self.happened(REPEATED, u64::from(failures), cause, stream, host)
     }
 

@@ -1,126 +1,266 @@
-//! Where failures come from: counts in a table that never grows.
+//! Where failures come from: counts that all workers share, in cells whose number is fixed.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use siphasher::sip::SipHasher13;
+use crate::digits;
+use crate::host::{Host, Swap};
+use crate::policy::rate_limits::seed::Seed;
 
-/// Failures by source. Sources are hashed with a key that nobody outside knows, so that nobody
-/// can choose addresses that push each other out.
+/// Failures by source. Sources are hashed with the seed of the limits, which nobody outside knows:
+/// nobody can choose addresses that push each other out, and no address is in a cell or its key.
+#[derive(Default)]
 pub(super) struct Sources {
-    keys: (u64, u64),
-    cells: Vec<Cell>,
+    seed: Seed,
 }
+
+/// What one cell holds. A source has its place in one set.
+#[derive(Clone, Copy, Default)]
+struct Set([Place; WAYS]);
 
 #[derive(Clone, Copy, Default)]
-struct Cell {
+struct Place {
     tag: u64,
-    since: Duration,
+    /// Milliseconds.
+    since: u64,
     failures: u32,
-    told: bool,
+    /// When its failures have been told, 1.
+    told: u32,
 }
 
-/// Cells of one set; a source has its place in one set.
 const WAYS: usize = 4;
-/// A power of two.
-const SETS: usize = 256;
+/// So many sources in all have a place: four times as many.
+const SETS: u64 = 256;
+/// How often to try again when another worker was quicker.
+const ATTEMPTS: usize = 16;
+/// The first bytes of a cell: ours, format 1.
+const FORMAT: [u8; 8] = *b"pl-src\0\x01";
 
 impl Sources {
-    pub(super) fn new(keys: (u64, u64)) -> Self {
-        Self {
-            keys,
-            cells: vec![Cell::default(); SETS.saturating_mul(WAYS)],
-        }
-    }
-
     /// Counts a failure. The number of them since the window began, when that reaches `threshold`:
-    /// once in a window.
+    /// once in a window, in one of the workers.
     pub(super) fn failed(
-        &mut self,
+        &self,
         source: IpAddr,
-        now: Duration,
         window: Duration,
         threshold: u32,
+        host: &dyn Host,
     ) -> Option<u32> {
-        let hash = self.hash(source);
-        let first = usize::try_from(hash).unwrap_or(0) % SETS;
-        let first = first.saturating_mul(WAYS);
-        let set = self.cells.get_mut(first..first.saturating_add(WAYS))?;
-        let over = |cell: &Cell| now.saturating_sub(cell.since) >= window || now < cell.since;
-        let place = set.iter().position(|cell| cell.tag == hash);
-        let cell = match place {
-            Some(place) => set.get_mut(place)?,
+        let hashed = match source {
+            IpAddr::V4(address) => self.seed.hash(&address.octets(), host),
+            IpAddr::V6(address) => self.seed.hash(&address.octets(), host),
+        };
+        let hashed = hashed.ok()?;
+        let mut key = "events/sources/".to_owned();
+        digits::push(&mut key, hashed.place % SETS);
+        let [now, window] = [host.now(), window].map(millis);
+        for _ in 0..ATTEMPTS {
+            let seen = host.cell(&key).ok()?;
+            let read = seen.as_ref().and_then(|(bytes, _)| Set::read(bytes));
+            let mut set = read.unwrap_or_default();
+            let failures = set.failed(hashed.tag, now, window, threshold);
+            let written = match seen {
+                None => host.create_cell(&key, &set.bytes()),
+                Some((_, mark)) => host.swap_cell(&key, Some(mark), &set.bytes()),
+            };
+            if written.ok()? == Swap::Written {
+                return failures;
+            }
+        }
+        None
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Set {
+    fn failed(&mut self, tag: u64, now: u64, window: u64, threshold: u32) -> Option<u32> {
+        let over = |place: &Place| now.saturating_sub(place.since) >= window || now < place.since;
+        let Set(places) = self;
+        let found = places.iter().position(|place| place.tag == tag);
+        let place = match found {
+            Some(found) => places.get_mut(found)?,
             // Who has failed least, or not lately, makes room.
             None => {
-                let weight = |cell: &&mut Cell| if over(cell) { 0 } else { cell.failures };
-                let cell = set.iter_mut().min_by_key(weight)?;
-                *cell = Cell::default();
-                cell
+                let weight = |place: &&mut Place| if over(place) { 0 } else { place.failures };
+                places.iter_mut().min_by_key(weight)?
             }
         };
-        if cell.tag != hash || over(cell) {
-            *cell = Cell {
-                tag: hash,
+        if place.tag != tag || over(place) {
+            *place = Place {
+                tag,
                 since: now,
-                ..Cell::default()
+                ..Place::default()
             };
         }
-        cell.failures = cell.failures.saturating_add(1);
-        if cell.told || cell.failures < threshold {
+        place.failures = place.failures.saturating_add(1);
+        if place.told != 0 || place.failures < threshold {
             return None;
         }
-        cell.told = true;
-        Some(cell.failures)
+        place.told = 1;
+        Some(place.failures)
     }
 
-    fn hash(&self, source: IpAddr) -> u64 {
-        let hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
-        match source {
-            IpAddr::V4(address) => hasher.hash(&address.octets()),
-            IpAddr::V6(address) => hasher.hash(&address.octets()),
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = FORMAT.to_vec();
+        for place in &self.0 {
+            bytes.extend_from_slice(&place.tag.to_le_bytes());
+            bytes.extend_from_slice(&place.since.to_le_bytes());
+            bytes.extend_from_slice(&place.failures.to_le_bytes());
+            bytes.extend_from_slice(&place.told.to_le_bytes());
         }
+        bytes
+    }
+
+    /// None of somebody else's bytes.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (words, []) = bytes.strip_prefix(&FORMAT)?.as_chunks::<4>() else {
+            return None;
+        };
+        let mut words = words.iter().map(|word| u32::from_le_bytes(*word));
+        let mut set = Set::default();
+        for place in &mut set.0 {
+            let mut long = || {
+                let (low, high) = (words.next()?, words.next()?);
+                Some(u64::from(low) | u64::from(high) << 32)
+            };
+            let (tag, since) = (long()?, long()?);
+            *place = Place {
+                tag,
+                since,
+                failures: words.next()?,
+                told: words.next()?,
+            };
+        }
+        words.next().is_none().then_some(set)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::host::{CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck};
 
     const WINDOW: Duration = Duration::from_secs(60);
 
-    fn address(number: u32) -> IpAddr {
-        IpAddr::V4(number.into())
+    /// Cells, and a clock that tests move. Now and then another worker is quicker.
+    #[derive(Default)]
+    struct Proxy {
+        second: Cell<u64>,
+        cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+        busy: Cell<u32>,
+    }
+
+    impl Host for Proxy {
+        fn now(&self) -> Duration {
+            Duration::from_secs(self.second.get())
+        }
+
+        fn count(&self, _: Counter) {}
+
+        fn environment(&self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+            HostVerdict::Unavailable
+        }
+
+        fn property(&self, _: Property) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+            let cells = self.cells.borrow();
+            Ok(cells
+                .get(key)
+                .map(|(bytes, mark)| (bytes.clone(), Mark(*mark))))
+        }
+
+        fn swap_cell(
+            &self,
+            key: &str,
+            _: Option<Mark>,
+            value: &[u8],
+        ) -> Result<Swap, CellUnavailable> {
+            if self.busy.get() > 0 {
+                self.busy.update(|busy| busy - 1);
+                return Ok(Swap::Changed);
+            }
+            self.cells
+                .borrow_mut()
+                .insert(key.to_owned(), (value.to_vec(), 1));
+            Ok(Swap::Written)
+        }
+
+        fn random(&self) -> u64 {
+            4
+        }
+    }
+
+    impl Proxy {
+        /// A failure as a worker of its own sees it.
+        fn failed(&self, source: u32, threshold: u32) -> Option<u32> {
+            let source = IpAddr::V4(source.into());
+            Sources::default().failed(source, WINDOW, threshold, self)
+        }
     }
 
     #[test]
-    fn the_threshold_is_told_once_in_a_window() {
-        let mut sources = Sources::new((1, 2));
-        let mut told = |second: u64| {
-            let now = Duration::from_secs(1000 + second);
-            sources.failed(address(7), now, WINDOW, 3)
+    fn the_threshold_is_told_once_in_a_window_whichever_workers_see_it() {
+        let proxy = Proxy::default();
+        let told = |second: u64| {
+            proxy.second.set(1000 + second);
+            proxy.failed(7, 3)
         };
         assert_eq!(
             [told(0), told(1), told(2), told(3)],
             [None, None, Some(3), None]
         );
         // A new window begins with the first failure after the end of the last.
-        assert_eq!([told(61), told(62), told(63)], [None, None, Some(3)]);
+        assert_eq!([told(61), told(62)], [None, None]);
+        proxy.busy.set(5);
+        assert_eq!(told(63), Some(3));
+        proxy.busy.set(u32::MAX);
+        assert_eq!(told(200), None);
     }
 
     #[test]
     fn a_flood_of_sources_neither_grows_it_nor_hides_one_that_goes_on() {
-        let mut sources = Sources::new((3, 4));
-        let now = Duration::from_secs(1000);
+        let proxy = Proxy::default();
+        proxy.second.set(1000);
         for _ in 0..5 {
-            assert_eq!(sources.failed(address(7), now, WINDOW, 10), None);
+            assert_eq!(proxy.failed(7, 10), None);
         }
         for other in 100..50_100 {
-            assert_eq!(sources.failed(address(other), now, WINDOW, 10), None);
+            assert_eq!(proxy.failed(other, 10), None);
         }
-        assert_eq!(sources.cells.len(), SETS * WAYS);
-        let told = (0..5).filter_map(|_| sources.failed(address(7), now, WINDOW, 10));
+        // One more is the seed.
+        assert_eq!(proxy.cells.borrow().len() as u64, SETS + 1);
+        let told = (0..5).filter_map(|_| proxy.failed(7, 10));
         assert_eq!(told.collect::<Vec<_>>(), [10]);
+    }
+
+    #[test]
+    fn bytes_of_others_are_written_over() {
+        let proxy = Proxy::default();
+        assert_eq!(proxy.failed(7, 2), None);
+        for (key, (bytes, _)) in proxy.cells.borrow_mut().iter_mut() {
+            if key.starts_with("events/") {
+                assert!(Set::read(bytes).is_some());
+                let short = bytes.len() - 4;
+                assert!(Set::read(&bytes[..short]).is_none());
+                bytes.push(0);
+                assert!(Set::read(bytes).is_none());
+            }
+        }
+        assert_eq!([proxy.failed(7, 2), proxy.failed(7, 2)], [None, Some(2)]);
     }
 }
