@@ -191,7 +191,7 @@ mod tests {
             value: &[u8],
         ) -> Result<Swap, CellUnavailable> {
             if self.busy.get() > 0 {
-                self.busy.update(|busy| busy - 1);
+                self.busy.set(self.busy.get().saturating_sub(1));
                 return Ok(Swap::Changed);
             }
             self.cells
