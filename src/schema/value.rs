@@ -26,7 +26,7 @@ pub enum Value<'t> {
     Object(Members<'t>),
 }
 
-/// The members of an object in the [order](by_length) of their names, each name once.
+/// The members of an object in the order of their names that `by_length` has, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Members<'t> {
     sorted: Vec<(Cow<'t, str>, Value<'t>)>,
