@@ -11,7 +11,8 @@ pub trait Host {
     fn monotonic(&self) -> Duration {
         self.now()
     }
-    /// Adds one to a counter. Names come from [`crate::metrics`]; nothing a client sends is one.
+    /// Adds one to a counter. The proxy may be told later, together with others: it costs next to
+    /// nothing. Names come from [`crate::metrics`]; nothing a client sends is one.
     fn count(&self, counter: Counter);
     /// Records a value in a histogram, if the proxy has any. Names come from [`crate::metrics`] as well.
     fn observe(&self, histogram: Histogram, value: u64) {

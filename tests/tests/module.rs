@@ -90,6 +90,35 @@ fn rule_9_nothing_a_client_sends_becomes_a_shared_key_or_a_metric() {
 }
 
 #[test]
+fn counters_wait_for_ticks_and_only_for_them() {
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    for refuses_ticks in [false, true] {
+        let options = HostOptions {
+            now_nanos: NOW * 1_000_000_000,
+            refuses_ticks,
+            ..HostOptions::default()
+        };
+        let mut host = FakeHost::start(&wasm, &document(json!({})), options).unwrap();
+        let told = |host: &FakeHost| {
+            let verdicts = "portcullis.policy_verdicts.jwt.allowed";
+            ["portcullis.allowed", verdicts].map(|name| host.metric(name).unwrap_or(0))
+        };
+        host.exchange(&request("alice", NOW + 60), &service())
+            .unwrap();
+        let at_once = u64::from(refuses_ticks);
+        assert_eq!(told(&host), [at_once; 2], "ticks refused: {refuses_ticks}");
+        host.tick().unwrap();
+        assert_eq!(told(&host), [1; 2]);
+        // What has been told is not told again.
+        host.tick().unwrap();
+        assert_eq!(told(&host), [1; 2]);
+        let calls = host.calls().by_name.get("proxy_increment_metric").copied();
+        // Without a timer the last calls are those of the request: each of its counters is told.
+        assert_eq!(calls.is_some(), refuses_ticks, "{calls:?}");
+    }
+}
+
+#[test]
 fn a_remembered_token_costs_few_host_calls() {
     // With a log line two properties are read besides: the client's address and the status.
     for (access_log, most) in [(json!("off"), 1), (json!({}), 3)] {

@@ -52,6 +52,8 @@ pub struct HostOptions {
     pub environment: Vec<(String, String)>,
     /// Both clocks at the start.
     pub now_nanos: u64,
+    /// Whether a timer is refused.
+    pub refuses_ticks: bool,
 }
 
 /// One line the module wrote.

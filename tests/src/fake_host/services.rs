@@ -54,6 +54,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     ("proxy_set_shared_data", "iiiii", set_shared_data),
     ("proxy_set_tick_period_milliseconds", "i", |guest, args| {
+        if guest.vm().options.refuses_ticks {
+            return Err(Stop::Status(BAD_ARGUMENT));
+        }
         guest.vm().tick_period_ms = args.u32(0);
         Ok(())
     }),
