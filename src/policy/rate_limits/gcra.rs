@@ -32,6 +32,10 @@ pub enum BucketError {
 /// and of any time since the machine began do not overflow.
 pub const LONGEST: u64 = 100 * 366 * 24 * 3600 * 1_000_000_000;
 
+/// The longest that a worker is held up between a look at the clock and one at a cell, for all
+/// that matters here: a second.
+const LATE: u64 = 1_000_000_000;
+
 /// The shortest time that a token may take.
 const SHORTEST: u64 = 1_000;
 
@@ -90,9 +94,19 @@ impl Gcra {
 
     /// What is to be believed of a time that was read: none is further ahead than a bucket can
     /// be empty. So a clock that stepped back, and numbers that have changed since, cost a caller
-    /// no more than one bucket.
+    /// no more than one bucket. A little further ahead is believed: others have charged since this
+    /// worker looked at the clock, and to take that back would be to give it away.
     pub fn settle(&self, spent: u64, now: u64) -> u64 {
-        spent.min(now.saturating_add(self.span).saturating_add(self.debt))
+        let most = self.most(now);
+        if spent > most.saturating_add(LATE) {
+            most
+        } else {
+            spent
+        }
+    }
+
+    fn most(&self, now: u64) -> u64 {
+        now.saturating_add(self.span).saturating_add(self.debt)
     }
 
     /// The time after a request of that cost.
@@ -110,7 +124,8 @@ impl Gcra {
 
     /// The time after a cost that is charged whether or not there are tokens for it.
     pub fn charge(&self, spent: u64, now: u64, cost: u64) -> u64 {
-        self.settle(self.after(spent, now, cost), now)
+        let after = self.after(spent, now, cost).min(self.most(now));
+        after.max(self.settle(spent, now))
     }
 
     /// The time after a charge made at `charged_at` has been taken back: as much of it as has not
@@ -259,6 +274,22 @@ mod tests {
             let earlier = now / 2;
             let wait = bucket.spend(bucket.settle(now + bucket.span, earlier), earlier, 1);
             assert_eq!(wait, Err(bucket.interval));
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_late_gives_nothing_away() {
+        for bucket in buckets().into_iter().flat_map(|b| [b, b.with_debt()]) {
+            let now = 1 << 60;
+            // Others have just emptied it.
+            let spent = now + bucket.span;
+            for late in [1, 1000, 1_000_000, LATE] {
+                let seen = now - late;
+                assert_eq!(bucket.settle(spent, seen), spent);
+                assert_eq!(bucket.remaining(spent, seen), 0);
+                assert!(bucket.spend(spent, seen, 1).is_err());
+                assert!(bucket.charge(spent, seen, 1) >= spent);
+            }
         }
     }
 
