@@ -47,9 +47,7 @@ impl Envoy {
     /// The same, when the filter has told of every request that Envoy has taken: it does so a few
     /// times a second. For tests in which each request is allowed, denied or answered by it.
     pub fn told_stats(&self) -> Result<BTreeMap<String, u64>, EnvoyError> {
-        let deadline = Instant::now() + TIMEOUT;
-        self.wait_until(deadline, "the filter's counters", || {
-            let stats = self.stats()?;
+        self.stats_once(|stats| {
             let taken = stats.iter().filter(|(name, _)| {
                 name.ends_with(".downstream_rq_total") && !name.starts_with("http.admin.")
             });
@@ -58,7 +56,19 @@ impl Envoy {
                 let name = format!("wasmcustom.portcullis.{outcome}");
                 stats.get(&name).copied().unwrap_or(0)
             });
-            Ok((told.iter().sum::<u64>() >= taken).then_some(stats))
+            told.iter().sum::<u64>() >= taken
+        })
+    }
+
+    /// The same, once they are as awaited.
+    pub fn stats_once(
+        &self,
+        awaited: impl Fn(&BTreeMap<String, u64>) -> bool,
+    ) -> Result<BTreeMap<String, u64>, EnvoyError> {
+        let deadline = Instant::now() + TIMEOUT;
+        self.wait_until(deadline, "the filter's counters", || {
+            let stats = self.stats()?;
+            Ok(awaited(&stats).then_some(stats))
         })
     }
 

@@ -39,7 +39,7 @@ pub fn openapi(bytes: &[u8]) -> bool {
         }
         (Err(error), Err(again)) => {
             assert_eq!(error, again);
-            check(&error, &one);
+            check(&error);
             return false;
         }
         _ => panic!("compiling depends on more than the document"),

@@ -29,7 +29,7 @@ pub fn schema(bytes: &[u8]) -> bool {
         (Ok(schemas), Ok(_)) => schemas,
         (Err(error), Err(again)) => {
             assert_eq!(error, again);
-            check(&error, written);
+            check(&error);
             return false;
         }
         _ => panic!("compiling depends on more than the schemas"),
