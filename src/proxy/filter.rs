@@ -13,6 +13,7 @@ use super::pairs;
 use super::watch::Watch;
 use crate::engine::Engine;
 use crate::exchange::{BodyState, Edit, effective};
+use crate::headers::Headers;
 use crate::host::Side;
 use crate::refusal::Reply;
 use crate::stream::{Action, Stream};
@@ -27,6 +28,8 @@ pub(super) struct Filter {
     /// The body for which the head in hand waits.
     waits_for: Option<Side>,
     watch: Rc<Watch>,
+    /// Whether the exchange has been told of.
+    told: bool,
     /// What goes out in place of the answer's body, if something does.
     response_body: Option<Vec<u8>>,
 }
@@ -46,6 +49,7 @@ impl Filter {
             held,
             waits_for: None,
             watch,
+            told: false,
             response_body: None,
         }
     }
@@ -88,9 +92,23 @@ impl Filter {
             Action::Hold(_) | Action::Continue(_) => types::Action::Pause,
         }
     }
+
+    fn tell(&mut self, late: impl Fn() -> Option<Headers>) {
+        if !self.told {
+            self.told = true;
+            self.watch.finished(&self.stream.borrow(), late, &self.host);
+        }
+    }
 }
 
-impl Context for Filter {}
+impl Context for Filter {
+    /// Over HTTP/3, Envoy asks only its own access loggers to log, later, and never the filters:
+    /// this is the last that is heard of most exchanges.
+    fn on_done(&mut self) -> bool {
+        self.tell(|| None);
+        true
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
@@ -197,8 +215,7 @@ impl HttpContext for Filter {
 
     fn on_log(&mut self) {
         // Without a request callback this context was made for the log alone.
-        let late = || abi::header_pairs(Map::Request).ok().and_then(pairs::read);
-        self.watch.finished(&self.stream.borrow(), late, &self.host);
+        self.tell(|| abi::header_pairs(Map::Request).ok().and_then(pairs::read));
     }
 }
 

@@ -149,21 +149,60 @@ pub fn listener(name: &str, http_filters: Vec<Value>, options: ListenerOptions) 
 
 /// Puts TLS in front of a listener, 1.2 and later, with the certificate in `tests/keys/tls`.
 pub fn downstream_tls(listener: &mut Value) {
-    let keys = tokens::repository().join("tests/keys/tls");
-    let file = |name: &str| json!({ "filename": keys.join(name) });
-    listener["filter_chains"][0]["transport_socket"] = json!({
-        "name": "envoy.transport_sockets.tls",
+    let mut context = downstream_tls_context(&["h2", "http/1.1"]);
+    context["@type"] =
+        "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext".into();
+    listener["filter_chains"][0]["transport_socket"] =
+        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context });
+}
+
+/// Makes it a listener for HTTP/3, with the same certificate.
+pub fn downstream_quic(listener: &mut Value) {
+    listener["address"]["socket_address"]["protocol"] = "UDP".into();
+    listener["udp_listener_config"] = json!({ "quic_options": {} });
+    let chain = &mut listener["filter_chains"][0];
+    chain["filters"][0]["typed_config"]["codec_type"] = "HTTP3".into();
+    chain["transport_socket"] = json!({
+        "name": "envoy.transport_sockets.quic",
         "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": {
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificates": [{
-                    "certificate_chain": file("certificate.pem"),
-                    "private_key": file("key.pem"),
-                }],
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
+            "downstream_tls_context": downstream_tls_context(&["h3"]),
+        },
+    });
+}
+
+fn downstream_tls_context(protocols: &[&str]) -> Value {
+    json!({
+        "common_tls_context": {
+            "alpn_protocols": protocols,
+            "tls_certificates": [{
+                "certificate_chain": tls_file("certificate.pem"),
+                "private_key": tls_file("key.pem"),
+            }],
+        },
+    })
+}
+
+/// Lets a cluster speak HTTP/3 to a [`downstream_quic`] listener that is called so.
+pub fn upstream_quic(cluster: &mut Value, server_name: &str) {
+    cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+        ["explicit_http_config"] = json!({ "http3_protocol_options": {} });
+    cluster["transport_socket"] = json!({
+        "name": "envoy.transport_sockets.quic",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicUpstreamTransport",
+            "upstream_tls_context": {
+                "sni": server_name,
+                "common_tls_context": {
+                    "validation_context": { "trusted_ca": tls_file("certificate.pem") },
+                },
             },
         },
     });
+}
+
+fn tls_file(name: &str) -> Value {
+    json!({ "filename": tokens::repository().join("tests/keys/tls").join(name) })
 }
 
 /// The last filter of every chain; [`listener`] adds it.
