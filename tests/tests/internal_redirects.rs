@@ -1,6 +1,5 @@
 //! Envoy can follow a redirect of the service itself. The request then comes through the filter a second time.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_tests::client;
@@ -124,14 +123,7 @@ fn the_target_is_judged_as_if_the_client_had_asked_for_it() {
         expected.extend([302, status]);
     }
     // Each pass has a record.
-    let told = |stats: &BTreeMap<String, u64>| {
-        let count = |name: &str| {
-            let name = format!("wasmcustom.portcullis.{name}");
-            stats.get(&name).copied().unwrap_or(0)
-        };
-        count("allowed") + count("denied") >= expected.len() as u64
-    };
-    envoy.stats_once(told).unwrap();
+    envoy.told_stats_of(expected.len() as u64).unwrap();
     let log = envoy.log();
     let statuses = log.match_indices("status_code\":").map(|(at, name)| {
         let status = log[at + name.len()..].split(',').next();

@@ -52,15 +52,22 @@ impl Envoy {
                 name.ends_with(".downstream_rq_total") && !name.starts_with("http.admin.")
             });
             let taken: u64 = taken.map(|(_, count)| count).sum();
-            let told = ["allowed", "denied", "answered"].map(|outcome| {
-                let name = format!("wasmcustom.portcullis.{outcome}");
-                stats.get(&name).copied().unwrap_or(0)
-            });
-            told.iter().sum::<u64>() >= taken
+            told(stats) >= taken
         })
     }
 
-    /// The same, once they are as awaited.
+    /// One of them.
+    pub fn told_stat(&self, name: &str) -> Result<u64, EnvoyError> {
+        Ok(self.told_stats()?.get(name).copied().unwrap_or(0))
+    }
+
+    /// All, when it has told of so many requests. For requests that come through it more than once, or
+    /// beside others that do not.
+    pub fn told_stats_of(&self, requests: u64) -> Result<BTreeMap<String, u64>, EnvoyError> {
+        self.stats_once(|stats| told(stats) >= requests)
+    }
+
+    /// All, once they are as awaited.
     pub fn stats_once(
         &self,
         awaited: impl Fn(&BTreeMap<String, u64>) -> bool,
@@ -70,11 +77,6 @@ impl Envoy {
             let stats = self.stats()?;
             Ok(awaited(&stats).then_some(stats))
         })
-    }
-
-    /// One of them.
-    pub fn told_stat(&self, name: &str) -> Result<u64, EnvoyError> {
-        Ok(self.told_stats()?.get(name).copied().unwrap_or(0))
     }
 
     /// Where the listener of this name listens.
@@ -144,4 +146,13 @@ pub(super) fn exchange(
         ..Request::default()
     };
     client::send(addr, &request, TIMEOUT)
+}
+
+/// Of how many requests the filter has told.
+fn told(stats: &BTreeMap<String, u64>) -> u64 {
+    let count = |outcome| stats.get(&format!("wasmcustom.portcullis.{outcome}"));
+    let told = ["allowed", "denied", "answered"]
+        .into_iter()
+        .filter_map(count);
+    told.sum()
 }
