@@ -167,6 +167,7 @@ pub fn downstream_quic(listener: &mut Value) {
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
             "downstream_tls_context": downstream_tls_context(&["h3"]),
+            "enable_early_data": false,
         },
     });
 }
