@@ -189,6 +189,25 @@ impl Envoy {
         })
     }
 
+    /// The lines of JSON that filters have logged, once there are so many.
+    pub fn records(&self, least: usize, timeout: Duration) -> Result<Vec<Value>, EnvoyError> {
+        let deadline = Instant::now() + timeout;
+        self.wait_until(deadline, "records", || {
+            let log = self.log();
+            let lines = log.lines().filter_map(|line| line.split_once("wasm log "));
+            let lines = lines.filter_map(|(_, line)| line.split_once(": "));
+            let lines = lines.filter(|(_, line)| line.starts_with('{'));
+            let read = |(_, line)| {
+                serde_json::from_str(line).map_err(|_| EnvoyError::Unexpected {
+                    what: "record",
+                    body: String::from(line),
+                })
+            };
+            let all: Vec<Value> = lines.map(read).collect::<Result<_, _>>()?;
+            Ok((all.len() >= least).then_some(all))
+        })
+    }
+
     /// The directory of this process: its bootstrap, log and output.
     pub fn directory(&self) -> &Path {
         self.process.path()

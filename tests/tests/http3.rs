@@ -1,6 +1,7 @@
 //! HTTP/3 on a real Envoy. A second Envoy, in front of the one with the filter, makes HTTP/3 of what
 //! the tests send over HTTP/1.1.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -103,19 +104,6 @@ impl Proxies {
     fn addr(&self, mode: &str) -> SocketAddr {
         self.front.listener_addr(mode).unwrap()
     }
-
-    /// The records of so many requests, when they have been counted.
-    fn records(&self, requests: u64) -> Vec<Value> {
-        self.guard.told_stats_of(requests).unwrap();
-        let log = self.guard.log();
-        let records = log.lines().filter_map(|line| {
-            let (_, record) = line
-                .split_once("portcullis.access")
-                .map(|_| line.split_once('{'))??;
-            serde_json::from_str(&format!("{{{record}")).ok()
-        });
-        records.collect()
-    }
 }
 
 fn start(listeners: Vec<Value>, clusters: Vec<Value>) -> Envoy {
@@ -185,7 +173,7 @@ fn bodies_are_judged_and_everything_is_recorded() {
         }
     }
 
-    let records = proxies.records(18);
+    let records = proxies.guard.records(18, TIMEOUT).unwrap();
     let expected = [requests.as_slice(), requests.as_slice()].concat();
     assert_eq!(records.len(), expected.len(), "{records:#?}");
     for (record, (_, status, code)) in records.iter().zip(expected) {
@@ -201,6 +189,9 @@ fn bodies_are_judged_and_everything_is_recorded() {
         };
         assert!(details.starts_with(&expected), "{record}");
     }
+    let denied = "wasmcustom.portcullis.policy_verdicts.payload.denied";
+    let told = |stats: &BTreeMap<String, u64>| stats.get(denied) == Some(&8);
+    proxies.guard.stats_once(told).unwrap();
     // Envoy's own logger writes later, and finds the record where the filter left it.
     for record in records {
         let id = record["http.request.header.x-request-id"][0]
@@ -230,7 +221,7 @@ fn forged_websockets_are_refused() {
     let own = handshake(&format!("http://{HOST}"));
     assert!(own.starts_with(b"HTTP/1.1 101 "), "{}", own.escape_ascii());
     assert!(own.windows(5).any(|bytes| bytes == b"hello"));
-    let records = proxies.records(2);
+    let records = proxies.guard.records(2, TIMEOUT).unwrap();
     assert_eq!(records[0]["portcullis.reason"], "origin", "{records:#?}");
     assert_eq!(records[1]["http.response.status_code"], 101, "{records:#?}");
 }

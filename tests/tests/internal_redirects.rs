@@ -123,11 +123,9 @@ fn the_target_is_judged_as_if_the_client_had_asked_for_it() {
         expected.extend([302, status]);
     }
     // Each pass has a record.
-    envoy.told_stats_of(expected.len() as u64).unwrap();
-    let log = envoy.log();
-    let statuses = log.match_indices("status_code\":").map(|(at, name)| {
-        let status = log[at + name.len()..].split(',').next();
-        status.and_then(|status| status.parse().ok()).unwrap()
-    });
-    assert_eq!(statuses.collect::<Vec<u16>>(), expected, "{log}");
+    let records = envoy.records(expected.len(), TIMEOUT).unwrap();
+    let statuses = records
+        .iter()
+        .map(|each| &each["http.response.status_code"]);
+    assert_eq!(statuses.collect::<Vec<_>>(), expected, "{records:#?}");
 }

@@ -77,29 +77,9 @@ fn start(more: Value, clusters: Vec<Value>) -> (Envoy, Upstream) {
 
 /// The records in the proxy's log, once there are so many. Each is a line of its own.
 fn records(envoy: &Envoy, least: usize) -> Vec<Map<String, Value>> {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        let log = envoy.log();
-        let lines = log
-            .lines()
-            .filter_map(|line| line.split_once("wasm log ours: "));
-        let lines = lines.filter(|(_, rest)| rest.starts_with('{'));
-        let read = |(_, line): (&str, &str)| {
-            let value: Value = serde_json::from_str(line)
-                .unwrap_or_else(|error| panic!("{error} in a record: {line}"));
-            value.as_object().expect("a record is an object").clone()
-        };
-        let all: Vec<_> = lines.map(read).collect();
-        if all.len() >= least {
-            return all;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{} of {least} records",
-            all.len()
-        );
-        thread::sleep(Duration::from_millis(50));
-    }
+    let all = envoy.records(least, TIMEOUT).unwrap();
+    let members = |record: Value| record.as_object().expect("a record is an object").clone();
+    all.into_iter().map(members).collect()
 }
 
 fn request(version: Version, method: &str, path: &[u8], headers: &[(&str, &[u8])]) -> Request {

@@ -52,19 +52,17 @@ impl Envoy {
                 name.ends_with(".downstream_rq_total") && !name.starts_with("http.admin.")
             });
             let taken: u64 = taken.map(|(_, count)| count).sum();
-            told(stats) >= taken
+            let count = |outcome| stats.get(&format!("wasmcustom.portcullis.{outcome}"));
+            let told = ["allowed", "denied", "answered"]
+                .into_iter()
+                .filter_map(count);
+            told.sum::<u64>() >= taken
         })
     }
 
     /// One of them.
     pub fn told_stat(&self, name: &str) -> Result<u64, EnvoyError> {
         Ok(self.told_stats()?.get(name).copied().unwrap_or(0))
-    }
-
-    /// All, when it has told of so many requests. For requests that come through it more than once, or
-    /// beside others that do not.
-    pub fn told_stats_of(&self, requests: u64) -> Result<BTreeMap<String, u64>, EnvoyError> {
-        self.stats_once(|stats| told(stats) >= requests)
     }
 
     /// All, once they are as awaited.
@@ -146,13 +144,4 @@ pub(super) fn exchange(
         ..Request::default()
     };
     client::send(addr, &request, TIMEOUT)
-}
-
-/// Of how many requests the filter has told.
-fn told(stats: &BTreeMap<String, u64>) -> u64 {
-    let count = |outcome| stats.get(&format!("wasmcustom.portcullis.{outcome}"));
-    let told = ["allowed", "denied", "answered"]
-        .into_iter()
-        .filter_map(count);
-    told.sum()
 }
