@@ -57,6 +57,7 @@
 pub mod access_log;
 pub mod address;
 pub mod body;
+pub mod budget;
 pub mod config;
 mod digits;
 pub mod engine;

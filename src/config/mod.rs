@@ -8,4 +8,6 @@ mod units;
 
 pub use document::compile;
 pub use node::{Case, Fields, Node};
-pub use problem::{ConfigError, DidYouMean, Pointer, Problem, Problems, Quoted, is_near};
+pub use problem::{
+    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near,
+};

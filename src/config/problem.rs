@@ -3,6 +3,8 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::budget::{SHARES, Share};
+
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -20,10 +22,18 @@ pub struct ConfigError {
 }
 
 /// Collects problems while a document is compiled, so that one try reports them all.
+///
+/// It also adds up what the document can take of each [`Share`] at most, so that one which can take
+/// more than there is does not load.
 #[derive(Debug, Default)]
 pub struct Problems {
     found: Vec<Problem>,
+    needs: [usize; SHARES.len()],
 }
+
+/// The most bytes that one document may take when it is compiled, as estimated from what it says:
+/// several generations of it live side by side while the older ones drain.
+pub const MAX_COMPILED: usize = 32 << 20;
 
 /// A place in the document; cheap to extend.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +60,37 @@ impl Problems {
             pointer: place.to_string(),
             reason: reason.to_string(),
         });
+    }
+
+    /// Notes that what stands at a place can take so many bytes of a share, at most. The first
+    /// place by which the document takes more than there is, or for [`Share::Documents`] more than
+    /// [`MAX_COMPILED`], is a problem. Whether there is still room.
+    pub fn account(&mut self, place: &Pointer, share: Share, bytes: usize) -> bool {
+        let most = match share {
+            Share::Documents => MAX_COMPILED,
+            share => share.most(),
+        };
+        let Some(need) = self.needs.get_mut(share as usize) else {
+            return false;
+        };
+        let fitted = *need <= most;
+        *need = need.saturating_add(bytes);
+        let fits = *need <= most;
+        if fitted && !fits {
+            let (most, name) = (most >> 20, share.name());
+            self.report(
+                place,
+                format_args!(
+                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller, or split it between filters"
+                ),
+            );
+        }
+        fits
+    }
+
+    /// What the document can take of a share at most, in bytes.
+    pub fn need(&self, share: Share) -> usize {
+        self.needs.get(share as usize).copied().unwrap_or_default()
     }
 
     /// The problems as an error, or `value` if there are none.

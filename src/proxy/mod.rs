@@ -1,6 +1,7 @@
 //! The one room that names `proxy_wasm`: callbacks in, host calls out.
 
 mod abi;
+mod allocator;
 mod fetch;
 mod filter;
 mod gauges;
