@@ -71,11 +71,17 @@ impl HeldStreams {
         for _ in 0..streams {
             self.put_stream(&mut out);
         }
-        put_frame(&mut out, frame::PING, 0, 0, MARK);
         self.source.set_deadline(Instant::now() + timeout);
-        self.source.stream().write_all(&out).map_err(broken)?;
-        self.read_until_taken()
-            .map_err(|error| ClientError::read(error, None))
+        let mut statuses = Vec::new();
+        // An acknowledgement overtakes the answers, but not those to what came a round trip before.
+        for _ in 0..2 {
+            put_frame(&mut out, frame::PING, 0, 0, MARK);
+            self.source.stream().write_all(&out).map_err(broken)?;
+            out.clear();
+            self.read_until_taken(&mut statuses)
+                .map_err(|error| ClientError::read(error, None))?;
+        }
+        Ok(statuses)
     }
 
     fn put_stream(&mut self, out: &mut Vec<u8>) {
@@ -116,15 +122,14 @@ impl HeldStreams {
         self.next += 2;
     }
 
-    fn read_until_taken(&mut self) -> Result<Vec<u16>, ReadError> {
+    fn read_until_taken(&mut self, statuses: &mut Vec<u16>) -> Result<(), ReadError> {
         let mut decoder = Decoder::new();
         decoder.set_max_allowed_table_size(0);
         decoder.set_max_table_size(0);
-        let mut statuses = Vec::new();
         loop {
             let frame = Frame::read(&mut self.source)?;
             match frame.kind {
-                frame::PING if frame.has(frame::ACK) => return Ok(statuses),
+                frame::PING if frame.has(frame::ACK) => return Ok(()),
                 frame::GOAWAY => return Err(ReadError::Closed),
                 frame::HEADERS => {
                     let fields = decoder.decode(frame.content()?).unwrap_or_default();

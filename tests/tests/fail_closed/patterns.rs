@@ -28,20 +28,18 @@ fn stage(document: &Value) -> Stage {
     Stage::start(setting, document)
 }
 
-/// The processor time that one request takes, of three the least, and what it got.
+/// The processor time that one request takes, and what it got.
 fn cost(stage: &Stage, request: &Request) -> (Duration, u16) {
-    let one = || {
-        let (before, begun) = (stage.envoy.cpu_time().unwrap(), Instant::now());
-        let status = client::send(stage.addr, request, TIMEOUT).map_or(0, |answer| answer.status);
-        let took = stage.envoy.cpu_time().unwrap() - before;
-        // Steps of 10 ms are coarse; a worker that is alone cannot take more than has passed.
-        (took.min(begun.elapsed()), status)
-    };
-    let first = one();
-    if first.0 > Duration::from_secs(5) {
-        return first;
+    // Steps of 10 ms are coarse for one.
+    const MOST: u32 = 40;
+    let (before, begun) = (stage.envoy.cpu_time().unwrap(), Instant::now());
+    let (mut count, mut status) = (0, 0);
+    while count < MOST && begun.elapsed() < Duration::from_secs(2) {
+        status = client::send(stage.addr, request, TIMEOUT).map_or(0, |answer| answer.status);
+        count += 1;
     }
-    [first, one(), one()].into_iter().min().unwrap()
+    let took = stage.envoy.cpu_time().unwrap() - before;
+    (took / count, status)
 }
 
 fn judge(what: &str, schema: Value, text: usize) {
@@ -64,6 +62,10 @@ fn a_counted_class_on_a_long_text() {
 fn a_text_whose_length_has_failed() {
     let schema = json!({ "type": "string", "pattern": "[a-z]{1,1000}x$", "maxLength": 1000 });
     judge("[a-z]{1,1000}x$, maxLength 1000, on 60 KB", schema, 60_000);
+}
+
+#[test]
+fn a_short_text_that_is_too_long() {
     let schema = json!({ "type": "string", "pattern": "[a-z]{1,100}[0-9]$", "maxLength": 100 });
     judge("[a-z]{1,100}[0-9]$, maxLength 100, on 60 KB", schema, 60_000);
 }
@@ -79,11 +81,12 @@ fn a_counted_class_on_a_very_long_text() {
 fn many_texts_are_priced_together() {
     let schema = json!({ "type": "array", "items": { "type": "string", "pattern": "[a-z]{1,1000}x$" } });
     let stage = stage(&with_open_schema(schema, "1MiB"));
-    let body = json!(vec!["a".repeat(100); 2000]).to_string().into_bytes();
+    let text = format!("{}x", "a".repeat(100));
+    let body = json!(vec![text; 2000]).to_string().into_bytes();
     let (took, status) = cost(&stage, &post("/open", body));
     println!("[a-z]{{1,1000}}x$ on 2000 texts of 100: {took:.1?}, status {status}");
     assert!(took < most(), "{took:?}");
-    assert!(matches!(status, 422 | 503), "{status}");
+    assert!(matches!(status, 200 | 422 | 503), "{status}");
 }
 
 #[test]
@@ -96,7 +99,7 @@ fn built_in_sets_on_a_body() {
     });
     document["routes"] = json!([document["routes"][0], guarded()["routes"][0]]);
     let stage = stage(&document);
-    let body = json!({ "text": "select ../<a {{ ".repeat(640) }).to_string().into_bytes();
+    let body = json!({ "text": "an order of a table, and a note. ".repeat(310) }).to_string().into_bytes();
     let (took, status) = cost(&stage, &post("/open", body));
     println!("built-in sets on 10 KiB: {took:.1?}, status {status}");
     assert!(took < most(), "{took:?}");
