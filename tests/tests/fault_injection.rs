@@ -25,7 +25,8 @@ fn document(realm: &str) -> Vec<u8> {
         "providers": {
             "corp": {
                 "issuer": "https://id.example.com/", "audiences": ["orders-api"],
-                "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+                // Quickly checked in an interpreter.
+                "hmac": [{ "env": "TOKEN_SECRET" }],
             },
             "other": {
                 "issuer": "https://other.example.com/", "audiences": ["orders-api"],
@@ -47,10 +48,16 @@ fn document(realm: &str) -> Vec<u8> {
     document.to_string().into_bytes()
 }
 
+fn secret() -> String {
+    let secret = fs::read_to_string(repository().join("tests/keys/hmac.txt"));
+    secret.expect("the keys of the tests are there")
+}
+
 fn load() -> FakeHost {
     let options = HostOptions {
         now_nanos: NOW * 1_000_000_000,
         vm_id: "portcullis".into(),
+        environment: vec![("TOKEN_SECRET".into(), secret())],
         ..HostOptions::default()
     };
     let wasm = repository().join("target/portcullis-faults.wasm");
@@ -95,7 +102,7 @@ fn request(token: bool, body: &str) -> Request {
         let claims = json!({
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": NOW + 600,
         });
-        let token = tokens::mint(&json!({ "key": "p256", "claims": claims }), NOW);
+        let token = tokens::mint(&json!({ "key": "hmac", "claims": claims }), NOW);
         headers.push((b"authorization".to_vec(), format!("Bearer {token}").into_bytes()));
     }
     let middle = body.len() / 2;

@@ -28,7 +28,7 @@ fn setting(workers: u32) -> Setting {
 }
 
 /// Arrays of arrays of small objects: of all JSON this takes most as a tree.
-fn dense(bytes: usize) -> Vec<u8> {
+pub(crate) fn dense(bytes: usize) -> Vec<u8> {
     // An array may have ten thousand elements.
     let inner = format!("[{}]", vec![r#"{"":0}"#; 5000].join(","));
     let count = (bytes / (inner.len() + 1)).saturating_sub(1);
@@ -108,7 +108,9 @@ fn answers_as_large_as_the_document_allows() {
         body: dense(largest * MEBIBYTE * 5 / 8),
         ..Response::default()
     };
-    stage.upstream.answer_path("/large", Answer::Respond(response));
+    stage
+        .upstream
+        .answer_path("/large", Answer::Respond(response));
     let (_, seen) = stage.watched(|| ask(&stage, "an answer", "/large", None));
     stage.assert_shut("a large answer", seen);
 }

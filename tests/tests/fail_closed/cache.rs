@@ -3,9 +3,10 @@
 use std::thread;
 
 use portcullis_tests::client::Connection;
+use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Value, json};
 
-use super::documents::{first_accepted, get, guarded, guarded_as, token_with};
+use super::documents::{ISSUER, first_accepted, get, guarded, guarded_as, now};
 use super::size;
 use super::stage::{Delivery, Setting, Stage, TIMEOUT, Tally};
 
@@ -17,21 +18,31 @@ fn remembering((entries, bytes): (u32, u32)) -> Value {
     document
 }
 
-const BOUNDS: &[(u32, u32)] = &[(100_000, 16_384), (10_000, 16_384), (4_000, 16_384), (1_000, 4_096)];
+const BOUNDS: &[(u32, u32)] = &[
+    (100_000, 16_384),
+    (10_000, 16_384),
+    (4_000, 16_384),
+    (1_000, 4_096),
+];
 
 /// Sends that many good tokens with so many values in their claims; how many did not pass.
 pub(crate) fn fill(stage: &Stage, tokens: u32, values: usize) -> u32 {
-    let values = json!({ "x": vec![json!({ "": 0 }); values] });
+    let key = SigningKey::named("p256");
+    let values = vec![r#"{"":0}"#; values].join(",");
     let clients = 2;
     thread::scope(|scope| {
         let clients: Vec<_> = (0..clients)
             .map(|client| {
-                let values = values.clone();
+                let (key, values) = (&key, &values);
                 scope.spawn(move || {
                     let mut connection = Connection::new(stage.addr);
                     let mut refused = 0;
                     for number in (client..tokens).step_by(clients as usize) {
-                        let token = token_with(&format!("user-{number}"), values.clone());
+                        let payload = format!(
+                            r#"{{"iss":"{ISSUER}","aud":"orders-api","sub":"user-{number}","exp":{},"x":[{values}]}}"#,
+                            now() + 3600
+                        );
+                        let token = tokens::mint_with(key, &json!({ "payload": payload }), 0);
                         let answer = connection.send(&get(Some(&token)), TIMEOUT);
                         refused += u32::from(!matches!(answer, Ok(answer) if answer.status == 200));
                     }
@@ -39,7 +50,10 @@ pub(crate) fn fill(stage: &Stage, tokens: u32, values: usize) -> u32 {
                 })
             })
             .collect();
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .sum()
     })
 }
 
@@ -63,8 +77,11 @@ fn the_most_that_the_document_lets_be_remembered() {
 fn updates_beside_a_full_cache(workers: u32, delivery: Delivery) {
     let (_, document) = first_accepted(BOUNDS, remembering);
     let stage = Stage::start(Setting::new(workers, delivery), &document);
-    let refused = fill(&stage, size(400, 3_700) * workers, 1450);
-    println!("filled, {refused} refused; {} MiB resident", stage.resident_mebibytes());
+    let refused = fill(&stage, size(400, 3_900) * workers, 1150);
+    println!(
+        "filled, {refused} refused; {} MiB resident",
+        stage.resident_mebibytes()
+    );
     let mut tally = Tally::default();
     for generation in 0..3 {
         let accepted = stage.update(&guarded_as(&format!("generation-{generation}")));

@@ -9,6 +9,7 @@
 )]
 
 mod bodies;
+mod brim;
 mod cache;
 mod documents;
 mod generations;
