@@ -13,10 +13,31 @@ use serde_json::{Value, json};
 
 const NOW: u64 = 2_000_000_000;
 /// How many allocations of one callback are tried at most, evenly spread.
-const MOST: u32 = 400;
+const MOST: u32 = 2_000;
 
 fn document(realm: &str) -> Vec<u8> {
-    let document = json!({
+    written(realm).to_string().into_bytes()
+}
+
+/// One with many schemas, of which few allocations can be tried.
+fn large_document(realm: &str) -> Vec<u8> {
+    let mut document = written(realm);
+    for n in 0..40 {
+        let properties: serde_json::Map<String, Value> = (0..10)
+            .map(|p| {
+                (
+                    format!("p{p}"),
+                    json!({ "type": "string", "pattern": format!("^x{n}-{p}$") }),
+                )
+            })
+            .collect();
+        document["schemas"][format!("s{n}")] = json!({ "properties": properties });
+    }
+    document.to_string().into_bytes()
+}
+
+fn written(realm: &str) -> Value {
+    json!({
         "version": 1,
         "access_log": { "sinks": ["envoy_log", "otlp_http"] },
         "otlp_http": {
@@ -44,8 +65,7 @@ fn document(realm: &str) -> Vec<u8> {
             "jwt": { "any_of": [{ "provider": "corp" }, { "provider": "other" }], "realm": realm },
             "payload": { "max_bytes": "4KiB", "json_schema": "order" },
         }],
-    });
-    document.to_string().into_bytes()
+    })
 }
 
 fn secret() -> String {
@@ -103,7 +123,10 @@ fn request(token: bool, body: &str) -> Request {
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": NOW + 600,
         });
         let token = tokens::mint(&json!({ "key": "hmac", "claims": claims }), NOW);
-        headers.push((b"authorization".to_vec(), format!("Bearer {token}").into_bytes()));
+        headers.push((
+            b"authorization".to_vec(),
+            format!("Bearer {token}").into_bytes(),
+        ));
     }
     let middle = body.len() / 2;
     Request {
@@ -111,7 +134,10 @@ fn request(token: bool, body: &str) -> Request {
         path: b"/orders".to_vec(),
         authority: b"api.example.com".to_vec(),
         headers,
-        body: Some(vec![body.as_bytes()[..middle].to_vec(), body.as_bytes()[middle..].to_vec()]),
+        body: Some(vec![
+            body.as_bytes()[..middle].to_vec(),
+            body.as_bytes()[middle..].to_vec(),
+        ]),
         trailers: vec![(b"x-end".to_vec(), b"1".to_vec())],
         ..Request::default()
     }
@@ -132,7 +158,10 @@ fn against_schema() -> Request {
 fn service() -> Response {
     Response {
         status: 200,
-        headers: vec![("server".into(), b"demo".to_vec()), ("x-powered-by".into(), b"demo".to_vec())],
+        headers: vec![
+            ("server".into(), b"demo".to_vec()),
+            ("x-powered-by".into(), b"demo".to_vec()),
+        ],
         body: b"{}".to_vec(),
         trailers: vec![("x-end".into(), b"1".to_vec())],
     }
@@ -141,7 +170,10 @@ fn service() -> Response {
 /// That nothing passes which the document refuses: at once, after a tick, after a reload.
 fn refuses(worker: &mut Worker) -> Result<(), String> {
     let mut ask = |worker: &mut Worker, when: &str| {
-        for (what, request) in [("no token", without_token()), ("a bad body", against_schema())] {
+        for (what, request) in [
+            ("no token", without_token()),
+            ("a bad body", against_schema()),
+        ] {
             if worker.ask(&request, &service()) == Answer::Passed {
                 return Err(format!("{what} passes {when}"));
             }
@@ -160,11 +192,21 @@ fn refuses(worker: &mut Worker) -> Result<(), String> {
 
 /// Does something with every allocation of it failing in turn, alone and with all that follow.
 fn each_allocation(what: &str, before: &Worker, act: impl Fn(&mut Worker) -> Result<(), String>) {
+    sampled_allocations(what, before, MOST, act);
+}
+
+/// The same with so many of them at most.
+fn sampled_allocations(
+    what: &str,
+    before: &Worker,
+    most: u32,
+    act: impl Fn(&mut Worker) -> Result<(), String>,
+) {
     let mut counted = before.fork();
     counted.vm().fail_allocation(0, false);
     act(&mut counted).unwrap_or_else(|problem| panic!("{what}: {problem}"));
     let all = counted.vm().allocations();
-    let step = all.div_ceil(MOST).max(1);
+    let step = all.div_ceil(most).max(1);
     let mut problems = Vec::new();
     let mut trapped = 0;
     for n in (1..=all).step_by(step as usize) {
@@ -186,7 +228,11 @@ fn each_allocation(what: &str, before: &Worker, act: impl Fn(&mut Worker) -> Res
         problems.len()
     );
     let shown = &problems[..problems.len().min(10)];
-    assert!(problems.is_empty(), "{what}: {} times open: {shown:#?}", problems.len());
+    assert!(
+        problems.is_empty(),
+        "{what}: {} times open: {shown:#?}",
+        problems.len()
+    );
 }
 
 fn ask(worker: &mut Worker, request: &Request, may_pass: bool) -> Result<(), String> {
@@ -244,6 +290,18 @@ fn an_update_in_a_used_vm() {
 }
 
 #[test]
+fn an_update_to_a_large_document() {
+    let mut worker = ready();
+    accepted_elsewhere(&mut worker, &large_document("large"));
+    let taken_up = |worker: &mut Worker| {
+        worker.update(&large_document("large"));
+        let _ = worker.vm().tick();
+        Ok(())
+    };
+    sampled_allocations("a large update and its tick", &worker, 30, taken_up);
+}
+
+#[test]
 fn an_update_back_to_an_older_document() {
     let mut worker = updated();
     let _ = worker.vm().tick();
@@ -283,6 +341,25 @@ fn a_request_with_a_bad_body() {
 }
 
 #[test]
+fn requests_are_judged_while_there_is_memory() {
+    let mut worker = ready();
+    assert_eq!(worker.ask(&good(), &service()), Answer::Passed);
+    assert_eq!(
+        worker.ask(&without_token(), &service()),
+        Answer::Refused(401)
+    );
+    assert_eq!(
+        worker.ask(&against_schema(), &service()),
+        Answer::Refused(422)
+    );
+    let mut worker = updated();
+    worker.vm().tick().unwrap();
+    assert_eq!(worker.ask(&good(), &service()), Answer::Passed);
+    worker.vm().drain().unwrap();
+    assert_eq!(worker.ask(&good(), &service()), Answer::Passed);
+}
+
+#[test]
 fn a_good_request_and_its_answer() {
     each_allocation("a good request", &ready(), |worker| {
         ask(worker, &good(), true)
@@ -315,7 +392,10 @@ fn answers_of_key_servers_and_collectors() {
         body: keys.to_string().into_bytes(),
         ..Response::default()
     };
-    for (what, cluster) in [("a key server's answer", "idp"), ("a collector's answer", "collector")] {
+    for (what, cluster) in [
+        ("a key server's answer", "idp"),
+        ("a collector's answer", "collector"),
+    ] {
         let mut counted = worker.fork();
         let answered = counted.vm().answer_calls(cluster, &keys).unwrap();
         assert!(answered > 0, "{cluster} was not called");

@@ -15,20 +15,17 @@ const SETTINGS_INITIAL_WINDOW_SIZE: u16 = 0x4;
 /// What an acknowledgement is recognised by.
 const MARK: &[u8; 8] = b"so far!!";
 
-/// What each stream of [`HeldStreams`] sends.
+/// What each stream of [`HeldStreams`] sends: a request without a body, for one with a body ends
+/// when it is refused.
 #[derive(Clone, Debug, Default)]
 pub struct HeldHead {
     /// The method token.
     pub method: Vec<u8>,
     /// The request target.
     pub path: Vec<u8>,
-    /// Fields that are written on each stream.
-    pub headers: Vec<Field>,
     /// A field that each stream has so many times. From its second use on it costs one byte, so
     /// name and value together have to fit the table of 4096 bytes.
     pub repeated: Option<(Field, usize)>,
-    /// What of a body comes, without its end; `None`: the head ends the request.
-    pub body: Option<Vec<u8>>,
 }
 
 /// A connection that gives no window: the head of an answer comes, its body never does, and the
@@ -95,9 +92,6 @@ impl HeldStreams {
         ] {
             put_literal(&mut block, name, value);
         }
-        for (name, value) in &head.headers {
-            put_literal(&mut block, name, value);
-        }
         if let Some(((name, value), times)) = &head.repeated {
             let mut left = *times;
             if self.next == 1 && left > 0 {
@@ -110,15 +104,7 @@ impl HeldStreams {
             // The newest of the table is number 62.
             block.extend(std::iter::repeat_n(0x80 | 62, left));
         }
-        let ends = if head.body.is_none() {
-            frame::END_STREAM
-        } else {
-            0
-        };
-        put_block(out, ends, self.next, &block);
-        if let Some(body) = head.body.as_deref().filter(|body| !body.is_empty()) {
-            put_frame(out, frame::DATA, 0, self.next, body);
-        }
+        put_block(out, frame::END_STREAM, self.next, &block);
         self.next += 2;
     }
 

@@ -98,11 +98,7 @@ fn fill_up(stage: &Stage, bounds: Bounds) -> (Tally, Vec<HeldStreams>) {
     said("tokens");
     queue_records(stage, size(200, 3_000) * workers);
     said("records");
-    let (tally, connections) = flood(
-        stage,
-        &large_head("/guarded", Some("{")),
-        size(600, 9_000) * workers,
-    );
+    let (tally, connections) = flood(stage, &large_head("/guarded"), size(600, 9_000) * workers);
     said("streams");
     thread::scope(|scope| {
         for _ in 0..workers {
@@ -138,7 +134,7 @@ fn brim(workers: u32, delivery: Delivery) {
     println!("{workers} workers, {delivery:?}, {bounds:?}");
     let ((seen, held), mut tally) = stage.watched(|| {
         let (mut tally, mut held) = fill_up(&stage, bounds);
-        let patterns = size(20, 60);
+        let (patterns, _) = first_accepted(&[60, 40, 20, 10, 5], |count| with_patterns(count, 0));
         for round in 0..size(1, 4) {
             let documents = [
                 bad(round),
@@ -157,7 +153,7 @@ fn brim(workers: u32, delivery: Delivery) {
                 tally.add(stage.ask_without_token());
             }
             // What comes meets VMs that still hold the older generations.
-            let (seen, more) = flood(&stage, &large_head("/guarded", None), size(200, 1_000));
+            let (seen, more) = flood(&stage, &large_head("/guarded"), size(200, 1_000));
             tally.add(seen);
             held.extend(more);
             println!(

@@ -66,6 +66,20 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn start(setting: Setting, document: &Value) -> Self {
+        let ecds = (setting.delivery == Delivery::Ecds).then(|| Ecds::create(document));
+        let filter = match &ecds {
+            None => filter(document),
+            Some(ecds) => ecds.filter(),
+        };
+        Self::start_with(setting, vec![filter], ecds)
+    }
+
+    /// An Envoy to compare with.
+    pub(crate) fn start_unfiltered(setting: Setting) -> Self {
+        Self::start_with(setting, Vec::new(), None)
+    }
+
+    fn start_with(setting: Setting, filters: Vec<Value>, ecds: Option<Ecds>) -> Self {
         let upstream = Upstream::start_forgetful().unwrap();
         let clusters = [("upstream", upstream.addr())]
             .into_iter()
@@ -77,13 +91,8 @@ impl Stage {
             timeout: Duration::from_secs(180),
             ..Options::default()
         };
+        let first = [listener(NAME, filters, setting.listener.clone())];
         let bootstrap = bootstrap(Vec::new(), clusters);
-        let ecds = (setting.delivery == Delivery::Ecds).then(|| Ecds::create(document));
-        let filter = match &ecds {
-            None => filter(document),
-            Some(ecds) => ecds.filter(),
-        };
-        let first = [listener(NAME, vec![filter], setting.listener.clone())];
         let envoy = Envoy::start_with_lds(bootstrap, &first, &options).unwrap();
         let addr = envoy.listener_addr(NAME).unwrap();
         Self {
