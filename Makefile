@@ -43,8 +43,9 @@ observatory: build ## score the presets with the MDN HTTP Observatory's code fro
 	$(CARGO) test --locked -p portcullis-tests --test headers observatory -- --nocapture
 
 check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
+	@envoy/build.sh with-faults
 	$(CARGO) test --locked -p portcullis
-	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --lib --test cases --test docs --test laws --test module -- --skip envoy
+	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --lib --test cases --test docs --test fault_injection --test laws --test module -- --skip envoy
 
 # The modules of some directories are declared by a macro, which cargo fmt does not follow.
 RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --edition 2024

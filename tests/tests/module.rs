@@ -90,6 +90,13 @@ fn rule_9_nothing_a_client_sends_becomes_a_shared_key_or_a_metric() {
 }
 
 #[test]
+fn what_makes_allocations_fail_is_not_in_the_module_that_is_shipped() {
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    let name = b"portcullis_fail_allocation";
+    assert!(!wasm.windows(name.len()).any(|bytes| bytes == name));
+}
+
+#[test]
 fn counters_wait_for_ticks_and_only_for_them() {
     let wasm = fs::read(module_path()).expect("the module is built: make build");
     for refuses_ticks in [false, true] {

@@ -6,7 +6,7 @@ use portcullis_tests::client::Connection;
 use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Value, json};
 
-use super::documents::{ISSUER, first_accepted, get, guarded, guarded_as, now};
+use super::documents::{ISSUER, first_accepted, get, guarded, now, with_schemas};
 use super::size;
 use super::stage::{Delivery, Setting, Stage, TIMEOUT, Tally};
 
@@ -83,8 +83,10 @@ fn updates_beside_a_full_cache(workers: u32, delivery: Delivery) {
         stage.resident_mebibytes()
     );
     let mut tally = Tally::default();
-    for generation in 0..3 {
-        let accepted = stage.update(&guarded_as(&format!("generation-{generation}")));
+    for generation in 0..size(3, 6) {
+        let mut ordinary = with_schemas(100, generation);
+        ordinary["providers"] = document["providers"].clone();
+        let accepted = stage.update(&ordinary);
         let seen = stage.ask_without_token();
         println!("update {generation}, accepted {accepted}: {seen}");
         tally.add(seen);

@@ -94,8 +94,8 @@ fn refused_streams_on_three_workers() {
 fn update_under_flood(workers: u32, delivery: Delivery) {
     let before = with_open_schema(json!({ "type": "object" }), "64KiB");
     let stage = Stage::start(Setting::new(workers, delivery), &before);
-    // With fields of 54 KB each, so many leave 21 MiB of the gigabyte that a VM can have.
-    let streams = size(2_000, 19_600) * workers;
+    // With fields of 54 KB each, so many leave 30 MiB of the gigabyte that a VM can have.
+    let streams = size(2_000, 19_400) * workers;
     let head = large_head("/x");
     let (mut tally, connections) = flood(&stage, &head, streams);
     println!(
