@@ -169,7 +169,7 @@ fn service() -> Response {
 
 /// That nothing passes which the document refuses: at once, after a tick, after a reload.
 fn refuses(worker: &mut Worker) -> Result<(), String> {
-    let mut ask = |worker: &mut Worker, when: &str| {
+    let ask = |worker: &mut Worker, when: &str| {
         for (what, request) in [
             ("no token", without_token()),
             ("a bad body", against_schema()),

@@ -77,14 +77,14 @@ fn the_most_that_the_document_lets_be_remembered() {
 fn updates_beside_a_full_cache(workers: u32, delivery: Delivery) {
     let (_, document) = first_accepted(BOUNDS, remembering);
     let stage = Stage::start(Setting::new(workers, delivery), &document);
-    let refused = fill(&stage, size(400, 3_900) * workers, 1150);
+    let refused = fill(&stage, size(400, 4_010) * workers, 1150);
     println!(
         "filled, {refused} refused; {} MiB resident",
         stage.resident_mebibytes()
     );
     let mut tally = Tally::default();
     for generation in 0..size(3, 6) {
-        let mut ordinary = with_schemas(100, generation);
+        let mut ordinary = with_schemas(300, generation);
         ordinary["providers"] = document["providers"].clone();
         let accepted = stage.update(&ordinary);
         let seen = stage.ask_without_token();
