@@ -37,6 +37,11 @@ pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     Ok(engine)
 }
 
+/// The most memory that a document of so many bytes takes while it is compiled and afterwards.
+pub fn bound(length: usize) -> usize {
+    length.saturating_mul(48).saturating_add(1 << 20)
+}
+
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     let place = super::Pointer::default();
     if document.is_empty() {
@@ -179,6 +184,7 @@ impl Document<'_> {
             security_events: observed.security_events,
             explain: observed.explain,
             request_id: observed.request_id,
+            memory: None,
         })
     }
 
