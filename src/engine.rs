@@ -200,8 +200,8 @@ impl Engine {
     }
 
     /// Keeps the memory that was asked for, for as long as somebody has the engine.
-    pub fn hold(&mut self, memory: Option<Reservation>) {
-        self.memory = memory;
+    pub fn hold(&mut self, memory: Reservation) {
+        self.memory = Some(memory);
     }
 
     /// Forgets the tokens that have been verified.

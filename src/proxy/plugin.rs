@@ -92,8 +92,8 @@ impl Plugin {
                 return true;
             }
         };
-        if fresh && !is_proven(&document) {
-            return self.try_document(&document);
+        if fresh && !is_proven(&document) && !is_valid(&document) {
+            return false;
         }
         self.set(State::Pending(document));
         self.ask_for_tick(SOON_MILLISECONDS);
@@ -108,22 +108,6 @@ impl Plugin {
             return Err(HostError::NO_MEMORY);
         }
         abi::buffer(Buffer::PluginConfiguration)
-    }
-
-    /// Compiles a document that no VM is known to have compiled before.
-    fn try_document(self: &Rc<Self>, document: &[u8]) -> bool {
-        match Engine::compile(document) {
-            Ok(engine) => {
-                vm::keep_reserve();
-                prove(document);
-                self.run(engine, None);
-                true
-            }
-            Err(error) => {
-                report(&error);
-                false
-            }
-        }
     }
 
     /// What judges requests. A document that was taken and not compiled is compiled now.
@@ -166,7 +150,7 @@ impl Plugin {
         let _ = abi::set_effective_context(self.id);
         match Engine::compile(&document) {
             Ok(engine) => {
-                self.run(engine, Some(memory));
+                self.run(engine, memory);
                 vm::keep_reserve();
             }
             Err(error) => {
@@ -197,14 +181,8 @@ impl Plugin {
     }
 
     /// Begins to judge by a document, and to do what it asks for besides requests.
-    fn run(self: &Rc<Self>, mut engine: Engine, memory: Option<Reservation>) {
+    fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
         let host = Rc::new(Envoy::new());
-        for note in engine.notes() {
-            log::warn!("{note}");
-        }
-        for footprint in engine.footprints() {
-            log::info!("{footprint}");
-        }
         report_missing(&engine, &host);
         engine.exports().iter().for_each(declare);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
@@ -364,6 +342,27 @@ impl Drop for Barred {
     fn drop(&mut self) {
         if let Barred::Told(Some(id)) = self {
             let _ = abi::increment(*id, -1);
+        }
+    }
+}
+
+/// Tries a document that no VM is known to have compiled before, and tells what an operator should
+/// know of it. It is compiled again when it is to be used: nearly always in another VM.
+fn is_valid(document: &[u8]) -> bool {
+    match Engine::compile(document) {
+        Ok(engine) => {
+            for note in engine.notes() {
+                log::warn!("{note}");
+            }
+            for footprint in engine.footprints() {
+                log::info!("{footprint}");
+            }
+            prove(document);
+            true
+        }
+        Err(error) => {
+            report(&error);
+            false
         }
     }
 }
