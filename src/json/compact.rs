@@ -137,13 +137,15 @@ impl<'c> Value<'c> {
             Value::Bool(value) => Json::Bool(value),
             Value::Number(_) => Json::Number(self.as_number()?),
             Value::String(text) => Json::String(text.to_owned()),
-            Value::Array(items) => {
-                Json::Array(items.iter().map(|item| item.grow(left)).collect::<Option<_>>()?)
-            }
+            Value::Array(items) => Json::Array(
+                items
+                    .iter()
+                    .map(|item| item.grow(left))
+                    .collect::<Option<_>>()?,
+            ),
             Value::Object(members) => {
-                let member = |(name, value): (&str, Value<'_>)| {
-                    Some((name.to_owned(), value.grow(left)?))
-                };
+                let member =
+                    |(name, value): (&str, Value<'_>)| Some((name.to_owned(), value.grow(left)?));
                 let members = members.iter().map(member).collect::<Option<_>>()?;
                 Json::Object(Object { members })
             }
@@ -242,7 +244,9 @@ impl Open {
     }
 
     fn end(self, out: &mut [u8]) {
-        let length = out.len().saturating_sub(self.length_at.saturating_add(Self::DIGITS));
+        let length = out
+            .len()
+            .saturating_sub(self.length_at.saturating_add(Self::DIGITS));
         let digits = out.iter_mut().skip(self.length_at).take(Self::DIGITS).rev();
         for (place, byte) in (0_u32..).zip(digits) {
             let shifted = length.wrapping_shr(place.saturating_mul(DIGIT));
@@ -461,11 +465,20 @@ mod tests {
     #[test]
     fn is_about_as_large_as_its_text() {
         let repeated = |item: &str| format!("[{}]", vec![item; 2000].join(","));
-        for (item, most) in [(r#"{"":0}"#, 2), ("{}", 2), ("0", 2), (r#""""#, 2), ("1e15", FACTOR)]
-        {
+        for (item, most) in [
+            (r#"{"":0}"#, 2),
+            ("{}", 2),
+            ("0", 2),
+            (r#""""#, 2),
+            ("1e15", FACTOR),
+        ] {
             let text = repeated(item);
             let size = Compact::parse(text.as_bytes(), 8).unwrap().size();
-            assert!(size <= text.len() * most, "{item}: {size} of {}", text.len());
+            assert!(
+                size <= text.len() * most,
+                "{item}: {size} of {}",
+                text.len()
+            );
         }
     }
 
@@ -481,7 +494,10 @@ mod tests {
         let compact = Compact::parse(TEXTS[9].as_bytes(), 8).unwrap();
         let at = |tokens: &[&str]| {
             let tokens: Vec<String> = tokens.iter().map(|token| (*token).to_owned()).collect();
-            compact.value().pointer(&tokens).map(|value| value.to_string())
+            compact
+                .value()
+                .pointer(&tokens)
+                .map(|value| value.to_string())
         };
         assert_eq!(at(&["a", "b", "1", "c"]).as_deref(), Some("\"x\""));
         assert_eq!(at(&["a", ""]).as_deref(), Some("0"));

@@ -36,7 +36,7 @@ pub(super) struct Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         if let (Some(fetches), Some(host)) = (&mut self.fetches, &self.host) {
-            fetches.arrived(token, headers, host);
+            fetches.arrived(token, headers, body, host);
         }
         if let (Some(engine), Some(host)) = (&self.engine, &self.host) {
             self.watch.arrived(token, headers, body, engine, host);
