@@ -116,3 +116,96 @@ impl Allowance {
         left.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    use super::*;
+    use crate::config::Node;
+    use crate::json::Json;
+    use crate::policy::jwt::jwk;
+
+    const POINT: &str = r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+
+    fn set(members: &[&str]) -> String {
+        let keys: Vec<String> = members
+            .iter()
+            .map(|more| format!("{{{POINT}{more}}}"))
+            .collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    }
+
+    /// The places of the keys that are tried, in order.
+    fn tried(members: &[&str], naming: Naming, key_id: Option<&str>) -> Vec<usize> {
+        let json = Json::parse(set(members).as_bytes(), 8).unwrap();
+        let keys = jwk::read_set(&Node::root(&json), &mut Problems::default()).unwrap();
+        let choice = KeyChoice { most: 2, naming };
+        let place = |key: &Key| keys.iter().position(|each| std::ptr::eq(each, key)).unwrap();
+        let candidates = choice.candidates(&keys, Algorithm::EdDsa, key_id);
+        candidates.map(place).collect()
+    }
+
+    #[test]
+    fn the_likeliest_key_is_tried_first() {
+        let members = ["", r#","kid":"a""#, r#","alg":"EdDSA""#, r#","kid":"b","alg":"EdDSA""#];
+        let tried = |naming, key_id| tried(&members, naming, key_id);
+        assert_eq!(tried(Naming::Optional, None), [2, 3, 0, 1]);
+        assert_eq!(tried(Naming::Optional, Some("a")), [1, 2, 0]);
+        assert_eq!(tried(Naming::Optional, Some("x")), [2, 0]);
+        assert_eq!(tried(Naming::Required, Some("b")), [3]);
+        assert_eq!(tried(Naming::Required, Some("x")), [0; 0]);
+    }
+
+    fn notes(keys: &[&str], more: &str) -> Vec<String> {
+        let document = format!(
+            r#"{{"version":1,"providers":{{"corp":{{"issuer":"any","audiences":"any","jwks":{{"inline":{}}}{more}}}}},
+            "routes":[{{"name":"a","match":{{}},"jwt":{{"provider":"corp"}}}}]}}"#,
+            set(keys)
+        );
+        let engine = Engine::compile(document.as_bytes()).unwrap();
+        engine.notes().to_vec()
+    }
+
+    #[test]
+    fn keys_that_are_not_all_tried_are_noted() {
+        assert_eq!(notes(&["", ""], ""), [""; 0]);
+        let named = [r#","kid":"a""#, r#","kid":"b""#, r#","kid":"c""#];
+        assert_eq!(
+            notes(&named, ""),
+            [
+                "provider \"corp\": 3 keys can check EdDSA, and a token without `kid` is tried against 2 of them; set `require_kid`, or raise `max_signature_checks`"
+            ]
+        );
+        assert_eq!(notes(&named, r#","require_kid":true"#), [""; 0]);
+        assert_eq!(notes(&named, r#","max_signature_checks":3"#), [""; 0]);
+        let one = [r#","kid":"a""#, ""];
+        assert_eq!(
+            notes(&one, r#","require_kid":true"#),
+            ["provider \"corp\": 1 of its keys have no `kid` and are never used, since `require_kid` is set"]
+        );
+    }
+
+    #[test]
+    fn caches_that_could_take_more_than_there_is_do_not_load() {
+        let document = |count: usize, cache: &str| {
+            let one = |number: usize| {
+                format!(
+                    r#""p{number}":{{"issuer":"any","audiences":"any","jwks":{{"inline":{}}}{cache}}}"#,
+                    set(&[""])
+                )
+            };
+            let providers: Vec<String> = (0..count).map(one).collect();
+            let document = format!(
+                r#"{{"version":1,"providers":{{{}}},"routes":[{{"name":"a","match":{{}},"open":true}}]}}"#,
+                providers.join(",")
+            );
+            Engine::compile(document.as_bytes()).map(|_| ())
+        };
+        assert_eq!(document(40, ""), Ok(()));
+        let large = r#","jwt_cache":{"max_bytes":"32MiB"}"#;
+        assert_eq!(document(2, large), Ok(()));
+        let error = document(3, large).unwrap_err().to_string();
+        assert!(error.starts_with("/providers/p2: here the document passes the 64 MiB"), "{error}");
+    }
+}
