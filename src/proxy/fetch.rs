@@ -59,7 +59,7 @@ struct Body {
 }
 
 /// The longest head of an answer that is read.
-pub(super) const LONGEST_HEAD: usize = 64 << 10;
+const LONGEST_HEAD: usize = 64 << 10;
 
 impl Fetches {
     /// `plugin` keeps documents of other plugins in the same namespace apart.
@@ -295,11 +295,17 @@ fn read_answer(subject: Subject, length: usize) -> Answer {
 
 fn read_headers() -> Result<Headers, FetchError> {
     let unreadable = |HostError(_)| FetchError::Unreachable;
-    if abi::header_bytes(Map::CallResponse).map_err(unreadable)? > LONGEST_HEAD {
+    if head_is_too_long() {
         return Err(FetchError::TooLong(LONGEST_HEAD));
     }
     let block = abi::header_pairs(Map::CallResponse).map_err(unreadable)?;
     pairs::read(block).ok_or(FetchError::Unreachable)
+}
+
+/// Whether an answer has a head that is not to be read. Envoy does not tell its size; there it is
+/// bounded by the cluster's `max_response_headers_kb`, 60 KiB unless written.
+pub(super) fn head_is_too_long() -> bool {
+    abi::header_bytes(Map::CallResponse).is_ok_and(|bytes| bytes > LONGEST_HEAD)
 }
 
 /// RFC 9111 §5.2.2.1. `no-store` and `no-cache` count as no age at all.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 
 use super::abi::{self, Buffer, LogLevel, Map};
-use super::fetch::LONGEST_HEAD;
+use super::fetch::head_is_too_long;
 use super::host::Envoy;
 use super::pairs;
 use super::tallies::Tallies;
@@ -190,7 +190,7 @@ fn call(collector: &Collector, Delivery { body }: &Delivery, host: &Envoy) -> Op
 
 /// Nothing of an answer is copied before its length is known.
 fn receipt(body: usize) -> Receipt {
-    if abi::header_bytes(Map::CallResponse).is_ok_and(|bytes| bytes > LONGEST_HEAD) {
+    if head_is_too_long() {
         return Receipt::Refused;
     }
     let block = abi::header_pairs(Map::CallResponse).ok();
