@@ -30,8 +30,14 @@ const MAX_ID_BYTES: usize = 1024;
 /// held as numbers and in the form that the proxy takes.
 pub(super) const MOST_MEMORY: usize = MAX_KEYS * (MAX_ID_BYTES + 4096);
 
+/// The keys of an answer, while somebody uses them.
+struct Held {
+    digest: [u8; 32],
+    keys: Weak<[Key]>,
+}
+
 thread_local! {
-    static HELD: RefCell<Vec<([u8; 32], Weak<[Key]>)>> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Reads what a provider published. A key that cannot be used does not spoil the others; a secret
@@ -79,15 +85,16 @@ fn read_keys(body: &[u8]) -> Result<Rc<[Key]>, FetchError> {
 
 fn held(digest: &[u8; 32]) -> Option<Rc<[Key]>> {
     HELD.with_borrow(|held| {
-        let found = held.iter().find(|(each, _)| each == digest);
-        found.and_then(|(_, keys)| keys.upgrade())
+        let found = held.iter().find(|each| each.digest == *digest);
+        found.and_then(|found| found.keys.upgrade())
     })
 }
 
 fn hold(digest: [u8; 32], keys: &Rc<[Key]>) {
     HELD.with_borrow_mut(|held| {
-        held.retain(|(_, keys)| keys.strong_count() > 0);
-        held.push((digest, Rc::downgrade(keys)));
+        held.retain(|each| each.keys.strong_count() > 0);
+        let keys = Rc::downgrade(keys);
+        held.push(Held { digest, keys });
     });
 }
 
@@ -136,7 +143,7 @@ mod tests {
         let digest = Hash::hash(SET);
         assert!(held(&digest).is_none());
         hold([0; 32], &third.keys);
-        HELD.with_borrow(|held| assert!(held.iter().all(|(each, _)| *each != digest)));
+        HELD.with_borrow(|held| assert!(held.iter().all(|each| each.digest != digest)));
     }
 
     #[test]
