@@ -13,7 +13,7 @@ use crate::exchange::{PropertyName, Request};
 use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured};
-use crate::policy::jwt::RemoteKeys;
+use crate::policy::jwt::{Providers, RemoteKeys};
 use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
 use crate::refusal::ErrorPage;
@@ -51,6 +51,7 @@ pub struct Engine {
     pub(crate) footprints: Vec<String>,
     pub(crate) environment: Vec<(Rc<str>, String)>,
     pub(crate) exports: Vec<PropertyName>,
+    pub(crate) providers: Providers,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
     pub(crate) inspection: Inspection,
     pub(crate) path_rules: PathRules,
@@ -189,6 +190,12 @@ impl Engine {
         &self.remote_keys
     }
 
+    /// Lets go of what is only kept to be quicker, and keeps no more of it: for a document that another
+    /// has replaced, while its last requests end. It still judges them as before.
+    pub fn release_caches(&self) {
+        self.providers.release_caches();
+    }
+
     /// The gauges that the document asks for by what it names; somebody has to show them.
     pub fn gauges(&self) -> &Gauges {
         &self.gauges
@@ -203,9 +210,6 @@ impl Engine {
     pub fn hold(&mut self, memory: Reservation) {
         self.memory = Some(memory);
     }
-
-    /// Forgets the tokens that have been verified.
-    pub fn release_caches(&self) {}
 
     /// The SHA-256 of the document.
     pub fn digest(&self) -> &[u8; 32] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
-use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
@@ -84,7 +84,7 @@ pub struct Identity {
     /// The provider's name in the document.
     pub provider: Rc<str>,
     /// All claims of the accepted token.
-    pub claims: Rc<Json>,
+    pub claims: Compact,
 }
 
 /// One change of a message's head.
@@ -132,6 +132,17 @@ pub fn effective<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<&'e Edit> {
 }
 
 impl Edit {
+    /// What it writes, where that is one value.
+    pub(crate) fn value(&self) -> Option<&HeaderValue> {
+        match self {
+            Edit::Set(_, value)
+            | Edit::Add(_, value)
+            | Edit::SetPath(value)
+            | Edit::Export(_, value) => Some(value),
+            Edit::Remove(_) | Edit::Hits(_) | Edit::Shared(_) => None,
+        }
+    }
+
     fn writes(&self, name: &HeaderName) -> bool {
         match self {
             Edit::Set(written, _) | Edit::Add(written, _) => written == name,
@@ -257,7 +268,7 @@ impl Identity {
     }
 
     fn text_claim(&self, name: &str) -> Option<&str> {
-        self.claims.as_object()?.member(name)?.as_str()
+        self.claims.member(name).and_then(Value::as_str)
     }
 }
 

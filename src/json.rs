@@ -5,6 +5,8 @@
 //! two readers that choose differently disagree about who a token belongs to),
 //! and nesting has a limit.
 
+pub mod compact;
+
 use std::cell::Cell;
 use std::fmt;
 

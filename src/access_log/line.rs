@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::redact::{self, Shown};
 use super::time;
 use crate::digits;
-use crate::json::Json;
+use crate::json::compact::Value;
 
 /// One line. Members are added in the order of their weight: what does not fit any more is left
 /// out, and the line says so.
@@ -92,13 +92,13 @@ impl Line {
     }
 
     /// A claim: scalars as they are, anything else as JSON in a string.
-    pub(super) fn claim(&mut self, name: &str, claim: &Json) {
+    pub(super) fn claim(&mut self, name: &str, claim: Value<'_>) {
         match claim {
-            Json::String(text) => self.foreign(name, text.as_bytes()),
-            Json::Number(_) | Json::Bool(_) => self.member(name, |out| {
+            Value::String(text) => self.foreign(name, text.as_bytes()),
+            Value::Number(_) | Value::Bool(_) => self.member(name, |out| {
                 let _ = write!(out, "{claim}");
             }),
-            Json::Null | Json::Array(_) | Json::Object(_) => {
+            Value::Null | Value::Array(_) | Value::Object(_) => {
                 self.foreign(name, claim.to_string().as_bytes());
             }
         }
@@ -202,6 +202,7 @@ fn escape_all(out: &mut String, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Json;
 
     #[test]
     fn no_value_leaves_its_place() {

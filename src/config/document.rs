@@ -160,6 +160,7 @@ impl Document<'_> {
         let routes = routes.and_then(|node| document.read_routes(&node));
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
+        let providers = std::mem::take(&mut document.providers);
         let footprints = document.limits.footprints();
         document.limits.show(document.gauges);
         let defaults = document.defaults.iter();
@@ -188,6 +189,7 @@ impl Document<'_> {
             footprints,
             environment,
             exports,
+            providers,
             remote_keys,
             inspection,
             path_rules,

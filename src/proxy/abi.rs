@@ -70,6 +70,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_get_header_map_size(map: u32, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
     fn proxy_add_header_map_value(
         map: u32,
@@ -174,6 +175,14 @@ pub(super) fn buffer(buffer: Buffer) -> Result<Vec<u8>, HostError> {
     received(|data, length| unsafe {
         proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX, data, length)
     })
+}
+
+/// How many bytes the names and values of a map have.
+pub(super) fn header_bytes(map: Map) -> Result<usize, HostError> {
+    let mut size = 0;
+    // SAFETY: the host writes one number to `size`, which is alive and aligned.
+    check(unsafe { proxy_get_header_map_size(map as u32, &raw mut size) })?;
+    Ok(size)
 }
 
 /// All fields of a map, in the ABI's serialisation; no bytes when the map is not available.

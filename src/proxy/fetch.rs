@@ -15,6 +15,7 @@ use proxy_wasm::hostcalls;
 use super::abi::{self, Buffer, HostError, Map};
 use super::host::Envoy;
 use super::pairs;
+use crate::budget::{Reservation, Share, reserve};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{Event, Timing};
@@ -47,8 +48,18 @@ struct Cell {
     seen: Option<u32>,
 }
 
-/// A body and how long it is good, or why there is none.
-type Answer = Result<(Vec<u8>, Option<Duration>), FetchError>;
+/// A body, or why there is none.
+type Answer = Result<Body, FetchError>;
+
+/// A body and how long it is good. Its memory has been asked for.
+struct Body {
+    bytes: Vec<u8>,
+    max_age: Option<Duration>,
+    _memory: Reservation,
+}
+
+/// The longest head of an answer that is read.
+const LONGEST_HEAD: usize = 64 << 10;
 
 impl Fetches {
     /// `plugin` keeps documents of other plugins in the same namespace apart.
@@ -87,7 +98,7 @@ impl Fetches {
     }
 
     /// An answer, or the news that there is none.
-    pub(super) fn arrived(&mut self, token: u32, headers: usize, host: &Envoy) {
+    pub(super) fn arrived(&mut self, token: u32, headers: usize, body: usize, host: &Envoy) {
         let Some(call) = self.calls.remove(&token) else {
             return;
         };
@@ -97,7 +108,7 @@ impl Fetches {
         // Without headers the call has failed, and there is nothing to read.
         let answer = match headers {
             0 => Err(FetchError::Unreachable),
-            _ => read_answer(call.subject),
+            _ => read_answer(call.subject, body),
         };
         if let Some(question) = self.settle(call.fetch, call.subject, &answer, host) {
             self.ask(call.fetch, question, host);
@@ -140,7 +151,7 @@ impl Fetches {
         let fetch = self.fetches.get(index)?;
         let now = host.now();
         let answer = match answer {
-            Ok((body, max_age)) => Ok((body.as_slice(), *max_age)),
+            Ok(body) => Ok((body.bytes.as_slice(), body.max_age)),
             Err(error) => Err(*error),
         };
         let Settled {
@@ -260,10 +271,10 @@ fn time(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-fn read_answer(subject: Subject) -> Answer {
+/// Nothing of an answer is copied before its length is known.
+fn read_answer(subject: Subject, length: usize) -> Answer {
     let unreadable = |HostError(_)| FetchError::Unreachable;
-    let block = abi::header_pairs(Map::CallResponse).map_err(unreadable)?;
-    let headers = pairs::read(block).ok_or(FetchError::Unreachable)?;
+    let headers = read_headers()?;
     let status = headers.one(":status").ok().flatten().unwrap_or_default();
     if status != b"200" {
         let status = std::str::from_utf8(status)
@@ -271,11 +282,30 @@ fn read_answer(subject: Subject) -> Answer {
             .and_then(|text| text.parse().ok());
         return Err(status.map_or(FetchError::Unreachable, FetchError::Status));
     }
-    let body = abi::buffer(Buffer::CallResponseBody).map_err(unreadable)?;
-    if body.len() > subject.longest() {
+    if length > subject.longest() {
         return Err(FetchError::TooLong(subject.longest()));
     }
-    Ok((body, max_age(&headers)))
+    let memory = reserve(Share::Queues, length).ok_or(FetchError::NoMemory)?;
+    Ok(Body {
+        bytes: abi::buffer(Buffer::CallResponseBody).map_err(unreadable)?,
+        max_age: max_age(&headers),
+        _memory: memory,
+    })
+}
+
+fn read_headers() -> Result<Headers, FetchError> {
+    let unreadable = |HostError(_)| FetchError::Unreachable;
+    if head_is_too_long() {
+        return Err(FetchError::TooLong(LONGEST_HEAD));
+    }
+    let block = abi::header_pairs(Map::CallResponse).map_err(unreadable)?;
+    pairs::read(block).ok_or(FetchError::Unreachable)
+}
+
+/// Whether an answer has a head that is not to be read. Envoy does not tell its size; there it is
+/// bounded by the cluster's `max_response_headers_kb`, 60 KiB unless written.
+pub(super) fn head_is_too_long() -> bool {
+    abi::header_bytes(Map::CallResponse).is_ok_and(|bytes| bytes > LONGEST_HEAD)
 }
 
 /// RFC 9111 §5.2.2.1. `no-store` and `no-cache` count as no age at all.

@@ -294,7 +294,7 @@ impl Running {
 
     fn call_response(&self, token: u32, headers: usize, body: usize) {
         if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
-            fetches.arrived(token, headers, &self.host);
+            fetches.arrived(token, headers, body, &self.host);
         }
         self.watch
             .arrived(token, headers, body, &self.engine, &self.host);

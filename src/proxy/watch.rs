@@ -7,15 +7,18 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 
 use super::abi::{self, Buffer, LogLevel, Map};
+use super::fetch::head_is_too_long;
 use super::host::Envoy;
 use super::pairs;
 use super::tallies::Tallies;
 use crate::access_log::Sink;
 use crate::access_log::collector::{Collector, Delivery, LONGEST_ANSWER, Receipt};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
+use crate::budget::{Share, reserve};
 use crate::engine::Engine;
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::json::compact::FACTOR_WHILE_READ;
 use crate::metrics;
 use crate::stream::Stream;
 
@@ -185,12 +188,22 @@ fn call(collector: &Collector, Delivery { body }: &Delivery, host: &Envoy) -> Op
     hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
 }
 
+/// Nothing of an answer is copied before its length is known.
 fn receipt(body: usize) -> Receipt {
+    if head_is_too_long() {
+        return Receipt::Refused;
+    }
     let block = abi::header_pairs(Map::CallResponse).ok();
     let headers = block.and_then(pairs::read).unwrap_or_default();
-    Receipt::read(&headers, || match body {
-        1..=LONGEST_ANSWER => abi::buffer(Buffer::CallResponseBody).unwrap_or_default(),
-        _ => Vec::new(),
+    Receipt::read(&headers, || {
+        let memory = body.saturating_mul(FACTOR_WHILE_READ);
+        let memory = (1..=LONGEST_ANSWER)
+            .contains(&body)
+            .then(|| reserve(Share::Queues, memory));
+        match memory.flatten() {
+            Some(_memory) => abi::buffer(Buffer::CallResponseBody).unwrap_or_default(),
+            None => Vec::new(),
+        }
     })
 }
 

@@ -227,3 +227,24 @@ fn keys_and_their_age_are_shown() {
     mesh.wait_for_metric(keys, |keys| keys == 1);
     mesh.wait_for_metric(age, |age| age <= 3);
 }
+
+/// An answer of a provider is not copied into the VM before its length is known.
+#[test]
+fn an_answer_that_is_too_long_is_not_read() {
+    let limits = json!({ "cache_duration": "1s" });
+    let mesh = Mesh::start(&limits, 1, key_set(&[("p256", "a")]));
+    mesh.wait_for("p256", "a", 200);
+    let body = format!("{{\"keys\":[{}]}}", " ".repeat(31 << 20));
+    let before = mesh.envoy.resident_memory().unwrap();
+    mesh.idp.answer_path("/jwks", answer(200, &body));
+    mesh.wait_for_metric("jwks_fetch_failed", |failed| failed >= 2);
+    let grown = mesh.envoy.resident_memory().unwrap().saturating_sub(before);
+    println!("{} KB more", grown >> 10);
+    let log = mesh.envoy.log();
+    assert!(log.contains("an answer longer than 524288 bytes"), "{log}");
+    assert_eq!(mesh.status("p256", "a"), 200);
+    // The proxy itself holds such an answer, and keeps some of that for the next.
+    assert!(grown < 60 << 20, "{grown}");
+    mesh.idp.answer_path("/jwks", key_set(&[("p384", "b")]));
+    mesh.wait_for("p384", "b", 200);
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::headers::Headers;
-use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 
 /// What the collector made of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,15 +44,14 @@ impl Receipt {
 
 impl Partial {
     fn read(body: &[u8]) -> Option<Self> {
-        let json = Json::parse(body, 8).ok()?;
-        let partial = json.as_object()?.member("partialSuccess")?.as_object()?;
+        let json = Compact::parse(body, 8)?;
+        let partial = json.member("partialSuccess")?.as_object()?;
         // 64 bits are a string in protobuf's JSON; not everybody knows that.
         let rejected = match partial.member("rejectedLogRecords") {
-            Some(Json::String(text)) => text.parse().ok(),
-            Some(Json::Number(number)) => number.as_u64(),
+            Some(Value::String(text) | Value::Number(text)) => text.parse().ok(),
             _ => None,
         };
-        let message = partial.member("errorMessage").and_then(Json::as_str);
+        let message = partial.member("errorMessage").and_then(Value::as_str);
         Some(Self {
             rejected: rejected.unwrap_or_default(),
             message: message.unwrap_or_default().to_owned(),

@@ -7,17 +7,19 @@
 mod answer;
 mod credentials;
 mod encode;
+mod queue;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use self::answer::LONGEST_RETRY;
 use self::credentials::Credential;
-use self::encode::Batch;
+use self::queue::{BATCH_BYTES, BATCH_FACTOR, Record, State};
 use super::line::quoted;
 use super::redact;
 use super::security::Severity;
+use crate::budget::Share;
 use crate::config::{Node, Problems};
 use crate::host::Host;
 use crate::policy::jwt::Uri;
@@ -36,36 +38,10 @@ pub struct Collector {
     state: RefCell<State>,
 }
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Record>,
-    /// Bytes of the records in the queue.
-    queued: usize,
-    /// What has been sent and not been answered, or is to be sent again.
-    batch: Option<Sent>,
-    /// Until when an answer may come; none if none is awaited.
-    awaited: Option<Duration>,
-    not_before: Duration,
-    /// Whether what the collector said of a part that it rejected has been told.
-    told: bool,
-}
-
-struct Record {
-    at: Duration,
-    severity: Severity,
-    line: String,
-}
-
-struct Sent {
-    body: Vec<u8>,
-    records: u64,
-    attempts: u32,
-}
-
 /// One request to the collector.
 pub struct Delivery {
     /// `ExportLogsServiceRequest` of OTLP 1, as JSON.
-    pub body: Vec<u8>,
+    pub body: Rc<[u8]>,
 }
 
 /// What became of a batch. Where it will be sent again, nothing yet.
@@ -79,8 +55,6 @@ pub struct Fate {
     pub said: Option<String>,
 }
 
-/// A batch ends after so many bytes of records.
-const BATCH_BYTES: usize = 128 << 10;
 /// How often one batch is sent.
 const ATTEMPTS: u32 = 5;
 
@@ -109,8 +83,8 @@ impl Collector {
         let interval = fields.or("interval", second, problems, between(250, 60_000));
         let most_queued = fields.or("max_queue_bytes", 1 << 20, problems, |node, problems| {
             let bytes = node.bytes(problems)?;
-            if !((64 << 10)..=(64 << 20)).contains(&bytes) {
-                node.report(problems, "must be from 64KiB to 64MiB");
+            if !((64 << 10)..=(32 << 20)).contains(&bytes) {
+                node.report(problems, "must be from 64KiB to 32MiB");
                 return None;
             }
             usize::try_from(bytes).ok()
@@ -128,13 +102,18 @@ impl Collector {
         if resource.iter().all(|(name, _)| name != "service.name") {
             resource.push(("service.name".to_owned(), "portcullis".to_owned()));
         }
+        let most_queued = most_queued?;
+        // A batch has less than twice `BATCH_BYTES`.
+        let writing = BATCH_BYTES.saturating_mul(2).saturating_mul(BATCH_FACTOR);
+        let most = most_queued.saturating_add(writing);
+        problems.account(node.pointer(), Share::Queues, most);
         Some(Self {
             cluster: cluster?.to_owned(),
             uri: uri?,
             credentials: credentials?,
             timeout: timeout?,
             interval: interval?,
-            most_queued: most_queued?,
+            most_queued,
             resource,
             state: RefCell::default(),
         })
@@ -184,7 +163,9 @@ impl Collector {
 
     /// Bytes that wait.
     pub fn queued(&self) -> usize {
-        self.state.try_borrow().map_or(0, |state| state.queued)
+        self.state
+            .try_borrow()
+            .map_or(0, |state| state.memory.bytes())
     }
 
     /// Takes a record, unless there is no room.
@@ -193,13 +174,16 @@ impl Collector {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return false;
         };
-        let queued = state.queued.saturating_add(line.len());
-        if queued > self.most_queued {
-            return false;
+        let line = line.into_boxed_str();
+        let record = Record { at, severity, line };
+        let weight = record.weight();
+        let queued = state.memory.bytes().saturating_add(weight);
+        let fits = queued <= self.most_queued && record.line.len() <= BATCH_BYTES;
+        let taken = fits && state.memory.grow(weight);
+        if taken {
+            state.queue.push_back(record);
         }
-        state.queued = queued;
-        state.queue.push_back(Record { at, severity, line });
-        true
+        taken
     }
 
     /// What is to be sent now. One request is on its way at a time.
@@ -215,32 +199,17 @@ impl Collector {
         if state.batch.is_none() {
             let oldest = state.queue.front()?.at;
             let is_old = now.saturating_sub(oldest) >= self.interval || now < oldest;
-            if !is_old && state.queued < BATCH_BYTES {
+            if !is_old && state.memory.bytes() < BATCH_BYTES {
                 return None;
             }
-            let mut batch = Batch::new(&self.resource);
-            let mut bytes = 0_usize;
-            let mut records = 0;
-            while bytes < BATCH_BYTES
-                && let Some(record) = state.queue.pop_front()
-            {
-                bytes = bytes.saturating_add(record.line.len());
-                records += 1;
-                batch.add(&record.line, record.severity, record.at);
-            }
-            state.queued = state.queued.saturating_sub(bytes);
-            state.batch = Some(Sent {
-                body: batch.finish(),
-                records,
-                attempts: 0,
-            });
+            state.batch = Some(state.gather(&self.resource)?);
         }
         let batch = state.batch.as_mut()?;
         batch.attempts = batch.attempts.saturating_add(1);
         let patience = self.timeout.saturating_add(Duration::from_secs(2));
         state.awaited = Some(now.saturating_add(patience));
         Some(Delivery {
-            body: batch.body.clone(),
+            body: Rc::clone(&batch.body),
         })
     }
 
@@ -282,7 +251,7 @@ impl Collector {
             return 0;
         };
         let batch = state.batch.take().map_or(0, |batch| batch.records);
-        state.queued = 0;
+        state.memory.shrink_to(0);
         let queue = std::mem::take(&mut state.queue);
         batch.saturating_add(queue.len() as u64)
     }
@@ -299,7 +268,9 @@ impl std::fmt::Debug for Collector {
 
 #[cfg(test)]
 mod tests {
+    use super::queue::AROUND_RECORD;
     use super::*;
+    use crate::budget::{reserve, used};
     use crate::json::Json;
 
     fn collector(more: &str) -> Collector {
@@ -361,17 +332,51 @@ mod tests {
     fn the_queue_has_a_bound_and_a_batch_too() {
         let collector = collector(r#", "max_queue_bytes": "256KiB""#);
         let pushed = (0..1000).filter(|_| push(&collector, 1024, 100)).count();
-        assert_eq!((pushed, collector.queued()), (256, 256 << 10));
+        let weight = 1024 + AROUND_RECORD;
+        assert_eq!(pushed, (256 << 10) / weight);
+        assert_eq!(collector.queued(), pushed * weight);
+        assert_eq!(used(Share::Queues), collector.queued());
         assert!(
             collector.due(at(100)).is_some(),
             "a full batch does not wait"
         );
-        assert_eq!(collector.queued(), 128 << 10);
+        assert_eq!(collector.queued(), (pushed - 128) * weight);
         assert!(collector.due(at(100)).is_none(), "one at a time");
         assert_eq!(settled(&collector, taken(0), 100), (128, 0));
-        assert!(collector.due(at(100)).is_some());
-        assert_eq!(settled(&collector, Receipt::Refused, 100), (0, 128));
-        assert!(collector.due(at(200)).is_none(), "there is nothing left");
+        assert!(collector.due(at(200)).is_some());
+        let rest = pushed as u64 - 128;
+        assert_eq!(settled(&collector, Receipt::Refused, 200), (0, rest));
+        assert_eq!(used(Share::Queues), 0);
+        assert!(collector.due(at(300)).is_none(), "there is nothing left");
+        assert!(!push(&collector, BATCH_BYTES + 1, 300));
+    }
+
+    #[test]
+    fn without_memory_records_wait_and_then_are_dropped() {
+        let collector = collector("");
+        assert!(push(&collector, 100, 100));
+        let rest = Share::Queues.most() - used(Share::Queues);
+        let others = reserve(Share::Queues, rest).unwrap();
+        assert!(!push(&collector, 100, 100));
+        assert!(collector.due(at(200)).is_none());
+        drop(others);
+        assert!(collector.due(at(200)).is_some());
+        assert_eq!(settled(&collector, taken(0), 200), (1, 0));
+    }
+
+    /// Small values grow most on their way to OTLP.
+    #[test]
+    fn a_batch_is_no_larger_than_what_was_asked_for() {
+        let collector = collector(r#", "max_queue_bytes": "1MiB""#);
+        let line = format!(r#"{{"a":[{}]}}"#, vec!["0"; BATCH_BYTES / 2 - 10].join(","));
+        for _ in 0..2 {
+            assert!(collector.push(line.clone(), Severity::Info, at(100)));
+        }
+        let body = collector.due(at(200)).unwrap().body;
+        assert!(body.len() > 8 * 2 * line.len());
+        // Twice while it grows, and once more as it is kept.
+        assert!(3 * body.len() < 2 * line.len() * BATCH_FACTOR);
+        assert_eq!(used(Share::Queues), body.len());
     }
 
     #[test]

@@ -3,28 +3,24 @@
 //! A token is looked up whole, byte by byte; only one that passed every check is kept. What
 //! changes with time is checked again at every use. The cache belongs to one provider of one
 //! document in one VM and ends with it, and with its keys.
+//!
+//! It is bounded by bytes: each entry weighs what it keeps, and is asked of the VM's budget.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
 
+use super::cache_limits::CacheLimits;
 use super::claims::Times;
-use crate::config::{Node, Problems};
+use crate::budget::{Reservation, Share};
 use crate::exchange::Edit;
-use crate::json::Json;
-
-/// `jwt_cache: { max_entries, max_token_bytes }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CacheLimits {
-    max_entries: usize,
-    max_token_bytes: usize,
-}
+use crate::json::compact::Compact;
 
 /// What is remembered of a token.
 #[derive(Clone, Debug)]
 pub(super) struct Verified {
-    pub(super) claims: Rc<Json>,
+    pub(super) claims: Compact,
     pub(super) times: Times,
     /// What tells the service and other filters of it.
     pub(super) edits: Rc<[Edit]>,
@@ -40,9 +36,17 @@ pub(super) struct TokenCache {
 
 #[derive(Default)]
 struct Generations {
+    /// Whether nothing is remembered any more.
+    released: bool,
     keys: u64,
-    young: HashMap<Box<[u8]>, Verified, ByEnding>,
-    old: HashMap<Box<[u8]>, Verified, ByEnding>,
+    young: Generation,
+    old: Generation,
+}
+
+/// Tokens, and the memory that is theirs.
+struct Generation {
+    tokens: HashMap<Box<[u8]>, Verified, ByEnding>,
+    memory: Reservation,
 }
 
 /// Hashes the length and the last bytes of a token, which are its signature's, with the standard
@@ -73,45 +77,6 @@ impl Hasher for EndingHasher {
     }
 }
 
-impl CacheLimits {
-    /// 1000 tokens of up to 4 KiB.
-    const DEFAULT: Self = Self {
-        max_entries: 1000,
-        max_token_bytes: 4096,
-    };
-
-    /// Reads the block; `None` inside for `off`.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Self>> {
-        if node.is_off() {
-            return Some(None);
-        }
-        let mut fields = node.fields(problems)?;
-        let mut number = |name, default: usize, most: u64, problems: &mut Problems| {
-            fields.or(name, default, problems, |node, problems| {
-                usize::try_from(node.integer(problems, 2..=most)?).ok()
-            })
-        };
-        let max_entries = number("max_entries", Self::DEFAULT.max_entries, 100_000, problems);
-        let max_token_bytes = number(
-            "max_token_bytes",
-            Self::DEFAULT.max_token_bytes,
-            16 << 10,
-            problems,
-        );
-        fields.finish(problems);
-        Some(Some(Self {
-            max_entries: max_entries?,
-            max_token_bytes: max_token_bytes?,
-        }))
-    }
-}
-
-impl Default for CacheLimits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 impl TokenCache {
     pub(super) fn new(limits: CacheLimits) -> Self {
         Self {
@@ -127,6 +92,18 @@ impl TokenCache {
         {
             *generations = Generations {
                 keys,
+                released: generations.released,
+                ..Generations::default()
+            };
+        }
+    }
+
+    /// Forgets everything, and remembers nothing from then on.
+    pub(super) fn release(&self) {
+        if let Ok(mut generations) = self.generations.try_borrow_mut() {
+            *generations = Generations {
+                keys: generations.keys,
+                released: true,
                 ..Generations::default()
             };
         }
@@ -135,11 +112,11 @@ impl TokenCache {
     /// What is remembered of a token.
     pub(super) fn find(&self, token: &[u8]) -> Option<Verified> {
         let mut generations = self.generations.try_borrow_mut().ok()?;
-        if let Some(verified) = generations.young.get(token) {
+        if let Some(verified) = generations.young.tokens.get(token) {
             return Some(verified.clone());
         }
-        let (token, verified) = generations.old.remove_entry(token)?;
-        generations.insert(token, verified.clone(), self.half());
+        let (token, verified) = generations.old.take(token)?;
+        generations.insert(token, verified.clone(), self.limits);
         Some(verified)
     }
 
@@ -148,46 +125,107 @@ impl TokenCache {
         if token.len() > self.limits.max_token_bytes {
             return;
         }
-        if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.insert(token.into(), verified, self.half());
+        if let Ok(mut generations) = self.generations.try_borrow_mut()
+            && !generations.released
+        {
+            generations.insert(token.into(), verified, self.limits);
         }
     }
 
     /// Forgets a token.
     pub(super) fn forget(&self, token: &[u8]) {
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.young.remove(token);
-            generations.old.remove(token);
+            generations.young.take(token);
+            generations.old.take(token);
         }
     }
 
     /// How many tokens are remembered.
     pub(super) fn len(&self) -> usize {
         let generations = self.generations.try_borrow();
-        generations.map_or(0, |both| both.young.len().saturating_add(both.old.len()))
-    }
-
-    fn half(&self) -> usize {
-        self.limits.max_entries / 2
+        generations.map_or(0, |both| {
+            let (young, old) = (both.young.tokens.len(), both.old.tokens.len());
+            young.saturating_add(old)
+        })
     }
 }
 
 impl Generations {
-    fn insert(&mut self, token: Box<[u8]>, verified: Verified, half: usize) {
-        if self.young.len() >= half {
+    /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
+    fn insert(&mut self, token: Box<[u8]>, verified: Verified, limits: CacheLimits) {
+        let weight = verified.weight(&token);
+        let (most_tokens, most_bytes) = (limits.max_entries / 2, limits.max_bytes / 2);
+        if weight > most_bytes {
+            return;
+        }
+        let bytes = self.young.memory.bytes().saturating_add(weight);
+        if self.young.tokens.len() >= most_tokens || bytes > most_bytes {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(token, verified);
+        if !self.young.memory.grow(weight) {
+            self.old = Generation::default();
+            if !self.young.memory.grow(weight) {
+                return;
+            }
+        }
+        if let Some(before) = self.young.tokens.insert(token, verified) {
+            // The same token, verified twice, weighs the same.
+            drop(before);
+            let once = self.young.memory.bytes().saturating_sub(weight);
+            self.young.memory.shrink_to(once);
+        }
+    }
+}
+
+impl Generation {
+    fn take(&mut self, token: &[u8]) -> Option<(Box<[u8]>, Verified)> {
+        let (token, verified) = self.tokens.remove_entry(token)?;
+        let weight = verified.weight(&token);
+        let left = self.memory.bytes().saturating_sub(weight);
+        self.memory.shrink_to(left);
+        Some((token, verified))
+    }
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self {
+            tokens: HashMap::default(),
+            memory: Reservation::none(Share::Caches),
+        }
+    }
+}
+
+impl Verified {
+    /// The bytes that remembering it takes, under that token: what it keeps, what the allocator
+    /// keeps around each of that, and its place in a table, which is up to twice as large as it need
+    /// be and exists twice while it grows.
+    fn weight(&self, token: &[u8]) -> usize {
+        const AROUND: usize = 24;
+        const PLACE: usize = 3 * (size_of::<(Box<[u8]>, Verified)>() + 1);
+        let edits = self.edits.iter().map(|edit| {
+            let kept = edit.value().map_or(0, |value| value.as_bytes().len());
+            size_of::<Edit>().saturating_add(kept).saturating_add(AROUND)
+        });
+        [token.len(), AROUND, self.claims.size(), AROUND, AROUND, PLACE]
+            .into_iter()
+            .chain(edits)
+            .fold(0, usize::saturating_add)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{reserve, used};
 
     fn verified() -> Verified {
+        of_claims("{}")
+    }
+
+    fn of_claims(claims: &str) -> Verified {
         Verified {
-            claims: Rc::new(Json::Null),
+            claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
             times: Times::default(),
             edits: Rc::from([]),
         }
@@ -196,7 +234,8 @@ mod tests {
     fn cache(max_entries: usize) -> TokenCache {
         TokenCache::new(CacheLimits {
             max_entries,
-            max_token_bytes: 16,
+            max_token_bytes: 100,
+            max_bytes: 1 << 20,
         })
     }
 
@@ -234,10 +273,7 @@ mod tests {
 
     #[test]
     fn tokens_that_end_alike_are_told_apart() {
-        let cache = TokenCache::new(CacheLimits {
-            max_entries: 10,
-            max_token_bytes: 100,
-        });
+        let cache = cache(10);
         let token = |first: u8| [&[first][..], &[b'x'; 60]].concat();
         cache.remember(&token(b'a'), verified());
         assert!(cache.find(&token(b'a')).is_some());
@@ -247,7 +283,85 @@ mod tests {
     #[test]
     fn long_tokens_are_not_kept() {
         let cache = cache(10);
-        cache.remember(&[b'a'; 17], verified());
+        cache.remember(&[b'a'; 101], verified());
         assert_eq!(cache.len(), 0);
+    }
+
+    #[test]
+    fn large_claims_stay_within_its_bytes_and_go_with_it() {
+        const MOST: usize = 4 << 20;
+        let claims = format!(r#"{{"x":[{}]}}"#, vec![r#"{"":0}"#; 1150].join(","));
+        let cache = TokenCache::new(CacheLimits {
+            max_entries: 100_000,
+            max_token_bytes: 16 << 10,
+            max_bytes: MOST,
+        });
+        for number in 0..2000 {
+            let token = format!("{number:013900}");
+            cache.remember(token.as_bytes(), of_claims(&claims));
+            assert!(used(Share::Caches) <= MOST);
+            assert!(cache.find(token.as_bytes()).is_some());
+        }
+        assert!(cache.len() > 60, "{}", cache.len());
+        cache.belong_to(7);
+        assert_eq!((cache.len(), used(Share::Caches)), (0, 0));
+    }
+
+    #[test]
+    fn a_token_too_large_for_half_of_it_is_not_kept() {
+        let cache = TokenCache::new(CacheLimits {
+            max_entries: 10,
+            max_token_bytes: 100,
+            max_bytes: 2000,
+        });
+        cache.remember(b"small", verified());
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(2000));
+        cache.remember(b"large", of_claims(&long));
+        assert_eq!(cache.len(), 1);
+        assert!(cache.find(b"small").is_some());
+    }
+
+    #[test]
+    fn without_memory_the_old_are_forgotten_and_then_nothing_is_kept() {
+        let cache = cache(4);
+        for token in [b"a", b"b", b"c"] {
+            cache.remember(token, verified());
+        }
+        let left = Share::Caches.most() - used(Share::Caches);
+        let others = reserve(Share::Caches, left).unwrap();
+        cache.remember(b"d", verified());
+        assert_eq!(cache.len(), 2, "the old made room");
+        assert!(cache.find(b"d").is_some());
+        let rest = reserve(Share::Caches, Share::Caches.most() - used(Share::Caches)).unwrap();
+        cache.forget(b"c");
+        let more = reserve(Share::Caches, Share::Caches.most() - used(Share::Caches)).unwrap();
+        cache.remember(b"e", verified());
+        assert!(cache.find(b"e").is_none());
+        assert!(cache.find(b"d").is_some());
+        drop((others, rest, more));
+        cache.remember(b"e", verified());
+        assert!(cache.find(b"e").is_some());
+    }
+
+    #[test]
+    fn what_is_let_go_stays_empty() {
+        let cache = cache(10);
+        cache.remember(b"a", verified());
+        cache.release();
+        assert_eq!((cache.len(), used(Share::Caches)), (0, 0));
+        cache.belong_to(1);
+        cache.remember(b"a", verified());
+        assert!(cache.find(b"a").is_none());
+    }
+
+    #[test]
+    fn a_token_that_is_remembered_twice_weighs_once() {
+        let cache = cache(10);
+        cache.remember(b"a", verified());
+        let once = used(Share::Caches);
+        cache.remember(b"a", verified());
+        assert_eq!(used(Share::Caches), once);
+        cache.forget(b"a");
+        assert_eq!(used(Share::Caches), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Where a claim stands in a token's payload.
 
 use crate::config::{Node, Problems};
-use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 
 /// A claim's name, or an RFC 6901 pointer into the claims when it begins with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ impl ClaimPath {
     }
 
     /// What stands there.
-    pub fn value<'c>(&self, claims: &'c Json) -> Option<&'c Json> {
-        claims.pointer(&self.tokens)
+    pub fn value<'c>(&self, claims: &'c Compact) -> Option<Value<'c>> {
+        claims.value().pointer(&self.tokens)
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::provider::{Provider, Providers};
 use super::token::{MAX_DEPTH, Token};
 use crate::exchange::Request;
-use crate::json::Json;
+use crate::json::compact::Compact;
 
 /// Reads the `sub` of a token that nobody has checked. Whoever sends the request has chosen it.
 pub struct Claimants {
@@ -25,8 +25,8 @@ impl Claimants {
         self.providers.iter().find_map(|provider| {
             let found = provider.locations.find(request).ok()?;
             let token = Token::parse(found.token()).ok()?;
-            let claims = Json::parse(&token.payload, MAX_DEPTH).ok()?;
-            let subject = claims.as_object()?.member("sub")?.as_str()?;
+            let claims = Compact::parse(&token.payload, MAX_DEPTH)?;
+            let subject = claims.member("sub")?.as_str()?;
             Some(subject.to_owned())
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::token::MAX_DEPTH;
-use crate::json::{Json, Object};
+use crate::json::compact::{Compact, Members, Value};
 use crate::matcher::StringMatcher;
 
 /// What a provider demands of the registered claims, RFC 7519 §4.1.
@@ -90,9 +90,9 @@ impl ClaimRules {
         payload: &[u8],
         key_id: Option<&str>,
         now: Duration,
-    ) -> Result<(Json, Times), ClaimsError> {
-        let json = Json::parse(payload, MAX_DEPTH).map_err(|_| ClaimsError::Malformed)?;
-        let claims = json.as_object().ok_or(ClaimsError::Malformed)?;
+    ) -> Result<(Compact, Times), ClaimsError> {
+        let json = Compact::parse(payload, MAX_DEPTH).ok_or(ClaimsError::Malformed)?;
+        let claims = json.value().as_object().ok_or(ClaimsError::Malformed)?;
         for name in ["sub", "jti"] {
             text(claims, name)?;
         }
@@ -111,14 +111,13 @@ impl ClaimRules {
         Ok((json, times))
     }
 
-    /// Whether the payload names an issuer that is accepted, or cannot be read.
-    pub(super) fn may_be_issuer(&self, payload: &[u8]) -> bool {
-        let json = Json::parse(payload, MAX_DEPTH).ok();
-        let claims = json.as_ref().and_then(Json::as_object);
+    /// Whether claims that nobody has checked name an issuer that is accepted, or cannot be read.
+    pub(super) fn may_be_issuer(&self, claims: Option<&Compact>) -> bool {
+        let claims = claims.and_then(|claims| claims.value().as_object());
         claims.is_none_or(|claims| self.check_issuer(claims) != Err(ClaimsError::Issuer))
     }
 
-    fn check_issuer(&self, claims: &Object) -> Result<(), ClaimsError> {
+    fn check_issuer(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
         let issuer = text(claims, "iss")?;
         if self.issuers.accepts(issuer.as_slice()) {
             Ok(())
@@ -127,13 +126,13 @@ impl ClaimRules {
         }
     }
 
-    fn check_audience(&self, claims: &Object) -> Result<(), ClaimsError> {
+    fn check_audience(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
         let audiences: Vec<&str> = match claims.member("aud") {
             None => Vec::new(),
-            Some(Json::String(one)) => vec![one],
-            Some(Json::Array(many)) => many
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(many)) => many
                 .iter()
-                .map(Json::as_str)
+                .map(Value::as_str)
                 .collect::<Option<_>>()
                 .ok_or(ClaimsError::Malformed)?,
             Some(_) => return Err(ClaimsError::Malformed),
@@ -145,7 +144,7 @@ impl ClaimRules {
         }
     }
 
-    fn check_subject(&self, claims: &Object) -> Result<(), ClaimsError> {
+    fn check_subject(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
         let subject = text(claims, "sub")?;
         let matches = |subject| self.subjects.iter().any(|each| each.matches(subject));
         if self.subjects.is_empty() || subject.is_some_and(matches) {
@@ -195,7 +194,7 @@ impl ClaimRules {
 }
 
 impl Times {
-    fn read(claims: &Object) -> Result<Self, ClaimsError> {
+    fn read(claims: Members<'_>) -> Result<Self, ClaimsError> {
         Ok(Self {
             expires: date(claims, "exp")?,
             not_before: date(claims, "nbf")?,
@@ -205,8 +204,8 @@ impl Times {
 }
 
 impl Revoked {
-    fn includes(&self, claims: &Object, times: Times, key_id: Option<&str>) -> bool {
-        let claim = |name| claims.member(name).and_then(Json::as_str);
+    fn includes(&self, claims: Members<'_>, times: Times, key_id: Option<&str>) -> bool {
+        let claim = |name| claims.member(name).and_then(Value::as_str);
         let listed = |list: &[String], value: Option<&str>| {
             value.is_some_and(|value| list.iter().any(|each| each == value))
         };
@@ -231,22 +230,21 @@ impl Accepted {
     }
 }
 
-fn text<'c>(claims: &'c Object, name: &str) -> Result<Option<&'c str>, ClaimsError> {
+fn text<'c>(claims: Members<'c>, name: &str) -> Result<Option<&'c str>, ClaimsError> {
     match claims.member(name) {
         None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text)),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(ClaimsError::Malformed),
     }
 }
 
 /// RFC 7519 §2 `NumericDate`: seconds, a fraction is allowed.
-fn date(claims: &Object, name: &str) -> Result<Option<f64>, ClaimsError> {
+fn date(claims: Members<'_>, name: &str) -> Result<Option<f64>, ClaimsError> {
     match claims.member(name) {
         None => Ok(None),
-        Some(Json::Number(number)) => {
-            let seconds = number
-                .as_f64()
-                .filter(|seconds| (0.0..=LATEST).contains(seconds));
+        Some(Value::Number(number)) => {
+            let seconds = number.parse().ok();
+            let seconds = seconds.filter(|seconds: &f64| (0.0..=LATEST).contains(seconds));
             seconds.map(Some).ok_or(ClaimsError::Malformed)
         }
         Some(_) => Err(ClaimsError::Malformed),

@@ -5,7 +5,7 @@ use super::token::TokenError;
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
-use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 use crate::policy::owned;
 
 /// What becomes of the token, and which header fields tell of it.
@@ -98,15 +98,15 @@ impl Forwarding {
 
     /// The fields and exports that tell of a token. A claim that is absent or null leaves its
     /// field absent.
-    pub(super) fn edits(&self, token: &[u8], claims: &Json) -> Result<Vec<Edit>, TokenError> {
+    pub(super) fn edits(&self, token: &[u8], claims: &Compact) -> Result<Vec<Edit>, TokenError> {
         let mut edits = Vec::with_capacity(self.claims.len());
         for ClaimHeader { name, claim } in &self.claims {
-            if let Some(value) = claim.value(claims).filter(|value| **value != Json::Null) {
+            if let Some(value) = claim.value(claims).filter(is_there) {
                 edits.push(Edit::Set(name.clone(), text(value)?));
             }
         }
         for ClaimExport { name, claim } in &self.exports {
-            if let Some(value) = claim.value(claims).filter(|value| **value != Json::Null) {
+            if let Some(value) = claim.value(claims).filter(is_there) {
                 edits.push(Edit::Export(name.clone(), text(value)?));
             }
         }
@@ -168,9 +168,13 @@ impl ClaimExport {
     }
 }
 
+fn is_there(claim: &Value<'_>) -> bool {
+    !matches!(claim, Value::Null)
+}
+
 /// Text as it is; anything else as JSON. A string that could end its line, or that would lose
 /// blanks on the way, is refused: its owner may have chosen it for that.
-fn text(value: &Json) -> Result<HeaderValue, TokenError> {
+fn text(value: Value<'_>) -> Result<HeaderValue, TokenError> {
     match value.as_str() {
         Some(text) => HeaderValue::parse(text.as_bytes()),
         None => HeaderValue::parse(value.to_string().as_bytes()),

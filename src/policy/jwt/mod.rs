@@ -6,7 +6,9 @@
 //! a token, its `iss` is looked at before that, to choose between them and for nothing else.
 
 mod cache;
+mod cache_limits;
 mod challenge;
+mod checks;
 mod claim_path;
 mod claimant;
 mod claims;
@@ -20,6 +22,7 @@ mod provider;
 mod refusals;
 mod remote;
 mod requirement;
+mod rules;
 mod secret;
 mod signature;
 mod token;
@@ -28,10 +31,12 @@ pub mod trial;
 use std::rc::Rc;
 
 use self::challenge::{Challenges, read_realm};
+use self::checks::Allowance;
 use self::location::{Found, LocationError};
 use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED};
 use self::requirement::Requirement;
+use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
@@ -174,11 +179,13 @@ impl Demand {
     fn meet(
         &self,
         found: &Found<'_>,
+        allowance: &Allowance,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
-        let verified = self.provider.verify(found.token(), exchange.arrived, host);
+        let (token, now) = (found.token(), exchange.arrived);
+        let verified = self.provider.verify(token, now, allowance, host);
         let verified = verified.map_err(attach)?;
         let granted = self.requirement.check(&verified.claims);
         granted.map_err(|unmet| attach(unmet.into()))?;
@@ -231,9 +238,7 @@ impl Jwt {
         }
         match self.needed {
             Needed::All if found.len() < self.demands.len() => Err(self.missing()),
-            Needed::All => found
-                .iter()
-                .try_for_each(|(demand, token)| demand.meet(token, exchange, host)),
+            Needed::All => meet_all(&found, exchange, host),
             Needed::Any => self.meet_any(&found, exchange, host),
         }
     }
@@ -255,11 +260,16 @@ impl Jwt {
         if others.iter().any(|(_, other)| !other.is_same(token)) {
             return Err(self.challenges.attach(Refusal::new(&REPEATED, "repeated")));
         }
+        // One token, so its signature is checked so often and no more, whoever may have issued it.
+        let most = found.iter().map(|(demand, _)| demand.provider.choice.most);
+        let allowance = Allowance::new(most.max().unwrap_or_default());
+        let unverified = Unverified::new(token.token());
         let mut refusal: Option<Refusal> = None;
-        for (demand, _) in found.iter().filter(|(demand, _)| {
-            found.len() == 1 || demand.provider.may_have_issued(token.token())
-        }) {
-            match demand.meet(token, exchange, host) {
+        for (demand, _) in found
+            .iter()
+            .filter(|(demand, _)| found.len() == 1 || demand.provider.may_have_issued(&unverified))
+        {
+            match demand.meet(token, &allowance, exchange, host) {
                 Ok(()) => return Ok(()),
                 // A token that was accepted and does not suffice says more than one that was not.
                 Err(next) if refusal.as_ref().is_none_or(|last| last.code.status == 401) => {
@@ -273,6 +283,32 @@ impl Jwt {
             self.challenges.attach(issuer.into())
         }))
     }
+}
+
+/// Meets each of the demands. A token of somebody else is refused before a signature is checked;
+/// the first that is not accepted ends it.
+fn meet_all(
+    found: &[(&Demand, Found<'_>)],
+    exchange: &mut Exchange<'_>,
+    host: &dyn Host,
+) -> Result<(), Refusal> {
+    if found.len() > 1 {
+        let mut last: Option<Unverified<'_>> = None;
+        for (demand, token) in found {
+            let token = token.token();
+            let same = last.take().filter(|last| last.token() == token);
+            let unverified = same.unwrap_or_else(|| Unverified::new(token));
+            if !demand.provider.may_have_issued(&unverified) {
+                let issuer = claims::ClaimsError::Issuer;
+                return Err(demand.challenges.attach(issuer.into()));
+            }
+            last = Some(unverified);
+        }
+    }
+    found.iter().try_for_each(|(demand, token)| {
+        let allowance = Allowance::new(demand.provider.choice.most);
+        demand.meet(token, &allowance, exchange, host)
+    })
 }
 
 impl Policy for Jwt {

@@ -3,20 +3,23 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::cache::{CacheLimits, TokenCache, Verified};
-use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
+use super::cache::{TokenCache, Verified};
+use super::cache_limits::CacheLimits;
+use super::checks::{Allowance, KeyChoice, Naming};
+use super::claims::{Accepted, ClaimRules};
 use super::forwarding::Forwarding;
 use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::location::Locations;
 use super::remote::RemoteKeys;
+use super::rules::read_rules;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{Token, TokenError, media_type};
-use crate::config::{Fields, Node, Problems, Quoted};
+use super::token::{Token, TokenError, Unverified, media_type};
+use crate::budget::Share;
+use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
-use crate::matcher::StringMatcher;
 use crate::metrics::{Event, Timing, micros};
 use crate::refusal::Refusal;
 
@@ -33,6 +36,7 @@ pub(super) struct Provider {
     rules: ClaimRules,
     types: TokenTypes,
     algorithms: Vec<Algorithm>,
+    pub(super) choice: KeyChoice,
     pub(super) keys: KeySource,
     pub(super) forwarding: Forwarding,
     pub(super) cache: Option<TokenCache>,
@@ -59,18 +63,16 @@ impl TokenTypes {
     }
 }
 
-/// The most keys that one token is tried against.
-const MAX_TRIES: usize = 8;
-
 impl Providers {
     /// Reads `providers`. `notes` takes what an operator should know.
     pub fn read(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
         let entries = node.entries(problems).unwrap_or_default();
         let mut names = Names::default();
+        let cache = CacheLimits::default_of(entries.len());
         let named = entries.into_iter().map(|(name, node)| {
             names.check(name, &node, problems);
             let name: Rc<str> = name.into();
-            let provider = Provider::read(&name, &node, notes, problems).map(Rc::new);
+            let provider = Provider::read(&name, &node, cache, notes, problems).map(Rc::new);
             (name, provider)
         });
         Self {
@@ -107,6 +109,19 @@ impl Providers {
             .collect()
     }
 
+    /// Lets go of what is only kept to be quicker: remembered tokens, of which there are none from
+    /// then on. Keys are fetched no longer while another document fetches the same.
+    pub fn release_caches(&self) {
+        for provider in self.read_well() {
+            if let Some(cache) = &provider.cache {
+                cache.release();
+            }
+            if let Some(remote) = provider.keys.remote() {
+                remote.release();
+            }
+        }
+    }
+
     /// Those whose blocks are right.
     pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
         self.named
@@ -123,6 +138,7 @@ impl Provider {
     fn read(
         name: &Rc<str>,
         node: &Node<'_>,
+        cache: CacheLimits,
         notes: &mut Vec<String>,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -143,12 +159,10 @@ impl Provider {
         let keys = KeySource::read(name, issuers, &mut fields, notes, problems);
         let locations = Locations::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
-        let cache = fields.or(
-            "jwt_cache",
-            Some(CacheLimits::default()),
-            problems,
-            CacheLimits::read,
-        );
+        let choice = KeyChoice::read(&mut fields, problems);
+        let cache = fields.or("jwt_cache", Some(cache), problems, |node, problems| {
+            CacheLimits::read(node, cache, problems)
+        });
         let checker = fields.or("signatures", Checker::Auto, problems, |node, problems| {
             let choices = [
                 ("auto", Checker::Auto),
@@ -158,7 +172,10 @@ impl Provider {
             node.choice(problems, &choices)
         });
         fields.finish(problems);
-        let (rules, algorithms, keys) = (rules?, algorithms?, keys?);
+        let (rules, algorithms, keys, cache) = (rules?, algorithms?, keys?, cache?);
+        if let Some(limits) = cache {
+            problems.account(node.pointer(), Share::Caches, limits.max_bytes);
+        }
         if matches!(rules.audiences, Accepted::Absent) {
             notes.push(format!(
                 "provider {} has no `audiences`: tokens that name an audience are refused",
@@ -171,9 +188,10 @@ impl Provider {
             rules,
             types: types?,
             algorithms,
+            choice: choice?,
             keys,
             forwarding: forwarding?,
-            cache: cache?.map(TokenCache::new),
+            cache: cache.map(TokenCache::new),
             checker: checker?,
         };
         if !provider.has_use() {
@@ -183,13 +201,20 @@ impl Provider {
             );
             return None;
         }
+        if let KeySource::Fixed(keys) = &provider.keys
+            && let Some(note) = provider.choice.note(keys, |algorithm| provider.allows(algorithm))
+        {
+            notes.push(format!("provider {}: {note}", Quoted(name)));
+        }
         Some(provider)
     }
 
     /// Whether there is a token that it could accept.
     fn has_use(&self) -> bool {
         let allowed = |algorithm| match &self.keys {
-            KeySource::Fixed(keys) => keys.iter().any(|key| key.may_check(algorithm, None)),
+            KeySource::Fixed(keys) => keys
+                .iter()
+                .any(|key| self.choice.fits(key, algorithm, None)),
             // What will be published cannot be known; secrets will not be.
             KeySource::Remote(_) => true,
         };
@@ -200,13 +225,10 @@ impl Provider {
 
     /// Whether a token claims to be of this provider. That is not to be believed, only to choose
     /// whose keys are tried; a token that cannot be read may be anybody's.
-    pub(super) fn may_have_issued(&self, token: &[u8]) -> bool {
+    pub(super) fn may_have_issued(&self, token: &Unverified<'_>) -> bool {
         // A token remembered from keys that are gone is verified again before it counts.
-        let remembered = |cache: &TokenCache| cache.find(token).is_some();
-        if self.cache.as_ref().is_some_and(remembered) {
-            return true;
-        }
-        Token::parse(token).map_or(true, |token| self.rules.may_be_issuer(&token.payload))
+        let remembered = |cache: &TokenCache| cache.find(token.token()).is_some();
+        self.cache.as_ref().is_some_and(remembered) || self.rules.may_be_issuer(token.claims())
     }
 
     /// What there is to know of a token that this provider signed and that is valid `now`.
@@ -214,6 +236,7 @@ impl Provider {
         &self,
         token: &[u8],
         now: Duration,
+        allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
         if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
@@ -235,7 +258,7 @@ impl Provider {
             host.count(Event::TokenCacheMiss.counter());
         }
         let began = host.monotonic();
-        let verified = self.verify_anew(token, now, host);
+        let verified = self.verify_anew(token, now, allowance, host);
         let took = host.monotonic().saturating_sub(began);
         host.observe(Timing::TokenVerification.histogram(), micros(took));
         let verified = verified?;
@@ -250,17 +273,17 @@ impl Provider {
         &self,
         token: &[u8],
         now: Duration,
+        allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
         let parsed = Token::parse(token)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             return Err(TokenError::Header.into());
         }
-        self.check_signature(&parsed, now, host)?;
+        self.check_signature(&parsed, now, allowance, host)?;
         let key_id = parsed.header.key_id.as_deref();
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let edits = self.forwarding.edits(token, &claims)?.into();
-        let claims = Rc::new(claims);
         Ok(Verified {
             claims,
             times,
@@ -277,6 +300,7 @@ impl Provider {
         &self,
         token: &Token<'_>,
         now: Duration,
+        allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<(), TokenError> {
         let algorithm = token.header.algorithm;
@@ -285,10 +309,11 @@ impl Provider {
             return Err(TokenError::Algorithm);
         }
         let key_id = token.header.key_id.as_deref();
-        let mut candidates = keys
-            .iter()
-            .filter(|key| key.may_check(algorithm, key_id))
-            .peekable();
+        if key_id.is_none() && self.choice.naming == Naming::Required {
+            return Err(TokenError::KeyId);
+        }
+        let candidates = self.choice.candidates(&keys, algorithm, key_id);
+        let mut candidates = candidates.peekable();
         if candidates.peek().is_none() {
             // The provider may have published the key since.
             if let Some(remote) = self.keys.remote() {
@@ -305,7 +330,10 @@ impl Provider {
         let Token {
             signed, signature, ..
         } = token;
-        for key in candidates.take(MAX_TRIES) {
+        for (tried, key) in candidates.enumerate() {
+            if tried >= self.choice.most || !allowance.take() {
+                return Err(TokenError::KeyId);
+            }
             match key
                 .verifying
                 .verify(algorithm, signed, signature, self.checker, host)
@@ -324,119 +352,4 @@ impl std::fmt::Debug for Provider {
         // Its keys may be secrets.
         write!(f, "Provider({})", self.name)
     }
-}
-
-fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<ClaimRules> {
-    const LARGEST_SKEW: Duration = Duration::from_secs(600);
-    let issuers = fields
-        .required("issuer", problems)
-        .and_then(|node| match node.json() {
-            Json::String(_) => node.name(problems).map(|name| match name {
-                "any" => Accepted::Any,
-                issuer => Accepted::OneOf(vec![issuer.to_owned()]),
-            }),
-            _ => node.list(problems, owned_name).map(Accepted::OneOf),
-        });
-    let audiences = fields.or(
-        "audiences",
-        Accepted::Absent,
-        problems,
-        |node, problems| match node.json() {
-            Json::String(any) if any == "any" => Some(Accepted::Any),
-            _ => node.list(problems, owned_name).map(Accepted::OneOf),
-        },
-    );
-    let clock_skew = fields.or(
-        "clock_skew",
-        Duration::from_secs(60),
-        problems,
-        |node, problems| {
-            let skew = node.duration(problems)?;
-            if skew > LARGEST_SKEW {
-                node.report(
-                    problems,
-                    "must not be more than 10m: so long would an expired token live on",
-                );
-                return None;
-            }
-            Some(skew)
-        },
-    );
-    let expiration = fields.or(
-        "require_expiration",
-        Expiration::Required,
-        problems,
-        |node, problems| {
-            Some(if node.boolean(problems)? {
-                Expiration::Required
-            } else {
-                Expiration::Optional
-            })
-        },
-    );
-    let subjects = fields.or("subjects", Vec::new(), problems, |node, problems| {
-        node.list(problems, read_subject)
-    });
-    let read_limit = |node: &Node<'_>, problems: &mut Problems| node.duration(problems).map(Some);
-    let max_lifetime = fields.or("max_lifetime", None, problems, read_limit);
-    let max_age = fields.or("max_age", None, problems, read_limit);
-    let revoked = fields.or("revoked", Revoked::default(), problems, read_revoked);
-    Some(ClaimRules {
-        issuers: issuers?,
-        audiences: audiences?,
-        subjects: subjects?,
-        clock_skew: clock_skew?,
-        expiration: expiration?,
-        max_lifetime: max_lifetime?,
-        max_age: max_age?,
-        revoked: revoked?,
-    })
-}
-
-fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatcher> {
-    let mut fields = node.fields(problems)?;
-    let matcher = StringMatcher::read(&mut fields, problems);
-    fields.finish(problems);
-    let matcher = matcher.ok()?;
-    if matcher.is_none() {
-        let kinds = StringMatcher::FIELDS
-            .map(|name| Quoted(name).to_string())
-            .join(", ");
-        node.report(problems, format_args!("needs one of {kinds}"));
-    }
-    matcher
-}
-
-/// `revoked: { jti, sub, kid, issued_before }`.
-fn read_revoked(node: &Node<'_>, problems: &mut Problems) -> Option<Revoked> {
-    let mut fields = node.fields(problems)?;
-    let mut list = |name, problems: &mut Problems| {
-        fields.or(name, Vec::new(), problems, |node, problems| {
-            node.list(problems, |item, problems| {
-                item.name(problems).map(str::to_owned)
-            })
-        })
-    };
-    let token_ids = list("jti", problems);
-    let subjects = list("sub", problems);
-    let key_ids = list("kid", problems);
-    let issued_before = fields.or("issued_before", None, problems, |node, problems| {
-        node.integer(problems, 0..=u64::from(u32::MAX)).map(Some)
-    });
-    fields.finish(problems);
-    Some(Revoked {
-        token_ids: token_ids?,
-        subjects: subjects?,
-        key_ids: key_ids?,
-        issued_before: issued_before?,
-    })
-}
-
-fn owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let name = node.name(problems)?;
-    if name == "any" {
-        node.report(problems, "`any` stands in place of the list, not in it");
-        return None;
-    }
-    Some(name.to_owned())
 }

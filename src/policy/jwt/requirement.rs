@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::claim_path::ClaimPath;
 use crate::config::{Fields, Node, Problems};
 use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 use crate::matcher::StringMatcher;
 
 /// Scopes and conditions, all of which must be met.
@@ -76,7 +77,7 @@ impl Requirement {
     }
 
     /// Whether the claims meet everything.
-    pub(super) fn check(&self, claims: &Json) -> Result<(), Unmet> {
+    pub(super) fn check(&self, claims: &Compact) -> Result<(), Unmet> {
         if !self.grants_scopes(claims) {
             return Err(Unmet::Scope);
         }
@@ -84,7 +85,7 @@ impl Requirement {
         if met { Ok(()) } else { Err(Unmet::Claim) }
     }
 
-    fn grants_scopes(&self, claims: &Json) -> bool {
+    fn grants_scopes(&self, claims: &Compact) -> bool {
         if self.any_scopes.is_empty() && self.all_scopes.is_empty() {
             return true;
         }
@@ -136,11 +137,10 @@ fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
 }
 
 /// `scope` as RFC 8693 §4.2 has it, a string of words; `scp`, as others call it; either may be an array.
-fn granted_scopes(claims: &Json) -> BTreeSet<&str> {
-    let claim = |name| claims.as_object().and_then(|claims| claims.member(name));
-    match claim("scope").or_else(|| claim("scp")) {
-        Some(Json::String(words)) => words.split(' ').filter(|word| !word.is_empty()).collect(),
-        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
+fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
+    match claims.member("scope").or_else(|| claims.member("scp")) {
+        Some(Value::String(words)) => words.split(' ').filter(|word| !word.is_empty()).collect(),
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
         _ => BTreeSet::new(),
     }
 }
@@ -208,7 +208,7 @@ impl Condition {
         }
     }
 
-    fn holds(&self, claims: &Json) -> bool {
+    fn holds(&self, claims: &Compact) -> bool {
         let value = self.claim.value(claims);
         let holds = match (&self.test, value) {
             (Test::Exists, value) => value.is_some(),
@@ -217,7 +217,7 @@ impl Condition {
             (Test::Matches(matcher), Some(value)) => {
                 value.as_str().is_some_and(|text| matcher.matches(text))
             }
-            (Test::Includes(expected), Some(Json::Array(items))) => {
+            (Test::Includes(expected), Some(Value::Array(items))) => {
                 items.iter().any(|item| same(expected, item))
             }
             (Test::Includes(_), Some(_)) => false,
@@ -255,10 +255,14 @@ fn read_scalar(node: &Node<'_>, problems: &mut Problems) -> Option<Json> {
 }
 
 /// Numbers are compared by value: `1` is `1.0`.
-fn same(one: &Json, other: &Json) -> bool {
+fn same(one: &Json, other: Value<'_>) -> bool {
     match (one, other) {
-        (Json::Number(one), Json::Number(other)) => one == other || one.as_f64() == other.as_f64(),
-        (one, other) => one == other,
+        (Json::Number(one), other @ Value::Number(_)) => other
+            .as_number()
+            .is_some_and(|other| *one == other || one.as_f64() == other.as_f64()),
+        (Json::String(one), Value::String(other)) => one == other,
+        (Json::Bool(one), Value::Bool(other)) => *one == other,
+        _ => false,
     }
 }
 
@@ -278,7 +282,7 @@ mod tests {
     fn check(written: &str, claims: &str) -> Result<(), Unmet> {
         requirement(written)
             .unwrap()
-            .check(&Json::parse(claims.as_bytes(), 16).unwrap())
+            .check(&Compact::parse(claims.as_bytes(), 16).unwrap())
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The compact serialisation of a signed token, RFC 7515 §7.1, before anything in it is believed.
 
+use std::cell::OnceCell;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::signature::Algorithm;
-use crate::json::{Json, Object};
+use crate::json::compact::{Compact, Members, Value};
 
 /// A token taken apart. Nothing in it is to be trusted before its signature has been checked.
 #[derive(Debug)]
@@ -36,6 +38,9 @@ pub(super) enum TokenError {
     Algorithm,
     /// No key of the provider can have signed it.
     Key,
+    /// It does not name its key, and the provider demands that, or has more keys that can have
+    /// signed it than may be tried.
+    KeyId,
     /// The provider's keys are not there, or too old.
     NoKeys,
     /// The signature does not fit.
@@ -74,13 +79,39 @@ impl<'t> Token<'t> {
     }
 }
 
+/// A token whose claims are looked at before anything is checked: to choose between providers, and
+/// for nothing else.
+pub(super) struct Unverified<'t> {
+    token: &'t [u8],
+    claims: OnceCell<Option<Compact>>,
+}
+
+impl<'t> Unverified<'t> {
+    pub(super) fn new(token: &'t [u8]) -> Self {
+        Self {
+            token,
+            claims: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn token(&self) -> &'t [u8] {
+        self.token
+    }
+
+    /// What it claims; none if it cannot be read.
+    pub(super) fn claims(&self) -> Option<&Compact> {
+        let read = || Compact::parse(&Token::parse(self.token).ok()?.payload, MAX_DEPTH);
+        self.claims.get_or_init(read).as_ref()
+    }
+}
+
 impl Header {
     fn parse(header: &[u8]) -> Result<Self, TokenError> {
         // `crit` demands what we do not know (RFC 7515 §4.1.11); `zip` and `enc` are for
         // other kinds of tokens; `jku`, `x5u` and `jwk` bring the forger's own key.
         const REFUSED: [&str; 6] = ["crit", "zip", "enc", "jku", "x5u", "jwk"];
-        let json = Json::parse(header, MAX_DEPTH).map_err(|_| TokenError::Header)?;
-        let members = json.as_object().ok_or(TokenError::Header)?;
+        let json = Compact::parse(header, MAX_DEPTH).ok_or(TokenError::Header)?;
+        let members = json.value().as_object().ok_or(TokenError::Header)?;
         if REFUSED.iter().any(|name| members.member(name).is_some()) {
             return Err(TokenError::Header);
         }
@@ -96,10 +127,10 @@ impl Header {
     }
 }
 
-fn optional_text<'j>(members: &'j Object, name: &str) -> Result<Option<&'j str>, TokenError> {
+fn optional_text<'j>(members: Members<'j>, name: &str) -> Result<Option<&'j str>, TokenError> {
     match members.member(name) {
         None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text)),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(TokenError::Header),
     }
 }

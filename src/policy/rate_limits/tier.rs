@@ -9,7 +9,7 @@ use super::sliding_window::SlidingWindow;
 use super::table::Table;
 use crate::config::{Fields, Node, Problems};
 use crate::headers::HeaderName;
-use crate::json::Json;
+use crate::json::compact::Value;
 use crate::matcher::StringMatcher;
 use crate::policy::Stage;
 use crate::policy::jwt::ClaimPath;
@@ -126,10 +126,8 @@ impl Condition {
             Condition::Claim(path, matcher) => {
                 let claim = identity.and_then(|identity| path.value(&identity.claims));
                 match claim {
-                    Some(Json::String(text)) => matcher.matches(text),
-                    Some(value @ (Json::Number(_) | Json::Bool(_))) => {
-                        matcher.matches(&value.to_string())
-                    }
+                    Some(Value::String(text) | Value::Number(text)) => matcher.matches(text),
+                    Some(Value::Bool(value)) => matcher.matches(if value { "true" } else { "false" }),
                     _ => false,
                 }
             }

@@ -1,13 +1,7 @@
 //! What a provider answers, and how it is passed from worker to worker.
 
 use std::fmt;
-use std::rc::Rc;
 use std::time::Duration;
-
-use crate::config::{Node, Problems};
-use crate::json::Json;
-use crate::policy::jwt::jwk::Key;
-use crate::policy::jwt::signature::KeyClass;
 
 /// Why an answer is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +12,8 @@ pub enum FetchError {
     Status(u16),
     /// Longer than that many bytes.
     TooLong(usize),
+    /// There is no memory to read it.
+    NoMemory,
     /// Not a JWK Set.
     NoKeySet,
     /// A set without any key that can be used.
@@ -39,9 +35,6 @@ pub enum FetchError {
 /// The longest key set that is read.
 pub(super) const MAX_BODY_BYTES: usize = 512 << 10;
 
-/// The most keys of an answer that are read.
-const MAX_KEYS: usize = 64;
-
 /// How deep an answer may nest.
 pub(super) const MAX_DEPTH: usize = 16;
 
@@ -51,6 +44,7 @@ impl fmt::Display for FetchError {
             FetchError::Status(status) => return write!(f, "status {status}"),
             FetchError::TooLong(most) => return write!(f, "an answer longer than {most} bytes"),
             FetchError::Unreachable => "no answer in time",
+            FetchError::NoMemory => "no memory to read the answer",
             FetchError::NoKeySet => "an answer that is not a JWK Set",
             FetchError::Empty => "a JWK Set without any key that can be used",
             FetchError::NoDocument => "an answer that is not a discovery document",
@@ -65,29 +59,6 @@ impl fmt::Display for FetchError {
             FetchError::OtherHost => "a jwks_uri on another host, and jwks_cluster is not written",
         };
         f.write_str(words)
-    }
-}
-
-/// Reads what a provider published. A key that cannot be used does not spoil the others; a secret
-/// that is published is none.
-pub(in crate::policy::jwt) fn read_set(body: &[u8]) -> Result<Rc<[Key]>, FetchError> {
-    if body.len() > MAX_BODY_BYTES {
-        return Err(FetchError::TooLong(MAX_BODY_BYTES));
-    }
-    let json = Json::parse(body, MAX_DEPTH).map_err(|_| FetchError::NoKeySet)?;
-    let set = json.as_object().and_then(|set| set.member("keys"));
-    let Some(Json::Array(items)) = set else {
-        return Err(FetchError::NoKeySet);
-    };
-    let usable = items
-        .iter()
-        .filter_map(|item| Key::read(&Node::root(item), &mut Problems::default()))
-        .filter(|key| key.verifying.class() == KeyClass::Public);
-    let keys: Rc<[Key]> = usable.take(MAX_KEYS).collect();
-    if keys.is_empty() {
-        Err(FetchError::Empty)
-    } else {
-        Ok(keys)
     }
 }
 
@@ -148,34 +119,6 @@ impl<'r> Record<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SET: &[u8] = br#"{"keys":[
-        {"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
-        {"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
-        {"kty":"XYZ"}, {"kty":"RSA","n":"AA","e":"AQAB"}, 7
-    ]}"#;
-    #[test]
-    fn one_usable_key_is_a_set() {
-        let keys = read_set(SET).unwrap();
-        assert_eq!(keys.len(), 1);
-        assert_eq!(keys[0].id.as_deref(), Some("a"));
-        for (body, error) in [
-            (&b"<html>"[..], FetchError::NoKeySet),
-            (b"{}", FetchError::NoKeySet),
-            (b"{\"keys\":{}}", FetchError::NoKeySet),
-            (b"{\"keys\":[]}", FetchError::Empty),
-            (
-                br#"{"keys":[{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#,
-                FetchError::Empty,
-            ),
-        ] {
-            assert_eq!(read_set(body).err(), Some(error));
-        }
-        assert_eq!(
-            read_set(&vec![b' '; MAX_BODY_BYTES + 1]).err(),
-            Some(FetchError::TooLong(MAX_BODY_BYTES))
-        );
-    }
 
     #[test]
     fn records_come_back_as_they_were_written() {

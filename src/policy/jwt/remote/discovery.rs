@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::answer::{FetchError, MAX_DEPTH};
 use super::uri::Uri;
 use crate::config::{Fields, Node, Problems};
-use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 use crate::policy::jwt::claims::Accepted;
 
 /// The longest discovery document that is read.
@@ -134,10 +134,10 @@ pub fn read_discovery_document(body: &[u8], issuer: &str) -> Result<Uri, FetchEr
     if body.len() > MAX_DOCUMENT_BYTES {
         return Err(FetchError::TooLong(MAX_DOCUMENT_BYTES));
     }
-    let json = Json::parse(body, MAX_DEPTH).map_err(|_| FetchError::NoDocument)?;
-    let members = json.as_object().ok_or(FetchError::NoDocument)?;
+    let json = Compact::parse(body, MAX_DEPTH).ok_or(FetchError::NoDocument)?;
+    let members = json.value().as_object().ok_or(FetchError::NoDocument)?;
     // §4.3: identical, no normalisation.
-    if members.member("issuer").and_then(Json::as_str) != Some(issuer) {
+    if members.member("issuer").and_then(Value::as_str) != Some(issuer) {
         return Err(FetchError::OtherIssuer);
     }
     let uri = members.member("jwks_uri").ok_or(FetchError::NoKeysUri)?;

@@ -13,8 +13,10 @@
 
 mod answer;
 mod discovery;
+mod published;
 mod question;
 mod settings;
+mod successor;
 #[cfg(test)]
 mod tests;
 mod uri;
@@ -25,14 +27,17 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::answer::{Record, read_set};
+use self::answer::Record;
 use self::discovery::Discovery;
+use self::published::{MOST_MEMORY, Published, read_set};
 use self::settings::{Place, Source};
+use self::successor::Part;
 use super::claims::Accepted;
 use super::jwk::Key;
+use crate::budget::Share;
 use crate::config::{Node, Problems};
 
-pub(super) use self::answer::read_set as read_published;
+pub(super) use self::published::read_set as read_published;
 
 pub use self::answer::FetchError;
 pub use self::discovery::read_discovery_document;
@@ -43,6 +48,7 @@ pub use self::uri::Uri;
 pub struct RemoteKeys {
     provider: Rc<str>,
     source: Source,
+    part: Part,
     state: RefCell<State>,
     jitter: RandomState,
 }
@@ -58,8 +64,7 @@ struct State {
 }
 
 struct Loaded {
-    keys: Rc<[Key]>,
-    body: Vec<u8>,
+    published: Published,
     fetched: Duration,
 }
 
@@ -83,6 +88,7 @@ impl RemoteKeys {
         node: &Node<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
+        problems.account(node.pointer(), Share::Documents, MOST_MEMORY);
         Source::read_remote(node, problems).map(|source| Self::new(provider, source))
     }
 
@@ -94,6 +100,7 @@ impl RemoteKeys {
         notes: &mut Vec<String>,
         problems: &mut Problems,
     ) -> Option<Self> {
+        problems.account(node.pointer(), Share::Documents, MOST_MEMORY);
         let source = Source::read_discovery(node, accepted, notes, problems);
         source.map(|source| Self::new(provider, source))
     }
@@ -101,6 +108,7 @@ impl RemoteKeys {
     fn new(provider: &Rc<str>, source: Source) -> Self {
         Self {
             provider: Rc::clone(provider),
+            part: Part::new(name(provider, &source)),
             source,
             state: RefCell::default(),
             jitter: RandomState::new(),
@@ -115,7 +123,7 @@ impl RemoteKeys {
     /// A name under which workers share the keys. The source is part of it: another document may
     /// mean another issuer.
     pub fn name(&self) -> String {
-        format!("{}/{}", self.provider, self.source.name())
+        name(&self.provider, &self.source)
     }
 
     /// The shortest time between two fetches by all workers together.
@@ -129,7 +137,7 @@ impl RemoteKeys {
         let state = self.state.try_borrow().ok()?;
         let loaded = state.loaded.as_ref()?;
         let too_old = now > loaded.fetched.saturating_add(self.source.limits.max_stale);
-        (!too_old).then(|| Rc::clone(&loaded.keys))
+        (!too_old).then(|| Rc::clone(&loaded.published.keys))
     }
 
     /// The time since the keys were fetched; none before the first answer.
@@ -155,8 +163,17 @@ impl RemoteKeys {
         }
     }
 
+    /// Leaves fetching to another document with the same keys, as long as there is one. What that
+    /// one shares is still taken up.
+    pub(super) fn release(&self) {
+        self.part.release();
+    }
+
     /// Whether it is time to fetch.
     pub fn due(&self, now: Duration) -> bool {
+        if self.part.is_replaced() {
+            return false;
+        }
         let state = self.state.try_borrow();
         // A wall clock that stepped back must not put a fetch off for as long as it stepped.
         state.is_ok_and(|state| now >= state.next_fetch || self.is_beyond(state.next_fetch, now))
@@ -268,9 +285,9 @@ impl RemoteKeys {
     ) -> Settled {
         let read = answer.and_then(|(body, age)| Ok((body, age, read_set(body)?)));
         let (outcome, next) = match read {
-            Ok((body, age, keys)) => {
+            Ok((body, age, published)) => {
                 let next_fetch = now.saturating_add(self.early(self.pause(age)));
-                self.load(body, keys, now, next_fetch);
+                self.load(published, now, next_fetch);
                 (Ok(()), Next::Share(self.record(now, next_fetch, body)))
             }
             Err(error) => (Err(error), Next::Wait(self.back_off(now))),
@@ -330,7 +347,7 @@ impl RemoteKeys {
         if !newer || record.fetched > now.saturating_add(Duration::from_secs(60)) {
             return false;
         }
-        let Ok(keys) = read_set(record.body) else {
+        let Ok(published) = read_set(record.body) else {
             return false;
         };
         if let (Place::Discovered(discovery), Some((uri, until))) =
@@ -339,25 +356,22 @@ impl RemoteKeys {
         {
             self.locate(uri, until);
         }
-        self.load(record.body, keys, record.fetched, record.next_fetch);
+        self.load(published, record.fetched, record.next_fetch);
         true
     }
 
-    fn load(&self, body: &[u8], keys: Rc<[Key]>, fetched: Duration, next_fetch: Duration) {
+    fn load(&self, published: Published, fetched: Duration, next_fetch: Duration) {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return;
         };
         state.failures = 0;
         state.next_fetch = next_fetch;
         match &mut state.loaded {
-            Some(loaded) if loaded.body == body => loaded.fetched = fetched,
+            Some(loaded) if loaded.published.digest == published.digest => {
+                loaded.fetched = fetched;
+            }
             _ => {
-                let body = body.to_vec();
-                state.loaded = Some(Loaded {
-                    keys,
-                    body,
-                    fetched,
-                });
+                state.loaded = Some(Loaded { published, fetched });
                 state.generation = state.generation.wrapping_add(1);
             }
         }
@@ -384,6 +398,10 @@ impl RemoteKeys {
         let random = self.jitter.hash_one((now, pause)) % 1000;
         pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
     }
+}
+
+fn name(provider: &str, source: &Source) -> String {
+    format!("{provider}/{}", source.name())
 }
 
 impl fmt::Debug for RemoteKeys {

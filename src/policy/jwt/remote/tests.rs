@@ -281,3 +281,19 @@ fn a_record_does_not_lead_to_another_host() {
     assert!(strict.adopt(&record, at(0)));
     assert_eq!(asked(&strict.question(at(1))), DOCUMENT);
 }
+
+#[test]
+fn a_document_that_is_replaced_takes_up_what_its_successor_fetches() {
+    let (old, new) = (remote(), remote());
+    let record = arrive(&old, 0, Ok((SET, None))).unwrap();
+    assert!(new.adopt(&record, at(1)));
+    let (kept, taken) = (old.keys(at(1)).unwrap(), new.keys(at(1)).unwrap());
+    assert!(Rc::ptr_eq(&kept, &taken), "one set is held twice");
+    old.release();
+    assert!(!old.due(at(500)) && new.due(at(500)));
+    let record = arrive(&new, 500, Ok((OTHER, None))).unwrap();
+    assert!(old.adopt(&record, at(501)));
+    assert_eq!(old.keys(at(501)).unwrap()[0].id.as_deref(), Some("b"));
+    drop(new);
+    assert!(old.due(at(1000)), "nobody fetches them any more");
+}

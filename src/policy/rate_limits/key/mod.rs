@@ -12,7 +12,7 @@ use crate::address;
 use crate::exchange::{Facts, Request};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
-use crate::json::Json;
+use crate::json::compact;
 use crate::policy::Stage;
 use crate::policy::jwt::{ClaimPath, Claimants};
 use crate::route::PathTemplate;
@@ -232,11 +232,13 @@ impl Part {
 }
 
 /// A claim that is one value; lists and objects have no one spelling.
-fn scalar(claim: &Json) -> Option<Value<'_>> {
+fn scalar(claim: compact::Value<'_>) -> Option<Value<'_>> {
     match claim {
-        Json::String(text) => Some(Value::Bytes(text.as_bytes())),
-        Json::Number(_) | Json::Bool(_) => Some(Value::Owned(claim.to_string().into_bytes())),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
+        compact::Value::Number(text) | compact::Value::String(text) => {
+            Some(Value::Bytes(text.as_bytes()))
+        }
+        compact::Value::Bool(value) => Some(Value::Owned(value.to_string().into_bytes())),
+        compact::Value::Null | compact::Value::Array(_) | compact::Value::Object(_) => None,
     }
 }
 

@@ -1,4 +1,3 @@
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
@@ -6,6 +5,8 @@ use crate::config::{Node, Problems};
 use crate::exchange::Identity;
 use crate::headers::Headers;
 use crate::host::{CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck, Swap};
+use crate::json::Json;
+use crate::json::compact::Compact;
 use crate::policy::jwt::Providers;
 use crate::target::Target;
 
@@ -70,7 +71,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
     let mut facts = Facts::default();
     facts.identity = sent.claims.map(|claims| Identity {
         provider: "corp".into(),
-        claims: Rc::new(Json::parse(claims.as_bytes(), 8).unwrap()),
+        claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
     });
     let host = Proxy(sent.client);
     take(&Caller {
