@@ -333,7 +333,7 @@ impl Ecds {
         };
         let counts = || {
             [
-                ".config_reload",
+                ".update_success",
                 ".update_rejected",
                 ".config_fail",
                 ".update_failure",
@@ -345,11 +345,12 @@ impl Ecds {
         let deadline = Instant::now() + Duration::from_secs(180);
         loop {
             let now = counts();
-            if now[0] > before[0] {
-                return true;
-            }
+            // Workers have it a moment later.
             if now[1..] != before[1..] {
                 return false;
+            }
+            if now[0] > before[0] {
+                return true;
             }
             assert!(
                 Instant::now() < deadline,
