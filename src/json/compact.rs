@@ -168,9 +168,17 @@ impl<'c> Items<'c> {
 impl<'c> Members<'c> {
     /// The value of a member.
     pub fn member(self, name: &str) -> Option<Value<'c>> {
-        self.iter()
-            .find(|(each, _)| *each == name)
-            .map(|(_, value)| value)
+        let bytes = self.0.as_bytes();
+        let mut at = 0;
+        loop {
+            let (length, start) = read_length(bytes, at)?;
+            let value = start.checked_add(length)?;
+            let end = value_end(bytes, value)?;
+            if bytes.get(start..value)? == name.as_bytes() {
+                return split_value(self.0.get(value..end)?).map(|(value, _)| value);
+            }
+            at = end;
+        }
     }
 
     /// Each of them.
@@ -202,15 +210,34 @@ fn split_value(text: &str) -> Option<(Value<'_>, &str)> {
 
 /// A length, and as many bytes.
 fn split_text(text: &str) -> Option<(&str, &str)> {
-    let mut length = 0_usize;
-    for (index, byte) in text.bytes().enumerate() {
-        length = length.wrapping_shl(DIGIT) | (usize::from(byte) & DIGIT_MASK);
-        if byte & MORE == 0 {
-            let rest = text.get(index.checked_add(1)?..)?;
-            return rest.split_at_checked(length);
+    let (length, start) = read_length(text.as_bytes(), 0)?;
+    text.get(start..)?.split_at_checked(length)
+}
+
+/// Where the value that begins there ends.
+fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let after = at.checked_add(1)?;
+    match bytes.get(at)? {
+        b'n' | b't' | b'f' => Some(after),
+        _ => {
+            let (length, start) = read_length(bytes, after)?;
+            start.checked_add(length)
         }
     }
-    None
+}
+
+/// A length, and where what follows it begins.
+fn read_length(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let mut length = 0_usize;
+    let mut next = at;
+    loop {
+        let byte = *bytes.get(next)?;
+        next = next.checked_add(1)?;
+        length = length.wrapping_shl(DIGIT) | (usize::from(byte) & DIGIT_MASK);
+        if byte & MORE == 0 {
+            return Some((length, next));
+        }
+    }
 }
 
 fn push_text(out: &mut Vec<u8>, kind: Option<u8>, text: &[u8]) {
