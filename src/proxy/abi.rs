@@ -10,9 +10,24 @@
     reason = "the one place where memory is shared with the host"
 )]
 
+use crate::host::Failure;
+
 /// A host call did not succeed; the ABI's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HostError(pub(super) u32);
+
+impl HostError {
+    /// There is no memory for what the host would hand over. It has not been asked.
+    pub(super) const NO_MEMORY: Self = Self(u32::MAX);
+
+    /// What it is to those who know of no ABI.
+    pub(super) fn failure(self) -> Failure {
+        match self {
+            Self::NO_MEMORY => Failure::Memory,
+            Self(_) => Failure::HostCall,
+        }
+    }
+}
 
 /// `proxy_log_level_t`.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +80,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_get_header_map_size(map: u32, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
     fn proxy_add_header_map_value(
         map: u32,
@@ -155,6 +171,13 @@ pub(super) fn log(level: LogLevel, message: &[u8]) -> Result<(), HostError> {
     check(unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) })
 }
 
+/// As many bytes of a buffer, from its beginning. The memory for them must be there.
+pub(super) fn buffer_of(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostError> {
+    probe(size)?;
+    // SAFETY: `received` passes pointers that are valid for the call.
+    received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, length) })
+}
+
 /// The whole of a buffer.
 pub(super) fn buffer(buffer: Buffer) -> Result<Vec<u8>, HostError> {
     // SAFETY: `received` passes pointers that are valid for the call.
@@ -163,10 +186,24 @@ pub(super) fn buffer(buffer: Buffer) -> Result<Vec<u8>, HostError> {
     })
 }
 
+/// The bytes of all names and values of a map; none when the map is not available.
+pub(super) fn header_bytes(map: Map) -> Result<usize, HostError> {
+    let mut size = 0;
+    // SAFETY: the host writes a number to `size`, which is alive and aligned.
+    check(unsafe { proxy_get_header_map_size(map as u32, &raw mut size) })?;
+    Ok(size)
+}
+
 /// All fields of a map, in the ABI's serialisation; no bytes when the map is not available.
 pub(super) fn header_pairs(map: Map) -> Result<Vec<u8>, HostError> {
     // SAFETY: as above.
     received(|data, length| unsafe { proxy_get_header_map_pairs(map as u32, data, length) })
+}
+
+/// The same of a map whose serialisation has at most `size` bytes. The memory must be there.
+pub(super) fn header_pairs_of(map: Map, size: usize) -> Result<Vec<u8>, HostError> {
+    probe(size)?;
+    header_pairs(map)
 }
 
 /// Replaces every field of a name by one.
@@ -321,6 +358,17 @@ fn check(status: u32) -> Result<(), HostError> {
     } else {
         Err(HostError(status))
     }
+}
+
+/// Finds out whether so much memory can be had in one piece. What the host hands over it asks of
+/// the SDK, which traps when there is none.
+fn probe(size: usize) -> Result<(), HostError> {
+    const SLACK: usize = 64;
+    let mut place: Vec<u8> = Vec::new();
+    let found = place.try_reserve_exact(size.saturating_add(SLACK));
+    // Or the compiler could do without.
+    std::hint::black_box(&mut place);
+    found.map_err(|_| HostError::NO_MEMORY)
 }
 
 fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostError> {

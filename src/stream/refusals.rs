@@ -9,6 +9,7 @@ pub const CODES: &[&Code] = &[
     &HEADER_REPEATED,
     &NO_ROUTE,
     &METHOD_NOT_ALLOWED,
+    &FIELDS_TOO_LARGE,
     &UNAVAILABLE,
 ];
 
@@ -55,12 +56,21 @@ pub(super) const METHOD_NOT_ALLOWED: Code = Code {
     reasons: &["method"],
 };
 
-pub(super) const UNAVAILABLE: Code = Code {
+/// RFC 6585 §5.
+pub(super) const FIELDS_TOO_LARGE: Code = Code {
+    name: "header_fields_too_large",
+    status: 431,
+    grpc_status: grpc::RESOURCE_EXHAUSTED,
+    title: "The header fields of the request are too large.",
+    reasons: &["head", "kept"],
+};
+
+pub(crate) const UNAVAILABLE: Code = Code {
     name: "unavailable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "The service is not available right now.",
-    reasons: &["not_configured", "host_call", "body_not_shown"],
+    reasons: &["not_configured", "host_call", "body_not_shown", "memory"],
 };
 
 /// RFC 9110 §15.5.6: the answer lists what is allowed.

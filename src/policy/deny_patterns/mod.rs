@@ -184,6 +184,10 @@ impl Policy for DenyPatterns {
         }
     }
 
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &["content-type"]
+    }
+
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         if body.progress.size > self.max_bytes {
             return Verdict::Refuse(Refusal::new(&DENIED, "body_unread"));
@@ -191,7 +195,7 @@ impl Policy for DenyPatterns {
         if body.progress.state == BodyState::Open {
             return Verdict::AwaitBody(body.need);
         }
-        let (place, tries) = (self.body_place(body.request.headers), Cell::new(MAX_TRIES));
+        let (place, tries) = (self.body_place(body.request), Cell::new(MAX_TRIES));
         let refusal = match (place, body.bytes()) {
             (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &tries),
             (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &tries),

@@ -141,6 +141,10 @@ impl Policy for Forms {
         }
     }
 
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &["content-type"]
+    }
+
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
             (Err(refusal), _) => Verdict::Refuse(refusal),
@@ -221,7 +225,7 @@ impl Forms {
         if size > self.max_bytes {
             return Err(Refusal::new(&TOO_LARGE, "body_size"));
         }
-        let kind = body_type(body.request.headers)?;
+        let kind = body_type(body.request)?;
         if matches!(kind, Body::Other) {
             return match self.other_types {
                 Others::Refuse if size > 0 => Err(Refusal::new(&MEDIA_TYPE, "content_type")),

@@ -356,12 +356,12 @@ impl Payload {
 
     /// Judges what has come of a body.
     fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
-        let (headers, size) = (body.request.headers, body.progress.size);
+        let (headers, size) = (body.request, body.progress.size);
         if size > self.max_bytes {
             return Err(Refusal::new(&TOO_LARGE, "body_size"));
         }
         if size > 0 {
-            if names(&self.forbids_body, body.request.method()) {
+            if names(&self.forbids_body, headers.method()) {
                 return Err(Refusal::new(&PRESENCE, "body_forbidden"));
             }
             let typed = self.assumed_type.is_some() || headers.all("content-type").next().is_some();
@@ -373,7 +373,7 @@ impl Payload {
             return Ok(());
         }
         if size == 0 {
-            return match names(&self.needs_body, body.request.method()) {
+            return match names(&self.needs_body, headers.method()) {
                 true => Err(Refusal::new(&PRESENCE, "body_missing")),
                 false => Ok(()),
             };
@@ -398,6 +398,9 @@ fn names(methods: &[String], method: &str) -> bool {
     methods.iter().any(|each| each == method)
 }
 
+/// What of a request's head is asked again when its body comes.
+pub(crate) const LATER_FIELDS: &[&str] = &["content-type", ":method"];
+
 impl Policy for Payload {
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
@@ -405,6 +408,10 @@ impl Policy for Payload {
             Ok(None) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        LATER_FIELDS
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
