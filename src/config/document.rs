@@ -6,6 +6,7 @@ use super::node::{Fields, Node};
 use super::observed::Observed;
 use super::problem::{ConfigError, Problems, Quoted};
 use crate::body::Inspection;
+use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
@@ -32,10 +33,29 @@ pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
+    let needs = SHARES.map(|share| (share, problems.need(share)));
     let mut engine = problems.settle(engine)?;
+    engine.footprints.push(footprint(needs));
     engine.digest = hmac_sha256::Hash::hash(document);
     metrics::show(&engine.digest, &mut engine.gauges);
     Ok(engine)
+}
+
+/// The most memory that a document of so many bytes takes while it is compiled and afterwards.
+pub fn bound(length: usize) -> usize {
+    length.saturating_mul(48).saturating_add(1 << 20)
+}
+
+/// What the document can take of a worker's memory, in words.
+fn footprint(needs: [(Share, usize); SHARES.len()]) -> String {
+    let needs = needs.iter().filter(|(_, bytes)| *bytes > 0);
+    let parts: Vec<String> = needs
+        .map(|(share, bytes)| format!("{} {} KiB", share.name(), bytes.div_ceil(1024)))
+        .collect();
+    format!(
+        "memory of each worker that the document can take, at most: {}; streams and bodies as many as come, up to the budget",
+        parts.join(", ")
+    )
 }
 
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
@@ -180,6 +200,7 @@ impl Document<'_> {
             security_events: observed.security_events,
             explain: observed.explain,
             request_id: observed.request_id,
+            memory: None,
         })
     }
 

@@ -17,7 +17,7 @@ use crate::host::Failure;
 pub(super) struct HostError(pub(super) u32);
 
 impl HostError {
-    /// There is no memory for what the host would hand over. It has not been asked.
+    /// There is no memory for what the host would hand over. It was not asked.
     pub(super) const NO_MEMORY: Self = Self(u32::MAX);
 
     /// What it is to those who know of no ABI.
@@ -173,9 +173,22 @@ pub(super) fn log(level: LogLevel, message: &[u8]) -> Result<(), HostError> {
 
 /// As many bytes of a buffer, from its beginning. The memory for them must be there.
 pub(super) fn buffer_of(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostError> {
-    probe(size)?;
+    if !has_room(size) {
+        return Err(HostError::NO_MEMORY);
+    }
     // SAFETY: `received` passes pointers that are valid for the call.
     received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, length) })
+}
+
+/// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand
+/// bytes over allocate in a callback of the SDK's, which traps where there is no memory.
+pub(super) fn has_room(bytes: usize) -> bool {
+    const BESIDE: usize = 4096;
+    let mut room: Vec<u8> = Vec::new();
+    let found = room.try_reserve_exact(bytes.saturating_add(BESIDE));
+    // Or the compiler could do without asking.
+    std::hint::black_box(&mut room);
+    found.is_ok()
 }
 
 /// The whole of a buffer.
@@ -202,7 +215,9 @@ pub(super) fn header_pairs(map: Map) -> Result<Vec<u8>, HostError> {
 
 /// The same of a map whose serialisation has at most `size` bytes. The memory must be there.
 pub(super) fn header_pairs_of(map: Map, size: usize) -> Result<Vec<u8>, HostError> {
-    probe(size)?;
+    if !has_room(size) {
+        return Err(HostError::NO_MEMORY);
+    }
     header_pairs(map)
 }
 
@@ -358,17 +373,6 @@ fn check(status: u32) -> Result<(), HostError> {
     } else {
         Err(HostError(status))
     }
-}
-
-/// Finds out whether so much memory can be had in one piece. What the host hands over it asks of
-/// the SDK, which traps when there is none.
-fn probe(size: usize) -> Result<(), HostError> {
-    const SLACK: usize = 64;
-    let mut place: Vec<u8> = Vec::new();
-    let found = place.try_reserve_exact(size.saturating_add(SLACK));
-    // Or the compiler could do without.
-    std::hint::black_box(&mut place);
-    found.map_err(|_| HostError::NO_MEMORY)
 }
 
 fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostError> {

@@ -32,7 +32,9 @@ pub use self::answer::ResponseHead;
 pub use self::kept::MOST_HEAD;
 pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
-pub use self::refusals::CODES;
+pub use self::refusals::{
+    CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
+};
 pub(crate) use self::refusals::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
