@@ -96,7 +96,10 @@ fn request(token: bool, body: &str) -> Request {
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": NOW + 600,
         });
         let token = tokens::mint(&json!({ "key": "p256", "claims": claims }), NOW);
-        headers.push((b"authorization".to_vec(), format!("Bearer {token}").into_bytes()));
+        headers.push((
+            b"authorization".to_vec(),
+            format!("Bearer {token}").into_bytes(),
+        ));
     }
     let middle = body.len() / 2;
     Request {
@@ -104,7 +107,10 @@ fn request(token: bool, body: &str) -> Request {
         path: b"/orders".to_vec(),
         authority: b"api.example.com".to_vec(),
         headers,
-        body: Some(vec![body.as_bytes()[..middle].to_vec(), body.as_bytes()[middle..].to_vec()]),
+        body: Some(vec![
+            body.as_bytes()[..middle].to_vec(),
+            body.as_bytes()[middle..].to_vec(),
+        ]),
         trailers: vec![(b"x-end".to_vec(), b"1".to_vec())],
         ..Request::default()
     }
@@ -125,7 +131,10 @@ fn against_schema() -> Request {
 fn service() -> Response {
     Response {
         status: 200,
-        headers: vec![("server".into(), b"demo".to_vec()), ("x-powered-by".into(), b"demo".to_vec())],
+        headers: vec![
+            ("server".into(), b"demo".to_vec()),
+            ("x-powered-by".into(), b"demo".to_vec()),
+        ],
         body: b"{}".to_vec(),
         trailers: vec![("x-end".into(), b"1".to_vec())],
     }
@@ -134,7 +143,10 @@ fn service() -> Response {
 /// That nothing passes which the document refuses: at once, after a tick, after a reload.
 fn refuses(worker: &mut Worker) -> Result<(), String> {
     let mut ask = |worker: &mut Worker, when: &str| {
-        for (what, request) in [("no token", without_token()), ("a bad body", against_schema())] {
+        for (what, request) in [
+            ("no token", without_token()),
+            ("a bad body", against_schema()),
+        ] {
             if worker.ask(&request, &service()) == Answer::Passed {
                 return Err(format!("{what} passes {when}"));
             }
@@ -179,7 +191,11 @@ fn each_allocation(what: &str, before: &Worker, act: impl Fn(&mut Worker) -> Res
         problems.len()
     );
     let shown = &problems[..problems.len().min(10)];
-    assert!(problems.is_empty(), "{what}: {} times open: {shown:#?}", problems.len());
+    assert!(
+        problems.is_empty(),
+        "{what}: {} times open: {shown:#?}",
+        problems.len()
+    );
 }
 
 fn ask(worker: &mut Worker, request: &Request, may_pass: bool) -> Result<(), String> {
@@ -308,7 +324,10 @@ fn answers_of_key_servers_and_collectors() {
         body: keys.to_string().into_bytes(),
         ..Response::default()
     };
-    for (what, cluster) in [("a key server's answer", "idp"), ("a collector's answer", "collector")] {
+    for (what, cluster) in [
+        ("a key server's answer", "idp"),
+        ("a collector's answer", "collector"),
+    ] {
         let mut counted = worker.fork();
         let answered = counted.vm().answer_calls(cluster, &keys).unwrap();
         assert!(answered > 0, "{cluster} was not called");

@@ -381,9 +381,11 @@ impl Payload {
         match (body.need, &self.json) {
             (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
                 Ok(bytes) => {
-                    json_gate::check(bytes, limits).map_err(json::refusal)?;
-                    let schema = self.schema(headers);
-                    schema.map_or(Ok(()), |schema| schema.judge(bytes))
+                    let Some(schema) = self.schema(headers) else {
+                        return json_gate::check(bytes, limits).map_err(json::refusal);
+                    };
+                    let shape = json_gate::measure(bytes, limits).map_err(json::refusal)?;
+                    schema.judge(bytes, &shape)
                 }
                 Err(NoBytes::TooMany) => Err(Refusal::new(&TOO_LARGE, "body_size")),
                 // The first is not so, and of the other the stream takes care.

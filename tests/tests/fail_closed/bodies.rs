@@ -108,7 +108,9 @@ fn answers_as_large_as_the_document_allows() {
         body: dense(largest * MEBIBYTE * 5 / 8),
         ..Response::default()
     };
-    stage.upstream.answer_path("/large", Answer::Respond(response));
+    stage
+        .upstream
+        .answer_path("/large", Answer::Respond(response));
     let (_, seen) = stage.watched(|| ask(&stage, "an answer", "/large", None));
     stage.assert_shut("a large answer", seen);
 }

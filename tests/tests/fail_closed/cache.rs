@@ -17,7 +17,12 @@ fn remembering((entries, bytes): (u32, u32)) -> Value {
     document
 }
 
-const BOUNDS: &[(u32, u32)] = &[(100_000, 16_384), (10_000, 16_384), (4_000, 16_384), (1_000, 4_096)];
+const BOUNDS: &[(u32, u32)] = &[
+    (100_000, 16_384),
+    (10_000, 16_384),
+    (4_000, 16_384),
+    (1_000, 4_096),
+];
 
 /// Sends that many good tokens with so many values in their claims; how many did not pass.
 pub(crate) fn fill(stage: &Stage, tokens: u32, values: usize) -> u32 {
@@ -39,7 +44,10 @@ pub(crate) fn fill(stage: &Stage, tokens: u32, values: usize) -> u32 {
                 })
             })
             .collect();
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .sum()
     })
 }
 
@@ -64,7 +72,10 @@ fn updates_beside_a_full_cache(workers: u32, delivery: Delivery) {
     let (_, document) = first_accepted(BOUNDS, remembering);
     let stage = Stage::start(Setting::new(workers, delivery), &document);
     let refused = fill(&stage, size(400, 3_700) * workers, 1450);
-    println!("filled, {refused} refused; {} MiB resident", stage.resident_mebibytes());
+    println!(
+        "filled, {refused} refused; {} MiB resident",
+        stage.resident_mebibytes()
+    );
     let mut tally = Tally::default();
     for generation in 0..3 {
         let accepted = stage.update(&guarded_as(&format!("generation-{generation}")));

@@ -36,7 +36,10 @@ pub(crate) fn with_patterns(count: usize, generation: usize) -> Value {
     let properties: Map<String, Value> = (0..count)
         .map(|n| {
             let pattern = format!(r"^[\p{{L}}\p{{N}}_ ,.-]{{1,66}}$|x{generation}-{n}");
-            (format!("p{n}"), json!({ "type": "string", "pattern": pattern }))
+            (
+                format!("p{n}"),
+                json!({ "type": "string", "pattern": pattern }),
+            )
         })
         .collect();
     document["schemas"] = json!({ "order": { "type": "object", "properties": properties } });
@@ -91,10 +94,7 @@ pub(crate) fn is_accepted(document: &Value) -> bool {
 }
 
 /// The first that the filter takes.
-pub(crate) fn first_accepted<T: Copy>(
-    sizes: &[T],
-    document: impl Fn(T) -> Value,
-) -> (T, Value) {
+pub(crate) fn first_accepted<T: Copy>(sizes: &[T], document: impl Fn(T) -> Value) -> (T, Value) {
     sizes
         .iter()
         .map(|size| (*size, document(*size)))
@@ -104,7 +104,10 @@ pub(crate) fn first_accepted<T: Copy>(
 
 pub(crate) fn get(token: Option<&str>) -> Request {
     let authorization = token.map(|token| {
-        (b"authorization".to_vec(), format!("Bearer {token}").into_bytes())
+        (
+            b"authorization".to_vec(),
+            format!("Bearer {token}").into_bytes(),
+        )
     });
     Request {
         method: b"GET".to_vec(),

@@ -13,7 +13,10 @@ fn patterns() -> usize {
 
 /// A series of large documents, bad ones and old ones among them.
 fn replay(workers: u32, delivery: Delivery) {
-    let stage = Stage::start(Setting::new(workers, delivery), &with_patterns(patterns(), 0));
+    let stage = Stage::start(
+        Setting::new(workers, delivery),
+        &with_patterns(patterns(), 0),
+    );
     let (opened, mut tally) = stage.watched(|| {
         let mut opened = Vec::new();
         for generation in 1..=size(6, 16) {
@@ -21,7 +24,10 @@ fn replay(workers: u32, delivery: Delivery) {
             let seen = stage.ask_without_token();
             println!("update {generation}, accepted {accepted}: {seen}");
             if generation % 4 == 0 {
-                assert!(!stage.update(&bad(generation)), "a bad document is accepted");
+                assert!(
+                    !stage.update(&bad(generation)),
+                    "a bad document is accepted"
+                );
                 stage.update(&with_patterns(patterns(), 1));
             }
             opened.push(seen);
@@ -32,7 +38,10 @@ fn replay(workers: u32, delivery: Delivery) {
         tally.add(seen);
     }
     stage.update(&guarded_as("small again"));
-    stage.assert_shut(&format!("generations, {workers} workers, {delivery:?}"), tally);
+    stage.assert_shut(
+        &format!("generations, {workers} workers, {delivery:?}"),
+        tally,
+    );
 }
 
 #[test]
@@ -75,14 +84,18 @@ fn latency(patterns: usize) -> Duration {
 #[test]
 fn no_update_holds_a_worker() {
     let longest = latency(20);
-    assert!(longest < Duration::from_millis(size(300, 150)), "{longest:?}");
+    assert!(
+        longest < Duration::from_millis(size(300, 150)),
+        "{longest:?}"
+    );
 }
 
 /// Envoy is ready soon with the most patterns that the filter takes.
 #[test]
 fn many_patterns_do_not_keep_envoy_from_being_ready() {
     let begun = std::time::Instant::now();
-    let (count, document) = super::documents::first_accepted(&[150, 100, 60, 40, 20], |count| with_patterns(count, 0));
+    let (count, document) =
+        super::documents::first_accepted(&[150, 100, 60, 40, 20], |count| with_patterns(count, 0));
     let stage = Stage::start(Setting::new(1, Delivery::Lds), &document);
     println!("ready with {count} patterns after {:.1?}", begun.elapsed());
     stage.assert_shut("many patterns", Tally::default());

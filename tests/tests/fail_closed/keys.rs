@@ -33,7 +33,9 @@ fn cost(stage: &Stage, count: u32, token: impl Fn(u32) -> Option<String>) -> Dur
     let mut connection = Connection::new(stage.addr);
     let before = stage.envoy.cpu_time().unwrap();
     for number in 0..count {
-        let answer = connection.send(&get(token(number).as_deref()), TIMEOUT).unwrap();
+        let answer = connection
+            .send(&get(token(number).as_deref()), TIMEOUT)
+            .unwrap();
         assert_eq!(answer.status, 401, "{answer:?}");
     }
     (stage.envoy.cpu_time().unwrap() - before) / count
@@ -66,7 +68,10 @@ fn judge(what: &str, keys: Value, algorithm: &'static str, length: usize, verify
     println!("{what}: {dear:.2?} for each bad token, {plain:.2?} without one");
     assert_eq!(stage.traps(), 0);
     // Two checks of the dearest signature.
-    assert!(dear < Duration::from_millis(size(40, 20)), "{what}: {dear:?}");
+    assert!(
+        dear < Duration::from_millis(size(40, 20)),
+        "{what}: {dear:?}"
+    );
 }
 
 #[test]
@@ -101,9 +106,11 @@ fn an_endless_key_set() {
             "cluster": "idp", "uri": "http://id.example.com/jwks", "timeout": "5s", "cooldown": "1s",
         } },
     });
-    document["routes"][0]["jwt"] = json!({ "any_of": [{ "provider": "corp" }, { "provider": "other" }] });
+    document["routes"][0]["jwt"] =
+        json!({ "any_of": [{ "provider": "corp" }, { "provider": "other" }] });
     let mut plain = document.clone();
-    plain["providers"]["other"]["jwks"] = json!({ "inline": { "keys": guarded()["providers"]["corp"]["jwks"]["inline"]["keys"] } });
+    plain["providers"]["other"]["jwks"] =
+        json!({ "inline": { "keys": guarded()["providers"]["corp"]["jwks"]["inline"]["keys"] } });
     let setting = Setting {
         clusters: vec![("idp", idp.addr())],
         ..Setting::new(1, Delivery::Lds)
@@ -115,12 +122,22 @@ fn an_endless_key_set() {
     let mark = 0;
     let deadline = std::time::Instant::now() + TIMEOUT;
     while !stage.envoy.log_since(mark).contains("longer than") {
-        assert!(std::time::Instant::now() < deadline, "{}", stage.envoy.log());
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{}",
+            stage.envoy.log()
+        );
         stage.ask_without_token();
     }
     let after = stage.resident_mebibytes();
-    println!("an answer of {} MiB: from {before} to {after} MiB resident", large >> 20);
+    println!(
+        "an answer of {} MiB: from {before} to {after} MiB resident",
+        large >> 20
+    );
     stage.assert_shut("an endless key set", Default::default());
     // Envoy's own buffers hold it for a moment; the VM does not.
-    assert!(after < before + (large as u64 >> 20) + 24, "{before} to {after} MiB");
+    assert!(
+        after < before + (large as u64 >> 20) + 24,
+        "{before} to {after} MiB"
+    );
 }

@@ -67,7 +67,11 @@ fn a_text_whose_length_has_failed() {
 #[test]
 fn a_short_text_that_is_too_long() {
     let schema = json!({ "type": "string", "pattern": "[a-z]{1,100}[0-9]$", "maxLength": 100 });
-    judge("[a-z]{1,100}[0-9]$, maxLength 100, on 60 KB", schema, 60_000);
+    judge(
+        "[a-z]{1,100}[0-9]$, maxLength 100, on 60 KB",
+        schema,
+        60_000,
+    );
 }
 
 #[test]
@@ -79,7 +83,8 @@ fn a_counted_class_on_a_very_long_text() {
 
 #[test]
 fn many_texts_are_priced_together() {
-    let schema = json!({ "type": "array", "items": { "type": "string", "pattern": "[a-z]{1,1000}x$" } });
+    let schema =
+        json!({ "type": "array", "items": { "type": "string", "pattern": "[a-z]{1,1000}x$" } });
     let stage = stage(&with_open_schema(schema, "1MiB"));
     let text = format!("{}x", "a".repeat(100));
     let body = json!(vec![text; 2000]).to_string().into_bytes();
@@ -99,7 +104,9 @@ fn built_in_sets_on_a_body() {
     });
     document["routes"] = json!([document["routes"][0], guarded()["routes"][0]]);
     let stage = stage(&document);
-    let body = json!({ "text": "an order of a table, and a note. ".repeat(310) }).to_string().into_bytes();
+    let body = json!({ "text": "an order of a table, and a note. ".repeat(310) })
+        .to_string()
+        .into_bytes();
     let (took, status) = cost(&stage, &post("/open", body));
     println!("built-in sets on 10 KiB: {took:.1?}, status {status}");
     assert!(took < most(), "{took:?}");

@@ -287,8 +287,7 @@ impl Ecds {
     fn write(&self, document: &Value) {
         let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
         let mut resource = filter(document);
-        resource["@type"] =
-            "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig".into();
+        resource["@type"] = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig".into();
         let response = json!({ "version_info": version.to_string(), "resources": [resource] });
         let draft = self.directory.join("draft.json");
         fs::write(&draft, response.to_string()).unwrap();
@@ -323,7 +322,15 @@ impl Ecds {
             });
             matching.map(|(_, count)| *count).sum::<u64>()
         };
-        let counts = || [".config_reload", ".update_rejected", ".config_fail", ".update_failure"].map(count);
+        let counts = || {
+            [
+                ".config_reload",
+                ".update_rejected",
+                ".config_fail",
+                ".update_failure",
+            ]
+            .map(count)
+        };
         let before = counts();
         self.write(document);
         let deadline = Instant::now() + Duration::from_secs(180);
@@ -335,7 +342,10 @@ impl Ecds {
             if now[1..] != before[1..] {
                 return false;
             }
-            assert!(Instant::now() < deadline, "no answer to the new configuration: {now:?}");
+            assert!(
+                Instant::now() < deadline,
+                "no answer to the new configuration: {now:?}"
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }

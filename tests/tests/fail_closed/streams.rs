@@ -35,7 +35,9 @@ fn flood(stage: &Stage, head: &HeldHead, streams: u32) -> (Tally, Vec<HeldStream
         });
         match opened {
             Ok((held, statuses)) => {
-                statuses.into_iter().for_each(|status| tally.count(Some(status)));
+                statuses
+                    .into_iter()
+                    .for_each(|status| tally.count(Some(status)));
                 connections.push(held);
             }
             Err(error) => {
@@ -82,7 +84,10 @@ fn update_under_flood(workers: u32, delivery: Delivery) {
     let streams = size(2_000, 19_050);
     let head = large_head("/guarded", Some("{"));
     let (mut tally, connections) = flood(&stage, &head, streams);
-    println!("{streams} held streams: {tally}, {} MiB resident", stage.resident_mebibytes());
+    println!(
+        "{streams} held streams: {tally}, {} MiB resident",
+        stage.resident_mebibytes()
+    );
     let documents: [Value; 4] = [
         with_schemas(size(100, 300), 1),
         super::documents::bad(1),
@@ -92,11 +97,17 @@ fn update_under_flood(workers: u32, delivery: Delivery) {
     for (n, document) in documents.iter().enumerate() {
         let accepted = stage.update(document);
         let seen = stage.ask_without_token();
-        println!("update {n} of {} bytes, accepted {accepted}: {seen}", document.to_string().len());
+        println!(
+            "update {n} of {} bytes, accepted {accepted}: {seen}",
+            document.to_string().len()
+        );
         tally.add(seen);
     }
     drop(connections);
-    stage.assert_shut(&format!("held streams, {workers} workers, {delivery:?}"), tally);
+    stage.assert_shut(
+        &format!("held streams, {workers} workers, {delivery:?}"),
+        tally,
+    );
 }
 
 #[test]
