@@ -125,10 +125,14 @@ impl Stream {
 
     /// Keeps what can be asked for when the request goes on; why it may not, if there is too much
     /// of that.
-    pub(super) fn keep(&mut self, engine: &Engine) -> Result<(), Refusal> {
+    pub(super) fn keep(&mut self, engine: &Engine, host: &dyn Host) -> Result<(), Refusal> {
         let whole = self.headers.memory() <= SMALL || self.keep_fields(engine, false);
-        if !whole && engine.mode == Mode::Enforce {
-            return Err(Refusal::new(&FIELDS_TOO_LARGE, "kept"));
+        if !whole {
+            let refusal = Refusal::new(&FIELDS_TOO_LARGE, "kept");
+            match engine.mode {
+                Mode::Enforce => return Err(refusal),
+                Mode::Shadow => self.shadow(&refusal, None, host),
+            }
         }
         if self.settle() {
             Ok(())

@@ -140,7 +140,7 @@ impl Stream {
                 }
             },
         };
-        if let Err(refusal) = self.keep(&engine) {
+        if let Err(refusal) = self.keep(&engine, host) {
             return self.refuse(refusal, None, host);
         }
         if self.awaiting.is_empty() {

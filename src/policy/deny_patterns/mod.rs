@@ -119,7 +119,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let ignored_headers = fields.or("ignore_headers", Vec::new(), problems, |node, problems| {
         node.list(problems, read_header_name)
     });
-    let max_bytes = fields.or("max_bytes", 64 << 10, problems, Node::bytes);
+    let max_bytes = fields.or("max_bytes", 64 << 10, problems, Node::bytes_read);
     let (sets, own) = (sets?, own?);
     if sets.is_empty() && own.is_empty() {
         let reason = "looks for nothing; name one of `sets`, or write `patterns`";

@@ -92,7 +92,7 @@ enum Body {
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let max_bytes = fields.required("max_bytes", context.problems);
-    let max_bytes = max_bytes.and_then(|node| node.bytes(context.problems));
+    let max_bytes = max_bytes.and_then(|node| node.bytes_read(context.problems));
     let set = match fields.optional("fields") {
         None => Some(ParameterSet::new(Where::Form, Vec::new())),
         Some(node) => read_list(&node, Where::Form, context),
@@ -224,6 +224,11 @@ impl Forms {
         let size = body.progress.size;
         if size > self.max_bytes {
             return Err(Refusal::new(&TOO_LARGE, "body_size"));
+        }
+        // Its type is asked for once, however many pieces it comes in.
+        let is_form = matches!(body.need, BodyNeed::Bytes { .. });
+        if is_form && body.progress.state == BodyState::Open {
+            return Ok(());
         }
         let kind = body_type(body.request)?;
         if matches!(kind, Body::Other) {

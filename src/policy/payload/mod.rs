@@ -89,12 +89,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         Some(node) => Responses::read(&node, context).map(Some),
     };
     let problems = &mut *context.problems;
-    let max_bytes = fields
-        .required("max_bytes", problems)
-        .and_then(|node| node.bytes(problems));
+    let max_bytes = fields.required("max_bytes", problems);
     let usual = has_schema.then_some(json::USUAL);
     let json = fields.or("json", usual, problems, |node, problems| {
         json::read(node, problems).map(Some)
+    });
+    let max_bytes = max_bytes.and_then(|node| match json {
+        Some(None) => node.bytes(problems),
+        _ => node.bytes_read(problems),
     });
     let content_types = read_content_types(fields, json, problems);
     let assumed_type = fields.or("assume_content_type", None, problems, |node, problems| {

@@ -51,7 +51,7 @@ impl Responses {
         let mut fields = node.fields(context.problems)?;
         let mode = fields.or("mode", Mode::Shadow, context.problems, Mode::read);
         let most = fields.or("max_bytes", None, context.problems, |node, problems| {
-            node.bytes(problems).map(Some)
+            node.bytes_read(problems).map(Some)
         });
         let name = fields.required("json_schema", context.problems);
         let formats = match fields.optional("formats") {
