@@ -16,6 +16,10 @@ pub const MOST_HEAD: usize = 1 << 20;
 /// How many bytes of fields that policies read later are kept of one request.
 const MOST_WHOLE: usize = 8 << 10;
 
+/// The same of a request that has been refused: what is larger is not looked at. No browser's
+/// origin is as long.
+const MOST_WHOLE_OF_REFUSED: usize = 1 << 10;
+
 /// A head is kept as it came if it takes no more than this: most do.
 const SMALL: usize = 1 << 10;
 
@@ -172,7 +176,11 @@ impl Stream {
         let shown = &engine.shown_fields;
         let later = &self.chain(engine).later_request_fields;
         let room = Room::of(shown, is_refused);
-        let (mut all, mut whole) = (room.all, MOST_WHOLE);
+        let mut all = room.all;
+        let mut whole = match is_refused {
+            true => MOST_WHOLE_OF_REFUSED,
+            false => MOST_WHOLE,
+        };
         let mut complete = true;
         let mut headers = std::mem::take(&mut self.headers);
         headers.keep(|name, value| {
