@@ -2,16 +2,15 @@
 //!
 //! A policy says with [`BodyNeed`] what it must see. While the proxy holds a body, its bytes are
 //! read once, when all of it is there. Of a body that passes on meanwhile, as in shadow mode,
-//! copies of the pieces are kept; a [`Ledger`] bounds what all streams of a worker keep together.
+//! copies of the pieces are kept. The memory for either is asked of the budget first.
 //! Nothing here changes a body.
 
 use std::cell::{Cell, OnceCell};
-use std::rc::Rc;
 
-use crate::exchange::{BodyProgress, BodyState, Facts, Request};
+use crate::budget::{self, Reservation, Share};
+use crate::exchange::{BodyProgress, BodyState, Facts};
 use crate::headers::Headers;
-use crate::host::{Host, Side};
-use crate::target::Target;
+use crate::host::{Failure, Host, Side};
 
 /// What becomes of the head of a message while policies judge its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +40,9 @@ pub enum BodyNeed {
 /// A request's body, as policies judge it.
 #[derive(Debug)]
 pub struct RequestBody<'b> {
-    /// The request as the client sent it.
-    pub request: Request<'b>,
+    /// Those of the request's fields that are kept, pseudo-header fields included
+    /// ([`crate::policy::Policy::later_request_fields`]).
+    pub request: &'b Headers,
     /// What policies have found out.
     pub facts: &'b mut Facts,
     /// How much of it has come.
@@ -55,10 +55,8 @@ pub struct RequestBody<'b> {
 /// The body of the service's answer, as policies judge it.
 #[derive(Debug)]
 pub struct ResponseBody<'b> {
-    /// The request's fields as the client sent them, pseudo-header fields included.
+    /// As in [`RequestBody::request`].
     pub request: &'b Headers,
-    /// The path and query of the request.
-    pub target: Option<&'b Target>,
     /// What policies have found out.
     pub facts: &'b mut Facts,
     /// How much of it has come.
@@ -75,8 +73,7 @@ pub enum NoBytes {
     Incomplete,
     /// There are more than any policy wants to read.
     TooMany,
-    /// The proxy does not hand them over, or too many copies are kept already. Whatever the
-    /// policy says then, the request is refused, unless the policy is in shadow mode.
+    /// The proxy does not hand them over, or there is no memory for them. Whatever the policy says then, the request is refused, unless the policy is in shadow mode.
     Unavailable,
 }
 
@@ -117,14 +114,20 @@ impl BodyNeed {
 }
 
 /// The bytes of a body, read when they are asked for.
-#[derive(Debug)]
 pub(crate) struct Content<'c> {
     progress: BodyProgress,
     most: u64,
-    kept: Option<&'c Kept>,
+    kept: Cell<Option<Kept>>,
     /// Where what has not been kept is read.
     rest: Option<Rest<'c>>,
-    read: OnceCell<Option<Vec<u8>>>,
+    read: OnceCell<Result<Read, Failure>>,
+}
+
+/// Bytes, and the memory that they take.
+#[derive(Debug)]
+struct Read {
+    bytes: Vec<u8>,
+    _memory: Reservation,
 }
 
 /// What the proxy has at hand of a body.
@@ -134,9 +137,34 @@ pub(crate) struct Rest<'c> {
     pub(crate) side: Side,
 }
 
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.progress.fmt(f)
+    }
+}
+
 impl std::fmt::Debug for Rest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.side.fmt(f)
+    }
+}
+
+impl Rest<'_> {
+    /// Reads so many bytes, which must be all that the proxy has. The memory for them is asked for
+    /// first.
+    fn read(&self, size: usize) -> Result<Read, Failure> {
+        let memory = budget::reserve(Share::Bodies, size).ok_or(Failure::Memory)?;
+        let bytes = match size {
+            0 => Vec::new(),
+            _ => self.host.body(self.side, size)?,
+        };
+        if bytes.len() != size {
+            return Err(Failure::HostCall);
+        }
+        Ok(Read {
+            bytes,
+            _memory: memory,
+        })
     }
 }
 
@@ -145,21 +173,26 @@ impl<'c> Content<'c> {
     pub(crate) fn new(
         progress: BodyProgress,
         most: u64,
-        kept: Option<&'c Kept>,
+        kept: Option<Kept>,
         rest: Option<Rest<'c>>,
     ) -> Self {
         Self {
             progress,
             most,
-            kept,
+            kept: Cell::new(kept),
             rest,
             read: OnceCell::new(),
         }
     }
 
-    /// Whether a policy asked for bytes that could not be had.
-    pub(crate) fn failed(&self) -> bool {
-        matches!(self.read.get(), Some(None))
+    /// What was kept, unless it has been read.
+    pub(crate) fn into_kept(self) -> Option<Kept> {
+        self.kept.take()
+    }
+
+    /// Why bytes that a policy asked for could not be had.
+    pub(crate) fn failed(&self) -> Option<Failure> {
+        self.read.get()?.as_ref().err().copied()
     }
 
     pub(crate) fn bytes(&self) -> Result<&[u8], NoBytes> {
@@ -171,144 +204,230 @@ impl<'c> Content<'c> {
             return Err(NoBytes::TooMany);
         }
         let read = self.read.get_or_init(|| self.read_all());
-        read.as_deref().ok_or(NoBytes::Unavailable)
+        let read = read.as_ref().map_err(|_| NoBytes::Unavailable)?;
+        Ok(&read.bytes)
     }
 
-    /// None unless there are as many bytes as the proxy has counted.
-    fn read_all(&self) -> Option<Vec<u8>> {
-        let size = usize::try_from(self.progress.size).ok()?;
-        let kept = match self.kept {
-            None => &[],
-            Some(kept) => kept.bytes()?,
+    /// An error unless there are as many bytes as the proxy has counted.
+    fn read_all(&self) -> Result<Read, Failure> {
+        let size = usize::try_from(self.progress.size).map_err(|_| Failure::Memory)?;
+        let Some(mut kept) = self.kept.take() else {
+            return match self.rest {
+                Some(rest) => rest.read(size),
+                None if size == 0 => Ok(Read {
+                    bytes: Vec::new(),
+                    _memory: Reservation::none(Share::Bodies),
+                }),
+                None => Err(Failure::HostCall),
+            };
         };
-        let missing = size.checked_sub(kept.len())?;
-        let rest = match self.rest {
-            Some(Rest { host, side }) if missing > 0 => host.body(side)?,
-            _ => Vec::new(),
-        };
-        if rest.len() != missing {
-            return None;
+        let missing = size.checked_sub(kept.bytes.len());
+        let missing = missing.ok_or(Failure::HostCall)?;
+        match self.rest {
+            Some(rest) if missing > 0 => kept.append(rest, missing, size),
+            _ => {}
         }
-        Some(if kept.is_empty() {
-            rest
-        } else {
-            [kept, &rest].concat()
-        })
-    }
-}
-
-/// How many bytes of passing bodies a worker keeps in all.
-#[derive(Debug)]
-pub struct Ledger {
-    free: Cell<usize>,
-}
-
-impl Ledger {
-    /// So many.
-    pub fn new(most: usize) -> Rc<Self> {
-        Rc::new(Self {
-            free: Cell::new(most),
-        })
+        match kept.failed {
+            Some(failure) => Err(failure),
+            None if kept.bytes.len() == size => Ok(Read {
+                bytes: kept.bytes,
+                _memory: kept.memory,
+            }),
+            None => Err(Failure::HostCall),
+        }
     }
 }
 
 /// What has been kept of a body that passes on.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    ledger: Rc<Ledger>,
-    bytes: Option<Vec<u8>>,
+    bytes: Vec<u8>,
+    memory: Reservation,
+    /// Why nothing is kept any more.
+    failed: Option<Failure>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            memory: Reservation::none(Share::Bodies),
+            failed: None,
+        }
+    }
 }
 
 impl Kept {
-    pub(crate) fn new(ledger: &Rc<Ledger>) -> Self {
-        Self {
-            ledger: Rc::clone(ledger),
-            bytes: Some(Vec::new()),
+    /// Keeps the piece at hand, of so many bytes, if there is room for it. Otherwise nothing is
+    /// kept any more. Bodies that are held, and judged by policies that refuse, have half of the
+    /// room to themselves.
+    pub(crate) fn push(&mut self, rest: Rest<'_>, piece: u64, most: u64) {
+        let crowded = budget::used(Share::Bodies) > Share::Bodies.most() / 2;
+        let (piece, most) = (usize::try_from(piece), usize::try_from(most));
+        match (piece, most) {
+            (Ok(piece), Ok(most)) if !crowded => self.append(rest, piece, most),
+            _ => self.give_up(Failure::Memory),
         }
     }
 
-    /// Keeps a piece, if there is room for it. Otherwise nothing is kept any more.
-    pub(crate) fn push(&mut self, piece: Option<Vec<u8>>, most: u64) {
-        let Some(bytes) = &mut self.bytes else {
+    fn append(&mut self, rest: Rest<'_>, piece: usize, most: usize) {
+        if self.failed.is_some() {
             return;
-        };
-        let free = self.ledger.free.get();
-        let fits = |piece: &Vec<u8>| {
-            let total = bytes.len().saturating_add(piece.len());
-            u64::try_from(total).is_ok_and(|total| total <= most)
-        };
-        let piece = piece.filter(fits);
-        let left = piece
-            .as_ref()
-            .and_then(|piece| free.checked_sub(piece.len()));
-        match (piece, left) {
-            (Some(piece), Some(left)) => {
-                self.ledger.free.set(left);
-                bytes.extend_from_slice(&piece);
-            }
-            _ => self.give_up(),
+        }
+        let total = self.bytes.len().saturating_add(piece);
+        if total > most || !self.make_room(total, most) {
+            return self.give_up(Failure::Memory);
+        }
+        match rest.read(piece) {
+            Ok(read) => self.bytes.extend_from_slice(&read.bytes),
+            Err(failure) => self.give_up(failure),
         }
     }
 
-    fn bytes(&self) -> Option<&[u8]> {
-        self.bytes.as_deref()
-    }
-
-    fn give_up(&mut self) {
-        if let Some(bytes) = self.bytes.take() {
-            let free = self.ledger.free.get();
-            self.ledger.free.set(free.saturating_add(bytes.len()));
+    /// Makes room for so many bytes, and for more to come: what is copied in all is bounded by the
+    /// size of the body, however small its pieces. Whether there is memory for that.
+    fn make_room(&mut self, total: usize, most: usize) -> bool {
+        if total <= self.bytes.capacity() {
+            return true;
         }
+        let room = total.max(self.bytes.capacity().saturating_mul(2)).min(most);
+        // Both copies are there for a moment.
+        let more = room.saturating_sub(self.bytes.len());
+        let made = self.memory.grow(room) && self.bytes.try_reserve_exact(more).is_ok();
+        self.memory.shrink_to(self.bytes.capacity());
+        made
     }
-}
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.give_up();
+    fn give_up(&mut self, failure: Failure) {
+        *self = Self {
+            failed: Some(failure),
+            ..Self::default()
+        };
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::host::{
+        CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck, Swap,
+    };
+
+    /// A proxy that has these bytes at hand.
+    struct Hand(Vec<u8>);
+
+    impl Host for Hand {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+        fn count(&self, _: Counter) {}
+        fn environment(&self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
+        fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+            HostVerdict::Unavailable
+        }
+        fn property(&self, _: Property) -> Option<Vec<u8>> {
+            None
+        }
+        fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+            Ok(None)
+        }
+        fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+            Ok(Swap::Changed)
+        }
+        fn random(&self) -> u64 {
+            0
+        }
+        fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+            Ok(self.0.clone())
+        }
+    }
+
+    fn rest(host: &Hand) -> Rest<'_> {
+        let side = Side::Request;
+        Rest { host, side }
+    }
+
+    fn progress(size: u64, state: BodyState) -> BodyProgress {
+        BodyProgress { size, state }
+    }
 
     #[test]
     fn what_streams_keep_together_is_bounded() {
-        let ledger = Ledger::new(10);
-        let mut one = Kept::new(&ledger);
-        let mut other = Kept::new(&ledger);
-        one.push(Some(vec![1; 6]), 100);
-        other.push(Some(vec![2; 6]), 100);
-        assert_eq!(one.bytes(), Some(&[1; 6][..]));
-        assert_eq!(other.bytes(), None);
-        drop(one);
-        assert_eq!(ledger.free.get(), 10);
-        let mut third = Kept::new(&ledger);
-        third.push(Some(vec![3; 10]), 9);
-        assert_eq!((third.bytes(), ledger.free.get()), (None, 10));
+        let half = Share::Bodies.most() / 2;
+        let (six, most) = (Hand(vec![1; 6]), 1 << 30);
+        let mut one = Kept::default();
+        one.push(rest(&six), 6, most);
+        assert_eq!((one.bytes.as_slice(), one.failed), (&[1; 6][..], None));
+        let others = budget::reserve(Share::Bodies, half).unwrap();
+        one.push(rest(&six), 6, most);
+        assert_eq!((one.bytes.len(), one.failed), (0, Some(Failure::Memory)));
+        drop(others);
+        assert_eq!(
+            budget::used(Share::Bodies),
+            0,
+            "what was kept is given back"
+        );
+        let mut third = Kept::default();
+        third.push(rest(&six), 6, 5);
+        assert_eq!(third.failed, Some(Failure::Memory));
+    }
+
+    #[test]
+    fn a_body_in_many_pieces_is_seldom_copied() {
+        let (hand, mut kept, mut moves) = (Hand(vec![7]), Kept::default(), 0);
+        for _ in 0..10_000 {
+            let before = kept.bytes.capacity();
+            kept.push(rest(&hand), 1, 1 << 20);
+            moves += usize::from(kept.bytes.capacity() != before);
+        }
+        assert!(kept.bytes.len() == 10_000 && moves < 20, "{moves}");
     }
 
     #[test]
     fn a_body_is_shown_whole_or_not_at_all() {
-        let progress = |size, state| BodyProgress { size, state };
-        let kept = {
-            let mut kept = Kept::new(&Ledger::new(100));
-            kept.push(Some(b"abc".to_vec()), 9);
-            kept
+        let hand = Hand(b"abc".to_vec());
+        let kept = || {
+            let mut kept = Kept::default();
+            kept.push(rest(&hand), 3, 9);
+            Some(kept)
         };
-        let open = Content::new(progress(3, BodyState::Open), 9, Some(&kept), None);
+        let open = Content::new(progress(3, BodyState::Open), 9, kept(), None);
         assert_eq!(open.bytes(), Err(NoBytes::Incomplete));
-        let whole = Content::new(progress(3, BodyState::Complete), 9, Some(&kept), None);
-        assert_eq!((whole.bytes(), whole.failed()), (Ok(&b"abc"[..]), false));
-        let short = Content::new(progress(4, BodyState::Complete), 9, Some(&kept), None);
+        let whole = Content::new(progress(3, BodyState::Complete), 9, kept(), None);
+        assert_eq!((whole.bytes(), whole.failed()), (Ok(&b"abc"[..]), None));
+        let more = progress(6, BodyState::Complete);
+        let more = Content::new(more, 9, kept(), Some(rest(&hand)));
+        assert_eq!(more.bytes(), Ok(&b"abcabc"[..]));
+        let short = Content::new(progress(4, BodyState::Complete), 9, kept(), None);
         assert_eq!(
             (short.bytes(), short.failed()),
-            (Err(NoBytes::Unavailable), true)
+            (Err(NoBytes::Unavailable), Some(Failure::HostCall))
         );
-        let large = Content::new(progress(3, BodyState::Complete), 2, Some(&kept), None);
+        let large = Content::new(progress(3, BodyState::Complete), 2, kept(), None);
         assert_eq!(
             (large.bytes(), large.failed()),
-            (Err(NoBytes::TooMany), false)
+            (Err(NoBytes::TooMany), None)
         );
+    }
+
+    #[test]
+    fn a_body_that_finds_no_memory_is_not_read() {
+        let hand = Hand(b"abc".to_vec());
+        let body = || {
+            let whole = progress(3, BodyState::Complete);
+            Content::new(whole, 9, None, Some(rest(&hand)))
+        };
+        let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - 2).unwrap();
+        let refused = body();
+        assert_eq!(
+            (refused.bytes(), refused.failed()),
+            (Err(NoBytes::Unavailable), Some(Failure::Memory))
+        );
+        drop(spent);
+        assert_eq!(body().bytes(), Ok(&b"abc"[..]));
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::access_log::AccessLog;
 use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;
-use crate::body::{Inspection, Ledger};
+use crate::body::Inspection;
 use crate::budget::Reservation;
 use crate::config::{self, ConfigError, Node, Problems};
 use crate::exchange::{PropertyName, Request};
@@ -18,6 +18,7 @@ use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
 use crate::refusal::ErrorPage;
 use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
+use crate::stream::{ShownFields, later_request_fields};
 use crate::target::PathRules;
 
 /// Whether refusals are carried out.
@@ -55,7 +56,6 @@ pub struct Engine {
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
     pub(crate) inspection: Inspection,
     pub(crate) path_rules: PathRules,
-    pub(crate) ledger: Rc<Ledger>,
     pub(crate) gauges: Gauges,
     pub(crate) measured: Measured,
     pub(crate) digest: [u8; 32],
@@ -63,6 +63,7 @@ pub struct Engine {
     pub(crate) security_events: Option<SecurityEvents>,
     pub(crate) explain: Option<Explain>,
     pub(crate) request_id: Option<HeaderName>,
+    pub(crate) shown_fields: ShownFields,
     /// What it may take of the worker's memory.
     pub(crate) memory: Option<Reservation>,
 }
@@ -83,6 +84,8 @@ pub(crate) struct Chain {
     pub(crate) reads_response: bool,
     /// What browsers are to show.
     pub(crate) error_page: Option<Rc<ErrorPage>>,
+    /// The request's fields that are asked for after its head has been judged.
+    pub(crate) later_request_fields: Vec<&'static str>,
 }
 
 impl Chain {
@@ -92,11 +95,14 @@ impl Chain {
         let reads_response = steps.iter().any(|step| step.policy.reads_response());
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let error_page = enforced.filter_map(|step| step.policy.error_page()).next();
-        Self {
+        let mut chain = Self {
             steps,
             reads_response,
             error_page,
-        }
+            later_request_fields: Vec::new(),
+        };
+        chain.later_request_fields = later_request_fields(&chain);
+        chain
     }
 
     /// Whether a browser may send what a preflight asks about; none if no policy says.

@@ -70,6 +70,13 @@ pub enum AnswerCheck {
 }
 
 impl Facts {
+    /// How many bytes of memory they take, claims apart, which are a token's.
+    pub(crate) fn memory(&self) -> usize {
+        let answers = self.answers.capacity();
+        let answers = answers.saturating_mul(size_of::<(usize, AnswerCheck)>());
+        self.limits.memory().saturating_add(answers)
+    }
+
     /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
     /// that we know. The proxy is asked once.
     pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
@@ -177,10 +184,9 @@ impl PropertyName {
 /// The answer on its way back through the policies.
 #[derive(Debug)]
 pub struct Response<'r> {
-    /// The request's fields as the client sent them, pseudo-header fields included.
+    /// Those of the request's fields that are kept, pseudo-header fields included
+    /// ([`crate::policy::Policy::later_request_fields`]).
     pub request: &'r Headers,
-    /// The path and query; none if they could not be read.
-    pub target: Option<&'r Target>,
     /// Whether the client's connection is encrypted, as the proxy sees it.
     pub scheme: Scheme,
     /// Whose answer it is.
@@ -241,12 +247,12 @@ pub enum BodyState {
 impl Request<'_> {
     /// The method; empty if it is not text, which no method is.
     pub fn method(&self) -> &str {
-        text(self.headers, ":method")
+        self.headers.method()
     }
 
     /// The host that is asked, without its port; empty if there is none.
     pub fn host(&self) -> &str {
-        without_port(text(self.headers, ":authority"))
+        without_port(self.headers.text(":authority"))
     }
 
     /// The query, without its `?`.
@@ -288,11 +294,6 @@ impl Scheme {
             _ => Scheme::Http,
         }
     }
-}
-
-fn text<'h>(headers: &'h Headers, name: &str) -> &'h str {
-    let value = headers.one(name).ok().flatten().unwrap_or_default();
-    std::str::from_utf8(value).unwrap_or_default()
 }
 
 fn without_port(authority: &str) -> &str {

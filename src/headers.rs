@@ -59,6 +59,45 @@ impl Headers {
         }
     }
 
+    /// Leaves those fields for which `most` says how many bytes of their value are to stay, in a
+    /// block that is no larger than they need.
+    pub(crate) fn keep(&mut self, mut most: impl FnMut(&[u8], &[u8]) -> Option<usize>) {
+        let Self { block, fields } = self;
+        let slice = |(start, length): (usize, usize)| {
+            let end = start.saturating_add(length);
+            block.get(start..end).unwrap_or_default()
+        };
+        let mut total = 0_usize;
+        fields.retain_mut(|field| {
+            let (name, value) = (slice(field.name), slice(field.value));
+            let Some(most) = most(name, value) else {
+                return false;
+            };
+            field.value.1 = value.len().min(most);
+            total = total.saturating_add(name.len().saturating_add(field.value.1));
+            true
+        });
+        let mut kept = Vec::with_capacity(total);
+        for field in &mut *fields {
+            for span in [&mut field.name, &mut field.value] {
+                let start = kept.len();
+                kept.extend_from_slice(slice(*span));
+                *span = (start, kept.len().saturating_sub(start));
+            }
+        }
+        fields.shrink_to_fit();
+        *block = kept;
+    }
+
+    /// How many bytes of memory they take.
+    pub(crate) fn memory(&self) -> usize {
+        let spans = self
+            .fields
+            .capacity()
+            .saturating_mul(size_of::<FieldSpan>());
+        self.block.capacity().saturating_add(spans)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
@@ -93,6 +132,17 @@ impl Headers {
             (first, None) => Ok(first),
             _ => Err(Repeated),
         }
+    }
+
+    /// The method of a request; empty if it is not text, which no method is.
+    pub fn method(&self) -> &str {
+        self.text(":method")
+    }
+
+    /// The value of a field that came once and is text; otherwise empty.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        let value = self.one(name).ok().flatten().unwrap_or_default();
+        std::str::from_utf8(value).unwrap_or_default()
     }
 
     fn slice(&self, (start, length): (usize, usize)) -> &[u8] {
@@ -206,6 +256,21 @@ mod tests {
         assert_eq!(headers.one("b"), Err(Repeated));
         assert_eq!(headers.one("c"), Ok(None));
         assert_eq!(headers.all("b").collect::<Vec<_>>(), [&b"\xff"[..], b"2"]);
+    }
+
+    #[test]
+    fn what_is_kept_takes_no_more_room_than_it_needs() {
+        let mut headers = Headers::default();
+        for (name, value) in [("a", "123"), ("b", "12345"), ("a", "4567"), ("c", "")] {
+            headers.push(name.as_bytes(), value.as_bytes());
+        }
+        headers.replace("b", b"98765");
+        headers.keep(|name, _| (name != b"c").then_some(4));
+        let expected = [(&b"a"[..], &b"123"[..]), (b"b", b"9876"), (b"a", b"4567")];
+        assert_eq!(headers.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(headers.memory(), 14 + 3 * size_of::<FieldSpan>());
+        headers.keep(|_, _| None);
+        assert_eq!((headers.is_empty(), headers.memory()), (true, 0));
     }
 
     #[test]

@@ -59,11 +59,23 @@ pub trait Host {
     /// Bits that no client can guess.
     fn random(&self) -> u64;
     /// What the proxy has at hand of a body: all that has come while it is held, the last piece
-    /// while it passes on. None if it does not say.
-    fn body(&self, side: Side) -> Option<Vec<u8>> {
-        let _ = side;
-        None
+    /// while it passes on. There are `size` bytes of it.
+    ///
+    /// # Errors
+    /// It does not hand them over.
+    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
+        let _ = (side, size);
+        Err(Failure::HostCall)
     }
+}
+
+/// Why something cannot be had of the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It does not hand it over.
+    HostCall,
+    /// There is no memory for it.
+    Memory,
 }
 
 /// Whose body.

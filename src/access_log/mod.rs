@@ -131,6 +131,35 @@ impl AccessLog {
         self.redacted.push(name.as_str().to_owned());
     }
 
+    /// How many bytes a record has at most.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The request's fields that it shows, each with how many bytes of its values can matter.
+    pub(crate) fn request_fields(&self) -> impl Iterator<Item = (&str, usize)> {
+        let usual = [
+            ":method",
+            ":scheme",
+            ":authority",
+            ":path",
+            "user-agent",
+            "traceparent",
+            "x-request-id",
+        ];
+        let more = self.headers.iter().map(|(_, field)| {
+            let most = if self.hides(field) { 0 } else { usize::MAX };
+            (field.as_str(), most)
+        });
+        usual.map(|name| (name, usize::MAX)).into_iter().chain(more)
+    }
+
+    /// Whether the values of a field are never shown.
+    fn hides(&self, field: &HeaderName) -> bool {
+        let named = self.redacted.iter().any(|each| each == field.as_str());
+        named || redact::is_secret_header(field.as_str())
+    }
+
     /// Where records go.
     pub fn sinks(&self) -> &[Sink] {
         &self.sinks
@@ -286,8 +315,7 @@ impl AccessLog {
             }
         }
         for (name, field) in &self.headers {
-            let secret = self.redacted.iter().any(|each| each == field.as_str());
-            let secret = secret || redact::is_secret_header(field.as_str());
+            let secret = self.hides(field);
             let shown = |value| if secret { redact::REDACTED } else { value };
             let mut values = headers.all(field.as_str()).map(shown).peekable();
             if values.peek().is_some() {

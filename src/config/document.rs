@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::node::{Fields, Node};
 use super::observed::Observed;
 use super::problem::{ConfigError, Problems, Quoted};
-use crate::body::{Inspection, Ledger};
+use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
@@ -16,6 +16,7 @@ use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
+use crate::stream::ShownFields;
 use crate::target::PathRules;
 
 /// How deep a document may nest.
@@ -82,9 +83,6 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     }
     parsed.ok()
 }
-
-/// How many bytes of bodies that pass on a worker keeps for policies that look on.
-const MAX_KEPT_BYTES: usize = 16 << 20;
 
 /// The compiler of one document.
 struct Document<'p> {
@@ -184,6 +182,10 @@ impl Document<'_> {
             routes,
             fallback,
             owned_request_headers,
+            shown_fields: ShownFields::new(
+                observed.access_log.as_ref(),
+                observed.security_events.as_ref(),
+            ),
             access_log: observed.access_log,
             notes,
             footprints,
@@ -193,7 +195,6 @@ impl Document<'_> {
             remote_keys,
             inspection,
             path_rules,
-            ledger: Ledger::new(MAX_KEPT_BYTES),
             gauges,
             measured: observed.measured,
             digest: [0; 32],

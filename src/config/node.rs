@@ -235,6 +235,21 @@ impl<'d> Node<'d> {
         parsed
     }
 
+    /// The size of something that is read whole, with what is made of it: it has to fit into a
+    /// worker's memory.
+    pub fn bytes_read(&self, problems: &mut Problems) -> Option<u64> {
+        const LARGEST: u64 = 16 << 20;
+        let size = self.bytes(problems)?;
+        if size > LARGEST {
+            self.report(
+                problems,
+                "must be at most 16MiB, for all of it is read into a worker's memory; give larger bodies a route that only counts them: `payload` without `json` and `json_schema`",
+            );
+            return None;
+        }
+        Some(size)
+    }
+
     /// A regular expression of the `regex` crate: linear time, bounded when compiled.
     /// It must match the whole value, as everywhere in Envoy.
     pub fn regex(&self, problems: &mut Problems, case: Case) -> Option<Regex> {

@@ -5,12 +5,14 @@
 //! objects in the order of a hash. Whoever makes hashes equal on purpose makes us compare names,
 //! each of which they had to send.
 
+use super::list::List;
 use super::{Fault, Text};
+use crate::budget::{self, Share};
 
 /// The names of all open objects, those of the innermost last.
 #[derive(Default)]
 pub(super) struct Keys<'t> {
-    names: Vec<Text<'t>>,
+    names: List<Text<'t>>,
 }
 
 /// The names of one object that is open.
@@ -37,7 +39,7 @@ impl Names {
 impl<'t> Keys<'t> {
     /// Adds a name of the innermost object; how many it has then.
     #[inline]
-    pub(super) fn push(&mut self, names: &mut Names, text: Text<'t>) -> usize {
+    pub(super) fn push(&mut self, names: &mut Names, text: Text<'t>) -> Result<usize, Fault> {
         match text.plain() {
             Some(plain) => {
                 let bit = 1u64.wrapping_shl(kind(plain));
@@ -47,14 +49,21 @@ impl<'t> Keys<'t> {
             // It may be any of them, differently spelled.
             None => names.crowded = true,
         }
-        self.names.push(text);
+        self.names.push(text)?;
+        Ok(self.count(*names))
+    }
+
+    /// How many names the innermost object has.
+    #[inline]
+    pub(super) fn count(&self, names: Names) -> usize {
         self.names.len().saturating_sub(names.first)
     }
 
     /// Ends the innermost object.
     #[inline]
     pub(super) fn close(&mut self, names: Names) -> Result<(), Fault> {
-        let twice = names.crowded && has_twice(self.names.get(names.first..).unwrap_or_default());
+        let own = self.names.as_slice().get(names.first..);
+        let twice = names.crowded && has_twice(own.unwrap_or_default())?;
         self.names.truncate(names.first);
         if twice {
             Err(Fault::DuplicateKey)
@@ -74,20 +83,29 @@ fn kind(name: &[u8]) -> u32 {
     (length << 16 ^ ends).wrapping_mul(MULTIPLIER) >> 26
 }
 
-fn has_twice(names: &[Text<'_>]) -> bool {
+fn has_twice(names: &[Text<'_>]) -> Result<bool, Fault> {
     /// Up to here, comparing each with each is quicker than sorting.
     const FEW: usize = 12;
+    // Two names are decoded at a time, where there is something to decode.
+    let escaped = names.iter().filter(|name| name.plain().is_none());
+    let longest = escaped.map(|name| name.raw().len()).max().unwrap_or(0);
+    let needed = match names.len() > FEW {
+        true => size_of_val(names).saturating_mul(2),
+        false => 0,
+    };
+    let needed = needed.saturating_add(longest.saturating_mul(2));
+    let _memory = budget::reserve(Share::Bodies, needed).ok_or(Fault::Memory)?;
     if names.len() > FEW {
-        return has_twice_among_many(names);
+        return Ok(has_twice_among_many(names));
     }
     let mut rest = names;
     while let Some((name, others)) = rest.split_first() {
         if others.iter().any(|other| name.means_the_same(*other)) {
-            return true;
+            return Ok(true);
         }
         rest = others;
     }
-    false
+    Ok(false)
 }
 
 fn has_twice_among_many(names: &[Text<'_>]) -> bool {

@@ -4,14 +4,17 @@
 //! It is stricter than the RFC where two readers could take one text for two: a name may not come
 //! twice in an object, however it is spelled, and a surrogate must have its other half. Memory is
 //! one small frame for each open array and object, and one entry for each name of the objects
-//! that are open.
+//! that are open, asked of the budget before it is taken.
 
 mod keys;
+mod list;
 mod number;
+mod shape;
 mod text;
 
 use self::keys::{Keys, Names};
 pub use self::number::Numbers;
+pub use self::shape::{Shape, measure};
 pub use self::text::Text;
 pub(crate) use self::text::read as read_string;
 
@@ -72,6 +75,8 @@ pub enum Fault {
     NumberBytes,
     /// See [`Limits::numbers`].
     NumberRange,
+    /// There is no memory to find out.
+    Memory,
 }
 
 /// Judges one JSON text.
@@ -92,26 +97,49 @@ pub fn walk<'t>(
     limits: &Limits,
     see: &mut impl FnMut(Text<'t>),
 ) -> Result<(), Fault> {
-    let walker = Walker {
-        limits,
-        open: Vec::new(),
-        keys: Keys::default(),
-        see,
-    };
-    walker.run(text)
+    Walker::new(limits, &mut Shown(see)).run(text)
 }
 
-struct Walker<'t, 'w, See> {
+/// Who is told what stands in a text.
+trait Watch<'t> {
+    /// A name, or a string.
+    fn text(&mut self, text: Text<'t>);
+    /// A number of so many bytes.
+    fn number(&mut self, _bytes: usize) {}
+    /// An array or object that is not empty; what to call it when it ends.
+    fn begins(&mut self) -> Result<usize, Fault> {
+        Ok(0)
+    }
+    /// It has so many values.
+    fn ends(&mut self, _place: usize, _length: usize, _is_object: bool) {}
+}
+
+/// Who wants to see texts alone.
+struct Shown<'s, See>(&'s mut See);
+
+impl<'t, See: FnMut(Text<'t>)> Watch<'t> for Shown<'_, See> {
+    #[inline]
+    fn text(&mut self, text: Text<'t>) {
+        (self.0)(text);
+    }
+}
+
+struct Walker<'t, 'w, W> {
     limits: &'w Limits,
     open: Vec<Frame>,
     keys: Keys<'t>,
-    see: &'w mut See,
+    watch: &'w mut W,
 }
 
 /// An array or object that has begun.
-enum Frame {
-    Array { elements: usize },
-    Object(Names),
+struct Frame {
+    place: usize,
+    holds: Holds,
+}
+
+enum Holds {
+    Elements(usize),
+    Members(Names),
 }
 
 /// What stands behind an opening bracket or brace.
@@ -122,14 +150,27 @@ enum Inside<'t> {
     Nothing(&'t [u8]),
 }
 
-impl<'t, See: FnMut(Text<'t>)> Walker<'t, '_, See> {
+impl<'t, 'w, W: Watch<'t>> Walker<'t, 'w, W> {
+    fn new(limits: &'w Limits, watch: &'w mut W) -> Self {
+        Self {
+            limits,
+            open: Vec::new(),
+            keys: Keys::default(),
+            watch,
+        }
+    }
+
     fn run(mut self, text: &'t [u8]) -> Result<(), Fault> {
         let mut rest = text;
         loop {
             rest = skip_blanks(rest);
             rest = match rest {
                 [b'"', after @ ..] => self.string(after)?,
-                [b'-' | b'0'..=b'9', ..] => number::read(rest, self.limits)?,
+                [b'-' | b'0'..=b'9', ..] => {
+                    let after = number::read(rest, self.limits)?;
+                    self.watch.number(rest.len().saturating_sub(after.len()));
+                    after
+                }
                 [b'{', after @ ..] => match self.begin_object(after)? {
                     Inside::Nothing(after) => after,
                     Inside::Value(value) => {
@@ -161,7 +202,7 @@ impl<'t, See: FnMut(Text<'t>)> Walker<'t, '_, See> {
         if text.raw().len() > self.limits.string_bytes {
             return Err(Fault::StringBytes);
         }
-        (self.see)(text);
+        self.watch.text(text);
         Ok(rest)
     }
 
@@ -174,7 +215,10 @@ impl<'t, See: FnMut(Text<'t>)> Walker<'t, '_, See> {
         if self.limits.elements == 0 {
             return Err(Fault::Elements);
         }
-        self.open.push(Frame::Array { elements: 1 });
+        self.open.push(Frame {
+            place: self.watch.begins()?,
+            holds: Holds::Elements(1),
+        });
         Ok(Inside::Value(rest))
     }
 
@@ -184,9 +228,13 @@ impl<'t, See: FnMut(Text<'t>)> Walker<'t, '_, See> {
         if let [b'}', after @ ..] = rest {
             return Ok(Inside::Nothing(after));
         }
+        let place = self.watch.begins()?;
         let mut names = Names::none(&self.keys);
         let value = self.name(rest, &mut names)?;
-        self.open.push(Frame::Object(names));
+        self.open.push(Frame {
+            place,
+            holds: Holds::Members(names),
+        });
         Ok(Inside::Value(value))
     }
 
@@ -207,8 +255,8 @@ impl<'t, See: FnMut(Text<'t>)> Walker<'t, '_, See> {
         if name.raw().len() > self.limits.key_bytes {
             return Err(Fault::KeyBytes);
         }
-        (self.see)(name);
-        if self.keys.push(names, name) > self.limits.members {
+        self.watch.text(name);
+        if self.keys.push(names, name)? > self.limits.members {
             return Err(Fault::Members);
         }
         match skip_blanks(rest) {
@@ -220,25 +268,29 @@ impl<'t, See: FnMut(Text<'t>)> Walker<'t, '_, See> {
     /// Goes on after a value: out of the containers that end here, to the next value; none if
     /// that was the last.
     fn end_value(&mut self, mut rest: &'t [u8]) -> Result<Option<&'t [u8]>, Fault> {
-        while let Some(frame) = self.open.last_mut() {
-            match (skip_blanks(rest), frame) {
-                ([b',', after @ ..], Frame::Array { elements }) => {
+        while let Some(Frame { place, holds }) = self.open.last_mut() {
+            match (skip_blanks(rest), holds) {
+                ([b',', after @ ..], Holds::Elements(elements)) => {
                     if *elements >= self.limits.elements {
                         return Err(Fault::Elements);
                     }
                     *elements = elements.saturating_add(1);
                     return Ok(Some(after));
                 }
-                ([b',', after @ ..], Frame::Object(names)) => {
+                ([b',', after @ ..], Holds::Members(names)) => {
                     let mut more = *names;
                     let value = self.name(after, &mut more)?;
-                    if let Some(Frame::Object(names)) = self.open.last_mut() {
-                        *names = more;
+                    if let Some(Frame { holds, .. }) = self.open.last_mut() {
+                        *holds = Holds::Members(more);
                     }
                     return Ok(Some(value));
                 }
-                ([b']', after @ ..], Frame::Array { .. }) => rest = after,
-                ([b'}', after @ ..], Frame::Object(names)) => {
+                ([b']', after @ ..], Holds::Elements(elements)) => {
+                    self.watch.ends(*place, *elements, false);
+                    rest = after;
+                }
+                ([b'}', after @ ..], Holds::Members(names)) => {
+                    self.watch.ends(*place, self.keys.count(*names), true);
                     self.keys.close(*names)?;
                     rest = after;
                 }

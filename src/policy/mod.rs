@@ -210,6 +210,12 @@ pub trait Policy {
         false
     }
 
+    /// The request's fields that it reads after the head has been judged: with a body, or with the
+    /// answer. No others are kept until then.
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The page on which browsers are to show refusals.
     fn error_page(&self) -> Option<Rc<ErrorPage>> {
         None

@@ -207,6 +207,10 @@ impl Policy for SanitizeErrors {
     fn reads_response(&self) -> bool {
         true
     }
+
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &[":method"]
+    }
 }
 
 fn status(headers: &Headers) -> Option<u16> {

@@ -10,6 +10,8 @@
     reason = "the one place where memory is shared with the host"
 )]
 
+use crate::host::Failure;
+
 /// A host call did not succeed; the ABI's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HostError(pub(super) u32);
@@ -17,6 +19,14 @@ pub(super) struct HostError(pub(super) u32);
 impl HostError {
     /// There is no memory for what the host would hand over. It was not asked.
     pub(super) const NO_MEMORY: Self = Self(u32::MAX);
+
+    /// What it is to those who know of no ABI.
+    pub(super) fn failure(self) -> Failure {
+        match self {
+            Self::NO_MEMORY => Failure::Memory,
+            Self(_) => Failure::HostCall,
+        }
+    }
 }
 
 /// `proxy_log_level_t`.
@@ -161,12 +171,24 @@ pub(super) fn log(level: LogLevel, message: &[u8]) -> Result<(), HostError> {
     check(unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) })
 }
 
+/// As many bytes of a buffer, from its beginning. The memory for them must be there.
+pub(super) fn buffer_of(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostError> {
+    if !has_room(size) {
+        return Err(HostError::NO_MEMORY);
+    }
+    // SAFETY: `received` passes pointers that are valid for the call.
+    received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, length) })
+}
+
 /// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand
 /// bytes over allocate in a callback of the SDK's, which traps where there is no memory.
 pub(super) fn has_room(bytes: usize) -> bool {
     const BESIDE: usize = 4096;
     let mut room: Vec<u8> = Vec::new();
-    room.try_reserve_exact(bytes.saturating_add(BESIDE)).is_ok()
+    let found = room.try_reserve_exact(bytes.saturating_add(BESIDE));
+    // Or the compiler could do without asking.
+    std::hint::black_box(&mut room);
+    found.is_ok()
 }
 
 /// The whole of a buffer.
@@ -177,10 +199,10 @@ pub(super) fn buffer(buffer: Buffer) -> Result<Vec<u8>, HostError> {
     })
 }
 
-/// How many bytes the names and values of a map have.
+/// The bytes of all names and values of a map; none when the map is not available.
 pub(super) fn header_bytes(map: Map) -> Result<usize, HostError> {
     let mut size = 0;
-    // SAFETY: the host writes one number to `size`, which is alive and aligned.
+    // SAFETY: the host writes a number to `size`, which is alive and aligned.
     check(unsafe { proxy_get_header_map_size(map as u32, &raw mut size) })?;
     Ok(size)
 }
@@ -189,6 +211,14 @@ pub(super) fn header_bytes(map: Map) -> Result<usize, HostError> {
 pub(super) fn header_pairs(map: Map) -> Result<Vec<u8>, HostError> {
     // SAFETY: as above.
     received(|data, length| unsafe { proxy_get_header_map_pairs(map as u32, data, length) })
+}
+
+/// The same of a map whose serialisation has at most `size` bytes. The memory must be there.
+pub(super) fn header_pairs_of(map: Map, size: usize) -> Result<Vec<u8>, HostError> {
+    if !has_room(size) {
+        return Err(HostError::NO_MEMORY);
+    }
+    header_pairs(map)
 }
 
 /// Replaces every field of a name by one.

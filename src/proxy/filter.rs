@@ -17,7 +17,10 @@ use crate::exchange::{BodyState, Edit, effective};
 use crate::headers::Headers;
 use crate::host::Side;
 use crate::refusal::Reply;
-use crate::stream::{Action, Stream};
+use crate::stream::{Action, MOST_HEAD, Stream};
+
+/// As many fields as a head seldom has: where the proxy does not say how many there are.
+const MOST_FIELDS: usize = 1000;
 
 /// Carries callbacks to a [`Stream`] and its answers back.
 pub(super) struct Filter {
@@ -87,19 +90,33 @@ impl Filter {
         }
     }
 
-    fn fail(&mut self, what: &str, HostError(status): HostError) -> types::Action {
+    fn fail(&mut self, what: &str, error: HostError) -> types::Action {
+        let HostError(status) = error;
         log::error!("the proxy does not {what} (status {status}); the request is refused");
-        let failed = self.stream.borrow_mut().host_failed(&*self.host);
+        let failed = self
+            .stream
+            .borrow_mut()
+            .host_failed(error.failure(), &*self.host);
         match failed {
             Action::Reply(reply) => send(&reply),
             Action::Hold(_) | Action::Continue(_) => types::Action::Pause,
         }
     }
 
+    /// An answer whose head cannot be read: what goes out in its place, where something must.
+    fn never_read(&mut self, error: HostError) -> Option<Reply> {
+        let HostError(status) = error;
+        log::error!("the proxy does not hand over the head of an answer (status {status})");
+        self.stream
+            .borrow_mut()
+            .response_unread(error.failure(), &*self.host)
+    }
+
     fn tell(&mut self, late: impl Fn() -> Option<Headers>) {
         if !self.told {
             self.told = true;
             self.watch.finished(&self.stream.borrow(), late, &self.host);
+            self.stream.borrow_mut().end();
         }
     }
 }
@@ -114,8 +131,16 @@ impl Context for Filter {
 }
 
 impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
-        let headers = match abi::header_pairs(Map::Request) {
+    fn on_http_request_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
+        let size = match abi::header_bytes(Map::Request) {
+            Ok(bytes) => pairs::memory(bytes, fields),
+            Err(error) => return self.fail("tell the size of the request's head", error),
+        };
+        let refused = self.stream.borrow_mut().admit(size, &*self.host);
+        if let Some(refused) = refused {
+            return self.carry_out(refused);
+        }
+        let headers = match abi::header_pairs_of(Map::Request, size) {
             Ok(block) => block,
             Err(error) => return self.fail("hand over the request", error),
         };
@@ -148,9 +173,15 @@ impl HttpContext for Filter {
         self.carry_out(action)
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> types::Action {
+    fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
         let headers = if self.stream.borrow().reads_response() {
-            abi::header_pairs(Map::Response).ok().and_then(pairs::read)
+            match read(Map::Response, fields) {
+                Ok(headers) => Some(headers),
+                Err(error) => match self.never_read(error) {
+                    Some(reply) => return send(&reply),
+                    None => None,
+                },
+            }
         } else {
             None
         };
@@ -197,16 +228,13 @@ impl HttpContext for Filter {
         types::Action::Continue
     }
 
-    fn on_http_response_trailers(&mut self, _: usize) -> types::Action {
+    fn on_http_response_trailers(&mut self, fields: usize) -> types::Action {
         if self.response_body.is_none() {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_trailers(&*self.host));
         }
         // They speak of a body that does not go out.
-        let trailers = abi::header_pairs(Map::ResponseTrailers)
-            .ok()
-            .and_then(pairs::read)
-            .unwrap_or_default();
+        let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();
         for (name, _) in trailers.iter() {
             let name = std::str::from_utf8(name).unwrap_or_default();
             if let Err(HostError(status)) = abi::remove_header(Map::ResponseTrailers, name) {
@@ -218,8 +246,18 @@ impl HttpContext for Filter {
 
     fn on_log(&mut self) {
         // Without a request callback this context was made for the log alone.
-        self.tell(|| abi::header_pairs(Map::Request).ok().and_then(pairs::read));
+        self.tell(|| read(Map::Request, MOST_FIELDS).ok());
     }
+}
+
+/// Reads the fields of a map that is looked at and let go.
+fn read(map: Map, fields: usize) -> Result<Headers, HostError> {
+    let size = pairs::memory(abi::header_bytes(map)?, fields);
+    if size > MOST_HEAD {
+        return Err(HostError::NO_MEMORY);
+    }
+    let block = abi::header_pairs_of(map, size)?;
+    pairs::read(block).ok_or(HostError(0))
 }
 
 fn state(end_of_stream: bool) -> BodyState {

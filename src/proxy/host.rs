@@ -10,8 +10,8 @@ use super::signature;
 use super::tallies::Pending;
 use super::vm;
 use crate::host::{
-    CellUnavailable, Counter, Histogram, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
-    Swap,
+    CellUnavailable, Counter, Failure, Histogram, Host, HostVerdict, Mark, Property, Side,
+    SignatureCheck, Swap,
 };
 use crate::metrics;
 
@@ -210,11 +210,11 @@ impl Host for Envoy {
         RandomState::new().hash_one(0_u8)
     }
 
-    fn body(&self, side: Side) -> Option<Vec<u8>> {
+    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
         let buffer = match side {
             Side::Request => Buffer::RequestBody,
             Side::Response => Buffer::ResponseBody,
         };
-        abi::buffer(buffer).ok()
+        abi::buffer_of(buffer, size).map_err(abi::HostError::failure)
     }
 }

@@ -3,6 +3,14 @@
 
 use crate::headers::{FieldSpan, HeaderName, HeaderValue, Headers};
 
+/// How many bytes a map takes when it is read: its serialisation, and where each field stands.
+pub(super) fn memory(bytes: usize, fields: usize) -> usize {
+    // A count; two lengths, and a NUL behind each name and value.
+    let each = size_of::<FieldSpan>().saturating_add(10);
+    let framing = fields.saturating_mul(each).saturating_add(4);
+    bytes.saturating_add(framing)
+}
+
 /// Reads a map without copying it. `None` when the bytes are not of that form.
 pub(super) fn read(block: Vec<u8>) -> Option<Headers> {
     const NUL: usize = 1;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::decimal::Decimal;
 use super::value::{Members, Value};
-use crate::json_gate::{Fault, read_string};
+use crate::budget::{self, Reservation, Share};
+use crate::json_gate::{Fault, Limits, Shape, measure, read_string};
 
 /// A value, and how many values there are in it, itself included.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Text<'t> {
     pub value: Value<'t>,
     /// How many values: what judging it may cost is measured by that.
     pub count: usize,
+    /// What is reserved for it.
+    _memory: Reservation,
 }
 
 /// Why a text cannot be judged.
@@ -29,6 +32,8 @@ pub enum TextError {
     NumberRange,
     /// An escape that stands for half a character.
     LoneSurrogate,
+    /// There is no memory for it.
+    Memory,
 }
 
 impl fmt::Display for TextError {
@@ -39,6 +44,7 @@ impl fmt::Display for TextError {
             TextError::TooDeep => "nested too deep",
             TextError::NumberRange => "a number out of range",
             TextError::LoneSurrogate => "a lone surrogate",
+            TextError::Memory => "no memory",
         })
     }
 }
@@ -49,11 +55,26 @@ impl<'t> Text<'t> {
     /// # Errors
     /// See [`TextError`].
     pub fn parse(bytes: &'t [u8], depth: usize) -> Result<Self, TextError> {
+        let limits = Limits {
+            depth,
+            ..Limits::GENEROUS
+        };
+        let shape = measure(bytes, &limits).map_err(TextError::of)?;
+        Self::read(bytes, &shape, depth)
+    }
+
+    /// The same of a text whose shape is known. The memory for it is asked for first.
+    ///
+    /// # Errors
+    /// See [`TextError`].
+    pub fn read(bytes: &'t [u8], shape: &Shape, depth: usize) -> Result<Self, TextError> {
         let text = std::str::from_utf8(bytes).map_err(|_| TextError::Syntax)?;
+        let memory = budget::reserve(Share::Bodies, Value::memory(shape));
+        let memory = memory.ok_or(TextError::Memory)?;
         let mut reader = Reader {
             text,
             rest: bytes,
-            count: 0,
+            lengths: shape.lengths(),
         };
         let value = reader.value(depth)?;
         reader.blanks();
@@ -62,20 +83,36 @@ impl<'t> Text<'t> {
         }
         Ok(Self {
             value,
-            count: reader.count,
+            count: shape.values,
+            _memory: memory,
         })
     }
 }
 
+impl TextError {
+    fn of(fault: Fault) -> Self {
+        match fault {
+            Fault::DuplicateKey => TextError::DuplicateMember,
+            Fault::Depth => TextError::TooDeep,
+            Fault::NumberRange => TextError::NumberRange,
+            Fault::Surrogate => TextError::LoneSurrogate,
+            Fault::Memory => TextError::Memory,
+            // Of the others, none is asked for.
+            _ => TextError::Syntax,
+        }
+    }
+}
+
 /// A text, and what of it is still to be read.
-struct Reader<'t> {
+struct Reader<'t, 'l> {
     /// All of it.
     text: &'t str,
     rest: &'t [u8],
-    count: usize,
+    /// How many values are in the arrays and objects that are still to come.
+    lengths: &'l [u32],
 }
 
-impl<'t> Reader<'t> {
+impl<'t> Reader<'t, '_> {
     /// Whether the next byte is this one, which is taken then.
     fn takes(&mut self, byte: u8) -> bool {
         let Some((first, after)) = self.rest.split_first() else {
@@ -95,7 +132,6 @@ impl<'t> Reader<'t> {
 
     fn value(&mut self, depth: usize) -> Result<Value<'t>, TextError> {
         self.blanks();
-        self.count = self.count.saturating_add(1);
         match self.rest {
             [b'{', after @ ..] => {
                 self.rest = after;
@@ -112,6 +148,17 @@ impl<'t> Reader<'t> {
             [b'n', ..] => self.literal(b"null", Value::Null),
             _ => Err(TextError::Syntax),
         }
+    }
+
+    /// Room for what is in the next array or object, and no more.
+    fn room<T>(&mut self) -> Result<Vec<T>, TextError> {
+        let (length, others) = self.lengths.split_first().ok_or(TextError::Syntax)?;
+        self.lengths = others;
+        let length = usize::try_from(*length).unwrap_or(usize::MAX);
+        let mut room = Vec::new();
+        let made = room.try_reserve_exact(length);
+        made.map_err(|_| TextError::Memory)?;
+        Ok(room)
     }
 
     fn literal(&mut self, word: &[u8], value: Value<'t>) -> Result<Value<'t>, TextError> {
@@ -136,11 +183,11 @@ impl<'t> Reader<'t> {
 
     fn array(&mut self, depth: usize) -> Result<Value<'t>, TextError> {
         let depth = depth.checked_sub(1).ok_or(TextError::TooDeep)?;
-        let mut items = Vec::new();
         self.blanks();
         if self.takes(b']') {
-            return Ok(Value::Array(items));
+            return Ok(Value::Array(Vec::new()));
         }
+        let mut items = self.room()?;
         loop {
             items.push(self.value(depth)?);
             self.blanks();
@@ -155,11 +202,11 @@ impl<'t> Reader<'t> {
 
     fn object(&mut self, depth: usize) -> Result<Value<'t>, TextError> {
         let depth = depth.checked_sub(1).ok_or(TextError::TooDeep)?;
-        let mut members = Vec::new();
         self.blanks();
         if self.takes(b'}') {
             return Ok(Value::Object(Members::default()));
         }
+        let mut members = self.room()?;
         loop {
             self.blanks();
             let [b'"', after @ ..] = self.rest else {

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use super::decimal::Decimal;
 use super::sort::sort;
 use crate::json::Json;
+use crate::json_gate::Shape;
 
 /// A JSON value. Numbers are exact; strings borrow from the text where nothing in them is escaped.
 ///
@@ -90,6 +91,25 @@ impl<'t> Members<'t> {
 /// The order of names: shorter ones first, as lengths are quicker to compare than bytes.
 pub(super) fn by_length(one: &str, other: &str) -> Ordering {
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+impl Value<'_> {
+    /// How many bytes of memory a value of that shape takes, at most.
+    pub(super) fn memory(shape: &Shape) -> usize {
+        /// What the allocator needs for each piece, at most.
+        const BESIDE: usize = 16;
+        let alone = shape.values.saturating_sub(shape.members);
+        let members = size_of::<(Cow<'_, str>, Value<'_>)>();
+        let pieces = shape.lengths().len().saturating_add(shape.apart);
+        [
+            alone.saturating_mul(size_of::<Value<'_>>()),
+            shape.members.saturating_mul(members),
+            pieces.saturating_mul(BESIDE),
+            shape.apart_bytes,
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
 }
 
 impl Value<'static> {

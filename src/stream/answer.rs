@@ -9,7 +9,7 @@ use crate::body::{Content, Inspection, ResponseBody, Rest};
 use crate::engine::{Engine, Mode};
 use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response};
 use crate::headers::Headers;
-use crate::host::{Host, Side};
+use crate::host::{Failure, Host, Side};
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::refusal::{Refusal, Reply};
@@ -36,6 +36,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Lets go of what is kept of it.
+    pub(super) fn end(&mut self) {
+        self.body.take_kept();
+    }
+
     /// Whether a policy still waits for more of it.
     pub(super) fn awaits(&self) -> bool {
         !self.awaiting.is_empty()
@@ -106,6 +111,21 @@ impl Stream {
         }
     }
 
+    /// The head of the answer cannot be read: what goes out in its place, unless nothing is refused.
+    pub fn response_unread(&mut self, failure: Failure, host: &dyn Host) -> Option<Reply> {
+        let engine = self.engine.clone()?;
+        let is_ours = self.record.refusal.is_some() || self.record.answered_by.is_some();
+        let mut steps = self.chain(&engine).steps.iter();
+        let enforced = steps.any(|step| {
+            engine.mode.over(step.mode) == Mode::Enforce && step.policy.reads_response()
+        });
+        if is_ours || !enforced {
+            return None;
+        }
+        self.answer.refused = true;
+        Some(self.refuse_answer(&engine, failure.refusal(), None, host))
+    }
+
     /// Judges the body of the answer when trailers end it.
     pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Response;
@@ -139,7 +159,6 @@ impl Stream {
         }
         let mut response = Response {
             request: &self.headers,
-            target: self.target.as_ref(),
             scheme: self.scheme,
             author,
             headers,
@@ -169,7 +188,6 @@ impl Stream {
         let mut facts = std::mem::take(&mut self.facts);
         let mut response = Response {
             request: &self.headers,
-            target: self.target.as_ref(),
             scheme: self.scheme,
             author: Author::Service,
             headers,
@@ -210,7 +228,7 @@ impl Stream {
         let kept = self.answer.body.take_kept();
         let progress = self.answer.body.progress(state);
         let most = most(&self.answer.awaiting);
-        let content = Content::new(progress, most, kept.as_ref(), at_hand);
+        let content = Content::new(progress, most, kept, at_hand);
         if let Some(reply) = self.ask_of_answer(&engine, progress, &content, host) {
             self.answer.awaiting.clear();
             self.answer.refused = true;
@@ -223,7 +241,7 @@ impl Stream {
             Some(rest) => {
                 let Self { answer, .. } = self;
                 let Answer { awaiting, body, .. } = answer;
-                body.go_on(awaiting, kept, &engine.ledger, rest)
+                body.go_on(awaiting, content.into_kept(), rest)
             }
             None => Action::Continue(Vec::new()),
         }
@@ -247,19 +265,21 @@ impl Stream {
             };
             let mut body = ResponseBody {
                 request: &self.headers,
-                target: self.target.as_ref(),
                 facts: &mut self.facts,
                 progress,
                 need: waiting.need,
                 content,
             };
             let verdict = step.policy.response_body(&mut body, host);
-            match (verdict, waiting.mode) {
-                (_, Mode::Enforce) if content.failed() => {
-                    let refusal = Refusal::new(&super::UNAVAILABLE, "host_call");
-                    return Some(self.refuse_answer(engine, refusal, None, host));
+            if let Some(failure) = content.failed() {
+                match waiting.mode {
+                    Mode::Shadow => continue,
+                    Mode::Enforce => {
+                        return Some(self.refuse_answer(engine, failure.refusal(), None, host));
+                    }
                 }
-                (_, Mode::Shadow) if content.failed() => {}
+            }
+            match (verdict, waiting.mode) {
                 (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
                 (Verdict::AwaitBody(need), _) => {
                     self.answer.awaiting.push(Awaiting { need, ..waiting });

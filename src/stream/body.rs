@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::{Action, Stream};
-use crate::body::{BodyNeed, Content, Inspection, Kept, Ledger, RequestBody, Rest};
+use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, Rest};
 use crate::engine::{Engine, Mode};
-use crate::exchange::{BodyProgress, BodyState, Request};
+use crate::exchange::{BodyProgress, BodyState};
 use crate::host::{Host, Side};
 use crate::policy::Verdict;
 
@@ -21,6 +21,8 @@ pub(super) struct Awaiting {
 #[derive(Default)]
 pub(super) struct Body {
     size: u64,
+    /// How much of that came last.
+    piece: u64,
     held: bool,
     /// What has passed on.
     kept: Option<Kept>,
@@ -48,11 +50,13 @@ impl Body {
     /// Counts what has come: `size` is what the proxy says. While it holds the body it counts in
     /// total; while the body streams, by pieces.
     pub(super) fn arrived(&mut self, size: u64) {
+        let before = self.size;
         self.size = if self.held {
             size
         } else {
             self.size.saturating_add(size)
         };
+        self.piece = self.size.saturating_sub(before);
     }
 
     pub(super) fn progress(&self, state: BodyState) -> BodyProgress {
@@ -74,7 +78,6 @@ impl Body {
         &mut self,
         awaiting: &[Awaiting],
         kept: Option<Kept>,
-        ledger: &Rc<Ledger>,
         rest: Rest<'_>,
     ) -> Action {
         self.held = holds(awaiting);
@@ -83,8 +86,8 @@ impl Body {
         }
         let most = most(awaiting);
         if most > 0 {
-            let mut kept = kept.unwrap_or_else(|| Kept::new(ledger));
-            kept.push(rest.host.body(rest.side), most);
+            let mut kept = kept.unwrap_or_default();
+            kept.push(rest, self.piece, most);
             self.kept = Some(kept);
         }
         Action::Continue(Vec::new())
@@ -132,7 +135,7 @@ impl Stream {
         }
         let kept = self.body.take_kept();
         let progress = self.body.progress(state);
-        let content = Content::new(progress, most(&self.awaiting), kept.as_ref(), at_hand);
+        let content = Content::new(progress, most(&self.awaiting), kept, at_hand);
         if let Some(stop) = self.ask_all(progress, &content, host) {
             return stop;
         }
@@ -142,11 +145,9 @@ impl Stream {
         if self.awaiting.is_empty() {
             self.allow(host);
         }
-        match (&self.engine, at_hand) {
-            (Some(engine), Some(rest)) => {
-                self.body.go_on(&self.awaiting, kept, &engine.ledger, rest)
-            }
-            _ => Action::Continue(Vec::new()),
+        match at_hand {
+            Some(rest) => self.body.go_on(&self.awaiting, content.into_kept(), rest),
+            None => Action::Continue(Vec::new()),
         }
     }
 
@@ -161,9 +162,13 @@ impl Stream {
             let Some((name, verdict)) = self.ask(waiting, progress, content, host) else {
                 continue;
             };
+            if let Some(failure) = content.failed() {
+                match waiting.mode {
+                    Mode::Shadow => continue,
+                    Mode::Enforce => return Some(self.host_failed(failure, host)),
+                }
+            }
             match (verdict, waiting.mode) {
-                (_, Mode::Enforce) if content.failed() => return Some(self.host_failed(host)),
-                (_, Mode::Shadow) if content.failed() => {}
                 (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
                 (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting { need, ..waiting }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
@@ -190,10 +195,7 @@ impl Stream {
         let engine = self.engine.as_ref().map(Rc::clone)?;
         let step = self.chain(&engine).steps.get(waiting.step)?;
         let mut body = RequestBody {
-            request: Request {
-                headers: &self.headers,
-                target: self.target.as_ref()?,
-            },
+            request: &self.headers,
             facts: &mut self.facts,
             progress,
             need: waiting.need,

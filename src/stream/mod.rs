@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod identity;
+mod kept;
 mod measure;
 mod record;
 mod refusals;
@@ -14,12 +15,13 @@ use self::answer::Answer;
 use self::body::{Awaiting, Body};
 use self::identity::foreign_identity;
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, UNAVAILABLE};
+use self::refusals::{HEADER_REPEATED, PATH_MALFORMED};
 use crate::body::{Content, RequestBody};
+use crate::budget::{Reservation, Share};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
 use crate::headers::{HeaderValue, Headers};
-use crate::host::Host;
+use crate::host::{Failure, Host};
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
@@ -27,17 +29,19 @@ use crate::refusal::{Audience, Refusal, Reply};
 use crate::target::{Target, TargetError};
 
 pub use self::answer::ResponseHead;
+pub use self::kept::MOST_HEAD;
+pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
 pub use self::refusals::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
 };
-pub(crate) use self::refusals::{NO_ROUTE, method_not_allowed};
+pub(crate) use self::refusals::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {
     engine: Option<Rc<Engine>>,
+    /// All of the request's fields until its head has been judged; then those that are kept.
     headers: Headers,
-    target: Option<Target>,
     scheme: Scheme,
     started: Option<Duration>,
     judging: Option<Duration>,
@@ -49,6 +53,8 @@ pub struct Stream {
     body: Body,
     answer: Answer,
     record: Record,
+    /// What is reserved for it.
+    memory: Reservation,
 }
 
 /// Why a request does not go on to the service.
@@ -70,13 +76,23 @@ pub enum Action {
     Reply(Reply),
 }
 
+impl Failure {
+    /// The refusal of a request for that reason.
+    fn refusal(self) -> Refusal {
+        let reason = match self {
+            Failure::HostCall => "host_call",
+            Failure::Memory => "memory",
+        };
+        Refusal::new(&UNAVAILABLE, reason)
+    }
+}
+
 impl Stream {
     /// A new exchange. Without an engine everything is refused.
     pub fn new(engine: Option<Rc<Engine>>) -> Self {
         Self {
             engine,
             headers: Headers::default(),
-            target: None,
             scheme: Scheme::Http,
             started: None,
             judging: None,
@@ -88,6 +104,7 @@ impl Stream {
             body: Body::default(),
             answer: Answer::default(),
             record: Record::default(),
+            memory: Reservation::none(Share::Streams),
         }
     }
 
@@ -98,6 +115,11 @@ impl Stream {
         body: BodyState,
         host: &dyn Host,
     ) -> Action {
+        if !self.is_admitted()
+            && let Some(refused) = self.admit(headers.memory(), host)
+        {
+            return refused;
+        }
         self.headers = headers;
         self.scheme = Scheme::of(&self.headers);
         self.started = Some(host.now());
@@ -118,6 +140,9 @@ impl Stream {
                 }
             },
         };
+        if let Err(refusal) = self.keep(&engine, host) {
+            return self.refuse(refusal, None, host);
+        }
         if self.awaiting.is_empty() {
             self.allow(host);
         }
@@ -135,8 +160,8 @@ impl Stream {
     }
 
     /// Refuses because the proxy did not do what it was asked.
-    pub fn host_failed(&mut self, host: &dyn Host) -> Action {
-        self.refuse(Refusal::new(&UNAVAILABLE, "host_call"), None, host)
+    pub fn host_failed(&mut self, failure: Failure, host: &dyn Host) -> Action {
+        self.refuse(failure.refusal(), None, host)
     }
 
     /// The engine the exchange began with.
@@ -144,7 +169,7 @@ impl Stream {
         self.engine.as_deref()
     }
 
-    /// The request's header fields; none if the request never reached the filter.
+    /// The request's header fields that are kept; none if the request never reached the filter.
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
@@ -190,10 +215,8 @@ impl Stream {
         // Borrowed apart from `self`, which the chain writes to.
         let mut headers = std::mem::take(&mut self.headers);
         let merged = merge(engine, &mut headers);
-        let mut target = None;
-        let judged = self.judge(engine, &headers, &mut target, body, host);
+        let judged = self.judge(engine, &headers, body, host);
         self.headers = headers;
-        self.target = target;
         let mut edits = judged?;
         if engine.mode == Mode::Enforce {
             // What policies make of the path comes after.
@@ -206,16 +229,15 @@ impl Stream {
         &mut self,
         engine: &Engine,
         headers: &Headers,
-        target: &mut Option<Target>,
         body: BodyState,
         host: &dyn Host,
     ) -> Result<Vec<Edit>, Stop> {
         let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-        let parsed = Target::parse_by(raw, engine.path_rules)
+        let target = Target::parse_by(raw, engine.path_rules)
             .map_err(|error| Stop::Refused(Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
         let request = Request {
             headers,
-            target: target.insert(parsed),
+            target: &target,
         };
         let selection = engine.select(&request);
         if !engine.agrees(&request, &selection) {
@@ -301,7 +323,7 @@ impl Stream {
                     state: body,
                 };
                 let mut empty = RequestBody {
-                    request: exchange.request,
+                    request: exchange.request.headers,
                     facts: &mut *exchange.facts,
                     progress,
                     need: *need,
@@ -369,9 +391,9 @@ impl Stream {
     }
 
     fn answer(&mut self, reply: Reply, policy: &'static str, host: &dyn Host) -> Action {
-        self.awaiting.clear();
         self.record.answered_by = Some(policy);
         host.count(Outcome::Answered.counter());
+        self.let_go();
         Action::Reply(reply)
     }
 
@@ -381,7 +403,6 @@ impl Stream {
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Action {
-        self.awaiting.clear();
         if let Some(engine) = self.engine.clone() {
             for step in &self.chain(&engine).steps {
                 if engine.mode.over(step.mode) == Mode::Enforce {
@@ -396,7 +417,9 @@ impl Stream {
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);
         }
-        Action::Reply(self.reply(refusal))
+        let reply = self.reply(refusal);
+        self.let_go();
+        Action::Reply(reply)
     }
 
     /// What the client is told of a refusal, in its protocol.

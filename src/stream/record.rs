@@ -36,6 +36,19 @@ pub struct ShadowRefusal {
     pub violations: Vec<Violation>,
 }
 
+fn violations(list: &Vec<Violation>) -> usize {
+    let list_itself = list.capacity().saturating_mul(size_of::<Violation>());
+    let texts = list.iter().map(|each| {
+        let Violation {
+            instance,
+            keyword: _,
+            schema,
+        } = each;
+        instance.capacity().saturating_add(schema.capacity())
+    });
+    texts.fold(list_itself, usize::saturating_add)
+}
+
 /// What a policy said of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -117,6 +130,23 @@ impl Stream {
 }
 
 impl Record {
+    /// Forgets what was wrong in detail, but not what became of the exchange.
+    pub(super) fn forget(&mut self) {
+        self.violations = Vec::new();
+        self.shadow = Vec::new();
+    }
+
+    /// How many bytes of memory it takes.
+    pub(super) fn memory(&self) -> usize {
+        let shadow = self
+            .shadow
+            .capacity()
+            .saturating_mul(size_of::<ShadowRefusal>());
+        let lists = self.shadow.iter().map(|each| &each.violations);
+        let lists = lists.chain([&self.violations]);
+        lists.map(violations).fold(shadow, usize::saturating_add)
+    }
+
     /// What a policy said that was asked.
     pub(super) fn said_by(&self, policy: &str) -> Said {
         if self.refused_by == Some(policy) {

@@ -11,6 +11,7 @@ pub const CODES: &[&Code] = &[
     &HEADER_REPEATED,
     &NO_ROUTE,
     &METHOD_NOT_ALLOWED,
+    &FIELDS_TOO_LARGE,
     &UNAVAILABLE,
 ];
 
@@ -57,7 +58,16 @@ pub(super) const METHOD_NOT_ALLOWED: Code = Code {
     reasons: &["method"],
 };
 
-pub(super) const UNAVAILABLE: Code = Code {
+/// RFC 6585 §5.
+pub(super) const FIELDS_TOO_LARGE: Code = Code {
+    name: "header_fields_too_large",
+    status: 431,
+    grpc_status: grpc::RESOURCE_EXHAUSTED,
+    title: "The header fields of the request are too large.",
+    reasons: &["head", "kept"],
+};
+
+pub(crate) const UNAVAILABLE: Code = Code {
     name: "unavailable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,

@@ -9,7 +9,8 @@ use std::time::Duration;
 use portcullis::engine::Engine;
 use portcullis::headers::Headers;
 use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
+    Swap,
 };
 use serde_json::json;
 
@@ -64,8 +65,8 @@ impl Host for Believing {
         4
     }
 
-    fn body(&self, _: Side) -> Option<Vec<u8>> {
-        None
+    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+        Err(Failure::HostCall)
     }
 }
 

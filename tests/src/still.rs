@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
+    Swap,
 };
 
 /// It tells the same of every exchange, checks no signatures, and forgets its cells and metrics.
@@ -59,8 +60,8 @@ impl Host for Still {
         4
     }
 
-    fn body(&self, _: Side) -> Option<Vec<u8>> {
-        Some(b"{}".to_vec())
+    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+        Ok(b"{}".to_vec())
     }
 }
 
@@ -98,7 +99,7 @@ impl Host for Holding<'_> {
         4
     }
 
-    fn body(&self, _: Side) -> Option<Vec<u8>> {
-        Some(self.0.to_vec())
+    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+        Ok(self.0.to_vec())
     }
 }

@@ -9,7 +9,8 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
+    Swap,
 };
 use portcullis::stream::{Action, Stream};
 use portcullis_tests::believing::{Believing, good_request, whole_chain};
@@ -94,8 +95,8 @@ impl Host for Uncounted {
         self.0.random()
     }
 
-    fn body(&self, side: Side) -> Option<Vec<u8>> {
-        self.0.body(side)
+    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
+        self.0.body(side, size)
     }
 }
 

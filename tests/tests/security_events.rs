@@ -11,7 +11,8 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, Side, SignatureCheck, Swap,
+    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
+    Swap,
 };
 use portcullis::metrics;
 use portcullis::stream::Stream;
@@ -84,8 +85,8 @@ impl Host for Proxy {
         4
     }
 
-    fn body(&self, _: Side) -> Option<Vec<u8>> {
-        Some(self.body.borrow().clone())
+    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+        Ok(self.body.borrow().clone())
     }
 }
 

@@ -111,6 +111,10 @@ impl SecurityEvents {
         })
     }
 
+    /// The request's fields that events show.
+    pub(crate) const REQUEST_FIELDS: [&str; 4] =
+        [":method", ":path", "traceparent", "x-request-id"];
+
     /// Where events go.
     pub fn sinks(&self) -> &[Sink] {
         &self.sinks

@@ -118,6 +118,10 @@ impl Policy for Cors {
 }
 
 impl Policy for Answer {
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &[":method", "origin", "access-control-request-method"]
+    }
+
     fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
         self.shape(response);
     }

@@ -119,7 +119,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let ignored_headers = fields.or("ignore_headers", Vec::new(), problems, |node, problems| {
         node.list(problems, read_header_name)
     });
-    let max_bytes = fields.or("max_bytes", 64 << 10, problems, Node::bytes);
+    let max_bytes = fields.or("max_bytes", 64 << 10, problems, Node::bytes_read);
     let (sets, own) = (sets?, own?);
     if sets.is_empty() && own.is_empty() {
         let reason = "looks for nothing; name one of `sets`, or write `patterns`";
@@ -184,6 +184,10 @@ impl Policy for DenyPatterns {
         }
     }
 
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &["content-type"]
+    }
+
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         if body.progress.size > self.max_bytes {
             return Verdict::Refuse(Refusal::new(&DENIED, "body_unread"));
@@ -191,7 +195,7 @@ impl Policy for DenyPatterns {
         if body.progress.state == BodyState::Open {
             return Verdict::AwaitBody(body.need);
         }
-        let (place, tries) = (self.body_place(body.request.headers), Cell::new(MAX_TRIES));
+        let (place, tries) = (self.body_place(body.request), Cell::new(MAX_TRIES));
         let refusal = match (place, body.bytes()) {
             (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &tries),
             (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &tries),

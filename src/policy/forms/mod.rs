@@ -92,7 +92,7 @@ enum Body {
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let max_bytes = fields.required("max_bytes", context.problems);
-    let max_bytes = max_bytes.and_then(|node| node.bytes(context.problems));
+    let max_bytes = max_bytes.and_then(|node| node.bytes_read(context.problems));
     let set = match fields.optional("fields") {
         None => Some(ParameterSet::new(Where::Form, Vec::new())),
         Some(node) => read_list(&node, Where::Form, context),
@@ -139,6 +139,10 @@ impl Policy for Forms {
             Ok(need) => Verdict::AwaitBody(need),
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &["content-type"]
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
@@ -221,7 +225,12 @@ impl Forms {
         if size > self.max_bytes {
             return Err(Refusal::new(&TOO_LARGE, "body_size"));
         }
-        let kind = body_type(body.request.headers)?;
+        // Its type is asked for once, however many pieces it comes in.
+        let is_form = matches!(body.need, BodyNeed::Bytes { .. });
+        if is_form && body.progress.state == BodyState::Open {
+            return Ok(());
+        }
+        let kind = body_type(body.request)?;
         if matches!(kind, Body::Other) {
             return match self.other_types {
                 Others::Refuse if size > 0 => Err(Refusal::new(&MEDIA_TYPE, "content_type")),

@@ -114,7 +114,7 @@ impl Settings {
     ) -> Option<Self> {
         let base = fields.or("base_path", String::new(), problems, read_base);
         let max_bytes = fields.required("max_bytes", problems);
-        let max_bytes = max_bytes.and_then(|node| node.bytes(problems));
+        let max_bytes = max_bytes.and_then(|node| node.bytes_read(problems));
         let json = fields.or("json", USUAL_JSON, problems, read_limits);
         let undeclared = fields.or("undeclared", Undeclared::Refuse, problems, Undeclared::read);
         let formats = fields.or("formats", Formats::Annotate, problems, |node, problems| {
@@ -155,7 +155,7 @@ fn read_answers(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Optio
     let mut fields = node.fields(problems)?;
     let mode = fields.or("mode", Mode::Shadow, problems, Mode::read);
     let most = fields.or("max_bytes", None, problems, |node, problems| {
-        node.bytes(problems).map(Some)
+        node.bytes_read(problems).map(Some)
     });
     fields.finish(problems);
     Some((mode?, most?))

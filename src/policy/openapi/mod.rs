@@ -15,7 +15,7 @@ use self::compile::compile;
 use self::template::{Named, Template};
 use super::forms::{FormType, Forms};
 use super::parameters::{ParameterSet, Parameters, refusal};
-use super::payload::{Payload, Responses};
+use super::payload::{LATER_FIELDS, Payload, Responses};
 use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
 use crate::engine::Mode;
@@ -81,7 +81,7 @@ impl Operation {
     }
 
     fn judge_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
-        match self.form(body.request.headers) {
+        match self.form(body.request) {
             // Whether there must be one is not for forms to say.
             Some(form) if body.progress.size > 0 => form.request_body(body, host),
             _ => self.payload.request_body(body, host),
@@ -149,6 +149,10 @@ impl OpenApi {
 impl Policy for OpenApi {
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
+    }
+
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        LATER_FIELDS
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {

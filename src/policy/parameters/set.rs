@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::Pointer;
-use crate::schema::{Decimal, Kinds, Schema, Text, Value, Verdict, Violation};
+use crate::schema::{Decimal, Kinds, Schema, Text, TextError, Value, Verdict, Violation};
 
 /// A parameter that has been declared.
 pub struct Parameter {
@@ -143,6 +143,7 @@ impl Parameter {
     fn judge_json(&self, part: Part, text: &str) -> Result<(), Fault> {
         match Text::parse(text.as_bytes(), MAX_DEPTH) {
             Ok(text) => self.settle(part, self.schema.judge(&text)),
+            Err(TextError::Memory) => Err(self.fault(part, Wrong::Effort, "type")),
             Err(_) => Err(self.fault(part, Wrong::Schema, "type")),
         }
     }

@@ -4,6 +4,7 @@ use super::refusals::{MALFORMED, STRUCTURE};
 use crate::config::{Fields, Node, Problems};
 use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
+use crate::stream::UNAVAILABLE;
 
 /// What may pass where the document sets no limits.
 pub(crate) const USUAL: Limits = Limits {
@@ -77,6 +78,7 @@ pub(super) fn refusal(fault: Fault) -> Refusal {
         Fault::StringBytes => (&STRUCTURE, "json_string_bytes"),
         Fault::NumberBytes => (&STRUCTURE, "json_number_bytes"),
         Fault::NumberRange => (&STRUCTURE, "json_number_range"),
+        Fault::Memory => (&UNAVAILABLE, "memory"),
     };
     Refusal::new(code, reason)
 }

@@ -89,12 +89,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         Some(node) => Responses::read(&node, context).map(Some),
     };
     let problems = &mut *context.problems;
-    let max_bytes = fields
-        .required("max_bytes", problems)
-        .and_then(|node| node.bytes(problems));
+    let max_bytes = fields.required("max_bytes", problems);
     let usual = has_schema.then_some(json::USUAL);
     let json = fields.or("json", usual, problems, |node, problems| {
         json::read(node, problems).map(Some)
+    });
+    let max_bytes = max_bytes.and_then(|node| match json {
+        Some(None) => node.bytes(problems),
+        _ => node.bytes_read(problems),
     });
     let content_types = read_content_types(fields, json, problems);
     let assumed_type = fields.or("assume_content_type", None, problems, |node, problems| {
@@ -356,12 +358,12 @@ impl Payload {
 
     /// Judges what has come of a body.
     fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
-        let (headers, size) = (body.request.headers, body.progress.size);
+        let (headers, size) = (body.request, body.progress.size);
         if size > self.max_bytes {
             return Err(Refusal::new(&TOO_LARGE, "body_size"));
         }
         if size > 0 {
-            if names(&self.forbids_body, body.request.method()) {
+            if names(&self.forbids_body, headers.method()) {
                 return Err(Refusal::new(&PRESENCE, "body_forbidden"));
             }
             let typed = self.assumed_type.is_some() || headers.all("content-type").next().is_some();
@@ -373,7 +375,7 @@ impl Payload {
             return Ok(());
         }
         if size == 0 {
-            return match names(&self.needs_body, body.request.method()) {
+            return match names(&self.needs_body, headers.method()) {
                 true => Err(Refusal::new(&PRESENCE, "body_missing")),
                 false => Ok(()),
             };
@@ -381,9 +383,11 @@ impl Payload {
         match (body.need, &self.json) {
             (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
                 Ok(bytes) => {
-                    json_gate::check(bytes, limits).map_err(json::refusal)?;
-                    let schema = self.schema(headers);
-                    schema.map_or(Ok(()), |schema| schema.judge(bytes))
+                    let Some(schema) = self.schema(headers) else {
+                        return json_gate::check(bytes, limits).map_err(json::refusal);
+                    };
+                    let shape = json_gate::measure(bytes, limits).map_err(json::refusal)?;
+                    schema.judge(bytes, &shape)
                 }
                 Err(NoBytes::TooMany) => Err(Refusal::new(&TOO_LARGE, "body_size")),
                 // The first is not so, and of the other the stream takes care.
@@ -398,6 +402,9 @@ fn names(methods: &[String], method: &str) -> bool {
     methods.iter().any(|each| each == method)
 }
 
+/// What of a request's head is asked again when its body comes.
+pub(crate) const LATER_FIELDS: &[&str] = &["content-type", ":method"];
+
 impl Policy for Payload {
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
@@ -405,6 +412,10 @@ impl Policy for Payload {
             Ok(None) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        LATER_FIELDS
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {

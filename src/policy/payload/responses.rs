@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::media_type::{Format, MediaType};
 use super::refusals::RESPONSE;
-use super::schema::{MAX_DEPTH, find, read_formats};
+use super::schema::{MAX_DEPTH, find, read_formats, unreadable};
 use crate::body::{BodyNeed, NoBytes, ResponseBody};
 use crate::config::Node;
 use crate::engine::Mode;
@@ -14,7 +14,7 @@ use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::policy::{Context, Part, Policy, Stage, Verdict};
 use crate::refusal::{Refusal, Told};
-use crate::schema::{Formats, Schema, Text, Verdict as Judged};
+use crate::schema::{Formats, Schema, Text, TextError, Verdict as Judged};
 
 /// How much of an answer is read where the document does not say.
 const USUAL_BYTES: u64 = 1 << 20;
@@ -51,7 +51,7 @@ impl Responses {
         let mut fields = node.fields(context.problems)?;
         let mode = fields.or("mode", Mode::Shadow, context.problems, Mode::read);
         let most = fields.or("max_bytes", None, context.problems, |node, problems| {
-            node.bytes(problems).map(Some)
+            node.bytes_read(problems).map(Some)
         });
         let name = fields.required("json_schema", context.problems);
         let formats = match fields.optional("formats") {
@@ -119,8 +119,10 @@ impl Responses {
             // There is nothing to say yet, and of the other the stream takes care.
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
         };
-        let Ok(text) = Text::parse(bytes, MAX_DEPTH) else {
-            return refuse("json");
+        let text = match Text::parse(bytes, MAX_DEPTH) {
+            Ok(text) => text,
+            Err(error @ TextError::Memory) => return Err(unreadable(error)),
+            Err(_) => return refuse("json"),
         };
         match schema.map(|schema| schema.judge(&text)) {
             None | Some(Judged::Valid) => Ok(()),

@@ -2,9 +2,11 @@
 
 use super::refusals::{MALFORMED, SCHEMA, STRUCTURE};
 use crate::config::{DidYouMean, Fields, Node, Quoted};
+use crate::json_gate::Shape;
 use crate::policy::Context;
 use crate::refusal::{Refusal, Told};
 use crate::schema::{Formats, Schema, Text, TextError, Verdict};
+use crate::stream::UNAVAILABLE;
 
 /// How deep a body that is judged may nest, whatever `json` allows.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -52,12 +54,12 @@ impl SchemaCheck {
         }))
     }
 
-    /// Judges a JSON text.
+    /// Judges a JSON text of that shape.
     ///
     /// # Errors
     /// Why it may not pass.
-    pub(super) fn judge(&self, body: &[u8]) -> Result<(), Refusal> {
-        let text = Text::parse(body, MAX_DEPTH).map_err(unreadable)?;
+    pub(super) fn judge(&self, body: &[u8], shape: &Shape) -> Result<(), Refusal> {
+        let text = Text::read(body, shape, MAX_DEPTH).map_err(unreadable)?;
         match self.schema.judge(&text) {
             Verdict::Valid => Ok(()),
             Verdict::Undecided => Err(Refusal::new(&SCHEMA, "effort")),
@@ -69,13 +71,14 @@ impl SchemaCheck {
 }
 
 /// What the limits of `json` let pass and cannot be judged.
-fn unreadable(error: TextError) -> Refusal {
+pub(super) fn unreadable(error: TextError) -> Refusal {
     let (code, reason) = match error {
         TextError::Syntax => (&MALFORMED, "json_syntax"),
         TextError::LoneSurrogate => (&MALFORMED, "json_surrogate"),
         TextError::DuplicateMember => (&STRUCTURE, "json_duplicate_key"),
         TextError::TooDeep => (&STRUCTURE, "json_depth"),
         TextError::NumberRange => (&STRUCTURE, "json_number_range"),
+        TextError::Memory => (&UNAVAILABLE, "memory"),
     };
     Refusal::new(code, reason)
 }

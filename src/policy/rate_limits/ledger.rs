@@ -15,6 +15,13 @@ pub struct Ledger {
     pub(super) entries: Vec<Entry>,
 }
 
+impl Ledger {
+    /// How many bytes of memory it takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.entries.capacity().saturating_mul(size_of::<Entry>())
+    }
+}
+
 /// What one limit said.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {

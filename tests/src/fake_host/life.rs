@@ -32,7 +32,10 @@ impl FakeHost {
         vm.roots.insert(root, 0);
         (vm.root, vm.effective_context) = (root, root);
         vm.configuration = configuration.to_vec();
-        if self.call_start::<_, ()>("proxy_on_context_create", (root, 0_u32)).is_err() {
+        if self
+            .call_start::<_, ()>("proxy_on_context_create", (root, 0_u32))
+            .is_err()
+        {
             return Ok(());
         }
         self.start_with("proxy_on_vm_start", root, 0)?;
@@ -74,7 +77,10 @@ impl FakeHost {
 
     /// Lets the module call a cluster. Its calls wait for [`answer_calls`](Self::answer_calls).
     pub fn set_cluster(&mut self, name: &str) {
-        self.store.data_mut().clusters.insert(name.as_bytes().to_vec());
+        self.store
+            .data_mut()
+            .clusters
+            .insert(name.as_bytes().to_vec());
     }
 
     /// Answers the calls that wait for this cluster; how many there were.
@@ -125,7 +131,9 @@ impl FakeHost {
         copy.headers_stop_iteration = self.headers_stop_iteration;
         copy.buffer_limit = self.buffer_limit;
         copy_state(vm, copy.store.data_mut());
-        let bytes = (vm.memory.expect("it is loaded")).data(&self.store).to_vec();
+        let bytes = (vm.memory.expect("it is loaded"))
+            .data(&self.store)
+            .to_vec();
         let memory = copy.store.data().memory.expect("it is loaded");
         let has = memory.data_size(&copy.store);
         let more = bytes.len().saturating_sub(has) / PAGE;
@@ -145,9 +153,13 @@ impl FakeHost {
 
     /// How many allocations there were since [`fail_allocation`](Self::fail_allocation).
     pub fn allocations(&mut self) -> u32 {
-        let function = self.instance.get_typed_func(&self.store, "portcullis_allocations");
+        let function = self
+            .instance
+            .get_typed_func(&self.store, "portcullis_allocations");
         let function = function.expect("the module with faults: envoy/build.sh with-faults");
-        function.call(&mut self.store, ()).expect("it reads a number")
+        function
+            .call(&mut self.store, ())
+            .expect("it reads a number")
     }
 }
 

@@ -29,8 +29,8 @@ use wasmi::{
 };
 
 pub use exchange::Exchange;
-pub use worker::{Answer, Worker};
 use state::{MetricKind, ROOT, Server, Stat, Vm};
+pub use worker::{Answer, Worker};
 
 /// One worker of the proxy: a VM with one plugin in it.
 pub struct FakeHost {

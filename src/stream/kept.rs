@@ -1,0 +1,237 @@
+//! What a stream keeps when its head has been judged: what can still be asked for, in memory that
+//! has been reserved.
+
+use super::refusals::{FIELDS_TOO_LARGE, UNAVAILABLE};
+use super::{Action, Stream};
+use crate::access_log::AccessLog;
+use crate::access_log::security::SecurityEvents;
+use crate::budget::{self, Reservation, Share};
+use crate::engine::{Chain, Engine, Mode};
+use crate::host::Host;
+use crate::refusal::Refusal;
+
+/// The largest head that is read, with what the proxy needs to hand it over.
+pub const MOST_HEAD: usize = 1 << 20;
+
+/// How many bytes of fields that policies read later are kept of one request.
+const MOST_WHOLE: usize = 8 << 10;
+
+/// The same of a request that has been refused: what is larger is not looked at. No browser's
+/// origin is as long.
+const MOST_WHOLE_OF_REFUSED: usize = 1 << 10;
+
+/// A head is kept as it came if it takes no more than this: most do.
+const SMALL: usize = 1 << 10;
+
+/// What the allocator needs beside what a stream keeps. The stream itself has been reserved by who
+/// made it.
+const FIXED: usize = 128;
+
+/// The request's fields that are shown and never judged, each with how many bytes of its values.
+#[derive(Debug)]
+pub(crate) struct ShownFields {
+    fields: Vec<(String, usize)>,
+    /// How many bytes of them all are kept of one request.
+    most: usize,
+}
+
+/// How much of the fields that are shown is kept.
+#[derive(Clone, Copy)]
+struct Room {
+    value: usize,
+    all: usize,
+}
+
+impl ShownFields {
+    /// What refusals, records and events show.
+    pub(crate) fn new(log: Option<&AccessLog>, events: Option<&SecurityEvents>) -> Self {
+        // Of the first, no more is read than what a refusal could show.
+        let core = ["content-type", "x-request-id"].map(|name| (name, usize::MAX));
+        let logged = log.into_iter().flat_map(AccessLog::request_fields);
+        let told = events.map(|_| SecurityEvents::REQUEST_FIELDS.map(|name| (name, usize::MAX)));
+        let mut fields: Vec<(String, usize)> = Vec::new();
+        for (name, most) in core
+            .into_iter()
+            .chain(logged)
+            .chain(told.into_iter().flatten())
+        {
+            match fields.iter_mut().find(|(each, _)| each == name) {
+                Some((_, already)) => *already = most.max(*already),
+                None => fields.push((name.to_owned(), most)),
+            }
+        }
+        let most = log.map_or(0, AccessLog::longest).max(8 << 10);
+        Self { fields, most }
+    }
+
+    /// None for a field that is not shown.
+    fn most(&self, name: &[u8]) -> Option<usize> {
+        let mut fields = self.fields.iter();
+        let (_, most) = fields.find(|(each, _)| each.as_bytes() == name)?;
+        Some(*most)
+    }
+}
+
+impl Room {
+    /// While streams have room, as much as a record shows of one value, and a byte by which it
+    /// sees that there was more. Records of refused requests make do with less when a flood of
+    /// them fills that room.
+    fn of(shown: &ShownFields, is_refused: bool) -> Self {
+        let crowded = budget::used(Share::Streams) > Share::Streams.most() / 2;
+        if is_refused && crowded {
+            Self {
+                value: 129,
+                all: 512,
+            }
+        } else {
+            Self {
+                value: 513,
+                all: shown.most,
+            }
+        }
+    }
+}
+
+impl Room {
+    /// A path is one value, and the query behind it another, of which names alone may be shown.
+    /// Behind a path that is cut there is no query.
+    fn of_target(self, target: &[u8]) -> usize {
+        match target.iter().position(|b| *b == b'?') {
+            Some(path) if path < self.value => {
+                let query = self.value.saturating_mul(4);
+                path.saturating_add(query)
+            }
+            _ => self.value,
+        }
+    }
+}
+
+impl Stream {
+    /// Asks for the memory of a head of so many bytes before it is read. A refusal, if there is
+    /// none.
+    pub fn admit(&mut self, bytes: usize, host: &dyn Host) -> Option<Action> {
+        let refusal = if bytes > MOST_HEAD {
+            Refusal::new(&FIELDS_TOO_LARGE, "head")
+        } else if let Some(memory) = budget::reserve(Share::Streams, bytes.saturating_add(FIXED)) {
+            self.memory = memory;
+            return None;
+        } else {
+            Refusal::new(&UNAVAILABLE, "memory")
+        };
+        self.started = Some(host.now());
+        Some(self.refuse(refusal, None, host))
+    }
+
+    /// Whether a head has been admitted.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.memory.bytes() > 0
+    }
+
+    /// Keeps what can be asked for when the request goes on; why it may not, if there is too much
+    /// of that.
+    pub(super) fn keep(&mut self, engine: &Engine, host: &dyn Host) -> Result<(), Refusal> {
+        let whole = self.headers.memory() <= SMALL || self.keep_fields(engine, false);
+        if !whole {
+            let refusal = Refusal::new(&FIELDS_TOO_LARGE, "kept");
+            match engine.mode {
+                Mode::Enforce => return Err(refusal),
+                Mode::Shadow => self.shadow(&refusal, None, host),
+            }
+        }
+        if self.settle() {
+            Ok(())
+        } else {
+            Err(Refusal::new(&UNAVAILABLE, "memory"))
+        }
+    }
+
+    /// Lets everything go that nobody asks for when the request has been refused or answered.
+    pub(super) fn let_go(&mut self) {
+        self.awaiting = Vec::new();
+        self.body.take_kept();
+        match self.engine.clone() {
+            Some(engine) => _ = self.keep_fields(&engine, true),
+            None => self.headers.keep(|_, _| None),
+        }
+        if !self.settle() {
+            // The verdict stands, and less can be said of it.
+            self.headers.keep(|_, _| None);
+            self.record.forget();
+            self.memory.shrink_to(FIXED);
+        }
+    }
+
+    /// Lets go of what was kept for the record: it has been written.
+    pub fn end(&mut self) {
+        self.headers.keep(|_, _| None);
+        self.facts = Default::default();
+        self.record.forget();
+        self.body.take_kept();
+        self.answer.end();
+        self.memory = Reservation::none(Share::Streams);
+    }
+
+    /// Drops fields that nobody asks for. Whether those that policies ask for are all there.
+    fn keep_fields(&mut self, engine: &Engine, is_refused: bool) -> bool {
+        let shown = &engine.shown_fields;
+        let later = &self.chain(engine).later_request_fields;
+        let room = Room::of(shown, is_refused);
+        let mut all = room.all;
+        let mut whole = match is_refused {
+            true => MOST_WHOLE_OF_REFUSED,
+            false => MOST_WHOLE,
+        };
+        let mut complete = true;
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.keep(|name, value| {
+            let spend = |left: &mut usize, most: usize| {
+                let most = value.len().min(most);
+                *left = left.checked_sub(name.len().saturating_add(most))?;
+                Some(most)
+            };
+            if later.iter().any(|each| each.as_bytes() == name) {
+                let kept = spend(&mut whole, usize::MAX);
+                complete &= kept.is_some();
+                return kept;
+            }
+            let value_room = match name {
+                b":path" => room.of_target(value),
+                _ => room.value,
+            };
+            spend(&mut all, shown.most(name)?.min(value_room))
+        });
+        self.headers = headers;
+        complete
+    }
+
+    /// Reserves what is kept, and no more. Whether there is as much.
+    fn settle(&mut self) -> bool {
+        let parts = [
+            FIXED,
+            self.headers.memory(),
+            self.facts.memory(),
+            self.record.memory(),
+        ];
+        let bytes = parts.into_iter().fold(0, usize::saturating_add);
+        let more = bytes.saturating_sub(self.memory.bytes());
+        let settled = more == 0 || self.memory.grow(more);
+        self.memory.shrink_to(bytes);
+        settled
+    }
+}
+
+/// What the policies of a chain, and its page for browsers, read of a request later.
+pub(crate) fn later_request_fields(chain: &Chain) -> Vec<&'static str> {
+    let named = chain
+        .steps
+        .iter()
+        .map(|step| step.policy.later_request_fields());
+    let page: &[&str] = match chain.error_page {
+        Some(_) => &["accept", "sec-fetch-mode"],
+        None => &[],
+    };
+    let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
