@@ -72,7 +72,7 @@ fn document() -> Value {
         "schemas": { "any": { "type": "array" } },
         "routes": [{
             "name": "all", "match": { "path": { "prefix": "/" } , "methods": ["POST", "PUT"] }, "open": true,
-            "payload": { "max_bytes": "16MiB", "json_schema": "any", "json": { "max_elements": 10_000_000 } },
+            "payload": { "max_bytes": "16MiB", "json_schema": "any", "json": { "max_elements": 10_000_000, "max_values": 10_000_000 } },
         }],
     })
 }
