@@ -196,8 +196,13 @@ impl Engine {
         &self.remote_keys
     }
 
-    /// Lets go of what is only kept to be quicker, and keeps no more of it: for a document that another
-    /// has replaced, while its last requests end. It still judges them as before.
+    /// Forgets every token that was verified: each will be verified anew.
+    pub fn forget_tokens(&self) {
+        self.providers.forget_tokens();
+    }
+
+    /// Lets go of what is only kept to be quicker, and keeps little of it from then on: for a document
+    /// that another has replaced, while its last requests end. It still judges them as before.
     pub fn release_caches(&self) {
         self.providers.release_caches();
     }

@@ -169,7 +169,7 @@ impl Plugin {
     fn memory_for(&self, document: &[u8]) -> Option<Reservation> {
         let bytes = config::bound(document.len());
         let memory = budget::reserve(Share::Documents, bytes).or_else(|| {
-            vm::release_caches();
+            vm::forget_tokens();
             budget::reserve(Share::Documents, bytes)
         });
         if memory.is_none() && !self.told.replace(true) {
@@ -247,7 +247,14 @@ impl Plugin {
             .is_some_and(|(one, other)| one.name == other.name)
     }
 
-    /// Lets go of what is remembered to make answers quicker.
+    /// Forgets what can be found out again.
+    pub(super) fn forget_tokens(&self) {
+        if let Some(running) = self.compiled() {
+            running.engine.forget_tokens();
+        }
+    }
+
+    /// Lets go of what is remembered to make answers quicker, since another document is in force.
     pub(super) fn release_caches(&self) {
         if let Some(running) = self.compiled() {
             running.engine.release_caches();
