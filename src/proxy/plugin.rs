@@ -376,8 +376,13 @@ fn is_valid(document: &[u8]) -> bool {
 
 /// Whether a VM of this proxy has compiled the document.
 fn is_proven(document: &[u8]) -> bool {
-    let cell = abi::shared(proof::CELL);
-    cell.is_ok_and(|(cell, _)| proof::holds(&cell, &proof::digest(document)))
+    match abi::shared(proof::CELL) {
+        Ok((cell, _)) => proof::holds(&cell, &proof::digest(document)),
+        // There is a note and no memory to read it, so this VM has failed and refuses. To compile
+        // now would trap once more, where a trap lets requests pass.
+        Err(HostError::NOT_HANDED_OVER) => true,
+        Err(HostError(_)) => false,
+    }
 }
 
 /// Notes that this VM has.
