@@ -98,7 +98,8 @@ pub struct Reservation {
 
 /// Asks for memory. None if the share, or the whole budget, is spent; that is counted.
 pub fn reserve(share: Share, bytes: usize) -> Option<Reservation> {
-    take(share, bytes).then_some(Reservation { share, bytes })
+    // Made only then: one that is dropped gives back.
+    take(share, bytes).then(|| Reservation { share, bytes })
 }
 
 /// Bytes that are reserved of a share.

@@ -308,6 +308,7 @@ impl Engine {
             let read = Request {
                 headers: request.headers,
                 target: &other,
+                effort: request.effort,
             };
             self.select(&read) == *selection
         })

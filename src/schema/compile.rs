@@ -1,9 +1,6 @@
 //! From the text of schemas to what judges values.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
-
-use crate::regex::Regex;
 
 use super::check::{Body, Node, SchemaId, Set};
 use super::dialect::Dialect;
@@ -23,7 +20,6 @@ pub(super) struct Compiler<'d> {
     pending: VecDeque<Pending<'d>>,
     /// For each schema those that judge the same value with it.
     pub(super) in_place: Vec<Vec<SchemaId>>,
-    pub(super) regexes: BTreeMap<String, Rc<Regex>>,
     pub(super) unknown_formats: Vec<(Pointer, String)>,
     /// Members with this annotation need not be there.
     pub(super) not_required: Option<&'static str>,

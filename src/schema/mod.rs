@@ -28,8 +28,9 @@ use std::rc::Rc;
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, misnamed, uri_of};
 use crate::config::{Node, Pointer, Problems, Quoted};
+use crate::regex::Effort;
 
-pub use self::check::{Verdict, Violation};
+pub use self::check::{Verdict, Violation, allowance};
 pub use self::decimal::Decimal;
 pub use self::dialect::Dialect;
 pub use self::embedded::{Compiled, Embedded, Handle, Sender};
@@ -159,12 +160,17 @@ impl Schema {
 
     /// Judges a text that has been read.
     pub fn judge(&self, text: &Text<'_>) -> Verdict {
-        self.judge_value(&text.value, text.count)
+        self.judge_value(&text.value, &allowance(text.bytes, text.count))
     }
 
-    /// Judges a value of `count` values.
-    pub fn judge_value(&self, value: &Value<'_>, count: usize) -> Verdict {
+    /// Judges a value, by as much effort as there is.
+    pub fn judge_value(&self, value: &Value<'_>, effort: &Effort) -> Verdict {
         let formats = self.formats == Formats::Assert;
-        Check::run(&self.set, self.id, value, count, formats)
+        Check::run(&self.set, self.id, value, formats, effort)
     }
+}
+
+#[cfg(test)]
+pub(crate) fn timing_pattern(p: &str) -> crate::regex::Regex {
+    pattern::compile(p).unwrap()
 }

@@ -14,6 +14,8 @@ pub struct Text<'t> {
     pub value: Value<'t>,
     /// How many values: what judging it may cost is measured by that.
     pub count: usize,
+    /// How long the text is, and by that.
+    pub bytes: usize,
 }
 
 /// Why a text cannot be judged.
@@ -63,6 +65,7 @@ impl<'t> Text<'t> {
         Ok(Self {
             value,
             count: reader.count,
+            bytes: bytes.len(),
         })
     }
 }

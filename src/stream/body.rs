@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{Action, Stream};
 use crate::body::{BodyNeed, Content, Inspection, Kept, Ledger, RequestBody, Rest};
+use crate::effort::{self, Effort};
 use crate::engine::{Engine, Mode};
 use crate::exchange::{BodyProgress, BodyState, Request};
 use crate::host::{Host, Side};
@@ -193,6 +194,7 @@ impl Stream {
             request: Request {
                 headers: &self.headers,
                 target: self.target.as_ref()?,
+                effort: &Effort::new(effort::HEAD),
             },
             facts: &mut self.facts,
             progress,

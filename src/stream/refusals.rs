@@ -9,6 +9,7 @@ pub const CODES: &[&Code] = &[
     &HEADER_REPEATED,
     &NO_ROUTE,
     &METHOD_NOT_ALLOWED,
+    &TOO_COSTLY,
     &UNAVAILABLE,
 ];
 
@@ -53,6 +54,14 @@ pub(super) const METHOD_NOT_ALLOWED: Code = Code {
     grpc_status: grpc::UNIMPLEMENTED,
     title: "The method is not allowed here.",
     reasons: &["method"],
+};
+
+pub(super) const TOO_COSTLY: Code = Code {
+    name: "request_too_costly",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "It would take too much work to tell what the request is for.",
+    reasons: &["effort"],
 };
 
 pub(super) const UNAVAILABLE: Code = Code {
