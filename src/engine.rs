@@ -57,6 +57,7 @@ pub struct Engine {
     pub(crate) gauges: Gauges,
     pub(crate) measured: Measured,
     pub(crate) digest: [u8; 32],
+    pub(crate) compiled_bytes: usize,
     pub(crate) collector: Option<Rc<Collector>>,
     pub(crate) security_events: Option<SecurityEvents>,
     pub(crate) explain: Option<Explain>,
@@ -199,6 +200,11 @@ impl Engine {
     /// The SHA-256 of the document.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// What the document takes of memory, at most, as estimated while it was compiled.
+    pub fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
     }
 
     /// Where records are sent, if they are.

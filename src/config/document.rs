@@ -1,11 +1,13 @@
 //! The document as a whole: its sections, and how they make an engine.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::node::{Fields, Node};
 use super::observed::Observed;
-use super::problem::{ConfigError, Problems, Quoted};
+use super::problem::{ConfigError, MAX_COMPILED, Problems, Quoted};
 use crate::body::{Inspection, Ledger};
+use crate::budget::Share;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
@@ -23,6 +25,27 @@ const MAX_DEPTH: usize = 64;
 /// How many bytes a document may have.
 const MAX_BYTES: usize = 4 << 20;
 
+/// How many values a document may have. Most of a document's values have some ten bytes.
+const MAX_VALUES: usize = 250_000;
+
+/// What any document takes of memory.
+const ENGINE: usize = 64 << 10;
+/// What a route takes of memory beside what it says: its place in lists, and the chain of its policies.
+const ROUTE: usize = 2048;
+/// What is written in a document takes at most that many times as much when it is compiled.
+const EACH: usize = 4;
+
+/// The most memory that compiling a document of so many bytes takes at a time: the document, its
+/// values, what is made of them.
+pub fn bound(document_bytes: usize) -> usize {
+    // What a value, its name and its place take while it is read.
+    const VALUE: usize = 512;
+    let values = document_bytes.div_ceil(2).min(MAX_VALUES);
+    let read = values.saturating_mul(VALUE);
+    let text = document_bytes.min(MAX_BYTES).saturating_mul(3);
+    MAX_COMPILED.saturating_add(read).saturating_add(text)
+}
+
 /// Compiles a document; see [`Engine::compile`].
 ///
 /// # Errors
@@ -31,7 +54,9 @@ pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
+    let compiled_bytes = problems.need(Share::Documents);
     let mut engine = problems.settle(engine)?;
+    engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
     metrics::show(&engine.digest, &mut engine.gauges);
     Ok(engine)
@@ -50,6 +75,13 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
         problems.report(&place, format_args!("longer than {MAX_BYTES} bytes"));
         return None;
     }
+    if count_values(document) > MAX_VALUES {
+        problems.report(
+            &place,
+            format_args!("has more than {MAX_VALUES} values; make it smaller, or split it between filters"),
+        );
+        return None;
+    }
     let parsed = Json::parse(document, MAX_DEPTH);
     if let Err(error) = parsed {
         problems.report(&place, error);
@@ -61,6 +93,21 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
         }
     }
     parsed.ok()
+}
+
+/// How many values there are in a JSON text, at most: each but the first stands behind one of these.
+fn count_values(text: &[u8]) -> usize {
+    let (mut count, mut quoted, mut escaped) = (1_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count = count.saturating_add(1),
+            _ => {}
+        }
+    }
+    count
 }
 
 /// How many bytes of bodies that pass on a worker keeps for policies that look on.
@@ -84,6 +131,17 @@ struct Document<'p> {
 impl Document<'_> {
     fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Engine> {
         let mut fields = root.fields(problems)?;
+        for (name, section) in root.entries(problems).unwrap_or_default() {
+            // These say themselves how much they are, piece by piece.
+            if !matches!(name, "routes" | "schemas" | "apis") {
+                let size = section.json().weight().saturating_mul(EACH);
+                problems.account(section.pointer(), Share::Documents, size);
+            }
+        }
+        problems.account(root.pointer(), Share::Documents, ENGINE);
+        if problems.is_full() {
+            return None;
+        }
         let mut notes = Vec::new();
         let version = fields.required("version", problems).and_then(|node| {
             let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
@@ -175,6 +233,7 @@ impl Document<'_> {
             gauges,
             measured: observed.measured,
             digest: [0; 32],
+            compiled_bytes: 0,
             collector: observed.collector,
             security_events: observed.security_events,
             explain: observed.explain,
@@ -211,7 +270,7 @@ impl Document<'_> {
             );
             return None;
         }
-        let mut names: Vec<&str> = Vec::with_capacity(items.len());
+        let mut names: BTreeSet<&str> = BTreeSet::new();
         let mut routes = Vec::with_capacity(items.len());
         for item in &items {
             let Some(mut fields) = item.fields(self.problems) else {
@@ -220,12 +279,16 @@ impl Document<'_> {
             let name_node = fields.required("name", self.problems);
             let name = name_node.as_ref().and_then(|node| node.name(self.problems));
             if let (Some(name), Some(node)) = (name, &name_node) {
-                if names.contains(&name) {
+                if !names.insert(name) {
                     let reason =
                         format_args!("another route is named {} too", Quoted(name)).to_string();
                     node.report(self.problems, reason);
                 }
-                names.push(name);
+            }
+            let size = item.json().weight().saturating_mul(EACH).saturating_add(ROUTE);
+            let fits = self.problems.account(item.pointer(), Share::Documents, size);
+            if !fits || self.problems.is_full() {
+                return None;
             }
             routes.push(self.read_route(name.unwrap_or_default(), fields));
         }

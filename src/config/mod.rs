@@ -6,7 +6,7 @@ mod observed;
 mod problem;
 mod units;
 
-pub use document::compile;
+pub use document::{bound, compile};
 pub use node::{Case, Fields, Node};
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near,

@@ -252,11 +252,17 @@ impl<'d> Node<'d> {
         case: Case,
         [before, after]: [&str; 2],
     ) -> Option<Regex> {
+        if problems.is_full() {
+            return None;
+        }
         let pattern = self.name(problems)?;
         let whole = [before, pattern, after].concat();
         let compiled = Regex::compile(&whole, case == Case::Ignored);
         match compiled {
-            Ok(regex) => Some(regex),
+            Ok(regex) => {
+                problems.account_pattern(&self.pointer, &regex);
+                Some(regex)
+            }
             Err(regex::Error::TooLarge | regex::Error::Alphabet) => {
                 self.report(
                     problems,
@@ -333,6 +339,9 @@ impl<'d> Fields<'d> {
             .iter()
             .filter(|(name, _)| !self.known.contains(name))
         {
+            if problems.is_full() {
+                return;
+            }
             let near = DidYouMean(name, self.known.iter().copied());
             let reason = format_args!("unknown field{near}").to_string();
             problems.report(&self.pointer.member(name), reason);

@@ -1,7 +1,5 @@
 //! The alphabet of an expression: characters that it does not tell apart are one letter of it.
 
-use std::collections::BTreeMap;
-
 use regex_syntax::hir::ClassUnicode;
 
 /// A letter: a set of characters. There are never more than [`MOST`].
@@ -140,20 +138,24 @@ impl Partition {
     }
 
     fn number(&mut self, cut: Vec<(u32, usize, Option<usize>)>) -> Result<(), TooMany> {
-        let mut names: BTreeMap<(usize, Option<usize>), usize> = BTreeMap::new();
+        // Letters are few, and neighbours change between the same two.
+        let mut names: Vec<(usize, Option<usize>)> = Vec::new();
         self.runs.clear();
         for (start, letter, key) in cut {
-            let next = names.len();
-            let name = *names.entry((letter, key)).or_insert(next);
+            let known = names.iter().position(|name| *name == (letter, key));
+            let name = known.unwrap_or_else(|| {
+                names.push((letter, key));
+                names.len().saturating_sub(1)
+            });
+            if names.len() > MOST {
+                return Err(TooMany);
+            }
             match self.runs.last() {
                 Some((_, last)) if *last == name => {}
                 _ => self.runs.push((start, name)),
             }
         }
         self.letters = names.len();
-        if self.letters > MOST {
-            return Err(TooMany);
-        }
         Ok(())
     }
 
@@ -167,7 +169,9 @@ impl Partition {
             runs = runs.get(first..).unwrap_or_default();
             let behind = runs.partition_point(|(start, _)| *start <= to);
             let inside = runs.get(..behind).unwrap_or_default();
-            inside.iter().for_each(|(_, letter)| letters.insert(*letter));
+            inside
+                .iter()
+                .for_each(|(_, letter)| letters.insert(*letter));
             self.work = self.work.saturating_add(inside.len()).saturating_add(8);
         }
         letters

@@ -163,6 +163,12 @@ impl Regex {
             Machine::Own(program, _) => program.work,
             Machine::Other(..) => LARGEST_OTHER,
         }
+        .saturating_add(self.0.key.1.len().saturating_mul(8))
+    }
+
+    /// Where it stands in memory: expressions of the same text stand at the same place.
+    pub fn address(&self) -> usize {
+        Rc::as_ptr(&self.0).addr()
     }
 
     /// How many different expressions there are.

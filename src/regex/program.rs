@@ -63,7 +63,7 @@ impl Program {
             letters.push(partition.letters(class));
         }
         let work = partition.work();
-        let alphabet = partition.finish(traits);
+        let alphabet = partition.finish(|c| traits(c, asked));
         let mut builder = Builder {
             states: vec![State::Found],
             letters: &letters,
@@ -123,7 +123,7 @@ fn asked(look: Look) -> Traits {
     }
 }
 
-fn traits(c: char) -> Traits {
+fn traits(c: char, asked: Traits) -> Traits {
     let mut traits = match c {
         '\n' => Traits::LINE_FEED,
         '\r' => Traits::RETURN,
@@ -132,7 +132,7 @@ fn traits(c: char) -> Traits {
     if c.is_ascii_alphanumeric() || c == '_' {
         traits = traits.or(Traits::WORD_ASCII);
     }
-    if regex_syntax::try_is_word_character(c).unwrap_or(false) {
+    if asked.has(Traits::WORD_UNICODE) && regex_syntax::try_is_word_character(c).unwrap_or(false) {
         traits = traits.or(Traits::WORD_UNICODE);
     }
     traits
@@ -261,7 +261,9 @@ impl Classes {
         if asked.has(Traits::WORD_ASCII) {
             let ranges = [('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')];
             let ranges = ranges.map(|(from, to)| ClassUnicodeRange::new(from, to));
-            partition.split(&ClassUnicode::new(ranges)).map_err(alphabet)?;
+            partition
+                .split(&ClassUnicode::new(ranges))
+                .map_err(alphabet)?;
         }
         if asked.has(Traits::WORD_UNICODE) {
             let word = regex_syntax::parse(r"\w").map_err(|_| Error::Alphabet)?;

@@ -153,36 +153,3 @@ fn a_class_of_all_letters_is_small() {
     assert_eq!(Regex::compile("(?:a{1000}){1000}", false).unwrap_err(), Error::TooLarge);
     assert_eq!(Regex::compile("(", false).unwrap_err(), Error::Syntax);
 }
-
-#[test]
-#[ignore]
-fn timing() {
-    use std::time::Instant;
-    for (name, pattern, text) in [
-        ("sat", "[a-z]{1,1000}x$", "a".repeat(60_000)),
-        ("mixed", "[a-z]{1,1000}x$", (0..60_000).map(|at| if at * 7919 % 13 < 11 { 'a' } else { '1' }).collect::<String>()),
-        ("ascii", "[a-z0-9 ]*q7$", "abc1 ".repeat(60_000)),
-        ("unicode", r"\w+é7$", "aéß ".repeat(60_000)),
-        ("anch", r"^[\w ,.-]{1,66}$", "aéß ".repeat(10)),
-    ] {
-        let regex = Regex::compile(pattern, false).unwrap();
-        for _ in 0..2 {
-        let effort = Effort::new(200_000_000);
-        let start = Instant::now();
-        let found = regex.is_match(&text, &effort);
-        let taken = start.elapsed().as_nanos() as f64;
-        let steps = 200_000_000 - effort.left();
-        println!("{name}: {found:?} {:.2} ms {steps} steps {:.2} ns/step", taken / 1e6, taken / steps as f64);
-        }
-    }
-    let start = Instant::now();
-    for i in 0..100 {
-        std::mem::forget(Regex::compile(&format!(r"^[\w ,.-]{{1,66}}$|x{i}"), false).unwrap());
-    }
-    println!("compile rust {:?}", start.elapsed() / 100);
-    let start = Instant::now();
-    for i in 0..100 {
-        std::mem::forget(crate::schema::timing_pattern(&format!(r"^[\p{{L}}\p{{N}}_ ,.-]{{1,66}}$|x{i}")));
-    }
-    println!("compile ecma {:?}", start.elapsed() / 100);
-}

@@ -184,7 +184,10 @@ impl<'d> Subject<'_, 'd> {
     /// A pattern, compiled once however often it is written.
     pub(super) fn regex(&mut self, pattern: &str, place: Pointer) -> Option<Regex> {
         match pattern::compile(pattern) {
-            Ok(regex) => Some(regex),
+            Ok(regex) => {
+                self.compiler.patterns.push((place, regex.clone()));
+                Some(regex)
+            }
             Err(error) => {
                 self.report_at(place, &error.to_string());
                 None

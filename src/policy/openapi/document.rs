@@ -334,9 +334,9 @@ impl<'d, 'p> Reader<'d, 'p> {
                     schema,
                 );
             }
-            let at = ranked.partition_point(|(other, _)| rank(other) <= rank(essence));
-            ranked.insert(at, (essence.to_owned(), handle));
+            ranked.push((essence.to_owned(), handle));
         }
+        ranked.sort_by(|(one, _), (other, _)| rank(one).cmp(&rank(other)));
         Some(Body {
             required,
             content: ranked,
