@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::node::{Fields, Node};
 use super::observed::Observed;
-use super::problem::{ConfigError, MAX_COMPILED, Problems, Quoted};
+use super::problem::{ConfigError, Problems, Quoted};
+use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
 use crate::body::{Inspection, Ledger};
 use crate::budget::Share;
 use crate::engine::{Chain, Engine, Mode, Route, Step};
@@ -21,30 +22,6 @@ use crate::target::PathRules;
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
-
-/// How many bytes a document may have.
-const MAX_BYTES: usize = 4 << 20;
-
-/// How many values a document may have. Most of a document's values have some ten bytes.
-const MAX_VALUES: usize = 250_000;
-
-/// What any document takes of memory.
-const ENGINE: usize = 64 << 10;
-/// What a route takes of memory beside what it says: its place in lists, and the chain of its policies.
-const ROUTE: usize = 2048;
-/// What is written in a document takes at most that many times as much when it is compiled.
-const EACH: usize = 4;
-
-/// The most memory that compiling a document of so many bytes takes at a time: the document, its
-/// values, what is made of them.
-pub fn bound(document_bytes: usize) -> usize {
-    // What a value, its name and its place take while it is read.
-    const VALUE: usize = 512;
-    let values = document_bytes.div_ceil(2).min(MAX_VALUES);
-    let read = values.saturating_mul(VALUE);
-    let text = document_bytes.min(MAX_BYTES).saturating_mul(3);
-    MAX_COMPILED.saturating_add(read).saturating_add(text)
-}
 
 /// Compiles a document; see [`Engine::compile`].
 ///
@@ -78,7 +55,9 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     if count_values(document) > MAX_VALUES {
         problems.report(
             &place,
-            format_args!("has more than {MAX_VALUES} values; make it smaller, or split it between filters"),
+            format_args!(
+                "has more than {MAX_VALUES} values; make it smaller, or split it between filters"
+            ),
         );
         return None;
     }
@@ -93,21 +72,6 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
         }
     }
     parsed.ok()
-}
-
-/// How many values there are in a JSON text, at most: each but the first stands behind one of these.
-fn count_values(text: &[u8]) -> usize {
-    let (mut count, mut quoted, mut escaped) = (1_usize, false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted,
-            b'"' => quoted = !quoted,
-            b',' | b'[' | b'{' if !quoted => count = count.saturating_add(1),
-            _ => {}
-        }
-    }
-    count
 }
 
 /// How many bytes of bodies that pass on a worker keeps for policies that look on.
@@ -285,8 +249,14 @@ impl Document<'_> {
                     node.report(self.problems, reason);
                 }
             }
-            let size = item.json().weight().saturating_mul(EACH).saturating_add(ROUTE);
-            let fits = self.problems.account(item.pointer(), Share::Documents, size);
+            let size = item
+                .json()
+                .weight()
+                .saturating_mul(EACH)
+                .saturating_add(ROUTE);
+            let fits = self
+                .problems
+                .account(item.pointer(), Share::Documents, size);
             if !fits || self.problems.is_full() {
                 return None;
             }

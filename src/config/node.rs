@@ -408,7 +408,10 @@ mod tests {
         let items = Node::root(&json).items(&mut problems).unwrap();
         let regex = items[0].regex(&mut problems, Case::Significant).unwrap();
         let found = |text| regex.is_match(text, &regex::Effort::new(1000));
-        assert_eq!([found("a"), found("ab"), found("xb")], [Ok(true), Ok(false), Ok(false)]);
+        assert_eq!(
+            [found("a"), found("ab"), found("xb")],
+            [Ok(true), Ok(false), Ok(false)]
+        );
         assert!(items[1].regex(&mut problems, Case::Significant).is_none());
         assert!(items[2].regex(&mut problems, Case::Significant).is_none());
         let error = problems.settle(Some(())).unwrap_err();

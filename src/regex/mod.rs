@@ -154,7 +154,8 @@ impl Regex {
             Machine::Other(..) => LARGEST_OTHER.saturating_mul(2),
         };
         let key = self.0.key.1.len().saturating_add(128);
-        own.saturating_add(key).saturating_add(size_of::<Compiled>())
+        own.saturating_add(key)
+            .saturating_add(size_of::<Compiled>())
     }
 
     /// How much work it was to compile, in steps like those of an [`Effort`].

@@ -77,8 +77,13 @@ impl Memory {
 
     /// What it takes, at most.
     pub(super) fn bytes(&self) -> usize {
-        let scratch = self.stack.capacity().saturating_add(self.reached.capacity());
-        let scratch = scratch.saturating_mul(4).saturating_add(self.marks.capacity());
+        let scratch = self
+            .stack
+            .capacity()
+            .saturating_add(self.reached.capacity());
+        let scratch = scratch
+            .saturating_mul(4)
+            .saturating_add(self.marks.capacity());
         // Vectors and tables grow by doubling.
         self.bytes.saturating_mul(2).saturating_add(scratch)
     }
@@ -203,7 +208,9 @@ impl Memory {
         let mut steps = SET_STEPS.saturating_add(u64::try_from(program.len() / 64).unwrap_or(0));
         let mut found = false;
         while let Some(id) = self.stack.pop() {
-            let mark = usize::try_from(id).ok().and_then(|id| self.marks.get_mut(id));
+            let mark = usize::try_from(id)
+                .ok()
+                .and_then(|id| self.marks.get_mut(id));
             if mark.is_none_or(|mark| std::mem::replace(mark, true)) {
                 continue;
             }

@@ -18,19 +18,86 @@ impl Random {
 }
 
 const ATOMS: &[&str] = &[
-    "a", "b", "ab", "é", "ß", "ſ", "K", "_", "-", "1", " ", r"\n", r"\r", "🐲", ".", "[ab]", "[^a]",
-    "[a-zé]", r"\w", r"\W", r"\d", r"\D", r"\s", r"\S", "[^\u{e000}-\u{f000}]", r"[\w-]", "(?s:.)",
-    r"(?-u:\w)", "[[a-z]&&[^b]]", r"[^\x00-\x{10FFFF}]", "(?i:k)", "(?i:ß)", r"[\d🐲]", "",
+    "a",
+    "b",
+    "ab",
+    "é",
+    "ß",
+    "ſ",
+    "K",
+    "_",
+    "-",
+    "1",
+    " ",
+    r"\n",
+    r"\r",
+    "🐲",
+    ".",
+    "[ab]",
+    "[^a]",
+    "[a-zé]",
+    r"\w",
+    r"\W",
+    r"\d",
+    r"\D",
+    r"\s",
+    r"\S",
+    "[^\u{e000}-\u{f000}]",
+    r"[\w-]",
+    "(?s:.)",
+    r"(?-u:\w)",
+    "[[a-z]&&[^b]]",
+    r"[^\x00-\x{10FFFF}]",
+    "(?i:k)",
+    "(?i:ß)",
+    r"[\d🐲]",
+    "",
 ];
 const LOOKS: &[&str] = &[
-    "^", "$", r"\A", r"\z", "(?m:^)", "(?m:$)", "(?mR:^)", "(?mR:$)", r"\b", r"\B", r"(?-u:\b)",
-    r"(?-u:\B)", r"\b{start}", r"\b{end}", r"\b{start-half}", r"\b{end-half}", r"(?-u:\b{start})",
+    "^",
+    "$",
+    r"\A",
+    r"\z",
+    "(?m:^)",
+    "(?m:$)",
+    "(?mR:^)",
+    "(?mR:$)",
+    r"\b",
+    r"\B",
+    r"(?-u:\b)",
+    r"(?-u:\B)",
+    r"\b{start}",
+    r"\b{end}",
+    r"\b{start-half}",
+    r"\b{end-half}",
+    r"(?-u:\b{start})",
     r"(?-u:\b{end-half})",
 ];
 const COUNTS: &[&str] = &["*", "+", "?", "*?", "{2}", "{0,2}", "{1,3}", "{2,}", "{0}"];
 const TEXTS: &[&str] = &[
-    "a", "b", "ab", "é", "ß", "ſ", "K", "k", "K", "_", "-", "1", "٧", " ", "\n", "\r", "\r\n", "🐲",
-    "\u{e000}", "\u{d7ff}", "\u{10ffff}", "\0", "x",
+    "a",
+    "b",
+    "ab",
+    "é",
+    "ß",
+    "ſ",
+    "K",
+    "k",
+    "K",
+    "_",
+    "-",
+    "1",
+    "٧",
+    " ",
+    "\n",
+    "\r",
+    "\r\n",
+    "🐲",
+    "\u{e000}",
+    "\u{d7ff}",
+    "\u{10ffff}",
+    "\0",
+    "x",
 ];
 
 fn pattern(random: &mut Random, depth: usize) -> String {
@@ -95,7 +162,9 @@ fn what_tells_many_characters_apart_is_left_to_the_regex_crate() {
 #[test]
 fn what_is_too_costly_is_neither_found_nor_not() {
     let regex = Regex::compile("[a-z]{1,1000}x$", false).unwrap();
-    let text: String = (0..60_000).map(|at| if at % 7 < 5 { 'a' } else { '1' }).collect();
+    let text: String = (0..60_000)
+        .map(|at| if at % 7 < 5 { 'a' } else { '1' })
+        .collect();
     for steps in [0, 1, 1000, 50_000] {
         let effort = Effort::new(steps);
         assert_eq!(regex.is_match(&text, &effort), Err(TooCostly), "{steps}");
@@ -150,6 +219,9 @@ fn what_has_become_large_is_given_back() {
 fn a_class_of_all_letters_is_small() {
     let regex = Regex::compile(r"^[\w ,.-]{1,66}$|x1-1", false).unwrap();
     assert!(regex.bytes() < 16 << 10, "{}", regex.bytes());
-    assert_eq!(Regex::compile("(?:a{1000}){1000}", false).unwrap_err(), Error::TooLarge);
+    assert_eq!(
+        Regex::compile("(?:a{1000}){1000}", false).unwrap_err(),
+        Error::TooLarge
+    );
     assert_eq!(Regex::compile("(", false).unwrap_err(), Error::Syntax);
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
 use super::keyword::{Outcome, Rule};
 use super::value::Value;
 use crate::config::Pointer;
@@ -68,24 +69,6 @@ pub enum Verdict {
 const MAX_VIOLATIONS: usize = 8;
 /// How deep schemas may be evaluated within one another. A worker's stack must hold that.
 const MAX_DEPTH: usize = 400;
-/// What judging may cost, in steps of an [`Effort`]: so much in any case, and more for more to judge.
-const STEPS: u64 = 1_000_000;
-const STEPS_PER_VALUE: u64 = 96;
-const STEPS_PER_BYTE: u64 = 4;
-/// What looking at a schema costs, and at each of its keywords.
-const SCHEMA_STEPS: u64 = 12;
-const KEYWORD_STEPS: u64 = 3;
-
-/// What it may cost to judge so many bytes of values.
-pub fn allowance(bytes: usize, values: usize) -> Effort {
-    let steps = |count: usize, each: u64| {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        count.saturating_mul(each)
-    };
-    let more = steps(values, STEPS_PER_VALUE).saturating_add(steps(bytes, STEPS_PER_BYTE));
-    Effort::new(STEPS.saturating_add(more))
-}
-
 /// One judgement.
 pub(super) struct Check<'s> {
     set: &'s Set,
@@ -249,7 +232,11 @@ impl<'s> Check<'s> {
 
     /// Counts what it costs to look at so many bytes, or so many of anything else.
     pub(super) fn spend_on(&self, count: usize, each: u64) {
-        self.spend(u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(each));
+        self.spend(
+            u64::try_from(count)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(each),
+        );
     }
 
     /// Whether a pattern is found; `false` as well when there is no telling, and the judgement ends.

@@ -126,11 +126,11 @@ impl<'d> Compiler<'d> {
     fn compile_pending(&mut self, problems: &mut Problems) {
         while !problems.is_full()
             && let Some(Pending {
-            id,
-            json,
-            home,
-            keyword,
-        }) = self.pending.pop_front()
+                id,
+                json,
+                home,
+                keyword,
+            }) = self.pending.pop_front()
         {
             let body = match json {
                 Json::Bool(false) => Body::Nothing(keyword),
@@ -165,13 +165,19 @@ impl<'d> Compiler<'d> {
             return Body::Anything;
         }
         let alone = dialect.reference_stands_alone() && object.member("$ref").is_some();
-        for (name, _) in object.iter() {
+        let mut written = Vec::new();
+        for (name, value) in object.iter() {
             self.vet(name, alone, dialect, &home.place);
+            let place = KEYWORDS.iter().position(|entry| entry.name == name);
+            written.extend(place.map(|place| (place, value)));
         }
+        // In the order of the keywords, whatever that of the document.
+        written.sort_unstable_by_key(|(place, _)| *place);
         let mut rules = Vec::new();
         let mut tracks = false;
-        for entry in KEYWORDS.iter().filter(|entry| entry.known_in(dialect)) {
-            let (Some(value), Meaning::Rule(compile)) = (object.member(entry.name), entry.meaning)
+        for (place, value) in written {
+            let entry = KEYWORDS.get(place).filter(|entry| entry.known_in(dialect));
+            let Some((entry, Meaning::Rule(compile))) = entry.map(|entry| (entry, entry.meaning))
             else {
                 continue;
             };

@@ -118,7 +118,7 @@ impl Decimal {
         let digits = u64::try_from(self.long_digits()).unwrap_or(u64::MAX);
         match self.exponent {
             -18..=18 if digits == 0 => 10,
-            _ => digits.saturating_mul(30).saturating_add(1500),
+            _ => digits.saturating_mul(15).saturating_add(700),
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod check;
 mod compile;
+mod cost;
 mod decimal;
 mod dialect;
 mod embedded;
@@ -30,7 +31,8 @@ use self::compile::{Compiler, misnamed, uri_of};
 use crate::config::{Node, Pointer, Problems, Quoted};
 use crate::regex::Effort;
 
-pub use self::check::{Verdict, Violation, allowance};
+pub use self::check::{Verdict, Violation};
+pub use self::cost::allowance;
 pub use self::decimal::Decimal;
 pub use self::dialect::Dialect;
 pub use self::embedded::{Compiled, Embedded, Handle, Sender};

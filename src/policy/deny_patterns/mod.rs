@@ -191,7 +191,10 @@ impl Policy for DenyPatterns {
         if body.progress.state == BodyState::Open {
             return Verdict::AwaitBody(body.need);
         }
-        let (place, effort) = (self.body_place(body.request.headers), self.allowance(body.progress.size));
+        let (place, effort) = (
+            self.body_place(body.request.headers),
+            self.allowance(body.progress.size),
+        );
         let refusal = match (place, body.bytes()) {
             (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &effort),
             (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &effort),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::config::Pointer;
 use crate::regex::Effort;
-use crate::schema::{allowance, Decimal, Kinds, Schema, Text, Value, Verdict, Violation};
+use crate::schema::{Decimal, Kinds, Schema, Text, Value, Verdict, Violation, allowance};
 
 /// A parameter that has been declared.
 pub struct Parameter {
@@ -230,7 +230,9 @@ impl ParameterSet {
     /// # Errors
     /// The first fault.
     pub fn judge(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), Fault> {
-        let bytes = came.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let bytes = came
+            .iter()
+            .map(|(name, value)| name.len().saturating_add(value.len()));
         let effort = allowance(bytes.fold(0, usize::saturating_add), came.len());
         let mut values = Vec::new();
         for parameter in &self.declared {

@@ -73,7 +73,7 @@ impl Keyword for Unique {
         // others some times the logarithm of their number.
         let rounds = items.len().ilog2().saturating_add(2);
         let size: u64 = items.iter().map(Value::size).fold(0, u64::saturating_add);
-        check.spend(size.saturating_mul(u64::from(rounds)).saturating_mul(12));
+        check.spend(size.saturating_mul(u64::from(rounds)).saturating_mul(3));
         if check.is_exhausted() {
             return Outcome::Fails;
         }

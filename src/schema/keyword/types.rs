@@ -42,7 +42,10 @@ impl Keyword for Choice {
             Value::Array(_) | Value::Object(_) => self.size,
             value => value.size().min(self.size),
         };
-        check.spend(size.saturating_mul(u64::from(rounds).saturating_add(1)).saturating_mul(6));
+        check.spend(
+            size.saturating_mul(u64::from(rounds).saturating_add(1))
+                .saturating_mul(6),
+        );
         if check.is_exhausted() {
             return Outcome::Fails;
         }

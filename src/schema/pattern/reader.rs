@@ -116,7 +116,8 @@ impl Reader<'_> {
         }
         let place = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
         let place = u32::from(*PLACES.start()).saturating_add(place);
-        self.out.push(char::from_u32(place).ok_or(PatternError::TooLarge)?);
+        self.out
+            .push(char::from_u32(place).ok_or(PatternError::TooLarge)?);
         self.classes.push(class);
         Ok(())
     }
