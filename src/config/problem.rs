@@ -50,7 +50,7 @@ const MAX_PROBLEMS: usize = 1000;
 
 /// How much work the patterns of one document may be, in steps of [`Regex::work`]: a worker stands
 /// still until they are compiled.
-const MAX_PATTERN_WORK: usize = 3_000_000;
+const MAX_PATTERN_WORK: usize = 2_000_000;
 
 /// A place in the document; cheap to extend.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use super::problem::MAX_COMPILED;
 pub(super) const MAX_BYTES: usize = 4 << 20;
 
 /// How many values a document may have. Most of a document's values have some ten bytes.
-pub(super) const MAX_VALUES: usize = 250_000;
+pub(super) const MAX_VALUES: usize = 100_000;
 
 /// What any document takes of memory.
 pub(super) const ENGINE: usize = 64 << 10;
@@ -86,12 +86,12 @@ mod tests {
 
     #[test]
     fn a_document_that_takes_too_much_does_not_load() {
-        let schemas = list((0..60_000).map(|n| format!(r#""k{n}":{{"type":"null"}}"#)));
+        let schemas = list((0..45_000).map(|n| format!(r#""k{n}":{{"type":"null"}}"#)));
         let schemas = document(&format!(
             r#""schemas": {{"s": {{"$defs": {{{schemas}}}}}}},"#
         ));
         let routes =
-            list((0..30_000).map(|n| format!(r#"{{"name":"r{n}","match":{{}},"open":true}}"#)));
+            list((0..20_000).map(|n| format!(r#"{{"name":"r{n}","match":{{}},"open":true}}"#)));
         let routes = format!(r#"{{"version": 1, "routes": [{routes}]}}"#);
         for (text, place) in [(schemas, "/schemas/s/$defs/k"), (routes, "/routes/")] {
             let found = problem(&text);

@@ -216,27 +216,21 @@ impl Memory {
             }
             steps = steps.saturating_add(STATE_STEPS);
             match program.state(id) {
-                None => {}
                 Some(State::Found) => {
                     found = true;
                     break;
                 }
                 Some(State::Split(one, other)) => self.stack.extend([other, one]),
-                Some(State::Look(look, next)) => {
-                    if holds(look, before, behind) {
-                        self.stack.push(next);
-                    }
+                Some(State::Look(look, next)) if holds(look, before, behind) => {
+                    self.stack.push(next);
                 }
-                Some(State::Letter(own, next)) => {
-                    if letter == Some(own) {
-                        self.reached.push(next);
-                    }
+                Some(State::Letter(own, next)) if letter == Some(own) => self.reached.push(next),
+                Some(State::Set(set, next))
+                    if letter.is_some_and(|letter| program.has(set, letter)) =>
+                {
+                    self.reached.push(next);
                 }
-                Some(State::Set(set, next)) => {
-                    if letter.is_some_and(|letter| program.has(set, letter)) {
-                        self.reached.push(next);
-                    }
-                }
+                _ => {}
             }
         }
         spend(left, steps)?;

@@ -302,12 +302,12 @@ impl<'d> Compiler<'d> {
 }
 
 /// How many unknown keywords are listed.
-const MAX_OBJECTIONS: usize = 2000;
+const MAX_OBJECTIONS: usize = 300;
 
 /// What a compiled schema takes of memory, at most, apart from its patterns and from the schemas
 /// under it.
 fn size(json: &Json, body: &Body) -> usize {
-    const NODE: usize = 400;
+    const NODE: usize = 1200;
     const RULE: usize = 160;
     let rules = match body {
         Body::Rules { rules, .. } => rules.len(),

@@ -334,7 +334,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             }
             ranked.push((essence.to_owned(), handle));
         }
-        ranked.sort_by(|(one, _), (other, _)| rank(one).cmp(&rank(other)));
+        ranked.sort_by_key(|(essence, _)| rank(essence));
         Some(Body {
             required,
             content: ranked,
