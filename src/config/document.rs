@@ -242,12 +242,12 @@ impl Document<'_> {
             };
             let name_node = fields.required("name", self.problems);
             let name = name_node.as_ref().and_then(|node| node.name(self.problems));
-            if let (Some(name), Some(node)) = (name, &name_node) {
-                if !names.insert(name) {
-                    let reason =
-                        format_args!("another route is named {} too", Quoted(name)).to_string();
-                    node.report(self.problems, reason);
-                }
+            if let (Some(name), Some(node)) = (name, &name_node)
+                && !names.insert(name)
+            {
+                let reason =
+                    format_args!("another route is named {} too", Quoted(name)).to_string();
+                node.report(self.problems, reason);
             }
             let size = item
                 .json()

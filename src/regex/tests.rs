@@ -155,7 +155,7 @@ fn what_tells_many_characters_apart_is_left_to_the_regex_crate() {
     assert!(matches!(regex.0.machine, Machine::Other(..)));
     let found = |text: &str| regex.is_match(text, &Effort::new(10_000_000));
     assert_eq!(found(&many), Ok(true));
-    assert_eq!(found(&many[3..]), Ok(false));
+    assert_eq!(found(many.trim_start_matches('\u{4e00}')), Ok(false));
     assert_eq!(regex.is_match(&many, &Effort::new(100)), Err(TooCostly));
 }
 
