@@ -91,7 +91,7 @@ mod tests {
             r#""schemas": {{"s": {{"$defs": {{{schemas}}}}}}},"#
         ));
         let routes =
-            list((0..20_000).map(|n| format!(r#"{{"name":"r{n}","match":{{}},"open":true}}"#)));
+            list((0..15_000).map(|n| format!(r#"{{"name":"r{n}","match":{{}},"open":true}}"#)));
         let routes = format!(r#"{{"version": 1, "routes": [{routes}]}}"#);
         for (text, place) in [(schemas, "/schemas/s/$defs/k"), (routes, "/routes/")] {
             let found = problem(&text);

@@ -62,7 +62,15 @@ fn measure(document: &[u8]) -> (usize, usize, Option<usize>) {
 fn check(name: &str, document: &Value) {
     let document = document.to_string();
     let (kept, most, estimated) = measure(document.as_bytes());
-    assert!(estimated.is_some() || name.starts_with('/') || name == "too many", "{name}");
+    if estimated.is_none() && name != "too many" && !name.starts_with('/') {
+        panic!(
+            "{name}: {:?}",
+            Engine::compile(document.as_bytes())
+                .unwrap_err()
+                .problems
+                .first()
+        );
+    }
     if let Some(estimated) = estimated {
         assert!(
             kept <= estimated,
@@ -118,10 +126,10 @@ fn large_documents_take_no_more_than_was_estimated() {
         })})
     };
     let alternatives = |count| json!({"s": {"allOf": many(count, |_| json!({"type": "null"}))}});
-    let references = named(
-        20_000,
-        |n| json!({"$ref": format!("#/$defs/k{}", (n + 1) % 20_001)}),
-    );
+    let references = named(15_000, |n| match n {
+        0 => json!({"type": "null"}),
+        n => json!({"$ref": format!("#/$defs/k{}", n - 1)}),
+    });
     let deep = |_| json!({"items": {"items": {"not": {"const": {"a": [1, 2.5, "x"]}}}}});
     let header = |n| json!({"name": format!("x-{n}"), "regex": format!("[a-z]{{1,50}}{n}")});
     let parameter =
