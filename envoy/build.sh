@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
 # it is built: parts of it exist for wasm only. With `without-schemas` it builds a module that judges
-# nothing by JSON Schema into target/portcullis-without-schemas.wasm.
+# nothing by JSON Schema into target/portcullis-without-schemas.wasm, with `with-faults` one whose
+# allocations a test can make fail into target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
@@ -14,15 +15,21 @@ DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src wasi-libc lld-19"
 action=${1:-build}
 out=target/portcullis.wasm
 features=
+profile=release
 case $action in
 build) ;;
 without-schemas)
     features=--no-default-features
     out=target/portcullis-without-schemas.wasm
     ;;
+with-faults)
+    features="--features fault-injection"
+    profile=faults
+    out=target/portcullis-faults.wasm
+    ;;
 lint) DEBIAN_PACKAGES="$DEBIAN_PACKAGES rust-web-clippy" ;;
 *)
-    echo "usage: $0 [build|lint|without-schemas]" >&2
+    echo "usage: $0 [build|lint|without-schemas|with-faults]" >&2
     exit 2
     ;;
 esac
@@ -71,8 +78,8 @@ with_rustup() {
         exit
     fi
     # shellcheck disable=SC2086
-    RUSTFLAGS=$remap cargo build --locked --release -p portcullis --lib --target $TARGET $features
-    built=$target_dir/$TARGET/release/portcullis.wasm
+    RUSTFLAGS=$remap cargo build --locked --profile $profile -p portcullis --lib --target $TARGET $features
+    built=$target_dir/$TARGET/$profile/portcullis.wasm
 }
 
 with_debian() {
@@ -82,7 +89,7 @@ with_debian() {
         exit
     fi
     debian_cargo build
-    built=$target_dir/debian/$TARGET/release/portcullis.wasm
+    built=$target_dir/debian/$TARGET/$profile/portcullis.wasm
 }
 
 debian_cargo() {
@@ -93,7 +100,7 @@ debian_cargo() {
         RUSTC_BOOTSTRAP=1 \
         CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
         CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $remap" \
-        /usr/bin/cargo "$1" --locked --release -p portcullis --lib --target $TARGET \
+        /usr/bin/cargo "$1" --locked --profile $profile -p portcullis --lib --target $TARGET \
         -Zbuild-std=std,panic_abort $features --target-dir "$target_dir/debian"
 }
 

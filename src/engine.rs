@@ -7,6 +7,7 @@ use crate::access_log::AccessLog;
 use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;
 use crate::body::{Inspection, Ledger};
+use crate::budget::Reservation;
 use crate::config::{self, ConfigError, Node, Problems};
 use crate::exchange::{PropertyName, Request};
 use crate::explain::Explain;
@@ -62,6 +63,8 @@ pub struct Engine {
     pub(crate) security_events: Option<SecurityEvents>,
     pub(crate) explain: Option<Explain>,
     pub(crate) request_id: Option<HeaderName>,
+    /// What it may take of the worker's memory.
+    pub(crate) memory: Option<Reservation>,
 }
 
 /// One route and what is asked there.
@@ -196,6 +199,14 @@ impl Engine {
     pub fn measured(&self) -> Measured {
         self.measured
     }
+
+    /// Keeps the memory that was asked for, for as long as somebody has the engine.
+    pub fn hold(&mut self, memory: Reservation) {
+        self.memory = Some(memory);
+    }
+
+    /// Forgets the tokens that have been verified.
+    pub fn release_caches(&self) {}
 
     /// The SHA-256 of the document.
     pub fn digest(&self) -> &[u8; 32] {

@@ -14,6 +14,10 @@ pub trait Host {
     /// Adds one to a counter. The proxy may be told later, together with others: it costs next to
     /// nothing. Names come from [`crate::metrics`]; nothing a client sends is one.
     fn count(&self, counter: Counter);
+    /// Adds so many to a counter.
+    fn count_many(&self, counter: Counter, many: u64) {
+        (0..many).for_each(|_| self.count(counter));
+    }
     /// Records a value in a histogram, if the proxy has any. Names come from [`crate::metrics`] as well.
     fn observe(&self, histogram: Histogram, value: u64) {
         let _ = (histogram, value);

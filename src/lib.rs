@@ -73,6 +73,7 @@ pub mod metrics;
 pub mod origin;
 pub mod policy;
 pub mod preflight;
+pub mod proof;
 pub mod refusal;
 pub mod regex;
 pub mod route;

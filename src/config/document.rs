@@ -8,7 +8,7 @@ use super::observed::Observed;
 use super::problem::{ConfigError, Problems, Quoted};
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
 use crate::body::{Inspection, Ledger};
-use crate::budget::Share;
+use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
@@ -32,11 +32,25 @@ pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
     let compiled_bytes = problems.need(Share::Documents);
+    let needs = SHARES.map(|share| (share, problems.need(share)));
     let mut engine = problems.settle(engine)?;
+    engine.footprints.push(footprint(needs));
     engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
     metrics::show(&engine.digest, &mut engine.gauges);
     Ok(engine)
+}
+
+/// What the document can take of a worker's memory, in words.
+fn footprint(needs: [(Share, usize); SHARES.len()]) -> String {
+    let needs = needs.iter().filter(|(_, bytes)| *bytes > 0);
+    let parts: Vec<String> = needs
+        .map(|(share, bytes)| format!("{} {} KiB", share.name(), bytes.div_ceil(1024)))
+        .collect();
+    format!(
+        "memory of each worker that the document can take, at most: {}; streams and bodies as many as come, up to the budget",
+        parts.join(", ")
+    )
 }
 
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
@@ -202,6 +216,7 @@ impl Document<'_> {
             security_events: observed.security_events,
             explain: observed.explain,
             request_id: observed.request_id,
+            memory: None,
         })
     }
 

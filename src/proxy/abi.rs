@@ -14,6 +14,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HostError(pub(super) u32);
 
+impl HostError {
+    /// There is no memory for what the host would hand over. It was not asked.
+    pub(super) const NO_MEMORY: Self = Self(u32::MAX);
+}
+
 /// `proxy_log_level_t`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LogLevel {
@@ -153,6 +158,14 @@ pub(super) fn monotonic_clock() -> Result<u64, HostError> {
 pub(super) fn log(level: LogLevel, message: &[u8]) -> Result<(), HostError> {
     // SAFETY: pointer and length describe a live slice, which the host only reads.
     check(unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) })
+}
+
+/// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand
+/// bytes over allocate in a callback of the SDK's, which traps where there is no memory.
+pub(super) fn has_room(bytes: usize) -> bool {
+    const BESIDE: usize = 4096;
+    let mut room: Vec<u8> = Vec::new();
+    room.try_reserve_exact(bytes.saturating_add(BESIDE)).is_ok()
 }
 
 /// The whole of a buffer.

@@ -10,8 +10,9 @@ use super::abi::{self, Buffer, HostError, Map};
 use super::held::Held;
 use super::host::Envoy;
 use super::pairs;
+use super::plugin::Running;
 use super::watch::Watch;
-use crate::engine::Engine;
+use crate::budget::{self, Reservation, Share};
 use crate::exchange::{BodyState, Edit, effective};
 use crate::headers::Headers;
 use crate::host::Side;
@@ -32,26 +33,28 @@ pub(super) struct Filter {
     told: bool,
     /// What goes out in place of the answer's body, if something does.
     response_body: Option<Vec<u8>>,
+    _memory: Reservation,
 }
 
 impl Filter {
-    pub(super) fn new(
-        id: u32,
-        engine: Option<Rc<Engine>>,
-        host: Rc<Envoy>,
-        held: Rc<Held>,
-        watch: Rc<Watch>,
-    ) -> Self {
-        Self {
+    /// None if there is no memory for it.
+    pub(super) fn new(id: u32, running: &Running) -> Option<Self> {
+        // The filter, what of a stream is there from the beginning, and the SDK's notes of it.
+        const BYTES: usize = size_of::<Filter>()
+            .saturating_add(size_of::<RefCell<Stream>>())
+            .saturating_add(64);
+        let memory = budget::reserve(Share::Streams, BYTES)?;
+        Some(Self {
             id,
-            stream: Rc::new(RefCell::new(Stream::new(engine))),
-            host,
-            held,
+            stream: Rc::new(RefCell::new(Stream::new(Some(Rc::clone(&running.engine))))),
+            host: Rc::clone(&running.host),
+            held: Rc::clone(&running.held),
             waits_for: None,
-            watch,
+            watch: Rc::clone(&running.watch),
             told: false,
             response_body: None,
-        }
+            _memory: memory,
+        })
     }
 
     fn carry_out(&mut self, action: Action) -> types::Action {

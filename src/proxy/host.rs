@@ -2,25 +2,48 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher as _, RandomState};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::abi::{self, Buffer, HostError, MetricKind};
 use super::signature;
 use super::tallies::Pending;
+use super::vm;
 use crate::host::{
     CellUnavailable, Counter, Histogram, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
     Swap,
 };
 use crate::metrics;
 
-/// The proxy of this worker.
+/// The proxy of this worker, for one plugin.
 pub(super) struct Envoy {
-    counters: Vec<(Option<u32>, Pending)>,
+    ids: Rc<MetricIds>,
+    /// By the numbers of the counters.
+    pending: Vec<Pending>,
     /// Whether there are ticks, on which the proxy is told of counters.
     ticks: Cell<bool>,
+    cells: RefCell<CellKeys>,
+}
+
+/// What the proxy calls the filter's metrics in this VM, and what it can do. Each metric is made
+/// known once: the proxy keeps a note of every time.
+pub(super) struct MetricIds {
+    counters: Vec<Option<u32>>,
     histograms: Vec<Option<u32>>,
     signatures: signature::Support,
-    cells: RefCell<CellKeys>,
+}
+
+impl MetricIds {
+    /// Makes every counter and histogram known to the proxy. One that it refuses is not kept.
+    pub(super) fn define() -> Self {
+        let counter = |name: &String| define(MetricKind::Counter, name);
+        let histogram = |name: &String| define(MetricKind::Histogram, name);
+        Self {
+            counters: metrics::names().iter().map(counter).collect(),
+            histograms: metrics::histogram_names().iter().map(histogram).collect(),
+            signatures: signature::Support::probe(),
+        }
+    }
 }
 
 /// Keys of cells, put together in one place.
@@ -31,15 +54,12 @@ struct CellKeys {
 }
 
 impl Envoy {
-    /// Makes every counter and histogram known to the proxy. One that it refuses is not kept.
     pub(super) fn new() -> Self {
-        let counter = |name: &String| (define(MetricKind::Counter, name), Pending::default());
-        let histogram = |name: &String| define(MetricKind::Histogram, name);
+        let ids = vm::ids();
         Self {
-            counters: metrics::names().iter().map(counter).collect(),
+            pending: ids.counters.iter().map(|_| Pending::default()).collect(),
+            ids,
             ticks: Cell::new(false),
-            histograms: metrics::histogram_names().iter().map(histogram).collect(),
-            signatures: signature::Support::probe(),
             cells: RefCell::new(CellKeys::new()),
         }
     }
@@ -84,18 +104,8 @@ impl Envoy {
     /// Tells the proxy what has been counted; totals last, so that whoever sees them sees what
     /// they are made of.
     pub(super) fn tell(&self) {
-        for (id, pending) in self.counters.iter().rev() {
+        for (id, pending) in self.ids.counters.iter().zip(&self.pending).rev() {
             pending.tell(*id);
-        }
-    }
-
-    /// Adds so many to a counter.
-    pub(super) fn count_many(&self, Counter(number): Counter, many: u64) {
-        if let Some((id, pending)) = self.counters.get(number) {
-            pending.add(many);
-            if !self.has_ticks() {
-                pending.tell(*id);
-            }
         }
     }
 }
@@ -127,8 +137,18 @@ impl Host for Envoy {
         self.count_many(counter, 1);
     }
 
+    fn count_many(&self, Counter(number): Counter, many: u64) {
+        let id = self.ids.counters.get(number);
+        if let Some((id, pending)) = id.zip(self.pending.get(number)) {
+            pending.add(many);
+            if !self.has_ticks() {
+                pending.tell(*id);
+            }
+        }
+    }
+
     fn observe(&self, Histogram(number): Histogram, value: u64) {
-        if let Some(id) = self.histograms.get(number).copied().flatten() {
+        if let Some(id) = self.ids.histograms.get(number).copied().flatten() {
             let _ = abi::record(id, value);
         }
     }
@@ -141,7 +161,7 @@ impl Host for Envoy {
     }
 
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
-        self.signatures.verify(check)
+        self.ids.signatures.verify(check)
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {

@@ -9,14 +9,15 @@ mod held;
 mod host;
 mod logger;
 mod pairs;
+mod plugin;
+mod refusing;
 mod root;
 mod signature;
 mod tallies;
+mod vm;
 mod watch;
-
-use self::root::Root;
 
 proxy_wasm::main! {{
     logger::install();
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(root::create);
 }}

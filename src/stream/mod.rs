@@ -30,7 +30,9 @@ use crate::target::{Target, TargetError};
 
 pub use self::answer::ResponseHead;
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
-pub use self::refusals::CODES;
+pub use self::refusals::{
+    CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
+};
 pub(crate) use self::refusals::{NO_ROUTE, method_not_allowed};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.

@@ -1,6 +1,8 @@
 //! The refusals that no policy makes.
 
 use crate::headers::{HeaderName, HeaderValue};
+use crate::host::Host;
+use crate::metrics::{self, Outcome};
 use crate::refusal::{Code, Refusal, grpc};
 
 /// All of them.
@@ -69,8 +71,51 @@ pub(super) const UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "The service is not available right now.",
-    reasons: &["not_configured", "host_call", "body_not_shown"],
+    reasons: &["not_configured", "memory", "host_call", "body_not_shown"],
 };
+
+/// A reply that needs no memory: all of it stands ready.
+#[derive(Clone, Copy, Debug)]
+pub struct PreparedReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC status, which the proxy uses when the request is gRPC.
+    pub grpc_status: u32,
+    /// The one header field, `content-type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: &'static str,
+    /// What `%RESPONSE_CODE_DETAILS%` shows.
+    pub details: &'static str,
+}
+
+/// What a request gets while there is no document to judge it by.
+pub const NOT_CONFIGURED_REPLY: PreparedReply =
+    unavailable("portcullis.unavailable.not_configured");
+
+/// What a request gets that there is no memory for.
+pub const NO_MEMORY_REPLY: PreparedReply = unavailable("portcullis.unavailable.memory");
+
+const fn unavailable(details: &'static str) -> PreparedReply {
+    PreparedReply {
+        status: UNAVAILABLE.status,
+        grpc_status: UNAVAILABLE.grpc_status,
+        content_type: "application/problem+json",
+        body: r#"{"type":"urn:portcullis:problem:unavailable","title":"The service is not available right now.","status":503,"code":"unavailable"}"#,
+        details,
+    }
+}
+
+/// Counts a refusal that was made without a stream.
+pub fn count_unavailable(host: &dyn Host, many: u64) {
+    let code = metrics::by_code(&UNAVAILABLE, Outcome::Denied);
+    for counter in [Some(Outcome::Denied.counter()), code]
+        .into_iter()
+        .flatten()
+    {
+        host.count_many(counter, many);
+    }
+}
 
 /// RFC 9110 §15.5.6: the answer lists what is allowed.
 pub(crate) fn method_not_allowed(allowed: &[String]) -> Refusal {
@@ -80,5 +125,34 @@ pub(crate) fn method_not_allowed(allowed: &[String]) -> Refusal {
     match name.zip(value) {
         Some((name, value)) => refusal.with_header(name, value),
         None => refusal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::Headers;
+    use crate::refusal::Audience;
+
+    #[test]
+    fn prepared_replies_are_what_would_be_written() {
+        for (prepared, reason) in [
+            (NOT_CONFIGURED_REPLY, "not_configured"),
+            (NO_MEMORY_REPLY, "memory"),
+        ] {
+            let headers = Headers::default();
+            let audience = Audience::of(&headers, None);
+            let written = Refusal::new(&UNAVAILABLE, reason).reply(audience, None);
+            assert_eq!(prepared.status, written.status);
+            assert_eq!(prepared.grpc_status, written.grpc_status);
+            assert_eq!(prepared.body.as_bytes(), written.body);
+            assert_eq!(prepared.details, written.details);
+            let fields: Vec<_> = written.headers.iter().collect();
+            let [(name, value)] = &fields[..] else {
+                panic!("{fields:?}");
+            };
+            assert_eq!(name.as_str(), "content-type");
+            assert_eq!(prepared.content_type.as_bytes(), value.as_bytes());
+        }
     }
 }

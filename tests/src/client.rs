@@ -11,6 +11,7 @@
 
 mod error;
 pub(crate) mod frame;
+mod held;
 mod http1;
 mod http2;
 pub(crate) mod message;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use crate::wire::{Request, Response, Version};
 
 pub use error::ClientError;
+pub use held::{HeldHead, HeldStreams};
 pub use http1::Connection;
 
 /// The pause [`send`] makes before each piece of a body that comes in several.

@@ -4,7 +4,7 @@ use super::LogLine;
 use super::guest::{Answer, Args, Function, Guest, Import, Stop};
 use super::headers::{self, HeaderMap};
 use super::services;
-use super::state::{Half, LocalReply, ROOT, Stage, Stream};
+use super::state::{Half, LocalReply, Stage, Stream};
 
 pub(super) const NOT_FOUND: u32 = 1;
 pub(super) const BAD_ARGUMENT: u32 = 2;
@@ -76,7 +76,7 @@ fn log(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
 fn set_effective_context(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
     let id = args.u32(0);
     let vm = guest.vm();
-    if id != ROOT && vm.stream.as_ref().is_none_or(|stream| stream.id != id) {
+    if !vm.roots.contains_key(&id) && vm.stream.as_ref().is_none_or(|stream| stream.id != id) {
         return Err(Stop::Status(BAD_ARGUMENT));
     }
     vm.effective_context = id;
@@ -89,6 +89,7 @@ const REQUEST_HEADERS: u32 = 0;
 const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
 const RESPONSE_TRAILERS: u32 = 3;
+const CALL_RESPONSE_HEADERS: u32 = 6;
 
 /// The map to read, if the module may read it in this callback.
 fn readable_map(stream: &Stream, map: u32) -> Option<&HeaderMap> {
@@ -146,7 +147,11 @@ fn get_header_map_value(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
 }
 
 fn get_header_map_pairs(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
-    let map = (guest.vm().stream()).and_then(|stream| readable_map(stream, args.u32(0)));
+    let vm = guest.vm();
+    let map = match args.u32(0) {
+        CALL_RESPONSE_HEADERS => vm.answered.as_ref().map(|(headers, _)| headers),
+        map => vm.stream().and_then(|stream| readable_map(stream, map)),
+    };
     let bytes = map.map_or(Vec::new(), |map| headers::serialize(map.fields()));
     guest.give(args, 1, &bytes)
 }
@@ -161,6 +166,7 @@ fn get_header_map_size(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
 
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
+const CALL_RESPONSE_BODY: u32 = 4;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 
@@ -169,6 +175,7 @@ fn buffer<'a>(guest: &'a mut Guest<'_>, kind: u32) -> Option<&'a [u8]> {
     match kind {
         REQUEST_BODY => vm.stream()?.request.body.as_deref(),
         RESPONSE_BODY => vm.stream()?.response.body.as_deref(),
+        CALL_RESPONSE_BODY => vm.answered.as_ref().map(|(_, body)| body.as_slice()),
         VM_CONFIGURATION => Some(b""),
         PLUGIN_CONFIGURATION => (vm.stage == Stage::Configuring).then_some(&vm.configuration),
         _ => None,

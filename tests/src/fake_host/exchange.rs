@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::course::{Course, Direction, End};
 use super::headers::HeaderMap;
 use super::incoming::Incoming;
-use super::state::{LocalReply, ROOT, Stream};
+use super::state::{LocalReply, Stream};
 use super::{Calls, FakeHost, LogLine, Trap, TrapKind, http};
 use crate::wire::{Request, Response};
 
@@ -64,7 +64,8 @@ impl FakeHost {
         };
         let ended = course.run(head, request, upstream);
         self.store.data_mut().stream = None;
-        self.store.data_mut().effective_context = ROOT;
+        let vm = self.store.data_mut();
+        vm.effective_context = vm.root;
         ended
     }
 }
@@ -76,7 +77,7 @@ impl Course<'_> {
         request: &Request,
         upstream: &Response,
     ) -> Result<Exchange, Trap> {
-        let params = (self.id, ROOT);
+        let params = (self.id, self.host.store.data().root);
         let logged = self.logged;
         self.host
             .callback::<_, ()>("proxy_on_context_create", params, logged)?;
@@ -159,7 +160,7 @@ impl Course<'_> {
             self.stream(|stream| stream.request.headers_open = false);
         }
         if ends {
-            sent.whole = true;
+            self.pass(sent);
             return Ok(());
         }
         let mut holding = false;
@@ -181,8 +182,14 @@ impl Course<'_> {
         }
         // An empty body that did not end with the head is one for the upstream too.
         (sent.message.get_or_insert_default().body).get_or_insert_default();
-        sent.whole = true;
+        self.pass(sent);
         Ok(())
+    }
+
+    /// The upstream has all of the request.
+    fn pass(&mut self, sent: &mut Sent<Request>) {
+        sent.whole = true;
+        self.host.passed += 1;
     }
 
     /// Sends the head upstream unless it has gone.

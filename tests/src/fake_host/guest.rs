@@ -184,7 +184,11 @@ impl Guest<'_> {
             self.vm().allocating = true;
             let allocated = allocate.call(&mut self.caller, len);
             self.vm().allocating = false;
-            address = allocated.map_err(Stop::Trap)?;
+            // That ends the VM, but not the call: what made it goes on, and is told that it failed.
+            address = allocated.map_err(|_| {
+                self.vm().failed = true;
+                Stop::Fault
+            })?;
             self.write(address, bytes)?;
         }
         self.write_u32(args.u32(at), address)?;

@@ -13,10 +13,12 @@ mod guest;
 mod headers;
 mod http;
 mod incoming;
+mod life;
 mod properties;
 mod services;
 mod state;
 mod wasi;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +29,8 @@ use wasmi::{
 };
 
 pub use exchange::Exchange;
-use state::{MetricKind, ROOT, Server, Stage, Stat, Vm};
+pub use worker::{Answer, Worker};
+use state::{MetricKind, ROOT, Server, Stat, Vm};
 
 /// One worker of the proxy: a VM with one plugin in it.
 pub struct FakeHost {
@@ -36,7 +39,8 @@ pub struct FakeHost {
     module: Module,
     server: Arc<Mutex<Server>>,
     next_context: u32,
-    failed: bool,
+    /// Requests that the upstream has got as a whole.
+    passed: u64,
     headers_stop_iteration: bool,
     buffer_limit: usize,
 }
@@ -152,7 +156,7 @@ impl FakeHost {
             now_nanos: options.now_nanos,
             ..Server::default()
         };
-        FakeHost::instantiate(module, Arc::new(Mutex::new(server)), options)
+        FakeHost::instantiate(&module, Arc::new(Mutex::new(server)), options)
     }
 
     /// Another worker of the same proxy: the same module, options and clock, the same shared
@@ -160,18 +164,30 @@ impl FakeHost {
     pub fn load_beside(&self) -> Result<FakeHost, StartError> {
         let vm = self.store.data();
         let mut host =
-            FakeHost::instantiate(self.module.clone(), self.server.clone(), vm.options.clone())?;
+            FakeHost::instantiate(&self.module, self.server.clone(), vm.options.clone())?;
         host.headers_stop_iteration = self.headers_stop_iteration;
         host.buffer_limit = self.buffer_limit;
         let beside = host.store.data_mut();
         beside.functions = vm.functions.clone();
         beside.properties = vm.properties.clone();
         beside.log_level = vm.log_level;
+        beside.clusters = vm.clusters.clone();
         Ok(host)
     }
 
     fn instantiate(
-        module: Module,
+        module: &Module,
+        server: Arc<Mutex<Server>>,
+        options: HostOptions,
+    ) -> Result<FakeHost, StartError> {
+        let mut host = FakeHost::instantiate_only(module, server, options)?;
+        host.call_start::<_, ()>("_initialize", ())?;
+        Ok(host)
+    }
+
+    /// The instance before any of its code has run.
+    fn instantiate_only(
+        module: &Module,
         server: Arc<Mutex<Server>>,
         options: HostOptions,
     ) -> Result<FakeHost, StartError> {
@@ -184,8 +200,8 @@ impl FakeHost {
         store.limiter(|vm| &mut vm.limits);
         let mut linker = Linker::new(module.engine());
         let imports = [abi::STREAM_IMPORT, abi::SERVICE_IMPORT, wasi::IMPORT];
-        guest::link(&mut linker, &module, &imports).map_err(StartError::Module)?;
-        let instance = (linker.instantiate_and_start(&mut store, &module))
+        guest::link(&mut linker, module, &imports).map_err(StartError::Module)?;
+        let instance = (linker.instantiate_and_start(&mut store, module))
             .map_err(|error| StartError::Trap(error.to_string()))?;
         let memory = instance.get_memory(&store, "memory");
         let allocate = instance.get_typed_func(&store, "proxy_on_memory_allocate");
@@ -195,40 +211,16 @@ impl FakeHost {
         };
         store.data_mut().memory = Some(memory);
         store.data_mut().allocate = Some(allocate);
-        let mut host = FakeHost {
+        Ok(FakeHost {
             store,
             instance,
-            module,
+            module: module.clone(),
             server,
-            next_context: ROOT + 1,
-            failed: false,
+            next_context: ROOT,
+            passed: 0,
             headers_stop_iteration: false,
             buffer_limit: DEFAULT_BUFFER_LIMIT,
-        };
-        host.call_start::<_, ()>("_initialize", ())?;
-        Ok(host)
-    }
-
-    /// Creates the plugin's context, starts the VM and hands the configuration over.
-    pub fn configure(&mut self, configuration: &[u8]) -> Result<(), StartError> {
-        let size = u32::try_from(configuration.len()).expect("a configuration fits wasm memory");
-        self.store.data_mut().stage = Stage::Running;
-        self.call_start::<_, ()>("proxy_on_context_create", (ROOT, 0_u32))?;
-        self.call_start_bool("proxy_on_vm_start", (ROOT, 0_u32))?;
-        self.store.data_mut().configuration = configuration.to_vec();
-        self.store.data_mut().stage = Stage::Configuring;
-        let configured = self.call_start_bool("proxy_on_configure", (ROOT, size));
-        self.store.data_mut().stage = Stage::Running;
-        configured
-    }
-
-    fn call_start_bool(&mut self, name: &str, params: impl WasmParams) -> Result<(), StartError> {
-        match self.call_start::<_, u32>(name, params)? {
-            0 => Err(StartError::Refused {
-                log: self.log().to_vec(),
-            }),
-            _ => Ok(()),
-        }
+        })
     }
 
     fn call_start<P: WasmParams, R: WasmResults>(
@@ -247,7 +239,7 @@ impl FakeHost {
             .and_then(|function| function.call(&mut self.store, params));
         called.map_err(|error| {
             const CRITICAL: u32 = 5;
-            self.failed = true;
+            self.store.data_mut().failed = true;
             let panic = self.log()[logged..].iter().rfind(|l| l.level == CRITICAL);
             let panic = panic.map(|line| String::from_utf8_lossy(&line.message));
             match panic {
@@ -355,9 +347,10 @@ impl FakeHost {
         self.buffer_limit = bytes;
     }
 
-    /// The period the module asked ticks for, in milliseconds; 0 for none.
+    /// The period the newest plugin asked ticks for, in milliseconds; 0 for none.
     pub fn tick_period_ms(&self) -> u32 {
-        self.store.data().tick_period_ms
+        let vm = self.store.data();
+        vm.roots.get(&vm.root).copied().unwrap_or(0)
     }
 
     /// The module's linear memory, which never shrinks.
@@ -371,21 +364,23 @@ impl FakeHost {
         &self.store.data().calls
     }
 
-    /// Lets the timer fire once; does nothing if the module set none. The clock stays.
+    /// Lets the timer of each plugin fire once, if it has set one. The clock stays.
     pub fn tick(&mut self) -> Result<(), Trap> {
         self.check_alive()?;
-        if self.tick_period_ms() == 0 {
-            return Ok(());
-        }
         let logged = self.log().len();
+        self.store.data_mut().calls = Calls::default();
+        let roots = self.store.data().roots.clone();
+        for (root, _) in roots.into_iter().filter(|(_, period)| *period > 0) {
+            self.store.data_mut().effective_context = root;
+            self.callback::<_, ()>("proxy_on_tick", root, logged)?;
+        }
         let vm = self.store.data_mut();
-        vm.calls = Calls::default();
-        vm.effective_context = ROOT;
-        self.callback("proxy_on_tick", ROOT, logged)
+        vm.effective_context = vm.root;
+        Ok(())
     }
 
     fn check_alive(&self) -> Result<(), Trap> {
-        match self.failed {
+        match self.store.data().failed {
             false => Ok(()),
             true => Err(Trap {
                 kind: TrapKind::Before,
@@ -401,7 +396,14 @@ impl FakeHost {
         params: P,
         logged: usize,
     ) -> Result<R, Trap> {
-        self.call(name, params).map_err(|message| Trap {
+        let called = self.call(name, params).and_then(|result| {
+            // The module went on, but its VM has failed; the proxy looks again after each callback.
+            match self.store.data().failed {
+                true => Err("the allocation for a host call trapped".to_owned()),
+                false => Ok(result),
+            }
+        });
+        called.map_err(|message| Trap {
             kind: TrapKind::Trap,
             message: format!("{name}: {message}"),
             log: self.log()[logged..].to_vec(),

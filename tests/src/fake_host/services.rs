@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::abi::{BAD_ARGUMENT, CAS_MISMATCH, EMPTY, NOT_FOUND, PARSE_FAILURE};
 use super::guest::{Answer, Args, Function, Guest, Stop};
 use super::properties;
-use super::state::{Cell, MetricKind, Queue};
+use super::state::{Cell, MetricKind, OutgoingCall, Queue};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     (
@@ -28,7 +28,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         guest.give(args, 2, &value)
     }),
     ("proxy_get_shared_data", "iiiii", get_shared_data),
-    // There is one upstream and no cluster by any name to call.
+    // No cluster speaks gRPC.
     ("proxy_grpc_call", "iiiiiiiiiiii", |_, _| {
         Err(Stop::Status(PARSE_FAILURE))
     }),
@@ -38,9 +38,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ("proxy_grpc_stream", "iiiiiiiii", |_, _| {
         Err(Stop::Status(PARSE_FAILURE))
     }),
-    ("proxy_http_call", "iiiiiiiiii", |_, _| {
-        Err(Stop::Status(BAD_ARGUMENT))
-    }),
+    ("proxy_http_call", "iiiiiiiiii", http_call),
     ("proxy_increment_metric", "iI", increment_metric),
     ("proxy_record_metric", "iI", record_metric),
     ("proxy_register_shared_queue", "iii", register_queue),
@@ -57,13 +55,41 @@ pub(super) const FUNCTIONS: &[Function] = &[
         if guest.vm().options.refuses_ticks {
             return Err(Stop::Status(BAD_ARGUMENT));
         }
-        guest.vm().tick_period_ms = args.u32(0);
+        let (vm, period) = (guest.vm(), args.u32(0));
+        let (root, effective) = (vm.root, vm.effective_context);
+        match vm.roots.get_mut(&effective) {
+            Some(ticks) => *ticks = period,
+            None => {
+                vm.roots.insert(root, period);
+            }
+        }
         Ok(())
     }),
 ];
 
 fn not_found(_: &mut Guest<'_>, _: &Args<'_>) -> Answer {
     Err(Stop::Status(NOT_FOUND))
+}
+
+/// A call to a cluster that a test has named. It is answered when the test says so.
+fn http_call(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
+    let cluster = guest.bytes(args, 0)?;
+    let vm = guest.vm();
+    if !vm.clusters.contains(&cluster) {
+        return Err(Stop::Status(BAD_ARGUMENT));
+    }
+    vm.last_call += 1;
+    let (number, effective) = (vm.last_call, vm.effective_context);
+    let root = match vm.roots.contains_key(&effective) {
+        true => effective,
+        false => vm.root,
+    };
+    vm.called.push(OutgoingCall {
+        number,
+        root,
+        cluster,
+    });
+    guest.write_u32(args.u32(9), number)
 }
 
 fn call_foreign_function(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {

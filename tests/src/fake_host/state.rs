@@ -1,6 +1,6 @@
 //! What the fake proxy remembers: for the process, for a VM, for a stream.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use wasmi::{Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
@@ -9,14 +9,14 @@ use super::headers::{HeaderMap, Kind};
 use super::{Calls, HostOptions, LogLine};
 use crate::wire::Version;
 
-/// The context id of the plugin itself.
+/// The context id of the first plugin in a VM.
 pub(super) const ROOT: u32 = 1;
 
 /// A function of the host that a module calls by name.
 pub(super) type ForeignFunction = Arc<dyn Fn(&[u8]) -> (u32, Vec<u8>) + Send + Sync>;
 
 /// What all workers of one proxy share.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Server {
     pub(super) now_nanos: u64,
     pub(super) stats: BTreeMap<(String, MetricKind), Stat>,
@@ -42,7 +42,7 @@ pub(super) enum MetricKind {
     Histogram,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stat {
     /// Of a counter or a gauge.
     pub(super) value: u64,
@@ -50,13 +50,13 @@ pub(super) struct Stat {
     pub(super) recorded: Vec<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) value: Vec<u8>,
     pub(super) cas: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) vm_id: String,
     pub(super) name: Vec<u8>,
@@ -80,12 +80,31 @@ pub(super) struct Vm {
     pub(super) metrics: HashMap<u32, (String, MetricKind)>,
     pub(super) properties: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) functions: HashMap<Vec<u8>, ForeignFunction>,
-    pub(super) tick_period_ms: u32,
     pub(super) random: u64,
     pub(super) calls: Calls,
-    /// The context host calls are about: [`ROOT`] or that of the stream.
+    /// The module has trapped, be it in a callback or while it allocated for a host call.
+    pub(super) failed: bool,
+    /// The contexts of plugins with the periods of their ticks, and which of them new streams
+    /// belong to.
+    pub(super) roots: BTreeMap<u32, u32>,
+    pub(super) root: u32,
+    /// Clusters that can be called, and calls that wait for an answer.
+    pub(super) clusters: BTreeSet<Vec<u8>>,
+    pub(super) called: Vec<OutgoingCall>,
+    pub(super) last_call: u32,
+    /// What such a call was answered, while the module is told.
+    pub(super) answered: Option<(HeaderMap, Vec<u8>)>,
+    /// The context host calls are about: that of a plugin or that of the stream.
     pub(super) effective_context: u32,
     pub(super) stream: Option<Stream>,
+}
+
+/// A call to another service.
+#[derive(Clone, Debug)]
+pub(super) struct OutgoingCall {
+    pub(super) number: u32,
+    pub(super) root: u32,
+    pub(super) cluster: Vec<u8>,
 }
 
 /// What the module is in the middle of, as far as host calls depend on it.
@@ -119,10 +138,16 @@ impl Vm {
             metrics: Default::default(),
             properties: BTreeMap::new(),
             functions: Default::default(),
-            tick_period_ms: 0,
             // Workers of one proxy draw different numbers.
             random: worker,
             calls: Calls::default(),
+            failed: false,
+            roots: BTreeMap::new(),
+            root: ROOT,
+            clusters: BTreeSet::new(),
+            called: Vec::new(),
+            last_call: 0,
+            answered: None,
             effective_context: ROOT,
             stream: None,
         }

@@ -1,0 +1,438 @@
+//! One plugin configuration in one VM: the document as it came, then compiled.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::abi::{self, Buffer, HostError, LogLevel, MetricKind};
+use super::fetch::Fetches;
+use super::gauges::Shown;
+use super::held::Held;
+use super::host::{Envoy, define};
+use super::vm;
+use super::watch::Watch;
+use crate::access_log::AccessLog;
+use crate::budget::{self, Reservation, Share};
+use crate::config;
+use crate::engine::Engine;
+use crate::exchange::PropertyName;
+use crate::host::Host;
+use crate::metrics;
+use crate::proof;
+
+/// How often it is looked whether something is due.
+const TICK_MILLISECONDS: u32 = 250;
+
+/// When a document is compiled that was taken: as soon as Envoy has configured all it wants to.
+const SOON_MILLISECONDS: u32 = 1;
+
+/// One plugin configuration. Until its document is compiled, requests are refused.
+pub(super) struct Plugin {
+    /// Its root context.
+    id: u32,
+    state: RefCell<State>,
+    barred: RefCell<Barred>,
+    /// Whether it has been said that there is no memory for the document.
+    told: Cell<bool>,
+}
+
+enum State {
+    /// The proxy has not handed over a document.
+    Empty,
+    /// It has, and it is to be compiled.
+    Pending(Vec<u8>),
+    /// It is being compiled.
+    Compiling,
+    /// It is in force.
+    Running(Rc<Running>),
+}
+
+/// What judges by a document, and what that asks for besides requests.
+pub(super) struct Running {
+    pub(super) engine: Rc<Engine>,
+    pub(super) host: Rc<Envoy>,
+    pub(super) held: Rc<Held>,
+    pub(super) watch: Rc<Watch>,
+    fetches: RefCell<Fetches>,
+    shown: RefCell<Shown>,
+    name: Vec<u8>,
+}
+
+impl Plugin {
+    pub(super) fn new(id: u32) -> Self {
+        Self {
+            id,
+            state: RefCell::new(State::Empty),
+            barred: RefCell::default(),
+            told: Cell::new(false),
+        }
+    }
+
+    /// Takes the document, of so many bytes. `false` only where these bytes are no valid document,
+    /// and only in a VM in which nothing was configured before: the one in which Envoy tries it.
+    ///
+    /// In a VM that was used before, nothing here allocates but by ways that can fail.
+    pub(super) fn configure(self: &Rc<Self>, size: usize) -> bool {
+        let fresh = vm::is_fresh();
+        let document = match self.take_document(size) {
+            Ok(document) => document,
+            Err(error) => {
+                vm::say(
+                    LogLevel::Error,
+                    match error {
+                        HostError::NO_MEMORY => {
+                            "there is no memory for the configuration in the worker's VM; it refuses every request until the next update"
+                        }
+                        HostError(_) => {
+                            "the proxy does not hand over the configuration; every request is refused"
+                        }
+                    },
+                );
+                self.bar();
+                self.ask_for_tick(TICK_MILLISECONDS);
+                return true;
+            }
+        };
+        if fresh && !is_proven(&document) && !is_valid(&document) {
+            return false;
+        }
+        self.set(State::Pending(document));
+        self.ask_for_tick(SOON_MILLISECONDS);
+        true
+    }
+
+    fn take_document(&self, size: usize) -> Result<Vec<u8>, HostError> {
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        if !vm::has_room(size) {
+            return Err(HostError::NO_MEMORY);
+        }
+        abi::buffer(Buffer::PluginConfiguration)
+    }
+
+    /// What judges requests. A document that was taken and not compiled is compiled now.
+    pub(super) fn running(self: &Rc<Self>) -> Option<Rc<Running>> {
+        if let Ok(state) = self.state.try_borrow()
+            && let State::Running(running) = &*state
+        {
+            return Some(Rc::clone(running));
+        }
+        self.compile();
+        match self.state.try_borrow().as_deref() {
+            Ok(State::Running(running)) => Some(Rc::clone(running)),
+            _ => None,
+        }
+    }
+
+    /// What judges requests, if the document has been compiled.
+    fn compiled(&self) -> Option<Rc<Running>> {
+        match self.state.try_borrow().as_deref() {
+            Ok(State::Running(running)) => Some(Rc::clone(running)),
+            _ => None,
+        }
+    }
+
+    /// Compiles the document that was taken, if there is memory for it. A trap here refuses.
+    fn compile(self: &Rc<Self>) {
+        let document = match self.set(State::Compiling) {
+            State::Pending(document) => document,
+            other => {
+                self.set(other);
+                return;
+            }
+        };
+        let Some(memory) = self.memory_for(&document) else {
+            self.set(State::Pending(document));
+            self.bar();
+            return;
+        };
+        // A request may have come before the tick; what follows concerns the plugin.
+        let _ = abi::set_effective_context(self.id);
+        match Engine::compile(&document) {
+            Ok(engine) => {
+                self.run(engine, memory);
+                vm::keep_reserve();
+            }
+            Err(error) => {
+                report(&error);
+                log::error!(
+                    "the configuration was accepted before and is refused now; every request is refused"
+                );
+                self.set(State::Empty);
+                self.bar();
+            }
+        }
+    }
+
+    /// Memory for the largest thing that the document can become. If there is none, what is
+    /// remembered is given up for it.
+    fn memory_for(&self, document: &[u8]) -> Option<Reservation> {
+        let bytes = config::bound(document.len());
+        let memory = budget::reserve(Share::Documents, bytes).or_else(|| {
+            vm::release_caches();
+            budget::reserve(Share::Documents, bytes)
+        });
+        if memory.is_none() && !self.told.replace(true) {
+            log::error!(
+                "the worker's VM has no memory for the new configuration while requests of older ones last; it refuses every request and tries again. Shorten the drain time, update less often, or make the configuration smaller"
+            );
+        }
+        memory
+    }
+
+    /// Begins to judge by a document, and to do what it asks for besides requests.
+    fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
+        let host = Rc::new(Envoy::new());
+        report_missing(&engine, &host);
+        engine.exports().iter().for_each(declare);
+        let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
+        log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
+        engine.hold(memory);
+        let engine = Rc::new(engine);
+        let name = abi::property(b"plugin_name").unwrap_or_default();
+        let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&name));
+        if self.ask_for_tick(TICK_MILLISECONDS) {
+            host.ticks();
+        }
+        let running = Running {
+            held: Rc::default(),
+            watch: Rc::new(Watch::new(Rc::clone(&engine))),
+            fetches: RefCell::new(fetches),
+            shown: RefCell::new(Shown::new(Rc::clone(&engine))),
+            name,
+            engine,
+            host,
+        };
+        self.set(State::Running(Rc::new(running)));
+        if let Ok(mut barred) = self.barred.try_borrow_mut() {
+            *barred = Barred::default();
+        }
+        vm::replace(self);
+    }
+
+    /// Envoy may not be able to call anybody while it configures; the first call is made here.
+    pub(super) fn tick(self: &Rc<Self>) {
+        self.compile();
+        let running = self.compiled();
+        if let Some(running) = &running {
+            running.tick();
+        } else {
+            // A tick that was asked for soon has come.
+            self.ask_for_tick(TICK_MILLISECONDS);
+        }
+        if let Ok(mut barred) = self.barred.try_borrow_mut() {
+            barred.tick();
+        }
+        // Last, for much of the above counts.
+        match &running {
+            Some(running) => {
+                vm::tick(&running.host);
+                running.host.tell();
+            }
+            None => vm::tick(&Envoy::new()),
+        }
+    }
+
+    /// The answer to a call, or the news that there is none.
+    pub(super) fn call_response(&self, token: u32, headers: usize, body: usize) {
+        if let Some(running) = self.compiled() {
+            running.call_response(token, headers, body);
+        }
+    }
+
+    /// Whether both are configured under one name.
+    pub(super) fn has_name_of(&self, other: &Self) -> bool {
+        let (one, other) = (self.compiled(), other.compiled());
+        one.zip(other)
+            .is_some_and(|(one, other)| one.name == other.name)
+    }
+
+    /// Lets go of what is remembered to make answers quicker.
+    pub(super) fn release_caches(&self) {
+        if let Some(running) = self.compiled() {
+            running.engine.release_caches();
+        }
+    }
+
+    fn bar(&self) {
+        if let Ok(mut barred) = self.barred.try_borrow_mut() {
+            barred.begin();
+        }
+    }
+
+    fn set(&self, state: State) -> State {
+        match self.state.try_borrow_mut() {
+            Ok(mut current) => std::mem::replace(&mut *current, state),
+            // Nobody holds it across a callback.
+            Err(_) => State::Empty,
+        }
+    }
+
+    fn ask_for_tick(&self, milliseconds: u32) -> bool {
+        let asked = abi::set_tick_period(milliseconds);
+        if asked.is_err() {
+            vm::say(
+                LogLevel::Error,
+                "the proxy gives no ticks; keys are never fetched, gauges never set, and a wrong setting for held heads never noticed",
+            );
+        }
+        asked.is_ok()
+    }
+}
+
+impl Running {
+    fn tick(&self) {
+        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
+            fetches.tick(&self.host);
+        }
+        if let Ok(mut shown) = self.shown.try_borrow_mut() {
+            shown.tick(self.host.now());
+        }
+        self.held.tick(&*self.host);
+        self.watch.tick(&self.engine, &self.host);
+    }
+
+    fn call_response(&self, token: u32, headers: usize, body: usize) {
+        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
+            fetches.arrived(token, headers, &self.host);
+        }
+        self.watch
+            .arrived(token, headers, body, &self.engine, &self.host);
+        self.host.tell();
+    }
+}
+
+/// Records that still wait for the collector are lost with the document.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let lost = self.engine.collector().map(|collector| collector.abandon());
+        let dropped = metrics::Event::RecordDropped.counter();
+        self.host.count_many(dropped, lost.unwrap_or_default());
+    }
+}
+
+/// Whether this worker refuses everything, and has said so in the gauge of those that do.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Barred {
+    #[default]
+    No,
+    Untold,
+    Told(Option<u32>),
+}
+
+impl Barred {
+    fn begin(&mut self) {
+        if *self == Barred::No {
+            *self = Barred::Untold;
+        }
+    }
+
+    /// On ticks and not while configuring: Envoy tries documents in a VM that never ticks.
+    fn tick(&mut self) {
+        if *self == Barred::Untold {
+            let name = format!("portcullis.{}", metrics::DENY_ALL);
+            let id = define(MetricKind::Gauge, &name);
+            let _ = id.map(|id| abi::increment(id, 1));
+            *self = Barred::Told(id);
+        }
+    }
+}
+
+impl Drop for Barred {
+    fn drop(&mut self) {
+        if let Barred::Told(Some(id)) = self {
+            let _ = abi::increment(*id, -1);
+        }
+    }
+}
+
+/// Tries a document that no VM is known to have compiled before, and tells what an operator should
+/// know of it. It is compiled again when it is to be used: nearly always in another VM.
+fn is_valid(document: &[u8]) -> bool {
+    match Engine::compile(document) {
+        Ok(engine) => {
+            for note in engine.notes() {
+                log::warn!("{note}");
+            }
+            for footprint in engine.footprints() {
+                log::info!("{footprint}");
+            }
+            prove(document);
+            true
+        }
+        Err(error) => {
+            report(&error);
+            false
+        }
+    }
+}
+
+/// Whether a VM of this proxy has compiled the document.
+fn is_proven(document: &[u8]) -> bool {
+    let cell = abi::shared(proof::CELL);
+    cell.is_ok_and(|(cell, _)| proof::holds(&cell, &proof::digest(document)))
+}
+
+/// Notes that this VM has.
+fn prove(document: &[u8]) {
+    const TRIES: usize = 4;
+    let digest = proof::digest(document);
+    for _ in 0..TRIES {
+        let (cell, seen) = match abi::shared(proof::CELL) {
+            Ok((cell, seen)) => (cell, Some(seen)),
+            Err(HostError(_)) => (Vec::new(), None),
+        };
+        if abi::set_shared(proof::CELL, &proof::with(&cell, &digest), seen).is_ok() {
+            return;
+        }
+    }
+    // Without a proof, workers compile while they configure.
+    log::info!("the proxy does not keep note that it has compiled the configuration");
+}
+
+fn report(error: &config::ConfigError) {
+    log::error!("configuration refused, problems: {}", error.problems.len());
+    for problem in &error.problems {
+        log::error!("{problem}");
+    }
+}
+
+/// Tells Envoy that a value is text; without that, others would see bytes. Envoy asks for this on
+/// the root context. Hosts that cannot be told so go on with bytes.
+fn declare(name: &PropertyName) {
+    // `DeclarePropertyArguments`: `name`, and `type: String`.
+    let name = name.as_str().as_bytes();
+    let Ok(length) = u8::try_from(name.len()) else {
+        return;
+    };
+    let message = [&[0x0a, length][..], name, &[0x18, 0x01]].concat();
+    if let Err(HostError(status)) = abi::foreign_function("declare_property", &message) {
+        log::warn!(
+            "the proxy does not take declarations (status {status}); exported values are bytes"
+        );
+    }
+}
+
+/// A secret that is not there is no reason to refuse the document, for another worker's VM might
+/// have it; the tokens that need it are refused.
+fn report_missing(engine: &Engine, host: &Envoy) {
+    let missing = |place: &str, variable: &str, until_then: &str| {
+        if host.environment(variable).is_none() {
+            log::error!(
+                "{place}: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then {until_then}"
+            );
+        }
+    };
+    if let Some(variable) = engine.access_log().and_then(AccessLog::environment) {
+        missing("access_log", variable, "records do not name subjects");
+    }
+    if let Some(collector) = engine.collector() {
+        for variable in collector.environment() {
+            missing("otlp_http", variable, "the collector is asked without it");
+        }
+    }
+    for (provider, variable) in engine.environment() {
+        let place = format!("provider {provider}");
+        missing(&place, variable, "its tokens are refused with 503");
+    }
+}
