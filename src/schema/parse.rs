@@ -15,6 +15,8 @@ pub struct Text<'t> {
     pub value: Value<'t>,
     /// How many values: what judging it may cost is measured by that.
     pub count: usize,
+    /// How long the text is, and by that.
+    pub bytes: usize,
     /// What is reserved for it.
     _memory: Reservation,
 }
@@ -87,6 +89,7 @@ impl<'t> Text<'t> {
         Ok(Self {
             value,
             count: shape.values,
+            bytes: bytes.len(),
             _memory: memory,
         })
     }
