@@ -59,6 +59,7 @@ pub struct Engine {
     pub(crate) gauges: Gauges,
     pub(crate) measured: Measured,
     pub(crate) digest: [u8; 32],
+    pub(crate) compiled_bytes: usize,
     pub(crate) collector: Option<Rc<Collector>>,
     pub(crate) security_events: Option<SecurityEvents>,
     pub(crate) explain: Option<Explain>,
@@ -227,6 +228,11 @@ impl Engine {
         &self.digest
     }
 
+    /// What the document takes of memory, at most, as estimated while it was compiled.
+    pub fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
+    }
+
     /// Where records are sent, if they are.
     pub fn collector(&self) -> Option<&Rc<Collector>> {
         self.collector.as_ref()
@@ -334,6 +340,7 @@ impl Engine {
             let read = Request {
                 headers: request.headers,
                 target: &other,
+                effort: request.effort,
             };
             self.select(&read) == *selection
         })

@@ -13,6 +13,7 @@ use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
 use crate::refusal::{ErrorPage, Refusal};
+use crate::regex::Effort;
 use crate::target::Target;
 
 /// A request whose target can be judged.
@@ -22,6 +23,8 @@ pub struct Request<'r> {
     pub headers: &'r Headers,
     /// The path and query.
     pub target: &'r Target,
+    /// What comparing it with patterns may still cost.
+    pub effort: &'r Effort,
 }
 
 /// A request on its way through the policies.
