@@ -80,10 +80,11 @@ fn updates_under_load() {
 /// How soon Envoy is ready with many patterns is printed.
 #[test]
 fn many_patterns_do_not_keep_envoy_from_being_ready() {
-    let begun = std::time::Instant::now();
     let (count, document) =
         first_accepted(&[150, 100, 60, 40, 20], |count| with_patterns(count, 0));
+    let begun = std::time::Instant::now();
     let stage = Stage::start(Setting::new(1, Delivery::Lds), &document);
-    println!("ready with {count} patterns after {:.1?}", begun.elapsed());
+    let ready = begun.elapsed();
+    println!("ready with {count} patterns after {ready:.1?}");
     stage.assert_shut("many patterns", Tally::default());
 }
