@@ -98,6 +98,7 @@ pub struct Reservation {
 
 /// Asks for memory. None if the share, or the whole budget, is spent; that is counted.
 pub fn reserve(share: Share, bytes: usize) -> Option<Reservation> {
+    // Made only then: one that is dropped gives back.
     take(share, bytes).then(|| Reservation { share, bytes })
 }
 

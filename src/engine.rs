@@ -59,6 +59,7 @@ pub struct Engine {
     pub(crate) gauges: Gauges,
     pub(crate) measured: Measured,
     pub(crate) digest: [u8; 32],
+    pub(crate) compiled_bytes: usize,
     pub(crate) collector: Option<Rc<Collector>>,
     pub(crate) security_events: Option<SecurityEvents>,
     pub(crate) explain: Option<Explain>,
@@ -196,8 +197,13 @@ impl Engine {
         &self.remote_keys
     }
 
-    /// Lets go of what is only kept to be quicker, and keeps no more of it: for a document that another
-    /// has replaced, while its last requests end. It still judges them as before.
+    /// Forgets every token that was verified: each will be verified anew.
+    pub fn forget_tokens(&self) {
+        self.providers.forget_tokens();
+    }
+
+    /// Lets go of what is only kept to be quicker, and keeps little of it from then on: for a document
+    /// that another has replaced, while its last requests end. It still judges them as before.
     pub fn release_caches(&self) {
         self.providers.release_caches();
     }
@@ -220,6 +226,11 @@ impl Engine {
     /// The SHA-256 of the document.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// What the document takes of memory, at most, as estimated while it was compiled.
+    pub fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
     }
 
     /// Where records are sent, if they are.
@@ -329,6 +340,7 @@ impl Engine {
             let read = Request {
                 headers: request.headers,
                 target: &other,
+                effort: request.effort,
             };
             self.select(&read) == *selection
         })

@@ -13,6 +13,7 @@ use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
 use crate::refusal::{ErrorPage, Refusal};
+use crate::regex::Effort;
 use crate::target::Target;
 
 /// A request whose target can be judged.
@@ -22,6 +23,8 @@ pub struct Request<'r> {
     pub headers: &'r Headers,
     /// The path and query.
     pub target: &'r Target,
+    /// What comparing it with patterns may still cost.
+    pub effort: &'r Effort,
 }
 
 /// A request on its way through the policies.
@@ -70,11 +73,17 @@ pub enum AnswerCheck {
 }
 
 impl Facts {
-    /// How many bytes of memory they take, claims apart, which are a token's.
+    /// How many bytes of memory they take. Claims count whole: a cache that has them too may forget
+    /// them first.
     pub(crate) fn memory(&self) -> usize {
+        let claims = self.identity.as_ref();
+        let claims = claims.map_or(0, |identity| identity.claims.size());
         let answers = self.answers.capacity();
         let answers = answers.saturating_mul(size_of::<(usize, AnswerCheck)>());
-        self.limits.memory().saturating_add(answers)
+        self.limits
+            .memory()
+            .saturating_add(answers)
+            .saturating_add(claims)
     }
 
     /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
@@ -310,6 +319,18 @@ fn without_port(authority: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_count_among_what_a_stream_keeps() {
+        let mut facts = Facts::default();
+        let before = facts.memory();
+        let claims = format!(r#"{{"x":"{}"}}"#, "y".repeat(1000));
+        facts.identity = Some(Identity {
+            provider: "corp".into(),
+            claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
+        });
+        assert!(facts.memory() >= before + 1000);
+    }
 
     #[test]
     fn edits_without_effect_are_left_out() {

@@ -34,7 +34,12 @@ pub enum Json {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object {
     members: Vec<(String, Json)>,
+    /// The places of the members in the order of their names, where they are many.
+    by_name: Vec<u32>,
 }
+
+/// So few names are looked through one by one.
+const FEW: usize = 16;
 
 /// Why bytes are not JSON of the strict kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +102,26 @@ impl Json {
         })
     }
 
+    /// What a copy of it takes of memory, at most.
+    pub fn weight(&self) -> usize {
+        const VALUE: usize = 96;
+        match self {
+            Json::Null | Json::Bool(_) | Json::Number(_) => VALUE,
+            Json::String(text) => text.len().saturating_add(VALUE),
+            Json::Array(items) => {
+                let items = items.iter().map(Json::weight);
+                items.fold(VALUE, usize::saturating_add)
+            }
+            Json::Object(object) => {
+                let members = object.iter().map(|(name, value)| {
+                    let name = name.len().saturating_add(VALUE / 2);
+                    name.saturating_add(value.weight())
+                });
+                members.fold(VALUE, usize::saturating_add)
+            }
+        }
+    }
+
     /// The string, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -129,10 +154,22 @@ impl Json {
 impl Object {
     /// The value of a member.
     pub fn member(&self, name: &str) -> Option<&Json> {
-        self.members
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
+        if self.by_name.is_empty() {
+            let found = self.members.iter().find(|(key, _)| key == name);
+            return found.map(|(_, value)| value);
+        }
+        let found = self
+            .by_name
+            .binary_search_by(|place| self.name_at(*place).cmp(name));
+        let place = self.by_name.get(found.ok()?)?;
+        let (_, value) = self.members.get(usize::try_from(*place).ok()?)?;
+        Some(value)
+    }
+
+    fn name_at(&self, place: u32) -> &str {
+        let member = usize::try_from(place).ok();
+        let member = member.and_then(|place| self.members.get(place));
+        member.map_or("", |(name, _)| name)
     }
 
     /// All members in document order.
@@ -142,12 +179,30 @@ impl Object {
             .map(|(name, value)| (name.as_str(), value))
     }
 
-    fn has_duplicates(&self) -> bool {
-        let mut names: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        names
-            .windows(2)
-            .any(|pair| matches!(pair, [one, other] if one == other))
+    /// Puts the names in order, so that they are found. Whether each is there once.
+    fn arrange(&mut self) -> bool {
+        let Ok(count) = u32::try_from(self.members.len()) else {
+            return false;
+        };
+        if self.members.len() <= FEW {
+            let mut rest = self.members.as_slice();
+            while let Some(((name, _), others)) = rest.split_first() {
+                if others.iter().any(|(other, _)| other == name) {
+                    return false;
+                }
+                rest = others;
+            }
+            return true;
+        }
+        let mut order: Vec<u32> = (0..count).collect();
+        order.sort_unstable_by(|one, other| self.name_at(*one).cmp(self.name_at(*other)));
+        let twice = |pair: &[u32]| match pair {
+            [one, other] => self.name_at(*one) == self.name_at(*other),
+            _ => false,
+        };
+        let once = !order.windows(2).any(twice);
+        self.by_name = order;
+        once
     }
 }
 
@@ -303,7 +358,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(name) = access.next_key::<String>()? {
             object.members.push((name, access.next_value_seed(inner)?));
         }
-        if object.has_duplicates() {
+        if !object.arrange() {
             self.cause.set(Some(Cause::Duplicate));
             return Err(serde::de::Error::custom("duplicate member"));
         }
@@ -326,6 +381,23 @@ mod tests {
             Json::parse(text, 8),
             Err(JsonError::DuplicateMember { .. })
         ));
+    }
+
+    #[test]
+    fn members_are_found_among_many() {
+        for count in [FEW, FEW + 1, 1000] {
+            let members: Vec<String> = (0..count).map(|n| format!("\"k{n}\": {n}")).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let json = Json::parse(text.as_bytes(), 8).unwrap();
+            let object = json.as_object().unwrap();
+            for n in 0..count {
+                let found = object.member(&format!("k{n}")).unwrap();
+                assert_eq!(found.to_string(), n.to_string());
+            }
+            assert!(object.member("k").is_none() && object.member("k1000").is_none());
+            let twice = format!("{{{},\"k0\":1}}", members.join(","));
+            assert!(Json::parse(twice.as_bytes(), 8).is_err(), "{count}");
+        }
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub mod body;
 pub mod budget;
 pub mod config;
 mod digits;
+pub mod effort;
 pub mod engine;
 pub mod exchange;
 pub mod explain;

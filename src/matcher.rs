@@ -1,6 +1,6 @@
 //! Matching one string, with the names of Envoy's `StringMatcher`.
 
-use crate::regex::Regex;
+use crate::regex::{Effort, Regex, TooCostly};
 
 use crate::config::{Case, Fields, Node, Problems};
 
@@ -64,11 +64,16 @@ impl StringMatcher {
     }
 
     /// Compares. `ignore_case` folds ASCII only, so that it means the same everywhere.
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        match (&self.pattern, self.case) {
-            (Pattern::Regex(regex), _) => regex.is_match(text),
-            (pattern, Case::Significant) => pattern.compare(text),
-            (pattern, Case::Ignored) => pattern.compare(&text.to_ascii_lowercase()),
+    ///
+    /// # Errors
+    /// [`TooCostly`] when that is not known.
+    pub(crate) fn matches(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        match self.case {
+            Case::Significant => self.pattern.compare(text, effort),
+            Case::Ignored => match &self.pattern {
+                Pattern::Regex(regex) => regex.is_match(text, effort),
+                pattern => pattern.compare(&text.to_ascii_lowercase(), effort),
+            },
         }
     }
 }
@@ -95,14 +100,14 @@ impl Pattern {
         })
     }
 
-    fn compare(&self, text: &str) -> bool {
-        match self {
+    fn compare(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        Ok(match self {
             Pattern::Exact(exact) => text == exact,
             Pattern::Prefix(prefix) => text.starts_with(prefix.as_str()),
             Pattern::Suffix(suffix) => text.ends_with(suffix.as_str()),
             Pattern::Contains(part) => text.contains(part.as_str()),
-            Pattern::Regex(regex) => regex.is_match(text),
-        }
+            Pattern::Regex(regex) => regex.is_match(text, effort)?,
+        })
     }
 }
 
@@ -132,8 +137,17 @@ mod tests {
             (r#"{"regex": "ab", "ignore_case": true}"#, "AB", "ABC"),
         ] {
             let matcher = matcher(written);
-            assert!(matcher.matches(yes), "{written} {yes}");
-            assert!(!matcher.matches(no), "{written} {no}");
+            let matches = |text| matcher.matches(text, &Effort::new(1000));
+            assert_eq!(matches(yes), Ok(true), "{written} {yes}");
+            assert_eq!(matches(no), Ok(false), "{written} {no}");
         }
+    }
+
+    #[test]
+    fn what_is_too_costly_is_neither() {
+        let matcher = matcher(r#"{"regex": ".*a.*"}"#);
+        let effort = Effort::new(1000);
+        assert_eq!(matcher.matches(&"b".repeat(2000), &effort), Err(TooCostly));
+        assert_eq!(matcher.matches("a", &effort), Err(TooCostly));
     }
 }

@@ -1,10 +1,12 @@
 //! The document as a whole: its sections, and how they make an engine.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::node::{Fields, Node};
 use super::observed::Observed;
 use super::problem::{ConfigError, Problems, Quoted};
+use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
@@ -22,9 +24,6 @@ use crate::target::PathRules;
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
 
-/// How many bytes a document may have.
-const MAX_BYTES: usize = 4 << 20;
-
 /// Compiles a document; see [`Engine::compile`].
 ///
 /// # Errors
@@ -33,17 +32,14 @@ pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
+    let compiled_bytes = problems.need(Share::Documents);
     let needs = SHARES.map(|share| (share, problems.need(share)));
     let mut engine = problems.settle(engine)?;
     engine.footprints.push(footprint(needs));
+    engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
     metrics::show(&engine.digest, &mut engine.gauges);
     Ok(engine)
-}
-
-/// The most memory that a document of so many bytes takes while it is compiled and afterwards.
-pub fn bound(length: usize) -> usize {
-    length.saturating_mul(48).saturating_add(1 << 20)
 }
 
 /// What the document can take of a worker's memory, in words.
@@ -69,6 +65,15 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     }
     if document.len() > MAX_BYTES {
         problems.report(&place, format_args!("longer than {MAX_BYTES} bytes"));
+        return None;
+    }
+    if count_values(document) > MAX_VALUES {
+        problems.report(
+            &place,
+            format_args!(
+                "has more than {MAX_VALUES} values; make it smaller, or split it between filters"
+            ),
+        );
         return None;
     }
     let parsed = Json::parse(document, MAX_DEPTH);
@@ -102,6 +107,17 @@ struct Document<'p> {
 impl Document<'_> {
     fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Engine> {
         let mut fields = root.fields(problems)?;
+        for (name, section) in root.entries(problems).unwrap_or_default() {
+            // These say themselves how much they are, piece by piece.
+            if !matches!(name, "routes" | "schemas" | "apis") {
+                let size = section.json().weight().saturating_mul(EACH);
+                problems.account(section.pointer(), Share::Documents, size);
+            }
+        }
+        problems.account(root.pointer(), Share::Documents, ENGINE);
+        if problems.is_full() {
+            return None;
+        }
         let mut notes = Vec::new();
         let version = fields.required("version", problems).and_then(|node| {
             let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
@@ -198,6 +214,7 @@ impl Document<'_> {
             gauges,
             measured: observed.measured,
             digest: [0; 32],
+            compiled_bytes: 0,
             collector: observed.collector,
             security_events: observed.security_events,
             explain: observed.explain,
@@ -235,7 +252,7 @@ impl Document<'_> {
             );
             return None;
         }
-        let mut names: Vec<&str> = Vec::with_capacity(items.len());
+        let mut names: BTreeSet<&str> = BTreeSet::new();
         let mut routes = Vec::with_capacity(items.len());
         for item in &items {
             let Some(mut fields) = item.fields(self.problems) else {
@@ -243,13 +260,23 @@ impl Document<'_> {
             };
             let name_node = fields.required("name", self.problems);
             let name = name_node.as_ref().and_then(|node| node.name(self.problems));
-            if let (Some(name), Some(node)) = (name, &name_node) {
-                if names.contains(&name) {
-                    let reason =
-                        format_args!("another route is named {} too", Quoted(name)).to_string();
-                    node.report(self.problems, reason);
-                }
-                names.push(name);
+            if let (Some(name), Some(node)) = (name, &name_node)
+                && !names.insert(name)
+            {
+                let reason =
+                    format_args!("another route is named {} too", Quoted(name)).to_string();
+                node.report(self.problems, reason);
+            }
+            let size = item
+                .json()
+                .weight()
+                .saturating_mul(EACH)
+                .saturating_add(ROUTE);
+            let fits = self
+                .problems
+                .account(item.pointer(), Share::Documents, size);
+            if !fits || self.problems.is_full() {
+                return None;
             }
             routes.push(self.read_route(name.unwrap_or_default(), fields));
         }

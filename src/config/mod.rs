@@ -4,10 +4,12 @@ mod document;
 mod node;
 mod observed;
 mod problem;
+mod size;
 mod units;
 
-pub use document::{bound, compile};
+pub use document::compile;
 pub use node::{Case, Fields, Node};
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near,
 };
+pub use size::bound;

@@ -267,16 +267,21 @@ impl<'d> Node<'d> {
         case: Case,
         [before, after]: [&str; 2],
     ) -> Option<Regex> {
-        const LARGEST_PROGRAM: usize = 256 << 10;
+        if problems.is_full() {
+            return None;
+        }
         let pattern = self.name(problems)?;
         let whole = [before, pattern, after].concat();
-        let compiled = Regex::compile(&whole, case == Case::Ignored, LARGEST_PROGRAM);
+        let compiled = Regex::compile(&whole, case == Case::Ignored);
         match compiled {
-            Ok(regex) => Some(regex),
-            Err(regex::Error::CompiledTooBig(limit)) => {
+            Ok(regex) => {
+                problems.account_pattern(&self.pointer, &regex);
+                Some(regex)
+            }
+            Err(regex::Error::TooLarge | regex::Error::Alphabet) => {
                 self.report(
                     problems,
-                    format_args!("needs more than {limit} bytes when compiled; make it smaller"),
+                    "is too large when compiled; make it smaller, above all what is repeated",
                 );
                 None
             }
@@ -349,6 +354,9 @@ impl<'d> Fields<'d> {
             .iter()
             .filter(|(name, _)| !self.known.contains(name))
         {
+            if problems.is_full() {
+                return;
+            }
             let near = DidYouMean(name, self.known.iter().copied());
             let reason = format_args!("unknown field{near}").to_string();
             problems.report(&self.pointer.member(name), reason);
@@ -414,7 +422,11 @@ mod tests {
         let mut problems = Problems::default();
         let items = Node::root(&json).items(&mut problems).unwrap();
         let regex = items[0].regex(&mut problems, Case::Significant).unwrap();
-        assert!(regex.is_match("a") && !regex.is_match("ab") && !regex.is_match("xb"));
+        let found = |text| regex.is_match(text, &regex::Effort::new(1000));
+        assert_eq!(
+            [found("a"), found("ab"), found("xb")],
+            [Ok(true), Ok(false), Ok(false)]
+        );
         assert!(items[1].regex(&mut problems, Case::Significant).is_none());
         assert!(items[2].regex(&mut problems, Case::Significant).is_none());
         let error = problems.settle(Some(())).unwrap_err();

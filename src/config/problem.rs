@@ -1,9 +1,11 @@
 //! What is wrong with a document, and where.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
 use crate::budget::{SHARES, Share};
+use crate::regex::Regex;
 
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +31,26 @@ pub struct ConfigError {
 pub struct Problems {
     found: Vec<Problem>,
     needs: [usize; SHARES.len()],
+    patterns: Patterns,
+}
+
+/// The patterns of a document, each once, and what it takes to compile them.
+#[derive(Debug, Default)]
+struct Patterns {
+    seen: BTreeMap<usize, Regex>,
+    work: usize,
 }
 
 /// The most bytes that one document may take when it is compiled, as estimated from what it says:
 /// several generations of it live side by side while the older ones drain.
 pub const MAX_COMPILED: usize = 32 << 20;
+
+/// How many problems are listed.
+const MAX_PROBLEMS: usize = 1000;
+
+/// How much work the patterns of one document may be, in steps of [`Regex::work`]: a worker stands
+/// still until they are compiled.
+const MAX_PATTERN_WORK: usize = 2_000_000;
 
 /// A place in the document; cheap to extend.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +73,16 @@ enum Token {
 impl Problems {
     /// Notes a problem.
     pub fn report(&mut self, place: &Pointer, reason: impl fmt::Display) {
+        if self.found.len() > MAX_PROBLEMS {
+            return;
+        }
+        if self.found.len() == MAX_PROBLEMS {
+            self.found.push(Problem {
+                pointer: String::new(),
+                reason: format!("more than {MAX_PROBLEMS} problems; the others are not listed"),
+            });
+            return;
+        }
         self.found.push(Problem {
             pointer: place.to_string(),
             reason: reason.to_string(),
@@ -86,6 +113,37 @@ impl Problems {
             );
         }
         fits
+    }
+
+    /// Notes that a pattern is needed at a place: its memory, unless it has been noted before, and
+    /// the work of compiling it. Whether there is still room.
+    pub fn account_pattern(&mut self, place: &Pointer, pattern: &Regex) -> bool {
+        if self
+            .patterns
+            .seen
+            .insert(pattern.address(), pattern.clone())
+            .is_some()
+        {
+            return !self.is_full();
+        }
+        let fitted = self.patterns.work <= MAX_PATTERN_WORK;
+        self.patterns.work = self.patterns.work.saturating_add(pattern.work());
+        let fits = self.patterns.work <= MAX_PATTERN_WORK;
+        if fitted && !fits {
+            self.report(
+                place,
+                "here the patterns of the document are more work than a worker can do at a time; use fewer, or smaller ones",
+            );
+        }
+        self.account(place, Share::Documents, pattern.bytes()) && fits
+    }
+
+    /// Whether the document takes more memory or more work than it may, or has more problems than
+    /// anybody reads: compiling it may stop.
+    pub fn is_full(&self) -> bool {
+        self.need(Share::Documents) > MAX_COMPILED
+            || self.patterns.work > MAX_PATTERN_WORK
+            || self.found.len() > MAX_PROBLEMS
     }
 
     /// What the document can take of a share at most, in bytes.

@@ -147,7 +147,11 @@ impl<'c> Value<'c> {
                 let member =
                     |(name, value): (&str, Value<'_>)| Some((name.to_owned(), value.grow(left)?));
                 let members = members.iter().map(member).collect::<Option<_>>()?;
-                Json::Object(Object { members })
+                let mut object = Object {
+                    members,
+                    ..Object::default()
+                };
+                object.arrange().then_some(Json::Object(object))?
             }
         })
     }

@@ -23,6 +23,8 @@ pub(crate) use self::text::read as read_string;
 pub struct Limits {
     /// How many arrays and objects may contain one another.
     pub depth: usize,
+    /// Values in all.
+    pub values: usize,
     /// Members of one object.
     pub members: usize,
     /// Elements of one array.
@@ -41,6 +43,7 @@ impl Limits {
     /// The grammar and nothing else, but for the depth.
     pub const GENEROUS: Self = Self {
         depth: 512,
+        values: usize::MAX,
         members: usize::MAX,
         elements: usize::MAX,
         key_bytes: usize::MAX,
@@ -63,6 +66,8 @@ pub enum Fault {
     DuplicateKey,
     /// See [`Limits::depth`].
     Depth,
+    /// See [`Limits::values`].
+    Values,
     /// See [`Limits::members`].
     Members,
     /// See [`Limits::elements`].
@@ -162,8 +167,10 @@ impl<'t, 'w, W: Watch<'t>> Walker<'t, 'w, W> {
 
     fn run(mut self, text: &'t [u8]) -> Result<(), Fault> {
         let mut rest = text;
+        let mut values = self.limits.values;
         loop {
             rest = skip_blanks(rest);
+            values = values.checked_sub(1).ok_or(Fault::Values)?;
             rest = match rest {
                 [b'"', after @ ..] => self.string(after)?,
                 [b'-' | b'0'..=b'9', ..] => {
@@ -388,6 +395,13 @@ mod tests {
             let found = check(text.as_bytes(), &Limits::GENEROUS);
             assert_eq!(found, Err(Fault::Syntax), "{text}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_wherever_they_stand() {
+        let text = br#"{"a":[1,"b",{}],"c":null}"#;
+        let judged = |values| check(text, &limited(|limits| limits.values = values));
+        assert_eq!((judged(6), judged(5)), (Ok(()), Err(Fault::Values)));
     }
 
     #[test]

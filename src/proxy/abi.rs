@@ -20,6 +20,9 @@ impl HostError {
     /// There is no memory for what the host would hand over. It was not asked.
     pub(super) const NO_MEMORY: Self = Self(u32::MAX);
 
+    /// The host found no memory in the VM for what it was to hand over. The VM has failed.
+    pub(super) const NOT_HANDED_OVER: Self = Self(6);
+
     /// What it is to those who know of no ABI.
     pub(super) fn failure(self) -> Failure {
         match self {

@@ -169,7 +169,7 @@ impl Plugin {
     fn memory_for(&self, document: &[u8]) -> Option<Reservation> {
         let bytes = config::bound(document.len());
         let memory = budget::reserve(Share::Documents, bytes).or_else(|| {
-            vm::release_caches();
+            vm::forget_tokens();
             budget::reserve(Share::Documents, bytes)
         });
         if memory.is_none() && !self.told.replace(true) {
@@ -247,7 +247,14 @@ impl Plugin {
             .is_some_and(|(one, other)| one.name == other.name)
     }
 
-    /// Lets go of what is remembered to make answers quicker.
+    /// Forgets what can be found out again.
+    pub(super) fn forget_tokens(&self) {
+        if let Some(running) = self.compiled() {
+            running.engine.forget_tokens();
+        }
+    }
+
+    /// Lets go of what is remembered to make answers quicker, since another document is in force.
     pub(super) fn release_caches(&self) {
         if let Some(running) = self.compiled() {
             running.engine.release_caches();
@@ -369,8 +376,13 @@ fn is_valid(document: &[u8]) -> bool {
 
 /// Whether a VM of this proxy has compiled the document.
 fn is_proven(document: &[u8]) -> bool {
-    let cell = abi::shared(proof::CELL);
-    cell.is_ok_and(|(cell, _)| proof::holds(&cell, &proof::digest(document)))
+    match abi::shared(proof::CELL) {
+        Ok((cell, _)) => proof::holds(&cell, &proof::digest(document)),
+        // There is a note and no memory to read it, so this VM has failed and refuses. To compile
+        // now would trap once more, where a trap lets requests pass.
+        Err(HostError::NOT_HANDED_OVER) => true,
+        Err(HostError(_)) => false,
+    }
 }
 
 /// Notes that this VM has.

@@ -121,8 +121,8 @@ pub(super) fn replace(plugin: &Rc<Plugin>) {
 }
 
 /// Gives up what can be had again: tokens that were verified will be verified anew.
-pub(super) fn release_caches() {
-    plugins().iter().for_each(|plugin| plugin.release_caches());
+pub(super) fn forget_tokens() {
+    plugins().iter().for_each(|plugin| plugin.forget_tokens());
 }
 
 fn plugins() -> Vec<Rc<Plugin>> {

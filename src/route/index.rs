@@ -146,6 +146,7 @@ mod tests {
             let request = Request {
                 headers: &headers,
                 target: &target,
+                effort: &crate::regex::Effort::new(1_000_000),
             };
             let is_for = |place: &usize| matchers[*place].matches(&request) == Ok(true);
             let slow: Vec<usize> = (0..matchers.len()).filter(is_for).collect();

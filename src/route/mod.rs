@@ -14,6 +14,7 @@ use crate::exchange::Request;
 use crate::headers::{HeaderName, is_token_byte};
 use crate::matcher::StringMatcher;
 use crate::preflight::Preflight;
+use crate::regex::TooCostly;
 
 /// The conditions of a route, all of which must hold. An absent one always holds.
 #[derive(Debug, Default)]
@@ -24,9 +25,20 @@ pub struct RequestMatcher {
     headers: Vec<HeaderCondition>,
 }
 
-/// A header that a route asks for came more than once.
+/// Why it cannot be told whether a route is for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undecidable;
+pub enum Undecidable {
+    /// A header that it asks for came more than once.
+    Repeated,
+    /// It would take too much work.
+    Effort,
+}
+
+impl From<TooCostly> for Undecidable {
+    fn from(_: TooCostly) -> Self {
+        Undecidable::Effort
+    }
+}
 
 /// Whether a route will be for a request that is not yet there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +101,9 @@ impl RequestMatcher {
     /// Whether everything but the method fits.
     ///
     /// # Errors
-    /// [`Undecidable`] when a header asked for came more than once, and the rest fits.
+    /// See [`Undecidable`]; of a header only when the rest fits.
     pub fn matches(&self, request: &Request<'_>) -> Result<bool, Undecidable> {
-        if !self.is_for(request) {
+        if !self.is_for(request)? {
             return Ok(false);
         }
         for condition in &self.headers {
@@ -104,10 +116,11 @@ impl RequestMatcher {
 
     /// Whether everything but the method will fit the request that a preflight asks about.
     pub fn foresees(&self, request: &Request<'_>, preflight: &Preflight<'_>) -> Foresight {
-        if !self.is_for(request) {
-            return Foresight::No;
-        }
-        let mut foresight = Foresight::Yes;
+        let mut foresight = match self.is_for(request) {
+            Ok(true) => Foresight::Yes,
+            Ok(false) => return Foresight::No,
+            Err(TooCostly) => Foresight::Perhaps,
+        };
         for condition in &self.headers {
             if preflight.leaves_open(condition.name.as_str()) {
                 foresight = Foresight::Perhaps;
@@ -116,7 +129,7 @@ impl RequestMatcher {
             match condition.holds(request) {
                 Ok(true) => {}
                 Ok(false) => return Foresight::No,
-                Err(Undecidable) => foresight = Foresight::Perhaps,
+                Err(_) => foresight = Foresight::Perhaps,
             }
         }
         foresight
@@ -129,16 +142,16 @@ impl RequestMatcher {
     }
 
     /// Whether path and host fit.
-    fn is_for(&self, request: &Request<'_>) -> bool {
+    fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
         let path_fits = match &self.path {
             None => true,
-            Some(pattern) => pattern.matches(request.target.path()),
+            Some(pattern) => pattern.matches(request.target.path(), request.effort)?,
         };
         let host_fits = || {
             let host = request.host();
             self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
         };
-        path_fits && host_fits()
+        Ok(path_fits && host_fits())
     }
 
     /// The template that paths must fit, if it is one.
@@ -223,14 +236,15 @@ impl HeaderCondition {
         let value = request
             .headers
             .one(self.name.as_str())
-            .map_err(|_| Undecidable)?;
+            .map_err(|_| Undecidable::Repeated)?;
         Ok(match (&self.expected, value) {
             (Expected::Present, value) => value.is_some(),
             (Expected::Absent, value) => value.is_none(),
             (Expected::Matching(_), None) => false,
-            (Expected::Matching(matcher), Some(value)) => {
-                std::str::from_utf8(value).is_ok_and(|text| matcher.matches(text))
-            }
+            (Expected::Matching(matcher), Some(value)) => match std::str::from_utf8(value) {
+                Ok(text) => matcher.matches(text, request.effort)?,
+                Err(_) => false,
+            },
         })
     }
 }
@@ -298,6 +312,7 @@ mod tests {
     use super::*;
     use crate::headers::Headers;
     use crate::json::Json;
+    use crate::regex::Effort;
     use crate::target::Target;
 
     fn matcher(text: &str) -> RequestMatcher {
@@ -323,6 +338,7 @@ mod tests {
         matcher.matches(&Request {
             headers: &headers,
             target: &target,
+            effort: &Effort::new(1000),
         })
     }
 
@@ -372,6 +388,8 @@ mod tests {
         let matcher = matcher(r#"{"path": {"regex": "/v[0-9]+/.*"}}"#);
         assert_eq!(fits(&matcher, "a", "/v1/%61", &[]), Ok(true));
         assert_eq!(fits(&matcher, "a", "/x/v1/a", &[]), Ok(false));
+        let long = ["/v1/", &"a".repeat(2000)].concat();
+        assert_eq!(fits(&matcher, "a", &long, &[]), Err(Undecidable::Effort));
     }
 
     #[test]
@@ -408,6 +426,6 @@ mod tests {
             Ok(false)
         );
         let twice = [("x-version", "2"), ("x-version", "3")];
-        assert_eq!(fits(&matcher, "a", "/", &twice), Err(Undecidable));
+        assert_eq!(fits(&matcher, "a", "/", &twice), Err(Undecidable::Repeated));
     }
 }

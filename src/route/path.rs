@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::regex::Regex;
+use crate::regex::{Effort, Regex, TooCostly};
 
 use crate::config::{Case, Node, Problems};
 
@@ -161,15 +161,18 @@ impl PathPattern {
     }
 
     /// Whether a path in its one spelling fits.
-    pub(super) fn matches(&self, path: &str) -> bool {
-        match self {
+    ///
+    /// # Errors
+    /// [`TooCostly`] when that is not known.
+    pub(super) fn matches(&self, path: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        Ok(match self {
             PathPattern::Exact(exact) => path == exact,
             PathPattern::Prefix(prefix) => path
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            PathPattern::Regex(regex) => regex.is_match(path),
+            PathPattern::Regex(regex) => regex.is_match(path, effort)?,
             PathPattern::Template(template) => template.matches(path),
-        }
+        })
     }
 }
 

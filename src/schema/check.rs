@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
 use super::keyword::{Outcome, Rule};
 use super::value::Value;
 use crate::config::Pointer;
+use crate::regex::{Effort, Regex};
 
 /// The place of a schema in its [`Set`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,17 +69,13 @@ pub enum Verdict {
 const MAX_VIOLATIONS: usize = 8;
 /// How deep schemas may be evaluated within one another. A worker's stack must hold that.
 const MAX_DEPTH: usize = 400;
-/// What judging may cost: a step is one schema, member or item looked at.
-const STEPS: usize = 50_000;
-const STEPS_PER_VALUE: usize = 64;
-
 /// One judgement.
 pub(super) struct Check<'s> {
     set: &'s Set,
     pub(super) formats: bool,
     violations: Vec<Violation>,
-    steps_left: usize,
-    exhausted: bool,
+    effort: &'s Effort,
+    too_deep: bool,
 }
 
 /// Where a judgement stands.
@@ -110,20 +108,20 @@ struct Scope<'a> {
 }
 
 impl<'s> Check<'s> {
-    /// Judges a value of `count` values by the schema `id`.
+    /// Judges a value by the schema `id`.
     pub(super) fn run(
         set: &'s Set,
         id: SchemaId,
         value: &Value<'_>,
-        count: usize,
         formats: bool,
+        effort: &'s Effort,
     ) -> Verdict {
         let mut check = Check {
             set,
             formats,
             violations: Vec::new(),
-            steps_left: STEPS.saturating_add(STEPS_PER_VALUE.saturating_mul(count)),
-            exhausted: false,
+            effort,
+            too_deep: false,
         };
         let root = Place {
             outer: None,
@@ -140,7 +138,7 @@ impl<'s> Check<'s> {
             depth: 0,
         };
         let valid = check.schema(id, value, at, &mut Seen::Off);
-        match (check.exhausted, valid) {
+        match (check.is_exhausted(), valid) {
             (true, _) => Verdict::Undecided,
             (false, true) => Verdict::Valid,
             (false, false) => Verdict::Invalid(check.violations),
@@ -155,18 +153,12 @@ impl<'s> Check<'s> {
         at: At<'_>,
         seen: &mut Seen,
     ) -> bool {
-        self.spend(1);
-        if at.depth >= MAX_DEPTH {
-            self.exhausted = true;
-        }
-        let set = self.set;
-        let Some(node) = set.nodes.get(id.0) else {
-            self.exhausted = true;
+        self.spend(SCHEMA_STEPS);
+        let node = self.set.nodes.get(id.0);
+        self.too_deep |= at.depth >= MAX_DEPTH || node.is_none();
+        let Some(node) = node.filter(|_| !self.is_exhausted()) else {
             return false;
         };
-        if self.exhausted {
-            return false;
-        }
         let (rules, tracks) = match &node.body {
             Body::Anything => return true,
             Body::Nothing(keyword) => {
@@ -209,7 +201,13 @@ impl<'s> Check<'s> {
         seen: &mut Seen,
     ) -> bool {
         let mut valid = true;
+        let mut misfits = false;
         for rule in rules {
+            // Whoever bounds the length of a text bounds what patterns have to do.
+            if misfits && matches!(rule.name, "pattern" | "format") {
+                continue;
+            }
+            self.spend(KEYWORD_STEPS);
             match rule.keyword.check(self, value, at, seen) {
                 Outcome::Holds => continue,
                 Outcome::Fails => {
@@ -218,6 +216,7 @@ impl<'s> Check<'s> {
                 Outcome::FailsWithin => {}
             }
             valid = false;
+            misfits |= matches!(rule.name, "minLength" | "maxLength");
             if self.is_settled(at) {
                 break;
             }
@@ -226,19 +225,33 @@ impl<'s> Check<'s> {
     }
 
     /// Counts work, and ends the judgement when there has been too much.
-    pub(super) fn spend(&mut self, steps: usize) {
-        match self.steps_left.checked_sub(steps) {
-            Some(left) => self.steps_left = left,
-            None => {
-                self.steps_left = 0;
-                self.exhausted = true;
-            }
-        }
+    pub(super) fn spend(&self, steps: u64) {
+        // Whoever judges asks whether it was too much before it is believed.
+        let _ = self.effort.spend(steps);
+    }
+
+    /// Counts what it costs to look at so many bytes, or so many of anything else.
+    pub(super) fn spend_on(&self, count: usize, each: u64) {
+        self.spend(
+            u64::try_from(count)
+                .unwrap_or(u64::MAX)
+                .saturating_mul(each),
+        );
+    }
+
+    /// Whether a pattern is found; `false` as well when there is no telling, and the judgement ends.
+    pub(super) fn finds(&self, pattern: &Regex, text: &str) -> bool {
+        pattern.is_match(text, self.effort).unwrap_or(false)
+    }
+
+    /// Whether it cannot be told whether the value is as asked.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.too_deep || self.effort.is_spent()
     }
 
     /// Whether, after a failure, there is nothing more to learn.
     pub(super) fn is_settled(&self, at: At<'_>) -> bool {
-        at.quiet || self.exhausted || self.violations.len() >= MAX_VIOLATIONS
+        at.quiet || self.is_exhausted() || self.violations.len() >= MAX_VIOLATIONS
     }
 
     fn fail(&mut self, at: At<'_>, keyword: &'static str, schema: impl Fn() -> String) {
@@ -258,6 +271,7 @@ impl<'s> Check<'s> {
         let mut scope = Some(at.scope);
         while let Some(Scope { outer, resource }) = scope {
             let anchors = self.set.anchors.get(*resource);
+            self.spend_on(anchors.map_or(0, Vec::len).saturating_add(1), 4);
             let anchor = anchors.and_then(|anchors| anchors.iter().find(|(each, _)| each == name));
             found = anchor.map(|(_, id)| *id).or(found);
             scope = *outer;

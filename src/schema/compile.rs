@@ -1,9 +1,6 @@
 //! From the text of schemas to what judges values.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
-
-use crate::regex::Regex;
 
 use super::check::{Body, Node, SchemaId, Set};
 use super::dialect::Dialect;
@@ -11,8 +8,10 @@ use super::index::{Home, Index, address, is_schema};
 use super::keyword::{KEYWORDS, Meaning, Rule, entry};
 use super::subject::Subject;
 use super::uri::Uri;
+use crate::budget::Share;
 use crate::config::{DidYouMean, Pointer, Problems, Quoted};
 use crate::json::{Json, Object};
+use crate::regex::Regex;
 
 /// The compiler of some documents that may refer to one another.
 #[derive(Default)]
@@ -23,7 +22,8 @@ pub(super) struct Compiler<'d> {
     pending: VecDeque<Pending<'d>>,
     /// For each schema those that judge the same value with it.
     pub(super) in_place: Vec<Vec<SchemaId>>,
-    pub(super) regexes: BTreeMap<String, Rc<Regex>>,
+    /// Those of the schema that is being compiled, each with its place.
+    pub(super) patterns: Vec<(Pointer, Regex)>,
     pub(super) unknown_formats: Vec<(Pointer, String)>,
     /// Members with this annotation need not be there.
     pub(super) not_required: Option<&'static str>,
@@ -83,7 +83,7 @@ impl<'d> Compiler<'d> {
     /// Compiles everything that was asked for, and what that refers to. `None` if something is
     /// wrong; that has been reported then.
     pub(super) fn finish(&mut self, problems: &mut Problems) -> Option<Set> {
-        self.compile_pending();
+        self.compile_pending(problems);
         self.find_endless();
         let found = std::mem::take(&mut self.problems);
         let found = std::mem::take(&mut self.index.problems)
@@ -112,29 +112,35 @@ impl<'d> Compiler<'d> {
     }
 
     /// Compiles every schema that the index has, whether or not something refers to it.
-    pub(super) fn compile_all(&mut self) {
-        self.compile_pending();
+    pub(super) fn compile_all(&mut self, problems: &mut Problems) {
+        self.compile_pending(problems);
         let mut next = 0;
         while let Some(json) = self.index.schemas.get(next).copied() {
             self.root(json, &Pointer::default());
-            self.compile_pending();
+            self.compile_pending(problems);
             next = next.saturating_add(1);
         }
     }
 
-    fn compile_pending(&mut self) {
-        while let Some(Pending {
-            id,
-            json,
-            home,
-            keyword,
-        }) = self.pending.pop_front()
+    /// Compiles what was asked for, as long as there is room for more.
+    fn compile_pending(&mut self, problems: &mut Problems) {
+        while !problems.is_full()
+            && let Some(Pending {
+                id,
+                json,
+                home,
+                keyword,
+            }) = self.pending.pop_front()
         {
             let body = match json {
                 Json::Bool(false) => Body::Nothing(keyword),
                 Json::Object(object) => self.body(id, object, &home),
                 _ => Body::Anything,
             };
+            problems.account(&home.place, Share::Documents, size(json, &body));
+            for (place, pattern) in self.patterns.drain(..) {
+                problems.account_pattern(&place, &pattern);
+            }
             let node = Node {
                 resource: home.resource,
                 place: home.place,
@@ -159,13 +165,19 @@ impl<'d> Compiler<'d> {
             return Body::Anything;
         }
         let alone = dialect.reference_stands_alone() && object.member("$ref").is_some();
-        for (name, _) in object.iter() {
+        let mut written = Vec::new();
+        for (name, value) in object.iter() {
             self.vet(name, alone, dialect, &home.place);
+            let place = KEYWORDS.iter().position(|entry| entry.name == name);
+            written.extend(place.map(|place| (place, value)));
         }
+        // In the order of the keywords, whatever that of the document.
+        written.sort_unstable_by_key(|(place, _)| *place);
         let mut rules = Vec::new();
         let mut tracks = false;
-        for entry in KEYWORDS.iter().filter(|entry| entry.known_in(dialect)) {
-            let (Some(value), Meaning::Rule(compile)) = (object.member(entry.name), entry.meaning)
+        for (place, value) in written {
+            let entry = KEYWORDS.get(place).filter(|entry| entry.known_in(dialect));
+            let Some((entry, Meaning::Rule(compile))) = entry.map(|entry| (entry, entry.meaning))
             else {
                 continue;
             };
@@ -196,6 +208,10 @@ impl<'d> Compiler<'d> {
 
     /// Reports a name that the dialect does not know, or takes no notice of.
     fn vet(&mut self, name: &'d str, alone: bool, dialect: Dialect, place: &Pointer) {
+        // Nobody reads more of them.
+        if self.problems.len().saturating_add(self.notes.len()) > MAX_OBJECTIONS {
+            return;
+        }
         let place = place.member(name);
         let entry = entry(name);
         let known = entry.filter(|entry| entry.known_in(dialect));
@@ -283,6 +299,34 @@ impl<'d> Compiler<'d> {
             }
         }
     }
+}
+
+/// How many unknown keywords are listed.
+const MAX_OBJECTIONS: usize = 300;
+
+/// What a compiled schema takes of memory, at most, apart from its patterns and from the schemas
+/// under it.
+fn size(json: &Json, body: &Body) -> usize {
+    const NODE: usize = 1200;
+    const RULE: usize = 160;
+    let rules = match body {
+        Body::Rules { rules, .. } => rules.len(),
+        Body::Anything | Body::Nothing(_) => 0,
+    };
+    let members = json.as_object().map(Object::iter).into_iter().flatten();
+    let under = members.map(|(name, value)| match (name, value) {
+        ("enum" | "const" | "required" | "dependentRequired" | "dependencies", value) => {
+            value.weight()
+        }
+        (_, Json::Object(named)) => {
+            let names = named.iter().map(|(name, _)| name.len().saturating_add(64));
+            names.fold(0, usize::saturating_add)
+        }
+        (_, Json::Array(items)) => items.len().saturating_mul(16),
+        _ => 0,
+    });
+    let own = RULE.saturating_mul(rules).saturating_add(NODE);
+    under.fold(own, usize::saturating_add)
 }
 
 /// What to write in place of a keyword of another dialect.

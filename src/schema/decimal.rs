@@ -99,6 +99,29 @@ impl Decimal {
         self.exponent >= 0
     }
 
+    /// What it costs to compare it, as a multiple of what a number of 64 bits costs.
+    pub(super) fn size(&self) -> u64 {
+        let long = u64::try_from(self.long_digits() / 16).unwrap_or(u64::MAX);
+        long.saturating_add(1)
+    }
+
+    /// How many digits it has, if they are more than 64 bits hold.
+    fn long_digits(&self) -> usize {
+        match &self.digits {
+            Digits::Short(_) => 0,
+            Digits::Long(digits) => digits.len(),
+        }
+    }
+
+    /// What [`Self::is_multiple_of`] costs, in steps of an effort.
+    pub(super) fn division_steps(&self) -> u64 {
+        let digits = u64::try_from(self.long_digits()).unwrap_or(u64::MAX);
+        match self.exponent {
+            -18..=18 if digits == 0 => 10,
+            _ => digits.saturating_mul(15).saturating_add(700),
+        }
+    }
+
     /// Whether it is 0.
     pub fn is_zero(&self) -> bool {
         self.digits == Digits::Short(0)

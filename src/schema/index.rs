@@ -126,12 +126,18 @@ impl<'d> Index<'d> {
         resource: usize,
         reference: &str,
     ) -> Result<Referred<'d>, String> {
-        let base = self.resources.get(resource).map(|each| each.uri.clone());
-        let mut uri = base.unwrap_or_default().join(reference);
-        let fragment = uri.fragment.take().unwrap_or_default();
-        let Some(index) = self.by_uri.get(&uri.to_string()).copied() else {
-            let uri = uri.to_string();
-            return Err(format!("leads nowhere: no schema is {}", Quoted(&uri)));
+        // Most lead to another place of the same resource.
+        let (index, fragment) = match reference.strip_prefix('#') {
+            Some(fragment) => (resource, fragment.to_owned()),
+            None => {
+                let base = self.resources.get(resource).map(|each| each.uri.clone());
+                let mut uri = base.unwrap_or_default().join(reference);
+                let fragment = uri.fragment.take().unwrap_or_default();
+                let uri = uri.to_string();
+                let index = self.by_uri.get(&uri).copied();
+                let nowhere = || format!("leads nowhere: no schema is {}", Quoted(&uri));
+                (index.ok_or_else(nowhere)?, fragment)
+            }
         };
         let Some(target) = self.resources.get(index) else {
             return Err("leads nowhere".to_owned());
@@ -151,14 +157,14 @@ impl<'d> Index<'d> {
         let tokens = tokens(&fragment);
         let found = target.root.pointer(&tokens).filter(|json| is_schema(json));
         let json = found.ok_or("leads nowhere: there is no schema at its pointer")?;
-        let place = tokens
-            .iter()
-            .fold(target.place.clone(), |place, token| place.member(token));
-        let home = Home {
-            resource: index,
-            place,
-        };
-        self.home(json, &home);
+        if !self.homes.contains_key(&address(json)) {
+            let place = target.place.clone();
+            let place = tokens
+                .iter()
+                .fold(place, |place, token| place.member(token));
+            let resource = index;
+            self.walk(json, Home { resource, place });
+        }
         Ok(Referred {
             json,
             dynamic: None,

@@ -7,6 +7,7 @@
 
 mod check;
 mod compile;
+mod cost;
 mod decimal;
 mod dialect;
 mod embedded;
@@ -28,8 +29,10 @@ use std::rc::Rc;
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, misnamed, uri_of};
 use crate::config::{Node, Pointer, Problems, Quoted};
+use crate::regex::Effort;
 
 pub use self::check::{Verdict, Violation};
+pub use self::cost::allowance;
 pub use self::decimal::Decimal;
 pub use self::dialect::Dialect;
 pub use self::embedded::{Compiled, Embedded, Handle, Sender};
@@ -91,7 +94,7 @@ impl Schemas {
             let id = compiler.root(schema.json(), schema.pointer());
             named.insert((*name).to_owned(), Some(id));
         }
-        compiler.compile_all();
+        compiler.compile_all(problems);
         let set = compiler.finish(problems);
         if set.is_none() {
             named.values_mut().for_each(|id| *id = None);
@@ -133,7 +136,7 @@ impl Schema {
             .index
             .add_schema(uri, node.json(), place, Dialect::Draft202012);
         let id = compiler.root(node.json(), node.pointer());
-        compiler.compile_all();
+        compiler.compile_all(problems);
         let set = compiler.finish(problems);
         if let (Formats::Assert, Some((place, format))) =
             (formats, compiler.unknown_formats.first())
@@ -159,12 +162,12 @@ impl Schema {
 
     /// Judges a text that has been read.
     pub fn judge(&self, text: &Text<'_>) -> Verdict {
-        self.judge_value(&text.value, text.count)
+        self.judge_value(&text.value, &allowance(text.bytes, text.count))
     }
 
-    /// Judges a value of `count` values.
-    pub fn judge_value(&self, value: &Value<'_>, count: usize) -> Verdict {
+    /// Judges a value, by as much effort as there is.
+    pub fn judge_value(&self, value: &Value<'_>, effort: &Effort) -> Verdict {
         let formats = self.formats == Formats::Assert;
-        Check::run(&self.set, self.id, value, count, formats)
+        Check::run(&self.set, self.id, value, formats, effort)
     }
 }

@@ -15,6 +15,8 @@ pub struct Text<'t> {
     pub value: Value<'t>,
     /// How many values: what judging it may cost is measured by that.
     pub count: usize,
+    /// How long the text is, and by that.
+    pub bytes: usize,
     /// What is reserved for it.
     _memory: Reservation,
 }
@@ -32,6 +34,8 @@ pub enum TextError {
     NumberRange,
     /// An escape that stands for half a character.
     LoneSurrogate,
+    /// There are more values than may be.
+    TooMany,
     /// There is no memory for it.
     Memory,
 }
@@ -44,6 +48,7 @@ impl fmt::Display for TextError {
             TextError::TooDeep => "nested too deep",
             TextError::NumberRange => "a number out of range",
             TextError::LoneSurrogate => "a lone surrogate",
+            TextError::TooMany => "too many values",
             TextError::Memory => "no memory",
         })
     }
@@ -59,7 +64,7 @@ impl<'t> Text<'t> {
             depth,
             ..Limits::GENEROUS
         };
-        let shape = measure(bytes, &limits).map_err(TextError::of)?;
+        let shape = measure(bytes, &limits).map_err(TextError::from)?;
         Self::read(bytes, &shape, depth)
     }
 
@@ -84,18 +89,20 @@ impl<'t> Text<'t> {
         Ok(Self {
             value,
             count: shape.values,
+            bytes: bytes.len(),
             _memory: memory,
         })
     }
 }
 
-impl TextError {
-    fn of(fault: Fault) -> Self {
+impl From<Fault> for TextError {
+    fn from(fault: Fault) -> Self {
         match fault {
             Fault::DuplicateKey => TextError::DuplicateMember,
             Fault::Depth => TextError::TooDeep,
             Fault::NumberRange => TextError::NumberRange,
             Fault::Surrogate => TextError::LoneSurrogate,
+            Fault::Values => TextError::TooMany,
             Fault::Memory => TextError::Memory,
             // Of the others, none is asked for.
             _ => TextError::Syntax,

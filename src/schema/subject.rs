@@ -1,7 +1,5 @@
 //! What a keyword sees of the schema in which it stands, while it is compiled.
 
-use std::rc::Rc;
-
 use crate::regex::Regex;
 
 use super::check::SchemaId;
@@ -184,15 +182,10 @@ impl<'d> Subject<'_, 'd> {
     }
 
     /// A pattern, compiled once however often it is written.
-    pub(super) fn regex(&mut self, pattern: &str, place: Pointer) -> Option<Rc<Regex>> {
-        if let Some(regex) = self.compiler.regexes.get(pattern) {
-            return Some(Rc::clone(regex));
-        }
+    pub(super) fn regex(&mut self, pattern: &str, place: Pointer) -> Option<Regex> {
         match pattern::compile(pattern) {
             Ok(regex) => {
-                let regex = Rc::new(regex);
-                let regexes = &mut self.compiler.regexes;
-                regexes.insert(pattern.to_owned(), Rc::clone(&regex));
+                self.compiler.patterns.push((place, regex.clone()));
                 Some(regex)
             }
             Err(error) => {

@@ -74,6 +74,12 @@ impl<'t> Members<'t> {
         Some(value)
     }
 
+    /// What it costs to look one up, in steps of an effort.
+    pub(super) fn search_steps(&self) -> u64 {
+        let rounds = self.len().checked_ilog2().unwrap_or(0);
+        u64::from(rounds).saturating_add(2).saturating_mul(2)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'t>)> {
         self.sorted
@@ -109,6 +115,24 @@ impl Value<'_> {
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
+    }
+
+    /// What it costs to compare it, as a multiple of what a small value costs.
+    pub(super) fn size(&self) -> u64 {
+        let long = |bytes: usize| u64::try_from(bytes / 64).unwrap_or(u64::MAX);
+        match self {
+            Value::Null | Value::Bool(_) => 1,
+            Value::Number(number) => number.size(),
+            Value::String(text) => long(text.len()).saturating_add(1),
+            Value::Array(items) => items.iter().map(Value::size).fold(1, u64::saturating_add),
+            Value::Object(members) => {
+                let sizes = members.iter().map(|(name, value)| {
+                    let size = value.size().saturating_add(1);
+                    size.saturating_add(long(name.len()))
+                });
+                sizes.fold(1, u64::saturating_add)
+            }
+        }
     }
 }
 

@@ -15,9 +15,10 @@ use self::answer::Answer;
 use self::body::{Awaiting, Body};
 use self::identity::foreign_identity;
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, PATH_MALFORMED};
+use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
 use crate::body::{Content, RequestBody};
 use crate::budget::{Reservation, Share};
+use crate::effort::{self, Effort};
 use crate::engine::{Chain, Engine, Mode, Selection};
 use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
 use crate::headers::{HeaderValue, Headers};
@@ -26,6 +27,7 @@ use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
+use crate::route::Undecidable;
 use crate::target::{Target, TargetError};
 
 pub use self::answer::ResponseHead;
@@ -238,9 +240,14 @@ impl Stream {
         let request = Request {
             headers,
             target: &target,
+            effort: &Effort::new(effort::HEAD),
         };
         let selection = engine.select(&request);
-        if !engine.agrees(&request, &selection) {
+        let agrees = engine.agrees(&request, &selection);
+        if request.effort.is_spent() {
+            return Err(Stop::Refused(Refusal::new(&TOO_COSTLY, "effort"), None));
+        }
+        if !agrees {
             let reason = TargetError::TwoRoutes.reason();
             return Err(Stop::Refused(Refusal::new(&PATH_MALFORMED, reason), None));
         }
@@ -253,7 +260,10 @@ impl Stream {
             Selection::MethodNotAllowed(allowed) => {
                 return Err(Stop::Refused(method_not_allowed(&allowed), None));
             }
-            Selection::Undecidable(_) => {
+            Selection::Undecidable(Undecidable::Effort) => {
+                return Err(Stop::Refused(Refusal::new(&TOO_COSTLY, "effort"), None));
+            }
+            Selection::Undecidable(Undecidable::Repeated) => {
                 return Err(Stop::Refused(
                     Refusal::new(&HEADER_REPEATED, "route_header"),
                     None,

@@ -12,6 +12,7 @@ pub const CODES: &[&Code] = &[
     &NO_ROUTE,
     &METHOD_NOT_ALLOWED,
     &FIELDS_TOO_LARGE,
+    &TOO_COSTLY,
     &UNAVAILABLE,
 ];
 
@@ -65,6 +66,14 @@ pub(super) const FIELDS_TOO_LARGE: Code = Code {
     grpc_status: grpc::RESOURCE_EXHAUSTED,
     title: "The header fields of the request are too large.",
     reasons: &["head", "kept"],
+};
+
+pub(super) const TOO_COSTLY: Code = Code {
+    name: "request_too_costly",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "It would take too much work to tell what the request is for.",
+    reasons: &["effort"],
 };
 
 pub(crate) const UNAVAILABLE: Code = Code {

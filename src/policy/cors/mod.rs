@@ -31,7 +31,7 @@ const NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "Pages of this origin may not use this.",
-    reasons: &["not_listed", "null", "malformed"],
+    reasons: &["not_listed", "null", "malformed", "effort"],
 };
 
 /// Answers preflights and judges the origins of other requests.
@@ -84,6 +84,7 @@ impl Settings {
             Standing::NotListed => Sender::Disallowed("not_listed"),
             Standing::Null => Sender::Disallowed("null"),
             Standing::Malformed => Sender::Disallowed("malformed"),
+            Standing::Undecided => Sender::Disallowed("effort"),
         }
     }
 }

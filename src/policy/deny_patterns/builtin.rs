@@ -1,8 +1,6 @@
 //! The built-in sets: the plainest attempts at injection, in a text that has been decoded once.
 
-use std::cell::Cell;
-
-use crate::regex::Regex;
+use crate::regex::{Effort, Regex, TooCostly};
 
 /// A set of patterns with a name.
 pub(super) struct BuiltIn {
@@ -185,19 +183,11 @@ enum Pattern {
     Closed(&'static [u8]),
 }
 
-/// What came of a search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Nothing.
-    Nothing,
-    /// A pattern of that set.
-    In(&'static str),
-    /// More words than are looked at.
-    TooMany,
-}
-
-/// More than any of them needs.
-const LARGEST_PROGRAM: usize = 256 << 10;
+/// What it costs to look at a byte.
+const BYTE_STEPS: u64 = 2;
+/// What it costs to try what may begin there, beside the pattern's own steps. It is more than it takes:
+/// few words of people begin an attempt, and a text of nothing else is one.
+const TRY_STEPS: u64 = 500;
 
 /// How far behind its first word a pattern may reach.
 const REACH: usize = 160;
@@ -220,7 +210,7 @@ impl Searcher {
             for (words, pattern) in *patterns {
                 let bounded = pattern.starts_with(r"\b");
                 let anchored = ["(?-u)^(?:", pattern, ")"].concat();
-                if let Ok(pattern) = Regex::compile(&anchored, false, LARGEST_PROGRAM) {
+                if let Ok(pattern) = Regex::compile(&anchored, false) {
                     searcher.add(set, words, bounded, Pattern::Regex(pattern));
                 }
             }
@@ -249,9 +239,18 @@ impl Searcher {
     }
 
     /// Looks through a text in lower case: once over its bytes, and from each word on as far as a pattern
-    /// reaches. `tries` bounds how often.
-    pub(super) fn search(&self, text: &str, tries: &Cell<usize>) -> Found {
+    /// reaches. The set of the pattern that was found.
+    ///
+    /// # Errors
+    /// [`TooCostly`] when that takes more than there is left.
+    pub(super) fn search(
+        &self,
+        text: &str,
+        effort: &Effort,
+    ) -> Result<Option<&'static str>, TooCostly> {
         let bytes = text.as_bytes();
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        effort.spend(length.saturating_mul(BYTE_STEPS))?;
         let mut before = b' ';
         for (at, byte) in bytes.iter().enumerate() {
             let listed = self.words.get(usize::from(*byte));
@@ -267,24 +266,21 @@ impl Searcher {
                 if attempt.bounded && (before.is_ascii_alphanumeric() || before == b'_') {
                     continue;
                 }
-                let Some(left) = tries.get().checked_sub(1) else {
-                    return Found::TooMany;
-                };
-                tries.set(left);
+                effort.spend(TRY_STEPS)?;
                 let found = match &attempt.pattern {
                     Pattern::Regex(regex) => {
                         let end = text.floor_char_boundary(at.saturating_add(REACH));
-                        text.get(at..end).is_some_and(|text| regex.is_match(text))
+                        regex.is_match(text.get(at..end).unwrap_or_default(), effort)?
                     }
                     Pattern::Closed(closing) => is_closed(rest, word.len(), closing),
                 };
                 if let Some(set) = self.sets.get(attempt.set).filter(|_| found) {
-                    return Found::In(set);
+                    return Ok(Some(set));
                 }
             }
             before = *byte;
         }
-        Found::Nothing
+        Ok(None)
     }
 }
 
@@ -308,8 +304,9 @@ mod tests {
     use super::*;
 
     fn matches(set: &'static BuiltIn, text: &str) -> bool {
-        let found = Searcher::new(&[set]).search(&text.to_ascii_lowercase(), &Cell::new(1000));
-        found == Found::In(set.name)
+        let effort = Effort::new(1_000_000);
+        let found = Searcher::new(&[set]).search(&text.to_ascii_lowercase(), &effort);
+        found.unwrap() == Some(set.name)
     }
 
     #[test]
@@ -341,8 +338,8 @@ mod tests {
     fn work_is_bounded() {
         let sets: Vec<&BuiltIn> = BUILT_IN.iter().collect();
         let text = "' or ".repeat(1000);
-        let found = Searcher::new(&sets).search(&text, &Cell::new(100));
-        assert_eq!(found, Found::TooMany);
+        let found = Searcher::new(&sets).search(&text, &Effort::new(200_000));
+        assert_eq!(found, Err(TooCostly));
     }
 
     #[test]

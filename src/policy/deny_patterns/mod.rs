@@ -4,11 +4,10 @@
 mod builtin;
 
 use std::borrow::Cow;
-use std::cell::Cell;
 
-use crate::regex::Regex;
+use crate::regex::{Effort, Regex, TooCostly};
 
-use self::builtin::{BUILT_IN, BuiltIn, Found, Searcher};
+use self::builtin::{BUILT_IN, BuiltIn, Searcher};
 use super::payload::media_type::{Format, MediaType};
 use super::rate_limits::key::query::decode as decode_leniently;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
@@ -82,9 +81,10 @@ const PLACES: [(&str, Place); 5] = [
     ("form", Place::Form),
 ];
 
-/// How often a pattern is tried on one head or one body. Long texts of people need some hundreds; the
-/// dearest tries take some microseconds each.
-const MAX_TRIES: usize = 2048;
+/// What looking through one head or one body may cost: so much in any case, and more for more bytes and
+/// more patterns. Long texts of people need a tenth.
+const STEPS: u64 = 1_000_000;
+const STEPS_PER_BYTE: u64 = 8;
 
 /// What a text may nest to be read. What is deeper is not JSON that a service reads either.
 const LIMITS: Limits = Limits {
@@ -195,10 +195,13 @@ impl Policy for DenyPatterns {
         if body.progress.state == BodyState::Open {
             return Verdict::AwaitBody(body.need);
         }
-        let (place, tries) = (self.body_place(body.request), Cell::new(MAX_TRIES));
+        let (place, effort) = (
+            self.body_place(body.request),
+            self.allowance(body.progress.size),
+        );
         let refusal = match (place, body.bytes()) {
-            (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &tries),
-            (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &tries),
+            (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &effort),
+            (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &effort),
             _ => None,
         };
         refusal.map_or(Verdict::Pass, Verdict::Refuse)
@@ -206,17 +209,24 @@ impl Policy for DenyPatterns {
 }
 
 impl DenyPatterns {
+    /// What it may cost to look through so many bytes.
+    fn allowance(&self, bytes: u64) -> Effort {
+        let patterns = u64::try_from(self.own.len()).unwrap_or(u64::MAX);
+        let each = patterns.saturating_add(1).saturating_mul(STEPS_PER_BYTE);
+        Effort::new(bytes.saturating_mul(each).saturating_add(STEPS))
+    }
+
     fn judge_head(&self, exchange: &Exchange<'_>) -> Option<Refusal> {
         let request = &exchange.request;
-        let (mut found, tries) = (None, Cell::new(MAX_TRIES));
+        let (mut found, effort) = (None, self.allowance(0));
         for place in &self.places {
             found = found.or_else(|| match place {
-                Place::Path => self.find(*place, request.target.path(), &tries),
+                Place::Path => self.find(*place, request.target.path(), &effort),
                 Place::Query => {
                     let query = request.query().unwrap_or_default();
-                    self.find_pairs(*place, query, &tries)
+                    self.find_pairs(*place, query, &effort)
                 }
-                Place::Headers => self.find_headers(request.headers, &tries),
+                Place::Headers => self.find_headers(request.headers, &effort),
                 Place::Json | Place::Form => None,
             });
         }
@@ -234,19 +244,19 @@ impl DenyPatterns {
         self.places.contains(&place).then_some(place)
     }
 
-    fn find_headers(&self, headers: &Headers, tries: &Cell<usize>) -> Option<Refusal> {
+    fn find_headers(&self, headers: &Headers, effort: &Effort) -> Option<Refusal> {
         let ignored = |name: &[u8]| {
             let mut ignored = self.ignored_headers.iter();
             name.starts_with(b":") || ignored.any(|each| each.as_str().as_bytes() == name)
         };
         let mut values = headers.iter().filter(|(name, _)| !ignored(name));
         values.find_map(|(_, value)| {
-            self.find(Place::Headers, &String::from_utf8_lossy(value), tries)
+            self.find(Place::Headers, &String::from_utf8_lossy(value), effort)
         })
     }
 
     /// Names and values of a query or a form, read as leniently as any service reads them.
-    fn find_pairs(&self, place: Place, pairs: &[u8], tries: &Cell<usize>) -> Option<Refusal> {
+    fn find_pairs(&self, place: Place, pairs: &[u8], effort: &Effort) -> Option<Refusal> {
         let halves = |pair| <[u8]>::splitn(pair, 2, |b| *b == b'=');
         let mut pieces = pairs.split(|b| *b == b'&').flat_map(halves);
         pieces.find_map(|piece| {
@@ -254,18 +264,18 @@ impl DenyPatterns {
                 true => Cow::Owned(decode_leniently(piece)),
                 false => Cow::Borrowed(piece),
             };
-            self.find(place, &String::from_utf8_lossy(&decoded), tries)
+            self.find(place, &String::from_utf8_lossy(&decoded), effort)
         })
     }
 
-    fn judge_json(&self, text: &[u8], tries: &Cell<usize>) -> Option<Refusal> {
+    fn judge_json(&self, text: &[u8], effort: &Effort) -> Option<Refusal> {
         let mut found = None;
         let walked = json_gate::walk(text, &LIMITS, &mut |text| {
             if found.is_none() {
                 found = self.find(
                     Place::Json,
                     &String::from_utf8_lossy(&text.decoded()),
-                    tries,
+                    effort,
                 );
             }
         });
@@ -273,12 +283,23 @@ impl DenyPatterns {
         found.or_else(|| walked.err().and_then(|_| unread()))
     }
 
-    fn find(&self, place: Place, text: &str, tries: &Cell<usize>) -> Option<Refusal> {
-        let own = || self.own.iter().find(|own| own.regex.is_match(text));
-        let name = match self.built_in.search(&text.to_ascii_lowercase(), tries) {
-            Found::Nothing => own()?.name.clone(),
-            Found::In(set) => set.to_owned(),
-            Found::TooMany => return Some(Refusal::new(&DENIED, "effort")),
+    /// The name of what is found in a text: a set, or a pattern of the document's.
+    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<String>, TooCostly> {
+        if let Some(set) = self.built_in.search(&text.to_ascii_lowercase(), effort)? {
+            return Ok(Some(set.to_owned()));
+        }
+        for own in &self.own {
+            if own.regex.is_match(text, effort)? {
+                return Ok(Some(own.name.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find(&self, place: Place, text: &str, effort: &Effort) -> Option<Refusal> {
+        let name = match self.name_in(text, effort) {
+            Ok(name) => name?,
+            Err(TooCostly) => return Some(Refusal::new(&DENIED, "effort")),
         };
         let (reason, _) = PLACES.iter().find(|(_, each)| *each == place)?;
         let violation = Violation {

@@ -1,5 +1,7 @@
 //! `files`: which files a form may have.
 
+use std::collections::BTreeSet;
+
 use super::multipart::Piece;
 use crate::config::{Node, Pointer, Problems, Quoted};
 use crate::policy::payload::media_type::{MediaRange, MediaType};
@@ -37,13 +39,13 @@ impl FileRule {
     pub(super) fn read_list(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
         let items = node.items(problems)?;
         let mut rules: Vec<Self> = Vec::with_capacity(items.len());
-        let mut sound = true;
+        let (mut sound, mut names) = (true, BTreeSet::new());
         for item in &items {
             let Some(rule) = Self::read(item, problems) else {
                 sound = false;
                 continue;
             };
-            if rules.iter().any(|each| each.name == rule.name) {
+            if !names.insert(rule.name.clone()) {
                 let name = Quoted(&rule.name);
                 let reason = format_args!("another file is named {name} too").to_string();
                 item.report(problems, reason);

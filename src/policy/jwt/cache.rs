@@ -36,7 +36,7 @@ pub(super) struct TokenCache {
 
 #[derive(Default)]
 struct Generations {
-    /// Whether nothing is remembered any more.
+    /// Whether another document has replaced the one whose tokens these are.
     released: bool,
     keys: u64,
     young: Generation,
@@ -98,12 +98,21 @@ impl TokenCache {
         }
     }
 
-    /// Forgets everything, and remembers nothing from then on.
+    /// Forgets everything, and remembers little from then on: another document has replaced this
+    /// one, or one of the same name stands beside it, which cannot be told apart.
     pub(super) fn release(&self) {
+        self.forget_all();
+        if let Ok(mut generations) = self.generations.try_borrow_mut() {
+            generations.released = true;
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget_all(&self) {
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
             *generations = Generations {
                 keys: generations.keys,
-                released: true,
+                released: generations.released,
                 ..Generations::default()
             };
         }
@@ -125,9 +134,7 @@ impl TokenCache {
         if token.len() > self.limits.max_token_bytes {
             return;
         }
-        if let Ok(mut generations) = self.generations.try_borrow_mut()
-            && !generations.released
-        {
+        if let Ok(mut generations) = self.generations.try_borrow_mut() {
             generations.insert(token.into(), verified, self.limits);
         }
     }
@@ -154,6 +161,7 @@ impl Generations {
     /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
     fn insert(&mut self, token: Box<[u8]>, verified: Verified, limits: CacheLimits) {
         let weight = verified.weight(&token);
+        let limits = if self.released { limits.of_replaced() } else { limits };
         let (most_tokens, most_bytes) = (limits.max_entries / 2, limits.max_bytes / 2);
         if weight > most_bytes {
             return;
@@ -344,14 +352,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_let_go_stays_empty() {
+    fn a_replaced_document_remembers_little() {
         let cache = cache(10);
         cache.remember(b"a", verified());
+        cache.forget_all();
+        assert_eq!((cache.len(), used(Share::Caches)), (0, 0));
+        cache.remember(b"a", verified());
+        assert_eq!(cache.len(), 1);
         cache.release();
         assert_eq!((cache.len(), used(Share::Caches)), (0, 0));
         cache.belong_to(1);
-        cache.remember(b"a", verified());
-        assert!(cache.find(b"a").is_none());
+        for number in 0..100 {
+            cache.remember(format!("t{number}").as_bytes(), verified());
+            assert!(cache.len() <= 2, "after {number}");
+        }
+        assert!(cache.find(b"t99").is_some());
     }
 
     #[test]

@@ -26,6 +26,16 @@ impl CacheLimits {
         }
     }
 
+    /// What is left to a document that another of its name has replaced.
+    pub(super) fn of_replaced(self) -> Self {
+        const PART: usize = 16;
+        Self {
+            max_entries: (self.max_entries / PART).max(2),
+            max_bytes: self.max_bytes / PART,
+            ..self
+        }
+    }
+
     /// Reads the block; `None` inside for `off`.
     pub(super) fn read(
         node: &Node<'_>,

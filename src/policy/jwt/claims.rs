@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::token::MAX_DEPTH;
+use crate::effort::{self, Effort, TooCostly};
 use crate::json::compact::{Compact, Members, Value};
 use crate::matcher::StringMatcher;
 
@@ -62,6 +63,8 @@ pub(super) enum ClaimsError {
     Issuer,
     Audience,
     Subject,
+    /// It would take too much work to tell whether the subject is accepted.
+    Effort,
     /// It lives longer than the provider allows, or does not say how long.
     Lifetime,
     Revoked,
@@ -146,12 +149,19 @@ impl ClaimRules {
 
     fn check_subject(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
         let subject = text(claims, "sub")?;
-        let matches = |subject| self.subjects.iter().any(|each| each.matches(subject));
-        if self.subjects.is_empty() || subject.is_some_and(matches) {
-            Ok(())
-        } else {
-            Err(ClaimsError::Subject)
+        if self.subjects.is_empty() {
+            return Ok(());
         }
+        let subject = subject.ok_or(ClaimsError::Subject)?;
+        let effort = Effort::new(effort::HEAD);
+        for each in &self.subjects {
+            match each.matches(subject, &effort) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(TooCostly) => return Err(ClaimsError::Effort),
+            }
+        }
+        Err(ClaimsError::Subject)
     }
 
     fn check_lifetime(&self, times: Times) -> Result<(), ClaimsError> {

@@ -109,7 +109,13 @@ impl Providers {
             .collect()
     }
 
-    /// Lets go of what is only kept to be quicker: remembered tokens, of which there are none from
+    /// Forgets every token that was verified.
+    pub fn forget_tokens(&self) {
+        let caches = self.read_well().filter_map(|provider| provider.cache.as_ref());
+        caches.for_each(TokenCache::forget_all);
+    }
+
+    /// Lets go of what is only kept to be quicker: remembered tokens, of which there are few from
     /// then on. Keys are fetched no longer while another document fetches the same.
     pub fn release_caches(&self) {
         for provider in self.read_well() {

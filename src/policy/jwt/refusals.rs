@@ -53,6 +53,7 @@ pub(super) const INVALID: Code = Code {
         "issuer",
         "audience",
         "subject",
+        "effort",
         "lifetime",
     ],
 };
@@ -110,7 +111,7 @@ pub(super) const CLAIM_NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "The token does not grant what is needed here.",
-    reasons: &["claim"],
+    reasons: &["claim", "effort"],
 };
 
 impl From<LocationError> for Refusal {
@@ -146,6 +147,7 @@ impl From<ClaimsError> for Refusal {
             ClaimsError::Issuer => Refusal::new(&INVALID, "issuer"),
             ClaimsError::Audience => Refusal::new(&INVALID, "audience"),
             ClaimsError::Subject => Refusal::new(&INVALID, "subject"),
+            ClaimsError::Effort => Refusal::new(&INVALID, "effort"),
             ClaimsError::Lifetime => Refusal::new(&INVALID, "lifetime"),
             ClaimsError::Revoked => Refusal::new(&REVOKED, "revoked"),
             ClaimsError::Age => Refusal::new(&EXPIRED, "age"),
@@ -161,6 +163,7 @@ impl From<Unmet> for Refusal {
         match unmet {
             Unmet::Scope => Refusal::new(&INSUFFICIENT_SCOPE, "scope"),
             Unmet::Claim => Refusal::new(&CLAIM_NOT_ALLOWED, "claim"),
+            Unmet::Effort => Refusal::new(&CLAIM_NOT_ALLOWED, "effort"),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::claim_path::ClaimPath;
 use crate::config::{Fields, Node, Problems};
 use crate::json::Json;
+use crate::effort::{self, Effort, TooCostly};
 use crate::json::compact::{Compact, Value};
 use crate::matcher::StringMatcher;
 
@@ -21,6 +22,8 @@ pub(super) struct Requirement {
 pub(super) enum Unmet {
     Scope,
     Claim,
+    /// It would take too much work to tell.
+    Effort,
 }
 
 #[derive(Debug)]
@@ -81,8 +84,15 @@ impl Requirement {
         if !self.grants_scopes(claims) {
             return Err(Unmet::Scope);
         }
-        let met = self.claims.iter().all(|condition| condition.holds(claims));
-        if met { Ok(()) } else { Err(Unmet::Claim) }
+        let effort = Effort::new(effort::HEAD);
+        for condition in &self.claims {
+            match condition.holds(claims, &effort) {
+                Ok(true) => {}
+                Ok(false) => return Err(Unmet::Claim),
+                Err(TooCostly) => return Err(Unmet::Effort),
+            }
+        }
+        Ok(())
     }
 
     fn grants_scopes(&self, claims: &Compact) -> bool {
@@ -208,24 +218,25 @@ impl Condition {
         }
     }
 
-    fn holds(&self, claims: &Compact) -> bool {
+    fn holds(&self, claims: &Compact, effort: &Effort) -> Result<bool, TooCostly> {
         let value = self.claim.value(claims);
         let holds = match (&self.test, value) {
             (Test::Exists, value) => value.is_some(),
             (_, None) => false,
             (Test::Equals(expected), Some(value)) => same(expected, value),
-            (Test::Matches(matcher), Some(value)) => {
-                value.as_str().is_some_and(|text| matcher.matches(text))
-            }
+            (Test::Matches(matcher), Some(value)) => match value.as_str() {
+                Some(text) => matcher.matches(text, effort)?,
+                None => false,
+            },
             (Test::Includes(expected), Some(Value::Array(items))) => {
                 items.iter().any(|item| same(expected, item))
             }
             (Test::Includes(_), Some(_)) => false,
         };
-        match self.sense {
+        Ok(match self.sense {
             Sense::Holds => holds,
             Sense::Fails => !holds,
-        }
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::notes::Notes;
 use super::parameters::Rules;
 use super::{OpenApi, Operation, Path, parts};
 use crate::body::Inspection;
+use crate::budget::Share;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::engine::Mode;
 use crate::json_gate::Limits;
@@ -76,6 +77,13 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
             }
         }
     }
+    for path in &paths {
+        let sizes = path.operations.iter().map(size);
+        let size = sizes.fold(1024, usize::saturating_add);
+        if !problems.account(api.pointer(), Share::Documents, size) {
+            return None;
+        }
+    }
     let mut compiler = Compiler {
         rules: Rules {
             schemas: &requests,
@@ -104,6 +112,23 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
         OpenApi { base, paths },
         answers.map(|(mode, _)| mode),
     ))
+}
+
+/// What an operation takes of memory, at most, apart from its schemas.
+fn size(operation: &document::Operation<'_>) -> usize {
+    const OPERATION: usize = 4096;
+    const PARAMETER: usize = 1024;
+    const ANSWER: usize = 256;
+    let content = operation.body.as_ref().map_or(0, |body| {
+        let forms = body.forms.iter();
+        let fields = forms.map(|form| form.fields.len().saturating_add(form.files.len()));
+        let fields = fields.fold(0, usize::saturating_add);
+        fields.saturating_add(body.content.len())
+    });
+    let declared = operation.parameters.len().saturating_add(content);
+    let answers = operation.responses.len().saturating_mul(ANSWER);
+    let declared = declared.saturating_mul(PARAMETER).saturating_add(answers);
+    declared.saturating_add(OPERATION)
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! Reading an OpenAPI document: its paths, and what each operation asks for.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use super::forms::Form;
 use super::notes::Notes;
@@ -166,6 +167,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 "has no `paths`, so every request would be refused",
             );
         }
+        let mut shapes = BTreeSet::new();
         for (path, node) in entries.iter().filter(|(path, _)| !path.starts_with("x-")) {
             let template = match Template::parse(path) {
                 Ok(template) => template,
@@ -175,22 +177,18 @@ impl<'d, 'p> Reader<'d, 'p> {
                     continue;
                 }
             };
-            if paths.iter().any(|other| other.template.is_like(&template)) {
+            if !shapes.insert(template.shape()) {
                 node.report(self.problems, "is for the same paths as another entry");
             }
             if let Some(item) = self.resolve(node) {
                 let operations = self.operations(&item, &template);
-                // By hand, as below: the standard library's sort is many kilobytes of code each time.
-                let at = paths.partition_point(|other| other.template.before(&template).is_le());
-                paths.insert(
-                    at,
-                    PathItem {
-                        template,
-                        operations,
-                    },
-                );
+                paths.push(PathItem {
+                    template,
+                    operations,
+                });
             }
         }
+        paths.sort_by(|one, other| one.template.before(&other.template));
         paths
     }
 
@@ -226,11 +224,10 @@ impl<'d, 'p> Reader<'d, 'p> {
                 }
             }
             let mut parameters = self.parameters(&node);
+            let own = parameters.iter().map(|own| (own.name, own.place));
+            let mut own: BTreeSet<(&str, &str)> = own.collect();
             for parameter in &shared {
-                let same = |own: &Parameter<'_>| {
-                    (own.name, own.place) == (parameter.name, parameter.place)
-                };
-                if !parameters.iter().any(same) {
+                if own.insert((parameter.name, parameter.place)) {
                     parameters.push(Parameter {
                         node: parameter.node.clone(),
                         encoding: None,
@@ -238,8 +235,9 @@ impl<'d, 'p> Reader<'d, 'p> {
                     });
                 }
             }
+            let variables: BTreeSet<&str> = template.names().collect();
             for parameter in parameters.iter().filter(|each| each.place == "path") {
-                if !template.names().any(|name| name == parameter.name) {
+                if !variables.contains(parameter.name) {
                     parameter
                         .node
                         .report(self.problems, "is not in the template of the path");
@@ -334,9 +332,9 @@ impl<'d, 'p> Reader<'d, 'p> {
                     schema,
                 );
             }
-            let at = ranked.partition_point(|(other, _)| rank(other) <= rank(essence));
-            ranked.insert(at, (essence.to_owned(), handle));
+            ranked.push((essence.to_owned(), handle));
         }
+        ranked.sort_by_key(|(essence, _)| rank(essence));
         Some(Body {
             required,
             content: ranked,

@@ -1,5 +1,7 @@
 //! Bodies that are forms: the fields and files that a schema's properties declare.
 
+use std::collections::BTreeSet;
+
 use super::document::{Parameter, Reader, is_json};
 use crate::config::Node;
 use crate::json::Json;
@@ -74,15 +76,16 @@ impl<'d> Reader<'d, '_> {
         let required = schema.member("required");
         let required = required.and_then(|list| list.items(self.problems));
         let required = required.unwrap_or_default();
+        let required = required.iter().filter_map(|item| item.json().as_str());
+        let required: BTreeSet<&str> = required.collect();
         let encodings = media.member("encoding");
         for (name, node) in properties.entries(self.problems).unwrap_or_default() {
-            let named = |item: &Node<'_>| item.json().as_str() == Some(name);
             let encoding = encodings.as_ref().and_then(|all| all.member(name));
             let Some(property) = self.resolve(&node) else {
                 continue;
             };
             let read_only = property.member("readOnly").map(|node| node.json());
-            let required = required.iter().any(named) && read_only != Some(&Json::Bool(true));
+            let required = required.contains(name) && read_only != Some(&Json::Bool(true));
             let media_types = encoding
                 .as_ref()
                 .and_then(|node| node.member("contentType"));

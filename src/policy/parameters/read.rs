@@ -1,5 +1,6 @@
 //! How the document declares parameters.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
@@ -99,13 +100,13 @@ pub(crate) fn read_list(
 ) -> Option<ParameterSet> {
     let items = node.items(context.problems)?;
     let mut declared: Vec<Parameter> = Vec::with_capacity(items.len());
-    let mut sound = true;
+    let (mut sound, mut names) = (true, BTreeSet::new());
     for item in &items {
         let Some(parameter) = read_parameter(item, part, context) else {
             sound = false;
             continue;
         };
-        if declared.iter().any(|each| each.name == parameter.name) {
+        if !names.insert(parameter.name.clone()) {
             let name = Quoted(&parameter.name);
             let reason = format_args!("another parameter is named {name} too").to_string();
             item.report(context.problems, reason);

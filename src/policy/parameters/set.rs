@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::config::Pointer;
-use crate::schema::{Decimal, Kinds, Schema, Text, TextError, Value, Verdict, Violation};
+use crate::regex::Effort;
+use crate::schema::{
+    Decimal, Kinds, Schema, Text, TextError, Value, Verdict, Violation, allowance,
+};
 
 /// A parameter that has been declared.
 pub struct Parameter {
@@ -99,7 +102,7 @@ impl Parameter {
         }
     }
 
-    fn judge(&self, part: Part, values: &[&str]) -> Result<(), Fault> {
+    fn judge(&self, part: Part, values: &[&str], effort: &Effort) -> Result<(), Fault> {
         let one = match values {
             [] if self.required => return Err(self.fault(part, Wrong::Missing, "required")),
             [] => return Ok(()),
@@ -110,8 +113,8 @@ impl Parameter {
             _ => return Err(self.fault(part, Wrong::Repeated, "maxItems")),
         };
         let items: Vec<&str> = match self.style {
-            Style::Single => return self.judge_single(part, one),
-            Style::Json => return self.judge_json(part, one),
+            Style::Single => return self.judge_single(part, one, effort),
+            Style::Json => return self.judge_json(part, one, effort),
             Style::Repeated => values.to_vec(),
             Style::Separated(separator) => {
                 let lines = values.iter().filter(|line| !line.is_empty());
@@ -120,8 +123,7 @@ impl Parameter {
             }
         };
         let list: Vec<Value<'_>> = items.iter().map(|item| self.item(item)).collect();
-        let count = list.len().saturating_add(1);
-        self.settle(part, self.schema.judge_value(&Value::Array(list), count))
+        self.settle(part, self.schema.judge_value(&Value::Array(list), effort))
     }
 
     fn is_list_of_lines(&self, part: Part) -> bool {
@@ -129,20 +131,20 @@ impl Parameter {
     }
 
     /// A text may be more than one value. It is in order if one of them is.
-    fn judge_single(&self, part: Part, text: &str) -> Result<(), Fault> {
+    fn judge_single(&self, part: Part, text: &str, effort: &Effort) -> Result<(), Fault> {
         let mut last = Verdict::Undecided;
         for value in readings(text, self.kinds) {
-            last = self.schema.judge_value(&value, 1);
-            if last == Verdict::Valid {
+            last = self.schema.judge_value(&value, effort);
+            if last == Verdict::Valid || last == Verdict::Undecided {
                 break;
             }
         }
         self.settle(part, last)
     }
 
-    fn judge_json(&self, part: Part, text: &str) -> Result<(), Fault> {
+    fn judge_json(&self, part: Part, text: &str, effort: &Effort) -> Result<(), Fault> {
         match Text::parse(text.as_bytes(), MAX_DEPTH) {
-            Ok(text) => self.settle(part, self.schema.judge(&text)),
+            Ok(text) => self.settle(part, self.schema.judge_value(&text.value, effort)),
             Err(TextError::Memory) => Err(self.fault(part, Wrong::Effort, "type")),
             Err(_) => Err(self.fault(part, Wrong::Schema, "type")),
         }
@@ -231,12 +233,21 @@ impl ParameterSet {
     /// # Errors
     /// The first fault.
     pub fn judge(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), Fault> {
+        let bytes = came
+            .iter()
+            .map(|(name, value)| name.len().saturating_add(value.len()));
+        let effort = allowance(bytes.fold(0, usize::saturating_add), came.len());
         let mut values = Vec::new();
         for parameter in &self.declared {
             values.clear();
             let named = came.iter().filter(|(name, _)| *name == parameter.name);
             values.extend(named.map(|(_, value)| &**value));
-            parameter.judge(self.part, &values)?;
+            // Each of those that came has been compared with its name.
+            let compared = u64::try_from(came.len()).unwrap_or(u64::MAX);
+            if effort.spend(compared.saturating_add(1)).is_err() {
+                return Err(parameter.fault(self.part, Wrong::Effort, "type"));
+            }
+            parameter.judge(self.part, &values, &effort)?;
         }
         Ok(())
     }

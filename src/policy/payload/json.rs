@@ -6,9 +6,13 @@ use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
 use crate::stream::UNAVAILABLE;
 
+/// How many values a worker reads, and makes a tree of, in less than 10 ms, whatever they are.
+pub(super) const MOST_VALUES: usize = 100_000;
+
 /// What may pass where the document sets no limits.
 pub(crate) const USUAL: Limits = Limits {
     depth: 32,
+    values: MOST_VALUES,
     members: 1000,
     elements: 10_000,
     key_bytes: 256,
@@ -23,6 +27,7 @@ pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Limits> {
     let depth = fields.or("max_depth", USUAL.depth, problems, |node, problems| {
         node.integer(problems, 0..=1000).map(limit)
     });
+    let values = fields.or("max_values", USUAL.values, problems, read_count);
     let members = fields.or("max_members", USUAL.members, problems, read_count);
     let elements = fields.or("max_elements", USUAL.elements, problems, read_count);
     let key_bytes = fields.or("max_key_bytes", USUAL.key_bytes, problems, read_size);
@@ -32,6 +37,7 @@ pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Limits> {
     fields.finish(problems);
     Some(Limits {
         depth: depth?,
+        values: values?,
         members: members?,
         elements: elements?,
         key_bytes: key_bytes?,
@@ -72,6 +78,7 @@ pub(super) fn refusal(fault: Fault) -> Refusal {
         Fault::Surrogate => (&MALFORMED, "json_surrogate"),
         Fault::DuplicateKey => (&STRUCTURE, "json_duplicate_key"),
         Fault::Depth => (&STRUCTURE, "json_depth"),
+        Fault::Values => (&STRUCTURE, "json_values"),
         Fault::Members => (&STRUCTURE, "json_members"),
         Fault::Elements => (&STRUCTURE, "json_elements"),
         Fault::KeyBytes => (&STRUCTURE, "json_key_bytes"),

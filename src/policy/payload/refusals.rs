@@ -80,6 +80,7 @@ pub(super) const STRUCTURE: Code = Code {
     reasons: &[
         "json_duplicate_key",
         "json_depth",
+        "json_values",
         "json_members",
         "json_elements",
         "json_key_bytes",

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
+use super::json::MOST_VALUES;
 use super::media_type::{Format, MediaType};
 use super::refusals::RESPONSE;
 use super::schema::{MAX_DEPTH, find, read_formats, unreadable};
@@ -12,12 +13,20 @@ use crate::engine::Mode;
 use crate::exchange::{AnswerCheck, BodyState, Edit, Exchange, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
+use crate::json_gate::{self, Limits};
 use crate::policy::{Context, Part, Policy, Stage, Verdict};
 use crate::refusal::{Refusal, Told};
 use crate::schema::{Formats, Schema, Text, TextError, Verdict as Judged};
 
 /// How much of an answer is read where the document does not say.
 const USUAL_BYTES: u64 = 1 << 20;
+
+/// What is read of an answer.
+const LIMITS: Limits = Limits {
+    depth: MAX_DEPTH,
+    values: MOST_VALUES,
+    ..Limits::GENEROUS
+};
 
 /// Judges JSON answers by schemas, by their status.
 pub(crate) struct Responses {
@@ -119,9 +128,12 @@ impl Responses {
             // There is nothing to say yet, and of the other the stream takes care.
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
         };
-        let text = match Text::parse(bytes, MAX_DEPTH) {
+        let read = json_gate::measure(bytes, &LIMITS).map_err(TextError::from);
+        let read = read.and_then(|shape| Text::read(bytes, &shape, MAX_DEPTH));
+        let text = match read {
             Ok(text) => text,
             Err(error @ TextError::Memory) => return Err(unreadable(error)),
+            Err(TextError::TooMany) => return refuse("effort"),
             Err(_) => return refuse("json"),
         };
         match schema.map(|schema| schema.judge(&text)) {

@@ -78,6 +78,7 @@ pub(super) fn unreadable(error: TextError) -> Refusal {
         TextError::DuplicateMember => (&STRUCTURE, "json_duplicate_key"),
         TextError::TooDeep => (&STRUCTURE, "json_depth"),
         TextError::NumberRange => (&STRUCTURE, "json_number_range"),
+        TextError::TooMany => (&STRUCTURE, "json_values"),
         TextError::Memory => (&UNAVAILABLE, "memory"),
     };
     Refusal::new(code, reason)

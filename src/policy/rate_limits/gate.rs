@@ -176,7 +176,9 @@ impl Gate {
         match (pieces, limit.missing, hasher) {
             (Err(Unkeyed::Missing), Missing::Skip, _) => Asked::No,
             (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
-            | (Err(unkeyed @ Unkeyed::Repeated), Missing::Anonymous, _) => Asked::Unkeyed(unkeyed),
+            | (Err(unkeyed @ (Unkeyed::Repeated | Unkeyed::Effort)), Missing::Anonymous, _) => {
+                Asked::Unkeyed(unkeyed)
+            }
             (_, _, Err(_)) => Asked::Failed,
             (Ok(()), _, Ok(_)) => Asked::Of(tier, Hashed::of(&hashed)),
             // Every part of a key has a length in front, so that no key is empty but this one

@@ -21,7 +21,7 @@ const UNKEYED: Code = Code {
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
     title: "The request lacks what requests are counted by, or has it twice.",
-    reasons: &["key_missing", "key_repeated"],
+    reasons: &["key_missing", "key_repeated", "effort"],
 };
 
 const UNAVAILABLE: Code = Code {
@@ -51,6 +51,7 @@ pub(super) fn unkeyed(unkeyed: Unkeyed) -> Refusal {
     let reason = match unkeyed {
         Unkeyed::Missing => "key_missing",
         Unkeyed::Repeated => "key_repeated",
+        Unkeyed::Effort => "effort",
     };
     Refusal::new(&UNKEYED, reason)
 }

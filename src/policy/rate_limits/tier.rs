@@ -119,15 +119,22 @@ impl Condition {
     ///
     /// # Errors
     /// A header field came more than once: which of them counts is not for the client to choose.
+    /// Or it would take too much work to tell.
     pub(super) fn holds(&self, caller: &Caller<'_>) -> Result<bool, Unkeyed> {
         let identity = caller.facts.identity.as_ref();
+        let matches = |matcher: &StringMatcher, text: &str| {
+            let matches = matcher.matches(text, caller.request.effort);
+            matches.map_err(|_| Unkeyed::Effort)
+        };
         Ok(match self {
             Condition::Authenticated(expected) => identity.is_some() == *expected,
             Condition::Claim(path, matcher) => {
                 let claim = identity.and_then(|identity| path.value(&identity.claims));
                 match claim {
-                    Some(Value::String(text) | Value::Number(text)) => matcher.matches(text),
-                    Some(Value::Bool(value)) => matcher.matches(if value { "true" } else { "false" }),
+                    Some(Value::String(text) | Value::Number(text)) => matches(matcher, text)?,
+                    Some(Value::Bool(value)) => {
+                        matches(matcher, if value { "true" } else { "false" })?
+                    }
                     _ => false,
                 }
             }
@@ -135,7 +142,10 @@ impl Condition {
                 let value = caller.request.headers.one(name.as_str());
                 let value = value.map_err(|_| Unkeyed::Repeated)?;
                 let text = value.and_then(|value| std::str::from_utf8(value).ok());
-                text.is_some_and(|text| matcher.matches(text))
+                match text {
+                    Some(text) => matches(matcher, text)?,
+                    None => false,
+                }
             }
         })
     }

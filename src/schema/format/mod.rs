@@ -14,6 +14,8 @@ use super::value::Value;
 pub(super) enum Format {
     /// Of strings.
     Text(fn(&str) -> bool),
+    /// Of strings, and dear to tell.
+    Syntax(fn(&str) -> bool),
     /// Of numbers.
     Number(fn(&Decimal) -> bool),
     /// It says something to readers and asks nothing.
@@ -21,10 +23,26 @@ pub(super) enum Format {
 }
 
 impl Format {
+    /// What it costs to tell whether a value is of that form, in steps of an effort.
+    pub(super) fn steps(self, value: &Value<'_>) -> u64 {
+        let each = match self {
+            Format::Text(_) => 4,
+            Format::Number(_) => 2,
+            Format::Syntax(_) => 80,
+            Format::Hint => 0,
+        };
+        match value {
+            Value::String(text) => u64::try_from(text.len()).unwrap_or(u64::MAX),
+            Value::Number(number) => number.size(),
+            _ => 0,
+        }
+        .saturating_mul(each)
+    }
+
     /// Whether a value is of that form. Values of other types are.
     pub(super) fn fits(self, value: &Value<'_>) -> bool {
         match (self, value) {
-            (Format::Text(fits), Value::String(text)) => fits(text),
+            (Format::Text(fits) | Format::Syntax(fits), Value::String(text)) => fits(text),
             (Format::Number(fits), Value::Number(number)) => fits(number),
             _ => true,
         }
@@ -51,7 +69,7 @@ pub(super) fn named(name: &str) -> Option<Format> {
         "uuid" => Format::Text(is_uuid),
         "json-pointer" => Format::Text(pointer::is_json_pointer),
         "relative-json-pointer" => Format::Text(pointer::is_relative_json_pointer),
-        "regex" => Format::Text(pattern::is_pattern),
+        "regex" => Format::Syntax(pattern::is_pattern),
         "byte" => Format::Text(is_base64),
         "int32" => Format::Number(|number| is_within(number, 1 << 31)),
         "int64" => Format::Number(|number| is_within(number, 1 << 63)),

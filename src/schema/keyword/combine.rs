@@ -69,6 +69,9 @@ impl Keyword for AnyOf {
                     break;
                 }
             }
+            if check.is_exhausted() {
+                break;
+            }
         }
         Outcome::of(holds)
     }
@@ -95,6 +98,9 @@ impl Keyword for OneOf {
                 }
                 holds = true;
                 seen.merge(inner);
+            }
+            if check.is_exhausted() {
+                break;
             }
         }
         Outcome::of(holds)
@@ -141,9 +147,13 @@ impl Keyword for DependentSchemas {
         let Value::Object(members) = value else {
             return Outcome::Holds;
         };
+        check.spend_on(self.0.len(), members.search_steps());
         let mut holds = true;
         for (_, id) in self.0.iter().filter(|(name, _)| members.has(name)) {
             holds &= check.schema(*id, value, at, seen);
+            if check.is_exhausted() {
+                break;
+            }
         }
         Outcome::within(holds)
     }

@@ -26,7 +26,7 @@ impl Keyword for Contains {
         let all = seen.is_on() || self.most != usize::MAX;
         let mut found: usize = 0;
         for (index, item) in items.iter().enumerate() {
-            if !all && found >= self.least {
+            if check.is_exhausted() || (!all && found >= self.least) {
                 break;
             }
             let place = at.item(index);

@@ -66,8 +66,17 @@ impl Keyword for Unique {
         let Value::Array(items) = value else {
             return Outcome::Holds;
         };
-        // Sorted, so that a long list costs little more than its length.
-        check.spend(items.len());
+        if items.len() < 2 {
+            return Outcome::Holds;
+        }
+        // Sorted, so that a long list costs little more than its length. Each item is compared with
+        // others some times the logarithm of their number.
+        let rounds = items.len().ilog2().saturating_add(2);
+        let size: u64 = items.iter().map(Value::size).fold(0, u64::saturating_add);
+        check.spend(size.saturating_mul(u64::from(rounds)).saturating_mul(3));
+        if check.is_exhausted() {
+            return Outcome::Fails;
+        }
         let mut sorted: Vec<&Value<'_>> = items.iter().collect();
         sort(&mut sorted, |one, other| one.cmp(other));
         let twice = |pair: &[&Value<'_>]| matches!(pair, [one, other] if one == other);

@@ -22,10 +22,11 @@ struct Bound {
 struct Multiple(Decimal);
 
 impl Keyword for Bound {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::Number(number) = value else {
             return Outcome::Holds;
         };
+        check.spend(number.size());
         let order = number.cmp(&self.bound);
         let wrong = order == self.wrong || (self.excluded && order == Ordering::Equal);
         Outcome::of(!wrong)
@@ -33,11 +34,12 @@ impl Keyword for Bound {
 }
 
 impl Keyword for Multiple {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::Number(number) = value else {
             return Outcome::Holds;
         };
-        Outcome::of(number.is_multiple_of(&self.0))
+        check.spend(number.division_steps());
+        Outcome::of(!check.is_exhausted() && number.is_multiple_of(&self.0))
     }
 }
 

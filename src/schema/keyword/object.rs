@@ -29,10 +29,11 @@ struct Dependencies {
 }
 
 impl Keyword for Required {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::Object(members) = value else {
             return Outcome::Holds;
         };
+        check.spend_on(self.0.len(), members.search_steps());
         Outcome::of(has_all(members, &self.0))
     }
 }
@@ -47,10 +48,13 @@ impl Keyword for Count {
 }
 
 impl Keyword for DependentRequired {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::Object(members) = value else {
             return Outcome::Holds;
         };
+        let names = |(_, needed): &(String, Vec<String>)| needed.len().saturating_add(1);
+        let names = self.0.iter().map(names).fold(0, usize::saturating_add);
+        check.spend_on(names, members.search_steps());
         let holds =
             |(name, needed): &(String, Vec<String>)| !members.has(name) || has_all(members, needed);
         Outcome::of(self.0.iter().all(holds))
@@ -62,7 +66,7 @@ impl Keyword for PropertyNames {
         let Value::Object(members) = value else {
             return Outcome::Holds;
         };
-        check.spend(members.len());
+        check.spend_on(members.len(), 4);
         let mut holds = true;
         for (name, _) in members.iter() {
             let place = at.member(name);

@@ -1,7 +1,5 @@
 //! `properties`, `patternProperties`, `additionalProperties`: one pass over the members.
 
-use std::rc::Rc;
-
 use crate::regex::Regex;
 
 use super::{Keyword, Outcome};
@@ -13,7 +11,7 @@ use crate::schema::value::{Value, by_length};
 struct Properties {
     /// In the order of members.
     named: Vec<(String, SchemaId)>,
-    patterns: Vec<(Rc<Regex>, SchemaId)>,
+    patterns: Vec<(Regex, SchemaId)>,
     additional: Option<SchemaId>,
 }
 
@@ -28,7 +26,7 @@ impl Keyword for Properties {
         let Value::Object(members) = value else {
             return Outcome::Holds;
         };
-        check.spend(members.len().saturating_mul(self.patterns.len()));
+        check.spend_on(members.len(), 8);
         let mut holds = true;
         // Both are in order, so what was passed is not looked at again.
         let mut named = self.named.as_slice();
@@ -36,19 +34,17 @@ impl Keyword for Properties {
             let place = at.member(name);
             let at = at.to(&place);
             let mut judged = false;
-            let mut judge = |id| {
-                judged = true;
-                holds &= check.schema(id, member, at, &mut Seen::Off);
-            };
             let found = named.binary_search_by(|(each, _)| by_length(each, name));
             let (Ok(next) | Err(next)) = found;
             named = named.get(next..).unwrap_or_default();
             if let (Ok(_), Some((_, id))) = (found, named.first()) {
-                judge(*id);
+                judged = true;
+                holds &= check.schema(*id, member, at, &mut Seen::Off);
             }
             for (pattern, id) in &self.patterns {
-                if pattern.is_match(name) {
-                    judge(*id);
+                if check.finds(pattern, name) {
+                    judged = true;
+                    holds &= check.schema(*id, member, at, &mut Seen::Off);
                 }
             }
             if let (false, Some(id)) = (judged, self.additional) {
@@ -58,7 +54,7 @@ impl Keyword for Properties {
             if judged {
                 seen.mark(index);
             }
-            if !holds && check.is_settled(at) {
+            if check.is_exhausted() || (!holds && check.is_settled(at)) {
                 break;
             }
         }

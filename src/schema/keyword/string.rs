@@ -1,7 +1,5 @@
 //! `minLength`, `maxLength`, `pattern`, `format`.
 
-use std::rc::Rc;
-
 use crate::regex::Regex;
 
 use super::{Keyword, Outcome};
@@ -16,33 +14,46 @@ struct Length {
     most: usize,
 }
 
-struct Pattern(Rc<Regex>);
+struct Pattern(Regex);
 
 /// Asks only where formats are asserted.
 struct Formatted(Format);
 
 impl Keyword for Length {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::String(text) = value else {
             return Outcome::Holds;
         };
+        // A character has one to four bytes.
+        let (fewest, most) = (text.len().div_ceil(4), text.len());
+        if most < self.least || fewest > self.most {
+            return Outcome::Fails;
+        }
+        if fewest >= self.least && most <= self.most {
+            return Outcome::Holds;
+        }
+        check.spend_on(text.len() / 8, 1);
         let length = text.chars().count();
         Outcome::of((self.least..=self.most).contains(&length))
     }
 }
 
 impl Keyword for Pattern {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::String(text) = value else {
             return Outcome::Holds;
         };
-        Outcome::of(self.0.is_match(text))
+        Outcome::of(check.finds(&self.0, text))
     }
 }
 
 impl Keyword for Formatted {
     fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
-        Outcome::of(!check.formats || self.0.fits(value))
+        if !check.formats {
+            return Outcome::Holds;
+        }
+        check.spend(self.0.steps(value));
+        Outcome::of(!check.is_exhausted() && self.0.fits(value))
     }
 }
 

@@ -12,7 +12,18 @@ use crate::schema::value::Value;
 struct Types(Kinds);
 
 /// One of these values, in their order.
-struct Choice(Vec<Value<'static>>);
+struct Choice {
+    values: Vec<Value<'static>>,
+    /// The size of the largest.
+    size: u64,
+}
+
+impl Choice {
+    fn new(values: Vec<Value<'static>>) -> Self {
+        let size = values.iter().map(Value::size).max().unwrap_or(0);
+        Self { values, size }
+    }
+}
 
 impl Keyword for Types {
     fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
@@ -25,12 +36,24 @@ impl Keyword for Types {
 }
 
 impl Keyword for Choice {
-    fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
-        Outcome::of(self.0.binary_search_by(|each| each.cmp(value)).is_ok())
+    fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
+        let rounds = self.values.len().checked_ilog2().unwrap_or(0);
+        let size = match value {
+            Value::Array(_) | Value::Object(_) => self.size,
+            value => value.size().min(self.size),
+        };
+        check.spend(
+            size.saturating_mul(u64::from(rounds).saturating_add(1))
+                .saturating_mul(6),
+        );
+        if check.is_exhausted() {
+            return Outcome::Fails;
+        }
+        Outcome::of(self.values.binary_search_by(|each| each.cmp(value)).is_ok())
     }
 
     fn kinds(&self, _: &Set, _: usize) -> Option<Kinds> {
-        self.0.iter().map(Kinds::of).reduce(Kinds::or)
+        self.values.iter().map(Kinds::of).reduce(Kinds::or)
     }
 }
 
@@ -67,7 +90,7 @@ pub(super) fn compile_nullable(subject: &mut Subject<'_, '_>) -> Option<Box<dyn 
 }
 
 pub(super) fn compile_const(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
-    Some(Box::new(Choice(vec![Value::of(subject.value)])))
+    Some(Box::new(Choice::new(vec![Value::of(subject.value)])))
 }
 
 pub(super) fn compile_enum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
@@ -77,7 +100,7 @@ pub(super) fn compile_enum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyw
     };
     let mut values: Vec<Value<'static>> = items.iter().map(Value::of).collect();
     sort(&mut values, Value::cmp);
-    Some(Box::new(Choice(values)))
+    Some(Box::new(Choice::new(values)))
 }
 
 fn kind(name: &str) -> Option<Kinds> {

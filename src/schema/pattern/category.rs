@@ -2,7 +2,7 @@
 //!
 //! The `regex` crate has these as well; its table would be ten times as large in the module.
 
-use std::fmt::Write as _;
+use regex_syntax::hir::ClassUnicodeRange;
 
 /// Every character's category: runs of characters, each a byte with the category's place in
 /// [`CATEGORIES`] times 8 and the length if that is less than 8; after a length of 0 it follows,
@@ -54,13 +54,14 @@ const GROUPS: [(&str, &str); 7] = [
     ("C", "Other"),
 ];
 
-/// The inside of a class with all characters of that category. `None` if there is none of that
-/// name; empty if it has no characters.
-pub(super) fn class(name: &str) -> Option<String> {
-    let mut class = String::new();
+/// All characters of a category, in order. `None` if there is none of that name.
+pub(super) fn ranges(name: &str) -> Option<Vec<ClassUnicodeRange>> {
+    let mut ranges = Vec::new();
     let mut push = |first: u32, end: u32| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(class, "\\x{{{first:X}}}-\\x{{{:X}}}", end.saturating_sub(1));
+        let last = char::from_u32(end.saturating_sub(1)).unwrap_or('\u{d7ff}');
+        if let Some(first) = char::from_u32(first) {
+            ranges.push(ClassUnicodeRange::new(first, last));
+        }
     };
     let wanted = wanted(name)?;
     let mut at = 0_u32;
@@ -82,7 +83,7 @@ pub(super) fn class(name: &str) -> Option<String> {
     if let Some(first) = open {
         push(first, at);
     }
-    Some(class)
+    Some(ranges)
 }
 
 fn wanted(name: &str) -> Option<u32> {
@@ -121,6 +122,7 @@ fn next_run(bytes: &mut impl Iterator<Item = u8>) -> Option<(u8, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regex_syntax::hir::{Class, ClassUnicode, Hir};
 
     #[test]
     fn the_table_has_every_character_once() {
@@ -141,20 +143,21 @@ mod tests {
             .chain(&GROUPS)
             .chain(&[("LC", "Cased_Letter")])
         {
-            let class = class(long).unwrap();
+            let class = ClassUnicode::new(ranges(long).unwrap());
             // The crate does not count what is unassigned among "Other".
             if !matches!(*short, "Cs" | "C") {
                 let theirs = parse(&format!(r"\p{{{short}}}"));
-                assert!(parse(&format!("[{class}]")) == theirs, "{short}");
+                assert!(Hir::class(Class::Unicode(class)) == theirs, "{short}");
             }
         }
     }
 
     #[test]
     fn names_are_short_or_long() {
-        assert_eq!(class("L"), class("Letter"));
-        assert_eq!(class("Zl").as_deref(), Some(r"\x{2028}-\x{2028}"));
-        assert_eq!(class("Cs").as_deref(), Some(""));
-        assert!(class("Greek").is_none() && class("").is_none());
+        assert_eq!(ranges("L"), ranges("Letter"));
+        let separator = ClassUnicodeRange::new('\u{2028}', '\u{2028}');
+        assert_eq!(ranges("Zl"), Some(vec![separator]));
+        assert_eq!(ranges("Cs"), Some(Vec::new()));
+        assert!(ranges("Greek").is_none() && ranges("").is_none());
     }
 }

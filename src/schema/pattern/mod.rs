@@ -2,18 +2,19 @@
 //!
 //! The two languages share most of their syntax and differ in what it means: `\d` is ASCII there
 //! and all of Unicode here, `.` leaves out other characters, `[` in a class opens another one
-//! here. So a pattern is read and written anew. What cannot be matched in linear time, look-around
+//! here. So a pattern is read and written anew, with a character in the place of each class. What cannot be matched in linear time, look-around
 //! and back-references, is refused, as is what one of the two does not have.
 
 mod category;
+mod reader;
 
 use std::fmt;
-use std::fmt::Write as _;
-use std::iter::Peekable;
-use std::str::Chars;
 
-use crate::regex::{self, Regex};
+use crate::regex::{self, Regex, Syntax};
 use regex_syntax::ast::parse::ParserBuilder;
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition};
+
+use self::reader::{PLACES, Translated, translate};
 
 /// Why a pattern cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +52,70 @@ impl fmt::Display for PatternError {
     }
 }
 
-/// What a compiled pattern may take.
-const LARGEST_PROGRAM: usize = 2 << 20;
+impl From<regex::Error> for PatternError {
+    fn from(error: regex::Error) -> Self {
+        match error {
+            regex::Error::Syntax => PatternError::Syntax,
+            regex::Error::TooLarge | regex::Error::Alphabet => PatternError::TooLarge,
+        }
+    }
+}
 
 /// Compiles a pattern. It matches anywhere in a text unless it says otherwise.
 pub(super) fn compile(pattern: &str) -> Result<Regex, PatternError> {
-    let translated = translate(pattern)?;
-    let compiled = Regex::compile(&translated, false, LARGEST_PROGRAM);
-    compiled.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
-        _ => PatternError::Syntax,
+    Regex::interned(Syntax::Ecma, pattern, || {
+        let Translated { text, classes } = translate(pattern)?;
+        let hir = regex_syntax::parse(&text).map_err(|_| PatternError::Syntax)?;
+        Ok(with_classes(&hir, &classes))
     })
+}
+
+/// Puts classes where characters stand for them.
+fn with_classes(hir: &Hir, classes: &[ClassUnicode]) -> Hir {
+    let with = |hirs: &[Hir]| hirs.iter().map(|hir| with_classes(hir, classes)).collect();
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => hir.clone(),
+        HirKind::Literal(literal) => {
+            let text = String::from_utf8_lossy(&literal.0);
+            if !text.contains(|c| PLACES.contains(&c)) {
+                return hir.clone();
+            }
+            let parts = text.chars().map(|c| match class_at(c, classes) {
+                Some(class) => Hir::class(Class::Unicode(class.clone())),
+                None => Hir::literal(c.to_string().into_bytes()),
+            });
+            Hir::concat(parts.collect())
+        }
+        // It stands for a choice between characters, and each of them may stand for a class.
+        HirKind::Class(Class::Unicode(class)) => {
+            let last = |range: &ClassUnicodeRange| range.end() >= *PLACES.start();
+            if !class.iter().any(last) {
+                return hir.clone();
+            }
+            let mut ranges = Vec::new();
+            for c in class.iter().flat_map(|range| range.start()..=range.end()) {
+                match class_at(c, classes) {
+                    Some(class) => ranges.extend_from_slice(class.ranges()),
+                    None => ranges.push(ClassUnicodeRange::new(c, c)),
+                }
+            }
+            Hir::class(Class::Unicode(ClassUnicode::new(ranges)))
+        }
+        HirKind::Repetition(repetition) => Hir::repetition(Repetition {
+            min: repetition.min,
+            max: repetition.max,
+            greedy: repetition.greedy,
+            sub: Box::new(with_classes(&repetition.sub, classes)),
+        }),
+        HirKind::Capture(capture) => with_classes(&capture.sub, classes),
+        HirKind::Concat(parts) => Hir::concat(with(parts)),
+        HirKind::Alternation(parts) => Hir::alternation(with(parts)),
+    }
+}
+
+fn class_at(c: char, classes: &[ClassUnicode]) -> Option<&ClassUnicode> {
+    let place = u32::from(c).checked_sub(u32::from(*PLACES.start()))?;
+    classes.get(usize::try_from(place).ok()?)
 }
 
 /// Whether a text is a pattern, by its syntax alone. It may be one that cannot be had here.
@@ -69,352 +123,16 @@ pub(super) fn is_pattern(text: &str) -> bool {
     const DEEPEST: u32 = 64;
     let mut parser = ParserBuilder::new().nest_limit(DEEPEST).build();
     match translate(text) {
-        Ok(translated) => parser.parse(&translated).is_ok(),
+        Ok(translated) => parser.parse(&translated.text).is_ok(),
         Err(PatternError::Syntax | PatternError::Flags) => false,
         Err(_) => true,
     }
 }
 
-const DIGITS: &str = "0-9";
-const WORD: &str = "0-9A-Za-z_";
-/// ECMA-262 `WhiteSpace` and `LineTerminator`.
-const BLANKS: &str = r"\t\n\x0B\x0C\r \u{A0}\u{1680}\u{2000}-\u{200A}\u{2028}\u{2029}\u{202F}\u{205F}\u{3000}\u{FEFF}";
-const NOT_LINE_ENDS: &str = r"[^\n\r\u{2028}\u{2029}]";
-
-fn translate(pattern: &str) -> Result<String, PatternError> {
-    let mut reader = Reader {
-        rest: pattern.chars().peekable(),
-        out: String::with_capacity(pattern.len().saturating_add(16)),
-    };
-    while let Some(c) = reader.rest.next() {
-        match c {
-            '\\' => reader.escape()?,
-            '[' => reader.class()?,
-            '(' => reader.group()?,
-            '.' => reader.out.push_str(NOT_LINE_ENDS),
-            '{' => reader.brace(),
-            '^' | '$' | '|' | ')' | '*' | '+' | '?' => reader.out.push(c),
-            c => reader.literal(c),
-        }
-    }
-    Ok(reader.out)
-}
-
-struct Reader<'p> {
-    rest: Peekable<Chars<'p>>,
-    out: String,
-}
-
-/// One member of a class, or what an escape stands for.
-enum Atom {
-    One(char),
-    /// Half of a character, which no text here has.
-    Surrogate(u32),
-    /// The inside of a class.
-    Set(&'static str),
-    /// The outside of one.
-    NotSet(&'static str),
-    /// `\p{…}`, written out.
-    Property(String),
-}
-
-impl Reader<'_> {
-    fn literal(&mut self, c: char) {
-        if c.is_ascii_alphanumeric() || !c.is_ascii() || c == ' ' || c == '_' {
-            self.out.push(c);
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(self.out, "\\x{{{:X}}}", u32::from(c));
-        }
-    }
-
-    /// A `{` that begins no quantifier stands for itself, as in ECMA-262 annex B.
-    fn brace(&mut self) {
-        let ahead: String = self
-            .rest
-            .clone()
-            .take_while(|c| *c != '}')
-            .take(24)
-            .collect();
-        let closed = self.rest.clone().take(25).any(|c| c == '}');
-        let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let quantifier = match ahead.split_once(',') {
-            None => number(&ahead),
-            Some((least, "")) => number(least),
-            Some((least, most)) => number(least) && number(most),
-        };
-        if closed && quantifier {
-            let _ = write!(self.out, "{{{ahead}}}");
-            for _ in 0..=ahead.len() {
-                self.rest.next();
-            }
-        } else {
-            self.literal('{');
-        }
-    }
-
-    /// Groups capture nothing: nobody asks what they matched.
-    fn group(&mut self) -> Result<(), PatternError> {
-        self.out.push_str("(?:");
-        if self.rest.next_if_eq(&'?').is_none() {
-            return Ok(());
-        }
-        match self.rest.next() {
-            Some(':') => Ok(()),
-            Some('=' | '!') => Err(PatternError::LookAround),
-            Some('<') => match self.rest.next() {
-                Some('=' | '!') => Err(PatternError::LookAround),
-                Some(c) if c.is_alphabetic() || c == '_' || c == '$' => {
-                    let closed = self.rest.by_ref().any(|c| c == '>');
-                    closed.then_some(()).ok_or(PatternError::Syntax)
-                }
-                _ => Err(PatternError::Syntax),
-            },
-            Some(c) if c.is_ascii_alphabetic() || c == '-' => Err(PatternError::Flags),
-            _ => Err(PatternError::Syntax),
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), PatternError> {
-        match self.rest.peek() {
-            Some('b') => {
-                self.out.push_str("(?-u:\\b)");
-                self.rest.next();
-                return Ok(());
-            }
-            Some('B') => {
-                self.out.push_str("(?-u:\\B)");
-                self.rest.next();
-                return Ok(());
-            }
-            Some('1'..='9' | 'k') => return Err(PatternError::BackReference),
-            _ => {}
-        }
-        match self.atom()? {
-            Atom::One(c) => self.literal(c),
-            // No text has one.
-            Atom::Surrogate(_) => self.out.push_str(NOTHING),
-            Atom::Set(set) => {
-                let _ = write!(self.out, "[{set}]");
-            }
-            Atom::NotSet(set) => {
-                let _ = write!(self.out, "[^{set}]");
-            }
-            Atom::Property(property) => self.out.push_str(&property),
-        }
-        Ok(())
-    }
-
-    /// What follows a backslash.
-    fn atom(&mut self) -> Result<Atom, PatternError> {
-        let c = self.rest.next().ok_or(PatternError::Syntax)?;
-        Ok(match c {
-            'd' => Atom::Set(DIGITS),
-            'D' => Atom::NotSet(DIGITS),
-            'w' => Atom::Set(WORD),
-            'W' => Atom::NotSet(WORD),
-            's' => Atom::Set(BLANKS),
-            'S' => Atom::NotSet(BLANKS),
-            't' => Atom::One('\t'),
-            'n' => Atom::One('\n'),
-            'v' => Atom::One('\u{b}'),
-            'f' => Atom::One('\u{c}'),
-            'r' => Atom::One('\r'),
-            '0' if !self.rest.peek().is_some_and(char::is_ascii_digit) => Atom::One('\0'),
-            'c' => match self.rest.next() {
-                Some(c) if c.is_ascii_alphabetic() => Atom::One(char::from(c as u8 & 0x1f)),
-                _ => return Err(PatternError::Syntax),
-            },
-            'x' => {
-                let code = self.digits(2)?;
-                Atom::One(char::from_u32(code).ok_or(PatternError::Syntax)?)
-            }
-            'u' => self.code_point()?,
-            'p' | 'P' => self.property(c)?,
-            c if c.is_ascii_alphanumeric() => return Err(PatternError::Syntax),
-            c => Atom::One(c),
-        })
-    }
-
-    fn digits(&mut self, count: usize) -> Result<u32, PatternError> {
-        let mut value = 0;
-        for _ in 0..count {
-            let digit = self.rest.next().and_then(|c| c.to_digit(16));
-            value = value << 4 | digit.ok_or(PatternError::Syntax)?;
-        }
-        Ok(value)
-    }
-
-    fn code_point(&mut self) -> Result<Atom, PatternError> {
-        if self.rest.next_if_eq(&'{').is_some() {
-            let mut value: u32 = 0;
-            loop {
-                match self.rest.next() {
-                    Some('}') => break,
-                    c => {
-                        let digit = c.and_then(|c| c.to_digit(16)).ok_or(PatternError::Syntax)?;
-                        value = value.saturating_mul(16).saturating_add(digit);
-                    }
-                }
-            }
-            return atom_of(value);
-        }
-        let first = self.digits(4)?;
-        if !(0xd800..0xdc00).contains(&first) {
-            return atom_of(first);
-        }
-        let mut ahead = Reader {
-            rest: self.rest.clone(),
-            out: String::new(),
-        };
-        let escaped = ahead.rest.next() == Some('\\') && ahead.rest.next() == Some('u');
-        if let (true, Ok(second @ 0xdc00..=0xdfff)) = (escaped, ahead.digits(4)) {
-            self.rest = ahead.rest;
-            return atom_of(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00));
-        }
-        atom_of(first)
-    }
-
-    fn property(&mut self, kind: char) -> Result<Atom, PatternError> {
-        if self.rest.next() != Some('{') {
-            return Err(PatternError::Syntax);
-        }
-        let name: String = self
-            .rest
-            .by_ref()
-            .take_while(|c| *c != '}')
-            .take(64)
-            .collect();
-        let name = match name.split_once('=') {
-            None => name.as_str(),
-            Some(("General_Category" | "gc", value)) => value,
-            Some(_) => return Err(PatternError::Property),
-        };
-        let class = category::class(name).ok_or(PatternError::Property)?;
-        Ok(Atom::Property(match (class.as_str(), kind) {
-            ("", 'p') => NOTHING.to_owned(),
-            ("", _) => ANYTHING.to_owned(),
-            (class, 'p') => format!("[{class}]"),
-            (class, _) => format!("[^{class}]"),
-        }))
-    }
-
-    /// A class, `[` having been read.
-    fn class(&mut self) -> Result<(), PatternError> {
-        let negated = self.rest.next_if_eq(&'^').is_some();
-        let mut inside = String::new();
-        loop {
-            let from = match self.rest.next() {
-                None => return Err(PatternError::Syntax),
-                Some(']') => break,
-                Some(c) => self.class_atom(c)?,
-            };
-            if self.rest.peek() != Some(&'-') {
-                write_atom(&mut inside, &from);
-                continue;
-            }
-            self.rest.next();
-            let to = match self.rest.next() {
-                None => return Err(PatternError::Syntax),
-                Some(']') => {
-                    write_atom(&mut inside, &from);
-                    write_atom(&mut inside, &Atom::One('-'));
-                    break;
-                }
-                Some(c) => self.class_atom(c)?,
-            };
-            write_range(&mut inside, &from, &to)?;
-        }
-        match (inside.is_empty(), negated) {
-            (true, false) => self.out.push_str(NOTHING),
-            (true, true) => self.out.push_str(ANYTHING),
-            (false, false) => {
-                let _ = write!(self.out, "[{inside}]");
-            }
-            (false, true) => {
-                let _ = write!(self.out, "[^{inside}]");
-            }
-        }
-        Ok(())
-    }
-
-    fn class_atom(&mut self, c: char) -> Result<Atom, PatternError> {
-        match c {
-            '\\' => match self.rest.peek() {
-                Some('b') => {
-                    self.rest.next();
-                    Ok(Atom::One('\u{8}'))
-                }
-                Some('-') => {
-                    self.rest.next();
-                    Ok(Atom::One('-'))
-                }
-                _ => self.atom(),
-            },
-            c => Ok(Atom::One(c)),
-        }
-    }
-}
-
-/// Matches no character.
-const NOTHING: &str = r"[^\x00-\u{10FFFF}]";
-/// Matches every character.
-const ANYTHING: &str = r"[\x00-\u{10FFFF}]";
-
-fn atom_of(code: u32) -> Result<Atom, PatternError> {
-    if (0xd800..0xe000).contains(&code) {
-        return Ok(Atom::Surrogate(code));
-    }
-    char::from_u32(code)
-        .map(Atom::One)
-        .ok_or(PatternError::Syntax)
-}
-
-fn write_atom(out: &mut String, atom: &Atom) {
-    // Writing to a `String` cannot fail.
-    let _ = match atom {
-        Atom::One(c) => write!(out, "\\x{{{:X}}}", u32::from(*c)),
-        Atom::Surrogate(_) => write!(out, "{NOTHING}"),
-        Atom::Set(set) => write!(out, "{set}"),
-        Atom::NotSet(set) => write!(out, "[^{set}]"),
-        Atom::Property(property) => write!(out, "{property}"),
-    };
-}
-
-fn write_range(out: &mut String, from: &Atom, to: &Atom) -> Result<(), PatternError> {
-    // No text has half a character, so a range may leave them out.
-    let (low, high) = match (from, to) {
-        (Atom::One(low), Atom::One(high)) => (*low, *high),
-        (Atom::One(low), Atom::Surrogate(_)) => (*low, '\u{d7ff}'),
-        (Atom::Surrogate(_), Atom::One(high)) => ('\u{e000}', *high),
-        (Atom::Surrogate(low), Atom::Surrogate(high)) if low <= high => {
-            out.push_str(NOTHING);
-            return Ok(());
-        }
-        (Atom::Surrogate(_), Atom::Surrogate(_)) => return Err(PatternError::Syntax),
-        // `[\w-.]` is three members, as in ECMA-262 annex B.
-        (from, to) => {
-            write_atom(out, from);
-            write_atom(out, &Atom::One('-'));
-            write_atom(out, to);
-            return Ok(());
-        }
-    };
-    if low > high {
-        return Err(PatternError::Syntax);
-    }
-    let _ = write!(
-        out,
-        "\\x{{{:X}}}-\\x{{{:X}}}",
-        u32::from(low),
-        u32::from(high)
-    );
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regex::Effort;
 
     #[test]
     fn means_what_it_means_in_ecmascript() {
@@ -453,8 +171,9 @@ mod tests {
             (r"^\x41\0$", "A\0", "A"),
         ] {
             let regex = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-            assert!(regex.is_match(yes), "{pattern} {yes:?}");
-            assert!(!regex.is_match(no), "{pattern} {no:?}");
+            let found = |text| regex.is_match(text, &Effort::new(10_000));
+            assert_eq!(found(yes), Ok(true), "{pattern} {yes:?}");
+            assert_eq!(found(no), Ok(false), "{pattern} {no:?}");
         }
     }
 

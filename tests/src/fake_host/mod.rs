@@ -367,10 +367,14 @@ impl FakeHost {
     /// Lets the timer of each plugin fire once, if it has set one. The clock stays.
     pub fn tick(&mut self) -> Result<(), Trap> {
         self.check_alive()?;
+        let mut roots = self.store.data().roots.clone();
+        roots.retain(|_, period| *period > 0);
+        if roots.is_empty() {
+            return Ok(());
+        }
         let logged = self.log().len();
         self.store.data_mut().calls = Calls::default();
-        let roots = self.store.data().roots.clone();
-        for (root, _) in roots.into_iter().filter(|(_, period)| *period > 0) {
+        for root in roots.into_keys() {
             self.store.data_mut().effective_context = root;
             self.callback::<_, ()>("proxy_on_tick", root, logged)?;
         }

@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
 
 const NARROW: Limits = Limits {
     depth: 3,
+    values: 9,
     members: 4,
     elements: 5,
     key_bytes: 6,

@@ -51,8 +51,10 @@ fn ask(stage: &Stage, what: &str, path: &str, body: Option<Vec<u8>>) {
         begun.elapsed(),
         stage.resident_mebibytes()
     );
+    // Once its head has gone, an answer that is refused ends there.
+    let broken_off = bytes == 0 && answer == 0;
     assert!(
-        matches!(answer, 200 | 413 | 422 | 502 | 503),
+        broken_off || matches!(answer, 200 | 413 | 422 | 502 | 503),
         "{what}: {answer}"
     );
 }

@@ -93,12 +93,15 @@ fn queue_records(stage: &Stage, count: u32) {
 /// Fills the VMs of all workers in every way; what holds it in place.
 fn fill_up(stage: &Stage, bounds: Bounds) -> (Tally, Vec<HeldStreams>) {
     let workers = stage.workers();
-    let said = |what: &str| println!("  {what}: {} MiB resident", stage.resident_mebibytes());
-    fill(stage, size(100, 1_500) * workers, 1150);
+    let said = |what: &str| {
+        let resident = stage.resident_mebibytes();
+        println!("  {what}: {resident} MiB resident; {}", stage.memory());
+    };
+    fill(stage, size(200, 4_000) * workers, 1150);
     said("tokens");
     queue_records(stage, size(200, 3_000) * workers);
     said("records");
-    let (tally, connections) = flood(stage, &large_head("/guarded"), size(600, 9_000) * workers);
+    let (tally, connections) = flood(stage, &large_head("/guarded"), size(2_000, 9_000) * workers);
     said("streams");
     thread::scope(|scope| {
         for _ in 0..workers {
@@ -157,8 +160,9 @@ fn brim(workers: u32, delivery: Delivery) {
             tally.add(seen);
             held.extend(more);
             println!(
-                "  round {round}: {tally}, {} MiB resident",
-                stage.resident_mebibytes()
+                "  round {round}: {tally}, {} MiB resident; {}",
+                stage.resident_mebibytes(),
+                stage.memory()
             );
         }
         (tally, held)

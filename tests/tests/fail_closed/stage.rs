@@ -19,6 +19,7 @@ use portcullis_tests::wire::Request;
 use serde_json::{Value, json};
 
 use super::documents::{self, token};
+use super::size;
 
 /// How long a request may take. A worker that stands still for longer answers nobody.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,6 +41,8 @@ pub(crate) struct Setting {
     pub(crate) workers: u32,
     pub(crate) delivery: Delivery,
     pub(crate) listener: ListenerOptions,
+    /// How long what was replaced lives on.
+    pub(crate) drain: Duration,
     /// Other services, by the names of their clusters.
     pub(crate) clusters: Vec<(&'static str, SocketAddr)>,
 }
@@ -50,6 +53,7 @@ impl Setting {
             workers,
             delivery,
             listener: ListenerOptions::default(),
+            drain: Duration::from_secs(size(15, 60)),
             clusters: Vec::new(),
         }
     }
@@ -89,6 +93,7 @@ impl Stage {
         let options = Options {
             concurrency: setting.workers,
             timeout: Duration::from_secs(180),
+            drain_time: Some(setting.drain),
             ..Options::default()
         };
         let first = [listener(NAME, filters, setting.listener.clone())];
@@ -129,9 +134,10 @@ impl Stage {
         tally
     }
 
-    /// Waits until good tokens pass on every worker.
+    /// Waits until good tokens pass on every worker, at the latest when all is gone that was
+    /// replaced.
     pub(crate) fn await_good(&self) {
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + self.setting.drain + TIMEOUT;
         let request = documents::get(Some(&token()));
         let mut in_a_row = 0;
         let mut last = String::new();
@@ -192,6 +198,17 @@ impl Stage {
         self.envoy.resident_memory().unwrap() >> 20
     }
 
+    /// What the filter says of the memory of all its VMs, in MiB.
+    pub(crate) fn memory(&self) -> String {
+        const PREFIX: &str = "wasmcustom.portcullis.memory.";
+        let stats = self.envoy.stats().unwrap();
+        let gauges = stats.iter().filter_map(|(name, bytes)| {
+            let share = name.strip_prefix(PREFIX)?.strip_suffix("_bytes")?;
+            Some(format!("{share} {:.1}", *bytes as f64 / f64::from(1 << 20)))
+        });
+        gauges.collect::<Vec<_>>().join(", ")
+    }
+
     /// What must hold at the end of every attack.
     pub(crate) fn assert_shut(&self, what: &str, mut tally: Tally) {
         tally.add(self.ask_without_token());
@@ -203,7 +220,11 @@ impl Stage {
         assert_eq!(tally.passed, 0, "{what}: requests without a token passed");
         assert_eq!(tally.lost, 0, "{what}: requests were lost");
         assert_eq!(traps, 0, "{what}: VMs trapped");
+        let begun = Instant::now();
         self.await_good();
+        println!("{what}: good requests pass after {:.1?}", begun.elapsed());
+        tally.add(self.ask_without_token());
+        assert_eq!(tally.passed, 0, "{what}: requests without a token passed");
     }
 }
 

@@ -66,6 +66,8 @@ pub enum Unkeyed {
     /// A header field or a parameter came more than once: which of them would count is for the
     /// client to choose.
     Repeated,
+    /// It would take too much work to tell which callers it is from.
+    Effort,
 }
 
 /// The value of one part.

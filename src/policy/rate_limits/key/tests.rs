@@ -78,6 +78,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
         request: Request {
             headers: &headers,
             target: &target,
+            effort: &crate::regex::Effort::new(1000),
         },
         route: "users",
         facts: &facts,
