@@ -93,6 +93,11 @@ less the least of the same requests through a listener without the filter.";
 pub(super) fn run(module: &Path, note: &str) -> Result<(), String> {
     let machine = Machine::look();
     let families = families::all();
+    let problems = families.iter().filter_map(|family| families::check(family).err());
+    let problems: Vec<String> = problems.collect();
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
+    }
     step(&format!("{WORST}: one Envoy, {} listeners", families.len()));
     let stage = Stage::start(module, &families)?;
     let mut rows = Vec::new();

@@ -283,7 +283,7 @@ fn refused() -> Value {
         }],
     });
     document["access_log"] = json!({});
-    document["request_id"] = json!({});
+    document["request_id"] = json!({ "response_header": "x-request-id" });
     document
 }
 

@@ -158,3 +158,15 @@ fn fields(count: usize, bytes: usize, mut value: impl FnMut(usize) -> String) ->
         .map(|number| field(&format!("x-field-{number}"), &value(each.saturating_sub(12))))
         .collect()
 }
+
+/// What is wrong with the document of a family, said before an Envoy says it.
+pub(super) fn check(family: &Family) -> Result<(), String> {
+    match portcullis::engine::Engine::compile(family.document.to_string().as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let problems = error.problems.iter().take(3);
+            let problems: Vec<String> = problems.map(ToString::to_string).collect();
+            Err(format!("{}: {}", family.policy, problems.join("; ")))
+        }
+    }
+}
