@@ -169,6 +169,22 @@ impl Timing {
 /// How many workers refuse everything, because they have no document.
 pub const DENY_ALL: &str = "deny_all";
 
+/// The gauges of a VM's memory: what is in use, and what may be.
+pub const MEMORY_GAUGES: [&str; 2] = [
+    "portcullis.memory.live_bytes",
+    "portcullis.memory.ceiling_bytes",
+];
+
+/// The gauge of what is reserved of a share.
+pub fn share_gauge(share: &str) -> String {
+    format!("portcullis.memory.{share}_bytes")
+}
+
+/// The counter of how often a share was asked for more than it had.
+pub fn share_counter(share: &str) -> String {
+    format!("portcullis.memory.{share}_refused")
+}
+
 /// Adds the gauges that every document has.
 pub(crate) fn show(digest: &[u8; 32], gauges: &mut Gauges) {
     let [a, b, c, d, ..] = *digest;

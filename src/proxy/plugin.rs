@@ -181,12 +181,13 @@ impl Plugin {
     }
 
     /// Begins to judge by a document, and to do what it asks for besides requests.
-    fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
+    fn run(self: &Rc<Self>, mut engine: Engine, mut memory: Reservation) {
         let host = Rc::new(Envoy::new());
         report_missing(&engine, &host);
         engine.exports().iter().for_each(declare);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
+        memory.shrink_to(engine.compiled_bytes());
         engine.hold(memory);
         let engine = Rc::new(engine);
         let name = abi::property(b"plugin_name").unwrap_or_default();

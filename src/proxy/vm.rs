@@ -11,6 +11,7 @@ use super::abi::{self, LogLevel, MetricKind};
 use super::host::{Envoy, MetricIds, define};
 use super::plugin::Plugin;
 use crate::budget::{self, SHARES};
+use crate::metrics;
 use crate::stream;
 
 thread_local! {
@@ -162,12 +163,13 @@ pub(super) fn say(level: LogLevel, line: &'static str) {
 impl MemoryGauges {
     fn define() -> Self {
         let gauge = |name: &str| Part::define(MetricKind::Gauge, name);
+        let [live, ceiling] = metrics::MEMORY_GAUGES.map(gauge);
         Self {
-            live: gauge("memory.live_bytes"),
-            ceiling: gauge("memory.ceiling_bytes"),
-            shares: SHARES.map(|share| gauge(&format!("memory.{}_bytes", share.name()))),
+            live,
+            ceiling,
+            shares: SHARES.map(|share| gauge(&metrics::share_gauge(share.name()))),
             refused: SHARES.map(|share| {
-                let name = format!("memory.{}_refused", share.name());
+                let name = metrics::share_counter(share.name());
                 Part::define(MetricKind::Counter, &name)
             }),
         }
@@ -189,7 +191,7 @@ impl MemoryGauges {
 impl Part {
     fn define(kind: MetricKind, name: &str) -> Self {
         Self {
-            id: define(kind, &format!("portcullis.{name}")),
+            id: define(kind, name),
             added: 0,
         }
     }

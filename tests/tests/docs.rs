@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use portcullis::access_log::security::KINDS;
+use portcullis::budget::{CEILING, SHARES};
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
@@ -14,7 +15,8 @@ use portcullis::stream::Stream;
 use portcullis::{metrics, policy};
 use portcullis_tests::case::{self, Case};
 use portcullis_tests::pages::{
-    REFERENCE, anchor, fences, name_of, pages, quoted, read, reference, tables, with_published_api,
+    self, REFERENCE, anchor, fences, name_of, pages, quoted, read, reference, tables,
+    with_published_api,
 };
 use portcullis_tests::still::Still;
 use portcullis_tests::tokens::{self, SigningKey};
@@ -176,7 +178,30 @@ fn gauges_are_all_listed() {
     let rows = tables(&page, "| gauge | shows |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     let real = metrics_of_a_document(|spread| spread != Spread::Counted);
-    assert_same(&written, &real.into_iter().collect(), "gauges");
+    let memory = metrics::MEMORY_GAUGES.map(str::to_owned);
+    let memory = memory.into_iter().chain([metrics::share_gauge("<share>")]);
+    let memory = memory.map(|name| format!("wasmcustom.{name}"));
+    let real = real.into_iter().chain(memory);
+    assert_same(&written, &real.collect(), "gauges");
+}
+
+#[test]
+fn counters_of_memory_are_all_listed() {
+    let page = reference();
+    let rows = tables(&page, "| counter of memory | counts |");
+    let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
+    let real = format!("wasmcustom.{}", metrics::share_counter("<share>"));
+    assert_same(&written, &BTreeSet::from([real]), "counters of memory");
+    let page = pages::read("docs/deployment.md");
+    for share in SHARES {
+        let (name, mib) = (share.name(), share.most() >> 20);
+        assert!(
+            page.contains(&format!("| `{name}` | {mib} MiB |")),
+            "{name}"
+        );
+    }
+    let ceiling = format!("| all together | {} MiB |", CEILING >> 20);
+    assert!(page.contains(&ceiling), "{ceiling}");
 }
 
 #[test]

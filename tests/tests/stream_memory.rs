@@ -83,7 +83,6 @@ fn head() -> HeldHead {
         method: b"GET".to_vec(),
         path: b"/x".to_vec(),
         repeated: Some(((b"x-large".to_vec(), vec![b'a'; 3925]), 14)),
-        ..HeldHead::default()
     }
 }
 

@@ -18,7 +18,6 @@ pub(crate) fn large_head(path: &str) -> HeldHead {
         method: "GET".into(),
         path: path.into(),
         repeated: Some(((b"x-large".to_vec(), vec![b'a'; 3900]), 14)),
-        ..HeldHead::default()
     }
 }
 
