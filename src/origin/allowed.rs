@@ -323,18 +323,33 @@ mod tests {
                 "{malformed:?}"
             );
         }
-        assert_eq!(origins.standing(b"null", &Effort::new(effort::HEAD)), Standing::Null);
+        assert_eq!(
+            origins.standing(b"null", &Effort::new(effort::HEAD)),
+            Standing::Null
+        );
     }
 
     #[test]
     fn any_is_not_null() {
         let any = read(r#"[{"wildcard": "*"}]"#).unwrap();
         assert!(any.has_any() && !any.has_all());
-        assert_eq!(any.standing(b"http://evil.example", &Effort::new(effort::HEAD)), Standing::Listed);
-        assert_eq!(any.standing(b"null", &Effort::new(effort::HEAD)), Standing::Null);
-        assert_eq!(any.standing(b"evil", &Effort::new(effort::HEAD)), Standing::Malformed);
+        assert_eq!(
+            any.standing(b"http://evil.example", &Effort::new(effort::HEAD)),
+            Standing::Listed
+        );
+        assert_eq!(
+            any.standing(b"null", &Effort::new(effort::HEAD)),
+            Standing::Null
+        );
+        assert_eq!(
+            any.standing(b"evil", &Effort::new(effort::HEAD)),
+            Standing::Malformed
+        );
         let null = read(r#"[{"exact": "null"}]"#).unwrap();
-        assert_eq!(null.standing(b"null", &Effort::new(effort::HEAD)), Standing::Listed);
+        assert_eq!(
+            null.standing(b"null", &Effort::new(effort::HEAD)),
+            Standing::Listed
+        );
     }
 
     #[test]

@@ -249,7 +249,9 @@ impl HeaderCondition {
             (Expected::Absent, value) => value.is_none(),
             (Expected::Matching(_), None) => false,
             (Expected::Matching(matcher), Some(value)) => {
-                request.effort.spend(value.len() as u64 / BYTES_READ_BY_A_STEP)?;
+                request
+                    .effort
+                    .spend(value.len() as u64 / BYTES_READ_BY_A_STEP)?;
                 match std::str::from_utf8(value) {
                     Ok(text) => matcher.matches(text, request.effort)?,
                     Err(_) => false,

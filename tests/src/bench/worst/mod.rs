@@ -35,7 +35,7 @@ const TRIES_AT_LAST: u32 = 9;
 /// Requests of one kind to one document.
 struct Family {
     /// The policy that they are for, and what of it.
-    policy: &'static str,
+    policy: String,
     document: Value,
     parameters: Vec<Parameter>,
     request: Box<dyn Fn(&Shape<'_>) -> Request>,
@@ -73,7 +73,7 @@ struct Results {
 /// The worst request of one family.
 #[derive(Debug, Serialize)]
 struct Row {
-    policy: &'static str,
+    policy: String,
     shape: String,
     answer: String,
     /// How long the filter holds the worker.
@@ -93,7 +93,9 @@ less the least of the same requests through a listener without the filter.";
 pub(super) fn run(module: &Path, note: &str) -> Result<(), String> {
     let machine = Machine::look();
     let families = families::all();
-    let problems = families.iter().filter_map(|family| families::check(family).err());
+    let problems = families
+        .iter()
+        .filter_map(|family| families::check(family).err());
     let problems: Vec<String> = problems.collect();
     if !problems.is_empty() {
         return Err(problems.join("\n"));
@@ -154,7 +156,7 @@ fn measure(stage: &Stage, family: &Family, number: usize, time: Duration) -> Res
     let held = with.held.saturating_sub(without.held);
     let ms = |time: Duration| (time.as_secs_f64() * 1e5).round() / 1e2;
     Ok(Row {
-        policy: family.policy,
+        policy: family.policy.clone(),
         shape: search::describe(&family.parameters, &values),
         answer: with.answer,
         ms: ms(held),

@@ -22,7 +22,8 @@ pub(super) fn write(results: &Results) -> Result<(), String> {
     };
     save(&name, json + "\n")?;
     let page = fs::read_to_string(root.join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
-    let page = with_table(&page, &table).ok_or_else(|| format!("{PAGE}: no table under {HEADING}"))?;
+    let page =
+        with_table(&page, &table).ok_or_else(|| format!("{PAGE}: no table under {HEADING}"))?;
     save(PAGE, page)?;
     println!("\nwritten: {name} and {PAGE}");
     Ok(())
@@ -64,7 +65,8 @@ mod tests {
 
     #[test]
     fn the_table_takes_the_place_of_the_old_one() {
-        let page = "# A\n\n| other |\n\n## The worst request\n\nWords.\n\n| old |\n| row |\n\nMore.\n";
+        let page =
+            "# A\n\n| other |\n\n## The worst request\n\nWords.\n\n| old |\n| row |\n\nMore.\n";
         let new = with_table(page, "| new |\n").unwrap();
         assert_eq!(
             new,

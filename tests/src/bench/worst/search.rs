@@ -206,7 +206,11 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(60);
         let found = worst(&parameters, deadline, &mut cost).unwrap();
         assert_eq!(found.values[0], 1);
-        assert!((4000..5000).contains(&found.values[1]), "{:?}", found.values);
+        assert!(
+            (4000..5000).contains(&found.values[1]),
+            "{:?}",
+            found.values
+        );
         assert!(found.tried <= MOST);
         let described = describe(&parameters, &found.values);
         assert!(described.starts_with("hostile, bytes 4"), "{described}");

@@ -88,7 +88,8 @@ impl Stage {
         let mut request = (family.request)(shape);
         let mut addr = self.answering;
         if let Some(answer) = &family.answer {
-            self.service.answer_with(CASE, Answer::Respond(answer(shape)));
+            self.service
+                .answer_with(CASE, Answer::Respond(answer(shape)));
             request.headers.push((b"x-case-id".to_vec(), CASE.into()));
             addr = self.forwarding;
         }
@@ -153,7 +154,9 @@ impl Worker {
             name.trim() == "wrk:worker_0"
         };
         let found = paths.find(named);
-        found.map(Self).ok_or_else(|| "no thread is named wrk:worker_0".to_owned())
+        found
+            .map(Self)
+            .ok_or_else(|| "no thread is named wrk:worker_0".to_owned())
     }
 
     /// Waits until it sleeps; its time on a processor so far.

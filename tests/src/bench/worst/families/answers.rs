@@ -27,7 +27,15 @@ pub(super) fn all() -> Vec<Family> {
                 "`security_headers`, `cookies`, `cors` on answers",
                 headers(),
                 vec![
-                    Parameter::kind("fields", &["cookies", "any", "that tell about the software", "access-control-…"]),
+                    Parameter::kind(
+                        "fields",
+                        &[
+                            "cookies",
+                            "any",
+                            "that tell about the software",
+                            "access-control-…",
+                        ],
+                    ),
                     Parameter::size("how many", 1, 90),
                     Parameter::size("bytes", 90, LONGEST_FIELD),
                 ],
@@ -48,10 +56,12 @@ pub(super) fn all() -> Vec<Family> {
     ]
 }
 
-fn plain(policy: &'static str, document: Value, parameters: Vec<Parameter>) -> Family {
-    let by_kind = document["routes"].as_array().is_some_and(|routes| routes.len() > 1);
+fn plain(policy: &str, document: Value, parameters: Vec<Parameter>) -> Family {
+    let by_kind = document["routes"]
+        .as_array()
+        .is_some_and(|routes| routes.len() > 1);
     Family {
-        policy,
+        policy: policy.to_owned(),
         document,
         parameters,
         request: Box::new(move |shape| request(if by_kind { shape.get(0) } else { 0 })),
@@ -95,7 +105,11 @@ fn judged(shape: &Shape<'_>) -> Response {
         2 => rows(bytes, || r#"{"id":1}"#.to_owned()),
         _ => rows(bytes, || random.below(1 << 30).to_string()),
     };
-    response(200, vec![("content-type".to_owned(), b"application/json".to_vec())], body)
+    response(
+        200,
+        vec![("content-type".to_owned(), b"application/json".to_vec())],
+        body,
+    )
 }
 
 fn response(status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8>) -> Response {
@@ -109,7 +123,12 @@ fn response(status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8>) -> Resp
 
 fn headers() -> Value {
     let set: serde_json::Map<String, Value> = (0..30)
-        .map(|n| (format!("x-field-{n}"), json!({ "value": "ours", "action": "if_absent" })))
+        .map(|n| {
+            (
+                format!("x-field-{n}"),
+                json!({ "value": "ours", "action": "if_absent" }),
+            )
+        })
         .collect();
     let mut document = open(json!({}));
     document["defaults"] = json!({
@@ -126,7 +145,10 @@ fn fielded(shape: &Shape<'_>) -> Response {
     let field = |number: usize| {
         let value = letters(each, random);
         let (name, value) = match kind {
-            0 => ("set-cookie".to_owned(), format!("c{number}={value}; {}", ";Path=/".repeat(each / 16))),
+            0 => (
+                "set-cookie".to_owned(),
+                format!("c{number}={value}; {}", ";Path=/".repeat(each / 16)),
+            ),
             1 => (format!("x-field-{number}"), value),
             2 => (REVEALING[number % 4].to_owned(), value),
             _ => (format!("access-control-x{number}"), value),
@@ -140,5 +162,9 @@ fn failed(shape: &Shape<'_>) -> Response {
     let (count, random) = (shape.get(0), &mut Random(shape.seed));
     let each = (shape.get(1) / count).saturating_sub(24);
     let fields = (0..count).map(|n| (format!("x-trace-{n}"), letters(each, random).into_bytes()));
-    response(500, fields.collect(), letters(shape.get(2), random).into_bytes())
+    response(
+        500,
+        fields.collect(),
+        letters(shape.get(2), random).into_bytes(),
+    )
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::search::Parameter;
 use super::super::{Family, Shape};
-use super::{LONGEST_BODY, LONGEST_FIELD, family, get, letters, merge, open, post, rows, text};
+use super::{Bodies, LONGEST_FIELD, family, get, letters, merge, open, post, rows, text};
 
 const GATE: &[&str] = &[
     "empty lists",
@@ -23,60 +23,61 @@ const GATE: &[&str] = &[
     "one text",
 ];
 
-pub(super) fn all() -> Vec<Family> {
-    let body = |policy, document, build: fn(&Shape<'_>) -> Request, kinds| {
+pub(super) fn all(bodies: Bodies) -> Vec<Family> {
+    let most = bodies.most();
+    let body = |policy: &str, document, build: fn(&Shape<'_>) -> Request, kinds| {
         let parameters = vec![
             Parameter::kind("body", kinds),
-            Parameter::size("bytes", 100, LONGEST_BODY),
+            Parameter::size("bytes", 100, most),
         ];
-        family(policy, document, parameters, build)
+        family(bodies.title(policy), document, parameters, build)
     };
     vec![
         body(
             "`payload`, the JSON gate",
-            open(json!({ "payload": { "max_bytes": LONGEST_BODY, "json": {} } })),
+            open(json!({ "payload": { "max_bytes": most, "json": {} } })),
             gated,
             GATE,
         ),
         body(
             "`payload`, no JSON",
-            open(json!({ "payload": { "max_bytes": LONGEST_BODY } })),
+            open(json!({ "payload": { "max_bytes": most } })),
             gated,
             GATE,
         ),
         body(
             "`payload`, `json_schema` that asks nothing",
-            with_schema(),
+            with_schema(most),
             gated,
             GATE,
         ),
-        body("`forms`, urlencoded", forms(), urlencoded, PAIRS),
+        body("`forms`, urlencoded", forms(most), urlencoded, PAIRS),
         family(
-            "`forms`, multipart",
-            forms(),
+            bodies.title("`forms`, multipart"),
+            forms(most),
             vec![
                 Parameter::kind("body", PARTS),
                 Parameter::size("parts", 1, 100),
-                Parameter::size("bytes", 100, LONGEST_BODY),
+                Parameter::size("bytes", 100, most),
             ],
             multipart,
         ),
         family(
-            "`openapi`, 500 paths",
-            api(),
+            bodies.title("`openapi`, 500 paths"),
+            api(most),
             vec![
                 Parameter::kind("operation", OPERATIONS),
-                Parameter::size("bytes", 100, LONGEST_BODY),
+                Parameter::size("bytes", 100, most),
             ],
             operated,
         ),
-        body("everything at once", everything(), gated, GATE),
+        body("everything at once", everything(most), gated, GATE),
     ]
 }
 
-fn with_schema() -> Value {
+fn with_schema(most: usize) -> Value {
     let mut document = open(json!({
-        "payload": { "max_bytes": LONGEST_BODY, "json_schema": "any" },
+        "payload": { "max_bytes": most, "json_schema": "any" },
     }));
     document["schemas"] = json!({ "any": {} });
     document
@@ -84,7 +85,11 @@ fn with_schema() -> Value {
 
 fn gated(shape: &Shape<'_>) -> Request {
     let (bytes, random) = (shape.get(1), &mut Random(shape.seed));
-    post("/0", "application/json", json_body(shape.get(0), bytes, random))
+    post(
+        "/0",
+        "application/json",
+        json_body(shape.get(0), bytes, random),
+    )
 }
 
 fn json_body(kind: usize, bytes: usize, random: &mut Random) -> Vec<u8> {
@@ -101,15 +106,24 @@ fn json_body(kind: usize, bytes: usize, random: &mut Random) -> Vec<u8> {
             rows(bytes, || "[".repeat(deep) + &"]".repeat(deep))
         }
         2 => rows(bytes, || "1".to_owned()),
-        3 => rows(bytes, || format!("{}.{}e-300", "9".repeat(60), "9".repeat(60))),
+        3 => rows(bytes, || {
+            format!("{}.{}e-300", "9".repeat(60), "9".repeat(60))
+        }),
         4 => rows(bytes, || r#"{"":0}"#.to_owned()),
         5 => rows(bytes, || {
             let start = random.below(1 << 30);
-            members(count, &|n| format!("{:x}", (start + n).wrapping_mul(2_654_435_761) & 0xffff_ffff))
+            members(count, &|n| {
+                format!(
+                    "{:x}",
+                    (start + n).wrapping_mul(2_654_435_761) & 0xffff_ffff
+                )
+            })
         }),
         6 => {
             let count = 1000.min(bytes / 260).max(1);
-            rows(bytes, || members(count, &|n| format!("{}{n:04}", "x".repeat(250))))
+            rows(bytes, || {
+                members(count, &|n| format!("{}{n:04}", "x".repeat(250)))
+            })
         }
         7 => rows(bytes, || format!("\"{}\"", "\\u0061".repeat(20))),
         8 => rows(bytes, || format!("\"{}\"", "\\ud83d\\ude00".repeat(10))),
@@ -128,7 +142,7 @@ const PAIRS: &[&str] = &[
     "names that nobody declared",
 ];
 
-fn forms() -> Value {
+fn forms(most: usize) -> Value {
     let mut declared: Vec<Value> = (0..200)
         .map(|n| json!({ "name": format!("field-{n}"), "schema": { "type": "string", "maxLength": 100_000 } }))
         .collect();
@@ -136,10 +150,10 @@ fn forms() -> Value {
         "type": "array", "items": { "type": "string", "pattern": "^(?:[a-z]{1,60}|[a-z0-9]{1,40}-)*$" },
     } }));
     let files = json!([{
-        "name": "file", "max_bytes": LONGEST_BODY, "repeated": true,
+        "name": "file", "max_bytes": most, "repeated": true,
         "content_types": ["image/png", "text/*"], "extensions": [".png", ".txt"],
     }]);
-    open(json!({ "forms": { "max_bytes": LONGEST_BODY, "fields": declared, "files": files } }))
+    open(json!({ "forms": { "max_bytes": most, "fields": declared, "files": files } }))
 }
 
 fn urlencoded(shape: &Shape<'_>) -> Request {
@@ -159,7 +173,11 @@ fn urlencoded(shape: &Shape<'_>) -> Request {
             _ => format!("n{count}={}&", "x".repeat(room)),
         }
     });
-    post("/0", "application/x-www-form-urlencoded", body.trim_end_matches('&').into())
+    post(
+        "/0",
+        "application/x-www-form-urlencoded",
+        body.trim_end_matches('&').into(),
+    )
 }
 
 const PARTS: &[&str] = &[
@@ -196,7 +214,10 @@ fn multipart(shape: &Shape<'_>) -> Request {
         };
         let head = match kind {
             0 => "Content-Disposition: form-data; name=\"a\"".to_owned(),
-            5 => format!("Content-Disposition: form-data; name=\"{}\"", "n".repeat(room)),
+            5 => format!(
+                "Content-Disposition: form-data; name=\"{}\"",
+                "n".repeat(room)
+            ),
             _ => format!(
                 "Content-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\nContent-Type: text/plain"
             ),
@@ -219,7 +240,7 @@ const OPERATIONS: &[&str] = &[
     "parts of a segment",
 ];
 
-fn api() -> Value {
+fn api(most: usize) -> Value {
     let mut paths = Map::new();
     for number in 0..500 {
         let segments: String = (0..12)
@@ -252,16 +273,29 @@ fn api() -> Value {
             "responses": { "200": { "description": "ok" } },
         } })
     };
-    let list = |items: Value| json!({ "type": "array", "items": { "type": "array", "items": items } });
+    let list =
+        |items: Value| json!({ "type": "array", "items": { "type": "array", "items": items } });
     let bodies = [
-        body("application/json", list(json!({ "$ref": "#/components/schemas/Pet" }))),
-        body("application/json", list(json!({ "oneOf": [
+        body(
+            "application/json",
+            list(json!({ "$ref": "#/components/schemas/Pet" })),
+        ),
+        body(
+            "application/json",
+            list(json!({ "oneOf": [
             { "$ref": "#/components/schemas/Pet" }, { "$ref": "#/components/schemas/Dog" }, { "type": "string" },
-        ] }))),
-        body("application/json", list(json!({ "type": "number", "multipleOf": 0.01 }))),
-        body("application/x-www-form-urlencoded", json!({ "type": "object", "properties": {
+        ] })),
+        ),
+        body(
+            "application/json",
+            list(json!({ "type": "number", "multipleOf": 0.01 })),
+        ),
+        body(
+            "application/x-www-form-urlencoded",
+            json!({ "type": "object", "properties": {
             "a": { "type": "array", "items": { "type": "string", "pattern": "^[a-z]{1,60}$" } },
-        } })),
+        } }),
+        ),
     ];
     for (number, body) in bodies.into_iter().enumerate() {
         paths.insert(format!("/body-{number}"), body);
@@ -280,7 +314,7 @@ fn api() -> Value {
     dog["properties"]["bark"] = json!({ "type": "integer" });
     dog["required"] = json!(["id", "bark"]);
     let mut document = open(json!({ "openapi": {
-        "api": "pets", "base_path": "/0", "max_bytes": LONGEST_BODY,
+        "api": "pets", "base_path": "/0", "max_bytes": most,
     } }));
     document["apis"] = json!({ "pets": {
         "openapi": "3.1.0", "info": { "title": "Pets", "version": "1" },
@@ -295,29 +329,47 @@ fn operated(shape: &Shape<'_>) -> Request {
     let path = |rest: String| get(&format!("/0{rest}"));
     let head = bytes.min(LONGEST_FIELD);
     match kind {
-        0 | 1 => post(&format!("/0/body-{kind}"), "application/json", rows(bytes, object)),
-        2 => post("/0/body-2", "application/json", rows(bytes, || format!("{}.99", "9".repeat(20)))),
+        0 | 1 => post(
+            &format!("/0/body-{kind}"),
+            "application/json",
+            rows(bytes, object),
+        ),
+        2 => post(
+            "/0/body-2",
+            "application/json",
+            rows(bytes, || format!("{}.99", "9".repeat(20))),
+        ),
         3 => {
             let each = (bytes / 1000).clamp(4, 60);
             let pairs = text(bytes, || format!("a={}&", letters(each, random)));
-            post("/0/body-3", "application/x-www-form-urlencoded", pairs.trim_end_matches('&').into())
+            post(
+                "/0/body-3",
+                "application/x-www-form-urlencoded",
+                pairs.trim_end_matches('&').into(),
+            )
         }
-        4 => path(format!("/query?{}", (0..1000).map(|n| format!("name-{n}={}", "x".repeat(head / 1200))).collect::<Vec<_>>().join("&"))),
+        4 => path(format!(
+            "/query?{}",
+            (0..1000)
+                .map(|n| format!("name-{n}={}", "x".repeat(head / 1200)))
+                .collect::<Vec<_>>()
+                .join("&")
+        )),
         5 => path("/a".repeat((head / 2).min(LONGEST_FIELD / 2)) + "/end-x"),
         _ => path(format!("/parts/{}", "-".repeat(head))),
     }
 }
 
 /// What most routes have, together.
-fn everything() -> Value {
-    let mut document = with_schema();
+fn everything(most: usize) -> Value {
+    let mut document = with_schema(most);
     document["schemas"] = json!({ "any": { "items": { "items": { "anyOf": [
         { "type": "object", "maxProperties": 0 }, { "type": "number" },
         { "type": "string", "pattern": "^[\\p{L}\\p{N} ]*$" }, true,
     ] } } } });
     merge(
         &mut document["routes"][0],
-        json!({ "deny_patterns": { "mode": "enforce", "max_bytes": LONGEST_BODY } }),
+        json!({ "deny_patterns": { "mode": "enforce", "max_bytes": most } }),
     );
     document["defaults"] = json!({
         "security_headers": { "preset": "api" },

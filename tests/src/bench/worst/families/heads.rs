@@ -26,8 +26,15 @@ pub(super) fn all() -> Vec<Family> {
             preflights(),
             vec![
                 Parameter::kind("path", &["of the last route", "of no route"]),
-                Parameter::kind("origin", &["listed last", "almost a wildcard", "almost an expression"]),
+                Parameter::kind(
+                    "origin",
+                    &["listed last", "almost a wildcard", "almost an expression"],
+                ),
                 Parameter::size("bytes of the origin", 30, 20_000),
+                Parameter::kind(
+                    "names",
+                    &["of the routes' field", "of others", "the same again"],
+                ),
                 Parameter::size("names of fields", 1, 12_000),
             ],
             preflight,
@@ -56,7 +63,10 @@ pub(super) fn all() -> Vec<Family> {
             logged(),
             vec![
                 Parameter::kind("text", &["letters", "bytes to escape", "pairs", "secrets"]),
-                Parameter::kind("where", &["the query", "the path", "header fields", "the user agent"]),
+                Parameter::kind(
+                    "where",
+                    &["the query", "the path", "header fields", "the user agent"],
+                ),
                 Parameter::size("bytes", 1, LONGEST_FIELD),
                 Parameter::size("fields", 1, 90),
             ],
@@ -66,7 +76,10 @@ pub(super) fn all() -> Vec<Family> {
             "refusals: problem documents, pages, `security_headers`",
             refused(),
             vec![
-                Parameter::kind("refusal", &["no route", "a path", "a method", "a page", "a problem"]),
+                Parameter::kind(
+                    "refusal",
+                    &["no route", "a path", "a method", "a page", "a problem"],
+                ),
                 Parameter::size("fields", 1, 90),
                 Parameter::size("bytes", 90, LONGEST_FIELD),
             ],
@@ -106,7 +119,9 @@ fn limited(shape: &Shape<'_>) -> Request {
         _ => letters(bytes, random),
     };
     // The head is shared between the query and the fields.
-    let query = shape.get(3).min(LONGEST_FIELD.saturating_sub(shape.get(2)).max(10));
+    let query = shape
+        .get(3)
+        .min(LONGEST_FIELD.saturating_sub(shape.get(2)).max(10));
     let query: String = (0..16)
         .map(|n| format!("p{n}={}&", "q".repeat((query / 16).saturating_sub(5))))
         .collect();
@@ -120,7 +135,9 @@ fn origins() -> Vec<Value> {
     let mut origins: Vec<Value> = (0..200)
         .map(|n| json!({ "exact": format!("https://app-{n}.example.com") }))
         .collect();
-    origins.extend((0..50).map(|n| json!({ "wildcard": format!("https://*.partner-{n}.example.com") })));
+    origins.extend(
+        (0..50).map(|n| json!({ "wildcard": format!("https://*.partner-{n}.example.com") })),
+    );
     origins.extend((0..20).map(|n| {
         json!({ "regex": format!("^https://(?:[a-z0-9]{{1,60}}-)*preview-{n}\\.example\\.com$") })
     }));
@@ -135,7 +152,7 @@ fn preflights() -> Value {
     });
     let mut document = document(routes.collect());
     document["defaults"] = json!({ "cors": {
-        "allow_origins": origins(), "allow_methods": ["PUT"], "allow_headers": ["x-tenant", "x-a", "x-b"],
+        "allow_origins": origins(), "allow_methods": ["PUT"], "allow_headers": (0..200).map(|n| format!("x-{n}")).chain(["x-tenant".to_owned()]).collect::<Vec<_>>(),
     } });
     document
 }
@@ -148,13 +165,21 @@ fn preflight(shape: &Shape<'_>) -> Request {
         1 => format!("https://{}partner-x.example.com", labels),
         _ => format!("https://{}preview-x.example.com", "abc-".repeat(bytes / 4)),
     };
-    let names: Vec<&str> = (0..shape.get(3)).map(|n| ["x-a", "x-b"][n % 2]).collect();
+    let names: Vec<String> = (0..shape.get(4))
+        .map(|n| match shape.get(3) {
+            0 if n == 0 => "x-tenant".to_owned(),
+            2 => "x-a".to_owned(),
+            _ => format!("x-{n}"),
+        })
+        .collect();
+    let names = names.join(",");
+    let names = &names[..names.len().min(LONGEST_FIELD.saturating_sub(origin.len()))];
     Request {
         method: b"OPTIONS".to_vec(),
         headers: vec![
             field("origin", &origin),
             field("access-control-request-method", "PUT"),
-            field("access-control-request-headers", &names.join(",")),
+            field("access-control-request-headers", names),
         ],
         ..get(["/orders/1", "/other"][shape.get(0)])
     }
@@ -163,8 +188,14 @@ fn preflight(shape: &Shape<'_>) -> Request {
 fn cross_site(shape: &Shape<'_>) -> Request {
     let bytes = shape.get(1);
     let (name, value) = match shape.get(0) {
-        0 => ("origin", format!("https://{}x.example.com", "abc-".repeat(bytes / 4))),
-        1 => ("referer", format!("https://a.example.com/{}", "%2f".repeat(bytes / 3))),
+        0 => (
+            "origin",
+            format!("https://{}x.example.com", "abc-".repeat(bytes / 4)),
+        ),
+        1 => (
+            "referer",
+            format!("https://a.example.com/{}", "%2f".repeat(bytes / 3)),
+        ),
         _ => ("sec-fetch-site", "x".repeat(bytes)),
     };
     Request {
@@ -194,17 +225,27 @@ fn parameters() -> Value {
         .map(|n| json!({ "name": format!("name-{n}"), "schema": { "type": "string" } }))
         .collect();
     document(vec![
-        query(one(json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }))),
+        query(one(
+            json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
+        )),
         query(declared.clone().into()),
-        query(one(json!({ "type": "array", "items": { "type": "string", "maxLength": 60_000 } }))),
+        query(one(
+            json!({ "type": "array", "items": { "type": "string", "maxLength": 60_000 } }),
+        )),
         query(json!([{ "name": "a", "style": "json", "schema": {
             "type": "array", "uniqueItems": true, "items": { "anyOf": [{ "type": "string" }, { "type": "integer" }] },
         } }])),
-        query(json!([{ "name": "a", "style": "comma", "schema": { "type": "array", "uniqueItems": true } }])),
+        query(
+            json!([{ "name": "a", "style": "comma", "schema": { "type": "array", "uniqueItems": true } }]),
+        ),
         query(one(json!({ "type": "array", "items": word }))),
-        query(one(json!({ "type": "array", "items": { "type": "number", "multipleOf": 0.01 } }))),
+        query(one(
+            json!({ "type": "array", "items": { "type": "number", "multipleOf": 0.01 } }),
+        )),
         json!({ "parameters": { "query": declared, "undeclared": "strip" } }),
-        query(one(json!({ "type": "array", "items": { "type": "string", "format": "uri" } }))),
+        query(one(
+            json!({ "type": "array", "items": { "type": "string", "format": "uri" } }),
+        )),
     ])
 }
 
@@ -221,12 +262,27 @@ fn queried(shape: &Shape<'_>) -> Request {
             5 => format!("a={}", letters(room, random)),
             6 => format!("a={}", "9".repeat(room.clamp(1, 128))),
             7 => format!("other-{n}={}", "x".repeat(room.saturating_sub(8))),
-            _ => format!("a=https://{}.example.com/", "a.".repeat(room.saturating_sub(20) / 2) + "b"),
+            _ => format!(
+                "a=https://{}.example.com/",
+                "a.".repeat(room.saturating_sub(20) / 2) + "b"
+            ),
         }
     };
     let query = match kind {
-        3 => format!("a=[{}]", (0..shape.get(2) / 7).map(|n| format!("{n}")).collect::<Vec<_>>().join(",")),
-        4 => format!("a={}", (0..shape.get(2) / 6).map(|n| format!("{n}")).collect::<Vec<_>>().join(",")),
+        3 => format!(
+            "a=[{}]",
+            (0..shape.get(2) / 7)
+                .map(|n| format!("{n}"))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+        4 => format!(
+            "a={}",
+            (0..shape.get(2) / 6)
+                .map(|n| format!("{n}"))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
         _ => (0..pairs).map(&mut pair).collect::<Vec<_>>().join("&"),
     };
     let room = query.len().min(LONGEST_FIELD);
@@ -251,7 +307,9 @@ fn recorded(shape: &Shape<'_>) -> Request {
         1 if query => "%22".repeat(bytes / 3),
         1 => "\"\\".repeat(bytes / 2),
         2 => text(bytes, || format!("{}=1&", letters(3, random))),
-        _ => text(bytes, || "access_token=eyJhbGciOiJub25lIn0.e30.x&".to_owned()),
+        _ => text(bytes, || {
+            "access_token=eyJhbGciOiJub25lIn0.e30.x&".to_owned()
+        }),
     };
     match shape.get(1) {
         0 => get(&format!("/0?{}", value(bytes))),

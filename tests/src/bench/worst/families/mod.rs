@@ -19,6 +19,34 @@ use super::{Family, Shape};
 
 /// The longest path or field that is tried: Envoy takes heads of 60 KiB.
 const LONGEST_FIELD: usize = 58_000;
+/// How large bodies may be.
+#[derive(Clone, Copy)]
+enum Bodies {
+    /// As documents say that expect no large ones.
+    Usual,
+    /// As large as Envoy holds with its defaults.
+    Largest,
+}
+
+impl Bodies {
+    const ALL: [Self; 2] = [Self::Usual, Self::Largest];
+
+    fn most(self) -> usize {
+        match self {
+            Self::Usual => 64 << 10,
+            Self::Largest => LONGEST_BODY,
+        }
+    }
+
+    /// The policy, and how large its bodies may be.
+    fn title(self, policy: &str) -> String {
+        match self {
+            Self::Usual => policy.to_owned(),
+            Self::Largest => format!("{policy}, 1 MB"),
+        }
+    }
+}
+
 /// The longest body: Envoy holds 1 MiB.
 const LONGEST_BODY: usize = 1_000_000;
 
@@ -28,8 +56,8 @@ pub(super) fn all() -> Vec<Family> {
         tokens::all(),
         heads::all(),
         paths::all(),
-        bodies::all(),
-        schemas::all(),
+        Bodies::ALL.into_iter().flat_map(bodies::all).collect(),
+        Bodies::ALL.into_iter().flat_map(schemas::all).collect(),
         patterns::all(),
         answers::all(),
     ];
@@ -37,13 +65,13 @@ pub(super) fn all() -> Vec<Family> {
 }
 
 fn family(
-    policy: &'static str,
+    policy: impl Into<String>,
     document: Value,
     parameters: Vec<Parameter>,
     request: impl Fn(&Shape<'_>) -> Request + 'static,
 ) -> Family {
     Family {
-        policy,
+        policy: policy.into(),
         document,
         parameters,
         request: Box::new(request),
@@ -152,10 +180,19 @@ fn rows(bytes: usize, mut item: impl FnMut() -> String) -> Vec<u8> {
 }
 
 /// Many fields with these values, in as many bytes as a head may have.
-fn fields(count: usize, bytes: usize, mut value: impl FnMut(usize) -> String) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn fields(
+    count: usize,
+    bytes: usize,
+    mut value: impl FnMut(usize) -> String,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
     let each = bytes / count.max(1);
     (0..count)
-        .map(|number| field(&format!("x-field-{number}"), &value(each.saturating_sub(12))))
+        .map(|number| {
+            field(
+                &format!("x-field-{number}"),
+                &value(each.saturating_sub(12)),
+            )
+        })
         .collect()
 }
 

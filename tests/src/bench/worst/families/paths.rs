@@ -27,16 +27,42 @@ pub(super) fn all() -> Vec<Family> {
         ]
     };
     vec![
-        family("paths and routes, 500 by prefix", routes(by_prefix), parameters(), asked),
-        family("paths and routes, 500 by template", routes(by_template), parameters(), asked),
-        family("paths and routes, 500 by header field", routes(by_header), parameters(), asked),
-        family("paths and routes, 500 by expression", routes(by_expression), parameters(), asked),
-        family("paths and routes, several readings (`paths`)", several(), parameters(), delimited),
+        family(
+            "paths and routes, 500 by prefix",
+            routes(by_prefix),
+            parameters(),
+            asked,
+        ),
+        family(
+            "paths and routes, 500 by template",
+            routes(by_template),
+            parameters(),
+            asked,
+        ),
+        family(
+            "paths and routes, 500 by header field",
+            routes(by_header),
+            parameters(),
+            asked,
+        ),
+        family(
+            "paths and routes, 500 by expression",
+            routes(by_expression),
+            parameters(),
+            asked,
+        ),
+        family(
+            "paths and routes, several readings (`paths`)",
+            several(),
+            parameters(),
+            delimited,
+        ),
     ]
 }
 
 fn routes(matched: fn(usize) -> Value) -> Value {
-    let routes = (0..500).map(|n| json!({ "name": format!("r{n}"), "match": matched(n), "open": true }));
+    let routes =
+        (0..500).map(|n| json!({ "name": format!("r{n}"), "match": matched(n), "open": true }));
     json!({ "version": 1, "routes": routes.collect::<Vec<_>>() })
 }
 
@@ -77,7 +103,9 @@ fn asked(shape: &Shape<'_>) -> Request {
         4 => "/%61".repeat(bytes / 4),
         5 => format!("/{}", "%c3%a9".repeat(bytes / 6)),
         6 => "/a".repeat(bytes / 2) + "/..",
-        _ => text(bytes, || format!("/{}-", letters(1 + random.below(49), random))),
+        _ => text(bytes, || {
+            format!("/{}-", letters(1 + random.below(49), random))
+        }),
     };
     let rest = LONGEST_FIELD.saturating_sub(path.len());
     Request {
@@ -111,5 +139,8 @@ fn delimited(shape: &Shape<'_>) -> Request {
         6 => "/a;x/%2F",
         _ => ";a",
     };
-    get(&format!("/{}", piece.repeat(bytes / piece.len()).trim_start_matches('/')))
+    get(&format!(
+        "/{}",
+        piece.repeat(bytes / piece.len()).trim_start_matches('/')
+    ))
 }

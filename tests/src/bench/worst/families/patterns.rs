@@ -31,7 +31,7 @@ pub(super) fn all() -> Vec<Family> {
     let of = |policy, places: &'static [&'static str], most| {
         family(
             policy,
-            open(json!({ "deny_patterns": { "in": places } })),
+            open(json!({ "deny_patterns": { "in": places, "mode": "enforce" } })),
             vec![
                 Parameter::kind("text", TEXTS),
                 Parameter::size("bytes", 100, most),
@@ -43,12 +43,16 @@ pub(super) fn all() -> Vec<Family> {
     vec![
         of("`deny_patterns`, the path", &["path"], LONGEST_FIELD),
         of("`deny_patterns`, the query", &["query"], LONGEST_FIELD),
-        of("`deny_patterns`, header fields", &["headers"], LONGEST_FIELD),
+        of(
+            "`deny_patterns`, header fields",
+            &["headers"],
+            LONGEST_FIELD,
+        ),
         of("`deny_patterns`, JSON", &["json"], 64 << 10),
         of("`deny_patterns`, a form", &["form"], 64 << 10),
         family(
             "`deny_patterns`, everywhere",
-            open(json!({ "deny_patterns": {} })),
+            open(json!({ "deny_patterns": { "mode": "enforce" } })),
             vec![
                 Parameter::kind("text", TEXTS),
                 Parameter::size("bytes", 100, 64 << 10),
@@ -59,7 +63,7 @@ pub(super) fn all() -> Vec<Family> {
         family(
             "`deny_patterns`, an expression of the document's, 1 MB",
             open(json!({ "deny_patterns": {
-                "sets": [], "max_bytes": LONGEST_BODY,
+                "sets": [], "max_bytes": LONGEST_BODY, "mode": "enforce",
                 "patterns": [{ "name": "own", "regex": "(?:[a-z]{1,200}x|[a-z0-9]{1,200}y)$" }],
             } })),
             vec![
@@ -90,7 +94,9 @@ fn hostile(kind: usize, bytes: usize, random: &mut Random) -> String {
             11 => format!("or {letter} "),
             12 => "select a,".to_owned(),
             13 => "insert into a ".to_owned(),
-            _ => char::from_u32(0x4e00 + random.below(20_000) as u32).unwrap_or('x').to_string(),
+            _ => char::from_u32(0x4e00 + random.below(20_000) as u32)
+                .unwrap_or('x')
+                .to_string(),
         }
     };
     let mixed = &mut Random(bytes as u64 + 1);
@@ -113,7 +119,9 @@ fn request(place: &str, shape: &Shape<'_>) -> Request {
             get(&format!("/0?{}", &query[..query.len().min(LONGEST_FIELD)]))
         }
         "headers" => Request {
-            headers: fields(count, bytes, |bytes| hostile(kind, bytes, random).trim().to_owned()),
+            headers: fields(count, bytes, |bytes| {
+                hostile(kind, bytes, random).trim().to_owned()
+            }),
             ..get("/0")
         },
         "json" => {
@@ -126,8 +134,19 @@ fn request(place: &str, shape: &Shape<'_>) -> Request {
             post("/0", "application/json", body.into_bytes())
         }
         _ => {
-            let texts: Vec<String> = (0..count).map(|_| format!("a={}", hostile(kind, each.saturating_sub(3), random).replace('&', ""))).collect();
-            post("/0", "application/x-www-form-urlencoded", texts.join("&").into_bytes())
+            let texts: Vec<String> = (0..count)
+                .map(|_| {
+                    format!(
+                        "a={}",
+                        hostile(kind, each.saturating_sub(3), random).replace('&', "")
+                    )
+                })
+                .collect();
+            post(
+                "/0",
+                "application/x-www-form-urlencoded",
+                texts.join("&").into_bytes(),
+            )
         }
     }
 }
@@ -136,7 +155,10 @@ fn request(place: &str, shape: &Shape<'_>) -> Request {
 fn everywhere(shape: &Shape<'_>) -> Request {
     let body = request("json", shape);
     let values = [shape.get(0), shape.get(1).min(LONGEST_FIELD), shape.get(2)];
-    let head = Shape { values: &values, seed: shape.seed + 1 };
+    let head = Shape {
+        values: &values,
+        seed: shape.seed + 1,
+    };
     let mut headers = request("headers", &head).headers;
     headers.push(field("content-type", "application/json"));
     Request { headers, ..body }

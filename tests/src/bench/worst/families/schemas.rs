@@ -6,16 +6,20 @@ use serde_json::{Map, Value, json};
 
 use super::super::search::Parameter;
 use super::super::{Family, Shape};
-use super::{LONGEST_BODY, document, family, letters, post, rows, text};
+use super::{Bodies, LONGEST_BODY, document, family, letters, post, rows, text};
 
-pub(super) fn all() -> Vec<Family> {
+pub(super) fn all(bodies: Bodies) -> Vec<Family> {
     vec![
-        judged("`json_schema`, `pattern`", &PATTERNS),
-        judged("`json_schema`, `uniqueItems`, `enum`, `const`, `contains`", &COMPARED),
-        judged("`json_schema`, numbers", &NUMBERS),
-        judged("`json_schema`, `format`, asserted", &FORMATS),
-        judged("`json_schema`, members", &MEMBERS),
-        judged("`json_schema`, alternatives and references", &NESTS),
+        judged("`json_schema`, `pattern`", &PATTERNS, bodies),
+        judged(
+            "`json_schema`, `uniqueItems`, `enum`, `const`, `contains`",
+            &COMPARED,
+            bodies,
+        ),
+        judged("`json_schema`, numbers", &NUMBERS, bodies),
+        judged("`json_schema`, `format`, asserted", &FORMATS, bodies),
+        judged("`json_schema`, members", &MEMBERS, bodies),
+        judged("`json_schema`, alternatives and references", &NESTS, bodies),
     ]
 }
 
@@ -28,7 +32,8 @@ struct Judged {
     largest: usize,
 }
 
-fn judged(policy: &'static str, judged: &'static Judged) -> Family {
+fn judged(policy: &str, judged: &'static Judged, bodies: Bodies) -> Family {
+    let most = bodies.most();
     let mut schemas = Map::new();
     let routes = (0..judged.kinds.len()).map(|kind| {
         let name = format!("s{kind}");
@@ -39,7 +44,7 @@ fn judged(policy: &'static str, judged: &'static Judged) -> Family {
             None => json!({ "items": { "items": items } }),
         };
         schemas.insert(name.clone(), schema);
-        json!({ "payload": { "max_bytes": LONGEST_BODY, "json_schema": name, "formats": "assert", "details": "pointers" } })
+        json!({ "payload": { "max_bytes": most, "json_schema": name, "formats": "assert", "details": "pointers" } })
     });
     let mut document = document(routes.collect());
     document["schemas"] = schemas.into();
@@ -50,10 +55,10 @@ fn judged(policy: &'static str, judged: &'static Judged) -> Family {
     };
     let parameters = vec![
         Parameter::kind("schema", judged.kinds),
-        Parameter::size("bytes", 100, LONGEST_BODY),
-        Parameter::size("size of an item", 1, judged.largest),
+        Parameter::size("bytes", 100, most),
+        Parameter::size("size of an item", 1, judged.largest.min(most)),
     ];
-    family(policy, document, parameters, request)
+    family(bodies.title(policy), document, parameters, request)
 }
 
 fn quoted(text: &str) -> String {
@@ -82,7 +87,11 @@ const PATTERNS: Judged = Judged {
     },
     item: |kind, size, random| {
         let text = match kind {
-            2 => text(size, || char::from_u32(0x4e00 + random.below(20_000) as u32).unwrap_or('x').to_string()),
+            2 => text(size, || {
+                char::from_u32(0x4e00 + random.below(20_000) as u32)
+                    .unwrap_or('x')
+                    .to_string()
+            }),
             3 => text(size, || ["a", "b"][random.below(2)].to_owned()),
             4 => text(size, || "order-".to_owned()),
             _ => letters(size, random),
@@ -106,20 +115,33 @@ const COMPARED: Judged = Judged {
     ],
     schema: |kind| {
         let members = |number: usize| -> Value {
-            let members: Map<String, Value> = (0..20).map(|n| (format!("member-{n}"), json!(if n == 19 { number } else { n }))).collect();
+            let members: Map<String, Value> = (0..20)
+                .map(|n| {
+                    (
+                        format!("member-{n}"),
+                        json!(if n == 19 { number } else { n }),
+                    )
+                })
+                .collect();
             members.into()
         };
         match kind {
             0..=3 | 8 => json!({ "$defs": {}, "items": { "uniqueItems": true } }),
-            4 => json!({ "enum": (0..1000).map(|n| format!("{}{n:04}", "x".repeat(60))).collect::<Vec<_>>() }),
+            4 => {
+                json!({ "enum": (0..1000).map(|n| format!("{}{n:04}", "x".repeat(60))).collect::<Vec<_>>() })
+            }
             5 => json!({ "enum": (0..200).map(members).collect::<Vec<_>>() }),
             6 => json!({ "const": members(7) }),
-            _ => json!({ "$defs": {}, "items": { "contains": { "const": members(7) }, "minContains": 9000 } }),
+            _ => {
+                json!({ "$defs": {}, "items": { "contains": { "const": members(7) }, "minContains": 9000 } })
+            }
         }
     },
     item: |kind, size, random| {
         let object = |last: usize| {
-            let members: Vec<String> = (0..20).map(|n| format!("\"member-{n}\":{}", if n == 19 { last } else { n })).collect();
+            let members: Vec<String> = (0..20)
+                .map(|n| format!("\"member-{n}\":{}", if n == 19 { last } else { n }))
+                .collect();
             format!("{{{}}}", members.join(","))
         };
         let any = random.below(1 << 30);
@@ -153,12 +175,16 @@ const NUMBERS: Judged = Judged {
         0 => json!({ "multipleOf": 0.01 }),
         1 => json!({ "multipleOf": 1.234_567_890_123_4 }),
         2 => json!({ "multipleOf": 1e-300 }),
-        3 => json!({ "minimum": -1e300, "maximum": 1e300, "exclusiveMinimum": -1.5e300, "exclusiveMaximum": 1.5e300 }),
+        3 => {
+            json!({ "minimum": -1e300, "maximum": 1e300, "exclusiveMinimum": -1.5e300, "exclusiveMaximum": 1.5e300 })
+        }
         4 => json!({ "type": "integer" }),
         _ => json!({ "multipleOf": 1_000_000_007 }),
     },
     item: |kind, size, random| {
-        let digits: String = (0..size.clamp(1, 120)).map(|_| char::from(b'1' + random.below(9) as u8)).collect();
+        let digits: String = (0..size.clamp(1, 120))
+            .map(|_| char::from(b'1' + random.below(9) as u8))
+            .collect();
         match kind {
             0 => format!("{digits}.99"),
             2 => format!("{digits}e{}", 300 - digits.len() as i64),
@@ -172,8 +198,25 @@ const NUMBERS: Judged = Judged {
 
 const FORMATS: Judged = Judged {
     kinds: &[
-        "date-time", "date", "time", "duration", "email", "idn-email", "hostname", "ipv4", "ipv6", "uri", "uri-reference",
-        "iri", "iri-reference", "uri-template", "uuid", "json-pointer", "relative-json-pointer", "regex", "byte",
+        "date-time",
+        "date",
+        "time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uri-template",
+        "uuid",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+        "byte",
     ],
     schema: |kind| match FORMATS.kinds[kind] {
         "byte" => json!({ "type": "string", "format": "uuid" }),
@@ -184,16 +227,26 @@ const FORMATS: Judged = Judged {
             "date-time" => format!("2026-11-28T12:00:00.{}Z", "9".repeat(size)),
             "time" => format!("12:00:00.{}Z", "9".repeat(size)),
             "duration" => format!("P{}Y", "9".repeat(size)),
-            "email" | "idn-email" => text(size, || "a.".to_owned()) + "a@" + &text(size, || "b.".to_owned()) + "c",
+            "email" | "idn-email" => {
+                text(size, || "a.".to_owned()) + "a@" + &text(size, || "b.".to_owned()) + "c"
+            }
             "hostname" => text(size.min(250), || "a.".to_owned()) + "a",
             "ipv6" => text(size, || "::1".to_owned()),
-            "uri" | "uri-reference" => format!("https://a@{}/{}", text(size, || "%61".to_owned()), text(size, || "a:".to_owned())),
+            "uri" | "uri-reference" => format!(
+                "https://a@{}/{}",
+                text(size, || "%61".to_owned()),
+                text(size, || "a:".to_owned())
+            ),
             "iri" | "iri-reference" => format!("https://{}/", text(size, || "\u{e9}".to_owned())),
             "uri-template" => text(size, || "{+a,b:3}".to_owned()),
             "json-pointer" => text(size, || "/~0".to_owned()),
             "relative-json-pointer" => "9".repeat(size),
             "regex" => match random.below(3) {
-                0 => "(".repeat(size.min(200)) + &text(size, || "[a-z]{1,9}|".to_owned()) + &")".repeat(size.min(200)),
+                0 => {
+                    "(".repeat(size.min(200))
+                        + &text(size, || "[a-z]{1,9}|".to_owned())
+                        + &")".repeat(size.min(200))
+                }
                 1 => text(size, || "(?:a|b)*".to_owned()),
                 _ => text(size, || "\\p{L}".to_owned()),
             },
@@ -217,20 +270,28 @@ const MEMBERS: Judged = Judged {
     ],
     schema: |kind| {
         let named = |value: Value| -> Value {
-            let members: Map<String, Value> = (0..1000).map(|n| (format!("name-{n}"), value.clone())).collect();
+            let members: Map<String, Value> = (0..1000)
+                .map(|n| (format!("name-{n}"), value.clone()))
+                .collect();
             members.into()
         };
         match kind {
             0 => {
-                let patterns: Map<String, Value> = (0..20).map(|n| (format!("[a-z]{{1,50}}{n}$"), json!({ "type": "integer" }))).collect();
+                let patterns: Map<String, Value> = (0..20)
+                    .map(|n| (format!("[a-z]{{1,50}}{n}$"), json!({ "type": "integer" })))
+                    .collect();
                 json!({ "patternProperties": patterns })
             }
             1 => json!({ "propertyNames": { "pattern": "^(?:[a-z]{1,60}|[a-z0-9]{1,40}-)*$" } }),
             2 => json!({ "properties": named(json!({ "type": "integer" })) }),
             3 => json!({ "required": (0..1000).map(|n| format!("name-{n}")).collect::<Vec<_>>() }),
-            4 => json!({ "allOf": (0..20).map(|n| json!({ "properties": { format!("name-{n}"): true } })).collect::<Vec<_>>(), "unevaluatedProperties": { "type": "integer" } }),
+            4 => {
+                json!({ "allOf": (0..20).map(|n| json!({ "properties": { format!("name-{n}"): true } })).collect::<Vec<_>>(), "unevaluatedProperties": { "type": "integer" } })
+            }
             5 => json!({ "dependentSchemas": named(json!({ "required": ["name-1", "name-2"] })) }),
-            6 => json!({ "allOf": (0..20).map(|_| json!({ "prefixItems": [true, true], "contains": { "type": "integer" } })).collect::<Vec<_>>(), "unevaluatedItems": { "type": "integer" } }),
+            6 => {
+                json!({ "allOf": (0..20).map(|_| json!({ "prefixItems": [true, true], "contains": { "type": "integer" } })).collect::<Vec<_>>(), "unevaluatedItems": { "type": "integer" } })
+            }
             _ => json!({ "properties": named(json!(true)), "additionalProperties": false }),
         }
     },

@@ -37,11 +37,15 @@ const NAMES: &[&str] = &[
     "ES256K",
     "EdDSA",
 ];
-const KEYS: &[&str] = &["two keys, no `kid`", "the `kid` of one key", "eight providers"];
+const KEYS: &[&str] = &[
+    "two keys, no `kid`",
+    "the `kid` of one key",
+    "eight providers",
+];
 
 pub(super) fn all() -> Vec<Family> {
-    let bad = |policy, signatures: &'static str| Family {
-        policy,
+    let bad = |policy: &str, signatures: &'static str| Family {
+        policy: policy.to_owned(),
         document: bad_document(signatures),
         parameters: vec![
             Parameter::kind("algorithm", NAMES),
@@ -52,10 +56,13 @@ pub(super) fn all() -> Vec<Family> {
         answer: None,
     };
     vec![
-        bad("`jwt`, bad signatures, checked by the proxy where it can", "auto"),
+        bad(
+            "`jwt`, bad signatures, checked by the proxy where it can",
+            "auto",
+        ),
         bad("`jwt`, bad signatures, all checked by the filter", "filter"),
         Family {
-            policy: "`jwt`, good signatures, refused for their claims or new",
+            policy: "`jwt`, good signatures, refused for their claims or new".to_owned(),
             document: good_document(),
             parameters: vec![
                 Parameter::kind("algorithm", SIGNED_NAMES),
@@ -67,10 +74,13 @@ pub(super) fn all() -> Vec<Family> {
             answer: None,
         },
         Family {
-            policy: "`jwt`, nothing that is a token",
+            policy: "`jwt`, nothing that is a token".to_owned(),
             document: good_document(),
             parameters: vec![
-                Parameter::kind("text", &["dots", "letters", "header of one object", "many `Bearer`"]),
+                Parameter::kind(
+                    "text",
+                    &["dots", "letters", "header of one object", "many `Bearer`"],
+                ),
                 Parameter::size("bytes", 10, super::LONGEST_FIELD),
             ],
             request: Box::new(no_token),
@@ -147,7 +157,12 @@ fn bad_token(shape: &Shape<'_>) -> Request {
     signature[0] = 0;
     signature[length / 2] = 0;
     let part = |json: &Value| base64url(json.to_string().as_bytes());
-    let token = format!("{}.{}.{}", part(&header), part(&claims), base64url(&signature));
+    let token = format!(
+        "{}.{}.{}",
+        part(&header),
+        part(&claims),
+        base64url(&signature)
+    );
     bearer(&format!("/{}", algorithm * KEYS.len() + keys), &token)
 }
 
@@ -159,7 +174,13 @@ const SIGNED: [(&str, &str); 5] = [
     ("ES384", "p384"),
     ("ES512", "p521"),
 ];
-const SIGNED_NAMES: &[&str] = &["ES256", "RS256, 2048 bits", "PS512, 2048 bits", "ES384", "ES512"];
+const SIGNED_NAMES: &[&str] = &[
+    "ES256",
+    "RS256, 2048 bits",
+    "PS512, 2048 bits",
+    "ES384",
+    "ES512",
+];
 const CLAIMS: &[&str] = &[
     "one long text",
     "a list of empty objects",
@@ -204,7 +225,10 @@ fn good_token(shape: &Shape<'_>) -> Request {
         2 => format!(r#""x":{{{}}}"#, list(&|n| format!(r#""{n}":0"#))),
         3 => format!(r#""x":"{}""#, "\\u00e9".repeat(bytes / 6)),
         4 => format!(r#""x":0,"aud":[{}]"#, list(&|n| format!(r#""{n}""#))),
-        5 => format!(r#""x":0,"scope":"{}""#, list(&|_| "a b".to_owned()).replace(',', " ")),
+        5 => format!(
+            r#""x":0,"scope":"{}""#,
+            list(&|_| "a b".to_owned()).replace(',', " ")
+        ),
         _ => format!(r#""x":[{}]"#, list(&|_| "[[[[[[[[[]]]]]]]]]".to_owned())),
     };
     let aud = match kind {
@@ -228,7 +252,11 @@ fn no_token(shape: &Shape<'_>) -> Request {
     let text = match shape.get(0) {
         0 => ".".repeat(bytes),
         1 => letters(bytes, &mut Random(shape.seed)),
-        2 => base64url(format!(r#"{{"alg":"ES256","x":"{}"}}"#, "x".repeat(bytes * 3 / 4)).as_bytes()) + ".e30.AA",
+        2 => {
+            base64url(
+                format!(r#"{{"alg":"ES256","x":"{}"}}"#, "x".repeat(bytes * 3 / 4)).as_bytes(),
+            ) + ".e30.AA"
+        }
         _ => "Bearer ".repeat(bytes / 7),
     };
     bearer("/0", text.trim_end())
