@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most bytes that may be in use when something is reserved.
-pub const CEILING: usize = 512 << 20;
+pub const CEILING: usize = 576 << 20;
 
 /// Whose part of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Share {
     /// The most bytes that may be reserved of it.
     pub const fn most(self) -> usize {
         match self {
-            Share::Documents => 160 << 20,
+            Share::Documents => 208 << 20,
             Share::Streams => 96 << 20,
             Share::Caches => 64 << 20,
             Share::Bodies => 128 << 20,

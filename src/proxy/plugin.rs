@@ -141,15 +141,18 @@ impl Plugin {
                 return;
             }
         };
-        let Some(memory) = self.memory_for(&document) else {
+        let Some(mut memory) = self.memory_for(&document) else {
             self.set(State::Pending(document));
             self.bar();
             return;
         };
         // A request may have come before the tick; what follows concerns the plugin.
         let _ = abi::set_effective_context(self.id);
+        let before = budget::live();
         match Engine::compile(&document) {
             Ok(engine) => {
+                // What is left over is the engine's own.
+                memory.shrink_to(budget::live().saturating_sub(before));
                 self.run(engine, memory);
                 vm::keep_reserve();
             }
@@ -181,13 +184,12 @@ impl Plugin {
     }
 
     /// Begins to judge by a document, and to do what it asks for besides requests.
-    fn run(self: &Rc<Self>, mut engine: Engine, mut memory: Reservation) {
+    fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
         let host = Rc::new(Envoy::new());
         report_missing(&engine, &host);
         engine.exports().iter().for_each(declare);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
-        memory.shrink_to(engine.compiled_bytes());
         engine.hold(memory);
         let engine = Rc::new(engine);
         let name = abi::property(b"plugin_name").unwrap_or_default();

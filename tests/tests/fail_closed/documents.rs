@@ -68,6 +68,46 @@ pub(crate) fn with_schemas(count: usize, generation: usize) -> Value {
     document
 }
 
+/// The same, with a schema that lists so many numbers.
+pub(crate) fn with_enum(count: usize) -> Value {
+    let mut document = guarded();
+    let numbers: Vec<usize> = (0..count).collect();
+    document["schemas"] = json!({ "one": { "enum": numbers } });
+    document["routes"][0]["payload"] = json!({ "max_bytes": "64KiB", "json_schema": "one" });
+    document
+}
+
+/// The same, with so many routes before the guarded one.
+pub(crate) fn with_routes(count: usize) -> Value {
+    let mut document = guarded();
+    let guarded = document["routes"][0].take();
+    let routes = (0..count).map(|n| {
+        json!({
+            "name": format!("r{n}"), "match": { "path": { "prefix": format!("/a{n}") } },
+            "jwt": { "provider": "corp" },
+        })
+    });
+    document["routes"] = routes.chain([guarded]).collect();
+    document
+}
+
+/// The same, with an API as its publisher describes it, before the guarded route.
+pub(crate) fn with_published_api() -> Value {
+    let mut document = guarded();
+    let folder = tokens::repository().join("tests/vectors/openapi-adyen");
+    let text = std::fs::read_to_string(folder.join("LegalEntityService-v4.json")).unwrap();
+    let api: Value = serde_json::from_str(&text).unwrap();
+    document["apis"] = json!({ "entities": api });
+    let guarded = document["routes"][0].take();
+    let route = json!({
+        "name": "entities", "match": { "path": { "prefix": "/entities" } },
+        "jwt": { "provider": "corp" },
+        "openapi": { "api": "entities", "base_path": "/entities", "max_bytes": "64KiB" },
+    });
+    document["routes"] = json!([route, guarded]);
+    document
+}
+
 /// An open route with a schema for the path `/open`, before the guarded one.
 pub(crate) fn with_open_schema(schema: Value, max_bytes: &str) -> Value {
     let mut document = guarded();

