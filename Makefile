@@ -13,7 +13,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench microbench fuzz flood outcomes envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench worst microbench fuzz flood outcomes envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,10 @@ bench: build ## measure the module in Envoy
 	@envoy/build.sh without-schemas
 	@envoy=$$(envoy/find-envoy.sh) && \
 	ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) run --release --locked -p portcullis-tests --bin bench
+
+worst: build ## search for the request of each policy that holds a worker longest; writes docs/performance.md
+	@envoy=$$(envoy/find-envoy.sh) && \
+	ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) run --quiet --locked -p portcullis-tests --bin bench -- --group worst
 
 microbench: ## measure single functions of the engine, without Envoy
 	@$(CARGO) run --quiet --release --locked -p portcullis-tests --features microbench --bin microbench -- --bench

@@ -266,7 +266,7 @@ impl Engine {
     /// Finds the route of a request. A preflight belongs to the routes of the request that it asks about,
     /// if all of those answer preflights. Otherwise it is a request like any other.
     pub(crate) fn select(&self, request: &Request<'_>) -> Selection {
-        let Some(preflight) = Preflight::of(request.headers) else {
+        let Some(preflight) = Preflight::of(request.headers, request.effort) else {
             return self.select_by_method(request);
         };
         let method = preflight.method.unwrap_or_default();

@@ -72,11 +72,18 @@ impl StringMatcher {
             Case::Significant => self.pattern.compare(text, effort),
             Case::Ignored => match &self.pattern {
                 Pattern::Regex(regex) => regex.is_match(text, effort),
-                pattern => pattern.compare(&text.to_ascii_lowercase(), effort),
+                pattern => {
+                    effort.spend(text.len() as u64 / BYTES_LOWERED_BY_A_STEP)?;
+                    pattern.compare(&text.to_ascii_lowercase(), effort)
+                }
             },
         }
     }
 }
+
+/// How many bytes of a text a step of the effort is enough for.
+const BYTES_LOWERED_BY_A_STEP: u64 = 4;
+const BYTES_SEARCHED_BY_A_STEP: u64 = 2;
 
 impl Pattern {
     fn read(name: &str, node: &Node<'_>, case: Case, problems: &mut Problems) -> Option<Self> {
@@ -105,7 +112,10 @@ impl Pattern {
             Pattern::Exact(exact) => text == exact,
             Pattern::Prefix(prefix) => text.starts_with(prefix.as_str()),
             Pattern::Suffix(suffix) => text.ends_with(suffix.as_str()),
-            Pattern::Contains(part) => text.contains(part.as_str()),
+            Pattern::Contains(part) => {
+                effort.spend(text.len() as u64 / BYTES_SEARCHED_BY_A_STEP)?;
+                text.contains(part.as_str())
+            }
             Pattern::Regex(regex) => regex.is_match(text, effort)?,
         })
     }
@@ -149,5 +159,20 @@ mod tests {
         let effort = Effort::new(1000);
         assert_eq!(matcher.matches(&"b".repeat(2000), &effort), Err(TooCostly));
         assert_eq!(matcher.matches("a", &effort), Err(TooCostly));
+    }
+
+    #[test]
+    fn a_long_text_is_paid_for_by_whatever_goes_through_it() {
+        let long = "b".repeat(60_000);
+        for written in [
+            r#"{"contains": "a"}"#,
+            r#"{"exact": "a", "ignore_case": true}"#,
+        ] {
+            let effort = Effort::new(100_000);
+            let matcher = matcher(written);
+            let compared = (0..100).map(|_| matcher.matches(&long, &effort));
+            let decided = compared.take_while(|found| *found == Ok(false)).count();
+            assert!((1..10).contains(&decided), "{written}: {decided}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The origins that an operator names.
 
-use crate::effort;
 use crate::regex::{Effort, Regex, TooCostly};
 
 use super::Origin;
@@ -82,7 +81,7 @@ impl AllowedOrigins {
     }
 
     /// Looks a field's value up.
-    pub fn standing(&self, origin: &[u8]) -> Standing {
+    pub fn standing(&self, origin: &[u8], effort: &Effort) -> Standing {
         if origin == b"null" {
             return if self.null {
                 Standing::Listed
@@ -96,6 +95,10 @@ impl AllowedOrigins {
         if listed.is_ok() {
             return Standing::Listed;
         }
+        let compared = origin.len().saturating_add(self.below.len());
+        if effort.spend(compared as u64).is_err() {
+            return Standing::Undecided;
+        }
         // Patterns meet nothing but origins: what a `.*` may match holds no path and no user.
         let text = std::str::from_utf8(origin).unwrap_or_default();
         let Ok(parsed) = Origin::parse(text) else {
@@ -104,9 +107,8 @@ impl AllowedOrigins {
         if self.any || self.below.iter().any(|below| below.has(&parsed)) {
             return Standing::Listed;
         }
-        let effort = Effort::new(effort::HEAD);
         for regex in &self.regexes {
-            match regex.is_match(text, &effort) {
+            match regex.is_match(text, effort) {
                 Ok(true) => return Standing::Listed,
                 Ok(false) => {}
                 Err(TooCostly) => return Standing::Undecided,
@@ -254,6 +256,7 @@ fn has_bare_dot(pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effort;
     use crate::json::Json;
 
     fn read(list: &str) -> Result<AllowedOrigins, Vec<String>> {
@@ -279,7 +282,7 @@ mod tests {
             "https://a.example.org",
         ] {
             assert_eq!(
-                origins.standing(listed.as_bytes()),
+                origins.standing(listed.as_bytes(), &Effort::new(effort::HEAD)),
                 Standing::Listed,
                 "{listed}"
             );
@@ -296,7 +299,7 @@ mod tests {
             "https://example.org.evil.example",
         ] {
             assert_eq!(
-                origins.standing(other.as_bytes()),
+                origins.standing(other.as_bytes(), &Effort::new(effort::HEAD)),
                 Standing::NotListed,
                 "{other}"
             );
@@ -315,23 +318,38 @@ mod tests {
             b"\xff",
         ] {
             assert_eq!(
-                origins.standing(malformed),
+                origins.standing(malformed, &Effort::new(effort::HEAD)),
                 Standing::Malformed,
                 "{malformed:?}"
             );
         }
-        assert_eq!(origins.standing(b"null"), Standing::Null);
+        assert_eq!(
+            origins.standing(b"null", &Effort::new(effort::HEAD)),
+            Standing::Null
+        );
     }
 
     #[test]
     fn any_is_not_null() {
         let any = read(r#"[{"wildcard": "*"}]"#).unwrap();
         assert!(any.has_any() && !any.has_all());
-        assert_eq!(any.standing(b"http://evil.example"), Standing::Listed);
-        assert_eq!(any.standing(b"null"), Standing::Null);
-        assert_eq!(any.standing(b"evil"), Standing::Malformed);
+        assert_eq!(
+            any.standing(b"http://evil.example", &Effort::new(effort::HEAD)),
+            Standing::Listed
+        );
+        assert_eq!(
+            any.standing(b"null", &Effort::new(effort::HEAD)),
+            Standing::Null
+        );
+        assert_eq!(
+            any.standing(b"evil", &Effort::new(effort::HEAD)),
+            Standing::Malformed
+        );
         let null = read(r#"[{"exact": "null"}]"#).unwrap();
-        assert_eq!(null.standing(b"null"), Standing::Listed);
+        assert_eq!(
+            null.standing(b"null", &Effort::new(effort::HEAD)),
+            Standing::Listed
+        );
     }
 
     #[test]
@@ -348,5 +366,15 @@ mod tests {
         ] {
             assert!(!has_bare_dot(fine), "{fine}");
         }
+    }
+
+    #[test]
+    fn what_is_spent_is_spent_for_all_lists() {
+        let origins = read(r#"[{"wildcard": "https://*.example.com"}]"#).unwrap();
+        let effort = Effort::new(60);
+        let origin = b"https://app.example.com";
+        assert_eq!(origins.standing(origin, &effort), Standing::Listed);
+        assert_eq!(origins.standing(origin, &effort), Standing::Listed);
+        assert_eq!(origins.standing(origin, &effort), Standing::Undecided);
     }
 }

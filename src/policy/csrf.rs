@@ -129,8 +129,8 @@ impl Csrf {
             (_, false, SafeMethods::Allow) => Ok(()),
             // An old browser, or none: a page it shows cannot be told from a part of one.
             (None, false, SafeMethods::Isolate) => Ok(()),
-            (None, true, _) => self.judge_source(headers),
-            (Some(site), _, _) => self.judge_site(site, changes, headers),
+            (None, true, _) => self.judge_source(request),
+            (Some(site), _, _) => self.judge_site(site, changes, request),
         }
     }
 
@@ -139,8 +139,9 @@ impl Csrf {
         &self,
         site: &[u8],
         changes: bool,
-        headers: &Headers,
+        request: &Request<'_>,
     ) -> Result<(), &'static str> {
+        let headers = request.headers;
         let objection = match site {
             b"same-origin" | b"none" => return Ok(()),
             b"same-site" => "same_site",
@@ -149,12 +150,12 @@ impl Csrf {
         };
         let navigates = headers.one("sec-fetch-mode") == Ok(Some(b"navigate"));
         let replaces_page = navigates && headers.one("sec-fetch-dest") == Ok(Some(b"document"));
-        if !changes && (replaces_page || Preflight::of(headers).is_some()) {
+        if !changes && (replaces_page || Preflight::is(headers)) {
             return Ok(());
         }
         match headers.one("origin") {
             Err(_) => Err("malformed"),
-            Ok(Some(origin)) if self.additional.standing(origin) == Standing::Listed => Ok(()),
+            Ok(Some(origin)) if self.is_listed(origin, request) => Ok(()),
             Ok(_) if !changes => Err("subresource"),
             Ok(_) if navigates => Err("navigation"),
             Ok(_) => Err(objection),
@@ -162,14 +163,14 @@ impl Csrf {
     }
 
     /// By `Origin` or, in browsers that do not send it, by `Referer`.
-    fn judge_source(&self, headers: &Headers) -> Result<(), &'static str> {
-        let one = |name| headers.one(name).map_err(|_| "malformed");
+    fn judge_source(&self, request: &Request<'_>) -> Result<(), &'static str> {
+        let one = |name| request.headers.one(name).map_err(|_| "malformed");
         if let Some(origin) = one("origin")? {
-            return self.accepts(origin, headers).then_some(()).ok_or("origin");
+            return self.accepts(origin, request).then_some(()).ok_or("origin");
         }
         if let Some(referer) = one("referer")? {
             let origin = origin_of(referer).ok_or("malformed")?;
-            return self.accepts(origin, headers).then_some(()).ok_or("referer");
+            return self.accepts(origin, request).then_some(()).ok_or("referer");
         }
         match self.on_missing {
             OnMissing::Allow => Ok(()),
@@ -177,8 +178,12 @@ impl Csrf {
         }
     }
 
-    fn accepts(&self, origin: &[u8], headers: &Headers) -> bool {
-        is_own(origin, headers) || self.additional.standing(origin) == Standing::Listed
+    fn accepts(&self, origin: &[u8], request: &Request<'_>) -> bool {
+        is_own(origin, request.headers) || self.is_listed(origin, request)
+    }
+
+    fn is_listed(&self, origin: &[u8], request: &Request<'_>) -> bool {
+        self.additional.standing(origin, request.effort) == Standing::Listed
     }
 }
 

@@ -122,7 +122,11 @@ impl RequestMatcher {
             Err(TooCostly) => Foresight::Perhaps,
         };
         for condition in &self.headers {
-            if preflight.leaves_open(condition.name.as_str()) {
+            // What is too costly to tell may be.
+            if preflight
+                .leaves_open(condition.name.as_str())
+                .unwrap_or(true)
+            {
                 foresight = Foresight::Perhaps;
                 continue;
             }
@@ -218,6 +222,9 @@ impl HostPattern {
     }
 }
 
+/// A step of the effort is enough to see whether so many bytes are text.
+const BYTES_READ_BY_A_STEP: u64 = 8;
+
 impl HeaderCondition {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -241,10 +248,15 @@ impl HeaderCondition {
             (Expected::Present, value) => value.is_some(),
             (Expected::Absent, value) => value.is_none(),
             (Expected::Matching(_), None) => false,
-            (Expected::Matching(matcher), Some(value)) => match std::str::from_utf8(value) {
-                Ok(text) => matcher.matches(text, request.effort)?,
-                Err(_) => false,
-            },
+            (Expected::Matching(matcher), Some(value)) => {
+                request
+                    .effort
+                    .spend(value.len() as u64 / BYTES_READ_BY_A_STEP)?;
+                match std::str::from_utf8(value) {
+                    Ok(text) => matcher.matches(text, request.effort)?,
+                    Err(_) => false,
+                }
+            }
         })
     }
 }

@@ -276,12 +276,12 @@ impl Stream {
         };
         let mut facts = std::mem::take(&mut self.facts);
         let edits = Vec::new();
+        let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {
-            let preflight = Preflight::of(headers);
-            let taken = preflight.map(|preflight| {
-                engine.foreseen(&request, &preflight, |route| route.matcher.allows(method))
+            let taken = preflight.as_ref().map(|preflight| {
+                engine.foreseen(&request, preflight, |route| route.matcher.allows(method))
             });
-            taken == asked
+            taken == asked && !request.effort.is_spent()
         };
         // When no route takes the method, nobody can grant it.
         let is_asked = asked.as_ref().is_some_and(|routes| !routes.is_empty());

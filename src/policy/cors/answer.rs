@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Sender;
 use super::settings::{Credentials, Settings};
+use crate::effort::{self, Effort};
 use crate::exchange::{Edit, Response};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::preflight::Preflight;
@@ -74,11 +75,12 @@ impl Answer {
 
     pub(super) fn shape(&self, response: &mut Response<'_>) {
         // It has all that it needs, and no page ever reads it.
-        if Preflight::of(response.request).is_some() {
+        if Preflight::is(response.request) {
             return;
         }
         let origins = &self.settings.origins;
-        let reader = match self.settings.sender(response.request) {
+        let effort = Effort::new(effort::HEAD);
+        let reader = match self.settings.sender(response.request, &effort) {
             _ if origins.has_all() => Some(self.star.clone()),
             Sender::Allowed(_) if origins.has_any() => Some(self.star.clone()),
             Sender::Allowed(origin) => HeaderValue::parse(origin).ok(),

@@ -10,6 +10,7 @@ use self::answer::Answer;
 use self::settings::{OnDisallowed, Settings};
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::Fields;
+use crate::effort::Effort;
 use crate::exchange::{Exchange, Request, Response};
 use crate::headers::Headers;
 use crate::host::Host;
@@ -70,14 +71,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
 }
 
 impl Settings {
-    fn sender<'r>(&self, headers: &'r Headers) -> Sender<'r> {
+    fn sender<'r>(&self, headers: &'r Headers, effort: &Effort) -> Sender<'r> {
         let origin = match headers.one("origin") {
             Ok(None) => return Sender::Unnamed,
             _ if self.origins.has_all() => return Sender::Allowed(b"*"),
             Ok(Some(origin)) => origin,
             Err(_) => return Sender::Disallowed("malformed"),
         };
-        match self.origins.standing(origin) {
+        match self.origins.standing(origin, effort) {
             Standing::Listed => Sender::Allowed(origin),
             // Browsers name the origin of a `POST` to a page's own server too.
             Standing::NotListed if is_own(origin, headers) => Sender::Own,
@@ -95,14 +96,16 @@ impl Policy for Cors {
     }
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        let Request { headers, .. } = exchange.request;
-        let sender = self.settings.sender(headers);
+        let Request {
+            headers, effort, ..
+        } = exchange.request;
+        let sender = self.settings.sender(headers, effort);
         match sender {
             Sender::Unnamed => {}
             Sender::Own | Sender::Allowed(_) => host.count(Event::OriginValid.counter()),
             Sender::Disallowed(_) => host.count(Event::OriginInvalid.counter()),
         }
-        if let Some(preflight) = Preflight::of(headers) {
+        if let Some(preflight) = Preflight::of(headers, effort) {
             return Verdict::Answer(preflight::answer(
                 &self.settings,
                 &preflight,

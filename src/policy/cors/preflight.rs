@@ -3,7 +3,7 @@
 use super::Sender;
 use super::settings::{Credentials, PrivateNetwork, Settings};
 use crate::headers::{HeaderName, HeaderValue};
-use crate::preflight::{Preflight, SameRoutes};
+use crate::preflight::{NAME_STEPS, Preflight, SameRoutes};
 use crate::refusal::{Reply, grpc};
 
 /// What a preflight is granted.
@@ -20,7 +20,7 @@ pub(super) fn judge<'p>(
     preflight: &Preflight<'p>,
 ) -> Result<Grant<'p>, &'static str> {
     let fields = preflight.fields();
-    let Sender::Allowed(origin) = settings.sender(fields) else {
+    let Sender::Allowed(origin) = settings.sender(fields, preflight.effort()) else {
         return Err("origin");
     };
     let method = preflight.method.ok_or("method")?;
@@ -28,6 +28,9 @@ pub(super) fn judge<'p>(
         return Err("method");
     }
     let headers = preflight.headers().map_err(|_| "headers")?;
+    let steps = headers.len().saturating_mul(settings.headers.count());
+    let steps = NAME_STEPS.saturating_mul(steps as u64);
+    preflight.effort().spend(steps).map_err(|_| "headers")?;
     if !headers.iter().all(|name| settings.headers.has_header(name)) {
         return Err("headers");
     }
@@ -39,7 +42,7 @@ pub(super) fn judge<'p>(
     Ok(Grant {
         origin,
         method,
-        headers,
+        headers: headers.to_vec(),
         private_network,
     })
 }

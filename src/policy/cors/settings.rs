@@ -166,6 +166,11 @@ impl Allowed<HeaderName> {
 }
 
 impl<T> Allowed<T> {
+    /// How many are named.
+    pub(super) fn count(&self) -> usize {
+        self.names.len()
+    }
+
     fn none() -> Self {
         Self {
             any: false,

@@ -4,7 +4,7 @@
 //! Envoy process of its own with one worker, which answers by itself (`direct_response`) or, behind
 //! the chains of `browser`, for a service, so that only the chains differ. [`alike`] checks that they answer alike; that alone can fail a run.
 //! [`rounds`] drives one chain after the other, again and again, with [`wrk`]; [`costs`] measures
-//! what a request does not show. [`report`] prints, [`plot`] draws.
+//! what a request does not show, [`worst`] searches for the request that costs most. [`report`] prints, [`plot`] draws.
 
 #![allow(
     clippy::disallowed_methods,
@@ -24,6 +24,7 @@ mod report;
 mod rounds;
 mod scratch;
 mod spread;
+mod worst;
 mod wrk;
 
 use std::fs;
@@ -38,7 +39,7 @@ use self::wrk::Wrk;
 /// What the command line may say.
 pub(crate) const USAGE: &str = "\
 usage: bench [--group NAME]... [--rounds N] [--seconds N] [--tokens N] [--note TEXT]
-  --group    only this group of chains, or `costs`           (BENCH_GROUP, default all)
+  --group    only this group of chains, `costs` or `worst`   (BENCH_GROUP, default all)
   --rounds   rounds over all chains                          (BENCH_ROUNDS, default 7)
   --seconds  how long each chain is driven in a round        (BENCH_SECONDS, default 3)
   --tokens   different tokens where each is to look new      (BENCH_TOKENS, default 20000)
@@ -108,7 +109,7 @@ fn known_groups(only: Vec<String>) -> Result<Vec<String>, String> {
     let names: Vec<&str> = groups::ALL
         .iter()
         .map(|group| group.name)
-        .chain([COSTS])
+        .chain([COSTS, worst::WORST])
         .collect();
     match only.iter().find(|each| !names.contains(&each.as_str())) {
         Some(unknown) => Err(format!(
@@ -126,6 +127,12 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         return Err(format!("{}: no module; run `make build`", module.display()));
     }
     envoy::locate().map_err(|error| error.to_string())?;
+    if settings.wants(worst::WORST) {
+        worst::run(&module, &settings.note)?;
+        if settings.only == [worst::WORST] {
+            return Ok(());
+        }
+    }
     let scratch = Scratch::create()?;
     let wrk = Wrk::find(&scratch)?;
     let machine = machine::Machine::look();

@@ -2,7 +2,7 @@
 
 mod browser;
 mod limits;
-mod payload;
+pub(super) mod payload;
 mod records;
 mod tokens;
 mod whole;

@@ -108,7 +108,7 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     ]
 }
 
-fn buffer() -> Value {
+pub(in super::super) fn buffer() -> Value {
     json_filter(
         "envoy.filters.http.buffer",
         json!({
