@@ -42,10 +42,17 @@
 //! - Nothing a client sends becomes the name of anything: no metric, no key.
 //! - What we write to a header is a [`headers::HeaderValue`], which cannot hold a line break.
 //! - A client learns a [`refusal::Code`]; the reason goes to the log alone.
+//! - Whatever can grow is asked of the [`budget`] before it is taken, and has a price ([`effort`])
+//!   before it is done. Who is told no refuses.
+//! - A trap can only refuse. In a VM that was used before, configuring allocates by nothing that can
+//!   trap; documents are compiled at the first tick or request, where a trap is a 503. [`proof`] has
+//!   fresh VMs do the same.
 //!
 //! # What is deliberately absent
 //!
-//! - Global state. A VM holds several plugins and generations of one; each has its own root.
+//! - Global state, but for what a VM has once: its memory ([`budget`]), its compiled patterns
+//!   ([`regex`]), the keys that were fetched, and `proxy::vm`. A VM holds several plugins and
+//!   generations of one; each has its own root.
 //! - A way to pass without a route. What no route is for is refused.
 //! - Serde's derived readers for the document. They stop at the first error.
 //!

@@ -2,8 +2,8 @@
 //!
 //! The syntax and its meaning are those of the `regex` crate, whose parser reads them. What is made
 //! of them here is smaller: the characters that an expression does not tell apart are one letter of
-//! its [`alphabet`], so that a class of all letters of Unicode is one state of its [`program`] and
-//! not hundreds; what follows from what is found out while a text is read ([`search`]). An
+//! its `alphabet`, so that a class of all letters of Unicode is one state of its `program` and
+//! not hundreds; what follows from what is found out while a text is read (`search`). An
 //! expression that tells too many characters apart for that is left to the `regex` crate itself.
 //!
 //! Every step is taken from an [`Effort`]. When that is spent the answer is [`TooCostly`], which is

@@ -11,7 +11,7 @@ use crate::budget::{Reservation, Share, reserve};
 /// Records in order, and the batch that is on its way.
 pub(super) struct State {
     pub(super) queue: VecDeque<Record>,
-    /// What the records in the queue weigh. [`Collector::queued`] is the size of it.
+    /// What the records in the queue weigh. `Collector::queued` is the size of it.
     pub(super) memory: Reservation,
     /// What has been sent and not been answered, or is to be sent again.
     pub(super) batch: Option<Sent>,

@@ -161,7 +161,11 @@ impl Generations {
     /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
     fn insert(&mut self, token: Box<[u8]>, verified: Verified, limits: CacheLimits) {
         let weight = verified.weight(&token);
-        let limits = if self.released { limits.of_replaced() } else { limits };
+        let limits = if self.released {
+            limits.of_replaced()
+        } else {
+            limits
+        };
         let (most_tokens, most_bytes) = (limits.max_entries / 2, limits.max_bytes / 2);
         if weight > most_bytes {
             return;
@@ -213,12 +217,21 @@ impl Verified {
         const PLACE: usize = 3 * (size_of::<(Box<[u8]>, Verified)>() + 1);
         let edits = self.edits.iter().map(|edit| {
             let kept = edit.value().map_or(0, |value| value.as_bytes().len());
-            size_of::<Edit>().saturating_add(kept).saturating_add(AROUND)
+            size_of::<Edit>()
+                .saturating_add(kept)
+                .saturating_add(AROUND)
         });
-        [token.len(), AROUND, self.claims.size(), AROUND, AROUND, PLACE]
-            .into_iter()
-            .chain(edits)
-            .fold(0, usize::saturating_add)
+        [
+            token.len(),
+            AROUND,
+            self.claims.size(),
+            AROUND,
+            AROUND,
+            PLACE,
+        ]
+        .into_iter()
+        .chain(edits)
+        .fold(0, usize::saturating_add)
     }
 }
 

@@ -58,14 +58,19 @@ impl CacheLimits {
             16 << 10,
             problems,
         );
-        let max_bytes = fields.or("max_bytes", default.max_bytes, problems, |node, problems| {
-            let bytes = usize::try_from(node.bytes(problems)?).unwrap_or(usize::MAX);
-            if !((64 << 10)..=(32 << 20)).contains(&bytes) {
-                node.report(problems, "must be from 64KiB to 32MiB");
-                return None;
-            }
-            Some(bytes)
-        });
+        let max_bytes = fields.or(
+            "max_bytes",
+            default.max_bytes,
+            problems,
+            |node, problems| {
+                let bytes = usize::try_from(node.bytes(problems)?).unwrap_or(usize::MAX);
+                if !((64 << 10)..=(32 << 20)).contains(&bytes) {
+                    node.report(problems, "must be from 64KiB to 32MiB");
+                    return None;
+                }
+                Some(bytes)
+            },
+        );
         fields.finish(problems);
         Some(Some(Self {
             max_entries: max_entries?,

@@ -33,9 +33,12 @@ const MOST: u64 = 8;
 impl KeyChoice {
     /// Reads `max_signature_checks` and `require_kid`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let most = fields.or("max_signature_checks", DEFAULT, problems, |node, problems| {
-            usize::try_from(node.integer(problems, 1..=MOST)?).ok()
-        });
+        let most = fields.or(
+            "max_signature_checks",
+            DEFAULT,
+            problems,
+            |node, problems| usize::try_from(node.integer(problems, 1..=MOST)?).ok(),
+        );
         let naming = fields.or(
             "require_kid",
             Naming::Optional,
@@ -74,9 +77,7 @@ impl KeyChoice {
             _ => 2,
         };
         (0..3).flat_map(move |place| {
-            let fits = move |key: &&Key| {
-                rank(key) == place && self.fits(key, algorithm, key_id)
-            };
+            let fits = move |key: &&Key| rank(key) == place && self.fits(key, algorithm, key_id);
             keys.iter().filter(fits)
         })
     }
@@ -93,7 +94,9 @@ impl KeyChoice {
             let able = keys.iter().filter(|key| key.may_check(algorithm, None));
             if allows(algorithm) { able.count() } else { 0 }
         };
-        let counts = ALGORITHMS.iter().map(|(name, algorithm)| (able(*algorithm), name));
+        let counts = ALGORITHMS
+            .iter()
+            .map(|(name, algorithm)| (able(*algorithm), name));
         let (count, name) = counts.rev().max_by_key(|(count, _)| *count)?;
         let most = self.most;
         (count > most).then(|| {
@@ -126,7 +129,8 @@ mod tests {
     use crate::json::Json;
     use crate::policy::jwt::jwk;
 
-    const POINT: &str = r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
+    const POINT: &str =
+        r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
 
     fn set(members: &[&str]) -> String {
         let keys: Vec<String> = members
@@ -141,14 +145,23 @@ mod tests {
         let json = Json::parse(set(members).as_bytes(), 8).unwrap();
         let keys = jwk::read_set(&Node::root(&json), &mut Problems::default()).unwrap();
         let choice = KeyChoice { most: 2, naming };
-        let place = |key: &Key| keys.iter().position(|each| std::ptr::eq(each, key)).unwrap();
+        let place = |key: &Key| {
+            keys.iter()
+                .position(|each| std::ptr::eq(each, key))
+                .unwrap()
+        };
         let candidates = choice.candidates(&keys, Algorithm::EdDsa, key_id);
         candidates.map(place).collect()
     }
 
     #[test]
     fn the_likeliest_key_is_tried_first() {
-        let members = ["", r#","kid":"a""#, r#","alg":"EdDSA""#, r#","kid":"b","alg":"EdDSA""#];
+        let members = [
+            "",
+            r#","kid":"a""#,
+            r#","alg":"EdDSA""#,
+            r#","kid":"b","alg":"EdDSA""#,
+        ];
         let tried = |naming, key_id| tried(&members, naming, key_id);
         assert_eq!(tried(Naming::Optional, None), [2, 3, 0, 1]);
         assert_eq!(tried(Naming::Optional, Some("a")), [1, 2, 0]);
@@ -182,7 +195,9 @@ mod tests {
         let one = [r#","kid":"a""#, ""];
         assert_eq!(
             notes(&one, r#","require_kid":true"#),
-            ["provider \"corp\": 1 of its keys have no `kid` and are never used, since `require_kid` is set"]
+            [
+                "provider \"corp\": 1 of its keys have no `kid` and are never used, since `require_kid` is set"
+            ]
         );
     }
 
@@ -206,6 +221,9 @@ mod tests {
         let large = r#","jwt_cache":{"max_bytes":"32MiB"}"#;
         assert_eq!(document(2, large), Ok(()));
         let error = document(3, large).unwrap_err().to_string();
-        assert!(error.starts_with("/providers/p2: here the document passes the 64 MiB"), "{error}");
+        assert!(
+            error.starts_with("/providers/p2: here the document passes the 64 MiB"),
+            "{error}"
+        );
     }
 }

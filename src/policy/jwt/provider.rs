@@ -111,7 +111,9 @@ impl Providers {
 
     /// Forgets every token that was verified.
     pub fn forget_tokens(&self) {
-        let caches = self.read_well().filter_map(|provider| provider.cache.as_ref());
+        let caches = self
+            .read_well()
+            .filter_map(|provider| provider.cache.as_ref());
         caches.for_each(TokenCache::forget_all);
     }
 
@@ -208,7 +210,9 @@ impl Provider {
             return None;
         }
         if let KeySource::Fixed(keys) = &provider.keys
-            && let Some(note) = provider.choice.note(keys, |algorithm| provider.allows(algorithm))
+            && let Some(note) = provider
+                .choice
+                .note(keys, |algorithm| provider.allows(algorithm))
         {
             notes.push(format!("provider {}: {note}", Quoted(name)));
         }

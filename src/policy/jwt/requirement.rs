@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::claim_path::ClaimPath;
 use crate::config::{Fields, Node, Problems};
-use crate::json::Json;
 use crate::effort::{self, Effort, TooCostly};
+use crate::json::Json;
 use crate::json::compact::{Compact, Value};
 use crate::matcher::StringMatcher;
 

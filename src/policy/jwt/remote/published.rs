@@ -151,7 +151,10 @@ mod tests {
         let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":""#;
         let many = vec![format!("{key}a\"}}"); 1000].join(",");
         let set = |keys: &str| format!(r#"{{"keys":[{keys}]}}"#);
-        assert_eq!(read_set(set(&many).as_bytes()).unwrap().keys.len(), MAX_KEYS);
+        assert_eq!(
+            read_set(set(&many).as_bytes()).unwrap().keys.len(),
+            MAX_KEYS
+        );
         assert_eq!(used(Share::Queues), 0);
         let odd = vec!["{}"; MAX_LOOKED_AT].join(",");
         let late = set(&format!("{odd},{key}a\"}}"));
