@@ -38,10 +38,13 @@ struct Family {
     policy: String,
     document: Value,
     parameters: Vec<Parameter>,
-    request: Box<dyn Fn(&Shape<'_>) -> Request>,
+    request: Build<Request>,
     /// What the service answers; without it the proxy does.
-    answer: Option<Box<dyn Fn(&Shape<'_>) -> Response>>,
+    answer: Option<Build<Response>>,
 }
+
+/// Makes a message of a shape.
+type Build<M> = Box<dyn Fn(&Shape<'_>) -> M>;
 
 /// One choice of the parameters.
 struct Shape<'a> {

@@ -39,6 +39,14 @@ impl Parameter {
         Self { name, range }
     }
 
+    /// How many kinds there are; none of a size.
+    pub(super) fn kinds(&self) -> usize {
+        match self.range {
+            Range::Kinds(kinds) => kinds.len(),
+            Range::Size { .. } => 0,
+        }
+    }
+
     fn most(&self) -> usize {
         match self.range {
             Range::Kinds(kinds) => kinds.len().saturating_sub(1),
@@ -79,9 +87,7 @@ pub(super) fn worst(
     };
     climb.attempt(&climb.best.clone())?;
     for (place, parameter) in parameters.iter().enumerate() {
-        if let Range::Kinds(kinds) = parameter.range {
-            climb.kinds(parameters, place, kinds.len())?;
-        }
+        climb.kinds(parameters, place, parameter.kinds())?;
     }
     for (place, parameter) in parameters.iter().enumerate() {
         if let Range::Size { most, .. } = parameter.range {

@@ -207,3 +207,42 @@ pub(super) fn check(family: &Family) -> Result<(), String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::search;
+    use super::*;
+
+    /// What Envoy takes of a head with its defaults.
+    const HEAD: usize = 60 << 10;
+
+    #[test]
+    fn documents_are_accepted_and_requests_are_what_envoy_takes() {
+        // Those with large bodies are the same but for that.
+        for family in all().iter().filter(|each| !each.policy.ends_with(" MB")) {
+            assert_eq!(check(family), Ok(()));
+            let first = search::first(&family.parameters);
+            for (place, parameter) in family.parameters.iter().enumerate() {
+                for kind in 0..parameter.kinds().max(1) {
+                    let mut values = first.clone();
+                    if parameter.kinds() > 0 {
+                        values[place] = kind;
+                    }
+                    let shape = Shape {
+                        values: &values,
+                        seed: 7,
+                    };
+                    let request = (family.request)(&shape);
+                    let about = search::describe(&family.parameters, &values);
+                    let about = format!("{}: {about}", family.policy);
+                    let fields = request.headers.iter();
+                    let head: usize = fields.map(|(name, value)| name.len() + value.len()).sum();
+                    assert!(head + request.path.len() < HEAD, "{about}");
+                    assert!(request.headers.len() < 95, "{about}");
+                    let body = request.body.unwrap_or_default().concat();
+                    assert!(body.len() <= LONGEST_BODY + 1000, "{about}");
+                }
+            }
+        }
+    }
+}
