@@ -1,13 +1,16 @@
 //! A browser's question before a request: the CORS preflight of the Fetch standard.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use crate::headers::{HeaderName, Headers, is_token_byte};
 
 /// What a preflight asks about. It may be malformed; then nothing is granted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Preflight<'r> {
     fields: &'r Headers,
+    /// Read when they are first asked for: many routes may ask.
+    names: OnceCell<Result<Vec<HeaderName>, NamesMalformed>>,
     /// The method of the request that would follow; none if it cannot be read as one.
     pub method: Option<&'r str>,
 }
@@ -34,6 +37,7 @@ impl<'r> Preflight<'r> {
         let is_token = |method: &&str| !method.is_empty() && method.bytes().all(is_token_byte);
         Some(Self {
             fields: request,
+            names: OnceCell::new(),
             method: method.filter(is_token),
         })
     }
@@ -48,25 +52,9 @@ impl<'r> Preflight<'r> {
     ///
     /// # Errors
     /// [`NamesMalformed`] when one of them is no name, or there are more than any browser sends.
-    pub fn headers(&self) -> Result<Vec<HeaderName>, NamesMalformed> {
-        const MOST: usize = 128;
-        let mut names = Vec::new();
-        for line in self.fields.all("access-control-request-headers") {
-            let line = std::str::from_utf8(line).map_err(|_| NamesMalformed)?;
-            let elements = line
-                .split(',')
-                .map(|element| element.trim_matches([' ', '\t']));
-            for element in elements.filter(|element| !element.is_empty()) {
-                let name = HeaderName::parse(element).map_err(|_| NamesMalformed)?;
-                if names.len() == MOST {
-                    return Err(NamesMalformed);
-                }
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-        }
-        Ok(names)
+    pub fn headers(&self) -> Result<&[HeaderName], NamesMalformed> {
+        let names = self.names.get_or_init(|| read_names(self.fields));
+        names.as_deref().map_err(|error| *error)
     }
 
     /// Whether the request that would follow can differ from the preflight in that field. A script sets
@@ -91,6 +79,29 @@ impl<'r> Preflight<'r> {
     }
 }
 
+fn read_names(fields: &Headers) -> Result<Vec<HeaderName>, NamesMalformed> {
+    const MOST: usize = 128;
+    let mut names = Vec::new();
+    let mut read = 0_usize;
+    for line in fields.all("access-control-request-headers") {
+        let line = std::str::from_utf8(line).map_err(|_| NamesMalformed)?;
+        let elements = line
+            .split(',')
+            .map(|element| element.trim_matches([' ', '\t']));
+        for element in elements.filter(|element| !element.is_empty()) {
+            let name = HeaderName::parse(element).map_err(|_| NamesMalformed)?;
+            if read == MOST {
+                return Err(NamesMalformed);
+            }
+            read = read.saturating_add(1);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
+}
+
 impl SameRoutes<'_> {
     /// Whether it would.
     pub fn take(&self, method: &str) -> bool {
@@ -101,5 +112,27 @@ impl SameRoutes<'_> {
 impl fmt::Debug for SameRoutes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SameRoutes(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_counted_however_often_one_comes() {
+        let count = |names: &str| {
+            let mut fields = Headers::default();
+            fields.push(b":method", b"OPTIONS");
+            fields.push(b"origin", b"https://a.example");
+            fields.push(b"access-control-request-method", b"GET");
+            fields.push(b"access-control-request-headers", names.as_bytes());
+            let preflight = Preflight::of(&fields).unwrap();
+            assert_eq!(preflight.leaves_open("x-k"), names.contains("x-k"));
+            preflight.headers().map(<[HeaderName]>::len)
+        };
+        assert_eq!(count("x-k, a,, A"), Ok(2));
+        assert_eq!(count(&"x-k,".repeat(128)), Ok(1));
+        assert_eq!(count(&"x-k,".repeat(129)), Err(NamesMalformed));
     }
 }

@@ -276,10 +276,10 @@ impl Stream {
         };
         let mut facts = std::mem::take(&mut self.facts);
         let edits = Vec::new();
+        let preflight = Preflight::of(headers);
         let same_routes = |method: &str| {
-            let preflight = Preflight::of(headers);
-            let taken = preflight.map(|preflight| {
-                engine.foreseen(&request, &preflight, |route| route.matcher.allows(method))
+            let taken = preflight.as_ref().map(|preflight| {
+                engine.foreseen(&request, preflight, |route| route.matcher.allows(method))
             });
             taken == asked
         };
