@@ -172,6 +172,11 @@ impl Plugin {
     fn memory_for(&self, document: &[u8]) -> Option<Reservation> {
         let bytes = config::bound(document.len());
         let memory = budget::reserve(Share::Documents, bytes).or_else(|| {
+            // Where other documents have it all, that would help nobody, as often as requests come.
+            let of_documents = budget::used(Share::Documents).saturating_add(bytes);
+            if of_documents > Share::Documents.most() {
+                return None;
+            }
             vm::forget_tokens();
             budget::reserve(Share::Documents, bytes)
         });

@@ -10,14 +10,14 @@ use crate::refusal::{Reply, grpc};
 pub(super) struct Grant<'p> {
     origin: &'p [u8],
     method: &'p str,
-    headers: Vec<HeaderName>,
+    headers: &'p [HeaderName],
     private_network: bool,
 }
 
 /// Whether everything that a preflight asks for is allowed; else what is not.
 pub(super) fn judge<'p>(
     settings: &Settings,
-    preflight: &Preflight<'p>,
+    preflight: &'p Preflight<'_>,
 ) -> Result<Grant<'p>, &'static str> {
     let fields = preflight.fields();
     let Sender::Allowed(origin) = settings.sender(fields, preflight.effort()) else {

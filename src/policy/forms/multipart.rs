@@ -104,7 +104,7 @@ fn find(text: &[u8], needle: &[u8], borders: &[usize]) -> Option<usize> {
 
 fn piece(part: &[u8]) -> Option<Piece<'_>> {
     let mut rest = part;
-    let (mut disposition, mut media_type) = (None, None);
+    let (mut disposition, mut media_type, mut length) = (None, None, None);
     loop {
         let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
         let (line, after) = rest.split_at_checked(end)?;
@@ -116,11 +116,7 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
         let refused = match name.to_ascii_lowercase().as_str() {
             "content-disposition" => disposition.replace(value).is_some(),
             "content-type" => names_something(value) || media_type.replace(value).is_some(),
-            // Some programs write it, and it must be true.
-            "content-length" => {
-                let length: usize = std::str::from_utf8(value).ok()?.parse().ok()?;
-                length != content_of(part)?.len()
-            }
+            "content-length" => length.replace(value).is_some(),
             // RFC 7578 §4.7: encodings are not for forms.
             "content-transfer-encoding" => !matches!(value, b"binary" | b"8bit" | b"7bit"),
             _ => true,
@@ -128,6 +124,11 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
         if refused {
             return None;
         }
+    }
+    // Some programs write it, and it must be true.
+    if let Some(length) = length {
+        let length: usize = std::str::from_utf8(length).ok()?.parse().ok()?;
+        (length == rest.len()).then_some(())?;
     }
     let (name, filename) = names(disposition?)?;
     Some(Piece {
@@ -142,11 +143,6 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
 fn names_something(media_type: &[u8]) -> bool {
     let mut windows = media_type.windows(4);
     windows.any(|four| four.eq_ignore_ascii_case(b"name"))
-}
-
-fn content_of(part: &[u8]) -> Option<&[u8]> {
-    let head = part.windows(4).position(|four| four == b"\r\n\r\n")?;
-    part.get(head.checked_add(4)?..)
 }
 
 fn header(line: &[u8]) -> Option<(&str, &[u8])> {
@@ -288,6 +284,7 @@ mod tests {
             &format!("{disposition}\r\n{disposition}"),
             &format!("{disposition}\r\n folded"),
             &format!("{disposition}\r\nContent-Length: 4"),
+            &format!("{disposition}\r\nContent-Length: 3\r\nContent-Length: 3"),
             &format!("{disposition}\r\nContent-Transfer-Encoding: base64"),
             &format!("{disposition}\r\nX-Other: 1"),
             &format!("{disposition}\r\nContent-Type: a/b\n\n"),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::budget::{self, Reservation, Share};
 use crate::config::Pointer;
 use crate::regex::Effort;
 use crate::schema::{
@@ -85,6 +86,8 @@ pub enum Wrong {
 const MAX_DEPTH: usize = 32;
 /// No number is longer.
 const MAX_NUMBER_BYTES: usize = 128;
+/// How many items a list in one value may have. So many are judged in some milliseconds.
+const MOST_ITEMS: usize = 100_000;
 
 impl Parameter {
     /// A parameter whose values a schema judges. `style` must be one of a list if the schema asks
@@ -112,6 +115,9 @@ impl Parameter {
             _ if self.style == Style::Repeated || self.is_list_of_lines(part) => "",
             _ => return Err(self.fault(part, Wrong::Repeated, "maxItems")),
         };
+        let Some(_memory) = self.memory_for_items(values) else {
+            return Err(self.fault(part, Wrong::Effort, "type"));
+        };
         let items: Vec<&str> = match self.style {
             Style::Single => return self.judge_single(part, one, effort),
             Style::Json => return self.judge_json(part, one, effort),
@@ -124,6 +130,21 @@ impl Parameter {
         };
         let list: Vec<Value<'_>> = items.iter().map(|item| self.item(item)).collect();
         self.settle(part, self.schema.judge_value(&Value::Array(list), effort))
+    }
+
+    /// Memory for the items of a list in one value; none if there are too many.
+    fn memory_for_items(&self, values: &[&str]) -> Option<Reservation> {
+        // Where an item stands, in a list that grows by doubling, and its value.
+        const ITEM: usize = 3 * size_of::<&str>() + size_of::<Value<'_>>();
+        let Style::Separated(separator) = self.style else {
+            return Some(Reservation::none(Share::Bodies));
+        };
+        let items = values.iter().flat_map(|line| line.split(separator));
+        let count = items.take(MOST_ITEMS.saturating_add(1)).count();
+        if count > MOST_ITEMS {
+            return None;
+        }
+        budget::reserve(Share::Bodies, count.saturating_mul(ITEM))
     }
 
     fn is_list_of_lines(&self, part: Part) -> bool {
@@ -362,6 +383,21 @@ mod tests {
             Err(Wrong::Schema)
         );
         assert_eq!(judged(Style::Json, &["[1,2]"]), Ok(()));
+    }
+
+    #[test]
+    fn a_list_in_one_value_has_so_many_items_and_memory_for_them() {
+        let judged = |commas: usize| {
+            let list = parameter(r#"{"type": "array"}"#, Style::Separated(','));
+            judge(list, &[&",".repeat(commas)])
+        };
+        assert_eq!(judged(MOST_ITEMS - 1), Ok(()));
+        assert_eq!(judged(MOST_ITEMS), Err(Wrong::Effort));
+        assert_eq!(budget::used(Share::Bodies), 0);
+        let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - 1000).unwrap();
+        assert_eq!(judged(1000), Err(Wrong::Effort));
+        drop(spent);
+        assert_eq!(judged(1000), Ok(()));
     }
 
     #[test]

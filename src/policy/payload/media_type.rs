@@ -23,8 +23,10 @@ pub(in crate::policy) enum Format {
 }
 
 impl<'v> MediaType<'v> {
-    /// Reads a field's value. None if it is malformed, or gives a parameter twice.
+    /// Reads a field's value. None if it is malformed, gives a parameter twice, or has more of them
+    /// than any media type.
     pub(in crate::policy) fn parse(value: &'v [u8]) -> Option<Self> {
+        const MOST_PARAMETERS: usize = 32;
         let text = std::str::from_utf8(value).ok()?;
         let (essence, mut rest) = text.split_at(text.find(';').unwrap_or(text.len()));
         let (main, sub) = essence.trim_end_matches(BLANKS).split_once('/')?;
@@ -42,7 +44,8 @@ impl<'v> MediaType<'v> {
             let (name, after) = rest.split_once('=')?;
             let (value, after) = parameter_value(after)?;
             let again = |(each, _): &(&str, String)| each.eq_ignore_ascii_case(name);
-            if !is_token(name) || parameters.iter().any(again) {
+            let is_known = parameters.iter().any(again);
+            if is_known || !is_token(name) || parameters.len() == MOST_PARAMETERS {
                 return None;
             }
             parameters.push((name, value));
@@ -251,6 +254,12 @@ mod tests {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(MediaType::parse(b"a/b;c=\"\xff\""), None);
+        let with = |count: usize| {
+            let parameters = (0..count).map(|n| format!(";p{n}=1"));
+            format!("a/b{}", parameters.collect::<String>())
+        };
+        assert!(parse(&with(32)).is_some());
+        assert_eq!(parse(&with(33)), None);
     }
 
     #[test]

@@ -60,6 +60,8 @@ struct State {
     next_fetch: Duration,
     failures: u32,
     next_early: Duration,
+    /// Whether a token has named a key that is not there since keys were last heard of.
+    wanted: bool,
     generation: u64,
 }
 
@@ -160,23 +162,28 @@ impl RemoteKeys {
         {
             state.next_early = now.saturating_add(self.source.limits.cooldown);
             state.next_fetch = state.next_fetch.min(now);
+            state.wanted = true;
         }
     }
 
     /// Leaves fetching to another document with the same keys, as long as there is one. What that
-    /// one shares is still taken up.
+    /// one shares is still taken up. A key that a token names and nobody has is asked for all the
+    /// same: the other may stand beside this one, and see no such token.
     pub(super) fn release(&self) {
         self.part.release();
     }
 
     /// Whether it is time to fetch.
     pub fn due(&self, now: Duration) -> bool {
-        if self.part.is_replaced() {
+        let Ok(state) = self.state.try_borrow() else {
             return false;
-        }
-        let state = self.state.try_borrow();
+        };
+        let rests = self.part.is_replaced() && !state.wanted;
+        // The other may share its answer where it is not found here: then there is none for long.
+        let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
+        let next_fetch = state.next_fetch.saturating_add(patience);
         // A wall clock that stepped back must not put a fetch off for as long as it stepped.
-        state.is_ok_and(|state| now >= state.next_fetch || self.is_beyond(state.next_fetch, now))
+        now >= next_fetch || self.is_beyond(state.next_fetch, now)
     }
 
     /// Whether a time lies so far ahead that nobody here set it.
@@ -365,6 +372,7 @@ impl RemoteKeys {
             return;
         };
         state.failures = 0;
+        state.wanted = false;
         state.next_fetch = next_fetch;
         match &mut state.loaded {
             Some(loaded) if loaded.published.digest == published.digest => {
@@ -386,6 +394,7 @@ impl RemoteKeys {
         let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
         state.failures = state.failures.saturating_add(1).min(16);
         state.next_fetch = now.saturating_add(pause);
+        state.wanted = false;
         if let Some(location) = &mut state.location {
             location.until = Duration::ZERO;
         }

@@ -290,10 +290,18 @@ fn a_document_that_is_replaced_takes_up_what_its_successor_fetches() {
     let (kept, taken) = (old.keys(at(1)).unwrap(), new.keys(at(1)).unwrap());
     assert!(Rc::ptr_eq(&kept, &taken), "one set is held twice");
     old.release();
-    assert!(!old.due(at(500)) && new.due(at(500)));
-    let record = arrive(&new, 500, Ok((OTHER, None))).unwrap();
-    assert!(old.adopt(&record, at(501)));
-    assert_eq!(old.keys(at(501)).unwrap()[0].id.as_deref(), Some("b"));
+    assert!(!old.due(at(101)) && new.due(at(101)));
+    let record = arrive(&new, 101, Ok((OTHER, None))).unwrap();
+    assert!(old.adopt(&record, at(102)));
+    assert_eq!(old.keys(at(102)).unwrap()[0].id.as_deref(), Some("b"));
+    old.want_fetch(at(103));
+    assert!(old.due(at(103)), "the other may see no token of a new key");
+    let record = arrive(&new, 103, Ok((SET, None))).unwrap();
+    assert!(old.adopt(&record, at(103)) && !old.due(at(103)));
+    assert!(!old.due(at(204)));
+    assert!(old.due(at(264)), "what the other fetches is not found here");
+    assert!(old.adopt(&arrive(&new, 990, Ok((OTHER, None))).unwrap(), at(990)));
+    assert!(!old.due(at(1000)));
     drop(new);
-    assert!(old.due(at(1000)), "nobody fetches them any more");
+    assert!(old.due(at(1091)), "nobody fetches them any more");
 }
