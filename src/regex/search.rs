@@ -18,8 +18,9 @@ pub(super) struct Memory {
     /// What looks see of the letter before, then the states, in order.
     sets: Vec<Rc<[StateId]>>,
     numbers: HashMap<Rc<[StateId]>, u32, BuildHasherDefault<SipHasher13>>,
-    /// What of that is in use, in bytes.
+    /// What of that is in use, in bytes, and how much may be.
     bytes: usize,
+    most: usize,
     /// How often all was forgotten.
     forgotten: u64,
     marks: Vec<bool>,
@@ -63,11 +64,17 @@ impl Anchors {
 
 impl Memory {
     pub(super) fn new() -> Self {
+        Self::of(LARGEST)
+    }
+
+    /// A memory that forgets when there are so many bytes of it.
+    pub(super) fn of(most: usize) -> Self {
         Self {
             next: Vec::new(),
             sets: Vec::new(),
             numbers: HashMap::default(),
             bytes: 0,
+            most,
             forgotten: 0,
             marks: Vec::new(),
             stack: Vec::new(),
@@ -86,6 +93,15 @@ impl Memory {
             .saturating_add(self.marks.capacity());
         // Vectors and tables grow by doubling.
         self.bytes.saturating_mul(2).saturating_add(scratch)
+    }
+
+    /// What it does take.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        let sets = self.sets.iter().map(|set| set.len() * 4 + 16);
+        let scratch = (self.stack.capacity() + self.reached.capacity()) * 4 + self.marks.capacity();
+        let lists = self.next.capacity() * 4 + self.sets.capacity() * 16;
+        sets.sum::<usize>() + lists + self.numbers.capacity() * 24 + scratch
     }
 
     /// Whether the program is found in a text.
@@ -237,6 +253,15 @@ impl Memory {
         Ok(found)
     }
 
+    /// Forgets all, and gives the memory of it back: what is kept may be little afterwards.
+    fn forget(&mut self) {
+        self.next = Vec::new();
+        self.sets = Vec::new();
+        self.numbers = HashMap::default();
+        self.bytes = 0;
+        self.forgotten = self.forgotten.saturating_add(1);
+    }
+
     /// The number of a set, which is kept. It may take forgetting all others.
     fn number(&mut self, set: Rc<[StateId]>, stride: usize) -> u32 {
         if let Some(number) = self.numbers.get(&set) {
@@ -244,12 +269,8 @@ impl Memory {
         }
         let own = set.len().saturating_mul(4).saturating_add(64);
         let more = own.saturating_add(stride.saturating_mul(4));
-        if self.bytes.saturating_add(more) > LARGEST {
-            self.next.clear();
-            self.sets.clear();
-            self.numbers.clear();
-            self.bytes = 0;
-            self.forgotten = self.forgotten.saturating_add(1);
+        if self.bytes.saturating_add(more) > self.most {
+            self.forget();
         }
         let number = u32::try_from(self.sets.len()).unwrap_or(NEVER);
         self.bytes = self.bytes.saturating_add(more);

@@ -216,6 +216,58 @@ fn what_has_become_large_is_given_back() {
 }
 
 #[test]
+fn what_is_forgotten_is_given_back() {
+    let regex = Regex::compile("[ab]*a[ab]{12}x", false).unwrap();
+    let mut random = Random(3);
+    let text: String = (0..600).map(|_| random.of(&["a", "b"])).collect();
+    let mut least = usize::MAX;
+    for length in 400..600 {
+        let Machine::Own(program, _) = &regex.0.machine else {
+            panic!("it has few letters");
+        };
+        let mut memory = Memory::of(20_000);
+        let effort = Effort::new(1_000_000);
+        let found = memory.search(program, &regex.0.anchors, &text[..length], &effort);
+        assert_eq!(found, Ok(false));
+        let (bytes, taken) = (memory.bytes(), memory.taken());
+        assert!(taken <= bytes, "{length}: {taken} taken, {bytes} counted");
+        least = least.min(bytes);
+    }
+    assert!(least < 2000, "{least}");
+}
+
+/// The law of [`finds_what_the_regex_crate_finds`] where everything is forgotten again and again.
+#[test]
+fn forgetting_changes_nothing() {
+    let mut random = Random(11);
+    let mut found = 0;
+    for round in 0..3000 {
+        let written = pattern(&mut random, 5);
+        let (Ok(theirs), Ok(ours)) = (
+            ::regex::Regex::new(&written),
+            Regex::compile(&written, false),
+        ) else {
+            continue;
+        };
+        let Machine::Own(program, _) = &ours.0.machine else {
+            panic!("{written}: it has few letters");
+        };
+        // From none at all to some sets at a time; the memory goes on to the next text.
+        let mut memory = Memory::of((round % 8) * 150);
+        for _ in 0..20 {
+            let length = random.below(12);
+            let text: String = (0..length).map(|_| random.of(TEXTS)).collect();
+            let effort = Effort::new(1_000_000);
+            let is = memory.search(program, &ours.0.anchors, &text, &effort);
+            let expected = theirs.is_match(&text);
+            assert_eq!(is, Ok(expected), "{written:?} {text:?} {round}");
+            found += usize::from(expected);
+        }
+    }
+    assert!(found > 10_000, "{found}");
+}
+
+#[test]
 fn a_class_of_all_letters_is_small() {
     let regex = Regex::compile(r"^[\w ,.-]{1,66}$|x1-1", false).unwrap();
     assert!(regex.bytes() < 16 << 10, "{}", regex.bytes());
