@@ -42,7 +42,7 @@ pub(super) fn judge<'p>(
     Ok(Grant {
         origin,
         method,
-        headers: headers.to_vec(),
+        headers,
         private_network,
     })
 }
