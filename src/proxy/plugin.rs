@@ -317,6 +317,12 @@ impl Running {
     }
 }
 
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        vm::left();
+    }
+}
+
 /// Records that still wait for the collector are lost with the document.
 impl Drop for Running {
     fn drop(&mut self) {

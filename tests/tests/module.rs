@@ -128,6 +128,33 @@ fn counters_wait_for_ticks_and_only_for_them() {
     }
 }
 
+/// Another VM may be made later, and adds its own part.
+#[test]
+fn what_a_vm_has_of_the_gauges_of_memory_goes_with_its_last_plugin() {
+    let mut host = start(json!({}));
+    host.exchange(&request("alice", NOW + 60), &service())
+        .unwrap();
+    host.tick().unwrap();
+    let gauges = |host: &FakeHost| {
+        let names = ["live", "ceiling", "documents", "caches"];
+        names.map(|name| {
+            let name = format!("portcullis.memory.{name}_bytes");
+            host.metric(&name).unwrap()
+        })
+    };
+    assert!(
+        gauges(&host).iter().all(|value| *value > 0),
+        "{:?}",
+        gauges(&host)
+    );
+    host.configure(&document(json!("off"))).unwrap();
+    host.drain().unwrap();
+    host.tick().unwrap();
+    assert!(gauges(&host)[0] > 0);
+    host.end().unwrap();
+    assert_eq!(gauges(&host), [0; 4]);
+}
+
 #[test]
 fn a_remembered_token_costs_few_host_calls() {
     // With a log line two properties are read besides: the client's address and the status.

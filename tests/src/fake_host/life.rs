@@ -59,11 +59,22 @@ impl FakeHost {
 
     /// Ends all plugins but the newest, as when their last requests are over.
     pub fn drain(&mut self) -> Result<(), Trap> {
+        let newest = self.store.data().root;
+        self.end_plugins(|root| root != newest)?;
+        self.store.data_mut().effective_context = newest;
+        Ok(())
+    }
+
+    /// Ends all plugins, as when the last listener goes.
+    pub fn end(&mut self) -> Result<(), Trap> {
+        self.end_plugins(|_| true)
+    }
+
+    fn end_plugins(&mut self, ends: impl Fn(u32) -> bool) -> Result<(), Trap> {
         self.check_alive()?;
         let logged = self.log().len();
-        let newest = self.store.data().root;
         let roots: Vec<u32> = self.store.data().roots.keys().copied().collect();
-        for root in roots.into_iter().filter(|root| *root != newest) {
+        for root in roots.into_iter().filter(|root| ends(*root)) {
             self.store.data_mut().effective_context = root;
             self.callback::<_, u32>("proxy_on_done", root, logged)?;
             self.callback::<_, ()>("proxy_on_delete", root, logged)?;
@@ -71,7 +82,6 @@ impl FakeHost {
             vm.roots.remove(&root);
             vm.called.retain(|call| call.root != root);
         }
-        self.store.data_mut().effective_context = newest;
         Ok(())
     }
 
