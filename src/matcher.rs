@@ -20,6 +20,9 @@ enum Pattern {
     Regex(Regex),
 }
 
+/// So many bytes of a text are looked through in one step, where there is no regular expression.
+const BYTES_OF_A_STEP: usize = 4;
+
 impl StringMatcher {
     /// The fields of which exactly one says how to compare.
     pub(crate) const FIELDS: [&'static str; 5] = ["exact", "prefix", "suffix", "contains", "regex"];
@@ -68,12 +71,19 @@ impl StringMatcher {
     /// # Errors
     /// [`TooCostly`] when that is not known.
     pub(crate) fn matches(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        let looks_through = match self.pattern {
+            Pattern::Regex(_) => return self.pattern.compare(text, effort),
+            Pattern::Contains(_) => true,
+            Pattern::Exact(_) | Pattern::Prefix(_) | Pattern::Suffix(_) => {
+                self.case == Case::Ignored
+            }
+        };
+        if looks_through {
+            effort.spend(u64::try_from(text.len() / BYTES_OF_A_STEP).unwrap_or(u64::MAX))?;
+        }
         match self.case {
             Case::Significant => self.pattern.compare(text, effort),
-            Case::Ignored => match &self.pattern {
-                Pattern::Regex(regex) => regex.is_match(text, effort),
-                pattern => pattern.compare(&text.to_ascii_lowercase(), effort),
-            },
+            Case::Ignored => self.pattern.compare(&text.to_ascii_lowercase(), effort),
         }
     }
 }
@@ -149,5 +159,21 @@ mod tests {
         let effort = Effort::new(1000);
         assert_eq!(matcher.matches(&"b".repeat(2000), &effort), Err(TooCostly));
         assert_eq!(matcher.matches("a", &effort), Err(TooCostly));
+    }
+
+    #[test]
+    fn looking_through_a_text_costs_by_its_length() {
+        let text = "b".repeat(6000);
+        for written in [
+            r#"{"contains": "a"}"#,
+            r#"{"exact": "a", "ignore_case": true}"#,
+            r#"{"prefix": "a", "ignore_case": true}"#,
+        ] {
+            let effort = Effort::new(2000);
+            assert_eq!(matcher(written).matches(&text, &effort), Ok(false), "{written}");
+            assert_eq!(matcher(written).matches(&text, &effort), Err(TooCostly), "{written}");
+        }
+        let effort = Effort::new(0);
+        assert_eq!(matcher(r#"{"prefix": "a"}"#).matches(&text, &effort), Ok(false));
     }
 }
