@@ -170,10 +170,21 @@ mod tests {
             r#"{"prefix": "a", "ignore_case": true}"#,
         ] {
             let effort = Effort::new(2000);
-            assert_eq!(matcher(written).matches(&text, &effort), Ok(false), "{written}");
-            assert_eq!(matcher(written).matches(&text, &effort), Err(TooCostly), "{written}");
+            assert_eq!(
+                matcher(written).matches(&text, &effort),
+                Ok(false),
+                "{written}"
+            );
+            assert_eq!(
+                matcher(written).matches(&text, &effort),
+                Err(TooCostly),
+                "{written}"
+            );
         }
         let effort = Effort::new(0);
-        assert_eq!(matcher(r#"{"prefix": "a"}"#).matches(&text, &effort), Ok(false));
+        assert_eq!(
+            matcher(r#"{"prefix": "a"}"#).matches(&text, &effort),
+            Ok(false)
+        );
     }
 }
