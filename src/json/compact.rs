@@ -110,10 +110,14 @@ impl<'c> Value<'c> {
 
     /// The number, if it is one.
     pub fn as_number(self) -> Option<Number> {
-        match self {
-            Value::Number(text) => text.parse().ok(),
-            _ => None,
-        }
+        let Value::Number(text) = self else {
+            return None;
+        };
+        // Not as JSON is read: that may miss the nearest fraction, and so the one that was written.
+        let fraction = || Number::from_f64(text.parse().ok()?);
+        let whole = text.parse::<u64>().map(Number::from);
+        let whole = whole.or_else(|_| text.parse::<i64>().map(Number::from));
+        whole.ok().or_else(fraction)
     }
 
     /// The members, if it is an object.
@@ -491,6 +495,17 @@ mod tests {
             assert_eq!(grown, tree, "{text}");
         }
         assert!(Compact::parse(&vec![b' '; LONGEST + 1], 8).is_none());
+    }
+
+    #[test]
+    fn fractions_are_those_of_the_tree() {
+        for number in 1..2000_u64 {
+            let digits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let text = format!("{}.{digits}e-{}", number % 7, number % 40);
+            let tree = Json::parse(text.as_bytes(), 1).unwrap();
+            let compact = Compact::parse(text.as_bytes(), 1).unwrap();
+            assert_eq!(compact.value().to_tree(1), Some(tree), "{text}");
+        }
     }
 
     #[test]

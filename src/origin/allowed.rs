@@ -330,6 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_that_is_too_costly_is_not_listed() {
+        let origins = read(
+            r#"[{"regex": "^https://.*a[a-z]{800}x\\.example$"},
+                {"regex": "^https://.*$"}]"#,
+        )
+        .unwrap();
+        let letters = (0..2000_u32).map(|at| match at.wrapping_mul(2_654_435_761) >> 16 & 1 {
+            0 => 'a',
+            _ => 'b',
+        });
+        let long = format!("https://{}.example", letters.collect::<String>());
+        assert_eq!(origins.standing(b"https://a.example"), Standing::Listed);
+        assert_eq!(origins.standing(long.as_bytes()), Standing::Undecided);
+    }
+
+    #[test]
     fn any_is_not_null() {
         let any = read(r#"[{"wildcard": "*"}]"#).unwrap();
         assert!(any.has_any() && !any.has_all());

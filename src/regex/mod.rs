@@ -21,7 +21,7 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Hir, Look};
+use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
 use self::program::Program;
 use self::search::{Anchors, Memory};
@@ -204,7 +204,7 @@ impl Compiled {
 impl Machine {
     /// Leaves an expression to the `regex` crate. Its size is known by what it is too large for.
     fn other(hir: &Hir) -> Result<Self, Error> {
-        let text = hir.to_string();
+        let text = parenthesized(hir).to_string();
         let mut limit = LARGEST_OTHER / 64;
         while limit <= LARGEST_OTHER {
             let mut builder = ::regex::RegexBuilder::new(&text);
@@ -219,6 +219,36 @@ impl Machine {
             }
         }
         Err(Error::TooLarge)
+    }
+}
+
+/// The same expression so that it is read as it was when it has been written: what is written of
+/// `(?:a+)?` by itself is `a+?`.
+fn parenthesized(hir: &Hir) -> Hir {
+    let all = |parts: &[Hir]| parts.iter().map(parenthesized).collect();
+    match hir.kind() {
+        HirKind::Repetition(repetition) => {
+            let inner = parenthesized(&repetition.sub);
+            let sub = match inner.kind() {
+                HirKind::Repetition(_) | HirKind::Look(_) => Hir::capture(Capture {
+                    index: 1,
+                    name: None,
+                    sub: Box::new(inner),
+                }),
+                _ => inner,
+            };
+            Hir::repetition(Repetition {
+                sub: Box::new(sub),
+                ..repetition.clone()
+            })
+        }
+        HirKind::Capture(capture) => Hir::capture(Capture {
+            sub: Box::new(parenthesized(&capture.sub)),
+            ..capture.clone()
+        }),
+        HirKind::Concat(parts) => Hir::concat(all(parts)),
+        HirKind::Alternation(parts) => Hir::alternation(all(parts)),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => hir.clone(),
     }
 }
 

@@ -160,6 +160,26 @@ fn what_tells_many_characters_apart_is_left_to_the_regex_crate() {
 }
 
 #[test]
+fn what_is_left_to_the_regex_crate_means_what_it_did() {
+    let many: String = ('\u{4e00}'..'\u{4f00}').map(|c| format!("{c}?")).collect();
+    for (repeated, yes, no) in [
+        ("(?:a+)?", ["", "aa"], "b"),
+        ("(?:a{2})*", ["", "aaaa"], "a"),
+        ("(?:a?){2}", ["", "aa"], "aaa"),
+        ("(?:a+?){0,1}b", ["b", "aab"], "a"),
+        ("(?:(?:a{2}){2}){2}", ["aaaaaaaa", "aaaaaaaa"], "aaaa"),
+        (r"a(?:\b)?", ["a", "a"], ""),
+        (r"a(?:\b){2}", ["a", "a"], ""),
+    ] {
+        let regex = Regex::compile(&format!("^{many}{repeated}$"), false).unwrap();
+        assert!(matches!(regex.0.machine, Machine::Other(..)));
+        let found = |text: &str| regex.is_match(text, &Effort::new(10_000_000));
+        assert_eq!(yes.map(found), [Ok(true), Ok(true)], "{repeated}");
+        assert_eq!(found(no), Ok(false), "{repeated}");
+    }
+}
+
+#[test]
 fn what_is_too_costly_is_neither_found_nor_not() {
     let regex = Regex::compile("[a-z]{1,1000}x$", false).unwrap();
     let text: String = (0..60_000)
@@ -227,7 +247,12 @@ fn what_is_forgotten_is_given_back() {
         };
         let mut memory = Memory::of(20_000);
         let effort = Effort::new(1_000_000);
-        let found = memory.search(program, &regex.0.anchors, &text[..length], &effort);
+        let found = memory.search(
+            program,
+            &regex.0.anchors,
+            text.get(..length).unwrap(),
+            &effort,
+        );
         assert_eq!(found, Ok(false));
         let (bytes, taken) = (memory.bytes(), memory.taken());
         assert!(taken <= bytes, "{length}: {taken} taken, {bytes} counted");

@@ -1,9 +1,11 @@
 //! How many signatures are checked for one request: what a bad token may cost.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::jwk::Key;
+use super::provider::Provider;
 use super::signature::{ALGORITHMS, Algorithm};
+use super::token::TokenError;
 use crate::config::{Fields, Problems};
 
 /// What a provider says of how its keys are tried.
@@ -23,8 +25,13 @@ pub(super) enum Naming {
     Optional,
 }
 
-/// Signature checks that one token still has, at all providers together.
-pub(super) struct Allowance(Cell<usize>);
+/// Signature checks that one token still has, at all providers together, and what they came to: a
+/// provider that several demands name checks it once.
+pub(super) struct Allowance {
+    left: Cell<usize>,
+    /// Where each provider stands in memory, and what it said.
+    settled: RefCell<Vec<(usize, Result<(), TokenError>)>>,
+}
 
 /// Two, so that a key can be replaced by another where neither has a name.
 const DEFAULT: usize = 2;
@@ -107,15 +114,61 @@ impl KeyChoice {
     }
 }
 
+/// What an operator should know of providers of one `any_of`, which share the checks of a token: that
+/// one without `kid` which several of them may have issued is not tried against the keys of all.
+pub(super) fn note_shared(providers: &[&Provider]) -> Option<String> {
+    let most = providers.iter().map(|provider| provider.choice.most).max()?;
+    let listed = providers.iter().filter_map(|provider| provider.issuers());
+    // An issuer that nobody lists is accepted by those that accept any.
+    let issuers = listed.flatten().map(Some).chain([None]);
+    let pairs = issuers.flat_map(|issuer| ALGORITHMS.iter().map(move |each| (issuer, each)));
+    pairs
+        .filter_map(|(issuer, (name, algorithm))| {
+            let accepts = |provider: &&&Provider| match (provider.issuers(), issuer) {
+                (None, _) => true,
+                (Some(listed), Some(issuer)) => listed.contains(issuer),
+                (Some(_), None) => false,
+            };
+            let able = providers.iter().filter(accepts);
+            let checks = able.map(|provider| provider.nameless_checks(*algorithm));
+            let checks = checks.fold(0_usize, usize::saturating_add);
+            (checks > most).then(|| {
+                format!(
+                    "one issuer's tokens may be of several of these providers, which have {checks} keys for {name}; one without `kid` is tried against {most} of them; set `require_kid`, or raise `max_signature_checks`"
+                )
+            })
+        })
+        .next()
+}
+
 impl Allowance {
     pub(super) fn new(checks: usize) -> Self {
-        Self(Cell::new(checks))
+        Self {
+            left: Cell::new(checks),
+            settled: RefCell::default(),
+        }
+    }
+
+    /// What a provider says of the signature; `check` is asked at most once for each provider.
+    pub(super) fn settle(
+        &self,
+        provider: &Provider,
+        check: impl FnOnce() -> Result<(), TokenError>,
+    ) -> Result<(), TokenError> {
+        let place = std::ptr::from_ref(provider).addr();
+        let known = self.settled.borrow().iter().find(|(each, _)| *each == place).copied();
+        if let Some((_, said)) = known {
+            return said;
+        }
+        let said = check();
+        self.settled.borrow_mut().push((place, said));
+        said
     }
 
     /// Takes one check; whether there was one.
     pub(super) fn take(&self) -> bool {
-        let left = self.0.get().checked_sub(1);
-        self.0.set(left.unwrap_or(0));
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.unwrap_or(0));
         left.is_some()
     }
 }
@@ -199,6 +252,32 @@ mod tests {
                 "provider \"corp\": 1 of its keys have no `kid` and are never used, since `require_kid` is set"
             ]
         );
+    }
+
+    #[test]
+    fn providers_that_share_an_issuer_and_the_checks_are_noted() {
+        let noted = |issuers: [&str; 3], more: &str| {
+            let provider = |(number, issuer): (usize, &str)| {
+                let keys = set(&[""]);
+                format!(
+                    r#""p{number}":{{"issuer":"{issuer}","audiences":"any","jwks":{{"inline":{keys}}}{more}}}"#
+                )
+            };
+            let providers: Vec<String> = issuers.into_iter().enumerate().map(provider).collect();
+            let document = format!(
+                r#"{{"version":1,"providers":{{{}}},"routes":[{{"name":"a","match":{{}},
+                "jwt":{{"any_of":[{{"provider":"p0"}},{{"provider":"p1"}},{{"provider":"p2"}},{{"provider":"p2"}}]}}}}]}}"#,
+                providers.join(",")
+            );
+            let engine = Engine::compile(document.as_bytes()).unwrap();
+            engine.notes().join(" ")
+        };
+        let note = "/routes/0/jwt/any_of: one issuer's tokens may be of several of these providers, which have 3 keys for EdDSA; one without `kid` is tried against 2 of them; set `require_kid`, or raise `max_signature_checks`";
+        assert_eq!(noted(["any", "any", "any"], ""), note);
+        assert_eq!(noted(["x", "x", "any"], ""), note);
+        assert_eq!(noted(["x", "y", "any"], ""), "");
+        assert_eq!(noted(["x", "y", "z"], ""), "");
+        assert_eq!(noted(["x", "x", "x"], r#","max_signature_checks":3"#), "");
     }
 
     #[test]

@@ -264,14 +264,20 @@ fn date(claims: Members<'_>, name: &str) -> Result<Option<f64>, ClaimsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Node, Problems};
+    use crate::json::Json;
 
     const NOW: u64 = 1_000_000;
 
     fn check(payload: &str) -> Result<(), ClaimsError> {
+        check_by(Vec::new(), payload)
+    }
+
+    fn check_by(subjects: Vec<StringMatcher>, payload: &str) -> Result<(), ClaimsError> {
         let rules = ClaimRules {
             issuers: Accepted::OneOf(vec!["i".to_owned()]),
             audiences: Accepted::OneOf(vec!["a".to_owned(), "b".to_owned()]),
-            subjects: Vec::new(),
+            subjects,
             clock_skew: Duration::from_secs(60),
             expiration: Expiration::Required,
             max_lifetime: None,
@@ -313,6 +319,24 @@ mod tests {
             );
         }
         assert_eq!(with(r#","exp":1100000,"exp":1100000"#), Err(Malformed));
+    }
+
+    #[test]
+    fn a_subject_that_is_too_costly_is_not_accepted() {
+        let matcher = |written: &str| {
+            let json = Json::parse(written.as_bytes(), 4).unwrap();
+            let mut problems = Problems::default();
+            let mut fields = Node::root(&json).fields(&mut problems).unwrap();
+            StringMatcher::read(&mut fields, &mut problems).unwrap().unwrap()
+        };
+        let judged = |subject: &str| {
+            let subjects = vec![matcher(r#"{"regex": ".*a.*"}"#), matcher(r#"{"prefix": "b"}"#)];
+            let payload = format!(r#"{{"iss":"i","aud":"a","exp":1100000,"sub":"{subject}"}}"#);
+            check_by(subjects, &payload)
+        };
+        assert_eq!(judged("bb"), Ok(()));
+        assert_eq!(judged("c"), Err(ClaimsError::Subject));
+        assert_eq!(judged(&"b".repeat(1_000_000)), Err(ClaimsError::Effort));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub mod trial;
 use std::rc::Rc;
 
 use self::challenge::{Challenges, read_realm};
-use self::checks::Allowance;
+use self::checks::{Allowance, note_shared};
 use self::location::{Found, LocationError};
 use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED};
@@ -139,14 +139,31 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             (needed, demands)
         }
     };
+    // A provider whose own block is wrong has been reported there.
+    let demands: Vec<Demand> = demands.into_iter().collect::<Option<_>>()?;
+    if let Some(list) = &any_of
+        && let Some(note) = note_shared(&distinct(&demands))
+    {
+        context.notes.push(format!("{}: {note}", list.pointer()));
+    }
     let policy = Jwt {
         needed,
-        // A provider whose own block is wrong has been reported there.
-        demands: demands.into_iter().collect::<Option<_>>()?,
+        demands,
         presence: presence?,
         challenges: Challenges::new(realm, "")?,
     };
     Some(Part::only(Stage::Credentials, policy))
+}
+
+/// The providers of demands, each once.
+fn distinct(demands: &[Demand]) -> Vec<&Provider> {
+    let mut all: Vec<&Provider> = Vec::new();
+    for Demand { provider, .. } in demands {
+        if !all.iter().any(|each| std::ptr::eq(*each, &**provider)) {
+            all.push(provider);
+        }
+    }
+    all
 }
 
 impl Demand {

@@ -219,6 +219,28 @@ impl Provider {
         Some(provider)
     }
 
+    /// How many checks a token of that algorithm without `kid` takes at most, as far as is known.
+    pub(super) fn nameless_checks(&self, algorithm: Algorithm) -> usize {
+        if !self.allows(algorithm) || self.choice.naming == Naming::Required {
+            return 0;
+        }
+        match &self.keys {
+            KeySource::Fixed(keys) => {
+                let able = keys.iter().filter(|key| key.may_check(algorithm, None));
+                able.count().min(self.choice.most)
+            }
+            KeySource::Remote(_) => 1,
+        }
+    }
+
+    /// The issuers that it lists; none if it accepts any.
+    pub(super) fn issuers(&self) -> Option<&[String]> {
+        match &self.rules.issuers {
+            Accepted::OneOf(listed) => Some(listed),
+            Accepted::Any | Accepted::Absent => None,
+        }
+    }
+
     /// Whether there is a token that it could accept.
     fn has_use(&self) -> bool {
         let allowed = |algorithm| match &self.keys {
@@ -290,7 +312,7 @@ impl Provider {
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             return Err(TokenError::Header.into());
         }
-        self.check_signature(&parsed, now, allowance, host)?;
+        allowance.settle(self, || self.check_signature(&parsed, now, allowance, host))?;
         let key_id = parsed.header.key_id.as_deref();
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let edits = self.forwarding.edits(token, &claims)?.into();

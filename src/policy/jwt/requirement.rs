@@ -347,6 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_that_is_too_costly_neither_holds_nor_fails() {
+        let claims = format!(r#"{{"s":"{}"}}"#, "b".repeat(1_000_000));
+        let costly = r#"{"claim": "s", "regex": ".*a.*"}"#;
+        for condition in [costly.to_owned(), format!(r#"{{"not": {costly}}}"#)] {
+            let written = format!(r#"{{"claims": [{condition}]}}"#);
+            assert_eq!(check(&written, &claims), Err(Unmet::Effort), "{condition}");
+        }
+    }
+
+    #[test]
     fn conditions_that_say_nothing_or_two_things_are_errors() {
         for condition in [
             r#"{"claim": "n"}"#,

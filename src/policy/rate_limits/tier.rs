@@ -217,3 +217,51 @@ fn read_window(node: &Node<'_>, problems: &mut Problems) -> Option<Rule> {
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cells::Alone;
+    use super::*;
+    use crate::effort::Effort;
+    use crate::exchange::{Facts, Identity, Request};
+    use crate::headers::Headers;
+    use crate::json::Json;
+    use crate::json::compact::Compact;
+    use crate::target::Target;
+
+    /// Whether a caller of that name is of a tier, where so many steps are left.
+    fn holds(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
+        let json = Json::parse(when.as_bytes(), 4).unwrap();
+        let condition = Condition::read(&Node::root(&json), &mut Problems::default()).unwrap();
+        let mut headers = Headers::default();
+        headers.push(b"x-name", name.as_bytes());
+        let mut facts = Facts::default();
+        facts.identity = Some(Identity {
+            provider: "corp".into(),
+            claims: Compact::parse(format!(r#"{{"name":"{name}"}}"#).as_bytes(), 2).unwrap(),
+        });
+        condition.holds(&Caller {
+            request: Request {
+                headers: &headers,
+                target: &Target::parse(b"/").unwrap(),
+                effort: &Effort::new(steps),
+            },
+            route: "a",
+            facts: &facts,
+            host: &Alone::default(),
+        })
+    }
+
+    #[test]
+    fn what_is_too_costly_is_of_no_tier() {
+        for when in [
+            r#"{"claim": "name", "regex": ".*a.*"}"#,
+            r#"{"header": "x-name", "regex": ".*a.*"}"#,
+        ] {
+            let long = "b".repeat(2000);
+            assert_eq!(holds(when, &long, 100_000), Ok(false), "{when}");
+            assert_eq!(holds(when, &long, 1000), Err(Unkeyed::Effort), "{when}");
+            assert_eq!(holds(when, "a", 1000), Ok(true), "{when}");
+        }
+    }
+}

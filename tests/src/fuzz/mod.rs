@@ -4,6 +4,7 @@
 
 mod bytes;
 mod claims;
+mod compact;
 mod discovery;
 mod document;
 mod forms;
@@ -13,6 +14,7 @@ mod jwks;
 mod openapi;
 mod path;
 mod query;
+mod regex;
 mod ring_host;
 mod schema;
 mod seeds;
@@ -21,6 +23,7 @@ mod token;
 
 pub use bytes::mutate_part;
 pub use claims::claims;
+pub use compact::compact;
 pub use discovery::discovery;
 pub use document::document;
 pub use forms::forms;
@@ -30,6 +33,7 @@ pub use jwks::jwks;
 pub use openapi::openapi;
 pub use path::path;
 pub use query::query;
+pub use regex::regex;
 pub use ring_host::RingHost;
 pub use schema::schema;
 pub use seeds::seeds;
@@ -42,6 +46,7 @@ pub type Target = (&'static str, fn(&[u8]) -> bool);
 /// Every target, by the name of its program and of its seeds' folder.
 pub const TARGETS: &[Target] = &[
     ("claims", claims),
+    ("compact", compact),
     ("discovery", discovery),
     ("document", document),
     ("forms", forms),
@@ -50,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     ("openapi", openapi),
     ("path", path),
     ("query", query),
+    ("regex", regex),
     ("schema", schema),
     ("token", token),
 ];

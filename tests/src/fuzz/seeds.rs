@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::token::good_tokens;
 use crate::case::Case;
+use crate::random::Random;
 use crate::tokens::{SigningKey, repository};
 
 /// The beginnings for a target.
@@ -15,6 +16,7 @@ use crate::tokens::{SigningKey, repository};
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "claims" => claims(),
+        "compact" => texts().into_iter().chain(numbers()).collect(),
         "discovery" => discovery_documents(),
         "document" => documents(),
         "forms" => bodies(),
@@ -23,6 +25,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "openapi" => apis(),
         "path" => paths(),
         "query" => queries(),
+        "regex" => expressions(),
         "schema" => schemas(),
         "token" => authorizations(),
         _ => Vec::new(),
@@ -130,6 +133,31 @@ fn texts() -> Vec<Vec<u8>> {
     paths.sort();
     let read = |path| fs::read(path).expect("the suite can be read");
     paths.into_iter().map(read).collect()
+}
+
+/// Lists of numbers, with many digits and few, with exponents and without.
+fn numbers() -> impl Iterator<Item = Vec<u8>> {
+    let mut random = Random(5);
+    let mut digits = move |most: usize| -> String {
+        let count = 1 + random.below(most);
+        (0..count)
+            .map(|_| char::from(b'1' + random.byte() % 9))
+            .collect()
+    };
+    (0..100).map(move |_| {
+        let mut one = || {
+            let (whole, fraction, exponent) = (digits(22), digits(20), digits(2));
+            format!("{whole},-0.{fraction},{whole}.{fraction}e-{exponent},{fraction}e{exponent}")
+        };
+        format!("{{\"a\": [{}, {}]}}", one(), one()).into_bytes()
+    })
+}
+
+/// Choices that make expressions.
+fn expressions() -> Vec<Vec<u8>> {
+    let mut random = Random(5);
+    let mut choices = || (0..96).map(|_| random.byte()).collect();
+    (0..400).map(|_| choices()).collect()
 }
 
 /// The first groups of each file of the JSON Schema test suite, each with a value that is valid
