@@ -295,6 +295,12 @@ impl Plugin {
     }
 }
 
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        vm::leave();
+    }
+}
+
 impl Running {
     fn tick(&self) {
         if let Ok(mut fetches) = self.fetches.try_borrow_mut() {

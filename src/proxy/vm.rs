@@ -126,6 +126,20 @@ pub(super) fn forget_tokens() {
     plugins().iter().for_each(|plugin| plugin.forget_tokens());
 }
 
+/// A plugin leaves. When it is the last, the VM ends, and its part of the gauges with it.
+pub(super) fn leave() {
+    if !plugins().is_empty() {
+        return;
+    }
+    VM.with(|vm| {
+        if let Ok(mut gauges) = vm.gauges.try_borrow_mut()
+            && let Some(gauges) = &mut *gauges
+        {
+            gauges.take_away();
+        }
+    });
+}
+
 fn plugins() -> Vec<Rc<Plugin>> {
     VM.with(|vm| {
         let plugins = vm.plugins.try_borrow();
@@ -187,6 +201,13 @@ impl MemoryGauges {
                 Part::define(MetricKind::Counter, &name)
             }),
         }
+    }
+
+    /// If there is a tick after that, all is told again.
+    fn take_away(&mut self) {
+        let all = [&mut self.live, &mut self.ceiling];
+        let all = all.into_iter().chain(&mut self.shares);
+        all.for_each(|part| part.add_up_to(0));
     }
 
     fn tell(&mut self) {

@@ -15,6 +15,7 @@ mod documents;
 mod generations;
 mod keys;
 mod patterns;
+mod returned;
 mod stage;
 mod streams;
 
