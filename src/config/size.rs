@@ -15,14 +15,14 @@ pub(super) const ROUTE: usize = 2048;
 /// What is written in a document takes at most that many times as much when it is compiled.
 pub(super) const EACH: usize = 4;
 
-/// The most memory that compiling a document of so many bytes takes at a time: the document, its
-/// values, what is made of them.
-pub fn bound(document_bytes: usize) -> usize {
+/// The most memory that compiling a document takes at a time: the document, its values, what is made
+/// of them.
+pub fn bound(document: &[u8]) -> usize {
     // What a value, its name and its place take while it is read.
     const VALUE: usize = 512;
-    let values = document_bytes.div_ceil(2).min(MAX_VALUES);
+    let values = count_values(document).min(MAX_VALUES);
     let read = values.saturating_mul(VALUE);
-    let text = document_bytes.min(MAX_BYTES).saturating_mul(3);
+    let text = document.len().min(MAX_BYTES).saturating_mul(3);
     MAX_COMPILED.saturating_add(read).saturating_add(text)
 }
 
@@ -122,7 +122,7 @@ mod tests {
         for fine in [patterns(150, false), patterns(2000, true)] {
             let engine = Engine::compile(fine.as_bytes()).unwrap();
             assert!(engine.compiled_bytes() < MAX_COMPILED);
-            assert!(bound(fine.len()) < Share::Documents.most());
+            assert!(bound(fine.as_bytes()) < Share::Documents.most());
         }
     }
 }

@@ -341,8 +341,9 @@ mod tests {
             _ => 'b',
         });
         let long = format!("https://{}.example", letters.collect::<String>());
-        assert_eq!(origins.standing(b"https://a.example"), Standing::Listed);
-        assert_eq!(origins.standing(long.as_bytes()), Standing::Undecided);
+        let standing = |origin: &[u8]| origins.standing(origin, &Effort::new(effort::HEAD));
+        assert_eq!(standing(b"https://a.example"), Standing::Listed);
+        assert_eq!(standing(long.as_bytes()), Standing::Undecided);
     }
 
     #[test]

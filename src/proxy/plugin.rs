@@ -31,6 +31,8 @@ pub(super) struct Plugin {
     id: u32,
     state: RefCell<State>,
     barred: RefCell<Barred>,
+    /// What compiling the document takes of memory at most; 0 before that is known.
+    bound: Cell<usize>,
     /// Whether it has been said that there is no memory for the document.
     told: Cell<bool>,
 }
@@ -63,6 +65,7 @@ impl Plugin {
             id,
             state: RefCell::new(State::Empty),
             barred: RefCell::default(),
+            bound: Cell::new(0),
             told: Cell::new(false),
         }
     }
@@ -170,7 +173,11 @@ impl Plugin {
     /// Memory for the largest thing that the document can become. If there is none, what is
     /// remembered is given up for it.
     fn memory_for(&self, document: &[u8]) -> Option<Reservation> {
-        let bytes = config::bound(document.len());
+        // Counted once: requests may ask again and again.
+        if self.bound.get() == 0 {
+            self.bound.set(config::bound(document));
+        }
+        let bytes = self.bound.get();
         let memory = budget::reserve(Share::Documents, bytes).or_else(|| {
             // Where other documents have it all, that would help nobody, as often as requests come.
             let of_documents = budget::used(Share::Documents).saturating_add(bytes);
@@ -320,12 +327,6 @@ impl Running {
         self.watch
             .arrived(token, headers, body, &self.engine, &self.host);
         self.host.tell();
-    }
-}
-
-impl Drop for Plugin {
-    fn drop(&mut self) {
-        vm::left();
     }
 }
 

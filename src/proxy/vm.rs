@@ -168,20 +168,6 @@ pub(super) fn tick(host: &Envoy) {
     });
 }
 
-/// A plugin goes. With the last of them the VM may go too, which nobody is told: its part of the
-/// gauges is taken back. A tick of a plugin that comes later adds it again.
-pub(super) fn left() {
-    VM.with(|vm| {
-        let alone = vm
-            .plugins
-            .try_borrow()
-            .is_ok_and(|plugins| plugins.iter().all(|plugin| plugin.strong_count() == 0));
-        if alone && let Ok(mut gauges) = vm.gauges.try_borrow_mut() {
-            gauges.iter_mut().for_each(MemoryGauges::take_back);
-        }
-    });
-}
-
 /// Writes a line that is ready as it stands: that takes no memory.
 pub(super) fn say(level: LogLevel, line: &'static str) {
     // There is nowhere to say that the log cannot be written.
@@ -220,16 +206,6 @@ impl MemoryGauges {
         for (share, part) in SHARES.iter().zip(&mut self.refused) {
             part.add_up_to(i64::try_from(budget::refused(*share)).unwrap_or(i64::MAX));
         }
-    }
-}
-
-impl MemoryGauges {
-    fn take_back(&mut self) {
-        let gauges = [&mut self.live, &mut self.ceiling];
-        gauges
-            .into_iter()
-            .chain(&mut self.shares)
-            .for_each(|gauge| gauge.add_up_to(0));
     }
 }
 

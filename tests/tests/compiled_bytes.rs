@@ -78,7 +78,7 @@ fn check(name: &str, document: &Value) {
         );
         assert!(estimated <= MAX_COMPILED, "{name}: {estimated}");
     }
-    let bound = bound(document.len());
+    let bound = bound(document.as_bytes());
     assert!(
         most <= bound,
         "{name}: {most} bytes at a time, bound {bound}"

@@ -117,7 +117,10 @@ impl KeyChoice {
 /// What an operator should know of providers of one `any_of`, which share the checks of a token: that
 /// one without `kid` which several of them may have issued is not tried against the keys of all.
 pub(super) fn note_shared(providers: &[&Provider]) -> Option<String> {
-    let most = providers.iter().map(|provider| provider.choice.most).max()?;
+    let most = providers
+        .iter()
+        .map(|provider| provider.choice.most)
+        .max()?;
     let listed = providers.iter().filter_map(|provider| provider.issuers());
     // An issuer that nobody lists is accepted by those that accept any.
     let issuers = listed.flatten().map(Some).chain([None]);
@@ -156,7 +159,12 @@ impl Allowance {
         check: impl FnOnce() -> Result<(), TokenError>,
     ) -> Result<(), TokenError> {
         let place = std::ptr::from_ref(provider).addr();
-        let known = self.settled.borrow().iter().find(|(each, _)| *each == place).copied();
+        let known = self
+            .settled
+            .borrow()
+            .iter()
+            .find(|(each, _)| *each == place)
+            .copied();
         if let Some((_, said)) = known {
             return said;
         }

@@ -327,10 +327,15 @@ mod tests {
             let json = Json::parse(written.as_bytes(), 4).unwrap();
             let mut problems = Problems::default();
             let mut fields = Node::root(&json).fields(&mut problems).unwrap();
-            StringMatcher::read(&mut fields, &mut problems).unwrap().unwrap()
+            StringMatcher::read(&mut fields, &mut problems)
+                .unwrap()
+                .unwrap()
         };
         let judged = |subject: &str| {
-            let subjects = vec![matcher(r#"{"regex": ".*a.*"}"#), matcher(r#"{"prefix": "b"}"#)];
+            let subjects = vec![
+                matcher(r#"{"regex": ".*a.*"}"#),
+                matcher(r#"{"prefix": "b"}"#),
+            ];
             let payload = format!(r#"{{"iss":"i","aud":"a","exp":1100000,"sub":"{subject}"}}"#);
             check_by(subjects, &payload)
         };
