@@ -115,16 +115,10 @@ impl Plugin {
 
     /// What judges requests. A document that was taken and not compiled is compiled now.
     pub(super) fn running(self: &Rc<Self>) -> Option<Rc<Running>> {
-        if let Ok(state) = self.state.try_borrow()
-            && let State::Running(running) = &*state
-        {
-            return Some(Rc::clone(running));
-        }
-        self.compile();
-        match self.state.try_borrow().as_deref() {
-            Ok(State::Running(running)) => Some(Rc::clone(running)),
-            _ => None,
-        }
+        self.compiled().or_else(|| {
+            self.compile();
+            self.compiled()
+        })
     }
 
     /// What judges requests, if the document has been compiled.

@@ -126,7 +126,8 @@ pub(super) fn forget_tokens() {
     plugins().iter().for_each(|plugin| plugin.forget_tokens());
 }
 
-/// A plugin leaves. When it is the last, the VM ends, and its part of the gauges with it.
+/// A plugin leaves. After the last the VM may end, which nobody is told, so its part of the gauges is
+/// taken away; the tick of a plugin that comes later adds it again.
 pub(super) fn leave() {
     if !plugins().is_empty() {
         return;

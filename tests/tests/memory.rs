@@ -199,6 +199,30 @@ fn bodies_and_answers_that_find_no_memory_are_refused() {
 }
 
 #[test]
+fn what_looking_for_patterns_copies_is_reserved() {
+    let document = json!({ "version": 1, "routes": [{
+        "name": "all", "match": { "path": { "prefix": "/" } }, "open": true,
+        "deny_patterns": { "mode": "enforce", "max_bytes": "1MiB" },
+    }] });
+    let engine = engine(&document);
+    let text = format!("[\"{}\"]", "a ".repeat(100_000));
+    let proxy = Holding(text.as_bytes());
+    let size = text.len() as u64;
+    let request = |left: usize| {
+        let _spent = budget::reserve(Share::Bodies, Share::Bodies.most() - left);
+        let mut stream = Stream::new(Some(Rc::clone(&engine)));
+        stream.request_headers(headers(&POST), BodyState::Open, &proxy);
+        details(stream.request_body(size, BodyState::Complete, &proxy))
+    };
+    let none = "portcullis.unavailable.memory";
+    for left in [0, text.len(), 7 * text.len()] {
+        assert_eq!(request(left), none, "{left}");
+    }
+    assert_eq!(request(8 * text.len()), "Continue([])");
+    assert_eq!(budget::used(Share::Bodies), 0);
+}
+
+#[test]
 fn bodies_that_are_read_are_of_a_size_that_can_be_read() {
     let block = |payload: Value| {
         let document = json!({

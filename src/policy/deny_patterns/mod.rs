@@ -12,6 +12,7 @@ use super::payload::media_type::{Format, MediaType};
 use super::rate_limits::key::query::decode as decode_leniently;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, RequestBody};
+use crate::budget::{self, Share};
 use crate::config::{Case, Fields, Node, Problems};
 use crate::exchange::{BodyState, Exchange};
 use crate::headers::{HeaderName, Headers};
@@ -20,6 +21,7 @@ use crate::json_gate::{self, Limits};
 use crate::refusal::{Code, Refusal, Told, grpc};
 use crate::route::read_header_name;
 use crate::schema::Violation;
+use crate::stream::UNAVAILABLE;
 
 /// `deny_patterns: { sets, patterns, in, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -195,6 +197,13 @@ impl Policy for DenyPatterns {
         if body.progress.state == BodyState::Open {
             return Verdict::AwaitBody(body.need);
         }
+        // Decoding, reading as UTF-8 and lowering copy a text, which may become three times as long.
+        const COPIES: u64 = 7;
+        let copies = body.progress.size.saturating_mul(COPIES);
+        let copies = usize::try_from(copies).unwrap_or(usize::MAX);
+        let Some(_memory) = budget::reserve(Share::Bodies, copies) else {
+            return Verdict::Refuse(Refusal::new(&UNAVAILABLE, "memory"));
+        };
         let (place, effort) = (
             self.body_place(body.request),
             self.allowance(body.progress.size),
