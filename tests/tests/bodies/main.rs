@@ -5,7 +5,7 @@ mod proxy;
 mod service;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use portcullis_tests::client;
@@ -200,6 +200,10 @@ fn a_service_may_answer_before_the_body_is_complete() {
             let answer =
                 "HTTP/1.1 403 Forbidden\r\ncontent-length: 5\r\nconnection: close\r\n\r\nearly";
             let _ = stream.write_all(answer.as_bytes());
+            // Closed with bytes unread, the connection is reset, and the reset can overtake the
+            // answer.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
         });
         let proxy = Proxy::start(
             &[(mode, policy(mode), mode == "hold_headers", json!({}))],
