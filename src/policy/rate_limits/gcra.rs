@@ -384,6 +384,46 @@ mod tests {
         assert_eq!(spent, kept);
     }
 
+    /// One request at a time is on its way while others pass: whatever is given back, no more pass in
+    /// any time than if those that gave back had never come.
+    #[test]
+    fn what_is_given_back_is_there_once() {
+        let mut random = Random(7);
+        for bucket in buckets() {
+            for _ in 0..200 {
+                let mut now = 1 << 59;
+                let (mut spent, mut passed) = (0, Vec::new());
+                let mut on_its_way = None;
+                for _ in 0..60 {
+                    now += step(&mut random, &bucket);
+                    match on_its_way.take() {
+                        Some((charged, cost)) if random.below(2) == 0 => {
+                            spent = bucket.refund(spent, charged, now, cost);
+                        }
+                        before => on_its_way = before,
+                    }
+                    let cost = 1 + random.below(bucket.max_tokens.min(3));
+                    let Ok(charged) = bucket.spend(spent, now, cost) else {
+                        continue;
+                    };
+                    spent = charged;
+                    if on_its_way.is_none() && random.below(2) == 0 {
+                        on_its_way = Some((charged, cost));
+                    } else {
+                        passed.push((now, cost));
+                    }
+                }
+                for (first, (from, _)) in passed.iter().enumerate() {
+                    let mut total = 0;
+                    for (until, cost) in &passed[first..] {
+                        total += cost * bucket.interval;
+                        assert!(total <= bucket.span + (until - from), "{bucket:?}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn debt_is_paid_before_anything_passes() {
         let bucket = Gcra::new(10, 1, SECOND).unwrap().with_debt();
