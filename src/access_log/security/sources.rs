@@ -14,6 +14,8 @@ use crate::policy::rate_limits::seed::Seed;
 #[derive(Default)]
 pub(super) struct Sources {
     seed: Seed,
+    /// What they failed at: tells their cells from those of others.
+    name: &'static str,
 }
 
 /// What one cell holds. A source has its place in one set.
@@ -39,6 +41,12 @@ const ATTEMPTS: usize = 16;
 const FORMAT: [u8; 8] = *b"pl-src\0\x01";
 
 impl Sources {
+    /// Those who failed at that.
+    pub(super) fn named(name: &'static str) -> Self {
+        let seed = Seed::default();
+        Self { seed, name }
+    }
+
     /// Counts a failure. The number of them since the window began, when that reaches `threshold`:
     /// once in a window, in one of the workers.
     pub(super) fn failed(
@@ -53,7 +61,7 @@ impl Sources {
             IpAddr::V6(address) => self.seed.hash(&address.octets(), host),
         };
         let hashed = hashed.ok()?;
-        let mut key = "events/sources/".to_owned();
+        let mut key = format!("events/{}/", self.name);
         digits::push(&mut key, hashed.place % SETS);
         let [now, window] = [host.now(), window].map(millis);
         for _ in 0..ATTEMPTS {
