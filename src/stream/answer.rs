@@ -176,6 +176,9 @@ impl Stream {
     ) -> ResponseHead {
         let mut facts = std::mem::take(&mut self.facts);
         if author == Author::Service {
+            if engine.mode == Mode::Shadow && !self.record.shadow.is_empty() {
+                facts.limits.never_asked(host);
+            }
             for policy in self.hearing(engine) {
                 policy.answered(headers, &mut facts, host);
             }
