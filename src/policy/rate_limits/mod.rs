@@ -7,7 +7,8 @@
 //! share. The rest reads the document and answers requests.
 //!
 //! Limits are asked as soon as all they need is known: those by address before credentials are
-//! looked at, those by claims after. A `global` limit is counted elsewhere; only its key is made here.
+//! looked at, those by claims after. Where the service's answer decides, the most is charged before and
+//! given back when the answer comes: whoever leaves early, or sends much at once, gains nothing. A `global` limit is counted elsewhere; only its key is made here.
 
 mod answer;
 mod charge;
