@@ -30,6 +30,7 @@ use crate::policy::jwt::ClaimPath;
 use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::Stream;
+use crate::target::Authority;
 
 /// `access_log`, ready to write.
 #[derive(Debug)]
@@ -269,10 +270,12 @@ impl AccessLog {
         let field = |name: &str| headers.all(name).next();
         line.optional("http.request.method", field(":method"));
         line.optional("url.scheme", field(":scheme"));
-        line.optional(
-            "server.address",
-            field(":authority").map(time::without_port),
-        );
+        if let Some(sent) = field(":authority") {
+            let authority = Authority::parse(sent);
+            // What is no host is shown as it was sent.
+            let host = authority.as_ref().map_or(sent, |each| each.host().as_bytes());
+            line.foreign("server.address", time::without_port(host));
+        }
         let mut target = field(":path").unwrap_or_default().splitn(2, |b| *b == b'?');
         line.optional("url.path", target.next().filter(|path| !path.is_empty()));
         let query = target.next().filter(|query| !query.is_empty());

@@ -227,6 +227,16 @@ pub trait Policy {
         Vec::new()
     }
 
+    /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
+    fn trusts_forwarded_proto(&self) -> bool {
+        false
+    }
+
     /// The names of the values that it may leave for other filters.
     fn exports(&self) -> Vec<PropertyName> {
         Vec::new()

@@ -168,9 +168,21 @@ impl HttpContext for Filter {
         self.carry_out(action)
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
-        let action = self.stream.borrow_mut().request_trailers(&*self.host);
-        self.carry_out(action)
+    fn on_http_request_trailers(&mut self, fields: usize) -> types::Action {
+        let trailers = match read(Map::RequestTrailers, fields) {
+            Ok(trailers) => trailers,
+            Err(error) => return self.fail("hand over the request's trailers", error),
+        };
+        let mut stream = self.stream.borrow_mut();
+        let action = stream.request_trailers(&trailers, &*self.host);
+        drop(stream);
+        match action {
+            Action::Continue(edits) => match apply(Map::RequestTrailers, &edits) {
+                Ok(()) => types::Action::Continue,
+                Err(error) => self.fail("change the request's trailers", error),
+            },
+            action => self.carry_out(action),
+        }
     }
 
     fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {

@@ -145,6 +145,8 @@ impl Stream {
         host: &dyn Host,
     ) -> ResponseHead {
         let mut facts = std::mem::take(&mut self.facts);
+        let trusts = self.chain(engine).trusts_forwarded_proto;
+        facts.connection.trust_forwarded_proto(trusts);
         if author == Author::Service {
             let passes = self.record.shadow.is_empty();
             for step in &self.chain(engine).steps {
@@ -159,7 +161,6 @@ impl Stream {
         }
         let mut response = Response {
             request: &self.headers,
-            scheme: self.scheme,
             author,
             headers,
             rest,
@@ -188,7 +189,6 @@ impl Stream {
         let mut facts = std::mem::take(&mut self.facts);
         let mut response = Response {
             request: &self.headers,
-            scheme: self.scheme,
             author: Author::Service,
             headers,
             rest,

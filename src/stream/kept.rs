@@ -157,7 +157,7 @@ impl Stream {
             // The verdict stands, and less can be said of it.
             self.headers.keep(|_, _| None);
             self.record.forget();
-            self.facts = Default::default();
+            self.facts.forget();
             self.memory.shrink_to(FIXED);
         }
     }

@@ -88,6 +88,12 @@ impl Locations {
         })
     }
 
+    /// The header fields in which tokens may stand.
+    pub(super) fn header_names(&self) -> Vec<HeaderName> {
+        let names = self.headers.iter().map(|location| &location.name);
+        names.cloned().collect()
+    }
+
     /// Finds the token. All places are looked at: a second token is refused, for the service
     /// might believe the one that we do not check.
     pub(super) fn find<'r>(&'r self, request: &Request<'r>) -> Result<Found<'r>, LocationError> {

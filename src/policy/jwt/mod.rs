@@ -341,6 +341,11 @@ impl Policy for Jwt {
         self.demands.iter().flat_map(owned).collect()
     }
 
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        let names = |demand: &Demand| demand.provider.locations.header_names();
+        self.demands.iter().flat_map(names).collect()
+    }
+
     fn exports(&self) -> Vec<PropertyName> {
         let exports = |demand: &Demand| demand.provider.forwarding.exports();
         self.demands.iter().flat_map(exports).collect()

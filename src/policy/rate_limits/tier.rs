@@ -227,7 +227,7 @@ mod tests {
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
-    use crate::target::Target;
+    use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
     fn holds(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
@@ -243,6 +243,7 @@ mod tests {
         condition.holds(&Caller {
             request: Request {
                 headers: &headers,
+                authority: &Authority::default(),
                 target: &Target::parse(b"/").unwrap(),
                 effort: &Effort::new(steps),
             },

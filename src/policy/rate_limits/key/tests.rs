@@ -77,6 +77,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
     take(&Caller {
         request: Request {
             headers: &headers,
+            authority: &crate::target::Authority::default(),
             target: &target,
             effort: &crate::regex::Effort::new(1000),
         },
