@@ -6,11 +6,11 @@ use std::rc::Rc;
 use super::node::{Fields, Node};
 use super::observed::Observed;
 use super::problem::{ConfigError, Problems, Quoted};
+use super::reach::{any_case_paths, judged_request_headers, open_rest};
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
-use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
 use crate::policy::jwt::Providers;
@@ -20,7 +20,7 @@ use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
 use crate::stream::{Overrides, ShownFields};
-use crate::target::{LetterCase, PathRules, fold_case};
+use crate::target::PathRules;
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -434,54 +434,12 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
     node.choice(problems, &choices)
 }
 
-fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
+pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
 }
 
-/// Where to look for the routes of folded paths, if there are any.
-fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
-    if rules.letter_case == LetterCase::Significant {
-        return PathIndex::default();
-    }
-    let segments =
-        |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
-    let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
-    PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
-}
-
-/// What routes and their policies judge of header fields.
-fn judged_request_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
-    let mut names = gather(routes, fallback, |policy| policy.judged_request_headers());
-    let matchers = routes.iter().map(|route| &route.matcher);
-    names.extend(matchers.flat_map(RequestMatcher::header_names).cloned());
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Notes an open route for all that guarded ones leave: a path that a service takes for a guarded one and
-/// the filter does not, comes to it.
-fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
-    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
-    let at = routes.iter().position(rest)?;
-    let guarded = |route: &&Route| !route.is_open && route.matcher.names_paths();
-    let guarded = routes.iter().take(at).find(guarded)?;
-    let route = routes.get(at)?;
-    let cure = match rules.letter_case {
-        LetterCase::Significant => {
-            "; name its paths, or, if the service takes `/Admin` for `/admin`, say `paths: {\"letter_case\": \"same_route\"}`"
-        }
-        LetterCase::SameRoute => "; name its paths",
-    };
-    Some(format!(
-        "/routes/{at}: the route {} is open to every path that no route before it is for, so what the service takes for a path of {} and this filter does not comes here{cure}",
-        Quoted(&route.name),
-        Quoted(&guarded.name),
-    ))
-}
-
 /// What the policies of all routes name, each name once.
-fn gather<T: Ord>(
+pub(super) fn gather<T: Ord>(
     routes: &[Route],
     fallback: &Chain,
     names: impl Fn(&dyn Policy) -> Vec<T>,

@@ -4,6 +4,7 @@ mod document;
 mod node;
 mod observed;
 mod problem;
+mod reach;
 mod size;
 mod units;
 

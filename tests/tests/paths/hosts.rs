@@ -246,6 +246,32 @@ fn a_request_without_a_host_is_refused() {
     assert_eq!(proxy.hosts(), ["other.example"]);
 }
 
+/// A tunnel has a host and no path. Envoy refuses it, unless it is told to let tunnels pass.
+#[test]
+fn a_tunnel_is_no_path() {
+    let tunnels = json!({
+        "upgrade_configs": [{ "upgrade_type": "CONNECT" }],
+        "route_config": { "virtual_hosts": [{ "name": "everyone", "domains": ["*"], "routes": [{
+            "match": { "connect_matcher": {} },
+            "route": {
+                "cluster": "upstream",
+                "upgrade_configs": [{ "upgrade_type": "CONNECT", "connect_config": {} }],
+            },
+        }] }] },
+    });
+    let proxy = Proxy::start(&[("tunnels", tunnels)]);
+    let raw = "CONNECT other.example:443 HTTP/1.1\r\nHost: other.example:443\r\nConnection: close\r\n\r\n";
+    let answer = client::send_raw(proxy.addr("tunnels"), raw.as_bytes(), TIMEOUT);
+    let answer = answer.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let records = proxy.envoy.records(1, TIMEOUT).expect("a record");
+    assert_eq!(
+        records[0]["portcullis.reason"], "path_not_absolute",
+        "{records:?}"
+    );
+}
+
 /// What the documentation says of targets that no filter sees as they were sent.
 #[test]
 fn targets_that_are_not_paths_are_envoys_to_refuse() {
