@@ -83,7 +83,7 @@ mod tests {
         let engine = Engine::compile(document.as_bytes()).unwrap();
         let notes = engine.notes().iter();
         notes
-            .filter(|note| note.contains("is open to every path"))
+            .filter(|note| note.contains("is open to every"))
             .cloned()
             .collect()
     }
