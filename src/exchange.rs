@@ -9,6 +9,7 @@ use crate::address;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::compact::{Compact, Value};
+use crate::policy::jwt::Claimants;
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
@@ -58,6 +59,8 @@ pub struct Facts {
     pub limits: Ledger,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
+    /// Whose tokens its route asks for. Written by the stream.
+    pub claimants: Option<Rc<Claimants>>,
     /// What the body of the answer is judged by, each with who judges. Written by `payload`.
     pub answers: Vec<(usize, AnswerCheck)>,
     client: OnceCell<Option<IpAddr>>,

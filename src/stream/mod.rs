@@ -275,6 +275,7 @@ impl Stream {
             return Ok(Vec::new());
         };
         let mut facts = std::mem::take(&mut self.facts);
+        facts.claimants.clone_from(&route.chain.claimants);
         let edits = Vec::new();
         let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {
