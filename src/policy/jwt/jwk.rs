@@ -180,7 +180,7 @@ pub(super) fn read_own_algorithm(node: &Node<'_>, problems: &mut Problems) -> Op
         let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
         node.report(
             problems,
-            format_args!("is not a signature algorithm that is supported{near}"),
+            format_args!("`alg` is not a signature algorithm that is supported{near}"),
         );
     }
     algorithm
