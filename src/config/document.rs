@@ -12,7 +12,7 @@ use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
-use crate::policy::jwt::Providers;
+use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
@@ -186,6 +186,7 @@ impl Document<'_> {
         observed.show(&mut gauges);
         let (inspection, path_rules) = (inspection?, paths?);
         notes.extend(apis.unused());
+        notes.extend(note_dotted(root));
         notes.extend(note_unclaimed(&routes));
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());

@@ -12,6 +12,7 @@ mod checks;
 mod claim_path;
 mod claimant;
 mod claims;
+mod dotted;
 mod ec;
 mod forwarding;
 mod gauges;
@@ -48,6 +49,7 @@ use crate::refusal::Refusal;
 
 pub use self::claim_path::ClaimPath;
 pub use self::claimant::{Claimants, Several};
+pub use self::dotted::note_dotted;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,

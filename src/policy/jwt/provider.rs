@@ -15,7 +15,7 @@ use super::key_source::KeySource;
 use super::location::Locations;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
-use super::secret::SecretVariable;
+use super::secret::{SecretVariable, variables};
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{Token, TokenError, TokenForm, Unverified, media_type};
 use crate::budget::Share;
@@ -116,7 +116,7 @@ impl Providers {
     /// The variables of the VM's environment that hold secrets.
     pub fn environment(&self) -> Vec<SecretVariable> {
         self.read_well()
-            .flat_map(|provider| provider.secret_variables())
+            .flat_map(|provider| variables(provider))
             .collect()
     }
 
@@ -257,26 +257,6 @@ impl Provider {
         }
     }
 
-    fn secret_variables(&self) -> impl Iterator<Item = SecretVariable> {
-        let keys = match &self.keys {
-            KeySource::Fixed(keys) => &keys[..],
-            KeySource::Remote(_) => &[],
-        };
-        keys.iter().filter_map(|key| {
-            let variable = key.verifying.variable()?;
-            let algorithms = ALGORITHMS.iter().filter(|(_, algorithm)| {
-                self.allows(*algorithm) && key.may_check(*algorithm, None)
-            });
-            Some(SecretVariable {
-                provider: Rc::clone(&self.name),
-                variable: variable.to_owned(),
-                algorithms: algorithms
-                    .map(|(name, algorithm)| (*name, algorithm.least_secret()))
-                    .collect(),
-            })
-        })
-    }
-
     /// The issuers that it lists; none if it accepts any.
     pub(super) fn issuers(&self) -> Option<&[String]> {
         match &self.rules.issuers {
@@ -367,7 +347,7 @@ impl Provider {
         })
     }
 
-    fn allows(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
         let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
         listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
     }

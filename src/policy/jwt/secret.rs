@@ -4,6 +4,9 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 
+use super::key_source::KeySource;
+use super::provider::Provider;
+use super::signature::ALGORITHMS;
 use crate::host::Host;
 
 /// A secret in a variable of the VM's environment. The environment of a VM does not change, so it
@@ -42,6 +45,26 @@ impl SecretVariable {
             _ => Some(SecretFault::TooShortForSome(short)),
         }
     }
+}
+
+/// The variables that a provider needs.
+pub(super) fn variables(provider: &Provider) -> impl Iterator<Item = SecretVariable> {
+    let keys = match &provider.keys {
+        KeySource::Fixed(keys) => &keys[..],
+        KeySource::Remote(_) => &[],
+    };
+    keys.iter().filter_map(|key| {
+        let variable = key.verifying.variable()?;
+        let able = |algorithm| provider.allows(algorithm) && key.may_check(algorithm, None);
+        let algorithms = ALGORITHMS.iter().filter(|(_, algorithm)| able(*algorithm));
+        Some(SecretVariable {
+            provider: Rc::clone(&provider.name),
+            variable: variable.to_owned(),
+            algorithms: algorithms
+                .map(|(name, algorithm)| (*name, algorithm.least_secret()))
+                .collect(),
+        })
+    })
 }
 
 /// What is wrong with a secret.
