@@ -13,7 +13,7 @@ use crate::exchange::{PropertyName, Request};
 use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured};
-use crate::policy::jwt::{Providers, RemoteKeys};
+use crate::policy::jwt::{Claimants, Providers, RemoteKeys, SecretVariable};
 use crate::policy::{Policy, Stage};
 use crate::preflight::Preflight;
 use crate::refusal::ErrorPage;
@@ -56,7 +56,7 @@ pub struct Engine {
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) notes: Vec<String>,
     pub(crate) footprints: Vec<String>,
-    pub(crate) environment: Vec<(Rc<str>, String)>,
+    pub(crate) environment: Vec<SecretVariable>,
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) providers: Providers,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
@@ -95,6 +95,8 @@ pub(crate) struct Chain {
     pub(crate) trusts_forwarded_proto: bool,
     /// What browsers are to show.
     pub(crate) error_page: Option<Rc<ErrorPage>>,
+    /// Who a request may say it comes from.
+    pub(crate) claimants: Option<Rc<Claimants>>,
     /// The request's fields that are asked for after its head has been judged.
     pub(crate) later_request_fields: Vec<&'static str>,
 }
@@ -108,8 +110,13 @@ impl Chain {
         let trusts_forwarded_proto = policies.any(|policy| policy.trusts_forwarded_proto());
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let error_page = enforced.filter_map(|step| step.policy.error_page()).next();
+        let claimants = steps
+            .iter()
+            .find_map(|step| step.policy.claimants())
+            .cloned();
         let mut chain = Self {
             steps,
+            claimants,
             reads_response,
             trusts_forwarded_proto,
             error_page,
@@ -195,8 +202,8 @@ impl Engine {
         &self.footprints
     }
 
-    /// The variables of the VM's environment that hold secrets, each with the provider that needs it.
-    pub fn environment(&self) -> &[(Rc<str>, String)] {
+    /// The variables of the VM's environment that hold the secrets of providers.
+    pub fn environment(&self) -> &[SecretVariable] {
         &self.environment
     }
 

@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::compact::{Compact, Value};
+use crate::policy::jwt::Claimants;
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
@@ -61,6 +62,8 @@ pub struct Facts {
     pub limits: Ledger,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
+    /// Whose tokens its route asks for. Written by the stream.
+    pub claimants: Option<Rc<Claimants>>,
     /// What the body of the answer is judged by, each with who judges. Written by `payload`.
     pub answers: Vec<(usize, AnswerCheck)>,
     /// What is known of the client's connection.

@@ -13,7 +13,7 @@ use crate::engine::{Chain, Engine, Mode, Route, Step};
 use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
-use crate::policy::jwt::Providers;
+use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
@@ -179,6 +179,7 @@ impl Document<'_> {
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let providers = std::mem::take(&mut document.providers);
+        document.notes.extend(providers.unused());
         let footprints = document.limits.footprints();
         document.limits.show(document.gauges);
         let defaults = document.defaults.iter();
@@ -189,6 +190,8 @@ impl Document<'_> {
         observed.show(&mut gauges);
         let (inspection, path_rules, overrides) = (inspection?, paths?, overrides?);
         notes.extend(apis.unused());
+        notes.extend(note_dotted(root));
+        notes.extend(note_unclaimed(&routes));
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
@@ -430,6 +433,20 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
         ("hold_headers", Inspection::HoldHeaders),
     ];
     node.choice(problems, &choices)
+}
+
+/// A note on routes with limits that go by what a token claims, where there is to be no token.
+fn note_unclaimed(routes: &[Route]) -> Option<String> {
+    let counts = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        route.chain.claimants.is_none() && steps.any(|step| step.policy.counts_claimants())
+    };
+    let first = routes.iter().find(counts)?;
+    let many = routes.iter().filter(counts).count();
+    Some(format!(
+        "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
+        Quoted(&first.name)
+    ))
 }
 
 fn first_segments(route: &Route) -> impl Iterator<Item = &str> {

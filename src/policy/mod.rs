@@ -221,6 +221,16 @@ pub trait Policy {
         None
     }
 
+    /// Whose tokens it asks for, so that others can tell who a request says it comes from.
+    fn claimants(&self) -> Option<&Rc<jwt::Claimants>> {
+        None
+    }
+
+    /// Whether it goes by [`Policy::claimants`].
+    fn counts_claimants(&self) -> bool {
+        false
+    }
+
     /// Request fields that only this filter may set. A client's own are removed on every
     /// route, whether or not the policy runs there.
     fn owned_request_headers(&self) -> Vec<HeaderName> {

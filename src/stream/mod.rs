@@ -276,6 +276,7 @@ impl Stream {
         let mut facts = std::mem::take(&mut self.facts);
         let trusts = route.chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
+        facts.claimants.clone_from(&route.chain.claimants);
         let edits = Vec::new();
         let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {

@@ -12,12 +12,14 @@ mod checks;
 mod claim_path;
 mod claimant;
 mod claims;
+mod dotted;
 mod ec;
 mod forwarding;
 mod gauges;
 mod jwk;
 mod key_source;
 mod location;
+mod places;
 mod provider;
 mod refusals;
 mod remote;
@@ -33,6 +35,7 @@ use std::rc::Rc;
 use self::challenge::{Challenges, read_realm};
 use self::checks::{Allowance, note_shared};
 use self::location::{Found, LocationError};
+use self::places::{Places, Stray};
 use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED};
 use self::requirement::Requirement;
@@ -45,11 +48,13 @@ use crate::host::Host;
 use crate::refusal::Refusal;
 
 pub use self::claim_path::ClaimPath;
-pub use self::claimant::Claimants;
+pub use self::claimant::{Claimants, Several};
+pub use self::dotted::note_dotted;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
 };
+pub use self::secret::{SecretFault, SecretVariable};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {
@@ -64,6 +69,9 @@ struct Jwt {
     needed: Needed,
     demands: Vec<Demand>,
     presence: Presence,
+    /// Where all of them look for tokens.
+    places: Places,
+    claimants: Rc<Claimants>,
     challenges: Challenges,
 }
 
@@ -146,8 +154,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     {
         context.notes.push(format!("{}: {note}", list.pointer()));
     }
+    let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
     let policy = Jwt {
         needed,
+        places: Places::of(distinct(&demands).iter().map(|each| &each.locations)),
+        claimants: Rc::new(Claimants::new(needed, providers)),
         demands,
         presence: presence?,
         challenges: Challenges::new(realm, "")?,
@@ -156,10 +167,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
 }
 
 /// The providers of demands, each once.
-fn distinct(demands: &[Demand]) -> Vec<&Provider> {
-    let mut all: Vec<&Provider> = Vec::new();
+fn distinct(demands: &[Demand]) -> Vec<&Rc<Provider>> {
+    let mut all: Vec<&Rc<Provider>> = Vec::new();
     for Demand { provider, .. } in demands {
-        if !all.iter().any(|each| std::ptr::eq(*each, &**provider)) {
+        if !all.iter().any(|each| Rc::ptr_eq(each, provider)) {
             all.push(provider);
         }
     }
@@ -248,10 +259,13 @@ impl Jwt {
                 Err(error) => return Err(self.challenges.attach(error.into())),
             }
         }
-        match (self.presence, found.len()) {
-            (Presence::Optional, 0) => return Ok(()),
-            (Presence::Required, 0) => return Err(self.missing()),
-            _ => {}
+        match (self.places.stray(&request), self.presence, found.len()) {
+            (None | Some(Stray::Empty), Presence::Required, 0) => return Err(self.missing()),
+            (None, Presence::Optional, 0) => return Ok(()),
+            (None, _, _) => {}
+            (Some(_), _, _) => {
+                return Err(self.challenges.attach(LocationError::Malformed.into()));
+            }
         }
         match self.needed {
             Needed::All if found.len() < self.demands.len() => Err(self.missing()),
@@ -334,6 +348,10 @@ impl Policy for Jwt {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn claimants(&self) -> Option<&Rc<Claimants>> {
+        Some(&self.claimants)
     }
 
     fn owned_request_headers(&self) -> Vec<HeaderName> {

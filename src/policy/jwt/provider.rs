@@ -1,5 +1,6 @@
 //! Who issues tokens: its keys and its rules.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use super::key_source::KeySource;
 use super::location::Locations;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
+use super::secret::{SecretVariable, variables};
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{Token, TokenError, Unverified, media_type};
+use super::token::{Token, TokenError, TokenForm, Unverified, media_type};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
@@ -26,13 +28,22 @@ use crate::refusal::Refusal;
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct Providers {
-    named: Vec<(Rc<str>, Option<Rc<Provider>>)>,
+    named: Vec<Named>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: Rc<str>,
+    provider: Option<Rc<Provider>>,
+    /// Whether anything has named it.
+    used: Cell<bool>,
 }
 
 /// One issuer of tokens.
 pub(super) struct Provider {
     pub(super) name: Rc<str>,
     pub(super) locations: Locations,
+    pub(super) form: TokenForm,
     rules: ClaimRules,
     types: TokenTypes,
     algorithms: Vec<Algorithm>,
@@ -73,7 +84,11 @@ impl Providers {
             names.check(name, &node, problems);
             let name: Rc<str> = name.into();
             let provider = Provider::read(&name, &node, cache, notes, problems).map(Rc::new);
-            (name, provider)
+            Named {
+                name,
+                provider,
+                used: Cell::new(false),
+            }
         });
         Self {
             named: named.collect(),
@@ -82,23 +97,26 @@ impl Providers {
 
     /// The provider of that name; `Some(None)` if its block is wrong.
     pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
-        self.named
-            .iter()
-            .find(|(each, _)| **each == *name)
-            .map(|(_, provider)| provider.clone())
+        let named = self.named.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.provider.clone())
     }
 
-    /// The variables of the VM's environment that hold secrets, each with its provider's name.
-    pub fn environment(&self) -> Vec<(Rc<str>, String)> {
+    /// A note for each provider that nothing has named so far.
+    pub fn unused(&self) -> impl Iterator<Item = String> {
+        let unused = self.named.iter().filter(|each| !each.used.get());
+        unused.map(|each| {
+            format!(
+                "provider {} is used by no `jwt` block: no route asks for its tokens",
+                Quoted(&each.name)
+            )
+        })
+    }
+
+    /// The variables of the VM's environment that hold secrets.
+    pub fn environment(&self) -> Vec<SecretVariable> {
         self.read_well()
-            .flat_map(|provider| {
-                let keys = match &provider.keys {
-                    KeySource::Fixed(keys) => &keys[..],
-                    KeySource::Remote(_) => &[],
-                };
-                let variables = keys.iter().filter_map(|key| key.verifying.variable());
-                variables.map(|variable| (Rc::clone(&provider.name), variable.to_owned()))
-            })
+            .flat_map(|provider| variables(provider))
             .collect()
     }
 
@@ -132,13 +150,11 @@ impl Providers {
 
     /// Those whose blocks are right.
     pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
-        self.named
-            .iter()
-            .filter_map(|(_, provider)| provider.as_ref())
+        self.named.iter().filter_map(|each| each.provider.as_ref())
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|(name, _)| &**name)
+    pub(in crate::policy) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|each| &*each.name)
     }
 }
 
@@ -166,6 +182,7 @@ impl Provider {
         let issuers = rules.as_ref().map(|rules| &rules.issuers);
         let keys = KeySource::read(name, issuers, &mut fields, notes, problems);
         let locations = Locations::read(&mut fields, problems);
+        let form = TokenForm::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
         let choice = KeyChoice::read(&mut fields, problems);
         let cache = fields.or("jwt_cache", Some(cache), problems, |node, problems| {
@@ -190,9 +207,16 @@ impl Provider {
                 Quoted(name)
             ));
         }
+        if matches!(rules.issuers, Accepted::Any) {
+            notes.push(format!(
+                "provider {}: `issuer` is \"any\": whatever its keys sign is accepted, for every issuer and for none; write the issuer, if there is one",
+                Quoted(name)
+            ));
+        }
         let provider = Self {
             name: Rc::clone(name),
             locations: locations?,
+            form: form?,
             rules,
             types: types?,
             algorithms,
@@ -308,7 +332,7 @@ impl Provider {
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
-        let parsed = Token::parse(token)?;
+        let parsed = Token::parse(token, &self.form)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             return Err(TokenError::Header.into());
         }
@@ -323,7 +347,7 @@ impl Provider {
         })
     }
 
-    fn allows(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
         let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
         listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
     }
@@ -364,7 +388,7 @@ impl Provider {
         } = token;
         for (tried, key) in candidates.enumerate() {
             if tried >= self.choice.most || !allowance.take() {
-                return Err(TokenError::KeyId);
+                return Err(TokenError::Untried);
             }
             match key
                 .verifying

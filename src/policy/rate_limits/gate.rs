@@ -67,6 +67,11 @@ impl Policy for Gate {
         }
         Verdict::Pass
     }
+
+    fn counts_claimants(&self) -> bool {
+        let mut limits = self.enforced.iter().chain(&self.shadow);
+        limits.any(|applied| applied.limit.key.has_claimed_subject())
+    }
 }
 
 impl Gate {

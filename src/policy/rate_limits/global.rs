@@ -158,6 +158,10 @@ impl Policy for Global {
         Verdict::Pass
     }
 
+    fn counts_claimants(&self) -> bool {
+        self.key.has_claimed_subject()
+    }
+
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         match self.mode {
             Mode::Enforce => self.handover.header.iter().cloned().collect(),
