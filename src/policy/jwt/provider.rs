@@ -88,6 +88,15 @@ impl Providers {
             .map(|(_, provider)| provider.clone())
     }
 
+    /// Which issuers stand behind which names: with others, a subject is somebody else.
+    pub fn issuers(&self) -> String {
+        let one = |provider: &Rc<Provider>| {
+            let issuers = &provider.rules.issuers;
+            format!("{:?}={issuers:?};", provider.name)
+        };
+        self.read_well().map(one).collect()
+    }
+
     /// The variables of the VM's environment that hold secrets, each with its provider's name.
     pub fn environment(&self) -> Vec<(Rc<str>, String)> {
         self.read_well()
