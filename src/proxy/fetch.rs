@@ -81,7 +81,7 @@ impl Fetches {
 
     /// Takes up what others fetched, and asks for what is due.
     pub(super) fn tick(&mut self, host: &Envoy) {
-        let now = host.now();
+        let now = host.monotonic();
         let mut due = Vec::new();
         for (index, fetch) in self.fetches.iter_mut().enumerate() {
             fetch.adopt(now);
@@ -102,7 +102,7 @@ impl Fetches {
         let Some(call) = self.calls.remove(&token) else {
             return;
         };
-        let took = host.now().saturating_sub(call.asked).as_millis();
+        let took = host.monotonic().saturating_sub(call.asked).as_millis();
         let histogram = Timing::KeysFetch.histogram();
         host.observe(histogram, u64::try_from(took).unwrap_or(u64::MAX));
         // Without headers the call has failed, and there is nothing to read.
@@ -128,7 +128,7 @@ impl Fetches {
                     let call = Call {
                         fetch: index,
                         subject: question.subject,
-                        asked: host.now(),
+                        asked: host.monotonic(),
                     };
                     self.calls.insert(token, call);
                 }
@@ -149,7 +149,7 @@ impl Fetches {
         host: &Envoy,
     ) -> Option<Question> {
         let fetch = self.fetches.get(index)?;
-        let now = host.now();
+        let now = host.monotonic();
         let answer = match answer {
             Ok(body) => Ok((body.bytes.as_slice(), body.max_age)),
             Err(error) => Err(*error),
@@ -208,7 +208,7 @@ impl Fetch {
             Ok((value, cas)) => (time(&value), Some(cas)),
             Err(_) => (None, None),
         };
-        // A time that nobody here would write is left over from a clock that stepped back.
+        // A time that nobody here would write is somebody else's.
         let held = until.is_some_and(|until| now < until && until < now.saturating_add(LONGEST));
         !held && self.hold(self.answered_by(now, question), seen)
     }

@@ -118,7 +118,7 @@ impl Drop for Envoy {
 }
 
 impl Host for Envoy {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         #[allow(
             clippy::disallowed_methods,
             reason = "this is the clock that everything else is given"
@@ -129,8 +129,9 @@ impl Host for Envoy {
     }
 
     fn monotonic(&self) -> Duration {
-        // Envoy's is the machine's, and the same for all workers.
-        abi::monotonic_clock().map_or_else(|_| self.now(), Duration::from_nanos)
+        // Envoy's is the machine's, and the same for all workers. A host without one has time stand
+        // still: what was used of a limit is then used for ever.
+        abi::monotonic_clock().map_or(Duration::ZERO, Duration::from_nanos)
     }
 
     fn count(&self, counter: Counter) {

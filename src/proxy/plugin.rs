@@ -308,7 +308,7 @@ impl Running {
             fetches.tick(&self.host);
         }
         if let Ok(mut shown) = self.shown.try_borrow_mut() {
-            shown.tick(self.host.now());
+            shown.tick(self.host.monotonic());
         }
         self.held.tick(&*self.host);
         self.watch.tick(&self.engine, &self.host);

@@ -90,12 +90,12 @@ impl Watch {
                     .iter()
                     .for_each(|event| raise(events, engine, event, host));
             }
-            for event in events.due(engine, host.now()) {
+            for event in events.due(engine, host) {
                 raise(events, engine, &event, host);
             }
         }
         if let Some(collector) = engine.collector()
-            && let Some(delivery) = collector.due(host.now())
+            && let Some(delivery) = collector.due(host.monotonic())
         {
             state.call = call(collector, &delivery, host);
             if state.call.is_none() {
@@ -161,7 +161,7 @@ fn tell(
             Sink::FilterState(name) => abi::set_property(name.as_str(), record.as_bytes()),
             Sink::Collector => {
                 let push = |collector: &Rc<Collector>| {
-                    collector.push(record.to_owned(), severity, host.now())
+                    collector.push(record.to_owned(), severity, host)
                 };
                 if !engine.collector().is_some_and(push) {
                     host.count(metrics::Event::RecordDropped.counter());
@@ -212,7 +212,7 @@ fn settle(collector: &Collector, receipt: Receipt, host: &Envoy) {
     if !taken {
         host.count(metrics::Event::CollectorFailed.counter());
     }
-    let fate = collector.settled(receipt, host.now(), host.random());
+    let fate = collector.settled(receipt, host.monotonic(), host.random());
     host.count_many(metrics::Event::RecordSent.counter(), fate.sent);
     host.count_many(metrics::Event::RecordDropped.counter(), fate.dropped);
     let (cluster, dropped) = (collector.cluster(), fate.dropped);

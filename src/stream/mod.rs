@@ -46,6 +46,8 @@ pub struct Stream {
     headers: Headers,
     scheme: Scheme,
     started: Option<Duration>,
+    /// The same on the clock that does not step; none if nobody wants to know how long it took.
+    began: Option<Duration>,
     judging: Option<Duration>,
     body_judging: Duration,
     times: Option<Vec<(&'static str, Duration)>>,
@@ -97,6 +99,7 @@ impl Stream {
             headers: Headers::default(),
             scheme: Scheme::Http,
             started: None,
+            began: None,
             judging: None,
             body_judging: Duration::ZERO,
             times: None,
@@ -124,7 +127,7 @@ impl Stream {
         }
         self.headers = headers;
         self.scheme = Scheme::of(&self.headers);
-        self.started = Some(host.now());
+        self.begin(host);
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };

@@ -16,6 +16,7 @@ use self::sources::Sources;
 use super::Sink;
 use super::line::Line;
 use super::name::{ECS_VERSION, Name, Schema};
+use super::time_stamp;
 use super::trace::Trace;
 use crate::address;
 use crate::config::{Node, Problems};
@@ -147,15 +148,16 @@ impl SecurityEvents {
     }
 
     /// What has been held back and is due.
-    pub fn due(&self, engine: &Engine, now: Duration) -> Vec<Event> {
+    pub fn due(&self, engine: &Engine, host: &dyn Host) -> Vec<Event> {
+        let now = host.monotonic();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Vec::new();
         };
         let mut events = Vec::new();
         state.groups.retain_mut(|group| {
-            let over = now.saturating_sub(group.since) >= self.window || now < group.since;
+            let over = now.saturating_sub(group.since) >= self.window;
             if over && group.held > 0 {
-                let mut line = self.line(group.kind, group.held, now);
+                let mut line = self.line(group.kind, group.held, time_stamp(host));
                 if let Some(route) = group.route.and_then(|index| engine.route_name(index)) {
                     line.own("portcullis.route", route);
                 }
@@ -182,7 +184,7 @@ impl SecurityEvents {
             return None;
         }
         count(CONFIGURATION, host);
-        let mut line = self.line(CONFIGURATION, 1, host.now());
+        let mut line = self.line(CONFIGURATION, 1, time_stamp(host));
         line.own("portcullis.config.hash", &hash);
         line.optional(
             "portcullis.config.previous",
@@ -212,7 +214,7 @@ impl SecurityEvents {
         host: &dyn Host,
     ) -> Option<Event> {
         self::count(kind, host);
-        let now = host.now();
+        let now = host.monotonic();
         // A source is one, wherever it tries.
         let (route, most) = if kind == REPEATED {
             (None, SOURCES_NAMED)
@@ -236,7 +238,7 @@ impl SecurityEvents {
             }),
         }
         drop(state);
-        let mut line = self.line(kind, count, now);
+        let mut line = self.line(kind, count, time_stamp(host));
         self.request(&mut line, cause, stream, host);
         Some(Event {
             kind,

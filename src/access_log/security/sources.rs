@@ -55,7 +55,7 @@ impl Sources {
         let hashed = hashed.ok()?;
         let mut key = "events/sources/".to_owned();
         digits::push(&mut key, hashed.place % SETS);
-        let [now, window] = [host.now(), window].map(millis);
+        let [now, window] = [host.monotonic(), window].map(millis);
         for _ in 0..ATTEMPTS {
             let seen = host.cell(&key).ok()?;
             let read = seen.as_ref().and_then(|(bytes, _)| Set::read(bytes));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     impl Host for Proxy {
-        fn now(&self) -> Duration {
+        fn wall_clock(&self) -> Duration {
             Duration::from_secs(self.second.get())
         }
 

@@ -67,7 +67,7 @@ impl Replay<'_> {
 }
 
 impl Host for Replay<'_> {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
     fn count(&self, _: Counter) {}

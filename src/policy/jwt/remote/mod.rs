@@ -10,6 +10,9 @@
 //! the answer has aged, and when keys could not be had there.
 //!
 //! A bad answer changes nothing but the time of the next question.
+//!
+//! All times are those of the clock that does not step ([`Host::monotonic`]), those that workers
+//! share included.
 
 mod answer;
 mod discovery;
@@ -181,16 +184,7 @@ impl RemoteKeys {
         let rests = self.part.is_replaced() && !state.wanted;
         // The other may share its answer where it is not found here: then there is none for long.
         let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
-        let next_fetch = state.next_fetch.saturating_add(patience);
-        // A wall clock that stepped back must not put a fetch off for as long as it stepped.
-        now >= next_fetch || self.is_beyond(state.next_fetch, now)
-    }
-
-    /// Whether a time lies so far ahead that nobody here set it.
-    fn is_beyond(&self, time: Duration, now: Duration) -> bool {
-        let limits = &self.source.limits;
-        let longest = limits.cache_duration.max(LONGEST_PAUSE);
-        time > now.saturating_add(longest).saturating_add(limits.cooldown)
+        now >= state.next_fetch.saturating_add(patience)
     }
 
     /// What to ask first when a fetch is due.
@@ -227,7 +221,7 @@ impl RemoteKeys {
     fn fresh_location(&self, now: Duration) -> Option<Rc<Uri>> {
         let state = self.state.try_borrow().ok()?;
         let location = state.location.as_ref()?;
-        let aged = now >= location.until || self.is_beyond(location.until, now);
+        let aged = now >= location.until;
         let late = now > state.next_fetch.saturating_add(LATE);
         (!aged && !late).then(|| Rc::clone(&location.uri))
     }
