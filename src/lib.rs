@@ -66,6 +66,7 @@ pub mod address;
 pub mod body;
 pub mod budget;
 pub mod config;
+mod credentials;
 mod digits;
 pub mod effort;
 pub mod engine;

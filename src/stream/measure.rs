@@ -25,8 +25,7 @@ impl Stream {
         )]
         let started = host.wall_clock();
         self.started = Some(started);
-        let measures =
-            |engine: &Rc<Engine>| engine.access_log.is_some() || engine.measured.timings;
+        let measures = |engine: &Rc<Engine>| engine.access_log.is_some() || engine.measured.timings;
         let is_measured = self.engine.as_ref().is_some_and(measures);
         self.began = is_measured.then(|| host.monotonic());
     }

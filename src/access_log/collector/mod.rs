@@ -5,7 +5,6 @@
 //! came of it.
 
 mod answer;
-mod credentials;
 mod encode;
 mod queue;
 
@@ -13,14 +12,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::credentials::Credential;
 use self::queue::{BATCH_BYTES, BATCH_FACTOR, Record, State};
 use super::line::quoted;
 use super::redact;
-use super::time_stamp;
 use super::security::Severity;
+use super::time_stamp;
 use crate::budget::Share;
 use crate::config::{Node, Problems};
+use crate::credentials::Credential;
 use crate::host::Host;
 use crate::policy::jwt::Uri;
 
