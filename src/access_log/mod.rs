@@ -205,8 +205,7 @@ impl AccessLog {
             return None;
         }
         let mut line = Line::new(self.longest);
-        let now = host.now();
-        line.time(Name::Timestamp.of(self.schema), now);
+        line.time(Name::Timestamp.of(self.schema), time_stamp(host));
         line.own(Name::Event.of(self.schema), "portcullis.access");
         self.kind(&mut line, stream);
         verdict(&mut line, stream);
@@ -227,9 +226,7 @@ impl AccessLog {
         }
         self.request(&mut line, headers);
         self.who(&mut line, stream, host);
-        let elapsed = stream
-            .started()
-            .and_then(|started| now.checked_sub(started));
+        let elapsed = stream.elapsed(host);
         if let Some((name, standing)) = stream.facts().limits.tightest() {
             line.own("portcullis.rate_limit.name", name);
             line.number("portcullis.rate_limit.remaining", Some(standing.remaining));
@@ -410,6 +407,15 @@ fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static
         .collect();
     fields.finish(problems);
     shares.into_iter().collect()
+}
+
+/// When a record is written, for those who read it.
+fn time_stamp(host: &dyn Host) -> Duration {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "readers put records in order by the date"
+    )]
+    host.wall_clock()
 }
 
 /// What became of an exchange, in one word.

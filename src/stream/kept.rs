@@ -118,7 +118,7 @@ impl Stream {
         } else {
             Refusal::new(&UNAVAILABLE, "memory")
         };
-        self.started = Some(host.now());
+        self.begin(host);
         Some(self.refuse(refusal, None, host))
     }
 

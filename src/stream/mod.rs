@@ -47,6 +47,8 @@ pub struct Stream {
     /// All of the request's fields until its head has been judged; then those that are kept.
     headers: Headers,
     started: Option<Duration>,
+    /// The same on the clock that does not step; none if nobody wants to know how long it took.
+    began: Option<Duration>,
     judging: Option<Duration>,
     body_judging: Duration,
     times: Option<Vec<(&'static str, Duration)>>,
@@ -97,6 +99,7 @@ impl Stream {
             engine,
             headers: Headers::default(),
             started: None,
+            began: None,
             judging: None,
             body_judging: Duration::ZERO,
             times: None,
@@ -124,7 +127,7 @@ impl Stream {
         }
         self.headers = headers;
         self.facts.connection = Connection::of(&self.headers);
-        self.started = Some(host.now());
+        self.begin(host);
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };

@@ -113,6 +113,15 @@ impl Providers {
         })
     }
 
+    /// Which issuers stand behind which names: with others, a subject is somebody else.
+    pub fn issuers(&self) -> String {
+        let one = |provider: &Rc<Provider>| {
+            let issuers = &provider.rules.issuers;
+            format!("{:?}={issuers:?};", provider.name)
+        };
+        self.read_well().map(one).collect()
+    }
+
     /// The variables of the VM's environment that hold secrets.
     pub fn environment(&self) -> Vec<SecretVariable> {
         self.read_well()
@@ -287,7 +296,8 @@ impl Provider {
         self.cache.as_ref().is_some_and(remembered) || self.rules.may_be_issuer(token.claims())
     }
 
-    /// What there is to know of a token that this provider signed and that is valid `now`.
+    /// What there is to know of a token that this provider signed and that is valid `now`, by the
+    /// wall clock.
     pub(super) fn verify(
         &self,
         token: &[u8],
@@ -296,7 +306,7 @@ impl Provider {
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
         if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
-            if remote.keys(now).is_none() {
+            if remote.keys(host.monotonic()).is_none() {
                 return Err(TokenError::NoKeys.into());
             }
             cache.belong_to(remote.generation());
@@ -336,7 +346,7 @@ impl Provider {
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             return Err(TokenError::Header.into());
         }
-        allowance.settle(self, || self.check_signature(&parsed, now, allowance, host))?;
+        allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
         let key_id = parsed.header.key_id.as_deref();
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let edits = self.forwarding.edits(token, &claims)?.into();
@@ -355,12 +365,11 @@ impl Provider {
     fn check_signature(
         &self,
         token: &Token<'_>,
-        now: Duration,
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<(), TokenError> {
         let algorithm = token.header.algorithm;
-        let keys = self.keys.keys(now).ok_or(TokenError::NoKeys)?;
+        let keys = self.keys.keys(host).ok_or(TokenError::NoKeys)?;
         if !self.allows(algorithm) {
             return Err(TokenError::Algorithm);
         }
@@ -373,7 +382,7 @@ impl Provider {
         if candidates.peek().is_none() {
             // The provider may have published the key since.
             if let Some(remote) = self.keys.remote() {
-                remote.want_fetch(now);
+                remote.want_fetch(host.monotonic());
             }
             let of_kind = keys.iter().any(|key| key.may_check(algorithm, None));
             let error = if of_kind {

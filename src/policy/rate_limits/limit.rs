@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
 use super::rule::Rule;
-use super::seed::plain_hash;
 use super::spend::OnError;
 use super::table::Table;
 use super::tier::{Tier, TierDraft, read_rule};
@@ -89,9 +88,9 @@ impl Limit {
         providers: &Providers,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let key = fields
-            .required("key", problems)
-            .and_then(|node| Key::read(&node, providers, problems));
+        let key_node = fields.required("key", problems);
+        let key_written = key_node.as_ref().map(|node| node.json().to_string());
+        let key = key_node.and_then(|node| Key::read(&node, providers, problems));
         let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
         let rule = read_rule(fields, problems);
         let tiers = fields.or("tiers", Vec::new(), problems, |node, problems| {
@@ -129,16 +128,30 @@ impl Limit {
             rule: Some(rule),
             name: String::new(),
         });
-        let cost = cost?;
+        let (cost, charged) = (cost?, charged?);
+        let key_written = key_written?;
+        let of_tokens = key.is_of_tokens() || drafts.iter().any(TierDraft::is_of_tokens);
+        let issuers = if of_tokens {
+            providers.issuers()
+        } else {
+            String::new()
+        };
         let tiers = drafts.into_iter().map(|draft| {
-            let named = [place.section, place.name, &draft.name].join("\0");
             let rule = draft.rule.map(|rule| match cost.afterwards {
                 None => rule,
                 Some(_) => rule.with_debt(),
             });
+            // Which limit it is, what is charged to it, and who is counted apart: what a state is of.
+            let names = [
+                place.section,
+                place.name,
+                charged.name(),
+                &key_written,
+                &draft.name,
+                &issuers,
+            ];
             let table = |rule| {
-                let name = format!("{:016x}", plain_hash(named.as_bytes()));
-                Table::new(&name, rule, max_entries).counting(Rc::clone(&place.counts))
+                Table::new(&names, rule, max_entries).counting(Rc::clone(&place.counts))
             };
             Tier {
                 when: draft.when,
@@ -151,7 +164,7 @@ impl Limit {
             missing: missing?,
             tiers: tiers.collect(),
             cost,
-            charged: charged?,
+            charged,
             mode: mode?,
             on_error: on_error?,
             headers: headers?,
@@ -277,6 +290,16 @@ impl Cost {
             at_first: node.integer(problems, 1..=MOST)?,
             afterwards: None,
         })
+    }
+}
+
+impl ChargedOn {
+    /// Tells cells apart in which different things are counted.
+    fn name(self) -> &'static str {
+        match self {
+            ChargedOn::Request => "request",
+            ChargedOn::Refusal => "refusal",
+        }
     }
 }
 

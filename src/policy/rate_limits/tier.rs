@@ -43,6 +43,12 @@ pub(super) enum Condition {
 }
 
 impl TierDraft {
+    /// Whether it depends on tokens.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        let claim = |when: &Condition| matches!(when, Condition::Claim(..));
+        self.when.as_ref().is_some_and(claim)
+    }
+
     /// Reads one item of `tiers`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;

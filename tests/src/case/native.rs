@@ -84,7 +84,7 @@ impl Host for Proxy {
         clippy::disallowed_methods,
         reason = "tokens are minted for the clock of a real proxy"
     )]
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()

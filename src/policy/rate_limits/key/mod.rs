@@ -96,6 +96,17 @@ impl Key {
         self.parts.iter().any(claimed)
     }
 
+    /// Whether a part of it comes from a token: what that means depends on who issued it.
+    pub fn is_of_tokens(&self) -> bool {
+        let of_token = |part: &Part| {
+            matches!(
+                part,
+                Part::Subject | Part::ClaimedSubject | Part::Claim(..)
+            )
+        };
+        self.parts.iter().any(of_token)
+    }
+
     /// Whether it has no parts.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()

@@ -14,7 +14,7 @@ use crate::target::Target;
 struct Proxy(&'static str);
 
 impl Host for Proxy {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
     fn count(&self, _: Counter) {}
