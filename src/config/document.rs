@@ -176,6 +176,9 @@ impl Document<'_> {
             document.defaults = document.read_defaults(&node);
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
+        if routes.is_some() {
+            document.limits.check(document.problems, document.notes);
+        }
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let providers = std::mem::take(&mut document.providers);
@@ -354,6 +357,8 @@ impl Document<'_> {
             );
         }
         fields.finish(self.problems);
+        let guard = guard(authenticated, &steps);
+        steps.iter().for_each(|step| step.policy.placed(guard));
         access?;
         Some(Route {
             name: name.into(),
@@ -407,6 +412,22 @@ impl Document<'_> {
             policy,
         };
         Some(parts.into_iter().map(step).collect())
+    }
+}
+
+/// In which mode a route asks for credentials; none if it does not.
+fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
+    let authenticates = |step: &&Step| {
+        let kind = policy::LIST.get(step.kind);
+        kind.is_some_and(|kind| kind.role == Role::Authenticates)
+    };
+    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    // A block that is wrong leaves no steps, and has been reported.
+    let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
+    match (authenticated, only_shadow) {
+        (false, _) => None,
+        (true, true) => Some(Mode::Shadow),
+        (true, false) => Some(Mode::Enforce),
     }
 }
 

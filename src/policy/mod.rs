@@ -180,6 +180,11 @@ pub trait Policy {
         let _ = (headers, facts, host);
     }
 
+    /// Hears of the trailers that end the service's answer, as of its head.
+    fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let _ = (trailers, facts, host);
+    }
+
     /// Shapes the head of the answer, the service's or ours.
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let _ = (response, host);
@@ -198,6 +203,12 @@ pub trait Policy {
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
         let _ = (body, host);
         Verdict::Pass
+    }
+
+    /// Hears, while the document is compiled, on which route it stands: one that asks for credentials
+    /// in that mode, or for none.
+    fn placed(&self, guard: Option<Mode>) {
+        let _ = guard;
     }
 
     /// A mode of its own, where its block has another.

@@ -241,6 +241,12 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_trailers(&mut self, fields: usize) -> types::Action {
+        if self.stream.borrow().reads_response_trailers() {
+            // Without them nothing is known of how it ended.
+            let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();
+            let mut stream = self.stream.borrow_mut();
+            stream.response_ended(&trailers, &*self.host);
+        }
         if self.response_body.is_none() {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_trailers(&*self.host));

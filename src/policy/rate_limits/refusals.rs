@@ -1,7 +1,7 @@
 //! What is said of a request that a limit refuses.
 
+use super::charge::ChargedOn;
 use super::key::Unkeyed;
-use super::limit::ChargedOn;
 use crate::headers::HeaderName;
 use crate::refusal::{Code, Refusal, grpc};
 
@@ -41,9 +41,10 @@ pub(super) fn limited(reason: &'static str, wait: u64) -> Refusal {
 }
 
 pub(super) fn reason(charged: ChargedOn) -> &'static str {
-    match charged {
-        ChargedOn::Request => "limit",
-        ChargedOn::Refusal => "locked_out",
+    if charged.is_lockout() {
+        "locked_out"
+    } else {
+        "limit"
     }
 }
 

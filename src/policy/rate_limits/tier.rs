@@ -157,6 +157,14 @@ impl Condition {
     }
 }
 
+/// The place of a tier that has the condition of an earlier one.
+pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
+    let before = |index: usize| tiers.get(..index).unwrap_or_default().iter();
+    let mut places = tiers.iter().enumerate();
+    let found = places.find(|(index, tier)| before(*index).any(|other| other.name == tier.name));
+    found.map(|(index, _)| index)
+}
+
 /// Reads `token_bucket` or `sliding_window`. `Some(None)` when neither is there.
 pub(super) fn read_rule(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Option<Rule>> {
     let bucket = fields.optional("token_bucket");

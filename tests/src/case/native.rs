@@ -394,6 +394,13 @@ fn judge_answer(response: &Response, stream: &mut Stream, host: &Proxy) -> Actio
     if response.trailers.is_empty() {
         stream.response_body(size, BodyState::Complete, host)
     } else {
+        if stream.reads_response_trailers() {
+            let mut trailers = Headers::default();
+            for (name, value) in &response.trailers {
+                trailers.push(name.as_bytes(), value);
+            }
+            stream.response_ended(&trailers, host);
+        }
         stream.response_trailers(host)
     }
 }
