@@ -5,7 +5,7 @@ use crate::config::Fields;
 use crate::exchange::{Edit, Exchange, Request, Response, Scheme};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::origin::{AllowedOrigins, Standing, is_own};
+use crate::origin::{AllowedOrigins, Power, Standing, is_own};
 use crate::preflight::Preflight;
 use crate::refusal::{Code, Refusal, grpc};
 
@@ -58,13 +58,15 @@ enum SafeMethods {
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let problems = &mut *context.problems;
+    let Context {
+        problems, notes, ..
+    } = context;
     let additional = fields.or(
         "additional_origins",
         AllowedOrigins::default(),
         problems,
         |node, problems| {
-            let origins = AllowedOrigins::read(node, problems)?;
+            let origins = AllowedOrigins::read(node, Power::ActAsUser, notes, problems)?;
             if origins.has_any() {
                 node.report(
                     problems,
