@@ -14,12 +14,15 @@ use crate::engine::Mode;
 use crate::headers::HeaderName;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
+use crate::refusal::{Detail, Fact};
 use crate::route::read_header_name;
 
 /// A limit, ready to ask.
 #[derive(Debug)]
 pub(super) struct Limit {
     pub(super) name: Rc<str>,
+    /// Where it stands in the document.
+    pub(super) pointer: Rc<str>,
     pub(super) key: Key,
     pub(super) missing: Missing,
     /// The last one has no condition.
@@ -147,6 +150,7 @@ impl Limit {
         });
         let limit = Self {
             name: place.name.into(),
+            pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
             tiers: tiers.collect(),
@@ -193,6 +197,18 @@ impl Limit {
             );
         }
         affords
+    }
+
+    /// What the log says of a refusal by it, and by that tier of it.
+    pub(super) fn detail(&self, tier: Option<usize>) -> Detail {
+        // The last has no place of its own.
+        let written = tier.filter(|tier| tier.saturating_add(1) < self.tiers.len());
+        let detail = match written {
+            Some(tier) => Detail::at(format!("{}/tiers/{tier}", self.pointer)),
+            None => Detail::at(Rc::clone(&self.pointer)),
+        };
+        let detail = detail.and("limit", Fact::own(&self.name));
+        detail.and("key", Fact::Words(self.key.kinds()))
     }
 
     /// When all that it asks for can be known.
