@@ -139,7 +139,9 @@ impl Explain {
             }
             tell(text);
         }
-        for refusal in refusals(record).take(MOST_REFUSALS) {
+        // The first has said all there is of one by the core.
+        let of_policies = refusals(record).filter(|told| told.policy.is_some());
+        for refusal in of_policies.take(MOST_REFUSALS) {
             tell(refusal.text());
         }
         edits

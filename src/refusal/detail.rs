@@ -109,6 +109,14 @@ impl Detail {
         self
     }
 
+    /// About a token whose signature is good.
+    pub fn of_signed(self) -> Self {
+        Self {
+            signed: true,
+            ..self
+        }
+    }
+
     /// Says in which block the rule stands, unless that is known. Where nobody said which rule it is,
     /// `usual` is the field; one that is not written has its place in the block.
     pub fn place(&mut self, block: &BlockPlace, usual: Option<&str>) {
@@ -120,6 +128,13 @@ impl Detail {
                 None => Rc::clone(&block.pointer),
             },
         });
+    }
+
+    /// Says where the rule stands, unless somebody has said which it is.
+    pub(super) fn place_usually_at(&mut self, pointer: &str) {
+        if let Rule::Block = self.rule {
+            self.rule = Rule::At(pointer.into());
+        }
     }
 
     /// Where the rule stands, once that is known.
@@ -226,10 +241,10 @@ impl BlockPlace {
 
     /// What it takes of memory.
     pub fn memory(&self) -> usize {
-        let each = |field: &Box<str>| field.len().saturating_add(size_of::<Box<str>>());
-        let fields = self.fields.iter().map(each);
-        let own = self.pointer.len().saturating_add(4 * size_of::<usize>());
-        fields.fold(own, usize::saturating_add)
+        let own = self.pointer.len().saturating_add(size_of::<Self>());
+        let lengths = self.fields.iter().map(|field| field.len());
+        let list = self.fields.len().saturating_mul(size_of::<Box<str>>());
+        lengths.fold(own.saturating_add(list), usize::saturating_add)
     }
 
     /// A place in it, or its own if that is not written.

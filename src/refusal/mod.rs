@@ -130,7 +130,13 @@ impl Refusal {
 
     /// Says in which block the rule stands; see [`Detail::place`].
     pub fn placed(mut self, block: &BlockPlace, usual: Option<&str>) -> Self {
-        self.detail.get_or_insert_default().place(block, usual);
+        let detail = self.detail.get_or_insert_default();
+        // A schema says it best.
+        let schema = self.violations.first().map(|first| first.schema.as_str());
+        if let Some(schema) = schema.filter(|schema| schema.starts_with('/')) {
+            detail.place_usually_at(schema);
+        }
+        detail.place(block, usual);
         self
     }
 

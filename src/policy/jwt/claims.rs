@@ -304,6 +304,7 @@ mod tests {
     use super::*;
     use crate::config::{Node, Problems};
     use crate::json::Json;
+    use crate::refusal::Fact;
 
     const NOW: u64 = 1_000_000;
 
@@ -311,8 +312,8 @@ mod tests {
         check_by(Vec::new(), payload)
     }
 
-    fn check_by(subjects: Vec<StringMatcher>, payload: &str) -> Result<(), ClaimsError> {
-        let rules = ClaimRules {
+    fn rules(subjects: Vec<StringMatcher>) -> ClaimRules {
+        ClaimRules {
             issuers: Accepted::OneOf(vec!["i".to_owned()]),
             audiences: Accepted::OneOf(vec!["a".to_owned(), "b".to_owned()]),
             subjects,
@@ -321,8 +322,11 @@ mod tests {
             max_lifetime: None,
             max_age: None,
             revoked: Revoked::default(),
-        };
-        rules
+        }
+    }
+
+    fn check_by(subjects: Vec<StringMatcher>, payload: &str) -> Result<(), ClaimsError> {
+        rules(subjects)
             .check(payload.as_bytes(), None, Duration::from_secs(NOW))
             .map(|_| ())
             .map_err(|objection| objection.error)
@@ -358,6 +362,36 @@ mod tests {
             );
         }
         assert_eq!(with(r#","exp":1100000,"exp":1100000"#), Err(Malformed));
+    }
+
+    #[test]
+    fn it_is_told_which_claim_is_wrong_and_by_how_much() {
+        let said = |more: &str| {
+            let payload = format!(r#"{{"iss":"i","aud":"a"{more}}}"#);
+            let now = Duration::from_secs(NOW);
+            let detail = rules(Vec::new()).check(payload.as_bytes(), None, now);
+            let detail = detail.unwrap_err().detail();
+            let facts = detail.facts().iter().map(|(_, fact)| match fact {
+                Fact::Word(word) => (*word).to_owned(),
+                Fact::Number(number) => number.to_string(),
+                other => panic!("{other:?}"),
+            });
+            assert!(detail.signed);
+            facts.collect::<Vec<_>>().join(" ")
+        };
+        for (more, expected) in [
+            ("", "exp missing"),
+            (r#","exp":999900"#, "exp past 100"),
+            (r#","exp":999939.5"#, "exp past 61"),
+            (r#","exp":"1100000""#, "exp kind string"),
+            (r#","exp":-1"#, "exp out_of_range"),
+            (r#","exp":1100000,"nbf":1000061"#, "nbf future 61"),
+            (r#","exp":1100000,"iat":1003600"#, "iat future 3600"),
+            (r#","sub":[]"#, "sub kind array"),
+            (r#","x":{"#, "unreadable"),
+        ] {
+            assert_eq!(said(more), expected, "{more}");
+        }
     }
 
     #[test]

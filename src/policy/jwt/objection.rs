@@ -72,9 +72,8 @@ impl Objection {
 
     /// For the log.
     pub(super) fn detail(self) -> Detail {
-        let mut detail = Detail::within(self.rule);
-        // Nobody reads claims before.
-        detail.signed = true;
+        // Nobody reads claims before the signature has been checked.
+        let detail = Detail::within(self.rule).of_signed();
         let detail = match self.claim {
             Some(claim) => detail.and("claim", Fact::Word(claim)),
             None => detail,

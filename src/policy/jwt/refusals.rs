@@ -136,8 +136,7 @@ impl From<TokenError> for Refusal {
             TokenError::NoKeys => Refusal::new(&KEYS_UNAVAILABLE, "keys"),
             TokenError::Signature => Refusal::new(&INVALID, "signature"),
             TokenError::ClaimValue => {
-                let mut detail = Detail::default();
-                detail.signed = true;
+                let detail = Detail::default().of_signed();
                 Refusal::new(&INVALID, "claim_value").because(detail)
             }
             TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "no_checker"),

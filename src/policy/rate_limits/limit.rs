@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
+use super::refusals;
 use super::rule::Rule;
 use super::seed::plain_hash;
 use super::spend::OnError;
@@ -14,7 +15,7 @@ use crate::engine::Mode;
 use crate::headers::HeaderName;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
-use crate::refusal::{Detail, Fact};
+use crate::refusal::Detail;
 use crate::route::read_header_name;
 
 /// A limit, ready to ask.
@@ -203,12 +204,11 @@ impl Limit {
     pub(super) fn detail(&self, tier: Option<usize>) -> Detail {
         // The last has no place of its own.
         let written = tier.filter(|tier| tier.saturating_add(1) < self.tiers.len());
-        let detail = match written {
-            Some(tier) => Detail::at(format!("{}/tiers/{tier}", self.pointer)),
-            None => Detail::at(Rc::clone(&self.pointer)),
+        let pointer = match written {
+            Some(tier) => format!("{}/tiers/{tier}", self.pointer).into(),
+            None => Rc::clone(&self.pointer),
         };
-        let detail = detail.and("limit", Fact::own(&self.name));
-        detail.and("key", Fact::Words(self.key.kinds()))
+        refusals::detail(pointer, &self.name, &self.key)
     }
 
     /// When all that it asks for can be known.
