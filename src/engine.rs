@@ -14,9 +14,9 @@ use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured};
 use crate::policy::jwt::{Claimants, Providers, RemoteKeys, SecretVariable};
-use crate::policy::{Policy, Stage};
+use crate::policy::{self, Policy, Stage, Verdict};
 use crate::preflight::Preflight;
-use crate::refusal::ErrorPage;
+use crate::refusal::{BlockPlace, ErrorPage, Refusal};
 use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
 use crate::stream::{Overrides, ShownFields, later_request_fields};
 use crate::target::PathRules;
@@ -157,6 +157,28 @@ pub(crate) struct Step {
     pub(crate) mode: Mode,
     pub(crate) stage: Stage,
     pub(crate) policy: Rc<dyn Policy>,
+    /// Where its block stands, if there is one.
+    pub(crate) place: Option<Rc<BlockPlace>>,
+}
+
+impl Step {
+    /// The refusal, with the place of the rule that was not met.
+    pub(crate) fn placed(&self, refusal: Refusal) -> Refusal {
+        let Some(place) = &self.place else {
+            return refusal;
+        };
+        let kind = policy::LIST.get(self.kind);
+        let field = kind.and_then(|kind| kind.field_of(&refusal));
+        refusal.placed(place, field)
+    }
+
+    /// The verdict, with the place of the rule if it is a refusal.
+    pub(crate) fn placed_in(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Refuse(refusal) => Verdict::Refuse(self.placed(refusal)),
+            verdict => verdict,
+        }
+    }
 }
 
 /// Which route a request belongs to.
@@ -271,6 +293,12 @@ impl Engine {
     /// How finished exchanges are logged; none if they are not.
     pub fn access_log(&self) -> Option<&AccessLog> {
         self.access_log.as_ref()
+    }
+
+    /// Whether records show what tokens say that are not accepted.
+    pub(crate) fn notes_claimed(&self) -> bool {
+        let log = self.access_log.as_ref();
+        log.is_some_and(AccessLog::shows_claimed)
     }
 
     /// What becomes of heads while bodies are judged.

@@ -47,6 +47,8 @@ pub struct Exchange<'r> {
     /// Set when the request is a preflight about this route, and every other route that the request in
     /// question may take would grant it. Without it a preflight is granted nothing.
     pub preflight: Option<SameRoutes<'r>>,
+    /// Whether somebody wants to know what a token says that is not accepted.
+    pub notes_claimed: bool,
     /// What policies want changed before the service sees the request.
     pub edits: Vec<Edit>,
     /// What a policy would have refused by a part of it that is in shadow mode.

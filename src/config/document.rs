@@ -17,6 +17,7 @@ use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
+use crate::refusal::BlockPlace;
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
 use crate::stream::{Overrides, ShownFields};
@@ -404,12 +405,19 @@ impl Document<'_> {
         let at = policy::LIST
             .iter()
             .position(|each| each.name == kind.name)?;
+        let written = block.map(|block| (block, BlockPlace::of(block)));
+        if let Some((block, place)) = &written {
+            let problems = &mut *self.problems;
+            problems.account(block.pointer(), Share::Documents, place.memory());
+        }
+        let block_place = written.map(|(_, place)| Rc::new(place));
         let step = |Part { stage, policy }| Step {
             name: kind.name,
             kind: at,
             mode: mode.over(policy.mode()),
             stage,
             policy,
+            place: block_place.clone(),
         };
         Some(parts.into_iter().map(step).collect())
     }

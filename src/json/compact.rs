@@ -94,6 +94,18 @@ impl<'c> Value<'c> {
         })
     }
 
+    /// What it is, in JSON's words.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        }
+    }
+
     /// The string, if it is one.
     pub fn as_str(self) -> Option<&'c str> {
         match self {

@@ -15,6 +15,11 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&CROSS_SITE],
     compile: Compile::Object(compile),
+    rules: &[
+        ("cross_site_request.missing", "on_missing"),
+        ("cross_site_request.subresource", "safe_methods"),
+        ("cross_site_request", "additional_origins"),
+    ],
 };
 
 const CROSS_SITE: Code = Code {
@@ -214,12 +219,22 @@ fn origin_of(url: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// With what the request says of where it comes from.
+fn refusal(reason: &'static str, headers: &Headers) -> Refusal {
+    let sent = |name| headers.all(name).next();
+    let referer = sent("referer").and_then(origin_of);
+    Refusal::new(&CROSS_SITE, reason)
+        .telling("site", sent("sec-fetch-site"))
+        .telling("origin", sent("origin"))
+        .telling("referer_origin", referer)
+}
+
 impl Policy for Csrf {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let scheme = || exchange.facts.connection.scheme(host);
         match self.judge(&exchange.request, &scheme) {
             Ok(()) => Verdict::Pass,
-            Err(reason) => Verdict::Refuse(Refusal::new(&CROSS_SITE, reason)),
+            Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
         }
     }
 }

@@ -53,6 +53,22 @@ pub struct Kind {
     pub codes: &'static [&'static Code],
     /// Reads its block.
     pub compile: Compile,
+    /// The field of its block that decides, by the code of a refusal, or by code and reason:
+    /// `payload_too_large`, or `payload_too_large.body_size`. For the log.
+    pub rules: &'static [(&'static str, &'static str)],
+}
+
+impl Kind {
+    /// The field of its block by which that was refused, where the refusal does not say it itself.
+    pub(crate) fn field_of(&self, refusal: &Refusal) -> Option<&'static str> {
+        let (code, reason) = (refusal.code.name, refusal.reason);
+        let is_of = |key: &str| {
+            key.strip_prefix(code)
+                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(reason))
+        };
+        let found = self.rules.iter().find(|(key, _)| is_of(key));
+        found.map(|(_, field)| *field)
+    }
 }
 
 /// How a block is read. `None` when something is wrong with it; that has been reported then.

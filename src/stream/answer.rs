@@ -294,6 +294,7 @@ impl Stream {
                 content,
             };
             let verdict = step.policy.response_body(&mut body, host);
+            let verdict = step.placed_in(verdict);
             if let Some(failure) = content.failed() {
                 match waiting.mode {
                     Mode::Shadow => continue,
@@ -311,7 +312,7 @@ impl Stream {
                     return Some(self.refuse_answer(engine, refusal, Some(step.name), host));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
-                    self.shadow(&refusal, Some(step.name), host);
+                    self.shadow(refusal, Some(step.name), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => return Some(reply),
             }
@@ -323,12 +324,13 @@ impl Stream {
     fn refuse_answer(
         &mut self,
         engine: &Engine,
-        refusal: Refusal,
+        mut refusal: Refusal,
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
         self.record.refusal = Some((refusal.code, refusal.reason));
         self.record.violations.clone_from(&refusal.violations);
+        self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);

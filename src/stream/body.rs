@@ -194,7 +194,7 @@ impl Stream {
                     self.record.ended_at = Some(waiting.step);
                     return Some(self.refuse(refusal, Some(name), host));
                 }
-                (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(&refusal, Some(name), host),
+                (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(refusal, Some(name), host),
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     self.record.ended_at = Some(waiting.step);
                     return Some(self.answer(reply, name, host));
@@ -220,6 +220,7 @@ impl Stream {
             need: waiting.need,
             content,
         };
-        Some((step.name, step.policy.request_body(&mut body, host)))
+        let verdict = step.policy.request_body(&mut body, host);
+        Some((step.name, step.placed_in(verdict)))
     }
 }

@@ -140,7 +140,7 @@ impl Stream {
             Err(Stop::Refused(refusal, policy)) => match engine.mode {
                 Mode::Enforce => return self.refuse(refusal, policy, host),
                 Mode::Shadow => {
-                    self.shadow(&refusal, policy, host);
+                    self.shadow(refusal, policy, host);
                     Action::Continue(without_question(&engine, Vec::new()))
                 }
             },
@@ -297,6 +297,7 @@ impl Stream {
             route: &route.name,
             facts: &mut facts,
             preflight: is_asked.then_some(SameRoutes(&same_routes)),
+            notes_claimed: engine.notes_claimed(),
             edits,
             shadow: Vec::new(),
         };
@@ -330,7 +331,7 @@ impl Stream {
             let mut verdict = step.policy.request_headers(exchange, host);
             self.after_step(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
-                self.shadow(&refusal, Some(step.name), host);
+                self.shadow(step.placed(refusal), Some(step.name), host);
             }
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, body) {
                 let progress = BodyProgress {
@@ -357,7 +358,7 @@ impl Stream {
                 }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
                     self.record.ended_at = Some(index);
-                    return Err(Stop::Refused(refusal, Some(step.name)));
+                    return Err(Stop::Refused(step.placed(refusal), Some(step.name)));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
                     exchange.edits.truncate(edits_before);
@@ -367,7 +368,7 @@ impl Stream {
                             other.policy.refused(&refusal, Some(step.name), facts, host);
                         }
                     }
-                    self.shadow(&refusal, Some(step.name), host);
+                    self.shadow(step.placed(refusal), Some(step.name), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     self.record.ended_at = Some(index);
@@ -383,13 +384,14 @@ impl Stream {
         host.count(Outcome::Allowed.counter());
     }
 
-    fn shadow(&mut self, refusal: &Refusal, policy: Option<&'static str>, host: &dyn Host) {
+    fn shadow(&mut self, refusal: Refusal, policy: Option<&'static str>, host: &dyn Host) {
         let Refusal {
             code,
             reason,
             violations,
             headers: _,
             told: _,
+            detail,
         } = refusal;
         if self.record.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
@@ -401,7 +403,8 @@ impl Stream {
             policy,
             code,
             reason,
-            violations: violations.clone(),
+            violations,
+            detail,
         });
     }
 
@@ -414,7 +417,7 @@ impl Stream {
 
     fn refuse(
         &mut self,
-        refusal: Refusal,
+        mut refusal: Refusal,
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Action {
@@ -427,6 +430,7 @@ impl Stream {
         }
         self.record.refusal = Some((refusal.code, refusal.reason));
         self.record.violations.clone_from(&refusal.violations);
+        self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
         host.count(Outcome::Denied.counter());
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {

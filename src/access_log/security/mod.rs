@@ -16,6 +16,7 @@ use self::announced::{Hash, News};
 use self::catalogue::{CONFIGURATION, FAILURES, REPEATED};
 use self::sources::Sources;
 use super::Sink;
+use super::detail::Parameters;
 use super::line::Line;
 use super::name::{ECS_VERSION, Name, Schema};
 use super::time_stamp;
@@ -25,6 +26,7 @@ use crate::config::{Node, Problems};
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
+use crate::refusal::Detail;
 use crate::stream::Stream;
 
 pub use self::catalogue::{KINDS, Kind, Severity};
@@ -123,18 +125,22 @@ impl SecurityEvents {
     /// What is to be written of a finished exchange.
     pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
         let record = stream.record();
-        let denied = record
-            .refusal
-            .map(|(code, reason)| (record.refused_by, code, reason, Outcome::Denied));
+        let denied = record.refusal.map(|(code, reason)| {
+            let detail = record.detail.as_deref();
+            (record.refused_by, code, reason, Outcome::Denied, detail)
+        });
         let shadow = record.shadow.iter();
-        let shadow =
-            shadow.map(|each| (each.policy, each.code, each.reason, Outcome::ShadowDenied));
+        let shadow = shadow.map(|each| {
+            let (code, reason, detail) = (each.code, each.reason, each.detail.as_deref());
+            (each.policy, code, reason, Outcome::ShadowDenied, detail)
+        });
         let mut events = Vec::new();
-        for (by, code, reason, outcome) in denied.into_iter().chain(shadow) {
+        for (by, code, reason, outcome, detail) in denied.into_iter().chain(shadow) {
             let cause = Cause {
                 code: code.name,
                 reason,
                 outcome,
+                detail,
             };
             if let Some(kind) = catalogue::of(by, code.name, reason) {
                 events.extend(self.happened(kind, 1, &cause, stream, host));
@@ -189,7 +195,7 @@ impl SecurityEvents {
     }
 
     /// Counts a failure of the request's source; an event, if that makes it one too many.
-    fn failed(&self, cause: &Cause, stream: &Stream, host: &dyn Host) -> Option<Event> {
+    fn failed(&self, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) -> Option<Event> {
         let source = address::network(stream.facts().client(host)?, 32, 64);
         let failures = self
             .sources
@@ -201,7 +207,7 @@ impl SecurityEvents {
         &self,
         kind: &'static Kind,
         count: u64,
-        cause: &Cause,
+        cause: &Cause<'_>,
         stream: &Stream,
         host: &dyn Host,
     ) -> Option<Event> {
@@ -255,13 +261,17 @@ impl SecurityEvents {
         line
     }
 
-    fn request(&self, line: &mut Line, cause: &Cause, stream: &Stream, host: &dyn Host) {
+    fn request(&self, line: &mut Line, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) {
         if let Some(route) = stream.route_name() {
             line.own("portcullis.route", route);
         }
         line.own("portcullis.outcome", cause.outcome.name());
         line.own("portcullis.code", cause.code);
         line.own("portcullis.reason", cause.reason);
+        if let Some(detail) = cause.detail {
+            // Events show nothing of a query.
+            line.detail("portcullis.detail", detail, Parameters::Hidden);
+        }
         if let Some(client) = stream.facts().client(host) {
             line.own("client.address", &client.to_string());
         }
@@ -285,10 +295,11 @@ impl SecurityEvents {
 }
 
 /// Why an event is one.
-struct Cause {
+struct Cause<'c> {
     code: &'static str,
     reason: &'static str,
     outcome: Outcome,
+    detail: Option<&'c Detail>,
 }
 
 fn count(kind: &Kind, host: &dyn Host) {

@@ -26,6 +26,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&NOT_ALLOWED],
     compile: Compile::Object(compile),
+    rules: &[("origin_not_allowed", "allow_origins")],
 };
 
 const NOT_ALLOWED: Code = Code {
@@ -123,7 +124,9 @@ impl Policy for Cors {
         }
         match (sender, self.settings.on_disallowed) {
             (Sender::Disallowed(reason), OnDisallowed::Refuse) => {
-                Verdict::Refuse(Refusal::new(&NOT_ALLOWED, reason))
+                let refusal = Refusal::new(&NOT_ALLOWED, reason);
+                let origin = headers.all("origin").next();
+                Verdict::Refuse(refusal.telling("origin", origin))
             }
             _ => Verdict::Pass,
         }

@@ -13,6 +13,7 @@ use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::location::Locations;
+use super::refusals::field_of_provider;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::secret::{SecretVariable, variables};
@@ -23,7 +24,7 @@ use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
 use crate::metrics::{Event, Timing, micros};
-use crate::refusal::Refusal;
+use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ struct Named {
 /// One issuer of tokens.
 pub(super) struct Provider {
     pub(super) name: Rc<str>,
+    /// Where its block stands.
+    place: BlockPlace,
     pub(super) locations: Locations,
     pub(super) form: TokenForm,
     rules: ClaimRules,
@@ -222,8 +225,11 @@ impl Provider {
                 Quoted(name)
             ));
         }
+        let place = BlockPlace::of(node);
+        problems.account(node.pointer(), Share::Documents, place.memory());
         let provider = Self {
             name: Rc::clone(name),
+            place,
             locations: locations?,
             form: form?,
             rules,
@@ -305,6 +311,23 @@ impl Provider {
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
+        let judged = self.judge(token, now, allowance, host);
+        judged.map_err(|refusal| self.placed(refusal))
+    }
+
+    /// A refusal by one of its rules.
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        let field = field_of_provider(&refusal);
+        refusal.placed(&self.place, field)
+    }
+
+    fn judge(
+        &self,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
         if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
             if remote.keys(host.monotonic()).is_none() {
                 return Err(TokenError::NoKeys.into());
@@ -344,7 +367,8 @@ impl Provider {
     ) -> Result<Verified, Refusal> {
         let parsed = Token::parse(token, &self.form)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
-            return Err(TokenError::Header.into());
+            let detail = Detail::within("/typ").and("member", Fact::Word("typ"));
+            return Err(Refusal::from(TokenError::Header).because(detail));
         }
         allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
         let key_id = parsed.header.key_id.as_deref();

@@ -35,6 +35,14 @@ pub(super) const KIND: Kind = Kind {
     // Those of `payload`, `forms` and `parameters`, and of the core.
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[
+        ("payload_too_large", "max_bytes"),
+        ("payload_structure", "json"),
+        ("form_too_large", "max_bytes"),
+        ("parameters_invalid.undeclared", "undeclared"),
+        ("form_invalid.undeclared", "undeclared"),
+        ("payload_response", "responses"),
+    ],
 };
 
 /// The operations of a document.

@@ -6,6 +6,7 @@ use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
+use super::refusals;
 use super::rule::Rule;
 use super::spend::OnError;
 use super::table::Table;
@@ -15,11 +16,14 @@ use crate::config::{Fields, Node, Problems};
 use crate::engine::Mode;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
+use crate::refusal::Detail;
 
 /// A limit, ready to ask.
 #[derive(Debug)]
 pub(super) struct Limit {
     pub(super) name: Rc<str>,
+    /// Where it stands in the document.
+    pub(super) pointer: Rc<str>,
     pub(super) key: Key,
     pub(super) missing: Missing,
     /// The last one has no condition.
@@ -150,6 +154,7 @@ impl Limit {
         });
         let limit = Self {
             name: place.name.into(),
+            pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
             tiers: tiers.collect(),
@@ -217,6 +222,17 @@ impl Limit {
             );
         }
         affords
+    }
+
+    /// What the log says of a refusal by it, and by that tier of it.
+    pub(super) fn detail(&self, tier: Option<usize>) -> Detail {
+        // The last has no place of its own.
+        let written = tier.filter(|tier| tier.saturating_add(1) < self.tiers.len());
+        let pointer = match written {
+            Some(tier) => format!("{}/tiers/{tier}", self.pointer).into(),
+            None => Rc::clone(&self.pointer),
+        };
+        refusals::detail(pointer, &self.name, &self.key)
     }
 
     /// When all that it asks for can be known.

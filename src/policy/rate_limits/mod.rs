@@ -51,6 +51,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: refusals::CODES,
     compile: Compile::List(compile),
+    rules: &[],
 };
 
 /// The most limits on one route: each costs a look at a cell.

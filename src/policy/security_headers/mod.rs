@@ -25,6 +25,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[],
 };
 
 const STRICT_TRANSPORT_SECURITY: &str = "strict-transport-security";

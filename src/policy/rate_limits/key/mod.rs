@@ -107,6 +107,23 @@ impl Key {
         self.parts.iter().any(of_token)
     }
 
+    /// What its parts are, as the document names them.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kind = |part: &Part| match part {
+            Part::ClientAddress { .. } => "client_address",
+            Part::Subject => "subject",
+            Part::ClaimedSubject => "claimed_subject",
+            Part::Claim(..) => "claim",
+            Part::Header(_) => "header",
+            Part::QueryParameter(_) => "query_parameter",
+            Part::PathTemplate(_) => "path_template",
+            Part::Method => "method",
+            Part::Route => "route",
+            Part::Constant(_) => "constant",
+        };
+        self.parts.iter().map(kind).collect()
+    }
+
     /// Whether it has no parts.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
