@@ -14,11 +14,11 @@ use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured};
 use crate::policy::jwt::{Claimants, Providers, RemoteKeys, SecretVariable};
-use crate::policy::{Policy, Stage};
+use crate::policy::{self, Policy, Stage, Verdict};
 use crate::preflight::Preflight;
-use crate::refusal::ErrorPage;
+use crate::refusal::{BlockPlace, ErrorPage, Refusal};
 use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
-use crate::stream::{ShownFields, later_request_fields};
+use crate::stream::{Overrides, ShownFields, later_request_fields};
 use crate::target::PathRules;
 
 /// Whether refusals are carried out.
@@ -45,8 +45,14 @@ pub struct Engine {
     pub(crate) routes: Vec<Route>,
     /// Where to look for the route of a path.
     pub(crate) paths: PathIndex,
+    /// The same for folded paths; empty if there are none.
+    pub(crate) any_case_paths: PathIndex,
     pub(crate) fallback: Chain,
     pub(crate) owned_request_headers: Vec<HeaderName>,
+    /// What becomes of fields that name another method or path.
+    pub(crate) overrides: Overrides,
+    /// Fields that the document judges, which are no use in a trailer therefore.
+    pub(crate) judged_request_headers: Vec<HeaderName>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) notes: Vec<String>,
     pub(crate) footprints: Vec<String>,
@@ -74,6 +80,8 @@ pub struct Engine {
 pub(crate) struct Route {
     pub(crate) name: Rc<str>,
     pub(crate) matcher: RequestMatcher,
+    /// Whether it asks for no credentials.
+    pub(crate) is_open: bool,
     pub(crate) chain: Chain,
 }
 
@@ -83,6 +91,8 @@ pub(crate) struct Chain {
     pub(crate) steps: Vec<Step>,
     /// Whether a step reads the header fields of answers.
     pub(crate) reads_response: bool,
+    /// Whether a proxy in front says of connections that they are encrypted.
+    pub(crate) trusts_forwarded_proto: bool,
     /// What browsers are to show.
     pub(crate) error_page: Option<Rc<ErrorPage>>,
     /// Who a request may say it comes from.
@@ -96,6 +106,8 @@ impl Chain {
         // Stable: parts of one stage keep the order of the list of policies.
         steps.sort_by_key(|step| step.stage);
         let reads_response = steps.iter().any(|step| step.policy.reads_response());
+        let mut policies = steps.iter().map(|step| &step.policy);
+        let trusts_forwarded_proto = policies.any(|policy| policy.trusts_forwarded_proto());
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let error_page = enforced.filter_map(|step| step.policy.error_page()).next();
         let claimants = steps
@@ -106,6 +118,7 @@ impl Chain {
             steps,
             claimants,
             reads_response,
+            trusts_forwarded_proto,
             error_page,
             later_request_fields: Vec::new(),
         };
@@ -144,6 +157,28 @@ pub(crate) struct Step {
     pub(crate) mode: Mode,
     pub(crate) stage: Stage,
     pub(crate) policy: Rc<dyn Policy>,
+    /// Where its block stands, if there is one.
+    pub(crate) place: Option<Rc<BlockPlace>>,
+}
+
+impl Step {
+    /// The refusal, with the place of the rule that was not met.
+    pub(crate) fn placed(&self, refusal: Refusal) -> Refusal {
+        let Some(place) = &self.place else {
+            return refusal;
+        };
+        let kind = policy::LIST.get(self.kind);
+        let field = kind.and_then(|kind| kind.field_of(&refusal));
+        refusal.placed(place, field)
+    }
+
+    /// The verdict, with the place of the rule if it is a refusal.
+    pub(crate) fn placed_in(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Refuse(refusal) => Verdict::Refuse(self.placed(refusal)),
+            verdict => verdict,
+        }
+    }
 }
 
 /// Which route a request belongs to.
@@ -260,6 +295,12 @@ impl Engine {
         self.access_log.as_ref()
     }
 
+    /// Whether records show what tokens say that are not accepted.
+    pub(crate) fn notes_claimed(&self) -> bool {
+        let log = self.access_log.as_ref();
+        log.is_some_and(AccessLog::shows_claimed)
+    }
+
     /// What becomes of heads while bodies are judged.
     pub fn inspection(&self) -> Inspection {
         self.inspection
@@ -337,7 +378,11 @@ impl Engine {
 
     /// The routes that may be for a request by its path, in order.
     fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, &Route)> {
-        let places = self.paths.candidates(request.target.path());
+        let paths = match request.target.any_case() {
+            true => &self.any_case_paths,
+            false => &self.paths,
+        };
+        let places = paths.candidates(request.target.path());
         places.filter_map(|place| Some((place, self.routes.get(place)?)))
     }
 
@@ -345,9 +390,8 @@ impl Engine {
     pub(crate) fn agrees(&self, request: &Request<'_>, selection: &Selection) -> bool {
         request.target.others().all(|other| {
             let read = Request {
-                headers: request.headers,
                 target: &other,
-                effort: request.effort,
+                ..*request
             };
             self.select(&read) == *selection
         })

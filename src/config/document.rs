@@ -10,16 +10,18 @@ use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
+use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
 use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
+use crate::refusal::BlockPlace;
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
-use crate::stream::ShownFields;
-use crate::target::PathRules;
+use crate::stream::{Overrides, ShownFields};
+use crate::target::{LetterCase, PathRules, fold_case};
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -94,6 +96,7 @@ struct Document<'p> {
     providers: Providers,
     limits: SharedLimits,
     inspection: Inspection,
+    path_rules: PathRules,
     schemas: Schemas,
     /// Of the path of the route that is being read.
     template: Option<Rc<PathTemplate>>,
@@ -134,6 +137,7 @@ impl Document<'_> {
             read_inspection,
         );
         let paths = fields.or("paths", PathRules::default(), problems, PathRules::read);
+        let overrides = fields.or("requests", None, problems, Overrides::read);
         let observed = Observed::read(&mut fields, problems);
         let providers = match fields.optional("providers") {
             None => Providers::default(),
@@ -160,6 +164,7 @@ impl Document<'_> {
             providers,
             limits,
             inspection: inspection.unwrap_or_default(),
+            path_rules: paths.unwrap_or_default(),
             schemas,
             template: None,
             apis: &apis,
@@ -172,6 +177,9 @@ impl Document<'_> {
             document.defaults = document.read_defaults(&node);
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
+        if routes.is_some() {
+            document.limits.check(document.problems, document.notes);
+        }
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let providers = std::mem::take(&mut document.providers);
@@ -184,7 +192,7 @@ impl Document<'_> {
         let (mode, observed, routes) = (mode?, observed?, routes?);
         observed.check_routes(&routes, problems);
         observed.show(&mut gauges);
-        let (inspection, path_rules) = (inspection?, paths?);
+        let (inspection, path_rules, overrides) = (inspection?, paths?, overrides?);
         notes.extend(apis.unused());
         notes.extend(note_dotted(root));
         notes.extend(note_unclaimed(&routes));
@@ -193,14 +201,21 @@ impl Document<'_> {
         }
         let owned_request_headers =
             gather(&routes, &fallback, |policy| policy.owned_request_headers());
+        let judged_request_headers = judged_request_headers(&routes, &fallback);
+        notes.extend(open_rest(&routes, path_rules));
+        let guards = routes.iter().any(|route| !route.is_open);
+        let usual = if guards { Overrides::Strip } else { Overrides::Pass };
         let mut exports = gather(&routes, &fallback, |policy| policy.exports());
         exports.extend(observed.export());
         Some(Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
+            any_case_paths: any_case_paths(&routes, path_rules),
             routes,
             fallback,
             owned_request_headers,
+            overrides: overrides.unwrap_or(usual),
+            judged_request_headers,
             shown_fields: ShownFields::new(
                 observed.access_log.as_ref(),
                 observed.security_events.as_ref(),
@@ -289,7 +304,9 @@ impl Document<'_> {
     fn read_route(&mut self, name: &str, mut fields: Fields<'_>) -> Option<Route> {
         let matcher = fields
             .required("match", self.problems)
-            .and_then(|node| RequestMatcher::read(&node, self.problems));
+            .and_then(|node| {
+                RequestMatcher::read(&node, self.path_rules.letter_case, self.problems)
+            });
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         let access = fields.or("open", Access::Guarded, self.problems, Access::read);
         let place = format!("routes/{name}");
@@ -341,10 +358,13 @@ impl Document<'_> {
             );
         }
         fields.finish(self.problems);
+        let guard = guard(authenticated, &steps);
+        steps.iter().for_each(|step| step.policy.placed(guard));
         access?;
         Some(Route {
             name: name.into(),
             matcher: matcher?,
+            is_open: access == Some(Access::Open),
             chain: Chain::new(steps),
         })
     }
@@ -385,14 +405,37 @@ impl Document<'_> {
         let at = policy::LIST
             .iter()
             .position(|each| each.name == kind.name)?;
+        let written = block.map(|block| (block, BlockPlace::of(block)));
+        if let Some((block, place)) = &written {
+            let problems = &mut *self.problems;
+            problems.account(block.pointer(), Share::Documents, place.memory());
+        }
+        let block_place = written.map(|(_, place)| Rc::new(place));
         let step = |Part { stage, policy }| Step {
             name: kind.name,
             kind: at,
             mode: mode.over(policy.mode()),
             stage,
             policy,
+            place: block_place.clone(),
         };
         Some(parts.into_iter().map(step).collect())
+    }
+}
+
+/// In which mode a route asks for credentials; none if it does not.
+fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
+    let authenticates = |step: &&Step| {
+        let kind = policy::LIST.get(step.kind);
+        kind.is_some_and(|kind| kind.role == Role::Authenticates)
+    };
+    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    // A block that is wrong leaves no steps, and has been reported.
+    let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
+    match (authenticated, only_shadow) {
+        (false, _) => None,
+        (true, true) => Some(Mode::Shadow),
+        (true, false) => Some(Mode::Enforce),
     }
 }
 
@@ -437,6 +480,47 @@ fn note_unclaimed(routes: &[Route]) -> Option<String> {
 
 fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
+}
+
+/// Where to look for the routes of folded paths, if there are any.
+fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
+    if rules.letter_case == LetterCase::Significant {
+        return PathIndex::default();
+    }
+    let segments = |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
+    let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
+    PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
+}
+
+/// What routes and their policies judge of header fields.
+fn judged_request_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
+    let mut names = gather(routes, fallback, |policy| policy.judged_request_headers());
+    let matchers = routes.iter().map(|route| &route.matcher);
+    names.extend(matchers.flat_map(RequestMatcher::header_names).cloned());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Notes an open route for all that guarded ones leave: a path that a service takes for a guarded one and
+/// the filter does not, comes to it.
+fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
+    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
+    let at = routes.iter().position(rest)?;
+    let guarded = |route: &&Route| !route.is_open && route.matcher.names_paths();
+    let guarded = routes.iter().take(at).find(guarded)?;
+    let route = routes.get(at)?;
+    let cure = match rules.letter_case {
+        LetterCase::Significant => {
+            "; name its paths, or, if the service takes `/Admin` for `/admin`, say `paths: {\"letter_case\": \"same_route\"}`"
+        }
+        LetterCase::SameRoute => "; name its paths",
+    };
+    Some(format!(
+        "/routes/{at}: the route {} is open to every path that no route before it is for, so what the service takes for a path of {} and this filter does not comes here{cure}",
+        Quoted(&route.name),
+        Quoted(&guarded.name),
+    ))
 }
 
 /// What the policies of all routes name, each name once.

@@ -18,6 +18,7 @@ use super::remote::RemoteKeys;
 use super::secret::EnvironmentSecret;
 use super::signature::{Algorithm, RsaKey, VerifyingKey};
 use crate::config::{Fields, Node, Problems};
+use crate::host::Host;
 
 /// A provider's keys.
 pub(super) enum KeySource {
@@ -64,7 +65,15 @@ impl KeySource {
     }
 
     /// The keys to check tokens with; none while those of a provider are not there.
-    pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Key]>> {
+    pub(super) fn keys(&self, host: &dyn Host) -> Option<Rc<[Key]>> {
+        match self {
+            KeySource::Fixed(_) => self.keys_at(Duration::ZERO),
+            KeySource::Remote(_) => self.keys_at(host.monotonic()),
+        }
+    }
+
+    /// The same, where it is known what the clock says that does not step.
+    pub(super) fn keys_at(&self, now: Duration) -> Option<Rc<[Key]>> {
         match self {
             KeySource::Fixed(keys) => Some(Rc::clone(keys)),
             KeySource::Remote(remote) => remote.keys(now),

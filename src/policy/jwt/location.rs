@@ -88,6 +88,11 @@ impl Locations {
         })
     }
 
+    /// The header fields in which tokens may stand.
+    pub(super) fn header_names(&self) -> Vec<HeaderName> {
+        self.headers().map(|(name, _)| name.clone()).collect()
+    }
+
     /// The header fields, each with what stands in it before a token.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
         self.headers

@@ -11,6 +11,7 @@ mod challenge;
 mod checks;
 mod claim_path;
 mod claimant;
+mod claimed;
 mod claims;
 mod dotted;
 mod ec;
@@ -19,6 +20,7 @@ mod gauges;
 mod jwk;
 mod key_source;
 mod location;
+mod objection;
 mod places;
 mod provider;
 mod refusals;
@@ -34,10 +36,11 @@ use std::rc::Rc;
 
 use self::challenge::{Challenges, read_realm};
 use self::checks::{Allowance, note_shared};
+use self::claimed::claimed;
 use self::location::{Found, LocationError};
 use self::places::{Places, Stray};
 use self::provider::Provider;
-use self::refusals::{CODES, MISSING, REPEATED};
+use self::refusals::{CODES, MISSING, REPEATED, unknown_issuer};
 use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
@@ -45,6 +48,7 @@ use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
+use crate::json::compact::Compact;
 use crate::refusal::Refusal;
 
 pub use self::claim_path::ClaimPath;
@@ -62,6 +66,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Authenticates,
     codes: CODES,
     compile: Compile::Object(compile),
+    rules: &[("jwt_missing", "provider")],
 };
 
 /// Asks for tokens, and for what they must grant.
@@ -77,6 +82,8 @@ struct Jwt {
 
 /// A token of one provider, and what it must grant.
 struct Demand {
+    /// Where it stands in the block, if it is one of several.
+    at: String,
     provider: Rc<Provider>,
     requirement: Requirement,
     challenges: Challenges,
@@ -130,13 +137,19 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let realm = realm?;
     let (needed, demands) = match several {
         None => {
-            let demand = Demand::read(fields, realm, providers, problems);
+            let demand = Demand::read(fields, String::new(), realm, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
+            let name = match needed {
+                Needed::Any => "any_of",
+                Needed::All => "all_of",
+            };
+            let mut places = (0_usize..).map(|index| format!("/{name}/{index}"));
             let demands = list.list(problems, |item, problems| {
+                let at = places.next().unwrap_or_default();
                 let mut fields = item.fields(problems)?;
-                let demand = Demand::read(&mut fields, realm, providers, problems);
+                let demand = Demand::read(&mut fields, at, realm, providers, problems);
                 fields.finish(problems);
                 demand
             })?;
@@ -181,6 +194,7 @@ impl Demand {
     /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
     fn read(
         fields: &mut Fields<'_>,
+        at: String,
         realm: &str,
         providers: &Providers,
         problems: &mut Problems,
@@ -197,6 +211,7 @@ impl Demand {
         let (provider, requirement) = (provider?, requirement?);
         let challenges = Challenges::new(realm, &requirement.scopes())?;
         Some(provider.map(|provider| Self {
+            at,
             provider,
             requirement,
             challenges,
@@ -214,20 +229,37 @@ impl Demand {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, allowance, host);
-        let verified = verified.map_err(attach)?;
-        let granted = self.requirement.check(&verified.claims);
-        granted.map_err(|unmet| attach(unmet.into()))?;
+        let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
+        if let Err(unmet) = self.requirement.check(&verified.claims) {
+            let mut detail = self.requirement.detail(unmet, &verified.claims, &self.at);
+            detail.identity = Some(self.identity(verified.claims));
+            return Err(attach(Refusal::from(unmet).because(detail)));
+        }
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|error| attach(error.into()))?;
         }
         exchange.edits.extend(verified.edits.iter().cloned());
-        exchange.facts.identity.get_or_insert_with(|| Identity {
-            provider: Rc::clone(&self.provider.name),
-            claims: verified.claims,
-        });
+        let identity = &mut exchange.facts.identity;
+        identity.get_or_insert_with(|| self.identity(verified.claims));
         Ok(())
     }
+
+    fn identity(&self, claims: Compact) -> Identity {
+        Identity {
+            provider: Rc::clone(&self.provider.name),
+            claims,
+        }
+    }
+}
+
+/// The refusal of a token, with what that says for whoever wants to know.
+fn claiming(mut refusal: Refusal, token: &[u8], exchange: &Exchange<'_>) -> Refusal {
+    if exchange.notes_claimed {
+        let detail = refusal.detail.get_or_insert_default();
+        detail.claimed = claimed(token, detail.signed);
+    }
+    refusal
 }
 
 /// The provider, or `Some(None)` when its own block is wrong and has been reported there.
@@ -310,8 +342,8 @@ impl Jwt {
             }
         }
         Err(refusal.unwrap_or_else(|| {
-            let issuer = claims::ClaimsError::Issuer;
-            self.challenges.attach(issuer.into())
+            let refusal = claiming(unknown_issuer(), token.token(), exchange);
+            self.challenges.attach(refusal)
         }))
     }
 }
@@ -330,8 +362,9 @@ fn meet_all(
             let same = last.take().filter(|last| last.token() == token);
             let unverified = same.unwrap_or_else(|| Unverified::new(token));
             if !demand.provider.may_have_issued(&unverified) {
-                let issuer = claims::ClaimsError::Issuer;
-                return Err(demand.challenges.attach(issuer.into()));
+                let refusal = demand.provider.placed(unknown_issuer());
+                let refusal = claiming(refusal, token, exchange);
+                return Err(demand.challenges.attach(refusal));
             }
             last = Some(unverified);
         }
@@ -357,6 +390,11 @@ impl Policy for Jwt {
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
         self.demands.iter().flat_map(owned).collect()
+    }
+
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        let names = |demand: &Demand| demand.provider.locations.header_names();
+        self.demands.iter().flat_map(names).collect()
     }
 
     fn exports(&self) -> Vec<PropertyName> {

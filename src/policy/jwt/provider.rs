@@ -13,6 +13,7 @@ use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::location::Locations;
+use super::refusals::field_of_provider;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::secret::{SecretVariable, variables};
@@ -23,7 +24,7 @@ use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
 use crate::metrics::{Event, Timing, micros};
-use crate::refusal::Refusal;
+use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ struct Named {
 /// One issuer of tokens.
 pub(super) struct Provider {
     pub(super) name: Rc<str>,
+    /// Where its block stands.
+    place: BlockPlace,
     pub(super) locations: Locations,
     pub(super) form: TokenForm,
     rules: ClaimRules,
@@ -111,6 +114,15 @@ impl Providers {
                 Quoted(&each.name)
             )
         })
+    }
+
+    /// Which issuers stand behind which names: with others, a subject is somebody else.
+    pub fn issuers(&self) -> String {
+        let one = |provider: &Rc<Provider>| {
+            let issuers = &provider.rules.issuers;
+            format!("{:?}={issuers:?};", provider.name)
+        };
+        self.read_well().map(one).collect()
     }
 
     /// The variables of the VM's environment that hold secrets.
@@ -213,8 +225,11 @@ impl Provider {
                 Quoted(name)
             ));
         }
+        let place = BlockPlace::of(node);
+        problems.account(node.pointer(), Share::Documents, place.memory());
         let provider = Self {
             name: Rc::clone(name),
+            place,
             locations: locations?,
             form: form?,
             rules,
@@ -287,7 +302,8 @@ impl Provider {
         self.cache.as_ref().is_some_and(remembered) || self.rules.may_be_issuer(token.claims())
     }
 
-    /// What there is to know of a token that this provider signed and that is valid `now`.
+    /// What there is to know of a token that this provider signed and that is valid `now`, by the
+    /// wall clock.
     pub(super) fn verify(
         &self,
         token: &[u8],
@@ -295,8 +311,25 @@ impl Provider {
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
+        let judged = self.judge(token, now, allowance, host);
+        judged.map_err(|refusal| self.placed(refusal))
+    }
+
+    /// A refusal by one of its rules.
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        let field = field_of_provider(&refusal);
+        refusal.placed(&self.place, field)
+    }
+
+    fn judge(
+        &self,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
         if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
-            if remote.keys(now).is_none() {
+            if remote.keys(host.monotonic()).is_none() {
                 return Err(TokenError::NoKeys.into());
             }
             cache.belong_to(remote.generation());
@@ -334,9 +367,10 @@ impl Provider {
     ) -> Result<Verified, Refusal> {
         let parsed = Token::parse(token, &self.form)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
-            return Err(TokenError::Header.into());
+            let detail = Detail::within("/typ").and("member", Fact::Word("typ"));
+            return Err(Refusal::from(TokenError::Header).because(detail));
         }
-        allowance.settle(self, || self.check_signature(&parsed, now, allowance, host))?;
+        allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
         let key_id = parsed.header.key_id.as_deref();
         let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
         let edits = self.forwarding.edits(token, &claims)?.into();
@@ -355,12 +389,11 @@ impl Provider {
     fn check_signature(
         &self,
         token: &Token<'_>,
-        now: Duration,
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<(), TokenError> {
         let algorithm = token.header.algorithm;
-        let keys = self.keys.keys(now).ok_or(TokenError::NoKeys)?;
+        let keys = self.keys.keys(host).ok_or(TokenError::NoKeys)?;
         if !self.allows(algorithm) {
             return Err(TokenError::Algorithm);
         }
@@ -373,7 +406,7 @@ impl Provider {
         if candidates.peek().is_none() {
             // The provider may have published the key since.
             if let Some(remote) = self.keys.remote() {
-                remote.want_fetch(now);
+                remote.want_fetch(host.monotonic());
             }
             let of_kind = keys.iter().any(|key| key.may_check(algorithm, None));
             let error = if of_kind {

@@ -136,7 +136,7 @@ mod tests {
     }
 
     impl Host for Proxy {
-        fn now(&self) -> Duration {
+        fn wall_clock(&self) -> Duration {
             Duration::ZERO
         }
 

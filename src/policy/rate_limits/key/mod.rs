@@ -96,6 +96,34 @@ impl Key {
         self.parts.iter().any(claimed)
     }
 
+    /// Whether a part of it comes from a token: what that means depends on who issued it.
+    pub fn is_of_tokens(&self) -> bool {
+        let of_token = |part: &Part| {
+            matches!(
+                part,
+                Part::Subject | Part::ClaimedSubject | Part::Claim(..)
+            )
+        };
+        self.parts.iter().any(of_token)
+    }
+
+    /// What its parts are, as the document names them.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kind = |part: &Part| match part {
+            Part::ClientAddress { .. } => "client_address",
+            Part::Subject => "subject",
+            Part::ClaimedSubject => "claimed_subject",
+            Part::Claim(..) => "claim",
+            Part::Header(_) => "header",
+            Part::QueryParameter(_) => "query_parameter",
+            Part::PathTemplate(_) => "path_template",
+            Part::Method => "method",
+            Part::Route => "route",
+            Part::Constant(_) => "constant",
+        };
+        self.parts.iter().map(kind).collect()
+    }
+
     /// Whether it has no parts.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
