@@ -154,6 +154,27 @@ enum Kind {
     Oct,
 }
 
+/// Why a published key is of no use here, in its own words: whoever reads the set can read them.
+pub(super) fn unusable(key: &Json) -> Option<String> {
+    let text = |name: &str| key.as_object()?.member(name)?.as_str();
+    let other = |name: &'static str, known: &dyn Fn(&str) -> bool| {
+        text(name).filter(|value| !known(value)).map(Quoted)
+    };
+    let kinds = ["RSA", "EC", "OKP", "oct"];
+    if let Some(kind) = other("kty", &|kind| kinds.contains(&kind)) {
+        return Some(format!("its `kty` is {kind}, which is not supported"));
+    }
+    if let Some(purpose) = other("use", &|purpose| purpose == "sig") {
+        return Some(format!("its `use` is {purpose}, not \"sig\""));
+    }
+    if let Some(algorithm) = other("alg", &|name| Algorithm::named(name).is_some()) {
+        return Some(format!("its `alg` is {algorithm}, which is not supported"));
+    }
+    let is_curve = |name: &str| name == "Ed25519" || CURVES.iter().any(|(each, _)| *each == name);
+    let curve = other("crv", &is_curve)?;
+    Some(format!("its `crv` is {curve}, which is not supported"))
+}
+
 /// Reads the name of an algorithm that we check.
 pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option<Algorithm> {
     let name = node.text(problems)?;

@@ -342,7 +342,10 @@ impl Jwt {
             }
         }
         Err(refusal.unwrap_or_else(|| {
-            let refusal = claiming(unknown_issuer(), token.token(), exchange);
+            let refusal = found.iter().fold(unknown_issuer(), |refusal, (demand, _)| {
+                demand.provider.naming_issuer(refusal, unverified.claims())
+            });
+            let refusal = claiming(refusal, token.token(), exchange);
             self.challenges.attach(refusal)
         }))
     }
@@ -363,6 +366,7 @@ fn meet_all(
             let unverified = same.unwrap_or_else(|| Unverified::new(token));
             if !demand.provider.may_have_issued(&unverified) {
                 let refusal = demand.provider.placed(unknown_issuer());
+                let refusal = demand.provider.naming_issuer(refusal, unverified.claims());
                 let refusal = claiming(refusal, token, exchange);
                 return Err(demand.challenges.attach(refusal));
             }

@@ -18,11 +18,12 @@ use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::secret::{SecretVariable, variables};
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{Token, TokenError, TokenForm, Unverified, media_type};
+use super::token::{MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
+use crate::json::compact::Compact;
 use crate::metrics::{Event, Timing, micros};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 
@@ -302,6 +303,15 @@ impl Provider {
         self.cache.as_ref().is_some_and(remembered) || self.rules.may_be_issuer(token.claims())
     }
 
+    /// A refusal; where the issuer is another one, and nearly one that is listed, it says which.
+    pub(super) fn naming_issuer(&self, refusal: Refusal, claims: Option<&Compact>) -> Refusal {
+        let is_issuer = refusal.reason == "issuer";
+        match self.rules.near_issuer(claims).filter(|_| is_issuer) {
+            Some(listed) => refusal.and("listed", Fact::own(listed)),
+            None => refusal,
+        }
+    }
+
     /// What there is to know of a token that this provider signed and that is valid `now`, by the
     /// wall clock.
     pub(super) fn verify(
@@ -372,7 +382,11 @@ impl Provider {
         }
         allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
         let key_id = parsed.header.key_id.as_deref();
-        let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
+        let checked = self.rules.check(&parsed.payload, key_id, now);
+        let (claims, times) = checked.map_err(|objection| {
+            let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
+            self.naming_issuer(objection.into(), claims.as_ref())
+        })?;
         let edits = self.forwarding.edits(token, &claims)?.into();
         Ok(Verified {
             claims,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 use crate::matcher::StringMatcher;
 
 /// Reads them from the fields of a provider.
@@ -73,6 +74,22 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
         max_age: max_age?,
         revoked: revoked?,
     })
+}
+
+impl ClaimRules {
+    /// The issuer that is listed and that these claims have but for a `/` at its end, or for the case
+    /// of letters: most likely the one that was meant.
+    pub(super) fn near_issuer(&self, claims: Option<&Compact>) -> Option<&str> {
+        let (Some(Value::String(issuer)), Accepted::OneOf(listed)) =
+            (claims?.member("iss"), &self.issuers)
+        else {
+            return None;
+        };
+        let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
+        let issuer = bare(issuer);
+        let near = listed.iter().find(|each| bare(each) == issuer);
+        near.map(String::as_str)
+    }
 }
 
 fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatcher> {

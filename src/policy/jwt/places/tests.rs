@@ -4,7 +4,7 @@ use crate::effort::Effort;
 use crate::headers::Headers;
 use crate::json::Json;
 use crate::policy::jwt::location::LocationError;
-use crate::target::Target;
+use crate::target::{Authority, Target};
 
 fn locations(written: &str) -> Locations {
     let json = Json::parse(written.as_bytes(), 8).unwrap();
@@ -23,6 +23,7 @@ fn with_request<T>(path: &[u8], fields: &[(&str, &[u8])], see: impl Fn(&Request<
     see(&Request {
         headers: &headers,
         target: &Target::parse(path).unwrap(),
+        authority: &Authority::default(),
         effort: &Effort::new(1000),
     })
 }
