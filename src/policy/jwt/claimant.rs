@@ -42,7 +42,7 @@ impl Claimants {
             match provider.locations.find(request) {
                 Ok(token) => found.push((provider, token)),
                 Err(LocationError::Missing) => {}
-                Err(LocationError::Repeated | LocationError::Malformed) => return Err(Several),
+                Err(LocationError::Repeated) => return Err(Several),
             }
         }
         if let Some(((_, first), others)) = found.split_first()

@@ -41,8 +41,6 @@ pub(super) enum LocationError {
     Missing,
     /// Two of them do, or one does twice.
     Repeated,
-    /// Something stands at a place that is no token and that a service might take for one.
-    Malformed,
 }
 
 impl Locations {

@@ -40,7 +40,7 @@ use self::claimed::claimed;
 use self::location::{Found, LocationError};
 use self::places::{Places, Stray};
 use self::provider::Provider;
-use self::refusals::{CODES, MISSING, REPEATED, unknown_issuer};
+use self::refusals::{CODES, MISSING, REPEATED, resembling, unknown_issuer};
 use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
@@ -292,12 +292,10 @@ impl Jwt {
             }
         }
         match (self.places.stray(&request), self.presence, found.len()) {
-            (None | Some(Stray::Empty), Presence::Required, 0) => return Err(self.missing()),
+            (None | Some((Stray::Empty, _)), Presence::Required, 0) => return Err(self.missing()),
             (None, Presence::Optional, 0) => return Ok(()),
             (None, _, _) => {}
-            (Some(_), _, _) => {
-                return Err(self.challenges.attach(LocationError::Malformed.into()));
-            }
+            (Some((_, place)), _, _) => return Err(self.challenges.attach(resembling(place))),
         }
         match self.needed {
             Needed::All if found.len() < self.demands.len() => Err(self.missing()),

@@ -70,25 +70,23 @@ impl Places {
     }
 
     /// What stands at one of the places and is not read as a token there.
-    pub(super) fn stray(&self, request: &Request<'_>) -> Option<Stray> {
-        let strays = [
-            self.stray_header(request),
-            self.stray_param(request),
-            self.stray_cookie(request),
-        ];
-        let mut strays = strays.into_iter().flatten();
-        let first = strays.next()?;
-        Some(strays.fold(first, |worst, each| match each {
-            Stray::Token => Stray::Token,
-            Stray::Empty => worst,
-        }))
+    pub(super) fn stray(&self, request: &Request<'_>) -> Option<(Stray, &str)> {
+        let header = self.stray_header(request);
+        let token = header.filter(|(stray, _)| *stray == Stray::Token);
+        let others = || {
+            let param = self.stray_param(request);
+            let name = param.or_else(|| self.stray_cookie(request))?;
+            Some((Stray::Token, name))
+        };
+        token.or_else(others).or(header)
     }
 
-    fn stray_header(&self, request: &Request<'_>) -> Option<Stray> {
-        let mut worst = None;
+    fn stray_header(&self, request: &Request<'_>) -> Option<(Stray, &str)> {
+        let mut empty = None;
         for (name, value) in request.headers.iter() {
             for place in &self.headers {
-                let stray = if name == place.name.as_str().as_bytes() {
+                let own = place.name.as_str();
+                let stray = if name == own.as_bytes() {
                     place.stray(value)
                 } else if place.resembles(name) && !value.trim_ascii().is_empty() {
                     Some(Stray::Token)
@@ -96,39 +94,39 @@ impl Places {
                     None
                 };
                 match stray {
-                    Some(Stray::Token) => return stray,
-                    Some(Stray::Empty) => worst = stray,
+                    Some(Stray::Token) => return Some((Stray::Token, own)),
+                    Some(Stray::Empty) => empty = Some((Stray::Empty, own)),
                     None => {}
                 }
             }
         }
-        worst
+        empty
     }
 
-    fn stray_param(&self, request: &Request<'_>) -> Option<Stray> {
-        if self.params.is_empty() {
-            return None;
-        }
+    fn stray_param(&self, request: &Request<'_>) -> Option<&str> {
+        let first = self.params.first()?;
         let query = request.query().unwrap_or_default();
         // What is read as a token has been found where `&` alone parts one parameter from another.
         let is_read = |pair: &&[u8]| self.params.iter().any(|param| param.is(name_of(pair)));
         let mut others = query.split(|b| *b == b'&').filter(|pair| !is_read(pair));
-        let is_stray = |pair: &[u8]| {
-            let mut pieces = pair.split(|b| *b == b';').map(name_of);
+        others.find_map(|pair| {
+            // A name that nobody can read the same way may be any.
+            if !is_decodable(name_of(pair)) {
+                return Some(&*first.name);
+            }
+            let mut names = pair.split(|b| *b == b';').map(name_of);
             // `tok[]`, `tok[0]` and `tok:list` are lists to those who know them, and `a[b` is `a_b`.
-            !is_decodable(name_of(pair))
-                || pieces.any(|name| {
-                    let ends: [&[u8]; 2] = [b"[:\0", b"\0"];
-                    let spelt = |param: &Spelling| {
-                        ends.iter().any(|ends| param.resembles(decoded(name), ends))
-                    };
-                    self.params.iter().any(spelt)
-                })
-        };
-        others.any(is_stray).then_some(Stray::Token)
+            let ends: [&[u8]; 2] = [b"[:\0", b"\0"];
+            names.find_map(|name| {
+                let spelt = |param: &&Spelling| {
+                    ends.iter().any(|ends| param.resembles(decoded(name), ends))
+                };
+                self.params.iter().find(spelt).map(|param| &*param.name)
+            })
+        })
     }
 
-    fn stray_cookie(&self, request: &Request<'_>) -> Option<Stray> {
+    fn stray_cookie(&self, request: &Request<'_>) -> Option<&str> {
         if self.cookies.is_empty() {
             return None;
         }
@@ -140,12 +138,11 @@ impl Places {
             .filter(|pair| !cookies(pair).any(|(name, _)| is_read(name)));
         // RFC 2109 had a comma between cookies, and some still read it so.
         let mut pieces = others.flat_map(|pair| pair.split(|b| *b == b','));
-        let is_stray = |piece: &[u8]| {
+        pieces.find_map(|piece| {
             let name = name_of(from_word(piece));
-            let spelt = |cookie: &Spelling| cookie.resembles(decoded(name), b"[\0");
-            self.cookies.iter().any(spelt)
-        };
-        pieces.any(is_stray).then_some(Stray::Token)
+            let spelt = |cookie: &&Spelling| cookie.resembles(decoded(name), b"[\0");
+            self.cookies.iter().find(spelt).map(|cookie| &*cookie.name)
+        })
     }
 }
 

@@ -121,7 +121,6 @@ impl From<LocationError> for Refusal {
         match error {
             LocationError::Missing => Refusal::new(&MISSING, "missing"),
             LocationError::Repeated => Refusal::new(&REPEATED, "repeated"),
-            LocationError::Malformed => Refusal::new(&INVALID, "format"),
         }
     }
 }
@@ -163,6 +162,12 @@ impl From<Objection> for Refusal {
         };
         refusal.because(objection.detail())
     }
+}
+
+/// Said of what stands at a place and is no token, and might be one to somebody.
+pub(super) fn resembling(place: &str) -> Refusal {
+    let detail = Detail::default().and("place", Fact::own(place));
+    Refusal::new(&INVALID, "format").because(detail.and("fault", Fact::Word("resembles_token")))
 }
 
 /// Said of a token before anything of it is checked: none of those who are asked has issued it.
