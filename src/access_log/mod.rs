@@ -281,7 +281,9 @@ impl AccessLog {
         if let Some(sent) = field(":authority") {
             let authority = Authority::parse(sent);
             // What is no host is shown as it was sent.
-            let host = authority.as_ref().map_or(sent, |each| each.host().as_bytes());
+            let host = authority
+                .as_ref()
+                .map_or(sent, |each| each.host().as_bytes());
             line.foreign("server.address", time::without_port(host));
         }
         let mut target = field(":path").unwrap_or_default().splitn(2, |b| *b == b'?');

@@ -204,7 +204,11 @@ impl Document<'_> {
         let judged_request_headers = judged_request_headers(&routes, &fallback);
         notes.extend(open_rest(&routes, path_rules));
         let guards = routes.iter().any(|route| !route.is_open);
-        let usual = if guards { Overrides::Strip } else { Overrides::Pass };
+        let usual = if guards {
+            Overrides::Strip
+        } else {
+            Overrides::Pass
+        };
         let mut exports = gather(&routes, &fallback, |policy| policy.exports());
         exports.extend(observed.export());
         Some(Engine {
@@ -302,11 +306,9 @@ impl Document<'_> {
     }
 
     fn read_route(&mut self, name: &str, mut fields: Fields<'_>) -> Option<Route> {
-        let matcher = fields
-            .required("match", self.problems)
-            .and_then(|node| {
-                RequestMatcher::read(&node, self.path_rules.letter_case, self.problems)
-            });
+        let matcher = fields.required("match", self.problems).and_then(|node| {
+            RequestMatcher::read(&node, self.path_rules.letter_case, self.problems)
+        });
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         let access = fields.or("open", Access::Guarded, self.problems, Access::read);
         let place = format!("routes/{name}");
@@ -487,7 +489,8 @@ fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
     if rules.letter_case == LetterCase::Significant {
         return PathIndex::default();
     }
-    let segments = |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
+    let segments =
+        |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
     let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
     PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
 }

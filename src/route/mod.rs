@@ -76,11 +76,7 @@ enum Expected {
 
 impl RequestMatcher {
     /// Reads a `match` block.
-    pub fn read(
-        node: &Node<'_>,
-        letter_case: LetterCase,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub fn read(node: &Node<'_>, letter_case: LetterCase, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
             node.list(problems, HostPattern::read)
@@ -216,7 +212,7 @@ impl HostPattern {
                 Some((_, behind)) => !behind.is_empty(),
                 None => rest.contains(':'),
             };
-            !has_port && !(below && host.is_address())
+            !(has_port || below && host.is_address())
         });
         let Some(host) = host else {
             node.report(
@@ -467,8 +463,24 @@ mod tests {
             assert!(read(written).unwrap().matches(host), "{written}");
         }
         for wrong in [
-            "", ".", "*", "*.", ".example.com", "*example.com", "a..b", "a.example..", "a:80", "a:",
-            "[::1]:80", "127.1", "*.192.0.2.1", "*.[::1]", "*.*.a", "bücher.example", "a/b", "::1",
+            "",
+            ".",
+            "*",
+            "*.",
+            ".example.com",
+            "*example.com",
+            "a..b",
+            "a.example..",
+            "a:80",
+            "a:",
+            "[::1]:80",
+            "127.1",
+            "*.192.0.2.1",
+            "*.[::1]",
+            "*.*.a",
+            "bücher.example",
+            "a/b",
+            "::1",
         ] {
             assert!(read(wrong).is_none(), "{wrong}");
         }

@@ -390,6 +390,7 @@ fn record_of_a_body(schema: &str) -> Map<String, Value> {
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
     let mut headers = Headers::default();
+    headers.push(b":authority", b"api.example.com");
     headers.push(b":path", b"/lists");
     headers.push(b":method", b"POST");
     headers.push(b"content-type", b"application/json");
@@ -523,7 +524,12 @@ fn set_on_a_refusal(preset: &str) -> BTreeSet<(String, String)> {
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
     let mut headers = Headers::default();
-    for (name, value) in [(":path", "/x"), (":method", "GET"), (":scheme", "https")] {
+    for (name, value) in [
+        (":authority", "api.example.com"),
+        (":path", "/x"),
+        (":method", "GET"),
+        (":scheme", "https"),
+    ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(engine));
