@@ -16,6 +16,7 @@ pub mod prometheus;
 pub mod proxy_signatures;
 pub mod random;
 pub mod redis;
+pub mod step_clock;
 pub mod still;
 pub mod tokens;
 pub mod upstream;
