@@ -1,5 +1,6 @@
 //! Header fields with which the collector is asked: mostly credentials, so nothing here prints values.
 
+use crate::config::header::is_framing;
 use crate::config::{Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
@@ -11,18 +12,6 @@ pub(super) struct Credential {
     value: String,
     in_environment: bool,
 }
-
-/// What the request says of itself.
-const OWN: [&str; 8] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
 
 impl Credential {
     /// Reads `headers`.
@@ -51,7 +40,10 @@ impl Credential {
         let parsed = HeaderName::parse(name);
         match (parsed, HeaderValue::parse(value.as_bytes())) {
             (Err(error), _) | (_, Err(error)) => node.report(problems, error),
-            (Ok(name), _) if OWN.contains(&name.as_str()) => {
+            (Ok(name), _) if is_framing(&name) => {
+                node.report(problems, "frames or routes messages; it cannot be set");
+            }
+            (Ok(name), _) if name.as_str() == "content-type" => {
                 node.report(problems, "is set by the filter itself");
             }
             (Ok(name), Ok(_)) => {
