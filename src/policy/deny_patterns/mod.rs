@@ -261,30 +261,28 @@ impl DenyPatterns {
         let identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
         let is_encoded = !headers.all("content-encoding").all(identity);
         let look = match Declared::of(headers) {
-            Declared::As(media_type) => {
-                let place = place_of(&media_type)?;
-                self.places.contains(&place).then_some(())?;
-                match place {
-                    Place::Form if !is_like_ascii(&media_type) => Look::Unread,
-                    place => Look::As(place),
-                }
-            }
+            Declared::As(media_type) => match place_of(&media_type) {
+                Some(place) if !self.places.contains(&place) => return None,
+                Some(Place::Form) if !is_like_ascii(&media_type) => Look::Unread,
+                Some(place) => Look::As(place),
+                None => return None,
+            },
+            Declared::Untold if !self.reads_bodies() => return None,
+            // What comes over it is no body, unless one is declared besides.
             Declared::Untold if is_upgrade(headers) => {
-                // What comes over it is no body, unless one is declared besides.
-                let lengths = headers.all("content-length");
+                let mut lengths = headers.all("content-length");
                 lengths
-                    .into_iter()
-                    .any(|length| length != b"0")
-                    .then_some(Look::Unread)?
+                    .find(|length| *length != b"0")
+                    .map(|_| Look::Unread)?
             }
-            Declared::Untold => {
-                let mut places = self.places.iter();
-                places
-                    .any(|place| matches!(place, Place::Json | Place::Form))
-                    .then_some(Look::AsItBegins)?
-            }
+            Declared::Untold => Look::AsItBegins,
         };
         Some(if is_encoded { Look::Unread } else { look })
+    }
+
+    fn reads_bodies(&self) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| matches!(place, Place::Json | Place::Form))
     }
 
     /// What a body is looked at as.
@@ -377,10 +375,12 @@ fn place_of(media_type: &MediaType<'_>) -> Option<Place> {
 /// Whether letters are what they are in ASCII. In others a form says what nobody finds in it; JSON has
 /// no other.
 fn is_like_ascii(media_type: &MediaType<'_>) -> bool {
-    const LIKE_ASCII: [&str; 4] = ["utf-8", "us-ascii", "iso-8859-1", "windows-1252"];
+    const LIKE_ASCII: [&str; 5] = ["utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252"];
     let charset = media_type.parameter("charset");
-    charset.is_none_or(|charset| {
-        let mut known = LIKE_ASCII.iter();
-        charset == "utf8" || known.any(|each| each.eq_ignore_ascii_case(charset))
-    })
+    let known = |charset: &str| {
+        LIKE_ASCII
+            .iter()
+            .any(|each| each.eq_ignore_ascii_case(charset))
+    };
+    charset.is_none_or(known)
 }

@@ -95,17 +95,17 @@ impl Responses {
             u16::try_from(status).is_ok_and(|status| statuses.contains(&status))
         })?;
         schema.as_ref()?;
-        let is_untold = match is_json(headers) {
-            true => false,
-            false => matches!(Declared::of(headers), Declared::Untold).then_some(true)?,
-        };
+        let is_untold = matches!(Declared::of(headers), Declared::Untold);
+        if !is_untold && !is_json(headers) {
+            return None;
+        }
         let length = one("content-length").and_then(number);
         let is_plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
         Some(if !headers.all("content-encoding").all(is_plain) {
             AnswerCheck::Unreadable("content_encoding")
         } else if length.is_some_and(|length| length > self.most) {
             AnswerCheck::Unreadable("size")
-        } else if is_untold {
+        } else if is_untold && !is_json(headers) {
             AnswerCheck::Untold(index)
         } else {
             AnswerCheck::Schema(index)
