@@ -78,6 +78,8 @@ pub struct Facts {
 pub enum AnswerCheck {
     /// By the schema at that place in the judge's list.
     Schema(usize),
+    /// The same, though it cannot be told what it is: it has to be JSON.
+    Untold(usize),
     /// It cannot be read, for that reason.
     Unreadable(&'static str),
 }

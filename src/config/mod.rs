@@ -1,6 +1,7 @@
 //! The configuration document: how it is read, and what is said when it is wrong.
 
 mod document;
+pub(crate) mod header;
 mod node;
 mod observed;
 mod problem;

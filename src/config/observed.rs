@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::header::read_told;
 use super::node::{Fields, Node};
 use super::problem::Problems;
 use crate::access_log::collector::Collector;
@@ -12,7 +13,6 @@ use crate::exchange::PropertyName;
 use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured, Spread};
-use crate::route::read_header_name;
 
 /// The blocks that decide nothing, and tell what was decided.
 pub(super) struct Observed {
@@ -101,7 +101,7 @@ impl Observed {
 fn read_request_id(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let mut fields = node.fields(problems)?;
     let name = fields.required("response_header", problems);
-    let name = name.and_then(|node| read_header_name(&node, problems));
+    let name = name.and_then(|node| read_told(&node, problems));
     fields.finish(problems);
     name
 }

@@ -2,6 +2,7 @@
 
 mod allowed;
 mod public_suffix;
+mod reader;
 mod samples;
 mod strangers;
 
@@ -13,7 +14,8 @@ use crate::exchange::Scheme;
 use crate::headers::Headers;
 use crate::target::Authority;
 
-pub use self::allowed::{AllowedOrigins, Power, Standing};
+pub use self::allowed::{AllowedOrigins, Standing};
+pub use self::reader::Power;
 pub use self::strangers::Strangers;
 
 /// The parts of a serialised origin, as they are written. `null` has none.

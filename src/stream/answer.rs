@@ -33,6 +33,8 @@ pub(super) struct Answer {
     /// How long it has been judged.
     pub(super) judging: Duration,
     refused: bool,
+    /// Whether another body goes out in place of its own.
+    replaced: bool,
 }
 
 impl Answer {
@@ -75,9 +77,11 @@ impl Stream {
         let judged = author == Author::Service && rest == BodyState::Open && head.body.is_none();
         if judged {
             self.await_answer(&engine, headers, rest);
-            head.held =
-                engine.inspection == Inspection::HoldHeaders && holds(&self.answer.awaiting);
         }
+        // Whether there is a body that can be replaced is not known before it comes.
+        self.answer.replaced = head.body.is_some() && rest == BodyState::Open;
+        head.held = engine.inspection == Inspection::HoldHeaders
+            && (self.answer.replaced || holds(&self.answer.awaiting));
         head
     }
 
@@ -101,7 +105,7 @@ impl Stream {
                 Action::Reply(reply) => Some(reply),
                 Action::Continue(_) | Action::Hold(_) => None,
             },
-            Side::Response if self.answer.awaiting.is_empty() => None,
+            Side::Response if self.answer.awaiting.is_empty() && !self.answer.replaced => None,
             Side::Response => {
                 self.answer.awaiting.clear();
                 self.answer.refused = true;

@@ -289,7 +289,7 @@ impl SecurityEvents {
         let field = |name: &str| stream.headers().all(name).next();
         line.optional("http.request.method", field(":method"));
         let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
-        line.optional("url.path", path);
+        line.path("url.path", path);
         if let Some(id) = field("x-request-id") {
             match self.schema {
                 Schema::OpenTelemetry => {

@@ -1,12 +1,13 @@
 //! The shape of a request's body: how large it is, of which type, and whether it is well formed.
 //! A body that is judged reaches the service whole or not at all. Nothing here changes one.
 
-mod head;
+pub(super) mod head;
 mod json;
 pub(super) mod media_type;
 mod refusals;
 mod responses;
 mod schema;
+pub(super) mod untold;
 
 use self::head::Upgrades;
 pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
@@ -14,6 +15,7 @@ use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
 pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
+use self::untold::{Declared, begins_like_json};
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems};
@@ -275,8 +277,9 @@ impl Payload {
         if self.schemas.is_empty() {
             return self.schema.as_ref();
         }
+        // What says nothing and is judged at all begins like JSON.
         let sent = headers.all("content-type").next();
-        let media_type = MediaType::parse(sent?)?;
+        let media_type = MediaType::parse(sent.unwrap_or(b"application/json"))?;
         let mut schemas = self.schemas.iter();
         let (_, schema) = schemas.find(|(range, _)| range.contains(&media_type))?;
         Some(schema)
@@ -347,6 +350,9 @@ impl Payload {
             // Whether there is a body at all cannot always be told from the head.
             return match length {
                 Some(1..) if self.content_types.is_some() => Err(self.untyped()),
+                Some(1..) | None if self.sniffs() => Ok(BodyNeed::Bytes {
+                    most: self.max_bytes,
+                }),
                 Some(1..) => Ok(BodyNeed::Count),
                 Some(0) | None => Ok(BodyNeed::Size),
             };
@@ -363,8 +369,14 @@ impl Payload {
     /// The media type, if the document says which are allowed, and the request which it has.
     fn media_type<'h>(&'h self, headers: &'h Headers) -> Result<Option<MediaType<'h>>, Refusal> {
         let Some(allowed) = &self.content_types else {
-            let sent = headers.all("content-type").next();
-            return Ok(sent.and_then(MediaType::parse));
+            let is_there = headers.all("content-type").next().is_some();
+            return match Declared::of(headers) {
+                Declared::As(media_type) => Ok(Some(media_type)),
+                Declared::Untold if is_there && self.json.is_some() => {
+                    Err(Refusal::new(&MEDIA_TYPE, "content_type_malformed"))
+                }
+                Declared::Untold => Ok(None),
+            };
         };
         let media_type = head::media_type(headers, self.assumed_type.as_deref(), allowed)?;
         let charset = media_type
@@ -379,6 +391,12 @@ impl Payload {
             }
             _ => Ok(media_type),
         }
+    }
+
+    /// Whether any type may come and JSON is judged: then a body that does not say what it is is read
+    /// as what it begins like.
+    fn sniffs(&self) -> bool {
+        self.content_types.is_none() && self.json.is_some()
     }
 
     fn untyped(&self) -> Refusal {
@@ -419,6 +437,10 @@ impl Payload {
         match (body.need, &self.json) {
             (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
                 Ok(bytes) => {
+                    let typed = headers.all("content-type").next().is_some();
+                    if self.sniffs() && !typed && !begins_like_json(bytes) {
+                        return Ok(());
+                    }
                     let Some(schema) = self.schema(headers) else {
                         return json_gate::check(bytes, limits).map_err(json::refusal);
                     };

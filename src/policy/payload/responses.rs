@@ -7,6 +7,7 @@ use super::json::MOST_VALUES;
 use super::media_type::{Format, MediaType};
 use super::refusals::RESPONSE;
 use super::schema::{MAX_DEPTH, find, read_formats, unreadable};
+use super::untold::Declared;
 use crate::body::{BodyNeed, NoBytes, ResponseBody};
 use crate::config::Node;
 use crate::engine::Mode;
@@ -94,7 +95,8 @@ impl Responses {
             u16::try_from(status).is_ok_and(|status| statuses.contains(&status))
         })?;
         schema.as_ref()?;
-        if !is_json(headers) {
+        let is_untold = matches!(Declared::of(headers), Declared::Untold);
+        if !is_untold && !is_json(headers) {
             return None;
         }
         let length = one("content-length").and_then(number);
@@ -103,6 +105,8 @@ impl Responses {
             AnswerCheck::Unreadable("content_encoding")
         } else if length.is_some_and(|length| length > self.most) {
             AnswerCheck::Unreadable("size")
+        } else if is_untold && !is_json(headers) {
+            AnswerCheck::Untold(index)
         } else {
             AnswerCheck::Schema(index)
         })
@@ -112,10 +116,13 @@ impl Responses {
         let refuse = |reason| Err(Refusal::new(&RESPONSE, reason));
         let answers = body.facts.answers.iter();
         let mut checks = answers.filter(|(judge, _)| *judge == self.id());
-        let index = match checks.next().map(|(_, check)| *check) {
+        let (index, unreadable_as) = match checks.next().map(|(_, check)| *check) {
             None => return Ok(()),
             Some(AnswerCheck::Unreadable(reason)) => return refuse(reason),
-            Some(AnswerCheck::Schema(index)) => index,
+            Some(AnswerCheck::Schema(index)) => (index, "json"),
+            // Without a body there is nothing of which to tell what it is.
+            Some(AnswerCheck::Untold(_)) if body.progress.size == 0 => return Ok(()),
+            Some(AnswerCheck::Untold(index)) => (index, "content_type"),
         };
         if body.progress.size > self.most {
             return refuse("size");
@@ -134,7 +141,7 @@ impl Responses {
             Ok(text) => text,
             Err(error @ TextError::Memory) => return Err(unreadable(error)),
             Err(TextError::TooMany) => return refuse("effort"),
-            Err(_) => return refuse("json"),
+            Err(_) => return refuse(unreadable_as),
         };
         match schema.map(|schema| schema.judge(&text)) {
             None | Some(Judged::Valid) => Ok(()),
@@ -168,11 +175,19 @@ impl Policy for Responses {
         true
     }
 
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &[":method"]
+    }
+
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+        // What comes over a tunnel is no answer.
+        if response.request.method() == "CONNECT" {
+            return None;
+        }
         let check = self.check(response.headers)?;
         response.facts.answers.push((self.id(), check));
         Some(match check {
-            AnswerCheck::Schema(_) => BodyNeed::Bytes { most: self.most },
+            AnswerCheck::Schema(_) | AnswerCheck::Untold(_) => BodyNeed::Bytes { most: self.most },
             // It is held until it is refused.
             AnswerCheck::Unreadable(_) => BodyNeed::Size,
         })

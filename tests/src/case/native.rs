@@ -392,7 +392,7 @@ fn shape(
     let head = stream.response_headers(read, rest, host);
     edit_response(&mut response.headers, &head.edits);
     if let (Some(body), BodyState::Open) = (head.body, rest) {
-        if !response.body.is_empty() {
+        if !response.body.is_empty() || head.held {
             response.body = body;
         }
         response.trailers.clear();
