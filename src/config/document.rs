@@ -143,10 +143,11 @@ impl Document<'_> {
             None => SharedLimits::default(),
             Some(node) => SharedLimits::read(&node, &providers, problems),
         };
-        let schemas = match fields.optional("schemas") {
+        let mut schemas = match fields.optional("schemas") {
             None => Schemas::default(),
             Some(node) => Schemas::read(&node, problems),
         };
+        notes.extend(schemas.notes());
         let apis = match fields.optional("apis") {
             None => Apis::default(),
             Some(node) => Apis::read(&node, problems),

@@ -318,7 +318,12 @@ mod tests {
     fn parameter(schema: &str, style: Style) -> Parameter {
         let json = Json::parse(schema.as_bytes(), 16).unwrap();
         let mut problems = Problems::default();
-        let schema = Schema::read(&Node::root(&json), Formats::Assert, &mut problems);
+        let schema = Schema::read(
+            &Node::root(&json),
+            Formats::Assert,
+            &mut Notes::default(),
+            &mut problems,
+        );
         Parameter::new("p", style, schema.unwrap(), Pointer::default())
     }
 
