@@ -54,6 +54,9 @@ fn footprint(needs: [(Share, usize); SHARES.len()]) -> String {
     )
 }
 
+/// What to do about a document that is too large.
+const SMALLER: &str = "split it between filters, or make it smaller: `make shrink` prints an OpenAPI document without descriptions and examples, which the filter does not read";
+
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     let place = super::Pointer::default();
     if document.is_empty() {
@@ -64,15 +67,16 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
         return None;
     }
     if document.len() > MAX_BYTES {
-        problems.report(&place, format_args!("longer than {MAX_BYTES} bytes"));
+        problems.report(
+            &place,
+            format_args!("longer than {} MiB; {SMALLER}", MAX_BYTES >> 20),
+        );
         return None;
     }
     if count_values(document) > MAX_VALUES {
         problems.report(
             &place,
-            format_args!(
-                "has more than {MAX_VALUES} values; make it smaller, or split it between filters"
-            ),
+            format_args!("has more than {MAX_VALUES} values; {SMALLER}"),
         );
         return None;
     }

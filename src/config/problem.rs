@@ -108,7 +108,7 @@ impl Problems {
             self.report(
                 place,
                 format_args!(
-                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller, or split it between filters"
+                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller (an OpenAPI document with `make shrink`), or split it between filters"
                 ),
             );
         }

@@ -11,6 +11,8 @@ mod compile;
 mod cost;
 mod dialect;
 mod embedded;
+#[cfg(test)]
+mod exact;
 mod format;
 mod index;
 mod keyword;

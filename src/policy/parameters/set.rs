@@ -313,7 +313,7 @@ mod tests {
     use super::*;
     use crate::config::{Node, Problems};
     use crate::json::Json;
-    use crate::schema::Formats;
+    use crate::schema::{Formats, Notes};
 
     fn parameter(schema: &str, style: Style) -> Parameter {
         let json = Json::parse(schema.as_bytes(), 16).unwrap();
