@@ -56,6 +56,9 @@ fn footprint(needs: [(Share, usize); SHARES.len()]) -> String {
     )
 }
 
+/// What to do about a document that is too large.
+const SMALLER: &str = "split it between filters, or make it smaller: `make shrink` prints an OpenAPI document without descriptions and examples, which the filter does not read";
+
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     let place = super::Pointer::default();
     if document.is_empty() {
@@ -66,15 +69,16 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
         return None;
     }
     if document.len() > MAX_BYTES {
-        problems.report(&place, format_args!("longer than {MAX_BYTES} bytes"));
+        problems.report(
+            &place,
+            format_args!("longer than {} MiB; {SMALLER}", MAX_BYTES >> 20),
+        );
         return None;
     }
     if count_values(document) > MAX_VALUES {
         problems.report(
             &place,
-            format_args!(
-                "has more than {MAX_VALUES} values; make it smaller, or split it between filters"
-            ),
+            format_args!("has more than {MAX_VALUES} values; {SMALLER}"),
         );
         return None;
     }
@@ -147,10 +151,11 @@ impl Document<'_> {
             None => SharedLimits::default(),
             Some(node) => SharedLimits::read(&node, &providers, problems),
         };
-        let schemas = match fields.optional("schemas") {
+        let mut schemas = match fields.optional("schemas") {
             None => Schemas::default(),
             Some(node) => Schemas::read(&node, problems),
         };
+        notes.extend(schemas.notes());
         let apis = match fields.optional("apis") {
             None => Apis::default(),
             Some(node) => Apis::read(&node, problems),

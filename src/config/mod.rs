@@ -11,6 +11,6 @@ mod units;
 pub use document::compile;
 pub use node::{Case, Fields, Node};
 pub use problem::{
-    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near,
+    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
 };
 pub use size::bound;

@@ -111,7 +111,7 @@ impl Problems {
             self.report(
                 place,
                 format_args!(
-                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller, or split it between filters"
+                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller (an OpenAPI document with `make shrink`), or split it between filters"
                 ),
             );
         }
@@ -274,7 +274,8 @@ fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 
-fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The name of `names` that is near to `written`.
+pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > Quoted::LONGEST {
         return None;
     }

@@ -9,7 +9,7 @@ use crate::headers::HeaderName;
 use crate::policy::Context;
 use crate::refusal::Told;
 use crate::route::PathTemplate;
-use crate::schema::{Formats, Schema};
+use crate::schema::{Formats, Notes, Schema};
 
 /// Reads the block.
 pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Parameters> {
@@ -188,9 +188,12 @@ fn read_style(
 /// A schema, or the name of one of the document's. Formats are asserted.
 fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
     let Some(name) = node.json().as_str() else {
-        return Schema::read(node, Formats::Assert, context.problems);
+        let mut notes = Notes::default();
+        let schema = Schema::read(node, Formats::Assert, &mut notes, context.problems);
+        context.notes.extend(notes.lines(context.place));
+        return schema;
     };
-    if let Some((place, format)) = context.schemas.unknown_formats().first() {
+    if let Some((place, format)) = context.schemas.unknown_format(name) {
         let format = Quoted(format);
         let reason = format_args!(
             "cannot be used: formats of parameters are asserted, and {place} names {format}, which is not known"
@@ -204,5 +207,6 @@ fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
         node.report(context.problems, reason);
         return None;
     };
-    schema
+    let complete = context.schemas.has_all_patterns(name, context.problems);
+    schema.filter(|_| complete)
 }

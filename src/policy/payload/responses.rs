@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use super::json::MOST_VALUES;
-use super::media_type::{Format, MediaType};
+use super::media_type::{Format, MediaRange, MediaType};
 use super::refusals::RESPONSE;
-use super::schema::{MAX_DEPTH, find, read_formats, unreadable};
+use super::schema::{MAX_DEPTH, find, unreadable};
 use super::untold::Declared;
 use crate::body::{BodyNeed, NoBytes, ResponseBody};
 use crate::config::Node;
@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::json_gate::{self, Limits};
 use crate::policy::{Context, Part, Policy, Stage, Verdict};
 use crate::refusal::{Refusal, Told};
-use crate::schema::{Formats, Schema, Text, TextError, Verdict as Judged};
+use crate::schema::{Schema, Text, TextError, Verdict as Judged};
 
 /// How much of an answer is read where the document does not say.
 const USUAL_BYTES: u64 = 1 << 20;
@@ -33,18 +33,23 @@ const LIMITS: Limits = Limits {
 pub(crate) struct Responses {
     most: u64,
     mode: Mode,
-    /// The first that has the status counts. Without a schema, anything goes.
-    expected: Vec<(RangeInclusive<u16>, Option<Schema>)>,
+    /// The first that have the status count, and of these the media type. Without a schema,
+    /// anything goes.
+    expected: Vec<Expected>,
     /// What asks the service for answers that cannot be read.
     unreadable: Rc<[Edit]>,
 }
 
+/// What answers of a media type with these statuses must be like.
+pub(in crate::policy) struct Expected {
+    pub(in crate::policy) statuses: RangeInclusive<u16>,
+    /// None: any.
+    pub(in crate::policy) range: Option<MediaRange>,
+    pub(in crate::policy) schema: Option<Schema>,
+}
+
 impl Responses {
-    pub(crate) fn new(
-        mode: Mode,
-        most: Option<u64>,
-        expected: Vec<(RangeInclusive<u16>, Option<Schema>)>,
-    ) -> Self {
+    pub(in crate::policy) fn new(mode: Mode, most: Option<u64>, expected: Vec<Expected>) -> Self {
         // Or a client could choose to get what cannot be read.
         let names = ["accept-encoding", "range"].map(HeaderName::parse);
         let unreadable = names.into_iter().flatten().map(Edit::Remove).collect();
@@ -64,13 +69,16 @@ impl Responses {
             node.bytes_read(problems).map(Some)
         });
         let name = fields.required("json_schema", context.problems);
-        let formats = match fields.optional("formats") {
-            None => Some(Formats::Annotate),
-            Some(node) => read_formats(&node, context),
-        };
+        let formats = fields.optional("formats");
+        let patterns = fields.optional("patterns");
         fields.finish(context.problems);
-        let schema = find(&name?, formats?, context)?;
-        Some(Self::new(mode?, most?, vec![(200..=299, Some(schema))]))
+        let schema = find(&name?, formats.as_ref(), patterns.as_ref(), context)?;
+        let expected = Expected {
+            statuses: 200..=299,
+            range: None,
+            schema: Some(schema),
+        };
+        Some(Self::new(mode?, most?, vec![expected]))
     }
 
     pub(super) fn into_part(self) -> Part {
@@ -90,11 +98,8 @@ impl Responses {
         let one = |name| headers.one(name).ok().flatten();
         let number = |value| std::str::from_utf8(value).ok()?.parse::<u64>().ok();
         let status = one(":status").and_then(number)?;
-        let mut expected = self.expected.iter().enumerate();
-        let (index, (_, schema)) = expected.find(|(_, (statuses, _))| {
-            u16::try_from(status).is_ok_and(|status| statuses.contains(&status))
-        })?;
-        schema.as_ref()?;
+        let index = self.find(u16::try_from(status).ok()?, headers)?;
+        self.expected.get(index)?.schema.as_ref()?;
         let is_untold = matches!(Declared::of(headers), Declared::Untold);
         if !is_untold && !is_json(headers) {
             return None;
@@ -110,6 +115,27 @@ impl Responses {
         } else {
             AnswerCheck::Schema(index)
         })
+    }
+
+    /// What counts for an answer: of those with its status the one that says most of its media
+    /// type; where none does, the first that asks something of JSON.
+    fn find(&self, status: u16, headers: &Headers) -> Option<usize> {
+        let mut expected = self.expected.iter();
+        let first = expected.position(|each| each.statuses.contains(&status))?;
+        let rest = self.expected.get(first..)?;
+        let statuses = &rest.first()?.statuses;
+        let alike = rest.iter().take_while(|each| each.statuses == *statuses);
+        let ranges = alike.clone().map_while(|each| each.range.as_ref());
+        let best = match Declared::of(headers) {
+            Declared::As(media_type) => MediaRange::best(ranges, &media_type),
+            Declared::Untold => None,
+        };
+        let asks = |each: &Expected| {
+            each.schema.is_some() && each.range.as_ref().is_none_or(MediaRange::has_json)
+        };
+        let mut alike = alike;
+        best.or_else(|| alike.position(asks))
+            .map(|place| first.saturating_add(place))
     }
 
     fn judge(&self, body: &ResponseBody<'_>) -> Result<(), Refusal> {
@@ -128,7 +154,7 @@ impl Responses {
             return refuse("size");
         }
         let expected = self.expected.get(index);
-        let schema = expected.and_then(|(_, schema)| schema.as_ref());
+        let schema = expected.and_then(|expected| expected.schema.as_ref());
         let bytes = match body.bytes() {
             Ok(bytes) => bytes,
             Err(NoBytes::TooMany) => return refuse("size"),
