@@ -32,6 +32,7 @@ use crate::policy::jwt::ClaimPath;
 use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::Stream;
+use crate::target::Authority;
 
 /// `access_log`, ready to write.
 #[derive(Debug)]
@@ -215,8 +216,7 @@ impl AccessLog {
             return None;
         }
         let mut line = Line::new(self.longest);
-        let now = host.now();
-        line.time(Name::Timestamp.of(self.schema), now);
+        line.time(Name::Timestamp.of(self.schema), time_stamp(host));
         line.own(Name::Event.of(self.schema), "portcullis.access");
         self.kind(&mut line, stream);
         verdict(&mut line, stream, self.parameters());
@@ -237,9 +237,7 @@ impl AccessLog {
         }
         self.request(&mut line, headers);
         self.who(&mut line, stream, host);
-        let elapsed = stream
-            .started()
-            .and_then(|started| now.checked_sub(started));
+        let elapsed = stream.elapsed(host);
         if let Some((name, standing)) = stream.facts().limits.tightest() {
             line.own("portcullis.rate_limit.name", name);
             line.number("portcullis.rate_limit.remaining", Some(standing.remaining));
@@ -280,10 +278,12 @@ impl AccessLog {
         let field = |name: &str| headers.all(name).next();
         line.optional("http.request.method", field(":method"));
         line.optional("url.scheme", field(":scheme"));
-        line.optional(
-            "server.address",
-            field(":authority").map(time::without_port),
-        );
+        if let Some(sent) = field(":authority") {
+            let authority = Authority::parse(sent);
+            // What is no host is shown as it was sent.
+            let host = authority.as_ref().map_or(sent, |each| each.host().as_bytes());
+            line.foreign("server.address", time::without_port(host));
+        }
         let mut target = field(":path").unwrap_or_default().splitn(2, |b| *b == b'?');
         line.optional("url.path", target.next().filter(|path| !path.is_empty()));
         let query = target.next().filter(|query| !query.is_empty());
@@ -415,6 +415,15 @@ fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static
         .collect();
     fields.finish(problems);
     shares.into_iter().collect()
+}
+
+/// When a record is written, for those who read it.
+fn time_stamp(host: &dyn Host) -> Duration {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "readers put records in order by the date"
+    )]
+    host.wall_clock()
 }
 
 /// What became of an exchange, in one word.

@@ -10,17 +10,18 @@ use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route, Step};
+use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
-use crate::policy::jwt::Providers;
+use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
 use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
 use crate::refusal::BlockPlace;
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
-use crate::stream::ShownFields;
-use crate::target::PathRules;
+use crate::stream::{Overrides, ShownFields};
+use crate::target::{LetterCase, PathRules, fold_case};
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -95,6 +96,7 @@ struct Document<'p> {
     providers: Providers,
     limits: SharedLimits,
     inspection: Inspection,
+    path_rules: PathRules,
     schemas: Schemas,
     /// Of the path of the route that is being read.
     template: Option<Rc<PathTemplate>>,
@@ -135,6 +137,7 @@ impl Document<'_> {
             read_inspection,
         );
         let paths = fields.or("paths", PathRules::default(), problems, PathRules::read);
+        let overrides = fields.or("requests", None, problems, Overrides::read);
         let observed = Observed::read(&mut fields, problems);
         let providers = match fields.optional("providers") {
             None => Providers::default(),
@@ -161,6 +164,7 @@ impl Document<'_> {
             providers,
             limits,
             inspection: inspection.unwrap_or_default(),
+            path_rules: paths.unwrap_or_default(),
             schemas,
             template: None,
             apis: &apis,
@@ -173,9 +177,13 @@ impl Document<'_> {
             document.defaults = document.read_defaults(&node);
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
+        if routes.is_some() {
+            document.limits.check(document.problems, document.notes);
+        }
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let providers = std::mem::take(&mut document.providers);
+        document.notes.extend(providers.unused());
         let footprints = document.limits.footprints();
         document.limits.show(document.gauges);
         let defaults = document.defaults.iter();
@@ -184,21 +192,30 @@ impl Document<'_> {
         let (mode, observed, routes) = (mode?, observed?, routes?);
         observed.check_routes(&routes, problems);
         observed.show(&mut gauges);
-        let (inspection, path_rules) = (inspection?, paths?);
+        let (inspection, path_rules, overrides) = (inspection?, paths?, overrides?);
         notes.extend(apis.unused());
+        notes.extend(note_dotted(root));
+        notes.extend(note_unclaimed(&routes));
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
         let owned_request_headers =
             gather(&routes, &fallback, |policy| policy.owned_request_headers());
+        let judged_request_headers = judged_request_headers(&routes, &fallback);
+        notes.extend(open_rest(&routes, path_rules));
+        let guards = routes.iter().any(|route| !route.is_open);
+        let usual = if guards { Overrides::Strip } else { Overrides::Pass };
         let mut exports = gather(&routes, &fallback, |policy| policy.exports());
         exports.extend(observed.export());
         Some(Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
+            any_case_paths: any_case_paths(&routes, path_rules),
             routes,
             fallback,
             owned_request_headers,
+            overrides: overrides.unwrap_or(usual),
+            judged_request_headers,
             shown_fields: ShownFields::new(
                 observed.access_log.as_ref(),
                 observed.security_events.as_ref(),
@@ -287,7 +304,9 @@ impl Document<'_> {
     fn read_route(&mut self, name: &str, mut fields: Fields<'_>) -> Option<Route> {
         let matcher = fields
             .required("match", self.problems)
-            .and_then(|node| RequestMatcher::read(&node, self.problems));
+            .and_then(|node| {
+                RequestMatcher::read(&node, self.path_rules.letter_case, self.problems)
+            });
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         let access = fields.or("open", Access::Guarded, self.problems, Access::read);
         let place = format!("routes/{name}");
@@ -339,10 +358,13 @@ impl Document<'_> {
             );
         }
         fields.finish(self.problems);
+        let guard = guard(authenticated, &steps);
+        steps.iter().for_each(|step| step.policy.placed(guard));
         access?;
         Some(Route {
             name: name.into(),
             matcher: matcher?,
+            is_open: access == Some(Access::Open),
             chain: Chain::new(steps),
         })
     }
@@ -401,6 +423,22 @@ impl Document<'_> {
     }
 }
 
+/// In which mode a route asks for credentials; none if it does not.
+fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
+    let authenticates = |step: &&Step| {
+        let kind = policy::LIST.get(step.kind);
+        kind.is_some_and(|kind| kind.role == Role::Authenticates)
+    };
+    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    // A block that is wrong leaves no steps, and has been reported.
+    let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
+    match (authenticated, only_shadow) {
+        (false, _) => None,
+        (true, true) => Some(Mode::Shadow),
+        (true, false) => Some(Mode::Enforce),
+    }
+}
+
 /// Whether a route asks for credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -426,8 +464,63 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
     node.choice(problems, &choices)
 }
 
+/// A note on routes with limits that go by what a token claims, where there is to be no token.
+fn note_unclaimed(routes: &[Route]) -> Option<String> {
+    let counts = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        route.chain.claimants.is_none() && steps.any(|step| step.policy.counts_claimants())
+    };
+    let first = routes.iter().find(counts)?;
+    let many = routes.iter().filter(counts).count();
+    Some(format!(
+        "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
+        Quoted(&first.name)
+    ))
+}
+
 fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
+}
+
+/// Where to look for the routes of folded paths, if there are any.
+fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
+    if rules.letter_case == LetterCase::Significant {
+        return PathIndex::default();
+    }
+    let segments = |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
+    let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
+    PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
+}
+
+/// What routes and their policies judge of header fields.
+fn judged_request_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
+    let mut names = gather(routes, fallback, |policy| policy.judged_request_headers());
+    let matchers = routes.iter().map(|route| &route.matcher);
+    names.extend(matchers.flat_map(RequestMatcher::header_names).cloned());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Notes an open route for all that guarded ones leave: a path that a service takes for a guarded one and
+/// the filter does not, comes to it.
+fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
+    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
+    let at = routes.iter().position(rest)?;
+    let guarded = |route: &&Route| !route.is_open && route.matcher.names_paths();
+    let guarded = routes.iter().take(at).find(guarded)?;
+    let route = routes.get(at)?;
+    let cure = match rules.letter_case {
+        LetterCase::Significant => {
+            "; name its paths, or, if the service takes `/Admin` for `/admin`, say `paths: {\"letter_case\": \"same_route\"}`"
+        }
+        LetterCase::SameRoute => "; name its paths",
+    };
+    Some(format!(
+        "/routes/{at}: the route {} is open to every path that no route before it is for, so what the service takes for a path of {} and this filter does not comes here{cure}",
+        Quoted(&route.name),
+        Quoted(&guarded.name),
+    ))
 }
 
 /// What the policies of all routes name, each name once.

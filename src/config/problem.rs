@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::budget::{SHARES, Share};
+use crate::origin::Strangers;
 use crate::regex::Regex;
 
 /// One thing that is wrong with a document.
@@ -32,6 +33,8 @@ pub struct Problems {
     found: Vec<Problem>,
     needs: [usize; SHARES.len()],
     patterns: Patterns,
+    /// What the patterns of lists of origins accept.
+    pub(crate) strangers: Strangers,
 }
 
 /// The patterns of a document, each once, and what it takes to compile them.

@@ -196,6 +196,11 @@ pub trait Policy {
         let _ = (headers, facts, host);
     }
 
+    /// Hears of the trailers that end the service's answer, as of its head.
+    fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let _ = (trailers, facts, host);
+    }
+
     /// Shapes the head of the answer, the service's or ours.
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let _ = (response, host);
@@ -214,6 +219,12 @@ pub trait Policy {
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
         let _ = (body, host);
         Verdict::Pass
+    }
+
+    /// Hears, while the document is compiled, on which route it stands: one that asks for credentials
+    /// in that mode, or for none.
+    fn placed(&self, guard: Option<Mode>) {
+        let _ = guard;
     }
 
     /// A mode of its own, where its block has another.
@@ -237,10 +248,30 @@ pub trait Policy {
         None
     }
 
+    /// Whose tokens it asks for, so that others can tell who a request says it comes from.
+    fn claimants(&self) -> Option<&Rc<jwt::Claimants>> {
+        None
+    }
+
+    /// Whether it goes by [`Policy::claimants`].
+    fn counts_claimants(&self) -> bool {
+        false
+    }
+
     /// Request fields that only this filter may set. A client's own are removed on every
     /// route, whether or not the policy runs there.
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         Vec::new()
+    }
+
+    /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
+    fn trusts_forwarded_proto(&self) -> bool {
+        false
     }
 
     /// The names of the values that it may leave for other filters.

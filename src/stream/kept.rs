@@ -122,7 +122,7 @@ impl Stream {
         } else {
             Refusal::new(&UNAVAILABLE, "memory")
         };
-        self.started = Some(host.now());
+        self.begin(host);
         Some(self.refuse(refusal, None, host))
     }
 
@@ -164,7 +164,7 @@ impl Stream {
             // The verdict stands, and less can be said of it.
             self.headers.keep(|_, _| None);
             self.record.forget();
-            self.facts = Default::default();
+            self.facts.forget();
             self.memory.shrink_to(FIXED);
         }
     }

@@ -2,7 +2,7 @@
 
 mod answer;
 mod body;
-mod identity;
+mod foreign;
 mod kept;
 mod measure;
 mod record;
@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use self::answer::Answer;
 use self::body::{Awaiting, Body};
-use self::identity::foreign_identity;
+use self::foreign::{foreign_fields, has_override};
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
+use self::refusals::{HEADER_REPEATED, HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
 use crate::body::{Content, RequestBody};
 use crate::budget::{Reservation, Share};
+use crate::connection::Connection;
 use crate::effort::{self, Effort};
 use crate::engine::{Chain, Engine, Mode, Selection};
-use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
+use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request};
 use crate::headers::{HeaderValue, Headers};
 use crate::host::{Failure, Host};
 use crate::metrics::{self, Outcome};
@@ -28,9 +29,10 @@ use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::route::Undecidable;
-use crate::target::{Target, TargetError};
+use crate::target::{Authority, Target, TargetError};
 
 pub use self::answer::ResponseHead;
+pub(crate) use self::foreign::Overrides;
 pub use self::kept::MOST_HEAD;
 pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
@@ -44,8 +46,9 @@ pub struct Stream {
     engine: Option<Rc<Engine>>,
     /// All of the request's fields until its head has been judged; then those that are kept.
     headers: Headers,
-    scheme: Scheme,
     started: Option<Duration>,
+    /// The same on the clock that does not step; none if nobody wants to know how long it took.
+    began: Option<Duration>,
     judging: Option<Duration>,
     body_judging: Duration,
     times: Option<Vec<(&'static str, Duration)>>,
@@ -95,8 +98,8 @@ impl Stream {
         Self {
             engine,
             headers: Headers::default(),
-            scheme: Scheme::Http,
             started: None,
+            began: None,
             judging: None,
             body_judging: Duration::ZERO,
             times: None,
@@ -123,8 +126,8 @@ impl Stream {
             return refused;
         }
         self.headers = headers;
-        self.scheme = Scheme::of(&self.headers);
-        self.started = Some(host.now());
+        self.facts.connection = Connection::of(&self.headers);
+        self.begin(host);
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };
@@ -234,11 +237,10 @@ impl Stream {
         body: BodyState,
         host: &dyn Host,
     ) -> Result<Vec<Edit>, Stop> {
-        let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-        let target = Target::parse_by(raw, engine.path_rules)
-            .map_err(|error| Stop::Refused(Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
+        let (authority, target) = address(engine, headers)?;
         let request = Request {
             headers,
+            authority: &authority,
             target: &target,
             effort: &Effort::new(effort::HEAD),
         };
@@ -275,6 +277,9 @@ impl Stream {
             return Ok(Vec::new());
         };
         let mut facts = std::mem::take(&mut self.facts);
+        let trusts = route.chain.trusts_forwarded_proto;
+        facts.connection.trust_forwarded_proto(trusts);
+        facts.claimants.clone_from(&route.chain.claimants);
         let edits = Vec::new();
         let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {
@@ -304,7 +309,7 @@ impl Stream {
             Mode::Shadow => Vec::new(),
             Mode::Enforce => {
                 // What policies set comes after what is taken away.
-                let mut all = foreign_identity(engine, headers);
+                let mut all = foreign_fields(engine, headers);
                 all.extend(edits);
                 all
             }
@@ -443,6 +448,20 @@ impl Stream {
         let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
         refusal.reply(Audience::of(&self.headers, page), request_id)
     }
+}
+
+/// Reads which host and path a request names; why it may not pass if that cannot be told.
+fn address<'h>(engine: &Engine, headers: &'h Headers) -> Result<(Authority<'h>, Target), Stop> {
+    let refused = |code, reason| Stop::Refused(Refusal::new(code, reason), None);
+    let authority =
+        Authority::of(headers).map_err(|error| refused(&HOST_MALFORMED, error.reason()))?;
+    let raw = headers.one(":path").ok().flatten().unwrap_or_default();
+    let target = Target::parse_by(raw, engine.path_rules)
+        .map_err(|error| refused(&PATH_MALFORMED, error.reason()))?;
+    if engine.overrides == Overrides::Refuse && has_override(headers) {
+        return Err(refused(&OVERRIDDEN, "override_header"));
+    }
+    Ok((authority, target))
 }
 
 /// Takes empty segments out of the path, where they are to be; the path for the service then.

@@ -5,23 +5,26 @@
 //! the same window are counted, and written as one when it ends. So what a worker writes is
 //! bounded by the document, whatever clients do.
 
+mod announced;
 mod catalogue;
 mod sources;
 
 use std::cell::RefCell;
 use std::time::Duration;
 
+use self::announced::{Hash, News};
 use self::catalogue::{CONFIGURATION, FAILURES, REPEATED};
 use self::sources::Sources;
 use super::Sink;
 use super::detail::Parameters;
 use super::line::Line;
 use super::name::{ECS_VERSION, Name, Schema};
+use super::time_stamp;
 use super::trace::Trace;
 use crate::address;
 use crate::config::{Node, Problems};
 use crate::engine::Engine;
-use crate::host::{Host, Swap};
+use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::refusal::Detail;
 use crate::stream::Stream;
@@ -63,9 +66,6 @@ pub struct Event {
 
 /// So many sources are named in one window; the others are counted.
 const SOURCES_NAMED: u32 = 16;
-
-/// The cell in which the hash of the document in force stands.
-const CELL: &str = "configuration";
 
 /// The longest line, in bytes.
 const LONGEST: usize = 4096;
@@ -153,15 +153,16 @@ impl SecurityEvents {
     }
 
     /// What has been held back and is due.
-    pub fn due(&self, engine: &Engine, now: Duration) -> Vec<Event> {
+    pub fn due(&self, engine: &Engine, host: &dyn Host) -> Vec<Event> {
+        let now = host.monotonic();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Vec::new();
         };
         let mut events = Vec::new();
         state.groups.retain_mut(|group| {
-            let over = now.saturating_sub(group.since) >= self.window || now < group.since;
+            let over = now.saturating_sub(group.since) >= self.window;
             if over && group.held > 0 {
-                let mut line = self.line(group.kind, group.held, now);
+                let mut line = self.line(group.kind, group.held, time_stamp(host));
                 if let Some(route) = group.route.and_then(|index| engine.route_name(index)) {
                     line.own("portcullis.route", route);
                 }
@@ -175,25 +176,18 @@ impl SecurityEvents {
         events
     }
 
-    /// That this document is in force, if it was another before. Of several workers one says so.
+    /// That this document is in force, if that has not been told. Of several workers one says so. To
+    /// be asked again while it is in force.
     pub fn configured(&self, digest: &[u8; 32], host: &dyn Host) -> Option<Event> {
-        let hash: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
-        let seen = host.cell(CELL).ok()?;
-        let written = match &seen {
-            Some((before, _)) if before == hash.as_bytes() => return None,
-            Some((_, mark)) => host.swap_cell(CELL, Some(*mark), hash.as_bytes()),
-            None => host.create_cell(CELL, hash.as_bytes()),
-        };
-        if written != Ok(Swap::Written) {
-            return None;
-        }
+        let [a, b, c, d, ..] = *digest;
+        let News { previous } = announced::announce([a, b, c, d], host)?;
+        let hexadecimal = |hash: Hash| hash.map(|byte| format!("{byte:02x}")).concat();
         count(CONFIGURATION, host);
-        let mut line = self.line(CONFIGURATION, 1, host.now());
-        line.own("portcullis.config.hash", &hash);
-        line.optional(
-            "portcullis.config.previous",
-            seen.as_ref().map(|(before, _)| before.as_slice()),
-        );
+        let mut line = self.line(CONFIGURATION, 1, time_stamp(host));
+        line.own("portcullis.config.hash", &hexadecimal([a, b, c, d]));
+        if let Some(previous) = previous {
+            line.own("portcullis.config.previous", &hexadecimal(previous));
+        }
         Some(Event {
             kind: CONFIGURATION,
             line: line.finish(),
@@ -218,7 +212,7 @@ impl SecurityEvents {
         host: &dyn Host,
     ) -> Option<Event> {
         self::count(kind, host);
-        let now = host.now();
+        let now = host.monotonic();
         // A source is one, wherever it tries.
         let (route, most) = if kind == REPEATED {
             (None, SOURCES_NAMED)
@@ -242,7 +236,7 @@ impl SecurityEvents {
             }),
         }
         drop(state);
-        let mut line = self.line(kind, count, now);
+        let mut line = self.line(kind, count, time_stamp(host));
         self.request(&mut line, cause, stream, host);
         Some(Event {
             kind,

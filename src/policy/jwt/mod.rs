@@ -13,6 +13,7 @@ mod claim_path;
 mod claimant;
 mod claimed;
 mod claims;
+mod dotted;
 mod ec;
 mod forwarding;
 mod gauges;
@@ -20,6 +21,7 @@ mod jwk;
 mod key_source;
 mod location;
 mod objection;
+mod places;
 mod provider;
 mod refusals;
 mod remote;
@@ -36,6 +38,7 @@ use self::challenge::{Challenges, read_realm};
 use self::checks::{Allowance, note_shared};
 use self::claimed::claimed;
 use self::location::{Found, LocationError};
+use self::places::{Places, Stray};
 use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED, unknown_issuer};
 use self::requirement::Requirement;
@@ -49,11 +52,13 @@ use crate::json::compact::Compact;
 use crate::refusal::Refusal;
 
 pub use self::claim_path::ClaimPath;
-pub use self::claimant::Claimants;
+pub use self::claimant::{Claimants, Several};
+pub use self::dotted::note_dotted;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
 };
+pub use self::secret::{SecretFault, SecretVariable};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {
@@ -69,6 +74,9 @@ struct Jwt {
     needed: Needed,
     demands: Vec<Demand>,
     presence: Presence,
+    /// Where all of them look for tokens.
+    places: Places,
+    claimants: Rc<Claimants>,
     challenges: Challenges,
 }
 
@@ -159,8 +167,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     {
         context.notes.push(format!("{}: {note}", list.pointer()));
     }
+    let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
     let policy = Jwt {
         needed,
+        places: Places::of(distinct(&demands).iter().map(|each| &each.locations)),
+        claimants: Rc::new(Claimants::new(needed, providers)),
         demands,
         presence: presence?,
         challenges: Challenges::new(realm, "")?,
@@ -169,10 +180,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
 }
 
 /// The providers of demands, each once.
-fn distinct(demands: &[Demand]) -> Vec<&Provider> {
-    let mut all: Vec<&Provider> = Vec::new();
+fn distinct(demands: &[Demand]) -> Vec<&Rc<Provider>> {
+    let mut all: Vec<&Rc<Provider>> = Vec::new();
     for Demand { provider, .. } in demands {
-        if !all.iter().any(|each| std::ptr::eq(*each, &**provider)) {
+        if !all.iter().any(|each| Rc::ptr_eq(each, provider)) {
             all.push(provider);
         }
     }
@@ -280,10 +291,13 @@ impl Jwt {
                 Err(error) => return Err(self.challenges.attach(error.into())),
             }
         }
-        match (self.presence, found.len()) {
-            (Presence::Optional, 0) => return Ok(()),
-            (Presence::Required, 0) => return Err(self.missing()),
-            _ => {}
+        match (self.places.stray(&request), self.presence, found.len()) {
+            (None | Some(Stray::Empty), Presence::Required, 0) => return Err(self.missing()),
+            (None, Presence::Optional, 0) => return Ok(()),
+            (None, _, _) => {}
+            (Some(_), _, _) => {
+                return Err(self.challenges.attach(LocationError::Malformed.into()));
+            }
         }
         match self.needed {
             Needed::All if found.len() < self.demands.len() => Err(self.missing()),
@@ -369,9 +383,18 @@ impl Policy for Jwt {
         }
     }
 
+    fn claimants(&self) -> Option<&Rc<Claimants>> {
+        Some(&self.claimants)
+    }
+
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
         self.demands.iter().flat_map(owned).collect()
+    }
+
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        let names = |demand: &Demand| demand.provider.locations.header_names();
+        self.demands.iter().flat_map(names).collect()
     }
 
     fn exports(&self) -> Vec<PropertyName> {

@@ -48,6 +48,7 @@ pub(super) const INVALID: Code = Code {
         "algorithm",
         "key",
         "kid",
+        "keys_untried",
         "signature",
         "claims",
         "claim_value",
@@ -133,6 +134,7 @@ impl From<TokenError> for Refusal {
             TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
             TokenError::Key => Refusal::new(&INVALID, "key"),
             TokenError::KeyId => Refusal::new(&INVALID, "kid"),
+            TokenError::Untried => Refusal::new(&INVALID, "keys_untried"),
             TokenError::NoKeys => Refusal::new(&KEYS_UNAVAILABLE, "keys"),
             TokenError::Signature => Refusal::new(&INVALID, "signature"),
             TokenError::ClaimValue => {

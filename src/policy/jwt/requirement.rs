@@ -379,7 +379,7 @@ fn same(one: &Json, other: Value<'_>) -> bool {
     match (one, other) {
         (Json::Number(one), other @ Value::Number(_)) => other
             .as_number()
-            .is_some_and(|other| *one == other || one.as_f64() == other.as_f64()),
+            .is_some_and(|other| one.is_same_value(&other)),
         (Json::String(one), Value::String(other)) => one == other,
         (Json::Bool(one), Value::Bool(other)) => *one == other,
         _ => false,

@@ -14,7 +14,7 @@ pub(crate) use self::refusals::refusal;
 use super::{Compile, Context, Kind, Policy, Role, Stage, Verdict};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Exchange};
-use crate::headers::{HeaderValue, Headers};
+use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::refusal::detail::cut;
 use crate::refusal::{Fact, Refusal, Told};
@@ -82,9 +82,19 @@ impl Policy for Parameters {
             Err(refusal) => Verdict::Refuse(refusal),
         }
     }
+
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        self.header_names().collect()
+    }
 }
 
 impl Parameters {
+    /// The header fields that are declared.
+    pub fn header_names(&self) -> impl Iterator<Item = HeaderName> {
+        let declared = self.headers.iter().flat_map(ParameterSet::iter);
+        declared.filter_map(|parameter| HeaderName::parse(&parameter.name).ok())
+    }
+
     /// Judges all parameters of a request.
     ///
     /// # Errors

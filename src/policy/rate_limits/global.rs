@@ -7,13 +7,14 @@ use std::rc::Rc;
 use super::key::{Caller, Key, Unkeyed};
 use super::limit::Missing;
 use super::refusals;
+use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::engine::Mode;
 use crate::exchange::{Edit, Exchange, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::policy::jwt::Providers;
-use crate::policy::{Part, Policy, Verdict, owned};
+use crate::policy::{Part, Policy, Stage, Verdict, owned};
 use crate::refusal::Refusal;
 
 /// A limit that is kept elsewhere.
@@ -27,6 +28,7 @@ pub(super) struct Global {
     mode: Mode,
     cost: u32,
     handover: Handover,
+    usage: Rc<Usage>,
 }
 
 /// `global: { … }`: where a key goes, and what it looks like.
@@ -69,6 +71,7 @@ impl Global {
         node: &Node<'_>,
         fields: &mut Fields<'_>,
         providers: &Providers,
+        usages: &Usages,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key = fields
@@ -97,6 +100,10 @@ impl Global {
             return None;
         }
         elsewhere.is_empty().then_some(())?;
+        let mut written = Written::at(fields);
+        written.identity = (key.stage() == Stage::Identity).then_some("key");
+        let usage = Rc::clone(&written.usage);
+        usages.add(written);
         Some(Self {
             name: name.into(),
             pointer: fields.pointer().to_string().into(),
@@ -105,6 +112,7 @@ impl Global {
             mode: mode?,
             cost: cost?,
             handover: handover?,
+            usage,
         })
     }
 
@@ -144,6 +152,10 @@ impl Global {
 }
 
 impl Policy for Global {
+    fn placed(&self, guard: Option<Mode>) {
+        self.usage.placed(guard);
+    }
+
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let value = self.value(&Caller {
             request: exchange.request,
@@ -166,6 +178,10 @@ impl Policy for Global {
             (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(self.refusal(unkeyed)),
         }
         Verdict::Pass
+    }
+
+    fn counts_claimants(&self) -> bool {
+        self.key.has_claimed_subject()
     }
 
     fn owned_request_headers(&self) -> Vec<HeaderName> {

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use super::charge::ChargedOn;
 use super::key::{Key, Unkeyed};
-use super::limit::ChargedOn;
 use crate::headers::HeaderName;
 use crate::refusal::{Code, Detail, Fact, Refusal, grpc};
 
@@ -43,9 +43,10 @@ pub(super) fn limited(reason: &'static str, wait: u64) -> Refusal {
 }
 
 pub(super) fn reason(charged: ChargedOn) -> &'static str {
-    match charged {
-        ChargedOn::Request => "limit",
-        ChargedOn::Refusal => "locked_out",
+    if charged.is_lockout() {
+        "locked_out"
+    } else {
+        "limit"
     }
 }
 

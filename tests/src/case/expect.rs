@@ -101,16 +101,8 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
         (Value::Bool(false), Upstream::Nothing) | (Value::Bool(true), Upstream::Whole(_)) => None,
         (Value::String(part), Upstream::Part | Upstream::Nothing) if part == "part_at_most" => None,
         (Value::Object(expected), Upstream::Whole(request)) => {
-            let fields: Vec<(String, Vec<u8>)> = request
-                .headers
-                .iter()
-                .map(|(name, value)| {
-                    (
-                        String::from_utf8_lossy(name).to_ascii_lowercase(),
-                        value.clone(),
-                    )
-                })
-                .collect();
+            let fields = lower_case(&request.headers);
+            let trailers = lower_case(&request.trailers);
             let body: Vec<u8> = request.body.iter().flatten().flatten().copied().collect();
             let differing = expected.iter().filter_map(|(name, expected)| {
                 let difference = match name.as_str() {
@@ -118,6 +110,7 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
                     "path" => equal(expected, &text(&request.path)),
                     "body" => equal(expected, &text(&body)),
                     "headers" => headers(expected, |name| values(&fields, name)),
+                    "trailers" => headers(expected, |name| values(&trailers, name)),
                     _ => Some("is no expectation".to_owned()),
                 };
                 difference.map(|difference| format!("{name}: {difference}"))
@@ -126,6 +119,14 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
         }
         (expected, found) => Some(format!("expected {expected}, found {found:?}")),
     }
+}
+
+fn lower_case(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
+    let lowered = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (lowered(name), value.clone()))
+        .collect()
 }
 
 fn problem(outcome: &Outcome) -> Value {

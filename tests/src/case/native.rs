@@ -124,7 +124,7 @@ impl Host for Proxy {
         clippy::disallowed_methods,
         reason = "tokens are minted for the clock of a real proxy"
     )]
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -283,7 +283,10 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     }
     if !request.trailers.is_empty() {
         host.receive(b"", held);
-        last = stream.request_trailers(host);
+        last = stream.request_trailers(&trailers(request), host);
+        if let Action::Continue(edits) = &last {
+            edit_trailers(request, edits);
+        }
     }
     match last {
         Action::Continue(_) => None,
@@ -337,6 +340,25 @@ fn head(request: &Request) -> Headers {
         headers.push(b"x-request-id", b"00000000-0000-4000-8000-000000000000");
     }
     headers
+}
+
+/// Trailers as Envoy hands them over.
+fn trailers(request: &Request) -> Headers {
+    let mut trailers = Headers::default();
+    for (name, value) in &request.trailers {
+        trailers.push(&name.to_ascii_lowercase(), value);
+    }
+    trailers
+}
+
+fn edit_trailers(request: &mut Request, edits: &[Edit]) {
+    for edit in edits {
+        let Edit::Remove(name) = edit else {
+            panic!("trailers are only taken out: {edit:?}");
+        };
+        let is_named = |each: &[u8]| each.eq_ignore_ascii_case(name.as_str().as_bytes());
+        request.trailers.retain(|(each, _)| !is_named(each));
+    }
 }
 
 fn edit_request(request: &mut Request, edits: &[Edit]) {
@@ -413,6 +435,13 @@ fn judge_answer(response: &Response, stream: &mut Stream, host: &Proxy) -> Actio
     if response.trailers.is_empty() {
         stream.response_body(size, BodyState::Complete, host)
     } else {
+        if stream.reads_response_trailers() {
+            let mut trailers = Headers::default();
+            for (name, value) in &response.trailers {
+                trailers.push(name.as_bytes(), value);
+            }
+            stream.response_ended(&trailers, host);
+        }
         stream.response_trailers(host)
     }
 }
