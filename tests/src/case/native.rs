@@ -49,6 +49,20 @@ pub fn run(case: &Case) -> Vec<String> {
     differences
 }
 
+/// What the access log has of a case, on the core alone.
+///
+/// # Panics
+/// The document has problems.
+pub fn records(case: &Case) -> Vec<Value> {
+    let engine = Engine::compile(&case.document);
+    let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+    let host = Proxy::default();
+    let exchanges = case.exchanges.iter();
+    let outcomes =
+        exchanges.map(|exchange| judge(&engine, &exchange.request, &exchange.upstream, &host));
+    outcomes.flat_map(|outcome| outcome.log).collect()
+}
+
 /// Whatever a policy refuses, the log says by which rule, and that is in the document.
 fn astray(document: &[u8], rules: &[Option<String>]) -> Vec<String> {
     let document: Value = serde_json::from_slice(document).unwrap_or_default();
