@@ -172,7 +172,7 @@ impl Item {
             (None, Some(node), None) => Self::read_wildcard(&node, problems),
             (None, None, Some(node)) => read_regex(&node, problems).map(Item::Regex),
             _ => {
-                problems.report(fields.pointer(), forms);
+                fields.lacks(&["exact", "wildcard", "regex"], problems, forms);
                 None
             }
         }

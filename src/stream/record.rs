@@ -1,7 +1,7 @@
 //! What became of an exchange.
 
 use super::Stream;
-use crate::engine::Step;
+use crate::engine::{Lane, Step};
 use crate::policy::{self, Stage};
 use crate::refusal::Code;
 use crate::schema::Violation;
@@ -28,6 +28,8 @@ pub struct Record {
 pub struct ShadowRefusal {
     /// The policy; none if it was the core.
     pub policy: Option<&'static str>,
+    /// Whether that is only tried beside the one in force.
+    pub is_tried: bool,
     /// What the client would have been told.
     pub code: &'static Code,
     /// What the log would have said.
@@ -77,8 +79,8 @@ impl Said {
     }
 }
 
-/// What each policy said, by its place in [`policy::LIST`].
-pub type Verdicts = [Option<Said>; policy::LIST.len()];
+/// What each policy said, by its place as [`policy::name`] has it.
+pub type Verdicts = [Option<Said>; policy::LIST.len() * 2];
 
 impl Stream {
     /// What each policy of its route has said so far, in the order in which they were asked.
@@ -95,7 +97,7 @@ impl Stream {
 
     /// The same, by policy.
     pub fn verdicts(&self) -> Verdicts {
-        let mut verdicts = [None; policy::LIST.len()];
+        let mut verdicts = [None; policy::LIST.len() * 2];
         self.each_asked(|step, said| {
             if let Some(verdict) = verdicts.get_mut(step.kind) {
                 *verdict = Some(said);
@@ -114,17 +116,24 @@ impl Stream {
             if step.stage == Stage::Answer {
                 break;
             }
-            let waits = self.awaiting.iter().any(|waiting| waiting.step == index);
-            each(
-                step,
-                match self.record.said_by(step.name) {
-                    Said::Allowed if waits => Said::Waiting,
-                    said => said,
-                },
-            );
+            each(step, self.said(Lane::InForce, index, step));
             if self.record.ended_at == Some(index) {
                 break;
             }
+        }
+        let tried = route.chain.beside.iter().enumerate();
+        let tried = tried.take(self.beside.asked());
+        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Answer) {
+            each(step, self.said(Lane::Beside, index, step));
+        }
+    }
+
+    fn said(&self, lane: Lane, index: usize, step: &Step) -> Said {
+        let mut awaiting = self.awaiting.iter();
+        let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
+        match self.record.said_by(step.name) {
+            Said::Allowed if waits => Said::Waiting,
+            said => said,
         }
     }
 }
@@ -134,6 +143,12 @@ impl Record {
     pub(super) fn forget(&mut self) {
         self.violations = Vec::new();
         self.shadow = Vec::new();
+    }
+
+    /// Whether nothing would have refused it, were it not in shadow mode. What is only tried does not
+    /// count.
+    pub(super) fn passes(&self) -> bool {
+        self.shadow.iter().all(|each| each.is_tried)
     }
 
     /// How many bytes of memory it takes.

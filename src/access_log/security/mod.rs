@@ -126,7 +126,8 @@ impl SecurityEvents {
         let denied = record
             .refusal
             .map(|(code, reason)| (record.refused_by, code, reason, Outcome::Denied));
-        let shadow = record.shadow.iter();
+        // What is only tried is no sign of an attack: nobody has been told not to.
+        let shadow = record.shadow.iter().filter(|each| !each.is_tried);
         let shadow =
             shadow.map(|each| (each.policy, each.code, each.reason, Outcome::ShadowDenied));
         let mut events = Vec::new();

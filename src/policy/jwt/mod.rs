@@ -38,7 +38,7 @@ use self::refusals::{CODES, MISSING, REPEATED};
 use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
-use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
@@ -117,18 +117,20 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         }
         (Some(list), None) => Some((Needed::Any, list)),
         (None, Some(list)) => Some((Needed::All, list)),
+        (None, None) if fields.misnames(&["any_of", "all_of"], problems) => return None,
         (None, None) => None,
     };
-    let realm = realm?;
+    // What stands beside a realm that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
     let (needed, demands) = match several {
         None => {
-            let demand = Demand::read(fields, realm, providers, problems);
+            let demand = Demand::read(fields, named, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
             let demands = list.list(problems, |item, problems| {
                 let mut fields = item.fields(problems)?;
-                let demand = Demand::read(&mut fields, realm, providers, problems);
+                let demand = Demand::read(&mut fields, named, providers, problems);
                 fields.finish(problems);
                 demand
             })?;
@@ -150,7 +152,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         needed,
         demands,
         presence: presence?,
-        challenges: Challenges::new(realm, "")?,
+        challenges: Challenges::new(realm?, "")?,
     };
     Some(Part::only(Stage::Credentials, policy))
 }
@@ -227,7 +229,9 @@ fn named_provider(
 ) -> Option<Option<Rc<Provider>>> {
     let name = node.name(problems)?;
     let found = providers.named(name);
-    if found.is_none() {
+    let none_is_read = providers.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
+    if found.is_none() && !is_amiss {
         let near = DidYouMean(name, providers.names());
         node.report(
             problems,

@@ -29,6 +29,9 @@ impl SchemaCheck {
         let formats = fields.optional("formats");
         let details = fields.optional("details");
         let Some(name) = name else {
+            if fields.misnames(&["json_schema"], context.problems) {
+                return None;
+            }
             let of_none = formats.or(details);
             if let Some(node) = &of_none {
                 node.report(context.problems, "says nothing without `json_schema`");

@@ -62,7 +62,7 @@ impl TierDraft {
         fields.finish(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
-            problems.report(
+            problems.lacks(
                 &place,
                 "needs one of \"token_bucket\", \"sliding_window\", \"unlimited\"",
             );
@@ -98,7 +98,7 @@ impl Condition {
                 .boolean(problems)
                 .map(Condition::Authenticated),
             _ => {
-                problems.report(
+                problems.lacks(
                     &place,
                     "needs \"authenticated\", or one of \"claim\" and \"header\" with one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );
