@@ -320,7 +320,7 @@ mod tests {
     struct Hand(Vec<u8>);
 
     impl Host for Hand {
-        fn now(&self) -> Duration {
+        fn wall_clock(&self) -> Duration {
             Duration::ZERO
         }
         fn count(&self, _: Counter) {}

@@ -66,6 +66,8 @@ pub mod address;
 pub mod body;
 pub mod budget;
 pub mod config;
+pub mod connection;
+mod credentials;
 mod digits;
 pub mod effort;
 pub mod engine;

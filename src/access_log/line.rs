@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::detail::{self, Parameters};
 use super::redact::{self, Shown};
 use super::time;
 use crate::digits;
 use crate::json::compact::Value;
+use crate::refusal::Detail;
 
 /// One line. Members are added in the order of their weight: what does not fit any more is left
 /// out, and the line says so.
@@ -107,6 +109,14 @@ impl Line {
     /// A list of objects, or an object, whose members are the filter's own words.
     pub(super) fn structure(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         self.member(name, write);
+    }
+
+    /// What is known of a refusal; nothing if that is nothing.
+    pub(super) fn detail(&mut self, name: &str, detail: &Detail, parameters: Parameters) {
+        let mut text = String::new();
+        if detail::write(&mut text, detail, parameters) {
+            self.member(name, |out| out.push_str(&text));
+        }
     }
 
     /// `name` is a word of this filter's, or [escaped](escape) already.

@@ -12,16 +12,17 @@ use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route};
+use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
 use crate::policy::Policy;
-use crate::policy::jwt::Providers;
+use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
-use crate::route::{PathIndex, PathTemplate};
+use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::schema::Schemas;
-use crate::stream::ShownFields;
-use crate::target::PathRules;
+use crate::stream::{Overrides, ShownFields};
+use crate::target::{LetterCase, PathRules, fold_case};
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -93,6 +94,7 @@ pub(super) struct Document<'p> {
     pub(super) providers: Providers,
     pub(super) limits: SharedLimits,
     pub(super) inspection: Inspection,
+    pub(super) path_rules: PathRules,
     pub(super) schemas: Schemas,
     /// Of the path of the route that is being read.
     pub(super) template: Option<Rc<PathTemplate>>,
@@ -135,6 +137,7 @@ impl Document<'_> {
             read_inspection,
         );
         let paths = fields.or("paths", PathRules::default(), problems, PathRules::read);
+        let overrides = fields.or("requests", None, problems, Overrides::read);
         let observed = Observed::read(&mut fields, &mut notes, problems);
         let providers = match fields.optional("providers") {
             None => Providers::default(),
@@ -161,6 +164,7 @@ impl Document<'_> {
             providers,
             limits,
             inspection: inspection.unwrap_or_default(),
+            path_rules: paths.unwrap_or_default(),
             schemas,
             template: None,
             is_matched: true,
@@ -175,9 +179,13 @@ impl Document<'_> {
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
         document.note_unused();
+        if routes.is_some() {
+            document.limits.check(document.problems, document.notes);
+        }
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let providers = std::mem::take(&mut document.providers);
+        document.notes.extend(providers.unused());
         let footprints = document.limits.footprints();
         document.limits.show(document.gauges);
         let fallback = document.fallback();
@@ -185,22 +193,33 @@ impl Document<'_> {
         let (mode, observed, routes) = (mode?, observed?, routes?);
         observed.check_routes(&routes, problems);
         observed.show(&mut gauges);
-        notes.extend(lint::of_routes(&routes));
-        let (inspection, path_rules) = (inspection?, paths?);
+        notes.extend(lint::of_routes(&routes, paths));
+        let (inspection, path_rules, overrides) = (inspection?, paths?, overrides?);
         notes.extend(apis.unused());
+        notes.extend(note_dotted(root));
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
         let owned_request_headers =
             gather(&routes, &fallback, |policy| policy.owned_request_headers());
+        let judged_request_headers = judged_request_headers(&routes, &fallback);
+        let guards = routes.iter().any(|route| !route.is_open);
+        let usual = if guards {
+            Overrides::Strip
+        } else {
+            Overrides::Pass
+        };
         let mut exports = gather(&routes, &fallback, |policy| policy.exports());
         exports.extend(observed.export());
         Some(Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
+            any_case_paths: any_case_paths(&routes, path_rules),
             routes,
             fallback,
             owned_request_headers,
+            overrides: overrides.unwrap_or(usual),
+            judged_request_headers,
             shown_fields: ShownFields::new(
                 observed.access_log.as_ref(),
                 observed.security_events.as_ref(),
@@ -237,6 +256,27 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
 
 fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
+}
+
+/// Where to look for the routes of folded paths, if there are any.
+fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
+    if rules.letter_case == LetterCase::Significant {
+        return PathIndex::default();
+    }
+    let segments =
+        |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
+    let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
+    PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
+}
+
+/// What routes and their policies judge of header fields.
+fn judged_request_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
+    let mut names = gather(routes, fallback, |policy| policy.judged_request_headers());
+    let matchers = routes.iter().map(|route| &route.matcher);
+    names.extend(matchers.flat_map(RequestMatcher::header_names).cloned());
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// What the policies of all routes name, each name once.

@@ -4,17 +4,20 @@ use super::problem::Quoted;
 use crate::engine::{Mode, Route, Step};
 use crate::policy::{self, Role};
 use crate::route::PathIndex;
+use crate::target::{LetterCase, PathRules};
 
 /// How many pairs of routes are compared: a document may have many thousands of routes.
 const MOST_PAIRS: usize = 200_000;
 
 /// What an operator should know of routes.
-pub(super) fn of_routes(routes: &[Route]) -> Vec<String> {
+pub(super) fn of_routes(routes: &[Route], paths: Option<PathRules>) -> Vec<String> {
     let mut notes = unreached(routes);
+    notes.extend(note_unclaimed(routes));
+    notes.extend(paths.and_then(|rules| open_rest(routes, rules)));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
     if !steps.any(authenticates) {
         notes.push(
-            "every route is open: nobody is asked who they are; add `jwt` to routes that are not for everybody".to_owned(),
+            "/routes: every route is open: nobody is asked who they are; add `jwt` to routes that are not for everybody".to_owned(),
         );
     }
     notes
@@ -83,4 +86,39 @@ fn is_guarded(route: &Route) -> bool {
 fn authenticates(step: &Step) -> bool {
     let kind = policy::LIST.get(step.kind);
     kind.is_some_and(|kind| kind.role == Role::Authenticates)
+}
+
+/// A note on routes with limits that go by what a token claims, where there is to be no token.
+fn note_unclaimed(routes: &[Route]) -> Option<String> {
+    let counts = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        route.chain.claimants.is_none() && steps.any(|step| step.policy.counts_claimants())
+    };
+    let first = routes.iter().find(counts)?;
+    let many = routes.iter().filter(counts).count();
+    Some(format!(
+        "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
+        Quoted(&first.name)
+    ))
+}
+
+/// Notes an open route for all that guarded ones leave: a path that a service takes for a guarded one and
+/// the filter does not, comes to it.
+fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
+    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
+    let at = routes.iter().position(rest)?;
+    let guarded = |route: &&Route| !route.is_open && route.matcher.names_paths();
+    let guarded = routes.iter().take(at).find(guarded)?;
+    let route = routes.get(at)?;
+    let cure = match rules.letter_case {
+        LetterCase::Significant => {
+            "; name its paths, or, if the service takes `/Admin` for `/admin`, say `paths: {\"letter_case\": \"same_route\"}`"
+        }
+        LetterCase::SameRoute => "; name its paths",
+    };
+    Some(format!(
+        "/routes/{at}: the route {} is open to every path that no route before it is for, so what the service takes for a path of {} and this filter does not comes here{cure}",
+        Quoted(&route.name),
+        Quoted(&guarded.name),
+    ))
 }

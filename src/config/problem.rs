@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::budget::{SHARES, Share};
+use crate::origin::Strangers;
 use crate::regex::Regex;
 
 /// One thing that is wrong with a document.
@@ -35,6 +36,8 @@ pub struct Problems {
     /// What is under a name that is not known here, where it is plain what was meant: the object,
     /// and the name.
     misnamed: Vec<(String, String)>,
+    /// What the patterns of lists of origins accept.
+    pub(crate) strangers: Strangers,
 }
 
 /// The patterns of a document, each once, and what it takes to compile them.

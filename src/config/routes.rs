@@ -1,6 +1,7 @@
 //! The document's routes and their policy blocks.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::document::Document;
 use super::node::{Fields, Node};
@@ -9,6 +10,7 @@ use super::size::{EACH, ROUTE};
 use crate::budget::Share;
 use crate::engine::{Chain, Mode, Route, Step};
 use crate::policy::{self, Compile, Context, Kind, Part, Role, Stage};
+use crate::refusal::BlockPlace;
 use crate::route::{self, RequestMatcher};
 
 /// A block of `defaults`.
@@ -119,7 +121,9 @@ impl Document<'_> {
         let before = self.problems.count();
         let block = fields.required("match", self.problems);
         self.notes.extend(block.as_ref().and_then(route::notes));
-        let matcher = block.and_then(|node| RequestMatcher::read(&node, self.problems));
+        let letter_case = self.path_rules.letter_case;
+        let matcher =
+            block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         self.is_matched = self.problems.count() == before;
         let access = fields.or("open", Access::Guarded, self.problems, Access::read);
@@ -197,10 +201,17 @@ impl Document<'_> {
             tried.finish(self.problems);
         }
         fields.finish(self.problems);
+        if access == Some(Access::Guarded) && !authenticated {
+            return None;
+        }
+        let guard = guard(authenticated, &chain.steps);
+        let mut steps = chain.steps.iter().chain(&chain.beside);
+        steps.by_ref().for_each(|step| step.policy.placed(guard));
         access?;
         Some(Route {
             name: name.into(),
             matcher: matcher?,
+            is_open: access == Some(Access::Open),
             chain: Chain::new(chain.steps, chain.beside),
         })
     }
@@ -254,12 +265,14 @@ impl Document<'_> {
             }
         };
         let at = place_of(kind)?;
+        let written = block.map(|block| self.block_place(block));
         let step = |Part { stage, policy }| Step {
             name: kind.name,
             kind: at,
             mode: mode.over(policy.mode()),
             stage,
             policy,
+            place: written.clone(),
         };
         let steps = parts.into_iter().map(step).collect();
         let beside = match tried {
@@ -311,14 +324,40 @@ impl Document<'_> {
             return None;
         }
         let at = place_of(kind)?.checked_add(policy::LIST.len())?;
+        let written = self.block_place(node);
         let step = |Part { stage, policy }| Step {
             name: policy::name(at),
             kind: at,
             mode: Mode::Shadow,
             stage,
             policy,
+            place: Some(Rc::clone(&written)),
         };
         Some(parts.into_iter().map(step).collect())
+    }
+
+    /// Where a block stands, for the log.
+    fn block_place(&mut self, block: &Node<'_>) -> Rc<BlockPlace> {
+        let place = BlockPlace::of(block);
+        self.problems
+            .account(block.pointer(), Share::Documents, place.memory());
+        Rc::new(place)
+    }
+}
+
+/// In which mode a route asks for credentials; none if it does not.
+fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
+    let authenticates = |step: &&Step| {
+        let kind = policy::LIST.get(step.kind);
+        kind.is_some_and(|kind| kind.role == Role::Authenticates)
+    };
+    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    // A block that is wrong leaves no steps, and has been reported.
+    let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
+    match (authenticated, only_shadow) {
+        (false, _) => None,
+        (true, true) => Some(Mode::Shadow),
+        (true, false) => Some(Mode::Enforce),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::{Node, Problems};
 use crate::exchange::PropertyName;
-use crate::headers::HeaderName;
+use crate::headers::{HeaderName, are_alike};
 use crate::route::read_header_name;
 
 /// Reads the name of a field that the filter may claim for itself: a client's own is removed on
@@ -23,7 +23,11 @@ pub(super) fn read_header(node: &Node<'_>, problems: &mut Problems) -> Option<He
         "x-request-id",
     ];
     let name = read_header_name(node, problems)?;
-    if NEEDED.contains(&name.as_str()) {
+    // Whatever is spelled alike is removed with it.
+    if NEEDED
+        .iter()
+        .any(|needed| are_alike(needed.as_bytes(), name.as_str().as_bytes()))
+    {
         node.report(
             problems,
             "has a meaning of its own, and would be removed from every request; choose another name",

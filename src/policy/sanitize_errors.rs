@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[],
 };
 
 /// Replaces bodies of errors, and removes what goes with them.

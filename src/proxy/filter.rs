@@ -168,9 +168,21 @@ impl HttpContext for Filter {
         self.carry_out(action)
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
-        let action = self.stream.borrow_mut().request_trailers(&*self.host);
-        self.carry_out(action)
+    fn on_http_request_trailers(&mut self, fields: usize) -> types::Action {
+        let trailers = match read(Map::RequestTrailers, fields) {
+            Ok(trailers) => trailers,
+            Err(error) => return self.fail("hand over the request's trailers", error),
+        };
+        let mut stream = self.stream.borrow_mut();
+        let action = stream.request_trailers(&trailers, &*self.host);
+        drop(stream);
+        match action {
+            Action::Continue(edits) => match apply(Map::RequestTrailers, &edits) {
+                Ok(()) => types::Action::Continue,
+                Err(error) => self.fail("change the request's trailers", error),
+            },
+            action => self.carry_out(action),
+        }
     }
 
     fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
@@ -229,6 +241,12 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_trailers(&mut self, fields: usize) -> types::Action {
+        if self.stream.borrow().reads_response_trailers() {
+            // Without them nothing is known of how it ended.
+            let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();
+            let mut stream = self.stream.borrow_mut();
+            stream.response_ended(&trailers, &*self.host);
+        }
         if self.response_body.is_none() {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_trailers(&*self.host));

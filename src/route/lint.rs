@@ -73,10 +73,8 @@ pub(super) fn impossible_host(written: &str) -> Option<&'static str> {
         "has a port, and hosts are compared without; leave it out"
     } else if host.contains('*') {
         "may have a `*` at the beginning alone, as in \"*.example.com\""
-    } else if !host.starts_with('[')
-        && (host.ends_with('.') || host.starts_with('.') || host.contains(".."))
-    {
-        "has an empty label; hosts are compared without a dot at the end, and no other may be empty"
+    } else if !host.starts_with('[') && (host.starts_with('.') || host.contains("..")) {
+        "has an empty label, and such a host is always refused"
     } else {
         return None;
     })
@@ -295,7 +293,7 @@ impl PathPattern {
         match self {
             PathPattern::Exact(_) | PathPattern::Template(_) => false,
             PathPattern::Prefix(prefix) => prefix.is_empty(),
-            PathPattern::Regex(regex) => {
+            PathPattern::Regex { regex, .. } => {
                 matches!(
                     regex.text(),
                     "^(?:.*)$"
@@ -314,14 +312,14 @@ impl PathPattern {
             return true;
         }
         match (self, other) {
-            (PathPattern::Regex(own), PathPattern::Regex(other)) => {
+            (PathPattern::Regex { regex: own, .. }, PathPattern::Regex { regex: other, .. }) => {
                 own.address() == other.address()
             }
-            (PathPattern::Regex(own), PathPattern::Exact(other)) => {
+            (PathPattern::Regex { regex: own, .. }, PathPattern::Exact(other)) => {
                 let effort = crate::effort::Effort::new(MOST_STEPS);
                 own.is_match(other, &effort).unwrap_or_default()
             }
-            (PathPattern::Regex(_), _) | (_, PathPattern::Regex(_)) => false,
+            (PathPattern::Regex { .. }, _) | (_, PathPattern::Regex { .. }) => false,
             (PathPattern::Exact(own), PathPattern::Exact(other)) => own == other,
             (PathPattern::Exact(own), PathPattern::Template(other)) => {
                 other.names().next().is_none() && other.as_str() == own
@@ -396,11 +394,12 @@ mod tests {
     use super::*;
     use crate::config::Problems;
     use crate::json::Json;
+    use crate::target::LetterCase;
 
     fn matcher(text: &str) -> RequestMatcher {
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let matcher = RequestMatcher::read(&Node::root(&json), &mut problems);
+        let matcher = RequestMatcher::read(&Node::root(&json), LetterCase::Significant, &mut problems);
         problems
             .settle(matcher)
             .unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -499,8 +498,6 @@ mod tests {
             "a.example/x",
             "a.example:443",
             "*.a.example:443",
-            "a.example.",
-            "*.a.example.",
             "a..example",
             ".a.example",
             "a.*.example",
@@ -511,6 +508,7 @@ mod tests {
             "a.example",
             "*.a.example",
             "A.Example",
+            "a.example.",
             "[::1]",
             "localhost",
             "10.0.0.1",

@@ -323,6 +323,7 @@ fn size(json: &Json, body: &Body) -> usize {
             names.fold(0, usize::saturating_add)
         }
         (_, Json::Array(items)) => items.len().saturating_mul(16),
+        (_, Json::Number(number)) => number.bytes_beside(),
         _ => 0,
     });
     let own = RULE.saturating_mul(rules).saturating_add(NODE);

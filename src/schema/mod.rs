@@ -8,7 +8,6 @@
 mod check;
 mod compile;
 mod cost;
-mod decimal;
 mod dialect;
 mod embedded;
 mod format;
@@ -33,12 +32,12 @@ use crate::regex::Effort;
 
 pub use self::check::{Verdict, Violation};
 pub use self::cost::allowance;
-pub use self::decimal::Decimal;
 pub use self::dialect::Dialect;
 pub use self::embedded::{Compiled, Embedded, Handle, Sender};
 pub use self::kinds::Kinds;
 pub use self::parse::{Text, TextError};
 pub use self::value::{Members, Twice, Value};
+pub use crate::json::decimal::Decimal;
 
 /// The document's `schemas`: compiled, by name.
 #[derive(Default)]

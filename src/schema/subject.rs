@@ -4,13 +4,12 @@ use crate::regex::Regex;
 
 use super::check::SchemaId;
 use super::compile::Compiler;
-use super::decimal::Decimal;
 use super::dialect::Dialect;
 use super::index::{Home, Referred};
 use super::keyword::entry;
 use super::pattern;
-use super::value::decimal;
 use crate::config::Pointer;
+use crate::json::decimal::Decimal;
 use crate::json::{Json, Object};
 
 /// A keyword of a schema while it is compiled.
@@ -145,7 +144,7 @@ impl<'d> Subject<'_, 'd> {
     /// The number under this keyword.
     pub(super) fn number(&mut self) -> Option<Decimal> {
         match self.value {
-            Json::Number(number) => Some(decimal(number)),
+            Json::Number(number) => Some(number.decimal()),
             _ => {
                 self.report("must be a number");
                 None
@@ -157,7 +156,7 @@ impl<'d> Subject<'_, 'd> {
     pub(super) fn count(&mut self, keyword: &str) -> Option<usize> {
         let place = self.place(keyword);
         let count = match self.object.member(keyword)? {
-            Json::Number(number) => decimal(number).to_u64(),
+            Json::Number(number) => number.decimal().to_u64(),
             _ => None,
         };
         if count.is_none() {

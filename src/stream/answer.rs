@@ -12,7 +12,7 @@ use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response};
 use crate::headers::Headers;
 use crate::host::{Failure, Host, Side};
 use crate::metrics::{self, Outcome};
-use crate::policy::Verdict;
+use crate::policy::{Policy, Verdict};
 use crate::refusal::{Refusal, Reply};
 
 /// What is to become of the head of an answer.
@@ -127,6 +127,36 @@ impl Stream {
         Some(self.refuse_answer(&engine, failure.refusal(), None, host))
     }
 
+    /// Whether [`Stream::response_ended`] is to be given the answer's trailers.
+    pub fn reads_response_trailers(&self) -> bool {
+        self.facts.limits.awaits_trailers()
+    }
+
+    /// Hears of the trailers of the answer, before [`Stream::response_trailers`].
+    pub fn response_ended(&mut self, trailers: &Headers, host: &dyn Host) {
+        if let Some(engine) = self.engine.clone() {
+            let mut facts = std::mem::take(&mut self.facts);
+            for policy in self.hearing(&engine) {
+                policy.ended(trailers, &mut facts, host);
+            }
+            self.facts = facts;
+        }
+    }
+
+    /// Those policies that hear of the service's answer.
+    fn hearing<'e>(&self, engine: &'e Engine) -> impl Iterator<Item = &'e dyn Policy> {
+        let passes = self.record.passes();
+        let asked = self
+            .chain(engine)
+            .steps
+            .iter()
+            .filter(move |step| match engine.mode {
+                Mode::Enforce => step.mode == Mode::Enforce,
+                Mode::Shadow => passes,
+            });
+        asked.map(|step| &*step.policy)
+    }
+
     /// Judges the body of the answer when trailers end it.
     pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Response;
@@ -146,21 +176,15 @@ impl Stream {
         host: &dyn Host,
     ) -> ResponseHead {
         let mut facts = std::mem::take(&mut self.facts);
+        let trusts = self.chain(engine).trusts_forwarded_proto;
+        facts.connection.trust_forwarded_proto(trusts);
         if author == Author::Service {
-            let passes = self.record.passes();
-            for step in &self.chain(engine).steps {
-                let is_asked = match engine.mode {
-                    Mode::Enforce => step.mode == Mode::Enforce,
-                    Mode::Shadow => passes,
-                };
-                if is_asked {
-                    step.policy.answered(headers, &mut facts, host);
-                }
+            for policy in self.hearing(engine) {
+                policy.answered(headers, &mut facts, host);
             }
         }
         let mut response = Response {
             request: &self.headers,
-            scheme: self.scheme,
             author,
             headers,
             rest,
@@ -189,7 +213,6 @@ impl Stream {
         let mut facts = std::mem::take(&mut self.facts);
         let mut response = Response {
             request: &self.headers,
-            scheme: self.scheme,
             author: Author::Service,
             headers,
             rest,
@@ -299,6 +322,7 @@ impl Stream {
                     verdict
                 }
             };
+            let verdict = step.placed_in(verdict);
             if let Some(failure) = content.failed() {
                 match waiting.mode {
                     Mode::Enforce if waiting.needs_bytes(progress) => {
@@ -317,7 +341,7 @@ impl Stream {
                     return Some(self.refuse_answer(engine, refusal, Some(step.name), host));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
-                    self.shadow(&refusal, Some((step.name, waiting.lane)), host);
+                    self.shadow(refusal, Some((step.name, waiting.lane)), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => return Some(reply),
             }
@@ -329,12 +353,13 @@ impl Stream {
     fn refuse_answer(
         &mut self,
         engine: &Engine,
-        refusal: Refusal,
+        mut refusal: Refusal,
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
         self.record.refusal = Some((refusal.code, refusal.reason));
         self.record.violations.clone_from(&refusal.violations);
+        self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);

@@ -84,7 +84,7 @@ impl Stream {
             self.after_step(step.name, before, host);
             match verdict {
                 Verdict::Refuse(refusal) => {
-                    self.shadow(&refusal, Some((step.name, Lane::Beside)), host)
+                    self.shadow(step.placed(refusal), Some((step.name, Lane::Beside)), host)
                 }
                 Verdict::AwaitBody(need) if exchange.body == BodyState::Open => {
                     self.awaiting.push(Awaiting {
@@ -107,6 +107,10 @@ impl Stream {
         host: &dyn Host,
     ) -> Verdict {
         let mut facts = self.beside.take(step.kind, exchange.facts);
+        if step.stage == Stage::Transport {
+            let trusts = step.policy.trusts_forwarded_proto();
+            facts.connection.trust_forwarded_proto(trusts);
+        }
         let request = Request {
             effort,
             ..exchange.request
@@ -118,6 +122,7 @@ impl Stream {
             route: exchange.route,
             facts: &mut facts,
             preflight: None,
+            notes_claimed: false,
             edits: Vec::new(),
             shadow: Vec::new(),
         };
@@ -160,8 +165,9 @@ pub(super) fn ask_of_no_body(
 }
 
 impl Host for Reading<'_> {
-    fn now(&self) -> Duration {
-        self.0.now()
+    #[allow(clippy::disallowed_methods, reason = "it hands on what others ask for")]
+    fn wall_clock(&self) -> Duration {
+        self.0.wall_clock()
     }
 
     fn monotonic(&self) -> Duration {

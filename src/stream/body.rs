@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use super::beside::Reading;
+use super::foreign::{foreign_trailers, question_in_trailers};
 use super::{Action, Stream};
 use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, Rest};
 use crate::engine::{Engine, Lane, Mode};
-use crate::exchange::{BodyProgress, BodyState};
+use crate::exchange::{BodyProgress, BodyState, Edit};
+use crate::headers::Headers;
 use crate::host::{Host, Side};
 use crate::policy::Verdict;
 
@@ -113,14 +115,31 @@ impl Stream {
         action
     }
 
-    /// Judges the body when trailers end it: the body callback never says so then.
-    pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
+    /// Judges the body when trailers end it: the body callback never says so then. The edits are of the
+    /// trailers.
+    pub fn request_trailers(&mut self, trailers: &Headers, host: &dyn Host) -> Action {
         let side = Side::Request;
         let before = self.before_body(side, host);
         let rest = self.body.at_trailers(Rest { host, side });
         let action = self.judge_body(BodyState::Complete, rest, host);
         self.after_body(side, before, host);
-        action
+        match action {
+            Action::Continue(_) => Action::Continue(self.edit_trailers(trailers)),
+            action => action,
+        }
+    }
+
+    /// Takes out of trailers what the service must not get there. A document in shadow mode takes out what asks
+    /// for an explanation alone.
+    fn edit_trailers(&self, trailers: &Headers) -> Vec<Edit> {
+        let Some(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let mut edits = question_in_trailers(engine, trailers);
+        if engine.mode == Mode::Enforce {
+            edits.extend(foreign_trailers(engine, trailers));
+        }
+        edits
     }
 
     /// Whether the head waits for the body.
@@ -186,7 +205,7 @@ impl Stream {
                     return Some(self.refuse(refusal, Some(name), host));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
-                    self.shadow(&refusal, Some((name, waiting.lane)), host);
+                    self.shadow(refusal, Some((name, waiting.lane)), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     self.record.ended_at = Some(waiting.step);
@@ -223,6 +242,6 @@ impl Stream {
                 verdict
             }
         };
-        Some((step.name, verdict))
+        Some((step.name, step.placed_in(verdict)))
     }
 }

@@ -72,13 +72,17 @@ impl ShownFields {
     }
 }
 
+/// Whether streams take more than half of their memory.
+fn is_crowded() -> bool {
+    budget::used(Share::Streams) > Share::Streams.most() / 2
+}
+
 impl Room {
     /// While streams have room, as much as a record shows of one value, and a byte by which it
     /// sees that there was more. Records of refused requests make do with less when a flood of
     /// them fills that room.
     fn of(shown: &ShownFields, is_refused: bool) -> Self {
-        let crowded = budget::used(Share::Streams) > Share::Streams.most() / 2;
-        if is_refused && crowded {
+        if is_refused && is_crowded() {
             Self {
                 value: 129,
                 all: 512,
@@ -118,7 +122,7 @@ impl Stream {
         } else {
             Refusal::new(&UNAVAILABLE, "memory")
         };
-        self.started = Some(host.now());
+        self.begin(host);
         Some(self.refuse(refusal, None, host))
     }
 
@@ -135,7 +139,7 @@ impl Stream {
             let refusal = Refusal::new(&FIELDS_TOO_LARGE, "kept");
             match engine.mode {
                 Mode::Enforce => return Err(refusal),
-                Mode::Shadow => self.shadow(&refusal, None, host),
+                Mode::Shadow => self.shadow(refusal, None, host),
             }
         }
         if self.settle() {
@@ -155,6 +159,9 @@ impl Stream {
         self.awaiting = Vec::new();
         self.beside.forget();
         self.body.take_kept();
+        if is_crowded() {
+            self.record.forget_claimed();
+        }
         match self.engine.clone() {
             Some(engine) => _ = self.keep_fields(&engine, true),
             None => self.headers.keep(|_, _| None),
@@ -163,7 +170,7 @@ impl Stream {
             // The verdict stands, and less can be said of it.
             self.headers.keep(|_, _| None);
             self.record.forget();
-            self.facts = Default::default();
+            self.facts.forget();
             self.memory.shrink_to(FIXED);
         }
     }

@@ -2,8 +2,9 @@
 
 use super::Stream;
 use crate::engine::{Lane, Step};
+use crate::exchange::Identity;
 use crate::policy::{self, Stage};
-use crate::refusal::Code;
+use crate::refusal::{Claimed, Code, Detail};
 use crate::schema::Violation;
 
 /// What became of an exchange, for the log.
@@ -13,6 +14,8 @@ pub struct Record {
     pub refusal: Option<(&'static Code, &'static str)>,
     /// What a schema found wrong, if that is why.
     pub violations: Vec<Violation>,
+    /// Which rule was not met, and in what way.
+    pub detail: Option<Box<Detail>>,
     /// The policy that refused; none if it was the core.
     pub refused_by: Option<&'static str>,
     /// The policy that answered in place of the service without refusing.
@@ -36,6 +39,8 @@ pub struct ShadowRefusal {
     pub reason: &'static str,
     /// What a schema found wrong, if that is why.
     pub violations: Vec<Violation>,
+    /// Which rule was not met, and in what way.
+    pub detail: Option<Box<Detail>>,
 }
 
 fn violations(list: &Vec<Violation>) -> usize {
@@ -142,6 +147,7 @@ impl Record {
     /// Forgets what was wrong in detail, but not what became of the exchange.
     pub(super) fn forget(&mut self) {
         self.violations = Vec::new();
+        self.detail = None;
         self.shadow = Vec::new();
     }
 
@@ -151,6 +157,33 @@ impl Record {
         self.shadow.iter().all(|each| each.is_tried)
     }
 
+    /// Forgets what a client says of itself and nobody has accepted.
+    pub(super) fn forget_claimed(&mut self) {
+        let shadow = self.shadow.iter_mut().map(|each| &mut each.detail);
+        for detail in shadow.chain([&mut self.detail]).flatten() {
+            detail.claimed = None;
+        }
+    }
+
+    /// What is known of refusals, that which was carried out first. What is only tried tells nobody's
+    /// identity.
+    fn details(&self) -> impl Iterator<Item = &Detail> {
+        let shadow = self.shadow.iter().filter(|each| !each.is_tried);
+        let shadow = shadow.map(|each| &each.detail);
+        let all = std::iter::once(&self.detail).chain(shadow);
+        all.filter_map(|detail| detail.as_deref())
+    }
+
+    /// Whose token it was that was accepted and did not suffice.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.details().find_map(|detail| detail.identity.as_ref())
+    }
+
+    /// What a token says that was not accepted.
+    pub fn claimed(&self) -> Option<&Claimed> {
+        self.details().find_map(|detail| detail.claimed.as_ref())
+    }
+
     /// How many bytes of memory it takes.
     pub(super) fn memory(&self) -> usize {
         let shadow = self
@@ -158,8 +191,9 @@ impl Record {
             .capacity()
             .saturating_mul(size_of::<ShadowRefusal>());
         let lists = self.shadow.iter().map(|each| &each.violations);
-        let lists = lists.chain([&self.violations]);
-        lists.map(violations).fold(shadow, usize::saturating_add)
+        let lists = lists.chain([&self.violations]).map(violations);
+        let details = self.details().map(Detail::memory);
+        lists.chain(details).fold(shadow, usize::saturating_add)
     }
 
     /// What a policy said that was asked.

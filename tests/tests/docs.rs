@@ -403,15 +403,17 @@ fn record_of_a_body(schema: &str) -> Map<String, Value> {
 }
 
 /// The records of exchanges that between them have every member there is.
-fn records(schema: &str) -> [Map<String, Value>; 6] {
+fn records(schema: &str) -> [Map<String, Value>; 8] {
     let token = json!({
         "key": "p256",
+        "header": { "kid": "k1" },
         "claims": {
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": "now+60",
             "tenant": "blue",
         },
     });
     let good = format!("Bearer {}", tokens::mint(&token, NOW));
+    let expired = format!("Bearer {}", tokens::mint(&token, NOW - 3600));
     let everything = json!({
         "schema": schema,
         "attributes": "all",
@@ -419,7 +421,7 @@ fn records(schema: &str) -> [Map<String, Value>; 6] {
     });
     let hashed = json!({
         "schema": schema,
-        "subject": "hashed", "subject_key": { "env": Still::LOG_KEY },
+        "subject": "hashed", "claimed": "hashed", "subject_key": { "env": Still::LOG_KEY },
     });
     [
         record("enforce", &everything, Some(&good)),
@@ -432,6 +434,8 @@ fn records(schema: &str) -> [Map<String, Value>; 6] {
             None,
         ),
         record_of_a_body(schema),
+        record("enforce", &everything, Some(&expired)),
+        record("enforce", &hashed, Some(&expired)),
     ]
 }
 
@@ -444,7 +448,7 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     assert_eq!(
         outcomes,
         [
-            "allowed", "denied", "allowed", "allowed", "denied", "denied"
+            "allowed", "denied", "allowed", "allowed", "denied", "denied", "denied", "denied"
         ]
     );
     let names = records.iter().flat_map(|record| record.keys());

@@ -38,7 +38,7 @@ struct Proxy {
 }
 
 impl Host for Proxy {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         self.now.get()
     }
 

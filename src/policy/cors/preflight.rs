@@ -20,7 +20,7 @@ pub(super) fn judge<'p>(
     preflight: &'p Preflight<'_>,
 ) -> Result<Grant<'p>, &'static str> {
     let fields = preflight.fields();
-    let Sender::Allowed(origin) = settings.sender(fields, preflight.effort()) else {
+    let Sender::Allowed(origin) = settings.sender(fields, preflight.effort(), |_| false) else {
         return Err("origin");
     };
     let method = preflight.method.ok_or("method")?;

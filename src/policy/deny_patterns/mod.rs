@@ -18,7 +18,7 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::refusal::{Code, Refusal, Told, grpc};
+use crate::refusal::{Code, Detail, Fact, Refusal, Told, grpc};
 use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::UNAVAILABLE;
@@ -29,6 +29,10 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&DENIED],
     compile: Compile::Shadowed(compile),
+    rules: &[
+        ("pattern_denied.body_unread", "max_bytes"),
+        ("pattern_denied", "sets"),
+    ],
 };
 
 const DENIED: Code = Code {
@@ -63,6 +67,12 @@ struct DenyPatterns {
 struct Own {
     name: String,
     regex: Regex,
+}
+
+/// What was found: a set, or the pattern of the document's at that place.
+struct Named<'n> {
+    name: &'n str,
+    own: Option<usize>,
 }
 
 /// Where texts stand.
@@ -293,29 +303,38 @@ impl DenyPatterns {
     }
 
     /// The name of what is found in a text: a set, or a pattern of the document's.
-    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<String>, TooCostly> {
+    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<Named<'_>>, TooCostly> {
         if let Some(set) = self.built_in.search(&text.to_ascii_lowercase(), effort)? {
-            return Ok(Some(set.to_owned()));
+            return Ok(Some(Named {
+                name: set,
+                own: None,
+            }));
         }
-        for own in &self.own {
-            if own.regex.is_match(text, effort)? {
-                return Ok(Some(own.name.clone()));
+        for (index, Own { name, regex }) in self.own.iter().enumerate() {
+            if regex.is_match(text, effort)? {
+                let own = Some(index);
+                return Ok(Some(Named { name, own }));
             }
         }
         Ok(None)
     }
 
     fn find(&self, place: Place, text: &str, effort: &Effort) -> Option<Refusal> {
-        let name = match self.name_in(text, effort) {
-            Ok(name) => name?,
+        let Named { name, own } = match self.name_in(text, effort) {
+            Ok(named) => named?,
             Err(TooCostly) => return Some(Refusal::new(&DENIED, "effort")),
         };
         let (reason, _) = PLACES.iter().find(|(_, each)| *each == place)?;
         let violation = Violation {
             instance: ["/", reason].concat(),
             keyword: "pattern",
-            schema: name,
+            schema: name.to_owned(),
         };
-        Some(Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class))
+        let refusal = Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class);
+        let detail = match own {
+            Some(index) => Detail::within(format!("/patterns/{index}")),
+            None => Detail::default(),
+        };
+        Some(refusal.because(detail.and("pattern", Fact::own(name))))
     }
 }

@@ -22,7 +22,7 @@ use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::refusal::{Refusal, Told};
+use crate::refusal::{Fact, Refusal, Told};
 
 /// `forms: { max_bytes, fields, files, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -36,6 +36,12 @@ pub(super) const KIND: Kind = Kind {
         &INVALID,
     ],
     compile: Compile::Object(compile),
+    rules: &[
+        ("form_too_large", "max_bytes"),
+        ("form_media_type.content_type", "other_types"),
+        ("form_malformed.too_many", "max_parts"),
+        ("form_invalid.undeclared", "undeclared"),
+    ],
 };
 
 /// How many parts a form may have, unless the document says so.
@@ -137,7 +143,7 @@ impl Policy for Forms {
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
             Ok(need) => Verdict::AwaitBody(need),
-            Err(refusal) => Verdict::Refuse(refusal),
+            Err(refusal) => Verdict::Refuse(self.detailed(refusal, exchange.request.headers)),
         }
     }
 
@@ -147,7 +153,7 @@ impl Policy for Forms {
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
-            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
             (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }
@@ -218,6 +224,17 @@ impl Forms {
         }
         let most = self.max_bytes;
         Ok(BodyNeed::Bytes { most })
+    }
+
+    /// The refusal, with what was found in its place.
+    fn detailed(&self, refusal: Refusal, headers: &Headers) -> Refusal {
+        match refusal.code.name {
+            "form_too_large" => refusal.and("most", Fact::Number(self.max_bytes)),
+            "form_media_type" => {
+                refusal.telling("content_type", headers.all("content-type").next())
+            }
+            _ => refusal,
+        }
     }
 
     fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
@@ -316,7 +333,10 @@ impl Forms {
         match self.undeclared {
             _ if self.fields.declares(name) => Ok(()),
             Others::Pass if !resembles => Ok(()),
-            _ => Err(faulty(Fault::undeclared(), self.told)),
+            _ => {
+                let refusal = faulty(Fault::undeclared(), self.told);
+                Err(refusal.telling("parameter", Some(name.as_bytes())))
+            }
         }
     }
 

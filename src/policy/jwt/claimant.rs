@@ -2,33 +2,60 @@
 
 use std::rc::Rc;
 
-use super::provider::{Provider, Providers};
+use super::Needed;
+use super::location::{Found, LocationError};
+use super::provider::Provider;
 use super::token::{MAX_DEPTH, Token};
 use crate::exchange::Request;
 use crate::json::compact::Compact;
 
-/// Reads the `sub` of a token that nobody has checked. Whoever sends the request has chosen it.
+/// Reads the `sub` of the token that a route asks for, which nobody has checked. Whoever sends the
+/// request has chosen it.
 pub struct Claimants {
+    needed: Needed,
     providers: Vec<Rc<Provider>>,
 }
 
+/// There are several tokens where there is to be one: whose subject counts would be for the sender
+/// to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several;
+
 impl Claimants {
-    /// Looks for tokens where any of the providers does.
-    pub fn of(providers: &Providers) -> Self {
-        Self {
-            providers: providers.read_well().cloned().collect(),
-        }
+    /// Looks for tokens where these providers do, of which one or all are asked for.
+    pub(super) fn new(needed: Needed, providers: Vec<Rc<Provider>>) -> Self {
+        Self { needed, providers }
     }
 
-    /// The `sub` of the first token that can be read.
-    pub fn subject(&self, request: &Request<'_>) -> Option<String> {
-        self.providers.iter().find_map(|provider| {
-            let found = provider.locations.find(request).ok()?;
-            let token = Token::parse(found.token()).ok()?;
+    /// The `sub` of the token. Where several are asked for, it is that of the first: no other is
+    /// looked at before that one has been accepted.
+    ///
+    /// # Errors
+    /// [`Several`].
+    pub fn subject(&self, request: &Request<'_>) -> Result<Option<String>, Several> {
+        let most = match self.needed {
+            Needed::All => 1,
+            Needed::Any => self.providers.len(),
+        };
+        let mut found: Vec<(&Provider, Found<'_>)> = Vec::new();
+        for provider in self.providers.iter().take(most) {
+            match provider.locations.find(request) {
+                Ok(token) => found.push((provider, token)),
+                Err(LocationError::Missing) => {}
+                Err(LocationError::Repeated | LocationError::Malformed) => return Err(Several),
+            }
+        }
+        if let Some(((_, first), others)) = found.split_first()
+            && others.iter().any(|(_, other)| !other.is_same(first))
+        {
+            return Err(Several);
+        }
+        Ok(found.iter().find_map(|(provider, found)| {
+            let token = Token::parse(found.token(), &provider.form).ok()?;
             let claims = Compact::parse(&token.payload, MAX_DEPTH)?;
             let subject = claims.member("sub")?.as_str()?;
             Some(subject.to_owned())
-        })
+        }))
     }
 }
 

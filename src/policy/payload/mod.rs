@@ -21,7 +21,7 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::refusal::{Refusal, Told};
+use crate::refusal::{Fact, Refusal, Told};
 use crate::route::read_method;
 use crate::schema::Schema;
 
@@ -43,6 +43,18 @@ pub(super) const KIND: Kind = Kind {
         &refusals::RESPONSE,
     ],
     compile: Compile::Object(compile),
+    rules: &[
+        ("payload_too_large", "max_bytes"),
+        ("payload_presence.body_missing", "require_body"),
+        ("payload_presence.body_forbidden", "forbid_body"),
+        ("payload_media_type", "content_types"),
+        ("payload_content_encoding", "content_encodings"),
+        ("payload_upgrade", "upgrades"),
+        ("payload_malformed", "json"),
+        ("payload_structure", "json"),
+        ("payload_schema", "json_schema"),
+        ("payload_response", "responses"),
+    ],
 };
 
 /// What a body must be like.
@@ -272,6 +284,30 @@ impl Payload {
 
     /// Judges a head; what must be seen of the body, if there is one to judge.
     pub(crate) fn judge_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
+        let judged = self.judge_whole_head(exchange);
+        judged.map_err(|refusal| self.detailed(refusal, exchange.request.headers))
+    }
+
+    /// The refusal, with what was found in its place.
+    fn detailed(&self, refusal: Refusal, headers: &Headers) -> Refusal {
+        let sent = |name| headers.all(name).next();
+        match refusal.code.name {
+            "payload_too_large" => {
+                let refusal = match head::length(headers) {
+                    Ok(Some(length)) => refusal.and("bytes", Fact::Number(length)),
+                    _ => refusal,
+                };
+                refusal.and("most", Fact::Number(self.max_bytes))
+            }
+            "payload_media_type" => refusal.telling("content_type", sent("content-type")),
+            "payload_content_encoding" => {
+                refusal.telling("content_encoding", sent("content-encoding"))
+            }
+            _ => refusal,
+        }
+    }
+
+    fn judge_whole_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
         let headers = exchange.request.headers;
         let length = head::length(headers)?;
         if head::is_upgrade(headers) {
@@ -420,7 +456,7 @@ impl Policy for Payload {
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
-            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
             (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }

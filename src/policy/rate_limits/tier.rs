@@ -43,6 +43,12 @@ pub(super) enum Condition {
 }
 
 impl TierDraft {
+    /// Whether it depends on tokens.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        let claim = |when: &Condition| matches!(when, Condition::Claim(..));
+        self.when.as_ref().is_some_and(claim)
+    }
+
     /// Reads one item of `tiers`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -151,6 +157,14 @@ impl Condition {
     }
 }
 
+/// The place of a tier that has the condition of an earlier one.
+pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
+    let before = |index: usize| tiers.get(..index).unwrap_or_default().iter();
+    let mut places = tiers.iter().enumerate();
+    let found = places.find(|(index, tier)| before(*index).any(|other| other.name == tier.name));
+    found.map(|(index, _)| index)
+}
+
 /// Reads `token_bucket` or `sliding_window`. `Some(None)` when neither is there.
 pub(super) fn read_rule(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Option<Rule>> {
     let bucket = fields.optional("token_bucket");
@@ -227,7 +241,7 @@ mod tests {
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
-    use crate::target::Target;
+    use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
     fn holds(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
@@ -243,6 +257,7 @@ mod tests {
         condition.holds(&Caller {
             request: Request {
                 headers: &headers,
+                authority: &Authority::default(),
                 target: &Target::parse(b"/").unwrap(),
                 effort: &Effort::new(steps),
             },

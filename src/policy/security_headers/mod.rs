@@ -25,12 +25,15 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[],
 };
 
 const STRICT_TRANSPORT_SECURITY: &str = "strict-transport-security";
 
 /// Sets and removes response header fields, on the service's answers and on refusals.
 struct SecurityHeaders {
+    /// Whether something depends on it. Asking the proxy takes time.
+    minds_scheme: bool,
     fixed: Fixed,
     /// Written only where the service has not.
     if_absent: Vec<IfAbsent>,
@@ -121,7 +124,9 @@ impl SecurityHeaders {
             authenticated: fixed(rules, scheme, When::Authenticated),
             anyone: fixed(rules, scheme, When::Always),
         };
+        let mut names = rules.iter().map(|rule| rule.name.as_str());
         Self {
+            minds_scheme: names.any(|name| name == STRICT_TRANSPORT_SECURITY),
             fixed: Fixed {
                 https: by_caller(Scheme::Https),
                 http: by_caller(Scheme::Http),
@@ -182,12 +187,15 @@ impl IfAbsent {
 }
 
 impl Policy for SecurityHeaders {
-    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let caller = match (&response.facts.identity, response.author) {
             (None, Author::Service) => When::Always,
             _ => When::Authenticated,
         };
-        let scheme = response.scheme;
+        let scheme = match self.minds_scheme {
+            true => response.facts.connection.scheme(host),
+            false => Scheme::Http,
+        };
         if !self.revealing.is_empty() {
             response.edits.extend(self.betrayed(response.headers));
         }
