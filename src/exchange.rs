@@ -106,6 +106,19 @@ impl Facts {
         };
     }
 
+    /// What is known, apart from what policies keep for themselves: for those that are tried.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            claimants: self.claimants.clone(),
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            limits: Ledger::default(),
+            operation: None,
+            answers: Vec::new(),
+        }
+    }
+
     /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
     /// that we know. The proxy is asked once.
     pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {

@@ -1,10 +1,16 @@
 //! The configuration document: how it is read, and what is said when it is wrong.
 
 mod document;
+#[cfg(test)]
+mod faults;
+mod foreign;
+mod form;
 pub(crate) mod header;
+mod lint;
 mod node;
 mod observed;
 mod problem;
+mod routes;
 mod size;
 mod units;
 

@@ -64,7 +64,7 @@ impl<'n> Reader<'n> {
             (None, Some(node), None) => self.wildcard(&node, problems),
             (None, None, Some(node)) => self.regex(&node, problems).map(Item::Regex),
             _ => {
-                problems.report(fields.pointer(), forms);
+                fields.lacks(&["exact", "wildcard", "regex"], problems, forms);
                 None
             }
         }

@@ -175,6 +175,12 @@ impl Regex {
         .saturating_add(self.0.key.1.len().saturating_mul(8))
     }
 
+    /// What it was compiled from.
+    pub(crate) fn text(&self) -> &str {
+        let (_, text) = &self.0.key;
+        text
+    }
+
     /// Where it stands in memory: expressions of the same text stand at the same place.
     pub fn address(&self) -> usize {
         Rc::as_ptr(&self.0).addr()

@@ -136,7 +136,8 @@ impl SecurityEvents {
             let detail = record.detail.as_deref();
             (record.refused_by, code, reason, Outcome::Denied, detail)
         });
-        let shadow = record.shadow.iter();
+        // What is only tried is no sign of an attack: nobody has been told not to.
+        let shadow = record.shadow.iter().filter(|each| !each.is_tried);
         let shadow = shadow.map(|each| {
             let (code, reason, detail) = (each.code, each.reason, each.detail.as_deref());
             (each.policy, code, reason, Outcome::ShadowDenied, detail)

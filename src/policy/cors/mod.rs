@@ -145,7 +145,9 @@ mod tests {
             r#"{{"version":1,"routes":[{{"name":"a","match":{{}},"open":true,"{name}":{block}}}]}}"#
         );
         let engine = Engine::compile(document.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-        engine.notes().to_vec()
+        let notes = engine.notes().iter();
+        // That nobody is asked for credentials is no matter here.
+        notes.filter(|note| note.contains(name)).cloned().collect()
     }
 
     #[test]

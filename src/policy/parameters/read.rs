@@ -18,11 +18,12 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option
         fields.optional("path"),
         fields.optional("headers"),
     ];
-    if let ([None, None, None], place) = ([&query, &path, &headers], fields.pointer()) {
+    if let [None, None, None] = [&query, &path, &headers] {
         let reason = "needs one of \"query\", \"path\", \"headers\"";
-        context.problems.report(place, reason);
+        fields.lacks(&["query", "path", "headers"], context.problems, reason);
     }
-    let undeclared = read_undeclared(fields, query.is_some(), context.problems);
+    let has_query = query.is_some() || fields.misnames(&["query"], context.problems);
+    let undeclared = read_undeclared(fields, has_query, context.problems);
     let told = read_told(fields.optional("details").as_ref(), context.problems);
     let [query, headers] = [(Part::Query, query), (Part::Headers, headers)]
         .map(|(part, node)| node.map(|node| read_list(&node, part, context)));
@@ -76,6 +77,9 @@ fn find_template(
     context: &mut Context<'_>,
 ) -> Option<Rc<PathTemplate>> {
     let Some(template) = context.template.clone() else {
+        if !context.is_matched {
+            return None;
+        }
         let reason = "needs a route whose `match.path` is a `template`";
         node.report(context.problems, reason);
         return None;

@@ -30,6 +30,9 @@ impl SchemaCheck {
         let patterns = fields.optional("patterns");
         let details = fields.optional("details");
         let Some(name) = name else {
+            if fields.misnames(&["json_schema"], context.problems) {
+                return None;
+            }
             let of_none = formats.or(patterns).or(details);
             if let Some(node) = &of_none {
                 node.report(context.problems, "says nothing without `json_schema`");

@@ -198,8 +198,8 @@ impl Rules {
             },
             (None, None) if !self.known => (None, When::Always),
             (None, None) => {
-                node.report(
-                    problems,
+                problems.lacks(
+                    node.pointer(),
                     "lacks the field \"value\": the preset has none for this header",
                 );
                 (None, When::Always)
