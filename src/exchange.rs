@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::compact::{Compact, Value};
+use crate::policy::jwt::Claimants;
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
@@ -46,6 +47,8 @@ pub struct Exchange<'r> {
     /// Set when the request is a preflight about this route, and every other route that the request in
     /// question may take would grant it. Without it a preflight is granted nothing.
     pub preflight: Option<SameRoutes<'r>>,
+    /// Whether somebody wants to know what a token says that is not accepted.
+    pub notes_claimed: bool,
     /// What policies want changed before the service sees the request.
     pub edits: Vec<Edit>,
     /// What a policy would have refused by a part of it that is in shadow mode.
@@ -61,6 +64,8 @@ pub struct Facts {
     pub limits: Ledger,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
+    /// Whose tokens its route asks for. Written by the stream.
+    pub claimants: Option<Rc<Claimants>>,
     /// What the body of the answer is judged by, each with who judges. Written by `payload`.
     pub answers: Vec<(usize, AnswerCheck)>,
     /// What is known of the client's connection.
@@ -73,6 +78,8 @@ pub struct Facts {
 pub enum AnswerCheck {
     /// By the schema at that place in the judge's list.
     Schema(usize),
+    /// The same, though it cannot be told what it is: it has to be JSON.
+    Untold(usize),
     /// It cannot be read, for that reason.
     Unreadable(&'static str),
 }
@@ -97,6 +104,19 @@ impl Facts {
             connection: std::mem::take(&mut self.connection),
             ..Self::default()
         };
+    }
+
+    /// What is known, apart from what policies keep for themselves: for those that are tried.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            claimants: self.claimants.clone(),
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            limits: Ledger::default(),
+            operation: None,
+            answers: Vec::new(),
+        }
     }
 
     /// Where the request comes from, as the proxy sees it; none if it does not say so in a form

@@ -67,6 +67,7 @@ pub mod body;
 pub mod budget;
 pub mod config;
 pub mod connection;
+mod credentials;
 mod digits;
 pub mod effort;
 pub mod engine;

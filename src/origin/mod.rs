@@ -1,9 +1,13 @@
 //! Origins as browsers write them: scheme, host and port, serialised as the HTML standard says.
 
 mod allowed;
+mod public_suffix;
+mod reader;
+mod samples;
+mod strangers;
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr as _;
 
 use crate::exchange::Scheme;
@@ -11,6 +15,8 @@ use crate::headers::Headers;
 use crate::target::Authority;
 
 pub use self::allowed::{AllowedOrigins, Standing};
+pub use self::reader::Power;
+pub use self::strangers::Strangers;
 
 /// The parts of a serialised origin, as they are written. `null` has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +133,11 @@ fn is_host(host: &str) -> bool {
         let address = address.strip_suffix(']').unwrap_or_default();
         return Ipv6Addr::from_str(address).is_ok();
     }
+    // A host that ends in a number is an address, or none (URL standard, §3.5).
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next();
+    if last.is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())) {
+        return Ipv4Addr::from_str(host).is_ok();
+    }
     let name_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
     !host.is_empty()
         && host.bytes().all(name_byte)
@@ -199,6 +210,10 @@ mod tests {
             ("https://*.a", OriginError::Host),
             ("https://[::1", OriginError::Host),
             ("https://[1.2.3.4]", OriginError::Host),
+            ("https://1.2.3.4.5", OriginError::Host),
+            ("https://1.2.3.256", OriginError::Host),
+            ("https://1.2.3.4.", OriginError::Host),
+            ("https://a.7", OriginError::Host),
             ("https://a:", OriginError::Port),
             ("https://a:0", OriginError::Port),
             ("https://a:080", OriginError::Port),

@@ -6,7 +6,7 @@ use crate::connection::says_https;
 use crate::exchange::{Exchange, Request};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::{Host, Property};
-use crate::refusal::{Audience, Code, Refusal, Reply, grpc};
+use crate::refusal::{Audience, Code, Fact, Refusal, Reply, grpc};
 use crate::route::HostPattern;
 
 /// `https: { on_cleartext, hosts, port, min_tls_version, trust_forwarded_proto }`.
@@ -15,6 +15,11 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&REQUIRED, &TOO_OLD],
     compile: Compile::Object(compile),
+    rules: &[
+        ("tls_version_too_old", "min_tls_version"),
+        ("https_required.host", "hosts"),
+        ("https_required", "on_cleartext"),
+    ],
 };
 
 const REQUIRED: Code = Code {
@@ -106,8 +111,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let on_cleartext = match (on_cleartext?, hosts.is_empty()) {
         (Wish::Refuse, _) => OnCleartext::Refuse,
         (Wish::Redirect, true) => {
-            problems.report(
-                fields.pointer(),
+            fields.lacks(
+                &["hosts"],
+                problems,
                 "a redirect needs `hosts`: the request's own `Host` can name any, and would lead anywhere",
             );
             return None;
@@ -149,7 +155,8 @@ impl Policy for Https {
         let version = host.property(Property::TlsVersion);
         match (version.as_deref().map(TlsVersion::read), &self.trust) {
             (Some(version), Trust::Connection(minimum)) if version < *minimum => {
-                Verdict::Refuse(Refusal::new(&TOO_OLD, "tls_version"))
+                let found = Fact::Word(version.name());
+                Verdict::Refuse(Refusal::new(&TOO_OLD, "tls_version").and("found", found))
             }
             (Some(_), _) => Verdict::Pass,
             (None, Trust::ForwardedProto) if says_https(request.headers) => Verdict::Pass,
@@ -196,6 +203,15 @@ impl Redirect {
 }
 
 impl TlsVersion {
+    /// The word in the log.
+    fn name(self) -> &'static str {
+        match self {
+            TlsVersion::Older => "older",
+            TlsVersion::V1_2 => "1.2",
+            TlsVersion::V1_3 => "1.3",
+        }
+    }
+
     fn read(name: &[u8]) -> Self {
         match name {
             b"TLSv1.3" => TlsVersion::V1_3,

@@ -1,7 +1,7 @@
 //! What the service learns of an accepted token.
 
 use super::claim_path::ClaimPath;
-use super::token::TokenError;
+use super::token::{TokenError, without_padding};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
 use crate::headers::{HeaderName, HeaderValue, are_alike};
@@ -124,6 +124,7 @@ impl Forwarding {
         if let Some(name) = &self.payload {
             // As it stands in the token: base64url already.
             let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
+            let payload = without_padding(payload);
             let value = HeaderValue::parse(payload).map_err(|_| TokenError::Format)?;
             edits.push(Edit::Set(name.clone(), value));
         }

@@ -16,7 +16,8 @@ use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Exchange};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::refusal::{Refusal, Told};
+use crate::refusal::detail::cut;
+use crate::refusal::{Fact, Refusal, Told};
 use crate::route::PathTemplate;
 
 pub use self::decode::{Controls, Malformed, Pair, pairs, vetted};
@@ -29,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&refusals::MALFORMED, &refusals::INVALID],
     compile: Compile::Object(compile),
+    rules: &[("parameters_invalid.undeclared", "undeclared")],
 };
 
 /// What the parameters of a request must be like.
@@ -151,7 +153,9 @@ impl Parameters {
                     // Some services take names for the same that differ in case alone.
                     Undeclared::Pass if !set.resembles(&name) => {}
                     Undeclared::Pass | Undeclared::Refuse => {
-                        return Err(refusal(Fault::undeclared(), self.told));
+                        let fact = Fact::Parameter(cut(name.as_bytes()));
+                        let refusal = refusal(Fault::undeclared(), self.told);
+                        return Err(refusal.and("parameter", fact));
                     }
                 }
             }

@@ -18,7 +18,8 @@ pub enum Rule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State(pub [u64; 2]);
 
-/// What it takes to take a charge back: when it was made, in the rule's own measure.
+/// What it takes to take a charge back: what it led to, or when it was made, in the rule's own
+/// measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt(u64);
 
@@ -31,11 +32,22 @@ impl Rule {
         }
     }
 
-    /// What its states cannot be read without: states with another scale have to be converted.
+    /// What its states cannot be read without.
     pub fn scale(&self) -> u64 {
         match self {
             Rule::TokenBucket(_) => 0,
             Rule::SlidingWindow(window) => window.per(),
+        }
+    }
+
+    /// All that it is, in numbers: two rules with the same read a state alike.
+    pub fn meaning(&self) -> [u64; 4] {
+        match self {
+            Rule::TokenBucket(bucket) => {
+                let [interval, max_tokens, debt] = bucket.meaning();
+                [1, interval, max_tokens, debt]
+            }
+            Rule::SlidingWindow(window) => [2, window.requests(), window.per(), 0],
         }
     }
 
@@ -86,22 +98,6 @@ impl Rule {
         }
     }
 
-    /// A state that was written on another scale: what was used then counts from now on.
-    pub fn convert(&self, state: State, scale: u64, now: u64) -> State {
-        match self {
-            Rule::TokenBucket(_) => self.settle(state, now),
-            Rule::SlidingWindow(window) => {
-                let requests = u32::try_from(window.requests()).unwrap_or(u32::MAX);
-                let used = SlidingWindow::new(requests, scale).map_or(0, |old| {
-                    let count = old.settle(unpacked(state), now);
-                    old.used(count, now).div_ceil(scale.max(1).into())
-                });
-                let used = u64::try_from(used).unwrap_or(u64::MAX);
-                packed(window.charge(Count::default(), now, used))
-            }
-        }
-    }
-
     /// The state after a request.
     ///
     /// # Errors
@@ -129,15 +125,18 @@ impl Rule {
         }
     }
 
-    /// What to keep of a charge that led to this state at that time.
-    pub fn receipt(&self, after: State, now: u64) -> Receipt {
+    /// What to keep of a charge that led to this state.
+    pub fn receipt(&self, after: State) -> Receipt {
         match self {
-            Rule::TokenBucket(_) => Receipt(now),
+            Rule::TokenBucket(_) => {
+                let State([spent, _]) = after;
+                Receipt(spent)
+            }
             Rule::SlidingWindow(_) => Receipt(unpacked(after).window),
         }
     }
 
-    /// The state after a charge has been taken back.
+    /// The state after so much of a charge has been taken back.
     pub fn refund(&self, state: State, Receipt(when): Receipt, now: u64, cost: u64) -> State {
         match (self, state) {
             (Rule::TokenBucket(bucket), State([spent, _])) => {

@@ -43,6 +43,12 @@ pub(super) enum Condition {
 }
 
 impl TierDraft {
+    /// Whether it depends on tokens.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        let claim = |when: &Condition| matches!(when, Condition::Claim(..));
+        self.when.as_ref().is_some_and(claim)
+    }
+
     /// Reads one item of `tiers`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -62,7 +68,7 @@ impl TierDraft {
         fields.finish(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
-            problems.report(
+            problems.lacks(
                 &place,
                 "needs one of \"token_bucket\", \"sliding_window\", \"unlimited\"",
             );
@@ -98,7 +104,7 @@ impl Condition {
                 .boolean(problems)
                 .map(Condition::Authenticated),
             _ => {
-                problems.report(
+                problems.lacks(
                     &place,
                     "needs \"authenticated\", or one of \"claim\" and \"header\" with one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );
@@ -149,6 +155,14 @@ impl Condition {
             }
         })
     }
+}
+
+/// The place of a tier that has the condition of an earlier one.
+pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
+    let before = |index: usize| tiers.get(..index).unwrap_or_default().iter();
+    let mut places = tiers.iter().enumerate();
+    let found = places.find(|(index, tier)| before(*index).any(|other| other.name == tier.name));
+    found.map(|(index, _)| index)
 }
 
 /// Reads `token_bucket` or `sliding_window`. `Some(None)` when neither is there.

@@ -60,7 +60,25 @@ fn matches(expected: &Value, found: &Value) -> Option<String> {
     if expected.get("present") == Some(&Value::Bool(true)) {
         return found.is_null().then(|| "is missing".to_owned());
     }
-    equal(expected, found)
+    match (expected, found) {
+        (Value::Array(expected), Value::Array(found)) if expected.iter().any(Value::is_object) => {
+            items(expected, found)
+        }
+        _ => equal(expected, found),
+    }
+}
+
+/// As many items, and each as it is expected: objects by the members that are named.
+fn items(expected: &[Value], found: &[Value]) -> Option<String> {
+    if expected.len() != found.len() {
+        let (many, found) = (expected.len(), Value::Array(found.to_vec()));
+        return Some(format!("expected {many} items, found {found}"));
+    }
+    let differing = expected.iter().zip(found).filter_map(|pair| match pair {
+        (Value::Object(_), found) => members(pair.0, found),
+        (expected, found) => equal(expected, found),
+    });
+    joined(differing.collect())
 }
 
 fn headers(expected: &Value, values: impl Fn(&str) -> Vec<Value>) -> Option<String> {

@@ -1,32 +1,22 @@
-//! Header fields with which the collector is asked: mostly credentials, so nothing here prints values.
+//! Header fields with which the filter asks others, a collector or a provider of keys: mostly
+//! credentials, so nothing here prints values.
 
+use crate::config::header::is_framing;
 use crate::config::{Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 
 /// One field.
-pub(super) struct Credential {
+pub(crate) struct Credential {
     name: HeaderName,
     /// As written, or the name of the variable of the VM's environment that holds it.
     value: String,
     in_environment: bool,
 }
 
-/// What the request says of itself.
-const OWN: [&str; 8] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
-
 impl Credential {
     /// Reads `headers`.
-    pub(super) fn read_all(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
+    pub(crate) fn read_all(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
         let mut all = Vec::new();
         let mut good = true;
         for (name, node) in node.entries(problems)? {
@@ -51,7 +41,10 @@ impl Credential {
         let parsed = HeaderName::parse(name);
         match (parsed, HeaderValue::parse(value.as_bytes())) {
             (Err(error), _) | (_, Err(error)) => node.report(problems, error),
-            (Ok(name), _) if OWN.contains(&name.as_str()) => {
+            (Ok(name), _) if is_framing(&name) => {
+                node.report(problems, "frames or routes messages; it cannot be set");
+            }
+            (Ok(name), _) if matches!(name.as_str(), "accept" | "content-type") => {
                 node.report(problems, "is set by the filter itself");
             }
             (Ok(name), Ok(_)) => {
@@ -65,13 +58,23 @@ impl Credential {
         None
     }
 
+    /// The field's name.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// What the document says of its value: that, or the variable that holds it.
+    pub(crate) fn written(&self) -> &str {
+        &self.value
+    }
+
     /// The variable that holds it, if one does.
-    pub(super) fn variable(&self) -> Option<&str> {
+    pub(crate) fn variable(&self) -> Option<&str> {
         self.in_environment.then_some(&self.value)
     }
 
     /// Name and value; none if the environment has no usable value.
-    pub(super) fn field(&self, host: &dyn Host) -> Option<(&str, String)> {
+    pub(crate) fn field(&self, host: &dyn Host) -> Option<(&str, String)> {
         let value = match self.variable() {
             None => self.value.clone(),
             Some(variable) => {
