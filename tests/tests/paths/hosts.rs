@@ -180,6 +180,17 @@ fn no_spelling_of_a_host_reaches_the_service_under_another_policy() {
         }
         assert_eq!(proxy.hosts().len(), 2, "{name}");
     }
+    // What Envoy makes of a dot: the service gets the host without it, where Envoy is told to.
+    for (name, expected) in [
+        ("as-sent", "other.example.:80"),
+        ("dot-stripped", "other.example:80"),
+        ("port-stripped", "other.example."),
+    ] {
+        let dotted = to("other.example.:80", Version::Http1);
+        let passes = client::send(proxy.addr(name), &dotted, TIMEOUT);
+        assert_eq!(passes.expect("an answer").status, 200, "{name}");
+        assert_eq!(proxy.hosts(), [expected], "{name}");
+    }
 }
 
 #[test]
