@@ -1,6 +1,7 @@
 //! Header fields with which the filter asks others, a collector or a provider of keys: mostly
 //! credentials, so nothing here prints values.
 
+use crate::config::header::is_framing;
 use crate::config::{Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
@@ -12,19 +13,6 @@ pub(crate) struct Credential {
     value: String,
     in_environment: bool,
 }
-
-/// What a request says of itself.
-const OWN: [&str; 9] = [
-    "accept",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
 
 impl Credential {
     /// Reads `headers`.
@@ -53,7 +41,10 @@ impl Credential {
         let parsed = HeaderName::parse(name);
         match (parsed, HeaderValue::parse(value.as_bytes())) {
             (Err(error), _) | (_, Err(error)) => node.report(problems, error),
-            (Ok(name), _) if OWN.contains(&name.as_str()) => {
+            (Ok(name), _) if is_framing(&name) => {
+                node.report(problems, "frames or routes messages; it cannot be set");
+            }
+            (Ok(name), _) if matches!(name.as_str(), "accept" | "content-type") => {
                 node.report(problems, "is set by the filter itself");
             }
             (Ok(name), Ok(_)) => {

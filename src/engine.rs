@@ -89,6 +89,8 @@ pub(crate) struct Route {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chain {
     pub(crate) steps: Vec<Step>,
+    /// Those that are tried beside them, in running order: nothing comes of what they say.
+    pub(crate) beside: Vec<Step>,
     /// Whether a step reads the header fields of answers.
     pub(crate) reads_response: bool,
     /// Whether a proxy in front says of connections that they are encrypted.
@@ -99,13 +101,17 @@ pub(crate) struct Chain {
     pub(crate) claimants: Option<Rc<Claimants>>,
     /// The request's fields that are asked for after its head has been judged.
     pub(crate) later_request_fields: Vec<&'static str>,
+    /// Those that are asked for by what is tried alone.
+    pub(crate) tried_request_fields: Vec<&'static str>,
 }
 
 impl Chain {
-    pub(crate) fn new(mut steps: Vec<Step>) -> Self {
+    pub(crate) fn new(mut steps: Vec<Step>, mut beside: Vec<Step>) -> Self {
         // Stable: parts of one stage keep the order of the list of policies.
         steps.sort_by_key(|step| step.stage);
-        let reads_response = steps.iter().any(|step| step.policy.reads_response());
+        beside.sort_by_key(|step| step.stage);
+        let mut all = steps.iter().chain(&beside);
+        let reads_response = all.any(|step| step.policy.reads_response());
         let mut policies = steps.iter().map(|step| &step.policy);
         let trusts_forwarded_proto = policies.any(|policy| policy.trusts_forwarded_proto());
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
@@ -114,16 +120,31 @@ impl Chain {
             .iter()
             .find_map(|step| step.policy.claimants())
             .cloned();
-        let mut chain = Self {
+        let page: &[&str] = match error_page {
+            Some(_) => &["accept", "sec-fetch-mode"],
+            None => &[],
+        };
+        let later_request_fields = later_request_fields(&steps, page);
+        let mut tried_request_fields = self::later_request_fields(&beside, &[]);
+        tried_request_fields.retain(|name| !later_request_fields.contains(name));
+        Self {
             steps,
+            beside,
             claimants,
             reads_response,
             trusts_forwarded_proto,
             error_page,
-            later_request_fields: Vec::new(),
-        };
-        chain.later_request_fields = later_request_fields(&chain);
-        chain
+            later_request_fields,
+            tried_request_fields,
+        }
+    }
+
+    /// The steps that are in force, or those that are tried.
+    pub(crate) fn lane(&self, lane: Lane) -> &[Step] {
+        match lane {
+            Lane::InForce => &self.steps,
+            Lane::Beside => &self.beside,
+        }
     }
 
     /// Whether a browser may send what a preflight asks about; none if no policy says.
@@ -148,11 +169,20 @@ impl Mode {
     }
 }
 
+/// Which steps of a chain are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Those in force, be it in shadow mode.
+    InForce,
+    /// Those that are tried beside them.
+    Beside,
+}
+
 /// One part of a policy in a chain.
 #[derive(Clone)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
-    /// The place of its policy in [`crate::policy::LIST`].
+    /// The place of its policy, as [`crate::policy::name`] has it.
     pub(crate) kind: usize,
     pub(crate) mode: Mode,
     pub(crate) stage: Stage,
@@ -167,7 +197,8 @@ impl Step {
         let Some(place) = &self.place else {
             return refusal;
         };
-        let kind = policy::LIST.get(self.kind);
+        // What is tried has the rules of its policy.
+        let kind = policy::LIST.get(self.kind % policy::LIST.len());
         let field = kind.and_then(|kind| kind.field_of(&refusal));
         refusal.placed(place, field)
     }

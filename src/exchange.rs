@@ -78,6 +78,8 @@ pub struct Facts {
 pub enum AnswerCheck {
     /// By the schema at that place in the judge's list.
     Schema(usize),
+    /// The same, though it cannot be told what it is: it has to be JSON.
+    Untold(usize),
     /// It cannot be read, for that reason.
     Unreadable(&'static str),
 }
@@ -102,6 +104,19 @@ impl Facts {
             connection: std::mem::take(&mut self.connection),
             ..Self::default()
         };
+    }
+
+    /// What is known, apart from what policies keep for themselves: for those that are tried.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            claimants: self.claimants.clone(),
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            limits: Ledger::default(),
+            operation: None,
+            answers: Vec::new(),
+        }
     }
 
     /// Where the request comes from, as the proxy sees it; none if it does not say so in a form

@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::access_log::detail::{self, Parameters};
 use crate::access_log::errors;
 use crate::address::Range;
+use crate::config::header::read_claimed;
 use crate::config::{Node, Problems};
 use crate::exchange::{Edit, Facts};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::refusal::Detail;
-use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::{Record, Said};
 
@@ -36,7 +36,7 @@ impl Explain {
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let header = fields.required("header", problems);
-        let header = header.and_then(|node| read_header_name(&node, problems));
+        let header = header.and_then(|node| read_claimed(&node, problems));
         let secret = fields.or("secret_sha256", None, problems, |node, problems| {
             let hash = read_hash(node.text(problems)?);
             if hash.is_none() {

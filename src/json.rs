@@ -94,11 +94,18 @@ impl Json {
 
     /// The value an RFC 6901 pointer leads to.
     pub fn pointer(&self, tokens: &[String]) -> Option<&Json> {
-        tokens.iter().try_fold(self, |value, token| match value {
+        tokens
+            .iter()
+            .try_fold(self, |value, token| value.step(token))
+    }
+
+    /// The value that one token of a pointer leads to.
+    pub fn step(&self, token: &str) -> Option<&Json> {
+        match self {
             Json::Object(object) => object.member(token),
             Json::Array(items) => array_index(token).and_then(|index| items.get(index)),
             _ => None,
-        })
+        }
     }
 
     /// What a copy of it takes of memory, at most.

@@ -73,6 +73,29 @@ impl Line {
         });
     }
 
+    /// A path that somebody else wrote.
+    pub(super) fn path(&mut self, name: &str, path: Option<&[u8]>) {
+        if let Some(path) = path {
+            self.member(name, |out| quoted(out, &redact::path(path)));
+        }
+    }
+
+    /// A list of URLs that somebody else wrote; `shown` is for their queries.
+    pub(super) fn urls<'v>(
+        &mut self,
+        name: &str,
+        values: impl Iterator<Item = &'v [u8]>,
+        shown: Option<&Shown<'_>>,
+    ) {
+        self.member(name, |out| {
+            for (index, value) in values.enumerate() {
+                out.push(if index == 0 { '[' } else { ',' });
+                quoted(out, &redact::url(value, shown));
+            }
+            out.push(']');
+        });
+    }
+
     pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.member(name, |out| digits::push(out, value));

@@ -281,20 +281,27 @@ impl AccessLog {
         if let Some(sent) = field(":authority") {
             let authority = Authority::parse(sent);
             // What is no host is shown as it was sent.
-            let host = authority.as_ref().map_or(sent, |each| each.host().as_bytes());
+            let host = authority
+                .as_ref()
+                .map_or(sent, |each| each.host().as_bytes());
             line.foreign("server.address", time::without_port(host));
         }
         let mut target = field(":path").unwrap_or_default().splitn(2, |b| *b == b'?');
-        line.optional("url.path", target.next().filter(|path| !path.is_empty()));
+        line.path("url.path", target.next().filter(|path| !path.is_empty()));
         let query = target.next().filter(|query| !query.is_empty());
-        match (query, self.query) {
-            (None, _) | (_, Query::Off) => {}
-            (Some(query), Query::Names) => line.query("url.query", query, &Shown::Names),
-            (Some(query), Query::Values) => {
-                line.query("url.query", query, &Shown::Except(&self.redacted));
-            }
+        if let (Some(query), Some(shown)) = (query, self.shown()) {
+            line.query("url.query", query, &shown);
         }
         line.optional("user_agent.original", field("user-agent"));
+    }
+
+    /// What is shown of queries.
+    fn shown(&self) -> Option<Shown<'_>> {
+        match self.query {
+            Query::Off => None,
+            Query::Names => Some(Shown::Names),
+            Query::Values => Some(Shown::Except(&self.redacted)),
+        }
     }
 
     fn who(&self, line: &mut Line, stream: &Stream, host: &dyn Host) {
@@ -320,8 +327,12 @@ impl AccessLog {
             let secret = self.hides(field);
             let shown = |value| if secret { redact::REDACTED } else { value };
             let mut values = headers.all(field.as_str()).map(shown).peekable();
-            if values.peek().is_some() {
-                line.list(name, values);
+            if values.peek().is_none() {
+                continue;
+            }
+            match redact::is_url_header(field.as_str()) {
+                true => line.urls(name, values, self.shown().as_ref()),
+                false => line.list(name, values),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod allowed;
 mod public_suffix;
+mod reader;
 mod samples;
 mod strangers;
 
@@ -9,10 +10,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr as _;
 
-use crate::exchange::{Request, Scheme};
+use crate::exchange::Scheme;
+use crate::headers::Headers;
 use crate::target::Authority;
 
-pub use self::allowed::{AllowedOrigins, Power, Standing};
+pub use self::allowed::{AllowedOrigins, Standing};
+pub use self::reader::Power;
 pub use self::strangers::Strangers;
 
 /// The parts of a serialised origin, as they are written. `null` has none.
@@ -94,10 +97,13 @@ impl<'o> Origin<'o> {
     }
 }
 
-/// Whether an origin is that of the service itself, as the request asks for it.
-pub fn is_own(origin: &[u8], request: &Request<'_>, scheme: impl FnOnce() -> Scheme) -> bool {
+/// Whether an origin is that of the service itself, as the request asks for it. A client writes the scheme
+/// itself, over HTTP/2; browsers, which are what origins are about, write the one of the page.
+pub fn is_own(origin: &[u8], request: &Headers) -> bool {
     let text = std::str::from_utf8(origin).unwrap_or_default();
-    Origin::parse(text).is_ok_and(|origin| origin.is_own(scheme(), request.authority))
+    let (origin, authority) = (Origin::parse(text), Authority::of(request));
+    let own = origin.ok().zip(authority.ok());
+    own.is_some_and(|(origin, authority)| origin.is_own(Scheme::of(request), &authority))
 }
 
 /// Splits at the colon of a port; colons in brackets are an address's.

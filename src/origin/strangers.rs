@@ -5,6 +5,7 @@
 //! it accepts, changed as somebody would change them who looks for a name that can still be had. What
 //! it says yes to is the proof, and stands in the message.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::str::FromStr as _;
@@ -12,7 +13,7 @@ use std::str::FromStr as _;
 use super::Origin;
 use super::{public_suffix, samples};
 use crate::effort::{Effort, TooCostly};
-use crate::regex::Regex;
+use crate::regex::{Regex, Trials};
 
 /// What an expression accepts that the operator may not have meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +86,10 @@ impl Strangers {
 }
 
 fn look(regex: &Regex, pattern: &str, effort: &Effort) -> Result<Accepted, TooCostly> {
-    let asked = Asked { regex, effort };
+    let asked = Asked {
+        trials: RefCell::new(regex.trials()),
+        effort,
+    };
     let mut accepted = Accepted::default();
     for probe in NOBODY {
         if asked.accepts(probe)? {
@@ -121,7 +125,7 @@ pub(super) fn is_cleartext(origin: &Origin<'_>) -> bool {
 
 /// An expression that is asked.
 struct Asked<'a> {
-    regex: &'a Regex,
+    trials: RefCell<Trials<'a>>,
     effort: &'a Effort,
 }
 
@@ -136,7 +140,11 @@ impl Asked<'_> {
     /// As an `Origin` field is judged: what is no origin never meets the expression.
     fn accepts(&self, text: &str) -> Result<bool, TooCostly> {
         self.effort.spend(text.len() as u64)?;
-        Ok(Origin::parse(text).is_ok() && self.regex.is_match(text, self.effort)?)
+        if Origin::parse(text).is_err() {
+            return Ok(false);
+        }
+        let mut trials = self.trials.try_borrow_mut().map_err(|_| TooCostly)?;
+        trials.is_match(text, self.effort)
     }
 
     /// The sample without TLS, if it is accepted so.
@@ -331,6 +339,23 @@ mod tests {
                 "{pattern}"
             );
         }
+    }
+
+    #[test]
+    fn what_it_costs_does_not_depend_on_what_was_known() {
+        let pattern = r"^https://(?:[a-z]+-)?[a-z]+[0-9]\.(?:app|shop)\.example\.com(?::[0-9]+)?$";
+        let regex = Regex::compile(&format!("^(?:{pattern})$"), false).unwrap();
+        let cost = || {
+            let mut strangers = Strangers::default();
+            strangers.among(&regex, pattern).unwrap();
+            STEPS_OF_ALL - strangers.left
+        };
+        let first = cost();
+        for n in 0..100 {
+            let text = format!("https://abc-x{n}.shop.example.com:{n}");
+            regex.is_match(&text, &Effort::new(100_000)).unwrap();
+        }
+        assert_eq!((cost(), first > 1000), (first, true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::Fields;
-use crate::exchange::{Edit, Exchange, Request, Response, Scheme};
+use crate::exchange::{Edit, Exchange, Request, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::origin::{AllowedOrigins, Power, Standing, is_own};
@@ -128,7 +128,7 @@ struct Varies(Edit);
 
 impl Csrf {
     /// The reason of a refusal, if there is one.
-    fn judge(&self, request: &Request<'_>, scheme: &dyn Fn() -> Scheme) -> Result<(), &'static str> {
+    fn judge(&self, request: &Request<'_>) -> Result<(), &'static str> {
         let headers = request.headers;
         let changes = !is_safe(request.method()) || is_websocket(headers);
         let site = headers.one("sec-fetch-site").map_err(|_| "malformed")?;
@@ -136,7 +136,7 @@ impl Csrf {
             (_, false, SafeMethods::Allow) => Ok(()),
             // An old browser, or none: a page it shows cannot be told from a part of one.
             (None, false, SafeMethods::Isolate) => Ok(()),
-            (None, true, _) => self.judge_source(request, scheme),
+            (None, true, _) => self.judge_source(request),
             (Some(site), _, _) => self.judge_site(site, changes, request),
         }
     }
@@ -170,14 +170,14 @@ impl Csrf {
     }
 
     /// By `Origin` or, in browsers that do not send it, by `Referer`.
-    fn judge_source(&self, request: &Request<'_>, scheme: &dyn Fn() -> Scheme) -> Result<(), &'static str> {
+    fn judge_source(&self, request: &Request<'_>) -> Result<(), &'static str> {
         let one = |name| request.headers.one(name).map_err(|_| "malformed");
         if let Some(origin) = one("origin")? {
-            return self.accepts(origin, request, scheme).then_some(()).ok_or("origin");
+            return self.accepts(origin, request).then_some(()).ok_or("origin");
         }
         if let Some(referer) = one("referer")? {
             let origin = origin_of(referer).ok_or("malformed")?;
-            return self.accepts(origin, request, scheme).then_some(()).ok_or("referer");
+            return self.accepts(origin, request).then_some(()).ok_or("referer");
         }
         match self.on_missing {
             OnMissing::Allow => Ok(()),
@@ -185,8 +185,8 @@ impl Csrf {
         }
     }
 
-    fn accepts(&self, origin: &[u8], request: &Request<'_>, scheme: &dyn Fn() -> Scheme) -> bool {
-        is_own(origin, request, scheme) || self.is_listed(origin, request)
+    fn accepts(&self, origin: &[u8], request: &Request<'_>) -> bool {
+        is_own(origin, request.headers) || self.is_listed(origin, request)
     }
 
     fn is_listed(&self, origin: &[u8], request: &Request<'_>) -> bool {
@@ -230,9 +230,8 @@ fn refusal(reason: &'static str, headers: &Headers) -> Refusal {
 }
 
 impl Policy for Csrf {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        let scheme = || exchange.facts.connection.scheme(host);
-        match self.judge(&exchange.request, &scheme) {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        match self.judge(&exchange.request) {
             Ok(()) => Verdict::Pass,
             Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
         }

@@ -111,8 +111,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let on_cleartext = match (on_cleartext?, hosts.is_empty()) {
         (Wish::Refuse, _) => OnCleartext::Refuse,
         (Wish::Redirect, true) => {
-            problems.report(
-                fields.pointer(),
+            fields.lacks(
+                &["hosts"],
+                problems,
                 "a redirect needs `hosts`: the request's own `Host` can name any, and would lead anywhere",
             );
             return None;

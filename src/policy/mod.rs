@@ -21,6 +21,9 @@ macro_rules! policies {
         $(pub mod $name;)+
         /// Every kind of policy.
         pub const LIST: &[Kind] = &[$($name::KIND),+];
+        /// What the log calls a block that is tried beside the one in force, by the place of its
+        /// kind in the list.
+        const BESIDE: &[&str] = &[$(concat!(stringify!($name), "_shadow")),+];
     };
 }
 
@@ -41,6 +44,16 @@ policies! {
 }
 
 mod owned;
+
+/// What the log calls a policy: first those in force, by their places in [`LIST`], then those that
+/// are tried beside them, in the same order.
+pub fn name(place: usize) -> &'static str {
+    let beside = || BESIDE.get(place.checked_sub(LIST.len())?).copied();
+    match LIST.get(place) {
+        Some(kind) => kind.name,
+        None => beside().unwrap_or_default(),
+    }
+}
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
@@ -145,6 +158,8 @@ pub struct Context<'c> {
     pub gauges: &'c mut Gauges,
     /// The template of the route's path, if it has one.
     pub template: Option<Rc<PathTemplate>>,
+    /// Whether nothing is wrong with how the route is matched.
+    pub is_matched: bool,
     /// The document's `rate_limits`.
     pub limits: &'c rate_limits::SharedLimits,
     /// Where the block stands: `defaults`, or `routes/` and the route's name.
@@ -291,4 +306,17 @@ pub enum Verdict {
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.
     Answer(Reply),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_is_named_after_its_policy() {
+        for (place, kind) in LIST.iter().enumerate() {
+            assert_eq!(name(place), kind.name);
+            assert_eq!(name(place + LIST.len()), format!("{}_shadow", kind.name));
+        }
+    }
 }

@@ -14,9 +14,9 @@ use super::plugin::Running;
 use super::watch::Watch;
 use crate::budget::{self, Reservation, Share};
 use crate::exchange::{BodyState, Edit, effective};
-use crate::headers::Headers;
+use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Side;
-use crate::refusal::Reply;
+use crate::refusal::{Reply, grpc};
 use crate::stream::{Action, MOST_HEAD, Stream};
 
 /// As many fields as a head seldom has: where the proxy does not say how many there are.
@@ -110,6 +110,39 @@ impl Filter {
         self.stream
             .borrow_mut()
             .response_unread(error.failure(), &*self.host)
+    }
+
+    /// Answers with the head in hand, which has been shaped, and with that body.
+    fn answer_with(&mut self, body: Vec<u8>) -> types::Action {
+        self.waits_for = None;
+        self.held.shown();
+        let head = match read(Map::Response, MOST_FIELDS) {
+            Ok(head) => head,
+            Err(HostError(status)) => {
+                log::error!("the proxy does not hand over the head of an answer (status {status})");
+                return types::Action::Pause;
+            }
+        };
+        let status = head.text(":status").parse().unwrap_or(500);
+        let field = |(name, value): (&[u8], &[u8])| {
+            let name = HeaderName::parse(std::str::from_utf8(name).ok()?).ok()?;
+            let value = HeaderValue::parse(value).ok()?;
+            // Of the length, the proxy speaks itself.
+            let framing = [
+                "connection",
+                "content-length",
+                "keep-alive",
+                "transfer-encoding",
+            ];
+            (!framing.contains(&name.as_str())).then_some((name, value))
+        };
+        send(&Reply {
+            status,
+            grpc_status: grpc::UNAVAILABLE,
+            headers: head.iter().filter_map(field).collect(),
+            body,
+            details: "portcullis.upstream_error".to_owned(),
+        })
     }
 
     fn tell(&mut self, late: impl Fn() -> Option<Headers>) {
@@ -231,6 +264,10 @@ impl HttpContext for Filter {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_body(size, state, &*self.host));
         };
+        if self.waits_for == Some(Side::Response) {
+            self.waits_for = None;
+            self.held.shown();
+        }
         // The whole of it stands in place of the first piece, and nothing in place of the others.
         if let Err(HostError(status)) = abi::replace_buffer(Buffer::ResponseBody, body) {
             log::error!("the proxy does not replace a response body (status {status})");
@@ -250,6 +287,12 @@ impl HttpContext for Filter {
         if self.response_body.is_none() {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_trailers(&*self.host));
+        }
+        // There was none in whose place ours could go out; a head that waits goes out with it.
+        if self.waits_for == Some(Side::Response)
+            && let Some(body) = self.response_body.take()
+        {
+            return self.answer_with(body);
         }
         // They speak of a body that does not go out.
         let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();

@@ -124,11 +124,8 @@ mod tests {
         };
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let matcher = RequestMatcher::read(
-            &Node::root(&json),
-            LetterCase::Significant,
-            &mut problems,
-        );
+        let matcher =
+            RequestMatcher::read(&Node::root(&json), LetterCase::Significant, &mut problems);
         problems.settle(matcher).unwrap()
     }
 

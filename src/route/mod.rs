@@ -1,11 +1,13 @@
 //! Which requests a route is for.
 
 mod index;
+mod lint;
 mod path;
 
 use std::rc::Rc;
 
 pub(crate) use self::index::PathIndex;
+pub(crate) use self::lint::notes;
 use self::path::PathPattern;
 pub use self::path::PathTemplate;
 pub(crate) use self::path::read_path;
@@ -76,11 +78,7 @@ enum Expected {
 
 impl RequestMatcher {
     /// Reads a `match` block.
-    pub fn read(
-        node: &Node<'_>,
-        letter_case: LetterCase,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub fn read(node: &Node<'_>, letter_case: LetterCase, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
             node.list(problems, HostPattern::read)
@@ -89,7 +87,7 @@ impl RequestMatcher {
             PathPattern::read(node, letter_case, problems).map(Some)
         });
         let methods = fields.or("methods", Vec::new(), problems, |node, problems| {
-            node.list(problems, read_method)
+            node.list(problems, read_own_method)
         });
         let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, HeaderCondition::read)
@@ -205,6 +203,10 @@ impl HostPattern {
     /// have.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let written = node.name(problems)?;
+        if let Some(reason) = lint::impossible_host(written) {
+            node.report(problems, reason);
+            return None;
+        }
         let (below, rest) = match written.strip_prefix("*.") {
             Some(rest) => (true, rest),
             None => (false, written),
@@ -216,7 +218,7 @@ impl HostPattern {
                 Some((_, behind)) => !behind.is_empty(),
                 None => rest.contains(':'),
             };
-            !has_port && !(below && host.is_address())
+            !(has_port || below && host.is_address())
         });
         let Some(host) = host else {
             node.report(
@@ -251,7 +253,7 @@ impl HeaderCondition {
         let mut fields = node.fields(problems)?;
         let name = fields
             .required("name", problems)
-            .and_then(|node| read_header_name(&node, problems));
+            .and_then(|node| read_seen_header(&node, problems));
         let expected = Expected::read(&mut fields, problems);
         fields.finish(problems);
         Some(Self {
@@ -300,8 +302,11 @@ impl Expected {
                 None
             }
             (None, None) => {
-                problems.report(
-                    fields.pointer(),
+                let mut names = vec!["present"];
+                names.extend(StringMatcher::FIELDS);
+                fields.lacks(
+                    &names,
+                    problems,
                     "needs \"present\", or one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );
                 None
@@ -314,6 +319,26 @@ impl Expected {
 pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let name = HeaderName::parse(node.text(problems)?);
     name.map_err(|error| node.report(problems, error)).ok()
+}
+
+/// The name of a field that a route may see.
+fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+    let name = read_header_name(node, problems)?;
+    if let Some(reason) = lint::unseen_field(name.as_str()) {
+        node.report(problems, reason);
+        return None;
+    }
+    Some(name)
+}
+
+/// A method of a route.
+fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let written = node.json().as_str().unwrap_or_default();
+    if let Some(reason) = lint::every_method(written) {
+        node.report(problems, reason);
+        return None;
+    }
+    read_method(node, problems)
 }
 
 /// Reads a method; one of the usual ones must be in upper case.
@@ -467,8 +492,24 @@ mod tests {
             assert!(read(written).unwrap().matches(host), "{written}");
         }
         for wrong in [
-            "", ".", "*", "*.", ".example.com", "*example.com", "a..b", "a.example..", "a:80", "a:",
-            "[::1]:80", "127.1", "*.192.0.2.1", "*.[::1]", "*.*.a", "bücher.example", "a/b", "::1",
+            "",
+            ".",
+            "*",
+            "*.",
+            ".example.com",
+            "*example.com",
+            "a..b",
+            "a.example..",
+            "a:80",
+            "a:",
+            "[::1]:80",
+            "127.1",
+            "*.192.0.2.1",
+            "*.[::1]",
+            "*.*.a",
+            "bücher.example",
+            "a/b",
+            "::1",
         ] {
             assert!(read(wrong).is_none(), "{wrong}");
         }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::regex::{Effort, Regex, TooCostly};
-
+use super::lint;
 use crate::config::{Case, Node, Problems};
+use crate::regex::{Effort, Regex, TooCostly};
 use crate::target::{LetterCase, Target, folded};
 
 /// What a path is compared with.
@@ -26,7 +26,7 @@ pub(super) enum PathPattern {
 #[derive(Debug)]
 pub struct PathTemplate {
     written: String,
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
 }
 
 impl PathTemplate {
@@ -118,15 +118,14 @@ impl PathPattern {
     ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
-        fields.finish(problems);
         let mut written = written.into_iter().flatten();
-        let Some((kind, value)) = written.next() else {
-            node.report(
-                problems,
-                "needs one of \"exact\", \"prefix\", \"regex\", \"template\"",
-            );
-            return None;
-        };
+        let first = written.next();
+        if first.is_none() {
+            let reason = "needs one of \"exact\", \"prefix\", \"regex\", \"template\"";
+            fields.lacks(&Self::FIELDS, problems, reason);
+        }
+        fields.finish(problems);
+        let (kind, value) = first?;
         if let Some((_, second)) = written.next() {
             second.report(
                 problems,
@@ -136,6 +135,11 @@ impl PathPattern {
         }
         if kind == "regex" {
             let regex = value.regex(problems, Case::Significant)?;
+            let written = value.json().as_str().unwrap_or_default();
+            if let Some(reason) = lint::impossible_regex(written) {
+                value.report(problems, reason);
+                return None;
+            }
             let any_case = match letter_case {
                 LetterCase::Significant => None,
                 LetterCase::SameRoute => Some(value.regex(problems, Case::Ignored)?),
@@ -143,6 +147,12 @@ impl PathPattern {
             return Some(PathPattern::Regex { regex, any_case });
         }
         let path = read_path(&value, problems)?;
+        if kind != "template"
+            && let Some(reason) = lint::pattern_in_literal(kind, path)
+        {
+            value.report(problems, reason);
+            return None;
+        }
         match kind {
             "exact" => Some(PathPattern::Exact(path.to_owned())),
             "prefix" => Some(PathPattern::Prefix(
@@ -241,6 +251,13 @@ impl Segment {
                 .and_then(|part| part.strip_suffix('}'));
             let segment = match inner {
                 None if part.contains(['{', '}', '*']) => None,
+                None if lint::is_parameter(part) => {
+                    node.report(
+                        problems,
+                        "`:` stands for itself here; a segment with a name is \"{name}\"",
+                    );
+                    return None;
+                }
                 None => Some(Segment::Literal(part.to_owned())),
                 Some(inner) => match inner.split_once('=') {
                     None if is_variable(inner) => Some(Segment::One(inner.to_owned())),

@@ -217,7 +217,13 @@ mod tests {
         let names = names.map(str::to_ascii_lowercase);
         let names = names.each_ref().map(String::as_str);
         let kept = left(&names, &foreign_trailers(&engine, &fields(&names)));
-        let expected = ["grpc-status", "digest", "server-timing", "x-checksum", "x-why"];
+        let expected = [
+            "grpc-status",
+            "digest",
+            "server-timing",
+            "x-checksum",
+            "x-why",
+        ];
         assert_eq!(kept, expected);
         let edits = question_in_trailers(&engine, &fields(&["x_why", "x-checksum"]));
         assert_eq!(left(&["x_why", "x-checksum"], &edits), ["x-checksum"]);

@@ -72,7 +72,7 @@ impl Stream {
 
     fn awaits(&self, side: Side) -> bool {
         match side {
-            Side::Request => self.awaits_body(),
+            Side::Request => !self.awaiting.is_empty(),
             Side::Response => self.answer.awaits(),
         }
     }

@@ -1,6 +1,7 @@
 //! One exchange on its way through the policies of its route.
 
 mod answer;
+mod beside;
 mod body;
 mod foreign;
 mod kept;
@@ -12,16 +13,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::answer::Answer;
+use self::beside::{Beside, ask_of_no_body};
 use self::body::{Awaiting, Body};
 use self::foreign::{foreign_fields, has_override};
 use self::measure::without_question;
 use self::refusals::{HEADER_REPEATED, HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
-use crate::body::{Content, RequestBody};
 use crate::budget::{Reservation, Share};
 use crate::connection::Connection;
 use crate::effort::{self, Effort};
-use crate::engine::{Chain, Engine, Mode, Selection};
-use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request};
+use crate::engine::{Chain, Engine, Lane, Mode, Selection};
+use crate::exchange::{BodyState, Edit, Exchange, Facts, Request};
 use crate::headers::{HeaderValue, Headers};
 use crate::host::{Failure, Host};
 use crate::metrics::{self, Outcome};
@@ -55,6 +56,7 @@ pub struct Stream {
     route: Option<usize>,
     facts: Facts,
     awaiting: Vec<Awaiting>,
+    beside: Beside,
     body: Body,
     answer: Answer,
     record: Record,
@@ -106,6 +108,7 @@ impl Stream {
             route: None,
             facts: Facts::default(),
             awaiting: Vec::new(),
+            beside: Beside::default(),
             body: Body::default(),
             answer: Answer::default(),
             record: Record::default(),
@@ -140,7 +143,7 @@ impl Stream {
             Err(Stop::Refused(refusal, policy)) => match engine.mode {
                 Mode::Enforce => return self.refuse(refusal, policy, host),
                 Mode::Shadow => {
-                    self.shadow(refusal, policy, host);
+                    self.shadow(refusal, in_force(policy), host);
                     Action::Continue(without_question(&engine, Vec::new()))
                 }
             },
@@ -148,7 +151,7 @@ impl Stream {
         if let Err(refusal) = self.keep(&engine, host) {
             return self.refuse(refusal, None, host);
         }
-        if self.awaiting.is_empty() {
+        if !self.awaits_body() {
             self.allow(host);
         }
         match action {
@@ -184,9 +187,10 @@ impl Stream {
         &self.record
     }
 
-    /// Whether a policy still waits for the body.
+    /// Whether a policy still waits for the body. Those that are only tried do not count.
     pub fn awaits_body(&self) -> bool {
-        !self.awaiting.is_empty()
+        let mut awaiting = self.awaiting.iter();
+        awaiting.any(|waiting| waiting.lane == Lane::InForce)
     }
 
     /// What policies learned.
@@ -324,34 +328,27 @@ impl Stream {
         body: BodyState,
         host: &dyn Host,
     ) -> Result<(), Stop> {
+        let effort = Effort::new(effort::HEAD);
         for (index, step) in chain.steps.iter().enumerate() {
+            self.try_before(chain, Some(step.stage), exchange, &effort, host);
             let mode = engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
             let before = self.before_step(host);
             let mut verdict = step.policy.request_headers(exchange, host);
             self.after_step(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
-                self.shadow(step.placed(refusal), Some(step.name), host);
+                self.shadow(step.placed(refusal), in_force(Some(step.name)), host);
             }
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, body) {
-                let progress = BodyProgress {
-                    size: 0,
-                    state: body,
-                };
-                let mut empty = RequestBody {
-                    request: exchange.request.headers,
-                    facts: &mut *exchange.facts,
-                    progress,
-                    need: *need,
-                    content: &Content::new(progress, need.most(), None, None),
-                };
-                verdict = step.policy.request_body(&mut empty, host);
+                let (headers, facts) = (exchange.request.headers, &mut *exchange.facts);
+                verdict = ask_of_no_body(step, *need, headers, facts, host);
             }
             match (verdict, mode) {
                 (Verdict::Pass, Mode::Enforce) => {}
                 (Verdict::Pass, Mode::Shadow) => exchange.edits.truncate(edits_before),
                 (Verdict::AwaitBody(_), _) if body == BodyState::Complete => {}
                 (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting {
+                    lane: Lane::InForce,
                     step: index,
                     mode,
                     need,
@@ -362,13 +359,13 @@ impl Stream {
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
                     exchange.edits.truncate(edits_before);
-                    if engine.mode == Mode::Shadow && self.record.shadow.is_empty() {
+                    if engine.mode == Mode::Shadow && self.record.passes() {
                         for other in &chain.steps {
                             let facts = &mut *exchange.facts;
                             other.policy.refused(&refusal, Some(step.name), facts, host);
                         }
                     }
-                    self.shadow(step.placed(refusal), Some(step.name), host);
+                    self.shadow(step.placed(refusal), in_force(Some(step.name)), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     self.record.ended_at = Some(index);
@@ -377,6 +374,7 @@ impl Stream {
                 (Verdict::Answer(_), Mode::Shadow) => exchange.edits.truncate(edits_before),
             }
         }
+        self.try_before(chain, None, exchange, &effort, host);
         Ok(())
     }
 
@@ -384,7 +382,8 @@ impl Stream {
         host.count(Outcome::Allowed.counter());
     }
 
-    fn shadow(&mut self, refusal: Refusal, policy: Option<&'static str>, host: &dyn Host) {
+    /// Notes a refusal that is not carried out, and whose it is.
+    fn shadow(&mut self, refusal: Refusal, by: Option<(&'static str, Lane)>, host: &dyn Host) {
         let Refusal {
             code,
             reason,
@@ -400,7 +399,8 @@ impl Stream {
             host.count(counter);
         }
         self.record.shadow.push(ShadowRefusal {
-            policy,
+            policy: by.map(|(policy, _)| policy),
+            is_tried: by.is_some_and(|(_, lane)| lane == Lane::Beside),
             code,
             reason,
             violations,
@@ -448,6 +448,11 @@ impl Stream {
         let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
         refusal.reply(Audience::of(&self.headers, page), request_id)
     }
+}
+
+/// A refusal by a policy that is in force, or by the core.
+fn in_force(policy: Option<&'static str>) -> Option<(&'static str, Lane)> {
+    policy.map(|policy| (policy, Lane::InForce))
 }
 
 /// Reads which host and path a request names; why it may not pass if that cannot be told.

@@ -153,7 +153,16 @@ mod tests {
 
     #[test]
     fn padding_is_what_nobody_sees_and_windows_drops() {
-        for plain in ["/", "/a", "/a/", "/.well-known/a.b", "/..a/b", "/a b", "/café", "/日本/語"] {
+        for plain in [
+            "/",
+            "/a",
+            "/a/",
+            "/.well-known/a.b",
+            "/..a/b",
+            "/a b",
+            "/café",
+            "/日本/語",
+        ] {
             assert_eq!(bare(plain), Ok(None), "{plain}");
         }
         for (padded, expected) in [
@@ -176,7 +185,13 @@ mod tests {
         ] {
             assert_eq!(bare(padded), Ok(Some(expected.to_owned())), "{padded}");
         }
-        for dots in ["/a/.. /b", "/a/ ../b", "/a/.\u{200b}./b", "/a/.. ", "/a/\u{a0}./b"] {
+        for dots in [
+            "/a/.. /b",
+            "/a/ ../b",
+            "/a/.\u{200b}./b",
+            "/a/.. ",
+            "/a/\u{a0}./b",
+        ] {
             assert_eq!(bare(dots), Err(TargetError::DotSegment), "{dots}");
         }
     }

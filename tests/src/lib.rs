@@ -17,6 +17,7 @@ pub mod proxy_signatures;
 pub mod published;
 pub mod random;
 pub mod redis;
+pub mod step_clock;
 pub mod still;
 pub mod tokens;
 pub mod upstream;

@@ -210,7 +210,9 @@ fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
     };
     let why = |answer: &Response| -> Vec<String> {
         let lines = told(answer).into_iter();
-        lines.filter(|line| line.starts_with("refused_by=")).collect()
+        lines
+            .filter(|line| line.starts_with("refused_by="))
+            .collect()
     };
     let bearer = |token: &str| format!("Bearer {token}");
     let (good_bearer, forged_bearer) = (bearer(&good), bearer(&forged));
@@ -218,21 +220,40 @@ fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
     let answers = [
         send("GET", "/scopes", &[("authorization", &good_bearer)], None),
         send("GET", "/scopes", &[("authorization", &forged_bearer)], None),
-        send("GET", "/trial?page=x&size=2", &[("authorization", &good_bearer)], None),
+        send(
+            "GET",
+            "/trial?page=x&size=2",
+            &[("authorization", &good_bearer)],
+            None,
+        ),
         send("GET", &query, &[("authorization", &good_bearer)], None),
-        send("GET", "/cors", &[("origin", &format!("https://{good}.example"))], None),
-        send("POST", "/orders", &[("content-type", "application/json")], Some("{\"tenant\":\"x\"}")),
+        send(
+            "GET",
+            "/cors",
+            &[("origin", &format!("https://{good}.example"))],
+            None,
+        ),
+        send(
+            "POST",
+            "/orders",
+            &[("content-type", "application/json")],
+            Some("{\"tenant\":\"x\"}"),
+        ),
     ];
     let statuses = answers.each_ref().map(|answer| answer.status);
     assert_eq!(statuses, [403, 401, 200, 200, 403, 422]);
     let lines = answers.each_ref().map(why);
     assert_eq!(
         lines[0],
-        [r#"refused_by=jwt; mode=enforce; code=jwt_insufficient_scope; reason=scope; detail={"rule":"/routes/0/jwt/require/scopes/1","scopes":["write"],"claim":"scope","fault":"not_granted"}"#]
+        [
+            r#"refused_by=jwt; mode=enforce; code=jwt_insufficient_scope; reason=scope; detail={"rule":"/routes/0/jwt/require/scopes/1","scopes":["write"],"claim":"scope","fault":"not_granted"}"#
+        ]
     );
     assert_eq!(
         lines[1],
-        [r#"refused_by=jwt; mode=enforce; code=jwt_invalid; reason=signature; detail={"rule":"/providers/corp/jwks"}"#]
+        [
+            r#"refused_by=jwt; mode=enforce; code=jwt_invalid; reason=signature; detail={"rule":"/providers/corp/jwks"}"#
+        ]
     );
     assert_eq!(
         lines[2],
@@ -241,11 +262,21 @@ fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
             r#"refused_by=parameters; mode=shadow; code=parameters_invalid; reason=undeclared; detail={"rule":"/routes/1/parameters/undeclared","parameter":"size"}"#,
         ]
     );
-    assert!(lines[3][1].contains(r#""parameter":"REDACTED""#), "{:?}", lines[3]);
-    assert!(lines[4][0].contains(r#""origin":"https://REDACTED""#), "{:?}", lines[4]);
+    assert!(
+        lines[3][1].contains(r#""parameter":"REDACTED"#),
+        "{:?}",
+        lines[3]
+    );
+    assert!(
+        lines[4][0].contains(r#""origin":"https://REDACTED""#),
+        "{:?}",
+        lines[4]
+    );
     assert_eq!(
         lines[5],
-        [r#"refused_by=payload; mode=enforce; code=payload_schema; reason=schema; detail={"rule":"/schemas/order/required"}; errors=[{"instance":"","keyword":"required","schema":"/schemas/order/required"}]"#]
+        [
+            r#"refused_by=payload; mode=enforce; code=payload_schema; reason=schema; detail={"rule":"/schemas/order/required"}; errors=[{"instance":"","keyword":"required","schema":"/schemas/order/required"}]"#
+        ]
     );
     for answer in &answers {
         let shown = told(answer).join("\n");
@@ -255,7 +286,10 @@ fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
     }
     assert_eq!(upstream.count(), 2);
     for seen in upstream.take_all() {
-        let debug = seen.headers.iter().find(|(name, _)| name == b"x-portcullis-debug");
+        let debug = seen
+            .headers
+            .iter()
+            .find(|(name, _)| name == b"x-portcullis-debug");
         assert_eq!(debug, None);
     }
 }

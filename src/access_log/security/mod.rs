@@ -7,6 +7,7 @@
 
 mod announced;
 mod catalogue;
+mod scans;
 mod sources;
 
 use std::cell::RefCell;
@@ -39,6 +40,9 @@ pub struct SecurityEvents {
     /// So many failures of one source are an event.
     failures: u32,
     sources: Sources,
+    /// So many requests of one source for what is not there are an event.
+    scans: u32,
+    scanners: Sources,
     state: RefCell<State>,
 }
 
@@ -98,17 +102,20 @@ impl SecurityEvents {
             }
             Some(window)
         });
-        let failures = fields.or("token_failures", 10, problems, |node, problems| {
-            let failures = node.integer(problems, 2..=100_000)?;
-            u32::try_from(failures).ok()
-        });
+        let many = |node: &Node<'_>, problems: &mut Problems| {
+            u32::try_from(node.integer(problems, 2..=100_000)?).ok()
+        };
+        let failures = fields.or("token_failures", 10, problems, many);
+        let scans = fields.or("path_failures", 100, problems, many);
         fields.finish(problems);
         Some(Self {
             sinks: sinks?,
             schema: schema?,
             window: window?,
             failures: failures?,
-            sources: Sources::default(),
+            sources: Sources::named("sources"),
+            scans: scans?,
+            scanners: Sources::named("scanners"),
             state: RefCell::default(),
         })
     }
@@ -129,7 +136,8 @@ impl SecurityEvents {
             let detail = record.detail.as_deref();
             (record.refused_by, code, reason, Outcome::Denied, detail)
         });
-        let shadow = record.shadow.iter();
+        // What is only tried is no sign of an attack: nobody has been told not to.
+        let shadow = record.shadow.iter().filter(|each| !each.is_tried);
         let shadow = shadow.map(|each| {
             let (code, reason, detail) = (each.code, each.reason, each.detail.as_deref());
             (each.policy, code, reason, Outcome::ShadowDenied, detail)
@@ -149,6 +157,7 @@ impl SecurityEvents {
                 events.extend(self.failed(&cause, stream, host));
             }
         }
+        events.extend(self.scanned(stream, host));
         events
     }
 
@@ -214,7 +223,7 @@ impl SecurityEvents {
         self::count(kind, host);
         let now = host.monotonic();
         // A source is one, wherever it tries.
-        let (route, most) = if kind == REPEATED {
+        let (route, most) = if kind.is_of_source() {
             (None, SOURCES_NAMED)
         } else {
             (stream.route(), 1)
@@ -266,8 +275,11 @@ impl SecurityEvents {
             line.own("portcullis.route", route);
         }
         line.own("portcullis.outcome", cause.outcome.name());
-        line.own("portcullis.code", cause.code);
-        line.own("portcullis.reason", cause.reason);
+        // The service's answers have neither.
+        if !cause.code.is_empty() {
+            line.own("portcullis.code", cause.code);
+            line.own("portcullis.reason", cause.reason);
+        }
         if let Some(detail) = cause.detail {
             // Events show nothing of a query.
             line.detail("portcullis.detail", detail, Parameters::Hidden);
@@ -278,7 +290,7 @@ impl SecurityEvents {
         let field = |name: &str| stream.headers().all(name).next();
         line.optional("http.request.method", field(":method"));
         let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
-        line.optional("url.path", path);
+        line.path("url.path", path);
         if let Some(id) = field("x-request-id") {
             match self.schema {
                 Schema::OpenTelemetry => {

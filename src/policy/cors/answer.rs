@@ -80,7 +80,7 @@ impl Answer {
         }
         let origins = &self.settings.origins;
         let effort = Effort::new(effort::HEAD);
-        let reader = match self.settings.sender(response.request, &effort, |_| false) {
+        let reader = match self.settings.sender(response.request, &effort) {
             _ if origins.has_all() => Some(self.star.clone()),
             Sender::Allowed(_) if origins.has_any() => Some(self.star.clone()),
             Sender::Allowed(origin) => HeaderValue::parse(origin).ok(),

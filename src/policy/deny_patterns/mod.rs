@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use crate::regex::{Effort, Regex, TooCostly};
 
 use self::builtin::{BUILT_IN, BuiltIn, Searcher};
+use super::payload::head::is_upgrade;
 use super::payload::media_type::{Format, MediaType};
+use super::payload::untold::{Declared, begins_like_json};
 use super::rate_limits::key::query::decode as decode_leniently;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, RequestBody};
@@ -92,6 +94,17 @@ const PLACES: [(&str, Place); 5] = [
     ("json", Place::Json),
     ("form", Place::Form),
 ];
+
+/// How a body is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// As that.
+    As(Place),
+    /// As what it begins like: what it is cannot be told.
+    AsItBegins,
+    /// It cannot be read.
+    Unread,
+}
 
 /// What looking through one head or one body may cost: so much in any case, and more for more bytes and
 /// more patterns. Long texts of people need a tenth.
@@ -180,7 +193,7 @@ impl Policy for DenyPatterns {
         if let Some(refusal) = self.judge_head(exchange) {
             return Verdict::Refuse(refusal);
         }
-        match self.body_place(headers) {
+        match self.look(headers) {
             None => Verdict::Pass,
             Some(_) if exchange.body == BodyState::Complete => Verdict::Pass,
             // The body cannot be waited for: the service is to ask for it.
@@ -197,11 +210,12 @@ impl Policy for DenyPatterns {
     }
 
     fn later_request_fields(&self) -> &'static [&'static str] {
-        &["content-type"]
+        &["content-encoding", "content-type"]
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
-        if body.progress.size > self.max_bytes {
+        let (look, size) = (self.look(body.request), body.progress.size);
+        if size > self.max_bytes || (size > 0 && look == Some(Look::Unread)) {
             return Verdict::Refuse(Refusal::new(&DENIED, "body_unread"));
         }
         if body.progress.state == BodyState::Open {
@@ -209,18 +223,18 @@ impl Policy for DenyPatterns {
         }
         // Decoding, reading as UTF-8 and lowering copy a text, which may become three times as long.
         const COPIES: u64 = 7;
-        let copies = body.progress.size.saturating_mul(COPIES);
+        let copies = size.saturating_mul(COPIES);
         let copies = usize::try_from(copies).unwrap_or(usize::MAX);
         let Some(_memory) = budget::reserve(Share::Bodies, copies) else {
             return Verdict::Refuse(Refusal::new(&UNAVAILABLE, "memory"));
         };
-        let (place, effort) = (
-            self.body_place(body.request),
-            self.allowance(body.progress.size),
-        );
-        let refusal = match (place, body.bytes()) {
-            (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &effort),
-            (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &effort),
+        let effort = self.allowance(size);
+        let refusal = match (look, body.bytes()) {
+            (Some(look), Ok(bytes)) => match self.place(look, bytes) {
+                Some(Place::Json) => self.judge_json(bytes, &effort),
+                Some(place) => self.find_pairs(place, bytes, &effort),
+                None => None,
+            },
             _ => None,
         };
         refusal.map_or(Verdict::Pass, Verdict::Refuse)
@@ -252,13 +266,42 @@ impl DenyPatterns {
         found
     }
 
-    /// What of the body is looked at.
-    fn body_place(&self, headers: &Headers) -> Option<Place> {
-        let media_type = headers.all("content-type").find_map(MediaType::parse)?;
-        let place = match media_type.format() {
-            Format::Json => Place::Json,
-            _ if media_type.is("application", "x-www-form-urlencoded") => Place::Form,
-            _ => return None,
+    /// How the body is looked at, if it is.
+    fn look(&self, headers: &Headers) -> Option<Look> {
+        let identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
+        let is_encoded = !headers.all("content-encoding").all(identity);
+        let look = match Declared::of(headers) {
+            Declared::As(media_type) => match place_of(&media_type) {
+                Some(place) if !self.places.contains(&place) => return None,
+                Some(Place::Form) if !is_like_ascii(&media_type) => Look::Unread,
+                Some(place) => Look::As(place),
+                None => return None,
+            },
+            Declared::Untold if !self.reads_bodies() => return None,
+            // What comes over it is no body, unless one is declared besides.
+            Declared::Untold if is_upgrade(headers) => {
+                let mut lengths = headers.all("content-length");
+                lengths
+                    .find(|length| *length != b"0")
+                    .map(|_| Look::Unread)?
+            }
+            Declared::Untold => Look::AsItBegins,
+        };
+        Some(if is_encoded { Look::Unread } else { look })
+    }
+
+    fn reads_bodies(&self) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| matches!(place, Place::Json | Place::Form))
+    }
+
+    /// What a body is looked at as.
+    fn place(&self, look: Look, body: &[u8]) -> Option<Place> {
+        let place = match look {
+            Look::As(place) => place,
+            Look::AsItBegins if begins_like_json(body) => Place::Json,
+            Look::AsItBegins => Place::Form,
+            Look::Unread => return None,
         };
         self.places.contains(&place).then_some(place)
     }
@@ -337,4 +380,26 @@ impl DenyPatterns {
         };
         Some(refusal.because(detail.and("pattern", Fact::own(name))))
     }
+}
+
+/// What bodies of a type are looked at as, if they are.
+fn place_of(media_type: &MediaType<'_>) -> Option<Place> {
+    match media_type.format() {
+        Format::Json => Some(Place::Json),
+        _ if media_type.is("application", "x-www-form-urlencoded") => Some(Place::Form),
+        _ => None,
+    }
+}
+
+/// Whether letters are what they are in ASCII. In others a form says what nobody finds in it; JSON has
+/// no other.
+fn is_like_ascii(media_type: &MediaType<'_>) -> bool {
+    const LIKE_ASCII: [&str; 5] = ["utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252"];
+    let charset = media_type.parameter("charset");
+    let known = |charset: &str| {
+        LIKE_ASCII
+            .iter()
+            .any(|each| each.eq_ignore_ascii_case(charset))
+    };
+    charset.is_none_or(known)
 }

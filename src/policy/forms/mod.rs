@@ -52,6 +52,8 @@ pub(super) struct Forms {
     max_bytes: u64,
     fields: ParameterSet,
     files: Vec<FileRule>,
+    /// Those of them that may come as a field instead, each with whether it must come.
+    either: Vec<(String, bool)>,
     max_parts: usize,
     /// What becomes of fields and files that nobody declared.
     undeclared: Others,
@@ -66,6 +68,8 @@ pub(super) struct FormRules {
     pub(super) max_bytes: u64,
     pub(super) fields: ParameterSet,
     pub(super) files: Vec<FileRule>,
+    /// What is among both and may come as either, each with whether it must come.
+    pub(super) either: Vec<(String, bool)>,
     /// Whether nothing else may be there.
     pub(super) closed: bool,
     pub(super) told: Told,
@@ -123,6 +127,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         max_bytes: max_bytes?,
         fields: set?,
         files: files?,
+        either: Vec::new(),
         max_parts: max_parts?,
         undeclared: undeclared?,
         other_types: other_types?,
@@ -190,6 +195,7 @@ impl Forms {
             max_bytes: rules.max_bytes,
             fields: rules.fields,
             files: rules.files,
+            either: rules.either,
             max_parts: USUAL_PARTS,
             undeclared: match rules.closed {
                 true => Others::Refuse,
@@ -280,7 +286,7 @@ impl Forms {
             came.push((name, value));
         }
         self.judge_fields(&came)?;
-        self.judge_counts(&[])
+        self.judge_counts(&[], &came)
     }
 
     fn judge_parts(&self, bytes: &[u8], boundary: &str) -> Result<(), Refusal> {
@@ -298,8 +304,10 @@ impl Forms {
                 (Some(_), None) if self.fields.declares(piece.name) => {
                     return Err(self.misfit(Misfit::Kind, piece.name));
                 }
-                (None, Some(_)) => return Err(self.misfit(Misfit::Kind, piece.name)),
-                (None, None) => {
+                (None, Some(_)) if !self.fields.declares(piece.name) => {
+                    return Err(self.misfit(Misfit::Kind, piece.name));
+                }
+                (None, _) => {
                     self.vet(piece.name)?;
                     let text = vetted(piece.content, Controls::Lines).map_err(malformed)?;
                     came.push((Cow::Borrowed(piece.name), Cow::Borrowed(text)));
@@ -308,7 +316,7 @@ impl Forms {
             }
         }
         self.judge_fields(&came)?;
-        self.judge_counts(&files)
+        self.judge_counts(&files, &came)
     }
 
     fn judge_fields(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), Refusal> {
@@ -316,7 +324,20 @@ impl Forms {
         judged.map_err(|fault| faulty(fault, self.told))
     }
 
-    fn judge_counts(&self, files: &[&Piece<'_>]) -> Result<(), Refusal> {
+    fn judge_counts(
+        &self,
+        files: &[&Piece<'_>],
+        came: &[(Cow<'_, str>, Cow<'_, str>)],
+    ) -> Result<(), Refusal> {
+        for (name, required) in &self.either {
+            let files = files.iter().filter(|file| file.name == name).count();
+            let fields = came.iter().filter(|(field, _)| field == name).count();
+            match files.saturating_add(fields) {
+                0 if *required => return Err(self.misfit(Misfit::Missing, name)),
+                2.. => return Err(self.misfit(Misfit::Repeated, name)),
+                _ => {}
+            }
+        }
         for rule in &self.files {
             let count = files.iter().filter(|file| file.name == rule.name).count();
             let judged = rule.judge_count(count);
@@ -362,8 +383,7 @@ fn body_type(headers: &Headers) -> Result<Body, Refusal> {
     let Some(media_type) = MediaType::parse(sent) else {
         return refuse("content_type");
     };
-    let charset = media_type.parameter("charset");
-    let is_utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let is_utf8 = media_type.is_utf8();
     let body = match FormType::of_media_type(&media_type) {
         Some(FormType::UrlEncoded) => Body::UrlEncoded,
         Some(FormType::Multipart) => match media_type.parameter("boundary") {

@@ -129,7 +129,8 @@ fn read_fixed(
     let pem = fields.optional("pem");
     let hmac = fields.optional("hmac");
     if jwks.is_none() && pem.is_none() && hmac.is_none() {
-        problems.report(fields.pointer(), "has no keys; add `jwks`, `pem` or `hmac`");
+        let names = ["jwks", "pem", "hmac"];
+        fields.lacks(&names, problems, "has no keys; add `jwks`, `pem` or `hmac`");
         return None;
     }
     let jwks = jwks.map_or_else(
@@ -167,7 +168,12 @@ fn read_jwks(
     problems: &mut Problems,
 ) -> Option<Vec<Key>> {
     let mut fields = node.fields(problems)?;
-    let keys = fields.required("inline", problems).and_then(|node| {
+    let inline = fields.optional("inline");
+    if inline.is_none() {
+        let reason = "lacks the field \"inline\"; or \"remote\", or \"discovery\"";
+        fields.lacks(&FIELDS, problems, reason);
+    }
+    let keys = inline.and_then(|node| {
         jwk::note_misspelt(&node, notes);
         jwk::note_unknown(&node, notes);
         jwk::read_set(&node, problems)

@@ -1,10 +1,10 @@
 //! Where a token may stand in a request, and how it is taken out of it.
 
 use super::token::TokenError;
+use crate::config::header::read_changeable;
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Request};
 use crate::headers::{HeaderName, HeaderValue, is_token_byte};
-use crate::route::read_header_name;
 
 /// Every place where a provider's tokens may stand.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ impl HeaderLocation {
         let mut fields = node.fields(problems)?;
         let name = fields
             .required("name", problems)
-            .and_then(|node| read_header_name(&node, problems));
+            .and_then(|node| read_changeable(&node, problems));
         let value_prefix = fields.or("value_prefix", "", problems, |node, problems| {
             node.name(problems)
         });

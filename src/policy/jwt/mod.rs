@@ -44,7 +44,7 @@ use self::refusals::{CODES, MISSING, REPEATED, resembling, unknown_issuer};
 use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
-use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
@@ -132,12 +132,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         }
         (Some(list), None) => Some((Needed::Any, list)),
         (None, Some(list)) => Some((Needed::All, list)),
+        (None, None) if fields.misnames(&["any_of", "all_of"], problems) => return None,
         (None, None) => None,
     };
-    let realm = realm?;
+    // What stands beside a realm that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
     let (needed, demands) = match several {
         None => {
-            let demand = Demand::read(fields, String::new(), realm, providers, problems);
+            let demand = Demand::read(fields, String::new(), named, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
@@ -149,7 +151,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             let demands = list.list(problems, |item, problems| {
                 let at = places.next().unwrap_or_default();
                 let mut fields = item.fields(problems)?;
-                let demand = Demand::read(&mut fields, at, realm, providers, problems);
+                let demand = Demand::read(&mut fields, at, named, providers, problems);
                 fields.finish(problems);
                 demand
             })?;
@@ -174,7 +176,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         claimants: Rc::new(Claimants::new(needed, providers)),
         demands,
         presence: presence?,
-        challenges: Challenges::new(realm, "")?,
+        challenges: Challenges::new(realm?, "")?,
     };
     Some(Part::only(Stage::Credentials, policy))
 }
@@ -270,7 +272,9 @@ fn named_provider(
 ) -> Option<Option<Rc<Provider>>> {
     let name = node.name(problems)?;
     let found = providers.named(name);
-    if found.is_none() {
+    let none_is_read = providers.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
+    if found.is_none() && !is_amiss {
         let near = DidYouMean(name, providers.names());
         node.report(
             problems,

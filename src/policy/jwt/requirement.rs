@@ -187,8 +187,8 @@ fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
     fields.finish(problems);
     let (all, any) = (all?, any?);
     if all.is_empty() && any.is_empty() {
-        node.report(
-            problems,
+        problems.lacks(
+            node.pointer(),
             "needs \"all\" or \"any\", or a list of scopes in its place",
         );
         return None;
@@ -283,8 +283,11 @@ impl Condition {
                 sense,
             }),
             _ => {
-                problems.report(
-                    fields.pointer(),
+                let mut names = vec!["includes", "exists"];
+                names.extend(StringMatcher::FIELDS);
+                fields.lacks(
+                    &names,
+                    problems,
                     "needs exactly one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"includes\", \"exists\"",
                 );
                 None

@@ -101,7 +101,7 @@ fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatche
         let kinds = StringMatcher::FIELDS
             .map(|name| Quoted(name).to_string())
             .join(", ");
-        node.report(problems, format_args!("needs one of {kinds}"));
+        problems.lacks(node.pointer(), format_args!("needs one of {kinds}"));
     }
     matcher
 }

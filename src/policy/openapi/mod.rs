@@ -5,7 +5,6 @@ mod apis;
 mod compile;
 mod document;
 mod forms;
-mod notes;
 mod parameters;
 mod template;
 
@@ -61,6 +60,8 @@ struct Path {
 /// What one method of one path asks for.
 struct Operation {
     method: String,
+    /// The template of its path, where the variables of that have other names.
+    template: Option<Template>,
     path: ParameterSet,
     parameters: Parameters,
     payload: Payload,
@@ -113,7 +114,7 @@ impl OpenApi {
         let mut paths = self.paths.iter().enumerate();
         let fitting =
             paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
-        let (at, path, values) = fitting.ok_or_else(no_route)?;
+        let (at, path, mut values) = fitting.ok_or_else(no_route)?;
         let operation = path
             .operations
             .iter()
@@ -123,6 +124,10 @@ impl OpenApi {
             methods.extend(path.operations.iter().map(|each| each.method.clone()));
             method_not_allowed(&methods)
         })?;
+        let own = path.operations.get(operation);
+        if let Some(template) = own.and_then(|operation| operation.template.as_ref()) {
+            values = template.values(&segments).ok_or_else(no_route)?;
+        }
         Ok(((at, operation), values))
     }
 

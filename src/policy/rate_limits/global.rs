@@ -220,7 +220,7 @@ impl Handover {
             anonymous: HeaderValue::parse(b"anonymous").ok()?,
         };
         if handover.header.is_none() && handover.property.is_none() {
-            node.report(problems, "needs \"header\", \"filter_state\" or both");
+            problems.lacks(node.pointer(), "needs \"header\", \"filter_state\" or both");
             return None;
         }
         Some(handover)

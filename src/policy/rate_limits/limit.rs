@@ -100,8 +100,9 @@ impl Limit {
             node.integer(problems, 1..=1 << 24).map(Some)
         });
         let Some(rule) = rule? else {
-            problems.report(
-                fields.pointer(),
+            fields.lacks(
+                &["token_bucket", "sliding_window"],
+                problems,
                 "needs \"token_bucket\" or \"sliding_window\"",
             );
             return None;

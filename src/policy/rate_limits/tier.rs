@@ -68,7 +68,7 @@ impl TierDraft {
         fields.finish(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
-            problems.report(
+            problems.lacks(
                 &place,
                 "needs one of \"token_bucket\", \"sliding_window\", \"unlimited\"",
             );
@@ -104,7 +104,7 @@ impl Condition {
                 .boolean(problems)
                 .map(Condition::Authenticated),
             _ => {
-                problems.report(
+                problems.lacks(
                     &place,
                     "needs \"authenticated\", or one of \"claim\" and \"header\" with one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );

@@ -114,15 +114,23 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     };
     Some(Part::only(
         Stage::Answer,
-        SecurityHeaders::new(&rules, revealing, cookies),
+        SecurityHeaders::new(&rules, &named, revealing, cookies),
     ))
 }
 
 impl SecurityHeaders {
-    fn new(rules: &[Rule], revealing: Vec<&'static str>, cookies: Option<Cookies>) -> Self {
+    /// `named` are the names of which the block itself has said something, `keep` included.
+    fn new(
+        rules: &[Rule],
+        named: &[HeaderName],
+        revealing: Vec<&'static str>,
+        cookies: Option<Cookies>,
+    ) -> Self {
+        let is_named = |name: &HeaderName| name.as_str() == STRICT_TRANSPORT_SECURITY;
+        let is_left = named.iter().any(is_named);
         let by_caller = |scheme| ByCaller {
-            authenticated: fixed(rules, scheme, When::Authenticated),
-            anyone: fixed(rules, scheme, When::Always),
+            authenticated: fixed(rules, scheme, When::Authenticated, is_left),
+            anyone: fixed(rules, scheme, When::Always, is_left),
         };
         let mut names = rules.iter().map(|rule| rule.name.as_str());
         Self {
@@ -148,11 +156,12 @@ impl SecurityHeaders {
     }
 }
 
-/// The edits of an answer to which these conditions apply, without a look at the answer.
-fn fixed(rules: &[Rule], scheme: Scheme, caller: When) -> Rc<[Edit]> {
+/// The edits of an answer to which these conditions apply, without a look at the answer. The service's
+/// own `Strict-Transport-Security` goes over cleartext only if it `is_left` (RFC 6797 §7.2).
+fn fixed(rules: &[Rule], scheme: Scheme, caller: When, is_left: bool) -> Rc<[Edit]> {
+    let is_strict = |rule: &&Rule| rule.name.as_str() == STRICT_TRANSPORT_SECURITY;
     let edit = |rule: &Rule| {
-        // RFC 6797 §7.2: never over cleartext, ours or the service's.
-        if scheme == Scheme::Http && rule.name.as_str() == STRICT_TRANSPORT_SECURITY {
+        if scheme == Scheme::Http && is_strict(&rule) {
             return Some(Edit::Remove(rule.name.clone()));
         }
         match &rule.change {
@@ -164,7 +173,10 @@ fn fixed(rules: &[Rule], scheme: Scheme, caller: When) -> Rc<[Edit]> {
             Change::Write(_, Action::IfAbsent) => None,
         }
     };
-    rules.iter().filter_map(edit).collect()
+    let unsaid = scheme == Scheme::Http && !is_left && !rules.iter().any(|rule| is_strict(&rule));
+    let unsaid = unsaid.then(|| HeaderName::parse(STRICT_TRANSPORT_SECURITY).ok());
+    let removed = unsaid.flatten().map(Edit::Remove);
+    rules.iter().filter_map(edit).chain(removed).collect()
 }
 
 impl IfAbsent {

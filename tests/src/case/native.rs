@@ -49,6 +49,20 @@ pub fn run(case: &Case) -> Vec<String> {
     differences
 }
 
+/// What the access log has of a case, on the core alone.
+///
+/// # Panics
+/// The document has problems.
+pub fn records(case: &Case) -> Vec<Value> {
+    let engine = Engine::compile(&case.document);
+    let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+    let host = Proxy::default();
+    let exchanges = case.exchanges.iter();
+    let outcomes =
+        exchanges.map(|exchange| judge(&engine, &exchange.request, &exchange.upstream, &host));
+    outcomes.flat_map(|outcome| outcome.log).collect()
+}
+
 /// Whatever a policy refuses, the log says by which rule, and that is in the document.
 fn astray(document: &[u8], rules: &[Option<String>]) -> Vec<String> {
     let document: Value = serde_json::from_slice(document).unwrap_or_default();
@@ -392,7 +406,7 @@ fn shape(
     let head = stream.response_headers(read, rest, host);
     edit_response(&mut response.headers, &head.edits);
     if let (Some(body), BodyState::Open) = (head.body, rest) {
-        if !response.body.is_empty() {
+        if !response.body.is_empty() || head.held {
             response.body = body;
         }
         response.trailers.clear();

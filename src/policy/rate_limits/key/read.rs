@@ -81,7 +81,7 @@ impl Part {
         let mut written = written.into_iter().flatten();
         let Some((name, node)) = written.next() else {
             let names = FIELDS.map(|field| Quoted(field).to_string()).join(", ");
-            problems.report(fields.pointer(), format_args!("needs one of {names}"));
+            fields.lacks(&FIELDS, problems, format_args!("needs one of {names}"));
             return None;
         };
         if let Some((_, second)) = written.next() {
