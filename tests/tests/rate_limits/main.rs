@@ -5,6 +5,7 @@
 )]
 
 mod bundle;
+mod documents;
 mod exactness;
 mod fields;
 mod flood;
