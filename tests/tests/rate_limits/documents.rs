@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use portcullis::engine::Engine;
 use portcullis_tests::client::{self, Connection};
 use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, Update, WasmOptions, bootstrap, listener, string_value,
@@ -301,4 +302,19 @@ fn counts_go_on_over_updates_of_the_filter() {
         }
     });
     let _ = fs::remove_dir_all(directory);
+}
+
+#[test]
+fn the_page_says_what_is_logged_of_a_limit() {
+    let mut document = document(&bucket(100));
+    document["routes"][0]["name"] = json!("orders");
+    document["routes"][0]["rate_limits"][0]["name"] = json!("per-user");
+    let engine = Engine::compile(document.to_string().as_bytes()).unwrap();
+    let footprints = engine.footprints();
+    let page = fs::read_to_string(tokens::repository().join("docs/policies/rate_limits.md"));
+    assert_eq!(footprints.len(), 1);
+    assert!(
+        page.unwrap().contains(&format!("`{}`", footprints[0])),
+        "{footprints:?}"
+    );
 }
