@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use crate::config::header::is_framing;
 use crate::config::{Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
@@ -15,19 +16,6 @@ pub(crate) struct Credential {
     value: String,
     in_environment: bool,
 }
-
-/// What a request says of itself.
-const OWN: [&str; 9] = [
-    "accept",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
 
 impl Credential {
     /// Reads `headers`.
@@ -56,7 +44,10 @@ impl Credential {
         let parsed = HeaderName::parse(name);
         match (parsed, HeaderValue::parse(value.as_bytes())) {
             (Err(error), _) | (_, Err(error)) => node.report(problems, error),
-            (Ok(name), _) if OWN.contains(&name.as_str()) => {
+            (Ok(name), _) if is_framing(&name) => {
+                node.report(problems, "frames or routes messages; it cannot be set");
+            }
+            (Ok(name), _) if matches!(name.as_str(), "accept" | "content-type") => {
                 node.report(problems, "is set by the filter itself");
             }
             (Ok(name), Ok(_)) => {

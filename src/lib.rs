@@ -85,6 +85,7 @@ pub mod address;
 pub mod body;
 pub mod budget;
 pub mod config;
+pub mod connection;
 mod credentials;
 mod digits;
 pub mod effort;

@@ -13,6 +13,7 @@ mod shape;
 mod text;
 
 use self::keys::{Keys, Names};
+pub(crate) use self::number::is_number;
 pub use self::number::Numbers;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;

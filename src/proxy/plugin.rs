@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
 use crate::metrics;
+use crate::policy::jwt::SecretFault;
 use crate::proof;
 
 /// How often it is looked whether something is due.
@@ -458,14 +459,27 @@ fn report_missing(engine: &Engine, host: &Envoy) {
             missing("otlp_http", variable, "the collector is asked without it");
         }
     }
+    for needed in engine.environment() {
+        let place = format!("provider {}", needed.provider);
+        match needed.fault(host) {
+            None => {}
+            Some(SecretFault::Missing) => {
+                missing(&place, &needed.variable, "its tokens are refused with 503");
+            }
+            Some(fault @ SecretFault::TooShort(_)) => log::error!(
+                "{place}: the secret in the environment variable {} {fault}. Until then its tokens are refused with 503",
+                needed.variable
+            ),
+            Some(fault @ SecretFault::TooShortForSome(_)) => log::warn!(
+                "{place}: the secret in the environment variable {} {fault}; tokens of that are refused with 503. If there are none, write `alg` beside `env`",
+                needed.variable
+            ),
+        }
     for keys in engine.remote_keys() {
         let place = format!("provider {}", keys.provider());
         for variable in keys.environment() {
             missing(&place, variable, "its keys are asked for without it");
         }
     }
-    for (provider, variable) in engine.environment() {
-        let place = format!("provider {provider}");
-        missing(&place, variable, "its tokens are refused with 503");
     }
 }

@@ -72,7 +72,7 @@ impl Stream {
 
     fn awaits(&self, side: Side) -> bool {
         match side {
-            Side::Request => self.awaits_body(),
+            Side::Request => !self.awaiting.is_empty(),
             Side::Response => self.answer.awaits(),
         }
     }
@@ -111,9 +111,8 @@ impl Stream {
             edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
         }
         if let (Some(explain), Some(times)) = (&engine.explain, &self.times) {
-            let refusal = self.record.refusal.as_ref();
-            let refusal = refusal.map(|(code, reason)| (code.name, *reason));
-            edits.extend(explain.tell(self.route_name(), &self.asked(), times, refusal));
+            let (asked, record) = (self.asked(), &self.record);
+            edits.extend(explain.tell(self.route_name(), &asked, times, record));
         }
     }
 }

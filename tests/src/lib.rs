@@ -14,6 +14,7 @@ pub mod mesh;
 pub mod pages;
 pub mod prometheus;
 pub mod proxy_signatures;
+pub mod published;
 pub mod random;
 pub mod redis;
 pub mod step_clock;

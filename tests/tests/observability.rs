@@ -75,7 +75,12 @@ fn the_rules_know_every_code() {
         assert_eq!(written, real, "codes with status {status}");
         statuses.insert(status.to_owned());
     }
-    assert_eq!(statuses, ["401", "403", "429"].map(str::to_owned).into());
+    assert_eq!(
+        statuses,
+        ["400", "401", "403", "404", "405", "429"]
+            .map(str::to_owned)
+            .into()
+    );
 }
 
 #[test]
@@ -215,6 +220,63 @@ fn each_alert_is_described_and_tested() {
     assert_eq!(page.matches("\n| `Portcullis").count(), alerts.len());
 }
 
+/// Who is woken finds what to do: each alert leads to a place in the page, which says what it means,
+/// what to look at and what to do.
+#[test]
+fn each_alert_has_its_place_in_the_runbook() {
+    let page = fs::read_to_string(tokens::repository().join("docs/runbook.md")).unwrap();
+    let (_, page) = page.split_once("\n## ").expect("there are sections");
+    let sections: Vec<(&str, &str)> = page
+        .split("\n## ")
+        .map(|section| section.split_once('\n').expect("a section has text"))
+        .collect();
+    let mut alerts = Vec::new();
+    for rule in rules() {
+        let Some(alert) = rule["alert"].as_str() else {
+            continue;
+        };
+        let url = rule["annotations"]["runbook_url"].as_str();
+        let url = url.unwrap_or_else(|| panic!("{alert} has no runbook_url"));
+        let (_, anchor) = url.split_once("/runbook.md#").expect("it is on that page");
+        assert_eq!(anchor, alert.to_lowercase());
+        for words in ["summary", "description"] {
+            assert!(rule["annotations"][words].is_string(), "{alert}: {words}");
+        }
+        let section = sections.iter().find(|(title, _)| *title == alert);
+        let (_, text) = section.unwrap_or_else(|| panic!("nothing is said of {alert}"));
+        for part in ["**It means:** ", "**Look at:** ", "**Do:** "] {
+            assert!(text.contains(part), "{alert}: {part}");
+        }
+        alerts.push(alert.to_owned());
+    }
+    let titles: Vec<&str> = sections.iter().map(|(title, _)| *title).collect();
+    assert_eq!(titles, alerts);
+}
+
+/// Every metric and event that the runbook sends people to is there.
+#[test]
+fn the_runbook_names_what_there_is() {
+    let page = fs::read_to_string(tokens::repository().join("docs/runbook.md")).unwrap();
+    let shown = ["portcullis.rules.yaml", "dashboard.json"]
+        .map(|name| fs::read_to_string(folder().join(name)).unwrap())
+        .concat();
+    let shown: BTreeSet<&str> = shown
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .collect();
+    let mut looked_up = 0;
+    for name in page.split('`').skip(1).step_by(2) {
+        let event = name.strip_prefix("event.code ");
+        let is_there = match event {
+            Some(event) => KINDS.iter().any(|kind| kind.id == event),
+            None if name.starts_with("portcullis_") => shown.contains(name),
+            None => continue,
+        };
+        assert!(is_there, "{name} is nowhere");
+        looked_up += 1;
+    }
+    assert!(looked_up > 15, "{looked_up}");
+}
+
 /// Envoy with a document that has something for every query, and labels as we ship them.
 fn start() -> (Envoy, Upstream) {
     let upstream = Upstream::start_forgetful().unwrap();
@@ -274,7 +336,8 @@ fn quickly(directory: &Path, envoy: &Envoy) {
         .replace("envoy:9901", &envoy.admin_addr().to_string());
     let rules = read("portcullis.rules.yaml")
         .replace("[1h] offset 10m", "[10s] offset 6s")
-        .replace("[5m]", "[6s]");
+        .replace("[5m]", "[6s]")
+        .replace("offset 5m", "offset 6s");
     let rules = Regex::new(r"for: \d+m")
         .unwrap()
         .replace_all(&rules, "for: 0s");
@@ -308,7 +371,7 @@ const ATTACK: u8 = 1;
 const OVER: u8 = 2;
 
 /// Sends what clients send: mostly good, now and then without a token. While somebody attacks,
-/// forged tokens besides.
+/// forged tokens besides, and paths that are not there.
 fn traffic(envoy: &Envoy, phase: &AtomicU8) {
     let mut connection = Connection::new(envoy.listener_addr("chain").unwrap());
     let mut send = |request: &Request| {
@@ -323,6 +386,7 @@ fn traffic(envoy: &Envoy, phase: &AtomicU8) {
                     send(&request("GET", "/guarded/a", Some(&forged)));
                 }
                 send(&request("GET", "/trial/a", None));
+                send(&request("GET", &format!("/backup/{round}.sql"), None));
             }
             _ => {}
         }
@@ -380,7 +444,9 @@ fn watch(directory: &Path, phase: &AtomicU8) {
     });
     phase.store(ATTACK, Ordering::Relaxed);
     let expected = [
+        "PortcullisPathScanningpaths_scanned",
         "PortcullisRefusalSpike401",
+        "PortcullisRefusalSpike404",
         "PortcullisSecurityEventtoken_failures_repeated",
         "PortcullisShadowRefusals",
         "PortcullisTokenFailures",

@@ -23,8 +23,8 @@ use portcullis_tests::envoy::{
 };
 use portcullis_tests::module_path;
 use portcullis_tests::tokens::{self, SigningKey};
-use portcullis_tests::upstream::Upstream;
-use portcullis_tests::wire::Request;
+use portcullis_tests::upstream::{Answer, Upstream};
+use portcullis_tests::wire::{Request, Response};
 use serde_json::{Map, Value, json};
 
 /// A proxy with a clock that a test moves, cells and counters.
@@ -33,6 +33,8 @@ struct Proxy {
     now: Cell<Duration>,
     client: RefCell<String>,
     body: RefCell<Vec<u8>>,
+    /// Of the answers that clients get; unknown if 0.
+    status: Cell<u64>,
     cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
     counted: RefCell<BTreeMap<usize, u64>>,
 }
@@ -56,7 +58,12 @@ impl Host for Proxy {
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let client = self.client.borrow().clone().into_bytes();
-        (property == Property::ClientAddress).then_some(client)
+        let status = self.status.get();
+        match property {
+            Property::ClientAddress => Some(client),
+            Property::ResponseStatus => (status > 0).then(|| status.to_le_bytes().to_vec()),
+            _ => None,
+        }
     }
 
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
@@ -277,7 +284,10 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &Proxy) -> Vec<Map<String, Value>> {
 
 #[test]
 fn each_kind_is_told() {
-    let engine = engine("enforce", &json!({ "token_failures": 4 }));
+    let engine = engine(
+        "enforce",
+        &json!({ "token_failures": 4, "path_failures": 2 }),
+    );
     let proxy = Proxy::new();
     let mut told = one_of_each(&engine, &proxy);
     let change = engine
@@ -398,6 +408,71 @@ fn a_flood_is_few_lines() {
     assert!(events.due(&engine, &proxy).is_empty());
 }
 
+/// Whatever the service answers, and whichever of the statuses it is.
+#[test]
+fn a_scan_is_told_whoever_answers_it() {
+    let engine = engine("enforce", &json!({ "window": "60s" }));
+    let proxy = Proxy::new();
+    let ask = |path: &str, status| {
+        proxy.status.set(status);
+        send(&engine, &proxy, path, &[], None)
+    };
+    // A browser that misses a picture now and then, and what is no scan however often it comes.
+    for round in 0..600 {
+        let status = if round % 10 == 0 { 404 } else { 200 };
+        for status in [status, 401, 403, 422, 500] {
+            let told = ask(&format!("/pages/{round}"), status);
+            assert!(told.is_empty(), "{round}");
+        }
+    }
+    proxy.client.replace("192.0.2.2:1".to_owned());
+    let mut told = Vec::new();
+    for round in 0..150 {
+        let (path, status) = match round % 3 {
+            0 => (format!("/pages/{round}.php"), 404),
+            1 => (format!("/pages/{round}"), 405),
+            _ => (format!("/a/%2e%2e/{round}"), 400),
+        };
+        let events = ask(&path, status).into_iter();
+        let events = events.filter(|event| event["event.code"] == "paths_scanned");
+        told.extend(events.map(|event| (round, event)));
+    }
+    let [(99, event)] = &told[..] else {
+        panic!("{told:#?}");
+    };
+    assert_eq!(event["portcullis.event.count"], 100);
+    assert_eq!(event["client.address"], "192.0.2.2");
+    assert_eq!(event["url.path"], "/pages/99.php");
+    assert_eq!(event["portcullis.outcome"], "allowed");
+    assert!(!event.contains_key("portcullis.code"), "{event:?}");
+    assert_eq!(proxy.counted("paths_scanned"), 1);
+    // Scanners and those who try tokens are counted apart, and there are as many cells of either.
+    let cells = proxy.cells.borrow();
+    assert!(cells.keys().any(|key| key.starts_with("events/scanners/")));
+    assert!(!cells.keys().any(|key| key.starts_with("events/sources/")));
+}
+
+#[test]
+fn many_scanners_are_few_lines_and_few_cells() {
+    const SOURCES: u32 = 3_000;
+    let engine = engine("enforce", &json!({ "window": "10s", "path_failures": 2 }));
+    let proxy = Proxy::new();
+    proxy.status.set(404);
+    let mut lines = 0;
+    for source in 0..SOURCES {
+        let address = std::net::Ipv4Addr::from(0x0a00_0000 + source);
+        proxy.client.replace(format!("{address}:1"));
+        for _ in 0..2 {
+            lines += send(&engine, &proxy, "/pages/x", &[], None).len();
+        }
+    }
+    assert_eq!(lines, 16);
+    let cells = proxy.cells.borrow();
+    let of_scanners = cells.keys().filter(|key| key.starts_with("events/"));
+    assert!(of_scanners.count() <= 256);
+    assert_eq!(proxy.counted("paths_scanned"), u64::from(SOURCES));
+}
+
 #[test]
 fn a_document_is_announced_once() {
     let proxy = Proxy::new();
@@ -430,6 +505,70 @@ fn a_document_is_announced_once() {
     assert_eq!(
         announce(&first)[0]["portcullis.config.previous"],
         changed[0]["portcullis.config.hash"]
+    );
+}
+
+/// Ten paths in a second, of which the filter knows some and the service the others.
+#[test]
+fn a_scan_is_told_once_by_all_workers() {
+    const THRESHOLD: usize = 60;
+    let upstream = Upstream::start_forgetful().unwrap();
+    let missing = Response {
+        status: 404,
+        ..Response::default()
+    };
+    for number in 0..2 * THRESHOLD {
+        let answer = Answer::Respond(missing.clone());
+        upstream.answer_path(&format!("/open/{number}.php"), answer);
+    }
+    let document = json!({
+        "version": 1,
+        "security_events": { "path_failures": THRESHOLD },
+        "routes": [{ "name": "open", "match": { "path": { "prefix": "/open" }, "methods": ["GET"] }, "open": true }],
+    });
+    let text = string_value(&document.to_string());
+    let ours = wasm_filter("ours", &module_path(), text, WasmOptions::default());
+    let listeners = vec![listener("chain", vec![ours], ListenerOptions::default())];
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let options = Options {
+        concurrency: 4,
+        ..Options::default()
+    };
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
+    let addr = envoy.listener_addr("chain").unwrap();
+    let send = |method: &str, path: String| {
+        let request = Request {
+            method: method.into(),
+            path: path.into(),
+            authority: b"api.example.com".to_vec(),
+            ..Request::default()
+        };
+        client::send(addr, &request, TIMEOUT).unwrap().status
+    };
+    let count = || {
+        let name = "wasmcustom.portcullis.security_events.paths_scanned";
+        envoy.told_stat(name).unwrap()
+    };
+    for number in 0..2 * THRESHOLD {
+        assert_eq!(send("GET", "/open".to_owned()), 200);
+        let (method, path, expected) = match number % 4 {
+            0 => ("GET", format!("/admin/{number}"), 404),
+            1 => ("POST", format!("/open/{number}"), 405),
+            2 => ("GET", format!("/open/%00{number}"), 400),
+            _ => ("GET", format!("/open/{number}.php"), 404),
+        };
+        assert_eq!(send(method, path), expected, "{number}");
+        if number == THRESHOLD - 2 {
+            assert_eq!(count(), 0, "one is lacking");
+        }
+    }
+    envoy.wait_for_log("paths_scanned", TIMEOUT).unwrap();
+    assert_eq!(count(), 1);
+    let log = envoy.log();
+    assert_eq!(log.matches("paths_scanned").count(), 1, "{log}");
+    assert!(
+        log.contains(&format!("\"portcullis.event.count\":{THRESHOLD}")),
+        "{log}"
     );
 }
 
@@ -533,7 +672,10 @@ fn the_table_of_events_is_the_code() {
 #[test]
 fn the_table_of_members_is_what_is_written() {
     let members = |schema: &str| -> BTreeSet<String> {
-        let engine = engine("enforce", &json!({ "schema": schema, "token_failures": 4 }));
+        let engine = engine(
+            "enforce",
+            &json!({ "schema": schema, "token_failures": 4, "path_failures": 2 }),
+        );
         let proxy = Proxy::new();
         let mut told = one_of_each(&engine, &proxy);
         let events = engine.security_events().unwrap();

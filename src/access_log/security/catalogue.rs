@@ -69,6 +69,9 @@ const fn kind(
 pub(super) const REPEATED: &Kind =
     &kind("token_failures_repeated", Severity::High, "API2:2023", &[]);
 
+/// Many requests of one source for what is not there; what counts is what [`SCANNED`] lists.
+pub(super) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023", &[]);
+
 /// Another document is in force.
 pub(super) const CONFIGURATION: &Kind =
     &kind("configuration_changed", Severity::Info, "API8:2023", &[]);
@@ -81,9 +84,21 @@ pub(super) const FAILURES: &[&str] = &[
     "jwt_not_yet_valid",
 ];
 
+/// The statuses of answers, the service's and ours, to who looks for what there is: malformed, not
+/// found, not with this method.
+pub(super) const SCANNED: &[u64] = &[400, 404, 405];
+
+impl Kind {
+    /// Whether it tells of a source, and not of a route.
+    pub(super) fn is_of_source(&self) -> bool {
+        self == REPEATED || self == SCANS
+    }
+}
+
 /// Every kind, in the order of the reference.
 pub const KINDS: &[&Kind] = &[
     REPEATED,
+    SCANS,
     &kind(
         "algorithm_confusion",
         Severity::High,
@@ -194,6 +209,8 @@ pub const KINDS: &[&Kind] = &[
         "API8:2023",
         &[
             ("path_malformed", &[]),
+            ("host_malformed", &[]),
+            ("request_overridden", &[]),
             ("header_repeated", &[]),
             ("payload_malformed", &[]),
             ("payload_structure", &[]),

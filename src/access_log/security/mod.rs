@@ -7,6 +7,7 @@
 
 mod announced;
 mod catalogue;
+mod scans;
 mod sources;
 
 use std::cell::RefCell;
@@ -16,6 +17,7 @@ use self::announced::{Hash, News};
 use self::catalogue::{CONFIGURATION, FAILURES, REPEATED};
 use self::sources::Sources;
 use super::Sink;
+use super::detail::Parameters;
 use super::line::Line;
 use super::name::{ECS_VERSION, Name, Schema};
 use super::time_stamp;
@@ -25,6 +27,7 @@ use crate::config::{Node, Problems};
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
+use crate::refusal::Detail;
 use crate::stream::Stream;
 
 pub use self::catalogue::{KINDS, Kind, Severity};
@@ -37,6 +40,9 @@ pub struct SecurityEvents {
     /// So many failures of one source are an event.
     failures: u32,
     sources: Sources,
+    /// So many requests of one source for what is not there are an event.
+    scans: u32,
+    scanners: Sources,
     state: RefCell<State>,
 }
 
@@ -96,17 +102,20 @@ impl SecurityEvents {
             }
             Some(window)
         });
-        let failures = fields.or("token_failures", 10, problems, |node, problems| {
-            let failures = node.integer(problems, 2..=100_000)?;
-            u32::try_from(failures).ok()
-        });
+        let many = |node: &Node<'_>, problems: &mut Problems| {
+            u32::try_from(node.integer(problems, 2..=100_000)?).ok()
+        };
+        let failures = fields.or("token_failures", 10, problems, many);
+        let scans = fields.or("path_failures", 100, problems, many);
         fields.finish(problems);
         Some(Self {
             sinks: sinks?,
             schema: schema?,
             window: window?,
             failures: failures?,
-            sources: Sources::default(),
+            sources: Sources::named("sources"),
+            scans: scans?,
+            scanners: Sources::named("scanners"),
             state: RefCell::default(),
         })
     }
@@ -123,18 +132,23 @@ impl SecurityEvents {
     /// What is to be written of a finished exchange.
     pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
         let record = stream.record();
-        let denied = record
-            .refusal
-            .map(|(code, reason)| (record.refused_by, code, reason, Outcome::Denied));
-        let shadow = record.shadow.iter();
-        let shadow =
-            shadow.map(|each| (each.policy, each.code, each.reason, Outcome::ShadowDenied));
+        let denied = record.refusal.map(|(code, reason)| {
+            let detail = record.detail.as_deref();
+            (record.refused_by, code, reason, Outcome::Denied, detail)
+        });
+        // What is only tried is no sign of an attack: nobody has been told not to.
+        let shadow = record.shadow.iter().filter(|each| !each.is_tried);
+        let shadow = shadow.map(|each| {
+            let (code, reason, detail) = (each.code, each.reason, each.detail.as_deref());
+            (each.policy, code, reason, Outcome::ShadowDenied, detail)
+        });
         let mut events = Vec::new();
-        for (by, code, reason, outcome) in denied.into_iter().chain(shadow) {
+        for (by, code, reason, outcome, detail) in denied.into_iter().chain(shadow) {
             let cause = Cause {
                 code: code.name,
                 reason,
                 outcome,
+                detail,
             };
             if let Some(kind) = catalogue::of(by, code.name, reason) {
                 events.extend(self.happened(kind, 1, &cause, stream, host));
@@ -143,6 +157,7 @@ impl SecurityEvents {
                 events.extend(self.failed(&cause, stream, host));
             }
         }
+        events.extend(self.scanned(stream, host));
         events
     }
 
@@ -189,7 +204,7 @@ impl SecurityEvents {
     }
 
     /// Counts a failure of the request's source; an event, if that makes it one too many.
-    fn failed(&self, cause: &Cause, stream: &Stream, host: &dyn Host) -> Option<Event> {
+    fn failed(&self, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) -> Option<Event> {
         let source = address::network(stream.facts().client(host)?, 32, 64);
         let failures = self
             .sources
@@ -201,14 +216,14 @@ impl SecurityEvents {
         &self,
         kind: &'static Kind,
         count: u64,
-        cause: &Cause,
+        cause: &Cause<'_>,
         stream: &Stream,
         host: &dyn Host,
     ) -> Option<Event> {
         self::count(kind, host);
         let now = host.monotonic();
         // A source is one, wherever it tries.
-        let (route, most) = if kind == REPEATED {
+        let (route, most) = if kind.is_of_source() {
             (None, SOURCES_NAMED)
         } else {
             (stream.route(), 1)
@@ -255,20 +270,27 @@ impl SecurityEvents {
         line
     }
 
-    fn request(&self, line: &mut Line, cause: &Cause, stream: &Stream, host: &dyn Host) {
+    fn request(&self, line: &mut Line, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) {
         if let Some(route) = stream.route_name() {
             line.own("portcullis.route", route);
         }
         line.own("portcullis.outcome", cause.outcome.name());
-        line.own("portcullis.code", cause.code);
-        line.own("portcullis.reason", cause.reason);
+        // The service's answers have neither.
+        if !cause.code.is_empty() {
+            line.own("portcullis.code", cause.code);
+            line.own("portcullis.reason", cause.reason);
+        }
+        if let Some(detail) = cause.detail {
+            // Events show nothing of a query.
+            line.detail("portcullis.detail", detail, Parameters::Hidden);
+        }
         if let Some(client) = stream.facts().client(host) {
             line.own("client.address", &client.to_string());
         }
         let field = |name: &str| stream.headers().all(name).next();
         line.optional("http.request.method", field(":method"));
         let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
-        line.optional("url.path", path);
+        line.path("url.path", path);
         if let Some(id) = field("x-request-id") {
             match self.schema {
                 Schema::OpenTelemetry => {
@@ -285,10 +307,11 @@ impl SecurityEvents {
 }
 
 /// Why an event is one.
-struct Cause {
+struct Cause<'c> {
     code: &'static str,
     reason: &'static str,
     outcome: Outcome,
+    detail: Option<&'c Detail>,
 }
 
 fn count(kind: &Kind, host: &dyn Host) {

@@ -14,6 +14,8 @@ use crate::policy::rate_limits::seed::Seed;
 #[derive(Default)]
 pub(super) struct Sources {
     seed: Seed,
+    /// What they failed at: tells their cells from those of others.
+    name: &'static str,
 }
 
 /// What one cell holds. A source has its place in one set.
@@ -39,6 +41,12 @@ const ATTEMPTS: usize = 16;
 const FORMAT: [u8; 8] = *b"pl-src\0\x01";
 
 impl Sources {
+    /// Those who failed at that.
+    pub(super) fn named(name: &'static str) -> Self {
+        let seed = Seed::default();
+        Self { seed, name }
+    }
+
     /// Counts a failure. The number of them since the window began, when that reaches `threshold`:
     /// once in a window, in one of the workers.
     pub(super) fn failed(
@@ -55,7 +63,7 @@ impl Sources {
         let hashed = hashed.ok()?;
         let [now, window] = [host.monotonic(), window].map(millis);
         // Who counts in other windows, or up to another number, means something else.
-        let mut key = format!("events/sources/{window}/{threshold}/");
+        let mut key = format!("events/{}/{window}/{threshold}/", self.name);
         digits::push(&mut key, hashed.place % SETS);
         for _ in 0..ATTEMPTS {
             let seen = host.cell(&key).ok()?;

@@ -5,7 +5,6 @@ mod apis;
 mod compile;
 mod document;
 mod forms;
-mod notes;
 mod parameters;
 mod template;
 
@@ -20,7 +19,7 @@ use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
 use crate::engine::Mode;
 use crate::exchange::{BodyState, Exchange, Response};
-use crate::headers::Headers;
+use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::refusal::Refusal;
 use crate::stream::{NO_ROUTE, method_not_allowed};
@@ -35,6 +34,14 @@ pub(super) const KIND: Kind = Kind {
     // Those of `payload`, `forms` and `parameters`, and of the core.
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[
+        ("payload_too_large", "max_bytes"),
+        ("payload_structure", "json"),
+        ("form_too_large", "max_bytes"),
+        ("parameters_invalid.undeclared", "undeclared"),
+        ("form_invalid.undeclared", "undeclared"),
+        ("payload_response", "responses"),
+    ],
 };
 
 /// The operations of a document.
@@ -53,6 +60,8 @@ struct Path {
 /// What one method of one path asks for.
 struct Operation {
     method: String,
+    /// The template of its path, where the variables of that have other names.
+    template: Option<Template>,
     path: ParameterSet,
     parameters: Parameters,
     payload: Payload,
@@ -105,7 +114,7 @@ impl OpenApi {
         let mut paths = self.paths.iter().enumerate();
         let fitting =
             paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
-        let (at, path, values) = fitting.ok_or_else(no_route)?;
+        let (at, path, mut values) = fitting.ok_or_else(no_route)?;
         let operation = path
             .operations
             .iter()
@@ -115,6 +124,10 @@ impl OpenApi {
             methods.extend(path.operations.iter().map(|each| each.method.clone()));
             method_not_allowed(&methods)
         })?;
+        let own = path.operations.get(operation);
+        if let Some(template) = own.and_then(|operation| operation.template.as_ref()) {
+            values = template.values(&segments).ok_or_else(no_route)?;
+        }
         Ok(((at, operation), values))
     }
 
@@ -130,7 +143,9 @@ impl OpenApi {
             let found = self.find(other.path(), request.method());
             found.is_ok_and(|(found, _)| found == index)
         };
-        if !request.target.others().all(is_same) {
+        // In another case it is no operation, and would be refused.
+        let mut others = request.target.others().filter(|other| !other.any_case());
+        if !others.all(is_same) {
             return Err(Refusal::new(&NO_ROUTE, "no_route"));
         }
         exchange.facts.operation = Some(index);
@@ -153,6 +168,12 @@ impl Policy for OpenApi {
 
     fn later_request_fields(&self) -> &'static [&'static str] {
         LATER_FIELDS
+    }
+
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        let operations = self.paths.iter().flat_map(|path| &path.operations);
+        let names = operations.flat_map(|operation| operation.parameters.header_names());
+        names.collect()
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {

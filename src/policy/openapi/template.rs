@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// A path with variables, which stand for a segment or a part of one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Template {
     segments: Vec<Vec<Piece>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
     /// Stands for at least one character.

@@ -2,20 +2,19 @@
 
 use std::fmt::Write as _;
 
+use super::charge::{ChargedOn, Learned, number};
 use super::ledger::{Entry, Standing, tightest};
-use super::limit::ChargedOn;
 use super::refusals::seconds;
-use super::table::Charged;
 use super::tier::nanoseconds;
 use crate::exchange::{Edit, Facts, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::policy::{self, Policy, Role};
+use crate::policy::Policy;
 use crate::refusal::Refusal;
 
 /// Charges what becomes known afterwards, and writes header fields.
 pub(super) struct Answer {
-    /// Whether a cost stands in the service's answer.
+    /// Whether what is charged depends on the service's answer.
     reads_response: bool,
     names: Names,
 }
@@ -54,13 +53,15 @@ impl Policy for Answer {
         facts: &mut Facts,
         host: &dyn Host,
     ) {
-        if !is_failed_attempt(refusal, by) {
-            return;
-        }
         let now = nanoseconds(host.monotonic());
         for entry in &mut facts.limits.entries {
-            if entry.limit.charged == ChargedOn::Refusal {
-                entry.charge_more(entry.cost, now, host);
+            let counts = entry.limit.charged.counts_refusal(refusal, by);
+            match entry.limit.charged {
+                ChargedOn::Refusal if counts => entry.charge_more(entry.cost, now, host),
+                ChargedOn::Refusal => {}
+                ChargedOn::Answer(_) => entry.settle_failure(counts, now, host),
+                // The service has done nothing for it.
+                ChargedOn::Request => entry.settle_cost(None, now, host),
             }
         }
     }
@@ -70,11 +71,26 @@ impl Policy for Answer {
     }
 
     fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
-        let mut entries = facts.limits.entries.iter();
-        if entries.any(|entry| entry.afterwards.is_some()) {
+        if !self.reads_response {
+            return;
+        }
+        let now = nanoseconds(host.monotonic());
+        let learned = Learned::of_head(headers);
+        for entry in &mut facts.limits.entries {
+            entry.settle_status(learned, now, host);
+            if let Some(afterwards) = &entry.afterwards {
+                let said = headers.one(afterwards.header.as_str()).ok().flatten();
+                entry.settle_cost(said.and_then(number), now, host);
+            }
+        }
+    }
+
+    fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        if facts.limits.awaits_trailers() {
             let now = nanoseconds(host.monotonic());
+            let learned = Learned::of_trailers(trailers);
             for entry in &mut facts.limits.entries {
-                entry.settle_cost(headers, now, host);
+                entry.settle_status(learned, now, host);
             }
         }
     }
@@ -86,66 +102,13 @@ impl Policy for Answer {
     }
 }
 
-/// Whether somebody tried credentials that are not good. A request without any tries nothing.
-fn is_failed_attempt(refusal: &Refusal, by: Option<&'static str>) -> bool {
-    let mut authenticating = policy::LIST
-        .iter()
-        .filter(|kind| kind.role == Role::Authenticates);
-    let by_credentials = authenticating.any(|kind| Some(kind.name) == by);
-    by_credentials && refusal.code.status == 401 && refusal.reason != "missing"
-}
-
 impl Entry {
-    fn charge_more(&mut self, cost: u64, now: u64, host: &dyn Host) {
-        let Some(table) = self.limit.table(self.tier) else {
-            return;
-        };
-        if let Charged::Made(state, _) = table.charge_anyway(self.caller, cost, now, host) {
-            (self.state, self.at) = (state, now);
-        }
-    }
-
-    /// Charges what the answer says beyond what has been charged, or takes the rest back.
-    fn settle_cost(&mut self, headers: &Headers, now: u64, host: &dyn Host) {
-        let Some(name) = self.afterwards.take() else {
-            return;
-        };
-        let Some(receipt) = self.receipt else {
-            return;
-        };
-        let said = headers.one(name.as_str()).ok().flatten();
-        let Some(cost) = said.and_then(whole) else {
-            return;
-        };
-        let (more, less) = (
-            cost.saturating_sub(self.cost),
-            self.cost.saturating_sub(cost),
-        );
-        if more > 0 {
-            self.charge_more(more, now, host);
-        }
-        if let Some(table) = self.table().filter(|_| less > 0) {
-            table.refund(self.caller, receipt, less, now, host);
-        }
-    }
-
     /// Whether clients are told. Of a limit that only failed attempts are charged to they learn
     /// when it refuses them.
     fn is_told(&self) -> bool {
-        let is_silent =
-            self.limit.charged == ChargedOn::Refusal && self.standing().remaining >= self.cost;
+        let is_silent = self.limit.charged.is_lockout() && self.standing().remaining >= self.cost;
         self.enforced && !is_silent
     }
-}
-
-/// A number of requests: digits, and nothing else.
-fn whole(value: &[u8]) -> Option<u64> {
-    let value = value.trim_ascii();
-    let is_number = (1..=19).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    let digits = is_number
-        .then(|| std::str::from_utf8(value).ok())
-        .flatten()?;
-    digits.parse().ok()
 }
 
 impl Names {

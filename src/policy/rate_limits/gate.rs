@@ -4,10 +4,12 @@ use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
 
+use super::charge::ChargedOn;
+use super::cost::Cost;
 use super::counts::count;
 use super::key::{Caller, Unkeyed};
 use super::ledger::Entry;
-use super::limit::{ChargedOn, Cost, Limit, Missing};
+use super::limit::{Limit, Missing};
 use super::refusals;
 use super::seed::{Hashed, Seed};
 use super::spend::{Charge, Demand, Said, spend};
@@ -67,6 +69,17 @@ impl Policy for Gate {
         }
         Verdict::Pass
     }
+
+    fn counts_claimants(&self) -> bool {
+        let mut limits = self.enforced.iter().chain(&self.shadow);
+        limits.any(|applied| applied.limit.key.has_claimed_subject())
+    }
+
+    fn placed(&self, guard: Option<Mode>) {
+        for applied in self.enforced.iter().chain(&self.shadow) {
+            applied.limit.usage.placed(guard);
+        }
+    }
 }
 
 impl Gate {
@@ -84,10 +97,12 @@ impl Gate {
             let limit = &applied.limit;
             match self.find(limit, exchange, host) {
                 Asked::No => {}
-                Asked::Unkeyed(unkeyed) => return Err(refusals::unkeyed(unkeyed)),
+                Asked::Unkeyed(unkeyed) => {
+                    return Err(refusals::unkeyed(unkeyed).because(limit.detail(None)));
+                }
                 Asked::Failed => {
                     if limit.on_error.said(host) == Said::Failed {
-                        return Err(refusals::failed());
+                        return Err(refusals::failed().because(limit.detail(None)));
                     }
                 }
                 Asked::Of(tier, caller) => {
@@ -100,7 +115,7 @@ impl Gate {
                         caller,
                         cost: applied.cost.at_first,
                         charge: match limit.charged {
-                            ChargedOn::Request => Charge::Now,
+                            ChargedOn::Request | ChargedOn::Answer(_) => Charge::Now,
                             ChargedOn::Refusal => Charge::Later,
                         },
                         on_error: limit.on_error,
@@ -111,11 +126,14 @@ impl Gate {
         let said = spend(&demands, now, host);
         let entries = &mut exchange.facts.limits.entries;
         entries.reserve_exact(said.len());
-        let mut refusal: Option<(u64, Refusal)> = None;
+        let (mut refusal, mut refusing): (Option<(u64, Refusal)>, _) = (None, None);
         for (((applied, tier), demand), said) in asked.iter().zip(&demands).zip(said) {
             let (state, receipt) = match said {
                 Said::Ignored => continue,
-                Said::Failed => return Err(refusals::failed()),
+                Said::Failed => {
+                    let detail = applied.limit.detail(Some(*tier));
+                    return Err(refusals::failed().because(detail));
+                }
                 Said::Charged(state, receipt) => {
                     count(&applied.limit.counts.ok);
                     (state, Some(receipt))
@@ -132,8 +150,10 @@ impl Gate {
                     });
                     // The client has to wait for the last of them.
                     if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
+                        refusing = Some(entries.len());
                         let reason = refusals::reason(applied.limit.charged);
-                        refusal = Some((wait, refusals::limited(reason, wait)));
+                        let detail = applied.limit.detail(Some(*tier));
+                        refusal = Some((wait, refusals::limited(reason, wait).because(detail)));
                     }
                     (state, None)
                 }
@@ -150,10 +170,11 @@ impl Gate {
                 enforced: applied.limit.mode == Mode::Enforce,
             });
         }
-        match refusal {
-            Some((_, refusal)) => Err(refusal),
-            None => Ok(()),
-        }
+        let Some((_, refusal)) = refusal else {
+            return Ok(());
+        };
+        exchange.facts.limits.refused_by(refusing);
+        Err(refusal)
     }
 
     fn find(&self, limit: &Limit, exchange: &Exchange<'_>, host: &dyn Host) -> Asked {

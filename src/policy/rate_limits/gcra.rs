@@ -50,6 +50,10 @@ impl Gcra {
         tokens_per_fill: u64,
         fill_interval: u64,
     ) -> Result<Self, BucketError> {
+        // As it is written, before anything is rounded.
+        if fill_interval < tokens_per_fill.saturating_mul(SHORTEST) {
+            return Err(BucketError::TooFast);
+        }
         let interval = fill_interval
             .checked_div(tokens_per_fill)
             .ok_or(BucketError::TooFast)?;
@@ -59,9 +63,6 @@ impl Gcra {
         } else {
             interval.saturating_add(1)
         };
-        if interval < SHORTEST {
-            return Err(BucketError::TooFast);
-        }
         let span = interval
             .checked_mul(max_tokens)
             .filter(|span| *span <= LONGEST)
@@ -132,12 +133,13 @@ impl Gcra {
         after.max(self.settle(spent, now))
     }
 
-    /// The time after a charge made at `charged_at` has been taken back: as much of it as has not
-    /// been filled again since, for that much would be there twice.
-    pub fn refund(&self, spent: u64, charged_at: u64, now: u64, cost: u64) -> u64 {
+    /// The time after so much of a charge has been taken back as `cost` says; `charged` is the time
+    /// that the charge led to. Without that part the bucket would have been full earlier, and what it
+    /// would have been filled with since then would have run over: that much stays charged.
+    pub fn refund(&self, spent: u64, charged: u64, now: u64, cost: u64) -> u64 {
         let price = self.interval.saturating_mul(cost);
-        let filled = now.saturating_sub(charged_at);
-        spent.saturating_sub(price.saturating_sub(filled))
+        let run_over = now.saturating_sub(charged.saturating_sub(price));
+        spent.saturating_sub(price.saturating_sub(run_over))
     }
 
     /// How many tokens are there.
@@ -320,6 +322,12 @@ mod tests {
             Gcra::new(1, 1_000_001, SECOND / 2),
             Err(BucketError::TooFast)
         );
+        // A token in a microsecond and no more, however it is rounded.
+        let millisecond = SECOND / 1000;
+        assert!(Gcra::new(1, 1000, millisecond).is_ok());
+        for more in [1001, 1500, u64::MAX] {
+            assert_eq!(Gcra::new(1, more, millisecond), Err(BucketError::TooFast));
+        }
         assert_eq!(Gcra::new(u64::MAX, 1, SECOND), Err(BucketError::TooSlow));
         assert_eq!(Gcra::new(2, 1, LONGEST), Err(BucketError::TooSlow));
         assert!(Gcra::new(1, 1, LONGEST).is_ok());
@@ -339,16 +347,83 @@ mod tests {
                     continue;
                 };
                 // At once: as if nothing had been.
-                let back = bucket.refund(charged, now, now, cost);
+                let back = bucket.refund(charged, charged, now, cost);
                 assert_eq!(back.max(now), spent.max(now));
+                // While the bucket would not have been full either, all of it.
+                if spent > now {
+                    let back = bucket.refund(charged, charged, spent, cost);
+                    assert_eq!(back, spent);
+                }
                 // Later, and others came between: no more than if nothing had been.
                 let between = now + random.below(bucket.interval * 2);
                 let later = between + random.below(bucket.interval * 2);
                 let with = bucket.spend(charged, between, 1);
                 let without = bucket.spend(spent, between, 1).unwrap_or(spent);
                 let Ok(with) = with else { continue };
-                let back = bucket.refund(with, now, later, cost);
+                let back = bucket.refund(with, charged, later, cost);
                 assert!(bucket.remaining(back, later) <= bucket.remaining(without, later));
+            }
+        }
+    }
+
+    /// Three requests at a time, each of which gets all back a while later: a bucket that others keep
+    /// half empty fills as if they had never come.
+    #[test]
+    fn what_is_given_back_empties_nothing() {
+        let bucket = Gcra::new(10, 1, 180 * SECOND).unwrap();
+        let begin = 1 << 60;
+        let kept = bucket.spend(0, begin, 5).unwrap();
+        let (mut spent, mut now) = (kept, begin);
+        for _ in 0..1000 {
+            let mut charged = Vec::new();
+            for _ in 0..3 {
+                spent = bucket.spend(spent, now, 1).unwrap();
+                charged.push(spent);
+            }
+            now += SECOND / 3;
+            for each in charged {
+                spent = bucket.refund(spent, each, now, 1);
+            }
+        }
+        assert_eq!(spent, kept);
+    }
+
+    /// One request at a time is on its way while others pass: whatever is given back, no more pass in
+    /// any time than if those that gave back had never come.
+    #[test]
+    fn what_is_given_back_is_there_once() {
+        let mut random = Random(7);
+        for bucket in buckets() {
+            for _ in 0..200 {
+                let mut now = 1 << 59;
+                let (mut spent, mut passed) = (0, Vec::new());
+                let mut on_its_way = None;
+                for _ in 0..60 {
+                    now += step(&mut random, &bucket);
+                    match on_its_way.take() {
+                        Some((charged, cost)) if random.below(2) == 0 => {
+                            spent = bucket.refund(spent, charged, now, cost);
+                        }
+                        before => on_its_way = before,
+                    }
+                    let cost = 1 + random.below(bucket.max_tokens.min(3));
+                    let Ok(charged) = bucket.spend(spent, now, cost) else {
+                        continue;
+                    };
+                    spent = charged;
+                    if on_its_way.is_none() && random.below(2) == 0 {
+                        on_its_way = Some((charged, cost));
+                    } else {
+                        passed.push((now, cost));
+                    }
+                }
+                for (first, (from, _)) in passed.iter().enumerate() {
+                    let mut total = 0;
+                    for (until, cost) in &passed[first..] {
+                        total += cost * bucket.interval;
+                        assert!(total <= bucket.span + (until - from), "{bucket:?}");
+                    }
+                }
             }
         }
     }

@@ -7,23 +7,28 @@ use std::rc::Rc;
 use super::key::{Caller, Key, Unkeyed};
 use super::limit::Missing;
 use super::refusals;
+use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::engine::Mode;
 use crate::exchange::{Edit, Exchange, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::policy::jwt::Providers;
-use crate::policy::{Part, Policy, Verdict, owned};
+use crate::policy::{Part, Policy, Stage, Verdict, owned};
+use crate::refusal::Refusal;
 
 /// A limit that is kept elsewhere.
 #[derive(Debug)]
 pub(super) struct Global {
     name: Rc<str>,
+    /// Where it stands in the document.
+    pointer: Rc<str>,
     key: Key,
     missing: Missing,
     mode: Mode,
     cost: u32,
     handover: Handover,
+    usage: Rc<Usage>,
 }
 
 /// `global: { … }`: where a key goes, and what it looks like.
@@ -66,6 +71,7 @@ impl Global {
         node: &Node<'_>,
         fields: &mut Fields<'_>,
         providers: &Providers,
+        usages: &Usages,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key = fields
@@ -94,19 +100,31 @@ impl Global {
             return None;
         }
         elsewhere.is_empty().then_some(())?;
+        let mut written = Written::at(fields);
+        written.identity = (key.stage() == Stage::Identity).then_some("key");
+        let usage = Rc::clone(&written.usage);
+        usages.add(written);
         Some(Self {
             name: name.into(),
+            pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
             mode: mode?,
             cost: cost?,
             handover: handover?,
+            usage,
         })
     }
 
     /// Its name in the document.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    fn refusal(&self, unkeyed: Unkeyed) -> Refusal {
+        let pointer = Rc::clone(&self.pointer);
+        let detail = refusals::detail(pointer, &self.name, &self.key);
+        refusals::unkeyed(unkeyed).because(detail)
     }
 
     /// The part of a chain that hands the key over.
@@ -134,6 +152,10 @@ impl Global {
 }
 
 impl Policy for Global {
+    fn placed(&self, guard: Option<Mode>) {
+        self.usage.placed(guard);
+    }
+
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let value = self.value(&Caller {
             request: exchange.request,
@@ -152,10 +174,14 @@ impl Policy for Global {
                 exchange.edits.extend(edits);
             }
             (Ok(_), _) => {}
-            (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(refusals::unkeyed(unkeyed)),
-            (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(refusals::unkeyed(unkeyed)),
+            (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(self.refusal(unkeyed)),
+            (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(self.refusal(unkeyed)),
         }
         Verdict::Pass
+    }
+
+    fn counts_claimants(&self) -> bool {
+        self.key.has_claimed_subject()
     }
 
     fn owned_request_headers(&self) -> Vec<HeaderName> {
@@ -194,7 +220,7 @@ impl Handover {
             anonymous: HeaderValue::parse(b"anonymous").ok()?,
         };
         if handover.header.is_none() && handover.property.is_none() {
-            node.report(problems, "needs \"header\", \"filter_state\" or both");
+            problems.lacks(node.pointer(), "needs \"header\", \"filter_state\" or both");
             return None;
         }
         Some(handover)

@@ -2,17 +2,20 @@
 
 use std::rc::Rc;
 
+use super::charge::{ChargedOn, Learned, Statuses};
+use super::cost::Afterwards;
 use super::limit::Limit;
 use super::rule::{Receipt, State};
 use super::seed::Hashed;
-use super::table::Table;
-use crate::headers::HeaderName;
+use super::table::{Charged, Table};
 use crate::host::Host;
 
 /// All that limits said of a request, in the order in which they were asked.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(super) entries: Vec<Entry>,
+    /// The place of the one that refused.
+    refusing: Option<usize>,
 }
 
 impl Ledger {
@@ -28,12 +31,12 @@ pub(super) struct Entry {
     pub(super) limit: Rc<Limit>,
     pub(super) tier: usize,
     pub(super) caller: Hashed,
-    /// What the request costs, as far as is known.
+    /// What the request costs when it comes.
     pub(super) cost: u64,
-    /// What has been charged.
+    /// What has been charged, for as long as it can be given back.
     pub(super) receipt: Option<Receipt>,
-    /// The field of the answer that says what it came to.
-    pub(super) afterwards: Option<HeaderName>,
+    /// What the answer changes of that.
+    pub(super) afterwards: Option<Afterwards>,
     /// What was known of the caller after that.
     pub(super) state: State,
     /// When that was.
@@ -86,21 +89,95 @@ impl Entry {
 }
 
 impl Ledger {
-    /// The limit that is nearest to refusing: its name, and how the caller stands with it.
+    /// The limit that refused, or else the one that is nearest to it: its name, and how the caller
+    /// stands with it.
     pub fn tightest(&self) -> Option<(&str, Standing)> {
-        let entries = self.entries.iter().filter(|entry| entry.enforced);
-        tightest(entries).map(|(entry, standing)| (&*entry.limit.name, standing))
+        let refusing = self.refusing.and_then(|place| self.entries.get(place));
+        let found = match refusing.filter(|entry| entry.enforced) {
+            Some(entry) => Some((entry, entry.standing())),
+            None => tightest(self.entries.iter().filter(|entry| entry.enforced)),
+        };
+        found.map(|(entry, standing)| (&*entry.limit.name, standing))
+    }
+
+    /// Notes which one refused.
+    pub(super) fn refused_by(&mut self, place: Option<usize>) {
+        self.refusing = place;
     }
 
     /// Takes back all that has been charged.
     pub(super) fn take_back(&mut self, now: u64, host: &dyn Host) {
         for entry in &mut self.entries {
-            let Some(receipt) = entry.receipt.take() else {
-                continue;
-            };
-            if let Some(table) = entry.limit.table(entry.tier) {
-                table.refund(entry.caller, receipt, entry.cost, now, host);
+            entry.give_back(entry.cost, now, host);
+            entry.receipt = None;
+        }
+    }
+
+    /// Whether it depends on the trailers of the answer what stays charged.
+    pub fn awaits_trailers(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.statuses().is_some())
+    }
+}
+
+impl Entry {
+    /// Charges more than before, whether or not there is room for it.
+    pub(super) fn charge_more(&mut self, cost: u64, now: u64, host: &dyn Host) {
+        let Some(table) = self.limit.table(self.tier) else {
+            return;
+        };
+        if let Charged::Made(state, _) = table.charge_anyway(self.caller, cost, now, host) {
+            (self.state, self.at) = (state, now);
+        }
+    }
+
+    /// Gives back so much of what has been charged.
+    fn give_back(&mut self, cost: u64, now: u64, host: &dyn Host) {
+        let table = self.limit.table(self.tier);
+        if let (Some(receipt), Some(table), 1..) = (self.receipt, table, cost) {
+            table.refund(self.caller, receipt, cost, now, host);
+            self.state = table.rule().refund(self.state, receipt, now, cost);
+            self.at = now;
+        }
+    }
+
+    /// Charges what the answer says beyond what has been charged, or gives the rest back.
+    pub(super) fn settle_cost(&mut self, said: Option<u64>, now: u64, host: &dyn Host) {
+        let (Some(afterwards), Some(_)) = (self.afterwards.take(), self.receipt) else {
+            return;
+        };
+        let cost = said.unwrap_or(afterwards.otherwise);
+        match cost.checked_sub(self.cost) {
+            None => self.give_back(self.cost.saturating_sub(cost), now, host),
+            Some(0) => {}
+            Some(more) => self.charge_more(more, now, host),
+        }
+    }
+
+    /// The statuses with which it stays charged, while it is not known whether it does.
+    fn statuses(&self) -> Option<Statuses> {
+        match self.limit.charged {
+            ChargedOn::Answer(statuses) => self.receipt.and(Some(statuses)),
+            ChargedOn::Request | ChargedOn::Refusal => None,
+        }
+    }
+
+    /// Gives back what has been charged, unless the answer is one of those that are. What never
+    /// becomes known stays charged.
+    pub(super) fn settle_status(&mut self, learned: Learned, now: u64, host: &dyn Host) {
+        let (Some(statuses), Learned::Status(status)) = (self.statuses(), learned) else {
+            return;
+        };
+        self.settle_failure(statuses.has(status), now, host);
+    }
+
+    /// The same, when it is known whether the request failed.
+    pub(super) fn settle_failure(&mut self, failed: bool, now: u64, host: &dyn Host) {
+        if self.statuses().is_some() {
+            if !failed {
+                self.give_back(self.cost, now, host);
             }
+            self.receipt = None;
         }
     }
 }

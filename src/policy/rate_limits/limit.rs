@@ -2,23 +2,28 @@
 
 use std::rc::Rc;
 
+use super::charge::ChargedOn;
+use super::cost::Cost;
 use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
+use super::refusals;
 use super::rule::Rule;
 use super::spend::OnError;
 use super::table::Table;
-use super::tier::{Tier, TierDraft, read_rule};
+use super::tier::{Tier, TierDraft, read_rule, repeated};
+use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems};
 use crate::engine::Mode;
-use crate::headers::HeaderName;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
-use crate::route::read_header_name;
+use crate::refusal::Detail;
 
 /// A limit, ready to ask.
 #[derive(Debug)]
 pub(super) struct Limit {
     pub(super) name: Rc<str>,
+    /// Where it stands in the document.
+    pub(super) pointer: Rc<str>,
     pub(super) key: Key,
     pub(super) missing: Missing,
     /// The last one has no condition.
@@ -29,15 +34,7 @@ pub(super) struct Limit {
     pub(super) on_error: OnError,
     pub(super) headers: Shown,
     pub(super) counts: Rc<Counts>,
-}
-
-/// What a request costs.
-#[derive(Clone, Debug)]
-pub(super) struct Cost {
-    /// What is charged when the request comes.
-    pub(super) at_first: u64,
-    /// The field of the answer that says what it came to.
-    pub(super) afterwards: Option<HeaderName>,
+    pub(super) usage: Rc<Usage>,
 }
 
 /// What to do without a key.
@@ -49,15 +46,6 @@ pub(super) enum Missing {
     Anonymous,
     /// Refuse the request.
     Refuse,
-}
-
-/// Which requests are charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChargedOn {
-    /// All.
-    Request,
-    /// Those whose credentials were refused.
-    Refusal,
 }
 
 /// Which header fields tell clients of a limit.
@@ -75,6 +63,10 @@ pub(super) struct Place<'p> {
     pub(super) name: &'p str,
     /// Where it is counted for metrics.
     pub(super) counts: Rc<Counts>,
+    /// Takes where it stands.
+    pub(super) usages: &'p Usages,
+    /// Whether routes may say for themselves what a request costs.
+    pub(super) is_shared: bool,
 }
 
 /// The longest name of a limit.
@@ -96,13 +88,7 @@ impl Limit {
         let tiers = fields.or("tiers", Vec::new(), problems, |node, problems| {
             node.list(problems, TierDraft::read)
         });
-        let charged = fields.or("charge", ChargedOn::Request, problems, |node, problems| {
-            let choices = [
-                ("on_request", ChargedOn::Request),
-                ("on_refusal", ChargedOn::Refusal),
-            ];
-            node.choice(problems, &choices)
-        });
+        let charged = fields.or("charge", ChargedOn::Request, problems, ChargedOn::read);
         let cost = fields.or("cost", Cost::one(), problems, Cost::read);
         let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
         let on_error = fields.or("on_error", OnError::Deny, problems, |node, problems| {
@@ -114,8 +100,9 @@ impl Limit {
             node.integer(problems, 1..=1 << 24).map(Some)
         });
         let Some(rule) = rule? else {
-            problems.report(
-                fields.pointer(),
+            fields.lacks(
+                &["token_bucket", "sliding_window"],
+                problems,
                 "needs \"token_bucket\" or \"sliding_window\"",
             );
             return None;
@@ -123,6 +110,13 @@ impl Limit {
         let (key, max_entries) = (key?, max_entries?);
         let max_entries = max_entries.unwrap_or_else(|| key.usual_entries());
         let mut drafts = tiers?;
+        if let Some(index) = repeated(&drafts) {
+            problems.report(
+                &fields.pointer().member("tiers").item(index),
+                "an earlier tier has the same condition, so nobody comes to this one",
+            );
+            return None;
+        }
         drafts.push(TierDraft {
             when: None,
             rule: Some(rule),
@@ -136,16 +130,17 @@ impl Limit {
         } else {
             String::new()
         };
+        let charged_on = charged.name();
         let tiers = drafts.into_iter().map(|draft| {
-            let rule = draft.rule.map(|rule| match cost.afterwards {
-                None => rule,
-                Some(_) => rule.with_debt(),
-            });
+            let owes = cost.afterwards.is_some() || place.is_shared;
+            let rule = draft
+                .rule
+                .map(|rule| if owes { rule.with_debt() } else { rule });
             // Which limit it is, what is charged to it, and who is counted apart: what a state is of.
             let names = [
                 place.section,
                 place.name,
-                charged.name(),
+                &charged_on,
                 &key_written,
                 &draft.name,
                 &issuers,
@@ -160,6 +155,7 @@ impl Limit {
         });
         let limit = Self {
             name: place.name.into(),
+            pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
             tiers: tiers.collect(),
@@ -169,34 +165,55 @@ impl Limit {
             on_error: on_error?,
             headers: headers?,
             counts: Rc::clone(&place.counts),
+            usage: Rc::default(),
         };
-        if limit.charged == ChargedOn::Refusal && limit.cost.afterwards.is_some() {
-            problems.report(
-                &fields.pointer().member("cost"),
-                "a limit that refusals are charged to has no answer of the service to wait for; write a number",
-            );
-            return None;
-        }
-        let is_early = limit.stage() == Stage::Arrival;
-        if limit.charged == ChargedOn::Refusal && !is_early {
+        if limit.charged == ChargedOn::Refusal && limit.stage() != Stage::Arrival {
             problems.report(
                 &fields.pointer().member("key"),
                 "refused credentials prove nothing; with `charge: on_refusal` use \"client_address\" or \"claimed_subject\", and no tiers by claims",
             );
             return None;
         }
-        limit
-            .affords(&limit.cost, fields, problems)
-            .then_some(limit)
+        limit.affords(&limit.cost, fields, problems).then_some(())?;
+        place.usages.add(limit.written(fields));
+        Some(limit)
     }
 
-    /// Whether a request of that cost can pass at all.
+    /// What it needs of its routes.
+    fn written(&self, fields: &Fields<'_>) -> Written {
+        let mut written = Written::at(fields);
+        written.usage = Rc::clone(&self.usage);
+        written.needs_refusals = self.charged == ChargedOn::Refusal;
+        written.identity = match (self.key.stage(), self.stage()) {
+            (Stage::Identity, _) => Some("key"),
+            (_, Stage::Identity) => Some("tiers"),
+            _ => None,
+        };
+        if let Some(remark) = self.cost.remark() {
+            written.remarks.push(("cost", remark));
+        }
+        if self.mode == Mode::Shadow && self.headers != Shown::NONE {
+            written
+                .remarks
+                .push(("headers", "a limit in shadow mode shows in no header field"));
+        }
+        written
+    }
+
+    /// Whether a request of that cost can pass at all, and can be told what it costs.
     pub(super) fn affords(
         &self,
         cost: &Cost,
         fields: &Fields<'_>,
         problems: &mut Problems,
     ) -> bool {
+        if self.charged.is_lockout() && cost.afterwards.is_some() {
+            problems.report(
+                &fields.pointer().member("cost"),
+                "a limit that counts failures has a cost that is known before; write a number",
+            );
+            return false;
+        }
         let least = self.tables().map(|table| table.rule().quota()).min();
         let affords = least.is_none_or(|least| cost.at_first <= least);
         if !affords {
@@ -206,6 +223,17 @@ impl Limit {
             );
         }
         affords
+    }
+
+    /// What the log says of a refusal by it, and by that tier of it.
+    pub(super) fn detail(&self, tier: Option<usize>) -> Detail {
+        // The last has no place of its own.
+        let written = tier.filter(|tier| tier.saturating_add(1) < self.tiers.len());
+        let pointer = match written {
+            Some(tier) => format!("{}/tiers/{tier}", self.pointer).into(),
+            None => Rc::clone(&self.pointer),
+        };
+        refusals::detail(pointer, &self.name, &self.key)
     }
 
     /// When all that it asks for can be known.
@@ -257,48 +285,6 @@ impl Rule {
             Rule::TokenBucket(bucket) => Rule::TokenBucket(bucket.with_debt()),
             // Counts can be larger than what is allowed as they are.
             Rule::SlidingWindow(_) => self,
-        }
-    }
-}
-
-impl Cost {
-    fn one() -> Self {
-        Self {
-            at_first: 1,
-            afterwards: None,
-        }
-    }
-
-    /// Reads a number, or `{ response_header, default }`.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        const MOST: u64 = 1_000_000_000;
-        if let crate::json::Json::Object(_) = node.json() {
-            let mut fields = node.fields(problems)?;
-            let afterwards = fields
-                .required("response_header", problems)
-                .and_then(|node| read_header_name(&node, problems));
-            let at_first = fields.or("default", 1, problems, |node, problems| {
-                node.integer(problems, 1..=MOST)
-            });
-            fields.finish(problems);
-            return Some(Self {
-                at_first: at_first?,
-                afterwards: Some(afterwards?),
-            });
-        }
-        Some(Self {
-            at_first: node.integer(problems, 1..=MOST)?,
-            afterwards: None,
-        })
-    }
-}
-
-impl ChargedOn {
-    /// Tells cells apart in which different things are counted.
-    fn name(self) -> &'static str {
-        match self {
-            ChargedOn::Request => "request",
-            ChargedOn::Refusal => "refusal",
         }
     }
 }

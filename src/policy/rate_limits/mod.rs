@@ -10,6 +10,8 @@
 //! looked at, those by claims after. A `global` limit is counted elsewhere; only its key is made here.
 
 mod answer;
+mod charge;
+mod cost;
 mod counts;
 mod gate;
 pub mod gcra;
@@ -26,15 +28,18 @@ pub mod sliding_window;
 pub mod spend;
 pub mod table;
 mod tier;
+mod usage;
 
 use std::rc::Rc;
 
 use self::answer::Answer;
+use self::charge::ChargedOn;
+use self::cost::Cost;
 use self::gate::{Applied, Gate};
 use self::global::Global;
-use self::limit::{ChargedOn, Cost, Limit, Place, read_name};
+use self::limit::{Limit, Place, read_name};
 use super::{Compile, Context, Kind, Part, Role, Stage};
-use crate::config::{DidYouMean, Fields, Node, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Pointer, Quoted};
 use crate::engine::Mode;
 
 pub use self::ledger::{Ledger, Standing};
@@ -46,6 +51,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: refusals::CODES,
     compile: Compile::List(compile),
+    rules: &[],
 };
 
 /// The most limits on one route: each costs a look at a cell.
@@ -69,6 +75,14 @@ impl Item {
 }
 
 fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let parts = compile_all(block, context);
+    if parts.is_none() {
+        context.limits.usages.lack();
+    }
+    parts
+}
+
+fn compile_all(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let mut limits: Vec<Item> = context.limits.everywhere().map(Item::Counted).collect();
     if let Some(block) = block {
         let items = block.items(context.problems)?;
@@ -114,6 +128,7 @@ fn read(item: &Node<'_>, context: &mut Context<'_>) -> Option<Item> {
     let mut fields = item.fields(context.problems)?;
     let read = match fields.optional("use") {
         Some(node) => read_use(&node, &mut fields, context).map(Item::Counted),
+        None if fields.misnames(&["use"], context.problems) => return None,
         None => read_own(&mut fields, context),
     };
     fields.finish(context.problems);
@@ -125,9 +140,16 @@ fn read_use(
     fields: &mut Fields<'_>,
     context: &mut Context<'_>,
 ) -> Option<Applied> {
+    let cost = fields.optional("cost");
     let name = node.name(context.problems)?;
     let found = context.limits.named(name);
-    if found.is_none() {
+    let section = Pointer::default();
+    let none_is_read = context.limits.names().next().is_none();
+    let is_amiss = (none_is_read && context.problems.is_amiss(&section, "rate_limits"))
+        || context
+            .problems
+            .is_amiss(&section.member("rate_limits"), name);
+    if found.is_none() && !is_amiss {
         let near = DidYouMean(name, context.limits.names());
         let name = Quoted(name).to_string();
         node.report(
@@ -135,10 +157,15 @@ fn read_use(
             format_args!("no limit in `rate_limits` of the document is named {name}{near}"),
         );
     }
-    let cost = fields.or("cost", None, context.problems, |node, problems| {
-        Cost::read(node, problems).map(Some)
-    })?;
+    let cost = match cost {
+        None => None,
+        Some(node) => Some(Cost::read(&node, context.problems)?),
+    };
     let limit = found.flatten()?;
+    if let Some(remark) = cost.as_ref().and_then(Cost::remark) {
+        let place = fields.pointer();
+        context.notes.push(format!("{place}/cost: {remark}"));
+    }
     let cost = cost.unwrap_or_else(|| limit.cost.clone());
     let affords = limit.affords(&cost, fields, context.problems);
     affords.then_some(Applied { limit, cost })
@@ -150,13 +177,17 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
         .and_then(|node| read_name(node.text(context.problems)?, &node, context.problems));
     let (providers, problems) = (context.providers, &mut *context.problems);
     if let Some(node) = fields.optional("global") {
-        let global = Global::read(name.unwrap_or_default(), &node, fields, providers, problems);
+        let usages = &context.limits.usages;
+        let name_of = name.unwrap_or_default();
+        let global = Global::read(name_of, &node, fields, providers, usages, problems);
         return name.and(global).map(Item::Global);
     }
     let place = Place {
         section: context.place,
         name: name.unwrap_or_default(),
         counts: context.limits.counts(name.unwrap_or_default()),
+        usages: &context.limits.usages,
+        is_shared: false,
     };
     let limit = Limit::read(fields, &place, providers, problems);
     let limit = name.and(limit)?;
@@ -172,9 +203,10 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
     if limits.is_empty() {
         return Vec::new();
     }
-    let reads_response = limits
-        .iter()
-        .any(|applied| applied.cost.afterwards.is_some());
+    let reads_response = limits.iter().any(|applied| {
+        let by_status = matches!(applied.limit.charged, ChargedOn::Answer(_));
+        applied.cost.afterwards.is_some() || by_status
+    });
     let speaks_after = |applied: &Applied| {
         let shown = applied.limit.headers;
         shown.ietf || shown.x_ratelimit || applied.limit.charged == ChargedOn::Refusal

@@ -18,7 +18,8 @@ pub enum Rule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State(pub [u64; 2]);
 
-/// What it takes to take a charge back: when it was made, in the rule's own measure.
+/// What it takes to take a charge back: what it led to, or when it was made, in the rule's own
+/// measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt(u64);
 
@@ -124,15 +125,18 @@ impl Rule {
         }
     }
 
-    /// What to keep of a charge that led to this state at that time.
-    pub fn receipt(&self, after: State, now: u64) -> Receipt {
+    /// What to keep of a charge that led to this state.
+    pub fn receipt(&self, after: State) -> Receipt {
         match self {
-            Rule::TokenBucket(_) => Receipt(now),
+            Rule::TokenBucket(_) => {
+                let State([spent, _]) = after;
+                Receipt(spent)
+            }
             Rule::SlidingWindow(_) => Receipt(unpacked(after).window),
         }
     }
 
-    /// The state after a charge has been taken back.
+    /// The state after so much of a charge has been taken back.
     pub fn refund(&self, state: State, Receipt(when): Receipt, now: u64, cost: u64) -> State {
         match (self, state) {
             (Rule::TokenBucket(bucket), State([spent, _])) => {

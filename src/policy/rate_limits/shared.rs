@@ -8,6 +8,7 @@ use super::counts::Counts;
 use super::gate::Applied;
 use super::limit::{Limit, Place, read_name};
 use super::seed::Seed;
+use super::usage::Usages;
 use crate::config::{Node, Problems};
 use crate::policy::jwt::Providers;
 
@@ -18,6 +19,7 @@ pub struct SharedLimits {
     seed: Rc<Seed>,
     announced: RefCell<Vec<String>>,
     pub(super) counts: RefCell<BTreeMap<String, Rc<Counts>>>,
+    pub(super) usages: Usages,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,8 @@ impl SharedLimits {
                 section: SECTION,
                 name,
                 counts: shared.counts(name),
+                usages: &shared.usages,
+                is_shared: true,
             };
             let limit = Limit::read(&mut fields, &place, providers, problems);
             fields.finish(problems);
@@ -97,6 +101,11 @@ impl SharedLimits {
     /// The seed of all tables of the document.
     pub(super) fn seed(&self) -> Rc<Seed> {
         Rc::clone(&self.seed)
+    }
+
+    /// Reports what can never do what it says, when all routes are known.
+    pub fn check(&self, problems: &mut Problems, notes: &mut Vec<String>) {
+        self.usages.check(problems, notes);
     }
 
     /// Notes what a limit takes up in the proxy.

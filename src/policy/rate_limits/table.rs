@@ -163,7 +163,7 @@ impl Table {
                 }
             };
             match self.write(current, after, now, host) {
-                Ok(Swap::Written) => return Charged::Made(after, self.rule.receipt(after, now)),
+                Ok(Swap::Written) => return Charged::Made(after, self.rule.receipt(after)),
                 Ok(Swap::Changed) => draft = self.draft(caller, cost, now, host),
                 Err(CellUnavailable) => return Charged::Unavailable,
             }
@@ -179,7 +179,7 @@ impl Table {
             };
             let after = self.rule.charge(draft.before, now, cost);
             match self.write(draft, after, now, host) {
-                Ok(Swap::Written) => return Charged::Made(after, self.rule.receipt(after, now)),
+                Ok(Swap::Written) => return Charged::Made(after, self.rule.receipt(after)),
                 Ok(Swap::Changed) => {}
                 Err(CellUnavailable) => return Charged::Unavailable,
             }

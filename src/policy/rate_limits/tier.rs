@@ -68,7 +68,7 @@ impl TierDraft {
         fields.finish(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
-            problems.report(
+            problems.lacks(
                 &place,
                 "needs one of \"token_bucket\", \"sliding_window\", \"unlimited\"",
             );
@@ -104,7 +104,7 @@ impl Condition {
                 .boolean(problems)
                 .map(Condition::Authenticated),
             _ => {
-                problems.report(
+                problems.lacks(
                     &place,
                     "needs \"authenticated\", or one of \"claim\" and \"header\" with one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );
@@ -155,6 +155,14 @@ impl Condition {
             }
         })
     }
+}
+
+/// The place of a tier that has the condition of an earlier one.
+pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
+    let before = |index: usize| tiers.get(..index).unwrap_or_default().iter();
+    let mut places = tiers.iter().enumerate();
+    let found = places.find(|(index, tier)| before(*index).any(|other| other.name == tier.name));
+    found.map(|(index, _)| index)
 }
 
 /// Reads `token_bucket` or `sliding_window`. `Some(None)` when neither is there.
@@ -233,7 +241,7 @@ mod tests {
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
-    use crate::target::Target;
+    use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
     fn holds(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
@@ -249,6 +257,7 @@ mod tests {
         condition.holds(&Caller {
             request: Request {
                 headers: &headers,
+                authority: &Authority::default(),
                 target: &Target::parse(b"/").unwrap(),
                 effort: &Effort::new(steps),
             },

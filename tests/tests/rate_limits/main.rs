@@ -4,6 +4,7 @@
     reason = "what is measured is a real proxy's real time"
 )]
 
+mod answers;
 mod bundle;
 mod documents;
 mod exactness;

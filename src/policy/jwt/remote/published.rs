@@ -10,7 +10,7 @@ use super::answer::{FetchError, MAX_BODY_BYTES, MAX_DEPTH};
 use crate::budget::{Share, reserve};
 use crate::config::{Node, Problems, Quoted};
 use crate::json::compact::{Compact, FACTOR_WHILE_READ, Value};
-use crate::policy::jwt::jwk::Key;
+use crate::policy::jwt::jwk::{Key, unusable};
 use crate::policy::jwt::signature::KeyClass;
 
 /// Keys, and what tells the answer that they come from from others.
@@ -100,8 +100,15 @@ fn read_key(item: Value<'_>) -> Result<Key, String> {
     let mut problems = Problems::default();
     let read = Key::read(&Node::root(&tree), &mut problems);
     let key = problems.settle(read).map_err(|error| {
-        let first = error.problems.first().map(ToString::to_string);
-        first.unwrap_or_else(|| "it cannot be used".to_owned())
+        let first = || {
+            let first = error.problems.first()?;
+            Some(match &*first.pointer {
+                "" => first.reason.clone(),
+                _ => first.to_string(),
+            })
+        };
+        let reason = unusable(&tree).or_else(first);
+        reason.unwrap_or_else(|| "it cannot be used".to_owned())
     })?;
     if key.verifying.class() != KeyClass::Public {
         return Err("it is a secret, and whoever can read the set knows it".to_owned());
@@ -221,9 +228,25 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "key 2 of the set (kid \"\u{fffd}b\") is passed over: /use: the key is not for signatures (\"sig\"); remove it from the set",
+                "key 2 of the set (kid \"\u{fffd}b\") is passed over: its `use` is \"jwt-svid\", not \"sig\"",
                 "key 3 of the set is passed over: it is a secret, and whoever can read the set knows it",
-                "key 4 of the set is passed over: document: must be an object, not a number",
+                "key 4 of the set is passed over: must be an object, not a number",
+            ]
+        );
+        let (_, notes) = told(
+            r#"{"kty":"AKP","kid":"a"},{"kty":"RSA","alg":"RSA-OAEP","n":"AA","e":"AQAB"},
+            {"kty":"OKP","crv":"X448","x":"AA"},{"kty":"RSA","n":"AA","e":"AQAB"},{"kty":"EC","crv":"P-256","x":"!","y":"AA"},
+            {"kty":"RSA","use":7,"n":"AA","e":"AQAB"}"#,
+        );
+        assert_eq!(
+            notes,
+            [
+                "key 1 of the set (kid \"a\") is passed over: its `kty` is \"AKP\", which is not supported",
+                "key 2 of the set is passed over: its `alg` is \"RSA-OAEP\", which is not supported",
+                "key 3 of the set is passed over: its `crv` is \"X448\", which is not supported",
+                "key 4 of the set is passed over: not an RSA key of 2048 to 4096 bits with the exponent 65537",
+                "key 5 of the set is passed over: /x: is not base64url without padding",
+                "key 6 of the set is passed over: /use: must be a string, not a number",
             ]
         );
         let many = vec![format!("{key}a\"}}"); 70].join(",");

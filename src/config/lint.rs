@@ -1,0 +1,124 @@
+//! Notes on documents that are valid and do not mean what they seem to.
+
+use super::problem::Quoted;
+use crate::engine::{Mode, Route, Step};
+use crate::policy::{self, Role};
+use crate::route::PathIndex;
+use crate::target::{LetterCase, PathRules};
+
+/// How many pairs of routes are compared: a document may have many thousands of routes.
+const MOST_PAIRS: usize = 200_000;
+
+/// What an operator should know of routes.
+pub(super) fn of_routes(routes: &[Route], paths: Option<PathRules>) -> Vec<String> {
+    let mut notes = unreached(routes);
+    notes.extend(note_unclaimed(routes));
+    notes.extend(paths.and_then(|rules| open_rest(routes, rules)));
+    let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
+    if !steps.any(authenticates) {
+        notes.push(
+            "/routes: every route is open: nobody is asked who they are; add `jwt` to routes that are not for everybody".to_owned(),
+        );
+    }
+    notes
+}
+
+/// Notes on routes that no request reaches, since one before them takes all of theirs.
+fn unreached(routes: &[Route]) -> Vec<String> {
+    let segments = |route: &Route| -> Vec<String> {
+        let first = route.matcher.first_segments().into_iter();
+        first.map(str::to_owned).collect()
+    };
+    let segments: Vec<Vec<String>> = routes.iter().map(segments).collect();
+    let index = PathIndex::new(segments.iter().map(|each| each.iter().map(String::as_str)));
+    let mut notes = Vec::new();
+    let mut pairs: usize = 0;
+    for (place, route) in routes.iter().enumerate() {
+        let path: String = segments
+            .get(place)
+            .into_iter()
+            .flatten()
+            .flat_map(|segment| ["/", segment])
+            .collect();
+        // One that takes all of its requests stands on the way of their paths.
+        for earlier in index
+            .candidates(&path)
+            .take_while(|earlier| *earlier < place)
+        {
+            pairs = pairs.saturating_add(1);
+            if pairs > MOST_PAIRS {
+                return notes;
+            }
+            let Some(other) = routes.get(earlier) else {
+                continue;
+            };
+            if !other.matcher.holds_all_of(&route.matcher) {
+                continue;
+            }
+            let same = route.matcher.holds_all_of(&other.matcher);
+            let how = match same {
+                true => "has the same match and comes first",
+                false => "comes first and takes them all",
+            };
+            let cure = match (same, is_guarded(route) && !is_guarded(other)) {
+                (_, true) => {
+                    "it asks for no credentials, and this one would: put this one before it"
+                }
+                (true, false) => "remove one of them, or let them differ",
+                (false, false) => "put this one before it, or remove it",
+            };
+            notes.push(format!(
+                "/routes/{place}: no request reaches it: {} {how}; {cure}",
+                Quoted(&other.name)
+            ));
+            break;
+        }
+    }
+    notes
+}
+
+/// Whether somebody is asked for credentials there, and refused without.
+fn is_guarded(route: &Route) -> bool {
+    let mut steps = route.chain.steps.iter();
+    steps.any(|step| authenticates(step) && step.mode == Mode::Enforce)
+}
+
+fn authenticates(step: &Step) -> bool {
+    let kind = policy::LIST.get(step.kind);
+    kind.is_some_and(|kind| kind.role == Role::Authenticates)
+}
+
+/// A note on routes with limits that go by what a token claims, where there is to be no token.
+fn note_unclaimed(routes: &[Route]) -> Option<String> {
+    let counts = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        route.chain.claimants.is_none() && steps.any(|step| step.policy.counts_claimants())
+    };
+    let first = routes.iter().find(counts)?;
+    let many = routes.iter().filter(counts).count();
+    Some(format!(
+        "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
+        Quoted(&first.name)
+    ))
+}
+
+/// Notes an open route for all that guarded ones leave: a path that a service takes for a guarded one and
+/// the filter does not, comes to it.
+fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
+    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
+    let at = routes.iter().position(rest)?;
+    let guarded = |route: &&Route| !route.is_open && route.matcher.names_paths();
+    let guarded = routes.iter().take(at).find(guarded)?;
+    let route = routes.get(at)?;
+    let cure = match rules.letter_case {
+        LetterCase::Significant => {
+            "; name its paths, or, if the service takes `/Admin` for `/admin`, say `paths: {\"letter_case\": \"same_route\"}`"
+        }
+        LetterCase::SameRoute => "; name its paths",
+    };
+    Some(format!(
+        "/routes/{at}: the route {} is open to every path that no route before it is for, so what the service takes for a path of {} and this filter does not comes here{cure}",
+        Quoted(&route.name),
+        Quoted(&guarded.name),
+    ))
+}
