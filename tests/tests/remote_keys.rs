@@ -294,9 +294,10 @@ fn credentials_are_sent_and_what_goes_wrong_is_said() {
             "echo": discovered("/echo"),
         },
         "routes": [
-            { "name": "all", "match": { "path": { "prefix": "/" } }, "jwt": { "any_of": [
-                { "provider": "cluster" }, { "provider": "lost" }, { "provider": "sloppy" }, { "provider": "echo" },
+            { "name": "others", "match": { "path": { "prefix": "/others" } }, "jwt": { "any_of": [
+                { "provider": "lost" }, { "provider": "sloppy" }, { "provider": "echo" },
             ] } },
+            { "name": "all", "match": {}, "jwt": { "provider": "cluster" } },
         ],
     });
     let environment = [("JWKS_TOKEN", SECRET)];
@@ -313,7 +314,8 @@ fn credentials_are_sent_and_what_goes_wrong_is_said() {
     ] {
         mesh.wait_for_log(0, text, || {});
     }
-    assert_eq!(mesh.status("p256", "k0"), 200);
+    mesh.wait_for("p256", "k0", 200);
+    assert_eq!(mesh.status("p256", "k69"), 401);
     assert!(!mesh.envoy.log().contains("5f1dd7c09a3e"));
     for path in ["/openid/v1/jwks", "/sloppy", "/echo"] {
         let asked = idp.take_path(path);
