@@ -199,19 +199,20 @@ fn gather(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A reason without what is particular to one document.
+/// A reason without what is particular to one document: quoted names, places, numbers.
 fn class(reason: &str) -> String {
-    let mut class = String::new();
-    for (index, part) in reason.split('"').enumerate() {
-        class.push_str(if index % 2 == 0 { part } else { "\"…\"" });
-    }
-    let mut digits = false;
-    class.retain(|c| {
-        let again = digits && c.is_ascii_digit();
-        digits = c.is_ascii_digit();
-        !again
+    let unquoted = reason.split('"').enumerate();
+    let unquoted = unquoted.map(|(at, part)| if at % 2 == 0 { part } else { "\"…\"" });
+    let unquoted: String = unquoted.collect();
+    let words = unquoted.split(' ').map(|word| {
+        let end = word.trim_start_matches(|c: char| !",;".contains(c));
+        let number = word.starts_with(|c: char| c.is_ascii_digit());
+        match word.starts_with('/') || number {
+            true => format!("…{end}"),
+            false => word.to_owned(),
+        }
     });
-    class
+    words.collect::<Vec<String>>().join(" ")
 }
 
 impl fmt::Display for Count {
@@ -238,5 +239,56 @@ impl fmt::Display for Count {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_counted_by_kind() {
+        let folder = std::env::temp_dir().join(format!("published-{}", std::process::id()));
+        fs::create_dir_all(folder.join("inner")).unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+        write("good.yaml", "openapi: 3.0.0\npaths: {/a: {get: {}}}\n");
+        write("empty.json", r#"{"openapi": "3.1.0", "paths": {}}"#);
+        write("old.json", r#"{"swagger": "2.0"}"#);
+        write("broken.yml", "a: [");
+        let schema = |rest: &str| {
+            format!(r#"{{"$schema": "http://json-schema.org/draft-07/schema#", {rest}}}"#)
+        };
+        write(
+            "inner/a.json",
+            &schema(r#""$ref": "b.json#/definitions/c""#),
+        );
+        write(
+            "inner/b.json",
+            &schema(r#""definitions": {"c": {"pattern": "(?=x)"}}"#),
+        );
+        write("inner/c.json", &schema(r#""$ref": "gone.json""#));
+        let counts = count(std::slice::from_ref(&folder));
+        fs::remove_dir_all(&folder).unwrap();
+        let figures = |kind| {
+            let count: &Count = &counts[&kind];
+            (count.documents, count.load, count.load_cured)
+        };
+        assert_eq!(figures(Kind::OpenApi), (2, 1, 0));
+        assert_eq!(figures(Kind::Schema), (3, 0, 2));
+        assert_eq!(figures(Kind::Other), (2, 0, 0));
+        let shown = counts[&Kind::Schema].to_string();
+        assert!(
+            shown.contains("3 documents; 0 load (0.0 %), 2 when"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("not loaded: leads nowhere: no schema is \"…\""),
+            "{shown}"
+        );
+        let reason = "has GET for the same paths as /apis/a/b; more than 32 MiB";
+        assert_eq!(
+            class(reason),
+            "has GET for the same paths as …; more than … MiB"
+        );
     }
 }
