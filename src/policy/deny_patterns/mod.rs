@@ -31,10 +31,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&DENIED],
     compile: Compile::Shadowed(compile),
-    rules: &[
-        ("pattern_denied.body_unread", "max_bytes"),
-        ("pattern_denied", "sets"),
-    ],
+    rules: &[],
 };
 
 const DENIED: Code = Code {
@@ -376,7 +373,7 @@ impl DenyPatterns {
         let refusal = Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class);
         let detail = match own {
             Some(index) => Detail::within(format!("/patterns/{index}")),
-            None => Detail::default(),
+            None => Detail::within("/sets"),
         };
         Some(refusal.because(detail.and("pattern", Fact::own(name))))
     }
