@@ -102,3 +102,90 @@ fn note_unclaimed(routes: &[Route]) -> Option<String> {
         Quoted(&first.name)
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    fn notes(routes: &str) -> Vec<String> {
+        let document = format!(
+            r#"{{ "version": 1,
+            "providers": {{ "corp": {{ "issuer": "https://id.example.com/", "audiences": ["a"],
+                "jwks": {{ "inline": {{ "keys": [{{ "kty": "EC", "crv": "P-256", "alg": "ES256",
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }}] }} }} }} }},
+            {routes} }}"#
+        );
+        let engine = Engine::compile(document.as_bytes());
+        engine
+            .unwrap_or_else(|error| panic!("{error}"))
+            .notes()
+            .to_vec()
+    }
+
+    #[test]
+    fn routes_that_no_request_reaches_are_noted() {
+        let found = notes(
+            r#""routes": [
+                { "name": "a", "match": { "path": { "prefix": "/a" } }, "open": true },
+                { "name": "b", "match": { "path": { "prefix": "/b" } }, "jwt": { "provider": "corp" } },
+                { "name": "a-b", "match": { "path": { "exact": "/a/b" } }, "jwt": { "provider": "corp" } },
+                { "name": "a-c", "match": { "path": { "exact": "/a/c" } }, "open": true },
+                { "name": "b-too", "match": { "path": { "prefix": "/b/" } }, "jwt": { "provider": "corp" } },
+                { "name": "c", "match": { "path": { "prefix": "/c" }, "methods": ["GET"] }, "open": true },
+                { "name": "c-rest", "match": { "path": { "prefix": "/c" } }, "open": true }
+            ]"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "/routes/2: no request reaches it: \"a\" comes first and takes them all; it asks for no credentials, and this one would: put this one before it",
+                "/routes/3: no request reaches it: \"a\" comes first and takes them all; put this one before it, or remove it",
+                "/routes/4: no request reaches it: \"b\" has the same match and comes first; remove one of them, or let them differ",
+            ]
+        );
+    }
+
+    #[test]
+    fn expressions_with_one_anchor_and_defaults_without_a_route_are_noted() {
+        let found = notes(
+            r#""defaults": { "jwt": { "provider": "corp" }, "payload": { "max_bytes": 1 }, "security_headers": { "preset": "api" } },
+            "routes": [
+                { "name": "a", "match": { "path": { "regex": "^/admin/" } }, "open": true, "payload": "off" }
+            ]"#,
+        );
+        for (place, told) in [
+            (
+                "/routes/0/match/path/regex: ",
+                "end it with `.*` if that is meant, else with `$`",
+            ),
+            ("/defaults/jwt: ", "no route uses it"),
+            ("/defaults/payload: ", "no route uses it"),
+            ("/routes: ", "every route is open"),
+        ] {
+            let is_told = |note: &&String| note.starts_with(place) && note.contains(told);
+            assert_eq!(found.iter().filter(is_told).count(), 1, "{place} {found:?}");
+        }
+        assert!(
+            !found.iter().any(|note| note.contains("security_headers")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_thousand_routes_of_one_host_each_are_compared_in_no_time() {
+        let route = |number: usize| {
+            format!(
+                r#"{{ "name": "r{number}", "match": {{ "hosts": ["h{number}.example"] }}, "open": true }}"#
+            )
+        };
+        let routes: Vec<String> = (0..1000).map(route).collect();
+        let found = notes(&format!(r#""routes": [{}]"#, routes.join(",")));
+        assert!(
+            found
+                .iter()
+                .all(|note| !note.contains("no request reaches")),
+            "{found:?}"
+        );
+    }
+}

@@ -24,6 +24,8 @@ pub(super) struct Beside {
     asked: usize,
     /// What parts of each policy have found out, for those of the same policy that come later.
     facts: Vec<(usize, Facts)>,
+    /// Which of them waited for a body when there was no more room for them.
+    given_up: Vec<usize>,
 }
 
 /// The proxy, as those may use it who are only tried: they read, and leave no trace.
@@ -32,6 +34,11 @@ pub(super) struct Reading<'h>(pub(super) &'h dyn Host);
 impl Beside {
     pub(super) fn asked(&self) -> usize {
         self.asked
+    }
+
+    /// Whether the part at that place will never see the body that it waits for.
+    pub(super) fn has_given_up(&self, place: usize) -> bool {
+        self.given_up.contains(&place)
     }
 
     /// How many bytes of memory it takes.
@@ -136,6 +143,11 @@ impl Stream {
 
     /// Lets go of all that is only tried: there is no room for it.
     pub(super) fn stop_trying(&mut self) {
+        let tried = |waiting: &&Awaiting| waiting.lane == Lane::Beside;
+        let places = self.awaiting.iter().filter(tried);
+        self.beside
+            .given_up
+            .extend(places.map(|waiting| waiting.step));
         self.awaiting
             .retain(|waiting| waiting.lane == Lane::InForce);
         self.beside.forget();

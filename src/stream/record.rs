@@ -136,6 +136,7 @@ impl Stream {
     fn said(&self, lane: Lane, index: usize, step: &Step) -> Said {
         let mut awaiting = self.awaiting.iter();
         let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
+        let waits = waits || (lane == Lane::Beside && self.beside.has_given_up(index));
         match self.record.said_by(step.name) {
             Said::Allowed if waits => Said::Waiting,
             said => said,
