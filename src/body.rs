@@ -71,7 +71,7 @@ pub struct ResponseBody<'b> {
 pub enum NoBytes {
     /// More is to come.
     Incomplete,
-    /// There are more than any policy wants to read.
+    /// There are more than the policy wants to read.
     TooMany,
     /// The proxy does not hand them over, or there is no memory for them. Whatever the policy says then, the request is refused, unless the policy is in shadow mode.
     Unavailable,
@@ -84,7 +84,7 @@ impl<'b> RequestBody<'b> {
     /// # Errors
     /// See [`NoBytes`].
     pub fn bytes(&self) -> Result<&'b [u8], NoBytes> {
-        self.content.bytes()
+        self.content.bytes(self.need.most())
     }
 }
 
@@ -94,7 +94,7 @@ impl<'b> ResponseBody<'b> {
     /// # Errors
     /// See [`NoBytes`].
     pub fn bytes(&self) -> Result<&'b [u8], NoBytes> {
-        self.content.bytes()
+        self.content.bytes(self.need.most())
     }
 }
 
@@ -195,12 +195,13 @@ impl<'c> Content<'c> {
         self.read.get()?.as_ref().err().copied()
     }
 
-    pub(crate) fn bytes(&self) -> Result<&[u8], NoBytes> {
+    /// All bytes, for one who wants to read so many at most: what others read is nothing to it.
+    pub(crate) fn bytes(&self, most: u64) -> Result<&[u8], NoBytes> {
         let BodyProgress { size, state } = self.progress;
         if state == BodyState::Open {
             return Err(NoBytes::Incomplete);
         }
-        if size > self.most {
+        if size > self.most.min(most) {
             return Err(NoBytes::TooMany);
         }
         let read = self.read.get_or_init(|| self.read_all());
@@ -319,7 +320,7 @@ mod tests {
     struct Hand(Vec<u8>);
 
     impl Host for Hand {
-        fn now(&self) -> Duration {
+        fn wall_clock(&self) -> Duration {
             Duration::ZERO
         }
         fn count(&self, _: Counter) {}
@@ -396,20 +397,20 @@ mod tests {
             Some(kept)
         };
         let open = Content::new(progress(3, BodyState::Open), 9, kept(), None);
-        assert_eq!(open.bytes(), Err(NoBytes::Incomplete));
+        assert_eq!(open.bytes(9), Err(NoBytes::Incomplete));
         let whole = Content::new(progress(3, BodyState::Complete), 9, kept(), None);
-        assert_eq!((whole.bytes(), whole.failed()), (Ok(&b"abc"[..]), None));
+        assert_eq!((whole.bytes(9), whole.failed()), (Ok(&b"abc"[..]), None));
         let more = progress(6, BodyState::Complete);
         let more = Content::new(more, 9, kept(), Some(rest(&hand)));
-        assert_eq!(more.bytes(), Ok(&b"abcabc"[..]));
+        assert_eq!(more.bytes(9), Ok(&b"abcabc"[..]));
         let short = Content::new(progress(4, BodyState::Complete), 9, kept(), None);
         assert_eq!(
-            (short.bytes(), short.failed()),
+            (short.bytes(9), short.failed()),
             (Err(NoBytes::Unavailable), Some(Failure::HostCall))
         );
         let large = Content::new(progress(3, BodyState::Complete), 2, kept(), None);
         assert_eq!(
-            (large.bytes(), large.failed()),
+            (large.bytes(9), large.failed()),
             (Err(NoBytes::TooMany), None)
         );
     }
@@ -424,10 +425,10 @@ mod tests {
         let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - 2).unwrap();
         let refused = body();
         assert_eq!(
-            (refused.bytes(), refused.failed()),
+            (refused.bytes(9), refused.failed()),
             (Err(NoBytes::Unavailable), Some(Failure::Memory))
         );
         drop(spent);
-        assert_eq!(body().bytes(), Ok(&b"abc"[..]));
+        assert_eq!(body().bytes(9), Ok(&b"abc"[..]));
     }
 }

@@ -13,12 +13,12 @@ use crate::exchange::{PropertyName, Request};
 use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured};
-use crate::policy::jwt::{Providers, RemoteKeys};
-use crate::policy::{Policy, Stage};
+use crate::policy::jwt::{Claimants, Providers, RemoteKeys, SecretVariable};
+use crate::policy::{self, Policy, Stage, Verdict};
 use crate::preflight::Preflight;
-use crate::refusal::ErrorPage;
+use crate::refusal::{BlockPlace, ErrorPage, Refusal};
 use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
-use crate::stream::{ShownFields, later_request_fields};
+use crate::stream::{Overrides, ShownFields, later_request_fields};
 use crate::target::PathRules;
 
 /// Whether refusals are carried out.
@@ -45,12 +45,18 @@ pub struct Engine {
     pub(crate) routes: Vec<Route>,
     /// Where to look for the route of a path.
     pub(crate) paths: PathIndex,
+    /// The same for folded paths; empty if there are none.
+    pub(crate) any_case_paths: PathIndex,
     pub(crate) fallback: Chain,
     pub(crate) owned_request_headers: Vec<HeaderName>,
+    /// What becomes of fields that name another method or path.
+    pub(crate) overrides: Overrides,
+    /// Fields that the document judges, which are no use in a trailer therefore.
+    pub(crate) judged_request_headers: Vec<HeaderName>,
     pub(crate) access_log: Option<AccessLog>,
     pub(crate) notes: Vec<String>,
     pub(crate) footprints: Vec<String>,
-    pub(crate) environment: Vec<(Rc<str>, String)>,
+    pub(crate) environment: Vec<SecretVariable>,
     pub(crate) exports: Vec<PropertyName>,
     pub(crate) providers: Providers,
     pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
@@ -74,6 +80,8 @@ pub struct Engine {
 pub(crate) struct Route {
     pub(crate) name: Rc<str>,
     pub(crate) matcher: RequestMatcher,
+    /// Whether it asks for no credentials.
+    pub(crate) is_open: bool,
     pub(crate) chain: Chain,
 }
 
@@ -81,29 +89,62 @@ pub(crate) struct Route {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chain {
     pub(crate) steps: Vec<Step>,
+    /// Those that are tried beside them, in running order: nothing comes of what they say.
+    pub(crate) beside: Vec<Step>,
     /// Whether a step reads the header fields of answers.
     pub(crate) reads_response: bool,
+    /// Whether a proxy in front says of connections that they are encrypted.
+    pub(crate) trusts_forwarded_proto: bool,
     /// What browsers are to show.
     pub(crate) error_page: Option<Rc<ErrorPage>>,
+    /// Who a request may say it comes from.
+    pub(crate) claimants: Option<Rc<Claimants>>,
     /// The request's fields that are asked for after its head has been judged.
     pub(crate) later_request_fields: Vec<&'static str>,
+    /// Those that are asked for by what is tried alone.
+    pub(crate) tried_request_fields: Vec<&'static str>,
 }
 
 impl Chain {
-    pub(crate) fn new(mut steps: Vec<Step>) -> Self {
+    pub(crate) fn new(mut steps: Vec<Step>, mut beside: Vec<Step>) -> Self {
         // Stable: parts of one stage keep the order of the list of policies.
         steps.sort_by_key(|step| step.stage);
-        let reads_response = steps.iter().any(|step| step.policy.reads_response());
+        beside.sort_by_key(|step| step.stage);
+        let mut all = steps.iter().chain(&beside);
+        let reads_response = all.any(|step| step.policy.reads_response());
+        let mut policies = steps.iter().map(|step| &step.policy);
+        let trusts_forwarded_proto = policies.any(|policy| policy.trusts_forwarded_proto());
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let error_page = enforced.filter_map(|step| step.policy.error_page()).next();
-        let mut chain = Self {
-            steps,
-            reads_response,
-            error_page,
-            later_request_fields: Vec::new(),
+        let claimants = steps
+            .iter()
+            .find_map(|step| step.policy.claimants())
+            .cloned();
+        let page: &[&str] = match error_page {
+            Some(_) => &["accept", "sec-fetch-mode"],
+            None => &[],
         };
-        chain.later_request_fields = later_request_fields(&chain);
-        chain
+        let later_request_fields = later_request_fields(&steps, page);
+        let mut tried_request_fields = self::later_request_fields(&beside, &[]);
+        tried_request_fields.retain(|name| !later_request_fields.contains(name));
+        Self {
+            steps,
+            beside,
+            claimants,
+            reads_response,
+            trusts_forwarded_proto,
+            error_page,
+            later_request_fields,
+            tried_request_fields,
+        }
+    }
+
+    /// The steps that are in force, or those that are tried.
+    pub(crate) fn lane(&self, lane: Lane) -> &[Step] {
+        match lane {
+            Lane::InForce => &self.steps,
+            Lane::Beside => &self.beside,
+        }
     }
 
     /// Whether a browser may send what a preflight asks about; none if no policy says.
@@ -128,15 +169,47 @@ impl Mode {
     }
 }
 
+/// Which steps of a chain are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Those in force, be it in shadow mode.
+    InForce,
+    /// Those that are tried beside them.
+    Beside,
+}
+
 /// One part of a policy in a chain.
 #[derive(Clone)]
 pub(crate) struct Step {
     pub(crate) name: &'static str,
-    /// The place of its policy in [`crate::policy::LIST`].
+    /// The place of its policy, as [`crate::policy::name`] has it.
     pub(crate) kind: usize,
     pub(crate) mode: Mode,
     pub(crate) stage: Stage,
     pub(crate) policy: Rc<dyn Policy>,
+    /// Where its block stands, if there is one.
+    pub(crate) place: Option<Rc<BlockPlace>>,
+}
+
+impl Step {
+    /// The refusal, with the place of the rule that was not met.
+    pub(crate) fn placed(&self, refusal: Refusal) -> Refusal {
+        let Some(place) = &self.place else {
+            return refusal;
+        };
+        // What is tried has the rules of its policy.
+        let kind = policy::LIST.get(self.kind % policy::LIST.len());
+        let field = kind.and_then(|kind| kind.field_of(&refusal));
+        refusal.placed(place, field)
+    }
+
+    /// The verdict, with the place of the rule if it is a refusal.
+    pub(crate) fn placed_in(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Refuse(refusal) => Verdict::Refuse(self.placed(refusal)),
+            verdict => verdict,
+        }
+    }
 }
 
 /// Which route a request belongs to.
@@ -182,8 +255,8 @@ impl Engine {
         &self.footprints
     }
 
-    /// The variables of the VM's environment that hold secrets, each with the provider that needs it.
-    pub fn environment(&self) -> &[(Rc<str>, String)] {
+    /// The variables of the VM's environment that hold the secrets of providers.
+    pub fn environment(&self) -> &[SecretVariable] {
         &self.environment
     }
 
@@ -251,6 +324,12 @@ impl Engine {
     /// How finished exchanges are logged; none if they are not.
     pub fn access_log(&self) -> Option<&AccessLog> {
         self.access_log.as_ref()
+    }
+
+    /// Whether records show what tokens say that are not accepted.
+    pub(crate) fn notes_claimed(&self) -> bool {
+        let log = self.access_log.as_ref();
+        log.is_some_and(AccessLog::shows_claimed)
     }
 
     /// What becomes of heads while bodies are judged.
@@ -330,7 +409,11 @@ impl Engine {
 
     /// The routes that may be for a request by its path, in order.
     fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, &Route)> {
-        let places = self.paths.candidates(request.target.path());
+        let paths = match request.target.any_case() {
+            true => &self.any_case_paths,
+            false => &self.paths,
+        };
+        let places = paths.candidates(request.target.path());
         places.filter_map(|place| Some((place, self.routes.get(place)?)))
     }
 
@@ -338,9 +421,8 @@ impl Engine {
     pub(crate) fn agrees(&self, request: &Request<'_>, selection: &Selection) -> bool {
         request.target.others().all(|other| {
             let read = Request {
-                headers: request.headers,
                 target: &other,
-                effort: request.effort,
+                ..*request
             };
             self.select(&read) == *selection
         })

@@ -6,21 +6,25 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::address;
+use crate::connection::Connection;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
 use crate::json::compact::{Compact, Value};
+use crate::policy::jwt::Claimants;
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
 use crate::refusal::{ErrorPage, Refusal};
 use crate::regex::Effort;
-use crate::target::Target;
+use crate::target::{Authority, Target};
 
 /// A request whose target can be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
     /// All fields, pseudo-header fields included.
     pub headers: &'r Headers,
+    /// The host and port that are asked.
+    pub authority: &'r Authority<'r>,
     /// The path and query.
     pub target: &'r Target,
     /// What comparing it with patterns may still cost.
@@ -43,6 +47,8 @@ pub struct Exchange<'r> {
     /// Set when the request is a preflight about this route, and every other route that the request in
     /// question may take would grant it. Without it a preflight is granted nothing.
     pub preflight: Option<SameRoutes<'r>>,
+    /// Whether somebody wants to know what a token says that is not accepted.
+    pub notes_claimed: bool,
     /// What policies want changed before the service sees the request.
     pub edits: Vec<Edit>,
     /// What a policy would have refused by a part of it that is in shadow mode.
@@ -58,8 +64,12 @@ pub struct Facts {
     pub limits: Ledger,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
+    /// Whose tokens its route asks for. Written by the stream.
+    pub claimants: Option<Rc<Claimants>>,
     /// What the body of the answer is judged by, each with who judges. Written by `payload`.
     pub answers: Vec<(usize, AnswerCheck)>,
+    /// What is known of the client's connection.
+    pub connection: Connection,
     client: OnceCell<Option<IpAddr>>,
 }
 
@@ -68,6 +78,8 @@ pub struct Facts {
 pub enum AnswerCheck {
     /// By the schema at that place in the judge's list.
     Schema(usize),
+    /// The same, though it cannot be told what it is: it has to be JSON.
+    Untold(usize),
     /// It cannot be read, for that reason.
     Unreadable(&'static str),
 }
@@ -84,6 +96,27 @@ impl Facts {
             .memory()
             .saturating_add(answers)
             .saturating_add(claims)
+    }
+
+    /// Forgets all but the client's connection.
+    pub(crate) fn forget(&mut self) {
+        *self = Self {
+            connection: std::mem::take(&mut self.connection),
+            ..Self::default()
+        };
+    }
+
+    /// What is known, apart from what policies keep for themselves: for those that are tried.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            claimants: self.claimants.clone(),
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            limits: Ledger::default(),
+            operation: None,
+            answers: Vec::new(),
+        }
     }
 
     /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
@@ -196,8 +229,6 @@ pub struct Response<'r> {
     /// Those of the request's fields that are kept, pseudo-header fields included
     /// ([`crate::policy::Policy::later_request_fields`]).
     pub request: &'r Headers,
-    /// Whether the client's connection is encrypted, as the proxy sees it.
-    pub scheme: Scheme,
     /// Whose answer it is.
     pub author: Author,
     /// The answer's fields, `:status` included; none unless a policy of the route reads them
@@ -226,7 +257,7 @@ pub enum Author {
     Filter,
 }
 
-/// The scheme of the client's request, as the proxy sees it.
+/// The scheme of a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// Cleartext, or unknown.
@@ -259,9 +290,9 @@ impl Request<'_> {
         self.headers.method()
     }
 
-    /// The host that is asked, without its port; empty if there is none.
+    /// The host that is asked, in its one spelling and without its port.
     pub fn host(&self) -> &str {
-        without_port(self.headers.text(":authority"))
+        self.authority.host()
     }
 
     /// The query, without its `?`.
@@ -296,23 +327,12 @@ impl Scheme {
         }
     }
 
-    /// Reads `:scheme`.
+    /// Reads `:scheme`: what the request says, and not what is known ([`Connection::scheme`]).
     pub fn of(headers: &Headers) -> Self {
         match headers.one(":scheme") {
             Ok(Some(b"https")) => Scheme::Https,
             _ => Scheme::Http,
         }
-    }
-}
-
-fn without_port(authority: &str) -> &str {
-    let digits = authority.trim_end_matches(|c: char| c.is_ascii_digit());
-    let host = digits.strip_suffix(':').unwrap_or(authority);
-    // The colon before the last group of a bare IPv6 address is not a port's.
-    if host.contains(':') && !host.ends_with(']') {
-        authority
-    } else {
-        host
     }
 }
 
@@ -357,21 +377,5 @@ mod tests {
             Edit::Remove(name("absent")),
         ];
         assert!(effective(&edits, &fields).into_iter().eq(&expected));
-    }
-
-    #[test]
-    fn hosts_lose_their_port() {
-        for (authority, host) in [
-            ("a.example", "a.example"),
-            ("a.example:8080", "a.example"),
-            ("a.example:", "a.example"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("::1", "::1"),
-            ("", ""),
-            ("8080", "8080"),
-        ] {
-            assert_eq!(without_port(authority), host, "{authority}");
-        }
     }
 }

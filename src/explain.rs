@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::access_log::detail::{self, Parameters};
+use crate::access_log::errors;
 use crate::address::Range;
+use crate::config::header::read_claimed;
 use crate::config::{Node, Problems};
 use crate::exchange::{Edit, Facts};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::route::read_header_name;
-use crate::stream::Said;
+use crate::refusal::Detail;
+use crate::schema::Violation;
+use crate::stream::{Record, Said};
 
 /// `explain`: who may ask, and how.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ impl Explain {
     pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let header = fields.required("header", problems);
-        let header = header.and_then(|node| read_header_name(&node, problems));
+        let header = header.and_then(|node| read_claimed(&node, problems));
         let secret = fields.or("secret_sha256", None, problems, |node, problems| {
             let hash = read_hash(node.text(problems)?);
             if hash.is_none() {
@@ -94,13 +98,14 @@ impl Explain {
         client.is_some_and(|client| self.addresses.iter().any(|range| range.contains(client)))
     }
 
-    /// The fields of the answer: one for the route, one for each policy that was asked.
+    /// The fields of the answer: one for the route, one for each policy that was asked, and one for
+    /// each refusal, carried out or not.
     pub(crate) fn tell(
         &self,
         route: Option<&str>,
         asked: &[(&'static str, Said)],
         times: &[(&'static str, Duration)],
-        refusal: Option<(&str, &str)>,
+        record: &Record,
     ) -> Vec<Edit> {
         let mut edits = vec![Edit::Remove(self.answer.clone())];
         // A cache would tell it to others.
@@ -121,8 +126,8 @@ impl Explain {
             Some(route) => format!("route={route}"),
             None => "no route".to_owned(),
         };
-        if let Some((code, reason)) = refusal {
-            let _ = write!(first, "; code={code}; reason={reason}");
+        if let Some((code, reason)) = record.refusal {
+            let _ = write!(first, "; code={}; reason={reason}", code.name);
         }
         tell(first);
         for (policy, said) in asked {
@@ -134,7 +139,90 @@ impl Explain {
             }
             tell(text);
         }
+        // The first has said all there is of one by the core.
+        let of_policies = refusals(record).filter(|told| told.policy.is_some());
+        for refusal in of_policies.take(MOST_REFUSALS) {
+            tell(refusal.text());
+        }
         edits
+    }
+}
+
+/// A refusal, as far as it is told.
+struct Told<'r> {
+    policy: Option<&'static str>,
+    mode: &'static str,
+    code: &'static str,
+    reason: &'static str,
+    detail: Option<&'r Detail>,
+    violations: &'r [Violation],
+}
+
+/// So many refusals are told of one request: all, but for a document that tries out a lot.
+const MOST_REFUSALS: usize = 16;
+
+/// The longest text of what was found.
+const LONGEST: usize = 2048;
+
+/// What was refused, and then what shadow mode would have refused.
+fn refusals(record: &Record) -> impl Iterator<Item = Told<'_>> {
+    let enforced = record.refusal.map(|(code, reason)| Told {
+        policy: record.refused_by,
+        mode: "enforce",
+        code: code.name,
+        reason,
+        detail: record.detail.as_deref(),
+        violations: &record.violations,
+    });
+    let shadow = record.shadow.iter().map(|each| Told {
+        policy: each.policy,
+        mode: "shadow",
+        code: each.code.name,
+        reason: each.reason,
+        detail: each.detail.as_deref(),
+        violations: &each.violations,
+    });
+    enforced.into_iter().chain(shadow)
+}
+
+impl Told<'_> {
+    fn text(&self) -> String {
+        let Self {
+            mode, code, reason, ..
+        } = self;
+        let by = self.policy.unwrap_or("core");
+        let mut text = format!("refused_by={by}; mode={mode}; code={code}; reason={reason}");
+        if let Some(detail) = self.detail {
+            add(&mut text, "detail", |out| {
+                detail::write(out, detail, Parameters::Shown)
+            });
+        }
+        if !self.violations.is_empty() {
+            add(&mut text, "errors", |out| {
+                errors(out, self.violations);
+                true
+            });
+        }
+        text
+    }
+}
+
+/// Adds JSON in ASCII, which any field can hold; nothing if it is too long.
+fn add(text: &mut String, name: &str, write: impl FnOnce(&mut String) -> bool) {
+    let mut json = String::new();
+    if !write(&mut json) || json.len() > LONGEST {
+        return;
+    }
+    let _ = write!(text, "; {name}=");
+    let mut units = [0; 2];
+    for c in json.chars() {
+        if c.is_ascii() {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut units) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
     }
 }
 
@@ -146,4 +234,38 @@ fn read_hash(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(place..end)?, 16).ok()?;
     }
     digits.then_some(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Fact;
+
+    #[test]
+    fn what_is_told_fits_into_a_field() {
+        let told = |detail: &Detail| {
+            let told = Told {
+                policy: None,
+                mode: "enforce",
+                code: "a",
+                reason: "b",
+                detail: Some(detail),
+                violations: &[],
+            };
+            told.text()
+        };
+        let detail = Detail::at("/é").and("x", Fact::foreign("\u{1f600}\r\n".as_bytes()));
+        let text = told(&detail);
+        assert_eq!(
+            text,
+            r#"refused_by=core; mode=enforce; code=a; reason=b; detail={"rule":"/\u00e9","x":"\ud83d\ude00\u000d\u000a"}"#
+        );
+        assert!(HeaderValue::parse(text.as_bytes()).is_ok());
+        let long = [b'\n'; 128];
+        let full = (0..8).fold(Detail::at("/a"), |detail, _| {
+            detail.and("x", Fact::foreign(&long))
+        });
+        let text = told(&full);
+        assert!(text.ends_with("reason=b"), "{text}");
+    }
 }

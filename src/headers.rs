@@ -237,6 +237,16 @@ impl fmt::Display for HeaderError {
     }
 }
 
+/// Whether services may read two names as one. CGI and its heirs read `x_user` and `x-user` as one variable,
+/// and some gateways do so with every byte that is no letter and no digit.
+pub fn are_alike(one: &[u8], other: &[u8]) -> bool {
+    let folded = |byte: &u8| match byte {
+        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
+        _ => b'-',
+    };
+    one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
+}
+
 /// RFC 9110 §5.6.2 `tchar`.
 pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)

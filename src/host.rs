@@ -4,12 +4,16 @@ use std::time::Duration;
 
 /// The proxy, as far as policies may know it.
 pub trait Host {
-    /// The wall clock, as time since the Unix epoch. It may step back.
-    fn now(&self) -> Duration;
-    /// A clock that never steps back, as time since some beginning that all workers share and
-    /// that no cell outlives. A proxy without one gives the wall clock.
+    /// The wall clock, as time since the Unix epoch. It steps, back and forth, when somebody sets
+    /// it: it is for what others have dated, `exp`, `nbf`, `iat` and the document's own dates, and
+    /// for time stamps. Whatever lasts, ages or waits goes by [`monotonic`](Self::monotonic).
+    fn wall_clock(&self) -> Duration;
+    /// A clock that never steps, as time since some beginning that all workers share and that no
+    /// cell outlives. Nothing of it can be compared with the wall clock. Hosts of tests that have
+    /// but one clock give that.
     fn monotonic(&self) -> Duration {
-        self.now()
+        #[allow(clippy::disallowed_methods, reason = "a test's one clock")]
+        self.wall_clock()
     }
     /// Adds one to a counter. The proxy may be told later, together with others: it costs next to
     /// nothing. Names come from [`crate::metrics`]; nothing a client sends is one.

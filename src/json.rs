@@ -1,17 +1,18 @@
 //! Strict JSON: what the configuration and the tokens are read with.
 //!
-//! Stricter than [`serde_json::Value`] where leniency has been an attack:
-//! a member that appears twice is an error (RFC 8259 leaves the meaning open, and
-//! two readers that choose differently disagree about who a token belongs to),
-//! and nesting has a limit.
+//! Stricter than most readers where leniency has been an attack: a member that appears twice is an
+//! error (RFC 8259 leaves the meaning open, and two readers that choose differently disagree about
+//! who a token belongs to), and nesting has a limit. And exact: a [`Number`] is what is written.
 
 pub mod compact;
+pub mod decimal;
+mod lexer;
+pub mod number;
 
-use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
+use self::lexer::{Broken, Cause, Lexer, Token, line_and_column};
+pub use self::number::Number;
 
 /// A JSON value whose objects have no member twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub enum Json {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number as written: unsigned, signed or floating.
+    /// A number as written.
     Number(Number),
     /// A string.
     String(String),
@@ -58,6 +59,13 @@ pub enum JsonError {
         /// Its column.
         column: usize,
     },
+    /// A number that no double holds, such as `1e999`.
+    NumberRange {
+        /// The line on which it stands.
+        line: usize,
+        /// Its column.
+        column: usize,
+    },
     /// Arrays and objects are nested deeper than allowed.
     TooDeep {
         /// How deep they may be.
@@ -71,42 +79,41 @@ impl Json {
     /// # Errors
     /// See [`JsonError`]. `depth` is how many arrays and objects may contain one another.
     pub fn parse(bytes: &[u8], depth: usize) -> Result<Self, JsonError> {
-        let cause = Cell::new(None);
-        let seed = Seed {
-            depth,
-            cause: &cause,
-        };
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let value = seed
-            .deserialize(&mut reader)
-            .and_then(|value| reader.end().map(|()| value));
-        value.map_err(|error| match cause.get() {
-            Some(Cause::Duplicate) => JsonError::DuplicateMember {
-                line: error.line(),
-                column: error.column(),
-            },
-            Some(Cause::Depth) => JsonError::TooDeep { limit: depth },
-            None => JsonError::Syntax {
-                line: error.line(),
-                column: error.column(),
-            },
+        let mut lexer = Lexer::new(bytes);
+        let value = read(&mut lexer, depth).and_then(|value| lexer.end().map(|()| value));
+        value.map_err(|Broken { at, cause }| {
+            let (line, column) = line_and_column(bytes, at);
+            match cause {
+                Cause::Duplicate => JsonError::DuplicateMember { line, column },
+                Cause::Depth => JsonError::TooDeep { limit: depth },
+                Cause::NumberRange => JsonError::NumberRange { line, column },
+                Cause::Syntax => JsonError::Syntax { line, column },
+            }
         })
     }
 
     /// The value an RFC 6901 pointer leads to.
     pub fn pointer(&self, tokens: &[String]) -> Option<&Json> {
-        tokens.iter().try_fold(self, |value, token| match value {
+        tokens
+            .iter()
+            .try_fold(self, |value, token| value.step(token))
+    }
+
+    /// The value that one token of a pointer leads to.
+    pub fn step(&self, token: &str) -> Option<&Json> {
+        match self {
             Json::Object(object) => object.member(token),
             Json::Array(items) => array_index(token).and_then(|index| items.get(index)),
             _ => None,
-        })
+        }
     }
 
     /// What a copy of it takes of memory, at most.
     pub fn weight(&self) -> usize {
         const VALUE: usize = 96;
         match self {
-            Json::Null | Json::Bool(_) | Json::Number(_) => VALUE,
+            Json::Null | Json::Bool(_) => VALUE,
+            Json::Number(number) => number.bytes_beside().saturating_add(VALUE),
             Json::String(text) => text.len().saturating_add(VALUE),
             Json::Array(items) => {
                 let items = items.iter().map(Json::weight);
@@ -267,6 +274,10 @@ impl fmt::Display for JsonError {
                     "the object that ends at line {line} column {column} has a member twice"
                 )
             }
+            JsonError::NumberRange { line, column } => write!(
+                f,
+                "a number that no double holds, at line {line} column {column}"
+            ),
             JsonError::TooDeep { limit } => write!(f, "nested deeper than {limit} levels"),
         }
     }
@@ -278,92 +289,43 @@ fn array_index(token: &str) -> Option<usize> {
     if canonical { token.parse().ok() } else { None }
 }
 
-#[derive(Clone, Copy)]
-enum Cause {
-    Duplicate,
-    Depth,
-}
-
-#[derive(Clone, Copy)]
-struct Seed<'c> {
-    depth: usize,
-    cause: &'c Cell<Option<Cause>>,
-}
-
-impl Seed<'_> {
-    fn descend<E: serde::de::Error>(self) -> Result<Self, E> {
-        match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth, ..self }),
-            None => {
-                self.cause.set(Some(Cause::Depth));
-                Err(E::custom("too deep"))
+/// The next value, within so many arrays and objects.
+fn read(lexer: &mut Lexer<'_>, depth: usize) -> Result<Json, Broken> {
+    Ok(match lexer.value()? {
+        Token::Null => Json::Null,
+        Token::Bool(value) => Json::Bool(value),
+        Token::Number(_, number) => Json::Number(number),
+        Token::String(text) => Json::String(text.into_owned()),
+        Token::Array => {
+            let inner = descend(lexer, depth)?;
+            let mut items = Vec::new();
+            lexer.items(|lexer| {
+                items.push(read(lexer, inner)?);
+                Ok(())
+            })?;
+            Json::Array(items)
+        }
+        Token::Object => {
+            let inner = descend(lexer, depth)?;
+            let mut object = Object::default();
+            lexer.members(|lexer, name| {
+                let value = read(lexer, inner)?;
+                object.members.push((name.into_owned(), value));
+                Ok(())
+            })?;
+            if !object.arrange() {
+                return Err(lexer.wrong(Cause::Duplicate));
             }
+            Json::Object(object)
         }
-    }
+    })
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Json;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
-        Number::from_f64(value)
-            .map(Json::Number)
-            .ok_or_else(|| E::custom("not finite"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::String(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        let inner = self.descend()?;
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(inner)? {
-            items.push(item);
-        }
-        Ok(Json::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
-        let inner = self.descend()?;
-        let mut object = Object::default();
-        while let Some(name) = access.next_key::<String>()? {
-            object.members.push((name, access.next_value_seed(inner)?));
-        }
-        if !object.arrange() {
-            self.cause.set(Some(Cause::Duplicate));
-            return Err(serde::de::Error::custom("duplicate member"));
-        }
-        Ok(Json::Object(object))
-    }
+/// How deep the inside of what has begun may be.
+fn descend(lexer: &Lexer<'_>, depth: usize) -> Result<usize, Broken> {
+    depth
+        .checked_sub(1)
+        .ok_or_else(|| lexer.wrong(Cause::Depth))
 }
 
 #[cfg(test)]

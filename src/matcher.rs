@@ -34,18 +34,19 @@ impl StringMatcher {
     ) -> Result<Option<Self>, ()> {
         let ignore_case = fields.optional("ignore_case");
         let case = match &ignore_case {
-            None => Case::Significant,
-            Some(node) => match node.boolean(problems) {
-                Some(true) => Case::Ignored,
-                Some(false) => Case::Significant,
-                None => return Err(()),
-            },
+            None => Some(Case::Significant),
+            Some(node) => node.boolean(problems).map(|ignored| match ignored {
+                true => Case::Ignored,
+                false => Case::Significant,
+            }),
         };
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
+        let case = case.ok_or(())?;
         let mut written = written.into_iter().flatten();
         let Some((name, node)) = written.next() else {
             return match ignore_case {
                 None => Ok(None),
+                Some(_) if fields.misnames(&Self::FIELDS, problems) => Err(()),
                 Some(node) => {
                     node.report(problems, "says nothing without a string to match");
                     Err(())
@@ -61,6 +62,19 @@ impl StringMatcher {
         }
         let pattern = Pattern::read(name, &node, case, problems).ok_or(())?;
         Ok(Some(Self { pattern, case }))
+    }
+
+    /// Whether it matches the same strings, as far as that is plain to see.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.case == other.case
+            && match (&self.pattern, &other.pattern) {
+                (Pattern::Exact(own), Pattern::Exact(other))
+                | (Pattern::Prefix(own), Pattern::Prefix(other))
+                | (Pattern::Suffix(own), Pattern::Suffix(other))
+                | (Pattern::Contains(own), Pattern::Contains(other)) => own == other,
+                (Pattern::Regex(own), Pattern::Regex(other)) => own.address() == other.address(),
+                _ => false,
+            }
     }
 
     /// Compares. `ignore_case` folds ASCII only, so that it means the same everywhere.

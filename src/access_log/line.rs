@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::detail::{self, Parameters};
 use super::redact::{self, Shown};
 use super::time;
 use crate::digits;
 use crate::json::compact::Value;
+use crate::refusal::Detail;
 
 /// One line. Members are added in the order of their weight: what does not fit any more is left
 /// out, and the line says so.
@@ -71,6 +73,29 @@ impl Line {
         });
     }
 
+    /// A path that somebody else wrote.
+    pub(super) fn path(&mut self, name: &str, path: Option<&[u8]>) {
+        if let Some(path) = path {
+            self.member(name, |out| quoted(out, &redact::path(path)));
+        }
+    }
+
+    /// A list of URLs that somebody else wrote; `shown` is for their queries.
+    pub(super) fn urls<'v>(
+        &mut self,
+        name: &str,
+        values: impl Iterator<Item = &'v [u8]>,
+        shown: Option<&Shown<'_>>,
+    ) {
+        self.member(name, |out| {
+            for (index, value) in values.enumerate() {
+                out.push(if index == 0 { '[' } else { ',' });
+                quoted(out, &redact::url(value, shown));
+            }
+            out.push(']');
+        });
+    }
+
     pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.member(name, |out| digits::push(out, value));
@@ -107,6 +132,14 @@ impl Line {
     /// A list of objects, or an object, whose members are the filter's own words.
     pub(super) fn structure(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         self.member(name, write);
+    }
+
+    /// What is known of a refusal; nothing if that is nothing.
+    pub(super) fn detail(&mut self, name: &str, detail: &Detail, parameters: Parameters) {
+        let mut text = String::new();
+        if detail::write(&mut text, detail, parameters) {
+            self.member(name, |out| out.push_str(&text));
+        }
     }
 
     /// `name` is a word of this filter's, or [escaped](escape) already.

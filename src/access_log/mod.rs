@@ -2,6 +2,7 @@
 
 mod attribute;
 pub mod collector;
+pub(crate) mod detail;
 mod line;
 mod name;
 mod redact;
@@ -15,14 +16,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use self::attribute::Attribute;
+use self::detail::Parameters;
 use self::line::Line;
 use self::name::{ECS_VERSION, Name, Schema};
 use self::redact::Shown;
 use self::sample::Share;
-use self::subject::Subject;
+use self::subject::Subjects;
 use self::trace::Trace;
 use crate::config::{Fields, Node, Problems};
-use crate::exchange::PropertyName;
+use crate::exchange::{Identity, PropertyName};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::Outcome;
@@ -30,6 +32,7 @@ use crate::policy::jwt::ClaimPath;
 use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::Stream;
+use crate::target::Authority;
 
 /// `access_log`, ready to write.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub struct AccessLog {
     schema: Schema,
     longest: usize,
     attributes: Vec<Attribute>,
-    subject: Subject,
+    subjects: Subjects,
     query: Query,
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
@@ -91,7 +94,7 @@ impl AccessLog {
             problems,
             Attribute::read_list,
         );
-        let subject = Subject::read(&mut fields, problems);
+        let subjects = Subjects::read(&mut fields, problems);
         let query = fields.or("query", Query::Names, problems, |node, problems| {
             let choices = [
                 ("names", Query::Names),
@@ -117,7 +120,7 @@ impl AccessLog {
             schema: schema?,
             longest: longest?,
             attributes: attributes?,
-            subject: subject?,
+            subjects: subjects?,
             query: query?,
             claims,
             headers,
@@ -175,9 +178,18 @@ impl AccessLog {
 
     /// The variable of the VM's environment that it needs, if it needs one.
     pub fn environment(&self) -> Option<&str> {
-        match &self.subject {
-            Subject::Hashed { key } => Some(key),
-            Subject::Plain | Subject::Off => None,
+        self.subjects.environment()
+    }
+
+    /// Whether records show what tokens say that are not accepted.
+    pub(crate) fn shows_claimed(&self) -> bool {
+        self.subjects.shows_claimed()
+    }
+
+    fn parameters(&self) -> Parameters {
+        match self.query {
+            Query::Off => Parameters::Hidden,
+            Query::Names | Query::Values => Parameters::Shown,
         }
     }
 
@@ -204,11 +216,10 @@ impl AccessLog {
             return None;
         }
         let mut line = Line::new(self.longest);
-        let now = host.now();
-        line.time(Name::Timestamp.of(self.schema), now);
+        line.time(Name::Timestamp.of(self.schema), time_stamp(host));
         line.own(Name::Event.of(self.schema), "portcullis.access");
         self.kind(&mut line, stream);
-        verdict(&mut line, stream);
+        verdict(&mut line, stream, self.parameters());
         match (request_id, self.schema) {
             (None, _) => {}
             (Some(id), Schema::OpenTelemetry) => {
@@ -226,9 +237,7 @@ impl AccessLog {
         }
         self.request(&mut line, headers);
         self.who(&mut line, stream, host);
-        let elapsed = stream
-            .started()
-            .and_then(|started| now.checked_sub(started));
+        let elapsed = stream.elapsed(host);
         if let Some((name, standing)) = stream.facts().limits.tightest() {
             line.own("portcullis.rate_limit.name", name);
             line.number("portcullis.rate_limit.remaining", Some(standing.remaining));
@@ -269,45 +278,45 @@ impl AccessLog {
         let field = |name: &str| headers.all(name).next();
         line.optional("http.request.method", field(":method"));
         line.optional("url.scheme", field(":scheme"));
-        line.optional(
-            "server.address",
-            field(":authority").map(time::without_port),
-        );
+        if let Some(sent) = field(":authority") {
+            let authority = Authority::parse(sent);
+            // What is no host is shown as it was sent.
+            let host = authority
+                .as_ref()
+                .map_or(sent, |each| each.host().as_bytes());
+            line.foreign("server.address", time::without_port(host));
+        }
         let mut target = field(":path").unwrap_or_default().splitn(2, |b| *b == b'?');
-        line.optional("url.path", target.next().filter(|path| !path.is_empty()));
+        line.path("url.path", target.next().filter(|path| !path.is_empty()));
         let query = target.next().filter(|query| !query.is_empty());
-        match (query, self.query) {
-            (None, _) | (_, Query::Off) => {}
-            (Some(query), Query::Names) => line.query("url.query", query, &Shown::Names),
-            (Some(query), Query::Values) => {
-                line.query("url.query", query, &Shown::Except(&self.redacted));
-            }
+        if let (Some(query), Some(shown)) = (query, self.shown()) {
+            line.query("url.query", query, &shown);
         }
         line.optional("user_agent.original", field("user-agent"));
     }
 
-    fn who(&self, line: &mut Line, stream: &Stream, host: &dyn Host) {
-        let Some(identity) = &stream.facts().identity else {
-            return;
-        };
-        let subject = identity.subject().map(str::as_bytes);
-        match (&self.subject, subject) {
-            (Subject::Plain, subject) => line.optional("user.id", subject),
-            (Subject::Hashed { key }, Some(subject)) => {
-                let hash = Subject::hash(key, subject, host);
-                line.optional(
-                    Name::UserHash.of(self.schema),
-                    hash.as_deref().map(str::as_bytes),
-                );
-            }
-            (Subject::Hashed { .. }, None) | (Subject::Off, _) => {}
+    /// What is shown of queries.
+    fn shown(&self) -> Option<Shown<'_>> {
+        match self.query {
+            Query::Off => None,
+            Query::Names => Some(Shown::Names),
+            Query::Values => Some(Shown::Except(&self.redacted)),
         }
-        line.optional("portcullis.issuer", identity.issuer().map(str::as_bytes));
-        line.own("portcullis.provider", &identity.provider);
+    }
+
+    fn who(&self, line: &mut Line, stream: &Stream, host: &dyn Host) {
+        if let Some(identity) = identity(stream) {
+            self.subjects.write(line, identity, self.schema, host);
+            line.optional("portcullis.issuer", identity.issuer().map(str::as_bytes));
+            line.own("portcullis.provider", &identity.provider);
+        }
+        if let Some(claimed) = stream.record().claimed() {
+            self.subjects.write_claimed(line, claimed, host);
+        }
     }
 
     fn more(&self, line: &mut Line, stream: &Stream, headers: &Headers) {
-        if let Some(identity) = &stream.facts().identity {
+        if let Some(identity) = identity(stream) {
             for (name, path) in &self.claims {
                 if let Some(claim) = path.value(&identity.claims) {
                     line.claim(name, claim);
@@ -318,11 +327,21 @@ impl AccessLog {
             let secret = self.hides(field);
             let shown = |value| if secret { redact::REDACTED } else { value };
             let mut values = headers.all(field.as_str()).map(shown).peekable();
-            if values.peek().is_some() {
-                line.list(name, values);
+            if values.peek().is_none() {
+                continue;
+            }
+            match redact::is_url_header(field.as_str()) {
+                true => line.urls(name, values, self.shown().as_ref()),
+                false => line.list(name, values),
             }
         }
     }
+}
+
+/// Whose token was accepted, whether or not it sufficed.
+fn identity(stream: &Stream) -> Option<&Identity> {
+    let accepted = stream.facts().identity.as_ref();
+    accepted.or_else(|| stream.record().identity())
 }
 
 /// Members beyond the usual ones.
@@ -409,6 +428,15 @@ fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static
     shares.into_iter().collect()
 }
 
+/// When a record is written, for those who read it.
+fn time_stamp(host: &dyn Host) -> Duration {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "readers put records in order by the date"
+    )]
+    host.wall_clock()
+}
+
 /// What became of an exchange, in one word.
 pub(crate) fn outcome(stream: &Stream) -> &'static str {
     let record = stream.record();
@@ -423,7 +451,7 @@ pub(crate) fn outcome(stream: &Stream) -> &'static str {
     }
 }
 
-fn verdict(line: &mut Line, stream: &Stream) {
+fn verdict(line: &mut Line, stream: &Stream, parameters: Parameters) {
     let record = stream.record();
     line.own("portcullis.outcome", outcome(stream));
     if let Some(route) = stream.route_name() {
@@ -435,6 +463,9 @@ fn verdict(line: &mut Line, stream: &Stream) {
     if let Some((code, reason)) = record.refusal {
         line.own("portcullis.code", code.name);
         line.own("portcullis.reason", reason);
+    }
+    if let Some(detail) = &record.detail {
+        line.detail("portcullis.detail", detail, parameters);
     }
     if !record.violations.is_empty() {
         line.structure("portcullis.errors", |out| errors(out, &record.violations));
@@ -468,6 +499,13 @@ fn verdict(line: &mut Line, stream: &Stream) {
                 }
                 let (code, reason) = (shadow.code.name, shadow.reason);
                 let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"");
+                if let Some(detail) = &shadow.detail {
+                    let before = out.len();
+                    out.push_str(",\"detail\":");
+                    if !detail::write(out, detail, parameters) {
+                        out.truncate(before);
+                    }
+                }
                 if !shadow.violations.is_empty() {
                     out.push_str(",\"errors\":");
                     errors(out, &shadow.violations);
@@ -480,7 +518,7 @@ fn verdict(line: &mut Line, stream: &Stream) {
 }
 
 /// What a schema found wrong. Names in the pointers may be a client's; values are never there.
-fn errors(out: &mut String, violations: &[Violation]) {
+pub(crate) fn errors(out: &mut String, violations: &[Violation]) {
     for (index, violation) in violations.iter().enumerate() {
         out.push_str(if index == 0 { "[{" } else { ",{" });
         for (name, value) in [

@@ -59,8 +59,9 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 
 /// A text in which every run that looks like a compact JWS or JWE is replaced.
 ///
-/// Such a run begins with `eyJ`, the start of a JSON object in base64url, and goes on through
-/// base64url and dots.
+/// Such a run begins with `eyJ`, the start of a JSON object in base64url, or with an object that
+/// begins with a blank or a line break, and goes on through base64url and dots. Each character may be
+/// percent-encoded, once or several times: whoever reads the log can decode it.
 pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = find_token(value) else {
         return Cow::Borrowed(value);
@@ -71,10 +72,7 @@ pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
         let (before, token) = rest.split_at_checked(at).unwrap_or((rest, &[]));
         shown.extend_from_slice(before);
         shown.extend_from_slice(REDACTED);
-        let length = token.iter().position(|b| !in_token(*b));
-        rest = length
-            .and_then(|length| token.get(length..))
-            .unwrap_or_default();
+        rest = token.get(run(token)..).unwrap_or_default();
         next = find_token(rest);
     }
     shown.extend_from_slice(rest);
@@ -84,40 +82,210 @@ pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
 /// A query with its names, and values as `shown` says. What is not shown is [`REDACTED`].
 pub(super) fn query(query: &[u8], shown: &Shown<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(query.len());
-    for pair in query.split(|b| *b == b'&') {
-        if !out.is_empty() {
-            out.push(b'&');
-        }
-        let mut halves = pair.splitn(2, |b| *b == b'=');
-        let name = halves.next().unwrap_or_default();
-        out.extend_from_slice(&tokens(name));
-        let Some(value) = halves.next() else {
-            continue;
+    let mut rest = query;
+    loop {
+        // Some services separate parameters by `;`, and then a secret begins behind it.
+        let end = rest.iter().position(|b| b"&;".contains(b));
+        let (pair, after) = rest
+            .split_at_checked(end.unwrap_or(rest.len()))
+            .unwrap_or((rest, &[]));
+        write_pair(&mut out, pair, shown);
+        let Some((separator, after)) = after.split_first() else {
+            return out;
         };
-        out.push(b'=');
-        match shown {
-            Shown::Except(secret) if !names_a_secret(name, secret) => {
-                out.extend_from_slice(&tokens(value));
-            }
-            Shown::Names | Shown::Except(_) => out.extend_from_slice(REDACTED),
-        }
+        out.push(*separator);
+        rest = after;
     }
-    out
 }
 
-/// A name that is not plain text may be a spelling of any other.
-fn names_a_secret(name: &[u8], secret: &[String]) -> bool {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
-    match std::str::from_utf8(name) {
-        Ok(name) if name.bytes().all(|b| plain(&b)) => {
-            is_secret_name(name) || secret.iter().any(|each| each.eq_ignore_ascii_case(name))
+fn write_pair(out: &mut Vec<u8>, pair: &[u8], shown: &Shown<'_>) {
+    let mut halves = pair.splitn(2, |b| *b == b'=');
+    let name = halves.next().unwrap_or_default();
+    out.extend_from_slice(&tokens(name));
+    let Some(value) = halves.next() else {
+        return;
+    };
+    out.push(b'=');
+    match shown {
+        Shown::Except(secret)
+            if !names_a_secret(name, secret) && !holds_a_secret(value, secret) =>
+        {
+            out.extend_from_slice(&tokens(value));
         }
-        _ => true,
+        Shown::Names | Shown::Except(_) => out.extend_from_slice(REDACTED),
     }
+}
+
+/// A path: `;jsessionid=1` is a secret in it.
+pub(super) fn path(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.contains(&b';') {
+        return tokens(path);
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for (index, segment) in path.split(|b| *b == b'/').enumerate() {
+        if index > 0 {
+            out.push(b'/');
+        }
+        for (index, piece) in segment.split(|b| *b == b';').enumerate() {
+            if index == 0 {
+                out.extend_from_slice(&tokens(piece));
+            } else {
+                out.push(b';');
+                write_pair(&mut out, piece, &Shown::Except(&[]));
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A URL in a header field, its query shown as the request's own: `None` shows nothing of it.
+pub(super) fn url<'v>(url: &'v [u8], shown: Option<&Shown<'_>>) -> Cow<'v, [u8]> {
+    let Some(at) = url.iter().position(|b| *b == b'?') else {
+        return path(url);
+    };
+    let (before, after) = url.split_at_checked(at).unwrap_or((url, &[]));
+    let mut out = path(before).into_owned();
+    if let Some(shown) = shown {
+        out.push(b'?');
+        out.extend(query(after.get(1..).unwrap_or_default(), shown));
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a header field holds a URL, whose query is to be shown as queries are.
+pub(super) fn is_url_header(name: &str) -> bool {
+    const URLS: [&str; 8] = [
+        "content-location",
+        "location",
+        "referer",
+        "x-envoy-original-path",
+        "x-forwarded-uri",
+        "x-original-uri",
+        "x-original-url",
+        "x-rewrite-url",
+    ];
+    URLS.contains(&name)
+}
+
+/// By the name as services decode it. One that is no plain text then may be a spelling of any other.
+fn names_a_secret(name: &[u8], secret: &[String]) -> bool {
+    let name = decoded(name);
+    let Some(name) = as_visible(&name) else {
+        return true;
+    };
+    is_secret_name(name) || secret.iter().any(|each| stands_for(name, each))
+}
+
+/// Whether services may take a name for that one: in `user[iban]` the last part counts.
+fn stands_for(name: &str, secret: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    name.eq_ignore_ascii_case(secret)
+        || (!name.bytes().all(plain) && name.to_ascii_lowercase().contains(secret))
+}
+
+/// Whether a value has names and values in it, such as the query of a URL or the members of an
+/// object, of which one is a secret.
+fn holds_a_secret(value: &[u8], secret: &[String]) -> bool {
+    if !value.iter().any(|b| b"=:%".contains(b)) {
+        return false;
+    }
+    let value = decoded(value);
+    let in_name = |b: &u8| b.is_ascii_alphanumeric() || b"-_.[]".contains(b);
+    let ends = value.iter().enumerate().filter(|(_, b)| b"=:".contains(b));
+    ends.into_iter().any(|(end, _)| {
+        let before = value.get(..end).unwrap_or_default();
+        let before = before.trim_ascii_end();
+        let quoted = before.strip_suffix(b"\"").or(before.strip_suffix(b"'"));
+        let before = quoted.unwrap_or(before);
+        let length = before.iter().rev().take_while(|b| in_name(b)).count();
+        let name = before.get(before.len().saturating_sub(length)..);
+        let name = name.and_then(as_visible).unwrap_or_default();
+        is_secret_name(name) || secret.iter().any(|each| stands_for(name, each))
+    })
+}
+
+fn as_visible(text: &[u8]) -> Option<&str> {
+    let visible = text.iter().all(|b| (b' '..=b'~').contains(b));
+    std::str::from_utf8(text).ok().filter(|_| visible)
+}
+
+/// Decoded as often as it is encoded.
+fn decoded(encoded: &[u8]) -> Cow<'_, [u8]> {
+    if !encoded.iter().any(|b| b"%+".contains(b)) {
+        return Cow::Borrowed(encoded);
+    }
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut at = 0;
+    while let Some((byte, next)) = character(encoded, at, ROUNDS) {
+        decoded.push(if byte == b'+' { b' ' } else { byte });
+        at = next;
+    }
+    Cow::Owned(decoded)
+}
+
+/// How often something may be encoded.
+const ROUNDS: usize = 4;
+
+/// What stands there, decoded, and where it ends. A `%` that comes out may begin another encoding.
+fn character(text: &[u8], at: usize, rounds: usize) -> Option<(u8, usize)> {
+    let mut byte = *text.get(at)?;
+    let mut next = at.saturating_add(1);
+    for left in (0..rounds).rev() {
+        let digit = |at| {
+            let (byte, next) = character(text, at, left)?;
+            let digit = char::from(byte).to_digit(16)?;
+            Some((u8::try_from(digit).ok()?, next))
+        };
+        let digits = || {
+            let (high, next) = digit(next)?;
+            let (low, next) = digit(next)?;
+            Some(((high << 4) | low, next))
+        };
+        match digits().filter(|_| byte == b'%') {
+            Some(decoded) => (byte, next) = decoded,
+            None => break,
+        }
+    }
+    Some((byte, next))
 }
 
 fn find_token(value: &[u8]) -> Option<usize> {
-    value.windows(3).position(|window| window == b"eyJ")
+    let starts = value.iter().enumerate();
+    let mut starts = starts.filter(|(_, b)| matches!(b, b'e' | b'%'));
+    let (at, _) = starts.find(|(at, _)| is_token(value.get(*at..).unwrap_or_default()))?;
+    Some(at)
+}
+
+/// Whether a text begins with a token.
+fn is_token(text: &[u8]) -> bool {
+    let mut at = 0;
+    let mut start = [0_u8; 3];
+    for place in &mut start {
+        match character(text, at, ROUNDS) {
+            Some((byte, next)) => (*place, at) = (byte, next),
+            None => return false,
+        }
+    }
+    match &start {
+        b"eyJ" => true,
+        // `{` and a blank, a line break or a tab. Words begin so as well: a token has three parts.
+        b"eyA" | b"eyI" | b"ewo" | b"ewp" | b"ew0" | b"ewk" => is_compact(text),
+        _ => false,
+    }
+}
+
+/// Whether the run with which a text begins has the parts of a compact JWS or JWE.
+fn is_compact(text: &[u8]) -> bool {
+    const SHORTEST: usize = 20;
+    let length = run(text);
+    let text = decoded(text.get(..length).unwrap_or_default());
+    length >= SHORTEST && text.iter().filter(|b| **b == b'.').count() >= 2
+}
+
+/// How much of a text may be one token.
+fn run(text: &[u8]) -> usize {
+    let end = text.iter().position(|b| !in_token(*b));
+    end.unwrap_or(text.len())
 }
 
 fn in_token(byte: u8) -> bool {
@@ -138,6 +306,21 @@ mod tests {
             ("/reset/eyJhbGci.x.y?z", "/reset/REDACTED?z"),
             ("eyJ", "REDACTED"),
             ("", ""),
+            // Encoded, in whole or in part, once or more often.
+            ("%65yJhbGci.e30.c2ln", "REDACTED"),
+            ("e%79Jhb.e30.c2ln x", "REDACTED x"),
+            ("a/%65%79%4a%68.e30.c2ln?b", "a/REDACTED?b"),
+            ("%2565yJh.e30.c2ln", "REDACTED"),
+            ("%252565yJh.e30.c2ln", "REDACTED"),
+            ("%25%36%35yJh.e30.c2ln", "REDACTED"),
+            ("%65%79%4Ahb%2ee30%2Ec2ln", "REDACTED"),
+            ("e%7", "e%7"),
+            ("100% eyes %zz%", "100% eyes %zz%"),
+            // An object that begins with a blank or a line break.
+            ("eyAiYWxnIjoiRVMyNTYifQ.e30.c2ln", "REDACTED"),
+            ("x ewogImFsZyI6ICJFUzI1NiJ9.e30.c2ln", "x REDACTED"),
+            ("ewoNCiJhbGciOiJFUzI1NiJ9%2Ee30%2Ec2ln", "REDACTED"),
+            ("/homework/monkeyApp/1.2", "/homework/monkeyApp/1.2"),
         ] {
             assert_eq!(tokens(value.as_bytes()), shown.as_bytes(), "{value}");
         }
@@ -157,5 +340,70 @@ mod tests {
             shown,
             b"page=2&access_token=REDACTED&q=REDACTED&flag&%74oken=REDACTED&SSN=REDACTED&=y"
         );
+    }
+
+    #[test]
+    fn names_and_values_are_judged_as_they_are_decoded() {
+        let secret = ["ssn".to_owned()];
+        for (value, shown) in [
+            ("qq=%65yJhbGci.e30.c2ln", "qq=REDACTED"),
+            ("qq=%2565yJhbGci.e30.c2ln", "qq=REDACTED"),
+            ("%70age=2", "%70age=2"),
+            ("filter%5Bname%5D=a+b", "filter%5Bname%5D=a+b"),
+            ("%2574oken=x", "%2574oken=REDACTED"),
+            ("user%5Bssn%5D=1", "user%5Bssn%5D=REDACTED"),
+            ("+ssn=1", "+ssn=REDACTED"),
+            ("caf%C3%A9=1", "caf%C3%A9=REDACTED"),
+            ("a=1;token=x", "a=1;token=REDACTED"),
+            ("a=1;b=2&", "a=1;b=2&"),
+            ("to=https%3A%2F%2Fa.example%2F%3Fcode%3Dx", "to=REDACTED"),
+            (
+                "to=https%253A%252F%252Fa.example%253Fa%253D1%2526token%253Dx",
+                "to=REDACTED",
+            ),
+            (
+                "to=https%3A%2F%2Fa.example%2F%3Fpage%3D2",
+                "to=https%3A%2F%2Fa.example%2F%3Fpage%3D2",
+            ),
+            ("q=%7B%22password%22%3A%22x%22%7D", "q=REDACTED"),
+            ("q={'ssn':1}", "q=REDACTED"),
+            ("at=12:30", "at=12:30"),
+            ("%65yJh.e30.c2ln", "REDACTED"),
+            ("%65yJh.e30.c2ln&b", "REDACTED&b"),
+        ] {
+            let found = query(value.as_bytes(), &Shown::Except(&secret));
+            assert_eq!(String::from_utf8(found).unwrap(), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn paths_and_urls_hold_secrets_too() {
+        for (value, shown) in [
+            ("/a;jsessionid=1/b", "/a;jsessionid=REDACTED/b"),
+            ("/a;v=1;%74oken=x", "/a;v=1;%74oken=REDACTED"),
+            ("/a;b", "/a;b"),
+            ("/%65yJh.e30.c2ln", "/REDACTED"),
+        ] {
+            assert_eq!(path(value.as_bytes()), shown.as_bytes(), "{value}");
+        }
+        let referer = b"https://a.example/b;sid=1?page=2&token=x";
+        let of = |shown| String::from_utf8(url(referer, shown).into_owned()).unwrap();
+        assert_eq!(
+            of(Some(&Shown::Except(&[]))),
+            "https://a.example/b;sid=1?page=2&token=REDACTED"
+        );
+        assert_eq!(
+            of(Some(&Shown::Names)),
+            "https://a.example/b;sid=1?page=REDACTED&token=REDACTED"
+        );
+        assert_eq!(of(None), "https://a.example/b;sid=1");
+    }
+
+    #[test]
+    fn decoding_ends() {
+        let nested = "%".repeat(3000);
+        assert_eq!(tokens(nested.as_bytes()), nested.as_bytes());
+        let nested = format!("{}65yJh", "%25".repeat(1000));
+        assert!(tokens(nested.as_bytes()).ends_with(b"REDACTED"));
     }
 }

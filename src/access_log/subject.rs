@@ -1,46 +1,54 @@
-//! How a record names who asked.
+//! How a record names who asked, and who says so without proof.
 
 use hmac_sha256::HMAC;
 
-use crate::config::{Fields, Problems};
+use super::line::Line;
+use super::name::{Name, Schema};
+use crate::config::{Fields, Node, Problems};
+use crate::exchange::Identity;
 use crate::host::Host;
+use crate::refusal::Claimed;
 
-/// What is shown of a subject.
+/// What is shown of subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// `sub` as it is.
+pub(super) struct Subjects {
+    accepted: Form,
+    claimed: Form,
+    /// The variable of the VM's environment with the key of hashes, if something is hashed.
+    key: Option<String>,
+}
+
+/// How a value is shown, from the whole of it to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    /// As it is.
     Plain,
     /// A keyed hash of it: the same person is the same hash, and who lacks the key cannot find
     /// out whose it is by trying names.
-    Hashed {
-        /// The variable of the VM's environment with the key.
-        key: String,
-    },
-    /// Nothing.
-    Off,
-}
-
-#[derive(Clone, Copy)]
-enum Form {
-    Plain,
     Hashed,
+    /// Not at all.
     Off,
 }
 
-impl Subject {
-    /// Reads `subject` and `subject_key`.
-    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+impl Form {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        if node.is_off() {
+            return Some(Form::Off);
+        }
         let forms = [
             ("plain", Form::Plain),
             ("hashed", Form::Hashed),
             ("off", Form::Off),
         ];
-        let form = fields.or("subject", Form::Plain, problems, |node, problems| {
-            if node.is_off() {
-                return Some(Form::Off);
-            }
-            node.choice(problems, &forms)
-        });
+        node.choice(problems, &forms)
+    }
+}
+
+impl Subjects {
+    /// Reads `subject`, `claimed` and `subject_key`.
+    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let accepted = fields.or("subject", Form::Plain, problems, Form::read);
+        let claimed = fields.or("claimed", Form::Plain, problems, Form::read);
         let key = match fields.optional("subject_key") {
             None => Some(None),
             Some(node) => {
@@ -51,30 +59,147 @@ impl Subject {
                 name.map(|name| Some((name.to_owned(), node)))
             }
         };
-        match (form?, key?) {
-            (Form::Plain, None) => Some(Self::Plain),
-            (Form::Off, None) => Some(Self::Off),
-            (Form::Hashed, Some((key, _))) => Some(Self::Hashed { key }),
-            (Form::Hashed, None) => {
+        let (accepted, claimed, key) = (accepted?, claimed?, key?);
+        let hashed = [("subject", accepted), ("claimed", claimed)]
+            .into_iter()
+            .find(|(_, form)| *form == Form::Hashed);
+        let key = match (hashed, key) {
+            (Some(_), Some((key, _))) => Some(key),
+            (None, None) => None,
+            (Some((name, _)), None) => {
                 problems.report(
                     fields.pointer(),
-                    "`subject` is `hashed`, which needs a key: add `subject_key: { env: NAME }`",
+                    format_args!(
+                        "`{name}` is `hashed`, which needs a key: add `subject_key: {{ env: NAME }}`"
+                    ),
                 );
-                None
+                return None;
             }
-            (Form::Plain | Form::Off, Some((_, node))) => {
-                node.report(problems, "is used only where `subject` is `hashed`");
-                None
+            (None, Some((_, node))) => {
+                node.report(
+                    problems,
+                    "is used only where `subject` or `claimed` is `hashed`",
+                );
+                return None;
             }
+        };
+        Some(Self {
+            accepted,
+            claimed,
+            key,
+        })
+    }
+
+    /// The variable of the VM's environment that it needs, if it needs one.
+    pub(super) fn environment(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Whether anything is shown of tokens that are not accepted.
+    pub(super) fn shows_claimed(&self) -> bool {
+        self.claimed != Form::Off
+    }
+
+    /// Writes who asked.
+    pub(super) fn write(
+        &self,
+        line: &mut Line,
+        identity: &Identity,
+        schema: Schema,
+        host: &dyn Host,
+    ) {
+        let subject = identity.subject().map(str::as_bytes);
+        match (self.accepted, subject) {
+            (Form::Plain, subject) => line.optional("user.id", subject),
+            (Form::Hashed, Some(subject)) => {
+                let hash = self.hash(subject, host);
+                line.optional(
+                    Name::UserHash.of(schema),
+                    hash.as_deref().map(str::as_bytes),
+                );
+            }
+            (Form::Hashed, None) | (Form::Off, _) => {}
         }
     }
 
-    /// The hash of a subject: 128 bits of HMAC-SHA256, in hexadecimal. `None` when the environment
+    /// Writes what a token says that was not accepted. A subject is shown no more than one that was.
+    pub(super) fn write_claimed(&self, line: &mut Line, claimed: &Claimed, host: &dyn Host) {
+        let Claimed {
+            issuer,
+            audiences,
+            subject,
+            key_id,
+            algorithm,
+            signed,
+        } = claimed;
+        if self.claimed == Form::Off {
+            return;
+        }
+        let signature = if *signed { "valid" } else { "unverified" };
+        line.own("portcullis.claimed.signature", signature);
+        let subject_form = self.claimed.max(self.accepted);
+        for (name, hash, value, form) in [
+            (
+                "portcullis.claimed.issuer",
+                "portcullis.claimed.issuer_hash",
+                issuer,
+                self.claimed,
+            ),
+            (
+                "portcullis.claimed.subject",
+                "portcullis.claimed.subject_hash",
+                subject,
+                subject_form,
+            ),
+            (
+                "portcullis.claimed.key_id",
+                "portcullis.claimed.key_id_hash",
+                key_id,
+                self.claimed,
+            ),
+        ] {
+            match (form, value) {
+                (Form::Plain, value) => line.optional(name, value.as_deref()),
+                (Form::Hashed, Some(value)) => {
+                    let hashed = self.hash_whole(value, host);
+                    line.optional(hash, hashed.as_deref().map(str::as_bytes));
+                }
+                (Form::Hashed, None) | (Form::Off, _) => {}
+            }
+        }
+        if self.claimed == Form::Plain {
+            if !audiences.is_empty() {
+                let audiences = audiences.iter().map(|audience| &**audience);
+                line.list("portcullis.claimed.audience", audiences);
+            }
+            line.optional("portcullis.claimed.algorithm", algorithm.as_deref());
+            return;
+        }
+        let hashes = audiences.iter();
+        let hashes: Vec<String> = hashes
+            .filter_map(|audience| self.hash_whole(audience, host))
+            .collect();
+        if !hashes.is_empty() {
+            let hashes = hashes.iter().map(String::as_bytes);
+            line.list("portcullis.claimed.audience_hash", hashes);
+        }
+    }
+
+    /// None of a text that was cut: it would be that of nothing.
+    fn hash_whole(&self, text: &[u8], host: &dyn Host) -> Option<String> {
+        let whole = Claimed::is_whole(text).then_some(text)?;
+        self.hash(whole, host)
+    }
+
+    /// The hash of a text: 128 bits of HMAC-SHA256, in hexadecimal. `None` when the environment
     /// has no key.
-    pub(super) fn hash(key: &str, subject: &[u8], host: &dyn Host) -> Option<String> {
+    fn hash(&self, text: &[u8], host: &dyn Host) -> Option<String> {
         const BYTES: usize = 16;
-        let key = host.environment(key).filter(|key| !key.is_empty())?;
-        let tag = HMAC::mac(subject, key);
+        let key = host.environment(self.key.as_deref()?)?;
+        if key.is_empty() {
+            return None;
+        }
+        let tag = HMAC::mac(text, key);
         Some(tag.iter().take(BYTES).map(|b| format!("{b:02x}")).collect())
     }
 }

@@ -1,24 +1,27 @@
 //! The document as a whole: its sections, and how they make an engine.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::node::{Fields, Node};
+use super::form::Fault;
+use super::lint;
+use super::node::Node;
 use super::observed::Observed;
-use super::problem::{ConfigError, Problems, Quoted};
-use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, ROUTE, count_values};
+use super::problem::{ConfigError, Problems};
+use super::reach::{any_case_paths, judged_request_headers};
+use super::routes::Default;
+use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
-use crate::engine::{Chain, Engine, Mode, Route, Step};
+use crate::engine::{Chain, Engine, Mode, Route};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
-use crate::policy::jwt::Providers;
+use crate::policy::Policy;
+use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
-use crate::policy::{self, Compile, Context, Kind, Part, Policy, Role};
-use crate::route::{PathIndex, PathTemplate, RequestMatcher};
+use crate::route::{PathIndex, PathTemplate};
 use crate::schema::Schemas;
-use crate::stream::ShownFields;
+use crate::stream::{Overrides, ShownFields};
 use crate::target::PathRules;
 
 /// How deep a document may nest.
@@ -54,6 +57,9 @@ fn footprint(needs: [(Share, usize); SHARES.len()]) -> String {
     )
 }
 
+/// What to do about a document that is too large.
+const SMALLER: &str = "split it between filters, or make it smaller: `make shrink` prints an OpenAPI document without descriptions and examples, which the filter does not read";
+
 fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
     let place = super::Pointer::default();
     if document.is_empty() {
@@ -64,44 +70,45 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
         return None;
     }
     if document.len() > MAX_BYTES {
-        problems.report(&place, format_args!("longer than {MAX_BYTES} bytes"));
+        problems.report(
+            &place,
+            format_args!("longer than {} MiB; {SMALLER}", MAX_BYTES >> 20),
+        );
         return None;
     }
     if count_values(document) > MAX_VALUES {
         problems.report(
             &place,
-            format_args!(
-                "has more than {MAX_VALUES} values; make it smaller, or split it between filters"
-            ),
+            format_args!("has more than {MAX_VALUES} values; {SMALLER}"),
         );
         return None;
     }
     let parsed = Json::parse(document, MAX_DEPTH);
     if let Err(error) = parsed {
-        problems.report(&place, error);
-        if document.trim_ascii_start().first() != Some(&b'{') {
-            problems.report(
-                &place,
-                "configuration must be google.protobuf.StringValue holding JSON; Envoy hands any other message, google.protobuf.Struct for one, to the filter as protobuf bytes",
-            );
+        match Fault::of(document, error) {
+            Some(fault) => problems.report(&place, fault),
+            None => problems.report(&place, error),
         }
     }
     parsed.ok()
 }
 
 /// The compiler of one document.
-struct Document<'p> {
-    providers: Providers,
-    limits: SharedLimits,
-    inspection: Inspection,
-    schemas: Schemas,
+pub(super) struct Document<'p> {
+    pub(super) providers: Providers,
+    pub(super) limits: SharedLimits,
+    pub(super) inspection: Inspection,
+    pub(super) path_rules: PathRules,
+    pub(super) schemas: Schemas,
     /// Of the path of the route that is being read.
-    template: Option<Rc<PathTemplate>>,
-    apis: &'p Apis<'p>,
-    defaults: Vec<(&'static Kind, Vec<Step>)>,
-    notes: &'p mut Vec<String>,
-    gauges: &'p mut Gauges,
-    problems: &'p mut Problems,
+    pub(super) template: Option<Rc<PathTemplate>>,
+    /// Whether nothing is wrong with how it is matched.
+    pub(super) is_matched: bool,
+    pub(super) apis: &'p Apis<'p>,
+    pub(super) defaults: Vec<Default>,
+    pub(super) notes: &'p mut Vec<String>,
+    pub(super) gauges: &'p mut Gauges,
+    pub(super) problems: &'p mut Problems,
 }
 
 impl Document<'_> {
@@ -134,7 +141,8 @@ impl Document<'_> {
             read_inspection,
         );
         let paths = fields.or("paths", PathRules::default(), problems, PathRules::read);
-        let observed = Observed::read(&mut fields, problems);
+        let overrides = fields.or("requests", None, problems, Overrides::read);
+        let observed = Observed::read(&mut fields, &mut notes, problems);
         let providers = match fields.optional("providers") {
             None => Providers::default(),
             Some(node) => Providers::read(&node, &mut notes, problems),
@@ -143,10 +151,11 @@ impl Document<'_> {
             None => SharedLimits::default(),
             Some(node) => SharedLimits::read(&node, &providers, problems),
         };
-        let schemas = match fields.optional("schemas") {
+        let mut schemas = match fields.optional("schemas") {
             None => Schemas::default(),
             Some(node) => Schemas::read(&node, problems),
         };
+        notes.extend(schemas.notes());
         let apis = match fields.optional("apis") {
             None => Apis::default(),
             Some(node) => Apis::read(&node, problems),
@@ -160,8 +169,10 @@ impl Document<'_> {
             providers,
             limits,
             inspection: inspection.unwrap_or_default(),
+            path_rules: paths.unwrap_or_default(),
             schemas,
             template: None,
+            is_matched: true,
             apis: &apis,
             defaults: Vec::new(),
             notes: &mut notes,
@@ -169,38 +180,51 @@ impl Document<'_> {
             problems,
         };
         if let Some(node) = defaults {
-            document.defaults = document.read_defaults(&node);
+            document.read_defaults(&node);
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
+        document.note_unused();
         if routes.is_some() {
             document.limits.check(document.problems, document.notes);
         }
         let environment = document.providers.environment();
         let remote_keys = document.providers.remote_keys();
         let providers = std::mem::take(&mut document.providers);
+        document.notes.extend(providers.unused());
         let footprints = document.limits.footprints();
         document.limits.show(document.gauges);
-        let defaults = document.defaults.iter();
-        let fallback = Chain::new(defaults.flat_map(|(_, steps)| steps.clone()).collect());
+        let fallback = document.fallback();
         version?;
         let (mode, observed, routes) = (mode?, observed?, routes?);
         observed.check_routes(&routes, problems);
         observed.show(&mut gauges);
-        let (inspection, path_rules) = (inspection?, paths?);
+        notes.extend(lint::of_routes(&routes, paths));
+        let (inspection, path_rules, overrides) = (inspection?, paths?, overrides?);
         notes.extend(apis.unused());
+        notes.extend(note_dotted(root));
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
         let owned_request_headers =
             gather(&routes, &fallback, |policy| policy.owned_request_headers());
+        let judged_request_headers = judged_request_headers(&routes, &fallback);
+        let guards = routes.iter().any(|route| !route.is_open);
+        let usual = if guards {
+            Overrides::Strip
+        } else {
+            Overrides::Pass
+        };
         let mut exports = gather(&routes, &fallback, |policy| policy.exports());
         exports.extend(observed.export());
         Some(Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
+            any_case_paths: any_case_paths(&routes, path_rules),
             routes,
             fallback,
             owned_request_headers,
+            overrides: overrides.unwrap_or(usual),
+            judged_request_headers,
             shown_fields: ShownFields::new(
                 observed.access_log.as_ref(),
                 observed.security_events.as_ref(),
@@ -225,210 +249,6 @@ impl Document<'_> {
             memory: None,
         })
     }
-
-    fn read_defaults(&mut self, node: &Node<'_>) -> Vec<(&'static Kind, Vec<Step>)> {
-        let Some(mut fields) = node.fields(self.problems) else {
-            return Vec::new();
-        };
-        let mut defaults = Vec::new();
-        for kind in policy::LIST {
-            let Some(block) = fields.optional(kind.name) else {
-                continue;
-            };
-            if !block.is_off() {
-                defaults.extend(
-                    self.read_policy(kind, Some(&block), "defaults")
-                        .map(|steps| (kind, steps)),
-                );
-            }
-        }
-        fields.finish(self.problems);
-        defaults
-    }
-
-    fn read_routes(&mut self, node: &Node<'_>) -> Option<Vec<Route>> {
-        let items = node.items(self.problems)?;
-        if items.is_empty() {
-            node.report(
-                self.problems,
-                "must not be empty: a request that no route is for is refused",
-            );
-            return None;
-        }
-        let mut names: BTreeSet<&str> = BTreeSet::new();
-        let mut routes = Vec::with_capacity(items.len());
-        for item in &items {
-            let Some(mut fields) = item.fields(self.problems) else {
-                continue;
-            };
-            let name_node = fields.required("name", self.problems);
-            let name = name_node.as_ref().and_then(|node| node.name(self.problems));
-            if let (Some(name), Some(node)) = (name, &name_node)
-                && !names.insert(name)
-            {
-                let reason =
-                    format_args!("another route is named {} too", Quoted(name)).to_string();
-                node.report(self.problems, reason);
-            }
-            let size = item
-                .json()
-                .weight()
-                .saturating_mul(EACH)
-                .saturating_add(ROUTE);
-            let fits = self
-                .problems
-                .account(item.pointer(), Share::Documents, size);
-            if !fits || self.problems.is_full() {
-                return None;
-            }
-            routes.push(self.read_route(name.unwrap_or_default(), fields));
-        }
-        routes.into_iter().collect()
-    }
-
-    fn read_route(&mut self, name: &str, mut fields: Fields<'_>) -> Option<Route> {
-        let matcher = fields
-            .required("match", self.problems)
-            .and_then(|node| RequestMatcher::read(&node, self.problems));
-        self.template = matcher.as_ref().and_then(RequestMatcher::template);
-        let access = fields.or("open", Access::Guarded, self.problems, Access::read);
-        let place = format!("routes/{name}");
-        let mut steps = Vec::new();
-        let mut authenticated = false;
-        for kind in policy::LIST {
-            let written = fields.optional(kind.name);
-            let authenticates = kind.role == Role::Authenticates;
-            let open = access == Some(Access::Open) && authenticates;
-            let parts = match written {
-                Some(block) if block.is_off() => self.read_policy(kind, None, &place),
-                Some(block) if open => {
-                    block.report(
-                        self.problems,
-                        "an open route asks for no credentials; remove this block, or `open`",
-                    );
-                    None
-                }
-                Some(block) => {
-                    authenticated |= authenticates;
-                    self.read_policy(kind, Some(&block), &place)
-                }
-                None if open => None,
-                None => {
-                    let inherited = self
-                        .defaults
-                        .iter()
-                        .find(|(each, _)| each.name == kind.name);
-                    authenticated |= authenticates && inherited.is_some();
-                    match inherited {
-                        Some((_, steps)) => Some(steps.clone()),
-                        None => self.read_policy(kind, None, &place),
-                    }
-                }
-            };
-            steps.extend(parts.into_iter().flatten());
-        }
-        if access == Some(Access::Guarded) && !authenticated {
-            let kinds = policy::LIST
-                .iter()
-                .filter(|kind| kind.role == Role::Authenticates);
-            let names: Vec<String> = kinds.map(|kind| format!("`{}`", kind.name)).collect();
-            self.problems.report(
-                fields.pointer(),
-                format_args!(
-                    "asks for no credentials; add {}, or say `open: true`",
-                    names.join(" or ")
-                ),
-            );
-        }
-        fields.finish(self.problems);
-        let guard = guard(authenticated, &steps);
-        steps.iter().for_each(|step| step.policy.placed(guard));
-        access?;
-        Some(Route {
-            name: name.into(),
-            matcher: matcher?,
-            chain: Chain::new(steps),
-        })
-    }
-
-    /// The steps of a block, or those that there are without one.
-    fn read_policy(
-        &mut self,
-        kind: &'static Kind,
-        block: Option<&Node<'_>>,
-        place: &str,
-    ) -> Option<Vec<Step>> {
-        let mut context = Context {
-            providers: &self.providers,
-            inspection: self.inspection,
-            schemas: &self.schemas,
-            template: self.template.clone(),
-            apis: self.apis,
-            gauges: self.gauges,
-            limits: &self.limits,
-            place,
-            problems: self.problems,
-            notes: self.notes,
-        };
-        let (mode, parts) = match kind.compile {
-            Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
-            Compile::Object(read) | Compile::Shadowed(read) => {
-                let usual = match kind.compile {
-                    Compile::Shadowed(_) => Mode::Shadow,
-                    _ => Mode::Enforce,
-                };
-                let mut fields = block?.fields(context.problems)?;
-                let mode = fields.or("mode", usual, context.problems, Mode::read);
-                let parts = read(&mut fields, &mut context);
-                fields.finish(context.problems);
-                (mode?, parts?)
-            }
-        };
-        let at = policy::LIST
-            .iter()
-            .position(|each| each.name == kind.name)?;
-        let step = |Part { stage, policy }| Step {
-            name: kind.name,
-            kind: at,
-            mode: mode.over(policy.mode()),
-            stage,
-            policy,
-        };
-        Some(parts.into_iter().map(step).collect())
-    }
-}
-
-/// In which mode a route asks for credentials; none if it does not.
-fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
-    let authenticates = |step: &&Step| {
-        let kind = policy::LIST.get(step.kind);
-        kind.is_some_and(|kind| kind.role == Role::Authenticates)
-    };
-    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
-    // A block that is wrong leaves no steps, and has been reported.
-    let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
-    match (authenticated, only_shadow) {
-        (false, _) => None,
-        (true, true) => Some(Mode::Shadow),
-        (true, false) => Some(Mode::Enforce),
-    }
-}
-
-/// Whether a route asks for credentials.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Guarded,
-    Open,
-}
-
-impl Access {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        Some(if node.boolean(problems)? {
-            Access::Open
-        } else {
-            Access::Guarded
-        })
-    }
 }
 
 fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspection> {
@@ -439,12 +259,12 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
     node.choice(problems, &choices)
 }
 
-fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
+pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
 }
 
 /// What the policies of all routes name, each name once.
-fn gather<T: Ord>(
+pub(super) fn gather<T: Ord>(
     routes: &[Route],
     fallback: &Chain,
     names: impl Fn(&dyn Policy) -> Vec<T>,

@@ -1,15 +1,23 @@
 //! The configuration document: how it is read, and what is said when it is wrong.
 
 mod document;
+#[cfg(test)]
+mod faults;
+mod foreign;
+mod form;
+pub(crate) mod header;
+mod lint;
 mod node;
 mod observed;
 mod problem;
+mod reach;
+mod routes;
 mod size;
 mod units;
 
 pub use document::compile;
 pub use node::{Case, Fields, Node};
 pub use problem::{
-    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near,
+    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
 };
 pub use size::bound;

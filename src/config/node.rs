@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::regex::{self, Regex};
 
-use super::problem::{DidYouMean, Pointer, Problems, Quoted};
+use super::foreign;
+use super::problem::{DidYouMean, Pointer, Problems, Quoted, is_near};
 use super::units::{duration, size, whole};
 use crate::json::{Json, Object};
 
@@ -24,6 +25,8 @@ pub struct Fields<'d> {
     object: &'d Object,
     pointer: Pointer,
     known: Vec<&'static str>,
+    /// Members that have been reported already.
+    reported: Vec<&'d str>,
 }
 
 impl<'d> Node<'d> {
@@ -81,6 +84,7 @@ impl<'d> Node<'d> {
                 object,
                 pointer: self.pointer.clone(),
                 known: Vec::new(),
+                reported: Vec::new(),
             }),
             _ => self.expected(problems, "an object"),
         }
@@ -115,7 +119,11 @@ impl<'d> Node<'d> {
                 };
                 Some(items.iter().enumerate().map(item).collect())
             }
-            _ => self.expected(problems, "an array"),
+            single => {
+                let (kind, list) = (single.kind(), as_list(single));
+                self.report(problems, format_args!("must be an array, not {kind}{list}"));
+                None
+            }
         }
     }
 
@@ -325,12 +333,35 @@ impl<'d> Fields<'d> {
     pub fn required(&mut self, name: &'static str, problems: &mut Problems) -> Option<Node<'d>> {
         let node = self.optional(name);
         if node.is_none() {
-            problems.report(
-                &self.pointer,
-                format_args!("lacks the field {}", Quoted(name)),
-            );
+            let reason = format_args!("lacks the field {}", Quoted(name)).to_string();
+            self.lacks(&[name], problems, reason);
         }
         node
+    }
+
+    /// Notes that none of these members is there. One that seems to be meant is the problem then.
+    pub fn lacks(&mut self, names: &[&str], problems: &mut Problems, reason: impl fmt::Display) {
+        if !self.misnames(names, problems) {
+            problems.report(&self.pointer, reason);
+        }
+    }
+
+    /// Whether one of these members seems to be there under a wrong name. That is noted.
+    pub fn misnames(&mut self, names: &[&str], problems: &mut Problems) -> bool {
+        let is_meant = |written: &str| {
+            let mut names = names.iter();
+            names.any(|name| is_near(written, name) || foreign::stands_for(written, name))
+        };
+        let mut written = self.object.iter().map(|(written, _)| written);
+        let meant = written.find(|written| !self.known.contains(written) && is_meant(written));
+        let Some(meant) = meant else {
+            return false;
+        };
+        if !self.reported.contains(&meant) {
+            self.reported.push(meant);
+            self.report_unknown(meant, problems);
+        }
+        true
     }
 
     /// A member read by `read`, or `default` when it is absent; `None` when it is there and wrong.
@@ -349,18 +380,50 @@ impl<'d> Fields<'d> {
 
     /// Reports every member that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
-        for (name, _) in self
-            .object
-            .iter()
-            .filter(|(name, _)| !self.known.contains(name))
-        {
+        let known = |name: &str| self.known.contains(&name) || self.reported.contains(&name);
+        for (name, _) in self.object.iter().filter(|(name, _)| !known(name)) {
             if problems.is_full() {
                 return;
             }
-            let near = DidYouMean(name, self.known.iter().copied());
-            let reason = format_args!("unknown field{near}").to_string();
-            problems.report(&self.pointer.member(name), reason);
+            self.report_unknown(name, problems);
         }
+    }
+
+    fn report_unknown(&self, name: &str, problems: &mut Problems) {
+        let is_typo = self.known.iter().any(|known| is_near(name, known));
+        match foreign::cure(name, &self.known) {
+            Some(cure) if !is_typo => {
+                let reason = format_args!("unknown field; {cure}").to_string();
+                problems.report_misnamed(&self.pointer, name, reason);
+            }
+            _ => {
+                let near = DidYouMean(name, self.known.iter().copied()).to_string();
+                let reason = format_args!("unknown field{near}").to_string();
+                match near.is_empty() {
+                    true => problems.report(&self.pointer.member(name), reason),
+                    false => problems.report_misnamed(&self.pointer, name, reason),
+                }
+            }
+        }
+    }
+}
+
+/// `; write ["x"]` where `"x"` stands: most often one item is meant. What may be a secret is not
+/// quoted.
+fn as_list(single: &Json) -> String {
+    const LONGEST: usize = 64;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b" ,._:/*-@+".contains(&b);
+    match single {
+        Json::String(text) if text.len() <= LONGEST && text.bytes().all(plain) => {
+            // Envoy has lists in one text.
+            let items = text.split(',').map(str::trim);
+            let items: Vec<String> = items.map(|item| Quoted(item).to_string()).collect();
+            format!("; write [{}]", items.join(", "))
+        }
+        Json::String(_) => "; write [\"…\"]".to_owned(),
+        Json::Number(number) => format!("; write [{number}]"),
+        Json::Object(_) => "; write [{…}]".to_owned(),
+        Json::Null | Json::Bool(_) | Json::Array(_) => String::new(),
     }
 }
 
@@ -400,6 +463,39 @@ mod tests {
                 "/zzz: unknown field"
             ]
         );
+    }
+
+    #[test]
+    fn a_misspelt_field_does_not_lack_as_well() {
+        for (written, told) in [
+            ("isuer", "unknown field; did you mean \"issuer\"?"),
+            ("issuers", "unknown field; did you mean \"issuer\"?"),
+        ] {
+            let text = format!(r#"{{"{written}": "x"}}"#);
+            let found = problems_of(&text, |node, problems| {
+                let mut fields = node.fields(problems).unwrap();
+                assert!(fields.required("issuer", problems).is_none());
+                fields.finish(problems);
+            });
+            assert_eq!(found, [format!("/{written}: {told}")]);
+        }
+    }
+
+    #[test]
+    fn one_item_in_place_of_a_list_is_shown_as_a_list() {
+        for (written, told) in [
+            (r#""orders-api""#, r#"a string; write ["orders-api"]"#),
+            (r#""GET, POST""#, r#"a string; write ["GET", "POST"]"#),
+            (r#""a\"b""#, r#"a string; write ["…"]"#),
+            ("7", "a number; write [7]"),
+            ("{}", "an object; write [{…}]"),
+            ("null", "null"),
+        ] {
+            let found = problems_of(written, |node, problems| {
+                assert!(node.items(problems).is_none());
+            });
+            assert_eq!(found, [format!("document: must be an array, not {told}")]);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::header::read_told;
 use super::node::{Fields, Node};
 use super::problem::Problems;
 use crate::access_log::collector::Collector;
@@ -12,7 +13,6 @@ use crate::exchange::PropertyName;
 use crate::explain::Explain;
 use crate::headers::HeaderName;
 use crate::metrics::{Gauges, Measured, Spread};
-use crate::route::read_header_name;
 
 /// The blocks that decide nothing, and tell what was decided.
 pub(super) struct Observed {
@@ -26,7 +26,11 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Reads them. `None` when one is wrong.
-    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let access_log = read_block(fields.optional("access_log"), problems, AccessLog::read);
         let measured = read_block(fields.optional("metrics"), problems, Measured::read);
         let events = fields.optional("security_events");
@@ -48,7 +52,7 @@ impl Observed {
         for (block, sinks) in sinks {
             let sends = sinks.is_some_and(|sinks| sinks.contains(&Sink::Collector));
             used |= sends;
-            if sends && collector.is_none() {
+            if sends && collector.is_none() && !fields.misnames(&["otlp_http"], problems) {
                 problems.report(
                     &fields.pointer().member(block).member("sinks"),
                     "`otlp_http` needs to know the collector: add `otlp_http: { cluster, uri }` to the document",
@@ -56,10 +60,10 @@ impl Observed {
             }
         }
         if let (false, Some(node), true) = (used, place, collector.is_some()) {
-            node.report(
-                problems,
-                "is no sink of `access_log` or `security_events`; name it there",
-            );
+            notes.push(format!(
+                "{}: nothing is sent there: it is no sink of `access_log` or `security_events`; name it there, or remove it",
+                node.pointer()
+            ));
         }
         let (explain, request_id) = (explain?, request_id?);
         if let (Some(log), Some(explain)) = (&mut access_log, &explain) {
@@ -101,7 +105,7 @@ impl Observed {
 fn read_request_id(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let mut fields = node.fields(problems)?;
     let name = fields.required("response_header", problems);
-    let name = name.and_then(|node| read_header_name(&node, problems));
+    let name = name.and_then(|node| read_told(&node, problems));
     fields.finish(problems);
     name
 }

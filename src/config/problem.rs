@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::budget::{SHARES, Share};
+use crate::origin::Strangers;
 use crate::regex::Regex;
 
 /// One thing that is wrong with a document.
@@ -32,6 +33,11 @@ pub struct Problems {
     found: Vec<Problem>,
     needs: [usize; SHARES.len()],
     patterns: Patterns,
+    /// What is under a name that is not known here, where it is plain what was meant: the object,
+    /// and the name.
+    misnamed: Vec<(String, String)>,
+    /// What the patterns of lists of origins accept.
+    pub(crate) strangers: Strangers,
 }
 
 /// The patterns of a document, each once, and what it takes to compile them.
@@ -89,6 +95,46 @@ impl Problems {
         });
     }
 
+    /// Notes a problem with a member of the object at a place that seems to be another under a wrong
+    /// name.
+    pub(super) fn report_misnamed(
+        &mut self,
+        object: &Pointer,
+        name: &str,
+        reason: impl fmt::Display,
+    ) {
+        if self.found.len() < MAX_PROBLEMS {
+            let written = Quoted(name).visible().collect();
+            self.misnamed.push((object.to_string(), written));
+        }
+        self.report(&object.member(name), reason);
+    }
+
+    /// Notes that the object at a place lacks something, unless that seems to be there under a wrong
+    /// name, which has been reported.
+    pub fn lacks(&mut self, object: &Pointer, reason: impl fmt::Display) {
+        let place = object.to_string();
+        if !self.misnamed.iter().any(|(each, _)| *each == place) {
+            self.report(object, reason);
+        }
+    }
+
+    /// Whether a member of the object at a place has been reported as wrong, as a whole or by its
+    /// name: what refers to it is not wrong for that.
+    pub fn is_amiss(&self, object: &Pointer, name: &str) -> bool {
+        let (outer, place) = (object.to_string(), object.member(name).to_string());
+        self.found.iter().any(|each| each.pointer == place)
+            || self
+                .misnamed
+                .iter()
+                .any(|(each, written)| *each == outer && is_near(written, name))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// Notes that what stands at a place can take so many bytes of a share, at most. The first
     /// place by which the document takes more than there is, or for [`Share::Documents`] more than
     /// [`MAX_COMPILED`], is a problem. Whether there is still room.
@@ -108,7 +154,7 @@ impl Problems {
             self.report(
                 place,
                 format_args!(
-                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller, or split it between filters"
+                    "here the document passes the {most} MiB that it may take of a worker's memory for {name}; make it smaller (an OpenAPI document with `make shrink`), or split it between filters"
                 ),
             );
         }
@@ -271,7 +317,8 @@ fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 
-fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The name of `names` that is near to `written`.
+pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > Quoted::LONGEST {
         return None;
     }

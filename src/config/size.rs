@@ -5,8 +5,9 @@ use super::problem::MAX_COMPILED;
 /// How many bytes a document may have.
 pub(super) const MAX_BYTES: usize = 4 << 20;
 
-/// How many values a document may have. Most of a document's values have some ten bytes.
-pub(super) const MAX_VALUES: usize = 100_000;
+/// How many values a document may have. Most of a document's values have some ten bytes; an OpenAPI
+/// document of 4 MiB has up to 200 000 of them.
+pub(super) const MAX_VALUES: usize = 200_000;
 
 /// What any document takes of memory.
 pub(super) const ENGINE: usize = 64 << 10;

@@ -7,10 +7,8 @@
 use std::fmt;
 use std::rc::Rc;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
-
-use super::{Json, Object, array_index, quoted};
+use super::lexer::{Broken, Cause, Lexer, Token};
+use super::{Json, Number, Object, array_index, descend, quoted};
 
 /// A JSON value whose objects have no member twice. A copy shares its memory.
 #[derive(Clone, PartialEq)]
@@ -44,8 +42,8 @@ pub struct Members<'c>(&'c str);
 /// The longest text that is read, in bytes.
 pub const LONGEST: usize = 1 << 20;
 
-/// So many times the bytes of a text a value takes at most, and so many while it is read: a number
-/// such as `1e15` is written out, and what is read grows by doubling.
+/// So many times the bytes of a text a value takes at most, and so many while it is read: an empty
+/// object takes five bytes, and what is read grows by doubling.
 pub const FACTOR: usize = 5;
 /// See [`FACTOR`].
 pub const FACTOR_WHILE_READ: usize = 16;
@@ -64,13 +62,9 @@ impl Compact {
             return None;
         }
         let mut out = Vec::with_capacity(text.len());
-        let seed = Seed {
-            depth,
-            out: &mut out,
-        };
-        let mut reader = serde_json::Deserializer::from_slice(text);
-        seed.deserialize(&mut reader).ok()?;
-        reader.end().ok()?;
+        let mut lexer = Lexer::new(text);
+        write(&mut lexer, depth, &mut out).ok()?;
+        lexer.end().ok()?;
         Some(Self(std::str::from_utf8(&out).ok()?.into()))
     }
 
@@ -100,6 +94,18 @@ impl<'c> Value<'c> {
         })
     }
 
+    /// What it is, in JSON's words.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        }
+    }
+
     /// The string, if it is one.
     pub fn as_str(self) -> Option<&'c str> {
         match self {
@@ -113,11 +119,7 @@ impl<'c> Value<'c> {
         let Value::Number(text) = self else {
             return None;
         };
-        // Not as JSON is read: that may miss the nearest fraction, and so the one that was written.
-        let fraction = || Number::from_f64(text.parse().ok()?);
-        let whole = text.parse::<u64>().map(Number::from);
-        let whole = whole.or_else(|_| text.parse::<i64>().map(Number::from));
-        whole.ok().or_else(fraction)
+        Number::parse(text)
     }
 
     /// The members, if it is an object.
@@ -291,118 +293,37 @@ impl Open {
     }
 }
 
-struct Seed<'o> {
-    depth: usize,
-    out: &'o mut Vec<u8>,
-}
-
-impl Seed<'_> {
-    fn inner<E: serde::de::Error>(&self) -> Result<usize, E> {
-        let depth = self.depth.checked_sub(1);
-        depth.ok_or_else(|| E::custom("too deep"))
-    }
-
-    fn number(self, number: impl fmt::Display) {
-        push_text(self.out, Some(b'#'), number.to_string().as_bytes());
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.out.push(b'n');
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.out.push(if value { b't' } else { b'f' });
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.number(value);
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.number(value);
-        Ok(())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("not finite"))?;
-        self.number(number);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        push_text(self.out, Some(b'"'), value.as_bytes());
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let depth = self.inner()?;
-        let out = self.out;
-        let open = Open::begin(out, b'[');
-        while access.next_element_seed(Seed { depth, out })?.is_some() {}
-        open.end(out);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let depth = self.inner()?;
-        let out = self.out;
-        let open = Open::begin(out, b'{');
-        let mut names: Vec<(u32, u32)> = Vec::new();
-        while let Some(name) = access.next_key_seed(Name(out))? {
-            names.push(name);
-            access.next_value_seed(Seed { depth, out })?;
+/// Writes the next value, within so many arrays and objects.
+fn write(lexer: &mut Lexer<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), Broken> {
+    match lexer.value()? {
+        Token::Null => out.push(b'n'),
+        Token::Bool(value) => out.push(if value { b't' } else { b'f' }),
+        Token::Number(written, _) => push_text(out, Some(b'#'), written.as_bytes()),
+        Token::String(text) => push_text(out, Some(b'"'), text.as_bytes()),
+        Token::Array => {
+            let inner = descend(lexer, depth)?;
+            let open = Open::begin(out, b'[');
+            lexer.items(|lexer| write(lexer, inner, out))?;
+            open.end(out);
         }
-        if has_duplicates(names, out) {
-            return Err(A::Error::custom("duplicate member"));
+        Token::Object => {
+            let inner = descend(lexer, depth)?;
+            let open = Open::begin(out, b'{');
+            let mut names: Vec<(u32, u32)> = Vec::new();
+            lexer.members(|lexer, name| {
+                push_text(out, None, name.as_bytes());
+                let end = out.len();
+                let span = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+                names.push((span(end.saturating_sub(name.len())), span(end)));
+                write(lexer, inner, out)
+            })?;
+            if has_duplicates(names, out) {
+                return Err(lexer.wrong(Cause::Duplicate));
+            }
+            open.end(out);
         }
-        open.end(out);
-        Ok(())
     }
-}
-
-/// The name of a member; where it stands in what has been written.
-struct Name<'o>(&'o mut Vec<u8>);
-
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = (u32, u32);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, u32), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name<'_> {
-    type Value = (u32, u32);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<(u32, u32), E> {
-        push_text(self.0, None, name.as_bytes());
-        let end = self.0.len();
-        let span = |at: usize| u32::try_from(at).map_err(|_| E::custom("too long"));
-        Ok((span(end.saturating_sub(name.len()))?, span(end)?))
-    }
+    Ok(())
 }
 
 fn has_duplicates(mut spans: Vec<(u32, u32)>, out: &[u8]) -> bool {

@@ -32,7 +32,7 @@ pub enum Spread {
 }
 
 impl Gauges {
-    /// Adds `portcullis.<name>`; `read` tells its value at a time since the epoch, or `None` if
+    /// Adds `portcullis.<name>`; `read` tells its value at a time of the clock that does not step, or `None` if
     /// there is nothing to say. Parts of the name that the document chose go through [`segment`].
     /// A name that is there already is not added again: its value is read once.
     pub fn add<V: Into<Option<u64>>>(

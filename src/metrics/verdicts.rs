@@ -37,7 +37,7 @@ pub enum Of {
 enum What {
     /// What became of it, in the word of the log.
     Request(&'static str),
-    /// What a policy said, by its place in [`policy::LIST`].
+    /// What a policy said, by its place as [`policy::name`] has it.
     Verdict(usize, Said),
     /// With which code a policy, or else the core, refused.
     Refusal(Option<&'static str>, &'static str, Outcome),
@@ -105,8 +105,7 @@ impl Tallied {
         match self.what {
             What::Request(outcome) => parts.push(outcome),
             What::Verdict(kind, said) => {
-                let policy = policy::LIST.get(kind).map_or("", |kind| kind.name);
-                parts.extend([policy, said.name()]);
+                parts.extend([policy::name(kind), said.name()]);
             }
             What::Refusal(policy, code, outcome) => {
                 parts.extend([policy.unwrap_or("core"), code, outcome.name()]);

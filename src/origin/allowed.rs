@@ -3,7 +3,8 @@
 use crate::regex::{Effort, Regex, TooCostly};
 
 use super::Origin;
-use crate::config::{Case, Fields, Node, Problems};
+use super::reader::{Item, Power, Reader};
+use crate::config::{Node, Problems};
 use crate::headers::HeaderValue;
 
 /// Origins by name, by pattern, or all.
@@ -35,27 +36,25 @@ pub enum Standing {
 
 /// The origins of all hosts below one.
 #[derive(Debug)]
-struct Below {
-    scheme: String,
+pub(super) struct Below {
+    pub(super) scheme: String,
     /// Begins with a dot.
-    suffix: String,
+    pub(super) suffix: String,
     port: Option<u16>,
 }
 
-/// One item of a list.
-enum Item {
-    Any,
-    Null,
-    Exact(HeaderValue),
-    Below(Below),
-    Regex(Regex),
-}
-
 impl AllowedOrigins {
-    /// Reads a list of objects with one of `exact`, `wildcard` and `regex`.
-    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    /// Reads a list of objects with one of `exact`, `wildcard` and `regex`. Where pages act as the
+    /// user, an item that lets strangers in is a problem, otherwise a note.
+    pub fn read(
+        node: &Node<'_>,
+        power: Power,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut origins = Self::default();
-        for item in node.list(problems, Item::read)? {
+        let mut reader = Reader::new(power, notes);
+        for item in node.list(problems, |node, problems| reader.item(node, problems))? {
             match item {
                 Item::Any => origins.any = true,
                 Item::Null => origins.null = true,
@@ -127,7 +126,7 @@ impl Below {
     }
 
     /// `https://*.example.com`: the star is the whole first label.
-    fn read(written: &str) -> Result<Self, String> {
+    pub(super) fn read(written: &str) -> Result<Self, String> {
         let form = "must be \"*\", or an origin with `*.` before its host, such as \"https://*.example.com\"";
         let (scheme, host) = written.split_once("://*.").ok_or(form)?;
         let origin = format!("{scheme}://{host}");
@@ -150,109 +149,6 @@ impl Below {
     }
 }
 
-impl Item {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        const FORMS: &str = "needs one of \"exact\", \"wildcard\", \"regex\", such as {\"exact\": \"https://app.example.com\"}";
-        if node.json().as_str().is_some() {
-            node.report(problems, FORMS);
-            return None;
-        }
-        let mut fields = node.fields(problems)?;
-        let item = Self::read_one(&mut fields, problems, FORMS);
-        fields.finish(problems);
-        item
-    }
-
-    fn read_one(fields: &mut Fields<'_>, problems: &mut Problems, forms: &str) -> Option<Self> {
-        let exact = fields.optional("exact");
-        let wildcard = fields.optional("wildcard");
-        let regex = fields.optional("regex");
-        match (exact, wildcard, regex) {
-            (Some(node), None, None) => Self::read_exact(&node, problems),
-            (None, Some(node), None) => Self::read_wildcard(&node, problems),
-            (None, None, Some(node)) => read_regex(&node, problems).map(Item::Regex),
-            _ => {
-                problems.report(fields.pointer(), forms);
-                None
-            }
-        }
-    }
-
-    fn read_exact(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let written = node.text(problems)?;
-        if written == "null" {
-            return Some(Item::Null);
-        }
-        if written.contains('*') {
-            node.report(problems, "is not one origin; write it as `wildcard`");
-            return None;
-        }
-        match Origin::parse(written) {
-            Ok(_) => HeaderValue::parse(written.as_bytes()).ok().map(Item::Exact),
-            Err(error) => {
-                node.report(problems, error);
-                None
-            }
-        }
-    }
-
-    fn read_wildcard(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let written = node.text(problems)?;
-        if written == "*" {
-            return Some(Item::Any);
-        }
-        match Below::read(written) {
-            Ok(below) => Some(Item::Below(below)),
-            Err(error) => {
-                node.report(problems, error);
-                None
-            }
-        }
-    }
-}
-
-/// Everywhere in a document an expression must match the whole value. Here it must say so as
-/// well: elsewhere such expressions search, and one that was copied may have been meant to.
-fn read_regex(node: &Node<'_>, problems: &mut Problems) -> Option<Regex> {
-    let regex = node.regex(problems, Case::Significant)?;
-    let pattern = node.text(problems)?;
-    if !pattern.starts_with('^') || !pattern.ends_with('$') || pattern.ends_with("\\$") {
-        node.report(
-            problems,
-            "must begin with `^` and end with `$`: a part of an origin can be anybody's",
-        );
-        return None;
-    }
-    if has_bare_dot(pattern) {
-        node.report(
-            problems,
-            "a `.` that is not repeated stands for any character, and so for other people's domains; write `\\.`",
-        );
-        return None;
-    }
-    Some(regex)
-}
-
-/// Whether a `.` outside a class stands for one character of any kind.
-fn has_bare_dot(pattern: &str) -> bool {
-    let mut characters = pattern.chars().peekable();
-    let mut in_class = false;
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => {
-                characters.next();
-            }
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '.' if !in_class && !matches!(characters.peek(), Some('*' | '+' | '?' | '{')) => {
-                return true;
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,7 +158,8 @@ mod tests {
     fn read(list: &str) -> Result<AllowedOrigins, Vec<String>> {
         let json = Json::parse(list.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let origins = AllowedOrigins::read(&Node::root(&json), &mut problems);
+        let (root, mut notes) = (Node::root(&json), Vec::new());
+        let origins = AllowedOrigins::read(&root, Power::Read, &mut notes, &mut problems);
         problems
             .settle(origins)
             .map_err(|error| error.problems.iter().map(ToString::to_string).collect())
@@ -367,22 +264,6 @@ mod tests {
             null.standing(b"null", &Effort::new(effort::HEAD)),
             Standing::Listed
         );
-    }
-
-    #[test]
-    fn dots_that_stand_for_anything_are_found() {
-        for bare in ["^https://app.example$", "^a(.)b$", "^.$", "^\\\\.a$"] {
-            assert!(has_bare_dot(bare), "{bare}");
-        }
-        for fine in [
-            "^https://app\\.example$",
-            "^.*\\.a$",
-            "^[^.]+$",
-            "^a.{1,3}$",
-            "^[.]$",
-        ] {
-            assert!(!has_bare_dot(fine), "{fine}");
-        }
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! Origins as browsers write them: scheme, host and port, serialised as the HTML standard says.
 
 mod allowed;
+mod public_suffix;
+mod reader;
+mod samples;
+mod strangers;
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr as _;
 
 use crate::exchange::Scheme;
 use crate::headers::Headers;
+use crate::target::Authority;
 
 pub use self::allowed::{AllowedOrigins, Standing};
+pub use self::reader::Power;
+pub use self::strangers::Strangers;
 
 /// The parts of a serialised origin, as they are written. `null` has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,24 +87,23 @@ impl<'o> Origin<'o> {
     }
 
     /// Whether it is the origin of the service itself, asked as `authority` over `scheme`.
-    pub fn is_own(&self, scheme: Scheme, authority: &str) -> bool {
+    pub fn is_own(&self, scheme: Scheme, authority: &Authority<'_>) -> bool {
         let scheme = scheme.name();
-        let (host, port) = split_port(authority);
-        let Ok(port) = port.map(str::parse::<u16>).transpose() else {
-            return false;
-        };
+        // A name with a dot at its end is an origin of its own, and the same service.
+        let host = self.host.strip_suffix('.').unwrap_or(self.host);
         self.scheme == scheme
-            && host.eq_ignore_ascii_case(self.host)
-            && port.or(default_port(scheme)) == self.port.or(default_port(scheme))
+            && host == authority.host()
+            && authority.port().or(default_port(scheme)) == self.port.or(default_port(scheme))
     }
 }
 
-/// Whether an origin is that of the service itself, as the request asks for it.
+/// Whether an origin is that of the service itself, as the request asks for it. A client writes the scheme
+/// itself, over HTTP/2; browsers, which are what origins are about, write the one of the page.
 pub fn is_own(origin: &[u8], request: &Headers) -> bool {
-    let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-    let authority = request.one(":authority").ok().flatten().unwrap_or_default();
-    let scheme = Scheme::of(request);
-    Origin::parse(text(origin)).is_ok_and(|origin| origin.is_own(scheme, text(authority)))
+    let text = std::str::from_utf8(origin).unwrap_or_default();
+    let (origin, authority) = (Origin::parse(text), Authority::of(request));
+    let own = origin.ok().zip(authority.ok());
+    own.is_some_and(|(origin, authority)| origin.is_own(Scheme::of(request), &authority))
 }
 
 /// Splits at the colon of a port; colons in brackets are an address's.
@@ -126,6 +132,11 @@ fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[') {
         let address = address.strip_suffix(']').unwrap_or_default();
         return Ipv6Addr::from_str(address).is_ok();
+    }
+    // A host that ends in a number is an address, or none (URL standard, §3.5).
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next();
+    if last.is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())) {
+        return Ipv4Addr::from_str(host).is_ok();
     }
     let name_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
     !host.is_empty()
@@ -199,6 +210,10 @@ mod tests {
             ("https://*.a", OriginError::Host),
             ("https://[::1", OriginError::Host),
             ("https://[1.2.3.4]", OriginError::Host),
+            ("https://1.2.3.4.5", OriginError::Host),
+            ("https://1.2.3.256", OriginError::Host),
+            ("https://1.2.3.4.", OriginError::Host),
+            ("https://a.7", OriginError::Host),
             ("https://a:", OriginError::Port),
             ("https://a:0", OriginError::Port),
             ("https://a:080", OriginError::Port),
@@ -213,11 +228,15 @@ mod tests {
 
     #[test]
     fn the_service_has_an_origin_too() {
-        let is_own =
-            |origin, scheme, authority| Origin::parse(origin).unwrap().is_own(scheme, authority);
+        let is_own = |origin, scheme, authority: &str| {
+            let authority = Authority::parse(authority.as_bytes()).unwrap();
+            Origin::parse(origin).unwrap().is_own(scheme, &authority)
+        };
         for (origin, scheme, authority) in [
             ("https://a", Scheme::Https, "a"),
             ("https://a", Scheme::Https, "A:443"),
+            ("https://a", Scheme::Https, "a.:443"),
+            ("https://a.", Scheme::Https, "a."),
             ("http://a:443", Scheme::Http, "a:443"),
             ("http://[::1]:8080", Scheme::Http, "[::1]:8080"),
             ("http://[::1]", Scheme::Http, "[::1]"),
@@ -230,8 +249,6 @@ mod tests {
             ("https://a", Scheme::Https, "a:80"),
             ("https://a:8443", Scheme::Https, "a"),
             ("https://b.a", Scheme::Https, "a"),
-            ("https://a", Scheme::Https, "a:x"),
-            ("https://a", Scheme::Https, ""),
         ] {
             assert!(!is_own(origin, scheme, authority), "{origin} {authority}");
         }

@@ -5,7 +5,7 @@ use crate::config::Fields;
 use crate::exchange::{Edit, Exchange, Request, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::origin::{AllowedOrigins, Standing, is_own};
+use crate::origin::{AllowedOrigins, Power, Standing, is_own};
 use crate::preflight::Preflight;
 use crate::refusal::{Code, Refusal, grpc};
 
@@ -15,6 +15,11 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&CROSS_SITE],
     compile: Compile::Object(compile),
+    rules: &[
+        ("cross_site_request.missing", "on_missing"),
+        ("cross_site_request.subresource", "safe_methods"),
+        ("cross_site_request", "additional_origins"),
+    ],
 };
 
 const CROSS_SITE: Code = Code {
@@ -58,13 +63,15 @@ enum SafeMethods {
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let problems = &mut *context.problems;
+    let Context {
+        problems, notes, ..
+    } = context;
     let additional = fields.or(
         "additional_origins",
         AllowedOrigins::default(),
         problems,
         |node, problems| {
-            let origins = AllowedOrigins::read(node, problems)?;
+            let origins = AllowedOrigins::read(node, Power::ActAsUser, notes, problems)?;
             if origins.has_any() {
                 node.report(
                     problems,
@@ -212,11 +219,21 @@ fn origin_of(url: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// With what the request says of where it comes from.
+fn refusal(reason: &'static str, headers: &Headers) -> Refusal {
+    let sent = |name| headers.all(name).next();
+    let referer = sent("referer").and_then(origin_of);
+    Refusal::new(&CROSS_SITE, reason)
+        .telling("site", sent("sec-fetch-site"))
+        .telling("origin", sent("origin"))
+        .telling("referer_origin", referer)
+}
+
 impl Policy for Csrf {
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge(&exchange.request) {
             Ok(()) => Verdict::Pass,
-            Err(reason) => Verdict::Refuse(Refusal::new(&CROSS_SITE, reason)),
+            Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
         }
     }
 }

@@ -12,6 +12,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[],
 };
 
 /// Has the page; whoever writes an answer asks for it.

@@ -2,11 +2,11 @@
 
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{Fields, Node, Problems};
-use crate::exchange::Exchange;
-use crate::headers::{HeaderName, HeaderValue, Headers};
+use crate::connection::says_https;
+use crate::exchange::{Exchange, Request};
+use crate::headers::{HeaderName, HeaderValue};
 use crate::host::{Host, Property};
-use crate::origin::Origin;
-use crate::refusal::{Audience, Code, Refusal, Reply, grpc};
+use crate::refusal::{Audience, Code, Fact, Refusal, Reply, grpc};
 use crate::route::HostPattern;
 
 /// `https: { on_cleartext, hosts, port, min_tls_version, trust_forwarded_proto }`.
@@ -15,6 +15,11 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&REQUIRED, &TOO_OLD],
     compile: Compile::Object(compile),
+    rules: &[
+        ("tls_version_too_old", "min_tls_version"),
+        ("https_required.host", "hosts"),
+        ("https_required", "on_cleartext"),
+    ],
 };
 
 const REQUIRED: Code = Code {
@@ -106,8 +111,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let on_cleartext = match (on_cleartext?, hosts.is_empty()) {
         (Wish::Refuse, _) => OnCleartext::Refuse,
         (Wish::Redirect, true) => {
-            problems.report(
-                fields.pointer(),
+            fields.lacks(
+                &["hosts"],
+                problems,
                 "a redirect needs `hosts`: the request's own `Host` can name any, and would lead anywhere",
             );
             return None;
@@ -145,25 +151,30 @@ fn read_port(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
 
 impl Policy for Https {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        let headers = exchange.request.headers;
+        let request = &exchange.request;
         let version = host.property(Property::TlsVersion);
         match (version.as_deref().map(TlsVersion::read), &self.trust) {
             (Some(version), Trust::Connection(minimum)) if version < *minimum => {
-                Verdict::Refuse(Refusal::new(&TOO_OLD, "tls_version"))
+                let found = Fact::Word(version.name());
+                Verdict::Refuse(Refusal::new(&TOO_OLD, "tls_version").and("found", found))
             }
             (Some(_), _) => Verdict::Pass,
-            (None, Trust::ForwardedProto) if says_https(headers) => Verdict::Pass,
-            (None, _) => self.cleartext(headers),
+            (None, Trust::ForwardedProto) if says_https(request.headers) => Verdict::Pass,
+            (None, _) => self.cleartext(request),
         }
+    }
+
+    fn trusts_forwarded_proto(&self) -> bool {
+        matches!(self.trust, Trust::ForwardedProto)
     }
 }
 
 impl Https {
-    fn cleartext(&self, headers: &Headers) -> Verdict {
+    fn cleartext(&self, request: &Request<'_>) -> Verdict {
         let refuse = |reason| Verdict::Refuse(Refusal::new(&REQUIRED, reason));
-        match (&self.on_cleartext, Audience::of(headers, None)) {
+        match (&self.on_cleartext, Audience::of(request.headers, None)) {
             (OnCleartext::Redirect(redirect), Audience::Http(_)) => redirect
-                .reply(headers)
+                .reply(request)
                 .map_or_else(|| refuse("host"), Verdict::Answer),
             // A gRPC client follows no redirect.
             _ => refuse("cleartext"),
@@ -173,12 +184,9 @@ impl Https {
 
 impl Redirect {
     /// None if the request names a host that is not ours.
-    fn reply(&self, headers: &Headers) -> Option<Reply> {
-        let text = |name| std::str::from_utf8(headers.one(name).ok()??).ok();
-        let (authority, path) = (text(":authority")?, text(":path")?);
-        // What a pattern lets pass must besides be a host: `evil.example#.example.com` is not.
-        let authority = format!("https://{}", authority.to_ascii_lowercase());
-        let host = Origin::parse(&authority).ok()?.host;
+    fn reply(&self, request: &Request<'_>) -> Option<Reply> {
+        let path = std::str::from_utf8(request.headers.one(":path").ok()??).ok()?;
+        let host = request.host();
         if !self.hosts.iter().any(|pattern| pattern.matches(host)) {
             return None;
         }
@@ -195,6 +203,15 @@ impl Redirect {
 }
 
 impl TlsVersion {
+    /// The word in the log.
+    fn name(self) -> &'static str {
+        match self {
+            TlsVersion::Older => "older",
+            TlsVersion::V1_2 => "1.2",
+            TlsVersion::V1_3 => "1.3",
+        }
+    }
+
     fn read(name: &[u8]) -> Self {
         match name {
             b"TLSv1.3" => TlsVersion::V1_3,
@@ -202,8 +219,4 @@ impl TlsVersion {
             _ => TlsVersion::Older,
         }
     }
-}
-
-fn says_https(headers: &Headers) -> bool {
-    headers.one("x-forwarded-proto") == Ok(Some(b"https"))
 }

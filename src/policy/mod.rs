@@ -21,6 +21,9 @@ macro_rules! policies {
         $(pub mod $name;)+
         /// Every kind of policy.
         pub const LIST: &[Kind] = &[$($name::KIND),+];
+        /// What the log calls a block that is tried beside the one in force, by the place of its
+        /// kind in the list.
+        const BESIDE: &[&str] = &[$(concat!(stringify!($name), "_shadow")),+];
     };
 }
 
@@ -42,6 +45,16 @@ policies! {
 
 mod owned;
 
+/// What the log calls a policy: first those in force, by their places in [`LIST`], then those that
+/// are tried beside them, in the same order.
+pub fn name(place: usize) -> &'static str {
+    let beside = || BESIDE.get(place.checked_sub(LIST.len())?).copied();
+    match LIST.get(place) {
+        Some(kind) => kind.name,
+        None => beside().unwrap_or_default(),
+    }
+}
+
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
 pub struct Kind {
@@ -53,6 +66,22 @@ pub struct Kind {
     pub codes: &'static [&'static Code],
     /// Reads its block.
     pub compile: Compile,
+    /// The field of its block that decides, by the code of a refusal, or by code and reason:
+    /// `payload_too_large`, or `payload_too_large.body_size`. For the log.
+    pub rules: &'static [(&'static str, &'static str)],
+}
+
+impl Kind {
+    /// The field of its block by which that was refused, where the refusal does not say it itself.
+    pub(crate) fn field_of(&self, refusal: &Refusal) -> Option<&'static str> {
+        let (code, reason) = (refusal.code.name, refusal.reason);
+        let is_of = |key: &str| {
+            key.strip_prefix(code)
+                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(reason))
+        };
+        let found = self.rules.iter().find(|(key, _)| is_of(key));
+        found.map(|(_, field)| *field)
+    }
 }
 
 /// How a block is read. `None` when something is wrong with it; that has been reported then.
@@ -129,6 +158,8 @@ pub struct Context<'c> {
     pub gauges: &'c mut Gauges,
     /// The template of the route's path, if it has one.
     pub template: Option<Rc<PathTemplate>>,
+    /// Whether nothing is wrong with how the route is matched.
+    pub is_matched: bool,
     /// The document's `rate_limits`.
     pub limits: &'c rate_limits::SharedLimits,
     /// Where the block stands: `defaults`, or `routes/` and the route's name.
@@ -232,10 +263,30 @@ pub trait Policy {
         None
     }
 
+    /// Whose tokens it asks for, so that others can tell who a request says it comes from.
+    fn claimants(&self) -> Option<&Rc<jwt::Claimants>> {
+        None
+    }
+
+    /// Whether it goes by [`Policy::claimants`].
+    fn counts_claimants(&self) -> bool {
+        false
+    }
+
     /// Request fields that only this filter may set. A client's own are removed on every
     /// route, whether or not the policy runs there.
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         Vec::new()
+    }
+
+    /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        Vec::new()
+    }
+
+    /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
+    fn trusts_forwarded_proto(&self) -> bool {
+        false
     }
 
     /// The names of the values that it may leave for other filters.
@@ -255,4 +306,17 @@ pub enum Verdict {
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.
     Answer(Reply),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_is_named_after_its_policy() {
+        for (place, kind) in LIST.iter().enumerate() {
+            assert_eq!(name(place), kind.name);
+            assert_eq!(name(place + LIST.len()), format!("{}_shadow", kind.name));
+        }
+    }
 }

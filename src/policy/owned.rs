@@ -1,37 +1,8 @@
 //! Names that policies claim for what they tell others.
 
+pub(super) use crate::config::header::read_claimed as read_header;
 use crate::config::{Node, Problems};
 use crate::exchange::PropertyName;
-use crate::headers::HeaderName;
-use crate::route::read_header_name;
-
-/// Reads the name of a field that the filter may claim for itself: a client's own is removed on
-/// every route.
-pub(super) fn read_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
-    const NEEDED: [&str; 12] = [
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "host",
-        "keep-alive",
-        "origin",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-        "x-request-id",
-    ];
-    let name = read_header_name(node, problems)?;
-    if NEEDED.contains(&name.as_str()) {
-        node.report(
-            problems,
-            "has a meaning of its own, and would be removed from every request; choose another name",
-        );
-        return None;
-    }
-    Some(name)
-}
 
 /// Reads the name of a value for other filters.
 pub(super) fn read_property(node: &Node<'_>, problems: &mut Problems) -> Option<PropertyName> {

@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[],
 };
 
 /// Replaces bodies of errors, and removes what goes with them.
@@ -127,6 +128,8 @@ fn read_kept(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
 impl Statuses {
     fn include(self, status: u16) -> bool {
         match self {
+            // RFC 9110 §15: what is no status counts as a failure of the service.
+            Statuses::Class(5) => !(100..500).contains(&status),
             Statuses::Class(class) => status / 100 == class,
             Statuses::One(one) => status == one,
         }
@@ -176,10 +179,10 @@ fn writes(edits: &[Edit], name: &HeaderName) -> bool {
 
 impl Policy for SanitizeErrors {
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
-        let status = status(response.headers).filter(|_| response.author == Author::Service);
-        let Some(status) = status.filter(|status| self.concerns(*status, response.headers)) else {
+        let status = status(response.headers);
+        if response.author != Author::Service || !self.concerns(status, response.headers) {
             return;
-        };
+        }
         host.count(Event::ErrorSanitized.counter());
         let removals = self.removals(response);
         response.edits.extend(removals);
@@ -213,16 +216,18 @@ impl Policy for SanitizeErrors {
     }
 }
 
-fn status(headers: &Headers) -> Option<u16> {
-    let status = headers.one(":status").ok()??;
-    std::str::from_utf8(status).ok()?.parse().ok()
+/// That of the answer; a failure, if it is none.
+fn status(headers: &Headers) -> u16 {
+    let status = headers.one(":status").ok().flatten().unwrap_or_default();
+    let status = std::str::from_utf8(status).ok();
+    status.and_then(|status| status.parse().ok()).unwrap_or(500)
 }
 
 fn title(status: u16) -> &'static str {
     match status {
         502 | 503 => "The service is not available right now.",
         504 => "The service did not answer in time.",
-        500..=599 => "The service failed to handle the request.",
-        _ => "The service did not accept the request.",
+        400..=499 => "The service did not accept the request.",
+        _ => "The service failed to handle the request.",
     }
 }

@@ -46,6 +46,7 @@ pub(super) enum LogLevel {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Map {
     Request = 0,
+    RequestTrailers = 1,
     Response = 2,
     ResponseTrailers = 3,
     CallResponse = 6,

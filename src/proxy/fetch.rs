@@ -11,11 +11,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
+use proxy_wasm::types::Status;
 
 use super::abi::{self, Buffer, HostError, Map};
 use super::host::Envoy;
 use super::pairs;
 use crate::budget::{Reservation, Share, reserve};
+use crate::config::Quoted;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{Event, Timing};
@@ -62,16 +64,21 @@ struct Body {
 const LONGEST_HEAD: usize = 64 << 10;
 
 impl Fetches {
-    /// `plugin` keeps documents of other plugins in the same namespace apart.
-    pub(super) fn new(keys: &[Rc<RemoteKeys>], plugin: &str) -> Self {
-        let cell = |keys: &RemoteKeys, what: &str| Cell {
-            key: format!("portcullis/1/{plugin}/jwks/{}/{what}", keys.name()),
+    /// Workers find each other under the host's [lineage] and the names of the keys.
+    ///
+    /// [lineage]: super::host::lineage
+    pub(super) fn new(keys: &[Rc<RemoteKeys>], lineage: &str, host: &Envoy) -> Self {
+        let cell = |what: &str, name: &str| Cell {
+            key: format!("{lineage}jwks/{what}/{name}"),
             seen: None,
         };
-        let fetch = |keys: &Rc<RemoteKeys>| Fetch {
-            keys: Rc::clone(keys),
-            record: cell(keys, "keys"),
-            lease: cell(keys, "lease"),
+        let fetch = |keys: &Rc<RemoteKeys>| {
+            let names = keys.names(host);
+            Fetch {
+                keys: Rc::clone(keys),
+                record: cell("keys", &names.keys),
+                lease: cell("lease", &names.lease),
+            }
         };
         Self {
             fetches: keys.iter().map(fetch).collect(),
@@ -81,7 +88,7 @@ impl Fetches {
 
     /// Takes up what others fetched, and asks for what is due.
     pub(super) fn tick(&mut self, host: &Envoy) {
-        let now = host.now();
+        let now = host.monotonic();
         let mut due = Vec::new();
         for (index, fetch) in self.fetches.iter_mut().enumerate() {
             fetch.adopt(now);
@@ -102,7 +109,7 @@ impl Fetches {
         let Some(call) = self.calls.remove(&token) else {
             return;
         };
-        let took = host.now().saturating_sub(call.asked).as_millis();
+        let took = host.monotonic().saturating_sub(call.asked).as_millis();
         let histogram = Timing::KeysFetch.histogram();
         host.observe(histogram, u64::try_from(took).unwrap_or(u64::MAX));
         // Without headers the call has failed, and there is nothing to read.
@@ -123,17 +130,17 @@ impl Fetches {
             let Some(fetch) = self.fetches.get(index) else {
                 return;
             };
-            match fetch.call(&question) {
-                Some(token) => {
+            match fetch.call(&question, host) {
+                Ok(token) => {
                     let call = Call {
                         fetch: index,
                         subject: question.subject,
-                        asked: host.now(),
+                        asked: host.monotonic(),
                     };
                     self.calls.insert(token, call);
                 }
-                None => {
-                    let answer = Err(FetchError::Unreachable);
+                Err(error) => {
+                    let answer = Err(error);
                     next = self.settle(index, question.subject, &answer, host);
                 }
             }
@@ -149,7 +156,7 @@ impl Fetches {
         host: &Envoy,
     ) -> Option<Question> {
         let fetch = self.fetches.get(index)?;
-        let now = host.now();
+        let now = host.monotonic();
         let answer = match answer {
             Ok(body) => Ok((body.bytes.as_slice(), body.max_age)),
             Err(error) => Err(*error),
@@ -158,6 +165,7 @@ impl Fetches {
             outcome,
             next,
             moved,
+            notes,
         } = fetch.keys.arrived(now, subject, answer);
         let event = match (subject, outcome) {
             (Subject::Keys, Ok(())) => Event::KeysFetched,
@@ -167,16 +175,29 @@ impl Fetches {
         };
         host.count(event.counter());
         let provider = fetch.keys.provider();
+        let shown = |text: String| {
+            let tells = fetch.keys.tells(&text, host);
+            let instead = "(left out, since a part of a credential stands in it)";
+            if tells { instead.to_owned() } else { text }
+        };
         if let Some(uri) = moved {
+            let uri = shown(uri.to_string());
             log::info!("provider {provider}: its keys are at {uri}");
         }
         if let Err(error) = outcome {
             let then = match &next {
-                Next::Ask(question) => format!("keys are fetched from {} again", question.uri),
+                Next::Ask(question) => {
+                    let uri = shown(question.uri.to_string());
+                    format!("keys are fetched from {uri} again")
+                }
                 Next::Share(_) => String::new(),
                 Next::Wait(pause) => format!("next try in {} ms", pause.as_millis()),
             };
             log::warn!("provider {provider}: {subject} cannot be fetched: {error}; {then}");
+        }
+        for note in notes {
+            let note = shown(note);
+            log::warn!("provider {provider}: {note}");
         }
         match next {
             Next::Ask(question) => {
@@ -208,7 +229,7 @@ impl Fetch {
             Ok((value, cas)) => (time(&value), Some(cas)),
             Err(_) => (None, None),
         };
-        // A time that nobody here would write is left over from a clock that stepped back.
+        // A time that nobody here would write is somebody else's.
         let held = until.is_some_and(|until| now < until && until < now.saturating_add(LONGEST));
         !held && self.hold(self.answered_by(now, question), seen)
     }
@@ -234,26 +255,39 @@ impl Fetch {
         self.hold(now.saturating_add(self.keys.cooldown()), None);
     }
 
-    fn call(&self, question: &Question) -> Option<u32> {
-        let headers = vec![
+    fn call(&self, question: &Question, host: &Envoy) -> Result<u32, FetchError> {
+        let mut headers = vec![
             (":method", "GET"),
             (":scheme", question.uri.scheme),
             (":authority", question.uri.authority.as_str()),
             (":path", question.uri.path.as_str()),
             ("accept", question.subject.media_types()),
         ];
+        let fields = self.keys.fields(question.subject, host);
+        headers.extend(fields.iter().map(|(name, value)| (*name, value.as_str())));
         let Question {
             cluster, timeout, ..
         } = question;
         let call = hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), *timeout);
         call.map_err(|status| {
-            log::warn!(
-                "provider {}: cluster {cluster} cannot be called ({status:?})",
-                self.keys.provider()
-            );
+            let provider = self.keys.provider();
+            // All else that Envoy asks of a call is there.
+            if status == Status::BadArgument {
+                log::error!("provider {provider}: {}", no_cluster(cluster));
+                return FetchError::NoCluster;
+            }
+            log::warn!("provider {provider}: cluster {cluster} cannot be called ({status:?})");
+            FetchError::Unreachable
         })
-        .ok()
     }
+}
+
+/// What to do where the proxy has no cluster of that name.
+pub(super) fn no_cluster(cluster: &str) -> String {
+    format!(
+        "the proxy has no cluster {}; write one of that name, or correct the name (/clusters of the admin interface lists them; in Istio they are called outbound|443||host)",
+        Quoted(cluster)
+    )
 }
 
 impl Cell {

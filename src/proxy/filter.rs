@@ -14,9 +14,9 @@ use super::plugin::Running;
 use super::watch::Watch;
 use crate::budget::{self, Reservation, Share};
 use crate::exchange::{BodyState, Edit, effective};
-use crate::headers::Headers;
+use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Side;
-use crate::refusal::Reply;
+use crate::refusal::{Reply, grpc};
 use crate::stream::{Action, MOST_HEAD, Stream};
 
 /// As many fields as a head seldom has: where the proxy does not say how many there are.
@@ -112,6 +112,39 @@ impl Filter {
             .response_unread(error.failure(), &*self.host)
     }
 
+    /// Answers with the head in hand, which has been shaped, and with that body.
+    fn answer_with(&mut self, body: Vec<u8>) -> types::Action {
+        self.waits_for = None;
+        self.held.shown();
+        let head = match read(Map::Response, MOST_FIELDS) {
+            Ok(head) => head,
+            Err(HostError(status)) => {
+                log::error!("the proxy does not hand over the head of an answer (status {status})");
+                return types::Action::Pause;
+            }
+        };
+        let status = head.text(":status").parse().unwrap_or(500);
+        let field = |(name, value): (&[u8], &[u8])| {
+            let name = HeaderName::parse(std::str::from_utf8(name).ok()?).ok()?;
+            let value = HeaderValue::parse(value).ok()?;
+            // Of the length, the proxy speaks itself.
+            let framing = [
+                "connection",
+                "content-length",
+                "keep-alive",
+                "transfer-encoding",
+            ];
+            (!framing.contains(&name.as_str())).then_some((name, value))
+        };
+        send(&Reply {
+            status,
+            grpc_status: grpc::UNAVAILABLE,
+            headers: head.iter().filter_map(field).collect(),
+            body,
+            details: "portcullis.upstream_error".to_owned(),
+        })
+    }
+
     fn tell(&mut self, late: impl Fn() -> Option<Headers>) {
         if !self.told {
             self.told = true;
@@ -168,9 +201,21 @@ impl HttpContext for Filter {
         self.carry_out(action)
     }
 
-    fn on_http_request_trailers(&mut self, _: usize) -> types::Action {
-        let action = self.stream.borrow_mut().request_trailers(&*self.host);
-        self.carry_out(action)
+    fn on_http_request_trailers(&mut self, fields: usize) -> types::Action {
+        let trailers = match read(Map::RequestTrailers, fields) {
+            Ok(trailers) => trailers,
+            Err(error) => return self.fail("hand over the request's trailers", error),
+        };
+        let mut stream = self.stream.borrow_mut();
+        let action = stream.request_trailers(&trailers, &*self.host);
+        drop(stream);
+        match action {
+            Action::Continue(edits) => match apply(Map::RequestTrailers, &edits) {
+                Ok(()) => types::Action::Continue,
+                Err(error) => self.fail("change the request's trailers", error),
+            },
+            action => self.carry_out(action),
+        }
     }
 
     fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
@@ -219,6 +264,10 @@ impl HttpContext for Filter {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_body(size, state, &*self.host));
         };
+        if self.waits_for == Some(Side::Response) {
+            self.waits_for = None;
+            self.held.shown();
+        }
         // The whole of it stands in place of the first piece, and nothing in place of the others.
         if let Err(HostError(status)) = abi::replace_buffer(Buffer::ResponseBody, body) {
             log::error!("the proxy does not replace a response body (status {status})");
@@ -238,6 +287,12 @@ impl HttpContext for Filter {
         if self.response_body.is_none() {
             let mut stream = self.stream.borrow_mut();
             return answered(&stream.response_trailers(&*self.host));
+        }
+        // There was none in whose place ours could go out; a head that waits goes out with it.
+        if self.waits_for == Some(Side::Response)
+            && let Some(body) = self.response_body.take()
+        {
+            return self.answer_with(body);
         }
         // They speak of a body that does not go out.
         let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();

@@ -73,10 +73,23 @@ pub(super) fn define(kind: MetricKind, name: &str) -> Option<u32> {
     abi::define_metric(kind, name).map_err(report).ok()
 }
 
+/// Whose cells are this plugin's: the beginning of all their keys. A VM's id is a namespace of the
+/// proxy's own. In it, the plugin's name and root id say which document and its successors this
+/// is; a plugin can know no more of the listener that it is in. What else tells cells apart is in
+/// their own keys.
+pub(super) fn lineage() -> String {
+    let text = |path: &[u8]| {
+        let value = abi::property(path).unwrap_or_default();
+        String::from_utf8_lossy(&value).into_owned()
+    };
+    // In quotes, so that no two pairs look alike.
+    let (name, root_id) = (text(b"plugin_name"), text(b"plugin_root_id"));
+    format!("portcullis/2/{name:?}/{root_id:?}/")
+}
+
 impl CellKeys {
     fn new() -> Self {
-        let plugin = abi::property(b"plugin_name").unwrap_or_default();
-        let key = format!("portcullis/1/{}/", String::from_utf8_lossy(&plugin));
+        let key = lineage();
         Self {
             namespace: key.len(),
             key,
@@ -118,7 +131,7 @@ impl Drop for Envoy {
 }
 
 impl Host for Envoy {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         #[allow(
             clippy::disallowed_methods,
             reason = "this is the clock that everything else is given"
@@ -129,8 +142,9 @@ impl Host for Envoy {
     }
 
     fn monotonic(&self) -> Duration {
-        // Envoy's is the machine's, and the same for all workers.
-        abi::monotonic_clock().map_or_else(|_| self.now(), Duration::from_nanos)
+        // Envoy's is the machine's, and the same for all workers. A host without one has time stand
+        // still: what was used of a limit is then used for ever.
+        abi::monotonic_clock().map_or(Duration::ZERO, Duration::from_nanos)
     }
 
     fn count(&self, counter: Counter) {

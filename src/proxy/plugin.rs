@@ -7,7 +7,7 @@ use super::abi::{self, Buffer, HostError, LogLevel, MetricKind};
 use super::fetch::Fetches;
 use super::gauges::Shown;
 use super::held::Held;
-use super::host::{Envoy, define};
+use super::host::{Envoy, define, lineage};
 use super::vm;
 use super::watch::Watch;
 use crate::access_log::AccessLog;
@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
 use crate::metrics;
+use crate::policy::jwt::SecretFault;
 use crate::proof;
 
 /// How often it is looked whether something is due.
@@ -56,7 +57,7 @@ pub(super) struct Running {
     pub(super) watch: Rc<Watch>,
     fetches: RefCell<Fetches>,
     shown: RefCell<Shown>,
-    name: Vec<u8>,
+    lineage: String,
 }
 
 impl Plugin {
@@ -198,8 +199,8 @@ impl Plugin {
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
         engine.hold(memory);
         let engine = Rc::new(engine);
-        let name = abi::property(b"plugin_name").unwrap_or_default();
-        let fetches = Fetches::new(engine.remote_keys(), &String::from_utf8_lossy(&name));
+        let lineage = lineage();
+        let fetches = Fetches::new(engine.remote_keys(), &lineage, &host);
         if self.ask_for_tick(TICK_MILLISECONDS) {
             host.ticks();
         }
@@ -208,7 +209,7 @@ impl Plugin {
             watch: Rc::new(Watch::new(Rc::clone(&engine))),
             fetches: RefCell::new(fetches),
             shown: RefCell::new(Shown::new(Rc::clone(&engine))),
-            name,
+            lineage,
             engine,
             host,
         };
@@ -249,11 +250,11 @@ impl Plugin {
         }
     }
 
-    /// Whether both are configured under one name.
-    pub(super) fn has_name_of(&self, other: &Self) -> bool {
+    /// Whether one may have come in the place of the other.
+    pub(super) fn has_lineage_of(&self, other: &Self) -> bool {
         let (one, other) = (self.compiled(), other.compiled());
         one.zip(other)
-            .is_some_and(|(one, other)| one.name == other.name)
+            .is_some_and(|(one, other)| one.lineage == other.lineage)
     }
 
     /// Forgets what can be found out again.
@@ -308,7 +309,7 @@ impl Running {
             fetches.tick(&self.host);
         }
         if let Ok(mut shown) = self.shown.try_borrow_mut() {
-            shown.tick(self.host.now());
+            shown.tick(self.host.monotonic());
         }
         self.held.tick(&*self.host);
         self.watch.tick(&self.engine, &self.host);
@@ -458,8 +459,27 @@ fn report_missing(engine: &Engine, host: &Envoy) {
             missing("otlp_http", variable, "the collector is asked without it");
         }
     }
-    for (provider, variable) in engine.environment() {
-        let place = format!("provider {provider}");
-        missing(&place, variable, "its tokens are refused with 503");
+    for needed in engine.environment() {
+        let place = format!("provider {}", needed.provider);
+        match needed.fault(host) {
+            None => {}
+            Some(SecretFault::Missing) => {
+                missing(&place, &needed.variable, "its tokens are refused with 503");
+            }
+            Some(fault @ SecretFault::TooShort(_)) => log::error!(
+                "{place}: the secret in the environment variable {} {fault}. Until then its tokens are refused with 503",
+                needed.variable
+            ),
+            Some(fault @ SecretFault::TooShortForSome(_)) => log::warn!(
+                "{place}: the secret in the environment variable {} {fault}; tokens of that are refused with 503. If there are none, write `alg` beside `env`",
+                needed.variable
+            ),
+        }
+        for keys in engine.remote_keys() {
+            let place = format!("provider {}", keys.provider());
+            for variable in keys.environment() {
+                missing(&place, variable, "its keys are asked for without it");
+            }
+        }
     }
 }

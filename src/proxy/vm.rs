@@ -105,11 +105,11 @@ pub(super) fn ids() -> Rc<MetricIds> {
     })
 }
 
-/// A plugin judges requests by a new document: others of its name, which it replaces, let go of
+/// A plugin judges requests by a new document: others of its lineage, which it replaces, let go of
 /// what they remember.
 pub(super) fn replace(plugin: &Rc<Plugin>) {
     for other in plugins() {
-        if !Rc::ptr_eq(&other, plugin) && other.has_name_of(plugin) {
+        if !Rc::ptr_eq(&other, plugin) && other.has_lineage_of(plugin) {
             other.release_caches();
         }
     }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
+use proxy_wasm::types::Status;
 
 use super::abi::{self, Buffer, LogLevel, Map};
-use super::fetch::head_is_too_long;
+use super::fetch::{head_is_too_long, no_cluster};
 use super::host::Envoy;
 use super::pairs;
 use super::tallies::Tallies;
@@ -22,6 +23,9 @@ use crate::json::compact::FACTOR_WHILE_READ;
 use crate::metrics;
 use crate::stream::Stream;
 
+/// How often it is noted that a document is in force.
+const OFTEN: Duration = Duration::from_secs(10);
+
 /// What one worker tells by one document.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -31,10 +35,12 @@ pub(super) struct Watch {
 
 #[derive(Default)]
 struct State {
-    /// Whether it has been told that this document is in force.
-    announced: bool,
+    /// When it was last noted that this document is in force.
+    announced: Option<Duration>,
     /// The call to the collector that is on its way.
     call: Option<u32>,
+    /// Whether it has been told that there is no cluster of the collector.
+    told: bool,
 }
 
 impl Watch {
@@ -83,21 +89,28 @@ impl Watch {
             return;
         };
         if let Some(events) = engine.security_events() {
-            if !state.announced {
-                state.announced = true;
+            let now = host.monotonic();
+            let is_noted = |noted: Duration| now.saturating_sub(noted) < OFTEN;
+            if !state.announced.is_some_and(is_noted) {
+                state.announced = Some(now);
                 let change = events.configured(engine.digest(), host);
                 change
                     .iter()
                     .for_each(|event| raise(events, engine, event, host));
             }
-            for event in events.due(engine, host.now()) {
+            for event in events.due(engine, host) {
                 raise(events, engine, &event, host);
             }
         }
         if let Some(collector) = engine.collector()
-            && let Some(delivery) = collector.due(host.now())
+            && let Some(delivery) = collector.due(host.monotonic())
         {
-            state.call = call(collector, &delivery, host);
+            let called = call(collector, &delivery, host);
+            if called == Err(Status::BadArgument) && !state.told {
+                state.told = true;
+                log::error!("otlp_http: {}", no_cluster(collector.cluster()));
+            }
+            state.call = called.ok();
             if state.call.is_none() {
                 settle(collector, Receipt::Later(None), host);
             }
@@ -160,9 +173,8 @@ fn tell(
             // The proxy's own access loggers run after the filters'.
             Sink::FilterState(name) => abi::set_property(name.as_str(), record.as_bytes()),
             Sink::Collector => {
-                let push = |collector: &Rc<Collector>| {
-                    collector.push(record.to_owned(), severity, host.now())
-                };
+                let push =
+                    |collector: &Rc<Collector>| collector.push(record.to_owned(), severity, host);
                 if !engine.collector().is_some_and(push) {
                     host.count(metrics::Event::RecordDropped.counter());
                 }
@@ -172,7 +184,7 @@ fn tell(
     }
 }
 
-fn call(collector: &Collector, Delivery { body }: &Delivery, host: &Envoy) -> Option<u32> {
+fn call(collector: &Collector, Delivery { body }: &Delivery, host: &Envoy) -> Result<u32, Status> {
     let uri = collector.uri();
     let mut headers = vec![
         (":method", "POST"),
@@ -185,7 +197,7 @@ fn call(collector: &Collector, Delivery { body }: &Delivery, host: &Envoy) -> Op
     headers.extend(credentials.iter().map(|(name, value)| (*name, &**value)));
     let timeout: Duration = collector.timeout();
     let cluster = collector.cluster();
-    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
+    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout)
 }
 
 /// Nothing of an answer is copied before its length is known.
@@ -212,7 +224,7 @@ fn settle(collector: &Collector, receipt: Receipt, host: &Envoy) {
     if !taken {
         host.count(metrics::Event::CollectorFailed.counter());
     }
-    let fate = collector.settled(receipt, host.now(), host.random());
+    let fate = collector.settled(receipt, host.monotonic(), host.random());
     host.count_many(metrics::Event::RecordSent.counter(), fate.sent);
     host.count_many(metrics::Event::RecordDropped.counter(), fate.dropped);
     let (cluster, dropped) = (collector.cluster(), fate.dropped);

@@ -1,6 +1,7 @@
 //! Why a request may not pass, and the one shape in which the client learns of it.
 
 mod audience;
+pub(crate) mod detail;
 mod document;
 mod grpc_web;
 
@@ -9,6 +10,7 @@ use crate::headers::{HeaderName, HeaderValue};
 use crate::schema::Violation;
 
 pub use self::audience::Audience;
+pub use self::detail::{BlockPlace, Claimed, Detail, Fact};
 pub use self::document::{ErrorPage, Failure, Form, usable_id};
 pub use self::grpc_web::GrpcWeb;
 
@@ -40,6 +42,8 @@ pub struct Refusal {
     pub violations: Vec<Violation>,
     /// How much of that the client learns.
     pub told: Told,
+    /// For the log: which rule was not met, and in what way.
+    pub detail: Option<Box<Detail>>,
 }
 
 /// How much a client learns of what a schema found.
@@ -97,7 +101,45 @@ impl Refusal {
             headers: Vec::new(),
             violations: Vec::new(),
             told: Told::Class,
+            detail: None,
         }
+    }
+
+    /// Says for the log which rule was not met, and in what way.
+    pub fn because(self, detail: Detail) -> Self {
+        Self {
+            detail: Some(Box::new(detail)),
+            ..self
+        }
+    }
+
+    /// Says more of it.
+    pub fn and(mut self, name: &'static str, fact: Fact) -> Self {
+        let detail = self.detail.take().unwrap_or_default();
+        self.detail = Some(Box::new(detail.and(name, fact)));
+        self
+    }
+
+    /// Says more of it: what a client sent, if it did.
+    pub fn telling(self, name: &'static str, sent: Option<&[u8]>) -> Self {
+        match sent {
+            Some(sent) => self.and(name, Fact::foreign(sent)),
+            None => self,
+        }
+    }
+
+    /// Says in which block the rule stands; see [`Detail::place`].
+    pub fn placed(mut self, block: &BlockPlace, usual: Option<&str>) -> Self {
+        let detail = self.detail.get_or_insert_default();
+        // A schema says it best, if it is one of the document's, and no metaschema.
+        let schema = self.violations.first().map(|first| first.schema.as_str());
+        let sections = ["/schemas/", "/apis/", "/routes/", "/defaults/"];
+        let is_written = |schema: &&str| sections.iter().any(|section| schema.starts_with(section));
+        if let Some(schema) = schema.filter(is_written) {
+            detail.place_usually_at(schema);
+        }
+        detail.place(block, usual);
+        self
     }
 
     /// Says what is wrong, and where.
@@ -123,6 +165,8 @@ impl Refusal {
             mut headers,
             violations,
             told,
+            // It is not for clients.
+            detail: _,
         } = self;
         let mut status = code.status;
         let body = match audience {

@@ -147,6 +147,14 @@ impl Regex {
         }
     }
 
+    /// Searches apart from all others.
+    pub fn trials(&self) -> Trials<'_> {
+        Trials {
+            regex: self,
+            memory: Memory::new(),
+        }
+    }
+
     /// What it takes of memory, at most, apart from what it finds out.
     pub fn bytes(&self) -> usize {
         let own = match &self.0.machine {
@@ -167,6 +175,12 @@ impl Regex {
         .saturating_add(self.0.key.1.len().saturating_mul(8))
     }
 
+    /// What it was compiled from.
+    pub(crate) fn text(&self) -> &str {
+        let (_, text) = &self.0.key;
+        text
+    }
+
     /// Where it stands in memory: expressions of the same text stand at the same place.
     pub fn address(&self) -> usize {
         Rc::as_ptr(&self.0).addr()
@@ -175,6 +189,39 @@ impl Regex {
     /// How many different expressions there are.
     pub fn count() -> usize {
         COMPILED.with_borrow(BTreeMap::len)
+    }
+}
+
+/// Searches that know nothing of what others have found out of an expression: what they cost depends
+/// on it and on their texts alone, in every VM.
+pub struct Trials<'r> {
+    regex: &'r Regex,
+    memory: Memory,
+}
+
+impl Trials<'_> {
+    /// As [`Regex::is_match`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn is_match(&mut self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        let compiled = &self.regex.0;
+        match &compiled.machine {
+            Machine::Own(program, _) => {
+                effort.spend(4)?;
+                if compiled.anchors.rule_out(text.len()) {
+                    return Ok(false);
+                }
+                self.memory.search(program, &compiled.anchors, text, effort)
+            }
+            Machine::Other(..) => self.regex.is_match(text, effort),
+        }
+    }
+}
+
+impl fmt::Debug for Trials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trials(..)")
     }
 }
 

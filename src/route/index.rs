@@ -74,7 +74,7 @@ mod tests {
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::route::RequestMatcher;
-    use crate::target::Target;
+    use crate::target::{Authority, LetterCase, Target};
 
     #[test]
     fn candidates_come_in_order_from_every_step() {
@@ -124,7 +124,8 @@ mod tests {
         };
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let matcher = RequestMatcher::read(&Node::root(&json), &mut problems);
+        let matcher =
+            RequestMatcher::read(&Node::root(&json), LetterCase::Significant, &mut problems);
         problems.settle(matcher).unwrap()
     }
 
@@ -145,6 +146,7 @@ mod tests {
             headers.push(b":path", path.as_bytes());
             let request = Request {
                 headers: &headers,
+                authority: &Authority::default(),
                 target: &target,
                 effort: &crate::regex::Effort::new(1_000_000),
             };

@@ -1,11 +1,13 @@
 //! Which requests a route is for.
 
 mod index;
+mod lint;
 mod path;
 
 use std::rc::Rc;
 
 pub(crate) use self::index::PathIndex;
+pub(crate) use self::lint::notes;
 use self::path::PathPattern;
 pub use self::path::PathTemplate;
 pub(crate) use self::path::read_path;
@@ -15,6 +17,7 @@ use crate::headers::{HeaderName, is_token_byte};
 use crate::matcher::StringMatcher;
 use crate::preflight::Preflight;
 use crate::regex::TooCostly;
+use crate::target::{Authority, LetterCase};
 
 /// The conditions of a route, all of which must hold. An absent one always holds.
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ pub enum Foresight {
 /// A host, or all hosts below one.
 #[derive(Debug)]
 pub enum HostPattern {
-    /// That host, in lower case.
+    /// That host, in its one spelling.
     Exact(String),
     /// Any host that ends in this, the leading dot included.
     Below(String),
@@ -75,16 +78,16 @@ enum Expected {
 
 impl RequestMatcher {
     /// Reads a `match` block.
-    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn read(node: &Node<'_>, letter_case: LetterCase, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
             node.list(problems, HostPattern::read)
         });
         let path = fields.or("path", None, problems, |node, problems| {
-            PathPattern::read(node, problems).map(Some)
+            PathPattern::read(node, letter_case, problems).map(Some)
         });
         let methods = fields.or("methods", Vec::new(), problems, |node, problems| {
-            node.list(problems, read_method)
+            node.list(problems, read_own_method)
         });
         let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, HeaderCondition::read)
@@ -149,13 +152,36 @@ impl RequestMatcher {
     fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
         let path_fits = match &self.path {
             None => true,
-            Some(pattern) => pattern.matches(request.target.path(), request.effort)?,
+            Some(pattern) => pattern.matches(request.target, request.effort)?,
         };
         let host_fits = || {
             let host = request.host();
             self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host))
         };
         Ok(path_fits && host_fits())
+    }
+
+    /// Whether it asks for nothing of a path, nor of anything but the host.
+    pub(crate) fn is_for_all_paths(&self) -> bool {
+        let path = self.path.as_ref();
+        path.is_none_or(PathPattern::is_for_all)
+            && self.methods.is_empty()
+            && self.headers.is_empty()
+    }
+
+    /// Whether it asks for something of a path.
+    pub(crate) fn names_paths(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| !path.is_for_all())
+    }
+
+    /// Whether it asks for something of a host.
+    pub(crate) fn names_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
+    /// The header fields that it asks for.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|condition| &condition.name)
     }
 
     /// The template that paths must fit, if it is one.
@@ -178,46 +204,48 @@ impl RequestMatcher {
 }
 
 impl HostPattern {
-    /// Reads `api.example.com` or `*.example.com`.
+    /// Reads `api.example.com` or `*.example.com`, and brings it to the spelling that hosts of requests
+    /// have.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let written = node.name(problems)?;
-        let lowered = written.to_ascii_lowercase();
-        let (below, rest) = match lowered.strip_prefix('*') {
+        if let Some(reason) = lint::impossible_host(written) {
+            node.report(problems, reason);
+            return None;
+        }
+        let (below, rest) = match written.strip_prefix("*.") {
             Some(rest) => (true, rest),
-            None => (false, lowered.as_str()),
+            None => (false, written),
         };
-        let is_ipv6 = rest.starts_with('[') && rest.ends_with(']');
-        let name_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-        let address_byte = |b: u8| b.is_ascii_hexdigit() || b"[]:.".contains(&b);
-        let plain = rest
-            .bytes()
-            .all(|b| name_byte(b) || (is_ipv6 && address_byte(b)));
-        if !plain || rest.is_empty() || (below && !rest.starts_with('.')) {
+        let host = Authority::parse(rest.as_bytes()).ok();
+        // A port would never be matched, and there is nothing below an address.
+        let host = host.filter(|host| {
+            let has_port = match rest.rsplit_once(']') {
+                Some((_, behind)) => !behind.is_empty(),
+                None => rest.contains(':'),
+            };
+            !(has_port || below && host.is_address())
+        });
+        let Some(host) = host else {
             node.report(
                 problems,
                 "must be a host name without port, such as \"api.example.com\" or \"*.example.com\"",
             );
             return None;
-        }
-        let rest = rest.to_owned();
+        };
         Some(if below {
-            HostPattern::Below(rest)
+            HostPattern::Below(format!(".{}", host.host()))
         } else {
-            HostPattern::Exact(rest)
+            HostPattern::Exact(host.host().to_owned())
         })
     }
 
-    /// Whether a host without its port is meant.
+    /// Whether a host in its one spelling is meant.
     pub fn matches(&self, host: &str) -> bool {
         match self {
-            HostPattern::Exact(exact) => host.eq_ignore_ascii_case(exact),
-            HostPattern::Below(suffix) => {
-                let start = host.len().checked_sub(suffix.len());
-                let end = start
-                    .filter(|start| *start > 0)
-                    .and_then(|start| host.get(start..));
-                end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
-            }
+            HostPattern::Exact(exact) => host == exact,
+            HostPattern::Below(suffix) => host
+                .strip_suffix(suffix.as_str())
+                .is_some_and(|below| !below.is_empty()),
         }
     }
 }
@@ -230,7 +258,7 @@ impl HeaderCondition {
         let mut fields = node.fields(problems)?;
         let name = fields
             .required("name", problems)
-            .and_then(|node| read_header_name(&node, problems));
+            .and_then(|node| read_seen_header(&node, problems));
         let expected = Expected::read(&mut fields, problems);
         fields.finish(problems);
         Some(Self {
@@ -279,8 +307,11 @@ impl Expected {
                 None
             }
             (None, None) => {
-                problems.report(
-                    fields.pointer(),
+                let mut names = vec!["present"];
+                names.extend(StringMatcher::FIELDS);
+                fields.lacks(
+                    &names,
+                    problems,
                     "needs \"present\", or one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );
                 None
@@ -293,6 +324,26 @@ impl Expected {
 pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let name = HeaderName::parse(node.text(problems)?);
     name.map_err(|error| node.report(problems, error)).ok()
+}
+
+/// The name of a field that a route may see.
+fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+    let name = read_header_name(node, problems)?;
+    if let Some(reason) = lint::unseen_field(name.as_str()) {
+        node.report(problems, reason);
+        return None;
+    }
+    Some(name)
+}
+
+/// A method of a route.
+fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let written = node.json().as_str().unwrap_or_default();
+    if let Some(reason) = lint::every_method(written) {
+        node.report(problems, reason);
+        return None;
+    }
+    read_method(node, problems)
 }
 
 /// Reads a method; one of the usual ones must be in upper case.
@@ -330,7 +381,8 @@ mod tests {
     fn matcher(text: &str) -> RequestMatcher {
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let matcher = RequestMatcher::read(&Node::root(&json), &mut problems);
+        let case = LetterCase::SameRoute;
+        let matcher = RequestMatcher::read(&Node::root(&json), case, &mut problems);
         problems.settle(matcher).unwrap()
     }
 
@@ -349,6 +401,7 @@ mod tests {
         let target = Target::parse(path.as_bytes()).unwrap();
         matcher.matches(&Request {
             headers: &headers,
+            authority: &Authority::of(&headers).unwrap(),
             target: &target,
             effort: &Effort::new(1000),
         })
@@ -410,6 +463,9 @@ mod tests {
         for yes in [
             "API.example.com",
             "api.example.com:8443",
+            "api.example.com.",
+            "API.example.com.:8443",
+            "a.internal.example.",
             "a.b.internal.example",
         ] {
             assert_eq!(fits(&matcher, yes, "/", &[]), Ok(true), "{yes}");
@@ -417,11 +473,50 @@ mod tests {
         for no in [
             "example.com",
             "internal.example",
-            ".internal.example",
             "xapi.example.com",
-            "",
+            "192.0.2.1",
         ] {
             assert_eq!(fits(&matcher, no, "/", &[]), Ok(false), "{no}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_a_document_have_one_spelling_too() {
+        let read = |written: &str| {
+            let json = Json::parse(format!("\"{written}\"").as_bytes(), 8).unwrap();
+            let mut problems = Problems::default();
+            let pattern = HostPattern::read(&Node::root(&json), &mut problems);
+            problems.settle(pattern).ok()
+        };
+        for (written, host) in [
+            ("API.Example.com.", "api.example.com"),
+            ("*.Example.com.", "x.example.com"),
+            ("[0:0::1]", "[::1]"),
+            ("192.0.2.1", "192.0.2.1"),
+        ] {
+            assert!(read(written).unwrap().matches(host), "{written}");
+        }
+        for wrong in [
+            "",
+            ".",
+            "*",
+            "*.",
+            ".example.com",
+            "*example.com",
+            "a..b",
+            "a.example..",
+            "a:80",
+            "a:",
+            "[::1]:80",
+            "127.1",
+            "*.192.0.2.1",
+            "*.[::1]",
+            "*.*.a",
+            "bücher.example",
+            "a/b",
+            "::1",
+        ] {
+            assert!(read(wrong).is_none(), "{wrong}");
         }
     }
 

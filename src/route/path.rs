@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::regex::{Effort, Regex, TooCostly};
-
+use super::lint;
 use crate::config::{Case, Node, Problems};
+use crate::regex::{Effort, Regex, TooCostly};
+use crate::target::{LetterCase, Target, folded};
 
 /// What a path is compared with.
 #[derive(Debug)]
@@ -13,7 +14,11 @@ pub(super) enum PathPattern {
     Exact(String),
     /// Whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`. Without its last `/`.
     Prefix(String),
-    Regex(Regex),
+    Regex {
+        regex: Regex,
+        /// The same where upper and lower case may be the same.
+        any_case: Option<Regex>,
+    },
     Template(Rc<PathTemplate>),
 }
 
@@ -21,7 +26,7 @@ pub(super) enum PathPattern {
 #[derive(Debug)]
 pub struct PathTemplate {
     written: String,
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
 }
 
 impl PathTemplate {
@@ -88,7 +93,7 @@ impl PathTemplate {
 
     /// Whether a path in its one spelling fits.
     pub fn matches(&self, path: &str) -> bool {
-        Segment::match_all(&self.segments, path)
+        Segment::match_all(&self.segments, path, |literal, part| literal == part)
     }
 }
 
@@ -106,18 +111,21 @@ impl PathPattern {
     const FIELDS: [&'static str; 4] = ["exact", "prefix", "regex", "template"];
 
     /// Reads a `path` block.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        node: &Node<'_>,
+        letter_case: LetterCase,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
-        fields.finish(problems);
         let mut written = written.into_iter().flatten();
-        let Some((kind, value)) = written.next() else {
-            node.report(
-                problems,
-                "needs one of \"exact\", \"prefix\", \"regex\", \"template\"",
-            );
-            return None;
-        };
+        let first = written.next();
+        if first.is_none() {
+            let reason = "needs one of \"exact\", \"prefix\", \"regex\", \"template\"";
+            fields.lacks(&Self::FIELDS, problems, reason);
+        }
+        fields.finish(problems);
+        let (kind, value) = first?;
         if let Some((_, second)) = written.next() {
             second.report(
                 problems,
@@ -126,11 +134,25 @@ impl PathPattern {
             return None;
         }
         if kind == "regex" {
-            return value
-                .regex(problems, Case::Significant)
-                .map(PathPattern::Regex);
+            let regex = value.regex(problems, Case::Significant)?;
+            let written = value.json().as_str().unwrap_or_default();
+            if let Some(reason) = lint::impossible_regex(written) {
+                value.report(problems, reason);
+                return None;
+            }
+            let any_case = match letter_case {
+                LetterCase::Significant => None,
+                LetterCase::SameRoute => Some(value.regex(problems, Case::Ignored)?),
+            };
+            return Some(PathPattern::Regex { regex, any_case });
         }
         let path = read_path(&value, problems)?;
+        if kind != "template"
+            && let Some(reason) = lint::pattern_in_literal(kind, path)
+        {
+            value.report(problems, reason);
+            return None;
+        }
         match kind {
             "exact" => Some(PathPattern::Exact(path.to_owned())),
             "prefix" => Some(PathPattern::Prefix(
@@ -147,7 +169,7 @@ impl PathPattern {
             PathPattern::Exact(path) | PathPattern::Prefix(path) => {
                 path.split('/').skip(1).collect()
             }
-            PathPattern::Regex(_) => Vec::new(),
+            PathPattern::Regex { .. } => Vec::new(),
             PathPattern::Template(template) => {
                 fn literal(segment: &Segment) -> Option<&str> {
                     match segment {
@@ -160,19 +182,54 @@ impl PathPattern {
         }
     }
 
-    /// Whether a path in its one spelling fits.
+    /// Whether the path of a target fits.
     ///
     /// # Errors
     /// [`TooCostly`] when that is not known.
-    pub(super) fn matches(&self, path: &str, effort: &Effort) -> Result<bool, TooCostly> {
+    pub(super) fn matches(&self, target: &Target, effort: &Effort) -> Result<bool, TooCostly> {
+        let path = target.path();
+        if target.any_case() {
+            return self.matches_any_case(path, effort);
+        }
         Ok(match self {
             PathPattern::Exact(exact) => path == exact,
             PathPattern::Prefix(prefix) => path
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            PathPattern::Regex(regex) => regex.is_match(path, effort)?,
+            PathPattern::Regex { regex, .. } => regex.is_match(path, effort)?,
             PathPattern::Template(template) => template.matches(path),
         })
+    }
+
+    /// Whether a folded path fits, where upper and lower case are the same.
+    fn matches_any_case(&self, path: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        Ok(match self {
+            PathPattern::Exact(exact) => folded(exact).eq(path.chars()),
+            PathPattern::Prefix(prefix) => {
+                let mut rest = path.chars();
+                let begins = folded(prefix).all(|c| rest.next() == Some(c));
+                begins && matches!(rest.next(), None | Some('/'))
+            }
+            PathPattern::Regex { regex, any_case } => {
+                any_case.as_ref().unwrap_or(regex).is_match(path, effort)?
+            }
+            PathPattern::Template(template) => {
+                Segment::match_all(&template.segments, path, |literal, part| {
+                    folded(literal).eq(part.chars())
+                })
+            }
+        })
+    }
+
+    /// Whether every path fits.
+    pub(super) fn is_for_all(&self) -> bool {
+        match self {
+            PathPattern::Prefix(prefix) => prefix.is_empty(),
+            PathPattern::Template(template) => {
+                matches!(template.segments.as_slice(), [Segment::Rest(_)])
+            }
+            PathPattern::Exact(_) | PathPattern::Regex { .. } => false,
+        }
     }
 }
 
@@ -194,6 +251,13 @@ impl Segment {
                 .and_then(|part| part.strip_suffix('}'));
             let segment = match inner {
                 None if part.contains(['{', '}', '*']) => None,
+                None if lint::is_parameter(part) => {
+                    node.report(
+                        problems,
+                        "`:` stands for itself here; a segment with a name is \"{name}\"",
+                    );
+                    return None;
+                }
                 None => Some(Segment::Literal(part.to_owned())),
                 Some(inner) => match inner.split_once('=') {
                     None if is_variable(inner) => Some(Segment::One(inner.to_owned())),
@@ -216,12 +280,16 @@ impl Segment {
         Some(segments)
     }
 
-    fn match_all(segments: &[Segment], path: &str) -> bool {
+    fn match_all(
+        segments: &[Segment],
+        path: &str,
+        is_literal: impl Fn(&str, &str) -> bool,
+    ) -> bool {
         let mut parts = path.split('/').skip(1);
         for segment in segments {
             let part = parts.next();
             match (segment, part) {
-                (Segment::Literal(literal), Some(part)) if part == literal => {}
+                (Segment::Literal(literal), Some(part)) if is_literal(literal, part) => {}
                 (Segment::One(_), Some(part)) if !part.is_empty() => {}
                 (Segment::Rest(_), Some(part)) => return !part.is_empty(),
                 _ => return false,

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use super::check::{Body, Node, SchemaId, Set};
 use super::dialect::Dialect;
 use super::index::{Home, Index, address, is_schema};
-use super::keyword::{KEYWORDS, Meaning, Rule, entry};
+use super::keyword::{Entry, KEYWORDS, Meaning, Rule, entry};
+use super::notes::Notes;
 use super::subject::Subject;
 use super::uri::Uri;
 use crate::budget::Share;
-use crate::config::{DidYouMean, Pointer, Problems, Quoted};
+use crate::config::{Pointer, Problems, Quoted, nearest};
 use crate::json::{Json, Object};
 use crate::regex::Regex;
 
@@ -22,14 +23,37 @@ pub(super) struct Compiler<'d> {
     pending: VecDeque<Pending<'d>>,
     /// For each schema those that judge the same value with it.
     pub(super) in_place: Vec<Vec<SchemaId>>,
+    /// For each schema those that it leads to.
+    pub(super) children: Vec<Vec<SchemaId>>,
+    /// Schemas that lead to whichever has the dynamic anchor of that name.
+    pub(super) dynamic: Vec<(SchemaId, String)>,
     /// Those of the schema that is being compiled, each with its place.
     pub(super) patterns: Vec<(Pointer, Regex)>,
-    pub(super) unknown_formats: Vec<(Pointer, String)>,
+    /// The formats that nobody knows.
+    pub(super) unknown_formats: Vec<Found>,
+    /// The patterns that cannot be had, each with the reason.
+    pub(super) unsupported: Vec<Found>,
     /// Members with this annotation need not be there.
     pub(super) not_required: Option<&'static str>,
-    /// What OpenAPI documents have in schemas and asks for nothing.
-    pub(super) notes: Vec<(Pointer, String)>,
+    /// What is written in schemas and asks for nothing.
+    pub(super) notes: Notes,
     pub(super) problems: Vec<(Pointer, String)>,
+    /// What has been said of names that no dialect, or not that one, has for a keyword.
+    unknown: BTreeMap<(&'d str, Dialect), Unknown>,
+}
+
+/// Something that stands in a schema.
+pub(super) struct Found {
+    id: SchemaId,
+    pub(super) place: Pointer,
+    pub(super) what: String,
+}
+
+/// What becomes of a keyword that is none.
+#[derive(Clone)]
+enum Unknown {
+    Noted(String),
+    Refused(String),
 }
 
 struct Pending<'d> {
@@ -40,6 +64,12 @@ struct Pending<'d> {
 }
 
 impl<'d> Compiler<'d> {
+    /// Notes something that stands in a schema.
+    pub(super) fn found(id: SchemaId, place: Pointer, what: impl ToString) -> Found {
+        let what = what.to_string();
+        Found { id, place, what }
+    }
+
     /// The compiled form of a schema, which will be there when [`Self::finish`] is.
     pub(super) fn schema(
         &mut self,
@@ -53,6 +83,7 @@ impl<'d> Compiler<'d> {
         let id = SchemaId(self.nodes.len());
         self.nodes.push(None);
         self.in_place.push(Vec::new());
+        self.children.push(Vec::new());
         self.ids.insert(address(json), id);
         if !is_schema(json) {
             let reason = format!(
@@ -208,30 +239,15 @@ impl<'d> Compiler<'d> {
 
     /// Reports a name that the dialect does not know, or takes no notice of.
     fn vet(&mut self, name: &'d str, alone: bool, dialect: Dialect, place: &Pointer) {
-        // Nobody reads more of them.
-        if self.problems.len().saturating_add(self.notes.len()) > MAX_OBJECTIONS {
-            return;
-        }
-        let place = place.member(name);
         let entry = entry(name);
         let known = entry.filter(|entry| entry.known_in(dialect));
-        let reason = match known {
+        match known {
             // RFC 6648 notwithstanding, this is how such documents mark what is their own.
-            None if name.starts_with("x-") => return,
-            None => {
-                let mut names: Vec<&str> = Vec::new();
-                names.extend(
-                    KEYWORDS
-                        .iter()
-                        .filter(|each| each.known_in(dialect))
-                        .map(|each| each.name),
-                );
-                let cure = match replacement(name, dialect) {
-                    Some(cure) => format!("; {cure}"),
-                    None => DidYouMean(name, names.into_iter()).to_string(),
-                };
-                format!("no keyword of {}{cure}", dialect.name())
-            }
+            None if name.starts_with("x-") => {}
+            None => match self.judge_unknown(name, dialect) {
+                Unknown::Noted(reason) => self.notes.add_at(&reason, &place.member(name)),
+                Unknown::Refused(reason) => self.object(place.member(name), reason),
+            },
             Some(entry) if alone => {
                 let harmless = matches!(
                     entry.name,
@@ -240,18 +256,108 @@ impl<'d> Compiler<'d> {
                 if harmless || matches!(entry.meaning, Meaning::Annotation) {
                     return;
                 }
-                format!(
+                let reason = format!(
                     "{} takes no notice of what stands beside `$ref`; put both into `allOf`",
                     dialect.name()
-                )
+                );
+                self.notes.add_at(&reason, &place.member(name));
             }
-            Some(_) => return,
+            Some(_) => {}
+        }
+    }
+
+    /// What becomes of a name that is no keyword: it could be one that is written wrong, and would
+    /// ask for nothing then.
+    fn judge_unknown(&mut self, name: &'d str, dialect: Dialect) -> Unknown {
+        if let Some(judged) = self.unknown.get(&(name, dialect)) {
+            return judged.clone();
+        }
+        let reason = format!("no keyword of {}", dialect.name());
+        // To look for a near one takes time.
+        if self.unknown.len() >= MAX_OBJECTIONS {
+            return match dialect.is_openapi() {
+                true => Unknown::Noted(reason),
+                false => Unknown::Refused(format!("{reason}, and there are too many of that kind")),
+            };
+        }
+        let known = KEYWORDS.iter().filter(|each| each.known_in(dialect));
+        let near = nearest(name, known.map(|each| each.name)).and_then(entry);
+        let cure = match (replacement(name, dialect), near) {
+            (Some(cure), _) => Some(format!("; {cure}")),
+            (None, Some(near)) if dialect.is_openapi() || is_mistaken(name, near) => {
+                Some(format!("; did you mean {}?", Quoted(near.name)))
+            }
+            _ => None,
         };
-        if dialect.is_openapi() {
-            self.notes.push((place, reason));
-        } else {
+        let judged = match (cure, dialect.is_openapi()) {
+            (Some(cure), true) => Unknown::Noted(format!("{reason}{cure}")),
+            (Some(cure), false) => Unknown::Refused(format!("{reason}{cure}")),
+            (None, true) => Unknown::Noted(reason),
+            (None, false) => Unknown::Noted(format!("{reason}, so it asks for nothing")),
+        };
+        self.unknown.insert((name, dialect), judged.clone());
+        judged
+    }
+
+    /// Notes a problem, as long as anybody reads more of them.
+    fn object(&mut self, place: Pointer, reason: String) {
+        if self.problems.len() <= MAX_OBJECTIONS {
             self.problems.push((place, reason));
         }
+    }
+
+    /// For each of these schemas, which of what has been found it leads to, or holds itself: all of
+    /// the first, and of what is beyond these one thing at least.
+    pub(super) fn leading_to(&self, found: &[Found], roots: &[SchemaId]) -> Vec<Vec<usize>> {
+        let mut leads = vec![Vec::new(); roots.len()];
+        if found.is_empty() {
+            return leads;
+        }
+        let parents = self.parents();
+        // Who has been reached, in which round.
+        let mut reached = vec![0; self.children.len()];
+        let mut open = VecDeque::new();
+        for (index, each) in found.iter().enumerate() {
+            let round = index.min(MOST_FOUND).saturating_add(1);
+            let mut fresh = Vec::new();
+            open.push_back(each.id);
+            while let Some(id) = open.pop_front() {
+                match reached.get_mut(id.0) {
+                    Some(before) if *before != round => *before = round,
+                    _ => continue,
+                }
+                fresh.push(id);
+                open.extend(parents.get(id.0).into_iter().flatten());
+            }
+            fresh.sort_unstable();
+            for (root, leads) in roots.iter().zip(&mut leads) {
+                if fresh.binary_search(root).is_ok() {
+                    leads.push(index);
+                }
+            }
+        }
+        leads
+    }
+
+    /// For each schema those that lead to it.
+    fn parents(&self) -> Vec<Vec<SchemaId>> {
+        let mut parents: Vec<Vec<SchemaId>> = vec![Vec::new(); self.children.len()];
+        let mut edge = |from: SchemaId, to: SchemaId| {
+            if let Some(parents) = parents.get_mut(to.0) {
+                parents.push(from);
+            }
+        };
+        for (from, children) in self.children.iter().enumerate() {
+            children.iter().for_each(|to| edge(SchemaId(from), *to));
+        }
+        for (from, name) in &self.dynamic {
+            for resource in &self.index.resources {
+                let anchor = resource.dynamic_anchors.get(name.as_str());
+                let to = anchor.and_then(|json| self.ids.get(&address(json)));
+                to.into_iter().for_each(|to| edge(*from, *to));
+            }
+        }
+        parents
     }
 
     /// Schemas that lead back to themselves while they judge one and the same value never end.
@@ -301,8 +407,19 @@ impl<'d> Compiler<'d> {
     }
 }
 
-/// How many unknown keywords are listed.
+/// Of how many formats or patterns it is known for each schema whether it leads to them.
+const MOST_FOUND: usize = 50;
+
+/// How many unknown keywords are looked into, and how many problems with them are listed.
 const MAX_OBJECTIONS: usize = 300;
+
+/// What editors and code generators have beside the keywords, near to one of them.
+const ELSEWHERE: &[&str] = &["tsType", "typeof"];
+
+/// Whether a name is likely to be that keyword written wrong, and something is lost by it.
+fn is_mistaken(name: &str, near: &Entry) -> bool {
+    !matches!(near.meaning, Meaning::Annotation) && !ELSEWHERE.contains(&name)
+}
 
 /// What a compiled schema takes of memory, at most, apart from its patterns and from the schemas
 /// under it.
@@ -323,6 +440,7 @@ fn size(json: &Json, body: &Body) -> usize {
             names.fold(0, usize::saturating_add)
         }
         (_, Json::Array(items)) => items.len().saturating_mul(16),
+        (_, Json::Number(number)) => number.bytes_beside(),
         _ => 0,
     });
     let own = RULE.saturating_mul(rules).saturating_add(NODE);

@@ -24,12 +24,17 @@ pub fn allowance(bytes: usize, values: usize) -> Effort {
 mod tests {
     use crate::config::{Node, Problems};
     use crate::json::Json;
-    use crate::schema::{Formats, Schema, Text, Verdict};
+    use crate::schema::{Formats, Notes, Schema, Text, Verdict};
 
     fn judge(schema: &str, body: &str) -> Verdict {
         let json = Json::parse(schema.as_bytes(), 16).unwrap();
         let mut problems = Problems::default();
-        let schema = Schema::read(&Node::root(&json), Formats::Assert, &mut problems);
+        let schema = Schema::read(
+            &Node::root(&json),
+            Formats::Assert,
+            &mut Notes::default(),
+            &mut problems,
+        );
         let schema = problems.settle(schema).unwrap();
         schema.judge(&Text::parse(body.as_bytes(), 16).unwrap())
     }

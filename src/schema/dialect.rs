@@ -1,7 +1,7 @@
 //! Which language a schema is written in.
 
 /// A version of JSON Schema, or of what OpenAPI makes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dialect {
     /// JSON Schema draft 7.
     Draft7,

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use super::check::{SchemaId, Set};
 use super::compile::Compiler;
 use super::dialect::Dialect;
+use super::metaschemas::Metaschemas;
+use super::notes::Notes;
 use super::uri::Uri;
 use super::{Formats, Schema};
 use crate::config::{Node, Pointer, Problems};
@@ -22,7 +24,7 @@ pub struct Handle(SchemaId);
 pub struct Compiled {
     set: Rc<Set>,
     /// What is written in them and asks for nothing.
-    pub notes: Vec<(Pointer, String)>,
+    pub notes: Notes,
     /// The formats that nobody knows, each with its place.
     pub unknown_formats: Vec<(Pointer, String)>,
 }
@@ -38,8 +40,14 @@ pub enum Sender {
 
 impl<'d> Embedded<'d> {
     /// For schemas of this document.
-    pub fn new(document: &Node<'d>, dialect: Dialect, sender: Sender) -> Self {
+    pub fn new(
+        document: &Node<'d>,
+        dialect: Dialect,
+        sender: Sender,
+        metaschemas: &'d Metaschemas,
+    ) -> Self {
         let mut compiler = Compiler::default();
+        compiler.index.metaschemas = Some(metaschemas);
         compiler.not_required = Some(match sender {
             Sender::Client => "readOnly",
             Sender::Service => "writeOnly",
@@ -60,10 +68,16 @@ impl<'d> Embedded<'d> {
     /// Compiles them. `None` if something is wrong; that has been reported then.
     pub fn finish(mut self, problems: &mut Problems) -> Option<Compiled> {
         let set = self.compiler.finish(problems)?;
+        let mut notes = self.compiler.notes;
+        for found in self.compiler.unsupported {
+            let reason = format!("a pattern asks for nothing that {}", found.what);
+            notes.add_at(&reason, &found.place);
+        }
+        let formats = self.compiler.unknown_formats.into_iter();
         Some(Compiled {
             set: Rc::new(set),
-            notes: self.compiler.notes,
-            unknown_formats: self.compiler.unknown_formats,
+            notes,
+            unknown_formats: formats.map(|found| (found.place, found.what)).collect(),
         })
     }
 }

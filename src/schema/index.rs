@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dialect::Dialect;
 use super::keyword::{Meaning, entry};
+use super::metaschemas::Metaschemas;
 use super::uri::{Uri, decode};
 use crate::config::{Pointer, Quoted};
 use crate::json::{Json, Object};
@@ -34,6 +35,8 @@ pub(super) struct Index<'d> {
     /// All schemas, in the order in which they were found.
     pub(super) schemas: Vec<&'d Json>,
     pub(super) problems: Vec<(Pointer, String)>,
+    /// What references may lead to that is in no document.
+    pub(super) metaschemas: Option<&'d Metaschemas>,
 }
 
 /// What a reference leads to.
@@ -135,7 +138,16 @@ impl<'d> Index<'d> {
                 let fragment = uri.fragment.take().unwrap_or_default();
                 let uri = uri.to_string();
                 let index = self.by_uri.get(&uri).copied();
-                let nowhere = || format!("leads nowhere: no schema is {}", Quoted(&uri));
+                let index = index.or_else(|| self.metaschema(&uri));
+                let nowhere = || {
+                    let cure = match uri.starts_with("schemas:") {
+                        true => "",
+                        false => {
+                            ", and nothing is fetched; put it into the document, in `schemas` under that name"
+                        }
+                    };
+                    format!("leads nowhere: no schema is {}{cure}", Quoted(&uri))
+                };
                 (index.ok_or_else(nowhere)?, fragment)
             }
         };
@@ -169,6 +181,15 @@ impl<'d> Index<'d> {
             json,
             dynamic: None,
         })
+    }
+
+    /// Takes in a metaschema; the place of its resource.
+    fn metaschema(&mut self, uri: &str) -> Option<usize> {
+        let json = self.metaschemas?.named(uri)?;
+        let place = Pointer::default().member(uri);
+        let resource = self.resources.len();
+        self.add_schema(Uri::parse(uri), json, place, Dialect::Draft202012);
+        Some(resource)
     }
 
     fn walk(&mut self, json: &'d Json, mut home: Home) {
@@ -313,6 +334,13 @@ pub(super) fn is_schema(json: &Json) -> bool {
 /// move, so this is who it is.
 pub(super) fn address(json: &Json) -> usize {
     std::ptr::from_ref(json).addr()
+}
+
+/// The tokens of a pointer that is a fragment: RFC 6901 §6. None if it is none.
+pub(super) fn fragment_tokens(fragment: &str) -> Option<Vec<String>> {
+    let pointer = decode(fragment)?;
+    let is_pointer = pointer.is_empty() || pointer.starts_with('/');
+    is_pointer.then(|| tokens(&pointer))
 }
 
 /// RFC 6901 §4.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::decimal::Decimal;
 use super::value::{Members, Value};
 use crate::budget::{self, Reservation, Share};
+use crate::json::decimal::Decimal;
 use crate::json_gate::{Fault, Limits, Shape, measure, read_string};
 
 /// A value, and how many values there are in it, itself included.

@@ -4,13 +4,12 @@ use crate::regex::Regex;
 
 use super::check::SchemaId;
 use super::compile::Compiler;
-use super::decimal::Decimal;
 use super::dialect::Dialect;
 use super::index::{Home, Referred};
 use super::keyword::entry;
-use super::pattern;
-use super::value::decimal;
+use super::pattern::{self, PatternError};
 use crate::config::Pointer;
+use crate::json::decimal::Decimal;
 use crate::json::{Json, Object};
 
 /// A keyword of a schema while it is compiled.
@@ -46,10 +45,8 @@ impl<'d> Subject<'_, 'd> {
 
     /// Notes what is not asked for although it is written.
     pub(super) fn note_unknown_format(&mut self, format: &str) {
-        let place = self.place(self.name);
-        self.compiler
-            .unknown_formats
-            .push((place, format.to_owned()));
+        let found = Compiler::found(self.id, self.place(self.name), format);
+        self.compiler.unknown_formats.push(found);
     }
 
     /// Whether this is the first of `keywords` that stands in the schema.
@@ -77,7 +74,11 @@ impl<'d> Subject<'_, 'd> {
             resource: self.home.resource,
             place,
         };
-        self.compiler.schema(json, &home, keyword)
+        let id = self.compiler.schema(json, &home, keyword);
+        if let Some(children) = self.compiler.children.get_mut(self.id.0) {
+            children.push(id);
+        }
+        id
     }
 
     /// A schema under `keyword` that judges the same value.
@@ -145,7 +146,7 @@ impl<'d> Subject<'_, 'd> {
     /// The number under this keyword.
     pub(super) fn number(&mut self) -> Option<Decimal> {
         match self.value {
-            Json::Number(number) => Some(decimal(number)),
+            Json::Number(number) => Some(number.decimal()),
             _ => {
                 self.report("must be a number");
                 None
@@ -157,7 +158,7 @@ impl<'d> Subject<'_, 'd> {
     pub(super) fn count(&mut self, keyword: &str) -> Option<usize> {
         let place = self.place(keyword);
         let count = match self.object.member(keyword)? {
-            Json::Number(number) => decimal(number).to_u64(),
+            Json::Number(number) => number.decimal().to_u64(),
             _ => None,
         };
         if count.is_none() {
@@ -181,15 +182,22 @@ impl<'d> Subject<'_, 'd> {
         names
     }
 
-    /// A pattern, compiled once however often it is written.
+    /// A pattern, compiled once however often it is written. None if it cannot be had: then that has
+    /// been noted, and it asks for nothing.
     pub(super) fn regex(&mut self, pattern: &str, place: Pointer) -> Option<Regex> {
         match pattern::compile(pattern) {
             Ok(regex) => {
                 self.compiler.patterns.push((place, regex.clone()));
                 Some(regex)
             }
-            Err(error) => {
+            // What is a pattern nowhere is a mistake; what is one elsewhere is in documents of others.
+            Err(error @ PatternError::Syntax) if !self.dialect.is_openapi() => {
                 self.report_at(place, &error.to_string());
+                None
+            }
+            Err(error) => {
+                let found = Compiler::found(self.id, place, error);
+                self.compiler.unsupported.push(found);
                 None
             }
         }
@@ -202,6 +210,9 @@ impl<'d> Subject<'_, 'd> {
         match resolved {
             Ok(Referred { json, dynamic }) => {
                 let place = self.place(self.name);
+                if let Some(name) = &dynamic {
+                    self.compiler.dynamic.push((self.id, name.clone()));
+                }
                 Some((self.here(self.name, json, place), dynamic))
             }
             Err(reason) => {

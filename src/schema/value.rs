@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::decimal::Decimal;
 use super::sort::sort;
 use crate::json::Json;
+use crate::json::decimal::Decimal;
 use crate::json_gate::Shape;
 
 /// A JSON value. Numbers are exact; strings borrow from the text where nothing in them is escaped.
@@ -137,13 +137,12 @@ impl Value<'_> {
 }
 
 impl Value<'static> {
-    /// The value of a document. Its numbers are doubles where they have a fraction or are larger
-    /// than 64 bits, and count as the shortest decimal that reads as that double.
+    /// The value of a document.
     pub fn of(json: &Json) -> Self {
         match json {
             Json::Null => Value::Null,
             Json::Bool(value) => Value::Bool(*value),
-            Json::Number(number) => Value::Number(decimal(number)),
+            Json::Number(number) => Value::Number(number.decimal()),
             Json::String(text) => Value::String(Cow::Owned(text.clone())),
             Json::Array(items) => Value::Array(items.iter().map(Value::of).collect()),
             Json::Object(object) => {
@@ -155,9 +154,4 @@ impl Value<'static> {
             }
         }
     }
-}
-
-/// A number of the document.
-pub(super) fn decimal(number: &serde_json::Number) -> Decimal {
-    Decimal::parse(number.to_string().as_bytes()).unwrap_or_else(|| Decimal::whole(0))
 }

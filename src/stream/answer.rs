@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::beside::Reading;
 use super::body::{Awaiting, Body, holds, most};
 use super::{Action, Stream};
 use crate::body::{Content, Inspection, ResponseBody, Rest};
-use crate::engine::{Engine, Mode};
+use crate::engine::{Engine, Lane, Mode};
 use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response};
 use crate::headers::Headers;
 use crate::host::{Failure, Host, Side};
@@ -33,6 +34,8 @@ pub(super) struct Answer {
     /// How long it has been judged.
     pub(super) judging: Duration,
     refused: bool,
+    /// Whether another body goes out in place of its own.
+    replaced: bool,
 }
 
 impl Answer {
@@ -75,9 +78,11 @@ impl Stream {
         let judged = author == Author::Service && rest == BodyState::Open && head.body.is_none();
         if judged {
             self.await_answer(&engine, headers, rest);
-            head.held =
-                engine.inspection == Inspection::HoldHeaders && holds(&self.answer.awaiting);
         }
+        // Whether there is a body that can be replaced is not known before it comes.
+        self.answer.replaced = head.body.is_some() && rest == BodyState::Open;
+        head.held = engine.inspection == Inspection::HoldHeaders
+            && (self.answer.replaced || holds(&self.answer.awaiting));
         head
     }
 
@@ -96,12 +101,12 @@ impl Stream {
     pub fn never_shown(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
         let refusal = Refusal::new(&super::UNAVAILABLE, "body_not_shown");
         match side {
-            Side::Request if self.awaiting.is_empty() => None,
+            Side::Request if !holds(&self.awaiting) => None,
             Side::Request => match self.refuse(refusal, None, host) {
                 Action::Reply(reply) => Some(reply),
                 Action::Continue(_) | Action::Hold(_) => None,
             },
-            Side::Response if self.answer.awaiting.is_empty() => None,
+            Side::Response if !holds(&self.answer.awaiting) && !self.answer.replaced => None,
             Side::Response => {
                 self.answer.awaiting.clear();
                 self.answer.refused = true;
@@ -144,7 +149,7 @@ impl Stream {
 
     /// Those policies that hear of the service's answer.
     fn hearing<'e>(&self, engine: &'e Engine) -> impl Iterator<Item = &'e dyn Policy> {
-        let passes = self.record.shadow.is_empty();
+        let passes = self.record.passes();
         let asked = self
             .chain(engine)
             .steps
@@ -175,6 +180,8 @@ impl Stream {
         host: &dyn Host,
     ) -> ResponseHead {
         let mut facts = std::mem::take(&mut self.facts);
+        let trusts = self.chain(engine).trusts_forwarded_proto;
+        facts.connection.trust_forwarded_proto(trusts);
         if author == Author::Service {
             if engine.mode == Mode::Shadow && !self.record.shadow.is_empty() {
                 facts.limits.never_asked(host);
@@ -185,7 +192,6 @@ impl Stream {
         }
         let mut response = Response {
             request: &self.headers,
-            scheme: self.scheme,
             author,
             headers,
             rest,
@@ -214,7 +220,6 @@ impl Stream {
         let mut facts = std::mem::take(&mut self.facts);
         let mut response = Response {
             request: &self.headers,
-            scheme: self.scheme,
             author: Author::Service,
             headers,
             rest,
@@ -226,12 +231,30 @@ impl Stream {
         let steps = self.chain(engine).steps.iter().enumerate();
         let awaiting = steps.filter_map(|(index, step)| {
             Some(Awaiting {
+                lane: Lane::InForce,
                 step: index,
                 mode: engine.mode.over(step.mode),
                 need: step.policy.response_need(&mut response)?,
             })
         });
-        let awaiting = awaiting.collect();
+        let mut awaiting: Vec<Awaiting> = awaiting.collect();
+        let tried = self.chain(engine).beside.iter().enumerate();
+        for (index, step) in tried.take(self.beside.asked()) {
+            let mut own = self.beside.take(step.kind, response.facts);
+            let mut apart = Response {
+                facts: &mut own,
+                edits: Vec::new(),
+                body: None,
+                ..response
+            };
+            awaiting.extend(step.policy.response_need(&mut apart).map(|need| Awaiting {
+                lane: Lane::Beside,
+                step: index,
+                mode: Mode::Shadow,
+                need,
+            }));
+            self.beside.put(step.kind, own);
+        }
         self.facts = facts;
         self.answer.awaiting = awaiting;
     }
@@ -286,7 +309,7 @@ impl Stream {
                 Some(route) => &route.chain,
                 None => &engine.fallback,
             };
-            let Some(step) = chain.steps.get(waiting.step) else {
+            let Some(step) = chain.lane(waiting.lane).get(waiting.step) else {
                 continue;
             };
             let mut body = ResponseBody {
@@ -296,13 +319,24 @@ impl Stream {
                 need: waiting.need,
                 content,
             };
-            let verdict = step.policy.response_body(&mut body, host);
+            let verdict = match waiting.lane {
+                Lane::InForce => step.policy.response_body(&mut body, host),
+                Lane::Beside => {
+                    let mut facts = self.beside.take(step.kind, body.facts);
+                    body.facts = &mut facts;
+                    let verdict = step.policy.response_body(&mut body, &Reading(host));
+                    self.beside.put(step.kind, facts);
+                    verdict
+                }
+            };
+            let verdict = step.placed_in(verdict);
             if let Some(failure) = content.failed() {
                 match waiting.mode {
-                    Mode::Shadow => continue,
-                    Mode::Enforce => {
+                    Mode::Enforce if waiting.needs_bytes(progress) => {
                         return Some(self.refuse_answer(engine, failure.refusal(), None, host));
                     }
+                    Mode::Enforce => {}
+                    Mode::Shadow => continue,
                 }
             }
             match (verdict, waiting.mode) {
@@ -314,7 +348,7 @@ impl Stream {
                     return Some(self.refuse_answer(engine, refusal, Some(step.name), host));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
-                    self.shadow(&refusal, Some(step.name), host);
+                    self.shadow(refusal, Some((step.name, waiting.lane)), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => return Some(reply),
             }
@@ -326,12 +360,13 @@ impl Stream {
     fn refuse_answer(
         &mut self,
         engine: &Engine,
-        refusal: Refusal,
+        mut refusal: Refusal,
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
         self.record.refusal = Some((refusal.code, refusal.reason));
         self.record.violations.clone_from(&refusal.violations);
+        self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
             host.count(counter);

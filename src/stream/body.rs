@@ -2,16 +2,20 @@
 
 use std::rc::Rc;
 
+use super::beside::Reading;
+use super::foreign::{foreign_trailers, question_in_trailers};
 use super::{Action, Stream};
 use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, Rest};
-use crate::engine::{Engine, Mode};
-use crate::exchange::{BodyProgress, BodyState};
+use crate::engine::{Engine, Lane, Mode};
+use crate::exchange::{BodyProgress, BodyState, Edit};
+use crate::headers::Headers;
 use crate::host::{Host, Side};
 use crate::policy::Verdict;
 
 /// A policy that waits for the body, by its place in the chain.
 #[derive(Clone, Copy)]
 pub(super) struct Awaiting {
+    pub(super) lane: Lane,
     pub(super) step: usize,
     pub(super) mode: Mode,
     pub(super) need: BodyNeed,
@@ -32,6 +36,11 @@ impl Awaiting {
     /// A policy in shadow mode looks on; it must not make the proxy hold a body.
     fn holds(&self) -> bool {
         self.mode == Mode::Enforce && self.need.holds()
+    }
+
+    /// Whether it refuses when the bytes of a body of that size cannot be had.
+    pub(super) fn needs_bytes(&self, progress: BodyProgress) -> bool {
+        self.mode == Mode::Enforce && self.need.most() >= progress.size.max(1)
     }
 }
 
@@ -106,14 +115,31 @@ impl Stream {
         action
     }
 
-    /// Judges the body when trailers end it: the body callback never says so then.
-    pub fn request_trailers(&mut self, host: &dyn Host) -> Action {
+    /// Judges the body when trailers end it: the body callback never says so then. The edits are of the
+    /// trailers.
+    pub fn request_trailers(&mut self, trailers: &Headers, host: &dyn Host) -> Action {
         let side = Side::Request;
         let before = self.before_body(side, host);
         let rest = self.body.at_trailers(Rest { host, side });
         let action = self.judge_body(BodyState::Complete, rest, host);
         self.after_body(side, before, host);
-        action
+        match action {
+            Action::Continue(_) => Action::Continue(self.edit_trailers(trailers)),
+            action => action,
+        }
+    }
+
+    /// Takes out of trailers what the service must not get there. A document in shadow mode takes out what asks
+    /// for an explanation alone.
+    fn edit_trailers(&self, trailers: &Headers) -> Vec<Edit> {
+        let Some(engine) = &self.engine else {
+            return Vec::new();
+        };
+        let mut edits = question_in_trailers(engine, trailers);
+        if engine.mode == Mode::Enforce {
+            edits.extend(foreign_trailers(engine, trailers));
+        }
+        edits
     }
 
     /// Whether the head waits for the body.
@@ -133,7 +159,7 @@ impl Stream {
         if self.awaiting.is_empty() {
             return Action::Continue(Vec::new());
         }
-        let kept = self.body.take_kept();
+        let (kept, waited) = (self.body.take_kept(), self.awaits_body());
         let progress = self.body.progress(state);
         let content = Content::new(progress, most(&self.awaiting), kept, at_hand);
         if let Some(stop) = self.ask_all(progress, &content, host) {
@@ -142,7 +168,7 @@ impl Stream {
         if state == BodyState::Complete {
             self.awaiting.clear();
         }
-        if self.awaiting.is_empty() {
+        if waited && !self.awaits_body() {
             self.allow(host);
         }
         match at_hand {
@@ -164,8 +190,11 @@ impl Stream {
             };
             if let Some(failure) = content.failed() {
                 match waiting.mode {
+                    Mode::Enforce if waiting.needs_bytes(progress) => {
+                        return Some(self.host_failed(failure, host));
+                    }
+                    Mode::Enforce => {}
                     Mode::Shadow => continue,
-                    Mode::Enforce => return Some(self.host_failed(failure, host)),
                 }
             }
             match (verdict, waiting.mode) {
@@ -175,7 +204,9 @@ impl Stream {
                     self.record.ended_at = Some(waiting.step);
                     return Some(self.refuse(refusal, Some(name), host));
                 }
-                (Verdict::Refuse(refusal), Mode::Shadow) => self.shadow(&refusal, Some(name), host),
+                (Verdict::Refuse(refusal), Mode::Shadow) => {
+                    self.shadow(refusal, Some((name, waiting.lane)), host);
+                }
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     self.record.ended_at = Some(waiting.step);
                     return Some(self.answer(reply, name, host));
@@ -193,7 +224,7 @@ impl Stream {
         host: &dyn Host,
     ) -> Option<(&'static str, Verdict)> {
         let engine = self.engine.as_ref().map(Rc::clone)?;
-        let step = self.chain(&engine).steps.get(waiting.step)?;
+        let step = self.chain(&engine).lane(waiting.lane).get(waiting.step)?;
         let mut body = RequestBody {
             request: &self.headers,
             facts: &mut self.facts,
@@ -201,6 +232,16 @@ impl Stream {
             need: waiting.need,
             content,
         };
-        Some((step.name, step.policy.request_body(&mut body, host)))
+        let verdict = match waiting.lane {
+            Lane::InForce => step.policy.request_body(&mut body, host),
+            Lane::Beside => {
+                let mut facts = self.beside.take(step.kind, body.facts);
+                body.facts = &mut facts;
+                let verdict = step.policy.request_body(&mut body, &Reading(host));
+                self.beside.put(step.kind, facts);
+                verdict
+            }
+        };
+        Some((step.name, step.placed_in(verdict)))
     }
 }

@@ -6,7 +6,7 @@ use super::{Action, Stream};
 use crate::access_log::AccessLog;
 use crate::access_log::security::SecurityEvents;
 use crate::budget::{self, Reservation, Share};
-use crate::engine::{Chain, Engine, Mode};
+use crate::engine::{Engine, Mode, Step};
 use crate::host::Host;
 use crate::refusal::Refusal;
 
@@ -72,13 +72,17 @@ impl ShownFields {
     }
 }
 
+/// Whether streams take more than half of their memory.
+fn is_crowded() -> bool {
+    budget::used(Share::Streams) > Share::Streams.most() / 2
+}
+
 impl Room {
     /// While streams have room, as much as a record shows of one value, and a byte by which it
     /// sees that there was more. Records of refused requests make do with less when a flood of
     /// them fills that room.
     fn of(shown: &ShownFields, is_refused: bool) -> Self {
-        let crowded = budget::used(Share::Streams) > Share::Streams.most() / 2;
-        if is_refused && crowded {
+        if is_refused && is_crowded() {
             Self {
                 value: 129,
                 all: 512,
@@ -118,7 +122,7 @@ impl Stream {
         } else {
             Refusal::new(&UNAVAILABLE, "memory")
         };
-        self.started = Some(host.now());
+        self.begin(host);
         Some(self.refuse(refusal, None, host))
     }
 
@@ -135,9 +139,14 @@ impl Stream {
             let refusal = Refusal::new(&FIELDS_TOO_LARGE, "kept");
             match engine.mode {
                 Mode::Enforce => return Err(refusal),
-                Mode::Shadow => self.shadow(&refusal, None, host),
+                Mode::Shadow => self.shadow(refusal, None, host),
             }
         }
+        if self.settle() {
+            return Ok(());
+        }
+        // What is only tried makes room.
+        self.stop_trying();
         if self.settle() {
             Ok(())
         } else {
@@ -148,7 +157,11 @@ impl Stream {
     /// Lets everything go that nobody asks for when the request has been refused or answered.
     pub(super) fn let_go(&mut self) {
         self.awaiting = Vec::new();
+        self.beside.forget();
         self.body.take_kept();
+        if is_crowded() {
+            self.record.forget_claimed();
+        }
         match self.engine.clone() {
             Some(engine) => _ = self.keep_fields(&engine, true),
             None => self.headers.keep(|_, _| None),
@@ -157,7 +170,7 @@ impl Stream {
             // The verdict stands, and less can be said of it.
             self.headers.keep(|_, _| None);
             self.record.forget();
-            self.facts = Default::default();
+            self.facts.forget();
             self.memory.shrink_to(FIXED);
         }
     }
@@ -166,6 +179,7 @@ impl Stream {
     pub fn end(&mut self) {
         self.headers.keep(|_, _| None);
         self.facts = Default::default();
+        self.beside.forget();
         self.record.forget();
         self.body.take_kept();
         self.answer.end();
@@ -175,14 +189,16 @@ impl Stream {
     /// Drops fields that nobody asks for. Whether those that policies ask for are all there.
     fn keep_fields(&mut self, engine: &Engine, is_refused: bool) -> bool {
         let shown = &engine.shown_fields;
-        let later = &self.chain(engine).later_request_fields;
+        let chain = self.chain(engine);
+        let (later, tried) = (&chain.later_request_fields, &chain.tried_request_fields);
         let room = Room::of(shown, is_refused);
         let mut all = room.all;
         let mut whole = match is_refused {
             true => MOST_WHOLE_OF_REFUSED,
             false => MOST_WHOLE,
         };
-        let mut complete = true;
+        let mut whole_of_tried = whole;
+        let (mut complete, mut trial_is_complete) = (true, true);
         let mut headers = std::mem::take(&mut self.headers);
         headers.keep(|name, value| {
             let spend = |left: &mut usize, most: usize| {
@@ -195,6 +211,13 @@ impl Stream {
                 complete &= kept.is_some();
                 return kept;
             }
+            if !is_refused && tried.iter().any(|each| each.as_bytes() == name) {
+                let kept = spend(&mut whole_of_tried, usize::MAX);
+                trial_is_complete &= kept.is_some();
+                if kept.is_some() {
+                    return kept;
+                }
+            }
             let value_room = match name {
                 b":path" => room.of_target(value),
                 _ => room.value,
@@ -202,6 +225,9 @@ impl Stream {
             spend(&mut all, shown.most(name)?.min(value_room))
         });
         self.headers = headers;
+        if !trial_is_complete {
+            self.stop_trying();
+        }
         complete
     }
 
@@ -211,6 +237,7 @@ impl Stream {
             FIXED,
             self.headers.memory(),
             self.facts.memory(),
+            self.beside.memory(),
             self.record.memory(),
         ];
         let bytes = parts.into_iter().fold(0, usize::saturating_add);
@@ -221,16 +248,9 @@ impl Stream {
     }
 }
 
-/// What the policies of a chain, and its page for browsers, read of a request later.
-pub(crate) fn later_request_fields(chain: &Chain) -> Vec<&'static str> {
-    let named = chain
-        .steps
-        .iter()
-        .map(|step| step.policy.later_request_fields());
-    let page: &[&str] = match chain.error_page {
-        Some(_) => &["accept", "sec-fetch-mode"],
-        None => &[],
-    };
+/// What steps of a chain read of a request later, and its page for browsers.
+pub(crate) fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
+    let named = steps.iter().map(|step| step.policy.later_request_fields());
     let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
     fields.sort_unstable();
     fields.dedup();

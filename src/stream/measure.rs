@@ -1,5 +1,6 @@
 //! What is measured of an exchange, and told of it to who may ask.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Stream;
@@ -16,13 +17,30 @@ impl Stream {
         self.route
     }
 
+    /// Notes when its head came.
+    pub(super) fn begin(&mut self, host: &dyn Host) {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "what tokens say of their times is judged by it"
+        )]
+        let started = host.wall_clock();
+        self.started = Some(started);
+        let measures = |engine: &Rc<Engine>| engine.access_log.is_some() || engine.measured.timings;
+        let is_measured = self.engine.as_ref().is_some_and(measures);
+        self.began = is_measured.then(|| host.monotonic());
+    }
+
+    /// How long ago its head came; none if nobody wanted to know.
+    pub fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
+        host.monotonic().checked_sub(self.began?)
+    }
+
     /// Notes how long the head was judged, if anybody wants to know.
     pub(super) fn head_judged(&mut self, engine: &Engine, host: &dyn Host) {
-        if engine.access_log.is_none() && !engine.measured.timings {
+        if self.began.is_none() {
             return;
         }
-        let started = self.started.unwrap_or_default();
-        self.judging = host.now().checked_sub(started);
+        self.judging = self.elapsed(host);
         if let Some(judging) = self.judging.filter(|_| engine.measured.timings) {
             host.observe(Timing::Filter.histogram(), micros(judging));
         }
@@ -54,7 +72,7 @@ impl Stream {
 
     fn awaits(&self, side: Side) -> bool {
         match side {
-            Side::Request => self.awaits_body(),
+            Side::Request => !self.awaiting.is_empty(),
             Side::Response => self.answer.awaits(),
         }
     }
@@ -93,9 +111,8 @@ impl Stream {
             edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
         }
         if let (Some(explain), Some(times)) = (&engine.explain, &self.times) {
-            let refusal = self.record.refusal.as_ref();
-            let refusal = refusal.map(|(code, reason)| (code.name, *reason));
-            edits.extend(explain.tell(self.route_name(), &self.asked(), times, refusal));
+            let (asked, record) = (self.asked(), &self.record);
+            edits.extend(explain.tell(self.route_name(), &asked, times, record));
         }
     }
 }

@@ -1,8 +1,10 @@
 //! One exchange on its way through the policies of its route.
 
+mod address;
 mod answer;
+mod beside;
 mod body;
-mod identity;
+mod foreign;
 mod kept;
 mod measure;
 mod record;
@@ -11,26 +13,29 @@ mod refusals;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::address::{address, merge};
 use self::answer::Answer;
+use self::beside::{Beside, ask_of_no_body};
 use self::body::{Awaiting, Body};
-use self::identity::foreign_identity;
+use self::foreign::foreign_fields;
 use self::measure::without_question;
 use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
-use crate::body::{Content, RequestBody};
 use crate::budget::{Reservation, Share};
+use crate::connection::Connection;
 use crate::effort::{self, Effort};
-use crate::engine::{Chain, Engine, Mode, Selection};
-use crate::exchange::{BodyProgress, BodyState, Edit, Exchange, Facts, Request, Scheme};
-use crate::headers::{HeaderValue, Headers};
+use crate::engine::{Chain, Engine, Lane, Mode, Selection};
+use crate::exchange::{BodyState, Edit, Exchange, Facts, Request};
+use crate::headers::Headers;
 use crate::host::{Failure, Host};
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::route::Undecidable;
-use crate::target::{Target, TargetError};
+use crate::target::TargetError;
 
 pub use self::answer::ResponseHead;
+pub(crate) use self::foreign::Overrides;
 pub use self::kept::MOST_HEAD;
 pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
@@ -44,14 +49,16 @@ pub struct Stream {
     engine: Option<Rc<Engine>>,
     /// All of the request's fields until its head has been judged; then those that are kept.
     headers: Headers,
-    scheme: Scheme,
     started: Option<Duration>,
+    /// The same on the clock that does not step; none if nobody wants to know how long it took.
+    began: Option<Duration>,
     judging: Option<Duration>,
     body_judging: Duration,
     times: Option<Vec<(&'static str, Duration)>>,
     route: Option<usize>,
     facts: Facts,
     awaiting: Vec<Awaiting>,
+    beside: Beside,
     body: Body,
     answer: Answer,
     record: Record,
@@ -95,14 +102,15 @@ impl Stream {
         Self {
             engine,
             headers: Headers::default(),
-            scheme: Scheme::Http,
             started: None,
+            began: None,
             judging: None,
             body_judging: Duration::ZERO,
             times: None,
             route: None,
             facts: Facts::default(),
             awaiting: Vec::new(),
+            beside: Beside::default(),
             body: Body::default(),
             answer: Answer::default(),
             record: Record::default(),
@@ -123,8 +131,8 @@ impl Stream {
             return refused;
         }
         self.headers = headers;
-        self.scheme = Scheme::of(&self.headers);
-        self.started = Some(host.now());
+        self.facts.connection = Connection::of(&self.headers);
+        self.begin(host);
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };
@@ -137,7 +145,7 @@ impl Stream {
             Err(Stop::Refused(refusal, policy)) => match engine.mode {
                 Mode::Enforce => return self.refuse(refusal, policy, host),
                 Mode::Shadow => {
-                    self.shadow(&refusal, policy, host);
+                    self.shadow(refusal, in_force(policy), host);
                     Action::Continue(without_question(&engine, Vec::new()))
                 }
             },
@@ -145,7 +153,7 @@ impl Stream {
         if let Err(refusal) = self.keep(&engine, host) {
             return self.refuse(refusal, None, host);
         }
-        if self.awaiting.is_empty() {
+        if !self.awaits_body() {
             self.allow(host);
         }
         match action {
@@ -181,9 +189,10 @@ impl Stream {
         &self.record
     }
 
-    /// Whether a policy still waits for the body.
+    /// Whether a policy still waits for the body. Those that are only tried do not count.
     pub fn awaits_body(&self) -> bool {
-        !self.awaiting.is_empty()
+        let mut awaiting = self.awaiting.iter();
+        awaiting.any(|waiting| waiting.lane == Lane::InForce)
     }
 
     /// What policies learned.
@@ -234,11 +243,10 @@ impl Stream {
         body: BodyState,
         host: &dyn Host,
     ) -> Result<Vec<Edit>, Stop> {
-        let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-        let target = Target::parse_by(raw, engine.path_rules)
-            .map_err(|error| Stop::Refused(Refusal::new(&PATH_MALFORMED, error.reason()), None))?;
+        let (authority, target) = address(engine, headers)?;
         let request = Request {
             headers,
+            authority: &authority,
             target: &target,
             effort: &Effort::new(effort::HEAD),
         };
@@ -275,6 +283,9 @@ impl Stream {
             return Ok(Vec::new());
         };
         let mut facts = std::mem::take(&mut self.facts);
+        let trusts = route.chain.trusts_forwarded_proto;
+        facts.connection.trust_forwarded_proto(trusts);
+        facts.claimants.clone_from(&route.chain.claimants);
         let edits = Vec::new();
         let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {
@@ -292,6 +303,7 @@ impl Stream {
             route: &route.name,
             facts: &mut facts,
             preflight: is_asked.then_some(SameRoutes(&same_routes)),
+            notes_claimed: engine.notes_claimed(),
             edits,
             shadow: Vec::new(),
         };
@@ -303,7 +315,7 @@ impl Stream {
             Mode::Shadow => Vec::new(),
             Mode::Enforce => {
                 // What policies set comes after what is taken away.
-                let mut all = foreign_identity(engine, headers);
+                let mut all = foreign_fields(engine, headers);
                 all.extend(edits);
                 all
             }
@@ -318,51 +330,44 @@ impl Stream {
         body: BodyState,
         host: &dyn Host,
     ) -> Result<(), Stop> {
+        let effort = Effort::new(effort::HEAD);
         for (index, step) in chain.steps.iter().enumerate() {
+            self.try_before(chain, Some(step.stage), exchange, &effort, host);
             let mode = engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
             let before = self.before_step(host);
             let mut verdict = step.policy.request_headers(exchange, host);
             self.after_step(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
-                self.shadow(&refusal, Some(step.name), host);
+                self.shadow(step.placed(refusal), in_force(Some(step.name)), host);
             }
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, body) {
-                let progress = BodyProgress {
-                    size: 0,
-                    state: body,
-                };
-                let mut empty = RequestBody {
-                    request: exchange.request.headers,
-                    facts: &mut *exchange.facts,
-                    progress,
-                    need: *need,
-                    content: &Content::new(progress, need.most(), None, None),
-                };
-                verdict = step.policy.request_body(&mut empty, host);
+                let (headers, facts) = (exchange.request.headers, &mut *exchange.facts);
+                verdict = ask_of_no_body(step, *need, headers, facts, host);
             }
             match (verdict, mode) {
                 (Verdict::Pass, Mode::Enforce) => {}
                 (Verdict::Pass, Mode::Shadow) => exchange.edits.truncate(edits_before),
                 (Verdict::AwaitBody(_), _) if body == BodyState::Complete => {}
                 (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting {
+                    lane: Lane::InForce,
                     step: index,
                     mode,
                     need,
                 }),
                 (Verdict::Refuse(refusal), Mode::Enforce) => {
                     self.record.ended_at = Some(index);
-                    return Err(Stop::Refused(refusal, Some(step.name)));
+                    return Err(Stop::Refused(step.placed(refusal), Some(step.name)));
                 }
                 (Verdict::Refuse(refusal), Mode::Shadow) => {
                     exchange.edits.truncate(edits_before);
-                    if engine.mode == Mode::Shadow && self.record.shadow.is_empty() {
+                    if engine.mode == Mode::Shadow && self.record.passes() {
                         for other in &chain.steps {
                             let facts = &mut *exchange.facts;
                             other.policy.refused(&refusal, Some(step.name), facts, host);
                         }
                     }
-                    self.shadow(&refusal, Some(step.name), host);
+                    self.shadow(step.placed(refusal), in_force(Some(step.name)), host);
                 }
                 (Verdict::Answer(reply), Mode::Enforce) => {
                     self.record.ended_at = Some(index);
@@ -371,6 +376,7 @@ impl Stream {
                 (Verdict::Answer(_), Mode::Shadow) => exchange.edits.truncate(edits_before),
             }
         }
+        self.try_before(chain, None, exchange, &effort, host);
         Ok(())
     }
 
@@ -378,13 +384,15 @@ impl Stream {
         host.count(Outcome::Allowed.counter());
     }
 
-    fn shadow(&mut self, refusal: &Refusal, policy: Option<&'static str>, host: &dyn Host) {
+    /// Notes a refusal that is not carried out, and whose it is.
+    fn shadow(&mut self, refusal: Refusal, by: Option<(&'static str, Lane)>, host: &dyn Host) {
         let Refusal {
             code,
             reason,
             violations,
             headers: _,
             told: _,
+            detail,
         } = refusal;
         if self.record.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
@@ -393,10 +401,12 @@ impl Stream {
             host.count(counter);
         }
         self.record.shadow.push(ShadowRefusal {
-            policy,
+            policy: by.map(|(policy, _)| policy),
+            is_tried: by.is_some_and(|(_, lane)| lane == Lane::Beside),
             code,
             reason,
-            violations: violations.clone(),
+            violations,
+            detail,
         });
     }
 
@@ -409,7 +419,7 @@ impl Stream {
 
     fn refuse(
         &mut self,
-        refusal: Refusal,
+        mut refusal: Refusal,
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Action {
@@ -422,6 +432,7 @@ impl Stream {
         }
         self.record.refusal = Some((refusal.code, refusal.reason));
         self.record.violations.clone_from(&refusal.violations);
+        self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
         host.count(Outcome::Denied.counter());
         if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
@@ -441,10 +452,7 @@ impl Stream {
     }
 }
 
-/// Takes empty segments out of the path, where they are to be; the path for the service then.
-fn merge(engine: &Engine, headers: &mut Headers) -> Option<HeaderValue> {
-    let raw = headers.one(":path").ok().flatten()?;
-    let merged = HeaderValue::parse(&engine.path_rules.merged(raw)?).ok()?;
-    headers.replace(":path", merged.as_bytes());
-    Some(merged)
+/// A refusal by a policy that is in force, or by the core.
+fn in_force(policy: Option<&'static str>) -> Option<(&'static str, Lane)> {
+    policy.map(|policy| (policy, Lane::InForce))
 }

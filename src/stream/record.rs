@@ -1,9 +1,10 @@
 //! What became of an exchange.
 
 use super::Stream;
-use crate::engine::Step;
+use crate::engine::{Lane, Step};
+use crate::exchange::Identity;
 use crate::policy::{self, Stage};
-use crate::refusal::Code;
+use crate::refusal::{Claimed, Code, Detail};
 use crate::schema::Violation;
 
 /// What became of an exchange, for the log.
@@ -13,6 +14,8 @@ pub struct Record {
     pub refusal: Option<(&'static Code, &'static str)>,
     /// What a schema found wrong, if that is why.
     pub violations: Vec<Violation>,
+    /// Which rule was not met, and in what way.
+    pub detail: Option<Box<Detail>>,
     /// The policy that refused; none if it was the core.
     pub refused_by: Option<&'static str>,
     /// The policy that answered in place of the service without refusing.
@@ -28,12 +31,16 @@ pub struct Record {
 pub struct ShadowRefusal {
     /// The policy; none if it was the core.
     pub policy: Option<&'static str>,
+    /// Whether that is only tried beside the one in force.
+    pub is_tried: bool,
     /// What the client would have been told.
     pub code: &'static Code,
     /// What the log would have said.
     pub reason: &'static str,
     /// What a schema found wrong, if that is why.
     pub violations: Vec<Violation>,
+    /// Which rule was not met, and in what way.
+    pub detail: Option<Box<Detail>>,
 }
 
 fn violations(list: &Vec<Violation>) -> usize {
@@ -77,8 +84,8 @@ impl Said {
     }
 }
 
-/// What each policy said, by its place in [`policy::LIST`].
-pub type Verdicts = [Option<Said>; policy::LIST.len()];
+/// What each policy said, by its place as [`policy::name`] has it.
+pub type Verdicts = [Option<Said>; policy::LIST.len() * 2];
 
 impl Stream {
     /// What each policy of its route has said so far, in the order in which they were asked.
@@ -95,7 +102,7 @@ impl Stream {
 
     /// The same, by policy.
     pub fn verdicts(&self) -> Verdicts {
-        let mut verdicts = [None; policy::LIST.len()];
+        let mut verdicts = [None; policy::LIST.len() * 2];
         self.each_asked(|step, said| {
             if let Some(verdict) = verdicts.get_mut(step.kind) {
                 *verdict = Some(said);
@@ -114,17 +121,25 @@ impl Stream {
             if step.stage == Stage::Answer {
                 break;
             }
-            let waits = self.awaiting.iter().any(|waiting| waiting.step == index);
-            each(
-                step,
-                match self.record.said_by(step.name) {
-                    Said::Allowed if waits => Said::Waiting,
-                    said => said,
-                },
-            );
+            each(step, self.said(Lane::InForce, index, step));
             if self.record.ended_at == Some(index) {
                 break;
             }
+        }
+        let tried = route.chain.beside.iter().enumerate();
+        let tried = tried.take(self.beside.asked());
+        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Answer) {
+            each(step, self.said(Lane::Beside, index, step));
+        }
+    }
+
+    fn said(&self, lane: Lane, index: usize, step: &Step) -> Said {
+        let mut awaiting = self.awaiting.iter();
+        let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
+        let waits = waits || (lane == Lane::Beside && self.beside.has_given_up(index));
+        match self.record.said_by(step.name) {
+            Said::Allowed if waits => Said::Waiting,
+            said => said,
         }
     }
 }
@@ -133,7 +148,41 @@ impl Record {
     /// Forgets what was wrong in detail, but not what became of the exchange.
     pub(super) fn forget(&mut self) {
         self.violations = Vec::new();
+        self.detail = None;
         self.shadow = Vec::new();
+    }
+
+    /// Whether nothing would have refused it, were it not in shadow mode. What is only tried does not
+    /// count.
+    pub(super) fn passes(&self) -> bool {
+        self.shadow.iter().all(|each| each.is_tried)
+    }
+
+    /// Forgets what a client says of itself and nobody has accepted.
+    pub(super) fn forget_claimed(&mut self) {
+        let shadow = self.shadow.iter_mut().map(|each| &mut each.detail);
+        for detail in shadow.chain([&mut self.detail]).flatten() {
+            detail.claimed = None;
+        }
+    }
+
+    /// What is known of refusals, that which was carried out first. What is only tried tells nobody's
+    /// identity.
+    fn details(&self) -> impl Iterator<Item = &Detail> {
+        let shadow = self.shadow.iter().filter(|each| !each.is_tried);
+        let shadow = shadow.map(|each| &each.detail);
+        let all = std::iter::once(&self.detail).chain(shadow);
+        all.filter_map(|detail| detail.as_deref())
+    }
+
+    /// Whose token it was that was accepted and did not suffice.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.details().find_map(|detail| detail.identity.as_ref())
+    }
+
+    /// What a token says that was not accepted.
+    pub fn claimed(&self) -> Option<&Claimed> {
+        self.details().find_map(|detail| detail.claimed.as_ref())
     }
 
     /// How many bytes of memory it takes.
@@ -143,8 +192,9 @@ impl Record {
             .capacity()
             .saturating_mul(size_of::<ShadowRefusal>());
         let lists = self.shadow.iter().map(|each| &each.violations);
-        let lists = lists.chain([&self.violations]);
-        lists.map(violations).fold(shadow, usize::saturating_add)
+        let lists = lists.chain([&self.violations]).map(violations);
+        let details = self.details().map(Detail::memory);
+        lists.chain(details).fold(shadow, usize::saturating_add)
     }
 
     /// What a policy said that was asked.

@@ -7,7 +7,9 @@ use crate::refusal::{Code, Refusal, grpc};
 
 /// All of them.
 pub const CODES: &[&Code] = &[
+    &HOST_MALFORMED,
     &PATH_MALFORMED,
+    &OVERRIDDEN,
     &HEADER_REPEATED,
     &NO_ROUTE,
     &METHOD_NOT_ALLOWED,
@@ -15,6 +17,21 @@ pub const CODES: &[&Code] = &[
     &TOO_COSTLY,
     &UNAVAILABLE,
 ];
+
+pub(super) const HOST_MALFORMED: Code = Code {
+    name: "host_malformed",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "The host of the request is missing, malformed or ambiguous.",
+    reasons: &[
+        "host_missing",
+        "host_repeated",
+        "host_byte",
+        "host_label",
+        "host_address",
+        "host_port",
+    ],
+};
 
 pub(super) const PATH_MALFORMED: Code = Code {
     name: "path_malformed",
@@ -31,8 +48,17 @@ pub(super) const PATH_MALFORMED: Code = Code {
         "path_empty_segment",
         "path_parameter",
         "path_fragment",
+        "path_padding",
         "path_two_routes",
     ],
+};
+
+pub(super) const OVERRIDDEN: Code = Code {
+    name: "request_overridden",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "A header field names another method or path than the request's own.",
+    reasons: &["override_header"],
 };
 
 pub(super) const HEADER_REPEATED: Code = Code {

@@ -4,19 +4,26 @@
 //! spelling reaches it under another route's policy, a path is brought to one spelling
 //! first, and one that different servers read differently is refused.
 
+mod authority;
+mod readings;
 mod rules;
 
 use std::fmt;
 
-pub use self::rules::{Ambiguous, Empty, PathRules};
-use self::rules::{SLASH, allows_semicolon, others};
+pub use self::authority::{Authority, AuthorityError};
+use self::readings::{Reading, SLASH, others};
+pub(crate) use self::readings::{fold_case, folded};
+use self::rules::allows_semicolon;
+pub use self::rules::{Ambiguous, Empty, LetterCase, Padding, PathRules};
 
 /// The path and query of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     path: String,
+    /// Whether upper and lower case are the same in it.
+    any_case: bool,
     /// What else servers may read in it.
-    others: Vec<String>,
+    others: Vec<Reading>,
     query_start: Option<usize>,
 }
 
@@ -41,6 +48,11 @@ pub enum TargetError {
     PathParameter,
     /// A `#`, which never belongs to a request.
     Fragment,
+    /// A segment that ends in dots or blanks, begins with blanks, or has a character in it that nobody
+    /// sees.
+    Padding,
+    /// It is too long to be read in several ways.
+    TooCostly,
     /// Read in one way it belongs to another route than read in another.
     TwoRoutes,
 }
@@ -76,10 +88,13 @@ impl Target {
         let query_start = (!query.is_empty()).then_some(path.len());
         let path = decode(path, rules)?;
         check_segments(&path)?;
-        let others = others(&path);
-        others.iter().try_for_each(|path| check_segments(path))?;
+        let others = others(&path, rules)?;
+        others
+            .iter()
+            .try_for_each(|other| check_segments(&other.path))?;
         Ok(Self {
             path,
+            any_case: false,
             others,
             query_start,
         })
@@ -87,8 +102,9 @@ impl Target {
 
     /// What else servers may read in it. Whatever holds for the path has to hold for these.
     pub fn others(&self) -> impl Iterator<Item = Self> {
-        self.others.iter().map(|path| Self {
-            path: path.clone(),
+        self.others.iter().map(|other| Self {
+            path: other.path.clone(),
+            any_case: other.any_case,
             others: Vec::new(),
             query_start: self.query_start,
         })
@@ -98,6 +114,12 @@ impl Target {
     /// there as `%2F`.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether it stands for paths in upper and lower case alike. It is folded then, and what it is compared
+    /// with has to be.
+    pub(crate) fn any_case(&self) -> bool {
+        self.any_case
     }
 
     /// The query of `raw`, the `:path` this target was parsed from, without its `?`.
@@ -176,6 +198,8 @@ impl TargetError {
             TargetError::EmptySegment => "path_empty_segment",
             TargetError::PathParameter => "path_parameter",
             TargetError::Fragment => "path_fragment",
+            TargetError::Padding => "path_padding",
+            TargetError::TooCostly => "effort",
             TargetError::TwoRoutes => "path_two_routes",
         }
     }
@@ -247,6 +271,7 @@ mod tests {
             semicolons: Ambiguous::SameRoute,
             encoded_slashes: Ambiguous::SameRoute,
             empty_segments: Empty::Merge,
+            ..PathRules::default()
         };
         let read = |raw: &str| {
             let target = Target::parse_by(raw.as_bytes(), rules)?;
@@ -276,6 +301,58 @@ mod tests {
         ] {
             assert_eq!(read(raw), Err(error), "{raw}");
         }
+    }
+
+    #[test]
+    fn padding_and_case_have_readings_of_their_own() {
+        let readings = |raw: &str, rules| {
+            let target = Target::parse_by(raw.as_bytes(), rules)?;
+            let others = target.others();
+            let others = others.map(|other| (other.path().to_owned(), other.any_case()));
+            Ok(others.collect::<Vec<_>>())
+        };
+        let plain = |paths: &[&str]| {
+            let each = paths.iter().map(|path| ((*path).to_owned(), false));
+            Ok(each.collect::<Vec<_>>())
+        };
+        let usual = PathRules::default();
+        assert_eq!(readings("/Admin", usual), plain(&[]));
+        assert_eq!(readings("/admin.", usual), plain(&["/admin"]));
+        assert_eq!(readings("/admin%20/x", usual), plain(&["/admin/x"]));
+        assert_eq!(readings("/admin%E2%80%8B", usual), plain(&["/admin"]));
+        assert_eq!(readings("/a/..%20/b", usual), Err(TargetError::DotSegment));
+        assert_eq!(readings("/a/.../b", usual), Err(TargetError::EmptySegment));
+        let slashes = PathRules {
+            encoded_slashes: Ambiguous::SameRoute,
+            semicolons: Ambiguous::SameRoute,
+            ..usual
+        };
+        assert_eq!(readings("/a.%2Fb", slashes), plain(&["/a./b", "/a/b"]));
+        assert_eq!(
+            readings("/a.;x", slashes),
+            plain(&["/a.", "/a.", "/a", "/a"])
+        );
+        let refusing = PathRules {
+            padding: Padding::Refuse,
+            ..usual
+        };
+        assert_eq!(readings("/admin.", refusing), Err(TargetError::Padding));
+        assert_eq!(readings("/a%20b", refusing), plain(&[]));
+        let passing = PathRules {
+            padding: Padding::Pass,
+            ..usual
+        };
+        assert_eq!(readings("/admin.", passing), plain(&[]));
+        let any_case = PathRules {
+            letter_case: LetterCase::SameRoute,
+            ..usual
+        };
+        let both = vec![
+            ("/Admin".to_owned(), false),
+            ("/admin.".to_owned(), true),
+            ("/admin".to_owned(), true),
+        ];
+        assert_eq!(readings("/Admin.", any_case), Ok(both));
     }
 
     #[test]

@@ -15,6 +15,10 @@ pub struct PathRules {
     pub encoded_slashes: Ambiguous,
     /// Empty segments.
     pub empty_segments: Empty,
+    /// Dots and blanks at the ends of segments, and characters that nobody sees.
+    pub padding: Padding,
+    /// Upper and lower case.
+    pub letter_case: LetterCase,
 }
 
 /// What becomes of what has several readings.
@@ -37,8 +41,29 @@ pub enum Empty {
     Merge,
 }
 
-/// How an encoded `/` stands in a path in its one spelling. No other `%` does.
-pub(super) const SLASH: &str = "%2F";
+/// What becomes of segments that end in dots or blanks, begin with blanks, or have characters in them that
+/// nobody sees: many servers take those off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Padding {
+    /// They pass if the path belongs to the same route without it. Names do end in a dot, and scripts
+    /// need joiners, so they are not refused in any case.
+    #[default]
+    SameRoute,
+    /// They are refused.
+    Refuse,
+    /// They are read as they stand.
+    Pass,
+}
+
+/// Whether upper and lower case are the same in paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LetterCase {
+    /// They are not.
+    #[default]
+    Significant,
+    /// They may be: a path passes if it belongs to the same route both ways.
+    SameRoute,
+}
 
 impl PathRules {
     /// Reads `paths`.
@@ -62,11 +87,20 @@ impl PathRules {
                 )
             },
         );
+        let padding = fields.or("padding", Padding::SameRoute, problems, Padding::read);
+        let letter_case = fields.or(
+            "letter_case",
+            LetterCase::Significant,
+            problems,
+            LetterCase::read,
+        );
         fields.finish(problems);
         Some(Self {
             semicolons: semicolons?,
             encoded_slashes: slashes?,
             empty_segments: empty?,
+            padding: padding?,
+            letter_case: letter_case?,
         })
     }
 
@@ -96,23 +130,25 @@ impl Ambiguous {
     }
 }
 
-/// What else servers may read in a path in its one spelling: with its encoded slashes decoded, without
-/// what follows a `;` in each segment, without all that follows the first.
-pub(super) fn others(path: &str) -> Vec<String> {
-    let mut readings = Vec::new();
-    if path.contains(SLASH) {
-        readings.push(path.replace(SLASH, "/"));
+impl Padding {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [
+            ("same_route", Self::SameRoute),
+            ("refuse", Self::Refuse),
+            ("pass", Self::Pass),
+        ];
+        node.choice(problems, &choices)
     }
-    if path.contains(';') {
-        let before = readings.clone();
-        for reading in std::iter::once(path).chain(before.iter().map(String::as_str)) {
-            let kept = |text: &str| text.split(';').next().unwrap_or_default().to_owned();
-            let segments: Vec<String> = reading.split('/').map(kept).collect();
-            readings.push(segments.join("/"));
-            readings.push(kept(reading));
-        }
+}
+
+impl LetterCase {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [
+            ("significant", Self::Significant),
+            ("same_route", Self::SameRoute),
+        ];
+        node.choice(problems, &choices)
     }
-    readings
 }
 
 /// Whether a byte may stand in a path, or be encoded there, by these rules.

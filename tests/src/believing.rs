@@ -26,7 +26,7 @@ pub struct Believing {
 }
 
 impl Host for Believing {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::from_secs(NOW)
     }
 

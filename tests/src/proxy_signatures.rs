@@ -60,8 +60,9 @@ impl ProxySignatures {
 }
 
 impl Host for ProxySignatures {
-    fn now(&self) -> Duration {
-        self.still.now()
+    fn wall_clock(&self) -> Duration {
+        #[allow(clippy::disallowed_methods, reason = "it hands on what it is asked for")]
+        self.still.wall_clock()
     }
 
     fn count(&self, counter: Counter) {

@@ -19,7 +19,7 @@ impl Still {
 }
 
 impl Host for Still {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::from_secs(self.now)
     }
 
@@ -69,7 +69,7 @@ impl Host for Still {
 pub struct Holding<'b>(pub &'b [u8]);
 
 impl Host for Holding<'_> {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
 

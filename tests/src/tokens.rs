@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jwt_simple::reexports::ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder, Encoder};
+use jwt_simple::reexports::ct_codecs::{
+    Base64, Base64UrlSafe, Base64UrlSafeNoPadding, Decoder, Encoder,
+};
 use p521::ecdsa::signature::Signer as _;
 use p521::pkcs8::DecodePrivateKey as _;
 use ring::rand::SystemRandom;
@@ -193,7 +195,8 @@ fn ec_jwk(curve: &str, point: &[u8]) -> Value {
 /// - `header`: members to add to the header; `null` takes one away;
 /// - `claims`: the payload; a string `now`, `now+N` or `now-N` becomes that second;
 /// - `payload`: the payload as text, in place of `claims`;
-/// - `tamper`: `signature` or `payload`, changed after signing.
+/// - `tamper`: `signature` or `payload`, changed after signing;
+/// - `padding`: whether base64url is padded, in what is signed too.
 ///
 /// # Panics
 /// When the description cannot be understood.
@@ -229,6 +232,10 @@ pub fn mint_with(key: &SigningKey, description: &Value, now: u64) -> String {
     let payload = match description.get("payload") {
         Some(text) => text.as_str().expect("`payload` is a string").to_owned(),
         None => at(description.get("claims").unwrap_or(&json!({})), now).to_string(),
+    };
+    let base64url = match description.get("padding") {
+        Some(Value::Bool(true)) => padded_base64url,
+        _ => base64url,
     };
     let header = base64url(Value::Object(header).to_string().as_bytes());
     let signed = format!("{header}.{}", base64url(payload.as_bytes()));
@@ -267,6 +274,11 @@ fn at(value: &Value, now: u64) -> Value {
             .collect(),
         other => other.clone(),
     }
+}
+
+/// Base64url with padding.
+fn padded_base64url(bytes: &[u8]) -> String {
+    Base64UrlSafe::encode_to_string(bytes).expect("base64 of bytes in memory")
 }
 
 /// Base64url without padding.

@@ -58,8 +58,9 @@ fn uncounted<T>(given: u64, work: impl FnOnce() -> T) -> T {
 }
 
 impl Host for Uncounted {
-    fn now(&self) -> Duration {
-        self.0.now()
+    fn wall_clock(&self) -> Duration {
+        #[allow(clippy::disallowed_methods, reason = "it hands on what it is asked for")]
+        self.0.wall_clock()
     }
 
     fn count(&self, counter: Counter) {
@@ -128,6 +129,7 @@ fn a_request_asks_for_memory_this_often() {
     exchange(&engine, &headers, &proxy);
     let [head, answered, recorded] = exchange(&engine, &headers, &proxy);
     assert!(head <= 12, "the head of a request: {head}");
-    assert!(answered <= 6, "the head of an answer: {answered}");
+    // One of them is the proxy's word on TLS, for `strict-transport-security`.
+    assert!(answered <= 7, "the head of an answer: {answered}");
     assert!(recorded <= 6, "a record: {recorded}");
 }

@@ -390,6 +390,7 @@ fn record_of_a_body(schema: &str) -> Map<String, Value> {
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
     let mut headers = Headers::default();
+    headers.push(b":authority", b"api.example.com");
     headers.push(b":path", b"/lists");
     headers.push(b":method", b"POST");
     headers.push(b"content-type", b"application/json");
@@ -403,15 +404,17 @@ fn record_of_a_body(schema: &str) -> Map<String, Value> {
 }
 
 /// The records of exchanges that between them have every member there is.
-fn records(schema: &str) -> [Map<String, Value>; 6] {
+fn records(schema: &str) -> [Map<String, Value>; 8] {
     let token = json!({
         "key": "p256",
+        "header": { "kid": "k1" },
         "claims": {
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": "now+60",
             "tenant": "blue",
         },
     });
     let good = format!("Bearer {}", tokens::mint(&token, NOW));
+    let expired = format!("Bearer {}", tokens::mint(&token, NOW - 3600));
     let everything = json!({
         "schema": schema,
         "attributes": "all",
@@ -419,7 +422,7 @@ fn records(schema: &str) -> [Map<String, Value>; 6] {
     });
     let hashed = json!({
         "schema": schema,
-        "subject": "hashed", "subject_key": { "env": Still::LOG_KEY },
+        "subject": "hashed", "claimed": "hashed", "subject_key": { "env": Still::LOG_KEY },
     });
     [
         record("enforce", &everything, Some(&good)),
@@ -432,6 +435,8 @@ fn records(schema: &str) -> [Map<String, Value>; 6] {
             None,
         ),
         record_of_a_body(schema),
+        record("enforce", &everything, Some(&expired)),
+        record("enforce", &hashed, Some(&expired)),
     ]
 }
 
@@ -444,7 +449,7 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     assert_eq!(
         outcomes,
         [
-            "allowed", "denied", "allowed", "allowed", "denied", "denied"
+            "allowed", "denied", "allowed", "allowed", "denied", "denied", "denied", "denied"
         ]
     );
     let names = records.iter().flat_map(|record| record.keys());
@@ -469,6 +474,38 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     let item = records[5]["portcullis.errors"][0].as_object();
     let item: Vec<&String> = item.expect("errors are logged").keys().collect();
     assert!(item.iter().all(|name| errors.contains(name)), "{item:?}");
+}
+
+#[test]
+fn the_table_of_details_is_what_is_found() {
+    let folder = tokens::repository().join("tests/cases");
+    let cases = Case::read_all(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let records: Vec<Value> = cases.iter().flat_map(case::records_on_engine).collect();
+    let details = records
+        .iter()
+        .filter_map(|record| record["portcullis.detail"].as_object());
+    let (mut members, mut faults) = (BTreeSet::new(), BTreeSet::new());
+    for detail in details {
+        members.extend(detail.keys().cloned());
+        faults.extend(
+            detail
+                .get("fault")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+        );
+    }
+    let page = reference();
+    let rows = tables(&page, "| detail | value |");
+    let written: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
+    assert_same(&written, &members, "details of refusals");
+    let row = rows.iter().find(|row| name_of(row) == "fault");
+    let mut written: BTreeSet<String> =
+        quoted(&row.expect("it has a row")[1]).into_iter().collect();
+    // A word that is none, and one that a claim must be too long for to be read.
+    for other in ["not", "too_costly"] {
+        assert!(written.remove(other), "{other}");
+    }
+    assert_same(&written, &faults, "faults");
 }
 
 #[test]
@@ -519,7 +556,12 @@ fn set_on_a_refusal(preset: &str) -> BTreeSet<(String, String)> {
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
     let mut headers = Headers::default();
-    for (name, value) in [(":path", "/x"), (":method", "GET"), (":scheme", "https")] {
+    for (name, value) in [
+        (":authority", "api.example.com"),
+        (":path", "/x"),
+        (":method", "GET"),
+        (":scheme", "https"),
+    ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(engine));

@@ -8,7 +8,7 @@ use portcullis_tests::envoy::{
     wasm_filter,
 };
 use portcullis_tests::module_path;
-use portcullis_tests::tokens::SigningKey;
+use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Response};
 use serde_json::{Value, json};
@@ -20,8 +20,7 @@ const SECRET: &str = "q7Zr0mYc4TtBv1KxJ9wEo2HsLd8uGn5A";
 const SHORT: &str = "q7Zr0mYc4TtBv1KxJ9wEo2HsLd8uGn5";
 
 fn start(mode: &str, explain: &Value) -> (Envoy, Upstream) {
-    let upstream = Upstream::start().unwrap();
-    let document = json!({
+    start_by(&json!({
         "version": 1,
         "mode": mode,
         "explain": explain,
@@ -35,7 +34,11 @@ fn start(mode: &str, explain: &Value) -> (Envoy, Upstream) {
             { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
             { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 8 } },
         ],
-    });
+    }))
+}
+
+fn start_by(document: &Value) -> (Envoy, Upstream) {
+    let upstream = Upstream::start().unwrap();
     let ours = wasm_filter(
         "ours",
         &module_path(),
@@ -152,4 +155,141 @@ fn addresses_are_enough_and_can_be_asked_for_besides() {
     });
     let (envoy, _upstream) = start("enforce", &far);
     assert!(told(&ask(&envoy, "/open/a", &[SECRET])).is_empty());
+}
+
+/// A token that stands wherever a client can put one.
+fn token(key: &str, scope: &str) -> String {
+    let claims = json!({
+        "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "scope": scope,
+        "exp": 4_102_444_800_u64, "tenant": "a claim's value",
+    });
+    tokens::mint(&json!({ "key": key, "claims": claims }), 0)
+}
+
+#[test]
+fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
+    let (envoy, upstream) = start_by(&json!({
+        "version": 1,
+        "explain": { "header": "x-portcullis-debug", "secret_sha256": hash(SECRET) },
+        "schemas": { "order": { "type": "object", "required": ["id"] } },
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+        } },
+        "routes": [
+            { "name": "scopes", "match": { "path": { "prefix": "/scopes" } },
+              "jwt": { "provider": "corp", "require": { "scopes": ["read", "write"] } } },
+            { "name": "trial", "match": { "path": { "prefix": "/trial" } },
+              "jwt": { "provider": "corp", "mode": "shadow",
+                       "require": { "claims": [{ "claim": "tenänt", "exact": "blue" }] } },
+              "parameters": { "mode": "shadow", "query": [{ "name": "page", "schema": { "type": "integer" } }],
+                              "undeclared": "refuse" } },
+            { "name": "cors", "match": { "path": { "prefix": "/cors" } }, "open": true,
+              "cors": { "allow_origins": [{ "exact": "https://app.example.com" }] } },
+            { "name": "orders", "match": { "path": { "prefix": "/orders" } }, "open": true,
+              "payload": { "max_bytes": 64, "json_schema": "order" } },
+        ],
+    }));
+    let good = token("p256", "read");
+    let forged = token("p256-other", "read");
+    let send = |method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>| {
+        let mut fields = vec![(b"x-portcullis-debug".to_vec(), SECRET.as_bytes().to_vec())];
+        for (name, value) in headers {
+            fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        }
+        let request = Request {
+            method: method.as_bytes().to_vec(),
+            path: path.as_bytes().to_vec(),
+            authority: b"api.example.com".to_vec(),
+            headers: fields,
+            body: body.map(|body| vec![body.as_bytes().to_vec()]),
+            ..Request::default()
+        };
+        client::send(envoy.listener_addr("chain").unwrap(), &request, TIMEOUT).unwrap()
+    };
+    let why = |answer: &Response| -> Vec<String> {
+        let lines = told(answer).into_iter();
+        lines
+            .filter(|line| line.starts_with("refused_by="))
+            .collect()
+    };
+    let bearer = |token: &str| format!("Bearer {token}");
+    let (good_bearer, forged_bearer) = (bearer(&good), bearer(&forged));
+    let query = format!("/trial?page={good}&{good}=1");
+    let answers = [
+        send("GET", "/scopes", &[("authorization", &good_bearer)], None),
+        send("GET", "/scopes", &[("authorization", &forged_bearer)], None),
+        send(
+            "GET",
+            "/trial?page=x&size=2",
+            &[("authorization", &good_bearer)],
+            None,
+        ),
+        send("GET", &query, &[("authorization", &good_bearer)], None),
+        send(
+            "GET",
+            "/cors",
+            &[("origin", &format!("https://{good}.example"))],
+            None,
+        ),
+        send(
+            "POST",
+            "/orders",
+            &[("content-type", "application/json")],
+            Some("{\"tenant\":\"x\"}"),
+        ),
+    ];
+    let statuses = answers.each_ref().map(|answer| answer.status);
+    assert_eq!(statuses, [403, 401, 200, 200, 403, 422]);
+    let lines = answers.each_ref().map(why);
+    assert_eq!(
+        lines[0],
+        [
+            r#"refused_by=jwt; mode=enforce; code=jwt_insufficient_scope; reason=scope; detail={"rule":"/routes/0/jwt/require/scopes/1","scopes":["write"],"claim":"scope","fault":"not_granted"}"#
+        ]
+    );
+    assert_eq!(
+        lines[1],
+        [
+            r#"refused_by=jwt; mode=enforce; code=jwt_invalid; reason=signature; detail={"rule":"/providers/corp/jwks"}"#
+        ]
+    );
+    assert_eq!(
+        lines[2],
+        [
+            r#"refused_by=jwt; mode=shadow; code=jwt_claim_not_allowed; reason=claim; detail={"rule":"/routes/1/jwt/require/claims/0","claim":"ten\u00e4nt","fault":"missing"}"#,
+            r#"refused_by=parameters; mode=shadow; code=parameters_invalid; reason=undeclared; detail={"rule":"/routes/1/parameters/undeclared","parameter":"size"}"#,
+        ]
+    );
+    assert!(
+        lines[3][1].contains(r#""parameter":"REDACTED"#),
+        "{:?}",
+        lines[3]
+    );
+    assert!(
+        lines[4][0].contains(r#""origin":"https://REDACTED"#),
+        "{:?}",
+        lines[4]
+    );
+    assert_eq!(
+        lines[5],
+        [
+            r#"refused_by=payload; mode=enforce; code=payload_schema; reason=schema; detail={"rule":"/schemas/order/required"}; errors=[{"instance":"","keyword":"required","schema":"/schemas/order/required"}]"#
+        ]
+    );
+    for answer in &answers {
+        let shown = told(answer).join("\n");
+        for hidden in [SECRET, &good, &forged, "eyJ", "a claim's value", "alice"] {
+            assert!(!shown.contains(hidden), "{hidden} in {shown}");
+        }
+    }
+    assert_eq!(upstream.count(), 2);
+    for seen in upstream.take_all() {
+        let debug = seen
+            .headers
+            .iter()
+            .find(|(name, _)| name == b"x-portcullis-debug");
+        assert_eq!(debug, None);
+    }
 }

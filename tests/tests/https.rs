@@ -36,7 +36,9 @@ fn policy() -> Value {
     };
     json!({
         "version": 1,
+        "defaults": { "security_headers": { "preset": "api" } },
         "routes": [
+            { "name": "hsts", "match": { "path": { "prefix": "/hsts" } }, "open": true },
             route("any", json!({})),
             route("newer", json!({ "min_tls_version": "1.2" })),
             route("newest", json!({ "min_tls_version": "1.3" })),
@@ -70,10 +72,23 @@ impl Proxy {
         };
         let mut encrypted = guarded("encrypted", true);
         downstream_tls(&mut encrypted);
+        let filter = wasm_filter(
+            "overwritten",
+            &module_path(),
+            string_value(&document),
+            WasmOptions::default(),
+        );
+        let options = ListenerOptions {
+            http_connection_manager: json!({
+                "scheme_header_transformation": { "scheme_to_overwrite": "https" },
+            }),
+            ..ListenerOptions::default()
+        };
         let listeners = vec![
             encrypted,
             guarded("cleartext", true),
             guarded("behind", false),
+            listener("overwritten", vec![filter], options),
         ];
         let clusters = vec![cluster("upstream", upstream.addr())];
         let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
@@ -216,5 +231,66 @@ fn what_the_connection_is_counts() {
     ] {
         let response = proxy.send("behind", path, fields, Version::Http1);
         assert_eq!(response.status, expected, "{path} {fields:?}");
+    }
+}
+
+fn is_strict(response: &Response) -> bool {
+    let mut fields = response.headers.iter();
+    fields.any(|(name, _)| name == "strict-transport-security")
+}
+
+/// RFC 6797 §7.2: browsers are told over TLS alone, by what the connection is.
+#[test]
+fn transport_security_is_sent_over_tls_whatever_a_client_says() {
+    let proxy = Proxy::start();
+    let (_, answer) = proxy.send_encrypted(&rustls::version::TLS13, "GET /hsts HTTP/1.1");
+    assert!(answer.contains("strict-transport-security"), "{answer}");
+    for version in [Version::Http1, Version::Http2] {
+        for path in ["/hsts", "/nothing", "/hsts//", "/any"] {
+            for fields in [
+                &[][..],
+                &[(":scheme", "https")],
+                &[("x-forwarded-proto", "https")],
+                &[(":scheme", "https"), ("x-forwarded-proto", "https")],
+            ] {
+                if version == Version::Http1 && fields.iter().any(|(name, _)| *name == ":scheme") {
+                    continue;
+                }
+                for listener in ["cleartext", "behind"] {
+                    let response = proxy.send(listener, path, fields, version);
+                    assert!(
+                        !is_strict(&response),
+                        "{listener} {path} {fields:?}: {response:?}"
+                    );
+                }
+            }
+        }
+    }
+    let absolute =
+        format!("GET https://{HOST}/hsts HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
+    let answer = client::send_raw(proxy.addr("cleartext"), absolute.as_bytes(), TIMEOUT).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(!answer.contains("strict-transport-security"), "{answer}");
+
+    // Where the document trusts the proxy in front, what that one says counts.
+    let said = [("x-forwarded-proto", "https")];
+    for version in [Version::Http1, Version::Http2] {
+        for (listener, fields, expected) in [
+            ("behind", &said[..], true),
+            ("behind", &[], false),
+            ("behind", &[(":scheme", "https")], false),
+            ("cleartext", &said, false),
+            ("overwritten", &[], true),
+        ] {
+            if version == Version::Http1 && fields.iter().any(|(name, _)| *name == ":scheme") {
+                continue;
+            }
+            let response = proxy.send(listener, "/behind", fields, version);
+            assert_eq!(
+                is_strict(&response),
+                expected,
+                "{listener} {fields:?}: {response:?}"
+            );
+        }
     }
 }

@@ -11,7 +11,7 @@ use portcullis::headers::Headers;
 use portcullis::json_gate::{Limits, measure};
 use portcullis::refusal::Reply;
 use portcullis::schema::Text;
-use portcullis::stream::{Action, MOST_HEAD, Stream};
+use portcullis::stream::{Action, MOST_HEAD, Said, Stream};
 use portcullis_tests::still::{Holding, Still};
 use serde_json::{Value, json};
 
@@ -361,6 +361,38 @@ fn what_policies_read_later_is_whole_or_the_request_is_refused() {
     let (passed, stream) = with_type("shadow", &padded(9000));
     assert_eq!(passed, "Continue([])");
     assert_eq!(stream.record().shadow[0].reason, "kept");
+}
+
+#[test]
+fn what_is_tried_makes_room_for_the_request() {
+    let rules = json!({ "max_bytes": "1MiB", "content_types": ["text/plain"] });
+    let engine = engine(&json!({ "version": 1, "access_log": {}, "routes": [{
+        "name": "all", "match": { "path": { "prefix": "/" } }, "open": true,
+        "shadow": { "payload": rules } }] }));
+    for length in [7000, 9000] {
+        let media_type = format!("text/plain;a={}", "b".repeat(length));
+        let mut fields = POST;
+        fields[3].1 = &media_type;
+        let mut all = headers(&fields);
+        all.push(b"x-padding", &[b'x'; 2000]);
+        let mut stream = Stream::new(Some(Rc::clone(&engine)));
+        let action = details(stream.request_headers(all, BodyState::Open, &PROXY));
+        assert_eq!(action, "Continue([])", "{length}");
+        assert_eq!(
+            stream.asked(),
+            [("payload_shadow", Said::Waiting)],
+            "{length}"
+        );
+        assert!(!stream.awaits_body(), "what is tried keeps nobody waiting");
+        let action = details(stream.request_body(10, BodyState::Complete, &PROXY));
+        assert_eq!(action, "Continue([])", "{length}");
+        let expected = match length {
+            7000 => Said::Allowed,
+            _ => Said::Waiting,
+        };
+        assert_eq!(stream.asked(), [("payload_shadow", expected)], "{length}");
+        assert!(stream.record().shadow.is_empty(), "{length}");
+    }
 }
 
 #[test]

@@ -352,3 +352,118 @@ fn times_and_the_state_of_the_document_are_shown() {
     let hash = format!("sha256: {:08x}", all["portcullis_config_hash{}"] as u32);
     assert!(envoy.log().contains(&hash), "{hash} is not in the log");
 }
+
+#[test]
+fn a_block_that_is_tried_beside_another_is_told_apart() {
+    let key = SigningKey::named("p256").jwk();
+    let document = json!({
+        "version": 1,
+        "access_log": { "sinks": ["filter_state"], "attributes": ["status"] },
+        "security_events": { "sinks": ["envoy_log"], "token_failures": 2 },
+        "explain": { "header": "x-explain", "addresses": ["127.0.0.0/8"] },
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [key] } },
+        }, "strict": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["nobody"],
+            "jwks": { "inline": { "keys": [key] } },
+        } },
+        "routes": [
+            { "name": "scoped", "match": { "path": { "prefix": "/scoped" } },
+              "jwt": { "provider": "corp", "require": { "scopes": ["read"] },
+                       "shadow": { "provider": "corp", "require": { "scopes": ["read", "list"] } } } },
+            { "name": "other", "match": { "path": { "prefix": "/other" } },
+              "jwt": { "provider": "corp" }, "shadow": { "jwt": { "provider": "strict" } } },
+        ],
+    });
+    let (envoy, _upstream) = start(&document);
+    let addr = envoy.listener_addr("chain").unwrap();
+    let token = |scope: &str| {
+        let claims = json!({
+            "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice",
+            "scope": scope, "exp": 4_102_444_800_u64,
+        });
+        let token = tokens::mint(&json!({ "key": "p256", "claims": claims }), 0);
+        format!("Bearer {token}")
+    };
+    let (read, both) = (token("read"), token("read list"));
+    let send = |path: &str, headers: &[(&str, &str)]| {
+        client::send(addr, &request(path, headers), TIMEOUT).unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(send("/scoped/bare", &[]).status, 401);
+    }
+    for _ in 0..5 {
+        assert_eq!(
+            send("/scoped/read", &[("authorization", &read)]).status,
+            200
+        );
+        assert_eq!(send("/other/read", &[("authorization", &read)]).status, 200);
+    }
+    assert_eq!(
+        send("/scoped/both", &[("authorization", &both)]).status,
+        200
+    );
+    let told = send(
+        "/scoped/asks",
+        &[("authorization", &read), ("x-explain", "1")],
+    );
+    let told: Vec<String> = told
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("x-portcullis-explain"))
+        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        .collect();
+    let tells = |start: &str| told.iter().any(|line| line.starts_with(start));
+    assert!(tells("policy=jwt; verdict=allowed"), "{told:?}");
+    assert!(
+        tells("policy=jwt_shadow; verdict=shadow_denied"),
+        "{told:?}"
+    );
+    envoy.wait_for_stdout("/scoped/asks", TIMEOUT).unwrap();
+    envoy.told_stats().unwrap();
+    let expected = [
+        (
+            "portcullis_policy_verdicts{policy=\"jwt\",outcome=\"denied\"}",
+            3.0,
+        ),
+        (
+            "portcullis_policy_verdicts{policy=\"jwt\",outcome=\"allowed\"}",
+            12.0,
+        ),
+        (
+            "portcullis_policy_verdicts{policy=\"jwt_shadow\",outcome=\"shadow_denied\"}",
+            11.0,
+        ),
+        (
+            "portcullis_policy_verdicts{policy=\"jwt_shadow\",outcome=\"allowed\"}",
+            1.0,
+        ),
+        (
+            "portcullis_policy_refusals{policy=\"jwt_shadow\",code=\"jwt_insufficient_scope\",outcome=\"shadow_denied\"}",
+            6.0,
+        ),
+        (
+            "portcullis_policy_refusals{policy=\"jwt_shadow\",code=\"jwt_invalid\",outcome=\"shadow_denied\"}",
+            5.0,
+        ),
+        (
+            "portcullis_policy_refusals{policy=\"jwt\",code=\"jwt_missing\",outcome=\"denied\"}",
+            3.0,
+        ),
+    ];
+    let logged = expected.map(|(name, value)| (sorted_labels(name), value));
+    let all = agree(&envoy, &logged.into_iter().collect());
+    assert_eq!(all["portcullis_denied{}"], 3.0);
+    assert_eq!(all["portcullis_shadow_denied{}"], 11.0);
+    // Five tokens that were only tried in vain are no attack.
+    let events = all
+        .iter()
+        .filter(|(name, _)| name.starts_with("portcullis_security_events"));
+    let raised: Vec<_> = events
+        .filter(|(name, value)| **value > 0.0 && !name.contains("configuration_changed"))
+        .collect();
+    assert!(raised.is_empty(), "{raised:?}");
+}

@@ -58,7 +58,17 @@ fn start(access_log: &Value) -> (Envoy, Upstream) {
     start_by(&policy(access_log), Vec::new())
 }
 
-fn start_by(document: &Value, mut clusters: Vec<Value>) -> (Envoy, Upstream) {
+fn start_by(document: &Value, clusters: Vec<Value>) -> (Envoy, Upstream) {
+    start_behind(Vec::new(), document, clusters, json!({}))
+}
+
+/// The same, behind other filters.
+fn start_behind(
+    mut filters: Vec<Value>,
+    document: &Value,
+    mut clusters: Vec<Value>,
+    http_connection_manager: Value,
+) -> (Envoy, Upstream) {
     let upstream = Upstream::start().unwrap();
     let document = document.to_string();
     let options = WasmOptions {
@@ -69,10 +79,12 @@ fn start_by(document: &Value, mut clusters: Vec<Value>) -> (Envoy, Upstream) {
     let format = "%RESPONSE_CODE% %FILTER_STATE(wasm.portcullis.record:PLAIN)%\n";
     let options = ListenerOptions {
         access_log: Some(format.into()),
+        http_connection_manager,
         ..ListenerOptions::default()
     };
     clusters.push(cluster("upstream", upstream.addr()));
-    let listeners = vec![listener("chain", vec![ours], options)];
+    filters.push(ours);
+    let listeners = vec![listener("chain", filters, options)];
     let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
     (envoy, upstream)
 }
@@ -410,4 +422,282 @@ fn printed_at_least(envoy: &Envoy, count: usize) -> Vec<(u16, Option<Value>)> {
         .collect();
     assert_eq!(all.len(), count);
     all
+}
+
+/// Tokens that are refused for one reason each, with the status.
+fn refused_tokens() -> Vec<(&'static str, u16, Vec<(&'static str, String)>)> {
+    let bearer = |token: String| vec![("authorization", format!("Bearer {token}"))];
+    let forged = json!({ "key": "p256-other", "header": { "kid": "k7" }, "claims": {
+        "iss": "https://id.example.com/", "aud": ["orders-api", "b"], "sub": "mallory", "exp": 4_102_444_800_u64,
+    } });
+    vec![
+        ("/scopes/a", 403, bearer(token(&json!({ "scope": "read" })))),
+        ("/scopes/b", 401, bearer(tokens::mint(&forged, 0))),
+        (
+            "/scopes/c",
+            401,
+            bearer(token(&json!({ "exp": 1_700_000_000 }))),
+        ),
+        ("/scopes/d", 401, bearer("no-token".to_owned())),
+        ("/scopes/e", 401, Vec::new()),
+        ("/open/f", 413, vec![("content-length", "65".to_owned())]),
+        (
+            "/pages",
+            403,
+            vec![("origin", "https://evil.example".to_owned())],
+        ),
+    ]
+}
+
+fn policy_of_refusals(more: &Value) -> Value {
+    let mut document = json!({
+        "version": 1,
+        "providers": { "corp": {
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+        } },
+        "routes": [
+            { "name": "scopes", "match": { "path": { "prefix": "/scopes" } },
+              "jwt": { "provider": "corp", "require": { "scopes": ["read", "write"] } } },
+            { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true, "payload": { "max_bytes": 64 } },
+            { "name": "pages", "match": { "path": { "prefix": "/pages" } }, "open": true,
+              "cors": { "allow_origins": [{ "exact": "https://app.example.com" }] } },
+        ],
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        document[name] = value.clone();
+    }
+    document
+}
+
+fn refused(path: &str, headers: &[(&'static str, String)]) -> Request {
+    let headers = headers.iter().filter(|(name, _)| *name != "content-length");
+    let headers: Vec<(&str, &str)> = headers
+        .map(|(name, value)| (*name, value.as_str()))
+        .chain([("x-request-id", "one-id")])
+        .collect();
+    Request {
+        method: b"POST".to_vec(),
+        body: path.starts_with("/open").then(|| vec![vec![b'x'; 65]]),
+        ..request(path, &headers)
+    }
+}
+
+#[test]
+fn a_refusal_says_by_which_rule_in_every_sink_and_clients_learn_nothing_of_it() {
+    let sinks = ["envoy_log", "filter_state", "otlp_http"];
+    let logged = policy_of_refusals(&json!({
+        "access_log": { "sinks": sinks },
+        "security_events": { "sinks": ["envoy_log"], "token_failures": 2 },
+        "otlp_http": {
+            "cluster": "collector", "uri": "http://collector.example.com/v1/logs", "interval": "250ms",
+        },
+    }));
+    let collector = Upstream::start().unwrap();
+    let (envoy, _upstream) = start_by(&logged, vec![cluster("collector", collector.addr())]);
+    let (silent, _other) = start_by(&policy_of_refusals(&json!({})), Vec::new());
+    let cases = refused_tokens();
+    for (path, status, headers) in &cases {
+        let request = refused(path, headers);
+        let mut answers = [&envoy, &silent].map(|envoy| send(envoy, &request));
+        for answer in &mut answers {
+            answer.headers.retain(|(name, _)| name != "date");
+        }
+        assert_eq!(answers[0].status, *status, "{path}");
+        let [one, other] = answers
+            .each_ref()
+            .map(|answer| (&answer.headers, &answer.body));
+        assert_eq!(one, other, "{path}: clients are told the same");
+        let body = String::from_utf8_lossy(&answers[0].body).into_owned();
+        for hidden in [
+            "/routes",
+            "/providers",
+            "write",
+            "claim",
+            "mallory",
+            "detail",
+            "past",
+        ] {
+            assert!(!body.contains(hidden), "{path}: {body}");
+        }
+    }
+    let records = printed(&envoy, cases.len());
+    let records: Vec<&Value> = records
+        .iter()
+        .filter_map(|(_, record)| record.as_ref())
+        .collect();
+    assert_eq!(records.len(), cases.len());
+    let detail = |index: usize| &records[index]["portcullis.detail"];
+    assert_eq!(
+        *detail(0),
+        json!({ "rule": "/routes/0/jwt/require/scopes/1", "scopes": ["write"], "claim": "scope", "fault": "not_granted" })
+    );
+    assert_eq!(records[0]["user.id"], "alice");
+    assert_eq!(*detail(1), json!({ "rule": "/providers/corp/jwks" }));
+    let claimed: Vec<(&String, &Value)> = records[1]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| name.starts_with("portcullis.claimed."))
+        .collect();
+    let expected = json!({
+        "portcullis.claimed.signature": "unverified",
+        "portcullis.claimed.issuer": "https://id.example.com/",
+        "portcullis.claimed.subject": "mallory",
+        "portcullis.claimed.key_id": "k7",
+        "portcullis.claimed.audience": ["orders-api", "b"],
+        "portcullis.claimed.algorithm": "ES256",
+    });
+    assert_eq!(
+        json!(
+            claimed
+                .into_iter()
+                .collect::<std::collections::BTreeMap<_, _>>()
+        ),
+        expected
+    );
+    for (index, record) in records.iter().enumerate() {
+        let proven = ["user.id", "portcullis.issuer", "portcullis.provider"];
+        let has = proven.map(|name| record.get(name).is_some());
+        assert_eq!(has, [index == 0; 3], "{record}");
+    }
+    assert_eq!(records[2]["portcullis.claimed.signature"], "valid");
+    assert_eq!(detail(2)["fault"], "past");
+    // So long ago is 1 700 000 000 at least.
+    assert!(
+        detail(2)["seconds"].as_u64() > Some(50_000_000),
+        "{}",
+        detail(2)
+    );
+    assert_eq!(*detail(3), json!({ "rule": "/providers/corp" }));
+    assert_eq!(*detail(4), json!({ "rule": "/routes/0/jwt/provider" }));
+    assert_eq!(
+        *detail(5),
+        json!({ "rule": "/routes/1/payload/max_bytes", "bytes": 65, "most": 64 })
+    );
+    assert_eq!(
+        *detail(6),
+        json!({ "rule": "/routes/2/cors/allow_origins", "origin": "https://evil.example" })
+    );
+    // The other sinks have the same.
+    let log = envoy.records(cases.len(), TIMEOUT).unwrap();
+    for record in &records {
+        let same = log
+            .iter()
+            .find(|each| each["url.path"] == record["url.path"]);
+        assert_eq!(
+            same.unwrap()["portcullis.detail"],
+            record["portcullis.detail"]
+        );
+    }
+    assert!(
+        envoy
+            .log()
+            .contains(r#""event.code":"token_failures_repeated""#)
+    );
+    let batches = collected(&envoy, &collector, cases.len());
+    let bodies: Vec<String> = batches
+        .iter()
+        .map(|batch| String::from_utf8(batch.body.clone()).unwrap())
+        .collect();
+    let bodies = bodies.concat();
+    let in_otlp = r#"{"key":"portcullis.detail","value":{"kvlistValue":{"values":[{"key":"rule","value":{"stringValue":"/routes/0/jwt/require/scopes/1"}},{"key":"scopes","value":{"arrayValue":{"values":[{"stringValue":"write"}]}}}"#;
+    assert!(bodies.contains(in_otlp), "{bodies}");
+    assert!(
+        bodies
+            .contains(r#"{"key":"portcullis.claimed.subject","value":{"stringValue":"mallory"}}"#)
+    );
+}
+
+#[test]
+fn the_record_of_a_refusal_is_cut_from_its_end() {
+    let document = policy_of_refusals(&json!({
+        "access_log": { "sinks": ["filter_state"], "max_bytes": "512B" },
+    }));
+    let (envoy, _upstream) = start_by(&document, Vec::new());
+    let (path, _, headers) = &refused_tokens()[0];
+    send(&envoy, &refused(path, headers));
+    let records = printed(&envoy, 1);
+    let record = records[0].1.as_ref().unwrap();
+    assert_eq!(record["portcullis.truncated"], true);
+    // What was decided, and why, comes before who asked for what.
+    assert_eq!(
+        record["portcullis.detail"]["rule"],
+        "/routes/0/jwt/require/scopes/1"
+    );
+    assert_eq!(record.get("url.path"), None, "{record}");
+}
+
+/// Requests that the proxy, or a filter in front, answers before the filter has seen them.
+#[test]
+fn what_the_filter_never_saw_has_its_record_in_the_filter_state() {
+    let document = policy(&json!({ "sinks": ["filter_state", "envoy_log"], "attributes": "all" }));
+    let fault = json!({
+        "name": "envoy.filters.http.fault",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+            "abort": { "header_abort": {}, "percentage": { "numerator": 100 } },
+        },
+    });
+    let hcm = json!({
+        "common_http_protocol_options": {
+            "headers_with_underscores_action": "REJECT_REQUEST", "max_headers_count": 20,
+        },
+        "normalize_path": true,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "max_request_headers_kb": 16,
+    });
+    let (envoy, upstream) = start_behind(vec![fault], &document, Vec::new(), hcm);
+    let addr = envoy.listener_addr("chain").unwrap();
+    let large = format!("x-large: {}\r\n", "x".repeat(20_000));
+    let many: String = (0..30).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let host = "host: api.example.com\r\nconnection: close\r\n";
+    let kinds = [
+        (
+            418,
+            format!("GET /guarded/a HTTP/1.1\r\n{host}x-envoy-fault-abort-request: 418\r\n\r\n"),
+        ),
+        (426, format!("GET /guarded/a HTTP/1.0\r\n{host}\r\n")),
+        (
+            400,
+            "GET /guarded/a HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(),
+        ),
+        (
+            400,
+            format!("GET /guarded/a HTTP/1.1\r\n{host}x_under: 1\r\n\r\n"),
+        ),
+        (400, format!("GET /guarded%2fa HTTP/1.1\r\n{host}\r\n")),
+        (431, format!("GET /guarded/a HTTP/1.1\r\n{host}{large}\r\n")),
+        (431, format!("GET /guarded/a HTTP/1.1\r\n{host}{many}\r\n")),
+        (
+            400,
+            format!("GET /guarded/a HTTP/1.1\r\n{host}content-length: x\r\n\r\n"),
+        ),
+    ];
+    for (status, bytes) in &kinds {
+        let answer = client::send_raw(addr, bytes.as_bytes(), TIMEOUT).unwrap();
+        let line = String::from_utf8_lossy(&answer).into_owned();
+        assert!(line.contains(&format!(" {status} ")), "{bytes}: {line}");
+    }
+    // Over HTTP/2 the proxy resets the stream; its own logger has a line, and there is no record.
+    let mut too_large = request("/guarded/h2", &[("x-large", &"x".repeat(20_000))]);
+    too_large.version = portcullis_tests::wire::Version::Http2;
+    assert!(client::send(addr, &too_large, TIMEOUT).is_err());
+    let records = printed(&envoy, kinds.len() + 1);
+    let (last, others) = records.split_last().unwrap();
+    assert_eq!(*last, (0, None));
+    let outcomes: Vec<(u16, &str)> = others
+        .iter()
+        .map(|(status, record)| {
+            let record = record.as_ref().expect("it is in the filter state");
+            (*status, record["portcullis.outcome"].as_str().unwrap())
+        })
+        .collect();
+    let expected: Vec<(u16, &str)> = kinds
+        .iter()
+        .map(|(status, _)| (*status, "not_judged"))
+        .collect();
+    assert_eq!(outcomes, expected);
+    assert_eq!(upstream.count(), 1, "the marker alone");
 }

@@ -238,6 +238,12 @@ fn check(types: &[(String, String)], name: &str, value: &Value) {
             .as_object()
             .is_some_and(|all| all.values().all(Value::is_string)),
         "portcullis.shadow" | "portcullis.errors" => value.is_array(),
+        "portcullis.detail" => value
+            .as_object()
+            .is_some_and(|all| all.get("rule").is_none_or(Value::is_string)),
+        "portcullis.claimed.audience" => value
+            .as_array()
+            .is_some_and(|all| all.iter().all(Value::is_string)),
         "portcullis.truncated" => *value == json!(true),
         "portcullis.response_flags" | "portcullis.duration_us" | "portcullis.filter_us" => {
             value.is_u64()

@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use portcullis_tests::client::Connection;
+use portcullis_tests::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
 use portcullis_tests::mesh::{ISSUER, Mesh, TIMEOUT};
+use portcullis_tests::module_path;
 use portcullis_tests::random::Random;
 use portcullis_tests::tokens::{self, SigningKey, base64url};
+use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::Request;
 use serde_json::{Value, json};
 
@@ -117,14 +123,21 @@ fn a_bad_token_costs_two_signature_checks_however_many_keys_there_are() {
         json!({ "alg": "PS256", "kid": "b" }),
     );
     for (about, providers, jwt, header, each, reason) in [
-        ("eight keys", with(&many, json!({})), &one, &ps256, 2, "kid"),
+        (
+            "eight keys",
+            with(&many, json!({})),
+            &one,
+            &ps256,
+            2,
+            "keys_untried",
+        ),
         (
             "eight providers of eight keys",
             several.into(),
             &json!({ "any_of": any_of }),
             &ps256,
             2,
-            "kid",
+            "keys_untried",
         ),
         (
             "a key that is named",
@@ -140,7 +153,7 @@ fn a_bad_token_costs_two_signature_checks_however_many_keys_there_are() {
             &one,
             &ps256,
             4,
-            "kid",
+            "keys_untried",
         ),
         (
             "names demanded",
@@ -212,4 +225,51 @@ fn remembered_tokens_stay_within_their_bytes() {
     println!("{TOKENS} tokens: {} KB more", grown >> 10);
     mesh.wait_for_metric("jwt_cache_entries", |entries| entries > 50);
     assert!(grown < 40 << 20, "{grown}");
+}
+
+#[test]
+fn secrets_that_are_missing_or_too_short_are_told_of_when_the_filter_starts() {
+    const SECRET: &str = "a-secret-of-forty-bytes-0123456789abcdef";
+    let secret = |variable: &str, alg: Value| {
+        let mut key = json!({ "env": variable });
+        if alg.is_string() {
+            key["alg"] = alg;
+        }
+        json!({ "issuer": ISSUER, "audiences": ["orders-api"], "hmac": [key] })
+    };
+    let providers = json!({
+        "enough": secret("FORTY", json!("HS256")),
+        "some": secret("FORTY", Value::Null),
+        "short": secret("FORTY", json!("HS512")),
+        "shorter": secret("TEN", Value::Null),
+        "none": secret("NOT_THERE", Value::Null),
+        "any": { "issuer": "any", "audiences": "any", "hmac": [{ "env": "FORTY", "alg": "HS256" }] },
+    });
+    let configuration =
+        string_value(&document(&providers, &json!({ "provider": "enough" })).to_string());
+    let environment = [("FORTY", SECRET), ("TEN", &SECRET[..10])];
+    let options = WasmOptions {
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        ..WasmOptions::default()
+    };
+    let filter = wasm_filter("tokens", &module_path(), configuration, options);
+    let listeners = vec![listener("tokens", vec![filter], ListenerOptions::default())];
+    let service = Upstream::start_forgetful().unwrap();
+    let clusters = vec![cluster("upstream", service.addr())];
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    for line in [
+        "provider some: the secret in the environment variable FORTY is too short: HS384 needs 48 bytes at least, HS512 needs 64 bytes at least; tokens of that are refused",
+        "provider short: the secret in the environment variable FORTY is too short: HS512 needs 64 bytes at least. Until then",
+        "provider shorter: the secret in the environment variable TEN is too short: HS256 needs 32 bytes at least, HS384",
+        "provider none: the VM has no environment variable NOT_THERE",
+        "provider \"any\": `issuer` is \"any\"",
+        "provider \"short\" is used by no `jwt` block",
+    ] {
+        envoy.wait_for_log(line, TIMEOUT).unwrap();
+    }
+    let log = envoy.log();
+    assert!(!log.contains("provider enough: "), "{log}");
+    assert!(!log.contains(&SECRET[..10]), "{log}");
 }

@@ -93,7 +93,7 @@ fn any_value(out: &mut String, value: &Json) {
     let _ = match value {
         Json::Null => write!(out, "{{}}"),
         Json::Bool(value) => write!(out, r#"{{"boolValue":{value}}}"#),
-        Json::Number(number) if number.is_f64() || number.as_i64().is_none() => {
+        Json::Number(number) if number.as_i64().is_none() => {
             write!(out, r#"{{"doubleValue":{number}}}"#)
         }
         Json::Number(number) => write!(out, r#"{{"intValue":"{number}"}}"#),

@@ -37,7 +37,10 @@ impl Default for State {
 
 /// One record.
 pub(super) struct Record {
-    pub(super) at: Duration,
+    /// Its date, for those who read it.
+    pub(super) dated: Duration,
+    /// Since when it waits, on the clock that does not step.
+    pub(super) since: Duration,
     pub(super) severity: Severity,
     pub(super) line: Box<str>,
 }
@@ -76,7 +79,7 @@ impl State {
         let mut weight = 0_usize;
         for record in self.queue.drain(..records) {
             weight = weight.saturating_add(record.weight());
-            batch.add(&record.line, record.severity, record.at);
+            batch.add(&record.line, record.severity, record.dated);
         }
         let left = self.memory.bytes().saturating_sub(weight);
         self.memory.shrink_to(left);

@@ -209,6 +209,8 @@ pub const KINDS: &[&Kind] = &[
         "API8:2023",
         &[
             ("path_malformed", &[]),
+            ("host_malformed", &[]),
+            ("request_overridden", &[]),
             ("header_repeated", &[]),
             ("payload_malformed", &[]),
             ("payload_structure", &[]),

@@ -5,6 +5,7 @@
 //! the same window are counted, and written as one when it ends. So what a worker writes is
 //! bounded by the document, whatever clients do.
 
+mod announced;
 mod catalogue;
 mod scans;
 mod sources;
@@ -12,17 +13,21 @@ mod sources;
 use std::cell::RefCell;
 use std::time::Duration;
 
+use self::announced::{Hash, News};
 use self::catalogue::{CONFIGURATION, FAILURES, REPEATED};
 use self::sources::Sources;
 use super::Sink;
+use super::detail::Parameters;
 use super::line::Line;
 use super::name::{ECS_VERSION, Name, Schema};
+use super::time_stamp;
 use super::trace::Trace;
 use crate::address;
 use crate::config::{Node, Problems};
 use crate::engine::Engine;
-use crate::host::{Host, Swap};
+use crate::host::Host;
 use crate::metrics::{self, Outcome};
+use crate::refusal::Detail;
 use crate::stream::Stream;
 
 pub use self::catalogue::{KINDS, Kind, Severity};
@@ -65,9 +70,6 @@ pub struct Event {
 
 /// So many sources are named in one window; the others are counted.
 const SOURCES_NAMED: u32 = 16;
-
-/// The cell in which the hash of the document in force stands.
-const CELL: &str = "configuration";
 
 /// The longest line, in bytes.
 const LONGEST: usize = 4096;
@@ -130,18 +132,23 @@ impl SecurityEvents {
     /// What is to be written of a finished exchange.
     pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
         let record = stream.record();
-        let denied = record
-            .refusal
-            .map(|(code, reason)| (record.refused_by, code, reason, Outcome::Denied));
-        let shadow = record.shadow.iter();
-        let shadow =
-            shadow.map(|each| (each.policy, each.code, each.reason, Outcome::ShadowDenied));
+        let denied = record.refusal.map(|(code, reason)| {
+            let detail = record.detail.as_deref();
+            (record.refused_by, code, reason, Outcome::Denied, detail)
+        });
+        // What is only tried is no sign of an attack: nobody has been told not to.
+        let shadow = record.shadow.iter().filter(|each| !each.is_tried);
+        let shadow = shadow.map(|each| {
+            let (code, reason, detail) = (each.code, each.reason, each.detail.as_deref());
+            (each.policy, code, reason, Outcome::ShadowDenied, detail)
+        });
         let mut events = Vec::new();
-        for (by, code, reason, outcome) in denied.into_iter().chain(shadow) {
+        for (by, code, reason, outcome, detail) in denied.into_iter().chain(shadow) {
             let cause = Cause {
                 code: code.name,
                 reason,
                 outcome,
+                detail,
             };
             if let Some(kind) = catalogue::of(by, code.name, reason) {
                 events.extend(self.happened(kind, 1, &cause, stream, host));
@@ -155,15 +162,16 @@ impl SecurityEvents {
     }
 
     /// What has been held back and is due.
-    pub fn due(&self, engine: &Engine, now: Duration) -> Vec<Event> {
+    pub fn due(&self, engine: &Engine, host: &dyn Host) -> Vec<Event> {
+        let now = host.monotonic();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Vec::new();
         };
         let mut events = Vec::new();
         state.groups.retain_mut(|group| {
-            let over = now.saturating_sub(group.since) >= self.window || now < group.since;
+            let over = now.saturating_sub(group.since) >= self.window;
             if over && group.held > 0 {
-                let mut line = self.line(group.kind, group.held, now);
+                let mut line = self.line(group.kind, group.held, time_stamp(host));
                 if let Some(route) = group.route.and_then(|index| engine.route_name(index)) {
                     line.own("portcullis.route", route);
                 }
@@ -177,25 +185,18 @@ impl SecurityEvents {
         events
     }
 
-    /// That this document is in force, if it was another before. Of several workers one says so.
+    /// That this document is in force, if that has not been told. Of several workers one says so. To
+    /// be asked again while it is in force.
     pub fn configured(&self, digest: &[u8; 32], host: &dyn Host) -> Option<Event> {
-        let hash: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
-        let seen = host.cell(CELL).ok()?;
-        let written = match &seen {
-            Some((before, _)) if before == hash.as_bytes() => return None,
-            Some((_, mark)) => host.swap_cell(CELL, Some(*mark), hash.as_bytes()),
-            None => host.create_cell(CELL, hash.as_bytes()),
-        };
-        if written != Ok(Swap::Written) {
-            return None;
-        }
+        let [a, b, c, d, ..] = *digest;
+        let News { previous } = announced::announce([a, b, c, d], host)?;
+        let hexadecimal = |hash: Hash| hash.map(|byte| format!("{byte:02x}")).concat();
         count(CONFIGURATION, host);
-        let mut line = self.line(CONFIGURATION, 1, host.now());
-        line.own("portcullis.config.hash", &hash);
-        line.optional(
-            "portcullis.config.previous",
-            seen.as_ref().map(|(before, _)| before.as_slice()),
-        );
+        let mut line = self.line(CONFIGURATION, 1, time_stamp(host));
+        line.own("portcullis.config.hash", &hexadecimal([a, b, c, d]));
+        if let Some(previous) = previous {
+            line.own("portcullis.config.previous", &hexadecimal(previous));
+        }
         Some(Event {
             kind: CONFIGURATION,
             line: line.finish(),
@@ -203,7 +204,7 @@ impl SecurityEvents {
     }
 
     /// Counts a failure of the request's source; an event, if that makes it one too many.
-    fn failed(&self, cause: &Cause, stream: &Stream, host: &dyn Host) -> Option<Event> {
+    fn failed(&self, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) -> Option<Event> {
         let source = address::network(stream.facts().client(host)?, 32, 64);
         let failures = self
             .sources
@@ -215,12 +216,12 @@ impl SecurityEvents {
         &self,
         kind: &'static Kind,
         count: u64,
-        cause: &Cause,
+        cause: &Cause<'_>,
         stream: &Stream,
         host: &dyn Host,
     ) -> Option<Event> {
         self::count(kind, host);
-        let now = host.now();
+        let now = host.monotonic();
         // A source is one, wherever it tries.
         let (route, most) = if kind.is_of_source() {
             (None, SOURCES_NAMED)
@@ -244,7 +245,7 @@ impl SecurityEvents {
             }),
         }
         drop(state);
-        let mut line = self.line(kind, count, now);
+        let mut line = self.line(kind, count, time_stamp(host));
         self.request(&mut line, cause, stream, host);
         Some(Event {
             kind,
@@ -269,7 +270,7 @@ impl SecurityEvents {
         line
     }
 
-    fn request(&self, line: &mut Line, cause: &Cause, stream: &Stream, host: &dyn Host) {
+    fn request(&self, line: &mut Line, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) {
         if let Some(route) = stream.route_name() {
             line.own("portcullis.route", route);
         }
@@ -279,13 +280,17 @@ impl SecurityEvents {
             line.own("portcullis.code", cause.code);
             line.own("portcullis.reason", cause.reason);
         }
+        if let Some(detail) = cause.detail {
+            // Events show nothing of a query.
+            line.detail("portcullis.detail", detail, Parameters::Hidden);
+        }
         if let Some(client) = stream.facts().client(host) {
             line.own("client.address", &client.to_string());
         }
         let field = |name: &str| stream.headers().all(name).next();
         line.optional("http.request.method", field(":method"));
         let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
-        line.optional("url.path", path);
+        line.path("url.path", path);
         if let Some(id) = field("x-request-id") {
             match self.schema {
                 Schema::OpenTelemetry => {
@@ -302,10 +307,11 @@ impl SecurityEvents {
 }
 
 /// Why an event is one.
-struct Cause {
+struct Cause<'c> {
     code: &'static str,
     reason: &'static str,
     outcome: Outcome,
+    detail: Option<&'c Detail>,
 }
 
 fn count(kind: &Kind, host: &dyn Host) {

@@ -19,6 +19,7 @@ impl SecurityEvents {
                     code: code.name,
                     reason,
                     outcome: Outcome::Denied,
+                    detail: None,
                 };
                 (u64::from(code.status), cause)
             }
@@ -27,6 +28,7 @@ impl SecurityEvents {
                     code: "",
                     reason: "",
                     outcome: Outcome::Allowed,
+                    detail: None,
                 };
                 (status(host)?, cause)
             }

@@ -1,4 +1,4 @@
-//! Preflights: granted whole or not at all.
+//! Preflights: granted whole or not at all, but for a private network, which is a question of its own.
 
 use super::Sender;
 use super::settings::{Credentials, PrivateNetwork, Settings};
@@ -11,7 +11,16 @@ pub(super) struct Grant<'p> {
     origin: &'p [u8],
     method: &'p str,
     headers: &'p [HeaderName],
-    private_network: bool,
+    private_network: Network,
+}
+
+/// What is said of a private network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    NotAsked,
+    Open,
+    /// Browsers that ask go no further; others never look.
+    Closed,
 }
 
 /// Whether everything that a preflight asks for is allowed; else what is not.
@@ -35,10 +44,11 @@ pub(super) fn judge<'p>(
         return Err("headers");
     }
     let mut asked = fields.all(REQUEST_PRIVATE_NETWORK);
-    let private_network = asked.next() == Some(b"true");
-    if private_network && settings.private_network == PrivateNetwork::Closed {
-        return Err("private_network");
-    }
+    let private_network = match (asked.next(), settings.private_network) {
+        (Some(b"true"), PrivateNetwork::Open) => Network::Open,
+        (Some(b"true"), PrivateNetwork::Closed) => Network::Closed,
+        _ => Network::NotAsked,
+    };
     Ok(Grant {
         origin,
         method,
@@ -67,7 +77,10 @@ pub(super) fn answer(
         Err(lacking) => lacking,
         Ok((grant, routes)) => {
             grant.write(settings, routes, add);
-            "granted"
+            match grant.private_network {
+                Network::Closed => "private_network",
+                Network::NotAsked | Network::Open => "granted",
+            }
         }
     };
     Reply {
@@ -124,7 +137,7 @@ impl Grant<'_> {
         if let Some(max_age) = &settings.max_age {
             add("access-control-max-age", max_age.as_bytes());
         }
-        if self.private_network {
+        if self.private_network == Network::Open {
             add("access-control-allow-private-network", b"true");
         }
     }

@@ -1,8 +1,12 @@
 //! The `cors` block.
 
+use std::time::Duration;
+
+use super::forbidden;
 use crate::config::{Fields, Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
-use crate::origin::AllowedOrigins;
+use crate::json::Json;
+use crate::origin::{AllowedOrigins, Power};
 use crate::route::{read_header_name, read_method};
 
 /// The block, ready to judge.
@@ -53,13 +57,26 @@ pub(super) enum OnDisallowed {
 /// Methods that browsers send without a question (Fetch standard, CORS-safelisted method).
 const SAFELISTED: [&str; 3] = ["GET", "HEAD", "POST"];
 
+/// Fetch standard, forbidden methods, request-header and response-header names.
+const NO_PAGE_SENDS: &str = "to no effect: browsers let no page send";
+const NO_PAGE_READS: &str = "to no effect: browsers let no page read";
+
 /// Fetch standard, §3.2: with credentials a `*` stands for nothing but itself.
 const LITERAL: &str = "browsers then take it for a name; list the names";
 
 impl Settings {
-    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let acts = fields.optional("allow_credentials");
+        let power = match acts.map(|node| node.json()) {
+            Some(Json::Bool(true)) => Power::ActAsUser,
+            _ => Power::Read,
+        };
         let origins = fields.required("allow_origins", problems);
-        let origins = origins.and_then(|node| AllowedOrigins::read(&node, problems));
+        let origins = origins.and_then(|node| AllowedOrigins::read(&node, power, notes, problems));
         let methods = fields.or(
             "allow_methods",
             Allowed::none(),
@@ -79,7 +96,7 @@ impl Settings {
             |node, problems| Allowed::read(node, problems, read_header_name),
         );
         let max_age = fields.or("max_age", None, problems, |node, problems| {
-            read_seconds(node, problems).map(Some)
+            read_seconds(node, notes, problems).map(Some)
         });
         let credentials = fields.or(
             "allow_credentials",
@@ -107,6 +124,34 @@ impl Settings {
                 )
             },
         );
+        let place = fields.pointer();
+        let names = |allowed: &Option<Allowed<HeaderName>>| -> Vec<String> {
+            let names = allowed.iter().flat_map(|allowed| &allowed.names);
+            names.map(|name| name.as_str().to_owned()).collect()
+        };
+        let methods_named = methods.iter().flat_map(|methods| methods.names.clone());
+        for (field, unheard, why) in [
+            (
+                "allow_methods",
+                forbidden::methods(methods_named),
+                NO_PAGE_SENDS,
+            ),
+            (
+                "allow_headers",
+                forbidden::request(names(&headers)),
+                NO_PAGE_SENDS,
+            ),
+            (
+                "expose_headers",
+                forbidden::answer(names(&exposed)),
+                NO_PAGE_READS,
+            ),
+        ] {
+            if !unheard.is_empty() {
+                let place = place.member(field);
+                notes.push(format!("{place}: {why} {}", unheard.join(", ")));
+            }
+        }
         let any = |allowed: &Option<Allowed<HeaderName>>| {
             allowed.as_ref().is_some_and(|allowed| allowed.any)
         };
@@ -204,7 +249,13 @@ impl<T> Allowed<T> {
     }
 }
 
-fn read_seconds(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderValue> {
+fn read_seconds(
+    node: &Node<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<HeaderValue> {
+    const CHROMIUM: Duration = Duration::from_secs(7200);
+    const FIREFOX: Duration = Duration::from_secs(86_400);
     let duration = node.duration(problems)?;
     if duration.subsec_nanos() != 0 {
         node.report(
@@ -212,6 +263,16 @@ fn read_seconds(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderValue>
             "must be whole seconds: browsers know nothing shorter",
         );
         return None;
+    }
+    let place = node.pointer();
+    if duration > FIREFOX {
+        notes.push(format!(
+            "{place}: browsers remember less: Chromium two hours, Firefox a day"
+        ));
+    } else if duration > CHROMIUM {
+        notes.push(format!(
+            "{place}: Chromium remembers no more than two hours"
+        ));
     }
     HeaderValue::parse(duration.as_secs().to_string().as_bytes()).ok()
 }

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use crate::regex::{Effort, Regex, TooCostly};
 
 use self::builtin::{BUILT_IN, BuiltIn, Searcher};
+use super::payload::head::is_upgrade;
 use super::payload::media_type::{Format, MediaType};
+use super::payload::untold::{Declared, begins_like_json};
 use super::rate_limits::key::query::decode as decode_leniently;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, RequestBody};
@@ -18,7 +20,7 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::refusal::{Code, Refusal, Told, grpc};
+use crate::refusal::{Code, Detail, Fact, Refusal, Told, grpc};
 use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::UNAVAILABLE;
@@ -29,6 +31,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&DENIED],
     compile: Compile::Shadowed(compile),
+    rules: &[],
 };
 
 const DENIED: Code = Code {
@@ -65,6 +68,12 @@ struct Own {
     regex: Regex,
 }
 
+/// What was found: a set, or the pattern of the document's at that place.
+struct Named<'n> {
+    name: &'n str,
+    own: Option<usize>,
+}
+
 /// Where texts stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -82,6 +91,17 @@ const PLACES: [(&str, Place); 5] = [
     ("json", Place::Json),
     ("form", Place::Form),
 ];
+
+/// How a body is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// As that.
+    As(Place),
+    /// As what it begins like: what it is cannot be told.
+    AsItBegins,
+    /// It cannot be read.
+    Unread,
+}
 
 /// What looking through one head or one body may cost: so much in any case, and more for more bytes and
 /// more patterns. Long texts of people need a tenth.
@@ -170,7 +190,7 @@ impl Policy for DenyPatterns {
         if let Some(refusal) = self.judge_head(exchange) {
             return Verdict::Refuse(refusal);
         }
-        match self.body_place(headers) {
+        match self.look(headers) {
             None => Verdict::Pass,
             Some(_) if exchange.body == BodyState::Complete => Verdict::Pass,
             // The body cannot be waited for: the service is to ask for it.
@@ -187,11 +207,12 @@ impl Policy for DenyPatterns {
     }
 
     fn later_request_fields(&self) -> &'static [&'static str] {
-        &["content-type"]
+        &["content-encoding", "content-type"]
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
-        if body.progress.size > self.max_bytes {
+        let (look, size) = (self.look(body.request), body.progress.size);
+        if size > self.max_bytes || (size > 0 && look == Some(Look::Unread)) {
             return Verdict::Refuse(Refusal::new(&DENIED, "body_unread"));
         }
         if body.progress.state == BodyState::Open {
@@ -199,18 +220,18 @@ impl Policy for DenyPatterns {
         }
         // Decoding, reading as UTF-8 and lowering copy a text, which may become three times as long.
         const COPIES: u64 = 7;
-        let copies = body.progress.size.saturating_mul(COPIES);
+        let copies = size.saturating_mul(COPIES);
         let copies = usize::try_from(copies).unwrap_or(usize::MAX);
         let Some(_memory) = budget::reserve(Share::Bodies, copies) else {
             return Verdict::Refuse(Refusal::new(&UNAVAILABLE, "memory"));
         };
-        let (place, effort) = (
-            self.body_place(body.request),
-            self.allowance(body.progress.size),
-        );
-        let refusal = match (place, body.bytes()) {
-            (Some(Place::Json), Ok(bytes)) => self.judge_json(bytes, &effort),
-            (Some(place), Ok(bytes)) => self.find_pairs(place, bytes, &effort),
+        let effort = self.allowance(size);
+        let refusal = match (look, body.bytes()) {
+            (Some(look), Ok(bytes)) => match self.place(look, bytes) {
+                Some(Place::Json) => self.judge_json(bytes, &effort),
+                Some(place) => self.find_pairs(place, bytes, &effort),
+                None => None,
+            },
             _ => None,
         };
         refusal.map_or(Verdict::Pass, Verdict::Refuse)
@@ -242,13 +263,42 @@ impl DenyPatterns {
         found
     }
 
-    /// What of the body is looked at.
-    fn body_place(&self, headers: &Headers) -> Option<Place> {
-        let media_type = headers.all("content-type").find_map(MediaType::parse)?;
-        let place = match media_type.format() {
-            Format::Json => Place::Json,
-            _ if media_type.is("application", "x-www-form-urlencoded") => Place::Form,
-            _ => return None,
+    /// How the body is looked at, if it is.
+    fn look(&self, headers: &Headers) -> Option<Look> {
+        let identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
+        let is_encoded = !headers.all("content-encoding").all(identity);
+        let look = match Declared::of(headers) {
+            Declared::As(media_type) => match place_of(&media_type) {
+                Some(place) if !self.places.contains(&place) => return None,
+                Some(Place::Form) if !is_like_ascii(&media_type) => Look::Unread,
+                Some(place) => Look::As(place),
+                None => return None,
+            },
+            Declared::Untold if !self.reads_bodies() => return None,
+            // What comes over it is no body, unless one is declared besides.
+            Declared::Untold if is_upgrade(headers) => {
+                let mut lengths = headers.all("content-length");
+                lengths
+                    .find(|length| *length != b"0")
+                    .map(|_| Look::Unread)?
+            }
+            Declared::Untold => Look::AsItBegins,
+        };
+        Some(if is_encoded { Look::Unread } else { look })
+    }
+
+    fn reads_bodies(&self) -> bool {
+        let mut places = self.places.iter();
+        places.any(|place| matches!(place, Place::Json | Place::Form))
+    }
+
+    /// What a body is looked at as.
+    fn place(&self, look: Look, body: &[u8]) -> Option<Place> {
+        let place = match look {
+            Look::As(place) => place,
+            Look::AsItBegins if begins_like_json(body) => Place::Json,
+            Look::AsItBegins => Place::Form,
+            Look::Unread => return None,
         };
         self.places.contains(&place).then_some(place)
     }
@@ -293,29 +343,92 @@ impl DenyPatterns {
     }
 
     /// The name of what is found in a text: a set, or a pattern of the document's.
-    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<String>, TooCostly> {
+    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<Named<'_>>, TooCostly> {
         if let Some(set) = self.built_in.search(&text.to_ascii_lowercase(), effort)? {
-            return Ok(Some(set.to_owned()));
+            return Ok(Some(Named {
+                name: set,
+                own: None,
+            }));
         }
-        for own in &self.own {
-            if own.regex.is_match(text, effort)? {
-                return Ok(Some(own.name.clone()));
+        for (index, Own { name, regex }) in self.own.iter().enumerate() {
+            if regex.is_match(text, effort)? {
+                let own = Some(index);
+                return Ok(Some(Named { name, own }));
             }
         }
         Ok(None)
     }
 
     fn find(&self, place: Place, text: &str, effort: &Effort) -> Option<Refusal> {
-        let name = match self.name_in(text, effort) {
-            Ok(name) => name?,
+        let Named { name, own } = match self.name_in(text, effort) {
+            Ok(named) => named?,
             Err(TooCostly) => return Some(Refusal::new(&DENIED, "effort")),
         };
         let (reason, _) = PLACES.iter().find(|(_, each)| *each == place)?;
         let violation = Violation {
             instance: ["/", reason].concat(),
             keyword: "pattern",
-            schema: name,
+            schema: name.to_owned(),
         };
-        Some(Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class))
+        let refusal = Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class);
+        let detail = match own {
+            Some(index) => Detail::within(format!("/patterns/{index}")),
+            None => Detail::within("/sets"),
+        };
+        Some(refusal.because(detail.and("pattern", Fact::own(name))))
+    }
+}
+
+/// What bodies of a type are looked at as, if they are.
+fn place_of(media_type: &MediaType<'_>) -> Option<Place> {
+    match media_type.format() {
+        Format::Json => Some(Place::Json),
+        _ if media_type.is("application", "x-www-form-urlencoded") => Some(Place::Form),
+        _ => None,
+    }
+}
+
+/// Whether letters are what they are in ASCII. In others a form says what nobody finds in it; JSON has
+/// no other.
+fn is_like_ascii(media_type: &MediaType<'_>) -> bool {
+    const LIKE_ASCII: [&str; 5] = ["utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252"];
+    let charset = media_type.parameter("charset");
+    let known = |charset: &str| {
+        LIKE_ASCII
+            .iter()
+            .any(|each| each.eq_ignore_ascii_case(charset))
+    };
+    charset.is_none_or(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_over_an_upgrade_is_no_body() {
+        let policy = DenyPatterns {
+            built_in: Searcher::new(&[]),
+            own: Vec::new(),
+            places: vec![Place::Form],
+            ignored_headers: Vec::new(),
+            max_bytes: 100,
+            inspection: Inspection::Stream,
+        };
+        let look = |fields: &[(&str, &str)]| {
+            let mut headers = Headers::default();
+            for (name, value) in fields {
+                headers.push(name.as_bytes(), value.as_bytes());
+            }
+            policy.look(&headers)
+        };
+        let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+        assert_eq!(look(&[]), Some(Look::AsItBegins));
+        assert_eq!(look(&upgrade), None);
+        assert_eq!(look(&[(":method", "CONNECT")]), None);
+        let empty = [upgrade[0], upgrade[1], ("content-length", "0")];
+        assert_eq!(look(&empty), None);
+        let with_body = [upgrade[0], upgrade[1], ("content-length", "7")];
+        assert_eq!(look(&with_body), Some(Look::Unread));
     }
 }

@@ -22,7 +22,7 @@ use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::refusal::{Refusal, Told};
+use crate::refusal::{Fact, Refusal, Told};
 
 /// `forms: { max_bytes, fields, files, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -36,6 +36,12 @@ pub(super) const KIND: Kind = Kind {
         &INVALID,
     ],
     compile: Compile::Object(compile),
+    rules: &[
+        ("form_too_large", "max_bytes"),
+        ("form_media_type.content_type", "other_types"),
+        ("form_malformed.too_many", "max_parts"),
+        ("form_invalid.undeclared", "undeclared"),
+    ],
 };
 
 /// How many parts a form may have, unless the document says so.
@@ -46,6 +52,8 @@ pub(super) struct Forms {
     max_bytes: u64,
     fields: ParameterSet,
     files: Vec<FileRule>,
+    /// Those of them that may come as a field instead, each with whether it must come.
+    either: Vec<(String, bool)>,
     max_parts: usize,
     /// What becomes of fields and files that nobody declared.
     undeclared: Others,
@@ -60,6 +68,8 @@ pub(super) struct FormRules {
     pub(super) max_bytes: u64,
     pub(super) fields: ParameterSet,
     pub(super) files: Vec<FileRule>,
+    /// What is among both and may come as either, each with whether it must come.
+    pub(super) either: Vec<(String, bool)>,
     /// Whether nothing else may be there.
     pub(super) closed: bool,
     pub(super) told: Told,
@@ -117,6 +127,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         max_bytes: max_bytes?,
         fields: set?,
         files: files?,
+        either: Vec::new(),
         max_parts: max_parts?,
         undeclared: undeclared?,
         other_types: other_types?,
@@ -137,7 +148,7 @@ impl Policy for Forms {
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
             Ok(need) => Verdict::AwaitBody(need),
-            Err(refusal) => Verdict::Refuse(refusal),
+            Err(refusal) => Verdict::Refuse(self.detailed(refusal, exchange.request.headers)),
         }
     }
 
@@ -147,7 +158,7 @@ impl Policy for Forms {
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
-            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
             (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }
@@ -184,6 +195,7 @@ impl Forms {
             max_bytes: rules.max_bytes,
             fields: rules.fields,
             files: rules.files,
+            either: rules.either,
             max_parts: USUAL_PARTS,
             undeclared: match rules.closed {
                 true => Others::Refuse,
@@ -218,6 +230,17 @@ impl Forms {
         }
         let most = self.max_bytes;
         Ok(BodyNeed::Bytes { most })
+    }
+
+    /// The refusal, with what was found in its place.
+    fn detailed(&self, refusal: Refusal, headers: &Headers) -> Refusal {
+        match refusal.code.name {
+            "form_too_large" => refusal.and("most", Fact::Number(self.max_bytes)),
+            "form_media_type" => {
+                refusal.telling("content_type", headers.all("content-type").next())
+            }
+            _ => refusal,
+        }
     }
 
     fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
@@ -263,7 +286,7 @@ impl Forms {
             came.push((name, value));
         }
         self.judge_fields(&came)?;
-        self.judge_counts(&[])
+        self.judge_counts(&[], &came)
     }
 
     fn judge_parts(&self, bytes: &[u8], boundary: &str) -> Result<(), Refusal> {
@@ -281,8 +304,10 @@ impl Forms {
                 (Some(_), None) if self.fields.declares(piece.name) => {
                     return Err(self.misfit(Misfit::Kind, piece.name));
                 }
-                (None, Some(_)) => return Err(self.misfit(Misfit::Kind, piece.name)),
-                (None, None) => {
+                (None, Some(_)) if !self.fields.declares(piece.name) => {
+                    return Err(self.misfit(Misfit::Kind, piece.name));
+                }
+                (None, _) => {
                     self.vet(piece.name)?;
                     let text = vetted(piece.content, Controls::Lines).map_err(malformed)?;
                     came.push((Cow::Borrowed(piece.name), Cow::Borrowed(text)));
@@ -291,7 +316,7 @@ impl Forms {
             }
         }
         self.judge_fields(&came)?;
-        self.judge_counts(&files)
+        self.judge_counts(&files, &came)
     }
 
     fn judge_fields(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), Refusal> {
@@ -299,7 +324,20 @@ impl Forms {
         judged.map_err(|fault| faulty(fault, self.told))
     }
 
-    fn judge_counts(&self, files: &[&Piece<'_>]) -> Result<(), Refusal> {
+    fn judge_counts(
+        &self,
+        files: &[&Piece<'_>],
+        came: &[(Cow<'_, str>, Cow<'_, str>)],
+    ) -> Result<(), Refusal> {
+        for (name, required) in &self.either {
+            let files = files.iter().filter(|file| file.name == name).count();
+            let fields = came.iter().filter(|(field, _)| field == name).count();
+            match files.saturating_add(fields) {
+                0 if *required => return Err(self.misfit(Misfit::Missing, name)),
+                2.. => return Err(self.misfit(Misfit::Repeated, name)),
+                _ => {}
+            }
+        }
         for rule in &self.files {
             let count = files.iter().filter(|file| file.name == rule.name).count();
             let judged = rule.judge_count(count);
@@ -316,7 +354,10 @@ impl Forms {
         match self.undeclared {
             _ if self.fields.declares(name) => Ok(()),
             Others::Pass if !resembles => Ok(()),
-            _ => Err(faulty(Fault::undeclared(), self.told)),
+            _ => {
+                let refusal = faulty(Fault::undeclared(), self.told);
+                Err(refusal.telling("parameter", Some(name.as_bytes())))
+            }
         }
     }
 
@@ -342,8 +383,7 @@ fn body_type(headers: &Headers) -> Result<Body, Refusal> {
     let Some(media_type) = MediaType::parse(sent) else {
         return refuse("content_type");
     };
-    let charset = media_type.parameter("charset");
-    let is_utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    let is_utf8 = media_type.is_utf8();
     let body = match FormType::of_media_type(&media_type) {
         Some(FormType::UrlEncoded) => Body::UrlEncoded,
         Some(FormType::Multipart) => match media_type.parameter("boundary") {

@@ -1,5 +1,7 @@
 //! Where a claim stands in a token's payload.
 
+use std::fmt;
+
 use crate::config::{Node, Problems};
 use crate::json::compact::{Compact, Value};
 
@@ -23,6 +25,19 @@ impl ClaimPath {
     /// What stands there.
     pub fn value<'c>(&self, claims: &'c Compact) -> Option<Value<'c>> {
         claims.value().pointer(&self.tokens)
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    /// As it may be written in a document.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tokens[..] {
+            [name] if !name.starts_with('/') => f.write_str(name),
+            tokens => tokens.iter().try_for_each(|token| {
+                let token = token.replace('~', "~0").replace('/', "~1");
+                write!(f, "/{token}")
+            }),
+        }
     }
 }
 

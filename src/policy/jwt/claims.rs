@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::objection::{Fault, Objection};
 use super::token::MAX_DEPTH;
 use crate::effort::{self, Effort, TooCostly};
 use crate::json::compact::{Compact, Members, Value};
@@ -93,9 +94,9 @@ impl ClaimRules {
         payload: &[u8],
         key_id: Option<&str>,
         now: Duration,
-    ) -> Result<(Compact, Times), ClaimsError> {
-        let json = Compact::parse(payload, MAX_DEPTH).ok_or(ClaimsError::Malformed)?;
-        let claims = json.value().as_object().ok_or(ClaimsError::Malformed)?;
+    ) -> Result<(Compact, Times), Objection> {
+        let json = Compact::parse(payload, MAX_DEPTH).ok_or(Objection::UNREADABLE)?;
+        let claims = json.value().as_object().ok_or(Objection::UNREADABLE)?;
         for name in ["sub", "jti"] {
             text(claims, name)?;
         }
@@ -104,107 +105,120 @@ impl ClaimRules {
         self.check_subject(claims)?;
         let times = Times::read(claims)?;
         if times.expires.is_none() && self.expiration == Expiration::Required {
-            return Err(ClaimsError::Malformed);
+            let missing = ClaimsError::Malformed.of("exp", Fault::Missing);
+            return Err(missing.by("/require_expiration"));
         }
         self.check_lifetime(times)?;
         self.check_times(times, now)?;
-        if self.revoked.includes(claims, times, key_id) {
-            return Err(ClaimsError::Revoked);
+        match self.revoked.objection(claims, times, key_id) {
+            Some(objection) => Err(objection),
+            None => Ok((json, times)),
         }
-        Ok((json, times))
     }
 
     /// Whether claims that nobody has checked name an issuer that is accepted, or cannot be read.
     pub(super) fn may_be_issuer(&self, claims: Option<&Compact>) -> bool {
         let claims = claims.and_then(|claims| claims.value().as_object());
-        claims.is_none_or(|claims| self.check_issuer(claims) != Err(ClaimsError::Issuer))
+        let is_other = |claims| {
+            let objection = self.check_issuer(claims).err();
+            objection.is_some_and(|objection| objection.error == ClaimsError::Issuer)
+        };
+        !claims.is_some_and(is_other)
     }
 
-    fn check_issuer(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
+    fn check_issuer(&self, claims: Members<'_>) -> Result<(), Objection> {
         let issuer = text(claims, "iss")?;
         if self.issuers.accepts(issuer.as_slice()) {
-            Ok(())
-        } else {
-            Err(ClaimsError::Issuer)
+            return Ok(());
         }
+        let fault = self.issuers.fault(issuer.as_slice());
+        Err(ClaimsError::Issuer.of("iss", fault).by("/issuer"))
     }
 
-    fn check_audience(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
+    fn check_audience(&self, claims: Members<'_>) -> Result<(), Objection> {
+        let wrong = |value: Value<'_>| ClaimsError::Malformed.of("aud", Fault::Kind(value.kind()));
         let audiences: Vec<&str> = match claims.member("aud") {
             None => Vec::new(),
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(many)) => many
                 .iter()
-                .map(Value::as_str)
-                .collect::<Option<_>>()
-                .ok_or(ClaimsError::Malformed)?,
-            Some(_) => return Err(ClaimsError::Malformed),
+                .map(|item| item.as_str().ok_or_else(|| wrong(item)))
+                .collect::<Result<_, _>>()?,
+            Some(other) => return Err(wrong(other)),
         };
         if self.audiences.accepts(&audiences) {
-            Ok(())
-        } else {
-            Err(ClaimsError::Audience)
+            return Ok(());
         }
+        let fault = self.audiences.fault(&audiences);
+        Err(ClaimsError::Audience.of("aud", fault).by("/audiences"))
     }
 
-    fn check_subject(&self, claims: Members<'_>) -> Result<(), ClaimsError> {
+    fn check_subject(&self, claims: Members<'_>) -> Result<(), Objection> {
         let subject = text(claims, "sub")?;
         if self.subjects.is_empty() {
             return Ok(());
         }
-        let subject = subject.ok_or(ClaimsError::Subject)?;
+        let wrong = |error: ClaimsError, fault| error.of("sub", fault).by("/subjects");
+        let subject = subject.ok_or_else(|| wrong(ClaimsError::Subject, Fault::Missing))?;
         let effort = Effort::new(effort::HEAD);
         for each in &self.subjects {
             match each.matches(subject, &effort) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(TooCostly) => return Err(ClaimsError::Effort),
+                Err(TooCostly) => return Err(wrong(ClaimsError::Effort, Fault::TooCostly)),
             }
         }
-        Err(ClaimsError::Subject)
+        Err(wrong(ClaimsError::Subject, Fault::NotListed))
     }
 
-    fn check_lifetime(&self, times: Times) -> Result<(), ClaimsError> {
+    fn check_lifetime(&self, times: Times) -> Result<(), Objection> {
         let Some(longest) = self.max_lifetime else {
             return Ok(());
         };
-        let start = times.issued.or(times.not_before);
-        let lifetime = times.expires.zip(start).map(|(end, start)| end - start);
-        if lifetime.is_some_and(|lifetime| lifetime <= longest.as_secs_f64()) {
-            Ok(())
-        } else {
-            Err(ClaimsError::Lifetime)
+        let wrong = |claim, fault| Err(ClaimsError::Lifetime.of(claim, fault).by("/max_lifetime"));
+        match (times.expires, times.issued.or(times.not_before)) {
+            (None, _) => wrong("exp", Fault::Missing),
+            (_, None) => wrong("iat", Fault::Missing),
+            (Some(end), Some(start)) if end - start <= longest.as_secs_f64() => Ok(()),
+            (Some(end), Some(start)) => {
+                wrong("exp", Fault::TooLong(end - start - longest.as_secs_f64()))
+            }
         }
     }
 
     /// What has to be judged at every use of a token.
-    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), ClaimsError> {
+    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), Objection> {
         let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
         // RFC 7519 §4.1.4: on or after that time it is not accepted.
-        if times.expires.is_some_and(|expires| now >= expires + skew) {
-            return Err(ClaimsError::Expired);
+        if let Some(expires) = times.expires.filter(|expires| now >= expires + skew) {
+            return Err(ClaimsError::Expired.of("exp", Fault::Past(now - expires)));
         }
         if let Some(oldest) = self.max_age {
-            let age = times.issued.map(|issued| now - issued);
-            if age.is_none_or(|age| age > oldest.as_secs_f64() + skew) {
-                return Err(ClaimsError::Age);
+            let wrong = |fault| Err(ClaimsError::Age.of("iat", fault).by("/max_age"));
+            let most = oldest.as_secs_f64();
+            match times.issued {
+                None => return wrong(Fault::Missing),
+                Some(issued) if now - issued > most + skew => {
+                    return wrong(Fault::TooOld(now - issued - most));
+                }
+                Some(_) => {}
             }
         }
-        if times
-            .not_before
-            .is_some_and(|not_before| now + skew < not_before)
-        {
-            return Err(ClaimsError::NotYetValid);
-        }
-        if times.issued.is_some_and(|issued| now + skew < issued) {
-            return Err(ClaimsError::IssuedInFuture);
+        let starts = [
+            (ClaimsError::NotYetValid, "nbf", times.not_before),
+            (ClaimsError::IssuedInFuture, "iat", times.issued),
+        ];
+        for (error, claim, start) in starts {
+            if let Some(start) = start.filter(|start| now + skew < *start) {
+                return Err(error.of(claim, Fault::Future(start - now)));
+            }
         }
         Ok(())
     }
 }
 
 impl Times {
-    fn read(claims: Members<'_>) -> Result<Self, ClaimsError> {
+    fn read(claims: Members<'_>) -> Result<Self, Objection> {
         Ok(Self {
             expires: date(claims, "exp")?,
             not_before: date(claims, "nbf")?,
@@ -214,17 +228,31 @@ impl Times {
 }
 
 impl Revoked {
-    fn includes(&self, claims: Members<'_>, times: Times, key_id: Option<&str>) -> bool {
+    fn objection(
+        &self,
+        claims: Members<'_>,
+        times: Times,
+        key_id: Option<&str>,
+    ) -> Option<Objection> {
         let claim = |name| claims.member(name).and_then(Value::as_str);
-        let listed = |list: &[String], value: Option<&str>| {
-            value.is_some_and(|value| list.iter().any(|each| each == value))
+        let lists = [
+            ("jti", "/revoked/jti", &self.token_ids, claim("jti")),
+            ("sub", "/revoked/sub", &self.subjects, claim("sub")),
+            ("kid", "/revoked/kid", &self.key_ids, key_id),
+        ];
+        for (name, rule, list, value) in lists {
+            if value.is_some_and(|value| list.iter().any(|each| each == value)) {
+                return Some(ClaimsError::Revoked.of(name, Fault::Listed).by(rule));
+            }
+        }
+        let limit = self.issued_before? as f64;
+        let fault = match times.issued {
+            None => Fault::Missing,
+            Some(issued) if issued < limit => Fault::TooOld(limit - issued),
+            Some(_) => return None,
         };
-        listed(&self.token_ids, claim("jti"))
-            || listed(&self.subjects, claim("sub"))
-            || listed(&self.key_ids, key_id)
-            || self
-                .issued_before
-                .is_some_and(|limit| times.issued.is_none_or(|issued| issued < limit as f64))
+        let objection = ClaimsError::Revoked.of("iat", fault);
+        Some(objection.by("/revoked/issued_before"))
     }
 }
 
@@ -238,26 +266,36 @@ impl Accepted {
             Accepted::Absent => values.is_empty(),
         }
     }
+
+    /// What is wrong with values that are not accepted.
+    fn fault(&self, values: &[&str]) -> Fault {
+        match self {
+            Accepted::Absent => Fault::Unexpected,
+            _ if values.is_empty() => Fault::Missing,
+            Accepted::Any | Accepted::OneOf(_) => Fault::NotListed,
+        }
+    }
 }
 
-fn text<'c>(claims: Members<'c>, name: &str) -> Result<Option<&'c str>, ClaimsError> {
+fn text<'c>(claims: Members<'c>, name: &'static str) -> Result<Option<&'c str>, Objection> {
     match claims.member(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(ClaimsError::Malformed),
+        Some(other) => Err(ClaimsError::Malformed.of(name, Fault::Kind(other.kind()))),
     }
 }
 
 /// RFC 7519 §2 `NumericDate`: seconds, a fraction is allowed.
-fn date(claims: Members<'_>, name: &str) -> Result<Option<f64>, ClaimsError> {
+fn date(claims: Members<'_>, name: &'static str) -> Result<Option<f64>, Objection> {
+    let wrong = |fault| ClaimsError::Malformed.of(name, fault);
     match claims.member(name) {
         None => Ok(None),
         Some(Value::Number(number)) => {
             let seconds = number.parse().ok();
             let seconds = seconds.filter(|seconds: &f64| (0.0..=LATEST).contains(seconds));
-            seconds.map(Some).ok_or(ClaimsError::Malformed)
+            seconds.map(Some).ok_or(wrong(Fault::Range))
         }
-        Some(_) => Err(ClaimsError::Malformed),
+        Some(other) => Err(wrong(Fault::Kind(other.kind()))),
     }
 }
 
@@ -266,6 +304,7 @@ mod tests {
     use super::*;
     use crate::config::{Node, Problems};
     use crate::json::Json;
+    use crate::refusal::Fact;
 
     const NOW: u64 = 1_000_000;
 
@@ -273,8 +312,8 @@ mod tests {
         check_by(Vec::new(), payload)
     }
 
-    fn check_by(subjects: Vec<StringMatcher>, payload: &str) -> Result<(), ClaimsError> {
-        let rules = ClaimRules {
+    fn rules(subjects: Vec<StringMatcher>) -> ClaimRules {
+        ClaimRules {
             issuers: Accepted::OneOf(vec!["i".to_owned()]),
             audiences: Accepted::OneOf(vec!["a".to_owned(), "b".to_owned()]),
             subjects,
@@ -283,10 +322,14 @@ mod tests {
             max_lifetime: None,
             max_age: None,
             revoked: Revoked::default(),
-        };
-        rules
+        }
+    }
+
+    fn check_by(subjects: Vec<StringMatcher>, payload: &str) -> Result<(), ClaimsError> {
+        rules(subjects)
             .check(payload.as_bytes(), None, Duration::from_secs(NOW))
             .map(|_| ())
+            .map_err(|objection| objection.error)
     }
 
     fn with(more: &str) -> Result<(), ClaimsError> {
@@ -319,6 +362,36 @@ mod tests {
             );
         }
         assert_eq!(with(r#","exp":1100000,"exp":1100000"#), Err(Malformed));
+    }
+
+    #[test]
+    fn it_is_told_which_claim_is_wrong_and_by_how_much() {
+        let said = |more: &str| {
+            let payload = format!(r#"{{"iss":"i","aud":"a"{more}}}"#);
+            let now = Duration::from_secs(NOW);
+            let detail = rules(Vec::new()).check(payload.as_bytes(), None, now);
+            let detail = detail.unwrap_err().detail();
+            let facts = detail.facts().iter().map(|(_, fact)| match fact {
+                Fact::Word(word) => (*word).to_owned(),
+                Fact::Number(number) => number.to_string(),
+                other => panic!("{other:?}"),
+            });
+            assert!(detail.signed);
+            facts.collect::<Vec<_>>().join(" ")
+        };
+        for (more, expected) in [
+            ("", "exp missing"),
+            (r#","exp":999900"#, "exp past 100"),
+            (r#","exp":999939.5"#, "exp past 61"),
+            (r#","exp":"1100000""#, "exp kind string"),
+            (r#","exp":-1"#, "exp out_of_range"),
+            (r#","exp":1100000,"nbf":1000061"#, "nbf future 61"),
+            (r#","exp":1100000,"iat":1003600"#, "iat future 3600"),
+            (r#","sub":[]"#, "sub kind array"),
+            (r#","x":{"#, "unreadable"),
+        ] {
+            assert_eq!(said(more), expected, "{more}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What the service learns of an accepted token.
 
 use super::claim_path::ClaimPath;
-use super::token::TokenError;
+use super::token::{TokenError, without_padding};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
-use crate::headers::{HeaderName, HeaderValue};
+use crate::headers::{HeaderName, HeaderValue, are_alike};
 use crate::json::compact::{Compact, Value};
 use crate::policy::owned;
 
@@ -75,17 +75,28 @@ impl Forwarding {
             payload: payload?,
             exports: exports?,
         };
-        let mut names = forwarding.owned_headers();
-        names.sort_unstable();
-        if let Some(twice) = names
-            .windows(2)
-            .find(|pair| matches!(pair, [a, b] if a == b))
-        {
-            let name = twice.first().map_or("", |name| name.as_str());
-            problems.report(
-                fields.pointer(),
-                format_args!("two claims would go into the header {}", Quoted(name)),
-            );
+        let names = forwarding.owned_headers();
+        for (at, name) in names.iter().enumerate() {
+            let mut before = names.iter().take(at);
+            let bytes = name.as_str().as_bytes();
+            let Some(alike) = before.find(|each| are_alike(each.as_str().as_bytes(), bytes)) else {
+                continue;
+            };
+            let name = name.as_str();
+            match alike.as_str() == name {
+                true => problems.report(
+                    fields.pointer(),
+                    format_args!("two claims would go into the header {}", Quoted(name)),
+                ),
+                false => problems.report(
+                    fields.pointer(),
+                    format_args!(
+                        "many services read the headers {} and {} as one; choose another name for one of them",
+                        Quoted(alike.as_str()),
+                        Quoted(name)
+                    ),
+                ),
+            }
             return None;
         }
         Some(forwarding)
@@ -113,6 +124,7 @@ impl Forwarding {
         if let Some(name) = &self.payload {
             // As it stands in the token: base64url already.
             let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
+            let payload = without_padding(payload);
             let value = HeaderValue::parse(payload).map_err(|_| TokenError::Format)?;
             edits.push(Edit::Set(name.clone(), value));
         }

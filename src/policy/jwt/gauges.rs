@@ -16,7 +16,12 @@ impl Providers {
                 let age = move |now| remote.age(now).map_or(0, |age| age.as_secs());
                 gauges.add(&name("jwks_age_seconds"), Spread::Shared, age);
             }
-            let count = move |now| provider.keys.keys(now).map_or(0, |keys| keys.len() as u64);
+            let count = move |now| {
+                provider
+                    .keys
+                    .keys_at(now)
+                    .map_or(0, |keys| keys.len() as u64)
+            };
             gauges.add(&name("jwks_keys"), Spread::Shared, count);
         }
         let remembers = |provider: &&Rc<Provider>| provider.cache.is_some();

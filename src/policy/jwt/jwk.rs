@@ -1,5 +1,7 @@
 //! JSON Web Keys of the document: which keys a provider signs with.
 
+use std::fmt;
+
 use jwt_simple::algorithms::Ed25519PublicKey;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
@@ -7,6 +9,18 @@ use super::ec::{CURVES, EcKey};
 use super::signature::{ALGORITHMS, Algorithm, KeyClass, RsaKey, VerifyingKey};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted, is_near};
 use crate::json::{Json, Object};
+
+/// The most keys that a provider may have.
+pub(super) const MAX_KEYS: usize = 64;
+
+/// That a set has so many keys, more than are taken.
+pub(super) struct TooMany(pub(super) usize);
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "has {} keys, and at most {MAX_KEYS} can be used", self.0)
+    }
+}
 
 /// A key and what it is for.
 pub(super) struct Key {
@@ -16,12 +30,11 @@ pub(super) struct Key {
     pub(super) verifying: VerifyingKey,
 }
 
-/// Reads a JWK Set, RFC 7517 §5. Unlike a set that a provider publishes, one that an operator
+/// Reads a JWK Set, RFC 7517 §5: other members beside `keys` are ignored. Unlike a set that a provider publishes, one that an operator
 /// writes has no excuse for a key that cannot be used: it is an error.
 pub(super) fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
     let mut fields = node.fields(problems)?;
     let list = fields.required("keys", problems);
-    fields.finish(problems);
     list?.list(problems, Key::read)
 }
 
@@ -45,6 +58,30 @@ pub(super) fn note_misspelt(set: &Node<'_>, notes: &mut Vec<String>) {
     }
 }
 
+/// Notes members beside `keys`: RFC 7517 §5 has them ignored, and whoever wrote them may have
+/// thought otherwise.
+pub(super) fn note_unknown(set: &Node<'_>, notes: &mut Vec<String>) {
+    const MOST: usize = 4;
+    let members = set.json().as_object().into_iter().flat_map(Object::iter);
+    let mut others = members.map(|(name, _)| name).filter(|name| *name != "keys");
+    let named: Vec<String> = others
+        .by_ref()
+        .take(MOST)
+        .map(|name| Quoted(name).to_string())
+        .collect();
+    if !named.is_empty() {
+        let more = match others.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        notes.push(format!(
+            "{}: only `keys` of a JWK Set is read (RFC 7517 §5); ignored: {}{more}",
+            set.pointer(),
+            named.join(", ")
+        ));
+    }
+}
+
 impl Key {
     /// Reads one key.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
@@ -63,7 +100,7 @@ impl Key {
             node.text(problems).map(|id| Some(id.to_owned()))
         });
         let algorithm = fields.or("alg", None, problems, |node, problems| {
-            read_algorithm(node, problems).map(Some)
+            read_own_algorithm(node, problems).map(Some)
         });
         let usable = check_use(&mut fields, problems);
         // RFC 7517 §4: what else a key may carry does not matter here.
@@ -117,6 +154,27 @@ enum Kind {
     Oct,
 }
 
+/// Why a published key is of no use here, in its own words: whoever reads the set can read them.
+pub(super) fn unusable(key: &Json) -> Option<String> {
+    let text = |name: &str| key.as_object()?.member(name)?.as_str();
+    let other = |name: &'static str, known: &dyn Fn(&str) -> bool| {
+        text(name).filter(|value| !known(value)).map(Quoted)
+    };
+    let kinds = ["RSA", "EC", "OKP", "oct"];
+    if let Some(kind) = other("kty", &|kind| kinds.contains(&kind)) {
+        return Some(format!("its `kty` is {kind}, which is not supported"));
+    }
+    if let Some(purpose) = other("use", &|purpose| purpose == "sig") {
+        return Some(format!("its `use` is {purpose}, not \"sig\""));
+    }
+    if let Some(algorithm) = other("alg", &|name| Algorithm::named(name).is_some()) {
+        return Some(format!("its `alg` is {algorithm}, which is not supported"));
+    }
+    let is_curve = |name: &str| name == "Ed25519" || CURVES.iter().any(|(each, _)| *each == name);
+    let curve = other("crv", &is_curve)?;
+    Some(format!("its `crv` is {curve}, which is not supported"))
+}
+
 /// Reads the name of an algorithm that we check.
 pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option<Algorithm> {
     let name = node.text(problems)?;
@@ -129,6 +187,21 @@ pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option
                 "{} is not a signature algorithm that is supported{near}",
                 Quoted(name)
             ),
+        );
+    }
+    algorithm
+}
+
+/// Reads the `alg` of a key. What stands in a key is not repeated: where a secret is written, it
+/// may stand in the wrong place.
+pub(super) fn read_own_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option<Algorithm> {
+    let name = node.text(problems)?;
+    let algorithm = Algorithm::named(name);
+    if algorithm.is_none() {
+        let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
+        node.report(
+            problems,
+            format_args!("`alg` is not a signature algorithm that is supported{near}"),
         );
     }
     algorithm
@@ -263,7 +336,7 @@ mod tests {
             r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
         notes(
             &format!(r#"{{"inline":{{"keys":[{{{key}{member}}}]}}}}"#),
-            "any",
+            "https://a.example",
         )
     }
 
@@ -295,6 +368,34 @@ mod tests {
         assert!(found[0].starts_with("/providers/corp/jwks/discovery: keys are taken"));
         let (same, any) = ("https://a.example", "any");
         assert_eq!(notes(&discovery(same), same), [""; 0]);
-        assert_eq!(notes(&discovery(same), any), [""; 0]);
+        assert_eq!(
+            notes(&discovery(same), any),
+            [
+                "provider \"corp\": `issuer` is \"any\": whatever its keys sign is accepted, for every issuer and for none; write the issuer, if there is one"
+            ]
+        );
+    }
+
+    #[test]
+    fn members_beside_keys_are_ignored_and_noted() {
+        let set = |more: &str| {
+            let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+            let set = format!(r#"{{"inline":{{{more}"keys":[{key}]}}}}"#);
+            notes(&set, "https://a.example")
+        };
+        assert_eq!(set(""), [""; 0]);
+        assert_eq!(
+            set(r#""issuer":"x","Keys":[],"#),
+            [
+                "/providers/corp/jwks/inline: only `keys` of a JWK Set is read (RFC 7517 §5); ignored: \"issuer\", \"Keys\""
+            ]
+        );
+        let many: String = (0..9).map(|n| format!(r#""m{n}":"secret","#)).collect();
+        assert_eq!(
+            set(&many),
+            [
+                "/providers/corp/jwks/inline: only `keys` of a JWK Set is read (RFC 7517 §5); ignored: \"m0\", \"m1\", \"m2\", \"m3\" and 5 more"
+            ]
+        );
     }
 }

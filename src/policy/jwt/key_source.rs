@@ -18,9 +18,7 @@ use super::remote::RemoteKeys;
 use super::secret::EnvironmentSecret;
 use super::signature::{Algorithm, RsaKey, VerifyingKey};
 use crate::config::{Fields, Node, Problems};
-
-/// The most keys that a provider may have.
-const MAX_KEYS: usize = 64;
+use crate::host::Host;
 
 /// A provider's keys.
 pub(super) enum KeySource {
@@ -67,7 +65,15 @@ impl KeySource {
     }
 
     /// The keys to check tokens with; none while those of a provider are not there.
-    pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Key]>> {
+    pub(super) fn keys(&self, host: &dyn Host) -> Option<Rc<[Key]>> {
+        match self {
+            KeySource::Fixed(_) => self.keys_at(Duration::ZERO),
+            KeySource::Remote(_) => self.keys_at(host.monotonic()),
+        }
+    }
+
+    /// The same, where it is known what the clock says that does not step.
+    pub(super) fn keys_at(&self, now: Duration) -> Option<Rc<[Key]>> {
         match self {
             KeySource::Fixed(keys) => Some(Rc::clone(keys)),
             KeySource::Remote(remote) => remote.keys(now),
@@ -123,7 +129,8 @@ fn read_fixed(
     let pem = fields.optional("pem");
     let hmac = fields.optional("hmac");
     if jwks.is_none() && pem.is_none() && hmac.is_none() {
-        problems.report(fields.pointer(), "has no keys; add `jwks`, `pem` or `hmac`");
+        let names = ["jwks", "pem", "hmac"];
+        fields.lacks(&names, problems, "has no keys; add `jwks`, `pem` or `hmac`");
         return None;
     }
     let jwks = jwks.map_or_else(
@@ -133,10 +140,13 @@ fn read_fixed(
     let pem = pem.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_pem));
     let hmac = hmac.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_secret));
     let keys: Vec<Key> = jwks?.into_iter().chain(pem?).chain(hmac?).collect();
-    if keys.len() > MAX_KEYS {
+    if keys.len() > jwk::MAX_KEYS {
         problems.report(
             fields.pointer(),
-            format_args!("has more than {MAX_KEYS} keys"),
+            format_args!(
+                "{}; take out those that no token needs any more, or make two providers",
+                jwk::TooMany(keys.len())
+            ),
         );
         return None;
     }
@@ -158,8 +168,14 @@ fn read_jwks(
     problems: &mut Problems,
 ) -> Option<Vec<Key>> {
     let mut fields = node.fields(problems)?;
-    let keys = fields.required("inline", problems).and_then(|node| {
+    let inline = fields.optional("inline");
+    if inline.is_none() {
+        let reason = "lacks the field \"inline\"; or \"remote\", or \"discovery\"";
+        fields.lacks(&FIELDS, problems, reason);
+    }
+    let keys = inline.and_then(|node| {
         jwk::note_misspelt(&node, notes);
+        jwk::note_unknown(&node, notes);
         jwk::read_set(&node, problems)
     });
     fields.finish(problems);
@@ -211,7 +227,7 @@ fn read_name(fields: &mut Fields<'_>, problems: &mut Problems) -> Named {
         node.text(problems).map(|id| Some(id.to_owned()))
     });
     let algorithm = fields.or("alg", None, problems, |node, problems| {
-        jwk::read_algorithm(node, problems).map(Some)
+        jwk::read_own_algorithm(node, problems).map(Some)
     });
     (id, algorithm)
 }

@@ -1,10 +1,10 @@
 //! Where a token may stand in a request, and how it is taken out of it.
 
 use super::token::TokenError;
+use crate::config::header::read_changeable;
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Request};
 use crate::headers::{HeaderName, HeaderValue, is_token_byte};
-use crate::route::read_header_name;
 
 /// Every place where a provider's tokens may stand.
 #[derive(Debug)]
@@ -41,8 +41,6 @@ pub(super) enum LocationError {
     Missing,
     /// Two of them do, or one does twice.
     Repeated,
-    /// A place cannot be read.
-    Malformed,
 }
 
 impl Locations {
@@ -88,6 +86,28 @@ impl Locations {
         })
     }
 
+    /// The header fields in which tokens may stand.
+    pub(super) fn header_names(&self) -> Vec<HeaderName> {
+        self.headers().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The header fields, each with what stands in it before a token.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
+        self.headers
+            .iter()
+            .map(|location| (&location.name, &*location.value_prefix))
+    }
+
+    /// The query parameters.
+    pub(super) fn params(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().map(String::as_str)
+    }
+
+    /// The cookies.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = &str> {
+        self.cookies.iter().map(String::as_str)
+    }
+
     /// Finds the token. All places are looked at: a second token is refused, for the service
     /// might believe the one that we do not check.
     pub(super) fn find<'r>(&'r self, request: &Request<'r>) -> Result<Found<'r>, LocationError> {
@@ -102,7 +122,7 @@ impl Locations {
                 });
             }
         }
-        self.find_params(request, &mut found)?;
+        self.find_params(request, &mut found);
         self.find_cookies(request, &mut found)?;
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
@@ -112,13 +132,9 @@ impl Locations {
         }
     }
 
-    fn find_params<'r>(
-        &'r self,
-        request: &Request<'r>,
-        found: &mut Vec<Found<'r>>,
-    ) -> Result<(), LocationError> {
+    fn find_params<'r>(&'r self, request: &Request<'r>, found: &mut Vec<Found<'r>>) {
         if self.params.is_empty() {
-            return Ok(());
+            return;
         }
         let path = request
             .headers
@@ -133,20 +149,13 @@ impl Locations {
             .split(|b| *b == b'&')
         {
             let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
-            // A name that is ours once decoded would reach the service unstripped.
-            let decoded = decode_name(name).ok_or(LocationError::Malformed)?;
-            let Some(param) = self.params.iter().find(|param| param.as_bytes() == decoded) else {
-                continue;
-            };
-            if name != decoded {
-                return Err(LocationError::Malformed);
+            if let Some(param) = self.params.iter().find(|param| param.as_bytes() == name) {
+                found.push(Found {
+                    token: value,
+                    place: Place::Param { path, name: param },
+                });
             }
-            found.push(Found {
-                token: value,
-                place: Place::Param { path, name: param },
-            });
         }
-        Ok(())
     }
 
     fn find_cookies<'r>(
@@ -179,7 +188,7 @@ impl HeaderLocation {
         let mut fields = node.fields(problems)?;
         let name = fields
             .required("name", problems)
-            .and_then(|node| read_header_name(&node, problems));
+            .and_then(|node| read_changeable(&node, problems));
         let value_prefix = fields.or("value_prefix", "", problems, |node, problems| {
             node.name(problems)
         });
@@ -190,11 +199,13 @@ impl HeaderLocation {
         })
     }
 
-    /// What follows the prefix; RFC 9110 §11.1: the case of a scheme does not count.
+    /// What follows the prefix; RFC 9110 §11: the case of a scheme does not count, and there may be
+    /// more than one blank after it.
     fn token<'r>(&self, value: &'r [u8]) -> Option<&'r [u8]> {
         let (prefix, rest) = value.split_at_checked(self.value_prefix.len())?;
         let fits = prefix.eq_ignore_ascii_case(self.value_prefix.as_bytes());
-        fits.then_some(rest.trim_ascii_start())
+        let blanks = rest.iter().take_while(|b| **b == b' ').count();
+        fits.then_some(rest.get(blanks..)?)
     }
 }
 
@@ -258,24 +269,6 @@ fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     Some((before, from.get(1..)?))
 }
 
-/// Percent-decodes the name of a query parameter; `None` when it cannot be decoded.
-fn decode_name(name: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(name.len());
-    let mut bytes = name.iter().copied();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let mut digit = || (bytes.next()? as char).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                (high * 16 + low) as u8
-            }
-            b'+' => b' ',
-            other => other,
-        });
-    }
-    Some(decoded)
-}
-
 fn without_param(path: &[u8], name: &str) -> Vec<u8> {
     let Some((before, query)) = split_once(path, b'?') else {
         return path.to_vec();
@@ -293,7 +286,7 @@ fn without_param(path: &[u8], name: &str) -> Vec<u8> {
 }
 
 /// The pairs of a `Cookie` line, RFC 6265 §5.4, read as leniently as services read it.
-fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(super) fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     line.split(|b| *b == b';').map(|pair| {
         let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
         (name.trim_ascii(), unquoted(value.trim_ascii()))

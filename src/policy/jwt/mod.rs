@@ -11,13 +11,17 @@ mod challenge;
 mod checks;
 mod claim_path;
 mod claimant;
+mod claimed;
 mod claims;
+mod dotted;
 mod ec;
 mod forwarding;
 mod gauges;
 mod jwk;
 mod key_source;
 mod location;
+mod objection;
+mod places;
 mod provider;
 mod refusals;
 mod remote;
@@ -32,24 +36,29 @@ use std::rc::Rc;
 
 use self::challenge::{Challenges, read_realm};
 use self::checks::{Allowance, note_shared};
+use self::claimed::claimed;
 use self::location::{Found, LocationError};
+use self::places::{Places, Stray};
 use self::provider::Provider;
-use self::refusals::{CODES, MISSING, REPEATED};
+use self::refusals::{CODES, MISSING, REPEATED, resembling, unknown_issuer};
 use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
-use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
+use crate::json::compact::Compact;
 use crate::refusal::Refusal;
 
 pub use self::claim_path::ClaimPath;
-pub use self::claimant::Claimants;
+pub use self::claimant::{Claimants, Several};
+pub use self::dotted::note_dotted;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
 };
+pub use self::secret::{SecretFault, SecretVariable};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {
@@ -57,6 +66,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Authenticates,
     codes: CODES,
     compile: Compile::Object(compile),
+    rules: &[("jwt_missing", "provider")],
 };
 
 /// Asks for tokens, and for what they must grant.
@@ -64,11 +74,16 @@ struct Jwt {
     needed: Needed,
     demands: Vec<Demand>,
     presence: Presence,
+    /// Where all of them look for tokens.
+    places: Places,
+    claimants: Rc<Claimants>,
     challenges: Challenges,
 }
 
 /// A token of one provider, and what it must grant.
 struct Demand {
+    /// Where it stands in the block, if it is one of several.
+    at: String,
     provider: Rc<Provider>,
     requirement: Requirement,
     challenges: Challenges,
@@ -117,18 +132,26 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         }
         (Some(list), None) => Some((Needed::Any, list)),
         (None, Some(list)) => Some((Needed::All, list)),
+        (None, None) if fields.misnames(&["any_of", "all_of"], problems) => return None,
         (None, None) => None,
     };
-    let realm = realm?;
+    // What stands beside a realm that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
     let (needed, demands) = match several {
         None => {
-            let demand = Demand::read(fields, realm, providers, problems);
+            let demand = Demand::read(fields, String::new(), named, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
+            let name = match needed {
+                Needed::Any => "any_of",
+                Needed::All => "all_of",
+            };
+            let mut places = (0_usize..).map(|index| format!("/{name}/{index}"));
             let demands = list.list(problems, |item, problems| {
+                let at = places.next().unwrap_or_default();
                 let mut fields = item.fields(problems)?;
-                let demand = Demand::read(&mut fields, realm, providers, problems);
+                let demand = Demand::read(&mut fields, at, named, providers, problems);
                 fields.finish(problems);
                 demand
             })?;
@@ -146,20 +169,23 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     {
         context.notes.push(format!("{}: {note}", list.pointer()));
     }
+    let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
     let policy = Jwt {
         needed,
+        places: Places::of(distinct(&demands).iter().map(|each| &each.locations)),
+        claimants: Rc::new(Claimants::new(needed, providers)),
         demands,
         presence: presence?,
-        challenges: Challenges::new(realm, "")?,
+        challenges: Challenges::new(realm?, "")?,
     };
     Some(Part::only(Stage::Credentials, policy))
 }
 
 /// The providers of demands, each once.
-fn distinct(demands: &[Demand]) -> Vec<&Provider> {
-    let mut all: Vec<&Provider> = Vec::new();
+fn distinct(demands: &[Demand]) -> Vec<&Rc<Provider>> {
+    let mut all: Vec<&Rc<Provider>> = Vec::new();
     for Demand { provider, .. } in demands {
-        if !all.iter().any(|each| std::ptr::eq(*each, &**provider)) {
+        if !all.iter().any(|each| Rc::ptr_eq(each, provider)) {
             all.push(provider);
         }
     }
@@ -170,6 +196,7 @@ impl Demand {
     /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
     fn read(
         fields: &mut Fields<'_>,
+        at: String,
         realm: &str,
         providers: &Providers,
         problems: &mut Problems,
@@ -186,6 +213,7 @@ impl Demand {
         let (provider, requirement) = (provider?, requirement?);
         let challenges = Challenges::new(realm, &requirement.scopes())?;
         Some(provider.map(|provider| Self {
+            at,
             provider,
             requirement,
             challenges,
@@ -203,20 +231,37 @@ impl Demand {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, allowance, host);
-        let verified = verified.map_err(attach)?;
-        let granted = self.requirement.check(&verified.claims);
-        granted.map_err(|unmet| attach(unmet.into()))?;
+        let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
+        if let Err(unmet) = self.requirement.check(&verified.claims) {
+            let mut detail = self.requirement.detail(unmet, &verified.claims, &self.at);
+            detail.identity = Some(self.identity(verified.claims));
+            return Err(attach(Refusal::from(unmet).because(detail)));
+        }
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|error| attach(error.into()))?;
         }
         exchange.edits.extend(verified.edits.iter().cloned());
-        exchange.facts.identity.get_or_insert_with(|| Identity {
-            provider: Rc::clone(&self.provider.name),
-            claims: verified.claims,
-        });
+        let identity = &mut exchange.facts.identity;
+        identity.get_or_insert_with(|| self.identity(verified.claims));
         Ok(())
     }
+
+    fn identity(&self, claims: Compact) -> Identity {
+        Identity {
+            provider: Rc::clone(&self.provider.name),
+            claims,
+        }
+    }
+}
+
+/// The refusal of a token, with what that says for whoever wants to know.
+fn claiming(mut refusal: Refusal, token: &[u8], exchange: &Exchange<'_>) -> Refusal {
+    if exchange.notes_claimed {
+        let detail = refusal.detail.get_or_insert_default();
+        detail.claimed = claimed(token, detail.signed);
+    }
+    refusal
 }
 
 /// The provider, or `Some(None)` when its own block is wrong and has been reported there.
@@ -227,7 +272,9 @@ fn named_provider(
 ) -> Option<Option<Rc<Provider>>> {
     let name = node.name(problems)?;
     let found = providers.named(name);
-    if found.is_none() {
+    let none_is_read = providers.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
+    if found.is_none() && !is_amiss {
         let near = DidYouMean(name, providers.names());
         node.report(
             problems,
@@ -248,10 +295,11 @@ impl Jwt {
                 Err(error) => return Err(self.challenges.attach(error.into())),
             }
         }
-        match (self.presence, found.len()) {
-            (Presence::Optional, 0) => return Ok(()),
-            (Presence::Required, 0) => return Err(self.missing()),
-            _ => {}
+        match (self.places.stray(&request), self.presence, found.len()) {
+            (None | Some((Stray::Empty, _)), Presence::Required, 0) => return Err(self.missing()),
+            (None, Presence::Optional, 0) => return Ok(()),
+            (None, _, _) => {}
+            (Some((_, place)), _, _) => return Err(self.challenges.attach(resembling(place))),
         }
         match self.needed {
             Needed::All if found.len() < self.demands.len() => Err(self.missing()),
@@ -296,8 +344,11 @@ impl Jwt {
             }
         }
         Err(refusal.unwrap_or_else(|| {
-            let issuer = claims::ClaimsError::Issuer;
-            self.challenges.attach(issuer.into())
+            let refusal = found.iter().fold(unknown_issuer(), |refusal, (demand, _)| {
+                demand.provider.naming_issuer(refusal, unverified.claims())
+            });
+            let refusal = claiming(refusal, token.token(), exchange);
+            self.challenges.attach(refusal)
         }))
     }
 }
@@ -316,8 +367,10 @@ fn meet_all(
             let same = last.take().filter(|last| last.token() == token);
             let unverified = same.unwrap_or_else(|| Unverified::new(token));
             if !demand.provider.may_have_issued(&unverified) {
-                let issuer = claims::ClaimsError::Issuer;
-                return Err(demand.challenges.attach(issuer.into()));
+                let refusal = demand.provider.placed(unknown_issuer());
+                let refusal = demand.provider.naming_issuer(refusal, unverified.claims());
+                let refusal = claiming(refusal, token, exchange);
+                return Err(demand.challenges.attach(refusal));
             }
             last = Some(unverified);
         }
@@ -336,9 +389,18 @@ impl Policy for Jwt {
         }
     }
 
+    fn claimants(&self) -> Option<&Rc<Claimants>> {
+        Some(&self.claimants)
+    }
+
     fn owned_request_headers(&self) -> Vec<HeaderName> {
         let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
         self.demands.iter().flat_map(owned).collect()
+    }
+
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        let names = |demand: &Demand| demand.provider.locations.header_names();
+        self.demands.iter().flat_map(names).collect()
     }
 
     fn exports(&self) -> Vec<PropertyName> {

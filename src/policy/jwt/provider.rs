@@ -1,5 +1,6 @@
 //! Who issues tokens: its keys and its rules.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,27 +13,41 @@ use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::location::Locations;
+use super::refusals::field_of_provider;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
+use super::secret::{SecretVariable, variables};
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{Token, TokenError, Unverified, media_type};
+use super::token::{MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
+use crate::json::compact::Compact;
 use crate::metrics::{Event, Timing, micros};
-use crate::refusal::Refusal;
+use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct Providers {
-    named: Vec<(Rc<str>, Option<Rc<Provider>>)>,
+    named: Vec<Named>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: Rc<str>,
+    provider: Option<Rc<Provider>>,
+    /// Whether anything has named it.
+    used: Cell<bool>,
 }
 
 /// One issuer of tokens.
 pub(super) struct Provider {
     pub(super) name: Rc<str>,
+    /// Where its block stands.
+    place: BlockPlace,
     pub(super) locations: Locations,
+    pub(super) form: TokenForm,
     rules: ClaimRules,
     types: TokenTypes,
     algorithms: Vec<Algorithm>,
@@ -73,7 +88,11 @@ impl Providers {
             names.check(name, &node, problems);
             let name: Rc<str> = name.into();
             let provider = Provider::read(&name, &node, cache, notes, problems).map(Rc::new);
-            (name, provider)
+            Named {
+                name,
+                provider,
+                used: Cell::new(false),
+            }
         });
         Self {
             named: named.collect(),
@@ -82,23 +101,35 @@ impl Providers {
 
     /// The provider of that name; `Some(None)` if its block is wrong.
     pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
-        self.named
-            .iter()
-            .find(|(each, _)| **each == *name)
-            .map(|(_, provider)| provider.clone())
+        let named = self.named.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.provider.clone())
     }
 
-    /// The variables of the VM's environment that hold secrets, each with its provider's name.
-    pub fn environment(&self) -> Vec<(Rc<str>, String)> {
+    /// A note for each provider that nothing has named so far.
+    pub fn unused(&self) -> impl Iterator<Item = String> {
+        let unused = self.named.iter().filter(|each| !each.used.get());
+        unused.map(|each| {
+            format!(
+                "provider {} is used by no `jwt` block: no route asks for its tokens",
+                Quoted(&each.name)
+            )
+        })
+    }
+
+    /// Which issuers stand behind which names: with others, a subject is somebody else.
+    pub fn issuers(&self) -> String {
+        let one = |provider: &Rc<Provider>| {
+            let issuers = &provider.rules.issuers;
+            format!("{:?}={issuers:?};", provider.name)
+        };
+        self.read_well().map(one).collect()
+    }
+
+    /// The variables of the VM's environment that hold secrets.
+    pub fn environment(&self) -> Vec<SecretVariable> {
         self.read_well()
-            .flat_map(|provider| {
-                let keys = match &provider.keys {
-                    KeySource::Fixed(keys) => &keys[..],
-                    KeySource::Remote(_) => &[],
-                };
-                let variables = keys.iter().filter_map(|key| key.verifying.variable());
-                variables.map(|variable| (Rc::clone(&provider.name), variable.to_owned()))
-            })
+            .flat_map(|provider| variables(provider))
             .collect()
     }
 
@@ -132,13 +163,11 @@ impl Providers {
 
     /// Those whose blocks are right.
     pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
-        self.named
-            .iter()
-            .filter_map(|(_, provider)| provider.as_ref())
+        self.named.iter().filter_map(|each| each.provider.as_ref())
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|(name, _)| &**name)
+    pub(in crate::policy) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|each| &*each.name)
     }
 }
 
@@ -166,6 +195,7 @@ impl Provider {
         let issuers = rules.as_ref().map(|rules| &rules.issuers);
         let keys = KeySource::read(name, issuers, &mut fields, notes, problems);
         let locations = Locations::read(&mut fields, problems);
+        let form = TokenForm::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
         let choice = KeyChoice::read(&mut fields, problems);
         let cache = fields.or("jwt_cache", Some(cache), problems, |node, problems| {
@@ -190,9 +220,19 @@ impl Provider {
                 Quoted(name)
             ));
         }
+        if matches!(rules.issuers, Accepted::Any) {
+            notes.push(format!(
+                "provider {}: `issuer` is \"any\": whatever its keys sign is accepted, for every issuer and for none; write the issuer, if there is one",
+                Quoted(name)
+            ));
+        }
+        let place = BlockPlace::of(node);
+        problems.account(node.pointer(), Share::Documents, place.memory());
         let provider = Self {
             name: Rc::clone(name),
+            place,
             locations: locations?,
+            form: form?,
             rules,
             types: types?,
             algorithms,
@@ -263,7 +303,17 @@ impl Provider {
         self.cache.as_ref().is_some_and(remembered) || self.rules.may_be_issuer(token.claims())
     }
 
-    /// What there is to know of a token that this provider signed and that is valid `now`.
+    /// A refusal; where the issuer is another one, and nearly one that is listed, it says which.
+    pub(super) fn naming_issuer(&self, refusal: Refusal, claims: Option<&Compact>) -> Refusal {
+        let is_issuer = refusal.reason == "issuer";
+        match self.rules.near_issuer(claims).filter(|_| is_issuer) {
+            Some(listed) => refusal.and("listed", Fact::own(listed)),
+            None => refusal,
+        }
+    }
+
+    /// What there is to know of a token that this provider signed and that is valid `now`, by the
+    /// wall clock.
     pub(super) fn verify(
         &self,
         token: &[u8],
@@ -271,8 +321,25 @@ impl Provider {
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
+        let judged = self.judge(token, now, allowance, host);
+        judged.map_err(|refusal| self.placed(refusal))
+    }
+
+    /// A refusal by one of its rules.
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        let field = field_of_provider(&refusal);
+        refusal.placed(&self.place, field)
+    }
+
+    fn judge(
+        &self,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
         if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
-            if remote.keys(now).is_none() {
+            if remote.keys(host.monotonic()).is_none() {
                 return Err(TokenError::NoKeys.into());
             }
             cache.belong_to(remote.generation());
@@ -308,13 +375,18 @@ impl Provider {
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
-        let parsed = Token::parse(token)?;
+        let parsed = Token::parse(token, &self.form)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
-            return Err(TokenError::Header.into());
+            let detail = Detail::within("/typ").and("member", Fact::Word("typ"));
+            return Err(Refusal::from(TokenError::Header).because(detail));
         }
-        allowance.settle(self, || self.check_signature(&parsed, now, allowance, host))?;
+        allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
         let key_id = parsed.header.key_id.as_deref();
-        let (claims, times) = self.rules.check(&parsed.payload, key_id, now)?;
+        let checked = self.rules.check(&parsed.payload, key_id, now);
+        let (claims, times) = checked.map_err(|objection| {
+            let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
+            self.naming_issuer(objection.into(), claims.as_ref())
+        })?;
         let edits = self.forwarding.edits(token, &claims)?.into();
         Ok(Verified {
             claims,
@@ -323,7 +395,7 @@ impl Provider {
         })
     }
 
-    fn allows(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
         let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
         listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
     }
@@ -331,12 +403,11 @@ impl Provider {
     fn check_signature(
         &self,
         token: &Token<'_>,
-        now: Duration,
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<(), TokenError> {
         let algorithm = token.header.algorithm;
-        let keys = self.keys.keys(now).ok_or(TokenError::NoKeys)?;
+        let keys = self.keys.keys(host).ok_or(TokenError::NoKeys)?;
         if !self.allows(algorithm) {
             return Err(TokenError::Algorithm);
         }
@@ -349,7 +420,7 @@ impl Provider {
         if candidates.peek().is_none() {
             // The provider may have published the key since.
             if let Some(remote) = self.keys.remote() {
-                remote.want_fetch(now);
+                remote.want_fetch(host.monotonic());
             }
             let of_kind = keys.iter().any(|key| key.may_check(algorithm, None));
             let error = if of_kind {
@@ -364,7 +435,7 @@ impl Provider {
         } = token;
         for (tried, key) in candidates.enumerate() {
             if tried >= self.choice.most || !allowance.take() {
-                return Err(TokenError::KeyId);
+                return Err(TokenError::Untried);
             }
             match key
                 .verifying

@@ -2,9 +2,10 @@
 
 use super::claims::ClaimsError;
 use super::location::LocationError;
+use super::objection::Objection;
 use super::requirement::Unmet;
 use super::token::TokenError;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::{Code, Detail, Fact, Refusal, grpc};
 
 /// Every code with which tokens are refused.
 pub(super) const CODES: &[&Code] = &[
@@ -47,6 +48,7 @@ pub(super) const INVALID: Code = Code {
         "algorithm",
         "key",
         "kid",
+        "keys_untried",
         "signature",
         "claims",
         "claim_value",
@@ -119,7 +121,6 @@ impl From<LocationError> for Refusal {
         match error {
             LocationError::Missing => Refusal::new(&MISSING, "missing"),
             LocationError::Repeated => Refusal::new(&REPEATED, "repeated"),
-            LocationError::Malformed => Refusal::new(&INVALID, "format"),
         }
     }
 }
@@ -132,17 +133,21 @@ impl From<TokenError> for Refusal {
             TokenError::Algorithm => Refusal::new(&INVALID, "algorithm"),
             TokenError::Key => Refusal::new(&INVALID, "key"),
             TokenError::KeyId => Refusal::new(&INVALID, "kid"),
+            TokenError::Untried => Refusal::new(&INVALID, "keys_untried"),
             TokenError::NoKeys => Refusal::new(&KEYS_UNAVAILABLE, "keys"),
             TokenError::Signature => Refusal::new(&INVALID, "signature"),
-            TokenError::ClaimValue => Refusal::new(&INVALID, "claim_value"),
+            TokenError::ClaimValue => {
+                let detail = Detail::default().of_signed();
+                Refusal::new(&INVALID, "claim_value").because(detail)
+            }
             TokenError::Unverifiable => Refusal::new(&UNVERIFIABLE, "no_checker"),
         }
     }
 }
 
-impl From<ClaimsError> for Refusal {
-    fn from(error: ClaimsError) -> Self {
-        match error {
+impl From<Objection> for Refusal {
+    fn from(objection: Objection) -> Self {
+        let refusal = match objection.error {
             ClaimsError::Malformed => Refusal::new(&INVALID, "claims"),
             ClaimsError::Issuer => Refusal::new(&INVALID, "issuer"),
             ClaimsError::Audience => Refusal::new(&INVALID, "audience"),
@@ -154,7 +159,32 @@ impl From<ClaimsError> for Refusal {
             ClaimsError::Expired => Refusal::new(&EXPIRED, "expired"),
             ClaimsError::NotYetValid => Refusal::new(&NOT_YET_VALID, "not_yet_valid"),
             ClaimsError::IssuedInFuture => Refusal::new(&NOT_YET_VALID, "issued_in_future"),
-        }
+        };
+        refusal.because(objection.detail())
+    }
+}
+
+/// Said of what stands at a place and is no token, and might be one to somebody.
+pub(super) fn resembling(place: &str) -> Refusal {
+    let detail = Detail::default().and("place", Fact::own(place));
+    Refusal::new(&INVALID, "format").because(detail.and("fault", Fact::Word("resembles_token")))
+}
+
+/// Said of a token before anything of it is checked: none of those who are asked has issued it.
+pub(super) fn unknown_issuer() -> Refusal {
+    let detail = Detail::default().and("claim", Fact::Word("iss"));
+    Refusal::new(&INVALID, "issuer").because(detail.and("fault", Fact::Word("not_listed")))
+}
+
+/// The field of a provider's block that decides, where the refusal does not say which.
+pub(super) fn field_of_provider(refusal: &Refusal) -> Option<&'static str> {
+    match refusal.reason {
+        "algorithm" => Some("algorithms"),
+        "issuer" => Some("issuer"),
+        "key" | "signature" | "keys" => Some("jwks"),
+        "kid" => Some("require_kid"),
+        "keys_untried" => Some("max_signature_checks"),
+        _ => None,
     }
 }
 
@@ -162,8 +192,8 @@ impl From<Unmet> for Refusal {
     fn from(unmet: Unmet) -> Self {
         match unmet {
             Unmet::Scope => Refusal::new(&INSUFFICIENT_SCOPE, "scope"),
-            Unmet::Claim => Refusal::new(&CLAIM_NOT_ALLOWED, "claim"),
-            Unmet::Effort => Refusal::new(&CLAIM_NOT_ALLOWED, "effort"),
+            Unmet::Claim(_) => Refusal::new(&CLAIM_NOT_ALLOWED, "claim"),
+            Unmet::Effort(_) => Refusal::new(&CLAIM_NOT_ALLOWED, "effort"),
         }
     }
 }

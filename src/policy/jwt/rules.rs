@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::json::Json;
+use crate::json::compact::{Compact, Value};
 use crate::matcher::StringMatcher;
 
 /// Reads them from the fields of a provider.
@@ -75,6 +76,22 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
     })
 }
 
+impl ClaimRules {
+    /// The issuer that is listed and that these claims have but for a `/` at its end, or for the case
+    /// of letters: most likely the one that was meant.
+    pub(super) fn near_issuer(&self, claims: Option<&Compact>) -> Option<&str> {
+        let (Some(Value::String(issuer)), Accepted::OneOf(listed)) =
+            (claims?.member("iss"), &self.issuers)
+        else {
+            return None;
+        };
+        let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
+        let issuer = bare(issuer);
+        let near = listed.iter().find(|each| bare(each) == issuer);
+        near.map(String::as_str)
+    }
+}
+
 fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatcher> {
     let mut fields = node.fields(problems)?;
     let matcher = StringMatcher::read(&mut fields, problems);
@@ -84,7 +101,7 @@ fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatche
         let kinds = StringMatcher::FIELDS
             .map(|name| Quoted(name).to_string())
             .join(", ");
-        node.report(problems, format_args!("needs one of {kinds}"));
+        problems.lacks(node.pointer(), format_args!("needs one of {kinds}"));
     }
     matcher
 }

@@ -127,7 +127,7 @@ impl Algorithm {
     }
 
     /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.
-    fn least_secret(self) -> usize {
+    pub(super) fn least_secret(self) -> usize {
         match self {
             Algorithm::Hs384 => 48,
             Algorithm::Hs512 => 64,

@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::signature::Algorithm;
+use crate::config::{Fields, Problems};
 use crate::json::compact::{Compact, Members, Value};
 
 /// A token taken apart. Nothing in it is to be trusted before its signature has been checked.
@@ -27,6 +28,29 @@ pub(super) struct Header {
     pub(super) typ: Option<String>,
 }
 
+/// In which form a provider's tokens come, where that differs from what the standards have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TokenForm {
+    /// Which of [`REFERENCES`] are looked over.
+    ignored: [bool; REFERENCES.len()],
+    padding: Padding,
+}
+
+/// How base64url ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Padding {
+    /// RFC 7515 §2: it is left out.
+    Absent,
+    /// It is there wherever RFC 4648 §5 has it, and nowhere else.
+    Canonical,
+    /// Either, for those who only look.
+    Any,
+}
+
+/// `jku` and `x5u` say where keys are, `jwk` and `x5c` bring one. Whoever forges a token would
+/// choose them, so none is ever followed.
+const REFERENCES: [&str; 4] = ["jku", "x5u", "jwk", "x5c"];
+
 /// Why a token is not accepted, up to and including its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenError {
@@ -38,9 +62,11 @@ pub(super) enum TokenError {
     Algorithm,
     /// No key of the provider can have signed it.
     Key,
-    /// It does not name its key, and the provider demands that, or has more keys that can have
-    /// signed it than may be tried.
+    /// It does not name its key, and the provider demands that.
     KeyId,
+    /// None of the keys that were tried fits, and the provider has more that can have signed it
+    /// than may be tried.
+    Untried,
     /// The provider's keys are not there, or too old.
     NoKeys,
     /// The signature does not fit.
@@ -58,7 +84,7 @@ pub(super) const MAX_TOKEN_BYTES: usize = 16 << 10;
 pub(super) const MAX_DEPTH: usize = 16;
 
 impl<'t> Token<'t> {
-    pub(super) fn parse(token: &'t [u8]) -> Result<Self, TokenError> {
+    pub(super) fn parse(token: &'t [u8], form: &TokenForm) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Format);
         }
@@ -71,12 +97,82 @@ impl<'t> Token<'t> {
         let signed_length = header.len().saturating_add(1).saturating_add(payload.len());
         let signed = token.get(..signed_length).ok_or(TokenError::Format)?;
         Ok(Self {
-            header: Header::parse(&decode(header)?)?,
+            header: Header::parse(&form.padding.decode(header)?, form)?,
             signed,
-            payload: decode(payload)?,
-            signature: decode(signature)?,
+            payload: form.padding.decode(payload)?,
+            signature: form.padding.decode(signature)?,
         })
     }
+}
+
+impl TokenForm {
+    /// What every provider's tokens can be read by.
+    const ANY: Self = Self {
+        ignored: [true; REFERENCES.len()],
+        padding: Padding::Any,
+    };
+
+    /// Reads `ignored_header_members` and `base64url_padding`.
+    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let ignored = fields.or(
+            "ignored_header_members",
+            Vec::new(),
+            problems,
+            |node, problems| {
+                let choices = REFERENCES.map(|name| (name, name));
+                node.list(problems, |item, problems| item.choice(problems, &choices))
+            },
+        );
+        let padding = fields.or(
+            "base64url_padding",
+            Padding::Absent,
+            problems,
+            |node, problems| {
+                let choices = [("none", Padding::Absent), ("required", Padding::Canonical)];
+                node.choice(problems, &choices)
+            },
+        );
+        let ignored = ignored?;
+        Some(Self {
+            ignored: REFERENCES.map(|name| ignored.contains(&name)),
+            padding: padding?,
+        })
+    }
+
+    /// Whether a header with that member is refused, whatever it says.
+    fn refuses(&self, name: &str) -> bool {
+        // `crit` demands what we do not know (RFC 7515 §4.1.11); `zip` and `enc` are for other
+        // kinds of tokens.
+        const NEVER: [&str; 3] = ["crit", "zip", "enc"];
+        // A chain of certificates is looked over as all that has no meaning here.
+        const NOWHERE: &str = "x5c";
+        let mut references = REFERENCES.iter().zip(self.ignored);
+        let refused = |(each, ignored): (&&str, bool)| *each == name && !ignored;
+        NEVER.contains(&name) || (name != NOWHERE && references.any(refused))
+    }
+}
+
+impl Padding {
+    /// RFC 7515 §2: base64url without bits that no byte uses, so that there is one spelling.
+    /// Nothing in a token is secret from the client that sent it, so the decoder need not take the
+    /// same time for all.
+    fn decode(self, part: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let decoded = match self {
+            Padding::Absent => URL_SAFE_NO_PAD.decode(part),
+            Padding::Canonical => URL_SAFE.decode(part),
+            Padding::Any => URL_SAFE_NO_PAD.decode(without_padding(part)),
+        };
+        decoded.map_err(|_| TokenError::Format)
+    }
+}
+
+/// A part of a token, without the `=` at its end.
+pub(super) fn without_padding(part: &[u8]) -> &[u8] {
+    let mut part = part;
+    while let Some(shorter) = part.strip_suffix(b"=") {
+        part = shorter;
+    }
+    part
 }
 
 /// A token whose claims are looked at before anything is checked: to choose between providers, and
@@ -100,19 +196,19 @@ impl<'t> Unverified<'t> {
 
     /// What it claims; none if it cannot be read.
     pub(super) fn claims(&self) -> Option<&Compact> {
-        let read = || Compact::parse(&Token::parse(self.token).ok()?.payload, MAX_DEPTH);
+        let read = || {
+            let token = Token::parse(self.token, &TokenForm::ANY).ok()?;
+            Compact::parse(&token.payload, MAX_DEPTH)
+        };
         self.claims.get_or_init(read).as_ref()
     }
 }
 
 impl Header {
-    fn parse(header: &[u8]) -> Result<Self, TokenError> {
-        // `crit` demands what we do not know (RFC 7515 §4.1.11); `zip` and `enc` are for
-        // other kinds of tokens; `jku`, `x5u` and `jwk` bring the forger's own key.
-        const REFUSED: [&str; 6] = ["crit", "zip", "enc", "jku", "x5u", "jwk"];
+    fn parse(header: &[u8], form: &TokenForm) -> Result<Self, TokenError> {
         let json = Compact::parse(header, MAX_DEPTH).ok_or(TokenError::Header)?;
         let members = json.value().as_object().ok_or(TokenError::Header)?;
-        if REFUSED.iter().any(|name| members.member(name).is_some()) {
+        if members.iter().any(|(name, _)| form.refuses(name)) {
             return Err(TokenError::Header);
         }
         let typ = optional_text(members, "typ")?.map(media_type);
@@ -141,20 +237,75 @@ pub(super) fn media_type(typ: &str) -> String {
     typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
 }
 
-/// RFC 7515 §2: base64url without padding, and without bits that no byte uses. Nothing in a token
-/// is secret from the client that sent it, so the decoder need not take the same time for all.
-fn decode(part: &[u8]) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Format)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with_header(header: &str) -> Result<Algorithm, TokenError> {
+    const USUAL: TokenForm = TokenForm {
+        ignored: [false; REFERENCES.len()],
+        padding: Padding::Absent,
+    };
+
+    fn with_header(header: &str, form: &TokenForm) -> Result<Algorithm, TokenError> {
         let header = URL_SAFE_NO_PAD.encode(header);
         let token = format!("{header}.e30.AA");
-        Token::parse(token.as_bytes()).map(|token| token.header.algorithm)
+        Token::parse(token.as_bytes(), form).map(|token| token.header.algorithm)
+    }
+
+    #[test]
+    fn what_leads_to_other_keys_is_looked_over_where_that_is_written() {
+        let form = TokenForm {
+            ignored: REFERENCES.map(|name| ["jku", "x5c"].contains(&name)),
+            padding: Padding::Absent,
+        };
+        for fine in [
+            r#"{"alg":"RS256","jku":"https://evil.example/","x5c":["AA"]}"#,
+            r#"{"alg":"RS256","jku":7}"#,
+        ] {
+            assert_eq!(with_header(fine, &form), Ok(Algorithm::Rs256), "{fine}");
+        }
+        for wrong in [
+            r#"{"alg":"RS256","jku":"a","x5u":"https://evil.example/"}"#,
+            r#"{"alg":"RS256","jwk":{}}"#,
+            r#"{"alg":"RS256","jku":"a","crit":["jku"]}"#,
+            r#"{"alg":"RS256","JKU":"a","jku":"a","jku":"b"}"#,
+        ] {
+            assert_eq!(
+                with_header(wrong, &form),
+                Err(TokenError::Header),
+                "{wrong}"
+            );
+        }
+        let x5c = r#"{"alg":"RS256","x5c":["AA"]}"#;
+        assert_eq!(with_header(x5c, &USUAL), Ok(Algorithm::Rs256));
+    }
+
+    #[test]
+    fn padding_is_canonical_or_absent() {
+        let padded = TokenForm {
+            padding: Padding::Canonical,
+            ..USUAL
+        };
+        let is_token = |token: &str, form| Token::parse(token.as_bytes(), form).is_ok();
+        let header = "eyJhbGciOiJSUzI1NiJ9";
+        let (longer, pad) = ("eyJhbGciOiJSUzI1NiIgfQ", "==");
+        for (token, with, without) in [
+            (format!("{header}.e30=.AA=="), true, false),
+            (format!("{longer}{pad}.e30=.AAAA"), true, false),
+            (format!("{header}.e30.AA"), false, true),
+            (format!("{longer}.e30=.AA=="), false, false),
+            (format!("{header}.e30==.AA=="), false, false),
+            (format!("{header}.e30=.AA="), false, false),
+            (format!("{header}.e30=.AA==="), false, false),
+            (format!("{header}.e30=.AB=="), false, false),
+            (format!("{header}.e3=0.AA=="), false, false),
+            (format!("{header}.e30%3D.AA=="), false, false),
+            (format!("{header}.e30=.+A=="), false, false),
+            (format!("{header}=.e30=.AA=="), false, false),
+        ] {
+            assert_eq!(is_token(&token, &padded), with, "{token}");
+            assert_eq!(is_token(&token, &USUAL), without, "{token}");
+        }
     }
 
     #[test]
@@ -175,7 +326,7 @@ mod tests {
             "eyJhbGciOiJSUzI1NiJ9.e30.A+",
             "\u{e9}.e30.AA",
         ] {
-            let error = Token::parse(wrong.as_bytes()).unwrap_err();
+            let error = Token::parse(wrong.as_bytes(), &USUAL).unwrap_err();
             assert!(
                 matches!(error, TokenError::Format | TokenError::Header),
                 "{wrong}: {error:?}"
@@ -183,13 +334,14 @@ mod tests {
         }
         let long = format!("eyJhbGciOiJSUzI1NiJ9.{}.AA", "A".repeat(MAX_TOKEN_BYTES));
         assert_eq!(
-            Token::parse(long.as_bytes()).unwrap_err(),
+            Token::parse(long.as_bytes(), &USUAL).unwrap_err(),
             TokenError::Format
         );
     }
 
     #[test]
     fn the_header_may_not_lead_astray() {
+        let with_header = |header: &str| with_header(header, &USUAL);
         assert!(with_header(r#"{"alg":"RS256","typ":"JWT","x5t":"abc"}"#).is_ok());
         assert!(with_header(r#"{"alg":"RS256","typ":"application/at+JWT"}"#).is_ok());
         for none in ["none", "None", "NONE", "nOnE", "", "rs256", "RS256 ", "HS1"] {

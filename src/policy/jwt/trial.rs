@@ -55,7 +55,7 @@ impl KeySet {
     /// # Errors
     /// There is nothing in it that can be used.
     pub fn published(body: &[u8]) -> Result<Self, FetchError> {
-        read_published(body).map(|published| Self(published.keys))
+        read_published(body, &mut Vec::new()).map(|published| Self(published.keys))
     }
 
     /// The keys in order.

@@ -2,7 +2,6 @@
 
 use super::document::{self, Reader};
 use super::forms::{FileField, Form};
-use super::notes::Notes;
 use super::parameters::Rules;
 use super::{OpenApi, Operation, Path, parts};
 use crate::body::Inspection;
@@ -13,10 +12,10 @@ use crate::json_gate::Limits;
 use crate::policy::forms::{FileRule, FormRules, FormType, Forms};
 use crate::policy::parameters::Undeclared;
 use crate::policy::payload::media_type::MediaRange;
-use crate::policy::payload::{BodyRules, Payload, Responses, USUAL_JSON, read_limits};
+use crate::policy::payload::{BodyRules, Expected, Payload, Responses, USUAL_JSON, read_limits};
 use crate::policy::{Context, Part};
 use crate::refusal::Told;
-use crate::schema::{Compiled, Formats};
+use crate::schema::{Compiled, Formats, Metaschemas, Notes};
 
 /// How many operations a document may have.
 const MAX_OPERATIONS: usize = 5000;
@@ -47,7 +46,13 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
         found
     });
     let (api, settings) = (api?, settings?);
-    let mut reader = Reader::new(&api, settings.answers.is_some(), context.problems)?;
+    let metaschemas = Metaschemas::default();
+    let mut reader = Reader::new(
+        &api,
+        settings.answers.is_some(),
+        &metaschemas,
+        context.problems,
+    )?;
     let (paths, keys, anything) = (reader.paths(), reader.keys(), reader.anything());
     let count: usize = paths.iter().map(|path| path.operations.len()).sum();
     if count > MAX_OPERATIONS {
@@ -68,9 +73,6 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
         Some(responses) => Some(responses.finish(problems)?),
     };
     for compiled in [Some(&requests), responses.as_ref()].into_iter().flatten() {
-        for (place, reason) in &compiled.notes {
-            notes.add_at(reason, place);
-        }
         for (place, format) in &compiled.unknown_formats {
             if settings.formats == Formats::Assert {
                 notes.add_at(&format!("no format is known as {}", Quoted(format)), place);
@@ -106,7 +108,12 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
             .collect(),
     });
     let paths = paths.collect();
-    context.notes.extend(notes.lines(context.place));
+    notes.extend(requests.notes);
+    if let Some(responses) = responses {
+        notes.extend(responses.notes);
+    }
+    let who = format!("{}: openapi", context.place);
+    context.notes.extend(notes.lines(&who));
     let Settings { base, answers, .. } = settings;
     Some(parts(
         OpenApi { base, paths },
@@ -126,7 +133,11 @@ fn size(operation: &document::Operation<'_>) -> usize {
         fields.saturating_add(body.content.len())
     });
     let declared = operation.parameters.len().saturating_add(content);
-    let answers = operation.responses.len().saturating_mul(ANSWER);
+    let answers = operation.responses.iter();
+    let answers = answers.map(|answer| answer.content.len().saturating_add(1));
+    let answers = answers
+        .fold(0, usize::saturating_add)
+        .saturating_mul(ANSWER);
     let declared = declared.saturating_mul(PARAMETER).saturating_add(answers);
     declared.saturating_add(OPERATION)
 }
@@ -208,7 +219,7 @@ impl Compiler<'_, '_> {
         let content = body.map_or(&[][..], |body| body.content.as_slice());
         let content = content.iter().map(|(media_type, handle)| {
             let schema = handle.map(|handle| self.rules.schemas.schema(handle, formats));
-            (media_type.as_str(), schema)
+            (media_type.clone(), schema)
         });
         let payload = Payload::declared(BodyRules {
             method: &operation.method,
@@ -220,16 +231,25 @@ impl Compiler<'_, '_> {
             inspection: self.settings.inspection,
         });
         let responses = answers.zip(self.responses).map(|((mode, most), compiled)| {
-            let expected = operation.responses.iter().map(|answer| {
+            let mut expected = Vec::new();
+            for answer in &operation.responses {
                 let (first, last) = answer.statuses;
-                let schema = answer.schema.map(|handle| compiled.schema(handle, formats));
-                (first..=last, schema)
-            });
-            Responses::new(mode, most, expected.collect())
+                let content = answer.content.iter();
+                let content = content.map(|(range, schema)| (Some(range.clone()), *schema));
+                // A status that is declared without JSON is declared all the same.
+                let none = answer.content.is_empty().then_some((None, None));
+                expected.extend(content.chain(none).map(|(range, handle)| Expected {
+                    statuses: first..=last,
+                    range,
+                    schema: handle.map(|handle| compiled.schema(handle, formats)),
+                }));
+            }
+            Responses::new(mode, most, expected)
         });
         let forms = body.map_or(&[][..], |body| body.forms.as_slice());
         Operation {
             method: operation.method.clone(),
+            template: operation.template.clone(),
             path,
             parameters,
             payload,
@@ -252,6 +272,11 @@ impl Compiler<'_, '_> {
             max_bytes: self.settings.max_bytes,
             fields,
             files: files.collect(),
+            either: form
+                .either
+                .iter()
+                .map(|(name, required)| ((*name).to_owned(), *required))
+                .collect(),
             closed: form.closed && known,
             told: self.settings.told,
             inspection: self.settings.inspection,
@@ -262,6 +287,6 @@ impl Compiler<'_, '_> {
     /// The media types that a file may have; none if one of them cannot be told.
     fn media_ranges(&self, file: &FileField<'_>) -> Option<Vec<MediaRange>> {
         let written = file.media_types?.split(',').map(str::trim);
-        written.map(MediaRange::parse).collect()
+        written.map(MediaRange::declared).collect()
     }
 }

@@ -1,15 +1,14 @@
 //! Reading an OpenAPI document: its paths, and what each operation asks for.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::forms::Form;
-use super::notes::Notes;
 use super::template::Template;
 use crate::config::{Node, Problems};
 use crate::json::Json;
 use crate::policy::forms::FormType;
-use crate::schema::{Dialect, Embedded, Handle, Sender};
+use crate::policy::payload::media_type::MediaRange;
+use crate::schema::{Dialect, Embedded, Handle, Metaschemas, Notes, Sender, fragment_tokens};
 
 /// How many references may follow one another.
 const MAX_REFERENCES: usize = 16;
@@ -41,6 +40,8 @@ pub(super) struct PathItem<'d> {
 /// One operation, before its schemas are compiled.
 pub(super) struct Operation<'d> {
     pub(super) method: String,
+    /// The template of its path, where the variables of that have other names.
+    pub(super) template: Option<Template>,
     pub(super) parameters: Vec<Parameter<'d>>,
     pub(super) body: Option<Body<'d>>,
     pub(super) responses: Vec<Answer>,
@@ -60,7 +61,7 @@ pub(super) struct Parameter<'d> {
 /// A request body: its media types, each with a schema if it can be judged by one.
 pub(super) struct Body<'d> {
     pub(super) required: bool,
-    pub(super) content: Vec<(String, Option<Handle>)>,
+    pub(super) content: Vec<(MediaRange, Option<Handle>)>,
     /// What is known of those that are forms.
     pub(super) forms: Vec<Form<'d>>,
 }
@@ -68,7 +69,7 @@ pub(super) struct Body<'d> {
 /// Answers with these statuses.
 pub(super) struct Answer {
     pub(super) statuses: (u16, u16),
-    pub(super) schema: Option<Handle>,
+    pub(super) content: Vec<(MediaRange, Option<Handle>)>,
 }
 
 const METHODS: [&str; 8] = [
@@ -80,6 +81,7 @@ impl<'d, 'p> Reader<'d, 'p> {
     pub(super) fn new(
         root: &Node<'d>,
         judges_responses: bool,
+        metaschemas: &'d Metaschemas,
         problems: &'p mut Problems,
     ) -> Option<Self> {
         let dialect = match root.member("openapi").map(|node| node.json()) {
@@ -90,7 +92,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 return None;
             }
         };
-        let schemas = |sender| Embedded::new(root, dialect, sender);
+        let schemas = |sender| Embedded::new(root, dialect, sender, metaschemas);
         Some(Self {
             root: root.clone(),
             requests: schemas(Sender::Client),
@@ -167,7 +169,8 @@ impl<'d, 'p> Reader<'d, 'p> {
                 "has no `paths`, so every request would be refused",
             );
         }
-        let mut shapes = BTreeSet::new();
+        // For each shape the place of its path, and where each of its methods is declared.
+        let mut shapes: BTreeMap<String, (usize, BTreeMap<String, Node<'d>>)> = BTreeMap::new();
         for (path, node) in entries.iter().filter(|(path, _)| !path.starts_with("x-")) {
             let template = match Template::parse(path) {
                 Ok(template) => template,
@@ -177,15 +180,41 @@ impl<'d, 'p> Reader<'d, 'p> {
                     continue;
                 }
             };
-            if !shapes.insert(template.shape()) {
-                node.report(self.problems, "is for the same paths as another entry");
+            let Some(item) = self.resolve(node) else {
+                continue;
+            };
+            let mut operations = self.operations(&item, &template);
+            let (at, methods) = shapes
+                .entry(template.shape())
+                .or_insert_with(|| (paths.len(), BTreeMap::new()));
+            for operation in &operations {
+                let known = methods.get(&operation.method);
+                if let Some(known) = known {
+                    let reason = format!(
+                        "has {} for the same paths as {}; take one of the two out",
+                        operation.method,
+                        known.pointer()
+                    );
+                    node.report(self.problems, reason);
+                }
+                methods.insert(operation.method.clone(), node.clone());
             }
-            if let Some(item) = self.resolve(node) {
-                let operations = self.operations(&item, &template);
-                paths.push(PathItem {
+            match paths.get_mut(*at) {
+                None => paths.push(PathItem {
                     template,
                     operations,
-                });
+                }),
+                // The names of variables are each entry's own.
+                Some(known) => {
+                    self.notes.add(
+                        "two entries are for the same paths: they are taken as one, with the methods of both",
+                        node,
+                    );
+                    for operation in &mut operations {
+                        operation.template = Some(template.clone());
+                    }
+                    known.operations.extend(operations);
+                }
             }
         }
         paths.sort_by(|one, other| one.template.before(&other.template));
@@ -246,6 +275,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             let body = node.member("requestBody").and_then(|node| self.body(&node));
             operations.push(Operation {
                 method: method.to_ascii_uppercase(),
+                template: None,
                 parameters,
                 body,
                 responses: self.answers(&node),
@@ -314,30 +344,32 @@ impl<'d, 'p> Reader<'d, 'p> {
             node.report(self.problems, "must have `content`");
             return None;
         };
-        // What says more comes first.
-        let rank = |essence: &str| (essence.contains('*'), Reverse(essence.len()));
-        let mut ranked: Vec<(String, Option<Handle>)> = Vec::new();
+        let mut declared: Vec<(MediaRange, Option<Handle>)> = Vec::new();
         let mut forms: Vec<Form<'d>> = Vec::new();
         for (media_type, node) in content.entries(self.problems)? {
-            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            let Some(range) = MediaRange::declared(media_type) else {
+                self.notes.add("no body can have such a media type", &node);
+                continue;
+            };
             let schema = node.member("schema");
             let mut handle = None;
-            if is_json(essence) {
-                handle = schema.map(|schema| self.requests.schema(&schema));
-            } else if let Some(form_type) = FormType::of(essence) {
+            if range.has_json() {
+                let schema = schema.as_ref();
+                handle = schema.map(|schema| self.requests.schema(schema));
+            }
+            if let Some(form_type) = FormType::of(media_type) {
                 forms.extend(self.form(&node, form_type));
-            } else if let Some(schema) = &schema {
+            } else if let (Some(schema), false) = (&schema, range.is_json()) {
                 self.notes.add(
                     "bodies that are neither JSON nor forms are judged by their size alone",
                     schema,
                 );
             }
-            ranked.push((essence.to_owned(), handle));
+            declared.push((range, handle));
         }
-        ranked.sort_by_key(|(essence, _)| rank(essence));
         Some(Body {
             required,
-            content: ranked,
+            content: declared,
             forms,
         })
     }
@@ -365,18 +397,21 @@ impl<'d, 'p> Reader<'d, 'p> {
             let content = self.resolve(node).and_then(|node| node.member("content"));
             let entries = content.and_then(|node| node.entries(self.problems));
             let entries = entries.unwrap_or_default();
-            let essence = |(media_type, _): &&(&str, Node<'_>)| {
-                is_json(media_type.split(';').next().unwrap_or_default().trim())
-            };
-            let json = entries.iter().filter(essence);
-            let json = json.min_by_key(|(media_type, _)| (media_type.len(), *media_type));
-            let schema = json.and_then(|(_, node)| node.member("schema"));
-            let schema = schema.zip(self.responses.as_mut());
-            let schema = schema.map(|(schema, responses)| responses.schema(&schema));
+            let mut content = Vec::new();
+            for (media_type, node) in &entries {
+                let range = MediaRange::declared(media_type);
+                let schema = node.member("schema").zip(self.responses.as_mut());
+                if let Some(range) = range.filter(MediaRange::has_json) {
+                    let schema = schema.map(|(schema, responses)| responses.schema(&schema));
+                    content.push((range, schema));
+                }
+            }
+            // Where the type of an answer is none of these, what says least is asked.
+            content.sort_by_key(|(range, _)| range.as_str().len());
             let width = |(first, last): (u16, u16)| last.saturating_sub(first);
             let before = |other: &Answer| width(other.statuses) <= width(statuses);
             let at = answers.partition_point(before);
-            answers.insert(at, Answer { statuses, schema });
+            answers.insert(at, Answer { statuses, content });
         }
         answers
     }
@@ -400,16 +435,17 @@ impl<'d, 'p> Reader<'d, 'p> {
                 .json()
                 .as_str()
                 .and_then(|text| text.strip_prefix('#'));
-            let tokens = target.map(|pointer| pointer.split('/').skip(1));
-            let next = tokens.and_then(|mut tokens| {
-                tokens.try_fold(self.root.clone(), |node, token| {
-                    node.member(&token.replace("~1", "/").replace("~0", "~"))
-                })
+            let tokens = target.and_then(fragment_tokens);
+            let next = tokens.and_then(|tokens| {
+                let root = self.root.clone();
+                tokens
+                    .iter()
+                    .try_fold(root, |node, token| step(&node, token))
             });
             let Some(next) = next else {
                 reference.report(
                     self.problems,
-                    "leads nowhere: references lead to places in the same document",
+                    "leads nowhere: references lead to places in the same document; a bundler makes one of several files",
                 );
                 return None;
             };
@@ -418,6 +454,16 @@ impl<'d, 'p> Reader<'d, 'p> {
         node.report(self.problems, "refers to itself");
         None
     }
+}
+
+/// What one token of a pointer leads to.
+fn step<'d>(node: &Node<'d>, token: &str) -> Option<Node<'d>> {
+    let json = node.json().step(token)?;
+    let place = match (node.json(), token.parse()) {
+        (Json::Array(_), Ok(index)) => node.pointer().item(index),
+        _ => node.pointer().member(token),
+    };
+    Some(Node::at(json, place))
 }
 
 /// Whether bodies of that type are judged as JSON.

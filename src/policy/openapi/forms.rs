@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::document::{Parameter, Reader, is_json};
 use crate::config::Node;
-use crate::json::Json;
+use crate::json::{Json, Object};
 use crate::policy::forms::FormType;
 
 /// A form, before its schemas are compiled.
@@ -13,6 +13,8 @@ pub(super) struct Form<'d> {
     /// Each with whether it must be there.
     pub(super) fields: Vec<(Parameter<'d>, bool)>,
     pub(super) files: Vec<FileField<'d>>,
+    /// What is among both and may come as either, each with whether it must come.
+    pub(super) either: Vec<(&'d str, bool)>,
     /// Whether nothing else may be there.
     pub(super) closed: bool,
 }
@@ -71,6 +73,7 @@ impl<'d> Reader<'d, '_> {
             form_type,
             fields: Vec::new(),
             files: Vec::new(),
+            either: Vec::new(),
             closed: is_false("additionalProperties") || is_false("unevaluatedProperties"),
         };
         let required = schema.member("required");
@@ -116,7 +119,37 @@ impl<'d> Reader<'d, '_> {
             };
             form.fields.push((parameter, required));
         }
+        if form_type == FormType::Multipart && form.files.is_empty() {
+            self.texts_or_files(&mut form);
+        }
         Some(form)
+    }
+
+    /// A form in parts is asked for where there is a file. Where none is declared as one, it is a
+    /// string that asks for nothing more: published documents have many of these.
+    fn texts_or_files(&mut self, form: &mut Form<'d>) {
+        for (field, required) in &mut form.fields {
+            let Some(node) = self.resolve(&field.node) else {
+                continue;
+            };
+            if field.is_json || !is_any_text(&node) {
+                continue;
+            }
+            self.notes.add(
+                "a string of a form that declares no file may come as a file",
+                &field.node,
+            );
+            let encoding = field.encoding.as_ref();
+            let media_types = encoding.and_then(|node| node.member("contentType"));
+            form.either.push((field.name, std::mem::take(required)));
+            form.files.push(FileField {
+                node,
+                name: field.name,
+                required: false,
+                repeated: false,
+                media_types: media_types.and_then(|node| node.json().as_str()),
+            });
+        }
     }
 
     /// Whether a property is a file, and then whether there may be several.
@@ -127,6 +160,18 @@ impl<'d> Reader<'d, '_> {
         let items = self.resolve(&property.member("items")?)?;
         is_binary(&items).then_some(true)
     }
+}
+
+/// Whether a schema takes every string, and nothing else.
+fn is_any_text(schema: &Node<'_>) -> bool {
+    let members = schema.json().as_object().map(Object::iter);
+    let mut members = members.into_iter().flatten();
+    let is_text = schema.member("type").and_then(|node| node.json().as_str()) == Some("string");
+    let silent = |name: &str| {
+        let own = ["nullable", "readOnly", "writeOnly"].contains(&name);
+        own || ANNOTATIONS.contains(&name) || name.starts_with("x-")
+    };
+    is_text && members.all(|(name, _)| silent(name))
 }
 
 /// Whether a value is bytes as they are: in 3.0 by its `format`, in 3.1 by its media type.

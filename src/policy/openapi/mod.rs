@@ -5,7 +5,6 @@ mod apis;
 mod compile;
 mod document;
 mod forms;
-mod notes;
 mod parameters;
 mod template;
 
@@ -20,9 +19,9 @@ use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
 use crate::engine::Mode;
 use crate::exchange::{BodyState, Exchange, Response};
-use crate::headers::Headers;
+use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
-use crate::refusal::Refusal;
+use crate::refusal::{Fact, Refusal};
 use crate::stream::{NO_ROUTE, method_not_allowed};
 use crate::target::Target;
 
@@ -35,6 +34,14 @@ pub(super) const KIND: Kind = Kind {
     // Those of `payload`, `forms` and `parameters`, and of the core.
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[
+        ("payload_too_large", "max_bytes"),
+        ("payload_structure", "json"),
+        ("form_too_large", "max_bytes"),
+        ("parameters_invalid.undeclared", "undeclared"),
+        ("form_invalid.undeclared", "undeclared"),
+        ("payload_response", "responses"),
+    ],
 };
 
 /// The operations of a document.
@@ -53,6 +60,8 @@ struct Path {
 /// What one method of one path asks for.
 struct Operation {
     method: String,
+    /// The template of its path, where the variables of that have other names.
+    template: Option<Template>,
     path: ParameterSet,
     parameters: Parameters,
     payload: Payload,
@@ -69,6 +78,18 @@ impl Operation {
         let mut forms = std::iter::once(first).chain(rest);
         let (_, found) = forms.find(|(form_type, _)| *form_type == sent)?;
         Some(found)
+    }
+
+    /// Judges a head; what must be seen of the body.
+    fn judge_head(
+        &self,
+        values: &[Named<'_>],
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Option<BodyNeed>, Refusal> {
+        let judged = self.path.judge(values);
+        judged.map_err(|fault| refusal(fault, self.parameters.told))?;
+        self.parameters.judge(exchange)?;
+        self.judge_head_of_body(exchange)
     }
 
     /// Judges what the head says of the body; what must be seen of it.
@@ -105,7 +126,7 @@ impl OpenApi {
         let mut paths = self.paths.iter().enumerate();
         let fitting =
             paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
-        let (at, path, values) = fitting.ok_or_else(no_route)?;
+        let (at, path, mut values) = fitting.ok_or_else(no_route)?;
         let operation = path
             .operations
             .iter()
@@ -115,6 +136,10 @@ impl OpenApi {
             methods.extend(path.operations.iter().map(|each| each.method.clone()));
             method_not_allowed(&methods)
         })?;
+        let own = path.operations.get(operation);
+        if let Some(template) = own.and_then(|operation| operation.template.as_ref()) {
+            values = template.values(&segments).ok_or_else(no_route)?;
+        }
         Ok(((at, operation), values))
     }
 
@@ -130,19 +155,35 @@ impl OpenApi {
             let found = self.find(other.path(), request.method());
             found.is_ok_and(|(found, _)| found == index)
         };
-        if !request.target.others().all(is_same) {
+        // In another case it is no operation, and would be refused.
+        let mut others = request.target.others().filter(|other| !other.any_case());
+        if !others.all(is_same) {
             return Err(Refusal::new(&NO_ROUTE, "no_route"));
         }
         exchange.facts.operation = Some(index);
         let Some(operation) = self.operation(index) else {
             return Ok(Verdict::Pass);
         };
-        let told = operation.parameters.told;
-        let judged = operation.path.judge(&values);
-        judged.map_err(|fault| refusal(fault, told))?;
-        operation.parameters.judge(exchange)?;
-        let need = operation.judge_head_of_body(exchange)?;
+        let judged = operation.judge_head(&values, exchange);
+        let need = judged.map_err(|refusal| self.named(refusal, index))?;
         Ok(need.map_or(Verdict::Pass, Verdict::AwaitBody))
+    }
+
+    /// The refusal, with the operation that it is about.
+    fn named(&self, refusal: Refusal, index: OperationIndex) -> Refusal {
+        let path = self.paths.get(index.0);
+        let Some((path, operation)) = path.zip(self.operation(index)) else {
+            return refusal;
+        };
+        let name = format!("{} {}{}", operation.method, self.base, path.template);
+        refusal.and("operation", Fact::own(&name))
+    }
+
+    fn named_in(&self, verdict: Verdict, index: Option<OperationIndex>) -> Verdict {
+        match (verdict, index) {
+            (Verdict::Refuse(refusal), Some(index)) => Verdict::Refuse(self.named(refusal, index)),
+            (verdict, _) => verdict,
+        }
     }
 }
 
@@ -155,9 +196,17 @@ impl Policy for OpenApi {
         LATER_FIELDS
     }
 
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        let operations = self.paths.iter().flat_map(|path| &path.operations);
+        let names = operations.flat_map(|operation| operation.parameters.header_names());
+        names.collect()
+    }
+
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
-        let operation = body.facts.operation.and_then(|index| self.operation(index));
-        operation.map_or(Verdict::Pass, |operation| operation.judge_body(body, host))
+        let index = body.facts.operation;
+        let operation = index.and_then(|index| self.operation(index));
+        let judged = operation.map(|operation| operation.judge_body(body, host));
+        self.named_in(judged.unwrap_or(Verdict::Pass), index)
     }
 }
 
@@ -195,10 +244,10 @@ impl Policy for Answers {
     }
 
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
-        let responses = self.responses(body.facts.operation);
-        responses.map_or(Verdict::Pass, |responses| {
-            responses.response_body(body, host)
-        })
+        let index = body.facts.operation;
+        let responses = self.responses(index);
+        let judged = responses.map(|responses| responses.response_body(body, host));
+        self.api.named_in(judged.unwrap_or(Verdict::Pass), index)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use super::document::Parameter as Declared;
 use super::forms::Form;
-use super::notes::Notes;
 use crate::config::Node;
 use crate::json::Json;
 use crate::policy::parameters::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
 use crate::refusal::Told;
-use crate::schema::{Compiled, Formats, Handle, Kinds};
+use crate::schema::{Compiled, Formats, Handle, Kinds, Notes};
 
 /// What is asked of all parameters of an API.
 pub(super) struct Rules<'c> {

@@ -14,9 +14,10 @@ pub(crate) use self::refusals::refusal;
 use super::{Compile, Context, Kind, Policy, Role, Stage, Verdict};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Exchange};
-use crate::headers::{HeaderValue, Headers};
+use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::refusal::{Refusal, Told};
+use crate::refusal::detail::cut;
+use crate::refusal::{Fact, Refusal, Told};
 use crate::route::PathTemplate;
 
 pub use self::decode::{Controls, Malformed, Pair, pairs, vetted};
@@ -29,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&refusals::MALFORMED, &refusals::INVALID],
     compile: Compile::Object(compile),
+    rules: &[("parameters_invalid.undeclared", "undeclared")],
 };
 
 /// What the parameters of a request must be like.
@@ -80,9 +82,19 @@ impl Policy for Parameters {
             Err(refusal) => Verdict::Refuse(refusal),
         }
     }
+
+    fn judged_request_headers(&self) -> Vec<HeaderName> {
+        self.header_names().collect()
+    }
 }
 
 impl Parameters {
+    /// The header fields that are declared.
+    pub fn header_names(&self) -> impl Iterator<Item = HeaderName> {
+        let declared = self.headers.iter().flat_map(ParameterSet::iter);
+        declared.filter_map(|parameter| HeaderName::parse(&parameter.name).ok())
+    }
+
     /// Judges all parameters of a request.
     ///
     /// # Errors
@@ -141,7 +153,9 @@ impl Parameters {
                     // Some services take names for the same that differ in case alone.
                     Undeclared::Pass if !set.resembles(&name) => {}
                     Undeclared::Pass | Undeclared::Refuse => {
-                        return Err(refusal(Fault::undeclared(), self.told));
+                        let fact = Fact::Parameter(cut(name.as_bytes()));
+                        let refusal = refusal(Fault::undeclared(), self.told);
+                        return Err(refusal.and("parameter", fact));
                     }
                 }
             }

@@ -9,7 +9,7 @@ use crate::headers::HeaderName;
 use crate::policy::Context;
 use crate::refusal::Told;
 use crate::route::PathTemplate;
-use crate::schema::{Formats, Schema};
+use crate::schema::{Formats, Notes, Schema};
 
 /// Reads the block.
 pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Parameters> {
@@ -18,11 +18,12 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option
         fields.optional("path"),
         fields.optional("headers"),
     ];
-    if let ([None, None, None], place) = ([&query, &path, &headers], fields.pointer()) {
+    if let [None, None, None] = [&query, &path, &headers] {
         let reason = "needs one of \"query\", \"path\", \"headers\"";
-        context.problems.report(place, reason);
+        fields.lacks(&["query", "path", "headers"], context.problems, reason);
     }
-    let undeclared = read_undeclared(fields, query.is_some(), context.problems);
+    let has_query = query.is_some() || fields.misnames(&["query"], context.problems);
+    let undeclared = read_undeclared(fields, has_query, context.problems);
     let told = read_told(fields.optional("details").as_ref(), context.problems);
     let [query, headers] = [(Part::Query, query), (Part::Headers, headers)]
         .map(|(part, node)| node.map(|node| read_list(&node, part, context)));
@@ -76,6 +77,9 @@ fn find_template(
     context: &mut Context<'_>,
 ) -> Option<Rc<PathTemplate>> {
     let Some(template) = context.template.clone() else {
+        if !context.is_matched {
+            return None;
+        }
         let reason = "needs a route whose `match.path` is a `template`";
         node.report(context.problems, reason);
         return None;
@@ -188,9 +192,12 @@ fn read_style(
 /// A schema, or the name of one of the document's. Formats are asserted.
 fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
     let Some(name) = node.json().as_str() else {
-        return Schema::read(node, Formats::Assert, context.problems);
+        let mut notes = Notes::default();
+        let schema = Schema::read(node, Formats::Assert, &mut notes, context.problems);
+        context.notes.extend(notes.lines(context.place));
+        return schema;
     };
-    if let Some((place, format)) = context.schemas.unknown_formats().first() {
+    if let Some((place, format)) = context.schemas.unknown_format(name) {
         let format = Quoted(format);
         let reason = format_args!(
             "cannot be used: formats of parameters are asserted, and {place} names {format}, which is not known"
@@ -204,5 +211,6 @@ fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
         node.report(context.problems, reason);
         return None;
     };
-    schema
+    let complete = context.schemas.has_all_patterns(name, context.problems);
+    schema.filter(|_| complete)
 }

@@ -313,12 +313,17 @@ mod tests {
     use super::*;
     use crate::config::{Node, Problems};
     use crate::json::Json;
-    use crate::schema::Formats;
+    use crate::schema::{Formats, Notes};
 
     fn parameter(schema: &str, style: Style) -> Parameter {
         let json = Json::parse(schema.as_bytes(), 16).unwrap();
         let mut problems = Problems::default();
-        let schema = Schema::read(&Node::root(&json), Formats::Assert, &mut problems);
+        let schema = Schema::read(
+            &Node::root(&json),
+            Formats::Assert,
+            &mut Notes::default(),
+            &mut problems,
+        );
         Parameter::new("p", style, schema.unwrap(), Pointer::default())
     }
 

@@ -34,7 +34,7 @@ pub(super) enum Upgrades {
 
 /// Whether what follows the head is no body but bytes of another protocol. Envoy turns the
 /// extended CONNECT of HTTP/2 and HTTP/3 into an `Upgrade` before filters see it.
-pub(super) fn is_upgrade(headers: &Headers) -> bool {
+pub(in crate::policy) fn is_upgrade(headers: &Headers) -> bool {
     let listed = |name: &str, word: &[u8]| {
         let mut words = headers
             .all(name)

@@ -1,5 +1,7 @@
 //! Media types: RFC 9110 §8.3.1.
 
+use std::cmp::Reverse;
+
 use crate::config::{Node, Problems};
 use crate::headers::is_token_byte;
 
@@ -72,6 +74,15 @@ impl<'v> MediaType<'v> {
         self.main.eq_ignore_ascii_case(main) && self.sub.eq_ignore_ascii_case(sub)
     }
 
+    /// Whether its characters are UTF-8, as far as it says so. `utf8` is no registered name, and
+    /// many a client writes it.
+    pub(in crate::policy) fn is_utf8(&self) -> bool {
+        let charset = self.parameter("charset");
+        charset.is_none_or(|charset| {
+            charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
+        })
+    }
+
     /// How it can be judged.
     pub(in crate::policy) fn format(&self) -> Format {
         let is = |main: &str, sub: &str| self.is(main, sub);
@@ -127,12 +138,24 @@ fn is_text(character: char) -> bool {
     character == '\t' || !character.is_control()
 }
 
-/// Media types that are allowed: one, all of a type, or all with a suffix.
+/// Media types that are allowed: one, all of a type, all with a suffix, or any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct MediaRange {
     written: String,
+    /// `*` stands for any.
     main: String,
     sub: Sub,
+    /// What a media type may not have otherwise.
+    parameters: Vec<(String, String)>,
+}
+
+/// How much a range says of a media type: RFC 9110 §12.5.1. The greater one says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::policy) struct Precedence {
+    kind: u8,
+    parameters: usize,
+    /// Parameters of the range that the media type does not have.
+    missing: Reverse<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,8 +196,34 @@ impl MediaRange {
         Some(Self {
             main: main.to_owned(),
             sub,
+            parameters: Vec::new(),
             written: lowered,
         })
+    }
+
+    /// Reads a key of an OpenAPI document's `content`: `*/*` is one as well, and it may have
+    /// parameters. `charset` says nothing: what is read is UTF-8.
+    pub(in crate::policy) fn declared(text: &str) -> Option<Self> {
+        let media_type = match text.trim() {
+            "*" => MediaType::parse(b"*/*")?,
+            text => MediaType::parse(text.as_bytes())?,
+        };
+        let mut range = match (media_type.main, media_type.sub) {
+            ("*", "*") => Self {
+                written: "*/*".to_owned(),
+                main: "*".to_owned(),
+                sub: Sub::Any,
+                parameters: Vec::new(),
+            },
+            (main, sub) => Self::parse(&format!("{main}/{sub}"))?,
+        };
+        for (name, value) in media_type.parameters {
+            let name = name.to_ascii_lowercase();
+            if !matches!(name.as_str(), "charset" | "boundary") {
+                range.parameters.push((name, value));
+            }
+        }
+        Some(range)
     }
 
     /// As a document writes it.
@@ -184,12 +233,69 @@ impl MediaRange {
 
     /// Whether the media type is one of these.
     pub(in crate::policy) fn contains(&self, media_type: &MediaType<'_>) -> bool {
-        media_type.main.eq_ignore_ascii_case(&self.main)
-            && match &self.sub {
-                Sub::Any => true,
-                Sub::Exact(sub) => media_type.sub.eq_ignore_ascii_case(sub),
-                Sub::Suffix(suffix) => ends_with(media_type.sub, suffix),
+        self.precedence(media_type).is_some()
+    }
+
+    /// How much it says of a media type that is one of these; none if it is not.
+    pub(in crate::policy) fn precedence(&self, media_type: &MediaType<'_>) -> Option<Precedence> {
+        let any = self.main == "*";
+        let sub = match &self.sub {
+            Sub::Any => true,
+            Sub::Exact(sub) => media_type.sub.eq_ignore_ascii_case(sub),
+            Sub::Suffix(suffix) => ends_with(media_type.sub, suffix),
+        };
+        if !sub || !(any || media_type.main.eq_ignore_ascii_case(&self.main)) {
+            return None;
+        }
+        let mut precedence = Precedence {
+            kind: match self.sub {
+                Sub::Any if any => 0,
+                Sub::Any => 1,
+                Sub::Suffix(_) => 2,
+                Sub::Exact(_) => 3,
+            },
+            parameters: 0,
+            missing: Reverse(0),
+        };
+        for (name, value) in &self.parameters {
+            let count = match media_type.parameter(name) {
+                Some(sent) if sent == value => &mut precedence.parameters,
+                Some(_) => return None,
+                None => &mut precedence.missing.0,
+            };
+            *count = count.saturating_add(1);
+        }
+        Some(precedence)
+    }
+
+    /// The place of the range that says most of a media type: of those that say as much, the first.
+    pub(in crate::policy) fn best<'r>(
+        ranges: impl Iterator<Item = &'r Self>,
+        media_type: &MediaType<'_>,
+    ) -> Option<usize> {
+        let mut best = None;
+        for (place, range) in ranges.enumerate() {
+            let precedence = range.precedence(media_type);
+            if precedence.is_some() && best.is_none_or(|(_, before)| precedence > before) {
+                best = Some((place, precedence));
             }
+        }
+        best.map(|(place, _)| place)
+    }
+
+    /// Whether it is `*/*`.
+    pub(in crate::policy) fn is_any(&self) -> bool {
+        self.main == "*" && self.parameters.is_empty()
+    }
+
+    /// Whether some JSON is in it.
+    pub(in crate::policy) fn has_json(&self) -> bool {
+        self.sub == Sub::Any || self.may_be(Format::Json)
+    }
+
+    /// Whether all that is in it is JSON.
+    pub(in crate::policy) fn is_json(&self) -> bool {
+        self.sub != Sub::Any && self.may_be(Format::Json)
     }
 
     /// Whether it has media types of that format.
@@ -303,10 +409,54 @@ mod tests {
         for wrong in ["*/*", "json", "a/b;c=d", "a/b*", "a/*x", "a b/c", "a/*+*"] {
             assert_eq!(MediaRange::parse(wrong), None, "{wrong}");
         }
+        assert_eq!(MediaRange::declared("application/"), None);
         let may_be = |range: &str, format| MediaRange::parse(range).unwrap().may_be(format);
         assert!(may_be("application/json", Format::Json));
         assert!(may_be("application/*+json", Format::Json));
         assert!(may_be("application/*", Format::Json));
         assert!(!may_be("text/plain", Format::Json));
+    }
+
+    #[test]
+    fn the_most_specific_range_counts() {
+        let best = |ranges: &[&str], value: &'static str| {
+            let ranges: Vec<MediaRange> = ranges
+                .iter()
+                .map(|range| MediaRange::declared(range).unwrap())
+                .collect();
+            MediaRange::best(ranges.iter(), &parse(value).unwrap())
+        };
+        let all = [
+            "*/*",
+            "application/*",
+            "application/*+json",
+            "application/json; charset=utf-8",
+            "application/json;v=1",
+            "application/json;V=2;w=\"a b\"",
+        ];
+        for (value, place) in [
+            ("text/plain", 0),
+            ("image/x+json", 0),
+            ("application/pdf", 1),
+            ("application/x+json;v=1", 2),
+            ("application/json", 3),
+            ("Application/JSON;charset=utf8", 3),
+            ("application/json;v=3", 3),
+            ("application/json;v=1", 4),
+            ("application/json;v=2", 5),
+            ("application/json;v=2;w=\"a b\";x=y", 5),
+            ("application/json;v=2;w=b", 3),
+        ] {
+            assert_eq!(best(&all, value), Some(place), "{value}");
+        }
+        assert_eq!(best(&["application/json;v=1"], "application/json"), Some(0));
+        assert_eq!(
+            best(&["application/json;v=1"], "application/json;v=2"),
+            None
+        );
+        assert_eq!(best(&["*"], "a/b"), Some(0));
+        let has_json = |range: &str| MediaRange::declared(range).unwrap().has_json();
+        assert!(has_json("*/*") && has_json("text/*") && has_json("a/b+json;v=1"));
+        assert!(!has_json("text/plain") && !has_json("application/*+xml"));
     }
 }

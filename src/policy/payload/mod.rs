@@ -1,19 +1,22 @@
 //! The shape of a request's body: how large it is, of which type, and whether it is well formed.
 //! A body that is judged reaches the service whole or not at all. Nothing here changes one.
 
-mod head;
+pub(super) mod head;
 mod json;
 pub(super) mod media_type;
 mod refusals;
 mod responses;
 mod schema;
+pub(super) mod untold;
 
 use self::head::Upgrades;
 pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
 use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
+pub(super) use self::responses::Expected;
 pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
+use self::untold::{Declared, begins_like_json};
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems};
@@ -21,7 +24,7 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::refusal::{Refusal, Told};
+use crate::refusal::{Fact, Refusal, Told};
 use crate::route::read_method;
 use crate::schema::Schema;
 
@@ -43,6 +46,18 @@ pub(super) const KIND: Kind = Kind {
         &refusals::RESPONSE,
     ],
     compile: Compile::Object(compile),
+    rules: &[
+        ("payload_too_large", "max_bytes"),
+        ("payload_presence.body_missing", "require_body"),
+        ("payload_presence.body_forbidden", "forbid_body"),
+        ("payload_media_type", "content_types"),
+        ("payload_content_encoding", "content_encodings"),
+        ("payload_upgrade", "upgrades"),
+        ("payload_malformed", "json"),
+        ("payload_structure", "json"),
+        ("payload_schema", "json_schema"),
+        ("payload_response", "responses"),
+    ],
 };
 
 /// What a body must be like.
@@ -58,8 +73,8 @@ pub(crate) struct Payload {
     upgrades: Upgrades,
     json: Option<Limits>,
     schema: Option<SchemaCheck>,
-    /// In its place, by media type.
-    schemas: Vec<(MediaRange, SchemaCheck)>,
+    /// In its place, by media type; none where nothing is asked.
+    schemas: Vec<(MediaRange, Option<SchemaCheck>)>,
     inspection: Inspection,
 }
 
@@ -69,8 +84,8 @@ pub(crate) struct BodyRules<'r> {
     pub(crate) method: &'r str,
     /// Whether there must be one; none if there must not.
     pub(crate) required: Option<bool>,
-    /// The media types, each with a schema if it is judged by one.
-    pub(crate) content: Vec<(&'r str, Option<Schema>)>,
+    /// The media types, each with a schema if JSON of it is judged by one.
+    pub(in crate::policy) content: Vec<(MediaRange, Option<Schema>)>,
     /// See `max_bytes`.
     pub(crate) max_bytes: u64,
     /// See `json`.
@@ -234,15 +249,15 @@ impl Payload {
             inspection,
         } = rules;
         let named = |yes: bool| yes.then(|| method.to_owned()).into_iter().collect();
-        let any = content.iter().any(|(written, _)| *written == "*/*");
-        let ranges = content
-            .iter()
-            .map(|(written, _)| MediaRange::parse(written));
-        let ranges: Vec<MediaRange> = ranges.flatten().collect();
-        let schemas = content.into_iter().filter_map(|(written, schema)| {
-            let check = SchemaCheck::new(schema?, told);
-            Some((MediaRange::parse(written)?, check))
+        let schemas = content.into_iter().map(|(range, schema)| {
+            let check = schema.map(|schema| SchemaCheck::new(schema, told));
+            (range, check)
         });
+        let schemas: Vec<_> = schemas.collect();
+        let ranges: Vec<MediaRange> = schemas.iter().map(|(range, _)| range.clone()).collect();
+        // Where a schema is asked, a body whose type cannot be told would be a way around it.
+        let any = ranges.iter().any(MediaRange::is_any)
+            && schemas.iter().all(|(_, check)| check.is_none());
         Self {
             max_bytes,
             content_types: (!any && required.is_some()).then_some(ranges),
@@ -253,7 +268,7 @@ impl Payload {
             upgrades: Upgrades::Refuse,
             json: Some(json),
             schema: None,
-            schemas: schemas.collect(),
+            schemas,
             inspection,
         }
     }
@@ -263,15 +278,40 @@ impl Payload {
         if self.schemas.is_empty() {
             return self.schema.as_ref();
         }
+        // What says nothing and is judged at all begins like JSON.
         let sent = headers.all("content-type").next();
-        let media_type = MediaType::parse(sent?)?;
-        let mut schemas = self.schemas.iter();
-        let (_, schema) = schemas.find(|(range, _)| range.contains(&media_type))?;
-        Some(schema)
+        let media_type = MediaType::parse(sent.unwrap_or(b"application/json"))?;
+        let ranges = self.schemas.iter().map(|(range, _)| range);
+        let best = MediaRange::best(ranges, &media_type)?;
+        self.schemas.get(best)?.1.as_ref()
     }
 
     /// Judges a head; what must be seen of the body, if there is one to judge.
     pub(crate) fn judge_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
+        let judged = self.judge_whole_head(exchange);
+        judged.map_err(|refusal| self.detailed(refusal, exchange.request.headers))
+    }
+
+    /// The refusal, with what was found in its place.
+    fn detailed(&self, refusal: Refusal, headers: &Headers) -> Refusal {
+        let sent = |name| headers.all(name).next();
+        match refusal.code.name {
+            "payload_too_large" => {
+                let refusal = match head::length(headers) {
+                    Ok(Some(length)) => refusal.and("bytes", Fact::Number(length)),
+                    _ => refusal,
+                };
+                refusal.and("most", Fact::Number(self.max_bytes))
+            }
+            "payload_media_type" => refusal.telling("content_type", sent("content-type")),
+            "payload_content_encoding" => {
+                refusal.telling("content_encoding", sent("content-encoding"))
+            }
+            _ => refusal,
+        }
+    }
+
+    fn judge_whole_head(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
         let headers = exchange.request.headers;
         let length = head::length(headers)?;
         if head::is_upgrade(headers) {
@@ -311,6 +351,9 @@ impl Payload {
             // Whether there is a body at all cannot always be told from the head.
             return match length {
                 Some(1..) if self.content_types.is_some() => Err(self.untyped()),
+                Some(1..) | None if self.sniffs() => Ok(BodyNeed::Bytes {
+                    most: self.max_bytes,
+                }),
                 Some(1..) => Ok(BodyNeed::Count),
                 Some(0) | None => Ok(BodyNeed::Size),
             };
@@ -327,22 +370,28 @@ impl Payload {
     /// The media type, if the document says which are allowed, and the request which it has.
     fn media_type<'h>(&'h self, headers: &'h Headers) -> Result<Option<MediaType<'h>>, Refusal> {
         let Some(allowed) = &self.content_types else {
-            let sent = headers.all("content-type").next();
-            return Ok(sent.and_then(MediaType::parse));
+            let is_there = headers.all("content-type").next().is_some();
+            return match Declared::of(headers) {
+                Declared::As(media_type) => Ok(Some(media_type)),
+                Declared::Untold if is_there && self.json.is_some() => {
+                    Err(Refusal::new(&MEDIA_TYPE, "content_type_malformed"))
+                }
+                Declared::Untold => Ok(None),
+            };
         };
         let media_type = head::media_type(headers, self.assumed_type.as_deref(), allowed)?;
-        let charset = media_type
-            .as_ref()
-            .and_then(|media_type| media_type.parameter("charset"));
-        let is_json = media_type
-            .as_ref()
-            .is_some_and(|media_type| media_type.format() == Format::Json);
-        match charset {
-            Some(charset) if is_json && !charset.eq_ignore_ascii_case("utf-8") => {
+        match &media_type {
+            Some(sent) if sent.format() == Format::Json && !sent.is_utf8() => {
                 Err(Refusal::new(&MEDIA_TYPE, "charset"))
             }
             _ => Ok(media_type),
         }
+    }
+
+    /// Whether any type may come and JSON is judged: then a body that does not say what it is is read
+    /// as what it begins like.
+    fn sniffs(&self) -> bool {
+        self.content_types.is_none() && self.json.is_some()
     }
 
     fn untyped(&self) -> Refusal {
@@ -383,6 +432,10 @@ impl Payload {
         match (body.need, &self.json) {
             (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
                 Ok(bytes) => {
+                    let typed = headers.all("content-type").next().is_some();
+                    if self.sniffs() && !typed && !begins_like_json(bytes) {
+                        return Ok(());
+                    }
                     let Some(schema) = self.schema(headers) else {
                         return json_gate::check(bytes, limits).map_err(json::refusal);
                     };
@@ -420,7 +473,7 @@ impl Policy for Payload {
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
-            (Err(refusal), _) => Verdict::Refuse(refusal),
+            (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
             (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }

@@ -103,7 +103,14 @@ pub(super) const RESPONSE: Code = Code {
     status: 502,
     grpc_status: grpc::UNAVAILABLE,
     title: "The service's answer is not as expected.",
-    reasons: &["schema", "effort", "json", "size", "content_encoding"],
+    reasons: &[
+        "schema",
+        "effort",
+        "json",
+        "size",
+        "content_encoding",
+        "content_type",
+    ],
 };
 
 /// RFC 9110 §12.5.1 and §12.5.3: the answer says what would be accepted.

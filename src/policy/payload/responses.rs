@@ -4,9 +4,10 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use super::json::MOST_VALUES;
-use super::media_type::{Format, MediaType};
+use super::media_type::{Format, MediaRange, MediaType};
 use super::refusals::RESPONSE;
-use super::schema::{MAX_DEPTH, find, read_formats, unreadable};
+use super::schema::{MAX_DEPTH, find, unreadable};
+use super::untold::Declared;
 use crate::body::{BodyNeed, NoBytes, ResponseBody};
 use crate::config::Node;
 use crate::engine::Mode;
@@ -16,7 +17,7 @@ use crate::host::Host;
 use crate::json_gate::{self, Limits};
 use crate::policy::{Context, Part, Policy, Stage, Verdict};
 use crate::refusal::{Refusal, Told};
-use crate::schema::{Formats, Schema, Text, TextError, Verdict as Judged};
+use crate::schema::{Schema, Text, TextError, Verdict as Judged};
 
 /// How much of an answer is read where the document does not say.
 const USUAL_BYTES: u64 = 1 << 20;
@@ -32,18 +33,23 @@ const LIMITS: Limits = Limits {
 pub(crate) struct Responses {
     most: u64,
     mode: Mode,
-    /// The first that has the status counts. Without a schema, anything goes.
-    expected: Vec<(RangeInclusive<u16>, Option<Schema>)>,
+    /// The first that have the status count, and of these the media type. Without a schema,
+    /// anything goes.
+    expected: Vec<Expected>,
     /// What asks the service for answers that cannot be read.
     unreadable: Rc<[Edit]>,
 }
 
+/// What answers of a media type with these statuses must be like.
+pub(in crate::policy) struct Expected {
+    pub(in crate::policy) statuses: RangeInclusive<u16>,
+    /// None: any.
+    pub(in crate::policy) range: Option<MediaRange>,
+    pub(in crate::policy) schema: Option<Schema>,
+}
+
 impl Responses {
-    pub(crate) fn new(
-        mode: Mode,
-        most: Option<u64>,
-        expected: Vec<(RangeInclusive<u16>, Option<Schema>)>,
-    ) -> Self {
+    pub(in crate::policy) fn new(mode: Mode, most: Option<u64>, expected: Vec<Expected>) -> Self {
         // Or a client could choose to get what cannot be read.
         let names = ["accept-encoding", "range"].map(HeaderName::parse);
         let unreadable = names.into_iter().flatten().map(Edit::Remove).collect();
@@ -63,13 +69,16 @@ impl Responses {
             node.bytes_read(problems).map(Some)
         });
         let name = fields.required("json_schema", context.problems);
-        let formats = match fields.optional("formats") {
-            None => Some(Formats::Annotate),
-            Some(node) => read_formats(&node, context),
-        };
+        let formats = fields.optional("formats");
+        let patterns = fields.optional("patterns");
         fields.finish(context.problems);
-        let schema = find(&name?, formats?, context)?;
-        Some(Self::new(mode?, most?, vec![(200..=299, Some(schema))]))
+        let schema = find(&name?, formats.as_ref(), patterns.as_ref(), context)?;
+        let expected = Expected {
+            statuses: 200..=299,
+            range: None,
+            schema: Some(schema),
+        };
+        Some(Self::new(mode?, most?, vec![expected]))
     }
 
     pub(super) fn into_part(self) -> Part {
@@ -89,12 +98,10 @@ impl Responses {
         let one = |name| headers.one(name).ok().flatten();
         let number = |value| std::str::from_utf8(value).ok()?.parse::<u64>().ok();
         let status = one(":status").and_then(number)?;
-        let mut expected = self.expected.iter().enumerate();
-        let (index, (_, schema)) = expected.find(|(_, (statuses, _))| {
-            u16::try_from(status).is_ok_and(|status| statuses.contains(&status))
-        })?;
-        schema.as_ref()?;
-        if !is_json(headers) {
+        let index = self.find(u16::try_from(status).ok()?, headers)?;
+        self.expected.get(index)?.schema.as_ref()?;
+        let is_untold = matches!(Declared::of(headers), Declared::Untold);
+        if !is_untold && !is_json(headers) {
             return None;
         }
         let length = one("content-length").and_then(number);
@@ -103,25 +110,51 @@ impl Responses {
             AnswerCheck::Unreadable("content_encoding")
         } else if length.is_some_and(|length| length > self.most) {
             AnswerCheck::Unreadable("size")
+        } else if is_untold && !is_json(headers) {
+            AnswerCheck::Untold(index)
         } else {
             AnswerCheck::Schema(index)
         })
+    }
+
+    /// What counts for an answer: of those with its status the one that says most of its media
+    /// type; where none does, the first that asks something of JSON.
+    fn find(&self, status: u16, headers: &Headers) -> Option<usize> {
+        let mut expected = self.expected.iter();
+        let first = expected.position(|each| each.statuses.contains(&status))?;
+        let rest = self.expected.get(first..)?;
+        let statuses = &rest.first()?.statuses;
+        let alike = rest.iter().take_while(|each| each.statuses == *statuses);
+        let ranges = alike.clone().map_while(|each| each.range.as_ref());
+        let best = match Declared::of(headers) {
+            Declared::As(media_type) => MediaRange::best(ranges, &media_type),
+            Declared::Untold => None,
+        };
+        let asks = |each: &Expected| {
+            each.schema.is_some() && each.range.as_ref().is_none_or(MediaRange::has_json)
+        };
+        let mut alike = alike;
+        best.or_else(|| alike.position(asks))
+            .map(|place| first.saturating_add(place))
     }
 
     fn judge(&self, body: &ResponseBody<'_>) -> Result<(), Refusal> {
         let refuse = |reason| Err(Refusal::new(&RESPONSE, reason));
         let answers = body.facts.answers.iter();
         let mut checks = answers.filter(|(judge, _)| *judge == self.id());
-        let index = match checks.next().map(|(_, check)| *check) {
+        let (index, unreadable_as) = match checks.next().map(|(_, check)| *check) {
             None => return Ok(()),
             Some(AnswerCheck::Unreadable(reason)) => return refuse(reason),
-            Some(AnswerCheck::Schema(index)) => index,
+            Some(AnswerCheck::Schema(index)) => (index, "json"),
+            // Without a body there is nothing of which to tell what it is.
+            Some(AnswerCheck::Untold(_)) if body.progress.size == 0 => return Ok(()),
+            Some(AnswerCheck::Untold(index)) => (index, "content_type"),
         };
         if body.progress.size > self.most {
             return refuse("size");
         }
         let expected = self.expected.get(index);
-        let schema = expected.and_then(|(_, schema)| schema.as_ref());
+        let schema = expected.and_then(|expected| expected.schema.as_ref());
         let bytes = match body.bytes() {
             Ok(bytes) => bytes,
             Err(NoBytes::TooMany) => return refuse("size"),
@@ -134,7 +167,7 @@ impl Responses {
             Ok(text) => text,
             Err(error @ TextError::Memory) => return Err(unreadable(error)),
             Err(TextError::TooMany) => return refuse("effort"),
-            Err(_) => return refuse("json"),
+            Err(_) => return refuse(unreadable_as),
         };
         match schema.map(|schema| schema.judge(&text)) {
             None | Some(Judged::Valid) => Ok(()),
@@ -168,11 +201,19 @@ impl Policy for Responses {
         true
     }
 
+    fn later_request_fields(&self) -> &'static [&'static str] {
+        &[":method"]
+    }
+
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+        // What comes over a tunnel is no answer.
+        if response.request.method() == "CONNECT" {
+            return None;
+        }
         let check = self.check(response.headers)?;
         response.facts.answers.push((self.id(), check));
         Some(match check {
-            AnswerCheck::Schema(_) => BodyNeed::Bytes { most: self.most },
+            AnswerCheck::Schema(_) | AnswerCheck::Untold(_) => BodyNeed::Bytes { most: self.most },
             // It is held until it is refused.
             AnswerCheck::Unreadable(_) => BodyNeed::Size,
         })

@@ -27,17 +27,17 @@ impl SchemaCheck {
     pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Option<Self>> {
         let name = fields.optional("json_schema");
         let formats = fields.optional("formats");
+        let patterns = fields.optional("patterns");
         let details = fields.optional("details");
         let Some(name) = name else {
-            let of_none = formats.or(details);
+            if fields.misnames(&["json_schema"], context.problems) {
+                return None;
+            }
+            let of_none = formats.or(patterns).or(details);
             if let Some(node) = &of_none {
                 node.report(context.problems, "says nothing without `json_schema`");
             }
             return of_none.is_none().then_some(None);
-        };
-        let formats = match &formats {
-            None => Some(Formats::Annotate),
-            Some(node) => read_formats(node, context),
         };
         let told = match &details {
             None => Some(Told::Class),
@@ -46,8 +46,7 @@ impl SchemaCheck {
                 &[("none", Told::Class), ("pointers", Told::Pointers)],
             ),
         };
-        let schema = find(&name, formats.unwrap_or(Formats::Annotate), context);
-        formats?;
+        let schema = find(&name, formats.as_ref(), patterns.as_ref(), context);
         Some(Some(Self {
             schema: schema?,
             told: told?,
@@ -84,28 +83,37 @@ pub(super) fn unreadable(error: TextError) -> Refusal {
     Refusal::new(code, reason)
 }
 
-pub(super) fn find(node: &Node<'_>, formats: Formats, context: &mut Context<'_>) -> Option<Schema> {
-    let name = node.name(context.problems)?;
-    let Some(schema) = context.schemas.named(name, formats) else {
+/// The schema of that name; what `formats` and `patterns` say of it is read as well.
+pub(super) fn find(
+    node: &Node<'_>,
+    formats: Option<&Node<'_>>,
+    patterns: Option<&Node<'_>>,
+    context: &mut Context<'_>,
+) -> Option<Schema> {
+    let name = node.name(context.problems);
+    let said = formats.map_or(Some(Formats::Annotate), |node| {
+        let choices = [("annotate", Formats::Annotate), ("assert", Formats::Assert)];
+        node.choice(context.problems, &choices)
+    });
+    let skips = patterns.map_or(Some(false), |node| {
+        let choices = [("strict", false), ("skip_unsupported", true)];
+        node.choice(context.problems, &choices)
+    });
+    let (name, said, skips) = (name?, said?, skips?);
+    let Some(schema) = context.schemas.named(name, said) else {
         let near = DidYouMean(name, context.schemas.names());
         let reason = format_args!("no schema is named {}{near}", Quoted(name)).to_string();
         node.report(context.problems, reason);
         return None;
     };
-    schema
-}
-
-/// Where formats are asserted, each must be known.
-pub(super) fn read_formats(node: &Node<'_>, context: &mut Context<'_>) -> Option<Formats> {
-    let choices = [("annotate", Formats::Annotate), ("assert", Formats::Assert)];
-    let formats = node.choice(context.problems, &choices)?;
-    let unknown = context.schemas.unknown_formats();
-    if let (Formats::Assert, Some((place, format))) = (formats, unknown.first()) {
+    let unknown = context.schemas.unknown_format(name);
+    if let (Formats::Assert, Some((place, format)), Some(node)) = (said, unknown, formats) {
         let format = Quoted(format);
         let reason = format_args!("cannot be asserted: {place} names {format}, which is not known")
             .to_string();
         node.report(context.problems, reason);
         return None;
     }
-    Some(formats)
+    let complete = skips || context.schemas.has_all_patterns(name, context.problems);
+    schema.filter(|_| complete)
 }

@@ -48,7 +48,7 @@ pub(super) struct Alone {
 }
 
 impl Host for Alone {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
     fn count(&self, counter: Counter) {

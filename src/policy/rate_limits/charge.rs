@@ -38,6 +38,15 @@ const FIRST: u64 = 200;
 const LAST: u64 = 599;
 
 impl ChargedOn {
+    /// Tells cells apart in which different things are counted.
+    pub(super) fn name(self) -> String {
+        match self {
+            ChargedOn::Request => "request".to_owned(),
+            ChargedOn::Refusal => "refusal".to_owned(),
+            ChargedOn::Answer(Statuses(bits)) => format!("answer {bits:x?}"),
+        }
+    }
+
     /// Reads `charge`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         if let Json::Object(_) = node.json() {

@@ -70,6 +70,11 @@ impl Policy for Gate {
         Verdict::Pass
     }
 
+    fn counts_claimants(&self) -> bool {
+        let mut limits = self.enforced.iter().chain(&self.shadow);
+        limits.any(|applied| applied.limit.key.has_claimed_subject())
+    }
+
     fn placed(&self, guard: Option<Mode>) {
         for applied in self.enforced.iter().chain(&self.shadow) {
             applied.limit.usage.placed(guard);
@@ -92,10 +97,12 @@ impl Gate {
             let limit = &applied.limit;
             match self.find(limit, exchange, host) {
                 Asked::No => {}
-                Asked::Unkeyed(unkeyed) => return Err(refusals::unkeyed(unkeyed)),
+                Asked::Unkeyed(unkeyed) => {
+                    return Err(refusals::unkeyed(unkeyed).because(limit.detail(None)));
+                }
                 Asked::Failed => {
                     if limit.on_error.said(host) == Said::Failed {
-                        return Err(refusals::failed());
+                        return Err(refusals::failed().because(limit.detail(None)));
                     }
                 }
                 Asked::Of(tier, caller) => {
@@ -123,7 +130,10 @@ impl Gate {
         for (((applied, tier), demand), said) in asked.iter().zip(&demands).zip(said) {
             let (state, receipt) = match said {
                 Said::Ignored => continue,
-                Said::Failed => return Err(refusals::failed()),
+                Said::Failed => {
+                    let detail = applied.limit.detail(Some(*tier));
+                    return Err(refusals::failed().because(detail));
+                }
                 Said::Charged(state, receipt) => {
                     count(&applied.limit.counts.ok);
                     (state, Some(receipt))
@@ -142,7 +152,8 @@ impl Gate {
                     if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
                         refusing = Some(entries.len());
                         let reason = refusals::reason(applied.limit.charged);
-                        refusal = Some((wait, refusals::limited(reason, wait)));
+                        let detail = applied.limit.detail(Some(*tier));
+                        refusal = Some((wait, refusals::limited(reason, wait).because(detail)));
                     }
                     (state, None)
                 }

@@ -83,6 +83,11 @@ impl Gcra {
         }
     }
 
+    /// All that it is, in numbers.
+    pub fn meaning(&self) -> [u64; 3] {
+        [self.interval, self.max_tokens, self.debt]
+    }
+
     /// How many tokens it holds.
     pub fn max_tokens(&self) -> u64 {
         self.max_tokens
@@ -94,8 +99,7 @@ impl Gcra {
     }
 
     /// What is to be believed of a time that was read: none is further ahead than a bucket can
-    /// be empty. So a clock that stepped back, and numbers that have changed since, cost a caller
-    /// no more than one bucket. A little further ahead is believed: others have charged since this
+    /// be empty. So bytes that nobody of ours wrote cost a caller no more than one bucket. A little further ahead is believed: others have charged since this
     /// worker looked at the clock, and to take that back would be to give it away.
     pub fn settle(&self, spent: u64, now: u64) -> u64 {
         let most = self.most(now);

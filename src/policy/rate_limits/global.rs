@@ -15,11 +15,14 @@ use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::policy::jwt::Providers;
 use crate::policy::{Part, Policy, Stage, Verdict, owned};
+use crate::refusal::Refusal;
 
 /// A limit that is kept elsewhere.
 #[derive(Debug)]
 pub(super) struct Global {
     name: Rc<str>,
+    /// Where it stands in the document.
+    pointer: Rc<str>,
     key: Key,
     missing: Missing,
     mode: Mode,
@@ -103,6 +106,7 @@ impl Global {
         usages.add(written);
         Some(Self {
             name: name.into(),
+            pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
             mode: mode?,
@@ -115,6 +119,12 @@ impl Global {
     /// Its name in the document.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    fn refusal(&self, unkeyed: Unkeyed) -> Refusal {
+        let pointer = Rc::clone(&self.pointer);
+        let detail = refusals::detail(pointer, &self.name, &self.key);
+        refusals::unkeyed(unkeyed).because(detail)
     }
 
     /// The part of a chain that hands the key over.
@@ -164,10 +174,14 @@ impl Policy for Global {
                 exchange.edits.extend(edits);
             }
             (Ok(_), _) => {}
-            (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(refusals::unkeyed(unkeyed)),
-            (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(refusals::unkeyed(unkeyed)),
+            (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(self.refusal(unkeyed)),
+            (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(self.refusal(unkeyed)),
         }
         Verdict::Pass
+    }
+
+    fn counts_claimants(&self) -> bool {
+        self.key.has_claimed_subject()
     }
 
     fn owned_request_headers(&self) -> Vec<HeaderName> {
@@ -206,7 +220,7 @@ impl Handover {
             anonymous: HeaderValue::parse(b"anonymous").ok()?,
         };
         if handover.header.is_none() && handover.property.is_none() {
-            node.report(problems, "needs \"header\", \"filter_state\" or both");
+            problems.lacks(node.pointer(), "needs \"header\", \"filter_state\" or both");
             return None;
         }
         Some(handover)

@@ -67,7 +67,7 @@ impl Replay<'_> {
 }
 
 impl Host for Replay<'_> {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
     fn count(&self, _: Counter) {}
@@ -265,7 +265,7 @@ fn of_several_workers_one_creates_a_cell() {
 #[test]
 fn two_workers_begin_with_nothing() {
     for rule in [bucket(1), window(1)] {
-        let tables = [Table::new("a", rule, 1)];
+        let tables = [Table::new(&["a"], rule, 1)];
         let ends = Model {
             workers: 2,
             begin: Cells::default(),
@@ -285,7 +285,7 @@ fn two_workers_begin_with_nothing() {
 #[test]
 fn three_workers_begin_with_nothing() {
     for tokens in 1..=3 {
-        let tables = [Table::new("a", bucket(tokens), 1)];
+        let tables = [Table::new(&["a"], bucket(tokens), 1)];
         Model {
             workers: 3,
             begin: Cells::default(),
@@ -320,7 +320,7 @@ fn what_one_limit_refuses_is_charged_to_none() {
         (window(2), bucket(1)),
         (bucket(1), window(1)),
     ] {
-        let tables = [Table::new("a", wide, 2), Table::new("b", narrow, 2)];
+        let tables = [Table::new(&["a"], wide, 2), Table::new(&["b"], narrow, 2)];
         for begin in [Cells::default(), begun(&tables)] {
             Model {
                 workers: 2,
@@ -344,7 +344,7 @@ fn what_one_limit_refuses_is_charged_to_none() {
 
 #[test]
 fn three_workers_take_back_what_they_charged() {
-    let tables = [Table::new("a", bucket(3), 2), Table::new("b", bucket(1), 2)];
+    let tables = [Table::new(&["a"], bucket(3), 2), Table::new(&["b"], bucket(1), 2)];
     let ends = Model {
         workers: 3,
         begin: begun(&tables),
@@ -362,7 +362,7 @@ fn three_workers_take_back_what_they_charged() {
 #[test]
 fn workers_meet_in_a_full_cell() {
     // Three keys, two places: whoever comes third makes somebody go, and gains nothing.
-    let tables = [Table::new("a", bucket(1), 2)];
+    let tables = [Table::new(&["a"], bucket(1), 2)];
     let key = |index: usize| [b"key", b"one", b"two"][index];
     Model {
         workers: 3,

@@ -6,8 +6,8 @@ use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
+use super::refusals;
 use super::rule::Rule;
-use super::seed::plain_hash;
 use super::spend::OnError;
 use super::table::Table;
 use super::tier::{Tier, TierDraft, read_rule, repeated};
@@ -16,11 +16,14 @@ use crate::config::{Fields, Node, Problems};
 use crate::engine::Mode;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
+use crate::refusal::Detail;
 
 /// A limit, ready to ask.
 #[derive(Debug)]
 pub(super) struct Limit {
     pub(super) name: Rc<str>,
+    /// Where it stands in the document.
+    pub(super) pointer: Rc<str>,
     pub(super) key: Key,
     pub(super) missing: Missing,
     /// The last one has no condition.
@@ -77,9 +80,9 @@ impl Limit {
         providers: &Providers,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let key = fields
-            .required("key", problems)
-            .and_then(|node| Key::read(&node, providers, problems));
+        let key_node = fields.required("key", problems);
+        let key_written = key_node.as_ref().map(|node| node.json().to_string());
+        let key = key_node.and_then(|node| Key::read(&node, providers, problems));
         let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
         let rule = read_rule(fields, problems);
         let tiers = fields.or("tiers", Vec::new(), problems, |node, problems| {
@@ -97,8 +100,9 @@ impl Limit {
             node.integer(problems, 1..=1 << 24).map(Some)
         });
         let Some(rule) = rule? else {
-            problems.report(
-                fields.pointer(),
+            fields.lacks(
+                &["token_bucket", "sliding_window"],
+                problems,
                 "needs \"token_bucket\" or \"sliding_window\"",
             );
             return None;
@@ -118,16 +122,31 @@ impl Limit {
             rule: Some(rule),
             name: String::new(),
         });
-        let cost = cost?;
+        let (cost, charged) = (cost?, charged?);
+        let key_written = key_written?;
+        let of_tokens = key.is_of_tokens() || drafts.iter().any(TierDraft::is_of_tokens);
+        let issuers = if of_tokens {
+            providers.issuers()
+        } else {
+            String::new()
+        };
+        let charged_on = charged.name();
         let tiers = drafts.into_iter().map(|draft| {
-            let named = [place.section, place.name, &draft.name].join("\0");
             let owes = cost.afterwards.is_some() || place.is_shared;
             let rule = draft
                 .rule
                 .map(|rule| if owes { rule.with_debt() } else { rule });
+            // Which limit it is, what is charged to it, and who is counted apart: what a state is of.
+            let names = [
+                place.section,
+                place.name,
+                &charged_on,
+                &key_written,
+                &draft.name,
+                &issuers,
+            ];
             let table = |rule| {
-                let name = format!("{:016x}", plain_hash(named.as_bytes()));
-                Table::new(&name, rule, max_entries).counting(Rc::clone(&place.counts))
+                Table::new(&names, rule, max_entries).counting(Rc::clone(&place.counts))
             };
             Tier {
                 when: draft.when,
@@ -136,11 +155,12 @@ impl Limit {
         });
         let limit = Self {
             name: place.name.into(),
+            pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
             tiers: tiers.collect(),
             cost,
-            charged: charged?,
+            charged,
             mode: mode?,
             on_error: on_error?,
             headers: headers?,
@@ -203,6 +223,17 @@ impl Limit {
             );
         }
         affords
+    }
+
+    /// What the log says of a refusal by it, and by that tier of it.
+    pub(super) fn detail(&self, tier: Option<usize>) -> Detail {
+        // The last has no place of its own.
+        let written = tier.filter(|tier| tier.saturating_add(1) < self.tiers.len());
+        let pointer = match written {
+            Some(tier) => format!("{}/tiers/{tier}", self.pointer).into(),
+            None => Rc::clone(&self.pointer),
+        };
+        refusals::detail(pointer, &self.name, &self.key)
     }
 
     /// When all that it asks for can be known.

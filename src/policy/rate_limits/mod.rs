@@ -40,7 +40,7 @@ use self::gate::{Applied, Gate};
 use self::global::Global;
 use self::limit::{Limit, Place, read_name};
 use super::{Compile, Context, Kind, Part, Role, Stage};
-use crate::config::{DidYouMean, Fields, Node, Quoted};
+use crate::config::{DidYouMean, Fields, Node, Pointer, Quoted};
 use crate::engine::Mode;
 
 pub use self::ledger::{Ledger, Standing};
@@ -52,6 +52,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: refusals::CODES,
     compile: Compile::List(compile),
+    rules: &[],
 };
 
 /// The most limits on one route: each costs a look at a cell.
@@ -128,6 +129,7 @@ fn read(item: &Node<'_>, context: &mut Context<'_>) -> Option<Item> {
     let mut fields = item.fields(context.problems)?;
     let read = match fields.optional("use") {
         Some(node) => read_use(&node, &mut fields, context).map(Item::Counted),
+        None if fields.misnames(&["use"], context.problems) => return None,
         None => read_own(&mut fields, context),
     };
     fields.finish(context.problems);
@@ -139,9 +141,16 @@ fn read_use(
     fields: &mut Fields<'_>,
     context: &mut Context<'_>,
 ) -> Option<Applied> {
+    let cost = fields.optional("cost");
     let name = node.name(context.problems)?;
     let found = context.limits.named(name);
-    if found.is_none() {
+    let section = Pointer::default();
+    let none_is_read = context.limits.names().next().is_none();
+    let is_amiss = (none_is_read && context.problems.is_amiss(&section, "rate_limits"))
+        || context
+            .problems
+            .is_amiss(&section.member("rate_limits"), name);
+    if found.is_none() && !is_amiss {
         let near = DidYouMean(name, context.limits.names());
         let name = Quoted(name).to_string();
         node.report(
@@ -149,9 +158,10 @@ fn read_use(
             format_args!("no limit in `rate_limits` of the document is named {name}{near}"),
         );
     }
-    let cost = fields.or("cost", None, context.problems, |node, problems| {
-        Cost::read(node, problems).map(Some)
-    })?;
+    let cost = match cost {
+        None => None,
+        Some(node) => Some(Cost::read(&node, context.problems)?),
+    };
     let limit = found.flatten()?;
     if let Some(remark) = cost.as_ref().and_then(Cost::remark) {
         let place = fields.pointer();

@@ -1,9 +1,11 @@
 //! What is said of a request that a limit refuses.
 
+use std::rc::Rc;
+
 use super::charge::ChargedOn;
-use super::key::Unkeyed;
+use super::key::{Key, Unkeyed};
 use crate::headers::HeaderName;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::{Code, Detail, Fact, Refusal, grpc};
 
 /// Every code with which limits refuse.
 pub(super) const CODES: &[&Code] = &[&LIMITED, &UNKEYED, &UNAVAILABLE];
@@ -59,6 +61,12 @@ pub(super) fn unkeyed(unkeyed: Unkeyed) -> Refusal {
 
 pub(super) fn failed() -> Refusal {
     retry_after(Refusal::new(&UNAVAILABLE, "cells"), 1)
+}
+
+/// Which limit refuses, and what it counts by. Not the value: that is the client's.
+pub(super) fn detail(pointer: Rc<str>, name: &str, key: &Key) -> Detail {
+    let detail = Detail::at(pointer).and("limit", Fact::own(name));
+    detail.and("key", Fact::Words(key.kinds()))
 }
 
 /// Whole seconds, rounded up: a client that waits for so long has waited long enough.

@@ -32,11 +32,22 @@ impl Rule {
         }
     }
 
-    /// What its states cannot be read without: states with another scale have to be converted.
+    /// What its states cannot be read without.
     pub fn scale(&self) -> u64 {
         match self {
             Rule::TokenBucket(_) => 0,
             Rule::SlidingWindow(window) => window.per(),
+        }
+    }
+
+    /// All that it is, in numbers: two rules with the same read a state alike.
+    pub fn meaning(&self) -> [u64; 4] {
+        match self {
+            Rule::TokenBucket(bucket) => {
+                let [interval, max_tokens, debt] = bucket.meaning();
+                [1, interval, max_tokens, debt]
+            }
+            Rule::SlidingWindow(window) => [2, window.requests(), window.per(), 0],
         }
     }
 
@@ -84,22 +95,6 @@ impl Rule {
         match (self, state) {
             (Rule::TokenBucket(bucket), State([spent, _])) => State([bucket.settle(spent, now), 0]),
             (Rule::SlidingWindow(window), state) => packed(window.settle(unpacked(state), now)),
-        }
-    }
-
-    /// A state that was written on another scale: what was used then counts from now on.
-    pub fn convert(&self, state: State, scale: u64, now: u64) -> State {
-        match self {
-            Rule::TokenBucket(_) => self.settle(state, now),
-            Rule::SlidingWindow(window) => {
-                let requests = u32::try_from(window.requests()).unwrap_or(u32::MAX);
-                let used = SlidingWindow::new(requests, scale).map_or(0, |old| {
-                    let count = old.settle(unpacked(state), now);
-                    old.used(count, now).div_ceil(scale.max(1).into())
-                });
-                let used = u64::try_from(used).unwrap_or(u64::MAX);
-                packed(window.charge(Count::default(), now, used))
-            }
         }
     }
 

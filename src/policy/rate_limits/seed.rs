@@ -70,11 +70,16 @@ impl Hashed {
     }
 }
 
-/// A hash that anybody can compute: for names, which operators choose.
-pub fn plain_hash(name: &[u8]) -> u64 {
+/// A hash that anybody can compute, of pieces that operators choose: so long that no two of them meet.
+pub(super) fn plain_hash(pieces: &[&[u8]]) -> [u64; 2] {
     let mut hasher = SipHasher13::new_with_keys(0, 0);
-    hasher.write(name);
-    Hashed::of(&hasher).tag
+    for piece in pieces {
+        // Its length first, so that no two lists of pieces look alike.
+        hasher.write(&(piece.len() as u64).to_le_bytes());
+        hasher.write(piece);
+    }
+    let Hashed { place, tag } = Hashed::of(&hasher);
+    [place, tag]
 }
 
 /// Whoever comes first chooses; everybody else takes what is there.

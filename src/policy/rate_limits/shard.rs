@@ -74,7 +74,7 @@ impl Shard {
         shard
     }
 
-    /// Reads a cell. None if nobody of ours has written it, or for another kind of rule. Callers who
+    /// Reads a cell. None if nobody of ours has written it, or for another rule. Callers who
     /// are as good as unknown are left out.
     pub fn read(cell: Vec<u8>, rule: &Rule, now: u64) -> Option<Self> {
         let size = entry_length(rule);
@@ -90,7 +90,10 @@ impl Shard {
             is_settled: true,
         };
         let floor = shard.record(0)?;
-        let settled = shard.settle(floor.state, floor.tag, rule, now);
+        if floor.tag != rule.scale() {
+            return None;
+        }
+        let settled = shard.settle(floor.state, rule, now);
         shard.set_floor(settled, rule);
         let stands = |bytes| {
             let record: Option<Record> = Record::read(bytes);
@@ -98,8 +101,8 @@ impl Shard {
                 rule.settle(state, now) == state && !rule.is_fresh(state, now)
             })
         };
-        if floor.tag != rule.scale() || !shard.callers().all(|(_, bytes)| stands(bytes)) {
-            shard.settle_callers(floor.tag, rule, now)?;
+        if !shard.callers().all(|(_, bytes)| stands(bytes)) {
+            shard.settle_callers(rule, now)?;
         }
         Some(shard)
     }
@@ -109,9 +112,8 @@ impl Shard {
         &self.cell
     }
 
-    /// Whether all states stand as they were read. Times that no limit can have come to, because
-    /// the clock stepped back or the limit's numbers changed, do not; they have to be written
-    /// even when nothing is charged, or they would be read again and again.
+    /// Whether all states stand as they were read. Times that no limit can have come to do not;
+    /// they have to be written even when nothing is charged, or they would be read again and again.
     pub fn is_settled(&self) -> bool {
         self.is_settled
     }
@@ -191,11 +193,7 @@ impl Shard {
         records.min_by_key(|(_, record)| rule.load(record.state, now))
     }
 
-    fn settle(&mut self, state: State, scale: u64, rule: &Rule, now: u64) -> State {
-        if scale != rule.scale() {
-            self.is_settled = false;
-            return rule.convert(state, scale, now);
-        }
+    fn settle(&mut self, state: State, rule: &Rule, now: u64) -> State {
         let settled = rule.settle(state, now);
         // A window that has gone by is settled by time alone, as often as one looks.
         if settled.0[0] < state.0[0] {
@@ -205,11 +203,11 @@ impl Shard {
     }
 
     /// Brings callers to what they are now, and leaves out those who are as good as unknown.
-    fn settle_callers(&mut self, scale: u64, rule: &Rule, now: u64) -> Option<()> {
+    fn settle_callers(&mut self, rule: &Rule, now: u64) -> Option<()> {
         let mut kept = 1_usize;
         for place in 1..=self.taken() {
             let found = self.record(place)?;
-            let state = self.settle(found.state, scale, rule, now);
+            let state = self.settle(found.state, rule, now);
             if rule.is_fresh(state, now) {
                 continue;
             }

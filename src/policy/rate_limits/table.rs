@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::counts::{Counts, count};
 use super::rule::{Receipt, Rule, State};
-use super::seed::Hashed;
+use super::seed::{Hashed, plain_hash};
 use super::shard::{Placed, Shard, empty_length, entry_length};
 use crate::digits;
 use crate::host::{CellUnavailable, Host, Mark, Swap};
@@ -15,8 +15,9 @@ use crate::metrics::Event;
 /// The cells of one limit, or of one of its tiers.
 #[derive(Debug)]
 pub struct Table {
-    /// The beginning of the cells' keys. It says which limit this is and nothing of its numbers
-    /// or of the document's generation, so that states outlive a new document.
+    /// The beginning of the cells' keys. It stands for all that a state means, so that nobody who
+    /// means something else reads or writes it, and for nothing else of the document, so that
+    /// states outlive a new one.
     prefix: String,
     rule: Rule,
     shards: u64,
@@ -61,11 +62,22 @@ pub enum Charged {
 }
 
 impl Table {
-    /// The table of that name, for at most `max_entries` callers.
-    pub fn new(name: &str, rule: Rule, max_entries: u64) -> Self {
+    /// The table of what is counted under these names, for at most `max_entries` callers. Tables
+    /// that differ in a name, in a number of the rule, or in size have no cell in common.
+    pub fn new(names: &[&str], rule: Rule, max_entries: u64) -> Self {
         let slots = max_entries.clamp(1, SLOTS);
+        let numbers: Vec<[u8; 8]> = rule
+            .meaning()
+            .into_iter()
+            .chain([max_entries])
+            .map(u64::to_le_bytes)
+            .collect();
+        let numbers = numbers.iter().map(<[u8; 8]>::as_slice);
+        let names = names.iter().map(|name| name.as_bytes());
+        let pieces: Vec<&[u8]> = numbers.chain(names).collect();
+        let [one, other] = plain_hash(&pieces);
         Self {
-            prefix: format!("limits/{name}/"),
+            prefix: format!("limits/{one:016x}{other:016x}/"),
             rule,
             shards: max_entries.div_ceil(slots),
             slots: usize::try_from(slots).unwrap_or(usize::MAX),

@@ -43,6 +43,12 @@ pub(super) enum Condition {
 }
 
 impl TierDraft {
+    /// Whether it depends on tokens.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        let claim = |when: &Condition| matches!(when, Condition::Claim(..));
+        self.when.as_ref().is_some_and(claim)
+    }
+
     /// Reads one item of `tiers`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -62,7 +68,7 @@ impl TierDraft {
         fields.finish(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
-            problems.report(
+            problems.lacks(
                 &place,
                 "needs one of \"token_bucket\", \"sliding_window\", \"unlimited\"",
             );
@@ -98,7 +104,7 @@ impl Condition {
                 .boolean(problems)
                 .map(Condition::Authenticated),
             _ => {
-                problems.report(
+                problems.lacks(
                     &place,
                     "needs \"authenticated\", or one of \"claim\" and \"header\" with one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
                 );
@@ -235,7 +241,7 @@ mod tests {
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
-    use crate::target::Target;
+    use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
     fn holds(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
@@ -251,6 +257,7 @@ mod tests {
         condition.holds(&Caller {
             request: Request {
                 headers: &headers,
+                authority: &Authority::default(),
                 target: &Target::parse(b"/").unwrap(),
                 effort: &Effort::new(steps),
             },

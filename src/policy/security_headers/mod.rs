@@ -25,12 +25,15 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[],
     compile: Compile::Object(compile),
+    rules: &[],
 };
 
 const STRICT_TRANSPORT_SECURITY: &str = "strict-transport-security";
 
 /// Sets and removes response header fields, on the service's answers and on refusals.
 struct SecurityHeaders {
+    /// Whether something depends on it. Asking the proxy takes time.
+    minds_scheme: bool,
     fixed: Fixed,
     /// Written only where the service has not.
     if_absent: Vec<IfAbsent>,
@@ -111,17 +114,27 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     };
     Some(Part::only(
         Stage::Answer,
-        SecurityHeaders::new(&rules, revealing, cookies),
+        SecurityHeaders::new(&rules, &named, revealing, cookies),
     ))
 }
 
 impl SecurityHeaders {
-    fn new(rules: &[Rule], revealing: Vec<&'static str>, cookies: Option<Cookies>) -> Self {
+    /// `named` are the names of which the block itself has said something, `keep` included.
+    fn new(
+        rules: &[Rule],
+        named: &[HeaderName],
+        revealing: Vec<&'static str>,
+        cookies: Option<Cookies>,
+    ) -> Self {
+        let is_named = |name: &HeaderName| name.as_str() == STRICT_TRANSPORT_SECURITY;
+        let is_left = named.iter().any(is_named);
         let by_caller = |scheme| ByCaller {
-            authenticated: fixed(rules, scheme, When::Authenticated),
-            anyone: fixed(rules, scheme, When::Always),
+            authenticated: fixed(rules, scheme, When::Authenticated, is_left),
+            anyone: fixed(rules, scheme, When::Always, is_left),
         };
+        let mut names = rules.iter().map(|rule| rule.name.as_str());
         Self {
+            minds_scheme: names.any(|name| name == STRICT_TRANSPORT_SECURITY),
             fixed: Fixed {
                 https: by_caller(Scheme::Https),
                 http: by_caller(Scheme::Http),
@@ -143,11 +156,12 @@ impl SecurityHeaders {
     }
 }
 
-/// The edits of an answer to which these conditions apply, without a look at the answer.
-fn fixed(rules: &[Rule], scheme: Scheme, caller: When) -> Rc<[Edit]> {
+/// The edits of an answer to which these conditions apply, without a look at the answer. The service's
+/// own `Strict-Transport-Security` goes over cleartext only if it `is_left` (RFC 6797 §7.2).
+fn fixed(rules: &[Rule], scheme: Scheme, caller: When, is_left: bool) -> Rc<[Edit]> {
+    let is_strict = |rule: &&Rule| rule.name.as_str() == STRICT_TRANSPORT_SECURITY;
     let edit = |rule: &Rule| {
-        // RFC 6797 §7.2: never over cleartext, ours or the service's.
-        if scheme == Scheme::Http && rule.name.as_str() == STRICT_TRANSPORT_SECURITY {
+        if scheme == Scheme::Http && is_strict(&rule) {
             return Some(Edit::Remove(rule.name.clone()));
         }
         match &rule.change {
@@ -159,7 +173,10 @@ fn fixed(rules: &[Rule], scheme: Scheme, caller: When) -> Rc<[Edit]> {
             Change::Write(_, Action::IfAbsent) => None,
         }
     };
-    rules.iter().filter_map(edit).collect()
+    let unsaid = scheme == Scheme::Http && !is_left && !rules.iter().any(|rule| is_strict(&rule));
+    let unsaid = unsaid.then(|| HeaderName::parse(STRICT_TRANSPORT_SECURITY).ok());
+    let removed = unsaid.flatten().map(Edit::Remove);
+    rules.iter().filter_map(edit).chain(removed).collect()
 }
 
 impl IfAbsent {
@@ -182,12 +199,15 @@ impl IfAbsent {
 }
 
 impl Policy for SecurityHeaders {
-    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let caller = match (&response.facts.identity, response.author) {
             (None, Author::Service) => When::Always,
             _ => When::Authenticated,
         };
-        let scheme = response.scheme;
+        let scheme = match self.minds_scheme {
+            true => response.facts.connection.scheme(host),
+            false => Scheme::Http,
+        };
         if !self.revealing.is_empty() {
             response.edits.extend(self.betrayed(response.headers));
         }

@@ -1,10 +1,10 @@
 //! What becomes of single header fields, as the document says it.
 
 use super::presets::Preset;
+use crate::config::header::{changeable, read_changeable};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::json::Json;
-use crate::route::read_header_name;
 
 /// What becomes of one header field.
 #[derive(Clone, Debug)]
@@ -115,8 +115,7 @@ impl Rules {
         mut take: impl FnMut(&mut Self, HeaderName),
     ) -> Option<()> {
         let read = node.list(problems, |node, problems| {
-            let name = read_header_name(node, problems)?;
-            may_change(&name, node, problems).then_some(())?;
+            let name = read_changeable(node, problems)?;
             if self.claim(&name, node, problems) {
                 self.list.retain(|each| each.name != name);
                 take(self, name);
@@ -152,12 +151,18 @@ impl Rules {
     pub(super) fn read_set(&mut self, node: &Node<'_>, problems: &mut Problems) -> Option<()> {
         let mut whole = Some(());
         for (written, node) in node.entries(problems)? {
-            let name = HeaderName::parse(written)
-                .map_err(|error| node.report(problems, error))
-                .ok()
-                .filter(|name| may_change(name, &node, problems));
+            let name = changeable(&node, HeaderName::parse(written), problems);
             let written = self.read_written(name.as_ref(), &node, problems);
             match name.zip(written) {
+                Some((name, (Change::Write(_, Action::Overwrite), _)))
+                    if name.as_str() == "set-cookie" =>
+                {
+                    node.report(
+                        problems,
+                        "would take the place of every cookie that the service sets; say `\"action\": \"if_absent\"`, or let `cookies` add what its cookies lack",
+                    );
+                    whole = None;
+                }
                 Some((name, (change, when))) => {
                     let rule = Rule { name, change, when };
                     self.put(rule, &node, problems);
@@ -193,8 +198,8 @@ impl Rules {
             },
             (None, None) if !self.known => (None, When::Always),
             (None, None) => {
-                node.report(
-                    problems,
+                problems.lacks(
+                    node.pointer(),
                     "lacks the field \"value\": the preset has none for this header",
                 );
                 (None, When::Always)
@@ -218,22 +223,4 @@ fn read_value(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderValue> {
     HeaderValue::parse(node.text(problems)?.as_bytes())
         .map_err(|error| node.report(problems, error))
         .ok()
-}
-
-/// Fields that frame a message are not for a policy to write: a wrong length is a way to
-/// smuggle a second message in.
-fn may_change(name: &HeaderName, node: &Node<'_>, problems: &mut Problems) -> bool {
-    const FRAMING: [&str; 6] = [
-        "connection",
-        "content-length",
-        "keep-alive",
-        "te",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    let framing = FRAMING.contains(&name.as_str());
-    if framing {
-        node.report(problems, "frames the message; it cannot be set or removed");
-    }
-    !framing
 }

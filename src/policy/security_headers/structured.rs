@@ -33,8 +33,8 @@ pub(super) fn read(
     let action = fields.or("action", rules.action(), context.problems, Action::read);
     fields.finish(context.problems);
     if directives.is_none() && report_only.is_none() {
-        node.report(
-            context.problems,
+        context.problems.lacks(
+            node.pointer(),
             "lacks \"directives\", which browsers enforce, or \"report_only\", which they report on; or both",
         );
         return None;

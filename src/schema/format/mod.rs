@@ -5,9 +5,9 @@ mod pointer;
 mod time;
 mod uri;
 
-use super::decimal::Decimal;
 use super::pattern;
 use super::value::Value;
+use crate::json::decimal::Decimal;
 
 /// A known format.
 #[derive(Clone, Copy)]

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::{Keyword, Outcome};
 use crate::json::Json;
+use crate::json::decimal::Decimal;
 use crate::schema::check::{At, Check, Seen};
-use crate::schema::decimal::Decimal;
 use crate::schema::dialect::Dialect;
 use crate::schema::subject::Subject;
 use crate::schema::value::Value;
@@ -38,7 +38,7 @@ impl Keyword for Multiple {
         let Value::Number(number) = value else {
             return Outcome::Holds;
         };
-        check.spend(number.division_steps());
+        check.spend(number.division_steps(&self.0));
         Outcome::of(!check.is_exhausted() && number.is_multiple_of(&self.0))
     }
 }

@@ -13,6 +13,8 @@ struct Properties {
     named: Vec<(String, SchemaId)>,
     patterns: Vec<(Regex, SchemaId)>,
     additional: Option<SchemaId>,
+    /// Whether there is a pattern that cannot be had: any name may fit it.
+    open: bool,
 }
 
 impl Keyword for Properties {
@@ -51,7 +53,7 @@ impl Keyword for Properties {
                 judged = true;
                 holds &= check.schema(id, member, at, &mut Seen::Off);
             }
-            if judged {
+            if judged || self.open {
                 seen.mark(index);
             }
             if check.is_exhausted() || (!holds && check.is_settled(at)) {
@@ -72,11 +74,15 @@ pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>
     }
     sort(&mut named, |one, other| by_length(&one.0, &other.0));
     let mut patterns = Vec::new();
+    let mut open = false;
     if subject.sibling("patternProperties").is_some() {
         for (pattern, json, place) in subject.named("patternProperties")? {
             let regex = subject.regex(pattern, place.clone());
             let id = subject.below("patternProperties", json, place);
-            patterns.push((regex?, id));
+            match regex {
+                Some(regex) => patterns.push((regex, id)),
+                None => open = true,
+            }
         }
     }
     let additional = subject.sibling("additionalProperties").map(|json| {
@@ -86,6 +92,7 @@ pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>
     Some(Box::new(Properties {
         named,
         patterns,
-        additional,
+        additional: additional.filter(|_| !open),
+        open,
     }))
 }

@@ -60,7 +60,25 @@ fn matches(expected: &Value, found: &Value) -> Option<String> {
     if expected.get("present") == Some(&Value::Bool(true)) {
         return found.is_null().then(|| "is missing".to_owned());
     }
-    equal(expected, found)
+    match (expected, found) {
+        (Value::Array(expected), Value::Array(found)) if expected.iter().any(Value::is_object) => {
+            items(expected, found)
+        }
+        _ => equal(expected, found),
+    }
+}
+
+/// As many items, and each as it is expected: objects by the members that are named.
+fn items(expected: &[Value], found: &[Value]) -> Option<String> {
+    if expected.len() != found.len() {
+        let (many, found) = (expected.len(), Value::Array(found.to_vec()));
+        return Some(format!("expected {many} items, found {found}"));
+    }
+    let differing = expected.iter().zip(found).filter_map(|pair| match pair {
+        (Value::Object(_), found) => members(pair.0, found),
+        (expected, found) => equal(expected, found),
+    });
+    joined(differing.collect())
 }
 
 fn headers(expected: &Value, values: impl Fn(&str) -> Vec<Value>) -> Option<String> {
@@ -83,16 +101,8 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
         (Value::Bool(false), Upstream::Nothing) | (Value::Bool(true), Upstream::Whole(_)) => None,
         (Value::String(part), Upstream::Part | Upstream::Nothing) if part == "part_at_most" => None,
         (Value::Object(expected), Upstream::Whole(request)) => {
-            let fields: Vec<(String, Vec<u8>)> = request
-                .headers
-                .iter()
-                .map(|(name, value)| {
-                    (
-                        String::from_utf8_lossy(name).to_ascii_lowercase(),
-                        value.clone(),
-                    )
-                })
-                .collect();
+            let fields = lower_case(&request.headers);
+            let trailers = lower_case(&request.trailers);
             let body: Vec<u8> = request.body.iter().flatten().flatten().copied().collect();
             let differing = expected.iter().filter_map(|(name, expected)| {
                 let difference = match name.as_str() {
@@ -100,6 +110,7 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
                     "path" => equal(expected, &text(&request.path)),
                     "body" => equal(expected, &text(&body)),
                     "headers" => headers(expected, |name| values(&fields, name)),
+                    "trailers" => headers(expected, |name| values(&trailers, name)),
                     _ => Some("is no expectation".to_owned()),
                 };
                 difference.map(|difference| format!("{name}: {difference}"))
@@ -108,6 +119,14 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
         }
         (expected, found) => Some(format!("expected {expected}, found {found:?}")),
     }
+}
+
+fn lower_case(fields: &[(Vec<u8>, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
+    let lowered = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (lowered(name), value.clone()))
+        .collect()
 }
 
 fn problem(outcome: &Outcome) -> Value {

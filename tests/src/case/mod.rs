@@ -18,7 +18,9 @@ use crate::wire;
 
 pub use envoy::run_all as run_all_on_envoy;
 pub use module::run as run_in_module;
-pub use native::{answer as answer_on_engine, answer_by, run as run_on_engine};
+pub use native::{
+    answer as answer_on_engine, answer_by, records as records_on_engine, run as run_on_engine,
+};
 
 /// One case file.
 #[derive(Clone, Debug)]

@@ -13,8 +13,9 @@ use portcullis::host::{
     CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
     Swap,
 };
-use portcullis::refusal::Reply;
-use portcullis::stream::{Action, Stream};
+use portcullis::refusal::{Detail, Reply};
+use portcullis::stream::{Action, Record, Stream};
+use serde_json::Value;
 
 use super::{Case, Outcome, Upstream, expect};
 use crate::wire::{Request, Response, Version};
@@ -37,7 +38,8 @@ pub fn run(case: &Case) -> Vec<String> {
     let mut differences = Vec::new();
     for exchange in &case.exchanges {
         let outcome = judge(&engine, &exchange.request, &exchange.upstream, &host);
-        let found = expect::compare(&exchange.expect, &outcome);
+        let mut found = expect::compare(&exchange.expect, &outcome);
+        found.extend(astray(&case.document, &host.rules.take()));
         differences.extend(
             found
                 .into_iter()
@@ -45,6 +47,40 @@ pub fn run(case: &Case) -> Vec<String> {
         );
     }
     differences
+}
+
+/// What the access log has of a case, on the core alone; nothing of a document with problems.
+pub fn records(case: &Case) -> Vec<Value> {
+    let Ok(engine) = Engine::compile(&case.document).map(Rc::new) else {
+        return Vec::new();
+    };
+    let host = Proxy::default();
+    let exchanges = case.exchanges.iter();
+    let outcomes =
+        exchanges.map(|exchange| judge(&engine, &exchange.request, &exchange.upstream, &host));
+    outcomes.flat_map(|outcome| outcome.log).collect()
+}
+
+/// Whatever a policy refuses, the log says by which rule, and that is in the document.
+fn astray(document: &[u8], rules: &[Option<String>]) -> Vec<String> {
+    let document: Value = serde_json::from_slice(document).unwrap_or_default();
+    let stray = |rule: &Option<String>| match rule {
+        None => Some("a refusal does not say by which rule".to_owned()),
+        Some(rule) if document.pointer(rule).is_none() => {
+            Some(format!("a refusal is by {rule}, which is not there"))
+        }
+        Some(_) => None,
+    };
+    rules.iter().filter_map(stray).collect()
+}
+
+/// The rules by which policies refused, or would have.
+fn rules(record: &Record) -> Vec<Option<String>> {
+    let enforced = record.refused_by.map(|_| &record.detail);
+    let shadow = record.shadow.iter().filter(|each| each.policy.is_some());
+    let details = enforced.into_iter().chain(shadow.map(|each| &each.detail));
+    let rule = |detail: &Option<Box<Detail>>| Some(detail.as_ref()?.rule()?.to_owned());
+    details.map(rule).collect()
 }
 
 /// What a client gets under a document, on the core alone.
@@ -77,6 +113,8 @@ struct Proxy {
     body: RefCell<Vec<u8>>,
     /// The status of the last answer.
     status: Cell<u64>,
+    /// By which rules policies refused the last request.
+    rules: RefCell<Vec<Option<String>>>,
 }
 
 impl Host for Proxy {
@@ -84,7 +122,7 @@ impl Host for Proxy {
         clippy::disallowed_methods,
         reason = "tokens are minted for the clock of a real proxy"
     )]
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -182,6 +220,7 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
         outcome.response = local_reply(reply, request);
     }
     host.status.set(u64::from(outcome.response.status));
+    host.rules.replace(rules(stream.record()));
     let log = stream.engine().and_then(Engine::access_log);
     if let Some(line) = log.and_then(|log| log.record(&stream, None, host)) {
         assert!(
@@ -242,7 +281,10 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     }
     if !request.trailers.is_empty() {
         host.receive(b"", held);
-        last = stream.request_trailers(host);
+        last = stream.request_trailers(&trailers(request), host);
+        if let Action::Continue(edits) = &last {
+            edit_trailers(request, edits);
+        }
     }
     match last {
         Action::Continue(_) => None,
@@ -298,6 +340,25 @@ fn head(request: &Request) -> Headers {
     headers
 }
 
+/// Trailers as Envoy hands them over.
+fn trailers(request: &Request) -> Headers {
+    let mut trailers = Headers::default();
+    for (name, value) in &request.trailers {
+        trailers.push(&name.to_ascii_lowercase(), value);
+    }
+    trailers
+}
+
+fn edit_trailers(request: &mut Request, edits: &[Edit]) {
+    for edit in edits {
+        let Edit::Remove(name) = edit else {
+            panic!("trailers are only taken out: {edit:?}");
+        };
+        let is_named = |each: &[u8]| each.eq_ignore_ascii_case(name.as_str().as_bytes());
+        request.trailers.retain(|(each, _)| !is_named(each));
+    }
+}
+
 fn edit_request(request: &mut Request, edits: &[Edit]) {
     for edit in edits {
         let mut remove = |name: &str| {
@@ -343,7 +404,7 @@ fn shape(
     let head = stream.response_headers(read, rest, host);
     edit_response(&mut response.headers, &head.edits);
     if let (Some(body), BodyState::Open) = (head.body, rest) {
-        if !response.body.is_empty() {
+        if !response.body.is_empty() || head.held {
             response.body = body;
         }
         response.trailers.clear();

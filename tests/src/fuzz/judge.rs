@@ -50,6 +50,7 @@ pub fn bearer(path: &[u8], authorization: &[u8]) -> Headers {
 pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let mut edits = String::new();
+    let trailers = headers.clone();
     let mut action = stream.request_headers(headers, BodyState::Open, host);
     for step in 0..2 {
         if let Action::Continue(more) | Action::Hold(more) = &action {
@@ -60,7 +61,7 @@ pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
         }
         action = match step {
             0 => stream.request_body(600, BodyState::Open, host),
-            _ => stream.request_trailers(host),
+            _ => stream.request_trailers(&trailers, host),
         };
     }
     stream.response_headers(None, BodyState::Open, host);

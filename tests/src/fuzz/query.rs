@@ -42,6 +42,7 @@ fn engine() -> Rc<Engine> {
 /// The path that the service sees; none if the request is refused.
 fn judged(path: &[u8]) -> Option<Vec<u8>> {
     let mut headers = Headers::default();
+    headers.push(b":authority", b"api.example.com");
     headers.push(b":path", path);
     headers.push(b":method", b"GET");
     let mut stream = Stream::new(Some(engine()));

@@ -68,11 +68,15 @@ struct Setting {
 /// The filter between one that answers before it and others that answer after it, in a proxy that holds
 /// less of a body than the document allows.
 fn start(manager: Value) -> Setting {
+    start_with(&policy(), manager)
+}
+
+fn start_with(policy: &Value, manager: Value) -> Setting {
     let upstream = Upstream::start().unwrap();
     let filter = wasm_filter(
         "guarded",
         &module_path(),
-        string_value(&policy().to_string()),
+        string_value(&policy.to_string()),
         WasmOptions::default(),
     );
     let filters = vec![
@@ -135,7 +139,9 @@ pub(super) fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> 
 fn whatever_passes_the_filter_has_the_headers() {
     // The proxy as one that TLS has ended at.
     let manager = json!({ "scheme_header_transformation": { "scheme_to_overwrite": "https" } });
-    let setting = start(manager);
+    let mut policy = policy();
+    policy["defaults"]["https"] = json!({ "trust_forwarded_proto": true });
+    let setting = start_with(&policy, manager);
     let upstream = &setting.upstream;
     let told = [("x-powered-by", "PHP/5.2"), ("x-frame-options", "allowall")];
     upstream.answer_path("/ok", Answer::Respond(answer(200, &told, "fine")));

@@ -5,6 +5,7 @@ mod failed;
 mod list;
 mod observatory;
 mod policies;
+mod readme;
 
 use std::rc::Rc;
 

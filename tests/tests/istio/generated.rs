@@ -70,9 +70,11 @@ pub(super) fn envoy_filter_delivered(test: &str) -> Value {
     let patches = manifest["spec"]["configPatches"]
         .as_array()
         .expect("patches");
-    let [filter, extension] = &patches[..] else {
-        panic!("not two patches");
+    let [filter, extension, manager] = &patches[..] else {
+        panic!("not three patches");
     };
+    let merged = &manager["patch"]["value"]["typed_config"];
+    assert_eq!(merged["strip_trailing_host_dot"], true, "{merged}");
     let (filter, extension) = (&filter["patch"]["value"], &extension["patch"]["value"]);
     assert_eq!(filter["name"], extension["name"]);
     let mut config = extension["typed_config"].clone();

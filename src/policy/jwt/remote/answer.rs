@@ -6,6 +6,8 @@ use std::time::Duration;
 /// Why an answer is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchError {
+    /// The proxy has no cluster of that name.
+    NoCluster,
     /// No answer, or not in time.
     Unreachable,
     /// A status other than 200.
@@ -43,6 +45,7 @@ impl fmt::Display for FetchError {
         let words = match self {
             FetchError::Status(status) => return write!(f, "status {status}"),
             FetchError::TooLong(most) => return write!(f, "an answer longer than {most} bytes"),
+            FetchError::NoCluster => "the proxy has no such cluster",
             FetchError::Unreachable => "no answer in time",
             FetchError::NoMemory => "no memory to read the answer",
             FetchError::NoKeySet => "an answer that is not a JWK Set",
@@ -74,9 +77,9 @@ pub(super) struct Record<'r> {
 }
 
 impl<'r> Record<'r> {
-    const FORMAT: u8 = 2;
+    const FORMAT: u8 = 3;
 
-    /// A format number; three times in milliseconds since the epoch; the length of the location
+    /// A format number; three times in milliseconds, on the clock that does not step; the length of the location
     /// and the location; the key set.
     pub(super) fn write(&self) -> Vec<u8> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -136,6 +139,6 @@ mod tests {
                 assert_eq!(Record::read(&bytes[..end]), None);
             }
         }
-        assert_eq!(Record::read(&[1; 60]), None, "an older format");
+        assert_eq!(Record::read(&[2; 60]), None, "an older format");
     }
 }

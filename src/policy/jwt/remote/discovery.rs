@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::answer::{FetchError, MAX_DEPTH};
 use super::uri::Uri;
-use crate::config::{Fields, Node, Problems};
+use crate::config::{Fields, Node, Problems, Quoted};
 use crate::json::compact::{Compact, Value};
 use crate::policy::jwt::claims::Accepted;
 
@@ -15,7 +15,7 @@ pub(super) const MAX_DOCUMENT_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Discovery {
     /// What the document must say that it is of.
-    issuer: String,
+    pub(super) issuer: String,
     /// Where the document is.
     pub(super) document: Rc<Uri>,
     /// The cluster of the keys, if they may be on another host than the document.
@@ -72,9 +72,24 @@ impl Discovery {
         })
     }
 
-    /// The name under which workers share what they found: everything it depends on.
-    pub(super) fn name(&self) -> String {
-        format!("{} {}", self.issuer, self.document)
+    /// Whose document an answer is that is of another issuer, and whose it should be.
+    pub(super) fn issuers(&self, answer: &[u8]) -> Option<String> {
+        let json = Compact::parse(answer, MAX_DEPTH)?;
+        let said = json.member("issuer").and_then(Value::as_str);
+        let wanted = Quoted(&self.issuer);
+        let Some(said) = said else {
+            return Some(format!("it names no issuer; {wanted} is asked for"));
+        };
+        let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
+        let near = if bare(said) == bare(&self.issuer) {
+            "; they differ in a \"/\" at the end or in the case of letters, and must be the same byte for byte"
+        } else {
+            ""
+        };
+        Some(format!(
+            "it is of the issuer {}, and {wanted} is asked for{near}",
+            Quoted(said)
+        ))
     }
 
     /// Where the keys are, by the answer to a question for the document.

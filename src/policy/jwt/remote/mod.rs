@@ -10,9 +10,13 @@
 //! the answer has aged, and when keys could not be had there.
 //!
 //! A bad answer changes nothing but the time of the next question.
+//!
+//! All times are those of the clock that does not step ([`Host::monotonic`]), those that workers
+//! share included.
 
 mod answer;
 mod discovery;
+mod identity;
 mod published;
 mod question;
 mod settings;
@@ -29,6 +33,7 @@ use std::time::Duration;
 
 use self::answer::Record;
 use self::discovery::Discovery;
+use self::identity::Names;
 use self::published::{MOST_MEMORY, Published, read_set};
 use self::settings::{Place, Source};
 use self::successor::Part;
@@ -36,6 +41,8 @@ use super::claims::Accepted;
 use super::jwk::Key;
 use crate::budget::Share;
 use crate::config::{Node, Problems};
+use crate::credentials::{Credential, tells};
+use crate::host::Host;
 
 pub(super) use self::published::read_set as read_published;
 
@@ -110,7 +117,7 @@ impl RemoteKeys {
     fn new(provider: &Rc<str>, source: Source) -> Self {
         Self {
             provider: Rc::clone(provider),
-            part: Part::new(name(provider, &source)),
+            part: Part::new(source.names(|each| Some(each.written().to_owned())).keys),
             source,
             state: RefCell::default(),
             jitter: RandomState::new(),
@@ -122,10 +129,42 @@ impl RemoteKeys {
         &self.provider
     }
 
-    /// A name under which workers share the keys. The source is part of it: another document may
-    /// mean another issuer.
-    pub fn name(&self) -> String {
-        name(&self.provider, &self.source)
+    /// The names under which workers share the keys, and the right to ask for them.
+    pub fn names(&self, host: &dyn Host) -> Names {
+        self.source
+            .names(|each| each.field(host).map(|(_, value)| value))
+    }
+
+    /// The variables of the VM's environment that hold credentials.
+    pub fn environment(&self) -> impl Iterator<Item = &str> {
+        self.source
+            .credentials
+            .iter()
+            .filter_map(Credential::variable)
+    }
+
+    /// Whether a text of the provider's holds a part of what it was asked with.
+    pub fn tells(&self, said: &str, host: &dyn Host) -> bool {
+        let mut fields = self
+            .source
+            .credentials
+            .iter()
+            .filter_map(|each| each.field(host));
+        fields.any(|(_, value)| tells(said, &value))
+    }
+
+    /// The fields with which a question is put, as far as their values are there. They are for
+    /// the host of the document: keys on another host are asked for without.
+    pub fn fields(&self, subject: Subject, host: &dyn Host) -> Vec<(&str, String)> {
+        let elsewhere = match &self.source.place {
+            Place::Known(_) => false,
+            Place::Discovered(discovery) => discovery.keys_cluster.is_some(),
+        };
+        if elsewhere && subject == Subject::Keys {
+            return Vec::new();
+        }
+        let credentials = self.source.credentials.iter();
+        credentials.filter_map(|each| each.field(host)).collect()
     }
 
     /// The shortest time between two fetches by all workers together.
@@ -181,16 +220,7 @@ impl RemoteKeys {
         let rests = self.part.is_replaced() && !state.wanted;
         // The other may share its answer where it is not found here: then there is none for long.
         let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
-        let next_fetch = state.next_fetch.saturating_add(patience);
-        // A wall clock that stepped back must not put a fetch off for as long as it stepped.
-        now >= next_fetch || self.is_beyond(state.next_fetch, now)
-    }
-
-    /// Whether a time lies so far ahead that nobody here set it.
-    fn is_beyond(&self, time: Duration, now: Duration) -> bool {
-        let limits = &self.source.limits;
-        let longest = limits.cache_duration.max(LONGEST_PAUSE);
-        time > now.saturating_add(longest).saturating_add(limits.cooldown)
+        now >= state.next_fetch.saturating_add(patience)
     }
 
     /// What to ask first when a fetch is due.
@@ -227,7 +257,7 @@ impl RemoteKeys {
     fn fresh_location(&self, now: Duration) -> Option<Rc<Uri>> {
         let state = self.state.try_borrow().ok()?;
         let location = state.location.as_ref()?;
-        let aged = now >= location.until || self.is_beyond(location.until, now);
+        let aged = now >= location.until;
         let late = now > state.next_fetch.saturating_add(LATE);
         (!aged && !late).then(|| Rc::clone(&location.uri))
     }
@@ -254,6 +284,7 @@ impl RemoteKeys {
         discovery: &Discovery,
         answer: Result<(&[u8], Option<Duration>), FetchError>,
     ) -> Settled {
+        let body = answer.map_or(&[][..], |(body, _)| body);
         let read = answer.and_then(|(body, age)| Ok((discovery.keys_uri(body)?, age)));
         match read {
             Ok((uri, age)) => {
@@ -263,6 +294,7 @@ impl RemoteKeys {
                     outcome: Ok(()),
                     next: Next::Ask(self.ask_for_found_keys(discovery, &uri)),
                     moved: moved.then_some(uri),
+                    notes: Vec::new(),
                 }
             }
             Err(error) => {
@@ -276,10 +308,15 @@ impl RemoteKeys {
                     Some(uri) => Next::Ask(self.ask_for_found_keys(discovery, &uri)),
                     None => Next::Wait(self.back_off(now)),
                 };
+                let notes = match error {
+                    FetchError::OtherIssuer => discovery.issuers(body),
+                    _ => None,
+                };
                 Settled {
                     outcome: Err(error),
                     next,
                     moved: None,
+                    notes: notes.into_iter().collect(),
                 }
             }
         }
@@ -290,7 +327,8 @@ impl RemoteKeys {
         now: Duration,
         answer: Result<(&[u8], Option<Duration>), FetchError>,
     ) -> Settled {
-        let read = answer.and_then(|(body, age)| Ok((body, age, read_set(body)?)));
+        let mut notes = Vec::new();
+        let read = answer.and_then(|(body, age)| Ok((body, age, read_set(body, &mut notes)?)));
         let (outcome, next) = match read {
             Ok((body, age, published)) => {
                 let next_fetch = now.saturating_add(self.early(self.pause(age)));
@@ -303,6 +341,7 @@ impl RemoteKeys {
             outcome,
             next,
             moved: None,
+            notes,
         }
     }
 
@@ -341,8 +380,9 @@ impl RemoteKeys {
         record.write()
     }
 
-    /// Takes up what another worker fetched. Bytes in shared data are anybody's: what is not a
-    /// record, or not newer, or from the future, is left alone.
+    /// Takes up what another worker fetched, perhaps for another document that asks at other times:
+    /// this one asks no later than it would have. Bytes in shared data are anybody's: what is not
+    /// a record, or not newer, or from the future, is left alone.
     pub fn adopt(&self, record: &[u8], now: Duration) -> bool {
         let Some(record) = Record::read(record) else {
             return false;
@@ -354,16 +394,19 @@ impl RemoteKeys {
         if !newer || record.fetched > now.saturating_add(Duration::from_secs(60)) {
             return false;
         }
-        let Ok(published) = read_set(record.body) else {
+        let Ok(published) = read_set(record.body, &mut Vec::new()) else {
             return false;
         };
+        let longest = record
+            .fetched
+            .saturating_add(self.source.limits.cache_duration);
         if let (Place::Discovered(discovery), Some((uri, until))) =
             (&self.source.place, record.location)
             && let Some(uri) = Uri::parse(uri).filter(|uri| discovery.allows(uri).is_ok())
         {
-            self.locate(uri, until);
+            self.locate(uri, until.min(longest));
         }
-        self.load(published, record.fetched, record.next_fetch);
+        self.load(published, record.fetched, record.next_fetch.min(longest));
         true
     }
 
@@ -407,10 +450,6 @@ impl RemoteKeys {
         let random = self.jitter.hash_one((now, pause)) % 1000;
         pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
     }
-}
-
-fn name(provider: &str, source: &Source) -> String {
-    format!("{provider}/{}", source.name())
 }
 
 impl fmt::Debug for RemoteKeys {

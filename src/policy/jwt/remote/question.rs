@@ -39,6 +39,8 @@ pub struct Settled {
     pub next: Next,
     /// Where the keys are, if that is news.
     pub moved: Option<Rc<Uri>>,
+    /// What else an operator should know, a line each.
+    pub notes: Vec<String>,
 }
 
 /// What to do after an answer.

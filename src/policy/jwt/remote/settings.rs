@@ -7,13 +7,15 @@ use std::time::Duration;
 use super::discovery::Discovery;
 use super::uri::Uri;
 use crate::config::{Fields, Node, Problems};
+use crate::credentials::Credential;
 use crate::policy::jwt::claims::Accepted;
 
 /// Where keys are published, and through which cluster of the proxy they are fetched.
-#[derive(Debug)]
 pub(super) struct Source {
     pub(super) cluster: Rc<str>,
     pub(super) place: Place,
+    /// With which fields of the head it is asked.
+    pub(super) credentials: Vec<Credential>,
     pub(super) limits: Limits,
 }
 
@@ -39,18 +41,20 @@ pub(super) struct Limits {
 }
 
 impl Source {
-    /// Reads `remote: { cluster, uri, timeout, cache_duration, max_stale, cooldown }`.
+    /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown }`.
     pub(super) fn read_remote(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let cluster = read_cluster(&mut fields, problems);
         let uri = fields
             .required("uri", problems)
             .and_then(|node| Uri::read(&node, problems));
+        let credentials = read_headers(&mut fields, problems);
         let limits = Limits::read(&mut fields, problems);
         fields.finish(problems);
         Some(Self {
             cluster: cluster?,
             place: Place::Known(Rc::new(uri?)),
+            credentials: credentials?,
             limits: limits?,
         })
     }
@@ -65,22 +69,20 @@ impl Source {
         let mut fields = node.fields(problems)?;
         let cluster = read_cluster(&mut fields, problems);
         let discovery = Discovery::read(&mut fields, accepted, notes, problems);
+        let credentials = read_headers(&mut fields, problems);
         let limits = Limits::read(&mut fields, problems);
         fields.finish(problems);
         Some(Self {
             cluster: cluster?,
             place: Place::Discovered(discovery?),
+            credentials: credentials?,
             limits: limits?,
         })
     }
+}
 
-    /// A name for where the keys come from: another source has another.
-    pub(super) fn name(&self) -> String {
-        match &self.place {
-            Place::Known(uri) => uri.to_string(),
-            Place::Discovered(discovery) => discovery.name(),
-        }
-    }
+fn read_headers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Credential>> {
+    fields.or("headers", Vec::new(), problems, Credential::read_all)
 }
 
 impl Limits {

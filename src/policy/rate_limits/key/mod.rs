@@ -14,7 +14,7 @@ use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::json::compact;
 use crate::policy::Stage;
-use crate::policy::jwt::{ClaimPath, Claimants};
+use crate::policy::jwt::{ClaimPath, Several};
 use crate::route::PathTemplate;
 
 /// `key: [ … ]`. A key without parts is the same for all requests.
@@ -34,7 +34,7 @@ enum Part {
     /// Who asks: the provider and its `sub`.
     Subject,
     /// The `sub` of a token that has not been checked.
-    ClaimedSubject(Claimants),
+    ClaimedSubject,
     Claim(ClaimPath, String),
     Header(HeaderName),
     QueryParameter(String),
@@ -63,8 +63,8 @@ pub struct Caller<'r> {
 pub enum Unkeyed {
     /// A part is not there, or empty.
     Missing,
-    /// A header field or a parameter came more than once: which of them would count is for the
-    /// client to choose.
+    /// A header field, a parameter or a token came more than once: which of them would count is for
+    /// the client to choose.
     Repeated,
     /// It would take too much work to tell which callers it is from.
     Effort,
@@ -88,6 +88,40 @@ impl Key {
         } else {
             Stage::Arrival
         }
+    }
+
+    /// Whether it says who asks before that is known.
+    pub fn has_claimed_subject(&self) -> bool {
+        let claimed = |part: &Part| matches!(part, Part::ClaimedSubject);
+        self.parts.iter().any(claimed)
+    }
+
+    /// Whether a part of it comes from a token: what that means depends on who issued it.
+    pub fn is_of_tokens(&self) -> bool {
+        let of_token = |part: &Part| {
+            matches!(
+                part,
+                Part::Subject | Part::ClaimedSubject | Part::Claim(..)
+            )
+        };
+        self.parts.iter().any(of_token)
+    }
+
+    /// What its parts are, as the document names them.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kind = |part: &Part| match part {
+            Part::ClientAddress { .. } => "client_address",
+            Part::Subject => "subject",
+            Part::ClaimedSubject => "claimed_subject",
+            Part::Claim(..) => "claim",
+            Part::Header(_) => "header",
+            Part::QueryParameter(_) => "query_parameter",
+            Part::PathTemplate(_) => "path_template",
+            Part::Method => "method",
+            Part::Route => "route",
+            Part::Constant(_) => "constant",
+        };
+        self.parts.iter().map(kind).collect()
     }
 
     /// Whether it has no parts.
@@ -187,9 +221,14 @@ impl Part {
             }),
             Part::Subject => identity
                 .and_then(|identity| Some(Value::Subject(&identity.provider, identity.subject()?))),
-            Part::ClaimedSubject(claimants) => claimants
-                .subject(&caller.request)
-                .map(|subject| Value::Owned(subject.into_bytes())),
+            Part::ClaimedSubject => {
+                let claimants = caller.facts.claimants.as_ref();
+                let subject = claimants.map(|claimants| claimants.subject(&caller.request));
+                let subject = subject.transpose().map_err(|Several| Unkeyed::Repeated)?;
+                subject
+                    .flatten()
+                    .map(|subject| Value::Owned(subject.into_bytes()))
+            }
             Part::Claim(path, _) => {
                 identity.and_then(|identity| scalar(path.value(&identity.claims)?))
             }
@@ -219,7 +258,7 @@ impl Part {
         match self {
             Part::ClientAddress { .. } => "client_address".to_owned(),
             Part::Subject => "subject".to_owned(),
-            Part::ClaimedSubject(_) => "claimed_subject".to_owned(),
+            Part::ClaimedSubject => "claimed_subject".to_owned(),
             Part::Claim(_, written) => format!("claim.{}", Spelled(written.as_bytes())),
             Part::Header(name) => format!("header.{}", Spelled(name.as_str().as_bytes())),
             Part::QueryParameter(name) => {

@@ -3,7 +3,7 @@
 use super::{Key, Part};
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::json::Json;
-use crate::policy::jwt::{ClaimPath, Claimants, Providers};
+use crate::policy::jwt::{ClaimPath, Providers};
 use crate::route::{PathTemplate, read_header_name};
 
 /// The parts that need no more words.
@@ -53,7 +53,14 @@ impl Part {
                 ipv6_prefix: 64,
             },
             "subject" => Part::Subject,
-            "claimed_subject" => Part::ClaimedSubject(Claimants::of(providers)),
+            "claimed_subject" if providers.names().next().is_none() => {
+                node.report(
+                    problems,
+                    "there is no token whose subject could be claimed: the document has no `providers`",
+                );
+                return None;
+            }
+            "claimed_subject" => Part::ClaimedSubject,
             "method" => Part::Method,
             "route" => Part::Route,
             _ => {
@@ -74,7 +81,7 @@ impl Part {
         let mut written = written.into_iter().flatten();
         let Some((name, node)) = written.next() else {
             let names = FIELDS.map(|field| Quoted(field).to_string()).join(", ");
-            problems.report(fields.pointer(), format_args!("needs one of {names}"));
+            fields.lacks(&FIELDS, problems, format_args!("needs one of {names}"));
             return None;
         };
         if let Some((_, second)) = written.next() {

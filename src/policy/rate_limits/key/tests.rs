@@ -14,7 +14,7 @@ use crate::target::Target;
 struct Proxy(&'static str);
 
 impl Host for Proxy {
-    fn now(&self) -> Duration {
+    fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
     fn count(&self, _: Counter) {}
@@ -77,6 +77,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
     take(&Caller {
         request: Request {
             headers: &headers,
+            authority: &crate::target::Authority::default(),
             target: &target,
             effort: &crate::regex::Effort::new(1000),
         },
@@ -170,7 +171,6 @@ fn what_is_not_there_or_twice_is_no_key() {
         r#"[{"header": "x-api-key"}]"#,
         r#"[{"query_parameter": "key"}]"#,
         r#"[{"path_template": ["/b"]}]"#,
-        r#"["claimed_subject"]"#,
     ] {
         assert_eq!(text(written, &bare), Err(Unkeyed::Missing), "{written}");
     }

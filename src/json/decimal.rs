@@ -27,6 +27,13 @@ enum Digits {
 const MAX_EXPONENT: i64 = 1_000_000;
 
 impl Decimal {
+    /// 0.
+    pub const ZERO: Self = Self {
+        negative: false,
+        digits: Digits::Short(0),
+        exponent: 0,
+    };
+
     /// Reads a number as RFC 8259 writes it. `None` if it is none, or out of all proportion.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (negative, rest) = match text.split_first() {
@@ -100,7 +107,7 @@ impl Decimal {
     }
 
     /// What it costs to compare it, as a multiple of what a number of 64 bits costs.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         let long = u64::try_from(self.long_digits() / 16).unwrap_or(u64::MAX);
         long.saturating_add(1)
     }
@@ -114,8 +121,17 @@ impl Decimal {
     }
 
     /// What [`Self::is_multiple_of`] costs, in steps of an effort.
-    pub(super) fn division_steps(&self) -> u64 {
-        let digits = u64::try_from(self.long_digits()).unwrap_or(u64::MAX);
+    pub(crate) fn division_steps(&self, divisor: &Decimal) -> u64 {
+        let count = |digits: usize| u64::try_from(digits).unwrap_or(u64::MAX);
+        let digits = count(self.long_digits());
+        if let Digits::Long(modulus) = &divisor.digits {
+            let limbs = count(modulus.len() / LIMB_DIGITS).saturating_add(2);
+            let rounds = digits.saturating_add(count(most_zeros(modulus)));
+            return rounds
+                .saturating_add(20)
+                .saturating_mul(limbs)
+                .saturating_mul(8);
+        }
         match self.exponent {
             -18..=18 if digits == 0 => 10,
             _ => digits.saturating_mul(15).saturating_add(700),
@@ -133,7 +149,7 @@ impl Decimal {
     }
 
     /// The same with the other sign.
-    pub(super) fn negated(self) -> Self {
+    pub(crate) fn negated(self) -> Self {
         Self {
             negative: !self.negative && !self.is_zero(),
             ..self
@@ -154,17 +170,17 @@ impl Decimal {
 
     /// Whether it is a whole number times `divisor`. Nothing is a multiple of zero.
     pub fn is_multiple_of(&self, divisor: &Decimal) -> bool {
-        let Digits::Short(modulus) = divisor.digits else {
-            // So many digits that only numbers as long could be multiples: compared as they are.
-            return self == divisor || self.is_zero();
-        };
-        if modulus == 0 || self.is_zero() {
-            return modulus != 0;
+        if divisor.is_zero() || self.is_zero() {
+            return !divisor.is_zero();
         }
         // Without zeros at the end of its digits, no number is a multiple of a larger power of ten.
         let power = i64::from(self.exponent).saturating_sub(i64::from(divisor.exponent));
         let Ok(power) = u64::try_from(power) else {
             return false;
+        };
+        let modulus = match &divisor.digits {
+            Digits::Short(modulus) => *modulus,
+            Digits::Long(modulus) => return self.digits.is_long_multiple(power, modulus),
         };
         // Most often both are small, and no wider arithmetic is needed.
         let scale = u32::try_from(power).ok();
@@ -245,15 +261,84 @@ impl Digits {
             return scaled(one, short.saturating_sub(long))
                 .cmp(&scaled(two, long.saturating_sub(short)));
         }
-        self.text().cmp(&other.text())
+        let mut room = ([0; SHORT_DIGITS], [0; SHORT_DIGITS]);
+        self.text(&mut room.0).cmp(other.text(&mut room.1))
     }
 
-    fn text(&self) -> Vec<u8> {
-        match self {
-            Digits::Short(value) => value.to_string().into_bytes(),
-            Digits::Long(digits) => digits.to_vec(),
+    /// The digits as text; `room` is for those that are none yet.
+    fn text<'d>(&'d self, room: &'d mut [u8; SHORT_DIGITS]) -> &'d [u8] {
+        let value = match self {
+            Digits::Short(value) => *value,
+            Digits::Long(digits) => return digits,
+        };
+        let mut left = value;
+        let mut begin = room.len();
+        for (at, place) in room.iter_mut().enumerate().rev() {
+            let digit = left
+                .checked_rem(10)
+                .and_then(|digit| u8::try_from(digit).ok());
+            *place = b'0'.saturating_add(digit.unwrap_or(0));
+            left = left.checked_div(10).unwrap_or(0);
+            begin = at;
+            if left == 0 {
+                break;
+            }
         }
+        room.get(begin..).unwrap_or_default()
     }
+
+    /// Whether these digits, with so many zeros behind them, are a multiple of a number too long
+    /// for arithmetic of the machine: long division, a digit at a time.
+    fn is_long_multiple(&self, zeros: u64, modulus: &[u8]) -> bool {
+        // What more zeros could bring are factors 2 and 5 that the modulus does not have.
+        let zeros = usize::try_from(zeros).unwrap_or(usize::MAX);
+        let zeros = zeros.min(most_zeros(modulus));
+        let modulus = limbs(modulus);
+        let mut rest = vec![0_u64; modulus.len()];
+        let mut room = [0; SHORT_DIGITS];
+        let digits = self
+            .text(&mut room)
+            .iter()
+            .map(|digit| digit.wrapping_sub(b'0'));
+        for digit in digits.chain(std::iter::repeat_n(0, zeros)) {
+            let mut carry = u64::from(digit);
+            for limb in &mut rest {
+                let shifted = limb.saturating_mul(10).saturating_add(carry);
+                *limb = shifted.checked_rem(LIMB).unwrap_or(0);
+                carry = shifted.checked_div(LIMB).unwrap_or(0);
+            }
+            while rest.iter().rev().cmp(modulus.iter().rev()) != Ordering::Less {
+                let mut borrow = 0;
+                for (limb, less) in rest.iter_mut().zip(&modulus) {
+                    let less = less.saturating_add(borrow);
+                    borrow = u64::from(*limb < less);
+                    let lent = if borrow == 1 { LIMB } else { 0 };
+                    *limb = limb.saturating_add(lent).saturating_sub(less);
+                }
+            }
+        }
+        rest.iter().all(|limb| *limb == 0)
+    }
+}
+
+/// How many digits a [`Digits::Short`] has, at most.
+const SHORT_DIGITS: usize = 20;
+/// Long numbers are divided in pieces of so many digits: ten times one fits in 64 bits.
+const LIMB_DIGITS: usize = 18;
+const LIMB: u64 = 10_u64.pow(18);
+
+/// How many factors 2 or 5 a number of these digits can have, at most.
+fn most_zeros(digits: &[u8]) -> usize {
+    digits.len().saturating_mul(4)
+}
+
+/// A number in pieces, the least one first, and one more.
+fn limbs(digits: &[u8]) -> Vec<u64> {
+    let pieces = digits.rchunks(LIMB_DIGITS).map(|piece| {
+        let text = std::str::from_utf8(piece).unwrap_or_default();
+        text.parse().unwrap_or(0)
+    });
+    pieces.chain([0]).collect()
 }
 
 impl Ord for Decimal {
@@ -445,6 +530,26 @@ mod tests {
             ("30", "900", false),
             ("999999999999999999999999999999", "3", true),
             ("999999999999999999999999999998", "3", false),
+            (
+                "246913578024691357802469135780",
+                "123456789012345678901234567890",
+                true,
+            ),
+            (
+                "246913578024691357802469135781",
+                "123456789012345678901234567890",
+                false,
+            ),
+            ("1e60", "0.0000000000000000000000000000152587890625", true),
+            ("1e60", "0.0000000000000000000000000000152587890627", false),
+            ("3", "1.00000000000000000000000000000001", false),
+            (
+                "300000000000000000000000000000003",
+                "1.00000000000000000000000000000001",
+                true,
+            ),
+            ("1e300", "36893488147419103232", true),
+            ("1e30", "36893488147419103232e30", false),
         ] {
             assert_eq!(
                 number(value).is_multiple_of(&number(divisor)),

@@ -1,4 +1,4 @@
-//! What of a document is not enforced: each kind in one line, with some of its places.
+//! What stands in a document and is not enforced: each kind in one line, with some of its places.
 
 use crate::config::{Node, Pointer};
 
@@ -9,17 +9,18 @@ const KINDS: usize = 40;
 
 /// A list of what is written and asks for nothing.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
+pub struct Notes {
     kinds: Vec<(String, Vec<String>, usize)>,
 }
 
 impl Notes {
     /// Notes one.
-    pub(super) fn add(&mut self, kind: &str, node: &Node<'_>) {
+    pub fn add(&mut self, kind: &str, node: &Node<'_>) {
         self.add_at(kind, node.pointer());
     }
 
-    pub(super) fn add_at(&mut self, kind: &str, place: &Pointer) {
+    /// Notes one at a place.
+    pub fn add_at(&mut self, kind: &str, place: &Pointer) {
         let found = self.kinds.iter().position(|(each, _, _)| each == kind);
         let index = found.unwrap_or(self.kinds.len());
         if found.is_none() {
@@ -36,15 +37,29 @@ impl Notes {
         }
     }
 
-    /// As lines for the log.
-    pub(super) fn lines(self, route: &str) -> impl Iterator<Item = String> {
+    /// Takes in others.
+    pub fn extend(&mut self, others: Self) {
+        for (kind, places, count) in others.kinds {
+            let at = self.kinds.iter().position(|(each, _, _)| *each == kind);
+            if let Some((_, known, before)) = at.and_then(|at| self.kinds.get_mut(at)) {
+                let room = SHOWN.saturating_sub(known.len());
+                known.extend(places.into_iter().take(room));
+                *before = before.saturating_add(count);
+            } else if self.kinds.len() < KINDS {
+                self.kinds.push((kind, places, count));
+            }
+        }
+    }
+
+    /// As lines for the log, each behind who notes it.
+    pub fn lines(self, who: &str) -> impl Iterator<Item = String> {
         self.kinds.into_iter().map(move |(kind, places, count)| {
             let places_shown = places.join(", ");
             let more = match count.saturating_sub(places.len()) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!("{route}: openapi: {kind}: {places_shown}{more}")
+            format!("{who}: {kind}: {places_shown}{more}")
         })
     }
 }

@@ -1,5 +1,8 @@
-//! No spelling of a path reaches the service under another route's policy, whatever Envoy makes of paths
+//! No spelling of a path or a host reaches the service under another route's policy, whatever Envoy makes of paths
 //! before the filter sees them, and whatever `paths` lets pass.
+
+mod chains;
+mod hosts;
 
 use std::time::Duration;
 
@@ -49,6 +52,15 @@ const SPELLINGS: &[&str] = &[
     "/open\\..\\admin",
     "/open/%c0%ae%c0%ae/admin/x",
     "/open/%c0%af../admin",
+    "/admin./x",
+    "/admin%20/x",
+    "/%20admin/x",
+    "/admin%E2%80%8B/x",
+    "/ad%C2%ADmin/x",
+    "/admin.%20.",
+    "/admin%C2%A0",
+    "/open/..%20/admin/x",
+    "/open/.%E2%80%8B./admin",
 ];
 
 fn document(paths: &Value) -> Value {
@@ -87,6 +99,25 @@ fn decoded(path: &str) -> String {
         .replace("\u{c0}\u{af}", "/")
 }
 
+/// Without what Windows drops at the ends of segments, and what nobody sees.
+fn trimmed(path: &str) -> String {
+    let trim = |segment: &str| {
+        // The bytes of UTF-8 stand here as characters of their own.
+        let seen = ["\u{e2}\u{80}\u{8b}", "\u{c2}\u{ad}", "\u{c2}\u{a0}"]
+            .iter()
+            .fold(segment.to_owned(), |text, hidden| text.replace(hidden, ""));
+        let dots = seen.trim_matches(' ');
+        match dots {
+            "." | ".." => dots.to_owned(),
+            _ => seen
+                .trim_start_matches(' ')
+                .trim_end_matches([' ', '.'])
+                .to_owned(),
+        }
+    };
+    path.split('/').map(trim).collect::<Vec<_>>().join("/")
+}
+
 fn cut(path: &str) -> String {
     path.split(';').next().unwrap_or_default().to_owned()
 }
@@ -116,7 +147,7 @@ fn readings(path: &str) -> Vec<String> {
     let mut all = vec![path];
     for _ in 0..3 {
         let next = all.iter().flat_map(|path| {
-            [decoded, cut, without_parameters, str::to_owned]
+            [decoded, cut, without_parameters, trimmed, str::to_owned]
                 .map(|step: fn(&str) -> String| step(path))
         });
         all = next.collect();
