@@ -424,8 +424,11 @@ fn printed_at_least(envoy: &Envoy, count: usize) -> Vec<(u16, Option<Value>)> {
     all
 }
 
+/// Header fields of a request.
+type Fields = Vec<(&'static str, String)>;
+
 /// Tokens that are refused for one reason each, with the status.
-fn refused_tokens() -> Vec<(&'static str, u16, Vec<(&'static str, String)>)> {
+fn refused_tokens() -> Vec<(&'static str, u16, Fields)> {
     let bearer = |token: String| vec![("authorization", format!("Bearer {token}"))];
     let forged = json!({ "key": "p256-other", "header": { "kid": "k7" }, "claims": {
         "iss": "https://id.example.com/", "aud": ["orders-api", "b"], "sub": "mallory", "exp": 4_102_444_800_u64,
