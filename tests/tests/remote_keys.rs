@@ -328,3 +328,45 @@ fn credentials_are_sent_and_what_goes_wrong_is_said() {
         }
     }
 }
+
+#[test]
+fn each_key_that_is_passed_over_is_told_once_with_its_reason() {
+    let point = |more: Value| {
+        let mut key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43) });
+        for (name, value) in more.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        key
+    };
+    let mut good = SigningKey::named("p256").jwk();
+    good["kid"] = "a".into();
+    let set = json!({ "keys": [
+        good,
+        point(json!({ "kid": "spiffe\n[error]", "use": "jwt-svid" })),
+        { "kty": "RSA", "alg": "RSA-OAEP", "n": "AQAB", "e": "AQAB" },
+        { "kty": "RSA", "n": "AQAB", "e": "AQAB" },
+    ] });
+    let mesh = Mesh::start(
+        &json!({ "cache_duration": "1s" }),
+        2,
+        answer(200, &set.to_string()),
+    );
+    mesh.wait_for("p256", "a", 200);
+    let lines = [
+        "key 2 of the set (kid \"spiffe\u{fffd}[error]\") is passed over: its `use` is \"jwt-svid\", not \"sig\"",
+        "key 3 of the set is passed over: its `alg` is \"RSA-OAEP\", which is not supported",
+        "key 4 of the set is passed over: not an RSA key of 2048 to 4096 bits with the exponent 65537",
+    ];
+    for line in lines {
+        mesh.wait_for_log(0, line, || {});
+    }
+    mesh.fetches();
+    thread::sleep(Duration::from_secs(4));
+    assert!(mesh.fetches() >= 1, "the same set has been fetched again");
+    let log = mesh.envoy.log();
+    for line in lines {
+        // Whoever fetches first may be more than one.
+        let told = log.matches(line).count();
+        assert!((1..=3).contains(&told), "{told} times: {line}\n{log}");
+    }
+}

@@ -212,11 +212,27 @@ fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
     let mut fields = node.fields(problems)?;
     let variable = fields
         .required("env", problems)
-        .and_then(|node| node.name(problems).map(str::to_owned));
+        .and_then(|node| read_variable(&node, problems));
     let (id, algorithm) = read_name(&mut fields, problems);
     fields.finish(problems);
     let verifying = VerifyingKey::Environment(EnvironmentSecret::new(variable?));
     finish(node, id?, algorithm?, verifying, problems)
+}
+
+/// The name of a variable. It will stand in the log if there is none of that name, so it must not be
+/// the secret itself, written in the wrong place.
+fn read_variable(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    const LONGEST: usize = 128;
+    let name = node.name(problems)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    let usable = name.len() <= LONGEST && name.bytes().all(plain);
+    if !usable {
+        node.report(
+            problems,
+            "is not the name of a variable, which is made of letters, digits, `_`, `-` and `.`; the secret itself stands in vm_config.environment_variables",
+        );
+    }
+    usable.then(|| name.to_owned())
 }
 
 /// What names a key: its `kid` and its `alg`, either of which may be absent.
