@@ -274,11 +274,11 @@ mod tests {
             (count.documents, count.load, count.load_cured)
         };
         assert_eq!(figures(Kind::OpenApi), (2, 1, 0));
-        assert_eq!(figures(Kind::Schema), (3, 0, 2));
+        assert_eq!(figures(Kind::Schema), (3, 1, 1));
         assert_eq!(figures(Kind::Other), (2, 0, 0));
         let shown = counts[&Kind::Schema].to_string();
         assert!(
-            shown.contains("3 documents; 0 load (0.0 %), 2 when"),
+            shown.contains("3 documents; 1 load (33.3 %), 2 when"),
             "{shown}"
         );
         assert!(
