@@ -70,8 +70,12 @@ impl Document<'_> {
             if *is_used || steps.clone().any(shapes) {
                 continue;
             }
+            let open = match kind.role {
+                Role::Authenticates => ", or asks for no credentials",
+                Role::Guards => "",
+            };
             self.notes.push(format!(
-                "/defaults/{0}: no route uses it: each has its own `{0}`, says `off`, or asks for no credentials; remove it",
+                "/defaults/{0}: no route uses it: each has its own `{0}`, or says `off`{open}; remove it",
                 kind.name
             ));
         }
