@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::document::Document;
-use super::node::{Fields, Node};
+use super::fields::Fields;
+use super::node::Node;
 use super::problem::{Problems, Quoted};
 use super::size::{EACH, ROUTE};
 use crate::budget::Share;
