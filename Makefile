@@ -13,7 +13,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench worst microbench fuzz flood outcomes envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench worst microbench fuzz flood outcomes published shrink envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +88,14 @@ fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see
 
 outcomes: ## write down what the filter makes of the vectors of others
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin outcomes
+
+published: ## load the published OpenAPI documents and JSON Schemas in the directories DIR, count them, and say why the others do not load
+	@test "$(origin DIR)" != file || { echo 'which documents? make published DIR="openapi-directory schemastore/src/schemas"' >&2; exit 2; }
+	@CARGO_PROFILE_DEV_OPT_LEVEL=1 $(CARGO) run --quiet --locked -p portcullis-tests --target-dir target/published --bin published -- $(DIR)
+
+shrink: ## print the OpenAPI document FILE (JSON or YAML) without what the filter does not read
+	@test -n "$(FILE)" || { echo 'which document? make shrink FILE=openapi.json' >&2; exit 2; }
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin shrink -- $(FILE)
 
 flood: build ## send three million callers through rate limits in Envoy; FLOOD is their number
 	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) FLOOD=$(FLOOD) \

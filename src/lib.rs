@@ -48,6 +48,25 @@
 //!   trap; documents are compiled at the first tick or request, where a trap is a 503. [`proof`] has
 //!   fresh VMs do the same.
 //!
+//! # What workers share
+//!
+//! The proxy keeps cells for all VMs with one `vm_id`, of which none is ever removed. A cell is read
+//! and written only by those who mean the same by it, so that no document undoes another's: its key
+//! begins with the *lineage* (`proxy::host`), the plugin's name and root id, and then says the rest.
+//!
+//! | key after the lineage | holds | apart for |
+//! | --- | --- | --- |
+//! | `limits/<hash>/<n>` | the states of some callers ([`policy::rate_limits`]) | place and name of the limit, its key as written, what is charged, algorithm and numbers, `max_entries`, the tier's condition; where tokens decide, the issuers |
+//! | `limits/seed` | what callers and sources are hashed with | nothing: it means nothing by itself |
+//! | `events/sources/<window>/<threshold>/<n>` | failures by source ([`access_log::security`]) | window and threshold |
+//! | `configuration` | the documents that have been told to be in force, each by its hash | |
+//! | `jwks/keys/<hash>` | an answer with keys | cluster, address or issuer, and the credentials that it was asked with |
+//! | `jwks/lease/<hash>` | until when somebody asks | the same, and how often the document asks |
+//!
+//! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
+//! nothing else. Times in cells are those of [`host::Host::monotonic`]. What is no such cell, or of
+//! another format, counts as none.
+//!
 //! # What is deliberately absent
 //!
 //! - Global state, but for what a VM has once: its memory ([`budget`]), its compiled patterns

@@ -7,22 +7,22 @@ use super::lint;
 use super::node::Node;
 use super::observed::Observed;
 use super::problem::{ConfigError, Problems};
+use super::reach::{any_case_paths, judged_request_headers};
 use super::routes::Default;
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route};
-use crate::headers::HeaderName;
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
 use crate::policy::Policy;
 use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
-use crate::route::{PathIndex, PathTemplate, RequestMatcher};
+use crate::route::{PathIndex, PathTemplate};
 use crate::schema::Schemas;
 use crate::stream::{Overrides, ShownFields};
-use crate::target::{LetterCase, PathRules, fold_case};
+use crate::target::PathRules;
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -259,33 +259,12 @@ fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspectio
     node.choice(problems, &choices)
 }
 
-fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
+pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
 }
 
-/// Where to look for the routes of folded paths, if there are any.
-fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
-    if rules.letter_case == LetterCase::Significant {
-        return PathIndex::default();
-    }
-    let segments =
-        |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
-    let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
-    PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
-}
-
-/// What routes and their policies judge of header fields.
-fn judged_request_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
-    let mut names = gather(routes, fallback, |policy| policy.judged_request_headers());
-    let matchers = routes.iter().map(|route| &route.matcher);
-    names.extend(matchers.flat_map(RequestMatcher::header_names).cloned());
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
 /// What the policies of all routes name, each name once.
-fn gather<T: Ord>(
+pub(super) fn gather<T: Ord>(
     routes: &[Route],
     fallback: &Chain,
     names: impl Fn(&dyn Policy) -> Vec<T>,

@@ -1,10 +1,11 @@
 //! Notes on documents that are valid and do not mean what they seem to.
 
 use super::problem::Quoted;
+use super::reach::open_rest;
 use crate::engine::{Mode, Route, Step};
 use crate::policy::{self, Role};
 use crate::route::PathIndex;
-use crate::target::{LetterCase, PathRules};
+use crate::target::PathRules;
 
 /// How many pairs of routes are compared: a document may have many thousands of routes.
 const MOST_PAIRS: usize = 200_000;
@@ -99,27 +100,6 @@ fn note_unclaimed(routes: &[Route]) -> Option<String> {
     Some(format!(
         "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
         Quoted(&first.name)
-    ))
-}
-
-/// Notes an open route for all that guarded ones leave: a path that a service takes for a guarded one and
-/// the filter does not, comes to it.
-fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
-    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
-    let at = routes.iter().position(rest)?;
-    let guarded = |route: &&Route| !route.is_open && route.matcher.names_paths();
-    let guarded = routes.iter().take(at).find(guarded)?;
-    let route = routes.get(at)?;
-    let cure = match rules.letter_case {
-        LetterCase::Significant => {
-            "; name its paths, or, if the service takes `/Admin` for `/admin`, say `paths: {\"letter_case\": \"same_route\"}`"
-        }
-        LetterCase::SameRoute => "; name its paths",
-    };
-    Some(format!(
-        "/routes/{at}: the route {} is open to every path that no route before it is for, so what the service takes for a path of {} and this filter does not comes here{cure}",
-        Quoted(&route.name),
-        Quoted(&guarded.name),
     ))
 }
 

@@ -11,6 +11,7 @@ mod lint;
 mod node;
 mod observed;
 mod problem;
+mod reach;
 mod routes;
 mod size;
 mod units;

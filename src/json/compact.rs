@@ -42,8 +42,8 @@ pub struct Members<'c>(&'c str);
 /// The longest text that is read, in bytes.
 pub const LONGEST: usize = 1 << 20;
 
-/// So many times the bytes of a text a value takes at most, and so many while it is read: a number
-/// such as `1e15` is written out, and what is read grows by doubling.
+/// So many times the bytes of a text a value takes at most, and so many while it is read: an empty
+/// object takes five bytes, and what is read grows by doubling.
 pub const FACTOR: usize = 5;
 /// See [`FACTOR`].
 pub const FACTOR_WHILE_READ: usize = 16;

@@ -175,18 +175,28 @@ impl Fetches {
         };
         host.count(event.counter());
         let provider = fetch.keys.provider();
+        let shown = |text: String| {
+            let tells = fetch.keys.tells(&text, host);
+            let instead = "(left out, since a part of a credential stands in it)";
+            if tells { instead.to_owned() } else { text }
+        };
         if let Some(uri) = moved {
+            let uri = shown(uri.to_string());
             log::info!("provider {provider}: its keys are at {uri}");
         }
         if let Err(error) = outcome {
             let then = match &next {
-                Next::Ask(question) => format!("keys are fetched from {} again", question.uri),
+                Next::Ask(question) => {
+                    let uri = shown(question.uri.to_string());
+                    format!("keys are fetched from {uri} again")
+                }
                 Next::Share(_) => String::new(),
                 Next::Wait(pause) => format!("next try in {} ms", pause.as_millis()),
             };
             log::warn!("provider {provider}: {subject} cannot be fetched: {error}; {then}");
         }
         for note in notes {
+            let note = shown(note);
             log::warn!("provider {provider}: {note}");
         }
         match next {

@@ -131,9 +131,11 @@ impl Refusal {
     /// Says in which block the rule stands; see [`Detail::place`].
     pub fn placed(mut self, block: &BlockPlace, usual: Option<&str>) -> Self {
         let detail = self.detail.get_or_insert_default();
-        // A schema says it best.
+        // A schema says it best, if it is one of the document's, and no metaschema.
         let schema = self.violations.first().map(|first| first.schema.as_str());
-        if let Some(schema) = schema.filter(|schema| schema.starts_with('/')) {
+        let sections = ["/schemas/", "/apis/", "/routes/", "/defaults/"];
+        let is_written = |schema: &&str| sections.iter().any(|section| schema.starts_with(section));
+        if let Some(schema) = schema.filter(is_written) {
             detail.place_usually_at(schema);
         }
         detail.place(block, usual);

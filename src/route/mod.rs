@@ -175,6 +175,11 @@ impl RequestMatcher {
         self.path.as_ref().is_some_and(|path| !path.is_for_all())
     }
 
+    /// Whether it asks for something of a host.
+    pub(crate) fn names_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
     /// The header fields that it asks for.
     pub(crate) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().map(|condition| &condition.name)

@@ -306,12 +306,41 @@ impl<'d> Compiler<'d> {
         }
     }
 
-    /// For each schema, which of these it leads to, or holds itself: the first, if any.
-    pub(super) fn leading_to(&self, found: &[Found]) -> Vec<Option<usize>> {
-        let mut leads = vec![None; self.children.len()];
+    /// For each of these schemas, which of what has been found it leads to, or holds itself: all of
+    /// the first, and of what is beyond these one thing at least.
+    pub(super) fn leading_to(&self, found: &[Found], roots: &[SchemaId]) -> Vec<Vec<usize>> {
+        let mut leads = vec![Vec::new(); roots.len()];
         if found.is_empty() {
             return leads;
         }
+        let parents = self.parents();
+        // Who has been reached, in which round.
+        let mut reached = vec![0; self.children.len()];
+        let mut open = VecDeque::new();
+        for (index, each) in found.iter().enumerate() {
+            let round = index.min(MOST_FOUND).saturating_add(1);
+            let mut fresh = Vec::new();
+            open.push_back(each.id);
+            while let Some(id) = open.pop_front() {
+                match reached.get_mut(id.0) {
+                    Some(before) if *before != round => *before = round,
+                    _ => continue,
+                }
+                fresh.push(id);
+                open.extend(parents.get(id.0).into_iter().flatten());
+            }
+            fresh.sort_unstable();
+            for (root, leads) in roots.iter().zip(&mut leads) {
+                if fresh.binary_search(root).is_ok() {
+                    leads.push(index);
+                }
+            }
+        }
+        leads
+    }
+
+    /// For each schema those that lead to it.
+    fn parents(&self) -> Vec<Vec<SchemaId>> {
         let mut parents: Vec<Vec<SchemaId>> = vec![Vec::new(); self.children.len()];
         let mut edge = |from: SchemaId, to: SchemaId| {
             if let Some(parents) = parents.get_mut(to.0) {
@@ -328,19 +357,7 @@ impl<'d> Compiler<'d> {
                 to.into_iter().for_each(|to| edge(*from, *to));
             }
         }
-        let mut open = VecDeque::new();
-        for (index, found) in found.iter().enumerate() {
-            open.push_back((found.id, index));
-            while let Some((id, index)) = open.pop_front() {
-                let Some(lead @ None) = leads.get_mut(id.0) else {
-                    continue;
-                };
-                *lead = Some(index);
-                let before = parents.get(id.0).into_iter().flatten();
-                open.extend(before.map(|parent| (*parent, index)));
-            }
-        }
-        leads
+        parents
     }
 
     /// Schemas that lead back to themselves while they judge one and the same value never end.
@@ -389,6 +406,9 @@ impl<'d> Compiler<'d> {
         }
     }
 }
+
+/// Of how many formats or patterns it is known for each schema whether it leads to them.
+const MOST_FOUND: usize = 50;
 
 /// How many unknown keywords are looked into, and how many problems with them are listed.
 const MAX_OBJECTIONS: usize = 300;

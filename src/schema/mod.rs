@@ -26,8 +26,8 @@ mod subject;
 mod uri;
 mod value;
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -55,16 +55,15 @@ pub struct Schemas {
     named: BTreeMap<String, Option<Named>>,
     unknown_formats: Vec<Found>,
     unsupported: Vec<Found>,
-    reported: Cell<bool>,
+    reported: RefCell<BTreeSet<usize>>,
     notes: Notes,
 }
 
 /// A schema that has a name. What it leads to is by its place in the list of all.
-#[derive(Clone, Copy)]
 struct Named {
     id: SchemaId,
-    unknown_format: Option<usize>,
-    unsupported: Option<usize>,
+    unknown_formats: Vec<usize>,
+    unsupported: Vec<usize>,
 }
 
 /// One schema, ready to judge.
@@ -120,14 +119,16 @@ impl Schemas {
         }
         compiler.compile_all(problems);
         let set = compiler.finish(problems);
-        let formats = compiler.leading_to(&compiler.unknown_formats);
-        let patterns = compiler.leading_to(&compiler.unsupported);
-        let found = |list: &[Option<usize>], id: SchemaId| list.get(id.0).copied().flatten();
-        let named = ids.into_iter().map(|(name, id)| {
+        let roots: Vec<SchemaId> = ids.iter().map(|(_, id)| *id).collect();
+        let formats = compiler.leading_to(&compiler.unknown_formats, &roots);
+        let patterns = compiler.leading_to(&compiler.unsupported, &roots);
+        let leads = formats.into_iter().zip(patterns);
+        let named = ids.into_iter().zip(leads);
+        let named = named.map(|((name, id), (unknown_formats, unsupported))| {
             let named = Named {
                 id,
-                unknown_format: found(&formats, id),
-                unsupported: found(&patterns, id),
+                unknown_formats,
+                unsupported,
             };
             (name.to_owned(), set.is_some().then_some(named))
         });
@@ -136,7 +137,7 @@ impl Schemas {
             set: Rc::new(set.unwrap_or_default()),
             unknown_formats: compiler.unknown_formats,
             unsupported: compiler.unsupported,
-            reported: Cell::new(false),
+            reported: RefCell::default(),
             notes: compiler.notes,
         }
     }
@@ -149,38 +150,37 @@ impl Schemas {
     /// The schema of that name; `Some(None)` if something is wrong with it.
     pub fn named(&self, name: &str, formats: Formats) -> Option<Option<Schema>> {
         let named = self.named.get(name)?;
-        Some(named.map(|Named { id, .. }| Schema {
+        Some(named.as_ref().map(|Named { id, .. }| Schema {
             set: Rc::clone(&self.set),
-            id,
+            id: *id,
             formats,
         }))
     }
 
     /// A format that nobody knows and the schema of that name leads to, with its place.
     pub fn unknown_format(&self, name: &str) -> Option<(&Pointer, &str)> {
-        let index = self.named.get(name)?.as_ref()?.unknown_format;
-        let found = self.unknown_formats.get(index?)?;
+        let first = self.named.get(name)?.as_ref()?.unknown_formats.first()?;
+        let found = self.unknown_formats.get(*first)?;
         Some((&found.place, &found.what))
     }
 
-    /// A pattern that cannot be had and the schema of that name leads to: its place, and the reason.
-    pub fn unsupported(&self, name: &str) -> Option<(&Pointer, &str)> {
-        let index = self.named.get(name)?.as_ref()?.unsupported;
-        let found = self.unsupported.get(index?)?;
-        Some((&found.place, &found.what))
-    }
-
-    /// Whether every pattern that the schema of that name leads to can be had. One that cannot is
-    /// reported, once.
+    /// Whether every pattern that the schema of that name leads to can be had. Those that cannot are
+    /// reported, each once.
     pub fn has_all_patterns(&self, name: &str, problems: &mut Problems) -> bool {
-        let unsupported = self.unsupported(name);
-        if let (Some((place, reason)), false) = (unsupported, self.reported.replace(true)) {
-            problems.report(
-                place,
-                format_args!("{reason}; or write `patterns: \"skip_unsupported\"` where the schema is used, to do without such patterns"),
-            );
+        let named = self.named.get(name).and_then(Option::as_ref);
+        let unsupported = named.map_or(&[][..], |named| named.unsupported.as_slice());
+        for index in unsupported {
+            let found = self.unsupported.get(*index);
+            if let (Some(Found { place, what, .. }), true) =
+                (found, self.reported.borrow_mut().insert(*index))
+            {
+                problems.report(
+                    place,
+                    format_args!("{what}; or write `patterns: \"skip_unsupported\"` where the schema is used, to do without such patterns"),
+                );
+            }
         }
-        unsupported.is_none()
+        unsupported.is_empty()
     }
 
     /// What is written in them and asks for nothing.

@@ -183,6 +183,9 @@ impl Stream {
         let trusts = self.chain(engine).trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
         if author == Author::Service {
+            if engine.mode == Mode::Shadow && !self.record.shadow.is_empty() {
+                facts.limits.never_asked(host);
+            }
             for policy in self.hearing(engine) {
                 policy.answered(headers, &mut facts, host);
             }

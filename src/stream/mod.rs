@@ -1,5 +1,6 @@
 //! One exchange on its way through the policies of its route.
 
+mod address;
 mod answer;
 mod beside;
 mod body;
@@ -12,25 +13,26 @@ mod refusals;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::address::{address, merge};
 use self::answer::Answer;
 use self::beside::{Beside, ask_of_no_body};
 use self::body::{Awaiting, Body};
-use self::foreign::{foreign_fields, has_override};
+use self::foreign::foreign_fields;
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
+use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
 use crate::budget::{Reservation, Share};
 use crate::connection::Connection;
 use crate::effort::{self, Effort};
 use crate::engine::{Chain, Engine, Lane, Mode, Selection};
 use crate::exchange::{BodyState, Edit, Exchange, Facts, Request};
-use crate::headers::{HeaderValue, Headers};
+use crate::headers::Headers;
 use crate::host::{Failure, Host};
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::route::Undecidable;
-use crate::target::{Authority, Target, TargetError};
+use crate::target::TargetError;
 
 pub use self::answer::ResponseHead;
 pub(crate) use self::foreign::Overrides;
@@ -453,26 +455,4 @@ impl Stream {
 /// A refusal by a policy that is in force, or by the core.
 fn in_force(policy: Option<&'static str>) -> Option<(&'static str, Lane)> {
     policy.map(|policy| (policy, Lane::InForce))
-}
-
-/// Reads which host and path a request names; why it may not pass if that cannot be told.
-fn address<'h>(engine: &Engine, headers: &'h Headers) -> Result<(Authority<'h>, Target), Stop> {
-    let refused = |code, reason| Stop::Refused(Refusal::new(code, reason), None);
-    let authority =
-        Authority::of(headers).map_err(|error| refused(&HOST_MALFORMED, error.reason()))?;
-    let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-    let target = Target::parse_by(raw, engine.path_rules)
-        .map_err(|error| refused(&PATH_MALFORMED, error.reason()))?;
-    if engine.overrides == Overrides::Refuse && has_override(headers) {
-        return Err(refused(&OVERRIDDEN, "override_header"));
-    }
-    Ok((authority, target))
-}
-
-/// Takes empty segments out of the path, where they are to be; the path for the service then.
-fn merge(engine: &Engine, headers: &mut Headers) -> Option<HeaderValue> {
-    let raw = headers.one(":path").ok().flatten()?;
-    let merged = HeaderValue::parse(&engine.path_rules.merged(raw)?).ok()?;
-    headers.replace(":path", merged.as_bytes());
-    Some(merged)
 }

@@ -51,6 +51,8 @@ pub enum TargetError {
     /// A segment that ends in dots or blanks, begins with blanks, or has a character in it that nobody
     /// sees.
     Padding,
+    /// It is too long to be read in several ways.
+    TooCostly,
     /// Read in one way it belongs to another route than read in another.
     TwoRoutes,
 }
@@ -197,6 +199,7 @@ impl TargetError {
             TargetError::PathParameter => "path_parameter",
             TargetError::Fragment => "path_fragment",
             TargetError::Padding => "path_padding",
+            TargetError::TooCostly => "effort",
             TargetError::TwoRoutes => "path_two_routes",
         }
     }

@@ -6,6 +6,9 @@ use super::rules::{LetterCase, Padding, PathRules};
 /// How an encoded `/` stands in a path in its one spelling. No other `%` does.
 pub(super) const SLASH: &str = "%2F";
 
+/// A path that is longer is not read in several ways: some milliseconds of work.
+const LONGEST: usize = 64 << 10;
+
 /// A path as some servers read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -17,8 +20,19 @@ pub(super) struct Reading {
 /// All of them. Each is still to be checked for its segments.
 ///
 /// # Errors
-/// [`TargetError::Padding`], and a dot segment that is one to those who take blanks off.
+/// [`TargetError::Padding`], [`TargetError::TooCostly`], and a dot segment that is one to those who take blanks
+/// off.
 pub(super) fn others(path: &str, rules: PathRules) -> Result<Vec<Reading>, TargetError> {
+    let has_more = path.contains(SLASH)
+        || path.contains(';')
+        || (rules.padding != Padding::Pass && has_padding(path))
+        || rules.letter_case != LetterCase::Significant;
+    if !has_more {
+        return Ok(Vec::new());
+    }
+    if path.len() > LONGEST {
+        return Err(TargetError::TooCostly);
+    }
     let mut readings = delimited(path);
     if rules.padding != Padding::Pass {
         let mut bare = Vec::new();
@@ -194,6 +208,15 @@ mod tests {
         ] {
             assert_eq!(bare(dots), Err(TargetError::DotSegment), "{dots}");
         }
+    }
+
+    #[test]
+    fn long_paths_have_one_reading_or_none() {
+        let long = format!("/{}", "a".repeat(LONGEST));
+        let rules = PathRules::default();
+        assert_eq!(others(&long, rules), Ok(Vec::new()));
+        assert_eq!(others(&(long + "."), rules), Err(TargetError::TooCostly));
+        assert_eq!(others("/a.", rules).map(|others| others.len()), Ok(1));
     }
 
     #[test]

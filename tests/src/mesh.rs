@@ -39,6 +39,16 @@ pub struct Mesh {
 impl Mesh {
     /// Starts one for a document, with clusters of these names.
     pub fn start(document: &Value, workers: u32, clusters: &[(&str, &Upstream)]) -> Self {
+        Self::start_in(document, workers, clusters, &[])
+    }
+
+    /// The same, with these variables in the VM's environment.
+    pub fn start_in(
+        document: &Value,
+        workers: u32,
+        clusters: &[(&str, &Upstream)],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let service = Upstream::start_forgetful().unwrap();
         let others = clusters.iter().map(|(name, idp)| cluster(name, idp.addr()));
         let clusters = others
@@ -49,7 +59,13 @@ impl Mesh {
             "remote",
             &module_path(),
             configuration,
-            WasmOptions::default(),
+            WasmOptions {
+                environment: environment
+                    .iter()
+                    .map(|(name, value)| ((*name).into(), (*value).into()))
+                    .collect(),
+                ..WasmOptions::default()
+            },
         );
         let listeners = vec![listener("remote", vec![filter], ListenerOptions::default())];
         let options = Options {

@@ -129,6 +129,7 @@ fn a_request_asks_for_memory_this_often() {
     exchange(&engine, &headers, &proxy);
     let [head, answered, recorded] = exchange(&engine, &headers, &proxy);
     assert!(head <= 12, "the head of a request: {head}");
-    assert!(answered <= 6, "the head of an answer: {answered}");
+    // One of them is the proxy's word on TLS, for `strict-transport-security`.
+    assert!(answered <= 7, "the head of an answer: {answered}");
     assert!(recorded <= 6, "a record: {recorded}");
 }

@@ -268,7 +268,7 @@ fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
         lines[3]
     );
     assert!(
-        lines[4][0].contains(r#""origin":"https://REDACTED""#),
+        lines[4][0].contains(r#""origin":"https://REDACTED"#),
         "{:?}",
         lines[4]
     );

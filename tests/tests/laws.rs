@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use portcullis::engine::Engine;
 use portcullis::headers::Headers;
-use portcullis::target::Target;
+use portcullis::target::{Authority, Target};
 use portcullis_tests::case::Case;
 use portcullis_tests::fuzz::{NOW, judge};
 use portcullis_tests::random::Random;
@@ -166,6 +166,47 @@ fn paths_are_decoded_once_or_refused() {
         }
     }
     assert!(parsed > 5000, "only {parsed} paths are accepted");
+}
+
+#[test]
+fn hosts_have_one_spelling_or_are_refused() {
+    let mut random = Random(23);
+    let seeds: [&[u8]; 6] = [
+        b"api.example.com:443",
+        b"API.Example.com.",
+        b"192.0.2.1:80",
+        b"[2001:DB8::0:1]:8080",
+        b"a_b-c.example",
+        b"user@a.example, b.example",
+    ];
+    let mut parsed = 0;
+    for _ in 0..40_000 {
+        let seed = seeds[random.below(seeds.len())];
+        let raw = mutate(&mut random, seed);
+        let Ok(authority) = Authority::parse(&raw) else {
+            continue;
+        };
+        parsed += 1;
+        let host = authority.host();
+        let again = Authority::parse(host.as_bytes()).expect("it is a host");
+        assert_eq!((again.host(), again.port()), (host, None), "{raw:?}");
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
+        assert!(host.bytes().all(plain), "{raw:?} {host}");
+        assert!(
+            !host.ends_with('.') && !host.contains(".."),
+            "{raw:?} {host}"
+        );
+        // What is written in capitals, or ends in a dot, is the same host.
+        let loud = host.to_ascii_uppercase();
+        let loud = if host.starts_with('[') {
+            loud
+        } else {
+            loud + "."
+        };
+        let loud = Authority::parse(loud.as_bytes()).expect("it is a host");
+        assert_eq!(loud.host(), host);
+    }
+    assert!(parsed > 5000, "only {parsed} hosts are accepted");
 }
 
 /// Requests with everything a client can choose.

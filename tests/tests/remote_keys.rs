@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use portcullis_tests::client::{self, Connection};
 use portcullis_tests::mesh::{self, ISSUER, TIMEOUT, answer, key_set, late, now, request};
+use portcullis_tests::tokens::SigningKey;
 use portcullis_tests::upstream::{Answer, Upstream};
 use serde_json::{Value, json};
 
@@ -247,4 +248,83 @@ fn an_answer_that_is_too_long_is_not_read() {
     assert!(grown < 60 << 20, "{grown}");
     mesh.idp.answer_path("/jwks", key_set(&[("p384", "b")]));
     mesh.wait_for("p384", "b", 200);
+}
+
+/// What an operator must know of a fetch that goes wrong stands in the log, and no credential does.
+#[test]
+fn credentials_are_sent_and_what_goes_wrong_is_said() {
+    const SECRET: &str = "Bearer 5f1dd7c09a3e";
+    let idp = Upstream::start().unwrap();
+    let sloppy =
+        json!({ "issuer": "https://ID.example.com", "jwks_uri": "http://id.example.com/jwks" });
+    let echo =
+        json!({ "issuer": format!("not for {SECRET}"), "jwks_uri": "http://id.example.com/jwks" });
+    idp.answer_path("/sloppy", answer(200, &sloppy.to_string()));
+    idp.answer_path("/echo", answer(200, &echo.to_string()));
+    let mut set: Vec<Value> = (0..70)
+        .map(|number| {
+            let mut jwk = SigningKey::named("p256").jwk();
+            jwk["kid"] = format!("k{number}").into();
+            jwk
+        })
+        .collect();
+    set[1]["use"] = "jwt-svid".into();
+    let set = answer(200, &json!({ "keys": set }).to_string());
+    idp.answer_path("/openid/v1/jwks", set);
+    let fetched =
+        |jwks: Value| json!({ "issuer": ISSUER, "audiences": ["orders-api"], "jwks": jwks });
+    let headers = json!({
+        "authorization": { "env": "JWKS_TOKEN" }, "x-tenant": "t-1", "x-none": { "env": "NOT_THERE" },
+    });
+    let discovered = |path: &str| {
+        fetched(json!({ "discovery": {
+            "cluster": "idp", "uri": format!("http://id.example.com{path}"), "headers": headers,
+        } }))
+    };
+    let document = json!({
+        "version": 1,
+        "providers": {
+            "cluster": fetched(json!({ "remote": {
+                "cluster": "idp", "uri": "http://id.example.com/openid/v1/jwks", "headers": headers,
+            } })),
+            "lost": fetched(json!({ "remote": {
+                "cluster": "nowhere", "uri": "http://id.example.com/jwks",
+            } })),
+            "sloppy": discovered("/sloppy"),
+            "echo": discovered("/echo"),
+        },
+        "routes": [
+            { "name": "others", "match": { "path": { "prefix": "/others" } }, "jwt": { "any_of": [
+                { "provider": "lost" }, { "provider": "sloppy" }, { "provider": "echo" },
+            ] } },
+            { "name": "all", "match": {}, "jwt": { "provider": "cluster" } },
+        ],
+    });
+    let environment = [("JWKS_TOKEN", SECRET)];
+    let mesh = mesh::Mesh::start_in(&document, 1, &[("idp", &idp)], &environment);
+    for text in [
+        "provider lost: the proxy has no cluster \"nowhere\"; write one of that name",
+        "provider lost: the keys cannot be fetched: the proxy has no such cluster",
+        "provider cluster: the VM has no environment variable NOT_THERE",
+        "provider cluster: key 2 of the set (kid \"k1\") is passed over: /use:",
+        "provider cluster: the set has more keys than are kept, 64,",
+        "its last 5 are passed over",
+        "provider sloppy: it is of the issuer \"https://ID.example.com\", and \"https://id.example.com/\" is asked for; they differ in a \"/\" at the end",
+        "provider echo: (left out, since a part of a credential stands in it)",
+    ] {
+        mesh.wait_for_log(0, text, || {});
+    }
+    mesh.wait_for("p256", "k0", 200);
+    assert_eq!(mesh.status("p256", "k69"), 401);
+    assert!(!mesh.envoy.log().contains("5f1dd7c09a3e"));
+    for path in ["/openid/v1/jwks", "/sloppy", "/echo"] {
+        let asked = idp.take_path(path);
+        assert!(!asked.is_empty(), "{path}");
+        for request in asked {
+            let all = |name: &str| request.values(name).map(<[u8]>::to_vec).collect::<Vec<_>>();
+            assert_eq!(all("authorization"), [SECRET.as_bytes()]);
+            assert_eq!(all("x-tenant"), [b"t-1"]);
+            assert!(all("x-none").is_empty());
+        }
+    }
 }

@@ -19,7 +19,7 @@ use super::security::Severity;
 use super::time_stamp;
 use crate::budget::Share;
 use crate::config::{Node, Problems};
-use crate::credentials::Credential;
+use crate::credentials::{Credential, LOOKED_THROUGH, tells};
 use crate::host::Host;
 use crate::policy::jwt::Uri;
 
@@ -137,16 +137,21 @@ impl Collector {
         fields
     }
 
-    /// What the collector said, as text of a log: in quotes, cut, and not what it was asked with.
+    /// What the collector said, as text of a log: in quotes, cut, and nothing of it where a part of
+    /// what it was asked with stands in it.
     pub fn quoted(&self, said: &str, host: &dyn Host) -> String {
-        let tells = self.headers(host).iter().any(|(_, value)| {
-            let mut runs = said.as_bytes().windows(value.len().max(1));
-            runs.any(|run| run == value.as_bytes())
-        });
-        let mut out = String::new();
-        if !tells {
-            quoted(&mut out, &redact::tokens(said.as_bytes()));
+        let mut end = said.len().min(LOOKED_THROUGH);
+        while !said.is_char_boundary(end) {
+            end = end.saturating_sub(1);
         }
+        let said = said.get(..end).unwrap_or_default();
+        let mut fields = self.headers(host).into_iter();
+        if fields.any(|(_, value)| tells(said, &value)) {
+            return "its words are left out, since a part of a credential stands in them"
+                .to_owned();
+        }
+        let mut out = String::new();
+        quoted(&mut out, &redact::tokens(said.as_bytes()));
         out
     }
 

@@ -31,10 +31,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&DENIED],
     compile: Compile::Shadowed(compile),
-    rules: &[
-        ("pattern_denied.body_unread", "max_bytes"),
-        ("pattern_denied", "sets"),
-    ],
+    rules: &[],
 };
 
 const DENIED: Code = Code {
@@ -376,7 +373,7 @@ impl DenyPatterns {
         let refusal = Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class);
         let detail = match own {
             Some(index) => Detail::within(format!("/patterns/{index}")),
-            None => Detail::default(),
+            None => Detail::within("/sets"),
         };
         Some(refusal.because(detail.and("pattern", Fact::own(name))))
     }
@@ -402,4 +399,36 @@ fn is_like_ascii(media_type: &MediaType<'_>) -> bool {
             .any(|each| each.eq_ignore_ascii_case(charset))
     };
     charset.is_none_or(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_over_an_upgrade_is_no_body() {
+        let policy = DenyPatterns {
+            built_in: Searcher::new(&[]),
+            own: Vec::new(),
+            places: vec![Place::Form],
+            ignored_headers: Vec::new(),
+            max_bytes: 100,
+            inspection: Inspection::Stream,
+        };
+        let look = |fields: &[(&str, &str)]| {
+            let mut headers = Headers::default();
+            for (name, value) in fields {
+                headers.push(name.as_bytes(), value.as_bytes());
+            }
+            policy.look(&headers)
+        };
+        let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+        assert_eq!(look(&[]), Some(Look::AsItBegins));
+        assert_eq!(look(&upgrade), None);
+        assert_eq!(look(&[(":method", "CONNECT")]), None);
+        let empty = [upgrade[0], upgrade[1], ("content-length", "0")];
+        assert_eq!(look(&empty), None);
+        let with_body = [upgrade[0], upgrade[1], ("content-length", "7")];
+        assert_eq!(look(&with_body), Some(Look::Unread));
+    }
 }

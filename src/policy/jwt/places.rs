@@ -7,7 +7,7 @@
 
 use super::location::{Locations, cookies};
 use crate::exchange::Request;
-use crate::headers::HeaderName;
+use crate::headers::{HeaderName, are_alike};
 
 /// Every place where tokens of a route may stand, whoever has issued them.
 #[derive(Debug)]
@@ -170,12 +170,10 @@ impl HeaderPlace {
         empty.then_some(Stray::Empty)
     }
 
-    /// Whether some gateways make one name of both: CGI and its heirs fold every byte but letters
-    /// and digits.
+    /// Whether some gateways make one name of both.
     fn resembles(&self, name: &[u8]) -> bool {
         let own = self.name.as_str().as_bytes();
-        let fold = |bytes: &'_ [u8]| bytes.iter().copied().map(folded).collect::<Vec<u8>>();
-        own.len() == name.len() && own != name && fold(own) == fold(name)
+        own != name && are_alike(own, name)
     }
 }
 

@@ -183,6 +183,7 @@ pub(super) fn field_of_provider(refusal: &Refusal) -> Option<&'static str> {
         "issuer" => Some("issuer"),
         "key" | "signature" | "keys" => Some("jwks"),
         "kid" => Some("require_kid"),
+        "keys_untried" => Some("max_signature_checks"),
         _ => None,
     }
 }

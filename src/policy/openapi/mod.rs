@@ -21,7 +21,7 @@ use crate::engine::Mode;
 use crate::exchange::{BodyState, Exchange, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
-use crate::refusal::Refusal;
+use crate::refusal::{Fact, Refusal};
 use crate::stream::{NO_ROUTE, method_not_allowed};
 use crate::target::Target;
 
@@ -78,6 +78,18 @@ impl Operation {
         let mut forms = std::iter::once(first).chain(rest);
         let (_, found) = forms.find(|(form_type, _)| *form_type == sent)?;
         Some(found)
+    }
+
+    /// Judges a head; what must be seen of the body.
+    fn judge_head(
+        &self,
+        values: &[Named<'_>],
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Option<BodyNeed>, Refusal> {
+        let judged = self.path.judge(values);
+        judged.map_err(|fault| refusal(fault, self.parameters.told))?;
+        self.parameters.judge(exchange)?;
+        self.judge_head_of_body(exchange)
     }
 
     /// Judges what the head says of the body; what must be seen of it.
@@ -152,12 +164,26 @@ impl OpenApi {
         let Some(operation) = self.operation(index) else {
             return Ok(Verdict::Pass);
         };
-        let told = operation.parameters.told;
-        let judged = operation.path.judge(&values);
-        judged.map_err(|fault| refusal(fault, told))?;
-        operation.parameters.judge(exchange)?;
-        let need = operation.judge_head_of_body(exchange)?;
+        let judged = operation.judge_head(&values, exchange);
+        let need = judged.map_err(|refusal| self.named(refusal, index))?;
         Ok(need.map_or(Verdict::Pass, Verdict::AwaitBody))
+    }
+
+    /// The refusal, with the operation that it is about.
+    fn named(&self, refusal: Refusal, index: OperationIndex) -> Refusal {
+        let path = self.paths.get(index.0);
+        let Some((path, operation)) = path.zip(self.operation(index)) else {
+            return refusal;
+        };
+        let name = format!("{} {}{}", operation.method, self.base, path.template);
+        refusal.and("operation", Fact::own(&name))
+    }
+
+    fn named_in(&self, verdict: Verdict, index: Option<OperationIndex>) -> Verdict {
+        match (verdict, index) {
+            (Verdict::Refuse(refusal), Some(index)) => Verdict::Refuse(self.named(refusal, index)),
+            (verdict, _) => verdict,
+        }
     }
 }
 
@@ -177,8 +203,10 @@ impl Policy for OpenApi {
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
-        let operation = body.facts.operation.and_then(|index| self.operation(index));
-        operation.map_or(Verdict::Pass, |operation| operation.judge_body(body, host))
+        let index = body.facts.operation;
+        let operation = index.and_then(|index| self.operation(index));
+        let judged = operation.map(|operation| operation.judge_body(body, host));
+        self.named_in(judged.unwrap_or(Verdict::Pass), index)
     }
 }
 
@@ -216,10 +244,10 @@ impl Policy for Answers {
     }
 
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
-        let responses = self.responses(body.facts.operation);
-        responses.map_or(Verdict::Pass, |responses| {
-            responses.response_body(body, host)
-        })
+        let index = body.facts.operation;
+        let responses = self.responses(index);
+        let judged = responses.map(|responses| responses.response_body(body, host));
+        self.api.named_in(judged.unwrap_or(Verdict::Pass), index)
     }
 }
 

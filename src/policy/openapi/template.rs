@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 
 /// A path with variables, which stand for a segment or a part of one.
 #[derive(Clone, Debug)]
@@ -14,6 +15,22 @@ enum Piece {
     Text(String),
     /// Stands for at least one character.
     Variable(String),
+}
+
+impl fmt::Display for Template {
+    /// As a document writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            f.write_str("/")?;
+            for piece in segment {
+                match piece {
+                    Piece::Text(text) => f.write_str(text)?,
+                    Piece::Variable(name) => write!(f, "{{{name}}}")?,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A name and a value, as parameters are judged.

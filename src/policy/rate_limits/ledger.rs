@@ -8,6 +8,7 @@ use super::limit::Limit;
 use super::rule::{Receipt, State};
 use super::seed::Hashed;
 use super::table::{Charged, Table};
+use super::tier::nanoseconds;
 use crate::host::Host;
 
 /// All that limits said of a request, in the order in which they were asked.
@@ -110,6 +111,16 @@ impl Ledger {
         for entry in &mut self.entries {
             entry.give_back(entry.cost, now, host);
             entry.receipt = None;
+        }
+    }
+
+    /// Settles what waits for the service's answer as if the request had never come to the service: it
+    /// did in shadow mode alone.
+    pub fn never_asked(&mut self, host: &dyn Host) {
+        let now = nanoseconds(host.monotonic());
+        for entry in &mut self.entries {
+            entry.settle_failure(false, now, host);
+            entry.settle_cost(None, now, host);
         }
     }
 

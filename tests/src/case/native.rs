@@ -49,13 +49,11 @@ pub fn run(case: &Case) -> Vec<String> {
     differences
 }
 
-/// What the access log has of a case, on the core alone.
-///
-/// # Panics
-/// The document has problems.
+/// What the access log has of a case, on the core alone; nothing of a document with problems.
 pub fn records(case: &Case) -> Vec<Value> {
-    let engine = Engine::compile(&case.document);
-    let engine = Rc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+    let Ok(engine) = Engine::compile(&case.document).map(Rc::new) else {
+        return Vec::new();
+    };
     let host = Proxy::default();
     let exchanges = case.exchanges.iter();
     let outcomes =

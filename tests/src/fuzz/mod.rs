@@ -19,6 +19,7 @@ mod ring_host;
 mod schema;
 mod seeds;
 mod spelling;
+mod strict;
 mod token;
 
 pub use bytes::mutate_part;

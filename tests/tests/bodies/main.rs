@@ -139,6 +139,35 @@ fn a_proxy_that_shows_no_bodies_of_held_answers_is_noticed() {
 }
 
 #[test]
+fn a_failure_whose_body_is_never_shown_does_not_hang() {
+    let service = Service::start(|mut stream| {
+        read_head(&mut stream);
+        let answer = "HTTP/1.1 500 Oh\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let mut document = policy("hold_headers");
+    document["defaults"]["sanitize_errors"] = json!({});
+    let listeners = [false, true].map(|holds| {
+        let name = if holds { "shown" } else { "not-shown" };
+        (name, document.clone(), holds, json!({}))
+    });
+    let proxy = Proxy::start(&listeners, service.addr());
+    let get = Request {
+        method: b"GET".to_vec(),
+        body: None,
+        ..post("/text", &[])
+    };
+    for (listener, status, code) in [
+        ("shown", 500, "upstream_error"),
+        ("not-shown", 503, "unavailable"),
+    ] {
+        let response = client::send(proxy.addr(listener), &get, TIMEOUT).unwrap();
+        assert_eq!(response.status, status, "{listener}");
+        assert_eq!(problem(&response)["code"], code, "{listener}");
+    }
+}
+
+#[test]
 fn a_slow_body_is_no_mismatch() {
     let service = Upstream::start().unwrap();
     let proxy = Proxy::start(

@@ -41,7 +41,11 @@ fn the_readme_shows_what_is_answered() {
         string_value(document),
         WasmOptions::default(),
     );
-    let listeners = [listener("guarded", vec![filter], ListenerOptions::default())];
+    let listeners = [listener(
+        "guarded",
+        vec![filter],
+        ListenerOptions::default(),
+    )];
     let bootstrap = bootstrap(Vec::new(), vec![cluster("upstream", upstream.addr())]);
     let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default()).unwrap();
     let request = Request {

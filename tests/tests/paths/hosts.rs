@@ -180,6 +180,17 @@ fn no_spelling_of_a_host_reaches_the_service_under_another_policy() {
         }
         assert_eq!(proxy.hosts().len(), 2, "{name}");
     }
+    // What Envoy makes of a dot: the service gets the host without it, where Envoy is told to.
+    for (name, expected) in [
+        ("as-sent", "other.example.:80"),
+        ("dot-stripped", "other.example:80"),
+        ("port-stripped", "other.example."),
+    ] {
+        let dotted = to("other.example.:80", Version::Http1);
+        let passes = client::send(proxy.addr(name), &dotted, TIMEOUT);
+        assert_eq!(passes.expect("an answer").status, 200, "{name}");
+        assert_eq!(proxy.hosts(), [expected], "{name}");
+    }
 }
 
 #[test]
@@ -244,6 +255,32 @@ fn a_request_without_a_host_is_refused() {
     let code = none.map_or(Value::Null, |answer| code(&answer));
     assert!(code.is_null() || code == "host_malformed", "{code}");
     assert_eq!(proxy.hosts(), ["other.example"]);
+}
+
+/// A tunnel has a host and no path. Envoy refuses it, unless it is told to let tunnels pass.
+#[test]
+fn a_tunnel_is_no_path() {
+    let tunnels = json!({
+        "upgrade_configs": [{ "upgrade_type": "CONNECT" }],
+        "route_config": { "virtual_hosts": [{ "name": "everyone", "domains": ["*"], "routes": [{
+            "match": { "connect_matcher": {} },
+            "route": {
+                "cluster": "upstream",
+                "upgrade_configs": [{ "upgrade_type": "CONNECT", "connect_config": {} }],
+            },
+        }] }] },
+    });
+    let proxy = Proxy::start(&[("tunnels", tunnels)]);
+    let raw = "CONNECT other.example:443 HTTP/1.1\r\nHost: other.example:443\r\nConnection: close\r\n\r\n";
+    let answer = client::send_raw(proxy.addr("tunnels"), raw.as_bytes(), TIMEOUT);
+    let answer = answer.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let records = proxy.envoy.records(1, TIMEOUT).expect("a record");
+    assert_eq!(
+        records[0]["portcullis.reason"], "path_not_absolute",
+        "{records:?}"
+    );
 }
 
 /// What the documentation says of targets that no filter sees as they were sent.

@@ -6,6 +6,7 @@
 
 mod answers;
 mod bundle;
+mod documents;
 mod exactness;
 mod fields;
 mod flood;

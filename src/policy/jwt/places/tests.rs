@@ -3,6 +3,7 @@ use crate::config::{Node, Problems};
 use crate::effort::Effort;
 use crate::headers::Headers;
 use crate::json::Json;
+use crate::policy::jwt::location::LocationError;
 use crate::target::{Authority, Target};
 
 fn locations(written: &str) -> Locations {
@@ -27,13 +28,14 @@ fn with_request<T>(path: &[u8], fields: &[(&str, &[u8])], see: impl Fn(&Request<
     })
 }
 
-/// Whether a token is found, and what is stray.
+/// Whether a token is found, or several, and what is stray.
 fn seen(written: &str, path: &[u8], fields: &[(&str, &[u8])]) -> (bool, Option<Stray>) {
     let locations = locations(written);
     let places = Places::of([&locations].into_iter());
     with_request(path, fields, |request| {
         let found = locations.find(request);
-        (found.is_ok(), places.stray(request).map(|(stray, _)| stray))
+        let stray = places.stray(request).map(|(stray, _)| stray);
+        (found.err() != Some(LocationError::Missing), stray)
     })
 }
 
@@ -274,4 +276,115 @@ fn cookies_are_read_exactly_and_whatever_resembles_them_is_seen() {
     for none in ["", "a=tok", "toks=1", "a=1,2; tok.sig=3", "__Host-tok=1"] {
         assert_eq!(of(none.as_bytes()), NONE, "{none}");
     }
+}
+
+/// Texts made of pieces, in an order that looks like none and is always the same.
+fn texts(pieces: &[&'static [u8]], count: u64) -> impl Iterator<Item = Vec<u8>> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
+    };
+    let pieces = pieces.to_vec();
+    (0..count).map(move |_| {
+        let length = 1 + next(6);
+        let picked = (0..length).map(|_| pieces[next(pieces.len())]);
+        picked.collect::<Vec<_>>().concat()
+    })
+}
+
+/// What services make of an `Authorization` field that do not look closely: they split it where there
+/// are blanks, take away a word in front, or search for the word.
+fn read_loosely(value: &str) -> bool {
+    let lower = value.to_lowercase();
+    let blank = |c: char| c.is_whitespace() || c == '\u{a0}';
+    let mut words = value.split(blank).filter(|word| !word.is_empty());
+    let split = words
+        .next()
+        .is_some_and(|word| word.eq_ignore_ascii_case("bearer"))
+        && words.next().is_some();
+    let listed = lower.split(',').any(|item| {
+        let rest = item.trim_matches(blank).strip_prefix("bearer");
+        rest.is_some_and(|rest| rest.contains(char::is_alphanumeric))
+    });
+    let searched = lower
+        .match_indices("bearer")
+        .filter_map(|(place, word)| lower.get(place + word.len()..))
+        .any(|rest| {
+            rest.starts_with(|c| blank(c) || c == ':') && rest.contains(char::is_alphanumeric)
+        });
+    split || listed || searched || value.contains(JWT)
+}
+
+const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.";
+
+#[test]
+fn whatever_is_read_loosely_is_a_token_or_refused() {
+    let pieces: [&[u8]; 17] = [
+        b"Bearer",
+        b"bearer",
+        b"BEARER",
+        b"Basic",
+        b"Token",
+        b" ",
+        b"  ",
+        b"\t",
+        b",",
+        b"\xc2\xa0",
+        b":",
+        b"=",
+        b"\"",
+        b";",
+        b"x",
+        b"YTpi",
+        JWT.as_bytes(),
+    ];
+    let (mut read, mut passed) = (0, 0);
+    for text in texts(&pieces, 40_000) {
+        let value = String::from_utf8(text).unwrap();
+        let seen = authorization(value.as_bytes());
+        if read_loosely(&value) {
+            read += 1;
+            assert_ne!(seen, NONE, "{value:?}");
+        } else if seen == NONE {
+            passed += 1;
+        }
+    }
+    assert!(read > 10_000 && passed > 2_000, "{read}, {passed}");
+}
+
+/// What services make of a query that do not look closely.
+fn has_parameter(query: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        let decoded: Vec<u8> = decoded(name.as_bytes()).collect();
+        let name = String::from_utf8_lossy(&decoded)
+            .replace('+', " ")
+            .to_lowercase();
+        let name = name.split(['[', '\0']).next().unwrap_or_default();
+        name.trim().replace([' ', '.', '-'], "_") == "acc_tok"
+    })
+}
+
+#[test]
+fn whatever_is_a_parameter_to_somebody_is_a_token_or_refused() {
+    let pieces: [&[u8]; 19] = [
+        b"acc_tok", b"acc", b"_", b"tok", b"ACC", b"%61cc", b"%5F", b"%5f", b".", b"+", b"%20",
+        b"[]", b"[0]", b"%5B", b"=", b"&", b";", b"x", b"%00",
+    ];
+    let (mut read, mut passed) = (0, 0);
+    for text in texts(&pieces, 40_000) {
+        let query = String::from_utf8(text).unwrap();
+        let path = format!("/a?{query}");
+        let seen = seen(r#"{"from_params": ["acc_tok"]}"#, path.as_bytes(), &[]);
+        if has_parameter(&query) {
+            read += 1;
+            assert_ne!(seen, NONE, "{query:?}");
+        } else if seen == NONE {
+            passed += 1;
+        }
+    }
+    assert!(read > 1_000 && passed > 10_000, "{read}, {passed}");
 }

@@ -41,7 +41,7 @@ use super::claims::Accepted;
 use super::jwk::Key;
 use crate::budget::Share;
 use crate::config::{Node, Problems};
-use crate::credentials::Credential;
+use crate::credentials::{Credential, tells};
 use crate::host::Host;
 
 pub(super) use self::published::read_set as read_published;
@@ -141,6 +141,16 @@ impl RemoteKeys {
             .credentials
             .iter()
             .filter_map(Credential::variable)
+    }
+
+    /// Whether a text of the provider's holds a part of what it was asked with.
+    pub fn tells(&self, said: &str, host: &dyn Host) -> bool {
+        let mut fields = self
+            .source
+            .credentials
+            .iter()
+            .filter_map(|each| each.field(host));
+        fields.any(|(_, value)| tells(said, &value))
     }
 
     /// The fields with which a question is put, as far as their values are there. They are for

@@ -302,3 +302,56 @@ fn a_document_that_is_replaced_takes_up_what_its_successor_fetches() {
     drop(new);
     assert!(old.due(at(1091)), "nobody fetches them any more");
 }
+
+/// Names for a source with these fields beside cluster and address.
+fn names(more: &str, value: &str) -> Names {
+    let text = format!(r#"{{"cluster":"idp","uri":"https://id.example.com/jwks"{more}}}"#);
+    let json = Json::parse(text.as_bytes(), 4).unwrap();
+    let mut problems = Problems::default();
+    let remote = RemoteKeys::read(&"corp".into(), &Node::root(&json), &mut problems);
+    let remote = problems.settle(remote).unwrap();
+    remote.source.names(|_| Some(value.to_owned()))
+}
+
+#[test]
+fn workers_share_with_those_who_ask_for_the_same_and_take_turns_with_those_who_ask_as_often() {
+    let plain = names("", "");
+    assert_eq!(plain, names(r#","cooldown":"30s""#, ""), "the default");
+    for limit in [
+        r#","cooldown":"31s""#,
+        r#","cache_duration":"1h""#,
+        r#","max_stale":"1h""#,
+        r#","timeout":"6s""#,
+    ] {
+        let other = names(limit, "");
+        assert_eq!(other.keys, plain.keys, "{limit}");
+        assert_ne!(other.lease, plain.lease, "{limit}");
+    }
+    let header = r#","headers":{"authorization":{"env":"A"}}"#;
+    let asked = names(header, "Bearer one");
+    assert_eq!(asked, names(header, "Bearer one"));
+    for other in [
+        plain,
+        names(header, "Bearer two"),
+        names(
+            r#","headers":{"x-authorization":{"env":"A"}}"#,
+            "Bearer one",
+        ),
+    ] {
+        assert_ne!(other.keys, asked.keys);
+        assert_ne!(other.lease, asked.lease);
+    }
+}
+
+#[test]
+fn a_record_of_somebody_who_asks_seldom_puts_nothing_off() {
+    let seldom = br#"{"cluster":"idp","uri":"https://id.example.com/jwks","cache_duration":"24h"}"#;
+    let json = Json::parse(seldom, 4).unwrap();
+    let mut problems = Problems::default();
+    let seldom = RemoteKeys::read(&"corp".into(), &Node::root(&json), &mut problems);
+    let seldom = problems.settle(seldom).unwrap();
+    let record = arrive(&seldom, 0, Ok((SET, None))).unwrap();
+    let often = remote();
+    assert!(often.adopt(&record, at(1)));
+    assert!(!seldom.due(at(101)) && often.due(at(101)));
+}
