@@ -3,6 +3,7 @@
 mod document;
 #[cfg(test)]
 mod faults;
+mod fields;
 mod foreign;
 mod form;
 pub(crate) mod header;
@@ -16,7 +17,8 @@ mod size;
 mod units;
 
 pub use document::compile;
-pub use node::{Case, Fields, Node};
+pub use fields::Fields;
+pub use node::{Case, Node};
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
 };

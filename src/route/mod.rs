@@ -1,5 +1,6 @@
 //! Which requests a route is for.
 
+mod cover;
 mod index;
 mod lint;
 mod path;
