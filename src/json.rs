@@ -1,18 +1,20 @@
 //! Strict JSON: what the configuration and the tokens are read with.
 //!
-//! Stricter than most readers where leniency has been an attack: a member that appears twice is an
+//! Stricter than [`serde_json::Value`] where leniency has been an attack: a member that appears twice is an
 //! error (RFC 8259 leaves the meaning open, and two readers that choose differently disagree about
 //! who a token belongs to), and nesting has a limit. And exact: a [`Number`] is what is written.
 
 pub mod compact;
 pub mod decimal;
-mod lexer;
 pub mod number;
+mod reader;
 
 use std::fmt;
 
-use self::lexer::{Broken, Cause, Lexer, Token, line_and_column};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
 pub use self::number::Number;
+use self::reader::{Cause, Numeral, Reader};
 
 /// A JSON value whose objects have no member twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +65,7 @@ pub enum JsonError {
     NumberRange {
         /// The line on which it stands.
         line: usize,
-        /// Its column.
+        /// A column of it.
         column: usize,
     },
     /// Arrays and objects are nested deeper than allowed.
@@ -79,17 +81,12 @@ impl Json {
     /// # Errors
     /// See [`JsonError`]. `depth` is how many arrays and objects may contain one another.
     pub fn parse(bytes: &[u8], depth: usize) -> Result<Self, JsonError> {
-        let mut lexer = Lexer::new(bytes);
-        let value = read(&mut lexer, depth).and_then(|value| lexer.end().map(|()| value));
-        value.map_err(|Broken { at, cause }| {
-            let (line, column) = line_and_column(bytes, at);
-            match cause {
-                Cause::Duplicate => JsonError::DuplicateMember { line, column },
-                Cause::Depth => JsonError::TooDeep { limit: depth },
-                Cause::NumberRange => JsonError::NumberRange { line, column },
-                Cause::Syntax => JsonError::Syntax { line, column },
-            }
-        })
+        let reader = Reader::new(bytes, depth);
+        let seed = Seed {
+            depth,
+            reader: &reader,
+        };
+        reader.read(seed)
     }
 
     /// The value an RFC 6901 pointer leads to.
@@ -289,43 +286,86 @@ fn array_index(token: &str) -> Option<usize> {
     if canonical { token.parse().ok() } else { None }
 }
 
-/// The next value, within so many arrays and objects.
-fn read(lexer: &mut Lexer<'_>, depth: usize) -> Result<Json, Broken> {
-    Ok(match lexer.value()? {
-        Token::Null => Json::Null,
-        Token::Bool(value) => Json::Bool(value),
-        Token::Number(_, number) => Json::Number(number),
-        Token::String(text) => Json::String(text.into_owned()),
-        Token::Array => {
-            let inner = descend(lexer, depth)?;
-            let mut items = Vec::new();
-            lexer.items(|lexer| {
-                items.push(read(lexer, inner)?);
-                Ok(())
-            })?;
-            Json::Array(items)
-        }
-        Token::Object => {
-            let inner = descend(lexer, depth)?;
-            let mut object = Object::default();
-            lexer.members(|lexer, name| {
-                let value = read(lexer, inner)?;
-                object.members.push((name.into_owned(), value));
-                Ok(())
-            })?;
-            if !object.arrange() {
-                return Err(lexer.wrong(Cause::Duplicate));
-            }
-            Json::Object(object)
-        }
-    })
+/// Reads a value, within so many arrays and objects.
+#[derive(Clone, Copy)]
+struct Seed<'r, 't> {
+    depth: usize,
+    reader: &'r Reader<'t>,
 }
 
-/// How deep the inside of what has begun may be.
-fn descend(lexer: &Lexer<'_>, depth: usize) -> Result<usize, Broken> {
-    depth
-        .checked_sub(1)
-        .ok_or_else(|| lexer.wrong(Cause::Depth))
+impl Seed<'_, '_> {
+    fn descend<E: serde::de::Error>(self) -> Result<Self, E> {
+        let depth = self.reader.descend(self.depth)?;
+        Ok(Self { depth, ..self })
+    }
+
+    fn number<E: serde::de::Error>(self, read: Numeral) -> Result<Json, E> {
+        let number = Number::parse(self.reader.number(read)?);
+        number
+            .map(Json::Number)
+            .ok_or_else(|| self.reader.refuse(Cause::NumberRange))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_, '_> {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json, E> {
+        self.number(Numeral::Unsigned(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json, E> {
+        self.number(Numeral::Negative(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
+        self.number(Numeral::Double(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let inner = self.descend()?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+        let inner = self.descend()?;
+        let mut object = Object::default();
+        while let Some(name) = access.next_key::<String>()? {
+            object.members.push((name, access.next_value_seed(inner)?));
+        }
+        if !object.arrange() {
+            return Err(self.reader.refuse(Cause::Duplicate));
+        }
+        Ok(Json::Object(object))
+    }
 }
 
 #[cfg(test)]

@@ -48,11 +48,12 @@ impl Fault {
             let (line, column) = position(text, place);
             return at(line, column, cure);
         }
-        let begins = text.trim_ascii_start().first();
+        let begins = text.trim_ascii_start();
         if is_yaml(text) {
+            let (line, column) = position(text, text.len().saturating_sub(begins.len()));
             return at(line, column, YAML);
         }
-        if !matches!(begins, Some(b'{' | b'[')) {
+        if !matches!(begins.first(), Some(b'{' | b'[')) {
             return at(line, column, PROTOBUF);
         }
         // The reader names the byte that it cannot go on with, or the one before.

@@ -7,8 +7,10 @@
 use std::fmt;
 use std::rc::Rc;
 
-use super::lexer::{Broken, Cause, Lexer, Token};
-use super::{Json, Number, Object, array_index, descend, quoted};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::reader::{Cause, Numeral, Reader};
+use super::{Json, Number, Object, array_index, quoted};
 
 /// A JSON value whose objects have no member twice. A copy shares its memory.
 #[derive(Clone, PartialEq)]
@@ -62,9 +64,13 @@ impl Compact {
             return None;
         }
         let mut out = Vec::with_capacity(text.len());
-        let mut lexer = Lexer::new(text);
-        write(&mut lexer, depth, &mut out).ok()?;
-        lexer.end().ok()?;
+        let reader = Reader::new(text, depth);
+        let seed = Seed {
+            depth,
+            reader: &reader,
+            out: &mut out,
+        };
+        reader.read(seed).ok()?;
         Some(Self(std::str::from_utf8(&out).ok()?.into()))
     }
 
@@ -293,37 +299,116 @@ impl Open {
     }
 }
 
-/// Writes the next value, within so many arrays and objects.
-fn write(lexer: &mut Lexer<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), Broken> {
-    match lexer.value()? {
-        Token::Null => out.push(b'n'),
-        Token::Bool(value) => out.push(if value { b't' } else { b'f' }),
-        Token::Number(written, _) => push_text(out, Some(b'#'), written.as_bytes()),
-        Token::String(text) => push_text(out, Some(b'"'), text.as_bytes()),
-        Token::Array => {
-            let inner = descend(lexer, depth)?;
-            let open = Open::begin(out, b'[');
-            lexer.items(|lexer| write(lexer, inner, out))?;
-            open.end(out);
-        }
-        Token::Object => {
-            let inner = descend(lexer, depth)?;
-            let open = Open::begin(out, b'{');
-            let mut names: Vec<(u32, u32)> = Vec::new();
-            lexer.members(|lexer, name| {
-                push_text(out, None, name.as_bytes());
-                let end = out.len();
-                let span = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-                names.push((span(end.saturating_sub(name.len())), span(end)));
-                write(lexer, inner, out)
-            })?;
-            if has_duplicates(names, out) {
-                return Err(lexer.wrong(Cause::Duplicate));
-            }
-            open.end(out);
-        }
+/// Writes a value, within so many arrays and objects.
+struct Seed<'o, 't> {
+    depth: usize,
+    reader: &'o Reader<'t>,
+    out: &'o mut Vec<u8>,
+}
+
+impl Seed<'_, '_> {
+    fn number<E: serde::de::Error>(self, read: Numeral) -> Result<(), E> {
+        let written = self.reader.number(read)?;
+        push_text(self.out, Some(b'#'), written.as_bytes());
+        Ok(())
     }
-    Ok(())
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.out.push(b'n');
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.out.push(if value { b't' } else { b'f' });
+        Ok(())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.number(Numeral::Unsigned(value))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.number(Numeral::Negative(value))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.number(Numeral::Double(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        push_text(self.out, Some(b'"'), value.as_bytes());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        let Self { depth, reader, out } = self;
+        let depth = reader.descend(depth)?;
+        let open = Open::begin(out, b'[');
+        while access
+            .next_element_seed(Seed { depth, reader, out })?
+            .is_some()
+        {}
+        open.end(out);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
+        let Self { depth, reader, out } = self;
+        let depth = reader.descend(depth)?;
+        let open = Open::begin(out, b'{');
+        let mut names: Vec<(u32, u32)> = Vec::new();
+        while let Some(name) = access.next_key_seed(Name(out))? {
+            names.push(name);
+            access.next_value_seed(Seed { depth, reader, out })?;
+        }
+        if has_duplicates(names, out) {
+            return Err(reader.refuse(Cause::Duplicate));
+        }
+        open.end(out);
+        Ok(())
+    }
+}
+
+/// The name of a member; where it stands in what has been written.
+struct Name<'o>(&'o mut Vec<u8>);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = (u32, u32);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, u32), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = (u32, u32);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<(u32, u32), E> {
+        push_text(self.0, None, name.as_bytes());
+        let end = self.0.len();
+        let span = |at: usize| u32::try_from(at).map_err(|_| E::custom("too long"));
+        Ok((span(end.saturating_sub(name.len()))?, span(end)?))
+    }
 }
 
 fn has_duplicates(mut spans: Vec<(u32, u32)>, out: &[u8]) -> bool {

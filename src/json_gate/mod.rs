@@ -14,7 +14,6 @@ mod text;
 
 use self::keys::{Keys, Names};
 pub use self::number::Numbers;
-pub(crate) use self::number::is_number;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;
 pub(crate) use self::text::read as read_string;

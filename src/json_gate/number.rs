@@ -48,11 +48,6 @@ pub(super) fn read<'t>(start: &'t [u8], limits: &Limits) -> Result<&'t [u8], Fau
     }
 }
 
-/// Whether all of it is one number.
-pub(crate) fn is_number(text: &[u8]) -> bool {
-    split(text).is_some_and(|(_, rest)| rest.is_empty())
-}
-
 /// Most numbers: no exponent, and so few digits before the point that any range has room for
 /// them. What follows it; none if it is another kind, or none.
 fn short(start: &[u8]) -> Option<&[u8]> {

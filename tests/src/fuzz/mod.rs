@@ -19,7 +19,6 @@ mod ring_host;
 mod schema;
 mod seeds;
 mod spelling;
-mod strict;
 mod token;
 
 pub use bytes::mutate_part;
