@@ -1,5 +1,7 @@
 //! The built-in sets: the plainest attempts at injection, in a text that has been decoded once.
 
+use crate::budget::Share;
+use crate::config::{Pointer, Problems};
 use crate::regex::{Effort, Regex, TooCostly};
 
 /// A set of patterns with a name.
@@ -220,6 +222,28 @@ impl Searcher {
             }
         }
         searcher
+    }
+
+    /// Adds what it takes to what its document does.
+    pub(super) fn account(&self, place: &Pointer, problems: &mut Problems) {
+        for attempt in &self.attempts {
+            if let Pattern::Regex(pattern) = &attempt.pattern {
+                problems.account_pattern(place, pattern);
+            }
+        }
+        let words: usize = self.words.iter().map(Vec::capacity).sum();
+        let tables = [
+            self.sets.capacity().saturating_mul(size_of::<&str>()),
+            self.attempts
+                .capacity()
+                .saturating_mul(size_of::<Compiled>()),
+            self.words
+                .capacity()
+                .saturating_mul(size_of::<Vec<(&[u8], usize)>>()),
+            words.saturating_mul(size_of::<(&[u8], usize)>()),
+        ];
+        let tables = tables.into_iter().fold(0, usize::saturating_add);
+        problems.account(place, Share::Documents, tables);
     }
 
     fn add(&mut self, set: usize, words: &[&'static str], bounded: bool, pattern: Pattern) {

@@ -147,8 +147,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         let reason = "looks for nothing; name one of `sets`, or write `patterns`";
         problems.report(fields.pointer(), reason);
     }
+    let built_in = Searcher::new(&sets);
+    built_in.account(fields.pointer(), problems);
     let policy = DenyPatterns {
-        built_in: Searcher::new(&sets),
+        built_in,
         own,
         places: places?,
         ignored_headers: ignored_headers?,

@@ -30,7 +30,7 @@ pub fn run_all(wasm: &Path, cases: &[Case], options: &Options) -> Result<Vec<Str
         let addr = envoy
             .listener_addr(&case.name)
             .map_err(|error| error.to_string())?;
-        for (index, exchange) in case.exchanges.iter().enumerate() {
+        for (index, exchange) in case.fresh_exchanges().iter().enumerate() {
             let id = format!("{}-{index}", case.name.replace('_', "-"));
             let found = match carry_out(&envoy, &service, addr, case, exchange, &id) {
                 Ok(outcome) => expect::compare(&exchange.expect, &outcome),

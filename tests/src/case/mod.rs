@@ -83,6 +83,15 @@ impl Case {
     pub fn read_all(folder: &Path) -> Result<Vec<Case>, String> {
         read::folder(folder)
     }
+
+    /// The exchanges with tokens of this moment: those that were minted when all files were read may have
+    /// aged. As they are where the document has a token too, which must stay the same.
+    pub fn fresh_exchanges(&self) -> Vec<Exchange> {
+        match read::file(&self.path) {
+            Ok(fresh) if fresh.document == self.document => fresh.exchanges,
+            _ => self.exchanges.clone(),
+        }
+    }
 }
 
 /// The environment of the VM in which cases run.

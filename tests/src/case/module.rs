@@ -44,7 +44,7 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
     host.set_foreign_function("set_envoy_filter_state", |_| (0, Vec::new()));
     host.set_property(&["source", "address"], b"192.0.2.1:40000".to_vec());
     let mut differences = Vec::new();
-    for exchange in &case.exchanges {
+    for exchange in &case.fresh_exchanges() {
         let found = match host.exchange(&exchange.request, &exchange.upstream) {
             Err(trap) => vec![format!("the module traps: {trap:?}")],
             Ok(result) => {

@@ -36,7 +36,7 @@ pub fn run(case: &Case) -> Vec<String> {
     };
     let host = Proxy::default();
     let mut differences = Vec::new();
-    for exchange in &case.exchanges {
+    for exchange in &case.fresh_exchanges() {
         let outcome = judge(&engine, &exchange.request, &exchange.upstream, &host);
         let mut found = expect::compare(&exchange.expect, &outcome);
         found.extend(astray(&case.document, &host.rules.take()));

@@ -33,14 +33,24 @@ fn collect(root: &Path, folder: &Path, cases: &mut Vec<Case>) -> Result<(), Stri
         if path.is_dir() {
             collect(root, &path, cases)?;
         } else if path.extension().is_some_and(|ending| ending == "json") {
-            let case = file(root, &path).map_err(|error| format!("{}: {error}", path.display()))?;
-            cases.push(case);
+            let case = file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            cases.push(Case {
+                name: name(root, &path),
+                ..case
+            });
         }
     }
     Ok(())
 }
 
-fn file(root: &Path, path: &Path) -> Result<Case, String> {
+fn name(root: &Path, path: &Path) -> String {
+    let relative = path.strip_prefix(root).unwrap_or(path).with_extension("");
+    let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    relative.to_string_lossy().chars().map(plain).collect()
+}
+
+/// A case file; the case has no name yet.
+pub(super) fn file(path: &Path) -> Result<Case, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let file = Members::of(
@@ -60,12 +70,6 @@ fn file(root: &Path, path: &Path) -> Result<Case, String> {
     )?;
     file.text("about")?;
     let tokens = mint_all(file.get("tokens"));
-    let relative = path.strip_prefix(root).unwrap_or(path).with_extension("");
-    let name: String = relative
-        .to_string_lossy()
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '_' })
-        .collect();
     let exchanges = match file.get("exchanges") {
         None => Vec::new(),
         Some(list) => {
@@ -94,7 +98,7 @@ fn file(root: &Path, path: &Path) -> Result<Case, String> {
     };
     Ok(Case {
         path: path.to_owned(),
-        name,
+        name: String::new(),
         document,
         headers_stop_iteration,
         problems,

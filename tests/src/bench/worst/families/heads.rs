@@ -1,11 +1,13 @@
 //! What is judged by the head alone: limits, CORS, CSRF, parameters, the record, refusals.
 
 use portcullis_tests::random::Random;
+use portcullis_tests::tokens::SigningKey;
 use portcullis_tests::wire::Request;
 use serde_json::{Value, json};
 
 use super::super::search::Parameter;
 use super::super::{Family, Shape};
+use super::tokens::provider;
 use super::{LONGEST_FIELD, document, family, field, fields, get, letters, open, text};
 
 pub(super) fn all() -> Vec<Family> {
@@ -109,7 +111,14 @@ fn limits() -> Value {
             "headers": "both",
         })
     };
-    open(json!({ "rate_limits": (0..16).map(limit).collect::<Vec<_>>() }))
+    let mut document = document(vec![json!({
+        "jwt": { "provider": "corp", "optional": true },
+        "rate_limits": (0..16).map(limit).collect::<Vec<_>>(),
+    })]);
+    let mut key = SigningKey::named("p256").jwk();
+    key["alg"] = "ES256".into();
+    document["providers"] = json!({ "corp": provider(&[key], "auto") });
+    document
 }
 
 fn limited(shape: &Shape<'_>) -> Request {

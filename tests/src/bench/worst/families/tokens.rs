@@ -126,7 +126,7 @@ fn bad_document(signatures: &str) -> Value {
     document
 }
 
-fn provider(keys: &[Value], signatures: &str) -> Value {
+pub(super) fn provider(keys: &[Value], signatures: &str) -> Value {
     json!({
         "issuer": ISSUER, "audiences": [AUDIENCE],
         "jwks": { "inline": { "keys": keys } }, "signatures": signatures,
