@@ -19,8 +19,8 @@ const BEHIND: i32 = 80;
 
 impl Exact {
     fn of(text: &str) -> Self {
-        let (text, exponent) = match text.find(['e', 'E']) {
-            Some(at) => (&text[..at], text[at + 1..].parse::<i32>().unwrap()),
+        let (text, exponent) = match text.split_once(['e', 'E']) {
+            Some((text, exponent)) => (text, exponent.parse::<i32>().unwrap()),
             None => (text, 0),
         };
         let (negative, text) = match text.strip_prefix('-') {

@@ -321,7 +321,10 @@ fn rule_10_a_struct_is_refused_with_the_cure() {
     let cure = "configuration must be google.protobuf.StringValue holding JSON";
     for (configuration, message) in [
         (as_struct, cure),
-        (string_value("version: 1"), cure),
+        (
+            string_value("version: 1"),
+            "YAML, and the filter reads JSON alone; turn it into JSON first",
+        ),
         (
             string_value(""),
             "the configuration is empty; write google.protobuf.StringValue",
