@@ -252,25 +252,43 @@ fn character(text: &[u8], at: usize, rounds: usize) -> Option<(u8, usize)> {
 fn find_token(value: &[u8]) -> Option<usize> {
     let starts = value.iter().enumerate();
     let mut starts = starts.filter(|(_, b)| matches!(b, b'e' | b'%'));
-    let (at, _) = starts.find(|(at, _)| is_token(value.get(*at..).unwrap_or_default()))?;
+    // Up to here no run has the parts of a token: what begins later in one has fewer of them. So each
+    // run is looked through once, however often something in it begins as a token does.
+    let mut judged = 0;
+    let (at, _) = starts.find(|(at, _)| {
+        let text = value.get(*at..).unwrap_or_default();
+        match start_of(text) {
+            Some(Start::Sure) => true,
+            Some(Start::Possible) if *at >= judged => {
+                judged = at.saturating_add(run(text));
+                is_compact(text)
+            }
+            Some(Start::Possible) | None => false,
+        }
+    })?;
     Some(at)
 }
 
-/// Whether a text begins with a token.
-fn is_token(text: &[u8]) -> bool {
+/// How a token begins.
+enum Start {
+    /// As nothing else does.
+    Sure,
+    /// As words do as well: a token has three parts.
+    Possible,
+}
+
+/// What a text begins as.
+fn start_of(text: &[u8]) -> Option<Start> {
     let mut at = 0;
     let mut start = [0_u8; 3];
     for place in &mut start {
-        match character(text, at, ROUNDS) {
-            Some((byte, next)) => (*place, at) = (byte, next),
-            None => return false,
-        }
+        (*place, at) = character(text, at, ROUNDS)?;
     }
     match &start {
-        b"eyJ" => true,
-        // `{` and a blank, a line break or a tab. Words begin so as well: a token has three parts.
-        b"eyA" | b"eyI" | b"ewo" | b"ewp" | b"ew0" | b"ewk" => is_compact(text),
-        _ => false,
+        b"eyJ" => Some(Start::Sure),
+        // `{` and a blank, a line break or a tab.
+        b"eyA" | b"eyI" | b"ewo" | b"ewp" | b"ew0" | b"ewk" => Some(Start::Possible),
+        _ => None,
     }
 }
 
@@ -397,6 +415,19 @@ mod tests {
             "https://a.example/b;sid=1?page=REDACTED&token=REDACTED"
         );
         assert_eq!(of(None), "https://a.example/b;sid=1");
+    }
+
+    /// Each beginning would have the rest looked through: hours of work, if it were so.
+    #[test]
+    fn a_text_is_looked_through_once() {
+        for start in ["eyA", "ewo%41", "%65yI"] {
+            let words = start.repeat(1 << 14);
+            assert_eq!(tokens(words.as_bytes()), words.as_bytes(), "{start}");
+            let last = tokens(format!("{start}.a {words}/eyJh").as_bytes()).into_owned();
+            assert!(last.ends_with(b"REDACTED"), "{start}");
+        }
+        let behind = "eyAa=b eyAiYWxnIjoiRVMyNTYifQ.e30.c2ln";
+        assert_eq!(tokens(behind.as_bytes()), b"eyAa=b REDACTED".as_slice());
     }
 
     #[test]

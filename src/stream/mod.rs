@@ -158,7 +158,10 @@ impl Stream {
         }
         match action {
             Action::Continue(edits) if self.holds_head(&engine) => Action::Hold(edits),
-            action => action,
+            action => {
+                self.facts.limits.goes_ahead();
+                action
+            }
         }
     }
 

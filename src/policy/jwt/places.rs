@@ -136,8 +136,10 @@ impl Places {
         let others = line
             .split(|b| *b == b';')
             .filter(|pair| !cookies(pair).any(|(name, _)| is_read(name)));
-        // RFC 2109 had a comma between cookies, and some still read it so.
-        let mut pieces = others.flat_map(|pair| pair.split(|b| *b == b','));
+        // RFC 2109 had a comma between cookies, and some still read it so; to Python's `http.cookies` a
+        // blank ends one.
+        let ends = |b: &u8| *b == b',' || *b == b'\x0b' || b.is_ascii_whitespace();
+        let mut pieces = others.flat_map(|pair| pair.split(ends));
         pieces.find_map(|piece| {
             let name = name_of(from_word(piece));
             let spelt = |cookie: &&Spelling| cookie.resembles(decoded(name), b"[\0");

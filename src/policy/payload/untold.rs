@@ -21,11 +21,17 @@ impl<'h> Declared<'h> {
     }
 }
 
-/// Whether a body begins like a JSON text that has names or strings in it.
+/// Whether a body begins like a JSON text that has names or strings in it. Some services find out by
+/// the first bytes that it is UTF-16 or UTF-32, where zeros stand between and there may be a mark.
 pub(in crate::policy) fn begins_like_json(body: &[u8]) -> bool {
-    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    matches!(body.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'))
+    const BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+    let blank = |b: &u8| b.is_ascii_whitespace() || *b == 0;
+    let zeros = body.iter().take_while(|b| **b == 0).count();
+    let body = body.get(zeros.min(2)..).unwrap_or_default();
+    let marks = BYTE_ORDER_MARKS.iter();
+    let body = marks.fold(body, |body, mark| body.strip_prefix(*mark).unwrap_or(body));
+    let first = body.iter().find(|b| !blank(b));
+    matches!(first, Some(b'{' | b'[' | b'"'))
 }
 
 #[cfg(test)]
@@ -57,10 +63,23 @@ mod tests {
 
     #[test]
     fn bodies_begin_behind_blanks() {
-        for body in [&b"{"[..], b" \r\n\t[1]", b"\"a\"", b"\xef\xbb\xbf{}"] {
+        for body in [
+            &b"{"[..],
+            b" \r\n\t[1]",
+            b"\"a\"",
+            b"\xef\xbb\xbf{}",
+            b"\0{\0}",
+            b"{\0}\0",
+            b"\0 \0[",
+            b"\0\0\0{",
+            b"\xff\xfe{\0",
+            b"\xfe\xff\0{",
+            b"\0\0\xfe\xff\0\0\0{",
+            b"\xff\xfe\0\0{\0\0\0",
+        ] {
             assert!(begins_like_json(body), "{body:?}");
         }
-        for body in [&b""[..], b"a=1", b"<a>", b"1", b"\0{", b"--x"] {
+        for body in [&b""[..], b"a=1", b"<a>", b"1", b"\0a", b"\xff{", b"--x"] {
             assert!(!begins_like_json(body), "{body:?}");
         }
     }

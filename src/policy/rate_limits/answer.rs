@@ -54,12 +54,15 @@ impl Policy for Answer {
         host: &dyn Host,
     ) {
         let now = nanoseconds(host.monotonic());
+        let is_under_way = facts.limits.is_under_way();
         for entry in &mut facts.limits.entries {
             let counts = entry.limit.charged.counts_refusal(refusal, by);
             match entry.limit.charged {
                 ChargedOn::Refusal if counts => entry.charge_more(entry.cost, now, host),
                 ChargedOn::Refusal => {}
                 ChargedOn::Answer(_) => entry.settle_failure(counts, now, host),
+                // Its body is what was refused: what the service has done meanwhile, nobody will say.
+                ChargedOn::Request if is_under_way => {}
                 // The service has done nothing for it.
                 ChargedOn::Request => entry.settle_cost(None, now, host),
             }

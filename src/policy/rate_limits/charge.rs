@@ -136,10 +136,11 @@ impl Learned {
     pub(super) fn of_head(headers: &Headers) -> Self {
         let status = headers.one(":status").ok().flatten().and_then(number);
         match status {
-            Some(200) if is_grpc(headers) => match headers.one("grpc-status") {
-                Ok(None) => Learned::Later,
-                Ok(Some(code)) => Learned::Status(of_grpc(code)),
-                Err(_) => Learned::Nothing,
+            Some(200) => match (Ending::of(headers), headers.one("grpc-status")) {
+                (Ending::Head, _) => Learned::Status(200),
+                (_, Ok(Some(code))) => Learned::Status(of_grpc(code)),
+                (Ending::Trailers, Ok(None)) => Learned::Later,
+                (Ending::Body, Ok(None)) | (_, Err(_)) => Learned::Nothing,
             },
             Some(status) => Learned::Status(status),
             None => Learned::Nothing,
@@ -155,11 +156,39 @@ impl Learned {
     }
 }
 
-/// Of gRPC-Web, the status stands in the body.
-fn is_grpc(headers: &Headers) -> bool {
-    let media_type = headers.one("content-type").ok().flatten();
-    let after = media_type.and_then(|value| value.strip_prefix(b"application/grpc"));
-    after.is_some_and(|after| after.first().is_none_or(|next| b"+;".contains(next)))
+/// Where an answer of HTTP status 200 says how it ended.
+enum Ending {
+    Head,
+    Trailers,
+    /// Nobody looks there. It is for the client to choose such a protocol, so that it is no answer at
+    /// all: or as many could be tried in it as one likes.
+    Body,
+}
+
+impl Ending {
+    fn of(headers: &Headers) -> Self {
+        let types = || headers.all("content-type");
+        let begins = |value: &[u8], begin: &str| {
+            let rest = value.split_at_checked(begin.len());
+            rest.filter(|(start, _)| start.eq_ignore_ascii_case(begin.as_bytes()))
+                .map(|(_, rest)| rest.first().copied())
+        };
+        let is_grpc = |value| {
+            let next = begins(value, "application/grpc");
+            next.is_some_and(|next| next.is_none_or(|next| b"+; \t".contains(&next)))
+        };
+        let is_in_body = |value| {
+            let some = ["application/grpc-web", "application/connect+"];
+            some.iter().any(|begin| begins(value, begin).is_some())
+        };
+        if types().any(is_in_body) {
+            Ending::Body
+        } else if types().any(is_grpc) {
+            Ending::Trailers
+        } else {
+            Ending::Head
+        }
+    }
 }
 
 /// The HTTP status that stands for a status of gRPC, as `google.rpc.Code` has it. One that is not
@@ -233,8 +262,21 @@ mod tests {
         assert_eq!(of(&[(":status", "503"), grpc]), Learned::Status(503));
         let only_trailers = [(":status", "200"), grpc, ("grpc-status", "16")];
         assert_eq!(of(&only_trailers), Learned::Status(401));
-        let web = ("content-type", "application/grpc-web+proto");
-        assert_eq!(of(&[(":status", "200"), web]), Learned::Status(200));
+        for in_body in [
+            "application/grpc-web",
+            "Application/gRPC-Web+proto",
+            "application/grpc-web-text",
+            "application/connect+json",
+        ] {
+            let in_body = ("content-type", in_body);
+            let head = [(":status", "200"), in_body];
+            assert_eq!(of(&head), Learned::Nothing, "{in_body:?}");
+            let head = [head[0], in_body, ("grpc-status", "16")];
+            assert_eq!(of(&head), Learned::Status(401), "{in_body:?}");
+            assert_eq!(of(&[(":status", "403"), in_body]), Learned::Status(403));
+        }
+        let of_http = ("content-type", "application/connect");
+        assert_eq!(of(&[(":status", "200"), of_http]), Learned::Status(200));
         assert_eq!(of(&[]), Learned::Nothing);
         let trailers = |fields: &[(&str, &str)]| Learned::of_trailers(&headers(fields));
         assert_eq!(trailers(&[("grpc-status", "7")]), Learned::Status(403));

@@ -17,6 +17,8 @@ pub struct Ledger {
     pub(super) entries: Vec<Entry>,
     /// The place of the one that refused.
     refusing: Option<usize>,
+    /// Whether the service has got the head of the request.
+    is_under_way: bool,
 }
 
 impl Ledger {
@@ -112,6 +114,16 @@ impl Ledger {
             entry.give_back(entry.cost, now, host);
             entry.receipt = None;
         }
+    }
+
+    /// Notes that the service gets the head of the request, and can begin with what it asks for.
+    pub fn goes_ahead(&mut self) {
+        self.is_under_way = true;
+    }
+
+    /// Whether the service may have done something for the request.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_under_way
     }
 
     /// Settles what waits for the service's answer as if the request had never come to the service: it

@@ -258,6 +258,10 @@ fn cookies_are_read_exactly_and_whatever_resembles_them_is_seen() {
     for stray in [
         &b"a=1, tok=forged"[..],
         b"a=1,tok=forged",
+        b"a=1 tok=forged",
+        b"a=1\ttok=forged",
+        b"a=\"1\" tok=forged",
+        b"a=1 tok =forged",
         b"=tok=forged",
         b"TOK=forged",
         b"\"tok\"=forged",
@@ -273,6 +277,7 @@ fn cookies_are_read_exactly_and_whatever_resembles_them_is_seen() {
         assert_eq!(of(stray), STRAY, "{:?}", String::from_utf8_lossy(stray));
     }
     assert_eq!(of(b"tok=x; Tok=forged"), (true, Some(Stray::Token)));
+    assert_eq!(of(b"tok=x; a=1 tok=forged"), (true, Some(Stray::Token)));
     for none in ["", "a=tok", "toks=1", "a=1,2; tok.sig=3", "__Host-tok=1"] {
         assert_eq!(of(none.as_bytes()), NONE, "{none}");
     }
