@@ -3,10 +3,12 @@
 mod document;
 #[cfg(test)]
 mod faults;
+mod fields;
 mod foreign;
 mod form;
 pub(crate) mod header;
 mod lint;
+mod misplaced;
 mod node;
 mod observed;
 mod problem;
@@ -16,7 +18,8 @@ mod size;
 mod units;
 
 pub use document::compile;
-pub use node::{Case, Fields, Node};
+pub use fields::Fields;
+pub use node::{Case, Node};
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
 };

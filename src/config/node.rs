@@ -7,26 +7,16 @@ use std::time::Duration;
 
 use crate::regex::{self, Regex};
 
-use super::foreign;
-use super::problem::{DidYouMean, Pointer, Problems, Quoted, is_near};
+use super::fields::Fields;
+use super::problem::{DidYouMean, Pointer, Problems, Quoted};
 use super::units::{duration, size, whole};
-use crate::json::{Json, Object};
+use crate::json::Json;
 
 /// A value of the document and its place.
 #[derive(Clone, Debug)]
 pub struct Node<'d> {
     json: &'d Json,
     pointer: Pointer,
-}
-
-/// The members of an object, taken one by one; what nobody took is unknown.
-#[derive(Debug)]
-pub struct Fields<'d> {
-    object: &'d Object,
-    pointer: Pointer,
-    known: Vec<&'static str>,
-    /// Members that have been reported already.
-    reported: Vec<&'d str>,
 }
 
 impl<'d> Node<'d> {
@@ -80,13 +70,21 @@ impl<'d> Node<'d> {
     /// The members of an object.
     pub fn fields(&self, problems: &mut Problems) -> Option<Fields<'d>> {
         match self.json {
-            Json::Object(object) => Some(Fields {
-                object,
-                pointer: self.pointer.clone(),
-                known: Vec::new(),
-                reported: Vec::new(),
-            }),
+            Json::Object(object) => Some(Fields::of(object, self.pointer.clone())),
             _ => self.expected(problems, "an object"),
+        }
+    }
+
+    /// The same of one for which people write something shorter: what to write in place of that.
+    pub fn object(&self, problems: &mut Problems, instead: &str) -> Option<Fields<'d>> {
+        match self.json {
+            Json::String(_) | Json::Array(_) => {
+                let kind = self.json.kind();
+                let reason = format_args!("must be an object, not {kind}; write {instead}");
+                self.report(problems, reason);
+                None
+            }
+            _ => self.fields(problems),
         }
     }
 
@@ -209,6 +207,24 @@ impl<'d> Node<'d> {
         found
     }
 
+    /// A status of HTTP within `range`, or the name of a class of `classes`, as `"5xx"`, with the first of
+    /// its statuses. Whether it is a class.
+    pub fn status(
+        &self,
+        problems: &mut Problems,
+        range: RangeInclusive<u64>,
+        classes: &[(&str, u64)],
+    ) -> Option<(u64, bool)> {
+        match self.json {
+            Json::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+                self.report(problems, "a status is a number, without quotation marks");
+                None
+            }
+            Json::String(_) => self.choice(problems, classes).map(|first| (first, true)),
+            _ => self.integer(problems, range).map(|status| (status, false)),
+        }
+    }
+
     /// A duration: a whole number and `ms`, `s`, `m` or `h`, at most a year.
     pub fn duration(&self, problems: &mut Problems) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -311,101 +327,6 @@ pub enum Case {
     Significant,
     /// They are the same.
     Ignored,
-}
-
-impl<'d> Fields<'d> {
-    /// The place of the object.
-    pub fn pointer(&self) -> &Pointer {
-        &self.pointer
-    }
-
-    /// A member that may be absent. `null` is not absence.
-    pub fn optional(&mut self, name: &'static str) -> Option<Node<'d>> {
-        self.known.push(name);
-        let json = self.object.member(name)?;
-        Some(Node {
-            json,
-            pointer: self.pointer.member(name),
-        })
-    }
-
-    /// A member that must be there.
-    pub fn required(&mut self, name: &'static str, problems: &mut Problems) -> Option<Node<'d>> {
-        let node = self.optional(name);
-        if node.is_none() {
-            let reason = format_args!("lacks the field {}", Quoted(name)).to_string();
-            self.lacks(&[name], problems, reason);
-        }
-        node
-    }
-
-    /// Notes that none of these members is there. One that seems to be meant is the problem then.
-    pub fn lacks(&mut self, names: &[&str], problems: &mut Problems, reason: impl fmt::Display) {
-        if !self.misnames(names, problems) {
-            problems.report(&self.pointer, reason);
-        }
-    }
-
-    /// Whether one of these members seems to be there under a wrong name. That is noted.
-    pub fn misnames(&mut self, names: &[&str], problems: &mut Problems) -> bool {
-        let is_meant = |written: &str| {
-            let mut names = names.iter();
-            names.any(|name| is_near(written, name) || foreign::stands_for(written, name))
-        };
-        let mut written = self.object.iter().map(|(written, _)| written);
-        let meant = written.find(|written| !self.known.contains(written) && is_meant(written));
-        let Some(meant) = meant else {
-            return false;
-        };
-        if !self.reported.contains(&meant) {
-            self.reported.push(meant);
-            self.report_unknown(meant, problems);
-        }
-        true
-    }
-
-    /// A member read by `read`, or `default` when it is absent; `None` when it is there and wrong.
-    pub fn or<T>(
-        &mut self,
-        name: &'static str,
-        default: T,
-        problems: &mut Problems,
-        read: impl FnOnce(&Node<'d>, &mut Problems) -> Option<T>,
-    ) -> Option<T> {
-        match self.optional(name) {
-            None => Some(default),
-            Some(node) => read(&node, problems),
-        }
-    }
-
-    /// Reports every member that nobody asked for.
-    pub fn finish(self, problems: &mut Problems) {
-        let known = |name: &str| self.known.contains(&name) || self.reported.contains(&name);
-        for (name, _) in self.object.iter().filter(|(name, _)| !known(name)) {
-            if problems.is_full() {
-                return;
-            }
-            self.report_unknown(name, problems);
-        }
-    }
-
-    fn report_unknown(&self, name: &str, problems: &mut Problems) {
-        let is_typo = self.known.iter().any(|known| is_near(name, known));
-        match foreign::cure(name, &self.known) {
-            Some(cure) if !is_typo => {
-                let reason = format_args!("unknown field; {cure}").to_string();
-                problems.report_misnamed(&self.pointer, name, reason);
-            }
-            _ => {
-                let near = DidYouMean(name, self.known.iter().copied()).to_string();
-                let reason = format_args!("unknown field{near}").to_string();
-                match near.is_empty() {
-                    true => problems.report(&self.pointer.member(name), reason),
-                    false => problems.report_misnamed(&self.pointer, name, reason),
-                }
-            }
-        }
-    }
 }
 
 /// `; write ["x"]` where `"x"` stands: most often one item is meant. What may be a secret is not

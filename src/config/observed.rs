@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::fields::Fields;
 use super::header::read_told;
-use super::node::{Fields, Node};
+use super::node::Node;
 use super::problem::Problems;
 use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;

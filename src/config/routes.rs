@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::document::Document;
-use super::node::{Fields, Node};
+use super::fields::Fields;
+use super::node::Node;
 use super::problem::{Problems, Quoted};
 use super::size::{EACH, ROUTE};
 use crate::budget::Share;
@@ -70,8 +71,12 @@ impl Document<'_> {
             if *is_used || steps.clone().any(shapes) {
                 continue;
             }
+            let open = match kind.role {
+                Role::Authenticates => ", or asks for no credentials",
+                Role::Guards => "",
+            };
             self.notes.push(format!(
-                "/defaults/{0}: no route uses it: each has its own `{0}`, says `off`, or asks for no credentials; remove it",
+                "/defaults/{0}: no route uses it: each has its own `{0}`, or says `off`{open}; remove it",
                 kind.name
             ));
         }
@@ -256,7 +261,10 @@ impl Document<'_> {
                     Compile::Shadowed(_) => Mode::Shadow,
                     _ => Mode::Enforce,
                 };
-                let mut fields = block?.fields(context.problems)?;
+                let mut fields = match kind.name {
+                    "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
+                    _ => block?.fields(context.problems)?,
+                };
                 let mode = fields.or("mode", usual, context.problems, Mode::read);
                 tried = fields.optional("shadow").filter(|node| !node.is_off());
                 let parts = read(&mut fields, &mut context);

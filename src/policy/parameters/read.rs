@@ -18,7 +18,9 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option
         fields.optional("path"),
         fields.optional("headers"),
     ];
-    if let [None, None, None] = [&query, &path, &headers] {
+    // What says nothing without `query` says so itself.
+    let asks_nothing = [&query, &path, &headers].iter().all(|each| each.is_none());
+    if asks_nothing && fields.optional("undeclared").is_none() {
         let reason = "needs one of \"query\", \"path\", \"headers\"";
         fields.lacks(&["query", "path", "headers"], context.problems, reason);
     }
