@@ -2,6 +2,7 @@
 
 use super::foreign::snake_case;
 use super::problem::Quoted;
+use crate::policy;
 
 /// Fields that are often written beside another, and belong elsewhere.
 struct Misplaced {
@@ -43,25 +44,7 @@ const fn elsewhere(
 const TOP: &str = "it stands at the top of the document, beside `version`";
 
 const MISPLACED: &[Misplaced] = &[
-    // The document.
-    elsewhere(
-        &[
-            "jwt",
-            "https",
-            "cors",
-            "csrf",
-            "parameters",
-            "payload",
-            "openapi",
-            "forms",
-            "deny_patterns",
-            "security_headers",
-            "sanitize_errors",
-            "error_pages",
-        ],
-        "defaults",
-        "it stands in a route, or in `defaults` for all of them",
-    ),
+    // The document; where policies stand is told by their list.
     elsewhere(
         &["match", "open"],
         "defaults",
@@ -216,6 +199,10 @@ fn rows<'a>(written: &'a str, known: &'a [&str]) -> impl Iterator<Item = &'stati
 
 /// Where a field belongs that is not known among `known`.
 pub(super) fn home(written: &str, known: &[&str]) -> Option<String> {
+    let is_policy = policy::LIST.iter().any(|kind| kind.name == written);
+    if is_policy && known.contains(&"defaults") {
+        return Some("it stands in a route, or in `defaults` for all of them".to_owned());
+    }
     let row = rows(written, known).next()?;
     Some(match row.home {
         "" => format!("it stands in {}", Quoted(row.object)),
