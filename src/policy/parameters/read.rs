@@ -213,6 +213,8 @@ fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
         node.report(context.problems, reason);
         return None;
     };
-    let complete = context.schemas.has_all_patterns(name, context.problems);
+    let complete = context
+        .schemas
+        .has_all_patterns(name, None, context.problems);
     schema.filter(|_| complete)
 }

@@ -120,6 +120,10 @@ pub(super) fn find(
         node.report(context.problems, reason);
         return None;
     }
-    let complete = skips || context.schemas.has_all_patterns(name, context.problems);
+    let place = Some(node.pointer());
+    let complete = skips
+        || context
+            .schemas
+            .has_all_patterns(name, place, context.problems);
     schema.filter(|_| complete)
 }
