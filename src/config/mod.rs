@@ -1,6 +1,7 @@
 //! The configuration document: how it is read, and what is said when it is wrong.
 
 mod document;
+mod expression;
 #[cfg(test)]
 mod faults;
 mod fields;
@@ -18,8 +19,9 @@ mod size;
 mod units;
 
 pub use document::compile;
+pub use expression::Case;
 pub use fields::Fields;
-pub use node::{Case, Node};
+pub use node::Node;
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
 };

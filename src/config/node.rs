@@ -5,8 +5,6 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::regex::{self, Regex};
-
 use super::fields::Fields;
 use super::problem::{DidYouMean, Pointer, Problems, Quoted};
 use super::units::{duration, size, whole};
@@ -273,60 +271,6 @@ impl<'d> Node<'d> {
         }
         Some(size)
     }
-
-    /// A regular expression of the `regex` crate: linear time, bounded when compiled.
-    /// It must match the whole value, as everywhere in Envoy.
-    pub fn regex(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
-        self.compile_regex(problems, case, ["^(?:", ")$"])
-    }
-
-    /// The same, and it matches wherever it is found.
-    pub fn search(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
-        self.compile_regex(problems, case, ["", ""])
-    }
-
-    fn compile_regex(
-        &self,
-        problems: &mut Problems,
-        case: Case,
-        [before, after]: [&str; 2],
-    ) -> Option<Regex> {
-        if problems.is_full() {
-            return None;
-        }
-        let pattern = self.name(problems)?;
-        let whole = [before, pattern, after].concat();
-        let compiled = Regex::compile(&whole, case == Case::Ignored);
-        match compiled {
-            Ok(regex) => {
-                problems.account_pattern(&self.pointer, &regex);
-                Some(regex)
-            }
-            Err(regex::Error::TooLarge | regex::Error::Alphabet) => {
-                self.report(
-                    problems,
-                    "is too large when compiled; make it smaller, above all what is repeated",
-                );
-                None
-            }
-            Err(_) => {
-                self.report(
-                    problems,
-                    "is not a regular expression of the Rust regex crate (RE2 syntax; no look-around, no back-references)",
-                );
-                None
-            }
-        }
-    }
-}
-
-/// Whether upper and lower case ASCII are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Case {
-    /// They are different.
-    Significant,
-    /// They are the same.
-    Ignored,
 }
 
 /// `; write ["x"]` where `"x"` stands: most often one item is meant. What may be a secret is not
@@ -351,6 +295,8 @@ fn as_list(single: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Case;
+    use crate::regex;
 
     fn problems_of(text: &str, read: impl FnOnce(&Node<'_>, &mut Problems)) -> Vec<String> {
         let json = Json::parse(text.as_bytes(), 16).unwrap();
