@@ -13,7 +13,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench worst microbench fuzz flood outcomes published shrink envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile

@@ -240,11 +240,16 @@ impl fmt::Display for HeaderError {
 /// Whether services may read two names as one. CGI and its heirs read `x_user` and `x-user` as one variable,
 /// and some gateways do so with every byte that is no letter and no digit.
 pub fn are_alike(one: &[u8], other: &[u8]) -> bool {
-    let folded = |byte: &u8| match byte {
-        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
-        _ => b'-',
-    };
+    let folded = |byte: &u8| fold(*byte);
     one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
+}
+
+/// A byte of a name, as those services read it: all that is no letter and no digit is `-`.
+pub(crate) fn fold(byte: u8) -> u8 {
+    match byte.is_ascii_alphanumeric() {
+        true => byte.to_ascii_lowercase(),
+        false => b'-',
+    }
 }
 
 /// RFC 9110 §5.6.2 `tchar`.

@@ -14,12 +14,13 @@
 //! # From a request to a verdict
 //!
 //! [`stream::Stream`] is one exchange. It takes the request's [`headers::Headers`] once, as bytes;
-//! brings the path to one spelling ([`target`]); finds the route ([`route`]), for a browser's
+//! brings host and path to one spelling ([`target`]); finds the route ([`route`]), for a browser's
 //! question the routes that it is about ([`preflight`]); and runs the chain.
 //! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
 //! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
 //! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
-//! has come. [`access_log`] writes the line that the log gets and the security events, [`metrics`] lists
+//! has come. What is tried beside a block in force is asked apart (`stream::beside`), and nothing
+//! comes of it but a record. [`access_log`] writes the line that the log gets and the security events, [`metrics`] lists
 //! the counters, and [`explain`] tells who may ask what was made of a request.
 //!
 //! [`schema`] judges JSON values by JSON Schema; it knows nothing of requests.

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::foreign;
+use super::misplaced;
 use super::node::Node;
-use super::problem::{DidYouMean, Pointer, Problems, Quoted, is_near};
+use super::problem::{Pointer, Problems, Quoted, is_near, nearest};
 use crate::json::Object;
 
 /// The members of an object, taken one by one; what nobody took is unknown.
@@ -15,6 +16,8 @@ pub struct Fields<'d> {
     known: Vec<&'static str>,
     /// Members that have been reported already.
     reported: Vec<&'d str>,
+    /// What has been reported as lacking, and in what words.
+    lacked: Vec<(Vec<String>, String)>,
 }
 
 impl<'d> Fields<'d> {
@@ -25,6 +28,7 @@ impl<'d> Fields<'d> {
             pointer,
             known: Vec::new(),
             reported: Vec::new(),
+            lacked: Vec::new(),
         }
     }
 
@@ -53,7 +57,10 @@ impl<'d> Fields<'d> {
     /// Notes that none of these members is there. One that seems to be meant is the problem then.
     pub fn lacks(&mut self, names: &[&str], problems: &mut Problems, reason: impl fmt::Display) {
         if !self.misnames(names, problems) {
-            problems.report(&self.pointer, reason);
+            let reason = reason.to_string();
+            problems.report(&self.pointer, &reason);
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            self.lacked.push((names, reason));
         }
     }
 
@@ -102,18 +109,29 @@ impl<'d> Fields<'d> {
 
     fn report_unknown(&self, name: &str, problems: &mut Problems) {
         let is_typo = self.known.iter().any(|known| is_near(name, known));
-        match foreign::cure(name, &self.known) {
-            Some(cure) if !is_typo => {
-                let reason = format_args!("unknown field; {cure}").to_string();
-                problems.report_misnamed(&self.pointer, name, reason);
-            }
-            _ => {
-                let near = DidYouMean(name, self.known.iter().copied()).to_string();
-                let reason = format_args!("unknown field{near}").to_string();
-                match near.is_empty() {
-                    true => problems.report(&self.pointer.member(name), reason),
-                    false => problems.report_misnamed(&self.pointer, name, reason),
-                }
+        let near = nearest(name, self.known.iter().copied());
+        let elsewhere = || {
+            foreign::cure(name, &self.known).or_else(|| misplaced::home(name, &self.known))
+        };
+        let cure = match elsewhere().filter(|_| !is_typo) {
+            Some(cure) => Some(cure),
+            None => near.map(|near| format!("did you mean {}?", Quoted(near))),
+        };
+        let Some(cure) = cure else {
+            problems.report(&self.pointer.member(name), "unknown field");
+            return;
+        };
+        let reason = format_args!("unknown field; {cure}").to_string();
+        problems.report_misnamed(&self.pointer, name, reason);
+        // Now that all fields are known, it is plain for which of them it stands.
+        let stands_for = |lacking: &String| {
+            near == Some(lacking)
+                || foreign::stands_for(name, lacking)
+                || misplaced::object(name, &self.known) == Some(lacking)
+        };
+        for (names, reason) in &self.lacked {
+            if names.iter().any(stands_for) {
+                problems.retract(&self.pointer, reason);
             }
         }
     }

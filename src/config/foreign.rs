@@ -57,6 +57,14 @@ const FOREIGN: &[Foreign] = &[
         "a filter reads no files; keys stand in the document, and secrets in the VM's environment: `hmac: [{\"env\": …}]`",
     ),
     named(&["jwt_rules"], "providers"),
+    named(&["rules", "http"], "routes"),
+    named(&["endpoint", "url"], "uri"),
+    named(&["environment", "env_name", "env_var"], "env"),
+    means(
+        &["api_version", "kind", "metadata", "spec"],
+        &["version", "routes"],
+        "that is a resource of Kubernetes; what stands here is the policy alone, as in `pluginConfig` of a `WasmPlugin`",
+    ),
     named(&["provider_name", "providers_name"], "provider"),
     means(
         &["provider_and_audiences"],
@@ -127,7 +135,7 @@ const FOREIGN: &[Foreign] = &[
         ],
         "regex",
     ),
-    named(&["exact_match"], "exact"),
+    named(&["exact_match", "equals", "equal_to", "value"], "exact"),
     named(&["prefix_match", "path_separated_prefix"], "prefix"),
     named(&["suffix_match"], "suffix"),
     named(&["contains_match"], "contains"),
@@ -171,16 +179,20 @@ const FOREIGN: &[Foreign] = &[
     ),
     said(
         &[
+            "enforce",
+            "enforced",
+            "enabled",
+            "dry_run",
             "filter_enabled",
             "filter_enforced",
             "shadow_enabled",
             "runtime_fraction",
             "default_value",
         ],
-        "to judge and not refuse, write `mode: \"shadow\"` in the block",
+        "whether a block refuses is its `mode`: \"enforce\" or \"shadow\"",
     ),
     // Limits.
-    said(
+    means(
         &[
             "remote_ip",
             "remote_address",
@@ -188,6 +200,7 @@ const FOREIGN: &[Foreign] = &[
             "ip_blocks",
             "source_ip",
         ],
+        &["client_address"],
         "the client's address is `client_address`, in `key` and in `tiers` of `rate_limits`",
     ),
     said(
@@ -288,7 +301,7 @@ pub(super) fn stands_for(written: &str, here: &str) -> bool {
 }
 
 /// `jwksUri` as `jwks_uri`.
-fn snake_case(name: &str) -> String {
+pub(super) fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len());
     for c in name.chars().take(80) {
         if c.is_ascii_uppercase() && !snake.is_empty() && !snake.ends_with('_') {

@@ -5,7 +5,7 @@
 
 use super::node::Node;
 use super::problem::Problems;
-use crate::headers::{HeaderError, HeaderName};
+use crate::headers::{HeaderError, HeaderName, fold};
 
 /// Fields of messages that frame them, route them, or say how they are encoded. Those that begin with
 /// `proxy-` belong to them as well, but for `proxy-status`, which tells.
@@ -137,8 +137,7 @@ pub(crate) fn read_told(node: &Node<'_>, problems: &mut Problems) -> Option<Head
 
 /// As servers read names that make variables of them: `content_length` is `content-length`.
 fn folded(name: &HeaderName) -> String {
-    let fold = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    name.as_str().chars().map(fold).collect()
+    name.as_str().bytes().map(fold).map(char::from).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The configuration document: how it is read, and what is said when it is wrong.
 
 mod document;
+mod expression;
 #[cfg(test)]
 mod faults;
 mod fields;
@@ -8,6 +9,7 @@ mod foreign;
 mod form;
 pub(crate) mod header;
 mod lint;
+mod misplaced;
 mod node;
 mod observed;
 mod problem;
@@ -17,8 +19,9 @@ mod size;
 mod units;
 
 pub use document::compile;
+pub use expression::Case;
 pub use fields::Fields;
-pub use node::{Case, Node};
+pub use node::Node;
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
 };

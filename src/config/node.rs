@@ -5,8 +5,6 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::regex::{self, Regex};
-
 use super::fields::Fields;
 use super::problem::{DidYouMean, Pointer, Problems, Quoted};
 use super::units::{duration, size, whole};
@@ -72,6 +70,19 @@ impl<'d> Node<'d> {
         match self.json {
             Json::Object(object) => Some(Fields::of(object, self.pointer.clone())),
             _ => self.expected(problems, "an object"),
+        }
+    }
+
+    /// The same of one for which people write something shorter: what to write in place of that.
+    pub fn object(&self, problems: &mut Problems, instead: &str) -> Option<Fields<'d>> {
+        match self.json {
+            Json::String(_) | Json::Array(_) => {
+                let kind = self.json.kind();
+                let reason = format_args!("must be an object, not {kind}; write {instead}");
+                self.report(problems, reason);
+                None
+            }
+            _ => self.fields(problems),
         }
     }
 
@@ -194,6 +205,24 @@ impl<'d> Node<'d> {
         found
     }
 
+    /// A status of HTTP within `range`, or the name of a class of `classes`, as `"5xx"`, with the first of
+    /// its statuses. Whether it is a class.
+    pub fn status(
+        &self,
+        problems: &mut Problems,
+        range: RangeInclusive<u64>,
+        classes: &[(&str, u64)],
+    ) -> Option<(u64, bool)> {
+        match self.json {
+            Json::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+                self.report(problems, "a status is a number, without quotation marks");
+                None
+            }
+            Json::String(_) => self.choice(problems, classes).map(|first| (first, true)),
+            _ => self.integer(problems, range).map(|status| (status, false)),
+        }
+    }
+
     /// A duration: a whole number and `ms`, `s`, `m` or `h`, at most a year.
     pub fn duration(&self, problems: &mut Problems) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -242,60 +271,6 @@ impl<'d> Node<'d> {
         }
         Some(size)
     }
-
-    /// A regular expression of the `regex` crate: linear time, bounded when compiled.
-    /// It must match the whole value, as everywhere in Envoy.
-    pub fn regex(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
-        self.compile_regex(problems, case, ["^(?:", ")$"])
-    }
-
-    /// The same, and it matches wherever it is found.
-    pub fn search(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
-        self.compile_regex(problems, case, ["", ""])
-    }
-
-    fn compile_regex(
-        &self,
-        problems: &mut Problems,
-        case: Case,
-        [before, after]: [&str; 2],
-    ) -> Option<Regex> {
-        if problems.is_full() {
-            return None;
-        }
-        let pattern = self.name(problems)?;
-        let whole = [before, pattern, after].concat();
-        let compiled = Regex::compile(&whole, case == Case::Ignored);
-        match compiled {
-            Ok(regex) => {
-                problems.account_pattern(&self.pointer, &regex);
-                Some(regex)
-            }
-            Err(regex::Error::TooLarge | regex::Error::Alphabet) => {
-                self.report(
-                    problems,
-                    "is too large when compiled; make it smaller, above all what is repeated",
-                );
-                None
-            }
-            Err(_) => {
-                self.report(
-                    problems,
-                    "is not a regular expression of the Rust regex crate (RE2 syntax; no look-around, no back-references)",
-                );
-                None
-            }
-        }
-    }
-}
-
-/// Whether upper and lower case ASCII are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Case {
-    /// They are different.
-    Significant,
-    /// They are the same.
-    Ignored,
 }
 
 /// `; write ["x"]` where `"x"` stands: most often one item is meant. What may be a secret is not
@@ -320,6 +295,8 @@ fn as_list(single: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Case;
+    use crate::regex;
 
     fn problems_of(text: &str, read: impl FnOnce(&Node<'_>, &mut Problems)) -> Vec<String> {
         let json = Json::parse(text.as_bytes(), 16).unwrap();

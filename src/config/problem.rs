@@ -95,6 +95,15 @@ impl Problems {
         });
     }
 
+    /// Takes back a problem with a place: another one says what is behind it.
+    pub(super) fn retract(&mut self, place: &Pointer, reason: &str) {
+        let place = place.to_string();
+        let is_it = |each: &Problem| each.pointer == place && each.reason == reason;
+        if let Some(at) = self.found.iter().rposition(is_it) {
+            self.found.remove(at);
+        }
+    }
+
     /// Notes a problem with a member of the object at a place that seems to be another under a wrong
     /// name.
     pub(super) fn report_misnamed(

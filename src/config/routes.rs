@@ -261,7 +261,10 @@ impl Document<'_> {
                     Compile::Shadowed(_) => Mode::Shadow,
                     _ => Mode::Enforce,
                 };
-                let mut fields = block?.fields(context.problems)?;
+                let mut fields = match kind.name {
+                    "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
+                    _ => block?.fields(context.problems)?,
+                };
                 let mode = fields.or("mode", usual, context.problems, Mode::read);
                 tried = fields.optional("shadow").filter(|node| !node.is_off());
                 let parts = read(&mut fields, &mut context);

@@ -86,12 +86,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
 }
 
 fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<Statuses> {
-    if node.json().as_str().is_some() {
-        let classes = [("4xx", Statuses::Class(4)), ("5xx", Statuses::Class(5))];
-        return node.choice(problems, &classes);
-    }
-    let status = node.integer(problems, 400..=599)?;
-    u16::try_from(status).ok().map(Statuses::One)
+    let classes = [("4xx", 400), ("5xx", 500)];
+    let (status, is_class) = node.status(problems, 400..=599, &classes)?;
+    let status = u16::try_from(status).ok()?;
+    Some(match is_class {
+        true => Statuses::Class(status / 100),
+        false => Statuses::One(status),
+    })
 }
 
 /// What describes the body that is replaced cannot stay.

@@ -86,8 +86,15 @@ pub(super) fn every_method(method: &str) -> Option<&'static str> {
 
 /// Why a field can never be seen by a route.
 pub(super) fn unseen_field(name: &str) -> Option<&'static str> {
-    (name == "host")
-        .then_some("is never among the fields, for the proxy keeps the host apart; use `hosts`")
+    Some(match name {
+        "host" | ":authority" => {
+            "is never among the fields, for the proxy keeps the host apart; use `hosts`"
+        }
+        ":path" => "is no header field; use `path`",
+        ":method" => "is no header field; use `methods`",
+        ":scheme" => "is no header field; use the block `https`",
+        _ => return None,
+    })
 }
 
 /// Why no path matches an expression.

@@ -329,12 +329,12 @@ pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<Head
 
 /// The name of a field that a route may see.
 fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
-    let name = read_header_name(node, problems)?;
-    if let Some(reason) = lint::unseen_field(name.as_str()) {
+    let written = node.text(problems)?.to_ascii_lowercase();
+    if let Some(reason) = lint::unseen_field(&written) {
         node.report(problems, reason);
         return None;
     }
-    Some(name)
+    read_header_name(node, problems)
 }
 
 /// A method of a route.

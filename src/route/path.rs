@@ -116,7 +116,7 @@ impl PathPattern {
         letter_case: LetterCase,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
+        let mut fields = node.object(problems, "{\"prefix\": \"/…\"}")?;
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
         let mut written = written.into_iter().flatten();
         let first = written.next();

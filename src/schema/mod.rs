@@ -165,8 +165,13 @@ impl Schemas {
     }
 
     /// Whether every pattern that the schema of that name leads to can be had. Those that cannot are
-    /// reported, each once.
-    pub fn has_all_patterns(&self, name: &str, problems: &mut Problems) -> bool {
+    /// reported, each once, with the place of the name if a setting beside it could do without them.
+    pub fn has_all_patterns(
+        &self,
+        name: &str,
+        place_of_name: Option<&Pointer>,
+        problems: &mut Problems,
+    ) -> bool {
         let named = self.named.get(name).and_then(Option::as_ref);
         let unsupported = named.map_or(&[][..], |named| named.unsupported.as_slice());
         for index in unsupported {
@@ -174,10 +179,10 @@ impl Schemas {
             if let (Some(Found { place, what, .. }), true) =
                 (found, self.reported.borrow_mut().insert(*index))
             {
-                problems.report(
-                    place,
-                    format_args!("{what}; or write `patterns: \"skip_unsupported\"` where the schema is used, to do without such patterns"),
-                );
+                let setting = place_of_name.map_or(String::new(), |beside| {
+                    format!("; or write `patterns: \"skip_unsupported\"` beside {beside}, to do without such patterns")
+                });
+                problems.report(place, format_args!("{what}{setting}"));
             }
         }
         unsupported.is_empty()

@@ -185,7 +185,7 @@ impl Locations {
 
 impl HeaderLocation {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
+        let mut fields = node.object(problems, "{\"name\": \"…\"}")?;
         let name = fields
             .required("name", problems)
             .and_then(|node| read_changeable(&node, problems));

@@ -7,7 +7,7 @@
 
 use super::location::{Locations, cookies};
 use crate::exchange::Request;
-use crate::headers::{HeaderName, are_alike};
+use crate::headers::{HeaderName, are_alike, fold};
 
 /// Every place where tokens of a route may stand, whoever has issued them.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl Spelling {
         let word = until_word_ends(from_word(name.as_bytes()));
         Self {
             name: name.to_owned(),
-            folded: word.iter().copied().map(folded).collect(),
+            folded: word.iter().copied().map(fold).collect(),
         }
     }
 
@@ -199,17 +199,9 @@ impl Spelling {
             return name.eq(self.name.bytes());
         }
         let name = name.skip_while(|b| !b.is_ascii_alphanumeric());
-        let mut name = name.take_while(|b| !ends.contains(b)).map(folded);
+        let mut name = name.take_while(|b| !ends.contains(b)).map(fold);
         let begins = self.folded.iter().all(|own| name.next() == Some(*own));
-        begins && name.all(|b| b == b'_')
-    }
-}
-
-fn folded(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() {
-        byte.to_ascii_lowercase()
-    } else {
-        b'_'
+        begins && name.all(|b| b == b'-')
     }
 }
 

@@ -55,7 +55,7 @@ enum Test {
 impl Requirement {
     /// Reads `require: { scopes, claims }`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
+        let mut fields = node.object(problems, "{\"scopes\": […]}")?;
         let scopes = fields.or("scopes", Default::default(), problems, read_scopes);
         let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
@@ -169,7 +169,7 @@ struct Scopes {
 
 /// A list of which all are needed, or `{ all: [...] }`, or `{ any: [...] }`.
 fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
-    if let Json::Array(_) = node.json() {
+    if let Json::Array(_) | Json::String(_) = node.json() {
         return Some(Scopes {
             all_at: "/require/scopes",
             all: node.list(problems, read_scope)?,

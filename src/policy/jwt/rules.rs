@@ -85,11 +85,16 @@ impl ClaimRules {
         else {
             return None;
         };
-        let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
-        let issuer = bare(issuer);
-        let near = listed.iter().find(|each| bare(each) == issuer);
+        let near = listed.iter().find(|each| are_near(each, issuer));
         near.map(String::as_str)
     }
+}
+
+/// Whether two issuers differ in a `/` at the end or in the case of letters alone: most likely the
+/// same was meant.
+pub(super) fn are_near(one: &str, other: &str) -> bool {
+    let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
+    bare(one) == bare(other)
 }
 
 fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatcher> {

@@ -18,7 +18,9 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option
         fields.optional("path"),
         fields.optional("headers"),
     ];
-    if let [None, None, None] = [&query, &path, &headers] {
+    // What says nothing without `query` says so itself.
+    let asks_nothing = [&query, &path, &headers].iter().all(|each| each.is_none());
+    if asks_nothing && fields.optional("undeclared").is_none() {
         let reason = "needs one of \"query\", \"path\", \"headers\"";
         fields.lacks(&["query", "path", "headers"], context.problems, reason);
     }
@@ -211,6 +213,8 @@ fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
         node.report(context.problems, reason);
         return None;
     };
-    let complete = context.schemas.has_all_patterns(name, context.problems);
+    let complete = context
+        .schemas
+        .has_all_patterns(name, None, context.problems);
     schema.filter(|_| complete)
 }

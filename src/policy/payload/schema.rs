@@ -2,6 +2,7 @@
 
 use super::refusals::{MALFORMED, SCHEMA, STRUCTURE};
 use crate::config::{DidYouMean, Fields, Node, Quoted};
+use crate::json::Json;
 use crate::json_gate::Shape;
 use crate::policy::Context;
 use crate::refusal::{Refusal, Told};
@@ -90,6 +91,11 @@ pub(super) fn find(
     patterns: Option<&Node<'_>>,
     context: &mut Context<'_>,
 ) -> Option<Schema> {
+    if let Json::Object(_) = node.json() {
+        let reason = "must be the name of a schema, not the schema; give it a name in `schemas`, beside `version`";
+        node.report(context.problems, reason);
+        return None;
+    }
     let name = node.name(context.problems);
     let said = formats.map_or(Some(Formats::Annotate), |node| {
         let choices = [("annotate", Formats::Annotate), ("assert", Formats::Assert)];
@@ -114,6 +120,10 @@ pub(super) fn find(
         node.report(context.problems, reason);
         return None;
     }
-    let complete = skips || context.schemas.has_all_patterns(name, context.problems);
+    let place = Some(node.pointer());
+    let complete = skips
+        || context
+            .schemas
+            .has_all_patterns(name, place, context.problems);
     schema.filter(|_| complete)
 }

@@ -123,12 +123,9 @@ impl Statuses {
 
 fn read_range(node: &Node<'_>, problems: &mut Problems) -> Option<std::ops::RangeInclusive<u64>> {
     const CLASSES: [(&str, u64); 4] = [("2xx", 200), ("3xx", 300), ("4xx", 400), ("5xx", 500)];
-    if let Json::String(_) = node.json() {
-        let first = node.choice(problems, &CLASSES)?;
-        return Some(first..=first.saturating_add(99));
-    }
-    let status = node.integer(problems, FIRST..=LAST)?;
-    Some(status..=status)
+    let (first, is_class) = node.status(problems, FIRST..=LAST, &CLASSES)?;
+    let rest = if is_class { 99 } else { 0 };
+    Some(first..=first.saturating_add(rest))
 }
 
 impl Learned {

@@ -27,7 +27,10 @@ pub(super) fn read(
     rules: &mut Rules,
     context: &mut Context<'_>,
 ) -> Option<()> {
-    let mut fields = node.fields(context.problems)?;
+    let mut fields = node.object(
+        context.problems,
+        "{\"directives\": {…}}, or the whole text into `set`",
+    )?;
     let directives = fields.optional("directives");
     let report_only = fields.optional("report_only");
     let action = fields.or("action", rules.action(), context.problems, Action::read);

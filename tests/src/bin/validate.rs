@@ -32,7 +32,9 @@ fn validate(path: &str) -> bool {
             for note in engine.notes() {
                 println!("{path}: note: {note}");
             }
-            println!("{path}: valid, {} routes", engine.route_count());
+            let count = engine.route_count();
+            let routes = if count == 1 { "route" } else { "routes" };
+            println!("{path}: valid, {count} {routes}");
             true
         }
         Err(error) => {

@@ -7,6 +7,7 @@ use super::uri::Uri;
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::json::compact::{Compact, Value};
 use crate::policy::jwt::claims::Accepted;
+use crate::policy::jwt::rules::are_near;
 
 /// The longest discovery document that is read.
 pub(super) const MAX_DOCUMENT_BYTES: usize = 64 << 10;
@@ -80,8 +81,7 @@ impl Discovery {
         let Some(said) = said else {
             return Some(format!("it names no issuer; {wanted} is asked for"));
         };
-        let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
-        let near = if bare(said) == bare(&self.issuer) {
+        let near = if are_near(said, &self.issuer) {
             "; they differ in a \"/\" at the end or in the case of letters, and must be the same byte for byte"
         } else {
             ""

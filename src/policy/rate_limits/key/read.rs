@@ -64,7 +64,12 @@ impl Part {
             "method" => Part::Method,
             "route" => Part::Route,
             _ => {
-                let near = DidYouMean(word, WORDS.into_iter());
+                let near = match word {
+                    "remote_ip" | "remote_address" | "source_ip" | "client_ip" | "ip" => {
+                        "; did you mean \"client_address\"?".to_owned()
+                    }
+                    _ => DidYouMean(word, WORDS.into_iter()).to_string(),
+                };
                 let words = WORDS.map(|word| Quoted(word).to_string()).join(", ");
                 let fields = FIELDS.map(|field| Quoted(field).to_string()).join(", ");
                 node.report(
