@@ -216,7 +216,13 @@ impl AccessLog {
             return None;
         }
         let mut line = Line::new(self.longest);
-        line.time(Name::Timestamp.of(self.schema), time_stamp(host));
+        let elapsed = stream.elapsed(host);
+        // The date of the head and how long ago that was: a question less for the proxy.
+        let written = match stream.started().zip(elapsed) {
+            Some((started, elapsed)) => started.saturating_add(elapsed),
+            None => time_stamp(host),
+        };
+        line.time(Name::Timestamp.of(self.schema), written);
         line.own(Name::Event.of(self.schema), "portcullis.access");
         self.kind(&mut line, stream);
         verdict(&mut line, stream, self.parameters());
@@ -237,7 +243,6 @@ impl AccessLog {
         }
         self.request(&mut line, headers);
         self.who(&mut line, stream, host);
-        let elapsed = stream.elapsed(host);
         if let Some((name, standing)) = stream.facts().limits.tightest() {
             line.own("portcullis.rate_limit.name", name);
             line.number("portcullis.rate_limit.remaining", Some(standing.remaining));
