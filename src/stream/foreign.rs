@@ -47,16 +47,20 @@ const OVERRIDES: [&str; 5] = [
 /// RFC 9110 §6.5.1: what frames or routes a message, changes what it asks for, says who asks, or tells how
 /// its content is read has been judged, or could have been, when trailers come. A service that takes
 /// trailers for header fields would believe it unjudged.
-const NO_TRAILERS: [&str; 38] = [
+const NO_TRAILERS: [&str; 48] = [
     "accept",
     "accept-encoding",
     "accept-language",
+    "api-key",
+    "apikey",
     "authorization",
     "cache-control",
+    "cf-connecting-ip",
     "connection",
     "cookie",
     "early-data",
     "expect",
+    "fastly-client-ip",
     "forwarded",
     "from",
     "host",
@@ -76,16 +80,22 @@ const NO_TRAILERS: [&str; 38] = [
     "tracestate",
     "trailer",
     "transfer-encoding",
+    "true-client-ip",
     "upgrade",
     "user-agent",
     "via",
+    "x-access-token",
     "x-api-key",
+    "x-auth-token",
     "x-client-ip",
+    "x-cluster-client-ip",
     "x-csrf-token",
+    "x-host",
     "x-http-method",
     "x-method-override",
     "x-real-ip",
     "x-request-id",
+    "x-xsrf-token",
 ];
 
 /// The same, of all names that begin so.
@@ -208,6 +218,8 @@ mod tests {
             "te",
             "x-tenant",
             "x*tenant",
+            "true_client-ip",
+            "x-auth-token",
             "grpc-status",
             "digest",
             "server-timing",

@@ -320,6 +320,10 @@ mod tests {
         assert_eq!(readings("/admin.", usual), plain(&["/admin"]));
         assert_eq!(readings("/admin%20/x", usual), plain(&["/admin/x"]));
         assert_eq!(readings("/admin%E2%80%8B", usual), plain(&["/admin"]));
+        assert_eq!(readings("/admin%3Fx/y", usual), plain(&["/admin"]));
+        assert_eq!(readings("/admin%23", usual), plain(&["/admin"]));
+        assert_eq!(readings("/admin.%3F", usual), plain(&["/admin.", "/admin"]));
+        assert_eq!(readings("/..%3Fa", usual), Err(TargetError::DotSegment));
         assert_eq!(readings("/a/..%20/b", usual), Err(TargetError::DotSegment));
         assert_eq!(readings("/a/.../b", usual), Err(TargetError::EmptySegment));
         let slashes = PathRules {

@@ -24,7 +24,7 @@ pub(super) struct Reading {
 /// off.
 pub(super) fn others(path: &str, rules: PathRules) -> Result<Vec<Reading>, TargetError> {
     let has_more = path.contains(SLASH)
-        || path.contains(';')
+        || path.contains([';', '?', '#'])
         || (rules.padding != Padding::Pass && has_padding(path))
         || rules.letter_case != LetterCase::Significant;
     if !has_more {
@@ -59,11 +59,19 @@ pub(super) fn others(path: &str, rules: PathRules) -> Result<Vec<Reading>, Targe
 }
 
 /// With its encoded slashes decoded, without what follows a `;` in each segment, without all that follows
-/// the first.
+/// the first; without what follows an encoded `?` or `#`, which ends the path for those who decode it
+/// before they take it apart.
 fn delimited(path: &str) -> Vec<String> {
     let mut readings = Vec::new();
     if path.contains(SLASH) {
         readings.push(path.replace(SLASH, "/"));
+    }
+    if path.contains(['?', '#']) {
+        let before = readings.clone();
+        for reading in std::iter::once(path).chain(before.iter().map(String::as_str)) {
+            let end = reading.find(['?', '#']);
+            readings.extend(end.and_then(|end| reading.get(..end)).map(str::to_owned));
+        }
     }
     if path.contains(';') {
         let before = readings.clone();

@@ -159,7 +159,8 @@ impl HeaderPlace {
         }
         let mut empty = false;
         for prefix in &self.prefixes {
-            let scheme = until_word_ends(prefix.as_bytes());
+            // Or a long run of punctuation would be looked through from each place in it.
+            let scheme = until_word_ends(from_word(prefix.as_bytes()));
             if after(scheme, from_word(value)).is_some_and(|rest| from_word(rest).is_empty()) {
                 empty = true;
             } else if names_scheme(value, scheme) {

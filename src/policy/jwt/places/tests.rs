@@ -283,6 +283,17 @@ fn cookies_are_read_exactly_and_whatever_resembles_them_is_seen() {
     }
 }
 
+/// It would take minutes if each place were a beginning.
+#[test]
+fn a_run_of_punctuation_is_looked_through_once() {
+    let block = r#"{"from_headers": [{"name": "x-t", "value_prefix": "-=token="}]}"#;
+    let mut line = b"a".to_vec();
+    line.resize(1 << 18, b'.');
+    assert_eq!(seen(block, b"/a", &[("x-t", &line)]), NONE);
+    assert_eq!(seen(block, b"/a", &[("x-t", b"-+token,x")]), STRAY);
+    assert_eq!(seen(block, b"/a", &[("x-t", b"a, token x")]), STRAY);
+}
+
 /// Texts made of pieces, in an order that looks like none and is always the same.
 fn texts(pieces: &[&'static [u8]], count: u64) -> impl Iterator<Item = Vec<u8>> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
