@@ -41,6 +41,20 @@ const fn elsewhere(
     }
 }
 
+const fn renamed(
+    names: &'static [&'static str],
+    beside: &'static str,
+    object: &'static str,
+    home: &'static str,
+) -> Misplaced {
+    Misplaced {
+        names,
+        beside,
+        object,
+        home,
+    }
+}
+
 const TOP: &str = "it stands at the top of the document, beside `version`";
 
 const MISPLACED: &[Misplaced] = &[
@@ -91,12 +105,12 @@ const MISPLACED: &[Misplaced] = &[
     ),
     within(&["exact", "prefix", "regex", "template"], "hosts", "path"),
     // Origins, and parameters.
-    Misplaced {
-        names: &["prefix", "suffix", "contains"],
-        beside: "wildcard",
-        object: "wildcard",
-        home: "an origin is compared as a whole; write `exact`, `wildcard` or `regex`",
-    },
+    renamed(
+        &["prefix", "suffix", "contains"],
+        "wildcard",
+        "wildcard",
+        "an origin is compared as a whole; write `exact`, `wildcard` or `regex`",
+    ),
     within(
         &[
             "type",
@@ -161,6 +175,24 @@ const MISPLACED: &[Misplaced] = &[
     ),
     within(&["scopes", "claims"], "require", "require"),
     within(&["all", "any"], "scopes", "scopes"),
+    renamed(
+        &["header", "header_name"],
+        "value_prefix",
+        "name",
+        "here it is called \"name\"",
+    ),
+    renamed(
+        &["name"],
+        "header_name",
+        "header_name",
+        "here it is called \"header_name\"",
+    ),
+    renamed(
+        &["name", "key"],
+        "includes",
+        "claim",
+        "here it is called \"claim\"",
+    ),
     // Limits.
     within(
         &["max_tokens", "tokens_per_fill", "fill_interval"],
