@@ -110,9 +110,8 @@ impl<'d> Fields<'d> {
     fn report_unknown(&self, name: &str, problems: &mut Problems) {
         let is_typo = self.known.iter().any(|known| is_near(name, known));
         let near = nearest(name, self.known.iter().copied());
-        let elsewhere = || {
-            foreign::cure(name, &self.known).or_else(|| misplaced::home(name, &self.known))
-        };
+        let elsewhere =
+            || foreign::cure(name, &self.known).or_else(|| misplaced::home(name, &self.known));
         let cure = match elsewhere().filter(|_| !is_typo) {
             Some(cure) => Some(cure),
             None => near.map(|near| format!("did you mean {}?", Quoted(near))),

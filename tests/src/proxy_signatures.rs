@@ -61,7 +61,10 @@ impl ProxySignatures {
 
 impl Host for ProxySignatures {
     fn wall_clock(&self) -> Duration {
-        #[allow(clippy::disallowed_methods, reason = "it hands on what it is asked for")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "it hands on what it is asked for"
+        )]
         self.still.wall_clock()
     }
 

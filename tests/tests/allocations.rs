@@ -59,7 +59,10 @@ fn uncounted<T>(given: u64, work: impl FnOnce() -> T) -> T {
 
 impl Host for Uncounted {
     fn wall_clock(&self) -> Duration {
-        #[allow(clippy::disallowed_methods, reason = "it hands on what it is asked for")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "it hands on what it is asked for"
+        )]
         self.0.wall_clock()
     }
 

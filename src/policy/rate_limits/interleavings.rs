@@ -344,7 +344,10 @@ fn what_one_limit_refuses_is_charged_to_none() {
 
 #[test]
 fn three_workers_take_back_what_they_charged() {
-    let tables = [Table::new(&["a"], bucket(3), 2), Table::new(&["b"], bucket(1), 2)];
+    let tables = [
+        Table::new(&["a"], bucket(3), 2),
+        Table::new(&["b"], bucket(1), 2),
+    ];
     let ends = Model {
         workers: 3,
         begin: begun(&tables),

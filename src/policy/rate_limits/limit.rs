@@ -145,9 +145,8 @@ impl Limit {
                 &draft.name,
                 &issuers,
             ];
-            let table = |rule| {
-                Table::new(&names, rule, max_entries).counting(Rc::clone(&place.counts))
-            };
+            let table =
+                |rule| Table::new(&names, rule, max_entries).counting(Rc::clone(&place.counts));
             Tier {
                 when: draft.when,
                 table: rule.map(table),

@@ -26,7 +26,10 @@ impl RingHost {
 
 impl Host for RingHost {
     fn wall_clock(&self) -> Duration {
-        #[allow(clippy::disallowed_methods, reason = "it hands on what it is asked for")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "it hands on what it is asked for"
+        )]
         self.still.wall_clock()
     }
 

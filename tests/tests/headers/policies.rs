@@ -1,6 +1,7 @@
 //! Content-Security-Policy as a structure: the presets pass its own checks, and what is open is
 //! noted.
 
+use portcullis::engine::Engine;
 use serde_json::{Map, Value, json};
 
 use super::{engine, shaped};
@@ -17,7 +18,14 @@ fn notes(directives: &Value) -> Vec<String> {
     let block = json!({
         "preset": "web", "content_security_policy": { "directives": directives },
     });
-    engine(&block).notes().to_vec()
+    notes_of(&engine(&block))
+}
+
+/// What is noted of policies: the documents here are open on purpose.
+fn notes_of(engine: &Engine) -> Vec<String> {
+    let is_open = |note: &&String| note.starts_with("/routes: every route is open");
+    let notes = engine.notes().iter().filter(|note| !is_open(note));
+    notes.cloned().collect()
 }
 
 #[test]
@@ -37,7 +45,7 @@ fn the_policies_of_the_presets_read_as_they_are_written_and_leave_nothing_open()
             "preset": "none", "content_security_policy": { "directives": directives },
         });
         let engine = engine(&block);
-        assert_eq!(engine.notes(), [""; 0], "{preset}");
+        assert_eq!(notes_of(&engine), [""; 0], "{preset}");
         let written = shaped(&engine, &[]).remove(0).1;
         let mut written: Vec<&str> = written.split("; ").collect();
         written.sort_unstable();
@@ -123,7 +131,7 @@ fn a_policy_that_reports_to_nobody_is_noted() {
     let block = json!({ "preset": "web", "content_security_policy": { "report_only": {
         "default-src": [], "base-uri": [], "form-action": [], "frame-ancestors": [],
     } } });
-    let notes = engine(&block).notes().to_vec();
+    let notes = notes_of(&engine(&block));
     assert!(
         notes.len() == 1 && notes[0].contains("nobody hears the reports"),
         "{notes:?}"

@@ -98,12 +98,8 @@ impl Key {
 
     /// Whether a part of it comes from a token: what that means depends on who issued it.
     pub fn is_of_tokens(&self) -> bool {
-        let of_token = |part: &Part| {
-            matches!(
-                part,
-                Part::Subject | Part::ClaimedSubject | Part::Claim(..)
-            )
-        };
+        let of_token =
+            |part: &Part| matches!(part, Part::Subject | Part::ClaimedSubject | Part::Claim(..));
         self.parts.iter().any(of_token)
     }
 
