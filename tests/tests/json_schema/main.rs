@@ -130,7 +130,7 @@ fn compile(schemas: &Value) -> Result<Schemas, String> {
     let mut problems = Problems::default();
     let schemas = Schemas::read(&Node::root(&json), &mut problems);
     // As a policy does that says nothing of patterns.
-    schemas.has_all_patterns("test", &mut problems);
+    schemas.has_all_patterns("test", None, &mut problems);
     problems
         .settle(Some(schemas))
         .map_err(|error| error.to_string())
