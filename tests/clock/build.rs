@@ -7,7 +7,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=clock/step.rs");
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=clock/build.rs");
     let library = Path::new(&var("OUT_DIR").expect("cargo sets it")).join("libstep.so");
     println!("cargo::rustc-env=STEP_CLOCK_LIBRARY={}", library.display());
     // Elsewhere there is no Envoy to preload it into either.
