@@ -9,7 +9,7 @@ use portcullis_tests::envoy::{
 };
 use portcullis_tests::module_path;
 use portcullis_tests::tokens::{self, SigningKey};
-use portcullis_tests::upstream::Upstream;
+use portcullis_tests::upstream::{Arrival, Upstream};
 use portcullis_tests::wire::{Request, Response};
 use serde_json::{Value, json};
 
@@ -284,8 +284,11 @@ fn it_is_told_what_each_policy_said_and_why_and_no_secrets() {
             assert!(!shown.contains(hidden), "{hidden} in {shown}");
         }
     }
-    assert_eq!(upstream.count(), 2);
-    for seen in upstream.take_all() {
+    let seen = upstream.take_all();
+    // The head of the order that is refused by its body may have gone ahead.
+    let whole = seen.iter().filter(|seen| seen.arrival == Arrival::Whole);
+    assert_eq!(whole.count(), 2);
+    for seen in seen {
         let debug = seen
             .headers
             .iter()
