@@ -475,11 +475,11 @@ fn report_missing(engine: &Engine, host: &Envoy) {
                 needed.variable
             ),
         }
-        for keys in engine.remote_keys() {
-            let place = format!("provider {}", keys.provider());
-            for variable in keys.environment() {
-                missing(&place, variable, "its keys are asked for without it");
-            }
+    }
+    for keys in engine.remote_keys() {
+        let place = format!("provider {}", keys.provider());
+        for variable in keys.environment() {
+            missing(&place, variable, "its keys are asked for without it");
         }
     }
 }

@@ -306,7 +306,7 @@ fn credentials_are_sent_and_what_goes_wrong_is_said() {
         "provider lost: the proxy has no cluster \"nowhere\"; write one of that name",
         "provider lost: the keys cannot be fetched: the proxy has no such cluster",
         "provider cluster: the VM has no environment variable NOT_THERE",
-        "provider cluster: key 2 of the set (kid \"k1\") is passed over: /use:",
+        "provider cluster: key 2 of the set (kid \"k1\") is passed over: its `use` is \"jwt-svid\"",
         "provider cluster: the set has more keys than are kept, 64,",
         "its last 5 are passed over",
         "provider sloppy: it is of the issuer \"https://ID.example.com\", and \"https://id.example.com/\" is asked for; they differ in a \"/\" at the end",
