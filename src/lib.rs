@@ -85,6 +85,7 @@ pub mod access_log;
 pub mod address;
 pub mod body;
 pub mod budget;
+pub mod call;
 pub mod config;
 pub mod connection;
 mod credentials;
