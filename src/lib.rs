@@ -78,7 +78,7 @@
 //!
 //! # A new policy
 //!
-//! One file under `src/policy/` with a `KIND`, one word in the list in [`policy`], one case file
+//! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
 use portcullis_wire::digits;
