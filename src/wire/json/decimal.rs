@@ -107,7 +107,7 @@ impl Decimal {
     }
 
     /// What it costs to compare it, as a multiple of what a number of 64 bits costs.
-    pub(crate) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         let long = u64::try_from(self.long_digits() / 16).unwrap_or(u64::MAX);
         long.saturating_add(1)
     }
@@ -121,7 +121,7 @@ impl Decimal {
     }
 
     /// What [`Self::is_multiple_of`] costs, in steps of an effort.
-    pub(crate) fn division_steps(&self, divisor: &Decimal) -> u64 {
+    pub fn division_steps(&self, divisor: &Decimal) -> u64 {
         let count = |digits: usize| u64::try_from(digits).unwrap_or(u64::MAX);
         let digits = count(self.long_digits());
         if let Digits::Long(modulus) = &divisor.digits {
@@ -149,7 +149,7 @@ impl Decimal {
     }
 
     /// The same with the other sign.
-    pub(crate) fn negated(self) -> Self {
+    pub fn negated(self) -> Self {
         Self {
             negative: !self.negative && !self.is_zero(),
             ..self
