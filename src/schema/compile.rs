@@ -9,10 +9,10 @@ use super::keyword::{Entry, KEYWORDS, Meaning, Rule, entry};
 use super::notes::Notes;
 use super::subject::Subject;
 use super::uri::Uri;
-use crate::budget::Share;
-use crate::config::{Pointer, Problems, Quoted, nearest};
-use crate::json::{Json, Object};
-use crate::regex::Regex;
+use portcullis_document::{Pointer, Problems, Quoted, nearest};
+use portcullis_wire::budget::Share;
+use portcullis_wire::json::{Json, Object};
+use portcullis_wire::regex::Regex;
 
 /// The compiler of some documents that may refer to one another.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use super::metaschemas::Metaschemas;
 use super::notes::Notes;
 use super::uri::Uri;
 use super::{Formats, Schema};
-use crate::config::{Node, Pointer, Problems};
+use portcullis_document::{Node, Pointer, Problems};
 
 /// Compiles schemas of one document, which may refer to all of it.
 pub struct Embedded<'d> {

@@ -1,9 +1,9 @@
 //! `contains`, with `minContains` and `maxContains`.
 
 use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::subject::Subject;
+use crate::value::Value;
 
 struct Contains {
     schema: SchemaId,

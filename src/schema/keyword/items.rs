@@ -2,12 +2,12 @@
 //! `uniqueItems`.
 
 use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::schema::check::{At, Check, SchemaId, Seen, Set};
-use crate::schema::dialect::Dialect;
-use crate::schema::sort::sort;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen, Set};
+use crate::dialect::Dialect;
+use crate::sort::sort;
+use crate::subject::Subject;
+use crate::value::Value;
+use portcullis_wire::json::Json;
 
 struct Items {
     first: Vec<SchemaId>,

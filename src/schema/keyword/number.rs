@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 
 use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::json::decimal::Decimal;
-use crate::schema::check::{At, Check, Seen};
-use crate::schema::dialect::Dialect;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, Seen};
+use crate::dialect::Dialect;
+use crate::subject::Subject;
+use crate::value::Value;
+use portcullis_wire::json::Json;
+use portcullis_wire::json::decimal::Decimal;
 
 /// A bound, and how a number may not compare with it.
 struct Bound {

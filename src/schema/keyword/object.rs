@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use super::combine::DependentSchemas;
 use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::subject::Subject;
-use crate::schema::value::{Members, Value};
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::subject::Subject;
+use crate::value::{Members, Value};
+use portcullis_wire::json::Json;
 
 struct Required(Vec<String>);
 

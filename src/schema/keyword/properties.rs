@@ -1,12 +1,12 @@
 //! `properties`, `patternProperties`, `additionalProperties`: one pass over the members.
 
-use crate::regex::Regex;
+use portcullis_wire::regex::Regex;
 
 use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::sort::sort;
-use crate::schema::subject::Subject;
-use crate::schema::value::{Value, by_length};
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::sort::sort;
+use crate::subject::Subject;
+use crate::value::{Value, by_length};
 
 struct Properties {
     /// In the order of members.

@@ -1,10 +1,10 @@
 //! `$ref` and `$dynamicRef`.
 
 use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen, Set};
-use crate::schema::kinds::Kinds;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen, Set};
+use crate::kinds::Kinds;
+use crate::subject::Subject;
+use crate::value::Value;
 
 struct Reference(SchemaId);
 

@@ -1,12 +1,12 @@
 //! `minLength`, `maxLength`, `pattern`, `format`.
 
-use crate::regex::Regex;
+use portcullis_wire::regex::Regex;
 
 use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, Seen};
-use crate::schema::format::{self, Format};
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, Seen};
+use crate::format::{self, Format};
+use crate::subject::Subject;
+use crate::value::Value;
 
 /// Length in characters, not in bytes.
 struct Length {

@@ -1,12 +1,12 @@
 //! `type`, `nullable`, `const`, `enum`.
 
 use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::schema::check::{At, Check, Seen, Set};
-use crate::schema::kinds::Kinds;
-use crate::schema::sort::sort;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, Seen, Set};
+use crate::kinds::Kinds;
+use crate::sort::sort;
+use crate::subject::Subject;
+use crate::value::Value;
+use portcullis_wire::json::Json;
 
 /// A value of these kinds.
 struct Types(Kinds);

@@ -33,8 +33,8 @@ use std::rc::Rc;
 
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, Found, misnamed, uri_of};
-use crate::config::{Node, Pointer, Problems, Quoted};
-use crate::regex::Effort;
+use portcullis_document::{Node, Pointer, Problems, Quoted};
+use portcullis_wire::regex::Effort;
 
 pub use self::check::{Verdict, Violation};
 pub use self::cost::allowance;
@@ -45,7 +45,7 @@ pub use self::metaschemas::Metaschemas;
 pub use self::notes::Notes;
 pub use self::parse::{Text, TextError};
 pub use self::value::{Members, Twice, Value};
-pub use crate::json::decimal::Decimal;
+pub use portcullis_wire::json::decimal::Decimal;
 
 /// The document's `schemas`: compiled, by name.
 #[derive(Default)]
