@@ -4,8 +4,8 @@ use portcullis_wire::regex::Regex;
 
 use super::{Keyword, Outcome};
 use crate::check::{At, Check, SchemaId, Seen};
+use crate::cursor::SchemaCursor;
 use crate::sort::sort;
-use crate::subject::Subject;
 use crate::value::{Value, by_length};
 
 struct Properties {
@@ -64,7 +64,7 @@ impl Keyword for Properties {
     }
 }
 
-pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     if !subject.leads(&["properties", "patternProperties", "additionalProperties"]) {
         return None;
     }

@@ -13,7 +13,7 @@ use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json::{Json, Object};
 
 /// A keyword of a schema while it is compiled.
-pub(super) struct Subject<'s, 'd> {
+pub(super) struct SchemaCursor<'s, 'd> {
     pub(super) compiler: &'s mut Compiler<'d>,
     /// The members of the schema.
     pub(super) object: &'d Object,
@@ -26,7 +26,7 @@ pub(super) struct Subject<'s, 'd> {
     pub(super) home: &'s Home,
 }
 
-impl<'d> Subject<'_, 'd> {
+impl<'d> SchemaCursor<'_, 'd> {
     /// The place of a keyword of this schema.
     pub(super) fn place(&self, keyword: &str) -> Pointer {
         self.home.place.member(keyword)
