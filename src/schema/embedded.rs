@@ -32,9 +32,9 @@ pub struct Compiled {
 /// Whose values are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// What the client sends: it need not send what is `readOnly`..
+    /// What the client sends: it need not send what is `readOnly`.
     Request,
-    /// What the upstream sends: it need not send what is `writeOnly`..
+    /// What the upstream sends: it need not send what is `writeOnly`.
     Response,
 }
 
