@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::check::{Body, Node, SchemaId, Set};
+use super::cursor::SchemaCursor;
 use super::dialect::Dialect;
 use super::index::{Home, Index, address, is_schema};
 use super::keyword::{Entry, KEYWORDS, Meaning, Rule, entry};
 use super::notes::Notes;
-use super::subject::Subject;
 use super::uri::Uri;
-use crate::budget::Share;
-use crate::config::{Pointer, Problems, Quoted, nearest};
-use crate::json::{Json, Object};
-use crate::regex::Regex;
+use portcullis_document::{Pointer, Problems, Quoted, nearest};
+use portcullis_wire::budget::Share;
+use portcullis_wire::json::{Json, Object};
+use portcullis_wire::regex::Regex;
 
 /// The compiler of some documents that may refer to one another.
 #[derive(Default)]
@@ -215,7 +215,7 @@ impl<'d> Compiler<'d> {
             if alone && entry.name != "$ref" {
                 continue;
             }
-            let keyword = compile(&mut Subject {
+            let keyword = compile(&mut SchemaCursor {
                 compiler: self,
                 object,
                 name: entry.name,

@@ -9,7 +9,7 @@ use super::metaschemas::Metaschemas;
 use super::notes::Notes;
 use super::uri::Uri;
 use super::{Formats, Schema};
-use crate::config::{Node, Pointer, Problems};
+use portcullis_document::{Node, Pointer, Problems};
 
 /// Compiles schemas of one document, which may refer to all of it.
 pub struct Embedded<'d> {
@@ -31,11 +31,11 @@ pub struct Compiled {
 
 /// Whose values are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// The client's: nobody asks it for what is `readOnly`.
-    Client,
-    /// The service's: nobody asks it for what is `writeOnly`.
-    Service,
+pub enum Direction {
+    /// What the client sends: it need not send what is `readOnly`.
+    Request,
+    /// What the upstream sends: it need not send what is `writeOnly`.
+    Response,
 }
 
 impl<'d> Embedded<'d> {
@@ -43,14 +43,14 @@ impl<'d> Embedded<'d> {
     pub fn new(
         document: &Node<'d>,
         dialect: Dialect,
-        sender: Sender,
+        sender: Direction,
         metaschemas: &'d Metaschemas,
     ) -> Self {
         let mut compiler = Compiler::default();
         compiler.index.metaschemas = Some(metaschemas);
         compiler.not_required = Some(match sender {
-            Sender::Client => "readOnly",
-            Sender::Service => "writeOnly",
+            Direction::Request => "readOnly",
+            Direction::Response => "writeOnly",
         });
         let place = document.pointer().clone();
         let uri = Uri::parse("schemas:///document");

@@ -6,8 +6,8 @@ use super::dialect::Dialect;
 use super::keyword::{Meaning, entry};
 use super::metaschemas::Metaschemas;
 use super::uri::{Uri, decode};
-use crate::config::{Pointer, Quoted};
-use crate::json::{Json, Object};
+use portcullis_document::{Pointer, Quoted};
+use portcullis_wire::json::{Json, Object};
 
 /// A schema with a URI of its own, and those in it that have none.
 pub(super) struct Resource<'d> {

@@ -12,9 +12,9 @@ mod types;
 mod unevaluated;
 
 use super::check::{At, Check, SchemaId, Seen, Set};
+use super::cursor::SchemaCursor;
 use super::dialect::Dialect;
-use super::kinds::Kinds;
-use super::subject::Subject;
+use super::type_set::TypeSet;
 use super::value::Value;
 
 /// One keyword of a schema, compiled.
@@ -35,7 +35,7 @@ pub(super) trait Keyword {
     ) -> Outcome;
 
     /// The kinds of value for which it can hold; none if it says nothing of them.
-    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+    fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         let _ = (set, depth);
         None
     }
@@ -89,7 +89,7 @@ pub(super) enum Meaning {
 }
 
 /// Compiles a keyword. `None` if it asks nothing, or is wrong and has been reported.
-type Compile = fn(&mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>;
+type Compile = fn(&mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>>;
 
 /// A keyword, and who knows it.
 pub(super) struct Entry {
