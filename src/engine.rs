@@ -93,6 +93,8 @@ pub(crate) struct Chain {
     pub(crate) beside: Vec<Step>,
     /// Whether a step reads the header fields of answers.
     pub(crate) reads_response: bool,
+    /// Whether a step is told that an exchange has ended.
+    pub(crate) minds_end: bool,
     /// Whether a proxy in front says of connections that they are encrypted.
     pub(crate) trusts_forwarded_proto: bool,
     /// What browsers are to show.
@@ -112,6 +114,7 @@ impl Chain {
         beside.sort_by_key(|step| step.stage);
         let mut all = steps.iter().chain(&beside);
         let reads_response = all.any(|step| step.policy.reads_response());
+        let minds_end = steps.iter().any(|step| step.policy.minds_end());
         let mut policies = steps.iter().map(|step| &step.policy);
         let trusts_forwarded_proto = policies.any(|policy| policy.trusts_forwarded_proto());
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
@@ -132,6 +135,7 @@ impl Chain {
             beside,
             claimants,
             reads_response,
+            minds_end,
             trusts_forwarded_proto,
             error_page,
             later_request_fields,

@@ -104,6 +104,7 @@ pub mod refusal;
 pub mod route;
 pub mod stream;
 pub mod target;
+pub mod wait;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
 use crate::engine::Mode;
-use crate::exchange::{Exchange, Facts, PropertyName, Response};
+use crate::exchange::{Exchange, Facts, Finished, PropertyName, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::Gauges;
@@ -13,6 +13,7 @@ use crate::preflight::Preflight;
 use crate::refusal::{Code, ErrorPage, Refusal, Reply};
 use crate::route::PathTemplate;
 use crate::schema::Schemas;
+use crate::wait::{Wait, Wake};
 
 pub mod cors;
 pub mod csrf;
@@ -190,6 +191,13 @@ pub trait Policy {
         Verdict::Pass
     }
 
+    /// Judges the head of a request on, after [`Verdict::Wait`]: what it waited for has come, or does not
+    /// come any more. It may wait again.
+    fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let _ = wake;
+        self.request_headers(exchange, host)
+    }
+
     /// Whether a browser may send what a preflight asks about; none from a policy that leaves preflights
     /// alone. One that does not answers them in [`Policy::request_headers`].
     fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
@@ -231,6 +239,17 @@ pub trait Policy {
     /// Shapes the head of the answer, the service's or ours.
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let _ = (response, host);
+    }
+
+    /// Hears that an exchange on its route has ended, however it did: once, and last of all, if
+    /// [`Policy::minds_end`].
+    fn finished(&self, exchange: &mut Finished<'_>, host: &dyn Host) {
+        let _ = (exchange, host);
+    }
+
+    /// Whether it is told by [`Policy::finished`].
+    fn minds_end(&self) -> bool {
+        false
     }
 
     /// Says what it must see of the body of the service's answer, with the answer's head and in
@@ -314,6 +333,9 @@ pub enum Verdict {
     Pass,
     /// No objection so far; the body is to be judged, and needs to be seen like this.
     AwaitBody(BodyNeed),
+    /// Not known yet: the request is kept, and [`Policy::resume`] judges it on when the wait is over. Only of
+    /// a head; said of a body, it refuses.
+    Wait(Wait),
     /// It may not pass.
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.

@@ -2,6 +2,7 @@
 
 mod abi;
 mod allocator;
+mod calls;
 mod fetch;
 mod filter;
 mod gauges;
@@ -15,6 +16,7 @@ mod root;
 mod signature;
 mod tallies;
 mod vm;
+mod waits;
 mod watch;
 
 proxy_wasm::main! {{

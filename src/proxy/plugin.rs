@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::abi::{self, Buffer, HostError, LogLevel, MetricKind};
 use super::fetch::Fetches;
@@ -9,6 +10,7 @@ use super::gauges::Shown;
 use super::held::Held;
 use super::host::{Envoy, define, lineage};
 use super::vm;
+use super::waits::{self, Waits};
 use super::watch::Watch;
 use crate::access_log::AccessLog;
 use crate::budget::{self, Reservation, Share};
@@ -21,7 +23,7 @@ use crate::policy::jwt::SecretFault;
 use crate::proof;
 
 /// How often it is looked whether something is due.
-const TICK_MILLISECONDS: u32 = 250;
+const TICK_MILLISECONDS: u32 = waits::USUAL.as_millis() as u32;
 
 /// When a document is compiled that was taken: as soon as Envoy has configured all it wants to.
 const SOON_MILLISECONDS: u32 = 1;
@@ -53,8 +55,11 @@ enum State {
 pub(super) struct Running {
     pub(super) engine: Rc<Engine>,
     pub(super) host: Rc<Envoy>,
-    pub(super) held: Rc<Held>,
-    pub(super) watch: Rc<Watch>,
+    pub(super) held: Held,
+    pub(super) waits: Waits,
+    pub(super) watch: Watch,
+    /// When all was last done that is done in ticks.
+    ticked: Cell<Option<Duration>>,
     fetches: RefCell<Fetches>,
     shown: RefCell<Shown>,
     lineage: String,
@@ -205,8 +210,10 @@ impl Plugin {
             host.ticks();
         }
         let running = Running {
-            held: Rc::default(),
-            watch: Rc::new(Watch::new(Rc::clone(&engine))),
+            held: Held::default(),
+            waits: Waits::new(host.monotonic()),
+            watch: Watch::new(Rc::clone(&engine)),
+            ticked: Cell::new(None),
             fetches: RefCell::new(fetches),
             shown: RefCell::new(Shown::new(Rc::clone(&engine))),
             lineage,
@@ -225,7 +232,11 @@ impl Plugin {
         self.compile();
         let running = self.compiled();
         if let Some(running) = &running {
-            running.tick();
+            if !running.is_due() {
+                running.waits.tick(self.id, &*running.host);
+                return;
+            }
+            running.tick(self.id);
         } else {
             // A tick that was asked for soon has come.
             self.ask_for_tick(TICK_MILLISECONDS);
@@ -304,7 +315,20 @@ impl Drop for Plugin {
 }
 
 impl Running {
-    fn tick(&self) {
+    /// Whether it is time for all that is done in ticks. They come more often while somebody waits.
+    fn is_due(&self) -> bool {
+        let now = self.host.monotonic();
+        let last = self.ticked.get();
+        // A little before, for the proxy's clock may stand still during its callbacks.
+        let since = last.map(|last| now.saturating_sub(last));
+        let is_due = since.is_none_or(|since| since >= waits::USUAL.mul_f32(0.9));
+        if is_due {
+            self.ticked.set(Some(now));
+        }
+        is_due
+    }
+
+    fn tick(&self, root: u32) {
         if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
             fetches.tick(&self.host);
         }
@@ -312,6 +336,7 @@ impl Running {
             shown.tick(self.host.monotonic());
         }
         self.held.tick(&*self.host);
+        self.waits.tick(root, &*self.host);
         self.watch.tick(&self.engine, &self.host);
     }
 
@@ -322,6 +347,8 @@ impl Running {
         self.watch
             .arrived(token, headers, body, &self.engine, &self.host);
         self.host.tell();
+        // What follows concerns the request.
+        self.waits.received(token, headers, body);
     }
 }
 
