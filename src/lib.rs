@@ -101,6 +101,7 @@ pub mod proof;
 pub mod refusal;
 pub mod route;
 pub mod schema;
+pub mod section;
 pub mod stream;
 pub mod target;
 

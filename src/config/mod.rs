@@ -11,10 +11,11 @@ pub(crate) mod header;
 mod lint;
 mod misplaced;
 mod node;
-mod observed;
 mod problem;
 mod reach;
+mod request_id;
 mod routes;
+mod sections;
 mod size;
 mod units;
 
