@@ -22,7 +22,7 @@ use crate::engine::{Chain, Engine, Mode, Route};
 use crate::explain::Explain;
 use crate::json::Json;
 use crate::metrics::{self, Measured};
-use crate::policy::Declaration;
+use crate::policy::{self, Declaration};
 use crate::policy::jwt::Providers;
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::section::{Finishing, Registry, Sections};
@@ -38,6 +38,7 @@ const MAX_DEPTH: usize = 64;
 /// Everything that is wrong with it.
 pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
+    problems.name_blocks(policy::LIST.iter().map(|kind| kind.name).collect());
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
     let compiled_bytes = problems.need(Share::Documents);
