@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
-use super::problem::{ConfigError, Problems};
+use super::problem::{ConfigError, Problems, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
 use super::routes::Default;
@@ -22,10 +22,10 @@ use crate::engine::{Chain, Engine, Mode, Route};
 use crate::explain::Explain;
 use crate::json::Json;
 use crate::metrics::{self, Measured};
-use crate::policy::{self, Declaration};
 use crate::policy::jwt::Providers;
+use crate::policy::{self, Declaration};
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
-use crate::section::{Finishing, Registry, Sections};
+use crate::section::{Entry, Finishing, Registry, Sections};
 use crate::stream::{Overrides, Requests, ShownFields};
 use crate::target::PathRules;
 
@@ -38,7 +38,10 @@ const MAX_DEPTH: usize = 64;
 /// Everything that is wrong with it.
 pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
-    problems.name_blocks(policy::LIST.iter().map(|kind| kind.name).collect());
+    problems.teach(Words {
+        blocks: policy::LIST.iter().map(|kind| kind.name).collect(),
+        sections: SECTIONS.iter().filter_map(Entry::name).collect(),
+    });
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
     let compiled_bytes = problems.need(Share::Documents);
