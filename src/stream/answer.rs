@@ -122,7 +122,7 @@ impl Stream {
         let is_ours = self.record.refusal.is_some() || self.record.answered_by.is_some();
         let mut steps = self.chain(&engine).steps.iter();
         let enforced = steps.any(|step| {
-            engine.mode.over(step.mode) == Mode::Enforce && step.policy.reads_response()
+            engine.mode.over(step.mode) == Mode::Enforce && step.declared.reads_response
         });
         if is_ours || !enforced {
             return None;
