@@ -87,6 +87,7 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 
 pub mod access_log;
 pub mod body;
+pub mod call;
 pub mod config;
 pub mod connection;
 mod credentials;
