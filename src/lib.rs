@@ -102,6 +102,7 @@ pub mod policy;
 pub mod proof;
 pub mod refusal;
 pub mod route;
+pub mod section;
 pub mod stream;
 pub mod target;
 pub mod wait;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
-use super::keyword::{Outcome, Rule};
+use super::rule::{Outcome, Rule};
 use super::value::Value;
 use portcullis_document::Pointer;
 use portcullis_wire::regex::{Effort, Regex};

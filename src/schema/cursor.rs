@@ -6,7 +6,6 @@ use super::check::SchemaId;
 use super::compile::Compiler;
 use super::dialect::Dialect;
 use super::index::{Home, Referred};
-use super::keyword::entry;
 use super::pattern::{self, PatternError};
 use portcullis_document::Pointer;
 use portcullis_wire::json::decimal::Decimal;
@@ -59,7 +58,8 @@ impl<'d> SchemaCursor<'_, 'd> {
 
     /// Another keyword of the schema, if the dialect knows it.
     pub(super) fn sibling(&self, keyword: &str) -> Option<&'d Json> {
-        let known = entry(keyword).is_some_and(|entry| entry.known_in(self.dialect));
+        let known = self.compiler.index.keywords.named(keyword);
+        let known = known.is_some_and(|entry| entry.known_in(self.dialect));
         self.object.member(keyword).filter(|_| known)
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::check::{SchemaId, Set};
 use super::compile::Compiler;
 use super::dialect::Dialect;
+use super::keyword::KEYWORDS;
 use super::metaschemas::Metaschemas;
 use super::notes::Notes;
 use super::uri::Uri;
@@ -46,7 +47,7 @@ impl<'d> Embedded<'d> {
         sender: Direction,
         metaschemas: &'d Metaschemas,
     ) -> Self {
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(metaschemas);
         compiler.not_required = Some(match sender {
             Direction::Request => "readOnly",

@@ -21,6 +21,7 @@ mod metaschemas;
 mod notes;
 mod parse;
 mod pattern;
+mod rule;
 mod sort;
 mod type_set;
 mod uri;
@@ -33,6 +34,7 @@ use std::rc::Rc;
 
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, Found, misnamed, uri_of};
+use self::keyword::KEYWORDS;
 use portcullis_document::{Node, Pointer, Problems, Quoted};
 use portcullis_wire::regex::Effort;
 
@@ -99,7 +101,7 @@ impl Schemas {
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Self {
         let entries = node.entries(problems).unwrap_or_default();
         let metaschemas = Metaschemas::default();
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);
         let mut roots = Vec::new();
         for (name, schema) in &entries {
@@ -208,7 +210,7 @@ impl Schema {
         problems: &mut Problems,
     ) -> Option<Self> {
         let metaschemas = Metaschemas::default();
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);
         let (uri, place) = (uri_of("schema")?, node.pointer().clone());
         compiler

@@ -115,7 +115,7 @@ impl Stream {
         let engine = self.engine.clone()?;
         let mut steps = self.chain(&engine).steps.iter();
         let enforced = steps.any(|step| {
-            engine.mode.over(step.mode) == Mode::Enforce && step.policy.reads_response()
+            engine.mode.over(step.mode) == Mode::Enforce && step.declared.reads_response
         });
         if self.has_replied() || !enforced {
             return None;

@@ -110,7 +110,7 @@ impl Judge<'_> {
         let host = self.host;
         let mut facts = self.beside.take(step.kind, exchange.facts);
         if step.stage == Stage::Transport {
-            let trusts = step.policy.trusts_forwarded_proto();
+            let trusts = step.declared.trusts_forwarded_proto;
             facts.connection.trust_forwarded_proto(trusts);
         }
         let request = Request {

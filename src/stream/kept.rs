@@ -249,7 +249,7 @@ impl Stream {
 
 /// What steps of a chain read of a request later, and its page for browsers.
 pub(crate) fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
-    let named = steps.iter().map(|step| step.policy.later_request_fields());
+    let named = steps.iter().map(|step| step.declared.later_request_fields);
     let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
     fields.sort_unstable();
     fields.dedup();

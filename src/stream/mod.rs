@@ -33,7 +33,7 @@ use crate::refusal::{Refusal, Reply};
 use crate::wait::{Wait, Wake};
 
 pub use self::answer::ResponseHead;
-pub(crate) use self::foreign::Overrides;
+pub(crate) use self::foreign::{Overrides, Requests};
 pub use self::kept::MOST_HEAD;
 pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};

@@ -293,3 +293,6 @@ impl Body {
         self.meanwhile = Some(state);
     }
 }
+
+#[cfg(test)]
+mod tests;

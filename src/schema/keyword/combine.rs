@@ -1,8 +1,8 @@
 //! `allOf`, `anyOf`, `oneOf`, `not`, `if`, `then`, `else`, `dependentSchemas`.
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, SchemaId, Seen, Set};
 use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
 use crate::type_set::TypeSet;
 use crate::value::Value;
 

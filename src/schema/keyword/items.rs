@@ -1,10 +1,10 @@
 //! `prefixItems`, `items`, draft 7's `items` and `additionalItems`; `minItems`, `maxItems`,
 //! `uniqueItems`.
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, SchemaId, Seen, Set};
 use crate::cursor::SchemaCursor;
 use crate::dialect::Dialect;
+use crate::rule::{Keyword, Outcome};
 use crate::sort::sort;
 use crate::value::Value;
 use portcullis_wire::json::Json;

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, Seen};
 use crate::cursor::SchemaCursor;
 use crate::dialect::Dialect;
+use crate::rule::{Keyword, Outcome};
 use crate::value::Value;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::decimal::Decimal;

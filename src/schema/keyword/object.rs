@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 
 use super::combine::DependentSchemas;
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, SchemaId, Seen};
 use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
 use crate::value::{Members, Value};
 use portcullis_wire::json::Json;
 

@@ -2,9 +2,9 @@
 
 use portcullis_wire::regex::Regex;
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, SchemaId, Seen};
 use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
 use crate::sort::sort;
 use crate::value::{Value, by_length};
 

@@ -2,10 +2,10 @@
 
 use portcullis_wire::regex::Regex;
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, Seen};
 use crate::cursor::SchemaCursor;
 use crate::format::{self, Format};
+use crate::rule::{Keyword, Outcome};
 use crate::value::Value;
 
 /// Length in characters, not in bytes.

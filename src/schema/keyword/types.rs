@@ -1,8 +1,8 @@
 //! `type`, `nullable`, `const`, `enum`.
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, Seen, Set};
 use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
 use crate::sort::sort;
 use crate::type_set::TypeSet;
 use crate::value::Value;

@@ -1,8 +1,8 @@
 //! `unevaluatedItems` and `unevaluatedProperties`.
 
-use super::{Keyword, Outcome};
 use crate::check::{At, Check, SchemaId, Seen};
 use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
 use crate::value::Value;
 
 struct UnevaluatedItems(SchemaId);
