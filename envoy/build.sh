@@ -1,8 +1,9 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
 # it is built: parts of it exist for wasm only. With `without-schemas` it builds a module that judges
-# nothing by JSON Schema into target/portcullis-without-schemas.wasm, with `with-faults` one whose
-# allocations a test can make fail into target/portcullis-faults.wasm.
+# nothing by JSON Schema into target/portcullis-without-schemas.wasm, with `with-faults` one for tests
+# alone, whose allocations can be made to fail and which has a policy that waits, into
+# target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package

@@ -19,7 +19,9 @@
 //! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
 //! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
 //! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
-//! has come. What is tried beside a block in force is asked apart (`stream::beside`), and nothing
+//! has come. One that cannot say yet makes the request [`wait`] in the midst of the chain, for an HTTP
+//! [`call`] or for a time, and is asked again then. What the chain came to is one value; one place
+//! records it, counts it, and replies (`stream::settle`). What is tried beside a block in force is asked apart (`stream::beside`), and nothing
 //! comes of it but a record. [`access_log`] writes the line that the log gets and the security events, [`metrics`] lists
 //! the counters, and [`explain`] tells who may ask what was made of a request.
 //!

@@ -1,8 +1,8 @@
 //! A policy that waits, for tests alone: it shows what becomes of requests that wait.
 //!
-//! `test_wait: { until, call: { cluster, timeout }, on_error }`. It waits for a time, then for a call. A
-//! response with 200 lets the request pass, one with 403 does not; of anything else `on_error`
-//! decides.
+//! `test_wait: { until, call: { cluster, timeout }, on_error, traps }`. It waits for a time, then for a
+//! call. A response with 200 lets the request pass, one with 403 does not; of anything else `on_error`
+//! decides. One that `traps` does so with a response.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ struct TestWait {
     until: Option<Duration>,
     call: Option<(Rc<str>, Duration)>,
     on_error: OnError,
+    traps: bool,
     waited: HeaderName,
 }
 
@@ -63,10 +64,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         let choices = [("refuse", OnError::Refuse), ("pass", OnError::Pass)];
         node.choice(problems, &choices)
     });
+    let traps = fields.or("traps", false, problems, |node, problems| {
+        node.boolean(problems)
+    });
     let policy = TestWait {
         until: until?,
         call: call?,
         on_error: on_error?,
+        traps: traps?,
         waited: HeaderName::parse("x-waited").ok()?,
     };
     Some(Part::only(Stage::Credentials, policy))
@@ -120,6 +125,9 @@ impl Policy for TestWait {
             Wake::Time => return self.call(exchange),
             Wake::Response(response) => response,
         };
+        if self.traps {
+            std::process::abort();
+        }
         match response.map(|response| response.status()) {
             Ok(Some(200)) => self.pass(exchange, b"response"),
             Ok(Some(403)) => Verdict::Refuse(Refusal::new(&WAITED, "response")),

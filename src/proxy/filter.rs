@@ -272,7 +272,9 @@ impl Context for Filter {
     }
 
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
-        self.live.received(token, &Received::read(headers, body));
+        if self.live.awaits(token) {
+            self.live.received(token, &Received::read(headers, body));
+        }
     }
 }
 

@@ -198,7 +198,7 @@ impl Received {
 
 impl Live {
     /// Whether it waits for the end of that call.
-    fn awaits(&self, token: u32) -> bool {
+    pub(super) fn awaits(&self, token: u32) -> bool {
         let stream = self.stream.try_borrow();
         stream.is_ok_and(|stream| stream.awaits_call(Token(token)))
     }

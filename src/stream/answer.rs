@@ -67,6 +67,7 @@ impl Stream {
             Some(engine) if !self.has_replied() => engine,
             _ => return ResponseHead::default(),
         };
+        self.responded = true;
         let none = Headers::default();
         let headers = headers.unwrap_or(&none);
         let mut head = self.shape(&engine, headers, Author::Service, rest, host);

@@ -63,6 +63,8 @@ pub struct Stream {
     paused: Option<Box<Paused>>,
     /// How often it has waited there.
     waits: u32,
+    /// Whether a response that is not ours has begun: then no wait matters any more.
+    responded: bool,
     /// Whether policies have been told that it has ended.
     ended: bool,
     beside: Beside,
@@ -126,6 +128,7 @@ impl Stream {
             skipped: Vec::new(),
             paused: None,
             waits: 0,
+            responded: false,
             ended: false,
             beside: Beside::default(),
             body: Body::default(),

@@ -235,6 +235,9 @@ impl Stream {
     }
 
     fn wake(&mut self, wake: Wake<'_>, host: &dyn Host) -> Option<Action> {
+        if self.responded {
+            return None;
+        }
         let paused = self.paused.take()?;
         let engine = self.engine.clone()?;
         let Paused { place, .. } = *paused;

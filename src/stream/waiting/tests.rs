@@ -314,6 +314,12 @@ fn policies_hear_once_that_an_exchange_has_ended() {
     assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
     assert!(stream.awaits_body());
     end(stream);
+    // The proxy responds in the service's place, as where a body is too long for it.
+    let mut stream = waiting_for_call(&document, BodyState::Open, &host);
+    stream.response_headers(None, BodyState::Open, &host);
+    assert_eq!(response("403", &mut stream, TOKEN, &host), "nothing");
+    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    end(stream);
     for status in ["200", "403"] {
         let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
         response(status, &mut stream, TOKEN, &host);

@@ -18,6 +18,7 @@ mod patterns;
 mod returned;
 mod stage;
 mod streams;
+mod waits;
 
 /// `small`, or `full` in an attack at full size.
 fn size<T>(small: T, full: T) -> T {
