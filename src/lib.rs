@@ -32,6 +32,14 @@
 //! counters, for secrets in its environment, and to check signatures in its own, faster code, all
 //! through [`host::Host`], and for nothing else.
 //!
+//! # Besides requests
+//!
+//! A [`worker::Worker`] does by one document what is no request: it fetches what is
+//! [`fetched`] on a schedule, exports and writes records, tells counters and gauges. It asks the
+//! proxy through [`host::WorkerHost`], whose [`call`]s have one table: a response goes to the owner of
+//! its token. A new thing to fetch implements [`fetched::Fetched`] and is named in
+//! [`engine::Engine::fetched`].
+//!
 //! # What holds
 //!
 //! - No panic. Lints deny every construct that panics; `panic` is `abort`, and one trap would take
@@ -88,12 +96,13 @@ pub mod budget;
 pub mod call;
 pub mod config;
 pub mod connection;
-mod credentials;
+pub mod credentials;
 mod digits;
 pub mod effort;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
+pub mod fetched;
 pub mod headers;
 pub mod host;
 pub mod json;
@@ -110,6 +119,7 @@ pub mod route;
 pub mod schema;
 pub mod stream;
 pub mod target;
+pub mod worker;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;
