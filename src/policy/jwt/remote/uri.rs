@@ -59,7 +59,7 @@ impl Uri {
     }
 
     /// The pseudo-header fields of a request for it.
-    pub(crate) fn fields(&self, method: &str) -> Vec<(Cow<'static, str>, String)> {
+    pub fn fields(&self, method: &str) -> Vec<(Cow<'static, str>, String)> {
         let field = |(name, value): (&'static str, &str)| (Cow::Borrowed(name), value.to_owned());
         [
             (":method", method),
