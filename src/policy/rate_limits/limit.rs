@@ -10,7 +10,7 @@ use super::refusals;
 use super::rule::Rule;
 use super::spend::OnError;
 use super::table::Table;
-use super::tier::{Tier, TierDraft, read_rule, repeated};
+use super::tier::{self, Tier, TierDraft, read_rule, repeated};
 use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems};
 use crate::engine::Mode;
@@ -238,7 +238,7 @@ impl Limit {
     /// When all that it asks for can be known.
     pub(super) fn stage(&self) -> Stage {
         let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
-        let stages = conditions.map(|condition| condition.stage());
+        let stages = conditions.map(tier::stage);
         stages
             .chain([self.key.stage()])
             .max()
@@ -250,7 +250,7 @@ impl Limit {
         for (index, tier) in self.tiers.iter().enumerate() {
             let holds = match &tier.when {
                 None => true,
-                Some(condition) => condition.holds(caller)?,
+                Some(condition) => tier::holds(condition, caller)?,
             };
             if holds {
                 return Ok(index);
