@@ -2,8 +2,8 @@
 
 use super::operand::{Found, Scalars};
 use super::test::{Asked, Expected, Kinds, Test};
-use super::{TESTS, exists, needs_one_of};
-use crate::config::{Case, Fields, Problems};
+use super::{TESTS, exists, needs_one_of, quoted};
+use crate::config::{Case, Fields, Node, Problems};
 use crate::effort::{Effort, TooCostly};
 use crate::json::compact::Value;
 
@@ -22,13 +22,12 @@ fn names(kinds: Kinds) -> Vec<&'static str> {
 
 impl Check {
     /// Reads the one test of an object, and `ignore_case`; `Ok(None)` when none of them is there.
-    /// `all` is what can be asked there at all, `kinds` what can be asked of the operand at hand.
+    /// `kinds` is what can be found there.
     ///
     /// # Errors
     /// `Err(())` when something is there and wrong; it has been reported.
     pub(super) fn read(
         fields: &mut Fields<'_>,
-        all: Kinds,
         kinds: Kinds,
         problems: &mut Problems,
     ) -> Result<Option<Self>, ()> {
@@ -40,8 +39,8 @@ impl Check {
                 false => Case::Significant,
             }),
         };
-        let tests = TESTS.iter().filter(|test| test.kinds.meet(all));
-        let written = tests.filter_map(|test| Some((test, fields.optional(test.name)?)));
+        let written = TESTS.iter();
+        let written = written.filter_map(|test| Some((test, fields.optional(test.name)?)));
         let written: Vec<_> = written.collect();
         let asked = Asked {
             kinds,
@@ -56,7 +55,8 @@ impl Check {
                 Some((*test, expected))
             }
             [(_, node)] => {
-                node.report(problems, "has nothing to compare with there");
+                let names = quoted(&names(kinds));
+                node.report(problems, format_args!("cannot be asked here; {names} can"));
                 return Err(());
             }
             [(first, _), (_, second), ..] => {
@@ -82,9 +82,30 @@ impl Check {
         }
     }
 
+    /// The boolean of a field that is itself the test. No other may stand beside it.
+    pub(super) fn read_beside(
+        fields: &mut Fields<'_>,
+        name: &str,
+        node: &Node<'_>,
+        problems: &mut Problems,
+    ) -> Result<Option<Self>, ()> {
+        let tests = TESTS.iter().map(|test| test.name);
+        let written = tests
+            .chain(["ignore_case"])
+            .filter_map(|name| fields.optional(name));
+        let written: Vec<Node<'_>> = written.collect();
+        if let Some(second) = written.first() {
+            let reason = format_args!("cannot stand beside `{name}`; keep one of them");
+            second.report(problems, reason);
+            return Err(());
+        }
+        let expected = node.boolean(problems).ok_or(())?;
+        Ok(Some(Self::presence(expected)))
+    }
+
     /// Reads the one test of an object whose value is a text.
     pub fn read_of_text(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let check = Self::read(fields, Kinds::TEXT, Kinds::TEXT, problems).ok()?;
+        let check = Self::read(fields, Kinds::TEXT, problems).ok()?;
         if check.is_none() {
             Self::lacks(fields, Kinds::TEXT, problems);
         }
@@ -159,7 +180,6 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Node;
     use crate::json::Json;
 
     fn matcher(text: &str) -> Check {

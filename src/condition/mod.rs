@@ -197,10 +197,14 @@ impl Language {
         let written = written.filter_map(|each| Some((each, fields.optional(each.name)?)));
         let written: Vec<(&OperandField, Node<'_>)> = written.collect();
         let first = written.first();
-        let all = self.operands.iter().map(|each| each.kinds);
-        let all = all.fold(Kinds::NONE, Kinds::or);
-        let kinds = first.map_or(all, |(field, _)| field.kinds);
-        let check = Check::read(fields, all, kinds, problems);
+        // Without an operand that is the problem, and any test will do.
+        let kinds = first.map_or(Kinds::ALL, |(field, _)| field.kinds);
+        let check = match first {
+            Some((field, node)) if kinds == Kinds::NONE => {
+                Check::read_beside(fields, field.name, node, problems)
+            }
+            _ => Check::read(fields, kinds, problems),
+        };
         let Some((field, node)) = first else {
             let names: Vec<&str> = self.operands.iter().map(|each| each.name).collect();
             fields.lacks(&names, problems, needs_one_of(&names));
@@ -216,7 +220,6 @@ impl Language {
         let operand = (field.read)(node, problems);
         let check = match check.ok()? {
             Some(check) => check,
-            None if kinds == Kinds::NONE => Check::presence(node.boolean(problems)?),
             None => {
                 Check::lacks(fields, kinds, problems);
                 return None;
@@ -234,11 +237,13 @@ impl Language {
 pub fn needs_one_of(names: &[&str]) -> String {
     match names {
         [name] => format!("lacks the field {}", Quoted(name)),
-        names => {
-            let names: Vec<String> = names.iter().map(|name| Quoted(name).to_string()).collect();
-            format!("needs one of {}", names.join(", "))
-        }
+        names => format!("needs one of {}", quoted(names)),
     }
+}
+
+fn quoted(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| Quoted(name).to_string()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

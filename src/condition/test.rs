@@ -94,6 +94,8 @@ impl Kinds {
     pub const NUMERAL: Self = Self(16);
     /// That it is not there.
     pub const ABSENCE: Self = Self(32);
+    /// Anything.
+    pub const ALL: Self = Self(63);
 
     /// All of both.
     #[must_use]

@@ -248,6 +248,8 @@ mod cells;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod interleavings;
 #[cfg(test)]
 mod laws;

@@ -90,6 +90,12 @@ impl Table {
         Self { counts, ..self }
     }
 
+    /// With what the keys of its cells begin.
+    #[cfg(test)]
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// How requests are counted in it.
     pub fn rule(&self) -> &Rule {
         &self.rule
