@@ -4,8 +4,8 @@
 
 use std::rc::Rc;
 
+use super::algorithm::{Receipt, Rule, State};
 use super::counts::{Counts, count};
-use super::rule::{Receipt, Rule, State};
 use super::seed::{Hashed, plain_hash};
 use super::shard::{Placed, Shard, empty_length, entry_length};
 use crate::digits;

@@ -1,16 +1,13 @@
 //! Different numbers for different callers.
 
-use std::time::Duration;
-
-use super::gcra::{BucketError, Gcra};
+use super::algorithm::{self, Rule};
 use super::key::{Caller, Unkeyed};
-use super::rule::Rule;
-use super::sliding_window::SlidingWindow;
 use super::table::Table;
 use crate::condition::{
     ClaimPath, Condition, Kinds, Language, Operand, OperandField, Scalars, Undecidable, View,
+    needs_one_of,
 };
-use crate::config::{Fields, Node, Problems};
+use crate::config::{Node, Problems};
 use crate::policy::Stage;
 use crate::route::read_header_name;
 
@@ -66,15 +63,13 @@ impl TierDraft {
             }
             Some(unlimited)
         });
-        let rule = read_rule(&mut fields, problems);
+        let rule = algorithm::read(&mut fields, problems);
         let place = fields.pointer().clone();
         fields.finish(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
-            problems.lacks(
-                &place,
-                "needs one of \"token_bucket\", \"sliding_window\", \"unlimited\"",
-            );
+            let names: Vec<&str> = algorithm::names().chain(["unlimited"]).collect();
+            problems.lacks(&place, needs_one_of(&names));
             return None;
         }
         Some(Self {
@@ -116,73 +111,6 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
     let mut places = tiers.iter().enumerate();
     let found = places.find(|(index, tier)| before(*index).any(|other| other.name == tier.name));
     found.map(|(index, _)| index)
-}
-
-/// Reads `token_bucket` or `sliding_window`. `Some(None)` when neither is there.
-pub(super) fn read_rule(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Option<Rule>> {
-    let bucket = fields.optional("token_bucket");
-    let window = fields.optional("sliding_window");
-    match (bucket, window) {
-        (None, None) => Some(None),
-        (Some(node), None) => read_bucket(&node, problems).map(Some),
-        (None, Some(node)) => read_window(&node, problems).map(Some),
-        (Some(_), Some(second)) => {
-            second.report(
-                problems,
-                "cannot stand beside `token_bucket`; make it a limit of its own",
-            );
-            None
-        }
-    }
-}
-
-fn read_bucket(node: &Node<'_>, problems: &mut Problems) -> Option<Rule> {
-    const MOST: u64 = u32::MAX as u64;
-    let mut fields = node.fields(problems)?;
-    let max_tokens = fields
-        .required("max_tokens", problems)
-        .and_then(|node| node.integer(problems, 1..=MOST));
-    let tokens_per_fill = fields.or("tokens_per_fill", 1, problems, |node, problems| {
-        node.integer(problems, 1..=MOST)
-    });
-    let fill_interval = fields
-        .required("fill_interval", problems)
-        .and_then(|node| node.duration(problems));
-    fields.finish(problems);
-    let (max_tokens, tokens_per_fill) = (max_tokens?, tokens_per_fill?);
-    match Gcra::new(max_tokens, tokens_per_fill, nanoseconds(fill_interval?)) {
-        Ok(bucket) => Some(Rule::TokenBucket(bucket)),
-        Err(error) => {
-            let reason = match error {
-                BucketError::TooFast => {
-                    "fills faster than a token in a microsecond; a limit that high limits nothing"
-                }
-                BucketError::TooSlow => "takes more than a hundred years to be full",
-            };
-            node.report(problems, reason);
-            None
-        }
-    }
-}
-
-fn read_window(node: &Node<'_>, problems: &mut Problems) -> Option<Rule> {
-    let mut fields = node.fields(problems)?;
-    let requests = fields
-        .required("requests", problems)
-        .and_then(|node| node.integer(problems, 1..=1_000_000_000));
-    let per_node = fields.required("per", problems);
-    let per = per_node.as_ref().and_then(|node| node.duration(problems));
-    fields.finish(problems);
-    let window = SlidingWindow::new(u32::try_from(requests?).ok()?, nanoseconds(per?));
-    if let (None, Some(node)) = (window, per_node) {
-        node.report(problems, "must not be 0");
-    }
-    window.map(Rule::SlidingWindow)
-}
-
-/// A duration of the document or of the clock; five hundred years fit.
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
