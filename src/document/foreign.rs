@@ -1,0 +1,393 @@
+//! Fields of Envoy and Istio under their own names: what each is called here.
+
+use super::problem::Quoted;
+
+/// What a field of others is here.
+struct Foreign {
+    /// Its names there, in snake case: Istio's are in camel case, and Envoy takes both.
+    names: &'static [&'static str],
+    /// The fields of which it takes the place: it is they that lack then.
+    means: &'static [&'static str],
+    /// What it is called where that field is known; empty if it is none.
+    here: &'static str,
+    /// What to write, where that field is not known at that place.
+    instead: &'static str,
+}
+
+const fn named(names: &'static [&'static str], here: &'static str) -> Foreign {
+    Foreign {
+        names,
+        means: &[],
+        here,
+        instead: "",
+    }
+}
+
+const fn said(names: &'static [&'static str], instead: &'static str) -> Foreign {
+    means(names, &[], instead)
+}
+
+const fn means(
+    names: &'static [&'static str],
+    means: &'static [&'static str],
+    instead: &'static str,
+) -> Foreign {
+    Foreign {
+        names,
+        means,
+        here: "",
+        instead,
+    }
+}
+
+const FOREIGN: &[Foreign] = &[
+    // Envoy's jwt_authn, Istio's RequestAuthentication.
+    means(
+        &["remote_jwks", "jwks_uri", "http_uri", "jwks_resolver"],
+        &["jwks", "uri"],
+        "keys that are fetched are `jwks: {\"remote\": {\"uri\": …, \"cluster\": …}}` of a provider",
+    ),
+    means(
+        &["local_jwks", "inline_string", "inline_bytes"],
+        &["jwks"],
+        "keys in the document are `jwks: {\"inline\": {\"keys\": […]}}` of a provider",
+    ),
+    said(
+        &["filename", "environment_variable"],
+        "a filter reads no files; keys stand in the document, and secrets in the VM's environment: `hmac: [{\"env\": …}]`",
+    ),
+    named(&["jwt_rules"], "providers"),
+    named(&["rules", "http"], "routes"),
+    named(&["endpoint", "url"], "uri"),
+    named(&["environment", "env_name", "env_var"], "env"),
+    means(
+        &["api_version", "kind", "metadata", "spec"],
+        &["version", "routes"],
+        "that is a resource of Kubernetes; what stands here is the policy alone, as in `pluginConfig` of a `WasmPlugin`",
+    ),
+    named(&["provider_name", "providers_name"], "provider"),
+    means(
+        &["provider_and_audiences"],
+        &["provider"],
+        "the audiences stand in the provider; for others, write another provider and name it in `provider`",
+    ),
+    means(
+        &[
+            "requires",
+            "requirement_name",
+            "requirement_map",
+            "request_authentication",
+        ],
+        &["jwt"],
+        "what a route asks for is its block `jwt`",
+    ),
+    named(&["requires_any", "require_any"], "any_of"),
+    named(&["requires_all", "require_all"], "all_of"),
+    said(
+        &["allow_missing", "allow_missing_or_failed"],
+        "write `optional: true` in `jwt`; a token that is there and bad is refused all the same",
+    ),
+    Foreign {
+        names: &["clock_skew_seconds"],
+        means: &[],
+        here: "clock_skew",
+        instead: "it is `clock_skew` of a provider, a duration",
+    },
+    Foreign {
+        names: &["forward_original_token", "forward_jwt"],
+        means: &[],
+        here: "forward",
+        instead: "it is `forward` of a provider",
+    },
+    named(
+        &["output_payload_to_header", "forward_payload_to_header"],
+        "forward_payload_header",
+    ),
+    named(&["output_claim_to_headers"], "claim_to_headers"),
+    said(
+        &[
+            "payload_in_metadata",
+            "header_in_metadata",
+            "failed_status_in_metadata",
+        ],
+        "claims go to other filters by `claim_to_filter_state` of a provider",
+    ),
+    named(&["jwt_cache_config"], "jwt_cache"),
+    named(&["jwt_cache_size"], "jwt_cache"),
+    named(&["prefix"], "value_prefix"),
+    named(&["header"], "header_name"),
+    named(&["claim"], "claim_name"),
+    said(
+        &["async_fetch", "fast_listener", "retry_policy"],
+        "leave it out: keys are fetched ahead and tried again in any case",
+    ),
+    // Routes, and Istio's AuthorizationPolicy.
+    named(&["domains", "authority", "not_hosts"], "hosts"),
+    named(&["method"], "methods"),
+    named(&["uri", "paths"], "path"),
+    named(
+        &[
+            "safe_regex",
+            "safe_regex_match",
+            "google_re2",
+            "regex_match",
+            "regular_expression",
+        ],
+        "regex",
+    ),
+    named(&["exact_match", "equals", "equal_to", "value"], "exact"),
+    named(&["prefix_match", "path_separated_prefix"], "prefix"),
+    named(&["suffix_match"], "suffix"),
+    named(&["contains_match"], "contains"),
+    named(&["present_match"], "present"),
+    named(
+        &["path_template", "uri_template", "path_match_policy"],
+        "template",
+    ),
+    means(
+        &["string_match"],
+        &["exact"],
+        "the string match stands in the object itself: `exact`, `prefix`, `suffix`, `contains` or `regex`",
+    ),
+    said(
+        &["invert_match"],
+        "a condition is inverted by `not` around it: {\"not\": {…}}",
+    ),
+    said(
+        &["not_paths", "not_methods"],
+        "paths and methods are not inverted; put a route for the other requests before this one",
+    ),
+    named(&["range_match"], "range"),
+    Foreign {
+        names: &["case_sensitive", "ignore_uri_case"],
+        means: &[],
+        here: "ignore_case",
+        instead: "paths are compared as they are written",
+    },
+    named(&["query_parameters"], "parameters"),
+    // CORS and CSRF.
+    named(
+        &[
+            "allow_origin_string_match",
+            "allow_origin",
+            "allow_origin_regex",
+            "allowed_origins",
+        ],
+        "allow_origins",
+    ),
+    named(&["allowed_methods"], "allow_methods"),
+    named(&["allowed_headers"], "allow_headers"),
+    named(&["exposed_headers"], "expose_headers"),
+    said(
+        &["forward_not_matching_preflights"],
+        "the filter answers preflights itself; without a block `cors` they are forwarded",
+    ),
+    said(
+        &[
+            "enforce",
+            "enforced",
+            "enabled",
+            "dry_run",
+            "filter_enabled",
+            "filter_enforced",
+            "shadow_enabled",
+            "runtime_fraction",
+            "default_value",
+        ],
+        "whether a block refuses is its `mode`: \"enforce\" or \"shadow\"",
+    ),
+    // Limits.
+    means(
+        &[
+            "remote_ip",
+            "remote_address",
+            "remote_ip_blocks",
+            "ip_blocks",
+            "source_ip",
+        ],
+        &["client_address"],
+        "the client's address is `client_address`, in `key` and in `tiers` of `rate_limits`",
+    ),
+    said(
+        &["request_headers", "header_value_match"],
+        "in `match` it is `headers`; in a `key` of `rate_limits`, {\"header\": …}",
+    ),
+    named(
+        &[
+            "descriptors",
+            "descriptor",
+            "descriptor_key",
+            "entries",
+            "actions",
+        ],
+        "key",
+    ),
+    named(&["generic_key"], "constant"),
+    said(
+        &["local_rate_limit", "local_rate_limits"],
+        "limits are the list `rate_limits` of a route or of `defaults`",
+    ),
+    named(&["requests_per_unit"], "requests"),
+    named(&["unit"], "per"),
+    named(&["hits_addend"], "cost"),
+    Foreign {
+        names: &["enable_x_ratelimit_headers"],
+        means: &[],
+        here: "headers",
+        instead: "it is `headers: \"x_ratelimit\"` of a limit",
+    },
+    named(&["failure_mode_deny", "failure_mode_allow"], "on_error"),
+    said(
+        &["stat_prefix", "stats_prefix"],
+        "leave it out: counters are named by policy, route and limit",
+    ),
+    // The rest.
+    said(
+        &["request_headers_to_add"],
+        "the filter adds claims alone to requests: `claim_to_headers` of a provider",
+    ),
+    said(
+        &["response_headers_to_add"],
+        "it is `set` of `security_headers`",
+    ),
+    said(
+        &["response_headers_to_remove"],
+        "it is `remove` of `security_headers`",
+    ),
+    Foreign {
+        names: &["max_request_bytes"],
+        means: &[],
+        here: "max_bytes",
+        instead: "it is `max_bytes` of `payload`",
+    },
+    said(
+        &[
+            "typed_config",
+            "@type",
+            "vm_config",
+            "plugin_config",
+            "virtual_hosts",
+        ],
+        "that is Envoy's own configuration; what stands here is the policy alone",
+    ),
+    said(
+        &["shadow"],
+        "a block that is tried stands in the block of a policy, or in a route; of limits, each has a `mode`: add one to the list with `mode: \"shadow\"`",
+    ),
+];
+
+/// What a field that is not known here is called, or what to write in its place; `known` are the
+/// fields that are.
+pub fn cure(written: &str, known: &[&str]) -> Option<String> {
+    let snake = snake_case(written);
+    let own = known.iter().find(|name| **name == snake);
+    if let (Some(own), true) = (own, snake != written) {
+        return Some(format!("did you mean {}?", Quoted(own)));
+    }
+    let rows = FOREIGN.iter().filter(|row| row.names.contains(&&*snake));
+    for Foreign { here, instead, .. } in rows {
+        if known.contains(here) {
+            return Some(format!("here it is called {}", Quoted(here)));
+        }
+        if !instead.is_empty() {
+            return Some((*instead).to_owned());
+        }
+    }
+    None
+}
+
+/// Whether a field of that name would be understood as the field `here` under another name.
+pub fn stands_for(written: &str, here: &str) -> bool {
+    let snake = snake_case(written);
+    let is_foreign = |row: &Foreign| {
+        row.names.contains(&&*snake) && (row.here == here || row.means.contains(&here))
+    };
+    (snake == here && written != here) || FOREIGN.iter().any(is_foreign)
+}
+
+/// `jwksUri` as `jwks_uri`.
+pub fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len());
+    for c in name.chars().take(80) {
+        if c.is_ascii_uppercase() && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.push(match c {
+            '-' => '_',
+            c => c.to_ascii_lowercase(),
+        });
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_name_has_one_cure() {
+        let names = FOREIGN.iter().flat_map(|row| row.names);
+        let distinct: BTreeSet<_> = names.clone().collect();
+        assert_eq!(distinct.len(), names.clone().count());
+        for name in names {
+            assert_eq!(snake_case(name), **name);
+        }
+        for row in FOREIGN {
+            let cures = !row.here.is_empty() || !row.instead.is_empty();
+            assert!(cures, "{:?}", row.names);
+        }
+    }
+
+    #[test]
+    fn names_of_others_are_told_in_both_spellings() {
+        for (written, known, told) in [
+            (
+                "remote_jwks",
+                &["jwks"][..],
+                "keys that are fetched are `jwks: {\"remote\": ",
+            ),
+            (
+                "jwksUri",
+                &["jwks"],
+                "keys that are fetched are `jwks: {\"remote\": ",
+            ),
+            ("localJwks", &["jwks"], "keys in the document are"),
+            ("payloadInMetadata", &["jwks"], "claims go to other filters"),
+            (
+                "forwardOriginalToken",
+                &["forward"],
+                "here it is called \"forward\"",
+            ),
+            (
+                "outputPayloadToHeader",
+                &["forward_payload_header"],
+                "here it is called",
+            ),
+            (
+                "fromHeaders",
+                &["from_headers"],
+                "did you mean \"from_headers\"?",
+            ),
+            (
+                "prefix",
+                &["name", "value_prefix"],
+                "here it is called \"value_prefix\"",
+            ),
+            (
+                "allow_origin_string_match",
+                &["allow_origins"],
+                "here it is called \"allow_origins\"",
+            ),
+            ("safe_regex", &["regex"], "here it is called \"regex\""),
+            ("stat_prefix", &["key"], "leave it out"),
+        ] {
+            let cure = cure(written, known).unwrap();
+            assert!(cure.starts_with(told), "{written}: {cure}");
+        }
+        assert_eq!(cure("prefix", &["name"]), None);
+        assert_eq!(cure("zzz", &["name"]), None);
+        assert_eq!(cure("name", &["name"]), None);
+    }
+}

@@ -1,0 +1,270 @@
+//! Fields of our own that stand one object too high or too low: where each belongs.
+
+use super::foreign::snake_case;
+use super::problem::Quoted;
+
+/// Fields that are often written beside another, and belong elsewhere.
+struct Misplaced {
+    names: &'static [&'static str],
+    /// A field that is known where they are written, and tells which object that is.
+    beside: &'static str,
+    /// The field in which they belong, if that is known there: it is that one which lacks then.
+    object: &'static str,
+    /// What to do, if it is not that they belong in that.
+    home: &'static str,
+}
+
+const fn within(
+    names: &'static [&'static str],
+    beside: &'static str,
+    object: &'static str,
+) -> Misplaced {
+    Misplaced {
+        names,
+        beside,
+        object,
+        home: "",
+    }
+}
+
+const fn elsewhere(
+    names: &'static [&'static str],
+    beside: &'static str,
+    home: &'static str,
+) -> Misplaced {
+    Misplaced {
+        names,
+        beside,
+        object: "",
+        home,
+    }
+}
+
+const fn renamed(
+    names: &'static [&'static str],
+    beside: &'static str,
+    object: &'static str,
+    home: &'static str,
+) -> Misplaced {
+    Misplaced {
+        names,
+        beside,
+        object,
+        home,
+    }
+}
+
+const TOP: &str = "it stands at the top of the document, beside `version`";
+
+const MISPLACED: &[Misplaced] = &[
+    // The document; where policies stand is told by their list.
+    elsewhere(
+        &["match", "open"],
+        "defaults",
+        "it stands in an item of `routes`",
+    ),
+    within(
+        &[
+            "semicolons",
+            "encoded_slashes",
+            "empty_segments",
+            "padding",
+            "letter_case",
+        ],
+        "defaults",
+        "paths",
+    ),
+    within(&["override_headers"], "defaults", "requests"),
+    // A route, and `defaults`.
+    elsewhere(
+        &[
+            "version",
+            "body_inspection",
+            "providers",
+            "schemas",
+            "apis",
+            "paths",
+            "requests",
+            "access_log",
+            "security_events",
+            "otlp_http",
+            "metrics",
+            "request_id",
+            "explain",
+        ],
+        "security_headers",
+        TOP,
+    ),
+    elsewhere(&["defaults", "mode"], "security_headers", TOP),
+    within(&["hosts", "methods", "path", "headers"], "match", "match"),
+    elsewhere(
+        &["exact", "prefix", "regex", "template"],
+        "match",
+        "it stands in `path` of `match`",
+    ),
+    within(&["exact", "prefix", "regex", "template"], "hosts", "path"),
+    // Origins, and parameters.
+    renamed(
+        &["prefix", "suffix", "contains"],
+        "wildcard",
+        "wildcard",
+        "an origin is compared as a whole; write `exact`, `wildcard` or `regex`",
+    ),
+    within(
+        &[
+            "type",
+            "enum",
+            "items",
+            "minimum",
+            "maximum",
+            "min_length",
+            "max_length",
+        ],
+        "style",
+        "schema",
+    ),
+    // Tokens.
+    within(&["inline", "remote", "discovery"], "jwks", "jwks"),
+    elsewhere(
+        &[
+            "cluster",
+            "cache_duration",
+            "cooldown",
+            "max_stale",
+            "jwks_cluster",
+        ],
+        "jwks",
+        "it stands in `remote` of `jwks`",
+    ),
+    within(
+        &[
+            "cluster",
+            "uri",
+            "cache_duration",
+            "cooldown",
+            "max_stale",
+            "timeout",
+        ],
+        "remote",
+        "remote",
+    ),
+    within(&["keys"], "inline", "inline"),
+    elsewhere(&["keys"], "jwks", "it stands in `inline` of `jwks`"),
+    elsewhere(
+        &["require", "optional", "realm"],
+        "jwks",
+        "it stands in the block `jwt` of a route or of `defaults`",
+    ),
+    elsewhere(
+        &[
+            "issuer",
+            "audiences",
+            "jwks",
+            "algorithms",
+            "clock_skew",
+            "from_headers",
+            "from_params",
+            "from_cookies",
+            "forward",
+            "claim_to_headers",
+            "forward_payload_header",
+        ],
+        "any_of",
+        "it stands in the provider, under `providers`",
+    ),
+    within(&["scopes", "claims"], "require", "require"),
+    within(&["all", "any"], "scopes", "scopes"),
+    renamed(
+        &["header", "header_name"],
+        "value_prefix",
+        "name",
+        "here it is called \"name\"",
+    ),
+    renamed(
+        &["name"],
+        "header_name",
+        "header_name",
+        "here it is called \"header_name\"",
+    ),
+    renamed(
+        &["name", "key"],
+        "includes",
+        "claim",
+        "here it is called \"claim\"",
+    ),
+    // Limits.
+    within(
+        &["max_tokens", "tokens_per_fill", "fill_interval"],
+        "token_bucket",
+        "token_bucket",
+    ),
+    within(&["requests", "per"], "sliding_window", "sliding_window"),
+    within(&["on_status"], "charge", "charge"),
+    within(
+        &["v4_prefix_mask_len", "v6_prefix_mask_len"],
+        "client_address",
+        "client_address",
+    ),
+    // Bodies.
+    within(
+        &[
+            "max_depth",
+            "max_values",
+            "max_members",
+            "max_elements",
+            "max_key_bytes",
+            "max_string_bytes",
+            "max_number_bytes",
+        ],
+        "json",
+        "json",
+    ),
+];
+
+fn rows<'a>(written: &'a str, known: &'a [&str]) -> impl Iterator<Item = &'static Misplaced> + 'a {
+    let snake = snake_case(written);
+    MISPLACED
+        .iter()
+        .filter(move |row| row.names.contains(&&*snake) && known.contains(&row.beside))
+}
+
+/// Where a field belongs that is not known among `known`; `blocks` stand in routes.
+pub fn home(written: &str, known: &[&str], blocks: &[&str]) -> Option<String> {
+    if blocks.contains(&written) && known.contains(&"defaults") {
+        return Some("it stands in a route, or in `defaults` for all of them".to_owned());
+    }
+    let row = rows(written, known).next()?;
+    Some(match row.home {
+        "" => format!("it stands in {}", Quoted(row.object)),
+        home => home.to_owned(),
+    })
+}
+
+/// The field of `known` in which it belongs.
+pub fn object(written: &str, known: &[&str]) -> Option<&'static str> {
+    rows(written, known).next().map(|row| row.object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_our_own_have_one_home_at_each_place() {
+        for row in MISPLACED {
+            assert!(
+                !(row.object.is_empty() && row.home.is_empty()),
+                "{:?}",
+                row.names
+            );
+            assert!(!row.names.contains(&row.beside), "{:?}", row.names);
+        }
+        let limit = ["key", "token_bucket", "sliding_window"];
+        assert_eq!(
+            home("max_tokens", &limit, &[]).as_deref(),
+            Some("it stands in \"token_bucket\"")
+        );
+        assert_eq!(object("per", &limit), Some("sliding_window"));
+        assert_eq!(home("per", &["key"], &[]), None);
+    }
+}

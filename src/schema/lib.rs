@@ -1,0 +1,259 @@
+//! JSON Schema, draft 2020-12 and draft 7: compiled once, then judging in bounded time.
+//!
+//! `parse` reads a body into a [`Value`] with exact numbers. `index` finds out where schemas
+//! stand; `compile` turns them into rules, one file for each kind under `keyword`; `check` runs
+//! them. What could be a keyword written wrong is an error, and what else a dialect does not know is
+//! noted. Nothing is fetched: a reference leads to a schema of the same document, to the
+//! metaschemas, or nowhere.
+
+mod check;
+mod compile;
+mod cost;
+mod cursor;
+mod dialect;
+mod embedded;
+#[cfg(test)]
+mod exact;
+mod format;
+mod index;
+mod keyword;
+mod metaschemas;
+mod notes;
+mod parse;
+mod pattern;
+mod rule;
+mod sort;
+mod type_set;
+mod uri;
+mod value;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::rc::Rc;
+
+use self::check::{Check, SchemaId, Set};
+use self::compile::{Compiler, Found, misnamed, uri_of};
+use self::keyword::KEYWORDS;
+use portcullis_document::{Node, Pointer, Problems, Quoted};
+use portcullis_wire::regex::Effort;
+
+pub use self::check::{Verdict, Violation};
+pub use self::cost::allowance;
+pub use self::dialect::Dialect;
+pub use self::embedded::{Compiled, Direction, Embedded, Handle};
+pub use self::metaschemas::Metaschemas;
+pub use self::notes::Notes;
+pub use self::parse::{Text, TextError};
+pub use self::type_set::TypeSet;
+pub use self::value::{Members, Twice, Value};
+pub use portcullis_wire::json::decimal::Decimal;
+
+/// The document's `schemas`: compiled, by name.
+#[derive(Default)]
+pub struct Schemas {
+    set: Rc<Set>,
+    /// `None` when something is wrong with one of them.
+    named: BTreeMap<String, Option<Named>>,
+    unknown_formats: Vec<Found>,
+    unsupported: Vec<Found>,
+    reported: RefCell<BTreeSet<usize>>,
+    notes: Notes,
+}
+
+/// A schema that has a name. What it leads to is by its place in the list of all.
+struct Named {
+    id: SchemaId,
+    unknown_formats: Vec<usize>,
+    unsupported: Vec<usize>,
+}
+
+/// One schema, ready to judge.
+#[derive(Clone)]
+pub struct Schema {
+    set: Rc<Set>,
+    id: SchemaId,
+    formats: Formats,
+}
+
+/// What `format` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formats {
+    /// Readers: it asks nothing.
+    Annotate,
+    /// It asks that the value be of that form.
+    Assert,
+}
+
+/// The tokens of a pointer that stands behind `#`, decoded; none if it is no pointer.
+pub fn fragment_tokens(fragment: &str) -> Option<Vec<String>> {
+    index::fragment_tokens(fragment)
+}
+
+impl fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+impl Schemas {
+    /// Reads `schemas`: an object of schemas that may refer to one another.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Self {
+        let entries = node.entries(problems).unwrap_or_default();
+        let metaschemas = Metaschemas::default();
+        let mut compiler = Compiler::new(KEYWORDS);
+        compiler.index.metaschemas = Some(&metaschemas);
+        let mut roots = Vec::new();
+        for (name, schema) in &entries {
+            let Some(uri) = uri_of(name) else {
+                schema.report(problems, misnamed(name));
+                continue;
+            };
+            let place = schema.pointer().clone();
+            compiler
+                .index
+                .add_schema(uri, schema.json(), place, Dialect::Draft202012);
+            roots.push((name, schema));
+        }
+        let mut ids = Vec::new();
+        for (name, schema) in roots {
+            ids.push((*name, compiler.root(schema.json(), schema.pointer())));
+        }
+        compiler.compile_all(problems);
+        let set = compiler.finish(problems);
+        let roots: Vec<SchemaId> = ids.iter().map(|(_, id)| *id).collect();
+        let formats = compiler.leading_to(&compiler.unknown_formats, &roots);
+        let patterns = compiler.leading_to(&compiler.unsupported, &roots);
+        let leads = formats.into_iter().zip(patterns);
+        let named = ids.into_iter().zip(leads);
+        let named = named.map(|((name, id), (unknown_formats, unsupported))| {
+            let named = Named {
+                id,
+                unknown_formats,
+                unsupported,
+            };
+            (name.to_owned(), set.is_some().then_some(named))
+        });
+        Self {
+            named: named.collect(),
+            set: Rc::new(set.unwrap_or_default()),
+            unknown_formats: compiler.unknown_formats,
+            unsupported: compiler.unsupported,
+            reported: RefCell::default(),
+            notes: compiler.notes,
+        }
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.keys().map(String::as_str)
+    }
+
+    /// The schema of that name; `Some(None)` if something is wrong with it.
+    pub fn named(&self, name: &str, formats: Formats) -> Option<Option<Schema>> {
+        let named = self.named.get(name)?;
+        Some(named.as_ref().map(|Named { id, .. }| Schema {
+            set: Rc::clone(&self.set),
+            id: *id,
+            formats,
+        }))
+    }
+
+    /// A format that nobody knows and the schema of that name leads to, with its place.
+    pub fn unknown_format(&self, name: &str) -> Option<(&Pointer, &str)> {
+        let first = self.named.get(name)?.as_ref()?.unknown_formats.first()?;
+        let found = self.unknown_formats.get(*first)?;
+        Some((&found.place, &found.what))
+    }
+
+    /// Whether every pattern that the schema of that name leads to can be had. Those that cannot are
+    /// reported, each once, with the place of the name if a setting beside it could do without them.
+    pub fn has_all_patterns(
+        &self,
+        name: &str,
+        place_of_name: Option<&Pointer>,
+        problems: &mut Problems,
+    ) -> bool {
+        let named = self.named.get(name).and_then(Option::as_ref);
+        let unsupported = named.map_or(&[][..], |named| named.unsupported.as_slice());
+        for index in unsupported {
+            let found = self.unsupported.get(*index);
+            if let (Some(Found { place, what, .. }), true) =
+                (found, self.reported.borrow_mut().insert(*index))
+            {
+                let setting = place_of_name.map_or(String::new(), |beside| {
+                    format!("; or write `patterns: \"skip_unsupported\"` beside {beside}, to do without such patterns")
+                });
+                problems.report(place, format_args!("{what}{setting}"));
+            }
+        }
+        unsupported.is_empty()
+    }
+
+    /// What is written in them and asks for nothing.
+    pub fn notes(&mut self) -> impl Iterator<Item = String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        for found in &self.unsupported {
+            let reason = format!("a pattern that {}", found.what);
+            notes.add_at(&reason, &found.place);
+        }
+        notes.lines("schemas")
+    }
+}
+
+impl Schema {
+    /// Reads a schema that stands alone. It must say all that it asks itself.
+    pub fn read(
+        node: &Node<'_>,
+        formats: Formats,
+        notes: &mut Notes,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let metaschemas = Metaschemas::default();
+        let mut compiler = Compiler::new(KEYWORDS);
+        compiler.index.metaschemas = Some(&metaschemas);
+        let (uri, place) = (uri_of("schema")?, node.pointer().clone());
+        compiler
+            .index
+            .add_schema(uri, node.json(), place, Dialect::Draft202012);
+        let id = compiler.root(node.json(), node.pointer());
+        compiler.compile_all(problems);
+        let set = compiler.finish(problems);
+        for found in &compiler.unsupported {
+            problems.report(&found.place, &found.what);
+        }
+        notes.extend(compiler.notes);
+        if let (Formats::Assert, Some(found)) = (formats, compiler.unknown_formats.first()) {
+            let format = Quoted(&found.what);
+            problems.report(&found.place, format_args!("no format is known as {format}"));
+            return None;
+        }
+        if !compiler.unsupported.is_empty() {
+            return None;
+        }
+        let set = Rc::new(set?);
+        Some(Self { set, id, formats })
+    }
+
+    /// The kinds of value that it can take.
+    pub fn kinds(&self) -> TypeSet {
+        self.set.kinds(self.id, 0)
+    }
+
+    /// The kinds of item that it can take in an array.
+    pub fn items_kinds(&self) -> TypeSet {
+        let items = self.set.items(self.id, 0);
+        items.map_or(TypeSet::STRING, |items| self.set.kinds(items, 0))
+    }
+
+    /// Judges a text that has been read.
+    pub fn judge(&self, text: &Text<'_>) -> Verdict {
+        self.judge_value(&text.value, &allowance(text.bytes, text.count))
+    }
+
+    /// Judges a value, by as much effort as there is.
+    pub fn judge_value(&self, value: &Value<'_>, effort: &Effort) -> Verdict {
+        let formats = self.formats == Formats::Assert;
+        Check::run(&self.set, self.id, value, formats, effort)
+    }
+}
