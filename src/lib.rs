@@ -88,6 +88,7 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 pub mod access_log;
 pub mod body;
 pub mod call;
+pub mod condition;
 pub mod config;
 pub mod connection;
 mod credentials;
@@ -95,7 +96,6 @@ pub mod engine;
 pub mod exchange;
 pub mod explain;
 pub mod host;
-mod matcher;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
