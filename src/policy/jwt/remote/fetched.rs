@@ -31,10 +31,6 @@ impl Fetched for RemoteKeys {
         }
     }
 
-    fn credentials(&self) -> &[Credential] {
-        &self.source.credentials
-    }
-
     fn cooldown(&self) -> Duration {
         self.source.limits.cooldown
     }
