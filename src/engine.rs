@@ -93,6 +93,8 @@ pub(crate) struct Chain {
     pub(crate) beside: Vec<Step>,
     /// Whether a step reads the header fields of answers.
     pub(crate) reads_response: bool,
+    /// Whether a step is told that an exchange has ended.
+    pub(crate) minds_end: bool,
     /// Whether a proxy in front says of connections that they are encrypted.
     pub(crate) trusts_forwarded_proto: bool,
     /// What browsers are to show.
@@ -113,6 +115,7 @@ impl Chain {
         let mut all = steps.iter().chain(&beside);
         let reads_response = all.any(|step| step.declared.reads_response);
         let declared = || steps.iter().map(|step| &step.declared);
+        let minds_end = declared().any(|each| each.minds_end);
         let trusts_forwarded_proto = declared().any(|each| each.trusts_forwarded_proto);
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
@@ -130,6 +133,7 @@ impl Chain {
             beside,
             claimants,
             reads_response,
+            minds_end,
             trusts_forwarded_proto,
             error_page,
             later_request_fields,

@@ -14,7 +14,7 @@ use crate::policy::jwt::Claimants;
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
-use crate::refusal::{ErrorPage, Refusal};
+use crate::refusal::{Code, ErrorPage, Refusal};
 use crate::regex::Effort;
 use crate::target::{Authority, Target};
 
@@ -246,6 +246,17 @@ pub struct Response<'r> {
     /// removes the fields that describe a body. `content-length` is one of them: there is none
     /// to be sure of, since an answer may have trailers and no body that could be replaced.
     pub body: Option<Vec<u8>>,
+}
+
+/// An exchange that has ended.
+#[derive(Debug)]
+pub struct Finished<'f> {
+    /// Those of the request's fields that are kept, pseudo-header fields included.
+    pub request: &'f Headers,
+    /// What policies have found out.
+    pub facts: &'f mut Facts,
+    /// The refusal that was carried out, and its reason.
+    pub refusal: Option<(&'static Code, &'static str)>,
 }
 
 /// Who wrote an answer.

@@ -114,6 +114,7 @@ pub mod route;
 pub mod section;
 pub mod stream;
 pub mod target;
+pub mod wait;
 pub mod worker;
 
 #[cfg(target_arch = "wasm32")]

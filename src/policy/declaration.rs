@@ -29,6 +29,8 @@ pub struct Declaration {
     pub owned_request_headers: Vec<HeaderName>,
     /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
     pub judged_request_headers: Vec<HeaderName>,
+    /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
+    pub minds_end: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -46,6 +48,7 @@ impl Default for Declaration {
             counts_claimants: false,
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
+            minds_end: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
         }

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
 use crate::engine::Mode;
-use crate::exchange::{Exchange, Facts, Response};
+use crate::exchange::{Exchange, Facts, Finished, Response};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::preflight::Preflight;
 use crate::refusal::{Code, Refusal, Reply};
 use crate::route::PathTemplate;
 use crate::section::Sections;
+use crate::wait::{Wait, Wake};
 
 pub mod cors;
 pub mod csrf;
@@ -28,6 +29,8 @@ pub mod payload;
 pub mod rate_limits;
 pub mod sanitize_errors;
 pub mod security_headers;
+#[cfg(any(test, feature = "fault-injection"))]
+pub(crate) mod test_wait;
 
 pub use self::declaration::Declaration;
 
@@ -43,6 +46,7 @@ macro_rules! kinds {
     };
 }
 
+#[cfg(not(any(test, feature = "fault-injection")))]
 kinds! {
     https,
     jwt,
@@ -57,6 +61,25 @@ kinds! {
     security_headers,
     cors,
     csrf,
+}
+
+// One more where tests are: no module that is shipped has it.
+#[cfg(any(test, feature = "fault-injection"))]
+kinds! {
+    https,
+    jwt,
+    rate_limits,
+    parameters,
+    payload,
+    openapi,
+    forms,
+    deny_patterns,
+    sanitize_errors,
+    error_pages,
+    security_headers,
+    cors,
+    csrf,
+    test_wait,
 }
 
 /// What the log calls a policy: first those in force, by their places in [`LIST`], then those that
@@ -186,6 +209,13 @@ pub trait Policy {
         Verdict::Pass
     }
 
+    /// Judges the head of a request on, after [`Verdict::Wait`]: what it waited for has come, or does not
+    /// come any more. It may wait again.
+    fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let _ = wake;
+        self.request_headers(exchange, host)
+    }
+
     /// Whether a browser may send what a preflight asks about; none from a policy that leaves preflights
     /// alone. One that does not answers them in [`Policy::request_headers`].
     fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
@@ -229,6 +259,12 @@ pub trait Policy {
         let _ = (response, host);
     }
 
+    /// Hears that an exchange on its route has ended, however it did: once, and last of all, if
+    /// [`Declaration::minds_end`] says so.
+    fn finished(&self, exchange: &mut Finished<'_>, host: &dyn Host) {
+        let _ = (exchange, host);
+    }
+
     /// Says what it must see of the body of the service's answer, with the answer's head and in
     /// either mode. None if it does not judge it.
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
@@ -263,6 +299,9 @@ pub enum Verdict {
     Pass,
     /// No objection so far; the body is to be judged, and needs to be seen like this.
     AwaitBody(BodyNeed),
+    /// Not known yet: the request is kept, and [`Policy::resume`] judges it on when the wait is over. Only of
+    /// a head; said of a body, it refuses.
+    Wait(Wait),
     /// It may not pass.
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.

@@ -116,6 +116,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_length: usize,
@@ -283,6 +284,13 @@ pub(super) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
 pub(super) fn set_effective_context(context: u32) -> Result<(), HostError> {
     // SAFETY: no memory is involved.
     check(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Lets the request go on that was paused.
+pub(super) fn resume_request() -> Result<(), HostError> {
+    const REQUEST: u32 = 0;
+    // SAFETY: no memory is involved.
+    check(unsafe { proxy_continue_stream(REQUEST) })
 }
 
 /// A cell that all workers share, and the mark of its last change. `Err(HostError(1))`: there is none.

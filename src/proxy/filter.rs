@@ -1,37 +1,35 @@
 //! One exchange as the proxy calls it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
 use super::abi::{self, Buffer, HostError, Map};
-use super::held::Held;
+use super::calls::Arrived;
 use super::host::Envoy;
 use super::pairs;
 use super::plugin::Running;
+use super::waits;
+use crate::body::Inspection;
 use crate::budget::{self, Reservation, Share};
+use crate::call::{CallError, Token};
 use crate::exchange::{BodyState, Edit, effective};
 use crate::headers::{HeaderName, HeaderValue, Headers};
-use crate::host::Side;
+use crate::host::{Failure, Host, Metrics as _, Side};
 use crate::refusal::{Reply, grpc};
-use crate::stream::{Action, MOST_HEAD, Stream};
-use crate::worker::Worker;
+use crate::stream::{Action, MOST_HEAD, Reason, Stream};
+use crate::wait::Wait;
+use crate::worker::WholeResponse;
 
 /// As many fields as a head seldom has: where the proxy does not say how many there are.
 const MOST_FIELDS: usize = 1000;
 
 /// Carries callbacks to a [`Stream`] and its answers back.
 pub(super) struct Filter {
-    id: u32,
-    /// Shared with [`Held`], for as long as its head waits.
-    stream: Rc<RefCell<Stream>>,
-    host: Rc<Envoy>,
-    held: Rc<Held>,
-    /// The body for which the head in hand waits.
-    waits_for: Option<Side>,
-    worker: Rc<Worker>,
+    live: Rc<Live>,
     /// Whether the exchange has been told of.
     told: bool,
     /// What goes out in place of the answer's body, if something does.
@@ -39,83 +37,210 @@ pub(super) struct Filter {
     _memory: Reservation,
 }
 
+/// What those share who look after a request between its callbacks: while its head waits for the body, or
+/// it waits in the midst of its chain.
+pub(super) struct Live {
+    pub(super) id: u32,
+    pub(super) stream: RefCell<Stream>,
+    running: Rc<Running>,
+    /// The body for which the head in hand waits.
+    waits_for: Cell<Option<Side>>,
+    /// What had come with the head of a request that waits in its chain.
+    size: Cell<Option<u64>>,
+    /// The last call that was made for it.
+    call: Cell<Option<Token>>,
+}
+
+/// Where an action is carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// In the callback for the request's head.
+    Head,
+    /// In one for its body or trailers.
+    Body,
+    /// In one that is not the request's: its head has been kept, and has to be let go on.
+    Later,
+}
+
+impl Live {
+    fn host(&self) -> &Envoy {
+        &self.running.host
+    }
+
+    fn carry_out(self: &Rc<Self>, mut action: Action, phase: Phase) -> types::Action {
+        loop {
+            let (edits, then) = match action {
+                Action::Reply(reply) => return send(&reply),
+                Action::Pause {
+                    reason: Reason::Wait(wait),
+                    ..
+                } => match self.pause(&wait, phase) {
+                    Some(next) => {
+                        action = next;
+                        continue;
+                    }
+                    None => return types::Action::Pause,
+                },
+                Action::Pause { edits, .. } => {
+                    if phase != Phase::Body {
+                        self.wait(Side::Request, phase);
+                    }
+                    (edits, types::Action::Pause)
+                }
+                Action::Continue(edits) => (edits, types::Action::Continue),
+            };
+            // An edit may take a token or a forged identity away: not one to do without.
+            if let Err(error) = apply(Map::Request, &edits) {
+                return self.fail("change the request", error);
+            }
+            if (phase, then) == (Phase::Later, types::Action::Continue)
+                && let Err(error) = abi::resume_request()
+            {
+                return self.fail("let the request go on", error);
+            }
+            return then;
+        }
+    }
+
+    /// Begins a wait in the midst of the chain; what is to be done, if it is over at once.
+    fn pause(self: &Rc<Self>, wait: &Wait, phase: Phase) -> Option<Action> {
+        let host = self.host();
+        let mut stream = self.stream.borrow_mut();
+        if !host.has_ticks() {
+            log::error!("the proxy gives no ticks; a request that would have to wait is refused");
+            return Some(stream.host_failed(Failure::HostCall, host));
+        }
+        if phase == Phase::Head && self.running.engine.inspection() == Inspection::HoldHeaders {
+            self.size.set(self.running.held.size(host));
+        }
+        if let Wait::Response(call) = wait {
+            match self.running.worker.call_for(self.id, call) {
+                Ok(token) => {
+                    stream.called(token);
+                    self.forget(Some(token));
+                }
+                Err(error) => return stream.not_called(error, host),
+            }
+        }
+        if let Some(deadline) = stream.deadline() {
+            let now = host.monotonic();
+            self.running.waits.add(self.id, self, deadline, now);
+        }
+        None
+    }
+
+    /// Of calls before this one, nothing more is to be heard. With the context, the proxy forgets its
+    /// calls without a word.
+    fn forget(&self, next: Option<Token>) {
+        if let Some(before) = self.call.replace(next) {
+            self.running.worker.forget(before);
+        }
+    }
+
+    /// Time has passed. What follows concerns this context.
+    pub(super) fn passed(self: &Rc<Self>, now: Duration) {
+        // Nobody else runs while the root ticks.
+        let Ok(mut stream) = self.stream.try_borrow_mut() else {
+            return;
+        };
+        let action = stream.passed(now, self.host());
+        drop(stream);
+        if let Some(action) = action {
+            self.carry_out(action, Phase::Later);
+        }
+    }
+
+    /// The end of a call. What follows concerns this context.
+    pub(super) fn received(
+        self: &Rc<Self>,
+        token: Token,
+        response: &Result<WholeResponse, CallError>,
+    ) {
+        let Ok(mut stream) = self.stream.try_borrow_mut() else {
+            return;
+        };
+        let response = match response {
+            Ok(response) => Ok(response.as_response()),
+            Err(error) => Err(*error),
+        };
+        let action = stream.received(token, response, self.host());
+        drop(stream);
+        if let Some(action) = action {
+            self.running.waits.remove(self.id);
+            self.carry_out(action, Phase::Later);
+        }
+    }
+
+    fn wait(self: &Rc<Self>, side: Side, phase: Phase) {
+        self.waits_for.set(Some(side));
+        let (held, host) = (&self.running.held, self.host());
+        let size = match phase {
+            Phase::Later => self.size.get(),
+            Phase::Head | Phase::Body => held.size(host),
+        };
+        held.wait(self, side, size, host);
+    }
+
+    /// Bodies are shown in any case where heads do not wait.
+    fn shown(&self, side: Side) {
+        if self.waits_for.get() == Some(side) {
+            self.waits_for.set(None);
+            self.running.held.shown();
+        }
+    }
+
+    fn fail(&self, what: &str, error: HostError) -> types::Action {
+        let HostError(status) = error;
+        log::error!("the proxy does not {what} (status {status}); the request is refused");
+        let mut stream = self.stream.borrow_mut();
+        let failed = stream.host_failed(error.failure(), self.host());
+        match failed {
+            Action::Reply(reply) => send(&reply),
+            Action::Pause { .. } | Action::Continue(_) => types::Action::Pause,
+        }
+    }
+}
+
 impl Filter {
     /// None if there is no memory for it.
-    pub(super) fn new(id: u32, running: &Running) -> Option<Self> {
+    pub(super) fn new(id: u32, running: &Rc<Running>) -> Option<Self> {
         // The filter, what of a stream is there from the beginning, and the SDK's notes of it.
         const BYTES: usize = size_of::<Filter>()
-            .saturating_add(size_of::<RefCell<Stream>>())
+            .saturating_add(size_of::<Live>())
             .saturating_add(64);
         let memory = budget::reserve(Share::Streams, BYTES)?;
-        Some(Self {
+        let live = Live {
             id,
-            stream: Rc::new(RefCell::new(Stream::new(Some(Rc::clone(&running.engine))))),
-            host: Rc::clone(&running.host),
-            held: Rc::clone(&running.held),
-            waits_for: None,
-            worker: Rc::clone(&running.worker),
+            stream: RefCell::new(Stream::new(Some(Rc::clone(&running.engine)))),
+            running: Rc::clone(running),
+            waits_for: Cell::new(None),
+            size: Cell::new(None),
+            call: Cell::new(None),
+        };
+        Some(Self {
+            live: Rc::new(live),
             told: false,
             response_body: None,
             _memory: memory,
         })
     }
 
-    fn carry_out(&mut self, action: Action) -> types::Action {
-        match action {
-            Action::Reply(reply) => send(&reply),
-            Action::Continue(edits) => self.change(&edits, types::Action::Continue),
-            Action::Hold(edits) => self.change(&edits, types::Action::Pause),
-        }
-    }
-
-    fn change(&mut self, edits: &[Edit], then: types::Action) -> types::Action {
-        match apply(Map::Request, edits) {
-            Ok(()) => then,
-            // An edit may take a token or a forged identity away: not one to do without.
-            Err(error) => self.fail("change the request", error),
-        }
-    }
-
-    fn wait(&mut self, side: Side) {
-        self.waits_for = Some(side);
-        let stream = Rc::downgrade(&self.stream);
-        self.held.wait(self.id, stream, side, &*self.host);
-    }
-
-    /// Bodies are shown in any case where heads do not wait.
-    fn shown(&mut self, side: Side) {
-        if self.waits_for == Some(side) {
-            self.waits_for = None;
-            self.held.shown();
-        }
-    }
-
-    fn fail(&mut self, what: &str, error: HostError) -> types::Action {
-        let HostError(status) = error;
-        log::error!("the proxy does not {what} (status {status}); the request is refused");
-        let failed = self
-            .stream
-            .borrow_mut()
-            .host_failed(error.failure(), &*self.host);
-        match failed {
-            Action::Reply(reply) => send(&reply),
-            Action::Hold(_) | Action::Continue(_) => types::Action::Pause,
-        }
+    fn fail(&self, what: &str, error: HostError) -> types::Action {
+        self.live.fail(what, error)
     }
 
     /// An answer whose head cannot be read: what goes out in its place, where something must.
     fn never_read(&mut self, error: HostError) -> Option<Reply> {
         let HostError(status) = error;
         log::error!("the proxy does not hand over the head of an answer (status {status})");
-        self.stream
-            .borrow_mut()
-            .response_unread(error.failure(), &*self.host)
+        let mut stream = self.live.stream.borrow_mut();
+        stream.response_unread(error.failure(), self.live.host())
     }
 
     /// Answers with the head in hand, which has been shaped, and with that body.
     fn answer_with(&mut self, body: Vec<u8>) -> types::Action {
-        self.waits_for = None;
-        self.held.shown();
+        self.live.waits_for.set(None);
+        self.live.running.held.shown();
         let head = match read(Map::Response, MOST_FIELDS) {
             Ok(head) => head,
             Err(HostError(status)) => {
@@ -148,8 +273,13 @@ impl Filter {
     fn tell(&mut self, late: impl Fn() -> Option<Headers>) {
         if !self.told {
             self.told = true;
-            self.worker.finished(&self.stream.borrow(), &late);
-            self.stream.borrow_mut().end();
+            let Live { id, running, .. } = &*self.live;
+            running.waits.remove(*id);
+            self.live.forget(None);
+            let mut stream = self.live.stream.borrow_mut();
+            stream.tell_end(self.live.host());
+            running.worker.finished(&stream, &late);
+            stream.end();
         }
     }
 }
@@ -161,6 +291,19 @@ impl Context for Filter {
         self.tell(|| None);
         true
     }
+
+    fn on_http_call_response(&mut self, token: u32, fields: usize, body: usize, _: usize) {
+        let (token, response) = (Token(token), Arrived { fields, body });
+        if self
+            .live
+            .running
+            .worker
+            .received(token, &response)
+            .is_some()
+        {
+            self.live.received(token, &waits::read(&response));
+        }
+    }
 }
 
 impl HttpContext for Filter {
@@ -169,9 +312,11 @@ impl HttpContext for Filter {
             Ok(bytes) => pairs::memory(bytes, fields),
             Err(error) => return self.fail("tell the size of the request's head", error),
         };
-        let refused = self.stream.borrow_mut().admit(size, &*self.host);
+        let mut stream = self.live.stream.borrow_mut();
+        let refused = stream.admit(size, self.live.host());
+        drop(stream);
         if let Some(refused) = refused {
-            return self.carry_out(refused);
+            return self.live.carry_out(refused, Phase::Head);
         }
         let headers = match abi::header_pairs_of(Map::Request, size) {
             Ok(block) => block,
@@ -180,25 +325,19 @@ impl HttpContext for Filter {
         let Some(headers) = pairs::read(headers) else {
             return self.fail("hand over the request in a known form", HostError(0));
         };
-        let action =
-            self.stream
-                .borrow_mut()
-                .request_headers(headers, state(end_of_stream), &*self.host);
-        if let Action::Hold(_) = &action {
-            self.wait(Side::Request);
-        }
-        self.carry_out(action)
+        let mut stream = self.live.stream.borrow_mut();
+        let action = stream.request_headers(headers, state(end_of_stream), self.live.host());
+        drop(stream);
+        self.live.carry_out(action, Phase::Head)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> types::Action {
         let size = u64::try_from(size).unwrap_or(u64::MAX);
-        self.shown(Side::Request);
-        let state = state(end_of_stream);
-        let action = self
-            .stream
-            .borrow_mut()
-            .request_body(size, state, &*self.host);
-        self.carry_out(action)
+        self.live.shown(Side::Request);
+        let mut stream = self.live.stream.borrow_mut();
+        let action = stream.request_body(size, state(end_of_stream), self.live.host());
+        drop(stream);
+        self.live.carry_out(action, Phase::Body)
     }
 
     fn on_http_request_trailers(&mut self, fields: usize) -> types::Action {
@@ -206,24 +345,26 @@ impl HttpContext for Filter {
             Ok(trailers) => trailers,
             Err(error) => return self.fail("hand over the request's trailers", error),
         };
-        let mut stream = self.stream.borrow_mut();
-        let action = stream.request_trailers(&trailers, &*self.host);
+        let mut stream = self.live.stream.borrow_mut();
+        let action = stream.request_trailers(&trailers, self.live.host());
         drop(stream);
-        match action {
-            Action::Continue(edits) => match apply(Map::RequestTrailers, &edits) {
-                Ok(()) => types::Action::Continue,
-                Err(error) => self.fail("change the request's trailers", error),
-            },
-            action => self.carry_out(action),
+        let (edits, then) = match action {
+            Action::Continue(edits) => (edits, types::Action::Continue),
+            Action::Pause { edits, .. } => (edits, types::Action::Pause),
+            Action::Reply(reply) => return send(&reply),
+        };
+        match apply(Map::RequestTrailers, &edits) {
+            Ok(()) => then,
+            Err(error) => self.fail("change the request's trailers", error),
         }
     }
 
     fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
         // A reply of ours on its way back: it was shaped before it went.
-        if self.stream.borrow().has_replied() {
+        if self.live.stream.borrow().has_replied() {
             return types::Action::Continue;
         }
-        let headers = if self.stream.borrow().reads_response() {
+        let headers = if self.live.stream.borrow().reads_response() {
             match read(Map::Response, fields) {
                 Ok(headers) => Some(headers),
                 Err(error) => match self.never_read(error) {
@@ -235,10 +376,9 @@ impl HttpContext for Filter {
             None
         };
         let rest = state(end_of_stream);
-        let head = self
-            .stream
-            .borrow_mut()
-            .response_headers(headers.as_ref(), rest, &*self.host);
+        let mut stream = self.live.stream.borrow_mut();
+        let head = stream.response_headers(headers.as_ref(), rest, self.live.host());
+        drop(stream);
         let applied = match &headers {
             Some(fields) => effective(&head.edits, fields)
                 .into_iter()
@@ -253,7 +393,7 @@ impl HttpContext for Filter {
             BodyState::Complete => None,
         };
         if head.held {
-            self.wait(Side::Response);
+            self.live.wait(Side::Response, Phase::Head);
             types::Action::Pause
         } else {
             types::Action::Continue
@@ -264,14 +404,11 @@ impl HttpContext for Filter {
         let Some(body) = &mut self.response_body else {
             let size = u64::try_from(size).unwrap_or(u64::MAX);
             let state = state(end_of_stream);
-            self.shown(Side::Response);
-            let mut stream = self.stream.borrow_mut();
-            return answered(&stream.response_body(size, state, &*self.host));
+            self.live.shown(Side::Response);
+            let mut stream = self.live.stream.borrow_mut();
+            return answered(&stream.response_body(size, state, self.live.host()));
         };
-        if self.waits_for == Some(Side::Response) {
-            self.waits_for = None;
-            self.held.shown();
-        }
+        self.live.shown(Side::Response);
         // The whole of it stands in place of the first piece, and nothing in place of the others.
         if let Err(HostError(status)) = abi::replace_buffer(Buffer::ResponseBody, body) {
             log::error!("the proxy does not replace a response body (status {status})");
@@ -282,18 +419,18 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_trailers(&mut self, fields: usize) -> types::Action {
-        if self.stream.borrow().reads_response_trailers() {
+        if self.live.stream.borrow().reads_response_trailers() {
             // Without them nothing is known of how it ended.
             let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();
-            let mut stream = self.stream.borrow_mut();
-            stream.response_ended(&trailers, &*self.host);
+            let mut stream = self.live.stream.borrow_mut();
+            stream.response_ended(&trailers, self.live.host());
         }
         if self.response_body.is_none() {
-            let mut stream = self.stream.borrow_mut();
-            return answered(&stream.response_trailers(&*self.host));
+            let mut stream = self.live.stream.borrow_mut();
+            return answered(&stream.response_trailers(self.live.host()));
         }
         // There was none in whose place ours could go out; a head that waits goes out with it.
-        if self.waits_for == Some(Side::Response)
+        if self.live.waits_for.get() == Some(Side::Response)
             && let Some(body) = self.response_body.take()
         {
             return self.answer_with(body);
@@ -363,7 +500,7 @@ fn set_hits(hits: u32) -> Result<(), HostError> {
 fn answered(action: &Action) -> types::Action {
     match action {
         Action::Continue(_) => types::Action::Continue,
-        Action::Hold(_) => types::Action::Pause,
+        Action::Pause { .. } => types::Action::Pause,
         Action::Reply(reply) => send(reply),
     }
 }

@@ -5,13 +5,12 @@
 //! come. Once a body has been shown, the setting is known to be right and nothing is watched.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::abi;
-use super::filter;
+use super::filter::{self, Live};
 use crate::host::{Host, Property, Side};
-use crate::stream::Stream;
 
 /// How long bytes may have come of a body without being shown: other filters may sit on them.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,7 +29,7 @@ pub(super) struct Held {
 
 struct Waiting {
     context: u32,
-    stream: Weak<RefCell<Stream>>,
+    live: Weak<Live>,
     side: Side,
     /// What had come with the head.
     size: Option<u64>,
@@ -39,14 +38,8 @@ struct Waiting {
 }
 
 impl Held {
-    /// A head waits for its body.
-    pub(super) fn wait(
-        &self,
-        context: u32,
-        stream: Weak<RefCell<Stream>>,
-        side: Side,
-        host: &dyn Host,
-    ) {
+    /// A head waits for its body, of which so much had come with it.
+    pub(super) fn wait(&self, live: &Rc<Live>, side: Side, size: Option<u64>, host: &dyn Host) {
         if self.works.get() {
             return;
         }
@@ -55,12 +48,20 @@ impl Held {
             Side::Response => Some(host.monotonic()),
         };
         self.waiting.borrow_mut().push(Waiting {
-            context,
-            stream,
+            context: live.id,
+            live: Rc::downgrade(live),
             side,
-            size: received(host),
+            size,
             since,
         });
+    }
+
+    /// What has come of a request by now, unless that is of no use: bodies are known to be shown.
+    pub(super) fn size(&self, host: &dyn Host) -> Option<u64> {
+        match self.works.get() {
+            true => None,
+            false => received(host),
+        }
     }
 
     /// A body for which a head waits is shown.
@@ -82,7 +83,7 @@ impl Held {
     }
 
     fn goes_on(&self, waiting: &mut Waiting, now: Duration, host: &dyn Host) -> bool {
-        let Some(stream) = waiting.stream.upgrade() else {
+        let Some(live) = waiting.live.upgrade() else {
             return false;
         };
         if abi::set_effective_context(waiting.context).is_err() {
@@ -106,7 +107,7 @@ impl Held {
             );
         }
         // Nobody else runs while the root ticks.
-        if let Ok(mut stream) = stream.try_borrow_mut()
+        if let Ok(mut stream) = live.stream.try_borrow_mut()
             && let Some(reply) = stream.never_shown(waiting.side, host)
         {
             filter::send(&reply);

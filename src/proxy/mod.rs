@@ -13,6 +13,7 @@ mod refusing;
 mod root;
 mod signature;
 mod vm;
+mod waits;
 
 proxy_wasm::main! {{
     logger::install();

@@ -2,24 +2,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::abi::{self, Buffer, HostError, LogLevel};
 use super::calls::Arrived;
 use super::held::Held;
 use super::host::{Envoy, add, define, lineage};
 use super::vm;
+use super::waits::{self, Waits};
 use crate::budget::{self, Reservation, Share};
 use crate::call::Token;
 use crate::config;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
-use crate::host::{MetricId, MetricKind};
+use crate::host::{Host as _, MetricId, MetricKind};
 use crate::metrics;
 use crate::proof;
 use crate::worker::{Worker, report_missing};
 
 /// How often it is looked whether something is due.
-const TICK_MILLISECONDS: u32 = 250;
+const TICK_MILLISECONDS: u32 = waits::USUAL.as_millis() as u32;
 
 /// When a document is compiled that was taken: as soon as Envoy has configured all it wants to.
 const SOON_MILLISECONDS: u32 = 1;
@@ -51,8 +53,11 @@ enum State {
 pub(super) struct Running {
     pub(super) engine: Rc<Engine>,
     pub(super) host: Rc<Envoy>,
-    pub(super) held: Rc<Held>,
-    pub(super) worker: Rc<Worker>,
+    pub(super) held: Held,
+    pub(super) waits: Waits,
+    pub(super) worker: Worker,
+    /// When all was last done that is done in ticks.
+    ticked: Cell<Option<Duration>>,
     lineage: String,
 }
 
@@ -200,8 +205,10 @@ impl Plugin {
             host.ticks();
         }
         let running = Running {
-            held: Rc::default(),
-            worker: Rc::new(worker),
+            held: Held::default(),
+            waits: Waits::new(host.monotonic()),
+            worker,
+            ticked: Cell::new(None),
             lineage: lineage(),
             engine,
             host,
@@ -218,9 +225,11 @@ impl Plugin {
         self.compile();
         let running = self.compiled();
         if let Some(running) = &running {
-            running.worker.tick();
-            // Host calls after this concern one of those that wait.
-            running.held.tick(&*running.host);
+            if !running.is_due() {
+                running.waits.tick(self.id, &*running.host);
+                return;
+            }
+            running.tick(self.id);
         } else {
             // A tick that was asked for soon has come.
             self.ask_for_tick(TICK_MILLISECONDS);
@@ -241,8 +250,7 @@ impl Plugin {
     /// The response to a call, or the news that there is none.
     pub(super) fn call_response(&self, token: u32, response: &Arrived) {
         if let Some(running) = self.compiled() {
-            running.worker.received(Token(token), response);
-            running.host.tell();
+            running.call_response(Token(token), response);
         }
     }
 
@@ -296,6 +304,37 @@ impl Plugin {
 impl Drop for Plugin {
     fn drop(&mut self) {
         vm::leave();
+    }
+}
+
+impl Running {
+    /// Whether it is time for all that is done in ticks. They come more often while somebody waits.
+    fn is_due(&self) -> bool {
+        let now = self.host.monotonic();
+        let last = self.ticked.get();
+        // A little before, for the proxy's clock may stand still during its callbacks.
+        let since = last.map(|last| now.saturating_sub(last));
+        let is_due = since.is_none_or(|since| since >= waits::USUAL.mul_f32(0.9));
+        if is_due {
+            self.ticked.set(Some(now));
+        }
+        is_due
+    }
+
+    fn tick(&self, root: u32) {
+        self.worker.tick();
+        // What follows concerns requests.
+        self.held.tick(&*self.host);
+        self.waits.tick(root, &*self.host);
+    }
+
+    fn call_response(&self, token: Token, response: &Arrived) {
+        let stream = self.worker.received(token, response);
+        self.host.tell();
+        // What follows concerns the request.
+        if let Some(stream) = stream {
+            self.waits.received(stream, token, response);
+        }
     }
 }
 

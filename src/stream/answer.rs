@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::body::{Awaiting, Body, holds, most};
+use super::body::{Awaiting, Body, held, holds, most};
 use super::settle::Stop;
 use super::{Action, Stream};
 use crate::body::{Content, Inspection, Rest};
@@ -99,7 +99,7 @@ impl Stream {
             Side::Request if !holds(&self.awaiting) => None,
             Side::Request => match self.refuse(refusal, None, host) {
                 Action::Reply(reply) => Some(reply),
-                Action::Continue(_) | Action::Hold(_) => None,
+                Action::Continue(_) | Action::Pause { .. } => None,
             },
             Side::Response if !holds(&self.answer.awaiting) && !self.answer.replaced => None,
             Side::Response => {
@@ -260,7 +260,7 @@ impl Stream {
         host: &dyn Host,
     ) -> Action {
         if self.answer.refused {
-            return Action::Hold(Vec::new());
+            return held();
         }
         if self.answer.awaiting.is_empty() {
             return Action::Continue(Vec::new());
@@ -279,6 +279,10 @@ impl Stream {
                         self.refusal_reply(refusal, by.map(|by| by.name), host)
                     }
                     Stop::Respond(reply) => self.shaped(reply, host),
+                    Stop::Wait(_) => {
+                        let refusal = Refusal::new(&super::UNAVAILABLE, "wait");
+                        self.refusal_reply(refusal, by.map(|by| by.name), host)
+                    }
                 });
             }
         }

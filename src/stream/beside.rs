@@ -100,6 +100,7 @@ impl Judge<'_> {
                         need,
                     });
                 }
+                Flow::Skip => self.skipped.push((Lane::Beside, place)),
                 Flow::GoOn | Flow::Await(_) | Flow::Stop(_) => {}
             }
         }

@@ -7,7 +7,7 @@ use super::foreign::{foreign_trailers, question_in_trailers};
 use super::judge::By;
 use super::record::ShadowRefusal;
 use super::settle::{Flow, Stop, settle};
-use super::{Action, Stream};
+use super::{Action, Reason, Stream};
 use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, ResponseBody, Rest};
 use crate::engine::{Engine, Lane, Mode, Step};
 use crate::exchange::{BodyProgress, BodyState, Edit, Facts};
@@ -27,10 +27,12 @@ pub(super) struct Awaiting {
 /// How much of a body has come.
 #[derive(Default)]
 pub(super) struct Body {
-    size: u64,
+    pub(super) size: u64,
     /// How much of that came last.
-    piece: u64,
-    held: bool,
+    pub(super) piece: u64,
+    pub(super) held: bool,
+    /// Set when some of it has come while the request waits in its chain: whether that is all.
+    pub(super) meanwhile: Option<BodyState>,
     /// What has passed on.
     kept: Option<Kept>,
 }
@@ -44,6 +46,14 @@ impl Awaiting {
     /// Whether it refuses when the bytes of a body of that size cannot be had.
     pub(super) fn needs_bytes(&self, progress: BodyProgress) -> bool {
         self.mode == Mode::Enforce && self.need.most() >= progress.size.max(1)
+    }
+}
+
+/// A piece of a body that is kept.
+pub(super) fn held() -> Action {
+    Action::Pause {
+        edits: Vec::new(),
+        reason: Reason::Body,
     }
 }
 
@@ -94,7 +104,7 @@ impl Body {
     ) -> Action {
         self.held = holds(awaiting);
         if self.held {
-            return Action::Hold(Vec::new());
+            return held();
         }
         let most = most(awaiting);
         if most > 0 {
@@ -110,6 +120,11 @@ impl Stream {
     /// Judges the body. `size` is what the proxy says has come: all of it while it is held,
     /// the piece at hand while it streams.
     pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
+        if self.is_paused() {
+            self.body.comes_meanwhile(state);
+            self.body.arrived(size);
+            return held();
+        }
         self.body.arrived(size);
         let side = Side::Request;
         let before = self.before_body(side, host);
@@ -121,6 +136,13 @@ impl Stream {
     /// Judges the body when trailers end it: the body callback never says so then. The edits are of the
     /// trailers.
     pub fn request_trailers(&mut self, trailers: &Headers, host: &dyn Host) -> Action {
+        if self.is_paused() {
+            self.body.comes_meanwhile(BodyState::Complete);
+            return Action::Pause {
+                edits: self.edit_trailers(trailers),
+                reason: Reason::Body,
+            };
+        }
         let side = Side::Request;
         let before = self.before_body(side, host);
         let rest = self.body.at_trailers(Rest { host, side });
@@ -150,14 +172,14 @@ impl Stream {
         engine.inspection == Inspection::HoldHeaders && holds(&self.awaiting)
     }
 
-    fn judge_body(
+    pub(super) fn judge_body(
         &mut self,
         state: BodyState,
         at_hand: Option<Rest<'_>>,
         host: &dyn Host,
     ) -> Action {
         if self.has_replied() {
-            return Action::Hold(Vec::new());
+            return held();
         }
         if self.awaiting.is_empty() {
             return Action::Continue(Vec::new());
@@ -215,7 +237,7 @@ impl Stream {
                 name: step.name,
             };
             match settle(step.placed_in(verdict), waiting.mode) {
-                Flow::GoOn => {}
+                Flow::GoOn | Flow::Skip => {}
                 Flow::Await(need) => still.push(Awaiting { need, ..waiting }),
                 Flow::Note(refusal) => {
                     let by = Some((step.name, waiting.lane));

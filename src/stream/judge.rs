@@ -13,8 +13,9 @@ use super::measure::StepTimes;
 use super::record::ShadowRefusal;
 use super::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed};
 use super::settle::{Flow, Stop, settle};
-use crate::effort::{self, Effort};
-use crate::engine::{Engine, Lane, Mode, Route, Selection};
+use super::waiting::Place;
+use crate::effort::Effort;
+use crate::engine::{Chain, Engine, Lane, Mode, Selection};
 use crate::exchange::{BodyState, Edit, Exchange, Facts, Request};
 use crate::headers::{HeaderValue, Headers};
 use crate::host::Host;
@@ -23,6 +24,7 @@ use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::Refusal;
 use crate::route::Undecidable;
 use crate::target::TargetError;
+use crate::wait::Wake;
 
 /// What judging the head of a request came to.
 #[derive(Debug)]
@@ -39,6 +41,10 @@ pub(super) struct Judgement {
     pub(super) noted: Vec<ShadowRefusal>,
     /// Policies that wait for the body.
     pub(super) awaiting: Vec<Awaiting>,
+    /// Parts that would wait and do not, for nothing comes of what they say.
+    pub(super) skipped: Vec<(Lane, usize)>,
+    /// Where judging goes on, if the end is a wait.
+    pub(super) place: Option<Place>,
 }
 
 /// The part of the chain whose verdict it is.
@@ -59,74 +65,53 @@ pub(super) struct Judge<'j> {
     pub(super) times: &'j mut StepTimes,
     pub(super) noted: Vec<ShadowRefusal>,
     pub(super) awaiting: Vec<Awaiting>,
-}
-
-/// The route that a request takes.
-struct Choice<'e> {
-    place: usize,
-    route: &'e Route,
-    /// If it is a preflight: every route that the request in question may take.
-    asked: Option<Vec<usize>>,
+    pub(super) skipped: Vec<(Lane, usize)>,
 }
 
 impl Judge<'_> {
-    /// Judges a head with these fields. `merged` is the path that the service gets, if it is another than the
-    /// client's.
+    /// Judges a head with these fields, from a place on: with the wake of the policy that waited
+    /// there, if one did.
     pub(super) fn judge(
         mut self,
         headers: &Headers,
-        merged: Option<HeaderValue>,
+        mut place: Place,
+        wake: Option<Wake<'_>>,
         mut facts: Facts,
     ) -> Judgement {
-        let mut route = None;
-        let walked = self.walk(headers, &mut facts, &mut route);
-        let (end, edits) = match walked {
-            Ok(edits) => (None, edits),
+        let mut end = self.walk(headers, &mut place, wake, &mut facts).err();
+        let mut edits = Vec::new();
+        if self.engine.mode == Mode::Shadow {
             // The core's own refusals: of policies' verdicts the chain has settled already.
-            Err((Stop::Refuse(refusal), None)) if self.engine.mode == Mode::Shadow => {
+            if let Some((Stop::Refuse(refusal), _)) = end.take() {
                 self.noted.push(ShadowRefusal::new(refusal, None));
-                (None, Vec::new())
             }
-            Err(end) => (Some(end), Vec::new()),
-        };
-        let edits = match (&end, self.engine.mode) {
-            (None, Mode::Enforce) => self.for_service(headers, merged, edits),
-            _ => Vec::new(),
-        };
+        } else if end.is_none() {
+            edits = std::mem::take(&mut place.edits);
+            for_service(self.engine, headers, place.merged.take(), &mut edits);
+        }
         Judgement {
+            route: place.route,
+            place: matches!(end, Some((Stop::Wait(_), _))).then_some(place),
             end,
-            route,
             edits,
             facts,
             noted: self.noted,
             awaiting: self.awaiting,
+            skipped: self.skipped,
         }
     }
 
-    /// What policies set comes after what is taken away, and what they make of the path after the core's.
-    fn for_service(
-        &self,
-        headers: &Headers,
-        merged: Option<HeaderValue>,
-        edits: Vec<Edit>,
-    ) -> Vec<Edit> {
-        let mut all = foreign_fields(self.engine, headers);
-        if all.is_empty() {
-            all = edits;
-        } else {
-            all.extend(edits);
-        }
-        all.splice(..0, merged.map(Edit::SetPath));
-        all
-    }
-
-    /// Chooses the route and asks its chain: what policies want changed, or what stops the request.
+    /// Chooses the route and asks its chain. The place is where it ends.
+    ///
+    /// # Errors
+    /// What stops the request.
     fn walk(
         &mut self,
         headers: &Headers,
+        place: &mut Place,
+        wake: Option<Wake<'_>>,
         facts: &mut Facts,
-        place: &mut Option<usize>,
-    ) -> Result<Vec<Edit>, (Stop, Option<By>)> {
+    ) -> Result<(), (Stop, Option<By>)> {
         let core = |refusal| (Stop::Refuse(refusal), None);
         let engine = self.engine;
         let (authority, target) = address(engine, headers).map_err(core)?;
@@ -134,11 +119,18 @@ impl Judge<'_> {
             headers,
             authority: &authority,
             target: &target,
-            effort: &Effort::new(effort::HEAD),
+            effort: &Effort::new(place.effort),
         };
-        let choice = choose(engine, &request).map_err(core)?;
-        *place = Some(choice.place);
-        let route = choice.route;
+        let asked = match place.route {
+            Some(_) => place.asked.take(),
+            None => {
+                let (route, asked) = choose(engine, &request).map_err(core)?;
+                place.route = Some(route);
+                asked
+            }
+        };
+        let route = place.route.and_then(|route| engine.routes.get(route));
+        let route = route.ok_or_else(|| core(Refusal::new(&NO_ROUTE, "no_route")))?;
         let trusts = route.chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
         facts.claimants.clone_from(&route.chain.claimants);
@@ -147,13 +139,10 @@ impl Judge<'_> {
             let taken = preflight.as_ref().map(|preflight| {
                 engine.foreseen(&request, preflight, |route| route.matcher.allows(method))
             });
-            taken == choice.asked && !request.effort.is_spent()
+            taken == asked && !request.effort.is_spent()
         };
         // When no route takes the method, nobody can grant it.
-        let is_asked = choice
-            .asked
-            .as_ref()
-            .is_some_and(|routes| !routes.is_empty());
+        let is_asked = asked.as_ref().is_some_and(|routes| !routes.is_empty());
         let mut exchange = Exchange {
             arrived: self.arrived,
             request,
@@ -162,40 +151,51 @@ impl Judge<'_> {
             facts,
             preflight: is_asked.then_some(SameRoutes(&same_routes)),
             notes_claimed: engine.notes_claimed(),
-            edits: Vec::new(),
+            edits: std::mem::take(&mut place.edits),
             shadow: Vec::new(),
         };
-        match self.ask(route, &mut exchange) {
+        let stopped = self.ask(&route.chain, &mut exchange, place, wake);
+        place.edits = exchange.edits;
+        place.effort = request.effort.left();
+        place.asked = asked;
+        match stopped {
             Some((stop, by)) => Err((stop, Some(by))),
-            None => Ok(exchange.edits),
+            None => Ok(()),
         }
     }
 
-    /// Asks the steps of a route's chain, one after the other; what stops the request, if one does.
-    fn ask(&mut self, route: &Route, exchange: &mut Exchange<'_>) -> Option<(Stop, By)> {
-        let chain = &route.chain;
-        let effort = Effort::new(effort::HEAD);
-        for (index, step) in chain.steps.iter().enumerate() {
+    /// Asks the steps of a chain from a place on, one after the other; what stops the request, if one
+    /// does.
+    fn ask(
+        &mut self,
+        chain: &Chain,
+        exchange: &mut Exchange<'_>,
+        place: &mut Place,
+        mut wake: Option<Wake<'_>>,
+    ) -> Option<(Stop, By)> {
+        let host = self.host;
+        let effort = Effort::new(place.effort_of_tried);
+        let steps = chain.steps.iter().enumerate().skip(place.step);
+        for (index, step) in steps {
             self.try_before(chain, Some(step.stage), exchange, &effort);
             let mode = self.engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
-            let before = self.times.before(self.host);
-            let mut verdict = step.policy.request_headers(exchange, self.host);
-            self.times.after(step.name, before, self.host);
+            let before = self.times.before(host);
+            let mut verdict = match wake.take() {
+                Some(wake) => step.policy.resume(wake, exchange, host),
+                None => step.policy.request_headers(exchange, host),
+            };
+            self.times.after(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
                 self.note(step.placed(refusal), step.name, Lane::InForce);
             }
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, self.body) {
                 let (headers, facts) = (exchange.request.headers, &mut *exchange.facts);
-                verdict = ask_of_no_body(step, *need, headers, facts, self.host);
+                verdict = ask_of_no_body(step, *need, headers, facts, host);
             }
             if mode == Mode::Shadow {
                 exchange.edits.truncate(edits_before);
             }
-            let by = By {
-                step: index,
-                name: step.name,
-            };
             match settle(step.placed_in(verdict), mode) {
                 Flow::GoOn => {}
                 Flow::Await(_) if self.body == BodyState::Complete => {}
@@ -209,12 +209,18 @@ impl Judge<'_> {
                     if self.engine.mode == Mode::Shadow && passes(&self.noted) {
                         for other in &chain.steps {
                             let (facts, by) = (&mut *exchange.facts, Some(step.name));
-                            other.policy.refused(&refusal, by, facts, self.host);
+                            other.policy.refused(&refusal, by, facts, host);
                         }
                     }
                     self.note(refusal, step.name, Lane::InForce);
                 }
-                Flow::Stop(stop) => return Some((stop, by)),
+                Flow::Skip => self.skipped.push((Lane::InForce, index)),
+                Flow::Stop(stop) => {
+                    place.step = index;
+                    place.effort_of_tried = effort.left();
+                    let name = step.name;
+                    return Some((stop, By { step: index, name }));
+                }
             }
         }
         self.try_before(chain, None, exchange, &effort);
@@ -234,8 +240,21 @@ pub(super) fn passes(noted: &[ShadowRefusal]) -> bool {
     noted.iter().all(|each| each.is_tried)
 }
 
-/// The route of a request; the refusal, if there is none or it cannot be told.
-fn choose<'e>(engine: &'e Engine, request: &Request<'_>) -> Result<Choice<'e>, Refusal> {
+/// What policies set comes after what is taken away, and what they make of the path after what the core
+/// does.
+fn for_service(
+    engine: &Engine,
+    headers: &Headers,
+    merged: Option<HeaderValue>,
+    edits: &mut Vec<Edit>,
+) {
+    let taken = foreign_fields(engine, headers).into_iter();
+    edits.splice(..0, merged.map(Edit::SetPath).into_iter().chain(taken));
+}
+
+/// The place of the route of a request, and if it is a preflight, every route that the request in
+/// question may take. The refusal, if there is none or it cannot be told.
+fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<usize>>), Refusal> {
     let selection = engine.select(request);
     let agrees = engine.agrees(request, &selection);
     if request.effort.is_spent() {
@@ -245,23 +264,14 @@ fn choose<'e>(engine: &'e Engine, request: &Request<'_>) -> Result<Choice<'e>, R
         let reason = TargetError::TwoRoutes.reason();
         return Err(Refusal::new(&PATH_MALFORMED, reason));
     }
-    let none = || Refusal::new(&NO_ROUTE, "no_route");
-    let (place, asked) = match selection {
-        Selection::Route(place) => (place, None),
-        Selection::Preflight(asked) => (asked.answers, Some(asked.routes)),
-        Selection::NoRoute => return Err(none()),
-        Selection::MethodNotAllowed(allowed) => return Err(method_not_allowed(&allowed)),
-        Selection::Undecidable(Undecidable::Effort) => {
-            return Err(Refusal::new(&TOO_COSTLY, "effort"));
-        }
+    match selection {
+        Selection::Route(place) => Ok((place, None)),
+        Selection::Preflight(asked) => Ok((asked.answers, Some(asked.routes))),
+        Selection::NoRoute => Err(Refusal::new(&NO_ROUTE, "no_route")),
+        Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
+        Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&TOO_COSTLY, "effort")),
         Selection::Undecidable(Undecidable::Repeated) => {
-            return Err(Refusal::new(&HEADER_REPEATED, "route_header"));
+            Err(Refusal::new(&HEADER_REPEATED, "route_header"))
         }
-    };
-    let route = engine.routes.get(place).ok_or_else(none)?;
-    Ok(Choice {
-        place,
-        route,
-        asked,
-    })
+    }
 }

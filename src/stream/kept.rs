@@ -153,6 +153,10 @@ impl Stream {
 
     /// Lets everything go that nobody asks for when the request has been refused or answered.
     pub(super) fn let_go(&mut self) {
+        if let Some(step) = self.paused_step() {
+            self.stands_at(step);
+        }
+        self.paused = None;
         self.awaiting = Vec::new();
         self.beside.forget();
         self.body.take_kept();
@@ -174,6 +178,7 @@ impl Stream {
 
     /// Lets go of what was kept for the record: it has been written.
     pub fn end(&mut self) {
+        self.paused = None;
         self.headers.keep(|_, _| None);
         self.facts = Default::default();
         self.beside.forget();
@@ -226,7 +231,7 @@ impl Stream {
     }
 
     /// Reserves what is kept, and no more. Whether there is as much.
-    fn reserve_kept(&mut self) -> bool {
+    pub(super) fn reserve_kept(&mut self) -> bool {
         let parts = [
             FIXED,
             self.headers.memory(),

@@ -11,6 +11,7 @@ mod measure;
 mod record;
 mod refusals;
 mod settle;
+mod waiting;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use self::beside::Beside;
 use self::body::{Awaiting, Body};
 use self::judge::{Judge, Judgement};
 use self::measure::StepTimes;
+use self::waiting::{Paused, Place};
 use crate::budget::{Reservation, Share};
 use crate::connection::Connection;
 use crate::engine::{Chain, Engine, Lane};
@@ -28,6 +30,7 @@ use crate::exchange::{BodyState, Edit, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host};
 use crate::refusal::{Refusal, Reply};
+use crate::wait::{Wait, Wake};
 
 pub use self::answer::ResponseHead;
 pub(crate) use self::foreign::{Overrides, Requests};
@@ -38,6 +41,7 @@ pub use self::refusals::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
 };
 pub(crate) use self::refusals::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
+pub use self::waiting::waiting;
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {
@@ -53,6 +57,14 @@ pub struct Stream {
     route: Option<usize>,
     facts: Facts,
     awaiting: Vec<Awaiting>,
+    /// Parts that would have waited in the chain, were they not in shadow mode.
+    skipped: Vec<(Lane, usize)>,
+    /// Set while the request waits in the midst of its chain.
+    paused: Option<Box<Paused>>,
+    /// How often it has waited there.
+    waits: u32,
+    /// Whether policies have been told that it has ended.
+    ended: bool,
     beside: Beside,
     body: Body,
     answer: Answer,
@@ -66,10 +78,24 @@ pub struct Stream {
 pub enum Action {
     /// Apply the edits and pass it on.
     Continue(Vec<Edit>),
-    /// Apply the edits and keep what is in hand until more of it has come.
-    Hold(Vec<Edit>),
+    /// Apply the edits and keep what is in hand until what it waits for has come.
+    Pause {
+        /// The edits.
+        edits: Vec<Edit>,
+        /// What it waits for.
+        reason: Reason,
+    },
     /// Answer in place of the service.
     Reply(Reply),
+}
+
+/// Why a message is kept.
+#[derive(Debug)]
+pub enum Reason {
+    /// Until more of it has come.
+    Body,
+    /// Until that is over; the host has to see to it.
+    Wait(Wait),
 }
 
 impl Failure {
@@ -97,6 +123,10 @@ impl Stream {
             route: None,
             facts: Facts::default(),
             awaiting: Vec::new(),
+            skipped: Vec::new(),
+            paused: None,
+            waits: 0,
+            ended: false,
             beside: Beside::default(),
             body: Body::default(),
             answer: Answer::default(),
@@ -124,26 +154,32 @@ impl Stream {
             return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
         };
         self.hear_question(&engine, host);
-        let judgement = self.judge_head(&engine, body, host);
-        self.head_judged(&engine, host);
+        let place = Place::head(merge(&engine, &mut self.headers), body);
+        let judgement = self.judge_head(&engine, place, None, host);
         self.settle_head(&engine, judgement, host)
     }
 
-    /// What judging the head comes to.
-    fn judge_head(&mut self, engine: &Engine, body: BodyState, host: &dyn Host) -> Judgement {
-        let merged = merge(engine, &mut self.headers);
+    /// What judging the head comes to, from a place on.
+    fn judge_head(
+        &mut self,
+        engine: &Engine,
+        place: Place,
+        wake: Option<Wake<'_>>,
+        host: &dyn Host,
+    ) -> Judgement {
         let facts = std::mem::take(&mut self.facts);
         let judge = Judge {
             engine,
             host,
             arrived: self.started.unwrap_or_default(),
-            body,
+            body: place.body,
             beside: &mut self.beside,
             times: &mut self.times,
             noted: Vec::new(),
             awaiting: Vec::new(),
+            skipped: Vec::new(),
         };
-        judge.judge(&self.headers, merged, facts)
+        judge.judge(&self.headers, place, wake, facts)
     }
 
     fn chain<'e>(&self, engine: &'e Engine) -> &'e Chain {
@@ -173,10 +209,11 @@ impl Stream {
         &self.record
     }
 
-    /// Whether a policy still waits for the body. Those that are only tried do not count.
+    /// Whether a policy still waits, for the body or in the chain. Those that are only tried do not
+    /// count.
     pub fn awaits_body(&self) -> bool {
         let mut awaiting = self.awaiting.iter();
-        awaiting.any(|waiting| waiting.lane == Lane::InForce)
+        self.is_paused() || awaiting.any(|waiting| waiting.lane == Lane::InForce)
     }
 
     /// What policies learned.

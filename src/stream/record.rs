@@ -122,7 +122,7 @@ impl Stream {
                 break;
             }
             each(step, self.said(Lane::InForce, index, step));
-            if self.record.ended_at == Some(index) {
+            if self.record.ended_at == Some(index) || self.paused_step() == Some(index) {
                 break;
             }
         }
@@ -137,6 +137,8 @@ impl Stream {
         let mut awaiting = self.awaiting.iter();
         let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
         let waits = waits || (lane == Lane::Beside && self.beside.has_given_up(index));
+        let is_paused = lane == Lane::InForce && self.paused_step() == Some(index);
+        let waits = waits || is_paused || self.skipped.contains(&(lane, index));
         match self.record.said_by(step.name) {
             Said::Allowed if waits => Said::Waiting,
             said => said,

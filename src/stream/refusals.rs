@@ -107,7 +107,13 @@ pub(crate) const UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "The service is not available right now.",
-    reasons: &["not_configured", "memory", "host_call", "body_not_shown"],
+    reasons: &[
+        "not_configured",
+        "memory",
+        "host_call",
+        "body_not_shown",
+        "wait",
+    ],
 };
 
 /// A reply that needs no memory: all of it stands ready.

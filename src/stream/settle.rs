@@ -3,15 +3,17 @@
 use super::judge::{By, Judgement, passes};
 use super::measure::without_question;
 use super::record::ShadowRefusal;
-use super::{Action, Stream};
+use super::refusals::UNAVAILABLE;
+use super::{Action, Reason, Stream};
 use crate::body::BodyNeed;
 use crate::engine::{Engine, Lane, Mode};
-use crate::exchange::{Author, BodyState};
+use crate::exchange::{Author, BodyState, Finished};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::refusal::{Audience, Refusal, Reply};
+use crate::wait::Wait;
 
 /// What becomes of a verdict.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) enum Flow {
     Await(BodyNeed),
     /// It is noted what would have stopped the request, and the next policy is asked.
     Note(Refusal),
+    /// The next policy is asked, and this one would have waited.
+    Skip,
     /// Nobody else is asked.
     Stop(Stop),
 }
@@ -33,6 +37,8 @@ pub(super) enum Stop {
     Refuse(Refusal),
     /// That is sent in place of the service's response.
     Respond(Reply),
+    /// It is not known yet.
+    Wait(Wait),
 }
 
 /// What becomes of a verdict in a mode. Nobody else decides it.
@@ -43,6 +49,8 @@ pub(super) fn settle(verdict: Verdict, mode: Mode) -> Flow {
         (Verdict::Refuse(refusal), Mode::Shadow) => Flow::Note(refusal),
         (Verdict::Refuse(refusal), Mode::Enforce) => Flow::Stop(Stop::Refuse(refusal)),
         (Verdict::Answer(reply), Mode::Enforce) => Flow::Stop(Stop::Respond(reply)),
+        (Verdict::Wait(_), Mode::Shadow) => Flow::Skip,
+        (Verdict::Wait(wait), Mode::Enforce) => Flow::Stop(Stop::Wait(wait)),
     }
 }
 
@@ -61,15 +69,24 @@ impl Stream {
             facts,
             noted,
             awaiting,
+            skipped,
+            place,
         } = judgement;
         self.route = route;
         self.facts = facts;
-        self.awaiting = awaiting;
+        // Policies before one that waited have said already that they wait for the body.
+        self.awaiting.extend(awaiting);
+        self.skipped.extend(skipped);
         for refusal in noted {
             self.note(refusal, host);
         }
-        if let Some((stop, by)) = end {
-            return self.stop(stop, by, host);
+        match (end, place) {
+            (Some((Stop::Wait(wait), _)), Some(place)) => return self.pause(wait, place, host),
+            (Some((stop, by)), _) => {
+                self.head_judged(engine, host);
+                return self.stop(stop, by, host);
+            }
+            (None, _) => self.head_judged(engine, host),
         }
         let edits = without_question(engine, edits);
         if let Err(refusal) = self.keep(engine, host) {
@@ -79,7 +96,8 @@ impl Stream {
             self.allow(host);
         }
         if self.holds_head(engine) {
-            return Action::Hold(edits);
+            let reason = Reason::Body;
+            return Action::Pause { edits, reason };
         }
         self.facts.limits.goes_ahead();
         Action::Continue(edits)
@@ -113,6 +131,8 @@ impl Stream {
                 self.let_go();
                 Action::Reply(reply)
             }
+            // Only in the chain can a policy wait.
+            Stop::Wait(_) => self.refuse(Refusal::new(&UNAVAILABLE, "wait"), policy, host),
         }
     }
 
@@ -174,6 +194,27 @@ impl Stream {
         let head = self.shape(&engine, &headers, Author::Filter, BodyState::Open, host);
         head.edits.iter().for_each(|edit| reply.edit(edit));
         reply
+    }
+
+    /// Tells policies that the exchange has ended. They are told once, however often it is called.
+    pub fn tell_end(&mut self, host: &dyn Host) {
+        let engine = match self.engine.clone() {
+            Some(engine) if !std::mem::replace(&mut self.ended, true) => engine,
+            _ => return,
+        };
+        if !self.chain(&engine).minds_end {
+            return;
+        }
+        let mut facts = std::mem::take(&mut self.facts);
+        for step in &self.chain(&engine).steps {
+            let mut exchange = Finished {
+                request: &self.headers,
+                facts: &mut facts,
+                refusal: self.record.refusal,
+            };
+            step.policy.finished(&mut exchange, host);
+        }
+        self.facts = facts;
     }
 
     /// Whether a reply of ours went out in place of the service's response.

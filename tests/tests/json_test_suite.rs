@@ -113,7 +113,7 @@ fn judge(engine: &Rc<Engine>, text: &[u8]) -> Option<&'static str> {
     match stream.request_body(size, BodyState::Complete, &host) {
         Action::Reply(_) => Some(stream.record().refusal.expect("it is refused").1),
         Action::Continue(_) => None,
-        Action::Hold(_) => panic!("a complete body is held"),
+        Action::Pause { .. } => panic!("a complete body is held"),
     }
 }
 

@@ -251,8 +251,10 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     };
     match stream.request_headers(head(request), state, host) {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
-        Action::Hold(_) if bodiless => panic!("a request is held for a body that does not come"),
-        Action::Hold(edits) => {
+        Action::Pause { .. } if bodiless => {
+            panic!("a request is held for a body that does not come")
+        }
+        Action::Pause { edits, .. } => {
             edit_request(request, &edits);
             head_held = true;
         }
@@ -275,7 +277,7 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
         last = stream.request_body(size, state, host);
         match &last {
             Action::Reply(reply) => return Some((reply.clone(), gone_ahead(head_held))),
-            Action::Hold(_) => held = true,
+            Action::Pause { .. } => held = true,
             Action::Continue(_) => held = false,
         }
     }
@@ -289,7 +291,7 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     match last {
         Action::Continue(_) => None,
         Action::Reply(reply) => Some((reply, gone_ahead(head_held))),
-        Action::Hold(_) => panic!("a complete request is held for ever"),
+        Action::Pause { .. } => panic!("a complete request is held for ever"),
     }
 }
 
@@ -417,7 +419,7 @@ fn shape(
         Action::Reply(reply) if head.held => Some(reply),
         Action::Continue(_) => None,
         Action::Reply(_) => panic!("an answer is broken off; no case can say so"),
-        Action::Hold(_) => panic!("a complete answer is held for ever"),
+        Action::Pause { .. } => panic!("a complete answer is held for ever"),
     }
 }
 
@@ -426,7 +428,7 @@ fn judge_answer(response: &Response, stream: &mut Stream, host: &Proxy) -> Actio
     let size = host.receive(&response.body, false);
     let held = match stream.response_body(size, BodyState::Open, host) {
         Action::Reply(reply) => return Action::Reply(reply),
-        Action::Hold(_) => true,
+        Action::Pause { .. } => true,
         Action::Continue(_) => false,
     };
     let size = host.receive(b"", held);

@@ -53,7 +53,7 @@ pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
     let trailers = headers.clone();
     let mut action = stream.request_headers(headers, BodyState::Open, host);
     for step in 0..2 {
-        if let Action::Continue(more) | Action::Hold(more) = &action {
+        if let Action::Continue(more) | Action::Pause { edits: more, .. } = &action {
             edits.push_str(&format!("{more:?}"));
         }
         if matches!(action, Action::Reply(_)) {
@@ -72,7 +72,7 @@ pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
             Some(format!("{} {}", reply.status, reply.details))
         }
         Action::Continue(_) => None,
-        Action::Hold(_) => panic!("a complete request is held"),
+        Action::Pause { .. } => panic!("a complete request is held"),
     };
     let line = log_line(engine, &stream, host);
     Judged {

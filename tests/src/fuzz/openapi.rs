@@ -127,6 +127,6 @@ fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
     match action {
         Action::Reply(_) => false,
         Action::Continue(_) => true,
-        Action::Hold(_) => panic!("a complete request is held"),
+        Action::Pause { .. } => panic!("a complete request is held"),
     }
 }

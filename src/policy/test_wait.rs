@@ -1,0 +1,151 @@
+//! A policy that waits, for tests alone: it shows what becomes of requests that wait.
+//!
+//! `test_wait: { until, call: { cluster, timeout }, on_error }`. It waits for a time, then for a call. A
+//! response with 200 lets the request pass, one with 403 does not; of anything else `on_error`
+//! decides.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::call::{Call, CallError};
+use crate::config::Fields;
+use crate::exchange::{Edit, Exchange, Finished};
+use crate::headers::{HeaderName, HeaderValue};
+use crate::host::Host;
+use crate::refusal::{Code, Refusal, grpc};
+use crate::wait::{Wait, Wake};
+
+/// The block.
+pub(super) const KIND: Kind = Kind {
+    name: "test_wait",
+    role: Role::Guards,
+    codes: &[&WAITED],
+    compile: Compile::Object(compile),
+    rules: &[],
+};
+
+const WAITED: Code = Code {
+    name: "test_waited",
+    status: 403,
+    grpc_status: grpc::PERMISSION_DENIED,
+    title: "It was not worth the wait.",
+    reasons: &["response", "error", "timeout"],
+};
+
+struct TestWait {
+    until: Option<Duration>,
+    call: Option<(Rc<str>, Duration)>,
+    on_error: OnError,
+    waited: HeaderName,
+}
+
+#[derive(Clone, Copy)]
+enum OnError {
+    Refuse,
+    Pass,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let problems = &mut *context.problems;
+    let until = fields.or("until", None, problems, |node, problems| {
+        node.duration(problems).map(Some)
+    });
+    let call = fields.or("call", None, problems, |node, problems| {
+        let mut fields = node.fields(problems)?;
+        let cluster = fields.required("cluster", problems);
+        let timeout = fields.required("timeout", problems);
+        fields.finish(problems);
+        let (cluster, timeout) = (cluster?.text(problems)?, timeout?.duration(problems)?);
+        Some(Some((Rc::from(cluster), timeout)))
+    });
+    let on_error = fields.or("on_error", OnError::Refuse, problems, |node, problems| {
+        let choices = [("refuse", OnError::Refuse), ("pass", OnError::Pass)];
+        node.choice(problems, &choices)
+    });
+    let policy = TestWait {
+        until: until?,
+        call: call?,
+        on_error: on_error?,
+        waited: HeaderName::parse("x-waited").ok()?,
+    };
+    Some(Part::only(Stage::Credentials, policy))
+}
+
+impl TestWait {
+    fn call(&self, exchange: &mut Exchange<'_>) -> Verdict {
+        let Some((cluster, timeout)) = &self.call else {
+            return self.pass(exchange, b"time");
+        };
+        let path = exchange.request.headers.text(":path").to_owned();
+        let fields = [
+            (":method", "GET".to_owned()),
+            (":scheme", "http".to_owned()),
+            (":authority", "waiting.example.com".to_owned()),
+            (":path", path),
+        ];
+        Verdict::Wait(Wait::Response(Call {
+            cluster: Rc::clone(cluster),
+            headers: fields.map(|(name, value)| (name.into(), value)).into(),
+            body: Vec::new(),
+            timeout: *timeout,
+        }))
+    }
+
+    fn pass(&self, exchange: &mut Exchange<'_>, what: &[u8]) -> Verdict {
+        let value = HeaderValue::parse(what).ok();
+        let edit = |value| Edit::Set(self.waited.clone(), value);
+        exchange.edits.extend(value.map(edit));
+        Verdict::Pass
+    }
+
+    fn failed(&self, exchange: &mut Exchange<'_>, reason: &'static str) -> Verdict {
+        match self.on_error {
+            OnError::Pass => self.pass(exchange, reason.as_bytes()),
+            OnError::Refuse => Verdict::Refuse(Refusal::new(&WAITED, reason)),
+        }
+    }
+}
+
+impl Policy for TestWait {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        match self.until {
+            Some(until) => Verdict::Wait(Wait::Until(host.monotonic().saturating_add(until))),
+            None => self.call(exchange),
+        }
+    }
+
+    fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, _: &dyn Host) -> Verdict {
+        let response = match wake {
+            Wake::Time => return self.call(exchange),
+            Wake::Response(response) => response,
+        };
+        match response.map(|response| response.status()) {
+            Ok(Some(200)) => self.pass(exchange, b"response"),
+            Ok(Some(403)) => Verdict::Refuse(Refusal::new(&WAITED, "response")),
+            Err(CallError::Timeout) => self.failed(exchange, "timeout"),
+            Ok(_) | Err(_) => self.failed(exchange, "error"),
+        }
+    }
+
+    fn finished(&self, exchange: &mut Finished<'_>, _: &dyn Host) {
+        let path = exchange.request.text(":path");
+        log::info!("test_wait: finished {path}");
+        #[cfg(test)]
+        FINISHED.with(|finished| finished.set(finished.get() + 1));
+    }
+
+    fn declares(&self) -> Declaration {
+        Declaration {
+            minds_end: true,
+            later_request_fields: &[":path"],
+            ..Declaration::default()
+        }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many exchanges it has heard the end of.
+    pub(crate) static FINISHED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}

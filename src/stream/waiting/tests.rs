@@ -1,0 +1,329 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::*;
+use crate::engine::Engine;
+use crate::headers::Headers;
+use crate::host::{
+    CellUnavailable, Counter, Failure, HostVerdict, Mark, Property, SignatureCheck, Swap,
+};
+use crate::policy::test_wait::FINISHED;
+use crate::stream::Said;
+
+/// A proxy whose clock a test sets, and that has these bytes of a body at hand.
+#[derive(Default)]
+struct Proxy {
+    now: Cell<Duration>,
+    body: RefCell<Vec<u8>>,
+}
+
+impl Host for Proxy {
+    fn wall_clock(&self) -> Duration {
+        self.now.get()
+    }
+    fn monotonic(&self) -> Duration {
+        self.now.get()
+    }
+    fn count(&self, _: Counter) {}
+    fn environment(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
+        HostVerdict::Unavailable
+    }
+    fn property(&self, _: Property) -> Option<Vec<u8>> {
+        None
+    }
+    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        Ok(None)
+    }
+    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+        Ok(Swap::Changed)
+    }
+    fn random(&self) -> u64 {
+        0
+    }
+    fn body(&self, _: Side, size: usize) -> Result<Vec<u8>, Failure> {
+        let body = self.body.borrow();
+        body.get(..size)
+            .map(<[u8]>::to_vec)
+            .ok_or(Failure::HostCall)
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const TOKEN: Token = Token(7);
+
+/// A document whose one route has that block, with more members of its own and of the route.
+fn document_with(wait: &str, more: &str, of_route: &str) -> String {
+    format!(
+        r#"{{"version":1,"access_log":{{}},{more}"routes":[{{"name":"all","match":{{}},"open":true,{of_route}"test_wait":{wait}}}]}}"#
+    )
+}
+
+fn document(wait: &str) -> String {
+    document_with(wait, "", "")
+}
+
+fn call(on_error: &str) -> String {
+    format!(r#"{{"call":{{"cluster":"idp","timeout":"1s"}},"on_error":"{on_error}"}}"#)
+}
+
+fn engine(document: &str) -> Rc<Engine> {
+    let engine = Engine::compile(document.as_bytes());
+    Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn stream(document: &str) -> Stream {
+    Stream::new(Some(engine(document)))
+}
+
+fn head(stream: &mut Stream, body: BodyState, host: &Proxy) -> Action {
+    let mut headers = Headers::default();
+    for (name, value) in [
+        (":method", "POST"),
+        (":path", "/orders"),
+        (":authority", "a.example"),
+        (":scheme", "https"),
+        ("content-type", "application/json"),
+    ] {
+        headers.push(name.as_bytes(), value.as_bytes());
+    }
+    stream.request_headers(headers, body, host)
+}
+
+/// What an action does, and the value of `x-waited`, or the reply's details.
+fn told(action: Option<Action>) -> String {
+    let waited = |edits: Vec<Edit>| {
+        let values = edits.iter().filter_map(Edit::value);
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        values.collect::<Vec<_>>().join(",")
+    };
+    match action {
+        None => "nothing".to_owned(),
+        Some(Action::Continue(edits)) => format!("continue {}", waited(edits)),
+        Some(Action::Reply(reply)) => format!("reply {}", reply.details),
+        Some(Action::Pause { edits, reason }) => {
+            let reason = match reason {
+                Reason::Body => "body",
+                Reason::Wait(Wait::Response(_)) => "call",
+                Reason::Wait(Wait::Until(_)) => "time",
+            };
+            format!("pause {reason} {}", waited(edits))
+        }
+    }
+}
+
+fn response(status: &str, stream: &mut Stream, token: Token, host: &Proxy) -> String {
+    let mut headers = Headers::default();
+    headers.push(b":status", status.as_bytes());
+    let response = CallResponse {
+        headers: &headers,
+        body: b"",
+    };
+    told(stream.received(token, Ok(response), host))
+}
+
+/// A request that waits for the call that has that token.
+fn waiting_for_call(document: &str, body: BodyState, host: &Proxy) -> Stream {
+    let mut stream = stream(document);
+    assert_eq!(told(Some(head(&mut stream, body, host))), "pause call ");
+    stream.called(TOKEN);
+    assert!(stream.is_paused() && waiting() > 0);
+    stream
+}
+
+#[test]
+fn a_wait_for_a_call_ends_with_its_response_or_at_its_deadline() {
+    let host = Proxy::default();
+    for (on_error, status, expected) in [
+        ("refuse", "200", "continue response"),
+        ("refuse", "403", "reply portcullis.test_waited.response"),
+        ("refuse", "503", "reply portcullis.test_waited.error"),
+        ("pass", "503", "continue error"),
+        ("pass", "403", "reply portcullis.test_waited.response"),
+    ] {
+        let document = document(&call(on_error));
+        let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
+        assert_eq!(response("200", &mut stream, Token(8), &host), "nothing");
+        let told = response(status, &mut stream, TOKEN, &host);
+        assert_eq!(told, expected, "{on_error} {status}");
+        // It ends once.
+        assert_eq!(response("200", &mut stream, TOKEN, &host), "nothing");
+        assert_eq!((stream.is_paused(), waiting()), (false, 0));
+    }
+    for (on_error, expected) in [
+        ("refuse", "reply portcullis.test_waited.timeout"),
+        ("pass", "continue timeout"),
+    ] {
+        let document = document(&call(on_error));
+        let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
+        let deadline = stream.deadline().unwrap();
+        assert_eq!(deadline, host.now.get() + SECOND + GRACE);
+        let before = deadline - Duration::from_nanos(1);
+        assert_eq!(told(stream.passed(before, &host)), "nothing");
+        assert_eq!(told(stream.passed(deadline, &host)), expected);
+        assert_eq!(response("200", &mut stream, TOKEN, &host), "nothing");
+    }
+    let mut stream = stream(&document(&call("refuse")));
+    head(&mut stream, BodyState::Complete, &host);
+    let told = told(stream.not_called(CallError::NoCluster, &host));
+    assert_eq!(told, "reply portcullis.test_waited.error");
+}
+
+#[test]
+fn a_wait_for_a_time_ends_then_and_another_may_follow() {
+    let host = Proxy::default();
+    let wait = r#"{"until":"300ms","call":{"cluster":"idp","timeout":"1s"}}"#;
+    let mut stream = stream(&document(wait));
+    let first = head(&mut stream, BodyState::Complete, &host);
+    assert_eq!(told(Some(first)), "pause time ");
+    assert_eq!(told(stream.passed(SECOND / 4, &host)), "nothing");
+    assert_eq!(told(stream.passed(SECOND, &host)), "pause call ");
+    stream.called(TOKEN);
+    assert_eq!(
+        response("200", &mut stream, TOKEN, &host),
+        "continue response"
+    );
+    let asked = stream.asked();
+    assert_eq!(asked, [("test_wait", Said::Allowed)]);
+}
+
+#[test]
+fn waits_that_are_too_long_or_too_many_are_refused() {
+    let host = Proxy::default();
+    let refused = "reply portcullis.unavailable.wait";
+    let mut stream = stream(&document(r#"{"until":"61s"}"#));
+    assert_eq!(
+        told(Some(head(&mut stream, BodyState::Complete, &host))),
+        refused
+    );
+    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    let engine = engine(&document(&call("pass")));
+    let mut waiting: Vec<Stream> = Vec::new();
+    for _ in 0..MOST {
+        let mut stream = Stream::new(Some(Rc::clone(&engine)));
+        let action = head(&mut stream, BodyState::Complete, &host);
+        assert_eq!(told(Some(action)), "pause call ");
+        waiting.push(stream);
+    }
+    let mut late = Stream::new(Some(Rc::clone(&engine)));
+    assert_eq!(
+        told(Some(head(&mut late, BodyState::Complete, &host))),
+        refused
+    );
+    // One that ends makes room.
+    waiting.pop();
+    let mut next = Stream::new(Some(engine));
+    assert_eq!(
+        told(Some(head(&mut next, BodyState::Complete, &host))),
+        "pause call "
+    );
+    drop((waiting, next));
+    assert_eq!(super::waiting(), 0);
+}
+
+#[test]
+fn what_comes_of_a_body_meanwhile_is_judged_behind_the_wait() {
+    for inspection in ["stream", "hold_headers"] {
+        let document = document_with(
+            &call("refuse"),
+            &format!(r#""body_inspection":"{inspection}","#),
+            r#""payload":{"max_bytes":"1KiB","json":{}},"#,
+        );
+        for (pieces, trailers, expected) in [
+            (&["{", "}"][..], false, "continue response"),
+            (&["{", "}"][..], true, "continue response"),
+            (
+                &["{", "{"][..],
+                false,
+                "reply portcullis.payload_malformed.json_syntax",
+            ),
+            (
+                &["{", "{"][..],
+                true,
+                "reply portcullis.payload_malformed.json_syntax",
+            ),
+            (&["{"][..], false, "pause body response"),
+        ] {
+            let host = Proxy::default();
+            let mut stream = waiting_for_call(&document, BodyState::Open, &host);
+            let is_whole = pieces.len() > 1;
+            for (place, piece) in pieces.iter().enumerate() {
+                host.body.borrow_mut().extend_from_slice(piece.as_bytes());
+                let size = host.body.borrow().len() as u64;
+                let state = match place == 1 && !trailers {
+                    true => BodyState::Complete,
+                    false => BodyState::Open,
+                };
+                let action = stream.request_body(size, state, &host);
+                assert_eq!(told(Some(action)), "pause body ");
+            }
+            if is_whole && trailers {
+                let action = stream.request_trailers(&Headers::default(), &host);
+                assert_eq!(told(Some(action)), "pause body ");
+            }
+            let woken = response("200", &mut stream, TOKEN, &host);
+            assert_eq!(woken, expected, "{inspection} {pieces:?} {trailers}");
+            if !is_whole {
+                host.body.borrow_mut().extend_from_slice(b"}");
+                let action = stream.request_body(2, BodyState::Complete, &host);
+                assert_eq!(told(Some(action)), "continue ");
+            }
+        }
+    }
+}
+
+#[test]
+fn in_shadow_mode_nobody_waits() {
+    let host = Proxy::default();
+    let wait = call("refuse");
+    let block = document(&wait.replacen('{', r#"{"mode":"shadow","#, 1));
+    let whole = document_with(&wait, r#""mode":"shadow","#, "");
+    let tried = format!(r#""shadow":{{"test_wait":{wait}}},"#);
+    let beside = document_with("{}", "", &tried);
+    for (document, name) in [
+        (block, "test_wait"),
+        (whole, "test_wait"),
+        (beside, "test_wait_shadow"),
+    ] {
+        let mut stream = stream(&document);
+        let action = head(&mut stream, BodyState::Complete, &host);
+        assert!(matches!(action, Action::Continue(_)), "{name}");
+        assert_eq!(super::waiting(), 0);
+        let asked = stream.asked();
+        assert!(asked.contains(&(name, Said::Waiting)), "{asked:?}");
+    }
+}
+
+#[test]
+fn policies_hear_once_that_an_exchange_has_ended() {
+    let host = Proxy::default();
+    let document = document(&call("refuse"));
+    let end = |mut stream: Stream| {
+        FINISHED.set(0);
+        stream.tell_end(&host);
+        stream.tell_end(&host);
+        stream.end();
+        assert_eq!((FINISHED.get(), waiting()), (1, 0));
+        assert_eq!(response("200", &mut stream, TOKEN, &host), "nothing");
+        assert_eq!(told(stream.passed(SECOND * 100, &host)), "nothing");
+    };
+    // The client leaves.
+    let stream = waiting_for_call(&document, BodyState::Complete, &host);
+    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    assert!(stream.awaits_body());
+    end(stream);
+    for status in ["200", "403"] {
+        let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
+        response(status, &mut stream, TOKEN, &host);
+        end(stream);
+    }
+    // The proxy gives up.
+    let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
+    let action = stream.host_failed(Failure::HostCall, &host);
+    assert_eq!(told(Some(action)), "reply portcullis.unavailable.host_call");
+    assert_eq!(waiting(), 0);
+    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    end(stream);
+}
