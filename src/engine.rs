@@ -11,6 +11,7 @@ use crate::budget::Reservation;
 use crate::config::{self, ConfigError, Node, Problems};
 use crate::exchange::{PropertyName, Request};
 use crate::explain::Explain;
+use crate::fetched::Fetched;
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::metrics::{Gauges, Measured};
@@ -272,6 +273,11 @@ impl Engine {
     /// The keys that providers publish; somebody has to fetch them.
     pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
         &self.remote_keys
+    }
+
+    /// What is fetched on a schedule, in the order in which it was registered.
+    pub fn fetched(&self) -> &[Rc<dyn Fetched>] {
+        &self.registry.fetched
     }
 
     /// Forgets every token that was verified: each will be verified anew.

@@ -34,6 +34,14 @@
 //! counters, for secrets in its environment, and to check signatures in its own, faster code, all
 //! through [`host::Host`], and for nothing else.
 //!
+//! # Besides requests
+//!
+//! A [`worker::Worker`] does by one document what is no request: it fetches what is
+//! [`fetched`] on a schedule, exports and writes records, tells counters and gauges. It asks the
+//! proxy through [`host::WorkerHost`], whose [`call`]s have one table: a response goes to the owner of
+//! its token. A new thing to fetch implements [`fetched::Fetched`] and is named in
+//! [`engine::Engine::fetched`].
+//!
 //! # What holds
 //!
 //! - No panic. Lints deny every construct that panics; `panic` is `abort`, and one trap would take
@@ -90,14 +98,15 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 pub mod access_log;
 pub mod body;
 pub mod call;
+pub mod condition;
 pub mod config;
 pub mod connection;
 mod credentials;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
+pub mod fetched;
 pub mod host;
-mod matcher;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
@@ -108,6 +117,7 @@ pub mod section;
 pub mod stream;
 pub mod target;
 pub mod wait;
+pub mod worker;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;

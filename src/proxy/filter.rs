@@ -8,19 +8,21 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types;
 
 use super::abi::{self, Buffer, HostError, Map};
+use super::calls::Arrived;
 use super::host::Envoy;
 use super::pairs;
 use super::plugin::Running;
-use super::waits::Received;
+use super::waits;
 use crate::body::Inspection;
 use crate::budget::{self, Reservation, Share};
-use crate::call::{CallError, Calls, Token};
+use crate::call::{CallError, Token};
 use crate::exchange::{BodyState, Edit, effective};
 use crate::headers::{HeaderName, HeaderValue, Headers};
-use crate::host::{Failure, Host, Side};
+use crate::host::{Failure, Host, Metrics as _, Side};
 use crate::refusal::{Reply, grpc};
 use crate::stream::{Action, MOST_HEAD, Reason, Stream};
 use crate::wait::Wait;
+use crate::worker::WholeResponse;
 
 /// As many fields as a head seldom has: where the proxy does not say how many there are.
 const MOST_FIELDS: usize = 1000;
@@ -45,6 +47,8 @@ pub(super) struct Live {
     waits_for: Cell<Option<Side>>,
     /// What had come with the head of a request that waits in its chain.
     size: Cell<Option<u64>>,
+    /// The last call that was made for it.
+    call: Cell<Option<Token>>,
 }
 
 /// Where an action is carried out.
@@ -110,8 +114,11 @@ impl Live {
             self.size.set(self.running.held.size(host));
         }
         if let Wait::Response(call) = wait {
-            match host.call(call) {
-                Ok(token) => stream.called(token),
+            match self.running.worker.call_for(self.id, call) {
+                Ok(token) => {
+                    stream.called(token);
+                    self.forget(Some(token));
+                }
                 Err(error) => return stream.not_called(error, host),
             }
         }
@@ -120,6 +127,14 @@ impl Live {
             self.running.waits.add(self.id, self, deadline, now);
         }
         None
+    }
+
+    /// Of calls before this one, nothing more is to be heard. With the context, the proxy forgets its
+    /// calls without a word.
+    fn forget(&self, next: Option<Token>) {
+        if let Some(before) = self.call.replace(next) {
+            self.running.worker.forget(before);
+        }
     }
 
     /// Time has passed. What follows concerns this context.
@@ -136,7 +151,11 @@ impl Live {
     }
 
     /// The end of a call. What follows concerns this context.
-    pub(super) fn received(self: &Rc<Self>, token: u32, response: &Result<Received, CallError>) {
+    pub(super) fn received(
+        self: &Rc<Self>,
+        token: Token,
+        response: &Result<WholeResponse, CallError>,
+    ) {
         let Ok(mut stream) = self.stream.try_borrow_mut() else {
             return;
         };
@@ -144,7 +163,7 @@ impl Live {
             Ok(response) => Ok(response.as_response()),
             Err(error) => Err(*error),
         };
-        let action = stream.received(Token(token), response, self.host());
+        let action = stream.received(token, response, self.host());
         drop(stream);
         if let Some(action) = action {
             self.running.waits.remove(self.id);
@@ -196,6 +215,7 @@ impl Filter {
             running: Rc::clone(running),
             waits_for: Cell::new(None),
             size: Cell::new(None),
+            call: Cell::new(None),
         };
         Some(Self {
             live: Rc::new(live),
@@ -255,9 +275,10 @@ impl Filter {
             self.told = true;
             let Live { id, running, .. } = &*self.live;
             running.waits.remove(*id);
+            self.live.forget(None);
             let mut stream = self.live.stream.borrow_mut();
             stream.tell_end(self.live.host());
-            running.watch.finished(&stream, late, &running.host);
+            running.worker.finished(&stream, &late);
             stream.end();
         }
     }
@@ -271,9 +292,16 @@ impl Context for Filter {
         true
     }
 
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
-        if self.live.awaits(token) {
-            self.live.received(token, &Received::read(headers, body));
+    fn on_http_call_response(&mut self, token: u32, fields: usize, body: usize, _: usize) {
+        let (token, response) = (Token(token), Arrived { fields, body });
+        if self
+            .live
+            .running
+            .worker
+            .received(token, &response)
+            .is_some()
+        {
+            self.live.received(token, &waits::read(&response));
         }
     }
 }

@@ -3,9 +3,7 @@
 mod abi;
 mod allocator;
 mod calls;
-mod fetch;
 mod filter;
-mod gauges;
 mod held;
 mod host;
 mod logger;
@@ -14,10 +12,8 @@ mod plugin;
 mod refusing;
 mod root;
 mod signature;
-mod tallies;
 mod vm;
 mod waits;
-mod watch;
 
 proxy_wasm::main! {{
     logger::install();

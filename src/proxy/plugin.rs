@@ -4,22 +4,21 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::abi::{self, Buffer, HostError, LogLevel, MetricKind};
-use super::fetch::Fetches;
-use super::gauges::Shown;
+use super::abi::{self, Buffer, HostError, LogLevel};
+use super::calls::Arrived;
 use super::held::Held;
-use super::host::{Envoy, define, lineage};
+use super::host::{Envoy, add, define, lineage};
 use super::vm;
 use super::waits::{self, Waits};
-use super::watch::Watch;
 use crate::budget::{self, Reservation, Share};
+use crate::call::Token;
 use crate::config;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
-use crate::host::Host;
+use crate::host::{Host as _, MetricId, MetricKind};
 use crate::metrics;
 use crate::proof;
-use crate::section::EnvironmentFault;
+use crate::worker::{Worker, report_missing};
 
 /// How often it is looked whether something is due.
 const TICK_MILLISECONDS: u32 = waits::USUAL.as_millis() as u32;
@@ -56,11 +55,9 @@ pub(super) struct Running {
     pub(super) host: Rc<Envoy>,
     pub(super) held: Held,
     pub(super) waits: Waits,
-    pub(super) watch: Watch,
+    pub(super) worker: Worker,
     /// When all was last done that is done in ticks.
     ticked: Cell<Option<Duration>>,
-    fetches: RefCell<Fetches>,
-    shown: RefCell<Shown>,
     lineage: String,
 }
 
@@ -197,25 +194,22 @@ impl Plugin {
     /// Begins to judge by a document, and to do what it asks for besides requests.
     fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
         let host = Rc::new(Envoy::new());
-        report_missing(&engine, &host);
+        report_missing(&engine, &*host);
         engine.exports().iter().for_each(declare);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
         engine.hold(memory);
         let engine = Rc::new(engine);
-        let lineage = lineage();
-        let fetches = Fetches::new(engine.remote_keys(), &lineage, &host);
+        let worker = Worker::new(Rc::clone(&engine), Rc::clone(&host) as _);
         if self.ask_for_tick(TICK_MILLISECONDS) {
             host.ticks();
         }
         let running = Running {
             held: Held::default(),
             waits: Waits::new(host.monotonic()),
-            watch: Watch::new(Rc::clone(&engine)),
+            worker,
             ticked: Cell::new(None),
-            fetches: RefCell::new(fetches),
-            shown: RefCell::new(Shown::new(Rc::clone(&engine))),
-            lineage,
+            lineage: lineage(),
             engine,
             host,
         };
@@ -253,10 +247,10 @@ impl Plugin {
         }
     }
 
-    /// The answer to a call, or the news that there is none.
-    pub(super) fn call_response(&self, token: u32, headers: usize, body: usize) {
+    /// The response to a call, or the news that there is none.
+    pub(super) fn call_response(&self, token: u32, response: &Arrived) {
         if let Some(running) = self.compiled() {
-            running.call_response(token, headers, body);
+            running.call_response(Token(token), response);
         }
     }
 
@@ -328,35 +322,25 @@ impl Running {
     }
 
     fn tick(&self, root: u32) {
-        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
-            fetches.tick(&self.host);
-        }
-        if let Ok(mut shown) = self.shown.try_borrow_mut() {
-            shown.tick(self.host.monotonic());
-        }
+        self.worker.tick();
+        // What follows concerns requests.
         self.held.tick(&*self.host);
         self.waits.tick(root, &*self.host);
-        self.watch.tick(&self.engine, &self.host);
     }
 
-    fn call_response(&self, token: u32, headers: usize, body: usize) {
-        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
-            fetches.arrived(token, headers, body, &self.host);
-        }
-        self.watch
-            .arrived(token, headers, body, &self.engine, &self.host);
+    fn call_response(&self, token: Token, response: &Arrived) {
+        let stream = self.worker.received(token, response);
         self.host.tell();
         // What follows concerns the request.
-        self.waits.received(token, headers, body);
+        if let Some(stream) = stream {
+            self.waits.received(stream, token, response);
+        }
     }
 }
 
-/// Records that still wait for the collector are lost with the document.
 impl Drop for Running {
     fn drop(&mut self) {
-        let lost = self.engine.collector().map(|collector| collector.abandon());
-        let dropped = metrics::Event::RecordDropped.counter();
-        self.host.count_many(dropped, lost.unwrap_or_default());
+        self.worker.leave();
     }
 }
 
@@ -366,7 +350,7 @@ enum Barred {
     #[default]
     No,
     Untold,
-    Told(Option<u32>),
+    Told(Option<MetricId>),
 }
 
 impl Barred {
@@ -381,7 +365,7 @@ impl Barred {
         if *self == Barred::Untold {
             let name = format!("portcullis.{}", metrics::DENY_ALL);
             let id = define(MetricKind::Gauge, &name);
-            let _ = id.map(|id| abi::increment(id, 1));
+            id.map(|id| add(id, 1));
             *self = Barred::Told(id);
         }
     }
@@ -390,7 +374,7 @@ impl Barred {
 impl Drop for Barred {
     fn drop(&mut self) {
         if let Barred::Told(Some(id)) = self {
-            let _ = abi::increment(*id, -1);
+            add(*id, -1);
         }
     }
 }
@@ -464,15 +448,5 @@ fn declare(name: &PropertyName) {
         log::warn!(
             "the proxy does not take declarations (status {status}); exported values are bytes"
         );
-    }
-}
-
-/// Tells an operator of the variables that the document needs and this VM has not.
-fn report_missing(engine: &Engine, host: &Envoy) {
-    for EnvironmentFault { is_error, text } in engine.environment_faults(host) {
-        match is_error {
-            true => log::error!("{text}"),
-            false => log::warn!("{text}"),
-        }
     }
 }

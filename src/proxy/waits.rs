@@ -8,19 +8,17 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::abi::{self, Buffer, HostError, Map};
+use super::abi::{self, HostError};
+use super::calls::Arrived;
 use super::filter::Live;
-use super::pairs;
-use crate::budget::{self, Reservation, Share};
-use crate::call::{CallError, CallResponse, Token};
-use crate::headers::Headers;
+use crate::call::{CallError, Token};
 use crate::host::Host;
+use crate::worker::WholeResponse;
 
 /// How often ticks come when nobody waits.
 pub(super) const USUAL: Duration = Duration::from_millis(250);
 
-/// The largest head, and the largest body, of a response that are read.
-const LONGEST_HEAD: usize = 64 << 10;
+/// The largest body of a response that is read.
 const LONGEST_BODY: usize = 1 << 20;
 
 /// The requests of a plugin that wait, by their contexts.
@@ -35,13 +33,6 @@ struct Waiting {
     live: Weak<Live>,
     /// When its wait ends at the latest.
     deadline: Duration,
-}
-
-/// A response that has been read. Its memory has been asked for.
-pub(super) struct Received {
-    headers: Headers,
-    body: Vec<u8>,
-    _memory: Reservation,
 }
 
 impl Waits {
@@ -131,25 +122,24 @@ impl Waits {
     }
 
     /// The end of a call of which the root context hears; it was made in a tick.
-    pub(super) fn received(&self, token: u32, fields: usize, body: usize) {
+    pub(super) fn received(&self, stream: u32, token: Token, response: &Arrived) {
         let live = match self.waiting.try_borrow() {
-            Ok(waiting) => {
-                let mut all = waiting.iter();
-                all.find_map(|(id, each)| {
-                    let live = each.live.upgrade()?;
-                    live.awaits(token).then_some((*id, live))
-                })
-            }
+            Ok(waiting) => waiting.get(&stream).and_then(|each| each.live.upgrade()),
             Err(_) => None,
         };
-        if let Some((id, live)) = live {
+        if let Some(live) = live {
             // What the proxy has at hand of the response is the root's.
-            let response = Received::read(fields, body);
-            if abi::set_effective_context(id).is_ok() {
+            let response = read(response);
+            if abi::set_effective_context(stream).is_ok() {
                 live.received(token, &response);
             }
         }
     }
+}
+
+/// Reads the response to the call of a request that waits.
+pub(super) fn read(response: &Arrived) -> Result<WholeResponse, CallError> {
+    WholeResponse::read(response, LONGEST_BODY, |_| true)
 }
 
 /// A period for ticks: whole milliseconds, so that the time has come when the tick does.
@@ -157,49 +147,4 @@ fn rounded(wanted: Duration) -> Duration {
     let millis = wanted.as_micros().div_ceil(1000);
     let millis = u64::try_from(millis).unwrap_or(u64::MAX);
     Duration::from_millis(millis).clamp(Duration::from_millis(1), USUAL)
-}
-
-impl Received {
-    /// Reads the response of which the proxy tells in this callback. Nothing is copied before its length
-    /// is known.
-    pub(super) fn read(fields: usize, body: usize) -> Result<Self, CallError> {
-        let unreadable = |HostError(_)| CallError::Unreachable;
-        // Without any the call has failed, and there is nothing to read.
-        if fields == 0 {
-            return Err(CallError::Unreachable);
-        }
-        if abi::header_bytes(Map::CallResponse).is_ok_and(|bytes| bytes > LONGEST_HEAD) {
-            return Err(CallError::TooLong(LONGEST_HEAD));
-        }
-        if body > LONGEST_BODY {
-            return Err(CallError::TooLong(LONGEST_BODY));
-        }
-        let most = body.saturating_add(LONGEST_HEAD);
-        let memory = budget::reserve(Share::Queues, most).ok_or(CallError::NoMemory)?;
-        let block = abi::header_pairs_of(Map::CallResponse, LONGEST_HEAD).map_err(unreadable)?;
-        let bytes = match body {
-            0 => Vec::new(),
-            _ => abi::buffer_of(Buffer::CallResponseBody, body).map_err(unreadable)?,
-        };
-        Ok(Self {
-            headers: pairs::read(block).ok_or(CallError::Unreachable)?,
-            body: bytes,
-            _memory: memory,
-        })
-    }
-
-    pub(super) fn as_response(&self) -> CallResponse<'_> {
-        CallResponse {
-            headers: &self.headers,
-            body: &self.body,
-        }
-    }
-}
-
-impl Live {
-    /// Whether it waits for the end of that call.
-    pub(super) fn awaits(&self, token: u32) -> bool {
-        let stream = self.stream.try_borrow();
-        stream.is_ok_and(|stream| stream.awaits_call(Token(token)))
-    }
 }

@@ -1,8 +1,10 @@
 //! What a document has the worker do beside judging.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::exchange::PropertyName;
+use crate::fetched::Fetched;
 use crate::host::Host;
 use crate::metrics::Gauges;
 
@@ -13,6 +15,8 @@ pub struct Registry {
     pub environment: Vec<Variable>,
     /// The names of the values that may be left for other filters.
     pub exports: Vec<PropertyName>,
+    /// What is fetched on a schedule.
+    pub fetched: Vec<Rc<dyn Fetched>>,
     /// What is to be shown as a gauge.
     pub gauges: Gauges,
     /// What is taken up in the proxy, a line for each thing.

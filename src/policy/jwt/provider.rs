@@ -169,6 +169,7 @@ impl Section for Providers {
                 Variable::new(place, variable, "its keys are asked for without it")
             });
             registry.environment.extend(credentials);
+            registry.fetched.push(Rc::clone(&keys) as _);
         }
         section.show(&mut registry.gauges);
     }

@@ -4,6 +4,7 @@ use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
 
+use super::algorithm::nanoseconds;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::count;
@@ -13,7 +14,6 @@ use super::limit::{Limit, Missing};
 use super::refusals;
 use super::seed::{Hashed, Seed};
 use super::spend::{Charge, Demand, Said, spend};
-use super::tier::nanoseconds;
 use crate::engine::Mode;
 use crate::exchange::Exchange;
 use crate::host::Host;
