@@ -244,8 +244,6 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
 }
 
 #[cfg(test)]
-mod cells;
-#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod interleavings;
