@@ -10,7 +10,7 @@ use crate::mesh::now;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often to look.
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(20);
 
 /// Looks again and again until there is something; none when patience has run out.
 pub fn find<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
