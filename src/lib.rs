@@ -30,7 +30,8 @@
 //! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
 //! calls on a stream and edits into host calls. The core asks the proxy for the time, for
 //! counters, for secrets in its environment, and to check signatures in its own, faster code, all
-//! through [`host::Host`], and for nothing else.
+//! through [`host::Host`], and for nothing else. `memory_host` is such a host without a proxy, for
+//! all that runs natively.
 //!
 //! # Besides requests
 //!
@@ -105,6 +106,9 @@ pub mod exchange;
 pub mod explain;
 pub mod fetched;
 pub mod host;
+#[cfg(any(test, feature = "memory-host"))]
+#[path = "hosts/memory/lib.rs"]
+pub mod memory_host;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
