@@ -82,6 +82,7 @@
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
 use portcullis_wire::digits;
+pub use portcullis_schema as schema;
 pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
 
 pub mod access_log;
@@ -100,7 +101,6 @@ pub mod policy;
 pub mod proof;
 pub mod refusal;
 pub mod route;
-pub mod schema;
 pub mod stream;
 pub mod target;
 
