@@ -87,6 +87,8 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 
 pub mod access_log;
 pub mod body;
+pub mod call;
+pub mod condition;
 pub mod config;
 pub mod connection;
 mod credentials;
@@ -94,13 +96,13 @@ pub mod engine;
 pub mod exchange;
 pub mod explain;
 pub mod host;
-mod matcher;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
 pub mod proof;
 pub mod refusal;
 pub mod route;
+pub mod section;
 pub mod stream;
 pub mod target;
 

@@ -30,10 +30,10 @@ use self::redact::Shown;
 use self::sample::Share;
 use self::subject::Subjects;
 pub(crate) use self::verdict::errors;
+use crate::condition::ClaimPath;
 use crate::exchange::PropertyName;
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
-use crate::policy::jwt::ClaimPath;
 use crate::stream::Stream;
 
 /// `access_log`, ready to write.
@@ -109,11 +109,6 @@ impl AccessLog {
             Sink::FilterState(name) => Some(name.clone()),
             Sink::ProxyLog | Sink::Collector => None,
         })
-    }
-
-    /// The variable of the VM's environment that it needs, if it needs one.
-    pub fn environment(&self) -> Option<&str> {
-        self.subjects.environment()
     }
 
     /// Whether records show what tokens say that are not accepted.

@@ -1,5 +1,7 @@
 //! How `access_log` is read.
 
+use std::rc::Rc;
+
 use super::line;
 use super::member::Member;
 use super::members::MEMBERS;
@@ -7,11 +9,12 @@ use super::name::Schema;
 use super::sample::Share;
 use super::subject::Subjects;
 use super::{AccessLog, Query, Sink};
+use crate::condition::ClaimPath;
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::PropertyName;
 use crate::headers::HeaderName;
-use crate::policy::jwt::ClaimPath;
 use crate::route::read_header_name;
+use crate::section::{Reading, Registry, Section, Variable};
 
 /// The key of the record among the values left for others.
 const RECORD: &str = "record";
@@ -72,6 +75,24 @@ impl AccessLog {
             redacted: redacted?,
             shares: shares?,
         })
+    }
+}
+
+impl Section for AccessLog {
+    const NAME: &'static str = "access_log";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
+    }
+
+    /// The value that is left for the proxy's own access loggers, and the key by which subjects are hashed.
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        registry.exports.extend(section.export());
+        let key = section.subjects.environment();
+        let key = key.map(|key| Variable::new(Self::NAME, key, "records do not name subjects"));
+        registry.environment.extend(key);
     }
 }
 

@@ -571,7 +571,7 @@ fn what_may_tell_who_a_person_is_stands_on_the_page() {
     let page = reference();
     let paragraph = page
         .split("\n\n")
-        .find(|paragraph| paragraph.contains("may tell who a person is:"))
+        .find(|paragraph| paragraph.starts_with("Personal data may be in:"))
         .expect("the page says which members are personal");
     let (_, names) = paragraph.split_once(':').expect("it ends in a colon");
     let (names, _) = names.split_once(". ").expect("the list is a sentence");
