@@ -81,8 +81,8 @@
 //! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
-use portcullis_wire::digits;
 pub use portcullis_schema as schema;
+use portcullis_wire::digits;
 pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
 
 pub mod access_log;
@@ -90,11 +90,17 @@ pub mod body;
 pub mod config;
 pub mod connection;
 mod credentials;
+pub mod enforcement;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
+pub mod gauges;
 pub mod host;
+pub mod http_uri;
+pub mod limits;
 mod matcher;
+pub mod media_type;
+pub mod meter;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
@@ -102,6 +108,7 @@ pub mod proof;
 pub mod refusal;
 pub mod route;
 pub mod section;
+pub mod seed;
 pub mod stream;
 pub mod target;
 

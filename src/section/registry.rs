@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::exchange::PropertyName;
+use crate::gauges::Gauges;
 use crate::host::Host;
-use crate::metrics::Gauges;
 
 /// What a document has the worker do beside judging; gathered from its sections and policies.
 #[derive(Debug, Default)]

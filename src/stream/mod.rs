@@ -8,7 +8,6 @@ mod foreign;
 mod kept;
 mod measure;
 mod record;
-mod refusals;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,7 +18,6 @@ use self::beside::{Beside, ask_of_no_body};
 use self::body::{Awaiting, Body};
 use self::foreign::foreign_fields;
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
 use crate::budget::{Reservation, Share};
 use crate::connection::Connection;
 use crate::effort::{self, Effort};
@@ -30,6 +28,7 @@ use crate::host::{Failure, Host};
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
+use crate::refusal::core::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::route::Undecidable;
 use crate::target::TargetError;
@@ -39,10 +38,9 @@ pub(crate) use self::foreign::{Overrides, Requests};
 pub use self::kept::MOST_HEAD;
 pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
-pub use self::refusals::{
-    CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
-};
-pub(crate) use self::refusals::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
+pub use crate::metrics::count_unavailable;
+pub use crate::refusal::core::{CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply};
+pub(crate) use crate::refusal::core::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {

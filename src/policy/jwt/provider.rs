@@ -25,7 +25,7 @@ use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
-use crate::metrics::{Event, Timing, micros};
+use crate::meter::{Event, Timing, micros};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 use crate::section::{Finishing, Reading, Registry, Section, Variable};
 

@@ -13,13 +13,13 @@ use std::time::Duration;
 use super::cells::{Alone, Cells};
 use super::gcra::Gcra;
 use super::rule::Rule;
-use super::seed::Seed;
 use super::sliding_window::SlidingWindow;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
 use crate::host::{
     CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
 };
+use crate::seed::Seed;
 
 /// What a worker asks of the cells.
 #[derive(Clone, Debug)]

@@ -22,7 +22,6 @@ mod ledger;
 mod limit;
 mod refusals;
 pub mod rule;
-pub mod seed;
 pub mod shard;
 mod shared;
 pub mod sliding_window;
@@ -42,9 +41,8 @@ use self::limit::{Limit, Place, read_name};
 use super::jwt::Providers;
 use super::{Compile, Context, Kind, Part, Role, Stage};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Quoted};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 
-pub use self::ledger::{Ledger, Standing};
 pub use self::shared::SharedLimits;
 
 /// `rate_limits: [ … ]`.
