@@ -87,6 +87,8 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 
 pub mod access_log;
 pub mod body;
+pub mod call;
+pub mod condition;
 pub mod config;
 pub mod connection;
 mod credentials;
@@ -98,7 +100,6 @@ pub mod gauges;
 pub mod host;
 pub mod http_uri;
 pub mod limits;
-mod matcher;
 pub mod media_type;
 pub mod meter;
 pub mod metrics;

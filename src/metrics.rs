@@ -6,8 +6,9 @@ mod verdicts;
 
 use crate::access_log::security::{KINDS, Kind};
 use crate::host::{Counter, Host};
+use crate::policy;
 use crate::refusal::Code;
-use crate::{policy, stream};
+use crate::refusal::core::{self, UNAVAILABLE};
 
 pub use self::by_route::Measured;
 pub use self::verdicts::{Of, Tallied};
@@ -49,7 +50,7 @@ pub fn histogram_names() -> Vec<String> {
 
 /// Every code there is: the core's own and the policies'.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
-    stream::CODES
+    core::CODES
         .iter()
         .chain(policy::LIST.iter().flat_map(|kind| kind.codes))
         .copied()
@@ -99,7 +100,7 @@ pub fn by_code(code: &Code, outcome: Outcome) -> Option<Counter> {
 
 /// Counts a refusal that was made without a stream.
 pub fn count_unavailable(host: &dyn Host, many: u64) {
-    let code = by_code(&stream::UNAVAILABLE, Outcome::Denied);
+    let code = by_code(&UNAVAILABLE, Outcome::Denied);
     for counter in [Some(Outcome::Denied.counter()), code]
         .into_iter()
         .flatten()

@@ -9,7 +9,6 @@ mod cache;
 mod cache_limits;
 mod challenge;
 mod checks;
-mod claim_path;
 mod claimant;
 mod claimed;
 mod claims;
@@ -51,7 +50,6 @@ use crate::host::Host;
 use crate::json::compact::Compact;
 use crate::refusal::Refusal;
 
-pub use self::claim_path::ClaimPath;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
@@ -230,8 +228,9 @@ impl Demand {
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, allowance, host);
         let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
-        if let Err(unmet) = self.requirement.check(&verified.claims) {
-            let mut detail = self.requirement.detail(unmet, &verified.claims, &self.at);
+        let (request, claims) = (&exchange.request, &verified.claims);
+        if let Err(unmet) = self.requirement.check(request, claims) {
+            let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
             detail.identity = Some(self.identity(verified.claims));
             return Err(attach(Refusal::from(unmet).because(detail)));
         }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::algorithm::nanoseconds;
 use super::charge::{ChargedOn, Learned, number};
 use super::ledger::{Entry, Ledger, tightest};
 use super::refusals::seconds;
-use super::tier::nanoseconds;
 use crate::exchange::{Edit, Facts, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;

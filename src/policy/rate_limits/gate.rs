@@ -4,6 +4,7 @@ use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
 
+use super::algorithm::nanoseconds;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::count;
@@ -12,7 +13,6 @@ use super::ledger::{Entry, Ledger};
 use super::limit::{Limit, Missing};
 use super::refusals;
 use super::spend::{Charge, Demand, Said, spend};
-use super::tier::nanoseconds;
 use crate::enforcement::Mode;
 use crate::exchange::Exchange;
 use crate::host::Host;

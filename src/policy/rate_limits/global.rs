@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::algorithm;
 use super::key::{Caller, Key, Unkeyed};
 use super::limit::Missing;
 use super::refusals;
@@ -50,16 +51,8 @@ enum Form {
     Text,
 }
 
-/// What is said of a limit that is counted here.
-const COUNTING: [&str; 7] = [
-    "token_bucket",
-    "sliding_window",
-    "tiers",
-    "charge",
-    "headers",
-    "on_error",
-    "max_entries",
-];
+/// What is said of a limit that is counted here, beside how.
+const COUNTING: [&str; 5] = ["tiers", "charge", "headers", "on_error", "max_entries"];
 
 /// A longer text is handed over as its digest.
 const LONGEST_TEXT: usize = 256;
@@ -83,8 +76,9 @@ impl Global {
             u32::try_from(node.integer(problems, 1..=1_000_000_000)?).ok()
         });
         let handover = Handover::read(node, problems);
-        let elsewhere = COUNTING.map(|name| fields.optional(name));
-        let elsewhere: Vec<Node<'_>> = elsewhere.into_iter().flatten().collect();
+        let elsewhere = algorithm::names().chain(COUNTING);
+        let elsewhere = elsewhere.filter_map(|name| fields.optional(name));
+        let elsewhere: Vec<Node<'_>> = elsewhere.collect();
         for node in &elsewhere {
             node.report(
                 problems,

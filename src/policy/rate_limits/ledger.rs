@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
+use super::algorithm::nanoseconds;
+use super::algorithm::{Receipt, State};
 use super::charge::{ChargedOn, Learned, Statuses};
 use super::cost::Afterwards;
 use super::limit::Limit;
-use super::rule::{Receipt, State};
 use super::table::{Charged, Table};
-use super::tier::nanoseconds;
 use crate::host::Host;
 use crate::limits::{LimitRecord, Standing};
 use crate::seed::Hashed;

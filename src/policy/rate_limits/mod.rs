@@ -1,6 +1,6 @@
 //! Limits on how often something may be asked, kept by all workers together.
 //!
-//! From the inside out: [`gcra`] and [`sliding_window`] are arithmetic, [`rule`] is either of them.
+//! From the inside out: [`algorithm`] has the ways to count, which are arithmetic, as one list.
 //! A [`shard`] is what one shared cell holds, a [`table`] is the cells of a limit and the only
 //! place where they are written, always by compare and swap. [`spend`] charges several limits or
 //! none. What a request is counted by is its [`key`], hashed with a [`seed`] that the workers
@@ -10,21 +10,19 @@
 //! looked at, those by claims after. Where the service's answer decides, the most is charged before and
 //! given back when the answer comes: whoever leaves early, or sends much at once, gains nothing. A `global` limit is counted elsewhere; only its key is made here.
 
+pub mod algorithm;
 mod answer;
 mod charge;
 mod cost;
 mod counts;
 mod gate;
-pub mod gcra;
 mod global;
 pub mod key;
 mod ledger;
 mod limit;
 mod refusals;
-pub mod rule;
 pub mod shard;
 mod shared;
-pub mod sliding_window;
 pub mod spend;
 pub mod table;
 mod tier;
@@ -251,8 +249,8 @@ mod cells;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
-mod interleavings;
+mod identity;
 #[cfg(test)]
-mod laws;
+mod interleavings;
 #[cfg(test)]
 mod random;
