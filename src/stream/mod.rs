@@ -26,6 +26,7 @@ use crate::engine::{Chain, Engine, Lane};
 use crate::exchange::{BodyState, Edit, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host};
+use crate::refusal::core::UNAVAILABLE;
 use crate::refusal::{Refusal, Reply};
 
 pub use self::answer::ResponseHead;
