@@ -11,10 +11,11 @@ use crate::budget::Reservation;
 use crate::config::{self, ConfigError};
 use crate::exchange::{ClaimedSubject, PropertyName, Request};
 use crate::explain::Explain;
+use crate::fetched::Fetched;
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::metrics::{Gauges, Measured};
-use crate::policy::jwt::RemoteKeys;
+use crate::policy::jwt::{Providers, RemoteKeys};
 use crate::policy::{self, Declaration, Policy, Stage, Verdict};
 use crate::preflight::Preflight;
 use crate::refusal::{BlockPlace, ErrorPage, Refusal};
@@ -44,7 +45,6 @@ pub struct Engine {
     pub(crate) notes: Vec<String>,
     pub(crate) registry: Registry,
     pub(crate) sections: Sections,
-    pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
     pub(crate) inspection: Inspection,
     pub(crate) path_rules: PathRules,
     pub(crate) measured: Measured,
@@ -241,8 +241,13 @@ impl Engine {
     }
 
     /// The keys that providers publish; somebody has to fetch them.
-    pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
-        &self.remote_keys
+    pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
+        self.sections.get::<Providers>().remote_keys()
+    }
+
+    /// What the document has fetched on a schedule, in the order of the document.
+    pub fn fetched(&self) -> impl Iterator<Item = Rc<dyn Fetched>> + '_ {
+        self.registry.fetched.iter().cloned()
     }
 
     /// Forgets every token that was verified: each will be verified anew.

@@ -10,6 +10,7 @@ use portcullis::budget::{CEILING, SHARES};
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
+use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::Spread;
 use portcullis::stream::Stream;
 use portcullis::{metrics, policy};
@@ -18,7 +19,7 @@ use portcullis_tests::pages::{
     self, REFERENCE, anchor, fences, name_of, pages, quoted, read, reference, tables,
     with_published_api,
 };
-use portcullis_tests::still::Still;
+use portcullis_tests::still::{LOG_KEY, still};
 use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Map, Value, json};
 
@@ -315,7 +316,9 @@ fn the_readme_lists_the_targets_of_make() {
     assert_eq!(listed, real);
 }
 
-const PROXY: Still = Still { now: NOW };
+fn proxy() -> MemoryHost {
+    still(NOW)
+}
 
 /// A stream that has judged a request for `/orders`, and its engine.
 fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
@@ -362,14 +365,14 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
         headers.push(b"authorization", value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Complete, &PROXY);
+    stream.request_headers(headers, BodyState::Complete, &proxy());
     (stream, engine)
 }
 
 fn record(mode: &str, access_log: &Value, authorization: Option<&str>) -> Map<String, Value> {
     let (stream, engine) = judged(mode, access_log, authorization);
     let log = engine.access_log().expect("the document asks for a log");
-    let record = log.record(&stream, None, &PROXY).expect("all are kept");
+    let record = log.record(&stream, None, &proxy()).expect("all are kept");
     let record: Value = serde_json::from_str(&record).expect("a record is JSON");
     record.as_object().expect("a record is an object").clone()
 }
@@ -395,10 +398,10 @@ fn record_of_a_body(schema: &str) -> Map<String, Value> {
     headers.push(b":method", b"POST");
     headers.push(b"content-type", b"application/json");
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Open, &PROXY);
-    stream.request_body(2, BodyState::Complete, &PROXY);
+    stream.request_headers(headers, BodyState::Open, &proxy());
+    stream.request_body(2, BodyState::Complete, &proxy());
     let log = engine.access_log().expect("the document asks for a log");
-    let record = log.record(&stream, None, &PROXY).expect("all are kept");
+    let record = log.record(&stream, None, &proxy()).expect("all are kept");
     let record: Value = serde_json::from_str(&record).expect("a record is JSON");
     record.as_object().expect("a record is an object").clone()
 }
@@ -422,7 +425,7 @@ fn records(schema: &str) -> [Map<String, Value>; 8] {
     });
     let hashed = json!({
         "schema": schema,
-        "subject": "hashed", "claimed": "hashed", "subject_key": { "env": Still::LOG_KEY },
+        "subject": "hashed", "claimed": "hashed", "subject_key": { "env": LOG_KEY },
     });
     [
         record("enforce", &everything, Some(&good)),
@@ -565,8 +568,8 @@ fn set_on_a_refusal(preset: &str) -> BTreeSet<(String, String)> {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(engine));
-    stream.request_headers(headers, BodyState::Complete, &PROXY);
-    let head = stream.response_headers(None, BodyState::Open, &PROXY);
+    stream.request_headers(headers, BodyState::Complete, &proxy());
+    let head = stream.response_headers(None, BodyState::Open, &proxy());
     set_by(&head.edits)
 }
 

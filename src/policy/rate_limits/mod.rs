@@ -245,8 +245,6 @@ fn parts(limits: Vec<Applied>, shared: &SharedLimits) -> Vec<Part> {
 }
 
 #[cfg(test)]
-mod cells;
-#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod identity;
