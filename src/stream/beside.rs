@@ -10,7 +10,8 @@ use super::judge::Judge;
 use super::settle::{Flow, settle};
 use crate::body::{BodyNeed, Content, RequestBody};
 use crate::effort::Effort;
-use crate::engine::{Chain, Lane, Mode, Step};
+use crate::enforcement::Mode;
+use crate::engine::{Chain, Lane, Step};
 use crate::exchange::{BodyProgress, BodyState, Exchange, Facts, Request};
 use crate::headers::Headers;
 use crate::host::{

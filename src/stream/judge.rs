@@ -11,17 +11,20 @@ use super::body::Awaiting;
 use super::foreign::foreign_fields;
 use super::measure::StepTimes;
 use super::record::ShadowRefusal;
-use super::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed};
 use super::settle::{Flow, Stop, settle};
 use super::waiting::Place;
 use crate::effort::Effort;
-use crate::engine::{Chain, Engine, Lane, Mode, Selection};
+use crate::enforcement::Mode;
+use crate::engine::{Chain, Engine, Lane, Selection};
 use crate::exchange::{BodyState, Edit, Exchange, Facts, Request};
 use crate::headers::{HeaderValue, Headers};
 use crate::host::Host;
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::Refusal;
+use crate::refusal::core::{
+    HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed,
+};
 use crate::route::Undecidable;
 use crate::target::TargetError;
 use crate::wait::Wake;

@@ -3,15 +3,17 @@
 use super::judge::{By, Judgement, passes};
 use super::measure::without_question;
 use super::record::ShadowRefusal;
-use super::refusals::UNAVAILABLE;
+
 use super::{Action, Reason, Stream};
 use crate::body::BodyNeed;
-use crate::engine::{Engine, Lane, Mode};
+use crate::enforcement::Mode;
+use crate::engine::{Engine, Lane};
 use crate::exchange::{Author, BodyState, Finished};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
+use crate::refusal::core::UNAVAILABLE;
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::wait::Wait;
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::body::Body;
-use super::refusals::UNAVAILABLE;
+
 use super::{Action, Reason, Stream};
 use crate::body::Rest;
 use crate::budget::{self, Reservation, Share};
@@ -15,6 +15,7 @@ use crate::exchange::{BodyState, Edit};
 use crate::headers::HeaderValue;
 use crate::host::{Host, Side};
 use crate::refusal::Refusal;
+use crate::refusal::core::UNAVAILABLE;
 use crate::wait::{GRACE, LONGEST, MOST, MOST_OF_REQUEST, Wait, Wake};
 
 /// Where judging a head is, and goes on when a wait is over.
