@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::calls::{InFlight, Pending};
-use super::response::{Response, WholeResponse};
+use super::response::{Body, Response, read_body};
 use crate::call::{Call, CallError, CallResponse, Owner, Token};
 use crate::config::Quoted;
 use crate::fetched::{Fetched, Next, Received};
@@ -29,18 +29,18 @@ struct Fetch {
 }
 
 impl Fetches {
-    pub(super) fn new(all: &[Rc<dyn Fetched>], host: &dyn WorkerHost) -> Self {
-        let fetch = |fetched: &Rc<dyn Fetched>| {
+    pub(super) fn new(all: impl Iterator<Item = Rc<dyn Fetched>>, host: &dyn WorkerHost) -> Self {
+        let fetch = |fetched: Rc<dyn Fetched>| {
             let cells = fetched.cells(host);
             Fetch {
-                fetched: Rc::clone(fetched),
+                fetched,
                 published: cells.published,
                 seen: None,
                 lease: cells.lease,
                 call: None,
             }
         };
-        Self(all.iter().map(fetch).collect())
+        Self(all.map(fetch).collect())
     }
 
     /// Takes up what others fetched, and asks for what is due.
@@ -144,10 +144,23 @@ impl Fetch {
 
     /// Reads a response and settles it. Only a success has a body that matters.
     fn read(&self, response: &dyn Response, host: &dyn WorkerHost) -> Option<Call> {
-        let longest = self.fetched.longest();
-        let read = WholeResponse::read(response, longest, |status| status == Some(200));
-        match &read {
-            Ok(whole) => self.settle(Ok(whole.as_response()), host),
+        let headers = match response.headers() {
+            Ok(headers) => headers,
+            Err(error) => return self.settle(Err(error), host),
+        };
+        let mut whole = CallResponse {
+            headers: &headers,
+            body: &[],
+        };
+        let body = match whole.status() {
+            Some(200) => read_body(response, self.fetched.longest()),
+            _ => Ok(Body::empty()),
+        };
+        match &body {
+            Ok(body) => {
+                whole.body = body.bytes();
+                self.settle(Ok(whole), host)
+            }
             Err(error) => self.settle(Err(*error), host),
         }
     }

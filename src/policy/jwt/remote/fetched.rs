@@ -31,6 +31,10 @@ impl Fetched for RemoteKeys {
         }
     }
 
+    fn credentials(&self) -> &[Credential] {
+        &self.source.credentials
+    }
+
     fn cooldown(&self) -> Duration {
         self.source.limits.cooldown
     }
