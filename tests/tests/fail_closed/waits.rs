@@ -88,9 +88,10 @@ impl Called {
         let (state, changed) = &*self.state;
         let state = state.lock().unwrap();
         let is_short = |state: &mut State| state.calls.get(path).copied().unwrap_or(0) < many;
-        let (_, result) = changed
+        let (state, result) = changed
             .wait_timeout_while(state, TIMEOUT, is_short)
             .unwrap();
+        drop(state);
         assert!(!result.timed_out(), "{path} is not called {many} times");
     }
 
