@@ -18,7 +18,7 @@ use crate::engine::Mode;
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::metrics::Event;
-use crate::policy::{Policy, Verdict};
+use crate::policy::{Declaration, Policy, Verdict};
 use crate::refusal::Refusal;
 
 /// A limit as one route has it.
@@ -70,9 +70,12 @@ impl Policy for Gate {
         Verdict::Pass
     }
 
-    fn counts_claimants(&self) -> bool {
+    fn declares(&self) -> Declaration {
         let mut limits = self.enforced.iter().chain(&self.shadow);
-        limits.any(|applied| applied.limit.key.has_claimed_subject())
+        Declaration {
+            counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
+            ..Declaration::default()
+        }
     }
 
     fn placed(&self, guard: Option<Mode>) {

@@ -15,7 +15,7 @@ use crate::exchange::{Edit, Exchange, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::policy::jwt::Providers;
-use crate::policy::{Part, Policy, Stage, Verdict, owned};
+use crate::policy::{Declaration, Part, Policy, Stage, Verdict, owned};
 use crate::refusal::Refusal;
 
 /// A limit that is kept elsewhere.
@@ -174,22 +174,18 @@ impl Policy for Global {
         Verdict::Pass
     }
 
-    fn counts_claimants(&self) -> bool {
-        self.key.has_claimed_subject()
-    }
-
-    fn owned_request_headers(&self) -> Vec<HeaderName> {
-        match self.mode {
-            Mode::Enforce => self.handover.header.iter().cloned().collect(),
-            Mode::Shadow => Vec::new(),
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration {
+            counts_claimants: self.key.has_claimed_subject(),
+            ..Declaration::default()
+        };
+        if self.mode == Mode::Enforce {
+            declared
+                .owned_request_headers
+                .extend(self.handover.header.clone());
+            declared.exports.extend(self.handover.property.clone());
         }
-    }
-
-    fn exports(&self) -> Vec<PropertyName> {
-        match self.mode {
-            Mode::Enforce => self.handover.property.iter().cloned().collect(),
-            Mode::Shadow => Vec::new(),
-        }
+        declared
     }
 }
 
