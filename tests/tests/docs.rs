@@ -14,8 +14,9 @@ use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::Spread;
+use portcullis::policy::rate_limits::algorithm;
 use portcullis::stream::Stream;
-use portcullis::{metrics, policy};
+use portcullis::{condition, metrics, policy};
 use portcullis_tests::case::{self, Case};
 use portcullis_tests::pages::{
     self, REFERENCE, anchor, fences, name_of, pages, quoted, read, reference, tables,
@@ -219,7 +220,8 @@ fn histograms_are_all_listed() {
 
 /// A field is read by its name, so the names stand in the sources.
 fn fields_in_sources() -> BTreeSet<String> {
-    const READERS: [&str; 7] = [
+    const READERS: [&str; 8] = [
+        "OperandField::new(",
         "optional(",
         "required(",
         ".or(",
@@ -272,6 +274,8 @@ fn fields_are_all_documented_and_none_is_invented() {
     let page = reference();
     let mut real = fields_in_sources();
     real.extend(policy::LIST.iter().map(|kind| kind.name.to_owned()));
+    real.extend(condition::TESTS.iter().map(|test| test.name.to_owned()));
+    real.extend(algorithm::names().map(str::to_owned));
     for known in [
         "version",
         "issuer",
@@ -290,6 +294,14 @@ fn fields_are_all_documented_and_none_is_invented() {
     let written: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
     let invented: Vec<_> = written.difference(&real).collect();
     assert!(invented.is_empty(), "only in {REFERENCE}: {invented:?}");
+}
+
+#[test]
+fn the_operator_that_is_shown_is_one() {
+    let page = read("docs/where.md");
+    let shown = fences(&page, "rust").remove(0);
+    let file = read("src/condition/prefix.rs");
+    assert_eq!(shown.trim(), file.trim());
 }
 
 #[test]
