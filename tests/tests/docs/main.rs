@@ -1,5 +1,7 @@
 //! What the documentation says, held against what the code does.
 
+mod guides;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
