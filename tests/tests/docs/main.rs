@@ -27,11 +27,31 @@ use serde_json::{Map, Value, json};
 /// The seconds at which everything here happens.
 const NOW: u64 = 1_800_000_000;
 
+/// Every page of the repository, but those that came with the vectors of others.
+fn every_page(folder: &str, into: &mut Vec<String>) {
+    for entry in fs::read_dir(tokens::repository().join(folder)).expect("pages can be listed") {
+        let entry = entry.expect("pages can be listed");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = match folder {
+            "" => name.clone(),
+            folder => format!("{folder}/{name}"),
+        };
+        let is_other = ["target", "vectors", "node_modules"].contains(&name.as_str());
+        if entry.path().is_dir() && !is_other && !name.starts_with('.') {
+            every_page(&path, into);
+        } else if name.ends_with(".md") {
+            into.push(path);
+        }
+    }
+}
+
 #[test]
 fn links_lead_somewhere() {
     let root = tokens::repository();
     let mut followed = 0;
-    for (path, page) in pages() {
+    let mut paths = Vec::new();
+    every_page("", &mut paths);
+    for (path, page) in paths.into_iter().map(|path| (path.clone(), read(&path))) {
         let targets = page
             .split("](")
             .skip(1)
@@ -53,7 +73,7 @@ fn links_lead_somewhere() {
             followed += 1;
         }
     }
-    assert!(followed > 30, "only {followed} links");
+    assert!(followed > 300, "only {followed} links");
 }
 
 fn assert_same(written: &BTreeSet<String>, real: &BTreeSet<String>, what: &str) {
