@@ -9,7 +9,7 @@ use super::{AccessLog, time_stamp};
 use crate::exchange::Identity;
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::policy::rate_limits::Standing;
+use crate::limits::Standing;
 use crate::refusal::Claimed;
 use crate::stream::Stream;
 
