@@ -351,6 +351,18 @@ fn the_readme_lists_the_targets_of_make() {
         .collect();
     assert!(real.len() > 5, "the search finds only {real:?}");
     assert_eq!(listed, real);
+    for (path, page) in pages() {
+        let named = quoted(&page)
+            .into_iter()
+            .filter(|text| text.starts_with("make "));
+        for command in named {
+            let words: Vec<&str> = command.split_whitespace().take(2).collect();
+            assert!(
+                real.contains(&words.join(" ")),
+                "{path}: {command} is no target"
+            );
+        }
+    }
 }
 
 fn proxy() -> MemoryHost {
