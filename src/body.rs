@@ -323,45 +323,15 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::host::{
-        CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck, Swap,
-    };
+    use crate::memory_host::MemoryHost;
 
     /// A proxy that has these bytes at hand.
-    struct Hand(Vec<u8>);
-
-    impl Host for Hand {
-        fn wall_clock(&self) -> Duration {
-            Duration::ZERO
-        }
-        fn count(&self, _: Counter) {}
-        fn environment(&self, _: &str) -> Option<Vec<u8>> {
-            None
-        }
-        fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-            HostVerdict::Unavailable
-        }
-        fn property(&self, _: Property) -> Option<Vec<u8>> {
-            None
-        }
-        fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-            Ok(None)
-        }
-        fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-            Ok(Swap::Changed)
-        }
-        fn random(&self) -> u64 {
-            0
-        }
-        fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
-            Ok(self.0.clone())
-        }
+    fn hand(bytes: &[u8]) -> MemoryHost {
+        MemoryHost::new().with_bodies(bytes)
     }
 
-    fn rest(host: &Hand) -> Rest<'_> {
+    fn rest(host: &MemoryHost) -> Rest<'_> {
         let side = Side::Request;
         Rest { host, side }
     }
@@ -373,7 +343,7 @@ mod tests {
     #[test]
     fn what_streams_keep_together_is_bounded() {
         let half = Share::Bodies.most() / 2;
-        let (six, most) = (Hand(vec![1; 6]), 1 << 30);
+        let (six, most) = (hand(&[1; 6]), 1 << 30);
         let mut one = Kept::default();
         one.push(rest(&six), 6, most);
         assert_eq!((one.bytes.as_slice(), one.failed), (&[1; 6][..], None));
@@ -393,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_body_in_many_pieces_is_seldom_copied() {
-        let (hand, mut kept, mut moves) = (Hand(vec![7]), Kept::default(), 0);
+        let (hand, mut kept, mut moves) = (hand(&[7]), Kept::default(), 0);
         for _ in 0..10_000 {
             let before = kept.bytes.capacity();
             kept.push(rest(&hand), 1, 1 << 20);
@@ -404,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_body_is_shown_whole_or_not_at_all() {
-        let hand = Hand(b"abc".to_vec());
+        let hand = hand(b"abc");
         let kept = || {
             let mut kept = Kept::default();
             kept.push(rest(&hand), 3, 9);
@@ -431,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_body_that_finds_no_memory_is_not_read() {
-        let hand = Hand(b"abc".to_vec());
+        let hand = hand(b"abc");
         let body = || {
             let whole = progress(3, BodyState::Complete);
             Content::new(whole, 9, None, Some(rest(&hand)))

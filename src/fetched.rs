@@ -1,19 +1,19 @@
 //! What is fetched on a schedule: by one worker, for all of them.
 //!
-//! A document registers instances of [`Fetched`] (key sets and discovery documents so far), and the
+//! A document declares instances of [`Fetched`] (key sets and discovery documents so far), and the
 //! worker does for each what is the same for all: it takes up what another
 //! worker has published, asks for the lease before a call, makes the call, bounds the response,
 //! publishes, counts and logs. What an instance adds is when, what to ask, and what a response means.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::call::{Call, CallError, CallResponse};
+use crate::credentials::Credential;
 use crate::host::{Host, Level};
-use crate::metrics::{Event, Timing};
+use crate::meter::{Event, Timing};
 
 /// One thing that is fetched on a schedule. All times are [`Host::monotonic`].
-pub trait Fetched: fmt::Debug {
+pub trait Fetched {
     /// Its place in messages, `provider corp`.
     fn place(&self) -> String;
 
@@ -22,6 +22,9 @@ pub trait Fetched: fmt::Debug {
 
     /// The cells under which the workers of a proxy share it.
     fn cells(&self, host: &dyn Host) -> SharedCells;
+
+    /// The credentials with which it is asked for.
+    fn credentials(&self) -> &[Credential];
 
     /// The shortest time between two fetches by all workers together.
     fn cooldown(&self) -> Duration;

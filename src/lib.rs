@@ -30,7 +30,8 @@
 //! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
 //! calls on a stream and edits into host calls. The core asks the proxy for the time, for
 //! counters, for secrets in its environment, and to check signatures in its own, faster code, all
-//! through [`host::Host`], and for nothing else.
+//! through [`host::Host`], and for nothing else. `memory_host` is such a host without a proxy, for
+//! all that runs natively.
 //!
 //! # Besides requests
 //!
@@ -89,8 +90,8 @@
 //! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
-use portcullis_wire::digits;
 pub use portcullis_schema as schema;
+use portcullis_wire::digits;
 pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
 
 pub mod access_log;
@@ -99,12 +100,21 @@ pub mod call;
 pub mod condition;
 pub mod config;
 pub mod connection;
-mod credentials;
+pub mod credentials;
+pub mod enforcement;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
 pub mod fetched;
+pub mod gauges;
 pub mod host;
+pub mod http_uri;
+pub mod limits;
+pub mod media_type;
+#[cfg(any(test, feature = "memory-host"))]
+#[path = "hosts/memory/lib.rs"]
+pub mod memory_host;
+pub mod meter;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
@@ -112,6 +122,7 @@ pub mod proof;
 pub mod refusal;
 pub mod route;
 pub mod section;
+pub mod seed;
 pub mod stream;
 pub mod target;
 pub mod worker;

@@ -29,18 +29,18 @@ struct Fetch {
 }
 
 impl Fetches {
-    pub(super) fn new(all: &[Rc<dyn Fetched>], host: &dyn WorkerHost) -> Self {
-        let fetch = |fetched: &Rc<dyn Fetched>| {
+    pub(super) fn new(all: impl Iterator<Item = Rc<dyn Fetched>>, host: &dyn WorkerHost) -> Self {
+        let fetch = |fetched: Rc<dyn Fetched>| {
             let cells = fetched.cells(host);
             Fetch {
-                fetched: Rc::clone(fetched),
+                fetched,
                 published: cells.published,
                 seen: None,
                 lease: cells.lease,
                 call: None,
             }
         };
-        Self(all.iter().map(fetch).collect())
+        Self(all.map(fetch).collect())
     }
 
     /// Takes up what others fetched, and asks for what is due.

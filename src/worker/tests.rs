@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::budget::{Share, reserve, used};
 use crate::call::{CallResponse, Calls};
+use crate::credentials::Credential;
 use crate::fetched::{Fetched, Next, Note, Received, SharedCells};
 use crate::host::{
     CellUnavailable, Counter, Host, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics,
@@ -439,7 +440,7 @@ fn a_worker_that_leaves_tells_what_it_has_and_takes_its_part_of_sums_away() {
 
 /// A list that is in two parts, as one may be added later. The second is asked for on its own where
 /// the first cannot be.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct List {
     parts: RefCell<Vec<&'static str>>,
     published: RefCell<Vec<u8>>,
@@ -471,6 +472,9 @@ impl Fetched for List {
             published: "lists/1".to_owned(),
             lease: "lists/lease/1".to_owned(),
         }
+    }
+    fn credentials(&self) -> &[Credential] {
+        &[]
     }
     fn cooldown(&self) -> Duration {
         Duration::from_secs(1)
@@ -522,7 +526,7 @@ fn a_new_kind_is_fetched_by_saying_what_it_asks() {
     list.parts.borrow_mut().extend(["/c", "/b", "/a"]);
     host.unknown.borrow_mut().push("a");
     let mut calls = InFlight::default();
-    let mut fetches = Fetches::new(&[Rc::clone(&list) as _], &*host);
+    let mut fetches = Fetches::new([Rc::clone(&list) as _].into_iter(), &*host);
     fetches.tick(&mut calls, &*host);
     assert_eq!(
         host.called(),
@@ -548,7 +552,7 @@ fn a_new_kind_is_fetched_by_saying_what_it_asks() {
     assert_eq!(cells.borrow()["lists/1"].0, b"1234");
     let other = Rc::new(List::default());
     let host = Proxy::with(&cells);
-    let mut fetches = Fetches::new(&[Rc::clone(&other) as _], &*host);
+    let mut fetches = Fetches::new([Rc::clone(&other) as _].into_iter(), &*host);
     fetches.tick(&mut calls, &*host);
     assert_eq!(*other.published.borrow(), b"1234");
     assert_eq!(host.log(), ["Info list bad: took up new addresses"]);

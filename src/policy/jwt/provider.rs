@@ -25,9 +25,9 @@ use crate::config::{Node, Problems, Quoted};
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
-use crate::metrics::{Event, Timing, micros};
+use crate::meter::{Event, Timing, micros};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
-use crate::section::{Finishing, Reading, Registry, Section, Variable};
+use crate::section::{Finishing, Reading, Registry, Section};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -164,12 +164,7 @@ impl Section for Providers {
         let secrets = section.read_well().flat_map(|provider| variables(provider));
         registry.environment.extend(secrets);
         for keys in section.remote_keys() {
-            let credentials = keys.environment().map(|variable| {
-                let place = format!("provider {}", keys.provider());
-                Variable::new(place, variable, "its keys are asked for without it")
-            });
-            registry.environment.extend(credentials);
-            registry.fetched.push(Rc::clone(&keys) as _);
+            registry.fetch(keys);
         }
         section.show(&mut registry.gauges);
     }

@@ -115,13 +115,13 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cells::Alone;
     use super::*;
     use crate::effort::Effort;
     use crate::exchange::{Facts, Identity, Request};
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
+    use crate::memory_host::MemoryHost;
     use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
@@ -149,7 +149,7 @@ mod tests {
             },
             route: "a",
             facts: &facts,
-            host: &Alone::default(),
+            host: &MemoryHost::new(),
         };
         holds(&condition, &caller)
     }

@@ -7,13 +7,16 @@ use std::rc::Rc;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::{HeaderName, HeaderValue, Headers};
+use portcullis::memory_host::MemoryHost;
 use portcullis::stream::{Action, Stream};
-use portcullis_tests::still::Still;
+use portcullis_tests::still::still;
 use portcullis_tests::tokens::repository;
 use serde_json::{Value, json};
 use sfv::{BareItem, Item, List, ListEntry, Parser};
 
-const PROXY: Still = Still { now: 2_000_000_000 };
+fn proxy() -> MemoryHost {
+    still(2_000_000_000)
+}
 
 fn vectors(path: &str) -> Value {
     let path = repository().join("tests/vectors").join(path);
@@ -113,12 +116,12 @@ fn told(limits: &Value) -> (String, String, Option<i64>) {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::new(engine)));
-    let action = stream.request_headers(headers, BodyState::Complete, &PROXY);
+    let action = stream.request_headers(headers, BodyState::Complete, &proxy());
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let fields: Vec<(HeaderName, HeaderValue)> = match action {
         Action::Reply(reply) => reply.headers,
         _ => {
-            let head = stream.response_headers(None, BodyState::Open, &PROXY);
+            let head = stream.response_headers(None, BodyState::Open, &proxy());
             let edits = head.edits.into_iter();
             let set = edits.filter_map(|edit| match edit {
                 Edit::Set(name, value) => Some((name, value)),

@@ -12,7 +12,7 @@ use crate::credentials::Credential;
 use crate::fetched::{Fetched, Next, Note, Received, SharedCells};
 use crate::headers::Headers;
 use crate::host::{Host, Level};
-use crate::metrics::{Event, Timing};
+use crate::meter::{Event, Timing};
 
 impl Fetched for RemoteKeys {
     fn place(&self) -> String {
@@ -29,6 +29,10 @@ impl Fetched for RemoteKeys {
             published: format!("jwks/keys/{}", names.keys),
             lease: format!("jwks/lease/{}", names.lease),
         }
+    }
+
+    fn credentials(&self) -> &[Credential] {
+        &self.source.credentials
     }
 
     fn cooldown(&self) -> Duration {

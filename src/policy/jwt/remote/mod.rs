@@ -25,7 +25,6 @@ mod settings;
 mod successor;
 #[cfg(test)]
 mod tests;
-mod uri;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -43,7 +42,7 @@ use super::claims::Accepted;
 use super::jwk::Key;
 use crate::budget::Share;
 use crate::config::{Node, Problems};
-use crate::credentials::{Credential, tells};
+use crate::credentials::tells;
 use crate::host::Host;
 
 pub(super) use self::published::read_set as read_published;
@@ -51,7 +50,7 @@ pub(super) use self::published::read_set as read_published;
 pub use self::answer::FetchError;
 pub use self::discovery::read_discovery_document;
 pub use self::question::{Next, Question, Settled, Subject};
-pub use self::uri::Uri;
+pub use crate::http_uri::Uri;
 
 /// The published keys of one provider.
 pub struct RemoteKeys {
@@ -138,14 +137,6 @@ impl RemoteKeys {
     fn names(&self, host: &dyn Host) -> Names {
         self.source
             .names(|each| each.field(host).map(|(_, value)| value))
-    }
-
-    /// The variables of the VM's environment that hold credentials.
-    pub(super) fn environment(&self) -> impl Iterator<Item = &str> {
-        self.source
-            .credentials
-            .iter()
-            .filter_map(Credential::variable)
     }
 
     /// Whether a text of the provider's holds a part of what it was asked with.
