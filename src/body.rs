@@ -8,9 +8,11 @@
 use std::cell::{Cell, OnceCell};
 
 use crate::budget::{self, Reservation, Share};
+use crate::config::Node;
 use crate::exchange::{BodyProgress, BodyState, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host, Side};
+use crate::section::{Reading, Section};
 
 /// What becomes of the head of a message while policies judge its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,18 @@ pub enum Inspection {
     Stream,
     /// It is held with the body. The proxy must be told to call back for the body all the same.
     HoldHeaders,
+}
+
+impl Section for Inspection {
+    const NAME: &'static str = "body_inspection";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let choices = [
+            ("stream", Inspection::Stream),
+            ("hold_headers", Inspection::HoldHeaders),
+        ];
+        node.choice(reading.problems, &choices)
+    }
 }
 
 /// What a policy must see of a body to judge it.
@@ -41,7 +55,7 @@ pub enum BodyNeed {
 #[derive(Debug)]
 pub struct RequestBody<'b> {
     /// Those of the request's fields that are kept, pseudo-header fields included
-    /// ([`crate::policy::Policy::later_request_fields`]).
+    /// ([`crate::policy::Declaration::later_request_fields`]).
     pub request: &'b Headers,
     /// What policies have found out.
     pub facts: &'b mut Facts,

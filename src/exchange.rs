@@ -227,12 +227,12 @@ impl PropertyName {
 #[derive(Debug)]
 pub struct Response<'r> {
     /// Those of the request's fields that are kept, pseudo-header fields included
-    /// ([`crate::policy::Policy::later_request_fields`]).
+    /// ([`crate::policy::Declaration::later_request_fields`]).
     pub request: &'r Headers,
     /// Whose answer it is.
     pub author: Author,
     /// The answer's fields, `:status` included; none unless a policy of the route reads them
-    /// ([`crate::policy::Policy::reads_response`]).
+    /// ([`crate::policy::Declaration::reads_response`]).
     pub headers: &'r Headers,
     /// Whether a body, or trailers, may follow the head. Without, `body` goes nowhere.
     pub rest: BodyState,

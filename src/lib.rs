@@ -88,6 +88,8 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 
 pub mod access_log;
 pub mod body;
+pub mod call;
+pub mod condition;
 pub mod config;
 pub mod connection;
 mod credentials;
@@ -95,7 +97,6 @@ pub mod engine;
 pub mod exchange;
 pub mod explain;
 pub mod host;
-mod matcher;
 #[cfg(any(test, feature = "memory-host"))]
 #[path = "hosts/memory/lib.rs"]
 pub mod memory_host;
@@ -105,6 +106,7 @@ pub mod policy;
 pub mod proof;
 pub mod refusal;
 pub mod route;
+pub mod section;
 pub mod stream;
 pub mod target;
 

@@ -13,6 +13,7 @@ mod time;
 mod trace;
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::time::Duration;
 
 use self::attribute::Attribute;
@@ -23,14 +24,15 @@ use self::redact::Shown;
 use self::sample::Share;
 use self::subject::Subjects;
 use self::trace::Trace;
+use crate::condition::ClaimPath;
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Identity, PropertyName};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::Outcome;
-use crate::policy::jwt::ClaimPath;
 use crate::route::read_header_name;
 use crate::schema::Violation;
+use crate::section::{Reading, Registry, Section, Variable};
 use crate::stream::Stream;
 use crate::target::Authority;
 
@@ -174,11 +176,6 @@ impl AccessLog {
             Sink::FilterState(name) => Some(name.clone()),
             Sink::ProxyLog | Sink::Collector => None,
         })
-    }
-
-    /// The variable of the VM's environment that it needs, if it needs one.
-    pub fn environment(&self) -> Option<&str> {
-        self.subjects.environment()
     }
 
     /// Whether records show what tokens say that are not accepted.
@@ -340,6 +337,24 @@ impl AccessLog {
                 false => line.list(name, values),
             }
         }
+    }
+}
+
+impl Section for AccessLog {
+    const NAME: &'static str = "access_log";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
+    }
+
+    /// The value that is left for the proxy's own access loggers, and the key by which subjects are hashed.
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        registry.exports.extend(section.export());
+        let key = section.subjects.environment();
+        let key = key.map(|key| Variable::new(Self::NAME, key, "records do not name subjects"));
+        registry.environment.extend(key);
     }
 }
 

@@ -219,6 +219,10 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
+        // A reply of ours on its way back: it was shaped before it went.
+        if self.stream.borrow().has_replied() {
+            return types::Action::Continue;
+        }
         let headers = if self.stream.borrow().reads_response() {
             match read(Map::Response, fields) {
                 Ok(headers) => Some(headers),

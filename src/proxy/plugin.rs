@@ -10,15 +10,14 @@ use super::held::Held;
 use super::host::{Envoy, define, lineage};
 use super::vm;
 use super::watch::Watch;
-use crate::access_log::AccessLog;
 use crate::budget::{self, Reservation, Share};
 use crate::config;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
 use crate::host::Host;
 use crate::metrics;
-use crate::policy::jwt::SecretFault;
 use crate::proof;
+use crate::section::EnvironmentFault;
 
 /// How often it is looked whether something is due.
 const TICK_MILLISECONDS: u32 = 250;
@@ -441,45 +440,12 @@ fn declare(name: &PropertyName) {
     }
 }
 
-/// A secret that is not there is no reason to refuse the document, for another worker's VM might
-/// have it; the tokens that need it are refused.
+/// Tells an operator of the variables that the document needs and this VM has not.
 fn report_missing(engine: &Engine, host: &Envoy) {
-    let missing = |place: &str, variable: &str, until_then: &str| {
-        if host.environment(variable).is_none() {
-            log::error!(
-                "{place}: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then {until_then}"
-            );
-        }
-    };
-    if let Some(variable) = engine.access_log().and_then(AccessLog::environment) {
-        missing("access_log", variable, "records do not name subjects");
-    }
-    if let Some(collector) = engine.collector() {
-        for variable in collector.environment() {
-            missing("otlp_http", variable, "the collector is asked without it");
-        }
-    }
-    for needed in engine.environment() {
-        let place = format!("provider {}", needed.provider);
-        match needed.fault(host) {
-            None => {}
-            Some(SecretFault::Missing) => {
-                missing(&place, &needed.variable, "its tokens are refused with 503");
-            }
-            Some(fault @ SecretFault::TooShort(_)) => log::error!(
-                "{place}: the secret in the environment variable {} {fault}. Until then its tokens are refused with 503",
-                needed.variable
-            ),
-            Some(fault @ SecretFault::TooShortForSome(_)) => log::warn!(
-                "{place}: the secret in the environment variable {} {fault}; tokens of that are refused with 503. If there are none, write `alg` beside `env`",
-                needed.variable
-            ),
-        }
-    }
-    for keys in engine.remote_keys() {
-        let place = format!("provider {}", keys.provider());
-        for variable in keys.environment() {
-            missing(&place, variable, "its keys are asked for without it");
+    for EnvironmentFault { is_error, text } in engine.environment_faults(host) {
+        match is_error {
+            true => log::error!("{text}"),
+            false => log::warn!("{text}"),
         }
     }
 }

@@ -1,28 +1,26 @@
 //! Which host and path a request names.
 
-use super::Stop;
 use super::foreign::{Overrides, has_override};
 use super::refusals::{HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
 use crate::engine::Engine;
 use crate::headers::{HeaderValue, Headers};
 use crate::refusal::Refusal;
-use crate::target::{Authority, Target, TargetError};
+use crate::target::{Authority, AuthorityError, Target, TargetError};
 
 /// Reads which host and path a request names; why it may not pass if that cannot be told.
 pub(super) fn address<'h>(
     engine: &Engine,
     headers: &'h Headers,
-) -> Result<(Authority<'h>, Target), Stop> {
-    let refused = |code, reason| Stop::Refused(Refusal::new(code, reason), None);
-    let authority =
-        Authority::of(headers).map_err(|error| refused(&HOST_MALFORMED, error.reason()))?;
+) -> Result<(Authority<'h>, Target), Refusal> {
+    let malformed = |error: AuthorityError| Refusal::new(&HOST_MALFORMED, error.reason());
+    let authority = Authority::of(headers).map_err(malformed)?;
     let raw = headers.one(":path").ok().flatten().unwrap_or_default();
     let target = Target::parse_by(raw, engine.path_rules).map_err(|error| match error {
-        TargetError::TooCostly => refused(&TOO_COSTLY, error.reason()),
-        error => refused(&PATH_MALFORMED, error.reason()),
+        TargetError::TooCostly => Refusal::new(&TOO_COSTLY, error.reason()),
+        error => Refusal::new(&PATH_MALFORMED, error.reason()),
     })?;
     if engine.overrides == Overrides::Refuse && has_override(headers) {
-        return Err(refused(&OVERRIDDEN, "override_header"));
+        return Err(Refusal::new(&OVERRIDDEN, "override_header"));
     }
     Ok((authority, target))
 }

@@ -21,7 +21,9 @@ use crate::budget::Share;
 use crate::config::{Node, Problems};
 use crate::credentials::{Credential, LOOKED_THROUGH, tells};
 use crate::host::Host;
+use crate::metrics::Spread;
 use crate::policy::jwt::Uri;
+use crate::section::{Reading, Registry, Section, Variable};
 
 pub use self::answer::{LONGEST_ANSWER, Partial, Receipt};
 
@@ -155,11 +157,6 @@ impl Collector {
         out
     }
 
-    /// The variables of the VM's environment that hold credentials.
-    pub fn environment(&self) -> impl Iterator<Item = &str> {
-        self.credentials.iter().filter_map(Credential::variable)
-    }
-
     /// How long an answer may take.
     pub fn timeout(&self) -> Duration {
         self.timeout
@@ -266,6 +263,29 @@ impl Collector {
         state.memory.shrink_to(0);
         let queue = std::mem::take(&mut state.queue);
         batch.saturating_add(queue.len() as u64)
+    }
+}
+
+impl Section for Collector {
+    const NAME: &'static str = "otlp_http";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
+    }
+
+    /// Its credentials, and the gauge of what waits to be sent.
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        let variables = section.credentials.iter().filter_map(Credential::variable);
+        let without = "the collector is asked without it";
+        let variables = variables.map(|name| Variable::new(Self::NAME, name, without));
+        registry.environment.extend(variables);
+        let collector = Rc::clone(section);
+        let queued = move |_| collector.queued() as u64;
+        registry
+            .gauges
+            .add("otlp.queued_bytes", Spread::Summed, queued);
     }
 }
 

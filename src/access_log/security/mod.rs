@@ -28,6 +28,7 @@ use crate::engine::Engine;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::refusal::Detail;
+use crate::section::{Reading, Section};
 use crate::stream::Stream;
 
 pub use self::catalogue::{KINDS, Kind, Severity};
@@ -303,6 +304,16 @@ impl SecurityEvents {
         if let Some(trace) = trace.and_then(Trace::parse) {
             line.own(Name::TraceId.of(self.schema), trace.trace_id);
         }
+    }
+}
+
+impl Section for SecurityEvents {
+    const NAME: &'static str = "security_events";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
     }
 }
 

@@ -12,7 +12,7 @@ use super::payload::head::is_upgrade;
 use super::payload::media_type::{Format, MediaType};
 use super::payload::untold::{Declared, begins_like_json};
 use super::rate_limits::key::query::decode as decode_leniently;
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, RequestBody};
 use crate::budget::{self, Share};
 use crate::config::{Case, Fields, Node, Problems};
@@ -208,8 +208,11 @@ impl Policy for DenyPatterns {
         }
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &["content-encoding", "content-type"]
+    fn declares(&self) -> Declaration {
+        Declaration {
+            later_request_fields: &["content-encoding", "content-type"],
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {

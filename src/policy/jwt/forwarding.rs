@@ -1,7 +1,7 @@
 //! What the service learns of an accepted token.
 
-use super::claim_path::ClaimPath;
 use super::token::{TokenError, without_padding};
+use crate::condition::ClaimPath;
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
 use crate::headers::{HeaderName, HeaderValue, are_alike};

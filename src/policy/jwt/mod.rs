@@ -9,7 +9,6 @@ mod cache;
 mod cache_limits;
 mod challenge;
 mod checks;
-mod claim_path;
 mod claimant;
 mod claimed;
 mod claims;
@@ -43,22 +42,18 @@ use self::provider::Provider;
 use self::refusals::{CODES, MISSING, REPEATED, resembling, unknown_issuer};
 use self::requirement::Requirement;
 use self::token::Unverified;
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use crate::exchange::{Exchange, Identity, PropertyName};
-use crate::headers::HeaderName;
+use crate::exchange::{Exchange, Identity};
 use crate::host::Host;
 use crate::json::compact::Compact;
 use crate::refusal::Refusal;
 
-pub use self::claim_path::ClaimPath;
 pub use self::claimant::{Claimants, Several};
-pub use self::dotted::note_dotted;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
 };
-pub use self::secret::{SecretFault, SecretVariable};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(super) const KIND: Kind = Kind {
@@ -109,7 +104,8 @@ enum Presence {
 const MAX_DEMANDS: usize = 8;
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let (providers, problems) = (context.providers, &mut *context.problems);
+    let providers = &*context.sections.get::<Providers>();
+    let problems = &mut *context.problems;
     let realm = fields.or("realm", "api", problems, read_realm);
     let presence = fields.or(
         "optional",
@@ -232,8 +228,9 @@ impl Demand {
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, allowance, host);
         let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
-        if let Err(unmet) = self.requirement.check(&verified.claims) {
-            let mut detail = self.requirement.detail(unmet, &verified.claims, &self.at);
+        let (request, claims) = (&exchange.request, &verified.claims);
+        if let Err(unmet) = self.requirement.check(request, claims) {
+            let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
             detail.identity = Some(self.identity(verified.claims));
             return Err(attach(Refusal::from(unmet).because(detail)));
         }
@@ -389,22 +386,21 @@ impl Policy for Jwt {
         }
     }
 
-    fn claimants(&self) -> Option<&Rc<Claimants>> {
-        Some(&self.claimants)
-    }
-
-    fn owned_request_headers(&self) -> Vec<HeaderName> {
-        let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
-        self.demands.iter().flat_map(owned).collect()
-    }
-
-    fn judged_request_headers(&self) -> Vec<HeaderName> {
-        let names = |demand: &Demand| demand.provider.locations.header_names();
-        self.demands.iter().flat_map(names).collect()
-    }
-
-    fn exports(&self) -> Vec<PropertyName> {
-        let exports = |demand: &Demand| demand.provider.forwarding.exports();
-        self.demands.iter().flat_map(exports).collect()
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration {
+            claimants: Some(Rc::clone(&self.claimants)),
+            ..Declaration::default()
+        };
+        for Demand { provider, .. } in &self.demands {
+            let (forwarding, locations) = (&provider.forwarding, &provider.locations);
+            declared
+                .owned_request_headers
+                .extend(forwarding.owned_headers());
+            declared
+                .judged_request_headers
+                .extend(locations.header_names());
+            declared.exports.extend(forwarding.exports());
+        }
+        declared
     }
 }

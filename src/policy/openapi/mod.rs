@@ -15,11 +15,11 @@ use self::template::{Named, Template};
 use super::forms::{FormType, Forms};
 use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::{LATER_FIELDS, Payload, Responses};
-use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
 use crate::engine::Mode;
 use crate::exchange::{BodyState, Exchange, Response};
-use crate::headers::{HeaderName, Headers};
+use crate::headers::Headers;
 use crate::host::Host;
 use crate::refusal::{Fact, Refusal};
 use crate::stream::{NO_ROUTE, method_not_allowed};
@@ -192,14 +192,14 @@ impl Policy for OpenApi {
         self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        LATER_FIELDS
-    }
-
-    fn judged_request_headers(&self) -> Vec<HeaderName> {
+    fn declares(&self) -> Declaration {
         let operations = self.paths.iter().flat_map(|path| &path.operations);
         let names = operations.flat_map(|operation| operation.parameters.header_names());
-        names.collect()
+        Declaration {
+            later_request_fields: LATER_FIELDS,
+            judged_request_headers: names.collect(),
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
@@ -223,8 +223,12 @@ impl Answers {
 }
 
 impl Policy for Answers {
-    fn mode(&self) -> Mode {
-        self.mode
+    fn declares(&self) -> Declaration {
+        Declaration {
+            mode: self.mode,
+            reads_response: true,
+            ..Declaration::default()
+        }
     }
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
@@ -232,10 +236,6 @@ impl Policy for Answers {
         responses.map_or(Verdict::Pass, |responses| {
             responses.request_headers(exchange, host)
         })
-    }
-
-    fn reads_response(&self) -> bool {
-        true
     }
 
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {

@@ -17,7 +17,7 @@ pub(super) use self::responses::Expected;
 pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
 use self::untold::{Declared, begins_like_json};
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{BodyState, Exchange};
@@ -467,8 +467,11 @@ impl Policy for Payload {
         }
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        LATER_FIELDS
+    fn declares(&self) -> Declaration {
+        Declaration {
+            later_request_fields: LATER_FIELDS,
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {

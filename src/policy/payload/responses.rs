@@ -15,7 +15,7 @@ use crate::exchange::{AnswerCheck, BodyState, Edit, Exchange, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::policy::{Context, Part, Policy, Stage, Verdict};
+use crate::policy::{Context, Declaration, Part, Policy, Stage, Verdict};
 use crate::refusal::{Refusal, Told};
 use crate::schema::{Schema, Text, TextError, Verdict as Judged};
 
@@ -186,8 +186,13 @@ fn is_json(headers: &Headers) -> bool {
 }
 
 impl Policy for Responses {
-    fn mode(&self) -> Mode {
-        self.mode
+    fn declares(&self) -> Declaration {
+        Declaration {
+            mode: self.mode,
+            reads_response: true,
+            later_request_fields: &[":method"],
+            ..Declaration::default()
+        }
     }
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
@@ -195,14 +200,6 @@ impl Policy for Responses {
             .edits
             .push(Edit::Shared(Rc::clone(&self.unreadable)));
         Verdict::Pass
-    }
-
-    fn reads_response(&self) -> bool {
-        true
-    }
-
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &[":method"]
     }
 
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {

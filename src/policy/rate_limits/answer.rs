@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::algorithm::nanoseconds;
 use super::charge::{ChargedOn, Learned, number};
 use super::ledger::{Entry, Standing, tightest};
 use super::refusals::seconds;
-use super::tier::nanoseconds;
 use crate::exchange::{Edit, Facts, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::policy::Policy;
+use crate::policy::{Declaration, Policy};
 use crate::refusal::Refusal;
 
 /// Charges what becomes known afterwards, and writes header fields.
@@ -69,8 +69,11 @@ impl Policy for Answer {
         }
     }
 
-    fn reads_response(&self) -> bool {
-        self.reads_response
+    fn declares(&self) -> Declaration {
+        Declaration {
+            reads_response: self.reads_response,
+            ..Declaration::default()
+        }
     }
 
     fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {

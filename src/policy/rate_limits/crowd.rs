@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::gcra::Gcra;
+use super::algorithm::Rule;
+use super::algorithm::gcra::Gcra;
+use super::algorithm::sliding_window::SlidingWindow;
 use super::random::Random;
-use super::rule::Rule;
 use super::seed::{Hashed, Seed};
 use super::shard::Shard;
-use super::sliding_window::SlidingWindow;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
 use crate::host::Host;
@@ -18,7 +18,7 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000_000 * SECOND;
 
 fn bucket(max_tokens: u64, interval: u64) -> Rule {
-    Rule::TokenBucket(Gcra::new(max_tokens, 1, interval).unwrap())
+    Rule::Gcra(Gcra::new(max_tokens, 1, interval).unwrap())
 }
 
 fn window(requests: u32, per: u64) -> Rule {
@@ -167,14 +167,12 @@ fn whoever_means_something_else_has_other_cells() {
     for _ in 0..2 {
         assert!(!ask(&strict, caller, NOW, &host).refuses());
     }
-    let Rule::TokenBucket(two) = bucket(2, 60 * SECOND) else {
-        panic!("a bucket is a bucket");
-    };
+    let two = bucket(2, 60 * SECOND);
     // What is lax is asked often, and changes nothing for what is strict.
     for other in [
         Table::new(&["a", "b"], bucket(100_000, 1000), 4),
         Table::new(&["a", "b"], bucket(2, 59 * SECOND), 4),
-        Table::new(&["a", "b"], Rule::TokenBucket(two.with_debt()), 4),
+        Table::new(&["a", "b"], two.with_debt(), 4),
         Table::new(&["a", "b"], window(2, 60 * SECOND), 4),
         Table::new(&["a", "b"], window(3, 60 * SECOND), 4),
         Table::new(&["a", "b"], window(2, 61 * SECOND), 4),

@@ -4,6 +4,7 @@ use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
 
+use super::algorithm::nanoseconds;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::count;
@@ -13,12 +14,11 @@ use super::limit::{Limit, Missing};
 use super::refusals;
 use super::seed::{Hashed, Seed};
 use super::spend::{Charge, Demand, Said, spend};
-use super::tier::nanoseconds;
 use crate::engine::Mode;
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::metrics::Event;
-use crate::policy::{Policy, Verdict};
+use crate::policy::{Declaration, Policy, Verdict};
 use crate::refusal::Refusal;
 
 /// A limit as one route has it.
@@ -70,9 +70,12 @@ impl Policy for Gate {
         Verdict::Pass
     }
 
-    fn counts_claimants(&self) -> bool {
+    fn declares(&self) -> Declaration {
         let mut limits = self.enforced.iter().chain(&self.shadow);
-        limits.any(|applied| applied.limit.key.has_claimed_subject())
+        Declaration {
+            counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
+            ..Declaration::default()
+        }
     }
 
     fn placed(&self, guard: Option<Mode>) {

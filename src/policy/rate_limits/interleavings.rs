@@ -10,10 +10,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::gcra::Gcra;
-use super::rule::Rule;
+use super::algorithm::Rule;
+use super::algorithm::gcra::Gcra;
+use super::algorithm::sliding_window::SlidingWindow;
 use super::seed::Seed;
-use super::sliding_window::SlidingWindow;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
 use crate::host::{CellUnavailable, Host, Mark, Swap};
@@ -156,7 +156,7 @@ const NOW: u64 = 1_000_000_000_000;
 const HOUR: u64 = 3600 * 1_000_000_000;
 
 fn bucket(max_tokens: u64) -> Rule {
-    Rule::TokenBucket(Gcra::new(max_tokens, 1, HOUR).unwrap())
+    Rule::Gcra(Gcra::new(max_tokens, 1, HOUR).unwrap())
 }
 
 fn window(requests: u32) -> Rule {

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
+use super::algorithm::nanoseconds;
+use super::algorithm::{Receipt, State};
 use super::charge::{ChargedOn, Learned, Statuses};
 use super::cost::Afterwards;
 use super::limit::Limit;
-use super::rule::{Receipt, State};
 use super::seed::Hashed;
 use super::table::{Charged, Table};
-use super::tier::nanoseconds;
 use crate::host::Host;
 
 /// All that limits said of a request, in the order in which they were asked.

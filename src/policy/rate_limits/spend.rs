@@ -1,6 +1,6 @@
 //! Several limits on one request: it is charged to all of them or to none.
 
-use super::rule::{Receipt, State};
+use super::algorithm::{Receipt, State};
 use super::seed::Hashed;
 use super::table::{Charged, Draft, Table};
 use crate::host::Host;

@@ -4,8 +4,8 @@
 
 use std::rc::Rc;
 
+use super::algorithm::{Receipt, Rule, State};
 use super::counts::{Counts, count};
-use super::rule::{Receipt, Rule, State};
 use super::seed::{Hashed, plain_hash};
 use super::shard::{Placed, Shard, empty_length, entry_length};
 use crate::digits;
@@ -88,6 +88,12 @@ impl Table {
     /// The same table, which notes there how full it is and who had to make room.
     pub fn counting(self, counts: Rc<Counts>) -> Self {
         Self { counts, ..self }
+    }
+
+    /// With what the keys of its cells begin.
+    #[cfg(test)]
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// How requests are counted in it.

@@ -412,11 +412,10 @@ fn local_reply(reply: Reply, request: &Request) -> Response {
             && value.starts_with(b"application/grpc")
             && !value.starts_with(b"application/grpc-")
     });
-    let mut headers: Vec<(String, Vec<u8>)> = reply
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let mut headers = Vec::new();
+    let added = reply.headers.into_iter();
+    let added: Vec<Edit> = added.map(|(name, value)| Edit::Add(name, value)).collect();
+    edit_response(&mut headers, &added);
     if is_grpc {
         headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
         headers.push((

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
-use portcullis::headers::Headers;
+use portcullis::headers::{HeaderName, HeaderValue, Headers};
 use portcullis::memory_host::MemoryHost;
 use portcullis::stream::{Action, Stream};
 use portcullis_tests::still::still;
@@ -118,21 +118,25 @@ fn told(limits: &Value) -> (String, String, Option<i64>) {
     let mut stream = Stream::new(Some(Rc::new(engine)));
     let action = stream.request_headers(headers, BodyState::Complete, &proxy());
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let wait = match action {
-        Action::Reply(reply) => reply.headers.iter().find_map(|(name, value)| {
-            let wait = text(value.as_bytes()).parse().ok()?;
-            (name.as_str() == "retry-after").then_some(wait)
-        }),
-        _ => None,
+    let fields: Vec<(HeaderName, HeaderValue)> = match action {
+        Action::Reply(reply) => reply.headers,
+        _ => {
+            let head = stream.response_headers(None, BodyState::Open, &proxy());
+            let edits = head.edits.into_iter();
+            let set = edits.filter_map(|edit| match edit {
+                Edit::Set(name, value) => Some((name, value)),
+                _ => None,
+            });
+            set.collect()
+        }
     };
-    let head = stream.response_headers(None, BodyState::Open, &proxy());
-    let set = |wanted: &str| {
-        let mut values = head.edits.iter().filter_map(|edit| match edit {
-            Edit::Set(name, value) if name.as_str() == wanted => Some(text(value.as_bytes())),
-            _ => None,
-        });
-        values.next().unwrap_or_default()
+    let field = |wanted: &str| {
+        let mut fields = fields.iter();
+        let (_, value) = fields.find(|(name, _)| name.as_str() == wanted)?;
+        Some(text(value.as_bytes()))
     };
+    let wait = field("retry-after").and_then(|wait| wait.parse().ok());
+    let set = |wanted: &str| field(wanted).unwrap_or_default();
     (set("ratelimit-policy"), set("ratelimit"), wait)
 }
 

@@ -7,6 +7,9 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::{Algorithm, LONGEST, Receipt, State, nanoseconds};
+use crate::config::{Node, Problems};
+
 /// `token_bucket: { max_tokens, tokens_per_fill, fill_interval }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gcra {
@@ -27,10 +30,6 @@ pub enum BucketError {
     /// Filling it takes longer than [`LONGEST`].
     TooSlow,
 }
-
-/// The longest time that anything of a limit may take: a hundred years. Sums of a few of these
-/// and of any time since the machine began do not overflow.
-pub const LONGEST: u64 = 100 * 366 * 24 * 3600 * 1_000_000_000;
 
 /// The longest that a worker is held up between a look at the clock and one at a cell, for all
 /// that matters here: a second.
@@ -73,29 +72,6 @@ impl Gcra {
             span,
             debt: 0,
         })
-    }
-
-    /// The same bucket, which can owe as much as it holds.
-    pub fn with_debt(self) -> Self {
-        Self {
-            debt: self.span,
-            ..self
-        }
-    }
-
-    /// All that it is, in numbers.
-    pub fn meaning(&self) -> [u64; 3] {
-        [self.interval, self.max_tokens, self.debt]
-    }
-
-    /// How many tokens it holds.
-    pub fn max_tokens(&self) -> u64 {
-        self.max_tokens
-    }
-
-    /// What an empty one takes to be full.
-    pub fn span(&self) -> u64 {
-        self.span
     }
 
     /// What is to be believed of a time that was read: none is further ahead than a bucket can
@@ -152,6 +128,120 @@ impl Gcra {
     fn after(&self, spent: u64, now: u64, cost: u64) -> u64 {
         let price = self.interval.saturating_mul(cost);
         self.settle(spent, now).max(now).saturating_add(price)
+    }
+}
+
+impl Algorithm for Gcra {
+    const NAME: &'static str = "token_bucket";
+    const ID: u64 = 1;
+    const WIDTH: usize = 1;
+
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        const MOST: u64 = u32::MAX as u64;
+        let mut fields = node.fields(problems)?;
+        let max_tokens = fields
+            .required("max_tokens", problems)
+            .and_then(|node| node.integer(problems, 1..=MOST));
+        let tokens_per_fill = fields.or("tokens_per_fill", 1, problems, |node, problems| {
+            node.integer(problems, 1..=MOST)
+        });
+        let fill_interval = fields
+            .required("fill_interval", problems)
+            .and_then(|node| node.duration(problems));
+        fields.finish(problems);
+        let (max_tokens, tokens_per_fill) = (max_tokens?, tokens_per_fill?);
+        match Self::new(max_tokens, tokens_per_fill, nanoseconds(fill_interval?)) {
+            Ok(bucket) => Some(bucket),
+            Err(error) => {
+                let reason = match error {
+                    BucketError::TooFast => {
+                        "fills faster than a token in a microsecond; a limit that high limits nothing"
+                    }
+                    BucketError::TooSlow => "takes more than a hundred years to be full",
+                };
+                node.report(problems, reason);
+                None
+            }
+        }
+    }
+
+    fn with_debt(self) -> Self {
+        Self {
+            debt: self.span,
+            ..self
+        }
+    }
+
+    fn scale(&self) -> u64 {
+        0
+    }
+
+    fn meaning(&self) -> [u64; 3] {
+        [self.interval, self.max_tokens, self.debt]
+    }
+
+    fn quota(&self) -> u64 {
+        self.max_tokens
+    }
+
+    fn period(&self) -> u64 {
+        self.span
+    }
+
+    fn fresh(&self, now: u64) -> State {
+        State([now, 0])
+    }
+
+    fn is_fresh(&self, State([spent, _]): State, now: u64) -> bool {
+        spent <= now
+    }
+
+    fn settle(&self, State([spent, _]): State, now: u64) -> State {
+        State([self.settle(spent, now), 0])
+    }
+
+    fn spend(&self, State([spent, _]): State, now: u64, cost: u64) -> Result<State, u64> {
+        self.spend(spent, now, cost).map(|after| State([after, 0]))
+    }
+
+    fn charge(&self, State([spent, _]): State, now: u64, cost: u64) -> State {
+        State([self.charge(spent, now, cost), 0])
+    }
+
+    /// The time that the charge led to.
+    fn receipt(&self, State([spent, _]): State) -> Receipt {
+        Receipt(spent)
+    }
+
+    fn refund(
+        &self,
+        State([spent, _]): State,
+        Receipt(charged): Receipt,
+        now: u64,
+        cost: u64,
+    ) -> State {
+        State([self.refund(spent, charged, now, cost), 0])
+    }
+
+    fn remaining(&self, State([spent, _]): State, now: u64) -> u64 {
+        self.remaining(spent, now)
+    }
+
+    fn whole_in(&self, State([spent, _]): State, now: u64) -> u64 {
+        self.settle(spent, now).saturating_sub(now)
+    }
+
+    fn load(&self, State([spent, _]): State, _: u64) -> u128 {
+        spent.into()
+    }
+
+    fn join(&self, State([one, _]): State, State([other, _]): State, _: u64) -> State {
+        State([one.max(other), 0])
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<Self> {
+        tests::buckets()
     }
 }
 

@@ -3,12 +3,12 @@
     reason = "a test that overflows fails, as it should"
 )]
 
-use super::super::random::Random;
 use super::*;
+use crate::policy::rate_limits::random::Random;
 
 const SECOND: u64 = 1_000_000_000;
 
-fn buckets() -> Vec<Gcra> {
+pub(super) fn buckets() -> Vec<Gcra> {
     let year = 366 * 24 * 3600 * SECOND;
     [
         (1, 1, SECOND),

@@ -7,6 +7,11 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::cmp::Ordering;
+
+use super::{Algorithm, LONGEST, Receipt, State, nanoseconds};
+use crate::config::{Node, Problems};
+
 /// `sliding_window: { requests, per }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlidingWindow {
@@ -31,19 +36,13 @@ impl SlidingWindow {
     pub fn new(requests: u32, per: u64) -> Option<Self> {
         const MOST: u32 = 1_000_000_000;
         const SHORTEST: u64 = 1_000_000;
-        let usable =
-            (1..=MOST).contains(&requests) && (SHORTEST..=super::gcra::LONGEST).contains(&per);
+        let usable = (1..=MOST).contains(&requests) && (SHORTEST..=LONGEST).contains(&per);
         usable.then_some(Self { requests, per })
     }
 
     /// How many requests pass in one window.
     pub fn requests(&self) -> u64 {
         self.requests.into()
-    }
-
-    /// How long a window is.
-    pub fn per(&self) -> u64 {
-        self.per
     }
 
     /// The count as it stands now. A clock that stepped back does not take a count back; one
@@ -181,122 +180,136 @@ impl SlidingWindow {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::arithmetic_side_effects,
-        reason = "a test that overflows fails, as it should"
-    )]
+impl Algorithm for SlidingWindow {
+    const NAME: &'static str = "sliding_window";
+    const ID: u64 = 2;
+    const WIDTH: usize = 2;
 
-    use super::super::gcra::LONGEST;
-    use super::super::random::Random;
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn windows() -> Vec<SlidingWindow> {
-        let year = 366 * 24 * 3600 * SECOND;
-        [
-            (1, SECOND),
-            (10, SECOND),
-            (7, 60 * SECOND + 1),
-            (100, SECOND / 1000),
-            (3, year),
-            (1_000_000_000, SECOND),
-        ]
-        .into_iter()
-        .map(|(requests, per)| SlidingWindow::new(requests, per).unwrap())
-        .collect()
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let requests = fields
+            .required("requests", problems)
+            .and_then(|node| node.integer(problems, 1..=1_000_000_000));
+        let per_node = fields.required("per", problems);
+        let per = per_node.as_ref().and_then(|node| node.duration(problems));
+        fields.finish(problems);
+        let window = Self::new(u32::try_from(requests?).ok()?, nanoseconds(per?));
+        if let (None, Some(node)) = (window, per_node) {
+            node.report(problems, "must not be 0");
+        }
+        window
     }
 
-    #[test]
-    fn what_passes_now_passes_later() {
-        let mut random = Random(3);
-        for window in windows() {
-            for _ in 0..2000 {
-                let now = random.below(1 << 60);
-                let later = now + random.below(window.per * 3);
-                let count = Count {
-                    window: now / window.per,
-                    previous: random.below(window.requests() + 1) as u32,
-                    current: random.below(window.requests() + 1) as u32,
-                };
-                assert!(window.remaining(count, later) >= window.remaining(count, now));
-                assert_eq!(
-                    window.remaining(count, now) > 0,
-                    window.spend(count, now, 1).is_ok()
-                );
-                let whole = now + window.whole_in(count, now);
-                assert_eq!(window.remaining(count, whole), window.requests());
-            }
-        }
+    /// Counts can be larger than what is allowed as they are.
+    fn with_debt(self) -> Self {
+        self
     }
 
-    #[test]
-    fn a_clock_that_steps_back_gives_nothing_away() {
-        let window = SlidingWindow::new(10, SECOND).unwrap();
-        let now = 100 * SECOND;
-        let mut count = Count::default();
-        for _ in 0..10 {
-            count = window.spend(count, now, 1).unwrap();
-        }
-        for back in [1, SECOND / 2, SECOND, 5 * SECOND, now] {
-            let earlier = now - back;
-            let settled = window.settle(count, earlier);
-            assert!(window.spend(settled, earlier, 1).is_err(), "{back}");
-            // And it is over after two windows at most, whichever way it went.
-            let over = window.spend(settled, earlier + 2 * SECOND + back.min(SECOND), 1);
-            assert!(over.is_ok(), "{back}");
-        }
+    fn scale(&self) -> u64 {
+        self.per
     }
 
-    #[test]
-    fn the_ends_of_the_ranges_do_not_overflow() {
-        assert_eq!(SlidingWindow::new(0, SECOND), None);
-        assert_eq!(SlidingWindow::new(1, 999_999), None);
-        assert_eq!(SlidingWindow::new(1_000_000_001, SECOND), None);
-        assert_eq!(SlidingWindow::new(1, LONGEST + 1), None);
-        let longest = SlidingWindow::new(1_000_000_000, LONGEST).unwrap();
-        for window in windows().into_iter().chain([longest]) {
-            for now in [0, 1, u64::MAX / 2, u64::MAX] {
-                for number in [0, 1, now / window.per, u64::MAX] {
-                    for counted in [0, 1, u32::MAX] {
-                        let count = Count {
-                            window: number,
-                            previous: counted,
-                            current: counted,
-                        };
-                        for cost in [0, 1, u64::MAX] {
-                            let _ = window.spend(count, now, cost);
-                            let _ = window.charge(count, now, cost);
-                            let _ = window.refund(count, number, now, cost);
-                        }
-                        assert!(window.remaining(count, now) <= window.requests());
-                        let _ = window.whole_in(count, now);
-                    }
-                }
-            }
-        }
+    fn meaning(&self) -> [u64; 3] {
+        [self.requests(), self.per, 0]
     }
 
-    #[test]
-    fn a_refund_is_as_if_nothing_had_been() {
-        let mut random = Random(4);
-        for window in windows() {
-            for _ in 0..1000 {
-                let now = random.below(1 << 60);
-                let count = Count {
-                    window: now / window.per,
-                    previous: random.below(window.requests() + 1) as u32,
-                    current: random.below(window.requests() + 1) as u32,
-                };
-                let Ok(charged) = window.spend(count, now, 1) else {
-                    continue;
-                };
-                let later = now + random.below(window.per * 3);
-                let back = window.refund(charged, charged.window, later, 1);
-                assert_eq!(back, window.settle(count, later));
-            }
-        }
+    fn quota(&self) -> u64 {
+        self.requests()
+    }
+
+    fn period(&self) -> u64 {
+        self.per
+    }
+
+    fn fresh(&self, now: u64) -> State {
+        packed(self.settle(Count::default(), now))
+    }
+
+    fn is_fresh(&self, state: State, now: u64) -> bool {
+        let Count {
+            window: _,
+            previous,
+            current,
+        } = self.settle(unpacked(state), now);
+        previous == 0 && current == 0
+    }
+
+    fn settle(&self, state: State, now: u64) -> State {
+        packed(self.settle(unpacked(state), now))
+    }
+
+    fn spend(&self, state: State, now: u64, cost: u64) -> Result<State, u64> {
+        self.spend(unpacked(state), now, cost).map(packed)
+    }
+
+    fn charge(&self, state: State, now: u64, cost: u64) -> State {
+        packed(self.charge(unpacked(state), now, cost))
+    }
+
+    /// The window that was charged.
+    fn receipt(&self, after: State) -> Receipt {
+        Receipt(unpacked(after).window)
+    }
+
+    fn refund(&self, state: State, Receipt(window): Receipt, now: u64, cost: u64) -> State {
+        packed(self.refund(unpacked(state), window, now, cost))
+    }
+
+    fn remaining(&self, state: State, now: u64) -> u64 {
+        self.remaining(unpacked(state), now)
+    }
+
+    fn whole_in(&self, state: State, now: u64) -> u64 {
+        self.whole_in(unpacked(state), now)
+    }
+
+    fn load(&self, state: State, now: u64) -> u128 {
+        self.used(self.settle(unpacked(state), now), now)
+    }
+
+    fn join(&self, one: State, other: State, now: u64) -> State {
+        let (one, other) = (unpacked(one), unpacked(other));
+        let (one, other) = (self.settle(one, now), self.settle(other, now));
+        // If a clock stepped back, one may stand a window further: brought there, the other has
+        // its own in both places, which is never too little.
+        let both = |count: Count| count.current.max(count.previous);
+        packed(match one.window.cmp(&other.window) {
+            Ordering::Equal => Count {
+                window: one.window,
+                previous: one.previous.max(other.previous),
+                current: one.current.max(other.current),
+            },
+            order => Count {
+                window: one.window.max(other.window),
+                previous: both(one).max(both(other)),
+                current: if order.is_gt() {
+                    one.current
+                } else {
+                    other.current
+                },
+            },
+        })
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<Self> {
+        tests::windows()
     }
 }
+
+fn packed(count: Count) -> State {
+    let counts = u64::from(count.previous).wrapping_shl(32) | u64::from(count.current);
+    State([count.window, counts])
+}
+
+fn unpacked(State([window, counts]): State) -> Count {
+    let half = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    Count {
+        window,
+        previous: half(counts.wrapping_shr(32)),
+        current: half(counts),
+    }
+}
+
+#[cfg(test)]
+mod tests;
