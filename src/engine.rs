@@ -11,6 +11,7 @@ use crate::budget::Reservation;
 use crate::config::{self, ConfigError, Node, Problems};
 use crate::exchange::{PropertyName, Request};
 use crate::explain::Explain;
+use crate::fetched::Fetched;
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::metrics::{Gauges, Measured};
@@ -268,6 +269,12 @@ impl Engine {
     /// The keys that providers publish; somebody has to fetch them.
     pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
         &self.remote_keys
+    }
+
+    /// What the document has fetched on a schedule, in the order of the document.
+    pub fn fetched(&self) -> impl Iterator<Item = Rc<dyn Fetched>> + '_ {
+        let all = self.remote_keys.iter();
+        all.map(|keys| Rc::clone(keys) as Rc<dyn Fetched>)
     }
 
     /// Forgets every token that was verified: each will be verified anew.

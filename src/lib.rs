@@ -33,6 +33,14 @@
 //! through [`host::Host`], and for nothing else. `memory_host` is such a host without a proxy, for
 //! all that runs natively.
 //!
+//! # Besides requests
+//!
+//! A [`worker::Worker`] does by one document what is no request: it fetches what is
+//! [`fetched`] on a schedule, exports and writes records, tells counters and gauges. It asks the
+//! proxy through [`host::WorkerHost`], whose [`call`]s have one table: a response goes to the owner of
+//! its token. A new thing to fetch implements [`fetched::Fetched`] and is named in
+//! [`engine::Engine::fetched`].
+//!
 //! # What holds
 //!
 //! - No panic. Lints deny every construct that panics; `panic` is `abort`, and one trap would take
@@ -82,8 +90,8 @@
 //! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
-use portcullis_wire::digits;
 pub use portcullis_schema as schema;
+use portcullis_wire::digits;
 pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
 
 pub mod access_log;
@@ -92,10 +100,11 @@ pub mod call;
 pub mod condition;
 pub mod config;
 pub mod connection;
-mod credentials;
+pub mod credentials;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
+pub mod fetched;
 pub mod host;
 #[cfg(any(test, feature = "memory-host"))]
 #[path = "hosts/memory/lib.rs"]
@@ -109,6 +118,7 @@ pub mod route;
 pub mod section;
 pub mod stream;
 pub mod target;
+pub mod worker;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;

@@ -56,7 +56,10 @@ impl Check {
             }
             [(_, node)] => {
                 let names = quoted(&names(kinds));
-                node.report(problems, format_args!("cannot be asked here; use one of {names}"));
+                node.report(
+                    problems,
+                    format_args!("cannot be asked here; use one of {names}"),
+                );
                 return Err(());
             }
             [(first, _), (_, second), ..] => {

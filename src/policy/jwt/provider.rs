@@ -22,6 +22,8 @@ use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
+use crate::credentials::Credential;
+use crate::fetched::Fetched;
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
@@ -164,7 +166,8 @@ impl Section for Providers {
         let secrets = section.read_well().flat_map(|provider| variables(provider));
         registry.environment.extend(secrets);
         for keys in section.remote_keys() {
-            let credentials = keys.environment().map(|variable| {
+            let variables = keys.credentials().iter().filter_map(Credential::variable);
+            let credentials = variables.map(|variable| {
                 let place = format!("provider {}", keys.provider());
                 Variable::new(place, variable, "its keys are asked for without it")
             });

@@ -1,5 +1,6 @@
 //! Addresses of published documents.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::config::{Node, Problems};
@@ -55,6 +56,19 @@ impl Uri {
             authority: authority.to_owned(),
             path: format!("{slash}{path}"),
         })
+    }
+
+    /// The pseudo-header fields of a request for it.
+    pub fn fields(&self, method: &str) -> Vec<(Cow<'static, str>, String)> {
+        let field = |(name, value): (&'static str, &str)| (Cow::Borrowed(name), value.to_owned());
+        [
+            (":method", method),
+            (":scheme", self.scheme),
+            (":authority", &self.authority),
+            (":path", &self.path),
+        ]
+        .map(field)
+        .into()
     }
 
     /// Whether both are served by the same host on the same port.
