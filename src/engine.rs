@@ -8,14 +8,14 @@ use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;
 use crate::body::Inspection;
 use crate::budget::Reservation;
-use crate::config::{self, ConfigError, Node, Problems};
-use crate::exchange::{PropertyName, Request};
+use crate::config::{self, ConfigError};
+use crate::exchange::{ClaimedSubject, PropertyName, Request};
 use crate::explain::Explain;
 use crate::fetched::Fetched;
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::metrics::{Gauges, Measured};
-use crate::policy::jwt::{Claimants, RemoteKeys};
+use crate::policy::jwt::{Providers, RemoteKeys};
 use crate::policy::{self, Declaration, Policy, Stage, Verdict};
 use crate::preflight::Preflight;
 use crate::refusal::{BlockPlace, ErrorPage, Refusal};
@@ -24,22 +24,7 @@ use crate::section::{EnvironmentFault, Registry, Sections};
 use crate::stream::{Overrides, ShownFields, later_request_fields};
 use crate::target::PathRules;
 
-/// Whether refusals are carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// They are.
-    Enforce,
-    /// They are judged, counted and logged; the request goes on as if the policy were absent.
-    Shadow,
-}
-
-impl Mode {
-    /// Reads `mode`.
-    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let choices = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
-        node.choice(problems, &choices)
-    }
-}
+pub use crate::enforcement::Mode;
 
 /// A compiled document.
 #[derive(Debug)]
@@ -60,7 +45,6 @@ pub struct Engine {
     pub(crate) notes: Vec<String>,
     pub(crate) registry: Registry,
     pub(crate) sections: Sections,
-    pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
     pub(crate) inspection: Inspection,
     pub(crate) path_rules: PathRules,
     pub(crate) measured: Measured,
@@ -98,7 +82,7 @@ pub(crate) struct Chain {
     /// What browsers are to show.
     pub(crate) error_page: Option<Rc<ErrorPage>>,
     /// Who a request may say it comes from.
-    pub(crate) claimants: Option<Rc<Claimants>>,
+    pub(crate) claimants: Option<Rc<dyn ClaimedSubject>>,
     /// The request's fields that are asked for after its head has been judged.
     pub(crate) later_request_fields: Vec<&'static str>,
     /// Those that are asked for by what is tried alone.
@@ -154,16 +138,6 @@ impl Chain {
         enforced
             .filter_map(|step| step.policy.grants(preflight))
             .reduce(|one, other| one && other)
-    }
-}
-
-impl Mode {
-    /// The mode of a policy in a document of this mode: the document's shadow wins.
-    pub(crate) fn over(self, policy: Mode) -> Mode {
-        match self {
-            Mode::Shadow => Mode::Shadow,
-            Mode::Enforce => policy,
-        }
     }
 }
 
@@ -267,14 +241,13 @@ impl Engine {
     }
 
     /// The keys that providers publish; somebody has to fetch them.
-    pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
-        &self.remote_keys
+    pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
+        self.sections.get::<Providers>().remote_keys()
     }
 
     /// What the document has fetched on a schedule, in the order of the document.
     pub fn fetched(&self) -> impl Iterator<Item = Rc<dyn Fetched>> + '_ {
-        let all = self.remote_keys.iter();
-        all.map(|keys| Rc::clone(keys) as Rc<dyn Fetched>)
+        self.registry.fetched.iter().cloned()
     }
 
     /// Forgets every token that was verified: each will be verified anew.

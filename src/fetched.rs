@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::call::{Call, CallError, CallResponse};
 use crate::credentials::Credential;
 use crate::host::{Host, Level};
-use crate::metrics::{Event, Timing};
+use crate::meter::{Event, Timing};
 
 /// One thing that is fetched on a schedule. All times are [`crate::host::Clock::monotonic`].
 pub trait Fetched {

@@ -101,14 +101,20 @@ pub mod condition;
 pub mod config;
 pub mod connection;
 pub mod credentials;
+pub mod enforcement;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
 pub mod fetched;
+pub mod gauges;
 pub mod host;
+pub mod http_uri;
+pub mod limits;
+pub mod media_type;
 #[cfg(any(test, feature = "memory-host"))]
 #[path = "hosts/memory/lib.rs"]
 pub mod memory_host;
+pub mod meter;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
@@ -116,6 +122,7 @@ pub mod proof;
 pub mod refusal;
 pub mod route;
 pub mod section;
+pub mod seed;
 pub mod stream;
 pub mod target;
 pub mod worker;

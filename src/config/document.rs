@@ -22,7 +22,6 @@ use crate::engine::{Chain, Engine, Mode, Route};
 use crate::explain::Explain;
 use crate::json::Json;
 use crate::metrics::{self, Measured};
-use crate::policy::jwt::Providers;
 use crate::policy::{self, Declaration};
 use crate::route::{PathIndex, PathTemplate, RequestMatcher};
 use crate::section::{Entry, Finishing, Registry, Sections};
@@ -192,7 +191,6 @@ impl Judging {
         let path_rules = *sections.get::<PathRules>();
         let access_log = sections.find::<AccessLog>();
         let security_events = sections.find::<SecurityEvents>();
-        let providers = sections.get::<Providers>();
         Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
@@ -206,7 +204,6 @@ impl Judging {
             access_log,
             notes,
             registry,
-            remote_keys: providers.remote_keys(),
             inspection: *sections.get::<Inspection>(),
             path_rules,
             measured: *sections.get::<Measured>(),

@@ -5,7 +5,7 @@
 //! ended, so that they and the access log agree.
 
 use super::segment;
-use crate::access_log;
+use crate::access_log::Ending;
 use crate::engine::Engine;
 use crate::metrics::Outcome;
 use crate::policy;
@@ -79,7 +79,7 @@ impl Tallied {
             both(What::Refusal(by, code.name, Outcome::ShadowDenied));
         }
         if by_route {
-            let what = What::Request(access_log::outcome(stream));
+            let what = What::Request(Ending::of(stream).name());
             each(Self { of: route, what });
         }
     }

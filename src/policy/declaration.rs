@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use super::jwt::Claimants;
-use crate::engine::Mode;
-use crate::exchange::PropertyName;
+use crate::enforcement::Mode;
+use crate::exchange::{ClaimedSubject, PropertyName};
 use crate::headers::HeaderName;
 use crate::refusal::ErrorPage;
 
@@ -21,7 +20,7 @@ pub struct Declaration {
     /// The page on which browsers are to show refusals.
     pub error_page: Option<Rc<ErrorPage>>,
     /// Whose tokens it asks for, so that others can tell who a request says it comes from.
-    pub claimants: Option<Rc<Claimants>>,
+    pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// Whether it goes by the claimants of the route.
     pub counts_claimants: bool,
     /// Request fields that only this filter may set. A client's own are removed on every

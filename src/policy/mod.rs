@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::exchange::{Exchange, Facts, Response};
 use crate::headers::Headers;
 use crate::host::Host;

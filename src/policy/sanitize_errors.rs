@@ -6,7 +6,7 @@ use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Author, BodyState, Edit, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
-use crate::metrics::Event;
+use crate::meter::Event;
 use crate::refusal::{Failure, Form};
 use crate::route::read_header_name;
 

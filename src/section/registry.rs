@@ -1,16 +1,21 @@
 //! What a document has the worker do beside judging.
 
 use std::fmt;
+use std::rc::Rc;
 
+use crate::credentials::Credential;
 use crate::exchange::PropertyName;
+use crate::fetched::Fetched;
+use crate::gauges::Gauges;
 use crate::host::Host;
-use crate::metrics::Gauges;
 
 /// What a document has the worker do beside judging; gathered from its sections and policies.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Registry {
     /// The variables of the VM's environment that are needed.
     pub environment: Vec<Variable>,
+    /// What is fetched on a schedule.
+    pub fetched: Vec<Rc<dyn Fetched>>,
     /// The names of the values that may be left for other filters.
     pub exports: Vec<PropertyName>,
     /// What is to be shown as a gauge.
@@ -25,7 +30,7 @@ pub struct Variable {
     place: String,
     name: String,
     /// What happens without it.
-    without: &'static str,
+    without: String,
     check: Option<Box<Check>>,
 }
 
@@ -41,13 +46,27 @@ pub struct EnvironmentFault {
     pub text: String,
 }
 
+impl Registry {
+    /// Has something fetched, and asks for what it needs for that.
+    pub fn fetch(&mut self, fetched: Rc<dyn Fetched>) {
+        let variables = fetched
+            .credentials()
+            .iter()
+            .filter_map(Credential::variable);
+        let without = format!("its {} are asked for without it", fetched.noun());
+        let needed = variables.map(|name| Variable::new(fetched.place(), name, &*without));
+        self.environment.extend(needed);
+        self.fetched.push(fetched);
+    }
+}
+
 impl Variable {
     /// A variable, and what happens without it.
-    pub fn new(place: impl Into<String>, name: &str, without: &'static str) -> Self {
+    pub fn new(place: impl Into<String>, name: &str, without: impl Into<String>) -> Self {
         Self {
             place: place.into(),
             name: name.to_owned(),
-            without,
+            without: without.into(),
             check: None,
         }
     }
@@ -85,6 +104,13 @@ impl Variable {
             is_error,
             text: format!("{place}: the secret in the environment variable {name} {text}"),
         })
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (fetched, variables) = (self.fetched.len(), &self.environment);
+        write!(f, "Registry({fetched} fetched, {variables:?})")
     }
 }
 

@@ -1,10 +1,10 @@
 //! Which host and path a request names.
 
 use super::foreign::{Overrides, has_override};
-use super::refusals::{HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
 use crate::engine::Engine;
 use crate::headers::{HeaderValue, Headers};
 use crate::refusal::Refusal;
+use crate::refusal::core::{HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
 use crate::target::{Authority, AuthorityError, Target, TargetError};
 
 /// Reads which host and path a request names; why it may not pass if that cannot be told.

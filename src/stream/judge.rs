@@ -11,7 +11,6 @@ use super::body::Awaiting;
 use super::foreign::foreign_fields;
 use super::measure::StepTimes;
 use super::record::ShadowRefusal;
-use super::refusals::{HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed};
 use super::settle::{Flow, Stop, settle};
 use crate::effort::{self, Effort};
 use crate::engine::{Engine, Lane, Mode, Route, Selection};
@@ -21,6 +20,9 @@ use crate::host::Host;
 use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::Refusal;
+use crate::refusal::core::{
+    HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed,
+};
 use crate::route::Undecidable;
 use crate::target::TargetError;
 

@@ -2,7 +2,6 @@
 //! has been reserved.
 
 use super::record::ShadowRefusal;
-use super::refusals::{FIELDS_TOO_LARGE, UNAVAILABLE};
 use super::{Action, Stream};
 use crate::access_log::AccessLog;
 use crate::access_log::security::SecurityEvents;
@@ -10,6 +9,7 @@ use crate::budget::{self, Reservation, Share};
 use crate::engine::{Engine, Mode, Step};
 use crate::host::Host;
 use crate::refusal::Refusal;
+use crate::refusal::core::{FIELDS_TOO_LARGE, UNAVAILABLE};
 
 /// The largest head that is read, with what the proxy needs to hand it over.
 pub const MOST_HEAD: usize = 1 << 20;

@@ -9,7 +9,6 @@ mod judge;
 mod kept;
 mod measure;
 mod record;
-mod refusals;
 mod settle;
 
 use std::rc::Rc;
@@ -27,6 +26,7 @@ use crate::engine::{Chain, Engine, Lane};
 use crate::exchange::{BodyState, Edit, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host};
+use crate::refusal::core::UNAVAILABLE;
 use crate::refusal::{Refusal, Reply};
 
 pub use self::answer::ResponseHead;
@@ -34,10 +34,8 @@ pub(crate) use self::foreign::{Overrides, Requests};
 pub use self::kept::MOST_HEAD;
 pub(crate) use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
-pub use self::refusals::{
-    CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
-};
-pub(crate) use self::refusals::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
+pub use crate::metrics::count_unavailable;
+pub use crate::refusal::core::{CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {

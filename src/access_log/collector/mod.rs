@@ -24,8 +24,8 @@ use crate::call::{Call, CallError, CallResponse};
 use crate::config::{Node, Problems};
 use crate::credentials::{Credential, LOOKED_THROUGH, tells};
 use crate::host::Host;
+use crate::http_uri::Uri;
 use crate::metrics::Spread;
-use crate::policy::jwt::Uri;
 use crate::section::{Reading, Registry, Section, Variable};
 
 pub use self::answer::LONGEST_ANSWER;

@@ -19,7 +19,7 @@ use self::sources::Sources;
 use super::Sink;
 use super::detail::Parameters;
 use super::line::Line;
-use super::name::{ECS_VERSION, Name, Schema};
+use super::name::{ECS_VERSION, EVENT, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
 use super::time_stamp;
 use super::trace::Trace;
 use crate::address;
@@ -256,8 +256,8 @@ impl SecurityEvents {
 
     fn line(&self, kind: &Kind, count: u64, now: Duration) -> Line {
         let mut line = Line::new(LONGEST);
-        line.time(Name::Timestamp.of(self.schema), now);
-        line.own(Name::Event.of(self.schema), "portcullis.security");
+        line.time(TIMESTAMP.of(self.schema), now);
+        line.own(EVENT.of(self.schema), "portcullis.security");
         if self.schema == Schema::Elastic {
             line.own("ecs.version", ECS_VERSION);
         }
@@ -295,14 +295,14 @@ impl SecurityEvents {
         if let Some(id) = field("x-request-id") {
             match self.schema {
                 Schema::OpenTelemetry => {
-                    line.list(Name::RequestId.of(self.schema), std::iter::once(id));
+                    line.list(REQUEST_ID.of(self.schema), std::iter::once(id));
                 }
-                Schema::Elastic => line.foreign(Name::RequestId.of(self.schema), id),
+                Schema::Elastic => line.foreign(REQUEST_ID.of(self.schema), id),
             }
         }
         let trace = stream.headers().one("traceparent").ok().flatten();
         if let Some(trace) = trace.and_then(Trace::parse) {
-            line.own(Name::TraceId.of(self.schema), trace.trace_id);
+            line.own(TRACE_ID.of(self.schema), trace.trace_id);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::digits;
 use crate::host::{Host, Swap};
-use crate::policy::rate_limits::seed::Seed;
+use crate::seed::Seed;
 
 /// Failures by source. Sources are hashed with the seed of the limits, which nobody outside knows:
 /// nobody can choose addresses that push each other out, and no address is in a cell or its key.

@@ -15,7 +15,7 @@ use crate::effort::Effort;
 use crate::exchange::{Exchange, Request, Response};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::metrics::Event;
+use crate::meter::Event;
 use crate::origin::{Standing, is_own};
 use crate::preflight::Preflight;
 use crate::refusal::{Code, Refusal, grpc};

@@ -9,7 +9,6 @@ use crate::regex::{Effort, Regex, TooCostly};
 
 use self::builtin::{BUILT_IN, BuiltIn, Searcher};
 use super::payload::head::is_upgrade;
-use super::payload::media_type::{Format, MediaType};
 use super::payload::untold::{Declared, begins_like_json};
 use super::rate_limits::key::query::decode as decode_leniently;
 use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
@@ -20,10 +19,11 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
+use crate::media_type::{Format, MediaType};
+use crate::refusal::core::UNAVAILABLE;
 use crate::refusal::{Code, Detail, Fact, Refusal, Told, grpc};
 use crate::route::read_header_name;
 use crate::schema::Violation;
-use crate::stream::UNAVAILABLE;
 
 /// `deny_patterns: { sets, patterns, in, … }`.
 pub(super) const KIND: Kind = Kind {

@@ -15,13 +15,13 @@ use self::refusals::{
 use super::parameters::{
     Controls, Fault, Pair, ParameterSet, Part as Where, pairs, read_list, read_told, vetted,
 };
-use super::payload::media_type::MediaType;
 use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::media_type::MediaType;
 use crate::refusal::{Fact, Refusal, Told};
 
 /// `forms: { max_bytes, fields, files, … }`.

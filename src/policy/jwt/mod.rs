@@ -35,6 +35,7 @@ use std::rc::Rc;
 
 use self::challenge::{Challenges, read_realm};
 use self::checks::{Allowance, note_shared};
+use self::claimant::Claimants;
 use self::claimed::claimed;
 use self::location::{Found, LocationError};
 use self::places::{Places, Stray};
@@ -49,7 +50,6 @@ use crate::host::Host;
 use crate::json::compact::Compact;
 use crate::refusal::Refusal;
 
-pub use self::claimant::{Claimants, Several};
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
@@ -388,7 +388,7 @@ impl Policy for Jwt {
 
     fn declares(&self) -> Declaration {
         let mut declared = Declaration {
-            claimants: Some(Rc::clone(&self.claimants)),
+            claimants: Some(Rc::<Claimants>::clone(&self.claimants)),
             ..Declaration::default()
         };
         for Demand { provider, .. } in &self.demands {

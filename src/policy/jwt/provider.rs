@@ -22,14 +22,12 @@ use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
-use crate::credentials::Credential;
-use crate::fetched::Fetched;
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
-use crate::metrics::{Event, Timing, micros};
+use crate::meter::{Event, Timing, micros};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
-use crate::section::{Finishing, Reading, Registry, Section, Variable};
+use crate::section::{Finishing, Reading, Registry, Section};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -166,12 +164,7 @@ impl Section for Providers {
         let secrets = section.read_well().flat_map(|provider| variables(provider));
         registry.environment.extend(secrets);
         for keys in section.remote_keys() {
-            let variables = keys.credentials().iter().filter_map(Credential::variable);
-            let credentials = variables.map(|variable| {
-                let place = format!("provider {}", keys.provider());
-                Variable::new(place, variable, "its keys are asked for without it")
-            });
-            registry.environment.extend(credentials);
+            registry.fetch(keys);
         }
         section.show(&mut registry.gauges);
     }

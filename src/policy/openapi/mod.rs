@@ -17,12 +17,12 @@ use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::{LATER_FIELDS, Payload, Responses};
 use super::{Compile, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
-use crate::engine::Mode;
-use crate::exchange::{BodyState, Exchange, Response};
+use crate::enforcement::Mode;
+use crate::exchange::{BodyState, Exchange, OperationIndex, Response};
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::refusal::core::{NO_ROUTE, method_not_allowed};
 use crate::refusal::{Fact, Refusal};
-use crate::stream::{NO_ROUTE, method_not_allowed};
 use crate::target::Target;
 
 pub use self::apis::Apis;
@@ -109,9 +109,6 @@ impl Operation {
         }
     }
 }
-
-/// The place of an operation: of its path, and of it there.
-pub type OperationIndex = (usize, usize);
 
 impl OpenApi {
     fn find<'v>(

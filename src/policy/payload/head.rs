@@ -1,8 +1,8 @@
 //! What the head of a request says about its body: RFC 9110 §7.8, §8.3 to §8.6 and §10.1.1.
 
-use super::media_type::{MediaRange, MediaType};
 use super::refusals::{ENCODING, EXPECTATION, LENGTH_MALFORMED, MEDIA_TYPE, UPGRADE, with_hint};
 use crate::headers::Headers;
+use crate::media_type::{MediaRange, MediaType};
 use crate::refusal::Refusal;
 
 /// The declared length. None if there is none.

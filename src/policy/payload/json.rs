@@ -4,7 +4,7 @@ use super::refusals::{MALFORMED, STRUCTURE};
 use crate::config::{Fields, Node, Problems};
 use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
-use crate::stream::UNAVAILABLE;
+use crate::refusal::core::UNAVAILABLE;
 
 /// How many values a worker reads, and makes a tree of, in less than 10 ms, whatever they are.
 pub(super) const MOST_VALUES: usize = 100_000;

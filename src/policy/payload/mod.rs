@@ -3,7 +3,6 @@
 
 pub(super) mod head;
 mod json;
-pub(super) mod media_type;
 mod refusals;
 mod responses;
 mod schema;
@@ -11,7 +10,6 @@ pub(super) mod untold;
 
 use self::head::Upgrades;
 pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
-use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
 pub(super) use self::responses::Expected;
 pub(crate) use self::responses::Responses;
@@ -24,6 +22,7 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
+use crate::media_type::{Format, MediaRange, MediaType};
 use crate::refusal::{Fact, Refusal, Told};
 use crate::route::read_method;
 use crate::schema::Schema;

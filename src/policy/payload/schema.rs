@@ -5,9 +5,9 @@ use crate::config::{DidYouMean, Fields, Node, Quoted};
 use crate::json::Json;
 use crate::json_gate::Shape;
 use crate::policy::Context;
+use crate::refusal::core::UNAVAILABLE;
 use crate::refusal::{Refusal, Told};
 use crate::schema::{Formats, Schema, Schemas, Text, TextError, Verdict};
-use crate::stream::UNAVAILABLE;
 
 /// How deep a body that is judged may nest, whatever `json` allows.
 pub(super) const MAX_DEPTH: usize = 128;

@@ -6,13 +6,13 @@ use super::algorithm::Rule;
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
 use super::random::Random;
-use super::seed::{Hashed, Seed};
 use super::shard::Shard;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
 use crate::host::Host;
 use crate::memory_host::MemoryHost;
-use crate::metrics::Event;
+use crate::meter::Event;
+use crate::seed::{Hashed, Seed};
 
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000_000 * SECOND;

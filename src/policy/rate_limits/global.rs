@@ -10,7 +10,7 @@ use super::limit::Missing;
 use super::refusals;
 use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems, Quoted};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::exchange::{Edit, Exchange, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;

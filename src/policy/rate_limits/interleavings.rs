@@ -13,11 +13,11 @@ use std::rc::Rc;
 use super::algorithm::Rule;
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
-use super::seed::Seed;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
 use crate::host::{CellUnavailable, Cells, Host, Mark, Swap};
 use crate::memory_host::{CellTable, MemoryHost};
+use crate::seed::Seed;
 
 /// What a worker asks of the cells.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use super::table::Table;
 use super::tier::{self, Tier, TierDraft, repeated};
 use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
 use crate::refusal::Detail;

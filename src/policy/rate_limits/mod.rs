@@ -21,7 +21,6 @@ pub mod key;
 mod ledger;
 mod limit;
 mod refusals;
-pub mod seed;
 pub mod shard;
 mod shared;
 pub mod spend;
@@ -40,9 +39,8 @@ use self::limit::{Limit, Place, read_name};
 use super::jwt::Providers;
 use super::{Compile, Context, Kind, Part, Role, Stage};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Quoted};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 
-pub use self::ledger::{Ledger, Standing};
 pub use self::shared::SharedLimits;
 
 /// `rate_limits: [ … ]`.

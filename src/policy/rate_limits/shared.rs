@@ -7,11 +7,11 @@ use std::rc::Rc;
 use super::counts::Counts;
 use super::gate::Applied;
 use super::limit::{Limit, Place, read_name};
-use super::seed::Seed;
 use super::usage::Usages;
 use crate::config::{Node, Problems};
 use crate::policy::jwt::Providers;
 use crate::section::{Finishing, Reading, Registry, Section};
+use crate::seed::Seed;
 
 /// Limits by name. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]

@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use super::algorithm::{Receipt, Rule, State};
 use super::counts::{Counts, count};
-use super::seed::{Hashed, plain_hash};
 use super::shard::{Placed, Shard, empty_length, entry_length};
 use crate::digits;
 use crate::host::{CellUnavailable, Host, Mark, Swap};
-use crate::metrics::Event;
+use crate::meter::Event;
+use crate::seed::{Hashed, plain_hash};
 
 /// The cells of one limit, or of one of its tiers.
 #[derive(Debug)]

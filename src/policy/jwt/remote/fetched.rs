@@ -12,7 +12,7 @@ use crate::credentials::Credential;
 use crate::fetched::{Fetched, Next, Note, Received, SharedCells};
 use crate::headers::Headers;
 use crate::host::{Host, Level};
-use crate::metrics::{Event, Timing};
+use crate::meter::{Event, Timing};
 
 impl Fetched for RemoteKeys {
     fn place(&self) -> String {

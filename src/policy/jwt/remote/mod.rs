@@ -25,7 +25,6 @@ mod settings;
 mod successor;
 #[cfg(test)]
 mod tests;
-mod uri;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -51,7 +50,7 @@ pub(super) use self::published::read_set as read_published;
 pub use self::answer::FetchError;
 pub use self::discovery::read_discovery_document;
 pub use self::question::{Next, Question, Settled, Subject};
-pub use self::uri::Uri;
+pub use crate::http_uri::Uri;
 
 /// The published keys of one provider.
 pub struct RemoteKeys {

@@ -7,7 +7,7 @@ use crate::headers::is_token_byte;
 
 /// The value of a `Content-Type` field.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::policy) struct MediaType<'v> {
+pub struct MediaType<'v> {
     main: &'v str,
     sub: &'v str,
     parameters: Vec<(&'v str, String)>,
@@ -15,7 +15,7 @@ pub(in crate::policy) struct MediaType<'v> {
 
 /// How a body of a media type can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Format {
+pub enum Format {
     /// RFC 8259, and what RFC 6839 builds on it.
     Json,
     /// A message in length-prefixed pieces, each of which may be compressed.
@@ -27,7 +27,7 @@ pub(in crate::policy) enum Format {
 impl<'v> MediaType<'v> {
     /// Reads a field's value. None if it is malformed, gives a parameter twice, or has more of them
     /// than any media type.
-    pub(in crate::policy) fn parse(value: &'v [u8]) -> Option<Self> {
+    pub fn parse(value: &'v [u8]) -> Option<Self> {
         const MOST_PARAMETERS: usize = 32;
         let text = std::str::from_utf8(value).ok()?;
         let (essence, mut rest) = text.split_at(text.find(';').unwrap_or(text.len()));
@@ -64,19 +64,19 @@ impl<'v> MediaType<'v> {
     }
 
     /// The value of a parameter.
-    pub(in crate::policy) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         let found = |(each, _): &&(&str, String)| each.eq_ignore_ascii_case(name);
         Some(&self.parameters.iter().find(found)?.1)
     }
 
     /// Whether it is that one, parameters aside.
-    pub(in crate::policy) fn is(&self, main: &str, sub: &str) -> bool {
+    pub fn is(&self, main: &str, sub: &str) -> bool {
         self.main.eq_ignore_ascii_case(main) && self.sub.eq_ignore_ascii_case(sub)
     }
 
     /// Whether its characters are UTF-8, as far as it says so. `utf8` is no registered name, and
     /// many a client writes it.
-    pub(in crate::policy) fn is_utf8(&self) -> bool {
+    pub fn is_utf8(&self) -> bool {
         let charset = self.parameter("charset");
         charset.is_none_or(|charset| {
             charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
@@ -84,7 +84,7 @@ impl<'v> MediaType<'v> {
     }
 
     /// How it can be judged.
-    pub(in crate::policy) fn format(&self) -> Format {
+    pub fn format(&self) -> Format {
         let is = |main: &str, sub: &str| self.is(main, sub);
         let application = self.main.eq_ignore_ascii_case("application");
         if is("application", "json") || is("text", "json") || ends_with(self.sub, "+json") {
@@ -140,7 +140,7 @@ fn is_text(character: char) -> bool {
 
 /// Media types that are allowed: one, all of a type, all with a suffix, or any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) struct MediaRange {
+pub struct MediaRange {
     written: String,
     /// `*` stands for any.
     main: String,
@@ -151,7 +151,7 @@ pub(in crate::policy) struct MediaRange {
 
 /// How much a range says of a media type: RFC 9110 §12.5.1. The greater one says more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::policy) struct Precedence {
+pub struct Precedence {
     kind: u8,
     parameters: usize,
     /// Parameters of the range that the media type does not have.
@@ -167,7 +167,7 @@ enum Sub {
 
 impl MediaRange {
     /// Reads `type/subtype`, `type/*` or `type/*+suffix`.
-    pub(in crate::policy) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let range = Self::parse(node.name(problems)?);
         if range.is_none() {
             node.report(
@@ -178,7 +178,7 @@ impl MediaRange {
         range
     }
 
-    pub(in crate::policy) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let lowered = text.to_ascii_lowercase();
         let (main, sub) = lowered.split_once('/')?;
         if !is_token(main) || !is_token(sub) || main.contains('*') {
@@ -203,7 +203,7 @@ impl MediaRange {
 
     /// Reads a key of an OpenAPI document's `content`: `*/*` is one as well, and it may have
     /// parameters. `charset` says nothing: what is read is UTF-8.
-    pub(in crate::policy) fn declared(text: &str) -> Option<Self> {
+    pub fn declared(text: &str) -> Option<Self> {
         let media_type = match text.trim() {
             "*" => MediaType::parse(b"*/*")?,
             text => MediaType::parse(text.as_bytes())?,
@@ -227,17 +227,17 @@ impl MediaRange {
     }
 
     /// As a document writes it.
-    pub(in crate::policy) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.written
     }
 
     /// Whether the media type is one of these.
-    pub(in crate::policy) fn contains(&self, media_type: &MediaType<'_>) -> bool {
+    pub fn contains(&self, media_type: &MediaType<'_>) -> bool {
         self.precedence(media_type).is_some()
     }
 
     /// How much it says of a media type that is one of these; none if it is not.
-    pub(in crate::policy) fn precedence(&self, media_type: &MediaType<'_>) -> Option<Precedence> {
+    pub fn precedence(&self, media_type: &MediaType<'_>) -> Option<Precedence> {
         let any = self.main == "*";
         let sub = match &self.sub {
             Sub::Any => true,
@@ -269,7 +269,7 @@ impl MediaRange {
     }
 
     /// The place of the range that says most of a media type: of those that say as much, the first.
-    pub(in crate::policy) fn best<'r>(
+    pub fn best<'r>(
         ranges: impl Iterator<Item = &'r Self>,
         media_type: &MediaType<'_>,
     ) -> Option<usize> {
@@ -284,22 +284,22 @@ impl MediaRange {
     }
 
     /// Whether it is `*/*`.
-    pub(in crate::policy) fn is_any(&self) -> bool {
+    pub fn is_any(&self) -> bool {
         self.main == "*" && self.parameters.is_empty()
     }
 
     /// Whether some JSON is in it.
-    pub(in crate::policy) fn has_json(&self) -> bool {
+    pub fn has_json(&self) -> bool {
         self.sub == Sub::Any || self.may_be(Format::Json)
     }
 
     /// Whether all that is in it is JSON.
-    pub(in crate::policy) fn is_json(&self) -> bool {
+    pub fn is_json(&self) -> bool {
         self.sub != Sub::Any && self.may_be(Format::Json)
     }
 
     /// Whether it has media types of that format.
-    pub(in crate::policy) fn may_be(&self, format: Format) -> bool {
+    pub fn may_be(&self, format: Format) -> bool {
         let sub = match &self.sub {
             Sub::Any => return format == Format::Opaque || self.main == "application",
             Sub::Exact(sub) => sub.clone(),

@@ -46,7 +46,7 @@ impl Seed {
     ///
     /// # Errors
     /// The proxy does not give access to its cells.
-    pub(super) fn hasher(&self, host: &dyn Host) -> Result<SipHasher13, CellUnavailable> {
+    pub fn hasher(&self, host: &dyn Host) -> Result<SipHasher13, CellUnavailable> {
         let keys = match self.keys.get() {
             Some(keys) => *keys,
             None => {
@@ -61,7 +61,7 @@ impl Seed {
 
 impl Hashed {
     /// What has come of all pieces.
-    pub(super) fn of(hasher: &SipHasher13) -> Self {
+    pub fn of(hasher: &SipHasher13) -> Self {
         let hash = hasher.finish128();
         Self {
             place: hash.h1,
@@ -71,7 +71,7 @@ impl Hashed {
 }
 
 /// A hash that anybody can compute, of pieces that operators choose: so long that no two of them meet.
-pub(super) fn plain_hash(pieces: &[&[u8]]) -> [u64; 2] {
+pub fn plain_hash(pieces: &[&[u8]]) -> [u64; 2] {
     let mut hasher = SipHasher13::new_with_keys(0, 0);
     for piece in pieces {
         // Its length first, so that no two lists of pieces look alike.

@@ -1,8 +1,6 @@
 //! The refusals that no policy makes.
 
 use crate::headers::{HeaderName, HeaderValue};
-use crate::host::Host;
-use crate::metrics::{self, Outcome};
 use crate::refusal::{Code, Refusal, grpc};
 
 /// All of them.
@@ -18,7 +16,7 @@ pub const CODES: &[&Code] = &[
     &UNAVAILABLE,
 ];
 
-pub(super) const HOST_MALFORMED: Code = Code {
+pub const HOST_MALFORMED: Code = Code {
     name: "host_malformed",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
@@ -33,7 +31,7 @@ pub(super) const HOST_MALFORMED: Code = Code {
     ],
 };
 
-pub(super) const PATH_MALFORMED: Code = Code {
+pub const PATH_MALFORMED: Code = Code {
     name: "path_malformed",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
@@ -53,7 +51,7 @@ pub(super) const PATH_MALFORMED: Code = Code {
     ],
 };
 
-pub(super) const OVERRIDDEN: Code = Code {
+pub const OVERRIDDEN: Code = Code {
     name: "request_overridden",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
@@ -61,7 +59,7 @@ pub(super) const OVERRIDDEN: Code = Code {
     reasons: &["override_header"],
 };
 
-pub(super) const HEADER_REPEATED: Code = Code {
+pub const HEADER_REPEATED: Code = Code {
     name: "header_repeated",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
@@ -69,7 +67,7 @@ pub(super) const HEADER_REPEATED: Code = Code {
     reasons: &["route_header"],
 };
 
-pub(crate) const NO_ROUTE: Code = Code {
+pub const NO_ROUTE: Code = Code {
     name: "no_route",
     status: 404,
     grpc_status: grpc::UNIMPLEMENTED,
@@ -77,7 +75,7 @@ pub(crate) const NO_ROUTE: Code = Code {
     reasons: &["no_route"],
 };
 
-pub(super) const METHOD_NOT_ALLOWED: Code = Code {
+pub const METHOD_NOT_ALLOWED: Code = Code {
     name: "method_not_allowed",
     status: 405,
     grpc_status: grpc::UNIMPLEMENTED,
@@ -86,7 +84,7 @@ pub(super) const METHOD_NOT_ALLOWED: Code = Code {
 };
 
 /// RFC 6585 §5.
-pub(super) const FIELDS_TOO_LARGE: Code = Code {
+pub const FIELDS_TOO_LARGE: Code = Code {
     name: "header_fields_too_large",
     status: 431,
     grpc_status: grpc::RESOURCE_EXHAUSTED,
@@ -94,7 +92,7 @@ pub(super) const FIELDS_TOO_LARGE: Code = Code {
     reasons: &["head", "kept"],
 };
 
-pub(super) const TOO_COSTLY: Code = Code {
+pub const TOO_COSTLY: Code = Code {
     name: "request_too_costly",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
@@ -102,7 +100,7 @@ pub(super) const TOO_COSTLY: Code = Code {
     reasons: &["effort"],
 };
 
-pub(crate) const UNAVAILABLE: Code = Code {
+pub const UNAVAILABLE: Code = Code {
     name: "unavailable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
@@ -142,19 +140,8 @@ const fn unavailable(details: &'static str) -> PreparedReply {
     }
 }
 
-/// Counts a refusal that was made without a stream.
-pub fn count_unavailable(host: &dyn Host, many: u64) {
-    let code = metrics::by_code(&UNAVAILABLE, Outcome::Denied);
-    for counter in [Some(Outcome::Denied.counter()), code]
-        .into_iter()
-        .flatten()
-    {
-        host.count_many(counter, many);
-    }
-}
-
 /// RFC 9110 §15.5.6: the answer lists what is allowed.
-pub(crate) fn method_not_allowed(allowed: &[String]) -> Refusal {
+pub fn method_not_allowed(allowed: &[String]) -> Refusal {
     let refusal = Refusal::new(&METHOD_NOT_ALLOWED, "method");
     let name = HeaderName::parse("allow").ok();
     let value = HeaderValue::parse(allowed.join(", ").as_bytes()).ok();

@@ -21,7 +21,7 @@ impl Uri {
     const LONGEST: usize = 2048;
 
     /// Reads one that the document names.
-    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let parsed = Self::parse(node.text(problems)?);
         if parsed.is_none() {
             node.report(
@@ -35,7 +35,7 @@ impl Uri {
     /// RFC 3986 as far as it is needed, and nothing beside: a scheme in lower case, a host (a name,
     /// an address of IPv4, or one of IPv6 in brackets), perhaps a port, path and query. No user,
     /// no fragment, and only bytes that may stand there.
-    pub(super) fn parse(uri: &str) -> Option<Self> {
+    pub fn parse(uri: &str) -> Option<Self> {
         if uri.len() > Self::LONGEST {
             return None;
         }
@@ -72,7 +72,7 @@ impl Uri {
     }
 
     /// Whether both are served by the same host on the same port.
-    pub(super) fn has_host_of(&self, other: &Self) -> bool {
+    pub fn has_host_of(&self, other: &Self) -> bool {
         let origin = |uri: &Self| {
             let (host, port) = host_and_port(&uri.authority)?;
             let usual = if uri.scheme == "https" { 443 } else { 80 };
