@@ -12,7 +12,7 @@ use crate::credentials::Credential;
 use crate::host::{Host, Level};
 use crate::meter::{Event, Timing};
 
-/// One thing that is fetched on a schedule. All times are [`Host::monotonic`].
+/// One thing that is fetched on a schedule. All times are [`crate::host::Clock::monotonic`].
 pub trait Fetched {
     /// Its place in messages, `provider corp`.
     fn place(&self) -> String;

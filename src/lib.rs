@@ -76,7 +76,7 @@
 //! | `jwks/lease/<hash>` | until when somebody asks | the same, and how often the document asks |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
-//! nothing else. Times in cells are those of [`host::Host::monotonic`]. What is no such cell, or of
+//! nothing else. Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
 //! another format, counts as none.
 //!
 //! # What is deliberately absent

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::calls::{InFlight, Pending};
-use super::response::{Response, WholeResponse};
-use crate::call::{Call, CallError, CallResponse, Owner, Token};
+use super::response::WholeResponse;
+use crate::call::{Call, CallError, CallResponse, Owner, Response, Token};
 use crate::config::Quoted;
 use crate::fetched::{Fetched, Next, Received};
 use crate::host::{Level, Mark, Swap, WorkerHost};
