@@ -14,7 +14,7 @@ use crate::policy::jwt::Claimants;
 use crate::policy::openapi::OperationIndex;
 use crate::policy::rate_limits::Ledger;
 use crate::preflight::SameRoutes;
-use crate::refusal::{ErrorPage, Refusal};
+use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::regex::Effort;
 use crate::target::{Authority, Target};
 
@@ -81,7 +81,7 @@ pub enum AnswerCheck {
     /// The same, though it cannot be told what it is: it has to be JSON.
     Untold(usize),
     /// It cannot be read, for that reason.
-    Unreadable(&'static str),
+    Unreadable(&'static Reason),
 }
 
 impl Facts {

@@ -3,6 +3,7 @@
 mod attribute;
 pub mod collector;
 pub(crate) mod detail;
+mod ending;
 mod line;
 mod name;
 mod redact;
@@ -34,6 +35,8 @@ use crate::schema::Violation;
 use crate::stream::Stream;
 use crate::target::Authority;
 
+pub use self::ending::Ending;
+
 /// `access_log`, ready to write.
 #[derive(Debug)]
 pub struct AccessLog {
@@ -46,7 +49,7 @@ pub struct AccessLog {
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
     redacted: Vec<String>,
-    shares: Vec<(&'static str, Share)>,
+    shares: Vec<(Ending, Share)>,
 }
 
 /// Where records go.
@@ -70,16 +73,6 @@ enum Query {
 
 /// The key of the record among the values left for others.
 const RECORD: &str = "record";
-
-/// The fields of `sample`: every outcome by its name.
-const FIELDS: [&str; 6] = [
-    "allowed",
-    "denied",
-    "answered",
-    "shadow_denied",
-    "unfinished",
-    "not_judged",
-];
 
 impl AccessLog {
     /// Reads the block.
@@ -257,11 +250,13 @@ impl AccessLog {
     }
 
     fn share(&self, stream: &Stream) -> Share {
-        let outcome = match outcome(stream) {
-            "allowed" if !stream.record().shadow.is_empty() => "shadow_denied",
-            outcome => outcome,
+        let ending = match Ending::of(stream) {
+            Ending::Judged(Outcome::Allowed) if !stream.record().shadow.is_empty() => {
+                Ending::Judged(Outcome::ShadowDenied)
+            }
+            ending => ending,
         };
-        let found = self.shares.iter().find(|(name, _)| *name == outcome);
+        let found = self.shares.iter().find(|(each, _)| *each == ending);
         found.map_or(Share::ALL, |(_, share)| *share)
     }
 
@@ -270,9 +265,9 @@ impl AccessLog {
         if self.schema == Schema::Elastic {
             line.own("ecs.version", ECS_VERSION);
             line.own("event.kind", "event");
-            let outcome = match outcome(stream) {
-                "allowed" | "answered" => "success",
-                "denied" => "failure",
+            let outcome = match Ending::of(stream) {
+                Ending::Judged(Outcome::Allowed | Outcome::Answered) => "success",
+                Ending::Judged(Outcome::Denied) => "failure",
                 _ => "unknown",
             };
             line.own("event.outcome", outcome);
@@ -420,13 +415,13 @@ fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
     usize::try_from(bytes).ok()
 }
 
-fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static str, Share)>> {
+fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(Ending, Share)>> {
     let mut fields: Fields<'_> = node.fields(problems)?;
-    let shares: Vec<Option<(&'static str, Share)>> = FIELDS
+    let shares: Vec<Option<(Ending, Share)>> = Ending::ALL
         .iter()
-        .map(|outcome| {
-            let share = fields.or(outcome, Share::ALL, problems, Share::read);
-            share.map(|share| (*outcome, share))
+        .map(|ending| {
+            let share = fields.or(ending.name(), Share::ALL, problems, Share::read);
+            share.map(|share| (*ending, share))
         })
         .collect();
     fields.finish(problems);
@@ -442,32 +437,18 @@ fn time_stamp(host: &dyn Host) -> Duration {
     host.wall_clock()
 }
 
-/// What became of an exchange, in one word.
-pub(crate) fn outcome(stream: &Stream) -> &'static str {
-    let record = stream.record();
-    match (record.refusal, stream.started()) {
-        (Some(_), _) => Outcome::Denied.name(),
-        (None, Some(_)) if record.answered_by.is_some() => Outcome::Answered.name(),
-        // The client left, or the proxy answered, before all of it had come.
-        (None, Some(_)) if stream.awaits_body() => "unfinished",
-        (None, Some(_)) => Outcome::Allowed.name(),
-        // Answered by the proxy or by a filter in front of this one.
-        (None, None) => "not_judged",
-    }
-}
-
 fn verdict(line: &mut Line, stream: &Stream, parameters: Parameters) {
     let record = stream.record();
-    line.own("portcullis.outcome", outcome(stream));
+    line.own("portcullis.outcome", Ending::of(stream).name());
     if let Some(route) = stream.route_name() {
         line.own("portcullis.route", route);
     }
     if let Some(policy) = record.refused_by.or(record.answered_by) {
         line.own("portcullis.policy", policy);
     }
-    if let Some((code, reason)) = record.refusal {
-        line.own("portcullis.code", code.name);
-        line.own("portcullis.reason", reason);
+    if let Some(reason) = record.refusal {
+        line.own("portcullis.code", reason.code.name);
+        line.own("portcullis.reason", reason.name);
     }
     if let Some(detail) = &record.detail {
         line.detail("portcullis.detail", detail, parameters);
@@ -502,7 +483,7 @@ fn verdict(line: &mut Line, stream: &Stream, parameters: Parameters) {
                 if let Some(policy) = shadow.policy {
                     let _ = write!(out, "\"policy\":\"{policy}\",");
                 }
-                let (code, reason) = (shadow.code.name, shadow.reason);
+                let (code, reason) = (shadow.reason.code.name, shadow.reason.name);
                 let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"");
                 if let Some(detail) = &shadow.detail {
                     let before = out.len();

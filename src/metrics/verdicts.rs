@@ -5,7 +5,7 @@
 //! ended, so that they and the access log agree.
 
 use super::segment;
-use crate::access_log;
+use crate::access_log::Ending;
 use crate::engine::Engine;
 use crate::metrics::Outcome;
 use crate::policy;
@@ -35,8 +35,8 @@ pub enum Of {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// What became of it, in the word of the log.
-    Request(&'static str),
+    /// What became of it.
+    Request(Ending),
     /// What a policy said, by its place as [`policy::name`] has it.
     Verdict(usize, Said),
     /// With which code a policy, or else the core, refused.
@@ -70,16 +70,16 @@ impl Tallied {
             }
         }
         let record = stream.record();
-        if let Some((code, _)) = record.refusal {
+        if let Some(reason) = record.refusal {
             let by = record.refused_by;
-            both(What::Refusal(by, code.name, Outcome::Denied));
+            both(What::Refusal(by, reason.code.name, Outcome::Denied));
         }
         for shadow in &record.shadow {
-            let (by, code) = (shadow.policy, shadow.code);
+            let (by, code) = (shadow.policy, shadow.reason.code);
             both(What::Refusal(by, code.name, Outcome::ShadowDenied));
         }
         if by_route {
-            let what = What::Request(access_log::outcome(stream));
+            let what = What::Request(Ending::of(stream));
             each(Self { of: route, what });
         }
     }
@@ -103,7 +103,7 @@ impl Tallied {
             }
         }
         match self.what {
-            What::Request(outcome) => parts.push(outcome),
+            What::Request(ending) => parts.push(ending.name()),
             What::Verdict(kind, said) => {
                 parts.extend([policy::name(kind), said.name()]);
             }

@@ -10,7 +10,7 @@ use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::Gauges;
 use crate::preflight::Preflight;
-use crate::refusal::{Code, ErrorPage, Refusal, Reply};
+use crate::refusal::{Code, ErrorPage, Refusal, Reply, Selector};
 use crate::route::PathTemplate;
 use crate::schema::Schemas;
 
@@ -66,20 +66,15 @@ pub struct Kind {
     pub codes: &'static [&'static Code],
     /// Reads its block.
     pub compile: Compile,
-    /// The field of its block that decides, by the code of a refusal, or by code and reason:
-    /// `payload_too_large`, or `payload_too_large.body_size`. For the log.
-    pub rules: &'static [(&'static str, &'static str)],
+    /// The field of its block that decides, by what is refused; the first that fits. For the log.
+    pub rules: &'static [(Selector, &'static str)],
 }
 
 impl Kind {
     /// The field of its block by which that was refused, where the refusal does not say it itself.
     pub(crate) fn field_of(&self, refusal: &Refusal) -> Option<&'static str> {
-        let (code, reason) = (refusal.code.name, refusal.reason);
-        let is_of = |key: &str| {
-            key.strip_prefix(code)
-                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(reason))
-        };
-        let found = self.rules.iter().find(|(key, _)| is_of(key));
+        let mut rules = self.rules.iter();
+        let found = rules.find(|(selector, _)| selector.has(refusal.reason));
         found.map(|(_, field)| *field)
     }
 }
@@ -310,13 +305,60 @@ pub enum Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::refusal::Blame;
+    use crate::{metrics, stream};
 
     #[test]
     fn what_is_tried_is_named_after_its_policy() {
         for (place, kind) in LIST.iter().enumerate() {
             assert_eq!(name(place), kind.name);
             assert_eq!(name(place + LIST.len()), format!("{}_shadow", kind.name));
+        }
+    }
+
+    #[test]
+    fn codes_and_reasons_refer_to_each_other() {
+        let mut codes = BTreeSet::new();
+        for code in metrics::codes() {
+            assert!(codes.insert(code.name), "{code:?} is there twice");
+            let mut reasons = BTreeSet::new();
+            for reason in code.reasons {
+                assert_eq!(reason.code, code);
+                assert!(reasons.insert(reason.name), "{reason:?} is there twice");
+            }
+            assert!(!reasons.is_empty(), "{code:?}");
+        }
+    }
+
+    /// What a client is told and what others go by say the same.
+    #[test]
+    fn blame_agrees_with_the_status() {
+        for reason in metrics::codes().flat_map(|code| code.reasons) {
+            let statuses: &[u16] = match reason.blame {
+                Blame::NoCredential | Blame::ExpiredCredential | Blame::Credential => &[401],
+                Blame::Caller => &[403],
+                Blame::Limit => &[429],
+                Blame::Upstream => &[502],
+                Blame::Dependency | Blame::Ourselves => &[503],
+                Blame::Request => &[400, 403, 404, 405, 413, 415, 417, 422, 431],
+            };
+            assert!(statuses.contains(&reason.code.status), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_asks_for_credentials_blames_them() {
+        let guards = LIST.iter().filter(|kind| kind.role == Role::Guards);
+        let codes = guards.flat_map(|kind| kind.codes).chain(stream::CODES);
+        for reason in codes.flat_map(|code| code.reasons) {
+            let is_of_request = matches!(
+                reason.blame,
+                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves
+            );
+            assert!(is_of_request, "{reason:?}");
         }
     }
 }

@@ -2,27 +2,24 @@
 
 use super::Stop;
 use super::foreign::{Overrides, has_override};
-use super::refusals::{HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
+use super::refusals::{OVERRIDE_HEADER, of_authority, of_target};
 use crate::engine::Engine;
 use crate::headers::{HeaderValue, Headers};
 use crate::refusal::Refusal;
-use crate::target::{Authority, Target, TargetError};
+use crate::target::{Authority, Target};
 
 /// Reads which host and path a request names; why it may not pass if that cannot be told.
 pub(super) fn address<'h>(
     engine: &Engine,
     headers: &'h Headers,
 ) -> Result<(Authority<'h>, Target), Stop> {
-    let refused = |code, reason| Stop::Refused(Refusal::new(code, reason), None);
-    let authority =
-        Authority::of(headers).map_err(|error| refused(&HOST_MALFORMED, error.reason()))?;
+    let refused = |reason| Stop::Refused(Refusal::new(reason), None);
+    let authority = Authority::of(headers).map_err(|error| refused(of_authority(error)))?;
     let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-    let target = Target::parse_by(raw, engine.path_rules).map_err(|error| match error {
-        TargetError::TooCostly => refused(&TOO_COSTLY, error.reason()),
-        error => refused(&PATH_MALFORMED, error.reason()),
-    })?;
+    let target = Target::parse_by(raw, engine.path_rules);
+    let target = target.map_err(|error| refused(of_target(error)))?;
     if engine.overrides == Overrides::Refuse && has_override(headers) {
-        return Err(refused(&OVERRIDDEN, "override_header"));
+        return Err(refused(&OVERRIDE_HEADER));
     }
     Ok((authority, target))
 }

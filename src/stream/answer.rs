@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::beside::Reading;
 use super::body::{Awaiting, Body, holds, most};
+use super::refusals::BODY_NOT_SHOWN;
 use super::{Action, Stream};
 use crate::body::{Content, Inspection, ResponseBody, Rest};
 use crate::engine::{Engine, Lane, Mode};
@@ -99,7 +100,7 @@ impl Stream {
     /// The proxy keeps back the body for which a head waits: what is answered, if the head still
     /// waits.
     pub fn never_shown(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
-        let refusal = Refusal::new(&super::UNAVAILABLE, "body_not_shown");
+        let refusal = Refusal::new(&BODY_NOT_SHOWN);
         match side {
             Side::Request if !holds(&self.awaiting) => None,
             Side::Request => match self.refuse(refusal, None, host) {
@@ -364,11 +365,11 @@ impl Stream {
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
-        self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.refusal = Some(refusal.reason);
         self.record.violations.clone_from(&refusal.violations);
         self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
-        if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
+        if let Some(counter) = metrics::by_code(refusal.code(), Outcome::Denied) {
             host.count(counter);
         }
         let mut reply = self.reply(refusal);

@@ -1,7 +1,7 @@
 //! What a stream keeps when its head has been judged: what can still be asked for, in memory that
 //! has been reserved.
 
-use super::refusals::{FIELDS_TOO_LARGE, UNAVAILABLE};
+use super::refusals::{HEAD_TOO_LARGE, KEPT_TOO_LARGE, NO_MEMORY};
 use super::{Action, Stream};
 use crate::access_log::AccessLog;
 use crate::access_log::security::SecurityEvents;
@@ -115,12 +115,12 @@ impl Stream {
     /// none.
     pub fn admit(&mut self, bytes: usize, host: &dyn Host) -> Option<Action> {
         let refusal = if bytes > MOST_HEAD {
-            Refusal::new(&FIELDS_TOO_LARGE, "head")
+            Refusal::new(&HEAD_TOO_LARGE)
         } else if let Some(memory) = budget::reserve(Share::Streams, bytes.saturating_add(FIXED)) {
             self.memory = memory;
             return None;
         } else {
-            Refusal::new(&UNAVAILABLE, "memory")
+            Refusal::new(&NO_MEMORY)
         };
         self.begin(host);
         Some(self.refuse(refusal, None, host))
@@ -136,7 +136,7 @@ impl Stream {
     pub(super) fn keep(&mut self, engine: &Engine, host: &dyn Host) -> Result<(), Refusal> {
         let whole = self.headers.memory() <= SMALL || self.keep_fields(engine, false);
         if !whole {
-            let refusal = Refusal::new(&FIELDS_TOO_LARGE, "kept");
+            let refusal = Refusal::new(&KEPT_TOO_LARGE);
             match engine.mode {
                 Mode::Enforce => return Err(refusal),
                 Mode::Shadow => self.shadow(refusal, None, host),
@@ -150,7 +150,7 @@ impl Stream {
         if self.settle() {
             Ok(())
         } else {
-            Err(Refusal::new(&UNAVAILABLE, "memory"))
+            Err(Refusal::new(&NO_MEMORY))
         }
     }
 

@@ -8,7 +8,7 @@ mod foreign;
 mod kept;
 mod measure;
 mod record;
-mod refusals;
+pub(crate) mod refusals;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use self::beside::{Beside, ask_of_no_body};
 use self::body::{Awaiting, Body};
 use self::foreign::foreign_fields;
 use self::measure::without_question;
-use self::refusals::{HEADER_REPEATED, PATH_MALFORMED, TOO_COSTLY};
+use self::refusals::{EFFORT, HOST_CALL, NOT_CONFIGURED, PATH_TWO_ROUTES, ROUTE_HEADER};
 use crate::budget::{Reservation, Share};
 use crate::connection::Connection;
 use crate::effort::{self, Effort};
@@ -32,7 +32,6 @@ use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::route::Undecidable;
-use crate::target::TargetError;
 
 pub use self::answer::ResponseHead;
 pub(crate) use self::foreign::Overrides;
@@ -42,7 +41,7 @@ pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
 pub use self::refusals::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply, count_unavailable,
 };
-pub(crate) use self::refusals::{NO_ROUTE, UNAVAILABLE, method_not_allowed};
+pub(crate) use self::refusals::{NO_MEMORY, NOTHING_HERE, method_not_allowed};
 
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {
@@ -89,10 +88,10 @@ impl Failure {
     /// The refusal of a request for that reason.
     fn refusal(self) -> Refusal {
         let reason = match self {
-            Failure::HostCall => "host_call",
-            Failure::Memory => "memory",
+            Failure::HostCall => &HOST_CALL,
+            Failure::Memory => &NO_MEMORY,
         };
-        Refusal::new(&UNAVAILABLE, reason)
+        Refusal::new(reason)
     }
 }
 
@@ -134,7 +133,7 @@ impl Stream {
         self.facts.connection = Connection::of(&self.headers);
         self.begin(host);
         let Some(engine) = self.engine.clone() else {
-            return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
+            return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);
         };
         self.hear_question(&engine, host);
         let judged = self.judge_head(&engine, body, host);
@@ -256,29 +255,25 @@ impl Stream {
         let selection = engine.select(&request);
         let agrees = engine.agrees(&request, &selection);
         if request.effort.is_spent() {
-            return Err(Stop::Refused(Refusal::new(&TOO_COSTLY, "effort"), None));
+            return Err(Stop::Refused(Refusal::new(&EFFORT), None));
         }
         if !agrees {
-            let reason = TargetError::TwoRoutes.reason();
-            return Err(Stop::Refused(Refusal::new(&PATH_MALFORMED, reason), None));
+            return Err(Stop::Refused(Refusal::new(&PATH_TWO_ROUTES), None));
         }
         let (index, asked) = match selection {
             Selection::Route(index) => (index, None),
             Selection::Preflight(asked) => (asked.answers, Some(asked.routes)),
             Selection::NoRoute => {
-                return Err(Stop::Refused(Refusal::new(&NO_ROUTE, "no_route"), None));
+                return Err(Stop::Refused(Refusal::new(&NOTHING_HERE), None));
             }
             Selection::MethodNotAllowed(allowed) => {
                 return Err(Stop::Refused(method_not_allowed(&allowed), None));
             }
             Selection::Undecidable(Undecidable::Effort) => {
-                return Err(Stop::Refused(Refusal::new(&TOO_COSTLY, "effort"), None));
+                return Err(Stop::Refused(Refusal::new(&EFFORT), None));
             }
             Selection::Undecidable(Undecidable::Repeated) => {
-                return Err(Stop::Refused(
-                    Refusal::new(&HEADER_REPEATED, "route_header"),
-                    None,
-                ));
+                return Err(Stop::Refused(Refusal::new(&ROUTE_HEADER), None));
             }
         };
         self.route = Some(index);
@@ -390,7 +385,6 @@ impl Stream {
     /// Notes a refusal that is not carried out, and whose it is.
     fn shadow(&mut self, refusal: Refusal, by: Option<(&'static str, Lane)>, host: &dyn Host) {
         let Refusal {
-            code,
             reason,
             violations,
             headers: _,
@@ -400,13 +394,12 @@ impl Stream {
         if self.record.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
         }
-        if let Some(counter) = metrics::by_code(code, Outcome::ShadowDenied) {
+        if let Some(counter) = metrics::by_code(reason.code, Outcome::ShadowDenied) {
             host.count(counter);
         }
         self.record.shadow.push(ShadowRefusal {
             policy: by.map(|(policy, _)| policy),
             is_tried: by.is_some_and(|(_, lane)| lane == Lane::Beside),
-            code,
             reason,
             violations,
             detail,
@@ -433,12 +426,12 @@ impl Stream {
                 }
             }
         }
-        self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.refusal = Some(refusal.reason);
         self.record.violations.clone_from(&refusal.violations);
         self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
         host.count(Outcome::Denied.counter());
-        if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
+        if let Some(counter) = metrics::by_code(refusal.code(), Outcome::Denied) {
             host.count(counter);
         }
         let reply = self.reply(refusal);

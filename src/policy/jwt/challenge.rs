@@ -1,9 +1,9 @@
 //! `WWW-Authenticate`: what a client is to do to be let in, RFC 6750 §3.
 
-use super::refusals::{MISSING, REPEATED};
+use super::refusals::REPEATED;
 use crate::config::{Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
-use crate::refusal::Refusal;
+use crate::refusal::{Blame, Refusal};
 
 /// The field for each class of answer.
 pub(super) struct Challenges {
@@ -50,11 +50,11 @@ impl Challenges {
 
     /// RFC 9110 §11.6.1: on 401, and here on 403; any other answer has nothing to ask for.
     pub(super) fn attach(&self, refusal: Refusal) -> Refusal {
-        let value = match (refusal.code.status, refusal.code.name) {
-            (403, _) => &self.insufficient_scope,
-            (401, name) if name == MISSING.name => &self.missing,
-            (401, name) if name == REPEATED.name => &self.invalid_request,
-            (401, _) => &self.invalid_token,
+        let value = match refusal.reason.blame {
+            Blame::Caller => &self.insufficient_scope,
+            Blame::NoCredential => &self.missing,
+            Blame::Credential if *refusal.code() == REPEATED => &self.invalid_request,
+            Blame::Credential | Blame::ExpiredCredential => &self.invalid_token,
             _ => return refusal,
         };
         refusal.with_header(self.name.clone(), value.clone())

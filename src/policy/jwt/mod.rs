@@ -23,7 +23,7 @@ mod location;
 mod objection;
 mod places;
 mod provider;
-mod refusals;
+pub(crate) mod refusals;
 mod remote;
 mod requirement;
 mod rules;
@@ -40,7 +40,7 @@ use self::claimed::claimed;
 use self::location::{Found, LocationError};
 use self::places::{Places, Stray};
 use self::provider::Provider;
-use self::refusals::{CODES, MISSING, REPEATED, resembling, unknown_issuer};
+use self::refusals::{CODES, MISSING, NO_TOKEN, SEVERAL_TOKENS, resembling, unknown_issuer};
 use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
@@ -49,7 +49,7 @@ use crate::exchange::{Exchange, Identity, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::json::compact::Compact;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Selector};
 
 pub use self::claim_path::ClaimPath;
 pub use self::claimant::{Claimants, Several};
@@ -66,7 +66,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Authenticates,
     codes: CODES,
     compile: Compile::Object(compile),
-    rules: &[("jwt_missing", "provider")],
+    rules: &[(Selector::Code(&MISSING), "provider")],
 };
 
 /// Asks for tokens, and for what they must grant.
@@ -309,7 +309,7 @@ impl Jwt {
     }
 
     fn missing(&self) -> Refusal {
-        self.challenges.attach(Refusal::new(&MISSING, "missing"))
+        self.challenges.attach(Refusal::new(&NO_TOKEN))
     }
 
     fn meet_any(
@@ -323,7 +323,7 @@ impl Jwt {
         };
         // Of two tokens in two places one would reach the service unchecked.
         if others.iter().any(|(_, other)| !other.is_same(token)) {
-            return Err(self.challenges.attach(Refusal::new(&REPEATED, "repeated")));
+            return Err(self.challenges.attach(Refusal::new(&SEVERAL_TOKENS)));
         }
         // One token, so its signature is checked so often and no more, whoever may have issued it.
         let most = found.iter().map(|(demand, _)| demand.provider.choice.most);
@@ -337,7 +337,11 @@ impl Jwt {
             match demand.meet(token, &allowance, exchange, host) {
                 Ok(()) => return Ok(()),
                 // A token that was accepted and does not suffice says more than one that was not.
-                Err(next) if refusal.as_ref().is_none_or(|last| last.code.status == 401) => {
+                Err(next)
+                    if refusal
+                        .as_ref()
+                        .is_none_or(|last| last.code().status == 401) =>
+                {
                     refusal = Some(next);
                 }
                 Err(_) => {}

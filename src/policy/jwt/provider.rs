@@ -13,7 +13,7 @@ use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::location::Locations;
-use super::refusals::field_of_provider;
+use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::secret::{SecretVariable, variables};
@@ -305,7 +305,7 @@ impl Provider {
 
     /// A refusal; where the issuer is another one, and nearly one that is listed, it says which.
     pub(super) fn naming_issuer(&self, refusal: Refusal, claims: Option<&Compact>) -> Refusal {
-        let is_issuer = refusal.reason == "issuer";
+        let is_issuer = *refusal.reason == ISSUER;
         match self.rules.near_issuer(claims).filter(|_| is_issuer) {
             Some(listed) => refusal.and("listed", Fact::own(listed)),
             None => refusal,
