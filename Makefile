@@ -47,18 +47,18 @@ check: lint build ## what needs no Envoy: lint, and the suites natively and in t
 	$(CARGO) test --locked -p portcullis
 	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --lib --test cases --test docs --test fault_injection --test laws --test module -- --skip envoy
 
-# The modules of some directories are declared by a macro, which cargo fmt does not follow.
-RUSTFMT = find src tests -name '*.rs' -not -path '*/target/*' -exec rustfmt --edition 2024
+# The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
+FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs
 
 lint: ## formatting, clippy for both targets, documentation links
-	$(RUSTFMT) --check {} +
+	$(call FMT,--check)
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked -p portcullis --lib --no-default-features -- -D warnings
 	@envoy/build.sh lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 
 fmt: ## format the sources
-	$(RUSTFMT) {} +
+	$(call FMT)
 
 cases: build ## run the case files of DIR (default tests/cases) through Envoy
 	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) \

@@ -15,10 +15,10 @@ use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route};
 use crate::json::Json;
 use crate::metrics::{self, Gauges};
-use crate::policy::Policy;
 use crate::policy::jwt::{Providers, note_dotted};
 use crate::policy::openapi::Apis;
 use crate::policy::rate_limits::SharedLimits;
+use crate::policy::{self, Policy};
 use crate::route::{PathIndex, PathTemplate};
 use crate::schema::Schemas;
 use crate::stream::{Overrides, ShownFields};
@@ -33,6 +33,7 @@ const MAX_DEPTH: usize = 64;
 /// Everything that is wrong with it.
 pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
+    problems.name_blocks(policy::LIST.iter().map(|kind| kind.name).collect());
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
     let compiled_bytes = problems.need(Share::Documents);

@@ -1,28 +1,20 @@
-//! The configuration document: how it is read, and what is said when it is wrong.
+//! The configuration document: how it is compiled.
 
 mod document;
-mod expression;
 #[cfg(test)]
 mod faults;
-mod fields;
-mod foreign;
-mod form;
-pub(crate) mod header;
 mod lint;
-mod misplaced;
-mod node;
 mod observed;
-mod problem;
 mod reach;
 mod routes;
 mod size;
-mod units;
+
+use portcullis_document::{fields, form, node, problem};
 
 pub use document::compile;
-pub use expression::Case;
-pub use fields::Fields;
-pub use node::Node;
-pub use problem::{
-    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
+pub(crate) use portcullis_document::header;
+pub use portcullis_document::{
+    Case, ConfigError, DidYouMean, Fields, MAX_COMPILED, Node, Pointer, Problem, Problems, Quoted,
+    is_near, nearest,
 };
 pub use size::bound;

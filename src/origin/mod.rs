@@ -16,7 +16,6 @@ use crate::target::Authority;
 
 pub use self::allowed::{AllowedOrigins, Standing};
 pub use self::reader::Power;
-pub use self::strangers::Strangers;
 
 /// The parts of a serialised origin, as they are written. `null` has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

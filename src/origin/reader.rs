@@ -1,7 +1,7 @@
 //! How a list of origins is read, and what of it may not have been meant.
 
 use super::allowed::Below;
-use super::strangers::{Accepted, is_cleartext};
+use super::strangers::{Accepted, Strangers, is_cleartext};
 use super::{Origin, public_suffix};
 use crate::config::{Case, Fields, Node, Problems, Quoted};
 use crate::effort::TooCostly;
@@ -165,7 +165,8 @@ impl<'n> Reader<'n> {
         pattern: &str,
         problems: &mut Problems,
     ) -> Option<()> {
-        match (problems.strangers.among(regex, pattern), self.power) {
+        let accepted = problems.with_memory(|known: &mut Strangers| known.among(regex, pattern));
+        match (accepted, self.power) {
             (Err(TooCostly), Power::Read) => {}
             (Err(TooCostly), Power::ActAsUser) => {
                 let reason = "is too large to tell whether it accepts origins of strangers, who would act as the user; list the origins";

@@ -26,7 +26,7 @@ pub(super) struct Accepted {
 
 /// What has been found out of a document's expressions, each once, and what that may still cost.
 #[derive(Debug)]
-pub struct Strangers {
+pub(super) struct Strangers {
     known: BTreeMap<usize, Result<Accepted, TooCostly>>,
     left: u64,
 }

@@ -14,11 +14,25 @@ use crate::refusal::{Code, ErrorPage, Refusal, Reply, Selector};
 use crate::route::PathTemplate;
 use crate::schema::Schemas;
 
-/// Declares the policies' modules and lists their kinds. A request meets their parts by [`Stage`],
-/// those of one stage in the order of this list; the first refusal ends it.
-macro_rules! policies {
+pub mod cors;
+pub mod csrf;
+pub mod deny_patterns;
+pub mod error_pages;
+pub mod forms;
+pub mod https;
+pub mod jwt;
+pub mod openapi;
+mod owned;
+pub mod parameters;
+pub mod payload;
+pub mod rate_limits;
+pub mod sanitize_errors;
+pub mod security_headers;
+
+/// Lists the kinds of policies. A request meets their parts by [`Stage`], those of one stage in the
+/// order of this list; the first refusal ends it.
+macro_rules! kinds {
     ($($name:ident),+ $(,)?) => {
-        $(pub mod $name;)+
         /// Every kind of policy.
         pub const LIST: &[Kind] = &[$($name::KIND),+];
         /// What the log calls a block that is tried beside the one in force, by the place of its
@@ -27,7 +41,7 @@ macro_rules! policies {
     };
 }
 
-policies! {
+kinds! {
     https,
     jwt,
     rate_limits,
@@ -42,8 +56,6 @@ policies! {
     cors,
     csrf,
 }
-
-mod owned;
 
 /// What the log calls a policy: first those in force, by their places in [`LIST`], then those that
 /// are tried beside them, in the same order.
@@ -310,6 +322,15 @@ mod tests {
     use super::*;
     use crate::refusal::Blame;
     use crate::{metrics, stream};
+
+    #[test]
+    fn every_module_of_a_policy_is_in_the_list() {
+        let lines = include_str!("mod.rs").lines();
+        let modules = lines.filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        let mut listed: Vec<_> = LIST.iter().map(|kind| kind.name).collect();
+        listed.sort_unstable();
+        assert_eq!(modules.collect::<Vec<_>>(), listed);
+    }
 
     #[test]
     fn what_is_tried_is_named_after_its_policy() {

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
-use super::keyword::{Outcome, Rule};
+use super::rule::{Outcome, Rule};
 use super::value::Value;
-use crate::config::Pointer;
-use crate::regex::{Effort, Regex};
+use portcullis_document::Pointer;
+use portcullis_wire::regex::{Effort, Regex};
 
 /// The place of a schema in its [`Set`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

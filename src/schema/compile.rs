@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::check::{Body, Node, SchemaId, Set};
+use super::cursor::SchemaCursor;
 use super::dialect::Dialect;
 use super::index::{Home, Index, address, is_schema};
-use super::keyword::{Entry, KEYWORDS, Meaning, Rule, entry};
 use super::notes::Notes;
-use super::subject::Subject;
+use super::rule::{Entry, Keywords, Meaning, Rule};
 use super::uri::Uri;
-use crate::budget::Share;
-use crate::config::{Pointer, Problems, Quoted, nearest};
-use crate::json::{Json, Object};
-use crate::regex::Regex;
+use portcullis_document::{Pointer, Problems, Quoted, nearest};
+use portcullis_wire::budget::Share;
+use portcullis_wire::json::{Json, Object};
+use portcullis_wire::regex::Regex;
 
 /// The compiler of some documents that may refer to one another.
-#[derive(Default)]
 pub(super) struct Compiler<'d> {
     pub(super) index: Index<'d>,
     nodes: Vec<Option<Node>>,
@@ -64,6 +63,26 @@ struct Pending<'d> {
 }
 
 impl<'d> Compiler<'d> {
+    /// Knows these keywords, and no schema so far.
+    pub(super) fn new(keywords: Keywords) -> Self {
+        Self {
+            index: Index::new(keywords),
+            nodes: Vec::new(),
+            ids: BTreeMap::new(),
+            pending: VecDeque::new(),
+            in_place: Vec::new(),
+            children: Vec::new(),
+            dynamic: Vec::new(),
+            patterns: Vec::new(),
+            unknown_formats: Vec::new(),
+            unsupported: Vec::new(),
+            not_required: None,
+            notes: Notes::default(),
+            problems: Vec::new(),
+            unknown: BTreeMap::new(),
+        }
+    }
+
     /// Notes something that stands in a schema.
     pub(super) fn found(id: SchemaId, place: Pointer, what: impl ToString) -> Found {
         let what = what.to_string();
@@ -189,17 +208,18 @@ impl<'d> Compiler<'d> {
             .resources
             .get(home.resource)
             .map_or(Dialect::Draft202012, |resource| resource.dialect);
-        if KEYWORDS.is_empty() && object.iter().next().is_some() {
+        if self.index.keywords.0.is_empty() && object.iter().next().is_some() {
             let reason =
                 "this module is built without JSON Schema; build it with the feature `json-schema`";
             self.problems.push((home.place.clone(), reason.to_owned()));
             return Body::Anything;
         }
+        let keywords = self.index.keywords;
         let alone = dialect.reference_stands_alone() && object.member("$ref").is_some();
         let mut written = Vec::new();
         for (name, value) in object.iter() {
             self.vet(name, alone, dialect, &home.place);
-            let place = KEYWORDS.iter().position(|entry| entry.name == name);
+            let place = keywords.0.iter().position(|entry| entry.name == name);
             written.extend(place.map(|place| (place, value)));
         }
         // In the order of the keywords, whatever that of the document.
@@ -207,7 +227,10 @@ impl<'d> Compiler<'d> {
         let mut rules = Vec::new();
         let mut tracks = false;
         for (place, value) in written {
-            let entry = KEYWORDS.get(place).filter(|entry| entry.known_in(dialect));
+            let entry = keywords
+                .0
+                .get(place)
+                .filter(|entry| entry.known_in(dialect));
             let Some((entry, Meaning::Rule(compile))) = entry.map(|entry| (entry, entry.meaning))
             else {
                 continue;
@@ -215,7 +238,7 @@ impl<'d> Compiler<'d> {
             if alone && entry.name != "$ref" {
                 continue;
             }
-            let keyword = compile(&mut Subject {
+            let keyword = compile(&mut SchemaCursor {
                 compiler: self,
                 object,
                 name: entry.name,
@@ -239,7 +262,7 @@ impl<'d> Compiler<'d> {
 
     /// Reports a name that the dialect does not know, or takes no notice of.
     fn vet(&mut self, name: &'d str, alone: bool, dialect: Dialect, place: &Pointer) {
-        let entry = entry(name);
+        let entry = self.index.keywords.named(name);
         let known = entry.filter(|entry| entry.known_in(dialect));
         match known {
             // RFC 6648 notwithstanding, this is how such documents mark what is their own.
@@ -280,9 +303,10 @@ impl<'d> Compiler<'d> {
                 false => Unknown::Refused(format!("{reason}, and there are too many of that kind")),
             };
         }
-        let known = KEYWORDS.iter().filter(|each| each.known_in(dialect));
-        let near = nearest(name, known.map(|each| each.name)).and_then(entry);
-        let cure = match (replacement(name, dialect), near) {
+        let keywords = self.index.keywords;
+        let known = keywords.0.iter().filter(|each| each.known_in(dialect));
+        let near = nearest(name, known.map(|each| each.name)).and_then(|near| keywords.named(near));
+        let cure = match (replacement(keywords, name, dialect), near) {
             (Some(cure), _) => Some(format!("; {cure}")),
             (None, Some(near)) if dialect.is_openapi() || is_mistaken(name, near) => {
                 Some(format!("; did you mean {}?", Quoted(near.name)))
@@ -448,7 +472,7 @@ fn size(json: &Json, body: &Body) -> usize {
 }
 
 /// What to write in place of a keyword of another dialect.
-fn replacement(name: &str, dialect: Dialect) -> Option<&'static str> {
+fn replacement(keywords: Keywords, name: &str, dialect: Dialect) -> Option<&'static str> {
     let new = matches!(dialect, Dialect::Draft202012 | Dialect::OpenApi31);
     Some(match name {
         "additionalItems" if new => "write `prefixItems` and `items`",
@@ -457,7 +481,11 @@ fn replacement(name: &str, dialect: Dialect) -> Option<&'static str> {
         "$recursiveAnchor" if new => "write `$dynamicAnchor`",
         "nullable" if new => "add \"null\" to `type`",
         "id" if dialect != Dialect::OpenApi30 => "write `$id`",
-        _ if entry(name).is_some_and(|entry| entry.known_in(Dialect::Draft202012)) && !new => {
+        _ if !new
+            && keywords
+                .named(name)
+                .is_some_and(|entry| entry.known_in(Dialect::Draft202012)) =>
+        {
             "it belongs to draft 2020-12"
         }
         _ => return None,

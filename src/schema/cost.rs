@@ -1,6 +1,6 @@
 //! What judging may cost.
 
-use crate::regex::Effort;
+use portcullis_wire::regex::Effort;
 
 /// What judging may cost, in steps of an [`Effort`]: so much in any case, and more for more to judge.
 const STEPS: u64 = 1_000_000;
@@ -22,9 +22,9 @@ pub fn allowance(bytes: usize, values: usize) -> Effort {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Node, Problems};
-    use crate::json::Json;
-    use crate::schema::{Formats, Notes, Schema, Text, Verdict};
+    use crate::{Formats, Notes, Schema, Text, Verdict};
+    use portcullis_document::{Node, Problems};
+    use portcullis_wire::json::Json;
 
     fn judge(schema: &str, body: &str) -> Verdict {
         let json = Json::parse(schema.as_bytes(), 16).unwrap();

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use super::check::{SchemaId, Set};
 use super::compile::Compiler;
 use super::dialect::Dialect;
+use super::keyword::KEYWORDS;
 use super::metaschemas::Metaschemas;
 use super::notes::Notes;
 use super::uri::Uri;
 use super::{Formats, Schema};
-use crate::config::{Node, Pointer, Problems};
+use portcullis_document::{Node, Pointer, Problems};
 
 /// Compiles schemas of one document, which may refer to all of it.
 pub struct Embedded<'d> {
@@ -31,11 +32,11 @@ pub struct Compiled {
 
 /// Whose values are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// The client's: nobody asks it for what is `readOnly`.
-    Client,
-    /// The service's: nobody asks it for what is `writeOnly`.
-    Service,
+pub enum Direction {
+    /// What the client sends: it need not send what is `readOnly`.
+    Request,
+    /// What the upstream sends: it need not send what is `writeOnly`.
+    Response,
 }
 
 impl<'d> Embedded<'d> {
@@ -43,14 +44,14 @@ impl<'d> Embedded<'d> {
     pub fn new(
         document: &Node<'d>,
         dialect: Dialect,
-        sender: Sender,
+        sender: Direction,
         metaschemas: &'d Metaschemas,
     ) -> Self {
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(metaschemas);
         compiler.not_required = Some(match sender {
-            Sender::Client => "readOnly",
-            Sender::Service => "writeOnly",
+            Direction::Request => "readOnly",
+            Direction::Response => "writeOnly",
         });
         let place = document.pointer().clone();
         let uri = Uri::parse("schemas:///document");

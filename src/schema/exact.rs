@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{Formats, Notes, Schema, Text, Verdict};
-use crate::config::{Node, Problems};
-use crate::json::Json;
+use portcullis_document::{Node, Problems};
+use portcullis_wire::json::Json;
 
 /// A decimal as a fraction of a power of ten, written by hand: a sign, digits, and how many of them
 /// stand behind the point, which is the same for all.

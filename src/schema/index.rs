@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::dialect::Dialect;
-use super::keyword::{Meaning, entry};
 use super::metaschemas::Metaschemas;
+use super::rule::{Entry, Keywords, Meaning};
 use super::uri::{Uri, decode};
-use crate::config::{Pointer, Quoted};
-use crate::json::{Json, Object};
+use portcullis_document::{Pointer, Quoted};
+use portcullis_wire::json::{Json, Object};
 
 /// A schema with a URI of its own, and those in it that have none.
 pub(super) struct Resource<'d> {
@@ -27,8 +27,9 @@ pub(super) struct Home {
 }
 
 /// All schemas of some documents.
-#[derive(Default)]
 pub(super) struct Index<'d> {
+    /// The keywords that may hold schemas.
+    pub(super) keywords: Keywords,
     pub(super) resources: Vec<Resource<'d>>,
     by_uri: BTreeMap<String, usize>,
     homes: BTreeMap<usize, Home>,
@@ -80,6 +81,19 @@ const HOLDERS: &[(&str, Holds)] = &[
 ];
 
 impl<'d> Index<'d> {
+    /// Of no document so far.
+    pub(super) fn new(keywords: Keywords) -> Self {
+        Self {
+            keywords,
+            resources: Vec::new(),
+            by_uri: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            schemas: Vec::new(),
+            problems: Vec::new(),
+            metaschemas: None,
+        }
+    }
+
     /// Takes in a document whose root is a schema.
     pub(super) fn add_schema(&mut self, uri: Uri, root: &'d Json, place: Pointer, usual: Dialect) {
         let dialect = self.dialect(root, &place, usual);
@@ -207,13 +221,13 @@ impl<'d> Index<'d> {
         };
         let dialect = self.resources.get(home.resource).map(|each| each.dialect);
         for (keyword, holds) in HOLDERS {
-            let known = |entry: &super::keyword::Entry| {
+            let known = |entry: &Entry| {
                 let known = dialect.is_none_or(|dialect| entry.known_in(dialect));
                 known && !matches!(entry.meaning, Meaning::Annotation)
             };
             let Some(held) = object
                 .member(keyword)
-                .filter(|_| entry(keyword).is_some_and(known))
+                .filter(|_| self.keywords.named(keyword).is_some_and(known))
             else {
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::json::Json;
+use portcullis_wire::json::Json;
 
 /// Each is read when something first refers to it.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! What stands in a document and is not enforced: each kind in one line, with some of its places.
 
-use crate::config::{Node, Pointer};
+use portcullis_document::{Node, Pointer};
 
 /// How many places are named.
 const SHOWN: usize = 3;

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::value::{Members, Value};
-use crate::budget::{self, Reservation, Share};
-use crate::json::decimal::Decimal;
-use crate::json_gate::{Fault, Limits, Shape, measure, read_string};
+use portcullis_wire::budget::{self, Reservation, Share};
+use portcullis_wire::json::decimal::Decimal;
+use portcullis_wire::json_gate::{Fault, Limits, Shape, measure, read_string};
 
 /// A value, and how many values there are in it, itself included.
 #[derive(Debug)]

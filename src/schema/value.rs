@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::sort::sort;
-use crate::json::Json;
-use crate::json::decimal::Decimal;
-use crate::json_gate::Shape;
+use portcullis_wire::json::Json;
+use portcullis_wire::json::decimal::Decimal;
+use portcullis_wire::json_gate::Shape;
 
 /// A JSON value. Numbers are exact; strings borrow from the text where nothing in them is escaped.
 ///

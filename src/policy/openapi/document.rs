@@ -8,7 +8,7 @@ use crate::config::{Node, Problems};
 use crate::json::Json;
 use crate::policy::forms::FormType;
 use crate::policy::payload::media_type::MediaRange;
-use crate::schema::{Dialect, Embedded, Handle, Metaschemas, Notes, Sender, fragment_tokens};
+use crate::schema::{Dialect, Direction, Embedded, Handle, Metaschemas, Notes, fragment_tokens};
 
 /// How many references may follow one another.
 const MAX_REFERENCES: usize = 16;
@@ -95,8 +95,8 @@ impl<'d, 'p> Reader<'d, 'p> {
         let schemas = |sender| Embedded::new(root, dialect, sender, metaschemas);
         Some(Self {
             root: root.clone(),
-            requests: schemas(Sender::Client),
-            responses: judges_responses.then(|| schemas(Sender::Service)),
+            requests: schemas(Direction::Request),
+            responses: judges_responses.then(|| schemas(Direction::Response)),
             notes: Notes::default(),
             left: MAX_DECLARATIONS,
             problems,

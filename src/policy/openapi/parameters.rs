@@ -6,7 +6,7 @@ use crate::config::Node;
 use crate::json::Json;
 use crate::policy::parameters::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
 use crate::refusal::Told;
-use crate::schema::{Compiled, Formats, Handle, Kinds, Notes};
+use crate::schema::{Compiled, Formats, Handle, Notes, TypeSet};
 
 /// What is asked of all parameters of an API.
 pub(super) struct Rules<'c> {
@@ -138,7 +138,7 @@ impl Declared<'_> {
         self.encoding.as_ref().unwrap_or(&self.node)
     }
 
-    fn reading(&self, part: Part, kinds: Kinds, items: Kinds) -> Reading {
+    fn reading(&self, part: Part, kinds: TypeSet, items: TypeSet) -> Reading {
         if self.is_json {
             return Reading::As(Style::Json);
         }

@@ -6,7 +6,7 @@ use crate::budget::{self, Reservation, Share};
 use crate::config::Pointer;
 use crate::regex::Effort;
 use crate::schema::{
-    Decimal, Kinds, Schema, Text, TextError, Value, Verdict, Violation, allowance,
+    Decimal, Schema, Text, TextError, TypeSet, Value, Verdict, Violation, allowance,
 };
 
 /// A parameter that has been declared.
@@ -19,8 +19,8 @@ pub struct Parameter {
     pub allow_empty: bool,
     style: Style,
     schema: Schema,
-    kinds: Kinds,
-    item_kinds: Kinds,
+    kinds: TypeSet,
+    item_kinds: TypeSet,
     /// Where in the document it is declared.
     place: Pointer,
 }
@@ -284,7 +284,7 @@ fn trim(part: Part, item: &str) -> &str {
 
 /// The values that a text may be for a schema that takes these kinds. A schema that takes every
 /// kind says nothing of numbers, so there is one: the text.
-fn readings(text: &str, kinds: Kinds) -> impl Iterator<Item = Value<'_>> {
+fn readings(text: &str, kinds: TypeSet) -> impl Iterator<Item = Value<'_>> {
     let alone = kinds.is_every();
     let number = if alone { None } else { number(text, kinds) };
     let boolean = match text {
@@ -300,7 +300,7 @@ fn readings(text: &str, kinds: Kinds) -> impl Iterator<Item = Value<'_>> {
 
 /// A number as JSON writes it; an integer without fraction and exponent, which not every reader
 /// of integers takes.
-fn number<'v>(text: &str, kinds: Kinds) -> Option<Value<'v>> {
+fn number<'v>(text: &str, kinds: TypeSet) -> Option<Value<'v>> {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let readable = kinds.fraction() || (kinds.number() && digits(text));
     let readable = readable && text.len() <= MAX_NUMBER_BYTES;

@@ -7,7 +7,7 @@ mod uri;
 
 use super::pattern;
 use super::value::Value;
-use crate::json::decimal::Decimal;
+use portcullis_wire::json::decimal::Decimal;
 
 /// A known format.
 #[derive(Clone, Copy)]

@@ -1,10 +1,10 @@
 //! `allOf`, `anyOf`, `oneOf`, `not`, `if`, `then`, `else`, `dependentSchemas`.
 
-use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen, Set};
-use crate::schema::kinds::Kinds;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen, Set};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::type_set::TypeSet;
+use crate::value::Value;
 
 struct AllOf(Vec<SchemaId>);
 
@@ -41,9 +41,9 @@ impl Keyword for AllOf {
         Outcome::within(holds)
     }
 
-    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+    fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         let kinds = self.0.iter().map(|id| set.kinds(*id, depth));
-        kinds.reduce(Kinds::and)
+        kinds.reduce(TypeSet::and)
     }
 
     fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
@@ -76,7 +76,7 @@ impl Keyword for AnyOf {
         Outcome::of(holds)
     }
 
-    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+    fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         set.any_kinds(&self.0, depth)
     }
 }
@@ -106,7 +106,7 @@ impl Keyword for OneOf {
         Outcome::of(holds)
     }
 
-    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+    fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         set.any_kinds(&self.0, depth)
     }
 }
@@ -159,24 +159,24 @@ impl Keyword for DependentSchemas {
     }
 }
 
-pub(super) fn compile_all_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_all_of(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     Some(Box::new(AllOf(subject.list_here()?)))
 }
 
-pub(super) fn compile_any_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_any_of(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     Some(Box::new(AnyOf(subject.list_here()?)))
 }
 
-pub(super) fn compile_one_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_one_of(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     Some(Box::new(OneOf(subject.list_here()?)))
 }
 
-pub(super) fn compile_not(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_not(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let place = subject.place("not");
     Some(Box::new(Not(subject.here("not", subject.value, place))))
 }
 
-pub(super) fn compile_if(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_if(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let mut branch = |keyword: &'static str| {
         let json = subject.sibling(keyword)?;
         let place = subject.place(keyword);
@@ -190,7 +190,9 @@ pub(super) fn compile_if(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keywor
     }))
 }
 
-pub(super) fn compile_dependent_schemas(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_dependent_schemas(
+    subject: &mut SchemaCursor<'_, '_>,
+) -> Option<Box<dyn Keyword>> {
     let mut dependent = Vec::new();
     for (name, json, place) in subject.named("dependentSchemas")? {
         let id = subject.here("dependentSchemas", json, place);

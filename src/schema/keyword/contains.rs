@@ -1,9 +1,9 @@
 //! `contains`, with `minContains` and `maxContains`.
 
-use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::value::Value;
 
 struct Contains {
     schema: SchemaId,
@@ -39,7 +39,7 @@ impl Keyword for Contains {
     }
 }
 
-pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let place = subject.place("contains");
     let schema = subject.below("contains", subject.value, place);
     let least = match subject.sibling("minContains") {

@@ -1,20 +1,20 @@
 //! `prefixItems`, `items`, draft 7's `items` and `additionalItems`; `minItems`, `maxItems`,
 //! `uniqueItems`.
 
-use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::schema::check::{At, Check, SchemaId, Seen, Set};
-use crate::schema::dialect::Dialect;
-use crate::schema::sort::sort;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen, Set};
+use crate::cursor::SchemaCursor;
+use crate::dialect::Dialect;
+use crate::rule::{Keyword, Outcome};
+use crate::sort::sort;
+use crate::value::Value;
+use portcullis_wire::json::Json;
 
 struct Items {
     first: Vec<SchemaId>,
     rest: Option<SchemaId>,
 }
 
-struct Count {
+struct ItemCount {
     least: usize,
     most: usize,
 }
@@ -52,7 +52,7 @@ impl Keyword for Items {
     }
 }
 
-impl Keyword for Count {
+impl Keyword for ItemCount {
     fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::Array(items) = value else {
             return Outcome::Holds;
@@ -84,7 +84,7 @@ impl Keyword for Unique {
     }
 }
 
-pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     if !subject.leads(&["prefixItems", "items"]) {
         return None;
     }
@@ -111,7 +111,7 @@ pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>
     Some(Box::new(Items { first, rest }))
 }
 
-fn compile_draft7(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+fn compile_draft7(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let items = subject.value;
     if !matches!(items, Json::Array(_)) {
         let place = subject.place("items");
@@ -128,7 +128,7 @@ fn compile_draft7(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
 }
 
 fn list_below<'d>(
-    subject: &mut Subject<'_, 'd>,
+    subject: &mut SchemaCursor<'_, 'd>,
     keyword: &'static str,
     list: &'d Json,
 ) -> Option<Vec<SchemaId>> {
@@ -142,20 +142,20 @@ fn list_below<'d>(
     Some(ids.collect())
 }
 
-pub(super) fn compile_min(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_min(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let least = subject.count("minItems")?;
-    Some(Box::new(Count {
+    Some(Box::new(ItemCount {
         least,
         most: usize::MAX,
     }))
 }
 
-pub(super) fn compile_max(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_max(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let most = subject.count("maxItems")?;
-    Some(Box::new(Count { least: 0, most }))
+    Some(Box::new(ItemCount { least: 0, most }))
 }
 
-pub(super) fn compile_unique(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_unique(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     match subject.value {
         Json::Bool(true) => Some(Box::new(Unique)),
         Json::Bool(false) => None,

@@ -11,99 +11,8 @@ mod string;
 mod types;
 mod unevaluated;
 
-use super::check::{At, Check, SchemaId, Seen, Set};
 use super::dialect::Dialect;
-use super::kinds::Kinds;
-use super::subject::Subject;
-use super::value::Value;
-
-/// One keyword of a schema, compiled.
-pub(super) struct Rule {
-    pub(super) name: &'static str,
-    pub(super) keyword: Box<dyn Keyword>,
-}
-
-/// What a keyword asks of a value.
-pub(super) trait Keyword {
-    /// Judges. `seen` takes which members or items it has looked at.
-    fn check(
-        &self,
-        check: &mut Check<'_>,
-        value: &Value<'_>,
-        at: At<'_>,
-        seen: &mut Seen,
-    ) -> Outcome;
-
-    /// The kinds of value for which it can hold; none if it says nothing of them.
-    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
-        let _ = (set, depth);
-        None
-    }
-
-    /// The schema that it applies to every item of an array.
-    fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
-        let _ = (set, depth);
-        None
-    }
-}
-
-/// What a keyword says of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// No objection.
-    Holds,
-    /// It does not hold.
-    Fails,
-    /// A schema under it does not, and has said so.
-    FailsWithin,
-}
-
-impl Outcome {
-    fn of(holds: bool) -> Self {
-        if holds {
-            Outcome::Holds
-        } else {
-            Outcome::Fails
-        }
-    }
-
-    fn within(holds: bool) -> Self {
-        if holds {
-            Outcome::Holds
-        } else {
-            Outcome::FailsWithin
-        }
-    }
-}
-
-/// What a name means in a schema.
-#[derive(Clone, Copy)]
-pub(super) enum Meaning {
-    /// It asks something. Those that one rule serves are compiled by the first of them that stands
-    /// in the schema.
-    Rule(Compile),
-    /// It says something to readers.
-    Annotation,
-    /// It holds or names schemas, or belongs to another keyword.
-    Structure,
-}
-
-/// Compiles a keyword. `None` if it asks nothing, or is wrong and has been reported.
-type Compile = fn(&mut Subject<'_, '_>) -> Option<Box<dyn Keyword>>;
-
-/// A keyword, and who knows it.
-pub(super) struct Entry {
-    pub(super) name: &'static str,
-    dialects: &'static [Dialect],
-    pub(super) meaning: Meaning,
-}
-
-impl Entry {
-    /// Whether a dialect knows it.
-    pub(super) fn known_in(&self, dialect: Dialect) -> bool {
-        self.dialects.contains(&dialect)
-    }
-}
+use super::rule::{Compile, Entry, Keywords, Meaning};
 
 const ALL: &[Dialect] = &[
     Dialect::Draft7,
@@ -142,10 +51,10 @@ const fn structure(name: &'static str, dialects: &'static [Dialect]) -> Entry {
 }
 
 /// Every keyword that this module is built with.
-pub(super) const KEYWORDS: &[Entry] = match cfg!(feature = "json-schema") {
+pub(super) const KEYWORDS: Keywords = Keywords(match cfg!(feature = "json-schema") {
     true => EVERY,
     false => &[],
-};
+});
 
 /// Every keyword. Those that ask what others have looked at come last.
 const EVERY: &[Entry] = &[
@@ -219,8 +128,3 @@ const EVERY: &[Entry] = &[
     annotation("externalDocs", OPENAPI),
     annotation("example", OPENAPI),
 ];
-
-/// The keyword of that name in any dialect.
-pub(super) fn entry(name: &str) -> Option<&'static Entry> {
-    KEYWORDS.iter().find(|entry| entry.name == name)
-}

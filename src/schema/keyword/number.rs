@@ -2,13 +2,13 @@
 
 use std::cmp::Ordering;
 
-use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::json::decimal::Decimal;
-use crate::schema::check::{At, Check, Seen};
-use crate::schema::dialect::Dialect;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, Seen};
+use crate::cursor::SchemaCursor;
+use crate::dialect::Dialect;
+use crate::rule::{Keyword, Outcome};
+use crate::value::Value;
+use portcullis_wire::json::Json;
+use portcullis_wire::json::decimal::Decimal;
 
 /// A bound, and how a number may not compare with it.
 struct Bound {
@@ -43,25 +43,29 @@ impl Keyword for Multiple {
     }
 }
 
-pub(super) fn compile_minimum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_minimum(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let excluded = has_flag(subject, "exclusiveMinimum");
     bound(subject, Ordering::Less, excluded)
 }
 
-pub(super) fn compile_maximum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_maximum(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let excluded = has_flag(subject, "exclusiveMaximum");
     bound(subject, Ordering::Greater, excluded)
 }
 
-pub(super) fn compile_exclusive_minimum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_exclusive_minimum(
+    subject: &mut SchemaCursor<'_, '_>,
+) -> Option<Box<dyn Keyword>> {
     exclusive(subject, Ordering::Less)
 }
 
-pub(super) fn compile_exclusive_maximum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_exclusive_maximum(
+    subject: &mut SchemaCursor<'_, '_>,
+) -> Option<Box<dyn Keyword>> {
     exclusive(subject, Ordering::Greater)
 }
 
-pub(super) fn compile_multiple_of(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_multiple_of(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let number = subject.number()?;
     if number.is_zero() || number.is_negative() {
         subject.report("must be a number greater than 0");
@@ -71,7 +75,7 @@ pub(super) fn compile_multiple_of(subject: &mut Subject<'_, '_>) -> Option<Box<d
 }
 
 /// In OpenAPI 3.0 it is a flag that belongs to `minimum` or `maximum`.
-fn exclusive(subject: &mut Subject<'_, '_>, wrong: Ordering) -> Option<Box<dyn Keyword>> {
+fn exclusive(subject: &mut SchemaCursor<'_, '_>, wrong: Ordering) -> Option<Box<dyn Keyword>> {
     if subject.dialect != Dialect::OpenApi30 {
         return bound(subject, wrong, true);
     }
@@ -81,13 +85,13 @@ fn exclusive(subject: &mut Subject<'_, '_>, wrong: Ordering) -> Option<Box<dyn K
     None
 }
 
-fn has_flag(subject: &Subject<'_, '_>, name: &str) -> bool {
+fn has_flag(subject: &SchemaCursor<'_, '_>, name: &str) -> bool {
     let flag = subject.sibling(name) == Some(&Json::Bool(true));
     flag && subject.dialect == Dialect::OpenApi30
 }
 
 fn bound(
-    subject: &mut Subject<'_, '_>,
+    subject: &mut SchemaCursor<'_, '_>,
     wrong: Ordering,
     excluded: bool,
 ) -> Option<Box<dyn Keyword>> {

@@ -4,15 +4,15 @@
 use std::borrow::Cow;
 
 use super::combine::DependentSchemas;
-use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::subject::Subject;
-use crate::schema::value::{Members, Value};
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::value::{Members, Value};
+use portcullis_wire::json::Json;
 
 struct Required(Vec<String>);
 
-struct Count {
+struct MemberCount {
     least: usize,
     most: usize,
 }
@@ -38,7 +38,7 @@ impl Keyword for Required {
     }
 }
 
-impl Keyword for Count {
+impl Keyword for MemberCount {
     fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
         let Value::Object(members) = value else {
             return Outcome::Holds;
@@ -99,7 +99,7 @@ fn has_all(members: &Members<'_>, names: &[String]) -> bool {
     names.iter().all(|name| members.has(name))
 }
 
-pub(super) fn compile_required(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_required(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let place = subject.place("required");
     let mut names = subject.names(subject.value, place)?;
     // OpenAPI: `required` has an effect in one direction alone for what goes in one.
@@ -118,21 +118,21 @@ pub(super) fn compile_required(subject: &mut Subject<'_, '_>) -> Option<Box<dyn 
     Some(Box::new(Required(names)))
 }
 
-pub(super) fn compile_min(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_min(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let least = subject.count("minProperties")?;
-    Some(Box::new(Count {
+    Some(Box::new(MemberCount {
         least,
         most: usize::MAX,
     }))
 }
 
-pub(super) fn compile_max(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_max(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let most = subject.count("maxProperties")?;
-    Some(Box::new(Count { least: 0, most }))
+    Some(Box::new(MemberCount { least: 0, most }))
 }
 
 pub(super) fn compile_dependent_required(
-    subject: &mut Subject<'_, '_>,
+    subject: &mut SchemaCursor<'_, '_>,
 ) -> Option<Box<dyn Keyword>> {
     let mut dependent = Vec::new();
     for (name, json, place) in subject.named("dependentRequired")? {
@@ -141,13 +141,15 @@ pub(super) fn compile_dependent_required(
     Some(Box::new(DependentRequired(dependent)))
 }
 
-pub(super) fn compile_property_names(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_property_names(
+    subject: &mut SchemaCursor<'_, '_>,
+) -> Option<Box<dyn Keyword>> {
     let place = subject.place("propertyNames");
     let schema = subject.below("propertyNames", subject.value, place);
     Some(Box::new(PropertyNames(schema)))
 }
 
-pub(super) fn compile_dependencies(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_dependencies(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let mut required = Vec::new();
     let mut schemas = Vec::new();
     for (name, json, place) in subject.named("dependencies")? {

@@ -1,12 +1,12 @@
 //! `properties`, `patternProperties`, `additionalProperties`: one pass over the members.
 
-use crate::regex::Regex;
+use portcullis_wire::regex::Regex;
 
-use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::sort::sort;
-use crate::schema::subject::Subject;
-use crate::schema::value::{Value, by_length};
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::sort::sort;
+use crate::value::{Value, by_length};
 
 struct Properties {
     /// In the order of members.
@@ -64,7 +64,7 @@ impl Keyword for Properties {
     }
 }
 
-pub(super) fn compile(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     if !subject.leads(&["properties", "patternProperties", "additionalProperties"]) {
         return None;
     }

@@ -1,10 +1,10 @@
 //! `$ref` and `$dynamicRef`.
 
-use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen, Set};
-use crate::schema::kinds::Kinds;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen, Set};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::type_set::TypeSet;
+use crate::value::Value;
 
 struct Reference(SchemaId);
 
@@ -25,7 +25,7 @@ impl Keyword for Reference {
         Outcome::within(check.schema(self.0, value, at, seen))
     }
 
-    fn kinds(&self, set: &Set, depth: usize) -> Option<Kinds> {
+    fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         Some(set.kinds(self.0, depth))
     }
 
@@ -47,12 +47,12 @@ impl Keyword for DynamicReference {
     }
 }
 
-pub(super) fn compile_ref(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_ref(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let (target, _) = subject.refer()?;
     Some(Box::new(Reference(target)))
 }
 
-pub(super) fn compile_dynamic_ref(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_dynamic_ref(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let (otherwise, name) = subject.refer()?;
     // Without a dynamic anchor where it would lead as a `$ref`, it is one.
     Some(match name {

@@ -1,12 +1,12 @@
 //! `minLength`, `maxLength`, `pattern`, `format`.
 
-use crate::regex::Regex;
+use portcullis_wire::regex::Regex;
 
-use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, Seen};
-use crate::schema::format::{self, Format};
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, Seen};
+use crate::cursor::SchemaCursor;
+use crate::format::{self, Format};
+use crate::rule::{Keyword, Outcome};
+use crate::value::Value;
 
 /// Length in characters, not in bytes.
 struct Length {
@@ -57,7 +57,7 @@ impl Keyword for Formatted {
     }
 }
 
-pub(super) fn compile_min_length(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_min_length(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let least = subject.count("minLength")?;
     Some(Box::new(Length {
         least,
@@ -65,18 +65,18 @@ pub(super) fn compile_min_length(subject: &mut Subject<'_, '_>) -> Option<Box<dy
     }))
 }
 
-pub(super) fn compile_max_length(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_max_length(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let most = subject.count("maxLength")?;
     Some(Box::new(Length { least: 0, most }))
 }
 
-pub(super) fn compile_pattern(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_pattern(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let pattern = subject.text()?;
     let place = subject.place("pattern");
     Some(Box::new(Pattern(subject.regex(pattern, place)?)))
 }
 
-pub(super) fn compile_format(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_format(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let name = subject.text()?;
     match format::named(name) {
         Some(format) => Some(Box::new(Formatted(format))),

@@ -1,15 +1,15 @@
 //! `type`, `nullable`, `const`, `enum`.
 
-use super::{Keyword, Outcome};
-use crate::json::Json;
-use crate::schema::check::{At, Check, Seen, Set};
-use crate::schema::kinds::Kinds;
-use crate::schema::sort::sort;
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, Seen, Set};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::sort::sort;
+use crate::type_set::TypeSet;
+use crate::value::Value;
+use portcullis_wire::json::Json;
 
 /// A value of these kinds.
-struct Types(Kinds);
+struct Types(TypeSet);
 
 /// One of these values, in their order.
 struct Choice {
@@ -27,10 +27,10 @@ impl Choice {
 
 impl Keyword for Types {
     fn check(&self, _: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
-        Outcome::of(self.0.has(Kinds::of(value)))
+        Outcome::of(self.0.has(TypeSet::of(value)))
     }
 
-    fn kinds(&self, _: &Set, _: usize) -> Option<Kinds> {
+    fn kinds(&self, _: &Set, _: usize) -> Option<TypeSet> {
         Some(self.0)
     }
 }
@@ -52,16 +52,16 @@ impl Keyword for Choice {
         Outcome::of(self.values.binary_search_by(|each| each.cmp(value)).is_ok())
     }
 
-    fn kinds(&self, _: &Set, _: usize) -> Option<Kinds> {
-        self.values.iter().map(Kinds::of).reduce(Kinds::or)
+    fn kinds(&self, _: &Set, _: usize) -> Option<TypeSet> {
+        self.values.iter().map(TypeSet::of).reduce(TypeSet::or)
     }
 }
 
-pub(super) fn compile_type(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_type(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let types = match subject.value {
         Json::String(name) => kind(name),
         Json::Array(names) if !names.is_empty() => {
-            names.iter().try_fold(Kinds::NONE, |types, name| {
+            names.iter().try_fold(TypeSet::NONE, |types, name| {
                 let kind = kind(name.as_str()?)?;
                 Some(types.or(kind))
             })
@@ -76,24 +76,24 @@ pub(super) fn compile_type(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyw
     };
     let nullable = subject.sibling("nullable") == Some(&Json::Bool(true));
     Some(Box::new(Types(match nullable {
-        true => types.or(Kinds::NULL),
+        true => types.or(TypeSet::NULL),
         false => types,
     })))
 }
 
 /// OpenAPI 3.0: it widens the `type` beside it and does nothing without one.
-pub(super) fn compile_nullable(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_nullable(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     if !matches!(subject.value, Json::Bool(_)) {
         subject.report("must be true or false");
     }
     None
 }
 
-pub(super) fn compile_const(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_const(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     Some(Box::new(Choice::new(vec![Value::of(subject.value)])))
 }
 
-pub(super) fn compile_enum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_enum(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let Json::Array(items) = subject.value else {
         subject.report("must be an array");
         return None;
@@ -103,15 +103,15 @@ pub(super) fn compile_enum(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyw
     Some(Box::new(Choice::new(values)))
 }
 
-fn kind(name: &str) -> Option<Kinds> {
+fn kind(name: &str) -> Option<TypeSet> {
     Some(match name {
-        "null" => Kinds::NULL,
-        "boolean" => Kinds::BOOLEAN,
-        "integer" => Kinds::INTEGER,
-        "number" => Kinds::INTEGER.or(Kinds::FRACTION),
-        "string" => Kinds::STRING,
-        "array" => Kinds::ARRAY,
-        "object" => Kinds::OBJECT,
+        "null" => TypeSet::NULL,
+        "boolean" => TypeSet::BOOLEAN,
+        "integer" => TypeSet::INTEGER,
+        "number" => TypeSet::INTEGER.or(TypeSet::FRACTION),
+        "string" => TypeSet::STRING,
+        "array" => TypeSet::ARRAY,
+        "object" => TypeSet::OBJECT,
         _ => return None,
     })
 }

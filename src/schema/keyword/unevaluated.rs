@@ -1,9 +1,9 @@
 //! `unevaluatedItems` and `unevaluatedProperties`.
 
-use super::{Keyword, Outcome};
-use crate::schema::check::{At, Check, SchemaId, Seen};
-use crate::schema::subject::Subject;
-use crate::schema::value::Value;
+use crate::check::{At, Check, SchemaId, Seen};
+use crate::cursor::SchemaCursor;
+use crate::rule::{Keyword, Outcome};
+use crate::value::Value;
 
 struct UnevaluatedItems(SchemaId);
 
@@ -63,13 +63,13 @@ impl Keyword for UnevaluatedProperties {
     }
 }
 
-pub(super) fn compile_items(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_items(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let place = subject.place("unevaluatedItems");
     let schema = subject.below("unevaluatedItems", subject.value, place);
     Some(Box::new(UnevaluatedItems(schema)))
 }
 
-pub(super) fn compile_properties(subject: &mut Subject<'_, '_>) -> Option<Box<dyn Keyword>> {
+pub(super) fn compile_properties(subject: &mut SchemaCursor<'_, '_>) -> Option<Box<dyn Keyword>> {
     let place = subject.place("unevaluatedProperties");
     let schema = subject.below("unevaluatedProperties", subject.value, place);
     Some(Box::new(UnevaluatedProperties(schema)))

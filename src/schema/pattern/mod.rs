@@ -10,7 +10,7 @@ mod reader;
 
 use std::fmt;
 
-use crate::regex::{self, Regex, Syntax};
+use portcullis_wire::regex::{self, Regex, Syntax};
 use regex_syntax::ast::parse::ParserBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition};
 
@@ -132,7 +132,7 @@ pub(super) fn is_pattern(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::regex::Effort;
+    use portcullis_wire::regex::Effort;
 
     #[test]
     fn means_what_it_means_in_ecmascript() {

@@ -49,7 +49,7 @@ impl<'t> Text<'t> {
 
 /// Reads from behind the opening quote; the string, and what follows the closing quote.
 #[inline]
-pub(crate) fn read(start: &[u8]) -> Result<(Text<'_>, &[u8]), Fault> {
+pub fn read(start: &[u8]) -> Result<(Text<'_>, &[u8]), Fault> {
     let rest = skip_plain(start);
     if let [b'"', after @ ..] = rest {
         let length = start.len().saturating_sub(rest.len());

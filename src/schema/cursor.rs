@@ -1,19 +1,18 @@
 //! What a keyword sees of the schema in which it stands, while it is compiled.
 
-use crate::regex::Regex;
+use portcullis_wire::regex::Regex;
 
 use super::check::SchemaId;
 use super::compile::Compiler;
 use super::dialect::Dialect;
 use super::index::{Home, Referred};
-use super::keyword::entry;
 use super::pattern::{self, PatternError};
-use crate::config::Pointer;
-use crate::json::decimal::Decimal;
-use crate::json::{Json, Object};
+use portcullis_document::Pointer;
+use portcullis_wire::json::decimal::Decimal;
+use portcullis_wire::json::{Json, Object};
 
 /// A keyword of a schema while it is compiled.
-pub(super) struct Subject<'s, 'd> {
+pub(super) struct SchemaCursor<'s, 'd> {
     pub(super) compiler: &'s mut Compiler<'d>,
     /// The members of the schema.
     pub(super) object: &'d Object,
@@ -26,7 +25,7 @@ pub(super) struct Subject<'s, 'd> {
     pub(super) home: &'s Home,
 }
 
-impl<'d> Subject<'_, 'd> {
+impl<'d> SchemaCursor<'_, 'd> {
     /// The place of a keyword of this schema.
     pub(super) fn place(&self, keyword: &str) -> Pointer {
         self.home.place.member(keyword)
@@ -59,7 +58,8 @@ impl<'d> Subject<'_, 'd> {
 
     /// Another keyword of the schema, if the dialect knows it.
     pub(super) fn sibling(&self, keyword: &str) -> Option<&'d Json> {
-        let known = entry(keyword).is_some_and(|entry| entry.known_in(self.dialect));
+        let known = self.compiler.index.keywords.named(keyword);
+        let known = known.is_some_and(|entry| entry.known_in(self.dialect));
         self.object.member(keyword).filter(|_| known)
     }
 

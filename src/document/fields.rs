@@ -6,7 +6,7 @@ use super::foreign;
 use super::misplaced;
 use super::node::Node;
 use super::problem::{Pointer, Problems, Quoted, is_near, nearest};
-use crate::json::Object;
+use portcullis_wire::json::Object;
 
 /// The members of an object, taken one by one; what nobody took is unknown.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Fields<'d> {
 
 impl<'d> Fields<'d> {
     /// Those of an object that stands there.
-    pub(super) fn of(object: &'d Object, pointer: Pointer) -> Self {
+    pub fn of(object: &'d Object, pointer: Pointer) -> Self {
         Self {
             object,
             pointer,
@@ -110,8 +110,10 @@ impl<'d> Fields<'d> {
     fn report_unknown(&self, name: &str, problems: &mut Problems) {
         let is_typo = self.known.iter().any(|known| is_near(name, known));
         let near = nearest(name, self.known.iter().copied());
-        let elsewhere =
-            || foreign::cure(name, &self.known).or_else(|| misplaced::home(name, &self.known));
+        let elsewhere = || {
+            foreign::cure(name, &self.known)
+                .or_else(|| misplaced::home(name, &self.known, problems.blocks()))
+        };
         let cure = match elsewhere().filter(|_| !is_typo) {
             Some(cure) => Some(cure),
             None => near.map(|near| format!("did you mean {}?", Quoted(near))),

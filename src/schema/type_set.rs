@@ -5,14 +5,14 @@
 use super::check::{Body, SchemaId, Set};
 use super::value::Value;
 
-/// Kinds of value, a bit for each.
+/// TypeSet of value, a bit for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kinds(u8);
+pub struct TypeSet(u8);
 
 /// How many references are followed.
 const MAX_DEPTH: usize = 16;
 
-impl Kinds {
+impl TypeSet {
     pub(super) const NONE: Self = Self(0);
     pub(super) const NULL: Self = Self(1);
     pub(super) const BOOLEAN: Self = Self(1 << 1);
@@ -90,22 +90,22 @@ impl Kinds {
 
 impl Set {
     /// The kinds that a schema can take.
-    pub(super) fn kinds(&self, id: SchemaId, depth: usize) -> Kinds {
+    pub(super) fn kinds(&self, id: SchemaId, depth: usize) -> TypeSet {
         let node = self.nodes.get(id.0).filter(|_| depth < MAX_DEPTH);
         match node.map(|node| &node.body) {
-            None | Some(Body::Anything) => Kinds::EVERY,
-            Some(Body::Nothing(_)) => Kinds::NONE,
-            Some(Body::Rules { rules, .. }) => rules.iter().fold(Kinds::EVERY, |kinds, rule| {
+            None | Some(Body::Anything) => TypeSet::EVERY,
+            Some(Body::Nothing(_)) => TypeSet::NONE,
+            Some(Body::Rules { rules, .. }) => rules.iter().fold(TypeSet::EVERY, |kinds, rule| {
                 let of_rule = rule.keyword.kinds(self, depth.saturating_add(1));
-                kinds.and(of_rule.unwrap_or(Kinds::EVERY))
+                kinds.and(of_rule.unwrap_or(TypeSet::EVERY))
             }),
         }
     }
 
     /// The kinds that one of these schemas can take.
-    pub(super) fn any_kinds(&self, ids: &[SchemaId], depth: usize) -> Option<Kinds> {
+    pub(super) fn any_kinds(&self, ids: &[SchemaId], depth: usize) -> Option<TypeSet> {
         let kinds = ids.iter().map(|id| self.kinds(*id, depth));
-        kinds.reduce(Kinds::or)
+        kinds.reduce(TypeSet::or)
     }
 
     /// The schema that judges the items of an array, if there is one for all of them.

@@ -5,7 +5,7 @@
 
 use super::node::Node;
 use super::problem::Problems;
-use crate::headers::{HeaderError, HeaderName, fold};
+use portcullis_wire::headers::{HeaderError, HeaderName, fold};
 
 /// Fields of messages that frame them, route them, or say how they are encoded. Those that begin with
 /// `proxy-` belong to them as well, but for `proxy-status`, which tells.
@@ -74,7 +74,7 @@ const OF_ANSWERS: [&str; 21] = [
 ];
 
 /// Whether fields of that name are none that a document may have written or taken away.
-pub(crate) fn is_framing(name: &HeaderName) -> bool {
+pub fn is_framing(name: &HeaderName) -> bool {
     let folded = folded(name);
     let is_of_proxies = folded.starts_with("proxy-") && folded != "proxy-status";
     FRAMING.contains(&folded.as_str()) || is_of_proxies
@@ -84,12 +84,12 @@ pub(crate) fn is_framing(name: &HeaderName) -> bool {
 ///
 /// # Errors
 /// It is none, or frames messages: that has been reported then.
-pub(crate) fn read_changeable(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+pub fn read_changeable(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     changeable(node, HeaderName::parse(node.text(problems)?), problems)
 }
 
 /// The same, of a name that stands as a member's.
-pub(crate) fn changeable(
+pub fn changeable(
     node: &Node<'_>,
     name: Result<HeaderName, HeaderError>,
     problems: &mut Problems,
@@ -112,7 +112,7 @@ pub(crate) fn changeable(
 
 /// Reads the name of a request's field that the filter claims for itself: a client's own is removed
 /// on every route.
-pub(crate) fn read_claimed(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+pub fn read_claimed(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let name = read_changeable(node, problems)?;
     if OF_REQUESTS.contains(&folded(&name).as_str()) || folded(&name).starts_with("sec-") {
         node.report(
@@ -125,7 +125,7 @@ pub(crate) fn read_claimed(node: &Node<'_>, problems: &mut Problems) -> Option<H
 }
 
 /// Reads the name of an answer's field for a value of the filter's own.
-pub(crate) fn read_told(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+pub fn read_told(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let name = read_changeable(node, problems)?;
     let folded = folded(&name);
     if OF_ANSWERS.contains(&folded.as_str()) || folded.starts_with("access-control-") {
@@ -143,7 +143,7 @@ fn folded(name: &HeaderName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Json;
+    use portcullis_wire::json::Json;
 
     #[test]
     fn names_that_frame_messages_are_known_however_they_are_spelled() {

@@ -82,7 +82,7 @@ impl Json {
     /// See [`JsonError`]. `depth` is how many arrays and objects may contain one another.
     pub fn parse(bytes: &[u8], depth: usize) -> Result<Self, JsonError> {
         let reader = Reader::new(bytes, depth);
-        let seed = Seed {
+        let seed = JsonSeed {
             depth,
             reader: &reader,
         };
@@ -288,12 +288,12 @@ fn array_index(token: &str) -> Option<usize> {
 
 /// Reads a value, within so many arrays and objects.
 #[derive(Clone, Copy)]
-struct Seed<'r, 't> {
+struct JsonSeed<'r, 't> {
     depth: usize,
     reader: &'r Reader<'t>,
 }
 
-impl Seed<'_, '_> {
+impl JsonSeed<'_, '_> {
     fn descend<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.reader.descend(self.depth)?;
         Ok(Self { depth, ..self })
@@ -307,7 +307,7 @@ impl Seed<'_, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+impl<'de> DeserializeSeed<'de> for JsonSeed<'_, '_> {
     type Value = Json;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
@@ -315,7 +315,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_, '_> {
+impl<'de> Visitor<'de> for JsonSeed<'_, '_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -119,13 +119,13 @@ pub fn live() -> usize {
 
 /// Notes that the allocator has handed out memory.
 #[cfg(target_arch = "wasm32")]
-pub(crate) fn allocated(bytes: usize) {
+pub fn allocated(bytes: usize) {
     LIVE.fetch_add(bytes, Ordering::Relaxed);
 }
 
 /// Notes that it has taken memory back.
 #[cfg(target_arch = "wasm32")]
-pub(crate) fn freed(bytes: usize) {
+pub fn freed(bytes: usize) {
     LIVE.fetch_sub(bytes, Ordering::Relaxed);
 }
 

@@ -61,7 +61,7 @@ impl Headers {
 
     /// Leaves those fields for which `most` says how many bytes of their value are to stay, in a
     /// block that is no larger than they need.
-    pub(crate) fn keep(&mut self, mut most: impl FnMut(&[u8], &[u8]) -> Option<usize>) {
+    pub fn keep(&mut self, mut most: impl FnMut(&[u8], &[u8]) -> Option<usize>) {
         let Self { block, fields } = self;
         let slice = |(start, length): (usize, usize)| {
             let end = start.saturating_add(length);
@@ -90,7 +90,7 @@ impl Headers {
     }
 
     /// How many bytes of memory they take.
-    pub(crate) fn memory(&self) -> usize {
+    pub fn memory(&self) -> usize {
         let spans = self
             .fields
             .capacity()
@@ -140,7 +140,7 @@ impl Headers {
     }
 
     /// The value of a field that came once and is text; otherwise empty.
-    pub(crate) fn text(&self, name: &str) -> &str {
+    pub fn text(&self, name: &str) -> &str {
         let value = self.one(name).ok().flatten().unwrap_or_default();
         std::str::from_utf8(value).unwrap_or_default()
     }
@@ -245,7 +245,7 @@ pub fn are_alike(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// A byte of a name, as those services read it: all that is no letter and no digit is `-`.
-pub(crate) fn fold(byte: u8) -> u8 {
+pub fn fold(byte: u8) -> u8 {
     match byte.is_ascii_alphanumeric() {
         true => byte.to_ascii_lowercase(),
         false => b'-',

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A JSON number that passed through a double on its way, as all do under Istio.
-pub(super) fn whole(number: f64) -> Option<u64> {
+pub fn whole(number: f64) -> Option<u64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let is_whole = (0.0..=EXACT).contains(&number) && number.fract() == 0.0;
     is_whole.then_some(number as u64)
@@ -17,7 +17,7 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
     Some((digits.parse().ok()?, unit))
 }
 
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let (count, unit) = split_unit(text)?;
     let millis_per_unit = match unit {
         "ms" => 1,
@@ -31,7 +31,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         .map(Duration::from_millis)
 }
 
-pub(super) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let (count, unit) = split_unit(text)?;
     let bytes_per_unit = match unit {
         "B" => 1,

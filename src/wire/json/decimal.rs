@@ -9,14 +9,14 @@ use std::cmp::Ordering;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decimal {
     negative: bool,
-    digits: Digits,
+    digits: Significand,
     /// The power of ten that the digits are multiplied by; 0 for zero.
     exponent: i32,
 }
 
 /// The digits, without zeros at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Digits {
+enum Significand {
     /// As many as this holds.
     Short(u64),
     /// More than that.
@@ -30,7 +30,7 @@ impl Decimal {
     /// 0.
     pub const ZERO: Self = Self {
         negative: false,
-        digits: Digits::Short(0),
+        digits: Significand::Short(0),
         exponent: 0,
     };
 
@@ -71,7 +71,7 @@ impl Decimal {
         }
         Self {
             negative: false,
-            digits: Digits::Short(value),
+            digits: Significand::Short(value),
             exponent,
         }
     }
@@ -88,7 +88,7 @@ impl Decimal {
                 let stripped = Self::whole(value);
                 (stripped.digits, i64::from(stripped.exponent))
             }
-            None => Digits::collect(whole, fraction)?,
+            None => Significand::collect(whole, fraction)?,
         };
         let exponent = exponent.checked_add(zeros)?;
         if exponent.unsigned_abs() > MAX_EXPONENT.unsigned_abs() {
@@ -107,7 +107,7 @@ impl Decimal {
     }
 
     /// What it costs to compare it, as a multiple of what a number of 64 bits costs.
-    pub(crate) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         let long = u64::try_from(self.long_digits() / 16).unwrap_or(u64::MAX);
         long.saturating_add(1)
     }
@@ -115,16 +115,16 @@ impl Decimal {
     /// How many digits it has, if they are more than 64 bits hold.
     fn long_digits(&self) -> usize {
         match &self.digits {
-            Digits::Short(_) => 0,
-            Digits::Long(digits) => digits.len(),
+            Significand::Short(_) => 0,
+            Significand::Long(digits) => digits.len(),
         }
     }
 
     /// What [`Self::is_multiple_of`] costs, in steps of an effort.
-    pub(crate) fn division_steps(&self, divisor: &Decimal) -> u64 {
+    pub fn division_steps(&self, divisor: &Decimal) -> u64 {
         let count = |digits: usize| u64::try_from(digits).unwrap_or(u64::MAX);
         let digits = count(self.long_digits());
-        if let Digits::Long(modulus) = &divisor.digits {
+        if let Significand::Long(modulus) = &divisor.digits {
             let limbs = count(modulus.len() / LIMB_DIGITS).saturating_add(2);
             let rounds = digits.saturating_add(count(most_zeros(modulus)));
             return rounds
@@ -140,7 +140,7 @@ impl Decimal {
 
     /// Whether it is 0.
     pub fn is_zero(&self) -> bool {
-        self.digits == Digits::Short(0)
+        self.digits == Significand::Short(0)
     }
 
     /// Whether it is less than 0.
@@ -149,7 +149,7 @@ impl Decimal {
     }
 
     /// The same with the other sign.
-    pub(crate) fn negated(self) -> Self {
+    pub fn negated(self) -> Self {
         Self {
             negative: !self.negative && !self.is_zero(),
             ..self
@@ -158,7 +158,7 @@ impl Decimal {
 
     /// The number, if it is whole, not negative, and small enough.
     pub fn to_u64(&self) -> Option<u64> {
-        let Digits::Short(digits) = self.digits else {
+        let Significand::Short(digits) = self.digits else {
             return None;
         };
         let power = u32::try_from(self.exponent).ok()?;
@@ -179,13 +179,13 @@ impl Decimal {
             return false;
         };
         let modulus = match &divisor.digits {
-            Digits::Short(modulus) => *modulus,
-            Digits::Long(modulus) => return self.digits.is_long_multiple(power, modulus),
+            Significand::Short(modulus) => *modulus,
+            Significand::Long(modulus) => return self.digits.is_long_multiple(power, modulus),
         };
         // Most often both are small, and no wider arithmetic is needed.
         let scale = u32::try_from(power).ok();
         let scale = scale.and_then(|power| 10_u64.checked_pow(power));
-        if let (Digits::Short(digits), Some(scale)) = (&self.digits, scale)
+        if let (Significand::Short(digits), Some(scale)) = (&self.digits, scale)
             && let Some(value) = digits.checked_mul(scale)
         {
             return value.checked_rem(modulus) == Some(0);
@@ -197,7 +197,8 @@ impl Decimal {
 
     /// Compares sizes where the smaller exponent can be taken for both.
     fn compare_scaled(&self, other: &Self) -> Option<Ordering> {
-        let (Digits::Short(one), Digits::Short(two)) = (&self.digits, &other.digits) else {
+        let (Significand::Short(one), Significand::Short(two)) = (&self.digits, &other.digits)
+        else {
             return None;
         };
         let least = self.exponent.min(other.exponent);
@@ -211,17 +212,17 @@ impl Decimal {
     /// The place of the first digit: 1 for `5`, 2 for `50`, 0 for `0.5`.
     fn magnitude(&self) -> i64 {
         let length = match &self.digits {
-            Digits::Short(value) => value
+            Significand::Short(value) => value
                 .checked_ilog10()
                 .map_or(0, |log| log.saturating_add(1)),
-            Digits::Long(digits) => u32::try_from(digits.len()).unwrap_or(u32::MAX),
+            Significand::Long(digits) => u32::try_from(digits.len()).unwrap_or(u32::MAX),
         };
         i64::from(self.exponent).saturating_add(i64::from(length))
     }
 }
 
-impl Digits {
-    /// The digits of a number too long for [`Digits::Short`], and how many zeros followed them.
+impl Significand {
+    /// The digits of a number too long for [`Significand::Short`], and how many zeros followed them.
     fn collect(whole: &[u8], fraction: &[u8]) -> Option<(Self, i64)> {
         let mut digits: Vec<u8> = whole.iter().chain(fraction).copied().collect();
         let kept = digits.iter().rposition(|digit| *digit != b'0')?;
@@ -231,16 +232,16 @@ impl Digits {
         digits.drain(..first);
         let short = std::str::from_utf8(&digits).ok()?.parse::<u64>();
         let collected = match short {
-            Ok(value) => Digits::Short(value),
-            Err(_) => Digits::Long(digits.into()),
+            Ok(value) => Significand::Short(value),
+            Err(_) => Significand::Long(digits.into()),
         };
         Some((collected, i64::try_from(zeros).ok()?))
     }
 
     fn remainder(&self, modulus: u64) -> u64 {
         match self {
-            Digits::Short(value) => value.checked_rem(modulus).unwrap_or(0),
-            Digits::Long(digits) => digits.iter().fold(0, |rest, digit| {
+            Significand::Short(value) => value.checked_rem(modulus).unwrap_or(0),
+            Significand::Long(digits) => digits.iter().fold(0, |rest, digit| {
                 let shifted = multiply(rest, 10, modulus);
                 let digit = u128::from(digit.wrapping_sub(b'0'));
                 let sum = u128::from(shifted).saturating_add(digit);
@@ -251,7 +252,7 @@ impl Digits {
 
     /// Compares numbers whose first digits have the same place.
     fn compare(&self, other: &Self) -> Ordering {
-        if let (Digits::Short(one), Digits::Short(two)) = (self, other) {
+        if let (Significand::Short(one), Significand::Short(two)) = (self, other) {
             let length = |value: &u64| value.checked_ilog10().unwrap_or(0);
             let (long, short) = (length(one), length(two));
             let scaled = |value: &u64, by: u32| {
@@ -268,8 +269,8 @@ impl Digits {
     /// The digits as text; `room` is for those that are none yet.
     fn text<'d>(&'d self, room: &'d mut [u8; SHORT_DIGITS]) -> &'d [u8] {
         let value = match self {
-            Digits::Short(value) => *value,
-            Digits::Long(digits) => return digits,
+            Significand::Short(value) => *value,
+            Significand::Long(digits) => return digits,
         };
         let mut left = value;
         let mut begin = room.len();
@@ -321,7 +322,7 @@ impl Digits {
     }
 }
 
-/// How many digits a [`Digits::Short`] has, at most.
+/// How many digits a [`Significand::Short`] has, at most.
 const SHORT_DIGITS: usize = 20;
 /// Long numbers are divided in pieces of so many digits: ten times one fits in 64 bits.
 const LIMB_DIGITS: usize = 18;

@@ -37,7 +37,7 @@ pub fn measure(text: &[u8], limits: &Limits) -> Result<Shape, Fault> {
 
 impl Shape {
     /// See [`Shape::lengths`].
-    pub(crate) fn lengths(&self) -> &[u32] {
+    pub fn lengths(&self) -> &[u32] {
         self.lengths.as_slice()
     }
 

@@ -16,7 +16,7 @@ use self::keys::{Keys, Names};
 pub use self::number::Numbers;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;
-pub(crate) use self::text::read as read_string;
+pub use self::text::read as read_string;
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::budget::{Reservation, Share};
 
 /// What the gate notes of a text.
 #[derive(Debug)]
-pub(crate) struct List<T> {
+pub(super) struct List<T> {
     items: Vec<T>,
     memory: Reservation,
 }
@@ -54,7 +54,7 @@ impl<T> List<T> {
         self.items.get_mut(place)
     }
 
-    pub(crate) fn as_slice(&self) -> &[T] {
+    pub(super) fn as_slice(&self) -> &[T] {
         &self.items
     }
 }

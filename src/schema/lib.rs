@@ -9,6 +9,7 @@
 mod check;
 mod compile;
 mod cost;
+mod cursor;
 mod dialect;
 mod embedded;
 #[cfg(test)]
@@ -16,13 +17,13 @@ mod exact;
 mod format;
 mod index;
 mod keyword;
-mod kinds;
 mod metaschemas;
 mod notes;
 mod parse;
 mod pattern;
+mod rule;
 mod sort;
-mod subject;
+mod type_set;
 mod uri;
 mod value;
 
@@ -33,19 +34,20 @@ use std::rc::Rc;
 
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, Found, misnamed, uri_of};
-use crate::config::{Node, Pointer, Problems, Quoted};
-use crate::regex::Effort;
+use self::keyword::KEYWORDS;
+use portcullis_document::{Node, Pointer, Problems, Quoted};
+use portcullis_wire::regex::Effort;
 
 pub use self::check::{Verdict, Violation};
 pub use self::cost::allowance;
 pub use self::dialect::Dialect;
-pub use self::embedded::{Compiled, Embedded, Handle, Sender};
-pub use self::kinds::Kinds;
+pub use self::embedded::{Compiled, Direction, Embedded, Handle};
 pub use self::metaschemas::Metaschemas;
 pub use self::notes::Notes;
 pub use self::parse::{Text, TextError};
+pub use self::type_set::TypeSet;
 pub use self::value::{Members, Twice, Value};
-pub use crate::json::decimal::Decimal;
+pub use portcullis_wire::json::decimal::Decimal;
 
 /// The document's `schemas`: compiled, by name.
 #[derive(Default)]
@@ -99,7 +101,7 @@ impl Schemas {
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Self {
         let entries = node.entries(problems).unwrap_or_default();
         let metaschemas = Metaschemas::default();
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);
         let mut roots = Vec::new();
         for (name, schema) in &entries {
@@ -208,7 +210,7 @@ impl Schema {
         problems: &mut Problems,
     ) -> Option<Self> {
         let metaschemas = Metaschemas::default();
-        let mut compiler = Compiler::default();
+        let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);
         let (uri, place) = (uri_of("schema")?, node.pointer().clone());
         compiler
@@ -234,14 +236,14 @@ impl Schema {
     }
 
     /// The kinds of value that it can take.
-    pub fn kinds(&self) -> Kinds {
+    pub fn kinds(&self) -> TypeSet {
         self.set.kinds(self.id, 0)
     }
 
     /// The kinds of item that it can take in an array.
-    pub fn items_kinds(&self) -> Kinds {
+    pub fn items_kinds(&self) -> TypeSet {
         let items = self.set.items(self.id, 0);
-        items.map_or(Kinds::STRING, |items| self.set.kinds(items, 0))
+        items.map_or(TypeSet::STRING, |items| self.set.kinds(items, 0))
     }
 
     /// Judges a text that has been read.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::fields::Fields;
 use super::problem::{DidYouMean, Pointer, Problems, Quoted};
 use super::units::{duration, size, whole};
-use crate::json::Json;
+use portcullis_wire::json::Json;
 
 /// A value of the document and its place.
 #[derive(Clone, Debug)]
@@ -295,8 +295,8 @@ fn as_list(single: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Case;
-    use crate::regex;
+    use crate::Case;
+    use portcullis_wire::regex;
 
     fn problems_of(text: &str, read: impl FnOnce(&Node<'_>, &mut Problems)) -> Vec<String> {
         let json = Json::parse(text.as_bytes(), 16).unwrap();

@@ -273,7 +273,7 @@ const FOREIGN: &[Foreign] = &[
 
 /// What a field that is not known here is called, or what to write in its place; `known` are the
 /// fields that are.
-pub(super) fn cure(written: &str, known: &[&str]) -> Option<String> {
+pub fn cure(written: &str, known: &[&str]) -> Option<String> {
     let snake = snake_case(written);
     let own = known.iter().find(|name| **name == snake);
     if let (Some(own), true) = (own, snake != written) {
@@ -292,7 +292,7 @@ pub(super) fn cure(written: &str, known: &[&str]) -> Option<String> {
 }
 
 /// Whether a field of that name would be understood as the field `here` under another name.
-pub(super) fn stands_for(written: &str, here: &str) -> bool {
+pub fn stands_for(written: &str, here: &str) -> bool {
     let snake = snake_case(written);
     let is_foreign = |row: &Foreign| {
         row.names.contains(&&*snake) && (row.here == here || row.means.contains(&here))
@@ -301,7 +301,7 @@ pub(super) fn stands_for(written: &str, here: &str) -> bool {
 }
 
 /// `jwksUri` as `jwks_uri`.
-pub(super) fn snake_case(name: &str) -> String {
+pub fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len());
     for c in name.chars().take(80) {
         if c.is_ascii_uppercase() && !snake.is_empty() && !snake.ends_with('_') {

@@ -2,7 +2,6 @@
 
 use super::foreign::snake_case;
 use super::problem::Quoted;
-use crate::policy;
 
 /// Fields that are often written beside another, and belong elsewhere.
 struct Misplaced {
@@ -229,10 +228,9 @@ fn rows<'a>(written: &'a str, known: &'a [&str]) -> impl Iterator<Item = &'stati
         .filter(move |row| row.names.contains(&&*snake) && known.contains(&row.beside))
 }
 
-/// Where a field belongs that is not known among `known`.
-pub(super) fn home(written: &str, known: &[&str]) -> Option<String> {
-    let is_policy = policy::LIST.iter().any(|kind| kind.name == written);
-    if is_policy && known.contains(&"defaults") {
+/// Where a field belongs that is not known among `known`; `blocks` stand in routes.
+pub fn home(written: &str, known: &[&str], blocks: &[&str]) -> Option<String> {
+    if blocks.contains(&written) && known.contains(&"defaults") {
         return Some("it stands in a route, or in `defaults` for all of them".to_owned());
     }
     let row = rows(written, known).next()?;
@@ -243,7 +241,7 @@ pub(super) fn home(written: &str, known: &[&str]) -> Option<String> {
 }
 
 /// The field of `known` in which it belongs.
-pub(super) fn object(written: &str, known: &[&str]) -> Option<&'static str> {
+pub fn object(written: &str, known: &[&str]) -> Option<&'static str> {
     rows(written, known).next().map(|row| row.object)
 }
 
@@ -263,10 +261,10 @@ mod tests {
         }
         let limit = ["key", "token_bucket", "sliding_window"];
         assert_eq!(
-            home("max_tokens", &limit).as_deref(),
+            home("max_tokens", &limit, &[]).as_deref(),
             Some("it stands in \"token_bucket\"")
         );
         assert_eq!(object("per", &limit), Some("sliding_window"));
-        assert_eq!(home("per", &["key"]), None);
+        assert_eq!(home("per", &["key"], &[]), None);
     }
 }

@@ -5,13 +5,13 @@
 const MOST: usize = 20;
 
 /// A number's digits.
-pub(crate) struct Digits {
+pub struct Digits {
     buffer: [u8; MOST],
     used: usize,
 }
 
 impl Digits {
-    pub(crate) fn of(number: u64) -> Self {
+    pub fn of(number: u64) -> Self {
         let mut buffer = [b'0'; MOST];
         let mut rest = number;
         let mut used = 0_usize;
@@ -26,14 +26,14 @@ impl Digits {
         Self { buffer, used }
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         let start = MOST.saturating_sub(self.used);
         self.buffer.get(start..).unwrap_or_default()
     }
 }
 
 /// Appends a number.
-pub(crate) fn push(out: &mut String, number: u64) {
+pub fn push(out: &mut String, number: u64) {
     let digits = Digits::of(number);
     out.push_str(std::str::from_utf8(digits.as_bytes()).unwrap_or_default());
 }

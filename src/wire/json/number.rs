@@ -71,7 +71,7 @@ impl Number {
     }
 
     /// How many bytes its text takes beside it.
-    pub(crate) fn bytes_beside(&self) -> usize {
+    pub fn bytes_beside(&self) -> usize {
         match &self.0 {
             Form::Unsigned(_) | Form::Negative(_) => 0,
             Form::Written(text) => text.len(),

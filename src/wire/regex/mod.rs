@@ -176,7 +176,7 @@ impl Regex {
     }
 
     /// What it was compiled from.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         let (_, text) = &self.0.key;
         text
     }

@@ -1,12 +1,12 @@
 //! What is wrong with a document, and where.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::budget::{SHARES, Share};
-use crate::origin::Strangers;
-use crate::regex::Regex;
+use portcullis_wire::budget::{SHARES, Share};
+use portcullis_wire::regex::Regex;
 
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub struct Problems {
     /// What is under a name that is not known here, where it is plain what was meant: the object,
     /// and the name.
     misnamed: Vec<(String, String)>,
-    /// What the patterns of lists of origins accept.
-    pub(crate) strangers: Strangers,
+    memory: Vec<Box<dyn Any>>,
+    blocks: Vec<&'static str>,
 }
 
 /// The patterns of a document, each once, and what it takes to compile them.
@@ -77,6 +77,30 @@ enum Token {
 }
 
 impl Problems {
+    /// Works with what readers of one kind remember while they read one document; at first that is
+    /// nothing.
+    pub fn with_memory<T: Any + Default, R>(&mut self, work: impl FnOnce(&mut T) -> R) -> R {
+        let at = self.memory.iter().position(|each| each.is::<T>());
+        let taken = at.map(|at| self.memory.swap_remove(at));
+        let mut memory: Box<T> = taken
+            .and_then(|each| each.downcast().ok())
+            .unwrap_or_default();
+        let done = work(&mut memory);
+        self.memory.push(memory);
+        done
+    }
+
+    /// Says which blocks stand in routes and in `defaults`, so that a message can tell where one
+    /// belongs that stands elsewhere.
+    pub fn name_blocks(&mut self, names: Vec<&'static str>) {
+        self.blocks = names;
+    }
+
+    /// The blocks that stand in routes and in `defaults`.
+    pub(crate) fn blocks(&self) -> &[&'static str] {
+        &self.blocks
+    }
+
     /// Notes a problem.
     pub fn report(&mut self, place: &Pointer, reason: impl fmt::Display) {
         if self.found.len() > MAX_PROBLEMS {
@@ -96,7 +120,7 @@ impl Problems {
     }
 
     /// Takes back a problem with a place: another one says what is behind it.
-    pub(super) fn retract(&mut self, place: &Pointer, reason: &str) {
+    pub fn retract(&mut self, place: &Pointer, reason: &str) {
         let place = place.to_string();
         let is_it = |each: &Problem| each.pointer == place && each.reason == reason;
         if let Some(at) = self.found.iter().rposition(is_it) {
@@ -106,12 +130,7 @@ impl Problems {
 
     /// Notes a problem with a member of the object at a place that seems to be another under a wrong
     /// name.
-    pub(super) fn report_misnamed(
-        &mut self,
-        object: &Pointer,
-        name: &str,
-        reason: impl fmt::Display,
-    ) {
+    pub fn report_misnamed(&mut self, object: &Pointer, name: &str, reason: impl fmt::Display) {
         if self.found.len() < MAX_PROBLEMS {
             let written = Quoted(name).visible().collect();
             self.misnamed.push((object.to_string(), written));

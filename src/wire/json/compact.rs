@@ -65,7 +65,7 @@ impl Compact {
         }
         let mut out = Vec::with_capacity(text.len());
         let reader = Reader::new(text, depth);
-        let seed = Seed {
+        let seed = CompactSeed {
             depth,
             reader: &reader,
             out: &mut out,
@@ -300,13 +300,13 @@ impl Open {
 }
 
 /// Writes a value, within so many arrays and objects.
-struct Seed<'o, 't> {
+struct CompactSeed<'o, 't> {
     depth: usize,
     reader: &'o Reader<'t>,
     out: &'o mut Vec<u8>,
 }
 
-impl Seed<'_, '_> {
+impl CompactSeed<'_, '_> {
     fn number<E: serde::de::Error>(self, read: Numeral) -> Result<(), E> {
         let written = self.reader.number(read)?;
         push_text(self.out, Some(b'#'), written.as_bytes());
@@ -314,7 +314,7 @@ impl Seed<'_, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
+impl<'de> DeserializeSeed<'de> for CompactSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -322,7 +322,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_, '_> {
+impl<'de> Visitor<'de> for CompactSeed<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -361,7 +361,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         let depth = reader.descend(depth)?;
         let open = Open::begin(out, b'[');
         while access
-            .next_element_seed(Seed { depth, reader, out })?
+            .next_element_seed(CompactSeed { depth, reader, out })?
             .is_some()
         {}
         open.end(out);
@@ -375,7 +375,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
         let mut names: Vec<(u32, u32)> = Vec::new();
         while let Some(name) = access.next_key_seed(Name(out))? {
             names.push(name);
-            access.next_value_seed(Seed { depth, reader, out })?;
+            access.next_value_seed(CompactSeed { depth, reader, out })?;
         }
         if has_duplicates(names, out) {
             return Err(reader.refuse(Cause::Duplicate));

@@ -2,7 +2,7 @@
 
 use super::node::Node;
 use super::problem::Problems;
-use crate::regex::{self, Regex};
+use portcullis_wire::regex::{self, Regex};
 
 /// Whether upper and lower case ASCII are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

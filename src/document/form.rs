@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::json::JsonError;
+use portcullis_wire::json::JsonError;
 
 /// What the text has in place of JSON, where that can be told, and what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub struct Fault {
     line: usize,
     column: usize,
     cure: &'static str,
@@ -33,7 +33,7 @@ impl fmt::Display for Fault {
 
 impl Fault {
     /// What is wrong with a text that cannot be read for that reason; none if nobody can tell.
-    pub(super) fn of(text: &[u8], error: JsonError) -> Option<Self> {
+    pub fn of(text: &[u8], error: JsonError) -> Option<Self> {
         let JsonError::Syntax { line, column } = error else {
             return None;
         };
@@ -165,7 +165,7 @@ fn offset(text: &[u8], line: usize, column: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Json;
+    use portcullis_wire::json::Json;
 
     fn fault(text: &[u8]) -> String {
         let error = Json::parse(text, 16).unwrap_err();
