@@ -81,8 +81,8 @@
 //! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
-use portcullis_wire::digits;
 pub use portcullis_schema as schema;
+use portcullis_wire::digits;
 pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
 
 pub mod access_log;
@@ -98,6 +98,7 @@ mod matcher;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
+pub mod principal;
 pub mod proof;
 pub mod refusal;
 pub mod route;

@@ -25,11 +25,12 @@ use self::sample::Share;
 use self::subject::Subjects;
 use self::trace::Trace;
 use crate::config::{Fields, Node, Problems};
-use crate::exchange::{Identity, PropertyName};
+use crate::exchange::PropertyName;
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::metrics::Outcome;
 use crate::policy::jwt::ClaimPath;
+use crate::principal::Principal;
 use crate::route::read_header_name;
 use crate::schema::Violation;
 use crate::stream::Stream;
@@ -305,10 +306,10 @@ impl AccessLog {
     }
 
     fn who(&self, line: &mut Line, stream: &Stream, host: &dyn Host) {
-        if let Some(identity) = identity(stream) {
-            self.subjects.write(line, identity, self.schema, host);
-            line.optional("portcullis.issuer", identity.issuer().map(str::as_bytes));
-            line.own("portcullis.provider", &identity.provider);
+        if let Some(principal) = principal(stream) {
+            self.subjects.write(line, principal, self.schema, host);
+            line.optional("portcullis.issuer", principal.issuer().map(str::as_bytes));
+            line.own("portcullis.provider", &principal.authority);
         }
         if let Some(claimed) = stream.record().claimed() {
             self.subjects.write_claimed(line, claimed, host);
@@ -316,9 +317,9 @@ impl AccessLog {
     }
 
     fn more(&self, line: &mut Line, stream: &Stream, headers: &Headers) {
-        if let Some(identity) = identity(stream) {
+        if let Some(principal) = principal(stream) {
             for (name, path) in &self.claims {
-                if let Some(claim) = path.value(&identity.claims) {
+                if let Some(claim) = path.value(&principal.attributes) {
                     line.claim(name, claim);
                 }
             }
@@ -339,9 +340,9 @@ impl AccessLog {
 }
 
 /// Whose token was accepted, whether or not it sufficed.
-fn identity(stream: &Stream) -> Option<&Identity> {
-    let accepted = stream.facts().identity.as_ref();
-    accepted.or_else(|| stream.record().identity())
+fn principal(stream: &Stream) -> Option<&Principal> {
+    let accepted = stream.facts().principal.as_ref();
+    accepted.or_else(|| stream.record().principal())
 }
 
 /// Members beyond the usual ones.

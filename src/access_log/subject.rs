@@ -5,8 +5,8 @@ use hmac_sha256::HMAC;
 use super::line::Line;
 use super::name::{Name, Schema};
 use crate::config::{Fields, Node, Problems};
-use crate::exchange::Identity;
 use crate::host::Host;
+use crate::principal::Principal;
 use crate::refusal::Claimed;
 
 /// What is shown of subjects.
@@ -104,11 +104,11 @@ impl Subjects {
     pub(super) fn write(
         &self,
         line: &mut Line,
-        identity: &Identity,
+        principal: &Principal,
         schema: Schema,
         host: &dyn Host,
     ) {
-        let subject = identity.subject().map(str::as_bytes);
+        let subject = principal.subject().map(str::as_bytes);
         match (self.accepted, subject) {
             (Form::Plain, subject) => line.optional("user.id", subject),
             (Form::Hashed, Some(subject)) => {

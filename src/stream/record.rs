@@ -2,8 +2,8 @@
 
 use super::Stream;
 use crate::engine::{Lane, Step};
-use crate::exchange::Identity;
 use crate::policy::{self, Stage};
+use crate::principal::Principal;
 use crate::refusal::{Claimed, Detail, Reason};
 use crate::schema::Violation;
 
@@ -174,8 +174,8 @@ impl Record {
     }
 
     /// Whose token it was that was accepted and did not suffice.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.details().find_map(|detail| detail.identity.as_ref())
+    pub fn principal(&self) -> Option<&Principal> {
+        self.details().find_map(|detail| detail.principal.as_ref())
     }
 
     /// What a token says that was not accepted.

@@ -45,10 +45,11 @@ use self::requirement::Requirement;
 use self::token::Unverified;
 use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use crate::exchange::{Exchange, Identity, PropertyName};
+use crate::exchange::{Exchange, PropertyName};
 use crate::headers::HeaderName;
 use crate::host::Host;
 use crate::json::compact::Compact;
+use crate::principal::{CredentialKind, Principal};
 use crate::refusal::{Refusal, Selector};
 
 pub use self::claim_path::ClaimPath;
@@ -234,7 +235,7 @@ impl Demand {
         let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
         if let Err(unmet) = self.requirement.check(&verified.claims) {
             let mut detail = self.requirement.detail(unmet, &verified.claims, &self.at);
-            detail.identity = Some(self.identity(verified.claims));
+            detail.principal = Some(self.principal(verified.claims));
             return Err(attach(Refusal::from(unmet).because(detail)));
         }
         if !self.provider.forwarding.forwards_token() {
@@ -242,15 +243,16 @@ impl Demand {
             stripped.map_err(|error| attach(error.into()))?;
         }
         exchange.edits.extend(verified.edits.iter().cloned());
-        let identity = &mut exchange.facts.identity;
-        identity.get_or_insert_with(|| self.identity(verified.claims));
+        let principal = &mut exchange.facts.principal;
+        principal.get_or_insert_with(|| self.principal(verified.claims));
         Ok(())
     }
 
-    fn identity(&self, claims: Compact) -> Identity {
-        Identity {
-            provider: Rc::clone(&self.provider.name),
-            claims,
+    fn principal(&self, claims: Compact) -> Principal {
+        Principal {
+            kind: CredentialKind::Jwt,
+            authority: Rc::clone(&self.provider.name),
+            attributes: claims,
         }
     }
 }

@@ -127,15 +127,15 @@ impl Condition {
     /// A header field came more than once: which of them counts is not for the client to choose.
     /// Or it would take too much work to tell.
     pub(super) fn holds(&self, caller: &Caller<'_>) -> Result<bool, Unkeyed> {
-        let identity = caller.facts.identity.as_ref();
+        let principal = caller.facts.principal.as_ref();
         let matches = |matcher: &StringMatcher, text: &str| {
             let matches = matcher.matches(text, caller.request.effort);
             matches.map_err(|_| Unkeyed::Effort)
         };
         Ok(match self {
-            Condition::Authenticated(expected) => identity.is_some() == *expected,
+            Condition::Authenticated(expected) => principal.is_some() == *expected,
             Condition::Claim(path, matcher) => {
-                let claim = identity.and_then(|identity| path.value(&identity.claims));
+                let claim = principal.and_then(|who| path.value(&who.attributes));
                 match claim {
                     Some(Value::String(text) | Value::Number(text)) => matches(matcher, text)?,
                     Some(Value::Bool(value)) => {
@@ -237,10 +237,11 @@ mod tests {
     use super::super::cells::Alone;
     use super::*;
     use crate::effort::Effort;
-    use crate::exchange::{Facts, Identity, Request};
+    use crate::exchange::{Facts, Request};
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
+    use crate::principal::{CredentialKind, Principal};
     use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
@@ -250,9 +251,10 @@ mod tests {
         let mut headers = Headers::default();
         headers.push(b"x-name", name.as_bytes());
         let mut facts = Facts::default();
-        facts.identity = Some(Identity {
-            provider: "corp".into(),
-            claims: Compact::parse(format!(r#"{{"name":"{name}"}}"#).as_bytes(), 2).unwrap(),
+        facts.principal = Some(Principal {
+            kind: CredentialKind::Jwt,
+            authority: "corp".into(),
+            attributes: Compact::parse(format!(r#"{{"name":"{name}"}}"#).as_bytes(), 2).unwrap(),
         });
         condition.holds(&Caller {
             request: Request {

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Node, Problems};
-use crate::exchange::Identity;
 use crate::headers::Headers;
 use crate::host::{CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck, Swap};
 use crate::json::Json;
 use crate::json::compact::Compact;
 use crate::policy::jwt::Providers;
+use crate::principal::{CredentialKind, Principal};
 use crate::target::Target;
 
 /// A proxy that knows where a request comes from.
@@ -69,9 +69,10 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
     }
     let target = Target::parse(sent.path.as_bytes()).unwrap();
     let mut facts = Facts::default();
-    facts.identity = sent.claims.map(|claims| Identity {
-        provider: "corp".into(),
-        claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
+    facts.principal = sent.claims.map(|claims| Principal {
+        kind: CredentialKind::Jwt,
+        authority: "corp".into(),
+        attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
     });
     let host = Proxy(sent.client);
     take(&Caller {
