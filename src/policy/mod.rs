@@ -14,13 +14,13 @@ use crate::refusal::{Code, ErrorPage, Refusal, Reply, Selector};
 use crate::route::PathTemplate;
 use crate::schema::Schemas;
 
+mod authn;
 pub mod cors;
 pub mod csrf;
 pub mod deny_patterns;
 pub mod error_pages;
 pub mod forms;
 pub mod https;
-pub mod jwt;
 pub mod openapi;
 mod owned;
 pub mod parameters;
@@ -28,6 +28,8 @@ pub mod payload;
 pub mod rate_limits;
 pub mod sanitize_errors;
 pub mod security_headers;
+
+pub use self::authn::jwt;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`], those of one stage in the
 /// order of this list; the first refusal ends it.

@@ -8,23 +8,27 @@ use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, KeyChoice, Naming};
 use super::claims::{Accepted, ClaimRules};
-use super::forwarding::Forwarding;
 use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
-use super::location::Locations;
 use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::secret::{SecretVariable, variables};
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type};
+use super::token::{
+    MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
+};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
+use crate::exchange::Edit;
+use crate::headers::HeaderValue;
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
 use crate::metrics::{Event, Timing, micros};
+use crate::policy::authn::forwarding::Forwarding;
+use crate::policy::authn::location::{Locations, Unwritable};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
@@ -387,11 +391,15 @@ impl Provider {
             let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
             self.naming_issuer(objection.into(), claims.as_ref())
         })?;
-        let edits = self.forwarding.edits(token, &claims)?.into();
+        let edits = self.forwarding.edits(&claims);
+        let mut edits = edits.map_err(|Unwritable| TokenError::ClaimValue)?;
+        if let Some(name) = self.forwarding.payload() {
+            edits.push(Edit::Set(name.clone(), payload(token)?));
+        }
         Ok(Verified {
             claims,
             times,
-            edits,
+            edits: edits.into(),
         })
     }
 
@@ -448,6 +456,12 @@ impl Provider {
         }
         Err(TokenError::Signature)
     }
+}
+
+/// The payload as it stands in the token: base64url already.
+fn payload(token: &[u8]) -> Result<HeaderValue, TokenError> {
+    let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
+    HeaderValue::parse(without_padding(payload)).map_err(|_| TokenError::Format)
 }
 
 impl std::fmt::Debug for Provider {

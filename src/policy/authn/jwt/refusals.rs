@@ -1,7 +1,6 @@
 //! What is said of a token that is not accepted.
 
 use super::claims::ClaimsError;
-use super::location::LocationError;
 use super::objection::Objection;
 use super::requirement::Unmet;
 use super::token::TokenError;
@@ -153,15 +152,6 @@ pub(crate) static CLAIM_NOT_ALLOWED: Code = Code {
 
 pub(crate) static CLAIM: Reason = Reason::new("claim", &CLAIM_NOT_ALLOWED, Blame::Caller);
 pub(crate) static CLAIM_EFFORT: Reason = Reason::new("effort", &CLAIM_NOT_ALLOWED, Blame::Caller);
-
-impl From<LocationError> for Refusal {
-    fn from(error: LocationError) -> Self {
-        match error {
-            LocationError::Missing => Refusal::new(&NO_TOKEN),
-            LocationError::Repeated => Refusal::new(&SEVERAL_TOKENS),
-        }
-    }
-}
 
 impl From<TokenError> for Refusal {
     fn from(error: TokenError) -> Self {
