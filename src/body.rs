@@ -8,9 +8,11 @@
 use std::cell::{Cell, OnceCell};
 
 use crate::budget::{self, Reservation, Share};
+use crate::config::Node;
 use crate::exchange::{BodyProgress, BodyState, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host, Side};
+use crate::section::{Reading, Section};
 
 /// What becomes of the head of a message while policies judge its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,18 @@ pub enum Inspection {
     Stream,
     /// It is held with the body. The proxy must be told to call back for the body all the same.
     HoldHeaders,
+}
+
+impl Section for Inspection {
+    const NAME: &'static str = "body_inspection";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let choices = [
+            ("stream", Inspection::Stream),
+            ("hold_headers", Inspection::HoldHeaders),
+        ];
+        node.choice(reading.problems, &choices)
+    }
 }
 
 /// What a policy must see of a body to judge it.
@@ -41,7 +55,7 @@ pub enum BodyNeed {
 #[derive(Debug)]
 pub struct RequestBody<'b> {
     /// Those of the request's fields that are kept, pseudo-header fields included
-    /// ([`crate::policy::Policy::later_request_fields`]).
+    /// ([`crate::policy::Declaration::later_request_fields`]).
     pub request: &'b Headers,
     /// What policies have found out.
     pub facts: &'b mut Facts,
@@ -309,45 +323,15 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::host::{
-        CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck, Swap,
-    };
+    use crate::memory_host::MemoryHost;
 
     /// A proxy that has these bytes at hand.
-    struct Hand(Vec<u8>);
-
-    impl Host for Hand {
-        fn wall_clock(&self) -> Duration {
-            Duration::ZERO
-        }
-        fn count(&self, _: Counter) {}
-        fn environment(&self, _: &str) -> Option<Vec<u8>> {
-            None
-        }
-        fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-            HostVerdict::Unavailable
-        }
-        fn property(&self, _: Property) -> Option<Vec<u8>> {
-            None
-        }
-        fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-            Ok(None)
-        }
-        fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-            Ok(Swap::Changed)
-        }
-        fn random(&self) -> u64 {
-            0
-        }
-        fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
-            Ok(self.0.clone())
-        }
+    fn hand(bytes: &[u8]) -> MemoryHost {
+        MemoryHost::new().with_bodies(bytes)
     }
 
-    fn rest(host: &Hand) -> Rest<'_> {
+    fn rest(host: &MemoryHost) -> Rest<'_> {
         let side = Side::Request;
         Rest { host, side }
     }
@@ -359,7 +343,7 @@ mod tests {
     #[test]
     fn what_streams_keep_together_is_bounded() {
         let half = Share::Bodies.most() / 2;
-        let (six, most) = (Hand(vec![1; 6]), 1 << 30);
+        let (six, most) = (hand(&[1; 6]), 1 << 30);
         let mut one = Kept::default();
         one.push(rest(&six), 6, most);
         assert_eq!((one.bytes.as_slice(), one.failed), (&[1; 6][..], None));
@@ -379,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_body_in_many_pieces_is_seldom_copied() {
-        let (hand, mut kept, mut moves) = (Hand(vec![7]), Kept::default(), 0);
+        let (hand, mut kept, mut moves) = (hand(&[7]), Kept::default(), 0);
         for _ in 0..10_000 {
             let before = kept.bytes.capacity();
             kept.push(rest(&hand), 1, 1 << 20);
@@ -390,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_body_is_shown_whole_or_not_at_all() {
-        let hand = Hand(b"abc".to_vec());
+        let hand = hand(b"abc");
         let kept = || {
             let mut kept = Kept::default();
             kept.push(rest(&hand), 3, 9);
@@ -417,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_body_that_finds_no_memory_is_not_read() {
-        let hand = Hand(b"abc".to_vec());
+        let hand = hand(b"abc");
         let body = || {
             let whole = progress(3, BodyState::Complete);
             Content::new(whole, 9, None, Some(rest(&hand)))

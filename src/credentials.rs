@@ -10,7 +10,7 @@ use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 
 /// One field.
-pub(crate) struct Credential {
+pub struct Credential {
     name: HeaderName,
     /// As written, or the name of the variable of the VM's environment that holds it.
     value: String,

@@ -8,35 +8,23 @@ use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;
 use crate::body::Inspection;
 use crate::budget::Reservation;
-use crate::config::{self, ConfigError, Node, Problems};
-use crate::exchange::{PropertyName, Request};
+use crate::config::{self, ConfigError};
+use crate::exchange::{ClaimedSubject, PropertyName, Request};
 use crate::explain::Explain;
+use crate::fetched::Fetched;
 use crate::headers::HeaderName;
+use crate::host::Host;
 use crate::metrics::{Gauges, Measured};
-use crate::policy::jwt::{Claimants, Providers, RemoteKeys, SecretVariable};
-use crate::policy::{self, Policy, Stage, Verdict};
+use crate::policy::jwt::{Providers, RemoteKeys};
+use crate::policy::{self, Declaration, Policy, Stage, Verdict};
 use crate::preflight::Preflight;
 use crate::refusal::{BlockPlace, ErrorPage, Refusal};
 use crate::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
+use crate::section::{EnvironmentFault, Registry, Sections};
 use crate::stream::{Overrides, ShownFields, later_request_fields};
 use crate::target::PathRules;
 
-/// Whether refusals are carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// They are.
-    Enforce,
-    /// They are judged, counted and logged; the request goes on as if the policy were absent.
-    Shadow,
-}
-
-impl Mode {
-    /// Reads `mode`.
-    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let choices = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
-        node.choice(problems, &choices)
-    }
-}
+pub use crate::enforcement::Mode;
 
 /// A compiled document.
 #[derive(Debug)]
@@ -53,22 +41,18 @@ pub struct Engine {
     pub(crate) overrides: Overrides,
     /// Fields that the document judges, which are no use in a trailer therefore.
     pub(crate) judged_request_headers: Vec<HeaderName>,
-    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) access_log: Option<Rc<AccessLog>>,
     pub(crate) notes: Vec<String>,
-    pub(crate) footprints: Vec<String>,
-    pub(crate) environment: Vec<SecretVariable>,
-    pub(crate) exports: Vec<PropertyName>,
-    pub(crate) providers: Providers,
-    pub(crate) remote_keys: Vec<Rc<RemoteKeys>>,
+    pub(crate) registry: Registry,
+    pub(crate) sections: Sections,
     pub(crate) inspection: Inspection,
     pub(crate) path_rules: PathRules,
-    pub(crate) gauges: Gauges,
     pub(crate) measured: Measured,
     pub(crate) digest: [u8; 32],
     pub(crate) compiled_bytes: usize,
     pub(crate) collector: Option<Rc<Collector>>,
-    pub(crate) security_events: Option<SecurityEvents>,
-    pub(crate) explain: Option<Explain>,
+    pub(crate) security_events: Option<Rc<SecurityEvents>>,
+    pub(crate) explain: Option<Rc<Explain>>,
     pub(crate) request_id: Option<HeaderName>,
     pub(crate) shown_fields: ShownFields,
     /// What it may take of the worker's memory.
@@ -98,7 +82,7 @@ pub(crate) struct Chain {
     /// What browsers are to show.
     pub(crate) error_page: Option<Rc<ErrorPage>>,
     /// Who a request may say it comes from.
-    pub(crate) claimants: Option<Rc<Claimants>>,
+    pub(crate) claimants: Option<Rc<dyn ClaimedSubject>>,
     /// The request's fields that are asked for after its head has been judged.
     pub(crate) later_request_fields: Vec<&'static str>,
     /// Those that are asked for by what is tried alone.
@@ -111,15 +95,13 @@ impl Chain {
         steps.sort_by_key(|step| step.stage);
         beside.sort_by_key(|step| step.stage);
         let mut all = steps.iter().chain(&beside);
-        let reads_response = all.any(|step| step.policy.reads_response());
-        let mut policies = steps.iter().map(|step| &step.policy);
-        let trusts_forwarded_proto = policies.any(|policy| policy.trusts_forwarded_proto());
+        let reads_response = all.any(|step| step.declared.reads_response);
+        let declared = || steps.iter().map(|step| &step.declared);
+        let trusts_forwarded_proto = declared().any(|each| each.trusts_forwarded_proto);
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
-        let error_page = enforced.filter_map(|step| step.policy.error_page()).next();
-        let claimants = steps
-            .iter()
-            .find_map(|step| step.policy.claimants())
-            .cloned();
+        let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
+        let error_page = pages.next().cloned();
+        let claimants = declared().find_map(|each| each.claimants.clone());
         let page: &[&str] = match error_page {
             Some(_) => &["accept", "sec-fetch-mode"],
             None => &[],
@@ -159,16 +141,6 @@ impl Chain {
     }
 }
 
-impl Mode {
-    /// The mode of a policy in a document of this mode: the document's shadow wins.
-    pub(crate) fn over(self, policy: Mode) -> Mode {
-        match self {
-            Mode::Shadow => Mode::Shadow,
-            Mode::Enforce => policy,
-        }
-    }
-}
-
 /// Which steps of a chain are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
@@ -187,6 +159,8 @@ pub(crate) struct Step {
     pub(crate) mode: Mode,
     pub(crate) stage: Stage,
     pub(crate) policy: Rc<dyn Policy>,
+    /// What that says of itself.
+    pub(crate) declared: Rc<Declaration>,
     /// Where its block stands, if there is one.
     pub(crate) place: Option<Rc<BlockPlace>>,
 }
@@ -252,38 +226,44 @@ impl Engine {
 
     /// What the document takes up in the proxy, one line for each limit.
     pub fn footprints(&self) -> &[String] {
-        &self.footprints
+        &self.registry.footprints
     }
 
-    /// The variables of the VM's environment that hold the secrets of providers.
-    pub fn environment(&self) -> &[SecretVariable] {
-        &self.environment
+    /// What an operator should know of the environment of this VM, as the document needs it.
+    pub fn environment_faults(&self, host: &dyn Host) -> impl Iterator<Item = EnvironmentFault> {
+        let needed = self.registry.environment.iter();
+        needed.filter_map(|variable| variable.fault(host))
     }
 
     /// The names of all values that policies may leave for other filters.
     pub fn exports(&self) -> &[PropertyName] {
-        &self.exports
+        &self.registry.exports
     }
 
     /// The keys that providers publish; somebody has to fetch them.
-    pub fn remote_keys(&self) -> &[Rc<RemoteKeys>] {
-        &self.remote_keys
+    pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
+        self.sections.get::<Providers>().remote_keys()
+    }
+
+    /// What the document has fetched on a schedule, in the order of the document.
+    pub fn fetched(&self) -> impl Iterator<Item = Rc<dyn Fetched>> + '_ {
+        self.registry.fetched.iter().cloned()
     }
 
     /// Forgets every token that was verified: each will be verified anew.
     pub fn forget_tokens(&self) {
-        self.providers.forget_tokens();
+        self.sections.forget();
     }
 
     /// Lets go of what is only kept to be quicker, and keeps little of it from then on: for a document
     /// that another has replaced, while its last requests end. It still judges them as before.
     pub fn release_caches(&self) {
-        self.providers.release_caches();
+        self.sections.release();
     }
 
     /// The gauges that the document asks for by what it names; somebody has to show them.
     pub fn gauges(&self) -> &Gauges {
-        &self.gauges
+        &self.registry.gauges
     }
 
     /// What is measured beyond what always is.
@@ -313,7 +293,7 @@ impl Engine {
 
     /// How security events are told; none if they are not.
     pub fn security_events(&self) -> Option<&SecurityEvents> {
-        self.security_events.as_ref()
+        self.security_events.as_deref()
     }
 
     /// The name of the route at a place.
@@ -323,12 +303,12 @@ impl Engine {
 
     /// How finished exchanges are logged; none if they are not.
     pub fn access_log(&self) -> Option<&AccessLog> {
-        self.access_log.as_ref()
+        self.access_log.as_deref()
     }
 
     /// Whether records show what tokens say that are not accepted.
     pub(crate) fn notes_claimed(&self) -> bool {
-        let log = self.access_log.as_ref();
+        let log = self.access_log();
         log.is_some_and(AccessLog::shows_claimed)
     }
 

@@ -1,6 +1,7 @@
 //! What policies see of a request and its response, and what they leave behind.
 
 use std::cell::OnceCell;
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,9 +10,7 @@ use crate::address;
 use crate::connection::Connection;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
-use crate::policy::jwt::Claimants;
-use crate::policy::openapi::OperationIndex;
-use crate::policy::rate_limits::Ledger;
+use crate::limits::Limits;
 use crate::preflight::SameRoutes;
 use crate::principal::Principal;
 use crate::refusal::{ErrorPage, Reason, Refusal};
@@ -56,22 +55,39 @@ pub struct Exchange<'r> {
 }
 
 /// What policies learn about a request and others may rely on: each fact has one writer.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Facts {
     /// Who calls. Written by the policy that asks for credentials, once it has accepted one.
     pub principal: Option<Principal>,
     /// What limits said. Written by `rate_limits`.
-    pub limits: Ledger,
+    pub limits: Limits,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
     /// Whose tokens its route asks for. Written by the stream.
-    pub claimants: Option<Rc<Claimants>>,
+    pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// What the body of the answer is judged by, each with who judges. Written by `payload`.
     pub answers: Vec<(usize, AnswerCheck)>,
     /// What is known of the client's connection.
     pub connection: Connection,
     client: OnceCell<Option<IpAddr>>,
 }
+
+/// The place of an operation in its API: that of its path, and its own there.
+pub type OperationIndex = (usize, usize);
+
+/// Who a request says it comes from, before that has been verified: for limits on those who say so.
+pub trait ClaimedSubject: fmt::Debug {
+    /// The subject; none if the request names none.
+    ///
+    /// # Errors
+    /// [`Several`].
+    fn subject(&self, request: &Request<'_>) -> Result<Option<String>, Several>;
+}
+
+/// There are several tokens where there is to be one: whose subject counts would be for the sender
+/// to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several;
 
 /// How an answer is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +128,7 @@ impl Facts {
             claimants: self.claimants.clone(),
             connection: self.connection.clone(),
             client: self.client.clone(),
-            limits: Ledger::default(),
+            limits: Limits::default(),
             operation: None,
             answers: Vec::new(),
         }
@@ -217,12 +233,12 @@ impl PropertyName {
 #[derive(Debug)]
 pub struct Response<'r> {
     /// Those of the request's fields that are kept, pseudo-header fields included
-    /// ([`crate::policy::Policy::later_request_fields`]).
+    /// ([`crate::policy::Declaration::later_request_fields`]).
     pub request: &'r Headers,
     /// Whose answer it is.
     pub author: Author,
     /// The answer's fields, `:status` included; none unless a policy of the route reads them
-    /// ([`crate::policy::Policy::reads_response`]).
+    /// ([`crate::policy::Declaration::reads_response`]).
     pub headers: &'r Headers,
     /// Whether a body, or trailers, may follow the head. Without, `body` goes nowhere.
     pub rest: BodyState,

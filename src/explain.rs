@@ -14,6 +14,7 @@ use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::refusal::{Detail, Reason};
 use crate::schema::Violation;
+use crate::section::{Reading, Section};
 use crate::stream::{Record, Said};
 
 /// `explain`: who may ask, and how.
@@ -145,6 +146,16 @@ impl Explain {
             tell(refusal.text());
         }
         edits
+    }
+}
+
+impl Section for Explain {
+    const NAME: &'static str = "explain";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::call::Calls;
+
 /// The proxy, as far as policies may know it.
 pub trait Host {
     /// The wall clock, as time since the Unix epoch. It steps, back and forth, when somebody sets
@@ -72,6 +74,60 @@ pub trait Host {
         Err(Failure::HostCall)
     }
 }
+
+/// The proxy's log, and values for the proxy's own access loggers.
+pub trait Log {
+    /// Writes a line. There is nowhere to say that this fails.
+    fn log(&self, level: Level, line: &str);
+    /// Sets the filter state of the exchange in hand.
+    fn set_filter_state(&self, name: &str, value: &str);
+}
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// It goes well.
+    Info,
+    /// Something does not, and is tried again or done without.
+    Warn,
+    /// An operator has to do something.
+    Error,
+}
+
+/// Metrics that a document brings, by name. Those of the closed list are [`Host::count`]'s and
+/// [`Host::observe`]'s.
+pub trait Metrics {
+    /// Makes a metric known, once: a proxy keeps a note of every time. None if it refuses.
+    fn define(&self, kind: MetricKind, name: &str) -> Option<MetricId>;
+    /// Adds to a counter or a gauge; from a gauge it can take away.
+    fn add(&self, metric: MetricId, change: i64);
+    /// Sets a gauge.
+    fn set(&self, metric: MetricId, value: u64);
+    /// Whether there are ticks, on which counters are told: else they are told at once.
+    fn has_ticks(&self) -> bool {
+        true
+    }
+}
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It has a value.
+    Gauge,
+    /// It has many.
+    Histogram,
+}
+
+/// The proxy's number of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricId(pub u32);
+
+/// Everything that a [worker](crate::worker) asks of the proxy; policies ask a [`Host`] alone.
+pub trait WorkerHost: Host + Calls + Log + Metrics {}
+
+impl<T: Host + Calls + Log + Metrics> WorkerHost for T {}
 
 /// Why something cannot be had of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,16 @@
 //! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
 //! calls on a stream and edits into host calls. The core asks the proxy for the time, for
 //! counters, for secrets in its environment, and to check signatures in its own, faster code, all
-//! through [`host::Host`], and for nothing else.
+//! through [`host::Host`], and for nothing else. `memory_host` is such a host without a proxy, for
+//! all that runs natively.
+//!
+//! # Besides requests
+//!
+//! A [`worker::Worker`] does by one document what is no request: it fetches what is
+//! [`fetched`] on a schedule, exports and writes records, tells counters and gauges. It asks the
+//! proxy through [`host::WorkerHost`], whose [`call`]s have one table: a response goes to the owner of
+//! its token. A new thing to fetch implements [`fetched::Fetched`] and is named in
+//! [`engine::Engine::fetched`].
 //!
 //! # What holds
 //!
@@ -87,14 +96,25 @@ pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, pre
 
 pub mod access_log;
 pub mod body;
+pub mod call;
+pub mod condition;
 pub mod config;
 pub mod connection;
-mod credentials;
+pub mod credentials;
+pub mod enforcement;
 pub mod engine;
 pub mod exchange;
 pub mod explain;
+pub mod fetched;
+pub mod gauges;
 pub mod host;
-mod matcher;
+pub mod http_uri;
+pub mod limits;
+pub mod media_type;
+#[cfg(any(test, feature = "memory-host"))]
+#[path = "hosts/memory/lib.rs"]
+pub mod memory_host;
+pub mod meter;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
@@ -102,8 +122,11 @@ pub mod principal;
 pub mod proof;
 pub mod refusal;
 pub mod route;
+pub mod section;
+pub mod seed;
 pub mod stream;
 pub mod target;
+pub mod worker;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;

@@ -22,7 +22,7 @@ pub(super) struct Line {
 const LONGEST_VALUE: usize = 512;
 
 /// What says that members were left out.
-const CUT: &str = "portcullis.truncated";
+pub(super) const CUT: &str = "portcullis.truncated";
 
 impl Line {
     /// An empty object that will have about `longest` bytes at most.

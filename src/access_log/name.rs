@@ -22,38 +22,45 @@ impl Schema {
 /// The release of the Elastic Common Schema whose names are used.
 pub(super) const ECS_VERSION: &str = "9.0.0";
 
-/// A member that both schemas have, by different names.
+/// The name of a member in each schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    Timestamp,
-    Event,
-    RequestId,
-    TraceId,
-    ParentId,
-    ProtocolVersion,
-    TlsVersion,
-    RequestSize,
-    ResponseSize,
-    UserHash,
+pub(super) struct Name {
+    pub(super) otel: &'static str,
+    pub(super) ecs: &'static str,
 }
 
 impl Name {
-    pub(super) fn of(self, schema: Schema) -> &'static str {
-        let (otel, ecs) = match self {
-            Name::Timestamp => ("timestamp", "@timestamp"),
-            Name::Event => ("event.name", "event.dataset"),
-            Name::RequestId => ("http.request.header.x-request-id", "http.request.id"),
-            Name::TraceId => ("trace_id", "trace.id"),
-            Name::ParentId => ("parent_span_id", "span.id"),
-            Name::ProtocolVersion => ("network.protocol.version", "http.version"),
-            Name::TlsVersion => ("tls.protocol.version", "tls.version"),
-            Name::RequestSize => ("http.request.size", "http.request.bytes"),
-            Name::ResponseSize => ("http.response.size", "http.response.bytes"),
-            Name::UserHash => ("user.hash", "user.hash"),
-        };
+    /// One name in both.
+    pub(super) const fn same(name: &'static str) -> Self {
+        Self {
+            otel: name,
+            ecs: name,
+        }
+    }
+
+    pub(super) const fn of(self, schema: Schema) -> &'static str {
         match schema {
-            Schema::OpenTelemetry => otel,
-            Schema::Elastic => ecs,
+            Schema::OpenTelemetry => self.otel,
+            Schema::Elastic => self.ecs,
         }
     }
 }
+
+// What records and security events both have, by different names in the schemas.
+
+pub(super) const TIMESTAMP: Name = Name {
+    otel: "timestamp",
+    ecs: "@timestamp",
+};
+pub(super) const EVENT: Name = Name {
+    otel: "event.name",
+    ecs: "event.dataset",
+};
+pub(super) const REQUEST_ID: Name = Name {
+    otel: "http.request.header.x-request-id",
+    ecs: "http.request.id",
+};
+pub(super) const TRACE_ID: Name = Name {
+    otel: "trace_id",
+    ecs: "trace.id",
+};

@@ -2,11 +2,8 @@
 
 use hmac_sha256::HMAC;
 
-use super::line::Line;
-use super::name::{Name, Schema};
 use crate::config::{Fields, Node, Problems};
 use crate::host::Host;
-use crate::principal::Principal;
 use crate::refusal::Claimed;
 
 /// What is shown of subjects.
@@ -16,6 +13,17 @@ pub(super) struct Subjects {
     claimed: Form,
     /// The variable of the VM's environment with the key of hashes, if something is hashed.
     key: Option<String>,
+}
+
+/// What a value is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// The subject of an accepted token.
+    Accepted,
+    /// Anything else that a token says that was not accepted.
+    Claimed,
+    /// Its subject, which is shown no more than one that was accepted.
+    ClaimedSubject,
 }
 
 /// How a value is shown, from the whole of it to nothing.
@@ -100,88 +108,27 @@ impl Subjects {
         self.claimed != Form::Off
     }
 
-    /// Writes who asked.
-    pub(super) fn write(
-        &self,
-        line: &mut Line,
-        principal: &Principal,
-        schema: Schema,
-        host: &dyn Host,
-    ) {
-        let subject = principal.subject().map(str::as_bytes);
-        match (self.accepted, subject) {
-            (Form::Plain, subject) => line.optional("user.id", subject),
-            (Form::Hashed, Some(subject)) => {
-                let hash = self.hash(subject, host);
-                line.optional(
-                    Name::UserHash.of(schema),
-                    hash.as_deref().map(str::as_bytes),
-                );
-            }
-            (Form::Hashed, None) | (Form::Off, _) => {}
+    fn form(&self, of: Of) -> Form {
+        match of {
+            Of::Accepted => self.accepted,
+            Of::Claimed => self.claimed,
+            Of::ClaimedSubject => self.claimed.max(self.accepted),
         }
     }
 
-    /// Writes what a token says that was not accepted. A subject is shown no more than one that was.
-    pub(super) fn write_claimed(&self, line: &mut Line, claimed: &Claimed, host: &dyn Host) {
-        let Claimed {
-            issuer,
-            audiences,
-            subject,
-            key_id,
-            algorithm,
-            signed,
-        } = claimed;
-        if self.claimed == Form::Off {
-            return;
+    /// Whether a value is shown as it is.
+    pub(super) fn shows_plain(&self, of: Of) -> bool {
+        self.form(of) == Form::Plain
+    }
+
+    /// The hash of a value, if hashes are shown. `None` when the environment has no key.
+    pub(super) fn hashed(&self, of: Of, value: &[u8], host: &dyn Host) -> Option<String> {
+        if self.form(of) != Form::Hashed {
+            return None;
         }
-        let signature = if *signed { "valid" } else { "unverified" };
-        line.own("portcullis.claimed.signature", signature);
-        let subject_form = self.claimed.max(self.accepted);
-        for (name, hash, value, form) in [
-            (
-                "portcullis.claimed.issuer",
-                "portcullis.claimed.issuer_hash",
-                issuer,
-                self.claimed,
-            ),
-            (
-                "portcullis.claimed.subject",
-                "portcullis.claimed.subject_hash",
-                subject,
-                subject_form,
-            ),
-            (
-                "portcullis.claimed.key_id",
-                "portcullis.claimed.key_id_hash",
-                key_id,
-                self.claimed,
-            ),
-        ] {
-            match (form, value) {
-                (Form::Plain, value) => line.optional(name, value.as_deref()),
-                (Form::Hashed, Some(value)) => {
-                    let hashed = self.hash_whole(value, host);
-                    line.optional(hash, hashed.as_deref().map(str::as_bytes));
-                }
-                (Form::Hashed, None) | (Form::Off, _) => {}
-            }
-        }
-        if self.claimed == Form::Plain {
-            if !audiences.is_empty() {
-                let audiences = audiences.iter().map(|audience| &**audience);
-                line.list("portcullis.claimed.audience", audiences);
-            }
-            line.optional("portcullis.claimed.algorithm", algorithm.as_deref());
-            return;
-        }
-        let hashes = audiences.iter();
-        let hashes: Vec<String> = hashes
-            .filter_map(|audience| self.hash_whole(audience, host))
-            .collect();
-        if !hashes.is_empty() {
-            let hashes = hashes.iter().map(String::as_bytes);
-            line.list("portcullis.claimed.audience_hash", hashes);
+        match of {
+            Of::Accepted => self.hash(value, host),
+            Of::Claimed | Of::ClaimedSubject => self.hash_whole(value, host),
         }
     }
 

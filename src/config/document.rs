@@ -1,27 +1,31 @@
 //! The document as a whole: its sections, and how they make an engine.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
-use super::observed::Observed;
-use super::problem::{ConfigError, Problems};
-use super::reach::{any_case_paths, judged_request_headers};
+use super::problem::{ConfigError, Problems, Words};
+use super::reach::any_case_paths;
+use super::request_id::RequestId;
 use super::routes::Default;
+use super::sections::SECTIONS;
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
+use crate::access_log::AccessLog;
+use crate::access_log::collector::Collector;
+use crate::access_log::security::SecurityEvents;
 use crate::body::Inspection;
 use crate::budget::{SHARES, Share};
 use crate::engine::{Chain, Engine, Mode, Route};
+use crate::explain::Explain;
 use crate::json::Json;
-use crate::metrics::{self, Gauges};
-use crate::policy::jwt::{Providers, note_dotted};
-use crate::policy::openapi::Apis;
-use crate::policy::rate_limits::SharedLimits;
-use crate::policy::{self, Policy};
-use crate::route::{PathIndex, PathTemplate};
-use crate::schema::Schemas;
-use crate::stream::{Overrides, ShownFields};
+use crate::metrics::{self, Measured};
+use crate::policy::{self, Declaration};
+use crate::route::{PathIndex, PathTemplate, RequestMatcher};
+use crate::section::{Entry, Finishing, Registry, Sections};
+use crate::stream::{Overrides, Requests, ShownFields};
 use crate::target::PathRules;
 
 /// How deep a document may nest.
@@ -33,16 +37,19 @@ const MAX_DEPTH: usize = 64;
 /// Everything that is wrong with it.
 pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
-    problems.name_blocks(policy::LIST.iter().map(|kind| kind.name).collect());
+    problems.teach(Words {
+        blocks: policy::LIST.iter().map(|kind| kind.name).collect(),
+        sections: SECTIONS.iter().filter_map(Entry::name).collect(),
+    });
     let json = read_json(document, &mut problems);
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
     let compiled_bytes = problems.need(Share::Documents);
     let needs = SHARES.map(|share| (share, problems.need(share)));
     let mut engine = problems.settle(engine)?;
-    engine.footprints.push(footprint(needs));
+    engine.registry.footprints.push(footprint(needs));
     engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
-    metrics::show(&engine.digest, &mut engine.gauges);
+    metrics::show(&engine.digest, &mut engine.registry.gauges);
     Ok(engine)
 }
 
@@ -96,88 +103,44 @@ fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
 
 /// The compiler of one document.
 pub(super) struct Document<'p> {
-    pub(super) providers: Providers,
-    pub(super) limits: SharedLimits,
-    pub(super) inspection: Inspection,
-    pub(super) path_rules: PathRules,
-    pub(super) schemas: Schemas,
+    /// The document as it is written.
+    pub(super) root: &'p Node<'p>,
+    pub(super) sections: &'p Sections,
     /// Of the path of the route that is being read.
     pub(super) template: Option<Rc<PathTemplate>>,
     /// Whether nothing is wrong with how it is matched.
     pub(super) is_matched: bool,
-    pub(super) apis: &'p Apis<'p>,
     pub(super) defaults: Vec<Default>,
     pub(super) notes: &'p mut Vec<String>,
-    pub(super) gauges: &'p mut Gauges,
     pub(super) problems: &'p mut Problems,
+}
+
+/// What the blocks of policies make.
+struct Judging {
+    routes: Vec<Route>,
+    fallback: Chain,
 }
 
 impl Document<'_> {
     fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Engine> {
         let mut fields = root.fields(problems)?;
-        for (name, section) in root.entries(problems).unwrap_or_default() {
-            // These say themselves how much they are, piece by piece.
-            if !matches!(name, "routes" | "schemas" | "apis") {
-                let size = section.json().weight().saturating_mul(EACH);
-                problems.account(section.pointer(), Share::Documents, size);
-            }
-        }
-        problems.account(root.pointer(), Share::Documents, ENGINE);
-        if problems.is_full() {
-            return None;
-        }
-        let mut notes = Vec::new();
-        let version = fields.required("version", problems).and_then(|node| {
-            let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
-            if version != 1 {
-                node.report(problems, "this filter understands version 1");
-            }
-            Some(version)
-        });
+        account(root, problems)?;
+        let version = read_version(&mut fields, problems);
         let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
-        let inspection = fields.or(
-            "body_inspection",
-            Inspection::Stream,
-            problems,
-            read_inspection,
-        );
-        let paths = fields.or("paths", PathRules::default(), problems, PathRules::read);
-        let overrides = fields.or("requests", None, problems, Overrides::read);
-        let observed = Observed::read(&mut fields, &mut notes, problems);
-        let providers = match fields.optional("providers") {
-            None => Providers::default(),
-            Some(node) => Providers::read(&node, &mut notes, problems),
-        };
-        let limits = match fields.optional("rate_limits") {
-            None => SharedLimits::default(),
-            Some(node) => SharedLimits::read(&node, &providers, problems),
-        };
-        let mut schemas = match fields.optional("schemas") {
-            None => Schemas::default(),
-            Some(node) => Schemas::read(&node, problems),
-        };
-        notes.extend(schemas.notes());
-        let apis = match fields.optional("apis") {
-            None => Apis::default(),
-            Some(node) => Apis::read(&node, problems),
-        };
+        let (mut sections, mut notes) = (Sections::default(), Vec::new());
+        for entry in SECTIONS {
+            sections.read(entry, &mut fields, &mut notes, problems);
+        }
         let defaults = fields.optional("defaults");
         let routes = fields.required("routes", problems);
         fields.finish(problems);
-        let mut gauges = Gauges::default();
-        providers.show(&mut gauges);
         let mut document = Document {
-            providers,
-            limits,
-            inspection: inspection.unwrap_or_default(),
-            path_rules: paths.unwrap_or_default(),
-            schemas,
+            root,
+            sections: &sections,
             template: None,
             is_matched: true,
-            apis: &apis,
             defaults: Vec::new(),
             notes: &mut notes,
-            gauges: &mut gauges,
             problems,
         };
         if let Some(node) = defaults {
@@ -185,98 +148,114 @@ impl Document<'_> {
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
         document.note_unused();
-        if routes.is_some() {
-            document.limits.check(document.problems, document.notes);
-        }
-        let environment = document.providers.environment();
-        let remote_keys = document.providers.remote_keys();
-        let providers = std::mem::take(&mut document.providers);
-        document.notes.extend(providers.unused());
-        let footprints = document.limits.footprints();
-        document.limits.show(document.gauges);
         let fallback = document.fallback();
-        version?;
-        let (mode, observed, routes) = (mode?, observed?, routes?);
-        observed.check_routes(&routes, problems);
-        observed.show(&mut gauges);
-        notes.extend(lint::of_routes(&routes, paths));
-        let (inspection, path_rules, overrides) = (inspection?, paths?, overrides?);
-        notes.extend(apis.unused());
-        notes.extend(note_dotted(root));
+        let routes = routes?;
+        let names: Vec<&str> = routes.iter().map(|route| &*route.name).collect();
+        sections.finish(&mut Finishing {
+            document: root,
+            routes: &names,
+            notes: &mut notes,
+            problems,
+        });
+        let rules = *sections.get::<PathRules>();
+        notes.extend(lint::of_routes(&routes, rules));
+        let mode = version.and(mode)?;
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
-        let owned_request_headers =
-            gather(&routes, &fallback, |policy| policy.owned_request_headers());
-        let judged_request_headers = judged_request_headers(&routes, &fallback);
-        let guards = routes.iter().any(|route| !route.is_open);
-        let usual = if guards {
-            Overrides::Strip
-        } else {
-            Overrides::Pass
+        let judging = Judging { routes, fallback };
+        sections
+            .are_read()
+            .then(|| judging.engine(mode, sections, notes))
+    }
+}
+
+impl Judging {
+    fn engine(self, mode: Mode, sections: Sections, notes: Vec<String>) -> Engine {
+        let Self { routes, fallback } = self;
+        let declared = || declared(&routes, &fallback);
+        let mut registry = Registry {
+            exports: once(declared().flat_map(|each| &each.exports)),
+            ..Registry::default()
         };
-        let mut exports = gather(&routes, &fallback, |policy| policy.exports());
-        exports.extend(observed.export());
-        Some(Engine {
+        sections.register(&mut registry);
+        let owned_request_headers = once(declared().flat_map(|each| &each.owned_request_headers));
+        let matchers = routes.iter().map(|route| &route.matcher);
+        let matched = matchers.flat_map(RequestMatcher::header_names);
+        let judged = declared().flat_map(|each| &each.judged_request_headers);
+        let judged_request_headers = once(judged.chain(matched));
+        let usual = match routes.iter().any(|route| !route.is_open) {
+            true => Overrides::Strip,
+            false => Overrides::Pass,
+        };
+        let path_rules = *sections.get::<PathRules>();
+        let access_log = sections.find::<AccessLog>();
+        let security_events = sections.find::<SecurityEvents>();
+        Engine {
             mode,
             paths: PathIndex::new(routes.iter().map(first_segments)),
             any_case_paths: any_case_paths(&routes, path_rules),
             routes,
             fallback,
             owned_request_headers,
-            overrides: overrides.unwrap_or(usual),
+            overrides: sections.get::<Requests>().overrides.unwrap_or(usual),
             judged_request_headers,
-            shown_fields: ShownFields::new(
-                observed.access_log.as_ref(),
-                observed.security_events.as_ref(),
-            ),
-            access_log: observed.access_log,
+            shown_fields: ShownFields::new(access_log.as_deref(), security_events.as_deref()),
+            access_log,
             notes,
-            footprints,
-            environment,
-            exports,
-            providers,
-            remote_keys,
-            inspection,
+            registry,
+            inspection: *sections.get::<Inspection>(),
             path_rules,
-            gauges,
-            measured: observed.measured,
+            measured: *sections.get::<Measured>(),
             digest: [0; 32],
             compiled_bytes: 0,
-            collector: observed.collector,
-            security_events: observed.security_events,
-            explain: observed.explain,
-            request_id: observed.request_id,
+            collector: sections.find::<Collector>(),
+            security_events,
+            explain: sections.find::<Explain>(),
+            request_id: sections.find::<RequestId>().map(|id| id.0.clone()),
+            sections,
             memory: None,
-        })
+        }
     }
 }
 
-fn read_inspection(node: &Node<'_>, problems: &mut Problems) -> Option<Inspection> {
-    let choices = [
-        ("stream", Inspection::Stream),
-        ("hold_headers", Inspection::HoldHeaders),
-    ];
-    node.choice(problems, &choices)
+/// Asks for the memory that the document takes. None if there is not so much.
+fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
+    for (name, section) in root.entries(problems).unwrap_or_default() {
+        // These say themselves how much they are, piece by piece.
+        if !matches!(name, "routes" | "schemas" | "apis") {
+            let size = section.json().weight().saturating_mul(EACH);
+            problems.account(section.pointer(), Share::Documents, size);
+        }
+    }
+    problems.account(root.pointer(), Share::Documents, ENGINE);
+    (!problems.is_full()).then_some(())
+}
+
+fn read_version(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<u64> {
+    let node = fields.required("version", problems)?;
+    let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
+    if version != 1 {
+        node.report(problems, "this filter understands version 1");
+    }
+    Some(version)
 }
 
 pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
 }
 
-/// What the policies of all routes name, each name once.
-pub(super) fn gather<T: Ord>(
-    routes: &[Route],
-    fallback: &Chain,
-    names: impl Fn(&dyn Policy) -> Vec<T>,
-) -> Vec<T> {
+/// What the policies of all routes say of themselves. What one in shadow mode would claim is left alone:
+/// the request goes on as if it were absent.
+fn declared<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item = &'r Declaration> {
     let chains = routes.iter().map(|route| &route.chain).chain([fallback]);
-    // What a policy in shadow mode would claim is left alone: the request goes on as if it were absent.
-    let steps = chains
-        .flat_map(|chain| &chain.steps)
-        .filter(|step| step.mode == Mode::Enforce);
-    let mut gathered: Vec<T> = steps.flat_map(|step| names(&*step.policy)).collect();
-    gathered.sort_unstable();
-    gathered.dedup();
-    gathered
+    let steps = chains.flat_map(|chain| &chain.steps);
+    let enforced = steps.filter(|step| step.mode == Mode::Enforce);
+    enforced.map(|step| &*step.declared)
+}
+
+/// Each of them once.
+fn once<'n, T: Ord + Clone + 'n>(names: impl Iterator<Item = &'n T>) -> Vec<T> {
+    let names: BTreeSet<&T> = names.collect();
+    names.into_iter().cloned().collect()
 }

@@ -11,10 +11,10 @@ use crate::target::PathRules;
 const MOST_PAIRS: usize = 200_000;
 
 /// What an operator should know of routes.
-pub(super) fn of_routes(routes: &[Route], paths: Option<PathRules>) -> Vec<String> {
+pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     let mut notes = unreached(routes);
     notes.extend(note_unclaimed(routes));
-    notes.extend(paths.and_then(|rules| open_rest(routes, rules)));
+    notes.extend(open_rest(routes, paths));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
     if !steps.any(authenticates) {
         notes.push(
@@ -93,7 +93,7 @@ fn authenticates(step: &Step) -> bool {
 fn note_unclaimed(routes: &[Route]) -> Option<String> {
     let counts = |route: &&Route| {
         let mut steps = route.chain.steps.iter();
-        route.chain.claimants.is_none() && steps.any(|step| step.policy.counts_claimants())
+        route.chain.claimants.is_none() && steps.any(|step| step.declared.counts_claimants)
     };
     let first = routes.iter().find(counts)?;
     let many = routes.iter().filter(counts).count();

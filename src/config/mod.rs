@@ -4,9 +4,10 @@ mod document;
 #[cfg(test)]
 mod faults;
 mod lint;
-mod observed;
 mod reach;
+mod request_id;
 mod routes;
+mod sections;
 mod size;
 
 use portcullis_document::{fields, form, node, problem};

@@ -1,9 +1,8 @@
 //! What the routes of a document reach together.
 
-use super::document::{first_segments, gather};
+use super::document::first_segments;
 use super::problem::Quoted;
-use crate::engine::{Chain, Route};
-use crate::headers::HeaderName;
+use crate::engine::Route;
 use crate::route::{PathIndex, RequestMatcher};
 use crate::target::{LetterCase, PathRules, fold_case};
 
@@ -16,16 +15,6 @@ pub(super) fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
         |route: &Route| -> Vec<String> { first_segments(route).map(fold_case).collect() };
     let folded: Vec<Vec<String>> = routes.iter().map(segments).collect();
     PathIndex::new(folded.iter().map(|each| each.iter().map(String::as_str)))
-}
-
-/// What routes and their policies judge of header fields.
-pub(super) fn judged_request_headers(routes: &[Route], fallback: &Chain) -> Vec<HeaderName> {
-    let mut names = gather(routes, fallback, |policy| policy.judged_request_headers());
-    let matchers = routes.iter().map(|route| &route.matcher);
-    names.extend(matchers.flat_map(RequestMatcher::header_names).cloned());
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 /// Notes an open route for all that guarded ones leave: a path or host that a service takes for a guarded one

@@ -8,11 +8,13 @@ use super::fields::Fields;
 use super::node::Node;
 use super::problem::{Problems, Quoted};
 use super::size::{EACH, ROUTE};
+use crate::body::Inspection;
 use crate::budget::Share;
 use crate::engine::{Chain, Mode, Route, Step};
 use crate::policy::{self, Compile, Context, Kind, Part, Role, Stage};
 use crate::refusal::BlockPlace;
 use crate::route::{self, RequestMatcher};
+use crate::target::PathRules;
 
 /// A block of `defaults`.
 pub(super) struct Default {
@@ -126,7 +128,7 @@ impl Document<'_> {
         let before = self.problems.count();
         let block = fields.required("match", self.problems);
         self.notes.extend(block.as_ref().and_then(route::notes));
-        let letter_case = self.path_rules.letter_case;
+        let letter_case = self.sections.get::<PathRules>().letter_case;
         let matcher =
             block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
@@ -231,14 +233,11 @@ impl Document<'_> {
 
     fn context<'c>(&'c mut self, place: &'c str) -> Context<'c> {
         Context {
-            providers: &self.providers,
-            inspection: self.inspection,
-            schemas: &self.schemas,
+            document: self.root,
+            sections: self.sections,
+            inspection: *self.sections.get::<Inspection>(),
             template: self.template.clone(),
             is_matched: self.is_matched,
-            apis: self.apis,
-            gauges: self.gauges,
-            limits: &self.limits,
             place,
             problems: self.problems,
             notes: self.notes,
@@ -274,13 +273,17 @@ impl Document<'_> {
         };
         let at = place_of(kind)?;
         let written = block.map(|block| self.block_place(block));
-        let step = |Part { stage, policy }| Step {
-            name: kind.name,
-            kind: at,
-            mode: mode.over(policy.mode()),
-            stage,
-            policy,
-            place: written.clone(),
+        let step = |Part { stage, policy }| {
+            let declared = policy.declares();
+            Step {
+                name: kind.name,
+                kind: at,
+                mode: mode.over(declared.mode),
+                stage,
+                policy,
+                declared: Rc::new(declared),
+                place: written.clone(),
+            }
         };
         let steps = parts.into_iter().map(step).collect();
         let beside = match tried {
@@ -338,6 +341,7 @@ impl Document<'_> {
             kind: at,
             mode: Mode::Shadow,
             stage,
+            declared: Rc::new(policy.declares()),
             policy,
             place: Some(Rc::clone(&written)),
         };

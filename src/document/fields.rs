@@ -112,7 +112,7 @@ impl<'d> Fields<'d> {
         let near = nearest(name, self.known.iter().copied());
         let elsewhere = || {
             foreign::cure(name, &self.known)
-                .or_else(|| misplaced::home(name, &self.known, problems.blocks()))
+                .or_else(|| misplaced::home(name, &self.known, problems.words()))
         };
         let cure = match elsewhere().filter(|_| !is_typo) {
             Some(cure) => Some(cure),

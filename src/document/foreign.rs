@@ -150,9 +150,14 @@ const FOREIGN: &[Foreign] = &[
         "the string match stands in the object itself: `exact`, `prefix`, `suffix`, `contains` or `regex`",
     ),
     said(
-        &["invert_match", "not_paths", "not_methods"],
-        "conditions are not inverted; put a route for the other requests before this one",
+        &["invert_match"],
+        "a condition is inverted by `not` around it: {\"not\": {…}}",
     ),
+    said(
+        &["not_paths", "not_methods"],
+        "paths and methods are not inverted; put a route for the other requests before this one",
+    ),
+    named(&["range_match"], "range"),
     Foreign {
         names: &["case_sensitive", "ignore_uri_case"],
         means: &[],

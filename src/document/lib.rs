@@ -22,5 +22,6 @@ pub use expression::Case;
 pub use fields::Fields;
 pub use node::Node;
 pub use problem::{
-    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, is_near, nearest,
+    ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, Words, is_near,
+    nearest,
 };

@@ -1,7 +1,7 @@
 //! Fields of our own that stand one object too high or too low: where each belongs.
 
 use super::foreign::snake_case;
-use super::problem::Quoted;
+use super::problem::{Quoted, Words};
 
 /// Fields that are often written beside another, and belong elsewhere.
 struct Misplaced {
@@ -54,10 +54,13 @@ const fn renamed(
     }
 }
 
+/// A field that is known in routes and in `defaults`.
+const IN_ROUTES: &str = "security_headers";
+
 const TOP: &str = "it stands at the top of the document, beside `version`";
 
 const MISPLACED: &[Misplaced] = &[
-    // The document; where policies stand is told by their list.
+    // The document; where policies and sections stand is told by their lists.
     elsewhere(
         &["match", "open"],
         "defaults",
@@ -76,26 +79,7 @@ const MISPLACED: &[Misplaced] = &[
     ),
     within(&["override_headers"], "defaults", "requests"),
     // A route, and `defaults`.
-    elsewhere(
-        &[
-            "version",
-            "body_inspection",
-            "providers",
-            "schemas",
-            "apis",
-            "paths",
-            "requests",
-            "access_log",
-            "security_events",
-            "otlp_http",
-            "metrics",
-            "request_id",
-            "explain",
-        ],
-        "security_headers",
-        TOP,
-    ),
-    elsewhere(&["defaults", "mode"], "security_headers", TOP),
+    elsewhere(&["version", "defaults", "mode"], IN_ROUTES, TOP),
     within(&["hosts", "methods", "path", "headers"], "match", "match"),
     elsewhere(
         &["exact", "prefix", "regex", "template"],
@@ -228,10 +212,14 @@ fn rows<'a>(written: &'a str, known: &'a [&str]) -> impl Iterator<Item = &'stati
         .filter(move |row| row.names.contains(&&*snake) && known.contains(&row.beside))
 }
 
-/// Where a field belongs that is not known among `known`; `blocks` stand in routes.
-pub fn home(written: &str, known: &[&str], blocks: &[&str]) -> Option<String> {
-    if blocks.contains(&written) && known.contains(&"defaults") {
+/// Where a field belongs that is not known among `known`.
+pub fn home(written: &str, known: &[&str], words: &Words) -> Option<String> {
+    if words.blocks.contains(&written) && known.contains(&"defaults") {
         return Some("it stands in a route, or in `defaults` for all of them".to_owned());
+    }
+    let is_section = words.sections.contains(&&*snake_case(written));
+    if is_section && known.contains(&IN_ROUTES) {
+        return Some(TOP.to_owned());
     }
     let row = rows(written, known).next()?;
     Some(match row.home {
@@ -261,10 +249,25 @@ mod tests {
         }
         let limit = ["key", "token_bucket", "sliding_window"];
         assert_eq!(
-            home("max_tokens", &limit, &[]).as_deref(),
+            home("max_tokens", &limit, &Words::default()).as_deref(),
             Some("it stands in \"token_bucket\"")
         );
         assert_eq!(object("per", &limit), Some("sliding_window"));
-        assert_eq!(home("per", &["key"], &[]), None);
+        assert_eq!(home("per", &["key"], &Words::default()), None);
+    }
+
+    #[test]
+    fn blocks_and_sections_are_sent_where_the_lists_have_them() {
+        let words = Words {
+            blocks: vec!["jwt"],
+            sections: vec!["metrics"],
+        };
+        let top = ["version", "defaults", "metrics"];
+        let told = home("jwt", &top, &words).unwrap();
+        assert!(told.starts_with("it stands in a route"), "{told}");
+        let route = ["match", "jwt", "security_headers"];
+        assert_eq!(home("metrics", &route, &words).as_deref(), Some(TOP));
+        assert_eq!(home("mode", &route, &words).as_deref(), Some(TOP));
+        assert_eq!(home("metrics", &["key"], &words), None);
     }
 }

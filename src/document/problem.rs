@@ -37,7 +37,16 @@ pub struct Problems {
     /// and the name.
     misnamed: Vec<(String, String)>,
     memory: Vec<Box<dyn Any>>,
-    blocks: Vec<&'static str>,
+    words: Words,
+}
+
+/// What stands where in a document, for messages that tell where something belongs.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// The blocks of routes and of `defaults`.
+    pub blocks: Vec<&'static str>,
+    /// The sections at the top of the document.
+    pub sections: Vec<&'static str>,
 }
 
 /// The patterns of a document, each once, and what it takes to compile them.
@@ -90,15 +99,13 @@ impl Problems {
         done
     }
 
-    /// Says which blocks stand in routes and in `defaults`, so that a message can tell where one
-    /// belongs that stands elsewhere.
-    pub fn name_blocks(&mut self, names: Vec<&'static str>) {
-        self.blocks = names;
+    /// Says what stands where, so that a message can tell where a name belongs that stands elsewhere.
+    pub fn teach(&mut self, words: Words) {
+        self.words = words;
     }
 
-    /// The blocks that stand in routes and in `defaults`.
-    pub(crate) fn blocks(&self) -> &[&'static str] {
-        &self.blocks
+    pub(crate) fn words(&self) -> &Words {
+        &self.words
     }
 
     /// Notes a problem.

@@ -3,6 +3,7 @@
 use super::segment;
 use super::verdicts::NO_ROUTE;
 use crate::config::{Node, Pointer, Problems, Quoted};
+use crate::section::{Finishing, Reading, Section};
 
 /// `metrics`: what is measured beyond what always is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +27,7 @@ impl Measured {
         })
     }
 
-    /// Reports routes whose counters would be the same.
-    pub(crate) fn check_names<'n>(names: impl Iterator<Item = &'n str>, problems: &mut Problems) {
+    fn check_names(names: &[&str], problems: &mut Problems) {
         let place = Pointer::default().member("metrics");
         let mut seen = vec![(NO_ROUTE.to_owned(), NO_ROUTE)];
         for name in names {
@@ -44,6 +44,27 @@ impl Measured {
                 ),
                 None => seen.push((own, name)),
             }
+        }
+    }
+}
+
+impl Section for Measured {
+    const NAME: &'static str = "metrics";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    /// Reports routes whose counters would be the same.
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        if self.by_route {
+            Self::check_names(finishing.routes, finishing.problems);
         }
     }
 }

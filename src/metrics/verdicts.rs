@@ -35,8 +35,8 @@ pub enum Of {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// What became of it.
-    Request(Ending),
+    /// What became of it, in the word of the log.
+    Request(&'static str),
     /// What a policy said, by its place as [`policy::name`] has it.
     Verdict(usize, Said),
     /// With which code a policy, or else the core, refused.
@@ -79,7 +79,7 @@ impl Tallied {
             both(What::Refusal(by, code.name, Outcome::ShadowDenied));
         }
         if by_route {
-            let what = What::Request(Ending::of(stream));
+            let what = What::Request(Ending::of(stream).name());
             each(Self { of: route, what });
         }
     }
@@ -103,7 +103,7 @@ impl Tallied {
             }
         }
         match self.what {
-            What::Request(ending) => parts.push(ending.name()),
+            What::Request(outcome) => parts.push(outcome),
             What::Verdict(kind, said) => {
                 parts.extend([policy::name(kind), said.name()]);
             }

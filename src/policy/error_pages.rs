@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
 use crate::config::{Fields, Node, Problems};
 use crate::refusal::ErrorPage;
 
@@ -37,7 +37,10 @@ fn read_message<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str>
 }
 
 impl Policy for ErrorPages {
-    fn error_page(&self) -> Option<Rc<ErrorPage>> {
-        Some(Rc::clone(&self.page))
+    fn declares(&self) -> Declaration {
+        Declaration {
+            error_page: Some(Rc::clone(&self.page)),
+            ..Declaration::default()
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Asks for TLS between the client and the proxy, by what the connection says.
 
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::{Fields, Node, Problems};
 use crate::connection::says_https;
 use crate::exchange::{Exchange, Request};
@@ -169,8 +169,11 @@ impl Policy for Https {
         }
     }
 
-    fn trusts_forwarded_proto(&self) -> bool {
-        matches!(self.trust, Trust::ForwardedProto)
+    fn declares(&self) -> Declaration {
+        Declaration {
+            trusts_forwarded_proto: matches!(self.trust, Trust::ForwardedProto),
+            ..Declaration::default()
+        }
     }
 }
 

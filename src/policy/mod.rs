@@ -4,19 +4,19 @@ use std::rc::Rc;
 
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::config::{Fields, Node, Problems};
-use crate::engine::Mode;
-use crate::exchange::{Exchange, Facts, PropertyName, Response};
-use crate::headers::{HeaderName, Headers};
+use crate::enforcement::Mode;
+use crate::exchange::{Exchange, Facts, Response};
+use crate::headers::Headers;
 use crate::host::Host;
-use crate::metrics::Gauges;
 use crate::preflight::Preflight;
-use crate::refusal::{Code, ErrorPage, Refusal, Reply, Selector};
+use crate::refusal::{Code, Refusal, Reply, Selector};
 use crate::route::PathTemplate;
-use crate::schema::Schemas;
+use crate::section::Sections;
 
 mod authn;
 pub mod cors;
 pub mod csrf;
+mod declaration;
 pub mod deny_patterns;
 pub mod error_pages;
 pub mod forms;
@@ -30,6 +30,7 @@ pub mod sanitize_errors;
 pub mod security_headers;
 
 pub use self::authn::jwt;
+pub use self::declaration::Declaration;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`], those of one stage in the
 /// order of this list; the first refusal ends it.
@@ -155,22 +156,16 @@ pub enum Role {
 /// What a policy may refer to while its block is read.
 #[derive(Debug)]
 pub struct Context<'c> {
-    /// The document's `providers`.
-    pub providers: &'c jwt::Providers,
+    /// The whole document, as it is written.
+    pub document: &'c Node<'c>,
+    /// Its sections.
+    pub sections: &'c Sections,
     /// What becomes of heads while bodies are judged.
     pub inspection: Inspection,
-    /// The document's `schemas`.
-    pub schemas: &'c Schemas,
-    /// The document's `apis`.
-    pub apis: &'c openapi::Apis<'c>,
-    /// Takes what is to be shown as a gauge.
-    pub gauges: &'c mut Gauges,
     /// The template of the route's path, if it has one.
     pub template: Option<Rc<PathTemplate>>,
     /// Whether nothing is wrong with how the route is matched.
     pub is_matched: bool,
-    /// The document's `rate_limits`.
-    pub limits: &'c rate_limits::SharedLimits,
     /// Where the block stands: `defaults`, or `routes/` and the route's name.
     pub place: &'c str,
     /// Where to report what is wrong.
@@ -251,56 +246,9 @@ pub trait Policy {
         let _ = guard;
     }
 
-    /// A mode of its own, where its block has another.
-    fn mode(&self) -> Mode {
-        Mode::Enforce
-    }
-
-    /// Whether it reads the answer's header fields. Asking the proxy for them takes time.
-    fn reads_response(&self) -> bool {
-        false
-    }
-
-    /// The request's fields that it reads after the head has been judged: with a body, or with the
-    /// answer. No others are kept until then.
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// The page on which browsers are to show refusals.
-    fn error_page(&self) -> Option<Rc<ErrorPage>> {
-        None
-    }
-
-    /// Whose tokens it asks for, so that others can tell who a request says it comes from.
-    fn claimants(&self) -> Option<&Rc<jwt::Claimants>> {
-        None
-    }
-
-    /// Whether it goes by [`Policy::claimants`].
-    fn counts_claimants(&self) -> bool {
-        false
-    }
-
-    /// Request fields that only this filter may set. A client's own are removed on every
-    /// route, whether or not the policy runs there.
-    fn owned_request_headers(&self) -> Vec<HeaderName> {
-        Vec::new()
-    }
-
-    /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
-    fn judged_request_headers(&self) -> Vec<HeaderName> {
-        Vec::new()
-    }
-
-    /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
-    fn trusts_forwarded_proto(&self) -> bool {
-        false
-    }
-
-    /// The names of the values that it may leave for other filters.
-    fn exports(&self) -> Vec<PropertyName> {
-        Vec::new()
+    /// What it says of itself, once, while the document is compiled.
+    fn declares(&self) -> Declaration {
+        Declaration::default()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Says in the filter's own words that the service failed: what a service says then tells of its
 //! insides.
 
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Author, BodyState, Edit, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
-use crate::metrics::Event;
+use crate::meter::Event;
 use crate::refusal::{Failure, Form};
 use crate::route::read_header_name;
 
@@ -208,12 +208,12 @@ impl Policy for SanitizeErrors {
         }
     }
 
-    fn reads_response(&self) -> bool {
-        true
-    }
-
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &[":method"]
+    fn declares(&self) -> Declaration {
+        Declaration {
+            reads_response: true,
+            later_request_fields: &[":method"],
+            ..Declaration::default()
+        }
     }
 }
 

@@ -11,13 +11,13 @@ use super::held::Held;
 use super::host::Envoy;
 use super::pairs;
 use super::plugin::Running;
-use super::watch::Watch;
 use crate::budget::{self, Reservation, Share};
 use crate::exchange::{BodyState, Edit, effective};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Side;
 use crate::refusal::{Reply, grpc};
 use crate::stream::{Action, MOST_HEAD, Stream};
+use crate::worker::Worker;
 
 /// As many fields as a head seldom has: where the proxy does not say how many there are.
 const MOST_FIELDS: usize = 1000;
@@ -31,7 +31,7 @@ pub(super) struct Filter {
     held: Rc<Held>,
     /// The body for which the head in hand waits.
     waits_for: Option<Side>,
-    watch: Rc<Watch>,
+    worker: Rc<Worker>,
     /// Whether the exchange has been told of.
     told: bool,
     /// What goes out in place of the answer's body, if something does.
@@ -53,7 +53,7 @@ impl Filter {
             host: Rc::clone(&running.host),
             held: Rc::clone(&running.held),
             waits_for: None,
-            watch: Rc::clone(&running.watch),
+            worker: Rc::clone(&running.worker),
             told: false,
             response_body: None,
             _memory: memory,
@@ -148,7 +148,7 @@ impl Filter {
     fn tell(&mut self, late: impl Fn() -> Option<Headers>) {
         if !self.told {
             self.told = true;
-            self.watch.finished(&self.stream.borrow(), late, &self.host);
+            self.worker.finished(&self.stream.borrow(), &late);
             self.stream.borrow_mut().end();
         }
     }
@@ -219,6 +219,10 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, fields: usize, end_of_stream: bool) -> types::Action {
+        // A reply of ours on its way back: it was shaped before it went.
+        if self.stream.borrow().has_replied() {
+            return types::Action::Continue;
+        }
         let headers = if self.stream.borrow().reads_response() {
             match read(Map::Response, fields) {
                 Ok(headers) => Some(headers),

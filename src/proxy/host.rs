@@ -5,15 +5,15 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use super::abi::{self, Buffer, HostError, MetricKind};
+use super::abi::{self, Buffer, HostError, LogLevel};
 use super::signature;
-use super::tallies::Pending;
 use super::vm;
 use crate::host::{
-    CellUnavailable, Counter, Failure, Histogram, Host, HostVerdict, Mark, Property, Side,
-    SignatureCheck, Swap,
+    CellUnavailable, Counter, Failure, Histogram, Host, HostVerdict, Level, Log, Mark, MetricId,
+    MetricKind, Metrics, Property, Side, SignatureCheck, Swap,
 };
 use crate::metrics;
+use crate::worker::Pending;
 
 /// The proxy of this worker, for one plugin.
 pub(super) struct Envoy {
@@ -28,8 +28,8 @@ pub(super) struct Envoy {
 /// What the proxy calls the filter's metrics in this VM, and what it can do. Each metric is made
 /// known once: the proxy keeps a note of every time.
 pub(super) struct MetricIds {
-    counters: Vec<Option<u32>>,
-    histograms: Vec<Option<u32>>,
+    counters: Vec<Option<MetricId>>,
+    histograms: Vec<Option<MetricId>>,
     signatures: signature::Support,
 }
 
@@ -66,11 +66,22 @@ impl Envoy {
 }
 
 /// Makes a metric known to the proxy; none if it refuses.
-pub(super) fn define(kind: MetricKind, name: &str) -> Option<u32> {
+pub(super) fn define(kind: MetricKind, name: &str) -> Option<MetricId> {
     let report = |HostError(status)| {
         log::warn!("the proxy refuses the metric {name} with status {status}");
     };
-    abi::define_metric(kind, name).map_err(report).ok()
+    let kind = match kind {
+        MetricKind::Counter => abi::MetricKind::Counter,
+        MetricKind::Gauge => abi::MetricKind::Gauge,
+        MetricKind::Histogram => abi::MetricKind::Histogram,
+    };
+    let id = abi::define_metric(kind, name).map_err(report).ok();
+    id.map(MetricId)
+}
+
+/// Adds to a metric. One that cannot be changed changes nothing else.
+pub(super) fn add(MetricId(id): MetricId, change: i64) {
+    let _ = abi::increment(id, change);
 }
 
 /// Whose cells are this plugin's: the beginning of all their keys. A VM's id is a namespace of the
@@ -109,16 +120,11 @@ impl Envoy {
         self.ticks.set(true);
     }
 
-    /// Whether there are.
-    pub(super) fn has_ticks(&self) -> bool {
-        self.ticks.get()
-    }
-
     /// Tells the proxy what has been counted; totals last, so that whoever sees them sees what
     /// they are made of.
     pub(super) fn tell(&self) {
         for (id, pending) in self.ids.counters.iter().zip(&self.pending).rev() {
-            pending.tell(*id);
+            pending.tell(*id, self);
         }
     }
 }
@@ -156,13 +162,13 @@ impl Host for Envoy {
         if let Some((id, pending)) = id.zip(self.pending.get(number)) {
             pending.add(many);
             if !self.has_ticks() {
-                pending.tell(*id);
+                pending.tell(*id, self);
             }
         }
     }
 
     fn observe(&self, Histogram(number): Histogram, value: u64) {
-        if let Some(id) = self.ids.histograms.get(number).copied().flatten() {
+        if let Some(MetricId(id)) = self.ids.histograms.get(number).copied().flatten() {
             let _ = abi::record(id, value);
         }
     }
@@ -230,5 +236,38 @@ impl Host for Envoy {
             Side::Response => Buffer::ResponseBody,
         };
         abi::buffer_of(buffer, size).map_err(abi::HostError::failure)
+    }
+}
+
+impl Log for Envoy {
+    fn log(&self, level: Level, line: &str) {
+        let level = match level {
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        let _ = abi::log(level, line.as_bytes());
+    }
+
+    fn set_filter_state(&self, name: &str, value: &str) {
+        let _ = abi::set_property(name, value.as_bytes());
+    }
+}
+
+impl Metrics for Envoy {
+    fn define(&self, kind: MetricKind, name: &str) -> Option<MetricId> {
+        define(kind, name)
+    }
+
+    fn add(&self, metric: MetricId, change: i64) {
+        add(metric, change);
+    }
+
+    fn set(&self, MetricId(id): MetricId, value: u64) {
+        let _ = abi::record(id, value);
+    }
+
+    fn has_ticks(&self) -> bool {
+        self.ticks.get()
     }
 }

@@ -2,9 +2,8 @@
 
 mod abi;
 mod allocator;
-mod fetch;
+mod calls;
 mod filter;
-mod gauges;
 mod held;
 mod host;
 mod logger;
@@ -13,9 +12,7 @@ mod plugin;
 mod refusing;
 mod root;
 mod signature;
-mod tallies;
 mod vm;
-mod watch;
 
 proxy_wasm::main! {{
     logger::install();

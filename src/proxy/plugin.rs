@@ -3,22 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::abi::{self, Buffer, HostError, LogLevel, MetricKind};
-use super::fetch::Fetches;
-use super::gauges::Shown;
+use super::abi::{self, Buffer, HostError, LogLevel};
+use super::calls::Arrived;
 use super::held::Held;
-use super::host::{Envoy, define, lineage};
+use super::host::{Envoy, add, define, lineage};
 use super::vm;
-use super::watch::Watch;
-use crate::access_log::AccessLog;
 use crate::budget::{self, Reservation, Share};
+use crate::call::Token;
 use crate::config;
 use crate::engine::Engine;
 use crate::exchange::PropertyName;
-use crate::host::Host;
+use crate::host::{MetricId, MetricKind};
 use crate::metrics;
-use crate::policy::jwt::SecretFault;
 use crate::proof;
+use crate::worker::{Worker, report_missing};
 
 /// How often it is looked whether something is due.
 const TICK_MILLISECONDS: u32 = 250;
@@ -54,9 +52,7 @@ pub(super) struct Running {
     pub(super) engine: Rc<Engine>,
     pub(super) host: Rc<Envoy>,
     pub(super) held: Rc<Held>,
-    pub(super) watch: Rc<Watch>,
-    fetches: RefCell<Fetches>,
-    shown: RefCell<Shown>,
+    pub(super) worker: Rc<Worker>,
     lineage: String,
 }
 
@@ -193,23 +189,20 @@ impl Plugin {
     /// Begins to judge by a document, and to do what it asks for besides requests.
     fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
         let host = Rc::new(Envoy::new());
-        report_missing(&engine, &host);
+        report_missing(&engine, &*host);
         engine.exports().iter().for_each(declare);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
         engine.hold(memory);
         let engine = Rc::new(engine);
-        let lineage = lineage();
-        let fetches = Fetches::new(engine.remote_keys(), &lineage, &host);
+        let worker = Worker::new(Rc::clone(&engine), Rc::clone(&host) as _);
         if self.ask_for_tick(TICK_MILLISECONDS) {
             host.ticks();
         }
         let running = Running {
             held: Rc::default(),
-            watch: Rc::new(Watch::new(Rc::clone(&engine))),
-            fetches: RefCell::new(fetches),
-            shown: RefCell::new(Shown::new(Rc::clone(&engine))),
-            lineage,
+            worker: Rc::new(worker),
+            lineage: lineage(),
             engine,
             host,
         };
@@ -225,7 +218,9 @@ impl Plugin {
         self.compile();
         let running = self.compiled();
         if let Some(running) = &running {
-            running.tick();
+            running.worker.tick();
+            // Host calls after this concern one of those that wait.
+            running.held.tick(&*running.host);
         } else {
             // A tick that was asked for soon has come.
             self.ask_for_tick(TICK_MILLISECONDS);
@@ -243,10 +238,11 @@ impl Plugin {
         }
     }
 
-    /// The answer to a call, or the news that there is none.
-    pub(super) fn call_response(&self, token: u32, headers: usize, body: usize) {
+    /// The response to a call, or the news that there is none.
+    pub(super) fn call_response(&self, token: u32, response: &Arrived) {
         if let Some(running) = self.compiled() {
-            running.call_response(token, headers, body);
+            running.worker.received(Token(token), response);
+            running.host.tell();
         }
     }
 
@@ -303,34 +299,9 @@ impl Drop for Plugin {
     }
 }
 
-impl Running {
-    fn tick(&self) {
-        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
-            fetches.tick(&self.host);
-        }
-        if let Ok(mut shown) = self.shown.try_borrow_mut() {
-            shown.tick(self.host.monotonic());
-        }
-        self.held.tick(&*self.host);
-        self.watch.tick(&self.engine, &self.host);
-    }
-
-    fn call_response(&self, token: u32, headers: usize, body: usize) {
-        if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
-            fetches.arrived(token, headers, body, &self.host);
-        }
-        self.watch
-            .arrived(token, headers, body, &self.engine, &self.host);
-        self.host.tell();
-    }
-}
-
-/// Records that still wait for the collector are lost with the document.
 impl Drop for Running {
     fn drop(&mut self) {
-        let lost = self.engine.collector().map(|collector| collector.abandon());
-        let dropped = metrics::Event::RecordDropped.counter();
-        self.host.count_many(dropped, lost.unwrap_or_default());
+        self.worker.leave();
     }
 }
 
@@ -340,7 +311,7 @@ enum Barred {
     #[default]
     No,
     Untold,
-    Told(Option<u32>),
+    Told(Option<MetricId>),
 }
 
 impl Barred {
@@ -355,7 +326,7 @@ impl Barred {
         if *self == Barred::Untold {
             let name = format!("portcullis.{}", metrics::DENY_ALL);
             let id = define(MetricKind::Gauge, &name);
-            let _ = id.map(|id| abi::increment(id, 1));
+            id.map(|id| add(id, 1));
             *self = Barred::Told(id);
         }
     }
@@ -364,7 +335,7 @@ impl Barred {
 impl Drop for Barred {
     fn drop(&mut self) {
         if let Barred::Told(Some(id)) = self {
-            let _ = abi::increment(*id, -1);
+            add(*id, -1);
         }
     }
 }
@@ -438,48 +409,5 @@ fn declare(name: &PropertyName) {
         log::warn!(
             "the proxy does not take declarations (status {status}); exported values are bytes"
         );
-    }
-}
-
-/// A secret that is not there is no reason to refuse the document, for another worker's VM might
-/// have it; the tokens that need it are refused.
-fn report_missing(engine: &Engine, host: &Envoy) {
-    let missing = |place: &str, variable: &str, until_then: &str| {
-        if host.environment(variable).is_none() {
-            log::error!(
-                "{place}: the VM has no environment variable {variable}; name it in vm_config.environment_variables. Until then {until_then}"
-            );
-        }
-    };
-    if let Some(variable) = engine.access_log().and_then(AccessLog::environment) {
-        missing("access_log", variable, "records do not name subjects");
-    }
-    if let Some(collector) = engine.collector() {
-        for variable in collector.environment() {
-            missing("otlp_http", variable, "the collector is asked without it");
-        }
-    }
-    for needed in engine.environment() {
-        let place = format!("provider {}", needed.provider);
-        match needed.fault(host) {
-            None => {}
-            Some(SecretFault::Missing) => {
-                missing(&place, &needed.variable, "its tokens are refused with 503");
-            }
-            Some(fault @ SecretFault::TooShort(_)) => log::error!(
-                "{place}: the secret in the environment variable {} {fault}. Until then its tokens are refused with 503",
-                needed.variable
-            ),
-            Some(fault @ SecretFault::TooShortForSome(_)) => log::warn!(
-                "{place}: the secret in the environment variable {} {fault}; tokens of that are refused with 503. If there are none, write `alg` beside `env`",
-                needed.variable
-            ),
-        }
-    }
-    for keys in engine.remote_keys() {
-        let place = format!("provider {}", keys.provider());
-        for variable in keys.environment() {
-            missing(&place, variable, "its keys are asked for without it");
-        }
     }
 }

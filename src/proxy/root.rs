@@ -5,6 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use super::calls::Arrived;
 use super::filter::Filter;
 use super::plugin::Plugin;
 use super::refusing::{NoMemory, NotConfigured, RefusingRoot};
@@ -29,8 +30,8 @@ pub(super) fn create(id: u32) -> Box<dyn RootContext> {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
-        self.plugin.call_response(token, headers, body);
+    fn on_http_call_response(&mut self, token: u32, fields: usize, body: usize, _: usize) {
+        self.plugin.call_response(token, &Arrived { fields, body });
     }
 }
 

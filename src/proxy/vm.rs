@@ -7,10 +7,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use super::abi::{self, LogLevel, MetricKind};
-use super::host::{Envoy, MetricIds, define};
+use super::abi::{self, LogLevel};
+use super::host::{Envoy, MetricIds, add, define};
 use super::plugin::Plugin;
 use crate::budget::{self, SHARES};
+use crate::host::{MetricId, MetricKind};
 use crate::metrics;
 use crate::stream;
 
@@ -51,7 +52,7 @@ struct MemoryGauges {
 
 /// This VM's part of a metric.
 struct Part {
-    id: Option<u32>,
+    id: Option<MetricId>,
     added: i64,
 }
 
@@ -221,8 +222,7 @@ impl Part {
     fn add_up_to(&mut self, value: i64) {
         let change = value.saturating_sub(self.added);
         if change != 0 {
-            // A metric that cannot be changed changes nothing else.
-            let _ = self.id.map(|id| abi::increment(id, change));
+            self.id.map(|id| add(id, change));
             self.added = value;
         }
     }

@@ -1,6 +1,7 @@
 //! Why a request may not pass, and the one shape in which the client learns of it.
 
 mod audience;
+pub mod core;
 pub(crate) mod detail;
 mod document;
 mod grpc_web;

@@ -1,7 +1,7 @@
 //! Which routes are for all requests of others.
 
 use super::path::{PathPattern, PathTemplate, Segment};
-use super::{Expected, HeaderCondition, HostPattern, RequestMatcher};
+use super::{HostPattern, RequestMatcher};
 
 impl RequestMatcher {
     /// Whether every request that `other` is for is one that this is for. `false` where that would
@@ -19,7 +19,7 @@ impl RequestMatcher {
         let headers = || {
             self.headers
                 .iter()
-                .all(|own| other.headers.iter().any(|each| own.holds_all_of(each)))
+                .all(|own| other.headers.iter().any(|each| own.holds_where(each)))
         };
         let path = || match (&self.path, &other.path) {
             (None, _) => true,
@@ -38,19 +38,6 @@ impl HostPattern {
             (Self::Below(_), Self::Exact(other)) => self.matches(other),
             (Self::Below(own), Self::Below(other)) => other.ends_with(own.as_str()),
         }
-    }
-}
-
-impl HeaderCondition {
-    /// A field that comes twice is refused by either, so it does not count.
-    fn holds_all_of(&self, other: &Self) -> bool {
-        self.name == other.name
-            && match (&self.expected, &other.expected) {
-                (Expected::Present, Expected::Present | Expected::Matching(_))
-                | (Expected::Absent, Expected::Absent) => true,
-                (Expected::Matching(own), Expected::Matching(other)) => own.is_same(other),
-                _ => false,
-            }
     }
 }
 
@@ -214,6 +201,14 @@ mod tests {
                 r#"{"headers": [{"name": "x", "present": true}]}"#,
                 r#"{"headers": [{"name": "x", "exact": "1"}, {"name": "y", "exact": "1"}]}"#,
             ),
+            (
+                r#"{"headers": [{"not": {"name": "x", "present": false}}]}"#,
+                r#"{"headers": [{"name": "x", "in": ["1", "2"]}]}"#,
+            ),
+            (
+                r#"{"headers": [{"not": {"name": "x", "exact": "1"}}]}"#,
+                r#"{"headers": [{"not": {"name": "x", "exact": "1"}}, {"name": "y", "exists": false}]}"#,
+            ),
         ] {
             assert!(holds(one, other), "{one} {other}");
             assert!(holds(one, one) && holds(other, other), "{one} {other}");
@@ -240,6 +235,14 @@ mod tests {
             (
                 r#"{"headers": [{"name": "x", "exact": "1"}]}"#,
                 r#"{"headers": [{"name": "x", "exact": "2"}]}"#,
+            ),
+            (
+                r#"{"headers": [{"name": "x", "present": true}]}"#,
+                r#"{"headers": [{"not": {"name": "x", "exact": "2"}}]}"#,
+            ),
+            (
+                r#"{"headers": [{"name": "x", "exact": "2"}]}"#,
+                r#"{"headers": [{"not": {"name": "x", "exact": "2"}}]}"#,
             ),
         ] {
             assert!(!holds(one, other), "{one} {other}");

@@ -12,10 +12,11 @@ pub(crate) use self::lint::notes;
 use self::path::PathPattern;
 pub use self::path::PathTemplate;
 pub(crate) use self::path::read_path;
-use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
+pub use crate::condition::Undecidable;
+use crate::condition::{Condition, Language, Operand, OperandField, View};
+use crate::config::{DidYouMean, Node, Problems, Quoted};
 use crate::exchange::Request;
 use crate::headers::{HeaderName, is_token_byte};
-use crate::matcher::StringMatcher;
 use crate::preflight::Preflight;
 use crate::regex::TooCostly;
 use crate::target::{Authority, LetterCase};
@@ -26,22 +27,7 @@ pub struct RequestMatcher {
     hosts: Vec<HostPattern>,
     path: Option<PathPattern>,
     methods: Vec<String>,
-    headers: Vec<HeaderCondition>,
-}
-
-/// Why it cannot be told whether a route is for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undecidable {
-    /// A header that it asks for came more than once.
-    Repeated,
-    /// It would take too much work.
-    Effort,
-}
-
-impl From<TooCostly> for Undecidable {
-    fn from(_: TooCostly) -> Self {
-        Undecidable::Effort
-    }
+    headers: Vec<Condition>,
 }
 
 /// Whether a route will be for a request that is not yet there.
@@ -64,18 +50,14 @@ pub enum HostPattern {
     Below(String),
 }
 
-#[derive(Debug)]
-struct HeaderCondition {
-    name: HeaderName,
-    expected: Expected,
-}
-
-#[derive(Debug)]
-enum Expected {
-    Present,
-    Absent,
-    Matching(StringMatcher),
-}
+/// The conditions on header fields.
+const LANGUAGE: Language = Language {
+    operands: &[OperandField::new(
+        "name",
+        Operand::HEADER,
+        |node, problems| read_seen_header(node, problems).map(Operand::Header),
+    )],
+};
 
 impl RequestMatcher {
     /// Reads a `match` block.
@@ -91,7 +73,9 @@ impl RequestMatcher {
             node.list(problems, read_own_method)
         });
         let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
-            node.list(problems, HeaderCondition::read)
+            node.list(problems, |item, problems| {
+                Condition::read(item, &LANGUAGE, problems)
+            })
         });
         fields.finish(problems);
         Some(Self {
@@ -110,8 +94,9 @@ impl RequestMatcher {
         if !self.is_for(request)? {
             return Ok(false);
         }
+        let view = view(request);
         for condition in &self.headers {
-            if !condition.holds(request)? {
+            if !condition.holds(&view)? {
                 return Ok(false);
             }
         }
@@ -125,16 +110,16 @@ impl RequestMatcher {
             Ok(false) => return Foresight::No,
             Err(TooCostly) => Foresight::Perhaps,
         };
+        let view = view(request);
         for condition in &self.headers {
+            let name = condition.operand().header().map(HeaderName::as_str);
             // What is too costly to tell may be.
-            if preflight
-                .leaves_open(condition.name.as_str())
-                .unwrap_or(true)
-            {
+            let is_open = |name| preflight.leaves_open(name).unwrap_or(true);
+            if name.is_none_or(is_open) {
                 foresight = Foresight::Perhaps;
                 continue;
             }
-            match condition.holds(request) {
+            match condition.holds(&view) {
                 Ok(true) => {}
                 Ok(false) => return Foresight::No,
                 Err(_) => foresight = Foresight::Perhaps,
@@ -182,7 +167,8 @@ impl RequestMatcher {
 
     /// The header fields that it asks for.
     pub(crate) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.headers.iter().map(|condition| &condition.name)
+        let conditions = self.headers.iter();
+        conditions.filter_map(|condition| condition.operand().header())
     }
 
     /// The template that paths must fit, if it is one.
@@ -201,6 +187,15 @@ impl RequestMatcher {
     /// The methods that fit; empty if all do.
     pub fn methods(&self) -> &[String] {
         &self.methods
+    }
+}
+
+/// What its header conditions see of a request: nobody is known yet.
+fn view<'r>(request: &Request<'r>) -> View<'r> {
+    View {
+        request: *request,
+        claims: None,
+        effort: request.effort,
     }
 }
 
@@ -247,76 +242,6 @@ impl HostPattern {
             HostPattern::Below(suffix) => host
                 .strip_suffix(suffix.as_str())
                 .is_some_and(|below| !below.is_empty()),
-        }
-    }
-}
-
-/// A step of the effort is enough to see whether so many bytes are text.
-const BYTES_READ_BY_A_STEP: u64 = 8;
-
-impl HeaderCondition {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
-        let name = fields
-            .required("name", problems)
-            .and_then(|node| read_seen_header(&node, problems));
-        let expected = Expected::read(&mut fields, problems);
-        fields.finish(problems);
-        Some(Self {
-            name: name?,
-            expected: expected?,
-        })
-    }
-
-    fn holds(&self, request: &Request<'_>) -> Result<bool, Undecidable> {
-        let value = request
-            .headers
-            .one(self.name.as_str())
-            .map_err(|_| Undecidable::Repeated)?;
-        Ok(match (&self.expected, value) {
-            (Expected::Present, value) => value.is_some(),
-            (Expected::Absent, value) => value.is_none(),
-            (Expected::Matching(_), None) => false,
-            (Expected::Matching(matcher), Some(value)) => {
-                request
-                    .effort
-                    .spend(value.len() as u64 / BYTES_READ_BY_A_STEP)?;
-                match std::str::from_utf8(value) {
-                    Ok(text) => matcher.matches(text, request.effort)?,
-                    Err(_) => false,
-                }
-            }
-        })
-    }
-}
-
-impl Expected {
-    fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let present = fields.optional("present");
-        let matcher = StringMatcher::read(fields, problems).ok()?;
-        match (present, matcher) {
-            (None, Some(matcher)) => Some(Expected::Matching(matcher)),
-            (Some(node), None) => match node.boolean(problems)? {
-                true => Some(Expected::Present),
-                false => Some(Expected::Absent),
-            },
-            (Some(node), Some(_)) => {
-                node.report(
-                    problems,
-                    "cannot stand beside a string match; keep one of them",
-                );
-                None
-            }
-            (None, None) => {
-                let mut names = vec!["present"];
-                names.extend(StringMatcher::FIELDS);
-                fields.lacks(
-                    &names,
-                    problems,
-                    "needs \"present\", or one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\"",
-                );
-                None
-            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::lint;
+use crate::condition::needs_one_of;
 use crate::config::{Case, Node, Problems};
 use crate::regex::{Effort, Regex, TooCostly};
 use crate::target::{LetterCase, Target, folded};
@@ -121,8 +122,7 @@ impl PathPattern {
         let mut written = written.into_iter().flatten();
         let first = written.next();
         if first.is_none() {
-            let reason = "needs one of \"exact\", \"prefix\", \"regex\", \"template\"";
-            fields.lacks(&Self::FIELDS, problems, reason);
+            fields.lacks(&Self::FIELDS, problems, needs_one_of(&Self::FIELDS));
         }
         fields.finish(problems);
         let (kind, value) = first?;

@@ -1,25 +1,24 @@
 //! Which host and path a request names.
 
-use super::Stop;
 use super::foreign::{Overrides, has_override};
-use super::refusals::{OVERRIDE_HEADER, of_authority, of_target};
 use crate::engine::Engine;
 use crate::headers::{HeaderValue, Headers};
 use crate::refusal::Refusal;
+use crate::refusal::core::{OVERRIDE_HEADER, of_authority, of_target};
 use crate::target::{Authority, Target};
 
 /// Reads which host and path a request names; why it may not pass if that cannot be told.
 pub(super) fn address<'h>(
     engine: &Engine,
     headers: &'h Headers,
-) -> Result<(Authority<'h>, Target), Stop> {
-    let refused = |reason| Stop::Refused(Refusal::new(reason), None);
-    let authority = Authority::of(headers).map_err(|error| refused(of_authority(error)))?;
+) -> Result<(Authority<'h>, Target), Refusal> {
+    let authority = Authority::of(headers);
+    let authority = authority.map_err(|error| Refusal::new(of_authority(error)))?;
     let raw = headers.one(":path").ok().flatten().unwrap_or_default();
     let target = Target::parse_by(raw, engine.path_rules);
-    let target = target.map_err(|error| refused(of_target(error)))?;
+    let target = target.map_err(|error| Refusal::new(of_target(error)))?;
     if engine.overrides == Overrides::Refuse && has_override(headers) {
-        return Err(refused(&OVERRIDE_HEADER));
+        return Err(Refusal::new(&OVERRIDE_HEADER));
     }
     Ok((authority, target))
 }

@@ -1,19 +1,17 @@
 //! The answer on its way back: its head, shaped, and its body, judged.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::beside::Reading;
 use super::body::{Awaiting, Body, holds, most};
-use super::refusals::BODY_NOT_SHOWN;
+use super::settle::Stop;
 use super::{Action, Stream};
-use crate::body::{Content, Inspection, ResponseBody, Rest};
+use crate::body::{Content, Inspection, Rest};
 use crate::engine::{Engine, Lane, Mode};
-use crate::exchange::{Author, BodyProgress, BodyState, Edit, Response};
+use crate::exchange::{Author, BodyState, Edit, Response};
 use crate::headers::Headers;
 use crate::host::{Failure, Host, Side};
-use crate::metrics::{self, Outcome};
-use crate::policy::{Policy, Verdict};
+use crate::policy::Policy;
+use crate::refusal::core::BODY_NOT_SHOWN;
 use crate::refusal::{Refusal, Reply};
 
 /// What is to become of the head of an answer.
@@ -55,28 +53,25 @@ impl Stream {
     /// Whether [`Stream::response_headers`] is to be given the answer's fields.
     pub fn reads_response(&self) -> bool {
         let engine = self.engine.as_deref();
-        engine.is_some_and(|engine| self.chain(engine).reads_response)
+        !self.has_replied() && engine.is_some_and(|engine| self.chain(engine).reads_response)
     }
 
-    /// Shapes the head of the answer, the service's or ours. `rest` is complete when nothing
-    /// will follow the head.
+    /// Shapes the head of the service's answer. `rest` is complete when nothing will follow the
+    /// head. Of a reply of ours, which proxies may take back through here, nothing is left to do.
     pub fn response_headers(
         &mut self,
         headers: Option<&Headers>,
         rest: BodyState,
         host: &dyn Host,
     ) -> ResponseHead {
-        let Some(engine) = self.engine.clone() else {
-            return ResponseHead::default();
-        };
-        let author = match (&self.record.refusal, self.record.answered_by) {
-            (None, None) => Author::Service,
-            _ => Author::Filter,
+        let engine = match self.engine.clone() {
+            Some(engine) if !self.has_replied() => engine,
+            _ => return ResponseHead::default(),
         };
         let none = Headers::default();
         let headers = headers.unwrap_or(&none);
-        let mut head = self.shape(&engine, headers, author, rest, host);
-        let judged = author == Author::Service && rest == BodyState::Open && head.body.is_none();
+        let mut head = self.shape(&engine, headers, Author::Service, rest, host);
+        let judged = rest == BodyState::Open && head.body.is_none();
         if judged {
             self.await_answer(&engine, headers, rest);
         }
@@ -111,8 +106,7 @@ impl Stream {
             Side::Response => {
                 self.answer.awaiting.clear();
                 self.answer.refused = true;
-                let engine = self.engine.clone()?;
-                Some(self.refuse_answer(&engine, refusal, None, host))
+                Some(self.refusal_reply(refusal, None, host))
             }
         }
     }
@@ -120,16 +114,15 @@ impl Stream {
     /// The head of the answer cannot be read: what goes out in its place, unless nothing is refused.
     pub fn response_unread(&mut self, failure: Failure, host: &dyn Host) -> Option<Reply> {
         let engine = self.engine.clone()?;
-        let is_ours = self.record.refusal.is_some() || self.record.answered_by.is_some();
         let mut steps = self.chain(&engine).steps.iter();
         let enforced = steps.any(|step| {
-            engine.mode.over(step.mode) == Mode::Enforce && step.policy.reads_response()
+            engine.mode.over(step.mode) == Mode::Enforce && step.declared.reads_response
         });
-        if is_ours || !enforced {
+        if self.has_replied() || !enforced {
             return None;
         }
         self.answer.refused = true;
-        Some(self.refuse_answer(&engine, failure.refusal(), None, host))
+        Some(self.refusal_reply(failure.refusal(), None, host))
     }
 
     /// Whether [`Stream::response_ended`] is to be given the answer's trailers.
@@ -150,7 +143,7 @@ impl Stream {
 
     /// Those policies that hear of the service's answer.
     fn hearing<'e>(&self, engine: &'e Engine) -> impl Iterator<Item = &'e dyn Policy> {
-        let passes = self.record.passes();
+        let passes = self.passes();
         let asked = self
             .chain(engine)
             .steps
@@ -172,7 +165,8 @@ impl Stream {
         action
     }
 
-    fn shape(
+    /// Has the chain shape the head of a response.
+    pub(super) fn shape(
         &mut self,
         engine: &Engine,
         headers: &Headers,
@@ -269,9 +263,6 @@ impl Stream {
         if self.answer.refused {
             return Action::Hold(Vec::new());
         }
-        let Some(engine) = self.engine.as_ref().map(Rc::clone) else {
-            return Action::Continue(Vec::new());
-        };
         if self.answer.awaiting.is_empty() {
             return Action::Continue(Vec::new());
         }
@@ -279,10 +270,18 @@ impl Stream {
         let progress = self.answer.body.progress(state);
         let most = most(&self.answer.awaiting);
         let content = Content::new(progress, most, kept, at_hand);
-        if let Some(reply) = self.ask_of_answer(&engine, progress, &content, host) {
-            self.answer.awaiting.clear();
-            self.answer.refused = true;
-            return Action::Reply(reply);
+        let awaiting = std::mem::take(&mut self.answer.awaiting);
+        match self.ask_all(Side::Response, awaiting, progress, &content, host) {
+            Ok(awaiting) => self.answer.awaiting = awaiting,
+            Err((stop, by)) => {
+                self.answer.refused = true;
+                return Action::Reply(match stop {
+                    Stop::Refuse(refusal) => {
+                        self.refusal_reply(refusal, by.map(|by| by.name), host)
+                    }
+                    Stop::Respond(reply) => self.shaped(reply, host),
+                });
+            }
         }
         if state == BodyState::Complete {
             self.answer.awaiting.clear();
@@ -295,91 +294,5 @@ impl Stream {
             }
             None => Action::Continue(Vec::new()),
         }
-    }
-
-    /// Asks every policy that waits for the answer; what goes out in its place, if something does.
-    fn ask_of_answer(
-        &mut self,
-        engine: &Engine,
-        progress: BodyProgress,
-        content: &Content<'_>,
-        host: &dyn Host,
-    ) -> Option<Reply> {
-        for waiting in std::mem::take(&mut self.answer.awaiting) {
-            let chain = match self.route.and_then(|index| engine.routes.get(index)) {
-                Some(route) => &route.chain,
-                None => &engine.fallback,
-            };
-            let Some(step) = chain.lane(waiting.lane).get(waiting.step) else {
-                continue;
-            };
-            let mut body = ResponseBody {
-                request: &self.headers,
-                facts: &mut self.facts,
-                progress,
-                need: waiting.need,
-                content,
-            };
-            let verdict = match waiting.lane {
-                Lane::InForce => step.policy.response_body(&mut body, host),
-                Lane::Beside => {
-                    let mut facts = self.beside.take(step.kind, body.facts);
-                    body.facts = &mut facts;
-                    let verdict = step.policy.response_body(&mut body, &Reading(host));
-                    self.beside.put(step.kind, facts);
-                    verdict
-                }
-            };
-            let verdict = step.placed_in(verdict);
-            if let Some(failure) = content.failed() {
-                match waiting.mode {
-                    Mode::Enforce if waiting.needs_bytes(progress) => {
-                        return Some(self.refuse_answer(engine, failure.refusal(), None, host));
-                    }
-                    Mode::Enforce => {}
-                    Mode::Shadow => continue,
-                }
-            }
-            match (verdict, waiting.mode) {
-                (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
-                (Verdict::AwaitBody(need), _) => {
-                    self.answer.awaiting.push(Awaiting { need, ..waiting });
-                }
-                (Verdict::Refuse(refusal), Mode::Enforce) => {
-                    return Some(self.refuse_answer(engine, refusal, Some(step.name), host));
-                }
-                (Verdict::Refuse(refusal), Mode::Shadow) => {
-                    self.shadow(refusal, Some((step.name, waiting.lane)), host);
-                }
-                (Verdict::Answer(reply), Mode::Enforce) => return Some(reply),
-            }
-        }
-        None
-    }
-
-    /// The proxy sends a reply from here past all filters, ours too: it has to be shaped first.
-    fn refuse_answer(
-        &mut self,
-        engine: &Engine,
-        mut refusal: Refusal,
-        policy: Option<&'static str>,
-        host: &dyn Host,
-    ) -> Reply {
-        self.record.refusal = Some(refusal.reason);
-        self.record.violations.clone_from(&refusal.violations);
-        self.record.detail = refusal.detail.take();
-        self.record.refused_by = policy;
-        if let Some(counter) = metrics::by_code(refusal.code(), Outcome::Denied) {
-            host.count(counter);
-        }
-        let mut reply = self.reply(refusal);
-        let mut headers = Headers::default();
-        headers.push(b":status", reply.status.to_string().as_bytes());
-        for (name, value) in &reply.headers {
-            headers.push(name.as_str().as_bytes(), value.as_bytes());
-        }
-        let head = self.shape(engine, &headers, Author::Filter, BodyState::Open, host);
-        head.edits.iter().for_each(|edit| reply.edit(edit));
-        reply
     }
 }

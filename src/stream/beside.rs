@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::Stream;
 use super::body::Awaiting;
+use super::judge::Judge;
+use super::settle::{Flow, settle};
 use crate::body::{BodyNeed, Content, RequestBody};
 use crate::effort::Effort;
 use crate::engine::{Chain, Lane, Mode, Step};
@@ -70,7 +72,7 @@ impl Beside {
     }
 }
 
-impl Stream {
+impl Judge<'_> {
     /// Asks the parts that are tried and whose turn comes before a stage, or all that are left.
     pub(super) fn try_before(
         &mut self,
@@ -78,7 +80,6 @@ impl Stream {
         stage: Option<Stage>,
         exchange: &Exchange<'_>,
         effort: &Effort,
-        host: &dyn Host,
     ) {
         while let Some(step) = chain.beside.get(self.beside.asked) {
             if stage.is_some_and(|stage| step.stage >= stage) {
@@ -86,14 +87,12 @@ impl Stream {
             }
             let place = self.beside.asked;
             self.beside.asked = place.saturating_add(1);
-            let before = self.before_step(host);
-            let verdict = self.try_head(step, exchange, effort, host);
-            self.after_step(step.name, before, host);
-            match verdict {
-                Verdict::Refuse(refusal) => {
-                    self.shadow(step.placed(refusal), Some((step.name, Lane::Beside)), host)
-                }
-                Verdict::AwaitBody(need) if exchange.body == BodyState::Open => {
+            let before = self.times.before(self.host);
+            let verdict = self.try_head(step, exchange, effort);
+            self.times.after(step.name, before, self.host);
+            match settle(step.placed_in(verdict), Mode::Shadow) {
+                Flow::Note(refusal) => self.note(refusal, step.name, Lane::Beside),
+                Flow::Await(need) if exchange.body == BodyState::Open => {
                     self.awaiting.push(Awaiting {
                         lane: Lane::Beside,
                         step: place,
@@ -101,21 +100,16 @@ impl Stream {
                         need,
                     });
                 }
-                Verdict::Pass | Verdict::AwaitBody(_) | Verdict::Answer(_) => {}
+                Flow::GoOn | Flow::Await(_) | Flow::Stop(_) => {}
             }
         }
     }
 
-    fn try_head(
-        &mut self,
-        step: &Step,
-        exchange: &Exchange<'_>,
-        effort: &Effort,
-        host: &dyn Host,
-    ) -> Verdict {
+    fn try_head(&mut self, step: &Step, exchange: &Exchange<'_>, effort: &Effort) -> Verdict {
+        let host = self.host;
         let mut facts = self.beside.take(step.kind, exchange.facts);
         if step.stage == Stage::Transport {
-            let trusts = step.policy.trusts_forwarded_proto();
+            let trusts = step.declared.trusts_forwarded_proto;
             facts.connection.trust_forwarded_proto(trusts);
         }
         let request = Request {
@@ -140,7 +134,9 @@ impl Stream {
         self.beside.put(step.kind, facts);
         verdict
     }
+}
 
+impl Stream {
     /// Lets go of all that is only tried: there is no room for it.
     pub(super) fn stop_trying(&mut self) {
         let tried = |waiting: &&Awaiting| waiting.lane == Lane::Beside;

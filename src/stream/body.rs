@@ -4,16 +4,19 @@ use std::rc::Rc;
 
 use super::beside::Reading;
 use super::foreign::{foreign_trailers, question_in_trailers};
+use super::judge::By;
+use super::record::ShadowRefusal;
+use super::settle::{Flow, Stop, settle};
 use super::{Action, Stream};
-use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, Rest};
-use crate::engine::{Engine, Lane, Mode};
-use crate::exchange::{BodyProgress, BodyState, Edit};
+use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, ResponseBody, Rest};
+use crate::engine::{Engine, Lane, Mode, Step};
+use crate::exchange::{BodyProgress, BodyState, Edit, Facts};
 use crate::headers::Headers;
 use crate::host::{Host, Side};
 use crate::policy::Verdict;
 
 /// A policy that waits for the body, by its place in the chain.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Awaiting {
     pub(super) lane: Lane,
     pub(super) step: usize,
@@ -153,7 +156,7 @@ impl Stream {
         at_hand: Option<Rest<'_>>,
         host: &dyn Host,
     ) -> Action {
-        if self.record.refusal.is_some() || self.record.answered_by.is_some() {
+        if self.has_replied() {
             return Action::Hold(Vec::new());
         }
         if self.awaiting.is_empty() {
@@ -162,8 +165,10 @@ impl Stream {
         let (kept, waited) = (self.body.take_kept(), self.awaits_body());
         let progress = self.body.progress(state);
         let content = Content::new(progress, most(&self.awaiting), kept, at_hand);
-        if let Some(stop) = self.ask_all(progress, &content, host) {
-            return stop;
+        let awaiting = std::mem::take(&mut self.awaiting);
+        match self.ask_all(Side::Request, awaiting, progress, &content, host) {
+            Ok(awaiting) => self.awaiting = awaiting,
+            Err((stop, by)) => return self.stop(stop, by, host),
         }
         if state == BodyState::Complete {
             self.awaiting.clear();
@@ -177,71 +182,93 @@ impl Stream {
         }
     }
 
-    /// Asks every policy that waits; what ends the request, if something does.
-    fn ask_all(
+    /// Asks every policy that waits for a body: those that go on waiting, or what stops the message.
+    pub(super) fn ask_all(
         &mut self,
+        side: Side,
+        awaiting: Vec<Awaiting>,
         progress: BodyProgress,
         content: &Content<'_>,
         host: &dyn Host,
-    ) -> Option<Action> {
-        for waiting in std::mem::take(&mut self.awaiting) {
-            let Some((name, verdict)) = self.ask(waiting, progress, content, host) else {
+    ) -> Result<Vec<Awaiting>, (Stop, Option<By>)> {
+        let mut still = Vec::new();
+        let Some(engine) = self.engine.as_ref().map(Rc::clone) else {
+            return Ok(still);
+        };
+        for waiting in awaiting {
+            let lane = self.chain(&engine).lane(waiting.lane);
+            let Some(step) = lane.get(waiting.step) else {
                 continue;
             };
+            let verdict = self.ask(step, side, waiting, progress, content, host);
             if let Some(failure) = content.failed() {
                 match waiting.mode {
                     Mode::Enforce if waiting.needs_bytes(progress) => {
-                        return Some(self.host_failed(failure, host));
+                        return Err((Stop::Refuse(failure.refusal()), None));
                     }
                     Mode::Enforce => {}
                     Mode::Shadow => continue,
                 }
             }
-            match (verdict, waiting.mode) {
-                (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => {}
-                (Verdict::AwaitBody(need), _) => self.awaiting.push(Awaiting { need, ..waiting }),
-                (Verdict::Refuse(refusal), Mode::Enforce) => {
-                    self.record.ended_at = Some(waiting.step);
-                    return Some(self.refuse(refusal, Some(name), host));
+            let by = By {
+                step: waiting.step,
+                name: step.name,
+            };
+            match settle(step.placed_in(verdict), waiting.mode) {
+                Flow::GoOn => {}
+                Flow::Await(need) => still.push(Awaiting { need, ..waiting }),
+                Flow::Note(refusal) => {
+                    let by = Some((step.name, waiting.lane));
+                    self.note(ShadowRefusal::new(refusal, by), host);
                 }
-                (Verdict::Refuse(refusal), Mode::Shadow) => {
-                    self.shadow(refusal, Some((name, waiting.lane)), host);
-                }
-                (Verdict::Answer(reply), Mode::Enforce) => {
-                    self.record.ended_at = Some(waiting.step);
-                    return Some(self.answer(reply, name, host));
-                }
+                Flow::Stop(stop) => return Err((stop, Some(by))),
             }
         }
-        None
+        Ok(still)
     }
 
     fn ask(
         &mut self,
+        step: &Step,
+        side: Side,
         waiting: Awaiting,
         progress: BodyProgress,
         content: &Content<'_>,
         host: &dyn Host,
-    ) -> Option<(&'static str, Verdict)> {
-        let engine = self.engine.as_ref().map(Rc::clone)?;
-        let step = self.chain(&engine).lane(waiting.lane).get(waiting.step)?;
-        let mut body = RequestBody {
-            request: &self.headers,
-            facts: &mut self.facts,
-            progress,
-            need: waiting.need,
-            content,
+    ) -> Verdict {
+        let ask = |facts: &mut Facts, host: &dyn Host| {
+            let (request, need) = (&self.headers, waiting.need);
+            match side {
+                Side::Request => {
+                    let mut body = RequestBody {
+                        request,
+                        facts,
+                        progress,
+                        need,
+                        content,
+                    };
+                    step.policy.request_body(&mut body, host)
+                }
+                Side::Response => {
+                    let mut body = ResponseBody {
+                        request,
+                        facts,
+                        progress,
+                        need,
+                        content,
+                    };
+                    step.policy.response_body(&mut body, host)
+                }
+            }
         };
-        let verdict = match waiting.lane {
-            Lane::InForce => step.policy.request_body(&mut body, host),
+        match waiting.lane {
+            Lane::InForce => ask(&mut self.facts, host),
             Lane::Beside => {
-                let mut facts = self.beside.take(step.kind, body.facts);
-                body.facts = &mut facts;
-                let verdict = step.policy.request_body(&mut body, &Reading(host));
+                let mut facts = self.beside.take(step.kind, &self.facts);
+                let verdict = ask(&mut facts, &Reading(host));
                 self.beside.put(step.kind, facts);
                 verdict
             }
-        };
-        Some((step.name, step.placed_in(verdict)))
+        }
     }
 }

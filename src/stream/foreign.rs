@@ -1,9 +1,10 @@
 //! Header fields and trailers of a client's that the service must not get.
 
-use crate::config::{Node, Problems};
+use crate::config::Node;
 use crate::engine::Engine;
 use crate::exchange::Edit;
 use crate::headers::{HeaderName, Headers, are_alike};
+use crate::section::{Reading, Section};
 
 /// What becomes of fields by which a request names another method or path than its own. Frameworks
 /// that believe them would do what nobody has judged.
@@ -17,20 +18,30 @@ pub(crate) enum Overrides {
     Pass,
 }
 
-impl Overrides {
-    /// Reads `requests`; none if it says nothing of them.
-    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Self>> {
+/// `requests`.
+#[derive(Default)]
+pub(crate) struct Requests {
+    /// None if it says nothing of them.
+    pub(crate) overrides: Option<Overrides>,
+}
+
+impl Section for Requests {
+    const NAME: &'static str = "requests";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let problems = &mut *reading.problems;
         let mut fields = node.fields(problems)?;
         let overrides = fields.or("override_headers", None, problems, |node, problems| {
             let choices = [
-                ("strip", Self::Strip),
-                ("refuse", Self::Refuse),
-                ("pass", Self::Pass),
+                ("strip", Overrides::Strip),
+                ("refuse", Overrides::Refuse),
+                ("pass", Overrides::Pass),
             ];
             node.choice(problems, &choices).map(Some)
         });
         fields.finish(problems);
-        overrides
+        let overrides = overrides?;
+        Some(Self { overrides })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a stream keeps when its head has been judged: what can still be asked for, in memory that
 //! has been reserved.
 
-use super::refusals::{HEAD_TOO_LARGE, KEPT_TOO_LARGE, NO_MEMORY};
+use super::record::ShadowRefusal;
 use super::{Action, Stream};
 use crate::access_log::AccessLog;
 use crate::access_log::security::SecurityEvents;
@@ -9,16 +9,13 @@ use crate::budget::{self, Reservation, Share};
 use crate::engine::{Engine, Mode, Step};
 use crate::host::Host;
 use crate::refusal::Refusal;
+use crate::refusal::core::{HEAD_TOO_LARGE, KEPT_TOO_LARGE, NO_MEMORY};
 
 /// The largest head that is read, with what the proxy needs to hand it over.
 pub const MOST_HEAD: usize = 1 << 20;
 
 /// How many bytes of fields that policies read later are kept of one request.
 const MOST_WHOLE: usize = 8 << 10;
-
-/// The same of a request that has been refused: what is larger is not looked at. No browser's
-/// origin is as long.
-const MOST_WHOLE_OF_REFUSED: usize = 1 << 10;
 
 /// A head is kept as it came if it takes no more than this: most do.
 const SMALL: usize = 1 << 10;
@@ -139,15 +136,15 @@ impl Stream {
             let refusal = Refusal::new(&KEPT_TOO_LARGE);
             match engine.mode {
                 Mode::Enforce => return Err(refusal),
-                Mode::Shadow => self.shadow(refusal, None, host),
+                Mode::Shadow => self.note(ShadowRefusal::new(refusal, None), host),
             }
         }
-        if self.settle() {
+        if self.reserve_kept() {
             return Ok(());
         }
         // What is only tried makes room.
         self.stop_trying();
-        if self.settle() {
+        if self.reserve_kept() {
             Ok(())
         } else {
             Err(Refusal::new(&NO_MEMORY))
@@ -166,7 +163,7 @@ impl Stream {
             Some(engine) => _ = self.keep_fields(&engine, true),
             None => self.headers.keep(|_, _| None),
         }
-        if !self.settle() {
+        if !self.reserve_kept() {
             // The verdict stands, and less can be said of it.
             self.headers.keep(|_, _| None);
             self.record.forget();
@@ -193,11 +190,7 @@ impl Stream {
         let (later, tried) = (&chain.later_request_fields, &chain.tried_request_fields);
         let room = Room::of(shown, is_refused);
         let mut all = room.all;
-        let mut whole = match is_refused {
-            true => MOST_WHOLE_OF_REFUSED,
-            false => MOST_WHOLE,
-        };
-        let mut whole_of_tried = whole;
+        let (mut whole, mut whole_of_tried) = (MOST_WHOLE, MOST_WHOLE);
         let (mut complete, mut trial_is_complete) = (true, true);
         let mut headers = std::mem::take(&mut self.headers);
         headers.keep(|name, value| {
@@ -206,7 +199,8 @@ impl Stream {
                 *left = left.checked_sub(name.len().saturating_add(most))?;
                 Some(most)
             };
-            if later.iter().any(|each| each.as_bytes() == name) {
+            // Of a request that has been refused nothing is judged later.
+            if !is_refused && later.iter().any(|each| each.as_bytes() == name) {
                 let kept = spend(&mut whole, usize::MAX);
                 complete &= kept.is_some();
                 return kept;
@@ -232,7 +226,7 @@ impl Stream {
     }
 
     /// Reserves what is kept, and no more. Whether there is as much.
-    fn settle(&mut self) -> bool {
+    fn reserve_kept(&mut self) -> bool {
         let parts = [
             FIXED,
             self.headers.memory(),
@@ -250,7 +244,7 @@ impl Stream {
 
 /// What steps of a chain read of a request later, and its page for browsers.
 pub(crate) fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
-    let named = steps.iter().map(|step| step.policy.later_request_fields());
+    let named = steps.iter().map(|step| step.declared.later_request_fields);
     let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
     fields.sort_unstable();
     fields.dedup();

@@ -11,6 +11,29 @@ use crate::host::{Host, Side};
 use crate::metrics::{Timing, micros};
 use crate::refusal::usable_id;
 
+/// How long each policy took with the head; kept only for who asked to know.
+#[derive(Debug, Default)]
+pub(super) struct StepTimes(Option<Vec<(&'static str, Duration)>>);
+
+impl StepTimes {
+    /// The time before a policy is asked; none if nobody wants to know.
+    pub(super) fn before(&self, host: &dyn Host) -> Option<Duration> {
+        self.0.is_some().then(|| host.monotonic())
+    }
+
+    /// Notes how long a policy took.
+    pub(super) fn after(
+        &mut self,
+        policy: &'static str,
+        before: Option<Duration>,
+        host: &dyn Host,
+    ) {
+        if let (Some(times), Some(before)) = (&mut self.0, before) {
+            times.push((policy, host.monotonic().saturating_sub(before)));
+        }
+    }
+}
+
 impl Stream {
     /// The place of its route.
     pub fn route(&self) -> Option<usize> {
@@ -82,24 +105,7 @@ impl Stream {
         if let Some(explain) = &engine.explain
             && explain.may_ask(&self.headers, &self.facts, host)
         {
-            self.times = Some(Vec::new());
-        }
-    }
-
-    /// The time before a policy is asked; none if nobody wants to know.
-    pub(super) fn before_step(&self, host: &dyn Host) -> Option<Duration> {
-        self.times.is_some().then(|| host.monotonic())
-    }
-
-    /// Notes how long a policy took.
-    pub(super) fn after_step(
-        &mut self,
-        policy: &'static str,
-        before: Option<Duration>,
-        host: &dyn Host,
-    ) {
-        if let (Some(times), Some(before)) = (&mut self.times, before) {
-            times.push((policy, host.monotonic().saturating_sub(before)));
+            self.times.0 = Some(Vec::new());
         }
     }
 
@@ -110,7 +116,7 @@ impl Stream {
             let id = id.and_then(|id| HeaderValue::parse(id.as_bytes()).ok());
             edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
         }
-        if let (Some(explain), Some(times)) = (&engine.explain, &self.times) {
+        if let (Some(explain), Some(times)) = (&engine.explain, &self.times.0) {
             let (asked, record) = (self.asked(), &self.record);
             edits.extend(explain.tell(self.route_name(), &asked, times, record));
         }

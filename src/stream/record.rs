@@ -150,12 +150,6 @@ impl Record {
         self.shadow = Vec::new();
     }
 
-    /// Whether nothing would have refused it, were it not in shadow mode. What is only tried does not
-    /// count.
-    pub(super) fn passes(&self) -> bool {
-        self.shadow.iter().all(|each| each.is_tried)
-    }
-
     /// Forgets what a client says of itself and nobody has accepted.
     pub(super) fn forget_claimed(&mut self) {
         let shadow = self.shadow.iter_mut().map(|each| &mut each.detail);

@@ -5,6 +5,7 @@
 
 use super::TargetError;
 use crate::config::{Node, Problems};
+use crate::section::{Reading, Section};
 
 /// What may stand in a path beyond what every server reads alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +67,7 @@ pub enum LetterCase {
 }
 
 impl PathRules {
-    /// Reads `paths`.
-    pub(crate) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    fn read_all(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let semicolons = fields.or("semicolons", Ambiguous::Refuse, problems, Ambiguous::read);
         let slashes = fields.or(
@@ -120,6 +120,14 @@ impl PathRules {
         }
         merged.extend_from_slice(query);
         Some(merged)
+    }
+}
+
+impl Section for PathRules {
+    const NAME: &'static str = "paths";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read_all(node, reading.problems)
     }
 }
 

@@ -1,17 +1,12 @@
 //! A proxy that believes every signature and keeps cells, and the whole chain in front of it: for
 //! what is measured on the engine alone.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
 
 use portcullis::engine::Engine;
 use portcullis::headers::Headers;
-use portcullis::host::{
-    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
-    Swap,
-};
+use portcullis::host::{HostVerdict, Property};
+use portcullis::memory_host::MemoryHost;
 use serde_json::json;
 
 use crate::tokens::{self, SigningKey};
@@ -20,54 +15,12 @@ use crate::tokens::{self, SigningKey};
 pub const NOW: u64 = 2_000_000_000;
 
 /// A proxy that believes every signature.
-#[derive(Default)]
-pub struct Believing {
-    cells: RefCell<HashMap<String, (Vec<u8>, u32)>>,
-}
-
-impl Host for Believing {
-    fn wall_clock(&self) -> Duration {
-        Duration::from_secs(NOW)
-    }
-
-    fn count(&self, _: Counter) {}
-
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Valid
-    }
-
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        match property {
-            Property::ClientAddress => Some(b"192.0.2.1:40000".to_vec()),
-            Property::ResponseStatus => Some(200_u64.to_le_bytes().to_vec()),
-            _ => None,
-        }
-    }
-
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        let cells = self.cells.borrow();
-        let cell = cells.get(key);
-        Ok(cell.map(|(value, mark)| (value.clone(), Mark(*mark))))
-    }
-
-    fn swap_cell(&self, key: &str, _: Option<Mark>, value: &[u8]) -> Result<Swap, CellUnavailable> {
-        let mut cells = self.cells.borrow_mut();
-        let mark = cells.get(key).map_or(1, |(_, mark)| mark + 1);
-        cells.insert(key.to_owned(), (value.to_vec(), mark));
-        Ok(Swap::Written)
-    }
-
-    fn random(&self) -> u64 {
-        4
-    }
-
-    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
-        Err(Failure::HostCall)
-    }
+pub fn believing() -> MemoryHost {
+    MemoryHost::new()
+        .at_second(NOW)
+        .with_signatures(|_| HostVerdict::Valid)
+        .with_client("192.0.2.1:40000")
+        .with_number(Property::ResponseStatus, 200)
 }
 
 /// Token, limit, CORS, the preset `api` and a record, behind `others` other routes.

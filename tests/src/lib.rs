@@ -12,6 +12,7 @@ pub mod grpc;
 pub mod limit_service;
 pub mod mesh;
 pub mod pages;
+pub mod patience;
 pub mod prometheus;
 pub mod proxy_signatures;
 pub mod published;

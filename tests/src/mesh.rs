@@ -12,6 +12,7 @@ use crate::envoy::{
     wasm_filter,
 };
 use crate::module_path;
+use crate::patience::{self, PATIENCE};
 use crate::tokens::{self, SigningKey};
 use crate::upstream::{Answer, Upstream};
 use crate::wire::{Request, Response};
@@ -19,9 +20,6 @@ use crate::yaml::read_yaml;
 
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long something that must happen may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who issues the tokens of [`request`].
 pub const ISSUER: &str = "https://id.example.com/";
@@ -129,16 +127,12 @@ impl Mesh {
     }
 
     fn keep(&self, what: &str, wanted: impl Fn() -> bool, holds: impl Fn()) {
-        let deadline = now() + PATIENCE;
-        while !wanted() {
+        let there = patience::comes(|| {
             holds();
-            assert!(
-                now() < deadline,
-                "waited in vain for {what}; log:\n{}",
-                self.envoy.log()
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
+            wanted()
+        });
+        let log = || self.envoy.log();
+        assert!(there, "waited in vain for {what}; log:\n{}", log());
         holds();
     }
 }

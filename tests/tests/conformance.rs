@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use portcullis::host::Host;
+use portcullis::memory_host::MemoryHost;
 use portcullis_tests::client::Connection;
 use portcullis_tests::conformance::{
     CLOCK, Outcome, Question, SUITES, Says, Suite, TABLES_BEGIN, TABLES_END, Vector, document,
@@ -17,23 +18,25 @@ use portcullis_tests::envoy::{
     wasm_filter,
 };
 use portcullis_tests::fake_host::{FakeHost, HostOptions};
-use portcullis_tests::fuzz::RingHost;
+use portcullis_tests::fuzz::ring_host;
 use portcullis_tests::module_path;
-use portcullis_tests::proxy_signatures::ProxySignatures;
-use portcullis_tests::still::Still;
+use portcullis_tests::proxy_signatures::proxy_signatures;
+use portcullis_tests::still::still;
 use portcullis_tests::tokens::{base64url, repository};
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Response};
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-const PROXY: Still = Still { now: CLOCK };
+fn proxy() -> MemoryHost {
+    still(CLOCK)
+}
 
 fn judged(suite: &Suite) -> Vec<(Vector, Outcome)> {
     let vectors = (suite.vectors)().into_iter();
     vectors
         .map(|vector| {
-            let outcome = judge_with(&vector, &PROXY);
+            let outcome = judge_with(&vector, &proxy());
             (vector, outcome)
         })
         .collect()
@@ -88,12 +91,12 @@ fn nothing_is_accepted_that_a_suite_refuses() {
 
 #[test]
 fn another_library_in_the_place_of_the_proxy_says_the_same() {
-    assert!(agree(&RingHost::at(CLOCK)) > 1500);
+    assert!(agree(&ring_host(CLOCK)) > 1500);
 }
 
 #[test]
 fn the_proxy_itself_says_the_same_through_envoy() {
-    assert!(agree(&ProxySignatures::start(CLOCK)) > 1500);
+    assert!(agree(&proxy_signatures(CLOCK)) > 1500);
 }
 
 /// Asks about every signature that stands alone where the host has code of its own for it; how

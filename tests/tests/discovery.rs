@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use portcullis_tests::mesh::{ISSUER, Mesh, answer, key_set, late};
+use portcullis_tests::client;
+use portcullis_tests::mesh::{ISSUER, Mesh, TIMEOUT, answer, key_set, late, request};
+use portcullis_tests::patience::wait_until;
 use portcullis_tests::upstream::{Answer, Upstream};
-use serde_json::{Value, json};
+use portcullis_tests::wire::Request;
+use serde_json::{Map, Value, json};
 
 /// Where the document of [`ISSUER`] is.
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -78,36 +81,86 @@ fn keys_are_found_and_followed_when_they_move() {
     );
 }
 
+/// Each answer has a provider of its own, so that all of them are tried at once.
 #[test]
 fn bad_documents_never_harm_good_keys() {
     let idp = Upstream::start().unwrap();
-    let good = || says("https://id.example.com/keys");
-    idp.answer_path(WELL_KNOWN, good());
-    idp.answer_path("/keys", key_set(&[("p256", "a")]));
-    idp.answer_path("/evil", key_set(&[("rsa", "a"), ("p256-other", "a")]));
-    let settings = json!({ "cache_duration": "1s" });
-    let mesh = Mesh::start(&document(&settings), 2, &[("idp", &idp)]);
-    mesh.wait_for("p256", "a", 200);
     let bad_documents = bad_documents();
-    for (bad, reason) in &bad_documents {
-        let mark = mesh.envoy.log_mark();
-        idp.answer_path(WELL_KNOWN, bad.clone());
-        let line = format!("provider corp: the discovery document cannot be fetched: {reason}");
+    let all = 0..bad_documents.len();
+    let document_path = |number: usize| format!("/{number}/document");
+    let good = |number: usize| says(&format!("https://id.example.com/{number}/keys"));
+    for number in all.clone() {
+        idp.answer_path(&document_path(number), good(number));
+        idp.answer_path(&format!("/{number}/keys"), key_set(&[("p256", "a")]));
+    }
+    idp.answer_path("/evil", key_set(&[("rsa", "a"), ("p256-other", "a")]));
+    let mesh = Mesh::start(&many(all.len(), document_path), 2, &[("idp", &idp)]);
+    let status = |number: usize, key: &str| {
+        let request = Request {
+            path: format!("/{number}/").into_bytes(),
+            ..request(key, "a")
+        };
+        client::send(mesh.addr(), &request, TIMEOUT).unwrap().status
+    };
+    for number in all.clone() {
+        let mut in_a_row = 0;
+        wait_until(&format!("provider {number} has keys everywhere"), || {
+            in_a_row = if status(number, "p256") == 200 {
+                in_a_row + 1
+            } else {
+                0
+            };
+            in_a_row >= 24
+        });
+    }
+    let mark = mesh.envoy.log_mark();
+    for (number, (bad, _)) in bad_documents.iter().enumerate() {
+        idp.answer_path(&document_path(number), bad.clone());
+    }
+    for (number, (_, reason)) in bad_documents.iter().enumerate() {
+        let line =
+            format!("provider c{number}: the discovery document cannot be fetched: {reason}");
         mesh.wait_for_log(mark, &line, || {
-            assert_eq!(mesh.status("p256", "a"), 200, "{reason}");
+            assert_eq!(status(number, "p256"), 200, "{reason}");
         });
         // Keys are fetched from where they were, so a bad document ages nothing.
-        let before = mesh.metric("jwks_fetch_success");
-        mesh.wait_for_metric("jwks_fetch_success", |fetches| fetches > before);
-        assert_eq!(mesh.status("rsa", "a"), 401, "{reason}");
+        let keys = format!("/{number}/keys");
+        asked(&idp, &keys);
+        wait_until("keys are fetched again", || asked(&idp, &keys) > 0);
+        assert_eq!(status(number, "p256"), 200, "{reason}");
+        assert_eq!(status(number, "rsa"), 401, "{reason}");
     }
-    let before = mesh.metric("discovery_fetch_success");
-    idp.answer_path(WELL_KNOWN, good());
-    mesh.wait_for_metric("discovery_fetch_success", |documents| documents > before);
-    assert_eq!(asked(&idp, "/evil"), 0);
     assert!(mesh.metric("discovery_fetch_failed") >= bad_documents.len() as u64);
+    for number in all.clone() {
+        idp.answer_path(&document_path(number), good(number));
+    }
+    let found = mesh.metric("discovery_fetch_success") + bad_documents.len() as u64;
+    mesh.wait_for_metric("discovery_fetch_success", |documents| documents >= found);
+    assert_eq!(asked(&idp, "/evil"), 0);
     assert_eq!(mesh.metric("jwks_fetch_failed"), 0);
     assert!(!mesh.envoy.log().contains("panicked"));
+}
+
+/// So many providers, and a route for each.
+fn many(count: usize, document_path: impl Fn(usize) -> String) -> Value {
+    let provider = |number: usize| {
+        let settings = json!({
+            "uri": format!("https://id.example.com{}", document_path(number)),
+            "cache_duration": "1s",
+        });
+        let provider = document(&settings)["providers"]["corp"].clone();
+        (format!("c{number}"), provider)
+    };
+    let route = |number: usize| {
+        json!({
+            "name": format!("r{number}"),
+            "match": { "path": { "prefix": format!("/{number}/") } },
+            "jwt": { "provider": format!("c{number}") },
+        })
+    };
+    let providers: Map<String, Value> = (0..count).map(provider).collect();
+    let routes: Vec<Value> = (0..count).map(route).collect();
+    json!({ "version": 1, "providers": providers, "routes": routes })
 }
 
 /// Answers that are of no use, each with the reason in the log.

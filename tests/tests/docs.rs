@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use portcullis::access_log::Ending;
+use portcullis::access_log::Member;
+use portcullis::access_log::members::MEMBERS;
 use portcullis::access_log::security::KINDS;
 use portcullis::budget::{CEILING, SHARES};
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
+use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::Spread;
 use portcullis::stream::Stream;
 use portcullis::{metrics, policy};
@@ -19,7 +21,7 @@ use portcullis_tests::pages::{
     self, REFERENCE, anchor, fences, name_of, pages, quoted, read, reference, tables,
     with_published_api,
 };
-use portcullis_tests::still::Still;
+use portcullis_tests::still::{LOG_KEY, still};
 use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Map, Value, json};
 
@@ -271,8 +273,6 @@ fn fields_are_all_documented_and_none_is_invented() {
     let page = reference();
     let mut real = fields_in_sources();
     real.extend(policy::LIST.iter().map(|kind| kind.name.to_owned()));
-    // The fields of `sample`.
-    real.extend(Ending::ALL.map(|ending| ending.name().to_owned()));
     for known in [
         "version",
         "issuer",
@@ -319,7 +319,9 @@ fn the_readme_lists_the_targets_of_make() {
     assert_eq!(listed, real);
 }
 
-const PROXY: Still = Still { now: NOW };
+fn proxy() -> MemoryHost {
+    still(NOW)
+}
 
 /// A stream that has judged a request for `/orders`, and its engine.
 fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Stream, Rc<Engine>) {
@@ -366,20 +368,18 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
         headers.push(b"authorization", value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Complete, &PROXY);
+    stream.request_headers(headers, BodyState::Complete, &proxy());
     (stream, engine)
 }
 
-fn record(mode: &str, access_log: &Value, authorization: Option<&str>) -> Map<String, Value> {
+fn record(mode: &str, access_log: &Value, authorization: Option<&str>) -> String {
     let (stream, engine) = judged(mode, access_log, authorization);
     let log = engine.access_log().expect("the document asks for a log");
-    let record = log.record(&stream, None, &PROXY).expect("all are kept");
-    let record: Value = serde_json::from_str(&record).expect("a record is JSON");
-    record.as_object().expect("a record is an object").clone()
+    log.record(&stream, None, &proxy()).expect("all are kept")
 }
 
 /// The record of a request whose body, which is `{}`, is not as a schema asks.
-fn record_of_a_body(schema: &str) -> Map<String, Value> {
+fn record_of_a_body(schema: &str) -> String {
     let document = json!({
         "version": 1,
         "access_log": { "schema": schema },
@@ -399,16 +399,21 @@ fn record_of_a_body(schema: &str) -> Map<String, Value> {
     headers.push(b":method", b"POST");
     headers.push(b"content-type", b"application/json");
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Open, &PROXY);
-    stream.request_body(2, BodyState::Complete, &PROXY);
+    stream.request_headers(headers, BodyState::Open, &proxy());
+    stream.request_body(2, BodyState::Complete, &proxy());
     let log = engine.access_log().expect("the document asks for a log");
-    let record = log.record(&stream, None, &PROXY).expect("all are kept");
-    let record: Value = serde_json::from_str(&record).expect("a record is JSON");
-    record.as_object().expect("a record is an object").clone()
+    log.record(&stream, None, &proxy()).expect("all are kept")
 }
 
 /// The records of exchanges that between them have every member there is.
 fn records(schema: &str) -> [Map<String, Value>; 8] {
+    lines_of(schema).map(|line| {
+        let record: Value = serde_json::from_str(&line).expect("a record is JSON");
+        record.as_object().expect("a record is an object").clone()
+    })
+}
+
+fn lines_of(schema: &str) -> [String; 8] {
     let token = json!({
         "key": "p256",
         "header": { "kid": "k1" },
@@ -426,7 +431,7 @@ fn records(schema: &str) -> [Map<String, Value>; 8] {
     });
     let hashed = json!({
         "schema": schema,
-        "subject": "hashed", "claimed": "hashed", "subject_key": { "env": Still::LOG_KEY },
+        "subject": "hashed", "claimed": "hashed", "subject_key": { "env": LOG_KEY },
     });
     [
         record("enforce", &everything, Some(&good)),
@@ -468,6 +473,12 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     let rows = tables(&page, "| log field | value |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
     assert_same(&written, &real, "fields of the access log");
+    let rows_in_order: Vec<String> = rows.iter().map(|row| name_of(row)).collect();
+    let listed: Vec<&str> = MEMBERS.iter().filter_map(Member::otel).collect();
+    assert_eq!(
+        rows_in_order, listed,
+        "the order of the table is the weight"
+    );
     let shadow = rows.iter().find(|row| name_of(row) == "portcullis.shadow");
     let shadow = quoted(&shadow.expect("it has a row")[1]);
     let item = records[2]["portcullis.shadow"][0].as_object();
@@ -530,6 +541,72 @@ fn the_table_of_the_other_schema_is_what_is_logged() {
     let replaced: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[1])).collect();
     let gone: BTreeSet<String> = otel.difference(&ecs).cloned().collect();
     assert_same(&replaced, &gone, "fields that it replaces");
+    let pairs = rows
+        .iter()
+        .map(|row| (name_of(row), quoted(&row[1]).first().cloned()));
+    let listed = MEMBERS
+        .iter()
+        .filter(|member| member.otel() != member.ecs())
+        .map(|member| {
+            let name = member.ecs().expect("a record for ECS has all members");
+            (name.to_owned(), member.otel().map(str::to_owned))
+        });
+    let (pairs, listed): (Vec<_>, Vec<_>) = (pairs.collect(), listed.collect());
+    assert_eq!(pairs, listed, "names and those that they replace, in order");
+}
+
+#[test]
+fn the_table_of_the_attributes_is_what_can_be_asked_for() {
+    let page = reference();
+    let rows = tables(&page, "| attribute | member |");
+    let written: Vec<(String, String)> = rows
+        .iter()
+        .map(|row| (name_of(row), quoted(&row[1]).concat()))
+        .collect();
+    let listed: Vec<(String, String)> = MEMBERS
+        .iter()
+        .filter_map(|member| Some((member.attribute()?.to_owned(), member.otel()?.to_owned())))
+        .collect();
+    assert_eq!(written, listed);
+}
+
+#[test]
+fn what_may_tell_who_a_person_is_stands_on_the_page() {
+    let page = reference();
+    let paragraph = page
+        .split("\n\n")
+        .find(|paragraph| paragraph.starts_with("Personal data may be in:"))
+        .expect("the page says which members are personal");
+    let (_, names) = paragraph.split_once(':').expect("it ends in a colon");
+    let (names, _) = names.split_once(". ").expect("the list is a sentence");
+    let listed: Vec<&str> = MEMBERS
+        .iter()
+        .filter(|member| member.is_personal())
+        .filter_map(Member::otel)
+        .collect();
+    assert_eq!(quoted(names), listed);
+}
+
+/// The order is the weight: what comes later is left out first.
+#[test]
+fn members_are_written_in_the_order_of_the_list() {
+    for schema in ["otel", "ecs"] {
+        let names: Vec<&str> = MEMBERS
+            .iter()
+            .filter_map(|member| match schema {
+                "otel" => member.otel(),
+                _ => member.ecs(),
+            })
+            .collect();
+        for line in lines_of(schema) {
+            let places = names
+                .iter()
+                .filter_map(|name| line.find(&format!("\"{name}\":")));
+            let places: Vec<usize> = places.collect();
+            assert!(places.len() > 8, "{line}");
+            assert!(places.is_sorted(), "{line}");
+        }
+    }
 }
 
 #[test]
@@ -569,8 +646,8 @@ fn set_on_a_refusal(preset: &str) -> BTreeSet<(String, String)> {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(engine));
-    stream.request_headers(headers, BodyState::Complete, &PROXY);
-    let head = stream.response_headers(None, BodyState::Open, &PROXY);
+    stream.request_headers(headers, BodyState::Complete, &proxy());
+    let head = stream.response_headers(None, BodyState::Open, &proxy());
     set_by(&head.edits)
 }
 

@@ -12,6 +12,7 @@ use portcullis_tests::envoy::{
     string_value, wasm_filter,
 };
 use portcullis_tests::module_path;
+use portcullis_tests::patience::wait_until;
 use portcullis_tests::random::Random;
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::Upstream;
@@ -249,7 +250,11 @@ fn rule_2_updates_lose_no_request_and_no_count_and_leave_none_unguarded() {
                 format!("Bearer realm=\"{name}\""),
                 "the old document does not stay"
             );
-            thread::sleep(Duration::from_millis(50));
+            // Each round is seen by requests on their way.
+            let before = asked.load(Ordering::Relaxed);
+            wait_until("requests go on", || {
+                asked.load(Ordering::Relaxed) > before + 2
+            });
         }
         stop.store(true, Ordering::Relaxed);
     });

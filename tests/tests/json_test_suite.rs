@@ -18,7 +18,7 @@ use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
     wasm_filter,
 };
-use portcullis_tests::still::Holding;
+use portcullis_tests::still::holding;
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::{Request, Version};
 use portcullis_tests::{module_path, tokens};
@@ -106,7 +106,7 @@ fn judge(engine: &Rc<Engine>, text: &[u8]) -> Option<&'static str> {
     ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
-    let host = Holding(text);
+    let host = holding(text);
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let size = text.len() as u64;
     stream.request_headers(headers, BodyState::Open, &host);

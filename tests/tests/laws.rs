@@ -7,15 +7,18 @@ use std::rc::Rc;
 
 use portcullis::engine::Engine;
 use portcullis::headers::Headers;
+use portcullis::memory_host::MemoryHost;
 use portcullis::target::{Authority, Target};
 use portcullis_tests::case::Case;
 use portcullis_tests::fuzz::{NOW, judge};
 use portcullis_tests::random::Random;
-use portcullis_tests::still::Still;
+use portcullis_tests::still::still;
 use portcullis_tests::tokens::{self, SigningKey, repository};
 use serde_json::{Value, json};
 
-const PROXY: Still = Still { now: NOW };
+fn proxy() -> MemoryHost {
+    still(NOW)
+}
 
 /// Changes a few bytes: flips, cuts, repeats, and pieces that parsers dislike.
 fn mutate(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
@@ -274,7 +277,7 @@ fn good_token() -> String {
 
 /// One line that says what became of a request.
 fn outcome(engine: &Rc<Engine>, headers: Headers) -> String {
-    let refusal = judge(engine, headers, &PROXY).refusal;
+    let refusal = judge(engine, headers, &proxy()).refusal;
     refusal.unwrap_or_else(|| "passed".to_owned())
 }
 

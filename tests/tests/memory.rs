@@ -9,14 +9,17 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::json_gate::{Limits, measure};
+use portcullis::memory_host::MemoryHost;
 use portcullis::refusal::Reply;
 use portcullis::schema::Text;
 use portcullis::stream::{Action, MOST_HEAD, Said, Stream};
-use portcullis_tests::still::{Holding, Still};
+use portcullis_tests::still::{holding, still};
 use serde_json::{Value, json};
 
 /// A proxy at a time when no token has expired.
-const PROXY: Still = Still { now: 2_000_000_000 };
+fn proxy() -> MemoryHost {
+    still(2_000_000_000)
+}
 
 /// Notes by how much what a thread holds passes what it has reserved for bodies.
 struct Weighing;
@@ -170,7 +173,7 @@ fn details(action: Action) -> String {
 fn bodies_and_answers_that_find_no_memory_are_refused() {
     let engine = judging("enforce");
     let text = format!("[{}{{\"\":0}}]", "{\"\":0},".repeat(49_000));
-    let proxy = Holding(text.as_bytes());
+    let proxy = holding(text.as_bytes());
     let size = text.len() as u64;
     let request = |left: usize| {
         let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - left);
@@ -206,7 +209,7 @@ fn what_looking_for_patterns_copies_is_reserved() {
     }] });
     let engine = engine(&document);
     let text = format!("[\"{}\"]", "a ".repeat(100_000));
-    let proxy = Holding(text.as_bytes());
+    let proxy = holding(text.as_bytes());
     let size = text.len() as u64;
     let request = |left: usize| {
         let _spent = budget::reserve(Share::Bodies, Share::Bodies.most() - left);
@@ -289,9 +292,9 @@ fn refused_requests_keep_little() {
         let list = HELD.get() - before;
         for _ in 0..STREAMS {
             let mut stream = Box::new(Stream::new(Some(Rc::clone(&engine))));
-            let action = stream.request_headers(indexed(large), BodyState::Complete, &PROXY);
+            let action = stream.request_headers(indexed(large), BodyState::Complete, &proxy());
             assert!(details(action).starts_with("portcullis."), "{large:?}");
-            stream.response_headers(None, BodyState::Complete, &PROXY);
+            stream.response_headers(None, BodyState::Complete, &proxy());
             open.push(stream);
         }
         let held = usize::try_from(HELD.get() - before - list).unwrap();
@@ -305,7 +308,7 @@ fn refused_requests_keep_little() {
         assert!(budget::used(Share::Streams) + fixed >= held, "{large:?}");
         // Another client is served meanwhile.
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let action = stream.request_headers(headers(&POST), BodyState::Complete, &PROXY);
+        let action = stream.request_headers(headers(&POST), BodyState::Complete, &proxy());
         assert_eq!(details(action), "portcullis.jwt_missing.missing");
         drop((open, stream));
         assert_eq!(budget::used(Share::Streams), 0);
@@ -320,14 +323,14 @@ fn a_request_that_finds_no_memory_is_refused_and_keeps_nothing() {
         let engine = engine(&document);
         let spent = budget::reserve(Share::Streams, Share::Streams.most() - 100);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let action = stream.request_headers(indexed(&[]), BodyState::Complete, &PROXY);
+        let action = stream.request_headers(indexed(&[]), BodyState::Complete, &proxy());
         assert_eq!(details(action), "portcullis.unavailable.memory");
         assert!(stream.headers().is_empty());
-        let record = engine.access_log().unwrap().record(&stream, None, &PROXY);
+        let record = engine.access_log().unwrap().record(&stream, None, &proxy());
         assert!(record.unwrap().contains(r#""portcullis.reason":"memory""#));
         drop(spent);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let large = stream.admit(MOST_HEAD + 1, &PROXY).unwrap();
+        let large = stream.admit(MOST_HEAD + 1, &proxy()).unwrap();
         assert_eq!(details(large), "portcullis.header_fields_too_large.head");
     }
 }
@@ -347,7 +350,7 @@ fn what_policies_read_later_is_whole_or_the_request_is_refused() {
         let mut all = headers(&fields);
         all.push(b"x-padding", &[b'x'; 2000]);
         let mut stream = Stream::new(Some(document(mode)));
-        let action = details(stream.request_headers(all, BodyState::Open, &PROXY));
+        let action = details(stream.request_headers(all, BodyState::Open, &proxy()));
         (action, stream)
     };
     let padded = |length: usize| format!("text/plain;a={}", "b".repeat(length));
@@ -376,7 +379,7 @@ fn what_is_tried_makes_room_for_the_request() {
         let mut all = headers(&fields);
         all.push(b"x-padding", &[b'x'; 2000]);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let action = details(stream.request_headers(all, BodyState::Open, &PROXY));
+        let action = details(stream.request_headers(all, BodyState::Open, &proxy()));
         assert_eq!(action, "Continue([])", "{length}");
         assert_eq!(
             stream.asked(),
@@ -384,7 +387,7 @@ fn what_is_tried_makes_room_for_the_request() {
             "{length}"
         );
         assert!(!stream.awaits_body(), "what is tried keeps nobody waiting");
-        let action = details(stream.request_body(10, BodyState::Complete, &PROXY));
+        let action = details(stream.request_body(10, BodyState::Complete, &proxy()));
         assert_eq!(action, "Continue([])", "{length}");
         let expected = match length {
             7000 => Said::Allowed,
@@ -408,11 +411,11 @@ fn records_show_what_they_showed() {
     ]);
     all.push(b"x-large", &[b'x'; 9000]);
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(all, BodyState::Complete, &PROXY);
+    stream.request_headers(all, BodyState::Complete, &proxy());
     let record = engine
         .access_log()
         .unwrap()
-        .record(&stream, None, &PROXY)
+        .record(&stream, None, &proxy())
         .unwrap();
     let record: Value = serde_json::from_str(&record).unwrap();
     assert_eq!(record["url.path"], path.split('?').next().unwrap());

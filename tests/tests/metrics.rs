@@ -12,6 +12,7 @@ use portcullis_tests::envoy::{
     string_value, wasm_filter,
 };
 use portcullis_tests::module_path;
+use portcullis_tests::patience::{self, wait_until};
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::{Answer, Upstream};
 use portcullis_tests::wire::{Request, Response};
@@ -194,19 +195,16 @@ fn log_and_metrics_agree_after_a_load() {
 fn agree(envoy: &Envoy, logged: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let families = ["portcullis_route_", "portcullis_policy_"];
     let mut counted = BTreeMap::new();
-    for _ in 0..200 {
+    let agreed = patience::find(|| {
         let all = samples(envoy);
         let of_exchanges = |name: &String| families.iter().any(|family| name.starts_with(family));
         let found = all.iter().filter(|(name, _)| of_exchanges(name));
         counted = found
             .map(|(name, value)| (sorted_labels(name), *value))
             .collect();
-        if counted == *logged {
-            return all;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("counted {counted:#?}, logged {logged:#?}");
+        (counted == *logged).then_some(all)
+    });
+    agreed.unwrap_or_else(|| panic!("counted {counted:#?}, logged {logged:#?}"))
 }
 
 #[test]
@@ -232,15 +230,9 @@ fn workers_without_a_document_refuse_everything_and_say_so() {
     let answer = client::send(addr, &request("/open/a", &[]), TIMEOUT).unwrap();
     assert_eq!(answer.status, 503);
     // Two workers and the main thread.
-    let said = (0..200).find(|_| {
-        thread::sleep(Duration::from_millis(50));
+    wait_until("all three say so", || {
         envoy.stat("wasmcustom.portcullis.deny_all").unwrap() == 3
     });
-    assert!(
-        said.is_some(),
-        "{:?}",
-        envoy.stat("wasmcustom.portcullis.deny_all")
-    );
 }
 
 /// Exchanges that end with their listener are counted in a VM that no tick comes to any more.
@@ -278,10 +270,7 @@ fn what_is_counted_last_is_told_by_a_document_that_goes() {
         .collect();
     let wait = |name: &str| {
         let name = format!("wasmcustom.portcullis.{name}");
-        let there = (0..400).any(|_| {
-            thread::sleep(Duration::from_millis(50));
-            envoy.stat(&name).unwrap() == REQUESTS
-        });
+        let there = patience::comes(|| envoy.stat(&name).unwrap() == REQUESTS);
         assert!(there, "{name} is {}", envoy.stat(&name).unwrap());
     };
     wait("allowed");
@@ -329,9 +318,7 @@ fn times_and_the_state_of_the_document_are_shown() {
         .send(&request("/judged/a", &[]), TIMEOUT)
         .unwrap();
     // Ticks set gauges; histograms are merged now and then.
-    let deadline = 200;
-    let shown = (0..deadline).find_map(|_| {
-        thread::sleep(Duration::from_millis(100));
+    let shown = patience::find(|| {
         let all = samples(&envoy);
         let seen = |name: &str| all.get(name).is_some_and(|value| *value > 0.0);
         let shown = seen("portcullis_config_hash{}")

@@ -395,6 +395,7 @@ fn traffic(envoy: &Envoy, phase: &AtomicU8) {
             send(&request("GET", "/guarded/a", None));
             send(&request("POST", "/open/a", None));
         }
+        // How busy clients are; nothing waits for it.
         thread::sleep(Duration::from_millis(30));
     }
 }

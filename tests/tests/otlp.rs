@@ -15,6 +15,7 @@ use portcullis_tests::envoy::{
     wasm_filter,
 };
 use portcullis_tests::module_path;
+use portcullis_tests::patience::wait_until;
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::{Answer, Upstream};
 use portcullis_tests::wire::{Request, Response};
@@ -96,13 +97,9 @@ fn send(envoy: &Envoy, request: &Request) -> Response {
 /// Waits until a counter has come so far.
 fn wait(envoy: &Envoy, counter: &str, least: u64) {
     let name = format!("wasmcustom.portcullis.otlp.{counter}");
-    for _ in 0..400 {
-        if envoy.stat(&name).unwrap() >= least {
-            return;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("{name} is {} and not {least}", envoy.stat(&name).unwrap());
+    wait_until(&format!("{name} is {least}"), || {
+        envoy.stat(&name).unwrap() >= least
+    });
 }
 
 /// What a decoder made of OTLP's protobuf definitions reads.
@@ -311,7 +308,7 @@ fn a_collector_says_when_it_wants_them_again() {
     wait(&envoy, "failed", 1);
     let failed = envoy.stat("wasmcustom.portcullis.otlp.failed").unwrap();
     collector.answer_path("/v1/logs", answer(200, &[], "{}"));
-    // Its own pause would have ended after three seconds.
+    // Its own pause would have ended after three seconds, and nothing is to happen meanwhile.
     thread::sleep(Duration::from_secs(4));
     let sent = envoy.stat("wasmcustom.portcullis.otlp.sent").unwrap();
     // The worker and the main thread have asked once each, if both had something to say.

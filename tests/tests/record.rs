@@ -1,8 +1,8 @@
 //! The record of exchanges: its names are those of the schemas, the proxy's own loggers print it,
 //! and no secret gets into it.
 
+use std::fs;
 use std::time::Duration;
-use std::{fs, thread};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use portcullis_tests::client;
@@ -11,6 +11,7 @@ use portcullis_tests::envoy::{
     wasm_filter,
 };
 use portcullis_tests::module_path;
+use portcullis_tests::patience;
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::{Received, Upstream};
 use portcullis_tests::wire::{Request, Response};
@@ -362,19 +363,17 @@ fn a_secret_gets_nowhere() {
 /// What a collector received, when it has so many records of requests.
 fn collected(envoy: &Envoy, collector: &Upstream, records: usize) -> Vec<Received> {
     let mut batches = Vec::new();
-    for _ in 0..400 {
+    let all = patience::comes(|| {
         batches.extend(collector.take_all());
         let bodies = batches.iter().map(|batch: &Received| &batch.body);
         let found = bodies.map(|body| {
             let text = String::from_utf8_lossy(body);
             text.matches("\"portcullis.access\"").count()
         });
-        if found.sum::<usize>() >= records {
-            return batches;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    panic!("records are missing; log:\n{}", envoy.log());
+        found.sum::<usize>() >= records
+    });
+    assert!(all, "records are missing; log:\n{}", envoy.log());
+    batches
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {

@@ -10,8 +10,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
@@ -22,6 +21,7 @@ use portcullis_tests::envoy::{
 };
 use portcullis_tests::grpc::{Outcome, Server};
 use portcullis_tests::module_path;
+use portcullis_tests::patience::{self, wait_until};
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::{Answer, Upstream};
 use portcullis_tests::wire::{Request, Response, Version};
@@ -288,11 +288,9 @@ fn requests_that_do_not_end_well_have_a_line() {
     };
     let leaving = open("/open/leaves");
     // The filter has seen the head when the first bytes have come; the stream is then counted.
-    let deadline = Instant::now() + TIMEOUT;
-    while envoy.stat("http.chain.downstream_rq_active").unwrap() == 0 {
-        assert!(Instant::now() < deadline);
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("it is counted", || {
+        envoy.stat("http.chain.downstream_rq_active").unwrap() > 0
+    });
     drop(leaving);
     // It never finishes: the proxy's request_timeout ends it.
     let _never = open("/open/never");
@@ -305,11 +303,7 @@ fn requests_that_do_not_end_well_have_a_line() {
     let bytes =
         b"GET /open/slow HTTP/1.1\r\nhost: api.example.com\r\nx-request-id: impatient\r\n\r\n";
     impatient.write_all(bytes).unwrap();
-    let deadline = Instant::now() + TIMEOUT;
-    while upstream.count() < 3 {
-        assert!(Instant::now() < deadline);
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("the service thinks", || upstream.count() >= 3);
     drop(impatient);
     let records = records(&envoy, 5);
     let found = |path: &str, status: Option<u64>| {
@@ -391,15 +385,8 @@ fn the_proxys_opentelemetry_logger_prints_the_record() {
         TIMEOUT,
     )
     .unwrap();
-    let deadline = Instant::now() + TIMEOUT;
-    while taken.lock().unwrap().len() < 2 {
-        assert!(
-            Instant::now() < deadline,
-            "the logger sends nothing: {}",
-            envoy.log()
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
+    let sent = patience::comes(|| taken.lock().unwrap().len() >= 2);
+    assert!(sent, "the logger sends nothing: {}", envoy.log());
     let taken = taken.lock().unwrap();
     let of = |outcome: &str| {
         let found = taken

@@ -1,7 +1,6 @@
 //! Security events: what each kind is, how few lines there are, and what the reference says of them.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,10 +9,8 @@ use portcullis::access_log::security::{Event, KINDS};
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
-use portcullis::host::{
-    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
-    Swap,
-};
+use portcullis::host::{Counter, Property, Side};
+use portcullis::memory_host::MemoryHost;
 use portcullis::metrics;
 use portcullis::refusal::Selector;
 use portcullis::stream::Stream;
@@ -28,94 +25,20 @@ use portcullis_tests::upstream::{Answer, Upstream};
 use portcullis_tests::wire::{Request, Response};
 use serde_json::{Map, Value, json};
 
-/// A proxy with a clock that a test moves, cells and counters.
-#[derive(Default)]
-struct Proxy {
-    now: Cell<Duration>,
-    client: RefCell<String>,
-    body: RefCell<Vec<u8>>,
-    /// Of the answers that clients get; unknown if 0.
-    status: Cell<u64>,
-    cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-    counted: RefCell<BTreeMap<usize, u64>>,
-}
-
-impl Host for Proxy {
-    fn wall_clock(&self) -> Duration {
-        self.now.get()
-    }
-
-    fn count(&self, Counter(number): Counter) {
-        *self.counted.borrow_mut().entry(number).or_default() += 1;
-    }
-
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        let client = self.client.borrow().clone().into_bytes();
-        let status = self.status.get();
-        match property {
-            Property::ClientAddress => Some(client),
-            Property::ResponseStatus => (status > 0).then(|| status.to_le_bytes().to_vec()),
-            _ => None,
-        }
-    }
-
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        let cells = self.cells.borrow();
-        Ok(cells
-            .get(key)
-            .map(|(value, mark)| (value.clone(), Mark(*mark))))
-    }
-
-    fn swap_cell(
-        &self,
-        key: &str,
-        seen: Option<Mark>,
-        value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
-        let mut cells = self.cells.borrow_mut();
-        let mark = cells.get(key).map(|(_, mark)| *mark);
-        if mark.is_some() && seen.is_some() && seen.map(|Mark(mark)| mark) != mark {
-            return Ok(Swap::Changed);
-        }
-        cells.insert(key.to_owned(), (value.to_vec(), mark.unwrap_or(0) + 1));
-        Ok(Swap::Written)
-    }
-
-    fn random(&self) -> u64 {
-        4
-    }
-
-    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
-        Ok(self.body.borrow().clone())
-    }
-}
-
 const NOW: u64 = 1_800_000_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-impl Proxy {
-    fn new() -> Self {
-        let proxy = Self::default();
-        proxy.now.set(Duration::from_secs(NOW));
-        *proxy.client.borrow_mut() = "192.0.2.1:40000".to_owned();
-        proxy
-    }
+fn proxy() -> MemoryHost {
+    MemoryHost::new()
+        .at_second(NOW)
+        .with_client("192.0.2.1:40000")
+}
 
-    fn counted(&self, event: &str) -> u64 {
-        let names = metrics::names();
-        let wanted = format!("portcullis.security_events.{event}");
-        let number = names.iter().position(|name| *name == wanted);
-        let number = number.expect("each event has a counter");
-        self.counted.borrow().get(&number).copied().unwrap_or(0)
-    }
+fn counted(proxy: &MemoryHost, event: &str) -> u64 {
+    let names = metrics::names();
+    let wanted = format!("portcullis.security_events.{event}");
+    let number = names.iter().position(|name| *name == wanted);
+    proxy.counted(Counter(number.expect("each event has a counter")))
 }
 
 fn engine(mode: &str, events: &Value) -> Rc<Engine> {
@@ -176,7 +99,7 @@ fn bearer(key: &str, more: &Value) -> String {
 /// Sends a request to its end; the events that are written at once.
 fn send(
     engine: &Rc<Engine>,
-    proxy: &Proxy,
+    proxy: &MemoryHost,
     path: &str,
     headers: &[(&str, &str)],
     body: Option<&[u8]>,
@@ -205,7 +128,7 @@ fn send(
             stream.request_headers(all, BodyState::Complete, proxy);
         }
         Some(body) => {
-            *proxy.body.borrow_mut() = body.to_vec();
+            proxy.set_body(Side::Request, body);
             stream.request_headers(all, BodyState::Open, proxy);
             stream.request_body(body.len() as u64, BodyState::Complete, proxy);
         }
@@ -217,7 +140,7 @@ fn send(
     let answered = b"{\"secret\":1}";
     if stream.record().refusal.is_none() {
         stream.response_headers(Some(&answer), BodyState::Open, proxy);
-        *proxy.body.borrow_mut() = answered.to_vec();
+        proxy.set_body(Side::Response, answered);
         stream.response_body(answered.len() as u64, BodyState::Complete, proxy);
     }
     let events = engine
@@ -249,7 +172,7 @@ fn codes(events: &[Map<String, Value>]) -> Vec<&str> {
 }
 
 /// One event of each kind, by way of a request that causes it.
-fn one_of_each(engine: &Rc<Engine>, proxy: &Proxy) -> Vec<Map<String, Value>> {
+fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value>> {
     let hmac = bearer("hmac", &json!({}));
     let forged = bearer("p256-other", &json!({}));
     let revoked = bearer("p256", &json!({ "jti": "stolen" }));
@@ -289,7 +212,7 @@ fn each_kind_is_told() {
         "enforce",
         &json!({ "token_failures": 4, "path_failures": 2 }),
     );
-    let proxy = Proxy::new();
+    let proxy = proxy();
     let mut told = one_of_each(&engine, &proxy);
     let change = engine
         .security_events()
@@ -300,7 +223,7 @@ fn each_kind_is_told() {
     let all: BTreeSet<&str> = KINDS.iter().map(|kind| kind.id).collect();
     assert_eq!(codes, all, "{told:#?}");
     for kind in KINDS {
-        assert!(proxy.counted(kind.id) > 0, "{} is not counted", kind.id);
+        assert!(counted(&proxy, kind.id) > 0, "{} is not counted", kind.id);
     }
     let first = &told[0];
     assert_eq!(first["event.code"], "algorithm_confusion");
@@ -314,7 +237,7 @@ fn each_kind_is_told() {
 #[test]
 fn newer_kinds_say_what_they_are_of() {
     let engine = engine("enforce", &json!({}));
-    let proxy = Proxy::new();
+    let proxy = proxy();
     let told = one_of_each(&engine, &proxy);
     let of = |kind: &str| {
         let found = told.iter().find(|event| event["event.code"] == kind);
@@ -343,7 +266,7 @@ fn paths_without_a_route_are_no_undeclared_operations() {
     });
     let engine = Rc::new(Engine::compile(document.to_string().as_bytes()).unwrap());
     for path in ["/a", "/b"] {
-        let told = send(&engine, &Proxy::new(), path, &[], None);
+        let told = send(&engine, &proxy(), path, &[], None);
         assert!(told.is_empty(), "{told:?}");
     }
 }
@@ -351,7 +274,7 @@ fn paths_without_a_route_are_no_undeclared_operations() {
 #[test]
 fn shadow_mode_tells_what_would_have_been() {
     let engine = engine("shadow", &json!({}));
-    let proxy = Proxy::new();
+    let proxy = proxy();
     let forged = bearer("p256-other", &json!({}));
     let told = send(&engine, &proxy, "/a", &[("authorization", &forged)], None);
     assert_eq!(codes(&told), ["token_forged"]);
@@ -362,7 +285,7 @@ fn shadow_mode_tells_what_would_have_been() {
 fn a_flood_is_few_lines() {
     const REQUESTS: u64 = 3_000;
     let engine = engine("enforce", &json!({ "window": "10s", "token_failures": 2 }));
-    let proxy = Proxy::new();
+    let proxy = proxy();
     let forged = bearer("p256-other", &json!({}));
     let events = engine.security_events().unwrap();
     let mut at_once = Vec::new();
@@ -375,7 +298,7 @@ fn a_flood_is_few_lines() {
             (source >> 8) & 255,
             source & 255
         );
-        *proxy.client.borrow_mut() = address;
+        proxy.set_client(&address);
         at_once.extend(send(
             &engine,
             &proxy,
@@ -393,7 +316,7 @@ fn a_flood_is_few_lines() {
     assert_eq!(of(&at_once, "token_forged"), 1);
     assert_eq!(of(&at_once, "token_failures_repeated"), 16);
     assert_eq!(at_once.len(), 17);
-    proxy.now.set(Duration::from_secs(NOW + 10));
+    proxy.set_now(Duration::from_secs(NOW + 10));
     let held = read(events.due(&engine, &proxy));
     let count = |code: &str| {
         let of = held.iter().find(|event| event["event.code"] == code);
@@ -403,9 +326,9 @@ fn a_flood_is_few_lines() {
     assert_eq!(count("token_forged"), Some(REQUESTS - 1));
     let repeated = count("token_failures_repeated").unwrap();
     assert_eq!(repeated + 16, REQUESTS / 2);
-    assert_eq!(proxy.counted("token_forged"), REQUESTS);
+    assert_eq!(counted(&proxy, "token_forged"), REQUESTS);
     // What has been told is not told again.
-    proxy.now.set(Duration::from_secs(NOW + 30));
+    proxy.set_now(Duration::from_secs(NOW + 30));
     assert!(events.due(&engine, &proxy).is_empty());
 }
 
@@ -413,9 +336,9 @@ fn a_flood_is_few_lines() {
 #[test]
 fn a_scan_is_told_whoever_answers_it() {
     let engine = engine("enforce", &json!({ "window": "60s" }));
-    let proxy = Proxy::new();
+    let proxy = proxy();
     let ask = |path: &str, status| {
-        proxy.status.set(status);
+        proxy.set_number(Property::ResponseStatus, status);
         send(&engine, &proxy, path, &[], None)
     };
     // A browser that misses a picture now and then, and what is no scan however often it comes.
@@ -426,7 +349,7 @@ fn a_scan_is_told_whoever_answers_it() {
             assert!(told.is_empty(), "{round}");
         }
     }
-    proxy.client.replace("192.0.2.2:1".to_owned());
+    proxy.set_client("192.0.2.2:1");
     let mut told = Vec::new();
     for round in 0..150 {
         let (path, status) = match round % 3 {
@@ -446,9 +369,9 @@ fn a_scan_is_told_whoever_answers_it() {
     assert_eq!(event["url.path"], "/pages/99.php");
     assert_eq!(event["portcullis.outcome"], "allowed");
     assert!(!event.contains_key("portcullis.code"), "{event:?}");
-    assert_eq!(proxy.counted("paths_scanned"), 1);
+    assert_eq!(counted(&proxy, "paths_scanned"), 1);
     // Scanners and those who try tokens are counted apart, and there are as many cells of either.
-    let cells = proxy.cells.borrow();
+    let cells = proxy.cells();
     assert!(cells.keys().any(|key| key.starts_with("events/scanners/")));
     assert!(!cells.keys().any(|key| key.starts_with("events/sources/")));
 }
@@ -457,26 +380,26 @@ fn a_scan_is_told_whoever_answers_it() {
 fn many_scanners_are_few_lines_and_few_cells() {
     const SOURCES: u32 = 3_000;
     let engine = engine("enforce", &json!({ "window": "10s", "path_failures": 2 }));
-    let proxy = Proxy::new();
-    proxy.status.set(404);
+    let proxy = proxy();
+    proxy.set_number(Property::ResponseStatus, 404);
     let mut lines = 0;
     for source in 0..SOURCES {
         let address = std::net::Ipv4Addr::from(0x0a00_0000 + source);
-        proxy.client.replace(format!("{address}:1"));
+        proxy.set_client(&format!("{address}:1"));
         for _ in 0..2 {
             lines += send(&engine, &proxy, "/pages/x", &[], None).len();
         }
     }
     assert_eq!(lines, 16);
-    let cells = proxy.cells.borrow();
+    let cells = proxy.cells();
     let of_scanners = cells.keys().filter(|key| key.starts_with("events/"));
     assert!(of_scanners.count() <= 256);
-    assert_eq!(proxy.counted("paths_scanned"), u64::from(SOURCES));
+    assert_eq!(counted(&proxy, "paths_scanned"), u64::from(SOURCES));
 }
 
 #[test]
 fn a_document_is_announced_once() {
-    let proxy = Proxy::new();
+    let proxy = proxy();
     let (first, second) = (engine("enforce", &json!({})), engine("shadow", &json!({})));
     let announce = |engine: &Rc<Engine>| {
         let events = engine.security_events().unwrap();
@@ -498,11 +421,11 @@ fn a_document_is_announced_once() {
     );
     // Two that stand side by side are told once each, however long and whichever worker looks.
     for later in 0..300 {
-        proxy.now.set(Duration::from_secs(NOW + later));
+        proxy.set_now(Duration::from_secs(NOW + later));
         assert!(announce(&first).is_empty() && announce(&second).is_empty());
     }
     // One that was gone for long and comes back is news.
-    proxy.now.set(Duration::from_secs(NOW + 500));
+    proxy.set_now(Duration::from_secs(NOW + 500));
     assert_eq!(
         announce(&first)[0]["portcullis.config.previous"],
         changed[0]["portcullis.config.hash"]
@@ -678,7 +601,7 @@ fn the_table_of_members_is_what_is_written() {
             "enforce",
             &json!({ "schema": schema, "token_failures": 4, "path_failures": 2 }),
         );
-        let proxy = Proxy::new();
+        let proxy = proxy();
         let mut told = one_of_each(&engine, &proxy);
         let events = engine.security_events().unwrap();
         told.extend(read(

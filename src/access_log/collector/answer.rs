@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::budget::{Share, reserve};
+use crate::call::{CallError, CallResponse};
 use crate::headers::Headers;
-use crate::json::compact::{Compact, Value};
+use crate::json::compact::{Compact, FACTOR_WHILE_READ, Value};
 
 /// What the collector made of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Receipt {
+pub(super) enum Receipt {
     /// It took the records, but for those that it says it rejected.
     Taken(Partial),
     /// It may take them later, not before that time if it names one.
@@ -18,11 +20,11 @@ pub enum Receipt {
 
 /// `ExportLogsPartialSuccess`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Partial {
+pub(super) struct Partial {
     /// How many it rejected.
-    pub rejected: u64,
+    pub(super) rejected: u64,
     /// Why, in its own words; it may warn although it rejected none.
-    pub message: String,
+    pub(super) message: String,
 }
 
 /// The longest answer that is read.
@@ -31,10 +33,19 @@ pub const LONGEST_ANSWER: usize = 64 << 10;
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
 
 impl Receipt {
-    /// Reads an answer; `body` is asked where its words count.
-    pub fn read(headers: &Headers, body: impl FnOnce() -> Vec<u8>) -> Self {
+    /// Reads a response, or takes it that there is none.
+    pub(super) fn of(response: Result<CallResponse<'_>, CallError>) -> Self {
+        match response {
+            Ok(response) => Self::read(response.headers, response.body),
+            // A head that is too long would be so again.
+            Err(CallError::TooLong(_)) => Receipt::Refused,
+            Err(_) => Receipt::Later(None),
+        }
+    }
+
+    fn read(headers: &Headers, body: &[u8]) -> Self {
         match headers.one(":status").ok().flatten().unwrap_or_default() {
-            [b'2', ..] => Receipt::Taken(Partial::read(&body()).unwrap_or_default()),
+            [b'2', ..] => Receipt::Taken(Partial::read(body).unwrap_or_default()),
             b"429" | b"503" => Receipt::Later(retry_after(headers)),
             b"" | b"502" | b"504" => Receipt::Later(None),
             _ => Receipt::Refused,
@@ -44,6 +55,8 @@ impl Receipt {
 
 impl Partial {
     fn read(body: &[u8]) -> Option<Self> {
+        let memory = body.len().saturating_mul(FACTOR_WHILE_READ);
+        let _memory = reserve(Share::Queues, memory)?;
         let json = Compact::parse(body, 8)?;
         let partial = json.member("partialSuccess")?.as_object()?;
         // 64 bits are a string in protobuf's JSON; not everybody knows that.
@@ -76,7 +89,7 @@ mod tests {
         if let Some(retry) = retry {
             headers.push(b"retry-after", retry.as_bytes());
         }
-        Receipt::read(&headers, || body.as_bytes().to_vec())
+        Receipt::read(&headers, body.as_bytes())
     }
 
     fn taken(rejected: u64, message: &str) -> Receipt {
@@ -98,6 +111,20 @@ mod tests {
         for odd in ["-1", "1.5", "", "Fri, 31 Dec 1999 23:59:59 GMT"] {
             assert_eq!(read("429", Some(odd), ""), Receipt::Later(None), "{odd}");
         }
+    }
+
+    #[test]
+    fn what_has_no_response_is_sent_again_but_for_one_that_cannot_be_read() {
+        for error in [
+            CallError::NoCluster,
+            CallError::Unreachable,
+            CallError::Timeout,
+            CallError::NoMemory,
+        ] {
+            assert_eq!(Receipt::of(Err(error)), Receipt::Later(None), "{error:?}");
+        }
+        let long = Receipt::of(Err(CallError::TooLong(1)));
+        assert_eq!(long, Receipt::Refused);
     }
 
     #[test]

@@ -1,33 +1,38 @@
 //! Records on their way to an OpenTelemetry collector: a bounded queue in each worker, emptied in
 //! batches. Nothing waits for it. What does not fit is dropped, and counted.
 //!
-//! It does no I/O itself: somebody asks what is [due](Collector::due), sends that, and tells what
-//! came of it.
+//! It does no I/O itself: a worker asks what is [due](Collector::due), makes that call, and tells
+//! what it [received](Collector::received).
 
 mod answer;
 mod encode;
 mod queue;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::answer::{Partial, Receipt};
 use self::queue::{BATCH_BYTES, BATCH_FACTOR, Record, State};
 use super::line::quoted;
 use super::redact;
 use super::security::Severity;
 use super::time_stamp;
 use crate::budget::Share;
+use crate::call::{Call, CallError, CallResponse};
 use crate::config::{Node, Problems};
 use crate::credentials::{Credential, LOOKED_THROUGH, tells};
 use crate::host::Host;
-use crate::policy::jwt::Uri;
+use crate::http_uri::Uri;
+use crate::metrics::Spread;
+use crate::section::{Reading, Registry, Section, Variable};
 
-pub use self::answer::{LONGEST_ANSWER, Partial, Receipt};
+pub use self::answer::LONGEST_ANSWER;
 
 /// `otlp_http`: where records are sent, and what waits to be.
 pub struct Collector {
-    cluster: String,
+    cluster: Rc<str>,
     uri: Uri,
     credentials: Vec<Credential>,
     timeout: Duration,
@@ -37,15 +42,11 @@ pub struct Collector {
     state: RefCell<State>,
 }
 
-/// One request to the collector.
-pub struct Delivery {
-    /// `ExportLogsServiceRequest` of OTLP 1, as JSON.
-    pub body: Rc<[u8]>,
-}
-
 /// What became of a batch. Where it will be sent again, nothing yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
+    /// Whether the collector took the batch.
+    pub taken: bool,
     /// So many records have arrived.
     pub sent: u64,
     /// So many are lost.
@@ -107,7 +108,7 @@ impl Collector {
         let most = most_queued.saturating_add(writing);
         problems.account(node.pointer(), Share::Queues, most);
         Some(Self {
-            cluster: cluster?.to_owned(),
+            cluster: cluster?.into(),
             uri: uri?,
             credentials: credentials?,
             timeout: timeout?,
@@ -123,18 +124,27 @@ impl Collector {
         &self.cluster
     }
 
-    /// Where in it records are taken.
-    pub fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
     /// The fields with which it is asked, as far as their values are there.
-    pub fn headers(&self, host: &dyn Host) -> Vec<(&str, String)> {
+    fn credentials(&self, host: &dyn Host) -> Vec<(&str, String)> {
         let mut fields = Vec::with_capacity(self.credentials.len());
         for credential in &self.credentials {
             fields.extend(credential.field(host));
         }
         fields
+    }
+
+    /// `ExportLogsServiceRequest` of OTLP 1, as JSON, on its way.
+    fn call(&self, body: Vec<u8>, credentials: Vec<(&str, String)>) -> Call {
+        let mut headers = self.uri.fields("POST");
+        headers.push(("content-type".into(), "application/json".to_owned()));
+        let owned = |(name, value): (&str, String)| (Cow::Owned(name.to_owned()), value);
+        headers.extend(credentials.into_iter().map(owned));
+        Call {
+            cluster: Rc::clone(&self.cluster),
+            headers,
+            body,
+            timeout: self.timeout,
+        }
     }
 
     /// What the collector said, as text of a log: in quotes, cut, and nothing of it where a part of
@@ -145,7 +155,7 @@ impl Collector {
             end = end.saturating_sub(1);
         }
         let said = said.get(..end).unwrap_or_default();
-        let mut fields = self.headers(host).into_iter();
+        let mut fields = self.credentials(host).into_iter();
         if fields.any(|(_, value)| tells(said, &value)) {
             return "its words are left out, since a part of a credential stands in them"
                 .to_owned();
@@ -153,16 +163,6 @@ impl Collector {
         let mut out = String::new();
         quoted(&mut out, &redact::tokens(said.as_bytes()));
         out
-    }
-
-    /// The variables of the VM's environment that hold credentials.
-    pub fn environment(&self) -> impl Iterator<Item = &str> {
-        self.credentials.iter().filter_map(Credential::variable)
-    }
-
-    /// How long an answer may take.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
     }
 
     /// Bytes that wait.
@@ -199,8 +199,16 @@ impl Collector {
         taken
     }
 
-    /// What is to be sent now. One request is on its way at a time.
-    pub fn due(&self, now: Duration) -> Option<Delivery> {
+    /// The call to make now. One is on its way at a time.
+    pub fn due(&self, now: Duration, host: &dyn Host) -> Option<Rc<Call>> {
+        self.due_with(now, || self.credentials(host))
+    }
+
+    fn due_with<'c>(
+        &'c self,
+        now: Duration,
+        credentials: impl FnOnce() -> Vec<(&'c str, String)>,
+    ) -> Option<Rc<Call>> {
         let mut state = self.state.try_borrow_mut().ok()?;
         let state = &mut *state;
         // An answer that never comes must not stop it for long.
@@ -214,28 +222,36 @@ impl Collector {
             if !is_old && state.memory.bytes() < BATCH_BYTES {
                 return None;
             }
-            state.batch = Some(state.gather(&self.resource)?);
+            let call = |body| self.call(body, credentials());
+            state.batch = Some(state.gather(&self.resource, call)?);
         }
         let batch = state.batch.as_mut()?;
         batch.attempts = batch.attempts.saturating_add(1);
         let patience = self.timeout.saturating_add(Duration::from_secs(2));
         state.awaited = Some(now.saturating_add(patience));
-        Some(Delivery {
-            body: Rc::clone(&batch.body),
-        })
+        Some(Rc::clone(&batch.call))
+    }
+
+    /// Takes up the response to the call. The body of a response without success has not been read,
+    /// nor one that is longer than [`LONGEST_ANSWER`].
+    pub fn received(&self, response: Result<CallResponse<'_>, CallError>, host: &dyn Host) -> Fate {
+        self.settled(Receipt::of(response), host.monotonic(), host.random())
     }
 
     /// Takes up what came of a request. Pauses are longer by a share of `random`, so that not all
     /// workers come back at once.
-    pub fn settled(&self, receipt: Receipt, now: Duration, random: u64) -> Fate {
+    fn settled(&self, receipt: Receipt, now: Duration, random: u64) -> Fate {
+        let mut fate = Fate {
+            taken: matches!(receipt, Receipt::Taken(_)),
+            ..Fate::default()
+        };
         let Ok(mut state) = self.state.try_borrow_mut() else {
-            return Fate::default();
+            return fate;
         };
         state.awaited = None;
         let Some(batch) = state.batch.take() else {
-            return Fate::default();
+            return fate;
         };
-        let mut fate = Fate::default();
         match receipt {
             Receipt::Taken(Partial { rejected, message }) => {
                 fate.dropped = rejected.min(batch.records);
@@ -269,6 +285,29 @@ impl Collector {
     }
 }
 
+impl Section for Collector {
+    const NAME: &'static str = "otlp_http";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
+    }
+
+    /// Its credentials, and the gauge of what waits to be sent.
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        let variables = section.credentials.iter().filter_map(Credential::variable);
+        let without = "the collector is asked without it";
+        let variables = variables.map(|name| Variable::new(Self::NAME, name, without));
+        registry.environment.extend(variables);
+        let collector = Rc::clone(section);
+        let queued = move |_| collector.queued() as u64;
+        registry
+            .gauges
+            .add("otlp.queued_bytes", Spread::Summed, queued);
+    }
+}
+
 impl std::fmt::Debug for Collector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Collector({})", self.cluster)
@@ -298,6 +337,10 @@ mod tests {
         collector.push_at(line, Severity::Info, DATE, Duration::from_secs(at))
     }
 
+    fn due(collector: &Collector, second: u64) -> Option<Rc<Call>> {
+        collector.due_with(at(second), Vec::new)
+    }
+
     const fn at(second: u64) -> Duration {
         Duration::from_secs(second)
     }
@@ -318,7 +361,7 @@ mod tests {
         let collector = collector("");
         for (rejected, said) in [(1, Some("why".to_owned())), (9, None)] {
             assert!(push(&collector, 100, 100) && push(&collector, 100, 100));
-            assert!(collector.due(at(200)).is_some());
+            assert!(due(&collector, 200).is_some());
             let fate = collector.settled(taken(rejected), at(200), 0);
             assert_eq!(fate.sent + fate.dropped, 2);
             assert_eq!(fate.dropped, rejected.min(2));
@@ -333,11 +376,11 @@ mod tests {
     fn a_collector_may_say_when_and_not_all_come_at_once() {
         let collector = collector("");
         assert!(push(&collector, 100, 100));
-        assert!(collector.due(at(200)).is_some());
+        assert!(due(&collector, 200).is_some());
         let later = Receipt::Later(Some(at(60)));
         let _ = collector.settled(later, at(200), 999);
-        assert!(collector.due(at(260)).is_none(), "999 ms later");
-        assert!(collector.due(at(261)).is_some());
+        assert!(due(&collector, 260).is_none(), "999 ms later");
+        assert!(due(&collector, 261).is_some());
     }
 
     #[test]
@@ -348,18 +391,15 @@ mod tests {
         assert_eq!(pushed, (256 << 10) / weight);
         assert_eq!(collector.queued(), pushed * weight);
         assert_eq!(used(Share::Queues), collector.queued());
-        assert!(
-            collector.due(at(100)).is_some(),
-            "a full batch does not wait"
-        );
+        assert!(due(&collector, 100).is_some(), "a full batch does not wait");
         assert_eq!(collector.queued(), (pushed - 128) * weight);
-        assert!(collector.due(at(100)).is_none(), "one at a time");
+        assert!(due(&collector, 100).is_none(), "one at a time");
         assert_eq!(settled(&collector, taken(0), 100), (128, 0));
-        assert!(collector.due(at(200)).is_some());
+        assert!(due(&collector, 200).is_some());
         let rest = pushed as u64 - 128;
         assert_eq!(settled(&collector, Receipt::Refused, 200), (0, rest));
         assert_eq!(used(Share::Queues), 0);
-        assert!(collector.due(at(300)).is_none(), "there is nothing left");
+        assert!(due(&collector, 300).is_none(), "there is nothing left");
         assert!(!push(&collector, BATCH_BYTES + 1, 300));
     }
 
@@ -370,9 +410,9 @@ mod tests {
         let rest = Share::Queues.most() - used(Share::Queues);
         let others = reserve(Share::Queues, rest).unwrap();
         assert!(!push(&collector, 100, 100));
-        assert!(collector.due(at(200)).is_none());
+        assert!(due(&collector, 200).is_none());
         drop(others);
-        assert!(collector.due(at(200)).is_some());
+        assert!(due(&collector, 200).is_some());
         assert_eq!(settled(&collector, taken(0), 200), (1, 0));
     }
 
@@ -384,7 +424,7 @@ mod tests {
         for _ in 0..2 {
             assert!(collector.push_at(line.clone(), Severity::Info, DATE, at(100)));
         }
-        let body = collector.due(at(200)).unwrap().body;
+        let body = due(&collector, 200).unwrap().body.clone();
         assert!(body.len() > 8 * 2 * line.len());
         // Twice while it grows, and once more as it is kept.
         assert!(3 * body.len() < 2 * line.len() * BATCH_FACTOR);
@@ -395,14 +435,14 @@ mod tests {
     fn a_record_waits_for_others_and_a_batch_for_the_collector() {
         let collector = collector("");
         assert!(push(&collector, 100, 100));
-        assert!(collector.due(at(100)).is_none());
-        let first = collector.due(at(101)).unwrap().body;
+        assert!(due(&collector, 100).is_none());
+        let first = due(&collector, 101).unwrap().body.clone();
         assert_eq!(settled(&collector, Receipt::Later(None), 101), (0, 0));
         let mut now = 101;
         for pause in [2, 4, 8, 16] {
-            assert!(collector.due(at(now + pause - 1)).is_none());
+            assert!(due(&collector, now + pause - 1).is_none());
             now += pause;
-            assert_eq!(collector.due(at(now)).unwrap().body, first);
+            assert_eq!(due(&collector, now).unwrap().body, first);
             let fate = settled(&collector, Receipt::Later(None), now);
             assert_eq!(fate, (0, u64::from(pause == 16)));
         }
@@ -412,9 +452,9 @@ mod tests {
     fn a_silent_collector_does_not_stop_it() {
         let collector = collector("");
         assert!(push(&collector, 100, 1000));
-        assert!(collector.due(at(1001)).is_some());
-        assert!(collector.due(at(1002)).is_none());
-        assert!(collector.due(at(1005)).is_some(), "the answer never came");
+        assert!(due(&collector, 1001).is_some());
+        assert!(due(&collector, 1002).is_none());
+        assert!(due(&collector, 1005).is_some(), "the answer never came");
         assert_eq!(settled(&collector, Receipt::Later(None), 1005), (0, 0));
     }
 }

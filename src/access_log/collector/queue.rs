@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::encode::Batch;
 use crate::access_log::security::Severity;
 use crate::budget::{Reservation, Share, reserve};
+use crate::call::Call;
 
 /// Records in order, and the batch that is on its way.
 pub(super) struct State {
@@ -47,7 +48,7 @@ pub(super) struct Record {
 
 /// One batch.
 pub(super) struct Sent {
-    pub(super) body: Rc<[u8]>,
+    pub(super) call: Rc<Call>,
     _memory: Reservation,
     pub(super) records: u64,
     pub(super) attempts: u32,
@@ -64,7 +65,11 @@ pub(super) const AROUND_RECORD: usize = 128;
 pub(super) const BATCH_FACTOR: usize = 32;
 impl State {
     /// Makes a batch of the oldest records; none while there is no memory to write it.
-    pub(super) fn gather(&mut self, resource: &[(String, String)]) -> Option<Sent> {
+    pub(super) fn gather(
+        &mut self,
+        resource: &[(String, String)],
+        call: impl FnOnce(Vec<u8>) -> Call,
+    ) -> Option<Sent> {
         let mut bytes = 0_usize;
         let sizes = self.queue.iter().map(|record| record.line.len());
         let records = sizes
@@ -83,10 +88,11 @@ impl State {
         }
         let left = self.memory.bytes().saturating_sub(weight);
         self.memory.shrink_to(left);
-        let body: Rc<[u8]> = batch.finish().into();
+        let mut body = batch.finish();
+        body.shrink_to_fit();
         memory.shrink_to(body.len());
         Some(Sent {
-            body,
+            call: Rc::new(call(body)),
             _memory: memory,
             records: records as u64,
             attempts: 0,

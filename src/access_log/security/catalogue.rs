@@ -8,8 +8,8 @@ use crate::policy::jwt::refusals as jwt;
 use crate::policy::parameters::refusals as parameters;
 use crate::policy::payload::refusals as payload;
 use crate::policy::rate_limits::refusals as limits;
+use crate::refusal::core as general;
 use crate::refusal::{Blame, Reason, Selector};
-use crate::stream::refusals as general;
 
 /// One kind of security event.
 #[derive(Debug, PartialEq, Eq)]

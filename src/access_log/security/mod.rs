@@ -19,7 +19,7 @@ use self::sources::Sources;
 use super::Sink;
 use super::detail::Parameters;
 use super::line::Line;
-use super::name::{ECS_VERSION, Name, Schema};
+use super::name::{ECS_VERSION, EVENT, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
 use super::time_stamp;
 use super::trace::Trace;
 use crate::address;
@@ -28,6 +28,7 @@ use crate::engine::Engine;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::refusal::{Detail, Reason};
+use crate::section::{Reading, Section};
 use crate::stream::Stream;
 
 pub use self::catalogue::{KINDS, Kind, Severity};
@@ -254,8 +255,8 @@ impl SecurityEvents {
 
     fn line(&self, kind: &Kind, count: u64, now: Duration) -> Line {
         let mut line = Line::new(LONGEST);
-        line.time(Name::Timestamp.of(self.schema), now);
-        line.own(Name::Event.of(self.schema), "portcullis.security");
+        line.time(TIMESTAMP.of(self.schema), now);
+        line.own(EVENT.of(self.schema), "portcullis.security");
         if self.schema == Schema::Elastic {
             line.own("ecs.version", ECS_VERSION);
         }
@@ -293,15 +294,25 @@ impl SecurityEvents {
         if let Some(id) = field("x-request-id") {
             match self.schema {
                 Schema::OpenTelemetry => {
-                    line.list(Name::RequestId.of(self.schema), std::iter::once(id));
+                    line.list(REQUEST_ID.of(self.schema), std::iter::once(id));
                 }
-                Schema::Elastic => line.foreign(Name::RequestId.of(self.schema), id),
+                Schema::Elastic => line.foreign(REQUEST_ID.of(self.schema), id),
             }
         }
         let trace = stream.headers().one("traceparent").ok().flatten();
         if let Some(trace) = trace.and_then(Trace::parse) {
-            line.own(Name::TraceId.of(self.schema), trace.trace_id);
+            line.own(TRACE_ID.of(self.schema), trace.trace_id);
         }
+    }
+}
+
+impl Section for SecurityEvents {
+    const NAME: &'static str = "security_events";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::digits;
 use crate::host::{Host, Swap};
-use crate::policy::rate_limits::seed::Seed;
+use crate::seed::Seed;
 
 /// Failures by source. Sources are hashed with the seed of the limits, which nobody outside knows:
 /// nobody can choose addresses that push each other out, and no address is in a cell or its key.
@@ -152,83 +152,27 @@ impl Set {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::host::{CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck};
+    use crate::memory_host::MemoryHost;
 
     const WINDOW: Duration = Duration::from_secs(60);
 
-    /// Cells, and a clock that tests move. Now and then another worker is quicker.
-    #[derive(Default)]
-    struct Proxy {
-        second: Cell<u64>,
-        cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-        busy: Cell<u32>,
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
     }
 
-    impl Host for Proxy {
-        fn wall_clock(&self) -> Duration {
-            Duration::from_secs(self.second.get())
-        }
-
-        fn count(&self, _: Counter) {}
-
-        fn environment(&self, _: &str) -> Option<Vec<u8>> {
-            None
-        }
-
-        fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-            HostVerdict::Unavailable
-        }
-
-        fn property(&self, _: Property) -> Option<Vec<u8>> {
-            None
-        }
-
-        fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-            let cells = self.cells.borrow();
-            Ok(cells
-                .get(key)
-                .map(|(bytes, mark)| (bytes.clone(), Mark(*mark))))
-        }
-
-        fn swap_cell(
-            &self,
-            key: &str,
-            _: Option<Mark>,
-            value: &[u8],
-        ) -> Result<Swap, CellUnavailable> {
-            if self.busy.get() > 0 {
-                self.busy.set(self.busy.get().saturating_sub(1));
-                return Ok(Swap::Changed);
-            }
-            self.cells
-                .borrow_mut()
-                .insert(key.to_owned(), (value.to_vec(), 1));
-            Ok(Swap::Written)
-        }
-
-        fn random(&self) -> u64 {
-            4
-        }
-    }
-
-    impl Proxy {
-        /// A failure as a worker of its own sees it.
-        fn failed(&self, source: u32, threshold: u32) -> Option<u32> {
-            let source = IpAddr::V4(source.into());
-            Sources::default().failed(source, WINDOW, threshold, self)
-        }
+    /// A failure as a worker of its own sees it.
+    fn failed(host: &MemoryHost, source: u32, threshold: u32) -> Option<u32> {
+        let source = IpAddr::V4(source.into());
+        Sources::default().failed(source, WINDOW, threshold, host)
     }
 
     #[test]
     fn the_threshold_is_told_once_in_a_window_whichever_workers_see_it() {
-        let proxy = Proxy::default();
+        let proxy = MemoryHost::new();
         let told = |second: u64| {
-            proxy.second.set(1000 + second);
-            proxy.failed(7, 3)
+            proxy.set_now(at(1000 + second));
+            failed(&proxy, 7, 3)
         };
         assert_eq!(
             [told(0), told(1), told(2), told(3)],
@@ -236,22 +180,22 @@ mod tests {
         );
         // A new window begins with the first failure after the end of the last.
         assert_eq!([told(61), told(62)], [None, None]);
-        proxy.busy.set(5);
+        proxy.lose_writes(5);
         assert_eq!(told(63), Some(3));
-        proxy.busy.set(u32::MAX);
+        proxy.lose_writes(u32::MAX);
         assert_eq!(told(200), None);
     }
 
     #[test]
     fn documents_with_other_numbers_do_not_disturb_each_other() {
-        let proxy = Proxy::default();
+        let proxy = MemoryHost::new();
         let asked = |window: u64, threshold| {
             let source = IpAddr::V4(7.into());
             Sources::default().failed(source, Duration::from_secs(window), threshold, &proxy)
         };
-        proxy.second.set(1000);
+        proxy.set_now(at(1000));
         for second in 1000..1004 {
-            proxy.second.set(second);
+            proxy.set_now(at(second));
             assert_eq!(asked(60, 5), None);
             assert!(asked(1, 5).is_none() && asked(60, 50).is_none());
         }
@@ -260,33 +204,37 @@ mod tests {
 
     #[test]
     fn a_flood_of_sources_neither_grows_it_nor_hides_one_that_goes_on() {
-        let proxy = Proxy::default();
-        proxy.second.set(1000);
+        let proxy = MemoryHost::new();
+        proxy.set_now(at(1000));
         for _ in 0..5 {
-            assert_eq!(proxy.failed(7, 10), None);
+            assert_eq!(failed(&proxy, 7, 10), None);
         }
         for other in 100..50_100 {
-            assert_eq!(proxy.failed(other, 10), None);
+            assert_eq!(failed(&proxy, other, 10), None);
         }
         // One more is the seed.
-        assert_eq!(proxy.cells.borrow().len() as u64, SETS + 1);
-        let told = (0..5).filter_map(|_| proxy.failed(7, 10));
+        assert_eq!(proxy.cells().keys().count() as u64, SETS + 1);
+        let told = (0..5).filter_map(|_| failed(&proxy, 7, 10));
         assert_eq!(told.collect::<Vec<_>>(), [10]);
     }
 
     #[test]
     fn bytes_of_others_are_written_over() {
-        let proxy = Proxy::default();
-        assert_eq!(proxy.failed(7, 2), None);
-        for (key, (bytes, _)) in proxy.cells.borrow_mut().iter_mut() {
-            if key.starts_with("events/") {
-                assert!(Set::read(bytes).is_some());
-                let short = bytes.len() - 4;
-                assert!(Set::read(&bytes[..short]).is_none());
-                bytes.push(0);
-                assert!(Set::read(bytes).is_none());
-            }
+        let proxy = MemoryHost::new();
+        assert_eq!(failed(&proxy, 7, 2), None);
+        let cells = proxy.cells();
+        for key in cells.keys().filter(|key| key.starts_with("events/")) {
+            let (mut bytes, _) = cells.read(key).unwrap();
+            assert!(Set::read(&bytes).is_some());
+            let short = bytes.len() - 4;
+            assert!(Set::read(&bytes[..short]).is_none());
+            bytes.push(0);
+            assert!(Set::read(&bytes).is_none());
+            proxy.set_cell(key, &bytes).unwrap();
         }
-        assert_eq!([proxy.failed(7, 2), proxy.failed(7, 2)], [None, Some(2)]);
+        assert_eq!(
+            [failed(&proxy, 7, 2), failed(&proxy, 7, 2)],
+            [None, Some(2)]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What the service learns of an accepted credential.
 
-use super::jwt::ClaimPath;
 use super::location::Unwritable;
+use crate::condition::ClaimPath;
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
 use crate::headers::{HeaderName, HeaderValue, are_alike};

@@ -9,13 +9,13 @@ use std::rc::Rc;
 
 use self::answer::Answer;
 use self::settings::{OnDisallowed, Settings};
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::config::Fields;
 use crate::effort::Effort;
 use crate::exchange::{Exchange, Request, Response};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::metrics::Event;
+use crate::meter::Event;
 use crate::origin::{Standing, is_own};
 use crate::preflight::Preflight;
 use crate::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
@@ -131,8 +131,11 @@ impl Policy for Cors {
 }
 
 impl Policy for Answer {
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &[":method", "origin", "access-control-request-method"]
+    fn declares(&self) -> Declaration {
+        Declaration {
+            later_request_fields: &[":method", "origin", "access-control-request-method"],
+            ..Declaration::default()
+        }
     }
 
     fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {

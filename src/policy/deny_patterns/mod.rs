@@ -9,10 +9,9 @@ use crate::regex::{Effort, Regex, TooCostly};
 
 use self::builtin::{BUILT_IN, BuiltIn, Searcher};
 use super::payload::head::is_upgrade;
-use super::payload::media_type::{Format, MediaType};
 use super::payload::untold::{Declared, begins_like_json};
 use super::rate_limits::key::query::decode as decode_leniently;
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, RequestBody};
 use crate::budget::{self, Share};
 use crate::config::{Case, Fields, Node, Problems};
@@ -20,10 +19,11 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
+use crate::media_type::{Format, MediaType};
+use crate::refusal::core::NO_MEMORY;
 use crate::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, Told, grpc};
 use crate::route::read_header_name;
 use crate::schema::Violation;
-use crate::stream::NO_MEMORY;
 
 /// `deny_patterns: { sets, patterns, in, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -229,8 +229,11 @@ impl Policy for DenyPatterns {
         }
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &["content-encoding", "content-type"]
+    fn declares(&self) -> Declaration {
+        Declaration {
+            later_request_fields: &["content-encoding", "content-type"],
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::multipart::Piece;
 use crate::config::{Node, Pointer, Problems, Quoted};
-use crate::policy::payload::media_type::{MediaRange, MediaType};
+use crate::media_type::{MediaRange, MediaType};
 use crate::schema::Violation;
 
 /// A file that has been declared.

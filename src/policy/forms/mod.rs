@@ -17,13 +17,13 @@ use self::refusals::{
 use super::parameters::{
     Controls, Fault, Pair, ParameterSet, Part as Where, pairs, read_list, read_told, vetted,
 };
-use super::payload::media_type::MediaType;
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
+use crate::media_type::MediaType;
 use crate::refusal::{Fact, Refusal, Selector, Told};
 
 /// `forms: { max_bytes, fields, files, … }`.
@@ -154,8 +154,11 @@ impl Policy for Forms {
         }
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &["content-type"]
+    fn declares(&self) -> Declaration {
+        Declaration {
+            later_request_fields: &["content-type"],
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {

@@ -3,48 +3,48 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::config::{Node, Problems, Quoted};
+use crate::config::{Node, Quoted};
+use crate::section::{Finishing, Reading, Section};
 
-/// OpenAPI documents by name. They are compiled where a route names them.
+/// OpenAPI documents by name, and whether a route has named them. They are compiled where one does.
 #[derive(Debug, Default)]
-pub struct Apis<'d> {
-    named: BTreeMap<&'d str, Api<'d>>,
+pub struct Apis {
+    used: BTreeMap<String, Cell<bool>>,
 }
 
-#[derive(Debug)]
-struct Api<'d> {
-    node: Node<'d>,
-    is_used: Cell<bool>,
-}
-
-impl<'d> Apis<'d> {
-    /// Reads `apis`.
-    pub fn read(node: &Node<'d>, problems: &mut Problems) -> Self {
-        let entries = node.entries(problems).unwrap_or_default();
-        let named = entries.into_iter().map(|(name, node)| {
-            let is_used = Cell::new(false);
-            (name, Api { node, is_used })
-        });
-        Self {
-            named: named.collect(),
-        }
-    }
-
+impl Apis {
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.keys().copied()
+        self.used.keys().map(String::as_str)
     }
 
-    /// The document of that name.
-    pub fn named(&self, name: &str) -> Option<&Node<'d>> {
-        let found = self.named.get(name)?;
-        found.is_used.set(true);
-        Some(&found.node)
+    /// The OpenAPI document of that name, as it is written in the filter's document.
+    pub fn named<'d>(&self, name: &str, document: &Node<'d>) -> Option<Node<'d>> {
+        self.used.get(name)?.set(true);
+        document.member(Self::NAME)?.member(name)
+    }
+}
+
+impl Section for Apis {
+    const NAME: &'static str = "apis";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let entries = node.entries(reading.problems).unwrap_or_default();
+        let used = entries.into_iter();
+        let used = used.map(|(name, _)| (name.to_owned(), Cell::new(false)));
+        Some(Self {
+            used: used.collect(),
+        })
     }
 
-    /// What is said of documents that no route names: they have not been looked at.
-    pub fn unused(&self) -> impl Iterator<Item = String> {
-        let unused = self.named.iter().filter(|(_, api)| !api.is_used.get());
-        unused.map(|(name, _)| format!("apis: no route names {}", Quoted(name)))
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    /// Tells of documents that no route names: they have not been looked at.
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        let unused = self.used.iter().filter(|(_, used)| !used.get());
+        let note = |(name, _): (&String, _)| format!("apis: no route names {}", Quoted(name));
+        finishing.notes.extend(unused.map(note));
     }
 }

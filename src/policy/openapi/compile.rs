@@ -3,15 +3,15 @@
 use super::document::{self, Reader};
 use super::forms::{FileField, Form};
 use super::parameters::Rules;
-use super::{OpenApi, Operation, Path, parts};
+use super::{Apis, OpenApi, Operation, Path, parts};
 use crate::body::Inspection;
 use crate::budget::Share;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::json_gate::Limits;
+use crate::media_type::MediaRange;
 use crate::policy::forms::{FileRule, FormRules, FormType, Forms};
 use crate::policy::parameters::Undeclared;
-use crate::policy::payload::media_type::MediaRange;
 use crate::policy::payload::{BodyRules, Expected, Payload, Responses, USUAL_JSON, read_limits};
 use crate::policy::{Context, Part};
 use crate::refusal::Told;
@@ -37,9 +37,10 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
     let settings = Settings::read(fields, context.inspection, context.problems);
     let api = api.and_then(|node| {
         let name = node.name(context.problems)?;
-        let found = context.apis.named(name).cloned();
+        let apis = context.sections.get::<Apis>();
+        let found = apis.named(name, context.document);
         if found.is_none() {
-            let near = DidYouMean(name, context.apis.names());
+            let near = DidYouMean(name, apis.names());
             let reason = format!("no API is named {}{near}", Quoted(name));
             node.report(context.problems, reason);
         }

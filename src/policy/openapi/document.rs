@@ -6,8 +6,8 @@ use super::forms::Form;
 use super::template::Template;
 use crate::config::{Node, Problems};
 use crate::json::Json;
+use crate::media_type::MediaRange;
 use crate::policy::forms::FormType;
-use crate::policy::payload::media_type::MediaRange;
 use crate::schema::{Dialect, Direction, Embedded, Handle, Metaschemas, Notes, fragment_tokens};
 
 /// How many references may follow one another.

@@ -18,14 +18,14 @@ use super::parameters::refusals as parameter_refusals;
 use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
-use super::{Compile, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
-use crate::engine::Mode;
-use crate::exchange::{BodyState, Exchange, Response};
-use crate::headers::{HeaderName, Headers};
+use crate::enforcement::Mode;
+use crate::exchange::{BodyState, Exchange, OperationIndex, Response};
+use crate::headers::Headers;
 use crate::host::Host;
+use crate::refusal::core::{NOTHING_HERE, method_not_allowed};
 use crate::refusal::{Fact, Refusal, Selector};
-use crate::stream::{NOTHING_HERE, method_not_allowed};
 use crate::target::Target;
 
 pub use self::apis::Apis;
@@ -116,9 +116,6 @@ impl Operation {
     }
 }
 
-/// The place of an operation: of its path, and of it there.
-pub type OperationIndex = (usize, usize);
-
 impl OpenApi {
     fn find<'v>(
         &'v self,
@@ -198,14 +195,14 @@ impl Policy for OpenApi {
         self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        LATER_FIELDS
-    }
-
-    fn judged_request_headers(&self) -> Vec<HeaderName> {
+    fn declares(&self) -> Declaration {
         let operations = self.paths.iter().flat_map(|path| &path.operations);
         let names = operations.flat_map(|operation| operation.parameters.header_names());
-        names.collect()
+        Declaration {
+            later_request_fields: LATER_FIELDS,
+            judged_request_headers: names.collect(),
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
@@ -229,8 +226,12 @@ impl Answers {
 }
 
 impl Policy for Answers {
-    fn mode(&self) -> Mode {
-        self.mode
+    fn declares(&self) -> Declaration {
+        Declaration {
+            mode: self.mode,
+            reads_response: true,
+            ..Declaration::default()
+        }
     }
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
@@ -238,10 +239,6 @@ impl Policy for Answers {
         responses.map_or(Verdict::Pass, |responses| {
             responses.request_headers(exchange, host)
         })
-    }
-
-    fn reads_response(&self) -> bool {
-        true
     }
 
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {

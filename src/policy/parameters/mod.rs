@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use self::refusals::malformed;
 pub(crate) use self::refusals::refusal;
-use super::{Compile, Context, Kind, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Policy, Role, Stage, Verdict};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Exchange};
 use crate::headers::{HeaderName, HeaderValue, Headers};
@@ -83,8 +83,11 @@ impl Policy for Parameters {
         }
     }
 
-    fn judged_request_headers(&self) -> Vec<HeaderName> {
-        self.header_names().collect()
+    fn declares(&self) -> Declaration {
+        Declaration {
+            judged_request_headers: self.header_names().collect(),
+            ..Declaration::default()
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::headers::HeaderName;
 use crate::policy::Context;
 use crate::refusal::Told;
 use crate::route::PathTemplate;
-use crate::schema::{Formats, Notes, Schema};
+use crate::schema::{Formats, Notes, Schema, Schemas};
 
 /// Reads the block.
 pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Parameters> {
@@ -199,7 +199,8 @@ fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
         context.notes.extend(notes.lines(context.place));
         return schema;
     };
-    if let Some((place, format)) = context.schemas.unknown_format(name) {
+    let schemas = context.sections.get::<Schemas>();
+    if let Some((place, format)) = schemas.unknown_format(name) {
         let format = Quoted(format);
         let reason = format_args!(
             "cannot be used: formats of parameters are asserted, and {place} names {format}, which is not known"
@@ -207,14 +208,12 @@ fn read_schema(node: &Node<'_>, context: &mut Context<'_>) -> Option<Schema> {
         node.report(context.problems, reason.to_string());
         return None;
     }
-    let Some(schema) = context.schemas.named(name, Formats::Assert) else {
-        let near = DidYouMean(name, context.schemas.names());
+    let Some(schema) = schemas.named(name, Formats::Assert) else {
+        let near = DidYouMean(name, schemas.names());
         let reason = format_args!("no schema is named {}{near}", Quoted(name)).to_string();
         node.report(context.problems, reason);
         return None;
     };
-    let complete = context
-        .schemas
-        .has_all_patterns(name, None, context.problems);
+    let complete = schemas.has_all_patterns(name, None, context.problems);
     schema.filter(|_| complete)
 }

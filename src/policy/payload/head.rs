@@ -1,11 +1,11 @@
 //! What the head of a request says about its body: RFC 9110 §7.8, §8.3 to §8.6 and §10.1.1.
 
-use super::media_type::{MediaRange, MediaType};
 use super::refusals::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE_MALFORMED, CONTENT_TYPE_NOT_ALLOWED,
     EXPECT_CONTINUE, EXPECT_UNKNOWN, UPGRADE_REFUSED, UPGRADE_WITH_BODY, with_hint,
 };
 use crate::headers::Headers;
+use crate::media_type::{MediaRange, MediaType};
 use crate::refusal::Refusal;
 
 /// The declared length. None if there is none.

@@ -7,7 +7,7 @@ use super::refusals::{
 use crate::config::{Fields, Node, Problems};
 use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
-use crate::stream::NO_MEMORY;
+use crate::refusal::core::NO_MEMORY;
 
 /// How many values a worker reads, and makes a tree of, in less than 10 ms, whatever they are.
 pub(super) const MOST_VALUES: usize = 100_000;

@@ -3,7 +3,6 @@
 
 pub(super) mod head;
 mod json;
-pub(super) mod media_type;
 pub(crate) mod refusals;
 mod responses;
 mod schema;
@@ -11,7 +10,6 @@ pub(super) mod untold;
 
 use self::head::Upgrades;
 pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
-use self::media_type::{Format, MediaRange, MediaType};
 use self::refusals::{
     BODY_FORBIDDEN, BODY_MISSING, BODY_TOO_LARGE, CHARSET, CONTENT_TYPE_ABSENT,
     CONTENT_TYPE_MALFORMED, DECLARED_TOO_LARGE, ENCODING, MALFORMED, MEDIA_TYPE, PRESENCE,
@@ -21,13 +19,14 @@ pub(super) use self::responses::Expected;
 pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
 use self::untold::{Declared, begins_like_json};
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
+use crate::media_type::{Format, MediaRange, MediaType};
 use crate::refusal::{Fact, Refusal, Selector, Told};
 use crate::route::read_method;
 use crate::schema::Schema;
@@ -471,8 +470,11 @@ impl Policy for Payload {
         }
     }
 
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        LATER_FIELDS
+    fn declares(&self) -> Declaration {
+        Declaration {
+            later_request_fields: LATER_FIELDS,
+            ..Declaration::default()
+        }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {

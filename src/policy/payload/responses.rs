@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use super::json::MOST_VALUES;
-use super::media_type::{Format, MediaRange, MediaType};
 use super::refusals::{
     RESPONSE_CONTENT_ENCODING, RESPONSE_CONTENT_TYPE, RESPONSE_EFFORT, RESPONSE_JSON,
     RESPONSE_SCHEMA, RESPONSE_SIZE,
@@ -13,12 +12,13 @@ use super::schema::{MAX_DEPTH, find, unreadable};
 use super::untold::Declared;
 use crate::body::{BodyNeed, NoBytes, ResponseBody};
 use crate::config::Node;
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::exchange::{AnswerCheck, BodyState, Edit, Exchange, Response};
 use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
-use crate::policy::{Context, Part, Policy, Stage, Verdict};
+use crate::media_type::{Format, MediaRange, MediaType};
+use crate::policy::{Context, Declaration, Part, Policy, Stage, Verdict};
 use crate::refusal::{Refusal, Told};
 use crate::schema::{Schema, Text, TextError, Verdict as Judged};
 
@@ -189,8 +189,13 @@ fn is_json(headers: &Headers) -> bool {
 }
 
 impl Policy for Responses {
-    fn mode(&self) -> Mode {
-        self.mode
+    fn declares(&self) -> Declaration {
+        Declaration {
+            mode: self.mode,
+            reads_response: true,
+            later_request_fields: &[":method"],
+            ..Declaration::default()
+        }
     }
 
     fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
@@ -198,14 +203,6 @@ impl Policy for Responses {
             .edits
             .push(Edit::Shared(Rc::clone(&self.unreadable)));
         Verdict::Pass
-    }
-
-    fn reads_response(&self) -> bool {
-        true
-    }
-
-    fn later_request_fields(&self) -> &'static [&'static str] {
-        &[":method"]
     }
 
     fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {

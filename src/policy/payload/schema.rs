@@ -8,9 +8,9 @@ use crate::config::{DidYouMean, Fields, Node, Quoted};
 use crate::json::Json;
 use crate::json_gate::Shape;
 use crate::policy::Context;
+use crate::refusal::core::NO_MEMORY;
 use crate::refusal::{Refusal, Told};
-use crate::schema::{Formats, Schema, Text, TextError, Verdict};
-use crate::stream::NO_MEMORY;
+use crate::schema::{Formats, Schema, Schemas, Text, TextError, Verdict};
 
 /// How deep a body that is judged may nest, whatever `json` allows.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -109,13 +109,14 @@ pub(super) fn find(
         node.choice(context.problems, &choices)
     });
     let (name, said, skips) = (name?, said?, skips?);
-    let Some(schema) = context.schemas.named(name, said) else {
-        let near = DidYouMean(name, context.schemas.names());
+    let schemas = context.sections.get::<Schemas>();
+    let Some(schema) = schemas.named(name, said) else {
+        let near = DidYouMean(name, schemas.names());
         let reason = format_args!("no schema is named {}{near}", Quoted(name)).to_string();
         node.report(context.problems, reason);
         return None;
     };
-    let unknown = context.schemas.unknown_format(name);
+    let unknown = schemas.unknown_format(name);
     if let (Formats::Assert, Some((place, format)), Some(node)) = (said, unknown, formats) {
         let format = Quoted(format);
         let reason = format_args!("cannot be asserted: {place} names {format}, which is not known")
@@ -124,9 +125,6 @@ pub(super) fn find(
         return None;
     }
     let place = Some(node.pointer());
-    let complete = skips
-        || context
-            .schemas
-            .has_all_patterns(name, place, context.problems);
+    let complete = skips || schemas.has_all_patterns(name, place, context.problems);
     schema.filter(|_| complete)
 }

@@ -1,8 +1,8 @@
 //! Bodies whose media type cannot be told: none is said, several are, or what is said is malformed.
 //! Services differ in what they read such a body as.
 
-use super::media_type::MediaType;
 use crate::headers::Headers;
+use crate::media_type::MediaType;
 
 /// What a message says of its body.
 pub(in crate::policy) enum Declared<'h> {

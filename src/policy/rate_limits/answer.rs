@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::algorithm::nanoseconds;
 use super::charge::{ChargedOn, Learned, number};
-use super::ledger::{Entry, Standing, tightest};
+use super::ledger::{Entry, Ledger, tightest};
 use super::refusals::seconds;
-use super::tier::nanoseconds;
 use crate::exchange::{Edit, Facts, Response};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::policy::Policy;
+use crate::limits::{LimitRecord as _, Standing};
+use crate::policy::{Declaration, Policy};
 use crate::refusal::Refusal;
 
 /// Charges what becomes known afterwards, and writes header fields.
@@ -53,9 +54,12 @@ impl Policy for Answer {
         facts: &mut Facts,
         host: &dyn Host,
     ) {
+        let Some(ledger) = facts.limits.kept_mut::<Ledger>() else {
+            return;
+        };
         let now = nanoseconds(host.monotonic());
-        let is_under_way = facts.limits.is_under_way();
-        for entry in &mut facts.limits.entries {
+        let is_under_way = ledger.is_under_way();
+        for entry in &mut ledger.entries {
             let counts = entry.limit.charged.counts_refusal(refusal, by);
             match entry.limit.charged {
                 ChargedOn::Refusal if counts => entry.charge_more(entry.cost, now, host),
@@ -69,17 +73,21 @@ impl Policy for Answer {
         }
     }
 
-    fn reads_response(&self) -> bool {
-        self.reads_response
+    fn declares(&self) -> Declaration {
+        Declaration {
+            reads_response: self.reads_response,
+            ..Declaration::default()
+        }
     }
 
     fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
-        if !self.reads_response {
+        let ledger = facts.limits.kept_mut::<Ledger>();
+        let Some(ledger) = ledger.filter(|_| self.reads_response) else {
             return;
-        }
+        };
         let now = nanoseconds(host.monotonic());
         let learned = Learned::of_head(headers);
-        for entry in &mut facts.limits.entries {
+        for entry in &mut ledger.entries {
             entry.settle_status(learned, now, host);
             if let Some(afterwards) = &entry.afterwards {
                 let said = headers.one(afterwards.header.as_str()).ok().flatten();
@@ -89,19 +97,21 @@ impl Policy for Answer {
     }
 
     fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
-        if facts.limits.awaits_trailers() {
+        let ledger = facts.limits.kept_mut::<Ledger>();
+        if let Some(ledger) = ledger.filter(|ledger| ledger.awaits_trailers()) {
             let now = nanoseconds(host.monotonic());
             let learned = Learned::of_trailers(trailers);
-            for entry in &mut facts.limits.entries {
+            for entry in &mut ledger.entries {
                 entry.settle_status(learned, now, host);
             }
         }
     }
 
     fn response_headers(&self, response: &mut Response<'_>, _: &dyn Host) {
-        let entries = &response.facts.limits.entries;
-        self.names.x_ratelimit(entries, &mut response.edits);
-        self.names.ietf(entries, &mut response.edits);
+        if let Some(Ledger { entries, .. }) = response.facts.limits.kept() {
+            self.names.x_ratelimit(entries, &mut response.edits);
+            self.names.ietf(entries, &mut response.edits);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::shared::SharedLimits;
-use crate::metrics::{Gauges, Spread, segment};
+use crate::gauges::{Gauges, Spread, segment};
 
 /// Counts, all from the beginning.
 #[derive(Debug, Default)]
@@ -82,7 +82,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::Gauge;
+    use crate::gauges::Gauge;
 
     #[test]
     fn an_average_is_told_once() {

@@ -4,22 +4,22 @@ use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
 
+use super::algorithm::nanoseconds;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::count;
 use super::key::{Caller, Unkeyed};
-use super::ledger::Entry;
+use super::ledger::{Entry, Ledger};
 use super::limit::{Limit, Missing};
 use super::refusals;
-use super::seed::{Hashed, Seed};
 use super::spend::{Charge, Demand, Said, spend};
-use super::tier::nanoseconds;
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::exchange::Exchange;
 use crate::host::Host;
-use crate::metrics::Event;
-use crate::policy::{Policy, Verdict};
+use crate::meter::Event;
+use crate::policy::{Declaration, Policy, Verdict};
 use crate::refusal::Refusal;
+use crate::seed::{Hashed, Seed};
 
 /// A limit as one route has it.
 #[derive(Clone, Debug)]
@@ -54,7 +54,9 @@ impl Policy for Gate {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let now = nanoseconds(host.monotonic());
         if let Err(refusal) = self.ask(&self.enforced, exchange, now, host) {
-            exchange.facts.limits.take_back(now, host);
+            if let Some(ledger) = exchange.facts.limits.kept_mut::<Ledger>() {
+                ledger.take_back(now, host);
+            }
             host.count(Event::RateLimited.counter());
             return Verdict::Refuse(refusal);
         }
@@ -70,9 +72,12 @@ impl Policy for Gate {
         Verdict::Pass
     }
 
-    fn counts_claimants(&self) -> bool {
+    fn declares(&self) -> Declaration {
         let mut limits = self.enforced.iter().chain(&self.shadow);
-        limits.any(|applied| applied.limit.key.has_claimed_subject())
+        Declaration {
+            counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
+            ..Declaration::default()
+        }
     }
 
     fn placed(&self, guard: Option<Mode>) {
@@ -124,7 +129,14 @@ impl Gate {
             }
         }
         let said = spend(&demands, now, host);
-        let entries = &mut exchange.facts.limits.entries;
+        if said.is_empty() {
+            return Ok(());
+        }
+        let Some(ledger) = exchange.facts.limits.keep::<Ledger>() else {
+            // What is kept is of another policy: nothing could be given back.
+            return Err(refusals::failed());
+        };
+        let entries = &mut ledger.entries;
         entries.reserve_exact(said.len());
         let (mut refusal, mut refusing): (Option<(u64, Refusal)>, _) = (None, None);
         for (((applied, tier), demand), said) in asked.iter().zip(&demands).zip(said) {
@@ -173,7 +185,7 @@ impl Gate {
         let Some((_, refusal)) = refusal else {
             return Ok(());
         };
-        exchange.facts.limits.refused_by(refusing);
+        ledger.refused_by(refusing);
         Err(refusal)
     }
 

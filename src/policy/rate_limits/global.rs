@@ -4,17 +4,18 @@
 
 use std::rc::Rc;
 
+use super::algorithm;
 use super::key::{Caller, Key, Unkeyed};
 use super::limit::Missing;
 use super::refusals;
 use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems, Quoted};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::exchange::{Edit, Exchange, PropertyName};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::policy::jwt::Providers;
-use crate::policy::{Part, Policy, Stage, Verdict, owned};
+use crate::policy::{Declaration, Part, Policy, Stage, Verdict, owned};
 use crate::refusal::Refusal;
 
 /// A limit that is kept elsewhere.
@@ -50,16 +51,8 @@ enum Form {
     Text,
 }
 
-/// What is said of a limit that is counted here.
-const COUNTING: [&str; 7] = [
-    "token_bucket",
-    "sliding_window",
-    "tiers",
-    "charge",
-    "headers",
-    "on_error",
-    "max_entries",
-];
+/// What is said of a limit that is counted here, beside how.
+const COUNTING: [&str; 5] = ["tiers", "charge", "headers", "on_error", "max_entries"];
 
 /// A longer text is handed over as its digest.
 const LONGEST_TEXT: usize = 256;
@@ -83,8 +76,9 @@ impl Global {
             u32::try_from(node.integer(problems, 1..=1_000_000_000)?).ok()
         });
         let handover = Handover::read(node, problems);
-        let elsewhere = COUNTING.map(|name| fields.optional(name));
-        let elsewhere: Vec<Node<'_>> = elsewhere.into_iter().flatten().collect();
+        let elsewhere = algorithm::names().chain(COUNTING);
+        let elsewhere = elsewhere.filter_map(|name| fields.optional(name));
+        let elsewhere: Vec<Node<'_>> = elsewhere.collect();
         for node in &elsewhere {
             node.report(
                 problems,
@@ -180,22 +174,18 @@ impl Policy for Global {
         Verdict::Pass
     }
 
-    fn counts_claimants(&self) -> bool {
-        self.key.has_claimed_subject()
-    }
-
-    fn owned_request_headers(&self) -> Vec<HeaderName> {
-        match self.mode {
-            Mode::Enforce => self.handover.header.iter().cloned().collect(),
-            Mode::Shadow => Vec::new(),
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration {
+            counts_claimants: self.key.has_claimed_subject(),
+            ..Declaration::default()
+        };
+        if self.mode == Mode::Enforce {
+            declared
+                .owned_request_headers
+                .extend(self.handover.header.clone());
+            declared.exports.extend(self.handover.property.clone());
         }
-    }
-
-    fn exports(&self) -> Vec<PropertyName> {
-        match self.mode {
-            Mode::Enforce => self.handover.property.iter().cloned().collect(),
-            Mode::Shadow => Vec::new(),
-        }
+        declared
     }
 }
 

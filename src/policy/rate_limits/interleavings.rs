@@ -8,18 +8,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Duration;
+use std::rc::Rc;
 
-use super::cells::{Alone, Cells};
-use super::gcra::Gcra;
-use super::rule::Rule;
-use super::seed::Seed;
-use super::sliding_window::SlidingWindow;
+use super::algorithm::Rule;
+use super::algorithm::gcra::Gcra;
+use super::algorithm::sliding_window::SlidingWindow;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
-use crate::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Mark, Property, SignatureCheck, Swap,
-};
+use crate::host::{CellUnavailable, Host, Mark, Swap};
+use crate::memory_host::{CellStore, CellTable, MemoryHost};
+use crate::seed::Seed;
 
 /// What a worker asks of the cells.
 #[derive(Clone, Debug)]
@@ -41,18 +39,17 @@ struct Worker {
     answers: Vec<Answer>,
 }
 
-/// The proxy, as a worker sees it that is run again.
-struct Replay<'w> {
-    answers: &'w [Answer],
+/// The cells, as a worker sees them that is run again.
+struct Replay {
+    answers: Vec<Answer>,
     next: Cell<usize>,
     asked: RefCell<Option<Question>>,
-    random: u64,
 }
 
 /// Thrown where the answers end.
 struct Suspended;
 
-impl Replay<'_> {
+impl Replay {
     fn ask(&self, question: Question) -> Answer {
         let next = self.next.get();
         self.next.set(next + 1);
@@ -66,48 +63,28 @@ impl Replay<'_> {
     }
 }
 
-impl Host for Replay<'_> {
-    fn wall_clock(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn count(&self, _: Counter) {}
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-    fn property(&self, _: Property) -> Option<Vec<u8>> {
-        None
-    }
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+impl CellStore for Replay {
+    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         match self.ask(Question::Read(key.to_owned())) {
             Answer::Read(found) => Ok(found),
             Answer::Written(_) => panic!("a worker asks something else when it is run again"),
         }
     }
-    fn swap_cell(
-        &self,
-        key: &str,
-        seen: Option<Mark>,
-        value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
+
+    fn write(&self, key: &str, seen: Option<Mark>, value: &[u8]) -> Result<Swap, CellUnavailable> {
         match self.ask(Question::Write(key.to_owned(), seen, value.to_vec())) {
             Answer::Written(swap) => Ok(swap),
             Answer::Read(_) => panic!("a worker asks something else when it is run again"),
         }
-    }
-    fn random(&self) -> u64 {
-        self.random
     }
 }
 
 /// What workers do, and what must hold when all have done it.
 struct Model<'m, T> {
     workers: usize,
-    begin: Cells,
+    begin: CellTable,
     run: &'m dyn Fn(usize, &dyn Host) -> T,
-    check: &'m dyn Fn(&[T], Cells),
+    check: &'m dyn Fn(&[T], CellTable),
 }
 
 impl<T> Model<'_, T> {
@@ -132,7 +109,7 @@ impl<T> Model<'_, T> {
                 let answer = match question {
                     Question::Read(key) => Answer::Read(cells.read(&key)),
                     Question::Write(key, seen, value) => {
-                        Answer::Written(cells.write(&key, seen, &value))
+                        Answer::Written(cells.write(&key, seen, &value).unwrap())
                     }
                 };
                 workers[index].answers.push(answer);
@@ -146,23 +123,25 @@ impl<T> Model<'_, T> {
 
     /// The result of a worker, or what it asks next.
     fn resume(&self, index: usize, worker: &Worker) -> Result<T, Question> {
-        let host = Replay {
-            answers: &worker.answers,
+        let cells = Rc::new(Replay {
+            answers: worker.answers.clone(),
             next: Cell::new(0),
             asked: RefCell::new(None),
-            random: 100 + index as u64,
-        };
+        });
+        let host = MemoryHost::new()
+            .with_seed(index as u64)
+            .with_cell_store(cells.clone());
         match catch_unwind(AssertUnwindSafe(|| (self.run)(index, &host))) {
             Ok(result) => Ok(result),
             Err(thrown) if thrown.is::<Suspended>() => {
-                Err(host.asked.take().expect("it stopped where it asked"))
+                Err(cells.asked.take().expect("it stopped where it asked"))
             }
             Err(failure) => resume_unwind(failure),
         }
     }
 }
 
-fn fingerprint(cells: &Cells, workers: &[Worker]) -> u128 {
+fn fingerprint(cells: &CellTable, workers: &[Worker]) -> u128 {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
         salt.hash(&mut hasher);
@@ -177,7 +156,7 @@ const NOW: u64 = 1_000_000_000_000;
 const HOUR: u64 = 3600 * 1_000_000_000;
 
 fn bucket(max_tokens: u64) -> Rule {
-    Rule::TokenBucket(Gcra::new(max_tokens, 1, HOUR).unwrap())
+    Rule::Gcra(Gcra::new(max_tokens, 1, HOUR).unwrap())
 }
 
 fn window(requests: u32) -> Rule {
@@ -207,11 +186,8 @@ fn passes(said: &[Said]) -> bool {
 }
 
 /// How much is left for the key.
-fn left(tables: &[Table], cells: Cells) -> Vec<u64> {
-    let host = Alone {
-        cells: RefCell::new(cells),
-        ..Alone::default()
-    };
+fn left(tables: &[Table], cells: CellTable) -> Vec<u64> {
+    let host = MemoryHost::new().with_cells(cells);
     let caller = Seed::default().hash(b"key", &host).unwrap();
     let remaining = |table: &Table| {
         let draft = table.draft(caller, 1, NOW, &host).unwrap();
@@ -226,7 +202,7 @@ fn creators(workers: usize, create: fn(&dyn Host, &[u8]) -> Swap) -> Vec<usize> 
     let ends = RefCell::new(Vec::new());
     Model {
         workers,
-        begin: Cells::default(),
+        begin: CellTable::default(),
         run: &|index, host| match host.cell("new").unwrap() {
             None => (create(host, &[index as u8]), index),
             Some(_) => (Swap::Changed, index),
@@ -268,7 +244,7 @@ fn two_workers_begin_with_nothing() {
         let tables = [Table::new(&["a"], rule, 1)];
         let ends = Model {
             workers: 2,
-            begin: Cells::default(),
+            begin: CellTable::default(),
             run: &|_, host| request(&tables, host),
             check: &|results, cells| {
                 let passed = results.iter().filter(|said| passes(said)).count();
@@ -288,7 +264,7 @@ fn three_workers_begin_with_nothing() {
         let tables = [Table::new(&["a"], bucket(tokens), 1)];
         Model {
             workers: 3,
-            begin: Cells::default(),
+            begin: CellTable::default(),
             run: &|_, host| request(&tables, host),
             check: &|results, cells| {
                 let passed = results.iter().filter(|said| passes(said)).count();
@@ -301,15 +277,15 @@ fn three_workers_begin_with_nothing() {
 }
 
 /// What a proxy's cells are once it has been asked for other keys.
-fn begun(tables: &[Table]) -> Cells {
-    let host = Alone::default();
+fn begun(tables: &[Table]) -> CellTable {
+    let host = MemoryHost::new();
     let mut caller = Seed::default().hash(b"other", &host).unwrap();
     caller.place = Seed::default().hash(b"key", &host).unwrap().place;
     for table in tables {
         let draft = table.draft(caller, 1, NOW, &host).unwrap();
         table.charge(draft, caller, 1, NOW, &host);
     }
-    host.cells.take()
+    host.cells()
 }
 
 #[test]
@@ -321,7 +297,7 @@ fn what_one_limit_refuses_is_charged_to_none() {
         (bucket(1), window(1)),
     ] {
         let tables = [Table::new(&["a"], wide, 2), Table::new(&["b"], narrow, 2)];
-        for begin in [Cells::default(), begun(&tables)] {
+        for begin in [CellTable::default(), begun(&tables)] {
             Model {
                 workers: 2,
                 begin,

@@ -2,18 +2,19 @@
 
 use std::rc::Rc;
 
+use super::algorithm::nanoseconds;
+use super::algorithm::{Receipt, State};
 use super::charge::{ChargedOn, Learned, Statuses};
 use super::cost::Afterwards;
 use super::limit::Limit;
-use super::rule::{Receipt, State};
-use super::seed::Hashed;
 use super::table::{Charged, Table};
-use super::tier::nanoseconds;
 use crate::host::Host;
+use crate::limits::{LimitRecord, Standing};
+use crate::seed::Hashed;
 
 /// All that limits said of a request, in the order in which they were asked.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger {
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
     pub(super) entries: Vec<Entry>,
     /// The place of the one that refused.
     refusing: Option<usize>,
@@ -21,15 +22,8 @@ pub struct Ledger {
     is_under_way: bool,
 }
 
-impl Ledger {
-    /// How many bytes of memory it takes.
-    pub(crate) fn memory(&self) -> usize {
-        self.entries.capacity().saturating_mul(size_of::<Entry>())
-    }
-}
-
 /// What one limit said.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) limit: Rc<Limit>,
     pub(super) tier: usize,
@@ -47,34 +41,18 @@ pub(super) struct Entry {
     pub(super) enforced: bool,
 }
 
-/// How a caller stands with a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The most that passes at once.
-    pub quota: u64,
-    /// The time in which so much passes, in nanoseconds.
-    pub period: u64,
-    /// How much more passes now.
-    pub remaining: u64,
-    /// How long until a request passes if none does now, and otherwise until all passes
-    /// again; in nanoseconds.
-    pub reset: u64,
-}
-
-impl Standing {
-    /// How a caller with that state stands.
-    pub(super) fn of(table: &Table, state: State, now: u64, cost: u64) -> Self {
-        let rule = table.rule();
-        let reset = match rule.spend(state, now, cost) {
-            Ok(_) => rule.whole_in(state, now),
-            Err(wait) => wait,
-        };
-        Self {
-            quota: rule.quota(),
-            period: rule.period(),
-            remaining: rule.remaining(state, now),
-            reset,
-        }
+/// How a caller with that state stands.
+pub(super) fn standing(table: &Table, state: State, now: u64, cost: u64) -> Standing {
+    let rule = table.rule();
+    let reset = match rule.spend(state, now, cost) {
+        Ok(_) => rule.whole_in(state, now),
+        Err(wait) => wait,
+    };
+    Standing {
+        quota: rule.quota(),
+        period: rule.period(),
+        remaining: rule.remaining(state, now),
+        reset,
     }
 }
 
@@ -86,15 +64,13 @@ impl Entry {
     /// How the caller stands: worked out for those who ask.
     pub(super) fn standing(&self) -> Standing {
         let table = self.table();
-        let standing = table.map(|table| Standing::of(table, self.state, self.at, self.cost));
+        let standing = table.map(|table| standing(table, self.state, self.at, self.cost));
         standing.unwrap_or_default()
     }
 }
 
-impl Ledger {
-    /// The limit that refused, or else the one that is nearest to it: its name, and how the caller
-    /// stands with it.
-    pub fn tightest(&self) -> Option<(&str, Standing)> {
+impl LimitRecord for Ledger {
+    fn tightest(&self) -> Option<(&str, Standing)> {
         let refusing = self.refusing.and_then(|place| self.entries.get(place));
         let found = match refusing.filter(|entry| entry.enforced) {
             Some(entry) => Some((entry, entry.standing())),
@@ -103,6 +79,30 @@ impl Ledger {
         found.map(|(entry, standing)| (&*entry.limit.name, standing))
     }
 
+    fn goes_ahead(&mut self) {
+        self.is_under_way = true;
+    }
+
+    fn never_asked(&mut self, host: &dyn Host) {
+        let now = nanoseconds(host.monotonic());
+        for entry in &mut self.entries {
+            entry.settle_failure(false, now, host);
+            entry.settle_cost(None, now, host);
+        }
+    }
+
+    fn awaits_trailers(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.statuses().is_some())
+    }
+
+    fn memory(&self) -> usize {
+        let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
+        entries.saturating_add(size_of::<Self>())
+    }
+}
+
+impl Ledger {
     /// Notes which one refused.
     pub(super) fn refused_by(&mut self, place: Option<usize>) {
         self.refusing = place;
@@ -116,30 +116,9 @@ impl Ledger {
         }
     }
 
-    /// Notes that the service gets the head of the request, and can begin with what it asks for.
-    pub fn goes_ahead(&mut self) {
-        self.is_under_way = true;
-    }
-
     /// Whether the service may have done something for the request.
     pub(super) fn is_under_way(&self) -> bool {
         self.is_under_way
-    }
-
-    /// Settles what waits for the service's answer as if the request had never come to the service: it
-    /// did in shadow mode alone.
-    pub fn never_asked(&mut self, host: &dyn Host) {
-        let now = nanoseconds(host.monotonic());
-        for entry in &mut self.entries {
-            entry.settle_failure(false, now, host);
-            entry.settle_cost(None, now, host);
-        }
-    }
-
-    /// Whether it depends on the trailers of the answer what stays charged.
-    pub fn awaits_trailers(&self) -> bool {
-        let mut entries = self.entries.iter();
-        entries.any(|entry| entry.statuses().is_some())
     }
 }
 

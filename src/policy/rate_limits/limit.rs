@@ -2,18 +2,18 @@
 
 use std::rc::Rc;
 
+use super::algorithm;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
 use super::key::{Caller, Key, Unkeyed};
 use super::refusals;
-use super::rule::Rule;
 use super::spend::OnError;
 use super::table::Table;
-use super::tier::{Tier, TierDraft, read_rule, repeated};
+use super::tier::{self, Tier, TierDraft, repeated};
 use super::usage::{Usage, Usages, Written};
 use crate::config::{Fields, Node, Problems};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 use crate::policy::Stage;
 use crate::policy::jwt::Providers;
 use crate::refusal::Detail;
@@ -84,7 +84,7 @@ impl Limit {
         let key_written = key_node.as_ref().map(|node| node.json().to_string());
         let key = key_node.and_then(|node| Key::read(&node, providers, problems));
         let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
-        let rule = read_rule(fields, problems);
+        let rule = algorithm::read(fields, problems);
         let tiers = fields.or("tiers", Vec::new(), problems, |node, problems| {
             node.list(problems, TierDraft::read)
         });
@@ -100,11 +100,7 @@ impl Limit {
             node.integer(problems, 1..=1 << 24).map(Some)
         });
         let Some(rule) = rule? else {
-            fields.lacks(
-                &["token_bucket", "sliding_window"],
-                problems,
-                "needs \"token_bucket\" or \"sliding_window\"",
-            );
+            algorithm::lacks(fields, problems);
             return None;
         };
         let (key, max_entries) = (key?, max_entries?);
@@ -238,7 +234,7 @@ impl Limit {
     /// When all that it asks for can be known.
     pub(super) fn stage(&self) -> Stage {
         let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
-        let stages = conditions.map(|condition| condition.stage());
+        let stages = conditions.map(tier::stage);
         stages
             .chain([self.key.stage()])
             .max()
@@ -250,7 +246,7 @@ impl Limit {
         for (index, tier) in self.tiers.iter().enumerate() {
             let holds = match &tier.when {
                 None => true,
-                Some(condition) => condition.holds(caller)?,
+                Some(condition) => tier::holds(condition, caller)?,
             };
             if holds {
                 return Ok(index);
@@ -275,16 +271,6 @@ impl Limit {
         let bytes: u64 = self.tables().map(Table::most_bytes).sum();
         let kibibytes = bytes.div_ceil(1024);
         format!("{cells} cells, at most {kibibytes} KiB")
-    }
-}
-
-impl Rule {
-    fn with_debt(self) -> Self {
-        match self {
-            Rule::TokenBucket(bucket) => Rule::TokenBucket(bucket.with_debt()),
-            // Counts can be larger than what is allowed as they are.
-            Rule::SlidingWindow(_) => self,
-        }
     }
 }
 

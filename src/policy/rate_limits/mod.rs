@@ -1,6 +1,6 @@
 //! Limits on how often something may be asked, kept by all workers together.
 //!
-//! From the inside out: [`gcra`] and [`sliding_window`] are arithmetic, [`rule`] is either of them.
+//! From the inside out: [`algorithm`] has the ways to count, which are arithmetic, as one list.
 //! A [`shard`] is what one shared cell holds, a [`table`] is the cells of a limit and the only
 //! place where they are written, always by compare and swap. [`spend`] charges several limits or
 //! none. What a request is counted by is its [`key`], hashed with a [`seed`] that the workers
@@ -10,22 +10,19 @@
 //! looked at, those by claims after. Where the service's answer decides, the most is charged before and
 //! given back when the answer comes: whoever leaves early, or sends much at once, gains nothing. A `global` limit is counted elsewhere; only its key is made here.
 
+pub mod algorithm;
 mod answer;
 mod charge;
 mod cost;
 mod counts;
 mod gate;
-pub mod gcra;
 mod global;
 pub mod key;
 mod ledger;
 mod limit;
 pub(crate) mod refusals;
-pub mod rule;
-pub mod seed;
 pub mod shard;
 mod shared;
-pub mod sliding_window;
 pub mod spend;
 pub mod table;
 mod tier;
@@ -39,11 +36,11 @@ use self::cost::Cost;
 use self::gate::{Applied, Gate};
 use self::global::Global;
 use self::limit::{Limit, Place, read_name};
+use super::jwt::Providers;
 use super::{Compile, Context, Kind, Part, Role, Stage};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Quoted};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 
-pub use self::ledger::{Ledger, Standing};
 pub use self::shared::SharedLimits;
 
 /// `rate_limits: [ … ]`.
@@ -78,13 +75,14 @@ impl Item {
 fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
     let parts = compile_all(block, context);
     if parts.is_none() {
-        context.limits.usages.lack();
+        context.sections.get::<SharedLimits>().usages.lack();
     }
     parts
 }
 
 fn compile_all(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let mut limits: Vec<Item> = context.limits.everywhere().map(Item::Counted).collect();
+    let shared = context.sections.get::<SharedLimits>();
+    let mut limits: Vec<Item> = shared.everywhere().map(Item::Counted).collect();
     if let Some(block) = block {
         let items = block.items(context.problems)?;
         let read: Vec<Option<Item>> = items.iter().map(|item| read(item, context)).collect();
@@ -118,7 +116,7 @@ fn compile_all(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Ve
     if let Some(block) = block {
         global::check(&elsewhere, block, context.problems)?;
     }
-    let mut parts = parts(counted, context);
+    let mut parts = parts(counted, &shared);
     parts.extend(elsewhere.into_iter().map(Global::into_part));
     Some(parts)
 }
@@ -143,15 +141,16 @@ fn read_use(
 ) -> Option<Applied> {
     let cost = fields.optional("cost");
     let name = node.name(context.problems)?;
-    let found = context.limits.named(name);
+    let shared = context.sections.get::<SharedLimits>();
+    let found = shared.named(name);
     let section = Pointer::default();
-    let none_is_read = context.limits.names().next().is_none();
+    let none_is_read = shared.names().next().is_none();
     let is_amiss = (none_is_read && context.problems.is_amiss(&section, "rate_limits"))
         || context
             .problems
             .is_amiss(&section.member("rate_limits"), name);
     if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, context.limits.names());
+        let near = DidYouMean(name, shared.names());
         let name = Quoted(name).to_string();
         node.report(
             context.problems,
@@ -176,9 +175,11 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
     let name = fields
         .required("name", context.problems)
         .and_then(|node| read_name(node.text(context.problems)?, &node, context.problems));
-    let (providers, problems) = (context.providers, &mut *context.problems);
+    let shared = context.sections.get::<SharedLimits>();
+    let providers = &*context.sections.get::<Providers>();
+    let problems = &mut *context.problems;
     if let Some(node) = fields.optional("global") {
-        let usages = &context.limits.usages;
+        let usages = &shared.usages;
         let name_of = name.unwrap_or_default();
         let global = Global::read(name_of, &node, fields, providers, usages, problems);
         return name.and(global).map(Item::Global);
@@ -186,13 +187,13 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
     let place = Place {
         section: context.place,
         name: name.unwrap_or_default(),
-        counts: context.limits.counts(name.unwrap_or_default()),
-        usages: &context.limits.usages,
+        counts: shared.counts(name.unwrap_or_default()),
+        usages: &shared.usages,
         is_shared: false,
     };
     let limit = Limit::read(fields, &place, providers, problems);
     let limit = name.and(limit)?;
-    context.limits.announce(context.place, &limit);
+    shared.announce(context.place, &limit);
     let cost = limit.cost.clone();
     Some(Item::Counted(Applied {
         limit: Rc::new(limit),
@@ -200,7 +201,7 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
     }))
 }
 
-fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
+fn parts(limits: Vec<Applied>, shared: &SharedLimits) -> Vec<Part> {
     if limits.is_empty() {
         return Vec::new();
     }
@@ -226,7 +227,7 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
             let policy = Rc::new(Gate {
                 enforced,
                 shadow,
-                seed: context.limits.seed(),
+                seed: shared.seed(),
                 is_last: last == Some(stage),
             });
             parts.push(Part { stage, policy });
@@ -244,12 +245,10 @@ fn parts(limits: Vec<Applied>, context: &Context<'_>) -> Vec<Part> {
 }
 
 #[cfg(test)]
-mod cells;
-#[cfg(test)]
 mod crowd;
 #[cfg(test)]
-mod interleavings;
+mod identity;
 #[cfg(test)]
-mod laws;
+mod interleavings;
 #[cfg(test)]
 mod random;

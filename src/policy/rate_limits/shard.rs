@@ -8,7 +8,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::rule::{Rule, State};
+use super::algorithm::{Rule, State};
 
 /// The contents of a cell, kept as the bytes that they are: a request changes one record of up to
 /// many, in place.

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use super::counts::Counts;
 use super::gate::Applied;
 use super::limit::{Limit, Place, read_name};
-use super::seed::Seed;
 use super::usage::Usages;
 use crate::config::{Node, Problems};
 use crate::policy::jwt::Providers;
+use crate::section::{Finishing, Reading, Registry, Section};
+use crate::seed::Seed;
 
 /// Limits by name. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -42,8 +43,7 @@ enum Routes {
 const SECTION: &str = "shared";
 
 impl SharedLimits {
-    /// Reads `rate_limits`.
-    pub fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Self {
+    fn read_all(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Self {
         let mut shared = Self::default();
         for (name, node) in node.entries(problems).unwrap_or_default() {
             let Some(mut fields) = node.fields(problems) else {
@@ -103,11 +103,6 @@ impl SharedLimits {
         Rc::clone(&self.seed)
     }
 
-    /// Reports what can never do what it says, when all routes are known.
-    pub fn check(&self, problems: &mut Problems, notes: &mut Vec<String>) {
-        self.usages.check(problems, notes);
-    }
-
     /// Notes what a limit takes up in the proxy.
     pub(super) fn announce(&self, section: &str, limit: &Limit) {
         if let Ok(mut announced) = self.announced.try_borrow_mut() {
@@ -115,12 +110,30 @@ impl SharedLimits {
             announced.push(format!("rate limit {section}/{}: {footprint}", limit.name));
         }
     }
+}
 
-    /// What each limit takes up in the proxy, one line each.
-    pub fn footprints(&self) -> Vec<String> {
-        self.announced
-            .try_borrow()
-            .map(|announced| announced.clone())
-            .unwrap_or_default()
+impl Section for SharedLimits {
+    const NAME: &'static str = "rate_limits";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let providers = reading.known.get::<Providers>();
+        Some(Self::read_all(node, &providers, reading.problems))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    /// Reports what can never do what it says.
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        self.usages.check(finishing.problems, finishing.notes);
+    }
+
+    /// What each limit takes up in the proxy, and what has been counted.
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        if let Ok(announced) = section.announced.try_borrow() {
+            registry.footprints.extend(announced.iter().cloned());
+        }
+        section.show(&mut registry.gauges);
     }
 }

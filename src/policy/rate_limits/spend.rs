@@ -1,10 +1,10 @@
 //! Several limits on one request: it is charged to all of them or to none.
 
-use super::rule::{Receipt, State};
-use super::seed::Hashed;
+use super::algorithm::{Receipt, State};
 use super::table::{Charged, Draft, Table};
 use crate::host::Host;
-use crate::metrics::Event;
+use crate::meter::Event;
+use crate::seed::Hashed;
 
 /// What one limit is asked for.
 #[derive(Clone, Copy, Debug)]

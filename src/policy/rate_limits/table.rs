@@ -4,13 +4,13 @@
 
 use std::rc::Rc;
 
+use super::algorithm::{Receipt, Rule, State};
 use super::counts::{Counts, count};
-use super::rule::{Receipt, Rule, State};
-use super::seed::{Hashed, plain_hash};
 use super::shard::{Placed, Shard, empty_length, entry_length};
 use crate::digits;
 use crate::host::{CellUnavailable, Host, Mark, Swap};
-use crate::metrics::Event;
+use crate::meter::Event;
+use crate::seed::{Hashed, plain_hash};
 
 /// The cells of one limit, or of one of its tiers.
 #[derive(Debug)]
@@ -88,6 +88,12 @@ impl Table {
     /// The same table, which notes there how full it is and who had to make room.
     pub fn counting(self, counts: Rc<Counts>) -> Self {
         Self { counts, ..self }
+    }
+
+    /// With what the keys of its cells begin.
+    #[cfg(test)]
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// How requests are counted in it.

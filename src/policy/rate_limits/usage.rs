@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::config::{Fields, Pointer, Problems};
-use crate::engine::Mode;
+use crate::enforcement::Mode;
 
 /// On what kinds of routes one limit stands.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use self::cookies::Cookies;
 use self::presets::PRESETS;
 use self::rule::{Action, Change, Rule, Rules, When};
-use super::{Compile, Context, Kind, Part, Policy, Role, Stage};
+use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
 use crate::config::Fields;
 use crate::exchange::{Author, Edit, Response, Scheme};
 use crate::headers::{HeaderName, Headers};
@@ -231,7 +231,11 @@ impl Policy for SecurityHeaders {
         response.edits.extend(edits);
     }
 
-    fn reads_response(&self) -> bool {
-        !self.if_absent.is_empty() || !self.revealing.is_empty() || self.cookies.is_some()
+    fn declares(&self) -> Declaration {
+        let looks = !self.if_absent.is_empty() || !self.revealing.is_empty();
+        Declaration {
+            reads_response: looks || self.cookies.is_some(),
+            ..Declaration::default()
+        }
     }
 }

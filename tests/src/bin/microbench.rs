@@ -9,15 +9,16 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::json_gate::{self, Limits};
+use portcullis::memory_host::MemoryHost;
 use portcullis::stream::Stream;
 use portcullis::target::Target;
-use portcullis_tests::believing::{Believing, good_request, whole_chain};
+use portcullis_tests::believing::{believing, good_request, whole_chain};
 
 fn main() {
     divan::main();
 }
 
-fn judged(engine: &Rc<Engine>, headers: &Headers, host: &Believing) -> Stream {
+fn judged(engine: &Rc<Engine>, headers: &Headers, host: &MemoryHost) -> Stream {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     black_box(stream.request_headers(headers.clone(), BodyState::Complete, host));
     black_box(stream.response_headers(None, BodyState::Complete, host));
@@ -27,14 +28,14 @@ fn judged(engine: &Rc<Engine>, headers: &Headers, host: &Believing) -> Stream {
 /// Head, answer and record of a request whose token has been seen.
 #[divan::bench(args = [0, 10, 100, 500])]
 fn whole_chain_behind_routes(bencher: Bencher<'_, '_>, routes: usize) {
-    let (engine, headers, host) = (whole_chain(routes), good_request("a"), Believing::default());
+    let (engine, headers, host) = (whole_chain(routes), good_request("a"), believing());
     bencher.bench_local(|| judged(&engine, &headers, &host));
 }
 
 /// The same with a token that has not been seen; its signature is believed.
 #[divan::bench]
 fn new_token(bencher: Bencher<'_, '_>) {
-    let host = Believing::default();
+    let host = believing();
     let engine = whole_chain(0);
     let requests: Vec<Headers> = (0..4000).map(|n| good_request(&format!("s{n}"))).collect();
     let mut requests = requests.iter().cycle();
@@ -48,7 +49,7 @@ fn new_token(bencher: Bencher<'_, '_>) {
 /// One line of the access log.
 #[divan::bench]
 fn record(bencher: Bencher<'_, '_>) {
-    let (engine, host) = (whole_chain(0), Believing::default());
+    let (engine, host) = (whole_chain(0), believing());
     let stream = judged(&engine, &good_request("a"), &host);
     let log = engine.access_log();
     bencher.bench_local(|| log.and_then(|log| log.record(&stream, None, &host)));

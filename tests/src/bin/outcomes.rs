@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use portcullis_tests::conformance::{
     CLOCK, SUITES, TABLES_BEGIN, TABLES_END, file, judge_with, path, tables,
 };
-use portcullis_tests::still::Still;
+use portcullis_tests::still::still;
 use portcullis_tests::tokens::repository;
 
 fn main() -> ExitCode {
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn write() -> Result<(), String> {
-    let host = Still { now: CLOCK };
+    let host = still(CLOCK);
     let mut files = Vec::new();
     for suite in SUITES {
         let vectors = (suite.vectors)().into_iter();

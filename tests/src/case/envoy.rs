@@ -11,6 +11,7 @@ use crate::envoy::{
     Envoy, ListenerOptions, Options, Update, WasmOptions, bootstrap, cluster, listener,
     string_value, wasm_filter,
 };
+use crate::patience;
 use crate::upstream::{Arrival, Received, Upstream as Service};
 use crate::wire::{Request, Version};
 
@@ -132,18 +133,15 @@ fn carry_out(
 /// Envoy logs after the client has its answer; exchanges follow one another.
 fn wait_for_line(envoy: &Envoy, mark: u64, name: &str) -> Vec<Value> {
     let prefix = format!("wasm log {name}");
-    for _ in 0..400 {
+    let found = patience::find(|| {
         let log = envoy.log_since(mark);
         let lines = log.lines().filter(|line| line.contains(&prefix));
         let lines: Vec<Value> = lines
             .filter_map(|line| serde_json::from_str(line.get(line.find('{')?..)?).ok())
             .collect();
-        if !lines.is_empty() {
-            return lines;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Vec::new()
+        (!lines.is_empty()).then_some(lines)
+    });
+    found.unwrap_or_default()
 }
 
 fn as_request(received: Received) -> Request {

@@ -1,18 +1,14 @@
 //! Cases on the engine alone: no proxy, no module.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::config::ConfigError;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
-use portcullis::host::{
-    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
-    Swap,
-};
+use portcullis::host::{Property, Side};
+use portcullis::memory_host::MemoryHost;
 use portcullis::refusal::{Detail, Reply};
 use portcullis::stream::{Action, Record, Stream};
 use serde_json::Value;
@@ -34,7 +30,7 @@ pub fn run(case: &Case) -> Vec<String> {
         }
         (Ok(engine), []) => Rc::new(engine),
     };
-    let host = Proxy::default();
+    let host = Proxy::new();
     let mut differences = Vec::new();
     for exchange in &case.fresh_exchanges() {
         let outcome = judge(&engine, &exchange.request, &exchange.upstream, &host);
@@ -54,7 +50,7 @@ pub fn records(case: &Case) -> Vec<Value> {
     let Ok(engine) = Engine::compile(&case.document).map(Rc::new) else {
         return Vec::new();
     };
-    let host = Proxy::default();
+    let host = Proxy::new();
     let exchanges = case.exchanges.iter();
     let outcomes =
         exchanges.map(|exchange| judge(&engine, &exchange.request, &exchange.upstream, &host));
@@ -98,107 +94,32 @@ pub fn answer(
 
 /// What a client gets on an engine, on the core alone.
 pub fn answer_by(engine: &Rc<Engine>, request: &Request, upstream: &Response) -> Response {
-    judge(engine, request, upstream, &Proxy::default()).response
+    judge(engine, request, upstream, &Proxy::new()).response
 }
 
-/// The client, as this proxy sees it.
-const CLIENT: &[u8] = b"192.0.2.1:40000";
-
-/// A proxy that knows the time and forgets its counters.
-#[derive(Default)]
+/// A proxy that checks no signatures, so that the filter's own code is what runs.
 struct Proxy {
-    counted: RefCell<Vec<Counter>>,
-    cells: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
-    /// What is at hand of a body.
-    body: RefCell<Vec<u8>>,
-    /// The status of the last answer.
-    status: Cell<u64>,
+    host: MemoryHost,
     /// By which rules policies refused the last request.
     rules: RefCell<Vec<Option<String>>>,
 }
 
-impl Host for Proxy {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "tokens are minted for the clock of a real proxy"
-    )]
-    fn wall_clock(&self) -> Duration {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-    }
-
-    fn count(&self, counter: Counter) {
-        self.counted.borrow_mut().push(counter);
-    }
-
-    fn environment(&self, name: &str) -> Option<Vec<u8>> {
-        super::environment()
-            .into_iter()
-            .find(|(each, _)| each == name)
-            .map(|(_, value)| value.into_bytes())
-    }
-
-    /// This proxy checks none, so that the filter's own code is what runs.
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        match property {
-            Property::ClientAddress => Some(CLIENT.to_vec()),
-            Property::ResponseStatus => Some(self.status.get().to_le_bytes().to_vec()),
-            _ => None,
-        }
-    }
-
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        let cells = self.cells.borrow();
-        Ok(cells
-            .get(key)
-            .map(|(value, mark)| (value.clone(), Mark(*mark))))
-    }
-
-    fn swap_cell(
-        &self,
-        key: &str,
-        seen: Option<Mark>,
-        value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
-        let mut cells = self.cells.borrow_mut();
-        let before = cells.get(key).map(|(_, mark)| *mark);
-        if let (Some(before), Some(Mark(seen))) = (before, seen)
-            && before != seen
-        {
-            return Ok(Swap::Changed);
-        }
-        let mark = cells.values().map(|(_, mark)| mark + 1).max().unwrap_or(1);
-        cells.insert(key.to_owned(), (value.to_vec(), mark));
-        Ok(Swap::Written)
-    }
-
-    fn random(&self) -> u64 {
-        4
-    }
-
-    fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
-        Ok(self.body.borrow().clone())
-    }
-}
-
 impl Proxy {
-    /// Adds a piece to what is at hand, or puts it there alone; how much that is then.
-    fn receive(&self, piece: &[u8], held: bool) -> u64 {
-        let mut at_hand = self.body.borrow_mut();
-        if !held {
-            at_hand.clear();
+    /// Tokens are minted for the clock of a real proxy.
+    fn new() -> Self {
+        let host = MemoryHost::of_system().with_client("192.0.2.1:40000");
+        for (name, value) in super::environment() {
+            host.set_variable(&name, value);
         }
-        at_hand.extend_from_slice(piece);
-        at_hand.len() as u64
+        Self {
+            host,
+            rules: RefCell::default(),
+        }
     }
 }
 
-fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Proxy) -> Outcome {
+fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, proxy: &Proxy) -> Outcome {
+    let host = &proxy.host;
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let mut seen = request.clone();
     let reply = forward(&mut stream, &mut seen, host);
@@ -219,8 +140,8 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
     if let Some(reply) = refused {
         outcome.response = local_reply(reply, request);
     }
-    host.status.set(u64::from(outcome.response.status));
-    host.rules.replace(rules(stream.record()));
+    host.set_number(Property::ResponseStatus, u64::from(outcome.response.status));
+    proxy.rules.replace(rules(stream.record()));
     let log = stream.engine().and_then(Engine::access_log);
     if let Some(line) = log.and_then(|log| log.record(&stream, None, host)) {
         assert!(
@@ -235,7 +156,11 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, host: &Pro
 }
 
 /// Takes the request through the stream; the refusal, if there is one, and what had gone ahead.
-fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(Reply, Upstream)> {
+fn forward(
+    stream: &mut Stream,
+    request: &mut Request,
+    host: &MemoryHost,
+) -> Option<(Reply, Upstream)> {
     let chunks = request.body.clone().unwrap_or_default();
     let bodiless = chunks.iter().all(Vec::is_empty) && request.trailers.is_empty();
     let state = if bodiless {
@@ -271,7 +196,7 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
     }
     let mut last = Action::Continue(Vec::new());
     for (piece, state) in pieces {
-        let size = host.receive(piece, held);
+        let size = host.receive(Side::Request, piece, held);
         last = stream.request_body(size, state, host);
         match &last {
             Action::Reply(reply) => return Some((reply.clone(), gone_ahead(head_held))),
@@ -280,7 +205,7 @@ fn forward(stream: &mut Stream, request: &mut Request, host: &Proxy) -> Option<(
         }
     }
     if !request.trailers.is_empty() {
-        host.receive(b"", held);
+        host.receive(Side::Request, b"", held);
         last = stream.request_trailers(&trailers(request), host);
         if let Action::Continue(edits) = &last {
             edit_trailers(request, edits);
@@ -388,7 +313,7 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
 fn shape(
     response: &mut Response,
     stream: &mut Stream,
-    host: &Proxy,
+    host: &MemoryHost,
     from_service: bool,
 ) -> Option<Reply> {
     let mut headers = Headers::default();
@@ -422,14 +347,14 @@ fn shape(
 }
 
 /// The answer's body in one piece, then its end.
-fn judge_answer(response: &Response, stream: &mut Stream, host: &Proxy) -> Action {
-    let size = host.receive(&response.body, false);
+fn judge_answer(response: &Response, stream: &mut Stream, host: &MemoryHost) -> Action {
+    let size = host.receive(Side::Response, &response.body, false);
     let held = match stream.response_body(size, BodyState::Open, host) {
         Action::Reply(reply) => return Action::Reply(reply),
         Action::Hold(_) => true,
         Action::Continue(_) => false,
     };
-    let size = host.receive(b"", held);
+    let size = host.receive(Side::Response, b"", held);
     if response.trailers.is_empty() {
         stream.response_body(size, BodyState::Complete, host)
     } else {
@@ -487,11 +412,10 @@ fn local_reply(reply: Reply, request: &Request) -> Response {
             && value.starts_with(b"application/grpc")
             && !value.starts_with(b"application/grpc-")
     });
-    let mut headers: Vec<(String, Vec<u8>)> = reply
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
+    let mut headers = Vec::new();
+    let added = reply.headers.into_iter();
+    let added: Vec<Edit> = added.map(|(name, value)| Edit::Add(name, value)).collect();
+    edit_response(&mut headers, &added);
     if is_grpc {
         headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
         headers.push((

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Outcome, Question, Vector};
 use crate::fuzz::{bearer, judge};
-use crate::still::Still;
+use crate::still::still;
 
 /// The time where a suite does not say one: 2030, before the tokens that are to be good expire.
 pub const CLOCK: u64 = 1_900_000_000;
@@ -66,7 +66,7 @@ pub fn judge_in(engine: &Rc<Engine>, token: &str, at: u64) -> Outcome {
     // Blanks at the end of a field do not belong to its value.
     let value = format!("Bearer {token}");
     let headers = bearer(b"/0", value.trim_end().as_bytes());
-    match judge(engine, headers, &Still { now: at }).refusal {
+    match judge(engine, headers, &still(at)).refusal {
         None => Outcome::Accepted,
         Some(details) => Outcome::Refused(details.trim_start_matches("401 portcullis.").into()),
     }

@@ -7,7 +7,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::{NOW, bearer, judge};
-use crate::still::Still;
+use crate::still::still;
 use crate::tokens::{SigningKey, base64url};
 
 const ISSUER: &str = "https://id.example.com/";
@@ -34,7 +34,7 @@ pub fn claims(text: &[u8]) -> bool {
     let authorization = format!("Bearer {signed}.{}", base64url(&mac(algorithm, &signed)));
     let judged = ENGINE.with(|engine| {
         let headers = bearer(b"/", authorization.as_bytes());
-        judge(engine, headers, &Still { now: NOW })
+        judge(engine, headers, &still(NOW))
     });
     let claims: Option<Value> = serde_json::from_slice(payload).ok();
     match judged.refusal.as_deref() {

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
 
 use super::{NOW, bearer, judge};
-use crate::still::Still;
+use crate::still::still;
 use crate::tokens::{self, SigningKey};
 
 const ISSUER: &str = "https://id.example.com/realms/corp";
@@ -134,7 +134,7 @@ impl World {
         let (first, second) = (self.engine(), self.engine());
         let (keys, others) = (&first.remote_keys()[0], &second.remote_keys()[0]);
         let (now, later) = (Duration::from_secs(NOW), Duration::from_secs(NOW + 1));
-        let host = Still { now: NOW };
+        let host = still(NOW);
         let passes = |engine: &Rc<Engine>| {
             let headers = bearer(b"/", self.authorization.as_bytes());
             judge(engine, headers, &host).passes()

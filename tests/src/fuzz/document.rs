@@ -7,7 +7,7 @@ use portcullis::engine::Engine;
 use serde_json::Value;
 
 use super::{NOW, bearer, judge};
-use crate::still::Still;
+use crate::still::still;
 
 /// Whatever an operator writes is compiled or refused, twice the same, with a place and a reason
 /// in one short line for each problem, and none of them quotes a key. What is compiled judges
@@ -20,7 +20,7 @@ pub fn document(document: &[u8]) -> bool {
         (Ok(engine), Ok(again)) => {
             assert_eq!(engine.notes(), again.notes());
             assert_eq!(engine.route_count(), again.route_count());
-            let (engine, host) = (Rc::new(engine), Still { now: NOW });
+            let (engine, host) = (Rc::new(engine), still(NOW));
             for path in [&b"/orders/7?access_token=a.b.c&x=1"[..], b"/", b"/a/%2e/b"] {
                 judge(&engine, bearer(path, b"Bearer a.b.c"), &host);
             }

@@ -34,7 +34,7 @@ pub use openapi::openapi;
 pub use path::path;
 pub use query::query;
 pub use regex::regex;
-pub use ring_host::RingHost;
+pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
 pub use token::token;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::document::check;
 use super::spelling::respelled;
-use crate::still::Holding;
+use crate::still::holding;
 
 const BEFORE: &[u8] = br#"{"version":1,"routes":[{"name":"a","match":{},"open":true,"openapi":{"api":"a","max_bytes":"4KiB","responses":{"mode":"enforce"}}}],"apis":{"a":"#;
 
@@ -109,7 +109,7 @@ fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
     ] {
         headers.push(name.as_bytes(), value);
     }
-    let host = Holding(body);
+    let host = holding(body);
     let state = match body {
         [] => BodyState::Complete,
         _ => BodyState::Open,

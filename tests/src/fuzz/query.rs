@@ -11,7 +11,7 @@ use portcullis::stream::{Action, Stream};
 use serde_json::json;
 
 use super::judge::NOW;
-use crate::still::Still;
+use crate::still::still;
 
 thread_local! {
     static ENGINE: OnceCell<Rc<Engine>> = const { OnceCell::new() };
@@ -46,7 +46,7 @@ fn judged(path: &[u8]) -> Option<Vec<u8>> {
     headers.push(b":path", path);
     headers.push(b":method", b"GET");
     let mut stream = Stream::new(Some(engine()));
-    let host = Still { now: NOW };
+    let host = still(NOW);
     let Action::Continue(edits) = stream.request_headers(headers, BodyState::Complete, &host)
     else {
         return None;

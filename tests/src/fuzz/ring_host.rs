@@ -1,76 +1,24 @@
 //! A proxy that checks signatures itself, with code that is not the filter's.
 
-use std::time::Duration;
-
-use portcullis::host::{
-    CellUnavailable, Counter, Hash, Host, HostScheme, HostVerdict, Mark, Property, SignatureCheck,
-    Swap,
-};
+use portcullis::host::{Hash, HostScheme, HostVerdict, SignatureCheck};
+use portcullis::memory_host::MemoryHost;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
-use crate::still::Still;
+use crate::still::still;
 
 /// Its clock stands still, and ring checks signatures, except on P-521, which ring lacks.
-pub struct RingHost {
-    still: Still,
+pub fn ring_host(now: u64) -> MemoryHost {
+    still(now).with_signatures(verify)
 }
 
-impl RingHost {
-    /// One at that time.
-    pub fn at(now: u64) -> Self {
-        Self {
-            still: Still { now },
-        }
-    }
-}
-
-impl Host for RingHost {
-    fn wall_clock(&self) -> Duration {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "it hands on what it is asked for"
-        )]
-        self.still.wall_clock()
-    }
-
-    fn count(&self, counter: Counter) {
-        self.still.count(counter);
-    }
-
-    fn environment(&self, name: &str) -> Option<Vec<u8>> {
-        self.still.environment(name)
-    }
-
-    fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
-        let Some(algorithm) = algorithm(check.scheme, check.hash) else {
-            return HostVerdict::Unavailable;
-        };
-        let key = UnparsedPublicKey::new(algorithm, subject_public_key(check.public_key));
-        match key.verify(check.signed, check.signature) {
-            Ok(()) => HostVerdict::Valid,
-            Err(_) => HostVerdict::Invalid,
-        }
-    }
-
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        self.still.property(property)
-    }
-
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        self.still.cell(key)
-    }
-
-    fn swap_cell(
-        &self,
-        key: &str,
-        seen: Option<Mark>,
-        value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
-        self.still.swap_cell(key, seen, value)
-    }
-
-    fn random(&self) -> u64 {
-        self.still.random()
+fn verify(check: SignatureCheck<'_>) -> HostVerdict {
+    let Some(algorithm) = algorithm(check.scheme, check.hash) else {
+        return HostVerdict::Unavailable;
+    };
+    let key = UnparsedPublicKey::new(algorithm, subject_public_key(check.public_key));
+    match key.verify(check.signed, check.signature) {
+        Ok(()) => HostVerdict::Valid,
+        Err(_) => HostVerdict::Invalid,
     }
 }
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use portcullis::engine::Engine;
 use serde_json::{Value, json};
 
-use super::{NOW, RingHost, bearer, judge};
-use crate::still::Still;
+use super::{NOW, bearer, judge, ring_host};
+use crate::still::still;
 use crate::tokens::{self, SigningKey};
 
 thread_local! {
@@ -43,7 +43,7 @@ struct World {
 /// When that does not hold.
 pub fn token(authorization: &[u8]) -> bool {
     WORLD.with(|world| {
-        let (still, ring) = (Still { now: NOW }, RingHost::at(NOW));
+        let (still, ring) = (still(NOW), ring_host(NOW));
         let ask = |engine, host| judge(engine, bearer(b"/", authorization), host);
         let alone = ask(&world.without_cache, &still);
         assert_eq!(alone, ask(&world.with_cache, &still), "first sight");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use portcullis_tests::client;
 use portcullis_tests::envoy::Envoy;
+use portcullis_tests::patience::wait_until;
 use portcullis_tests::upstream::{Arrival, Upstream};
 use portcullis_tests::wire::{Request, Response, Version};
 use serde_json::{Value, json};
@@ -46,13 +47,7 @@ fn connect(addr: SocketAddr) -> TcpStream {
 /// Waits until Envoy has no request under way.
 fn wait_until_idle(envoy: &Envoy, listener: &str) {
     let name = format!("http.{listener}.downstream_rq_active");
-    for _ in 0..2000 {
-        if envoy.stat(&name).unwrap() == 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{name} stays above 0");
+    wait_until(&format!("{name} is 0"), || envoy.stat(&name).unwrap() == 0);
 }
 
 #[test]
@@ -177,7 +172,7 @@ fn a_slow_body_is_no_mismatch() {
     let mut stream = connect(proxy.addr("held"));
     let head = "POST /json HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
-    // Longer than a body may be overdue once bytes of it have come.
+    // Longer than a body may be overdue once bytes of it have come; that much time must pass.
     std::thread::sleep(Duration::from_millis(2500));
     stream.write_all(b"{}").unwrap();
     let mut answer = String::new();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portcullis_tests::client::Connection;
+use portcullis_tests::patience;
 use portcullis_tests::random::Random;
 use portcullis_tests::tokens::base64url;
 use portcullis_tests::upstream::{Answer, Upstream};
@@ -77,10 +78,7 @@ fn judge(what: &str, keys: Value, algorithm: &'static str, length: usize, verify
     println!("{what}: {dear:.2?} for each bad token, {plain:.2?} without one");
     assert_eq!(stage.traps(), 0);
     // Counters are told on ticks: those of earlier tokens may be among them, and the last late.
-    let deadline = std::time::Instant::now() + TIMEOUT;
-    while checked() - before < u64::from(count) && std::time::Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    patience::comes(|| checked() - before >= u64::from(count));
     let checks = checked() - before;
     assert!(checks >= u64::from(count), "{what}: {checks} checks");
     assert!(

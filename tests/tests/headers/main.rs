@@ -12,11 +12,14 @@ use std::rc::Rc;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
+use portcullis::memory_host::MemoryHost;
 use portcullis::stream::Stream;
-use portcullis_tests::still::Still;
+use portcullis_tests::still::still;
 use serde_json::{Value, json};
 
-const PROXY: Still = Still { now: 1_800_000_000 };
+fn proxy() -> MemoryHost {
+    still(1_800_000_000)
+}
 
 /// A document whose one route has this block.
 fn document(security_headers: &Value) -> Value {
@@ -46,14 +49,14 @@ fn shaped(engine: &Rc<Engine>, fields: &[(String, String)]) -> Vec<(String, Stri
         request.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::clone(engine)));
-    stream.request_headers(request, BodyState::Complete, &PROXY);
+    stream.request_headers(request, BodyState::Complete, &proxy());
     let mut answer = Headers::default();
     answer.push(b":status", b"200");
     for (name, value) in fields {
         answer.push(name.as_bytes(), value.as_bytes());
     }
     let read = stream.reads_response().then_some(&answer);
-    let head = stream.response_headers(read, BodyState::Open, &PROXY);
+    let head = stream.response_headers(read, BodyState::Open, &proxy());
     let mut fields = fields.to_vec();
     apply(&mut fields, &head.edits);
     fields

@@ -65,6 +65,7 @@ pub(crate) fn load(proxy: &Proxy, meanwhile: impl FnOnce(&Proxy)) -> Vec<Batch> 
             .map(|number| scope.spawn(move || client(number)))
             .collect();
         meanwhile(proxy);
+        // What passes in that time is what is tested.
         thread::sleep(LASTING.saturating_sub(start.elapsed()));
         stop.store(true, Ordering::Relaxed);
         let batches = clients.into_iter().map(|client| client.join().unwrap());

@@ -6,14 +6,17 @@ use std::rc::Rc;
 
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
-use portcullis::headers::Headers;
+use portcullis::headers::{HeaderName, HeaderValue, Headers};
+use portcullis::memory_host::MemoryHost;
 use portcullis::stream::{Action, Stream};
-use portcullis_tests::still::Still;
+use portcullis_tests::still::still;
 use portcullis_tests::tokens::repository;
 use serde_json::{Value, json};
 use sfv::{BareItem, Item, List, ListEntry, Parser};
 
-const PROXY: Still = Still { now: 2_000_000_000 };
+fn proxy() -> MemoryHost {
+    still(2_000_000_000)
+}
 
 fn vectors(path: &str) -> Value {
     let path = repository().join("tests/vectors").join(path);
@@ -113,23 +116,27 @@ fn told(limits: &Value) -> (String, String, Option<i64>) {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::new(engine)));
-    let action = stream.request_headers(headers, BodyState::Complete, &PROXY);
+    let action = stream.request_headers(headers, BodyState::Complete, &proxy());
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let wait = match action {
-        Action::Reply(reply) => reply.headers.iter().find_map(|(name, value)| {
-            let wait = text(value.as_bytes()).parse().ok()?;
-            (name.as_str() == "retry-after").then_some(wait)
-        }),
-        _ => None,
+    let fields: Vec<(HeaderName, HeaderValue)> = match action {
+        Action::Reply(reply) => reply.headers,
+        _ => {
+            let head = stream.response_headers(None, BodyState::Open, &proxy());
+            let edits = head.edits.into_iter();
+            let set = edits.filter_map(|edit| match edit {
+                Edit::Set(name, value) => Some((name, value)),
+                _ => None,
+            });
+            set.collect()
+        }
     };
-    let head = stream.response_headers(None, BodyState::Open, &PROXY);
-    let set = |wanted: &str| {
-        let mut values = head.edits.iter().filter_map(|edit| match edit {
-            Edit::Set(name, value) if name.as_str() == wanted => Some(text(value.as_bytes())),
-            _ => None,
-        });
-        values.next().unwrap_or_default()
+    let field = |wanted: &str| {
+        let mut fields = fields.iter();
+        let (_, value) = fields.find(|(name, _)| name.as_str() == wanted)?;
+        Some(text(value.as_bytes()))
     };
+    let wait = field("retry-after").and_then(|wait| wait.parse().ok());
+    let set = |wanted: &str| field(wanted).unwrap_or_default();
     (set("ratelimit-policy"), set("ratelimit"), wait)
 }
 

@@ -1,15 +1,11 @@
 //! Each limit has counters of its own name, to which all workers add.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use portcullis_tests::envoy::Update;
+use portcullis_tests::patience::{self, wait_until};
 use serde_json::{Value, json};
 
 use super::bundle::{Bundle, SIZE};
 use super::{Proxy, limited};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn limits(note: &str) -> Value {
     let bucket = |tokens| json!({ "max_tokens": tokens, "fill_interval": "1000h" });
@@ -27,18 +23,15 @@ fn read(proxy: &Proxy, name: &str) -> Option<u64> {
 }
 
 fn wait_for(proxy: &Proxy, expected: &[(&str, u64)]) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    let mut found = Vec::new();
+    let there = patience::comes(|| {
         let each = expected.iter();
-        let found: Vec<_> = each
+        found = each
             .map(|(name, wanted)| (*name, *wanted, read(proxy, name)))
             .collect();
-        if found.iter().all(|(_, wanted, read)| *read == Some(*wanted)) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{found:?}");
-        thread::sleep(Duration::from_millis(50));
-    }
+        found.iter().all(|(_, wanted, read)| *read == Some(*wanted))
+    });
+    assert!(there, "{found:?}");
 }
 
 #[test]
@@ -75,13 +68,10 @@ fn each_limit_has_its_own() {
     ];
     wait_for(&proxy, &counted);
     // One place, and somebody in it, as every request finds it but the first.
-    let deadline = Instant::now() + PATIENCE;
-    for number in 0.. {
+    let mut number = 0;
+    wait_until("it seems full", || {
         bundle.ask(&[format!("new-{number}")]).unwrap();
-        thread::sleep(Duration::from_millis(100));
-        if read(&proxy, "tried.occupancy_percent") == Some(100) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it does not seem full");
-    }
+        number += 1;
+        read(&proxy, "tried.occupancy_percent") == Some(100)
+    });
 }

@@ -57,6 +57,7 @@ fn is_true_of(rule: &Value) {
         if last == 200 {
             continue;
         }
+        // The wait is what is tested: not a moment longer.
         thread::sleep(wait.saturating_sub(answered.elapsed()));
         assert_eq!(get(&proxy).status, 200, "refused after {wait:?}");
         if too_early > 0 {

@@ -1,13 +1,14 @@
 //! What counts outlive: new code of the module, a VM that ends in a trap, and what they do not.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::time::Duration;
 
 use portcullis_tests::client;
 use portcullis_tests::envoy::{Envoy, Options, Update, bootstrap, cluster};
 use portcullis_tests::module_path;
+use portcullis_tests::patience::{self, wait_until};
 use portcullis_tests::upstream::Upstream;
 use portcullis_tests::wire::Request;
 use serde_json::{Value, json};
@@ -136,14 +137,8 @@ fn counts_outlive_a_vm() {
     // The third is counted; then the VM traps.
     let third = client::send(addr, &request(&[("x", "y")]), PATIENCE);
     assert_eq!(third.unwrap().status, 503);
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        match get(addr) {
-            503 if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
-            status => break status,
-        }
-    };
-    assert_eq!(status, 429);
+    let status = patience::find(|| Some(get(addr)).filter(|status| *status != 503));
+    assert_eq!(status, Some(429));
     assert!(proxy.envoy.stat("wasm.limits.vm_reload_success").unwrap() > 0);
 }
 
@@ -160,11 +155,9 @@ fn counts_go_with_the_last_listener() {
     let envoy = Envoy::start_with_lds(bootstrap, &listeners, &options).unwrap();
     use_up(envoy.listener_addr("limits").unwrap());
     assert_eq!(envoy.update_listeners(&[]).unwrap(), Update::Accepted);
-    let deadline = Instant::now() + PATIENCE;
-    while envoy.stat("wasm.envoy.wasm.runtime.v8.active").unwrap() > 0 {
-        assert!(Instant::now() < deadline, "the listener is still there");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the listener is gone", || {
+        envoy.stat("wasm.envoy.wasm.runtime.v8.active").unwrap() == 0
+    });
     assert_eq!(
         envoy.update_listeners(&listeners).unwrap(),
         Update::Accepted

@@ -4,35 +4,29 @@ use std::rc::Rc;
 
 use super::provider::Provider;
 use super::token::{MAX_DEPTH, Token};
-use crate::exchange::Request;
+use crate::exchange::{ClaimedSubject, Request, Several};
 use crate::json::compact::Compact;
 use crate::policy::authn::combination::Needed;
 use crate::policy::authn::location::{Found, LocationError};
 
 /// Reads the `sub` of the token that a route asks for, which nobody has checked. Whoever sends the
 /// request has chosen it.
-pub struct Claimants {
+pub(super) struct Claimants {
     needed: Needed,
     providers: Vec<Rc<Provider>>,
 }
-
-/// There are several tokens where there is to be one: whose subject counts would be for the sender
-/// to choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Several;
 
 impl Claimants {
     /// Looks for tokens where these providers do, of which one or all are asked for.
     pub(super) fn new(needed: Needed, providers: Vec<Rc<Provider>>) -> Self {
         Self { needed, providers }
     }
+}
 
+impl ClaimedSubject for Claimants {
     /// The `sub` of the token. Where several are asked for, it is that of the first: no other is
     /// looked at before that one has been accepted.
-    ///
-    /// # Errors
-    /// [`Several`].
-    pub fn subject(&self, request: &Request<'_>) -> Result<Option<String>, Several> {
+    fn subject(&self, request: &Request<'_>) -> Result<Option<String>, Several> {
         let most = match self.needed {
             Needed::All => 1,
             Needed::Any => self.providers.len(),

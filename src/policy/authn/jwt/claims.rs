@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::objection::{Fault, Objection};
 use super::token::MAX_DEPTH;
+use crate::condition::Check;
 use crate::effort::{self, Effort, TooCostly};
 use crate::json::compact::{Compact, Members, Value};
-use crate::matcher::StringMatcher;
 
 /// What a provider demands of the registered claims, RFC 7519 §4.1.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct ClaimRules {
     pub(super) issuers: Accepted,
     pub(super) audiences: Accepted,
     /// The subject matches one of these; any subject, and none, when there are none.
-    pub(super) subjects: Vec<StringMatcher>,
+    pub(super) subjects: Vec<Check>,
     pub(super) clock_skew: Duration,
     pub(super) expiration: Expiration,
     /// The longest time from `iat` (or `nbf`) to `exp`.

@@ -8,7 +8,7 @@ use crate::json::Json;
 const MOST: usize = 8;
 
 /// A note on each name of a claim in a document that looks like a path.
-pub fn note_dotted(document: &Node<'_>) -> Vec<String> {
+pub(super) fn note_dotted(document: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for section in ["providers", "rate_limits", "access_log"] {
         if let Some(node) = document.member(section) {

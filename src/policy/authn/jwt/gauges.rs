@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::provider::{Provider, Providers};
 use crate::config::{Node, Problems, Quoted};
-use crate::metrics::{Gauges, Spread, segment};
+use crate::gauges::{Gauges, Spread, segment};
 
 impl Providers {
     /// Shows how many keys each provider has, how old they are, and how many tokens are remembered.

@@ -8,7 +8,6 @@
 mod cache;
 mod cache_limits;
 mod checks;
-mod claim_path;
 mod claimant;
 mod claimed;
 mod claims;
@@ -31,6 +30,7 @@ pub mod trial;
 use std::rc::Rc;
 
 use self::checks::{Allowance, note_shared};
+use self::claimant::Claimants;
 use self::claimed::claimed;
 use self::provider::Provider;
 use self::refusals::{
@@ -43,22 +43,17 @@ use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Found, Locations, Unwritable};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use crate::exchange::{Exchange, PropertyName};
-use crate::headers::HeaderName;
+use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::json::compact::Compact;
-use crate::policy::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::principal::{CredentialKind, Principal};
 use crate::refusal::{Reason, Refusal, Selector};
 
-pub use self::claim_path::ClaimPath;
-pub use self::claimant::{Claimants, Several};
-pub use self::dotted::note_dotted;
 pub use self::provider::Providers;
 pub use self::remote::{
     FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
 };
-pub use self::secret::{SecretFault, SecretVariable};
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
 pub(in crate::policy) const KIND: Kind = Kind {
@@ -88,7 +83,8 @@ struct Demand {
 const MAX_DEMANDS: usize = 8;
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let (providers, problems) = (context.providers, &mut *context.problems);
+    let providers = &*context.sections.get::<Providers>();
+    let problems = &mut *context.problems;
     let realm = fields.or("realm", "api", problems, read_realm);
     let presence = fields.or(
         "optional",
@@ -244,8 +240,9 @@ impl Authenticator for Demand {
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
         let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
-        if let Err(unmet) = self.requirement.check(&verified.claims) {
-            let mut detail = self.requirement.detail(unmet, &verified.claims, &self.at);
+        let (request, claims) = (&exchange.request, &verified.claims);
+        if let Err(unmet) = self.requirement.check(request, claims) {
+            let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
             detail.principal = Some(self.principal(verified.claims));
             return Err(attach(Refusal::from(unmet).because(detail)));
         }
@@ -318,26 +315,21 @@ impl Policy for Jwt {
         }
     }
 
-    fn claimants(&self) -> Option<&Rc<Claimants>> {
-        Some(&self.claimants)
-    }
-
-    fn owned_request_headers(&self) -> Vec<HeaderName> {
-        let owned = |demand: &Demand| demand.provider.forwarding.owned_headers();
-        self.combination.members().iter().flat_map(owned).collect()
-    }
-
-    fn judged_request_headers(&self) -> Vec<HeaderName> {
-        let names = |demand: &Demand| demand.provider.locations.header_names();
-        self.combination.members().iter().flat_map(names).collect()
-    }
-
-    fn exports(&self) -> Vec<PropertyName> {
-        let exports = |demand: &Demand| demand.provider.forwarding.exports();
-        self.combination
-            .members()
-            .iter()
-            .flat_map(exports)
-            .collect()
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration {
+            claimants: Some(Rc::<Claimants>::clone(&self.claimants)),
+            ..Declaration::default()
+        };
+        for Demand { provider, .. } in self.combination.members() {
+            let (forwarding, locations) = (&provider.forwarding, &provider.locations);
+            declared
+                .owned_request_headers
+                .extend(forwarding.owned_headers());
+            declared
+                .judged_request_headers
+                .extend(locations.header_names());
+            declared.exports.extend(forwarding.exports());
+        }
+        declared
     }
 }

@@ -8,13 +8,14 @@ use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, KeyChoice, Naming};
 use super::claims::{Accepted, ClaimRules};
+use super::dotted::note_dotted;
 use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
 use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
-use super::secret::{SecretVariable, variables};
+use super::secret::variables;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{
     MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
@@ -26,10 +27,11 @@ use crate::headers::HeaderValue;
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
-use crate::metrics::{Event, Timing, micros};
+use crate::meter::{Event, Timing, micros};
 use crate::policy::authn::forwarding::Forwarding;
 use crate::policy::authn::location::{Locations, Unwritable};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
+use crate::section::{Finishing, Reading, Registry, Section};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -83,8 +85,7 @@ impl TokenTypes {
 }
 
 impl Providers {
-    /// Reads `providers`. `notes` takes what an operator should know.
-    pub fn read(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
+    fn read_all(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
         let entries = node.entries(problems).unwrap_or_default();
         let mut names = Names::default();
         let cache = CacheLimits::default_of(entries.len());
@@ -111,7 +112,7 @@ impl Providers {
     }
 
     /// A note for each provider that nothing has named so far.
-    pub fn unused(&self) -> impl Iterator<Item = String> {
+    fn unused(&self) -> impl Iterator<Item = String> {
         let unused = self.named.iter().filter(|each| !each.used.get());
         unused.map(|each| {
             format!(
@@ -130,39 +131,11 @@ impl Providers {
         self.read_well().map(one).collect()
     }
 
-    /// The variables of the VM's environment that hold secrets.
-    pub fn environment(&self) -> Vec<SecretVariable> {
-        self.read_well()
-            .flat_map(|provider| variables(provider))
-            .collect()
-    }
-
     /// The keys that providers publish.
     pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
         self.read_well()
             .filter_map(|provider| provider.keys.remote().cloned())
             .collect()
-    }
-
-    /// Forgets every token that was verified.
-    pub fn forget_tokens(&self) {
-        let caches = self
-            .read_well()
-            .filter_map(|provider| provider.cache.as_ref());
-        caches.for_each(TokenCache::forget_all);
-    }
-
-    /// Lets go of what is only kept to be quicker: remembered tokens, of which there are few from
-    /// then on. Keys are fetched no longer while another document fetches the same.
-    pub fn release_caches(&self) {
-        for provider in self.read_well() {
-            if let Some(cache) = &provider.cache {
-                cache.release();
-            }
-            if let Some(remote) = provider.keys.remote() {
-                remote.release();
-            }
-        }
     }
 
     /// Those whose blocks are right.
@@ -172,6 +145,53 @@ impl Providers {
 
     pub(in crate::policy) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.named.iter().map(|each| &*each.name)
+    }
+}
+
+impl Section for Providers {
+    const NAME: &'static str = "providers";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Some(Self::read_all(node, reading.notes, reading.problems))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        finishing.notes.extend(self.unused());
+        finishing.notes.extend(note_dotted(finishing.document));
+    }
+
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        let secrets = section.read_well().flat_map(|provider| variables(provider));
+        registry.environment.extend(secrets);
+        for keys in section.remote_keys() {
+            registry.fetch(keys);
+        }
+        section.show(&mut registry.gauges);
+    }
+
+    /// Forgets every token that was verified.
+    fn forget(&self) {
+        let caches = self
+            .read_well()
+            .filter_map(|provider| provider.cache.as_ref());
+        caches.for_each(TokenCache::forget_all);
+    }
+
+    /// Few tokens are remembered from then on. Keys are fetched no longer while another document fetches
+    /// the same.
+    fn release(&self) {
+        for provider in self.read_well() {
+            if let Some(cache) = &provider.cache {
+                cache.release();
+            }
+            if let Some(remote) = provider.keys.remote() {
+                remote.release();
+            }
+        }
     }
 }
 

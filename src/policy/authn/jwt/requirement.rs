@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::claim_path::ClaimPath;
-use crate::config::{Fields, Node, Problems};
-use crate::effort::{self, Effort, TooCostly};
+use crate::condition::{
+    ClaimPath, Condition, Language, Operand, OperandField, Scalars, Undecidable, View,
+};
+use crate::config::{Node, Problems};
+use crate::effort::{self, Effort};
+use crate::exchange::Request;
 use crate::json::Json;
 use crate::json::compact::{Compact, Value};
-use crate::matcher::StringMatcher;
 use crate::refusal::{Detail, Fact};
 
 /// Scopes and conditions, all of which must be met.
@@ -29,27 +31,14 @@ pub(super) enum Unmet {
     Effort(usize),
 }
 
-#[derive(Debug)]
-struct Condition {
-    claim: ClaimPath,
-    test: Test,
-    sense: Sense,
-}
+/// The conditions on the claims of a token.
+const LANGUAGE: Language = Language {
+    operands: &[OperandField::new("claim", Operand::CLAIM, read_claim)],
+};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sense {
-    Holds,
-    Fails,
-}
-
-#[derive(Debug)]
-enum Test {
-    Exists,
-    /// Equal to a string, number or boolean.
-    Equals(Json),
-    Matches(StringMatcher),
-    /// An array with such an item.
-    Includes(Json),
+fn read_claim(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {
+    let path = ClaimPath::read(node, problems)?;
+    Some(Operand::Claim(path, Scalars::Typed))
 }
 
 impl Requirement {
@@ -59,7 +48,7 @@ impl Requirement {
         let scopes = fields.or("scopes", Default::default(), problems, read_scopes);
         let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
-                Condition::read(item, Sense::Holds, problems)
+                Condition::read(item, &LANGUAGE, problems)
             })
         });
         fields.finish(problems);
@@ -83,31 +72,49 @@ impl Requirement {
         all.join(" ")
     }
 
-    /// Whether the claims meet everything.
-    pub(super) fn check(&self, claims: &Compact) -> Result<(), Unmet> {
+    /// Whether the claims of a token that came with that request meet everything.
+    pub(super) fn check(&self, request: &Request<'_>, claims: &Compact) -> Result<(), Unmet> {
         if !self.grants_scopes(claims) {
             return Err(Unmet::Scope);
         }
         let effort = Effort::new(effort::HEAD);
+        let view = View {
+            request: *request,
+            claims: Some(claims),
+            effort: &effort,
+        };
         for (index, condition) in self.claims.iter().enumerate() {
-            match condition.holds(claims, &effort) {
+            match condition.holds(&view) {
                 Ok(true) => {}
-                Ok(false) => return Err(Unmet::Claim(index)),
-                Err(TooCostly) => return Err(Unmet::Effort(index)),
+                Ok(false) | Err(Undecidable::Repeated) => return Err(Unmet::Claim(index)),
+                Err(Undecidable::Effort) => return Err(Unmet::Effort(index)),
             }
         }
         Ok(())
     }
 
     /// What is not met, for the log. `at` is where the block with this stands in that of the policy.
-    pub(super) fn detail(&self, unmet: Unmet, claims: &Compact, at: &str) -> Detail {
+    pub(super) fn detail(
+        &self,
+        unmet: Unmet,
+        request: &Request<'_>,
+        claims: &Compact,
+        at: &str,
+    ) -> Detail {
         let place = |index| format!("{at}/require/claims/{index}");
         match unmet {
             Unmet::Scope => self.scope_detail(claims, at),
             Unmet::Claim(index) => {
                 let detail = Detail::within(place(index));
                 match self.claims.get(index) {
-                    Some(condition) => condition.detail(detail, claims),
+                    Some(condition) => {
+                        let view = View {
+                            request: *request,
+                            claims: Some(claims),
+                            effort: &Effort::new(0),
+                        };
+                        condition_detail(condition, detail, &view)
+                    }
                     None => detail,
                 }
             }
@@ -229,163 +236,17 @@ fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
     }
 }
 
-impl Condition {
-    fn read(node: &Node<'_>, sense: Sense, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.fields(problems)?;
-        let condition = match fields.optional("not") {
-            Some(inner) => match sense {
-                Sense::Holds => Condition::read(&inner, Sense::Fails, problems),
-                Sense::Fails => {
-                    inner.report(problems, "`not` within `not`; leave out both");
-                    None
-                }
-            },
-            None => Self::read_plain(&mut fields, sense, problems),
-        };
-        fields.finish(problems);
-        condition
-    }
-
-    fn read_plain(fields: &mut Fields<'_>, sense: Sense, problems: &mut Problems) -> Option<Self> {
-        let claim = fields
-            .required("claim", problems)
-            .and_then(|node| ClaimPath::read(&node, problems));
-        let exists = fields.optional("exists");
-        let includes = fields.optional("includes");
-        let scalar = fields
-            .optional("exact")
-            .filter(|node| matches!(node.json(), Json::Bool(_) | Json::Number(_)));
-        let matcher = match &scalar {
-            Some(_) => Ok(None),
-            None => StringMatcher::read(fields, problems),
-        };
-        let mut sense = sense;
-        let tests = [
-            exists.map(|node| match node.boolean(problems) {
-                Some(true) => Some(Test::Exists),
-                Some(false) => {
-                    sense = sense.opposite();
-                    Some(Test::Exists)
-                }
-                None => None,
-            }),
-            includes.map(|node| read_scalar(&node, problems).map(Test::Includes)),
-            scalar.map(|node| read_scalar(&node, problems).map(Test::Equals)),
-            matcher.map_or(Some(None), |matcher| {
-                matcher.map(|matcher| Some(Test::Matches(matcher)))
-            }),
-        ];
-        let mut tests = tests.into_iter().flatten();
-        match (tests.next(), tests.next()) {
-            (Some(test), None) => Some(Self {
-                claim: claim?,
-                test: test?,
-                sense,
-            }),
-            _ => {
-                let mut names = vec!["includes", "exists"];
-                names.extend(StringMatcher::FIELDS);
-                fields.lacks(
-                    &names,
-                    problems,
-                    "needs exactly one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"includes\", \"exists\"",
-                );
-                None
-            }
-        }
-    }
-
-    /// In what way it does not hold.
-    fn detail(&self, detail: Detail, claims: &Compact) -> Detail {
-        let detail = detail.and("claim", Fact::own(&self.claim.to_string()));
-        let Some(value) = self.claim.value(claims) else {
-            return detail.and("fault", Fact::Word("missing"));
-        };
-        let fault = match (&self.test, self.sense) {
-            (Test::Exists, _) => "unexpected",
-            (_, Sense::Fails) => "forbidden",
-            (test, Sense::Holds) if !test.fits(value) => {
-                let detail = detail.and("fault", Fact::Word("kind"));
-                return detail.and("found", Fact::Word(value.kind()));
-            }
-            (Test::Equals(_), _) => "not_equal",
-            (Test::Matches(_), _) => "no_match",
-            (Test::Includes(_), _) => "not_included",
-        };
-        detail.and("fault", Fact::Word(fault))
-    }
-
-    fn holds(&self, claims: &Compact, effort: &Effort) -> Result<bool, TooCostly> {
-        let value = self.claim.value(claims);
-        let holds = match (&self.test, value) {
-            (Test::Exists, value) => value.is_some(),
-            (_, None) => false,
-            (Test::Equals(expected), Some(value)) => same(expected, value),
-            (Test::Matches(matcher), Some(value)) => match value.as_str() {
-                Some(text) => matcher.matches(text, effort)?,
-                None => false,
-            },
-            (Test::Includes(expected), Some(Value::Array(items))) => {
-                items.iter().any(|item| same(expected, item))
-            }
-            (Test::Includes(_), Some(_)) => false,
-        };
-        Ok(match self.sense {
-            Sense::Holds => holds,
-            Sense::Fails => !holds,
-        })
-    }
-}
-
-impl Test {
-    /// Whether a value is of a kind that could meet it.
-    fn fits(&self, value: Value<'_>) -> bool {
-        matches!(
-            (self, value),
-            (Test::Exists, _)
-                | (Test::Equals(Json::Number(_)), Value::Number(_))
-                | (Test::Equals(Json::String(_)), Value::String(_))
-                | (Test::Equals(Json::Bool(_)), Value::Bool(_))
-                | (Test::Matches(_), Value::String(_))
-                | (Test::Includes(_), Value::Array(_))
-        )
-    }
-}
-
-impl Sense {
-    fn opposite(self) -> Self {
-        match self {
-            Sense::Holds => Sense::Fails,
-            Sense::Fails => Sense::Holds,
-        }
-    }
-}
-
-fn read_scalar(node: &Node<'_>, problems: &mut Problems) -> Option<Json> {
-    match node.json() {
-        Json::Array(_) | Json::Object(_) | Json::Null => {
-            node.report(
-                problems,
-                format_args!(
-                    "must be a string, a number or a boolean, not {}",
-                    node.json().kind()
-                ),
-            );
-            None
-        }
-        scalar => Some(scalar.clone()),
-    }
-}
-
-/// Numbers are compared by value: `1` is `1.0`.
-fn same(one: &Json, other: Value<'_>) -> bool {
-    match (one, other) {
-        (Json::Number(one), other @ Value::Number(_)) => other
-            .as_number()
-            .is_some_and(|other| one.is_same_value(&other)),
-        (Json::String(one), Value::String(other)) => one == other,
-        (Json::Bool(one), Value::Bool(other)) => *one == other,
-        _ => false,
+/// In what way a condition does not hold.
+fn condition_detail(condition: &Condition, detail: Detail, view: &View<'_>) -> Detail {
+    let detail = match condition.operand() {
+        Operand::Claim(path, _) => detail.and("claim", Fact::own(&path.to_string())),
+        Operand::Header(_) | Operand::Identity => detail,
+    };
+    let (fault, found) = condition.fault(view);
+    let detail = detail.and("fault", Fact::Word(fault));
+    match found {
+        Some(kind) => detail.and("found", Fact::Word(kind)),
+        None => detail,
     }
 }
 

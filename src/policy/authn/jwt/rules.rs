@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::claims::{Accepted, ClaimRules, Expiration, Revoked};
-use crate::config::{Fields, Node, Problems, Quoted};
+use crate::condition::Check;
+use crate::config::{Fields, Node, Problems};
 use crate::json::Json;
 use crate::json::compact::{Compact, Value};
-use crate::matcher::StringMatcher;
 
 /// Reads them from the fields of a provider.
 pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<ClaimRules> {
@@ -97,18 +97,11 @@ pub(super) fn are_near(one: &str, other: &str) -> bool {
     bare(one) == bare(other)
 }
 
-fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<StringMatcher> {
+fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<Check> {
     let mut fields = node.fields(problems)?;
-    let matcher = StringMatcher::read(&mut fields, problems);
+    let check = Check::read_of_text(&mut fields, problems);
     fields.finish(problems);
-    let matcher = matcher.ok()?;
-    if matcher.is_none() {
-        let kinds = StringMatcher::FIELDS
-            .map(|name| Quoted(name).to_string())
-            .join(", ");
-        problems.lacks(node.pointer(), format_args!("needs one of {kinds}"));
-    }
-    matcher
+    check
 }
 
 /// `revoked: { jti, sub, kid, issued_before }`.

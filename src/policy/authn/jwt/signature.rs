@@ -18,7 +18,7 @@ use superboring::sign::Verifier;
 use super::ec::{self, EcKey};
 use super::secret::EnvironmentSecret;
 use crate::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
-use crate::metrics::Event;
+use crate::meter::Event;
 
 /// A JWS signature algorithm that we check, by its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

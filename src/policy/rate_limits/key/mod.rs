@@ -9,12 +9,13 @@ use std::net::IpAddr;
 
 use self::query::parameter;
 use crate::address;
+use crate::condition::ClaimPath;
+use crate::exchange::Several;
 use crate::exchange::{Facts, Request};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
 use crate::json::compact;
 use crate::policy::Stage;
-use crate::policy::jwt::{ClaimPath, Several};
 use crate::route::PathTemplate;
 
 /// `key: [ … ]`. A key without parts is the same for all requests.

@@ -1,9 +1,10 @@
 //! Reads keys from the document.
 
 use super::{Key, Part};
+use crate::condition::ClaimPath;
 use crate::config::{DidYouMean, Fields, Node, Problems, Quoted};
 use crate::json::Json;
-use crate::policy::jwt::{ClaimPath, Providers};
+use crate::policy::jwt::Providers;
 use crate::route::{PathTemplate, read_header_name};
 
 /// The parts that need no more words.

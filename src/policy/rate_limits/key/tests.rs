@@ -1,42 +1,12 @@
-use std::time::Duration;
-
 use super::*;
 use crate::config::{Node, Problems};
 use crate::headers::Headers;
-use crate::host::{CellUnavailable, Counter, HostVerdict, Mark, Property, SignatureCheck, Swap};
 use crate::json::Json;
 use crate::json::compact::Compact;
+use crate::memory_host::MemoryHost;
 use crate::policy::jwt::Providers;
 use crate::principal::{CredentialKind, Principal};
 use crate::target::Target;
-
-/// A proxy that knows where a request comes from.
-struct Proxy(&'static str);
-
-impl Host for Proxy {
-    fn wall_clock(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn count(&self, _: Counter) {}
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-    fn property(&self, property: Property) -> Option<Vec<u8>> {
-        (property == Property::ClientAddress).then(|| self.0.as_bytes().to_vec())
-    }
-    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        Err(CellUnavailable)
-    }
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-        Err(CellUnavailable)
-    }
-    fn random(&self) -> u64 {
-        4
-    }
-}
 
 fn key(text: &str) -> Key {
     let json = Json::parse(text.as_bytes(), 8).unwrap();
@@ -74,7 +44,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
         authority: "corp".into(),
         attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
     });
-    let host = Proxy(sent.client);
+    let host = MemoryHost::new().with_client(sent.client);
     take(&Caller {
         request: Request {
             headers: &headers,

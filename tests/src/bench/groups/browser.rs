@@ -9,7 +9,7 @@ use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::stream::Stream;
 use portcullis_tests::envoy::{ListenerOptions, listener};
-use portcullis_tests::still::Still;
+use portcullis_tests::still::still;
 use serde_json::{Value, json};
 
 use super::super::chain::{Chain, PATH, Service, Work, filter, router};
@@ -104,7 +104,7 @@ fn preset() -> Vec<(String, String)> {
     ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
-    let host = Still { now: 0 };
+    let host = still(0);
     let mut stream = Stream::new(engine);
     stream.request_headers(headers, BodyState::Complete, &host);
     let head = stream.response_headers(None, BodyState::Open, &host);

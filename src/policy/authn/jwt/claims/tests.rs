@@ -9,7 +9,7 @@ fn check(payload: &str) -> Result<(), ClaimsError> {
     check_by(Vec::new(), payload)
 }
 
-fn rules(subjects: Vec<StringMatcher>) -> ClaimRules {
+fn rules(subjects: Vec<Check>) -> ClaimRules {
     ClaimRules {
         issuers: Accepted::OneOf(vec!["i".to_owned()]),
         audiences: Accepted::OneOf(vec!["a".to_owned(), "b".to_owned()]),
@@ -22,7 +22,7 @@ fn rules(subjects: Vec<StringMatcher>) -> ClaimRules {
     }
 }
 
-fn check_by(subjects: Vec<StringMatcher>, payload: &str) -> Result<(), ClaimsError> {
+fn check_by(subjects: Vec<Check>, payload: &str) -> Result<(), ClaimsError> {
     rules(subjects)
         .check(payload.as_bytes(), None, Duration::from_secs(NOW))
         .map(|_| ())
@@ -97,9 +97,7 @@ fn a_subject_that_is_too_costly_is_not_accepted() {
         let json = Json::parse(written.as_bytes(), 4).unwrap();
         let mut problems = Problems::default();
         let mut fields = Node::root(&json).fields(&mut problems).unwrap();
-        StringMatcher::read(&mut fields, &mut problems)
-            .unwrap()
-            .unwrap()
+        Check::read_of_text(&mut fields, &mut problems).unwrap()
     };
     let judged = |subject: &str| {
         let subjects = vec![

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::answer::{FetchError, MAX_DEPTH};
-use super::uri::Uri;
 use crate::config::{Fields, Node, Problems, Quoted};
+use crate::http_uri::Uri;
 use crate::json::compact::{Compact, Value};
 use crate::policy::jwt::claims::Accepted;
 use crate::policy::jwt::rules::are_near;

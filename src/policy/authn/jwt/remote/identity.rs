@@ -11,12 +11,12 @@ use crate::credentials::Credential;
 
 /// The names under which workers share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub(super) struct Names {
     /// That of the keys: where they come from, through which cluster, and with which credentials
     /// they are asked for.
-    pub keys: String,
+    pub(super) keys: String,
     /// That of the right to ask: the same, and how often the document asks.
-    pub lease: String,
+    pub(super) lease: String,
 }
 
 /// A hash of pieces; no two lists of pieces look alike.

@@ -1,10 +1,11 @@
 //! Keys that a provider publishes: when to ask for them, what to make of the answer, and how long
 //! to go on with the old ones.
 //!
-//! This is a state machine without input and output. The proxy's side carries messages: on its
-//! ticks it asks whether something is [due](RemoteKeys::due), puts the
-//! [question](RemoteKeys::question), and tells what [arrived](RemoteKeys::arrived), which may lead
-//! to the next question. One worker fetches and leaves the answer where the others find it.
+//! This is a state machine without input and output. A worker carries messages, as for all that is
+//! [`Fetched`](crate::fetched::Fetched): on its ticks it asks whether something is
+//! [due](RemoteKeys::due), puts the [question](RemoteKeys::question), and tells what
+//! [arrived](RemoteKeys::arrived), which may lead to the next question. One worker fetches and leaves
+//! the answer where the others find it.
 //!
 //! Where the keys are is either known or asked of the provider first. That is asked again when
 //! the answer has aged, and when keys could not be had there.
@@ -16,6 +17,7 @@
 
 mod answer;
 mod discovery;
+mod fetched;
 mod identity;
 mod published;
 mod question;
@@ -23,9 +25,8 @@ mod settings;
 mod successor;
 #[cfg(test)]
 mod tests;
-mod uri;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -41,7 +42,7 @@ use super::claims::Accepted;
 use super::jwk::Key;
 use crate::budget::Share;
 use crate::config::{Node, Problems};
-use crate::credentials::{Credential, tells};
+use crate::credentials::tells;
 use crate::host::Host;
 
 pub(super) use self::published::read_set as read_published;
@@ -49,7 +50,7 @@ pub(super) use self::published::read_set as read_published;
 pub use self::answer::FetchError;
 pub use self::discovery::read_discovery_document;
 pub use self::question::{Next, Question, Settled, Subject};
-pub use self::uri::Uri;
+pub use crate::http_uri::Uri;
 
 /// The published keys of one provider.
 pub struct RemoteKeys {
@@ -57,6 +58,8 @@ pub struct RemoteKeys {
     source: Source,
     part: Part,
     state: RefCell<State>,
+    /// What the last call was for.
+    asked: Cell<Subject>,
     jitter: RandomState,
 }
 
@@ -120,6 +123,7 @@ impl RemoteKeys {
             part: Part::new(source.names(|each| Some(each.written().to_owned())).keys),
             source,
             state: RefCell::default(),
+            asked: Cell::new(Subject::Document),
             jitter: RandomState::new(),
         }
     }
@@ -130,46 +134,19 @@ impl RemoteKeys {
     }
 
     /// The names under which workers share the keys, and the right to ask for them.
-    pub fn names(&self, host: &dyn Host) -> Names {
+    fn names(&self, host: &dyn Host) -> Names {
         self.source
             .names(|each| each.field(host).map(|(_, value)| value))
     }
 
-    /// The variables of the VM's environment that hold credentials.
-    pub fn environment(&self) -> impl Iterator<Item = &str> {
-        self.source
-            .credentials
-            .iter()
-            .filter_map(Credential::variable)
-    }
-
     /// Whether a text of the provider's holds a part of what it was asked with.
-    pub fn tells(&self, said: &str, host: &dyn Host) -> bool {
+    fn tells(&self, said: &str, host: &dyn Host) -> bool {
         let mut fields = self
             .source
             .credentials
             .iter()
             .filter_map(|each| each.field(host));
         fields.any(|(_, value)| tells(said, &value))
-    }
-
-    /// The fields with which a question is put, as far as their values are there. They are for
-    /// the host of the document: keys on another host are asked for without.
-    pub fn fields(&self, subject: Subject, host: &dyn Host) -> Vec<(&str, String)> {
-        let elsewhere = match &self.source.place {
-            Place::Known(_) => false,
-            Place::Discovered(discovery) => discovery.keys_cluster.is_some(),
-        };
-        if elsewhere && subject == Subject::Keys {
-            return Vec::new();
-        }
-        let credentials = self.source.credentials.iter();
-        credentials.filter_map(|each| each.field(host)).collect()
-    }
-
-    /// The shortest time between two fetches by all workers together.
-    pub fn cooldown(&self) -> Duration {
-        self.source.limits.cooldown
     }
 
     /// The keys to check tokens with at `now`; none before the first answer, and none once they

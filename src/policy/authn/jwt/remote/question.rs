@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::answer::{FetchError, MAX_BODY_BYTES};
 use super::discovery::MAX_DOCUMENT_BYTES;
-use super::uri::Uri;
+use crate::http_uri::Uri;
 
 /// Something to ask a provider for.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::discovery::Discovery;
-use super::uri::Uri;
 use crate::config::{Fields, Node, Problems};
 use crate::credentials::Credential;
+use crate::http_uri::Uri;
 use crate::policy::jwt::claims::Accepted;
 
 /// Where keys are published, and through which cluster of the proxy they are fetched.

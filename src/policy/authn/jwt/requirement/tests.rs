@@ -1,5 +1,7 @@
 use super::*;
+use crate::headers::Headers;
 use crate::refusal::BlockPlace;
+use crate::target::{Authority, Target};
 
 fn requirement(text: &str) -> Result<Requirement, String> {
     let json = Json::parse(text.as_bytes(), 16).unwrap();
@@ -10,10 +12,20 @@ fn requirement(text: &str) -> Result<Requirement, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Hands out a request of which nothing is asked.
+fn with_request<T>(ask: impl FnOnce(&Request<'_>) -> T) -> T {
+    ask(&Request {
+        headers: &Headers::default(),
+        authority: &Authority::default(),
+        target: &Target::parse(b"/").unwrap(),
+        effort: &Effort::new(0),
+    })
+}
+
 fn check(written: &str, claims: &str) -> Result<(), Unmet> {
-    requirement(written)
-        .unwrap()
-        .check(&Compact::parse(claims.as_bytes(), 16).unwrap())
+    let requirement = requirement(written).unwrap();
+    let claims = Compact::parse(claims.as_bytes(), 16).unwrap();
+    with_request(|request| requirement.check(request, &claims))
 }
 
 #[test]
@@ -56,6 +68,46 @@ fn conditions_mean_what_they_say() {
         (r#"{"claim": "a/b", "exists": true}"#, true),
         (r#"{"claim": "x", "exists": true}"#, false),
         (r#"{"claim": "x", "exists": false}"#, true),
+        (r#"{"claim": "n", "in": ["1", true]}"#, false),
+        (r#"{"claim": "n", "in": ["1", 1.0]}"#, true),
+        (r#"{"claim": "b", "in": ["x", true]}"#, true),
+        (r#"{"claim": "s", "in": ["silver", "gold-1"]}"#, true),
+        (r#"{"claim": "s", "in": ["gold", "GOLD-1"]}"#, false),
+        (
+            r#"{"claim": "s", "in": ["a", "GOLD-1"], "ignore_case": true}"#,
+            true,
+        ),
+        (r#"{"claim": "x", "in": ["a"]}"#, false),
+        (r#"{"claim": "n", "range": {"minimum": 1}}"#, true),
+        (r#"{"claim": "n", "range": {"more_than": 1}}"#, false),
+        (r#"{"claim": "n", "range": {"maximum": 1.0}}"#, true),
+        (r#"{"claim": "n", "range": {"less_than": 1}}"#, false),
+        (
+            r#"{"claim": "n", "range": {"more_than": 0.9999999999999999999999, "less_than": 1.1}}"#,
+            true,
+        ),
+        (r#"{"claim": "s", "range": {"minimum": 0}}"#, false),
+        (r#"{"claim": "/r/roles", "includes_any": ["x", 7]}"#, true),
+        (
+            r#"{"claim": "/r/roles", "includes_any": ["x", "7"]}"#,
+            false,
+        ),
+        (
+            r#"{"claim": "/r/roles", "includes_all": ["admin", 7]}"#,
+            true,
+        ),
+        (
+            r#"{"claim": "/r/roles", "includes_all": ["admin", "x"]}"#,
+            false,
+        ),
+        (
+            r#"{"claim": "/r/roles", "includes": "ADMIN", "ignore_case": true}"#,
+            true,
+        ),
+        (r#"{"claim": "s", "includes_any": ["gold-1"]}"#, false),
+        (r#"{"claim": "n", "present": true}"#, true),
+        (r#"{"not": {"claim": "n", "exists": false}}"#, true),
+        (r#"{"not": {"claim": "n", "exists": true}}"#, false),
         (r#"{"not": {"claim": "s", "prefix": "gold"}}"#, false),
         (r#"{"not": {"claim": "x", "exact": "y"}}"#, true),
     ] {
@@ -71,8 +123,10 @@ fn what_is_not_met_is_named_and_in_what_way() {
     let said = |written: &str, claims: &str| {
         let requirement = requirement(written).unwrap();
         let claims = Compact::parse(claims.as_bytes(), 16).unwrap();
-        let unmet = requirement.check(&claims).unwrap_err();
-        let mut detail = requirement.detail(unmet, &claims, "/any_of/1");
+        let mut detail = with_request(|request| {
+            let unmet = requirement.check(request, &claims).unwrap_err();
+            requirement.detail(unmet, request, &claims, "/any_of/1")
+        });
         let block = Json::parse(br#"{"any_of": []}"#, 4).unwrap();
         detail.place(&BlockPlace::of(&Node::root(&block)), None);
         let word = |name: &str| {
@@ -128,6 +182,22 @@ fn what_is_not_met_is_named_and_in_what_way() {
             r#"{"claims": [{"claim": "r", "includes": "admin"}]}"#,
             "/any_of/1/require/claims/0 r,not_included,,,",
         ),
+        (
+            r#"{"claims": [{"claim": "s", "in": ["a", "b"]}]}"#,
+            "/any_of/1/require/claims/0 s,not_listed,,,",
+        ),
+        (
+            r#"{"claims": [{"claim": "s", "in": [1, true]}]}"#,
+            "/any_of/1/require/claims/0 s,kind,string,,",
+        ),
+        (
+            r#"{"claims": [{"claim": "n", "range": {"minimum": 1}}]}"#,
+            "/any_of/1/require/claims/0 n,kind,string,,",
+        ),
+        (
+            r#"{"claims": [{"claim": "s", "includes_all": ["gold"]}]}"#,
+            "/any_of/1/require/claims/0 s,kind,string,,",
+        ),
     ] {
         assert_eq!(said(written, claims), expected, "{written}");
     }
@@ -161,6 +231,17 @@ fn conditions_that_say_nothing_or_two_things_are_errors() {
         r#"{"claim": "n", "includes": []}"#,
         r#"{"claim": "n", "exact": 1, "prefix": "b"}"#,
         r#"{"exact": 1}"#,
+        r#"{"claim": "n", "exists": true, "present": true}"#,
+        r#"{"claim": "n", "exact": 1, "ignore_case": true}"#,
+        r#"{"claim": "n", "in": []}"#,
+        r#"{"claim": "n", "in": ["a", null]}"#,
+        r#"{"claim": "n", "includes_all": ["a", []]}"#,
+        r#"{"claim": "n", "range": {}}"#,
+        r#"{"claim": "n", "range": 1}"#,
+        r#"{"claim": "n", "range": {"minimum": "1"}}"#,
+        r#"{"claim": "n", "range": {"minimum": 2, "maximum": 1}}"#,
+        r#"{"claim": "n", "range": {"minimum": 1, "less_than": 1}}"#,
+        r#"{"claim": "n", "range": {"minimum": 1, "more_than": 0}}"#,
         r#"{"not": {"not": {"claim": "n", "exists": true}}}"#,
     ] {
         assert!(

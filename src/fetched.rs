@@ -1,0 +1,97 @@
+//! What is fetched on a schedule: by one worker, for all of them.
+//!
+//! A document declares instances of [`Fetched`] (key sets and discovery documents so far), and the
+//! worker ([`crate::worker`]) does for each what is the same for all: it takes up what another
+//! worker has published, asks for the lease before a call, makes the call, bounds the response,
+//! publishes, counts and logs. What an instance adds is when, what to ask, and what a response means.
+
+use std::time::Duration;
+
+use crate::call::{Call, CallError, CallResponse};
+use crate::credentials::Credential;
+use crate::host::{Host, Level};
+use crate::meter::{Event, Timing};
+
+/// One thing that is fetched on a schedule. All times are [`Host::monotonic`].
+pub trait Fetched {
+    /// Its place in messages, `provider corp`.
+    fn place(&self) -> String;
+
+    /// What it brings, in the plural, as messages have it: `keys`.
+    fn noun(&self) -> &'static str;
+
+    /// The cells under which the workers of a proxy share it.
+    fn cells(&self, host: &dyn Host) -> SharedCells;
+
+    /// The credentials with which it is asked for.
+    fn credentials(&self) -> &[Credential];
+
+    /// The shortest time between two fetches by all workers together.
+    fn cooldown(&self) -> Duration;
+
+    /// The histogram of how long responses take.
+    fn timing(&self) -> Timing;
+
+    /// What to ask at `now`; none if nothing is due.
+    fn due(&self, now: Duration, host: &dyn Host) -> Option<Call>;
+
+    /// The longest body that is read of the response to the last call.
+    fn longest(&self) -> usize;
+
+    /// Takes up the response to the last call. The body of a response whose status is not 200 has
+    /// not been read.
+    ///
+    /// INVARIANT: it is told of no other call than the last that [`due`](Self::due) or this has
+    /// given, so what that was for can be kept here.
+    fn received(
+        &self,
+        now: Duration,
+        response: Result<CallResponse<'_>, CallError>,
+        host: &dyn Host,
+    ) -> Received;
+
+    /// Takes up what another worker published. Bytes in a shared cell are anybody's: whether it was
+    /// of use.
+    fn adopt(&self, published: &[u8], now: Duration) -> bool;
+}
+
+/// The names of cells, after the host's own prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedCells {
+    /// What was fetched. The name says all that decides what comes of a fetch, and so do its
+    /// credentials: no other document's fetch is taken for this one's.
+    pub published: String,
+    /// Until when a worker asks. The name says how often a document asks besides.
+    pub lease: String,
+}
+
+/// What has become of a call.
+#[derive(Debug)]
+pub struct Received {
+    /// What is counted.
+    pub event: Event,
+    /// What an operator should know, a line each.
+    pub notes: Vec<Note>,
+    /// What to do now.
+    pub next: Next,
+}
+
+/// What to do after a response.
+#[derive(Debug)]
+pub enum Next {
+    /// Make this call.
+    Call(Call),
+    /// Leave these bytes for the other workers, which need not ask then.
+    Publish(Vec<u8>),
+    /// Wait for so long before the next call.
+    Wait(Duration),
+}
+
+/// A line for the proxy's log, without the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// How much it matters.
+    pub level: Level,
+    /// Its text. Nothing of a credential stands in it.
+    pub text: String,
+}

@@ -1,0 +1,110 @@
+//! Cells that workers share.
+
+use std::collections::BTreeMap;
+
+use crate::host::{CellUnavailable, Mark, Swap};
+
+/// All cells of a proxy, with keys and values of 64 MiB at the most. Marks come from one counter;
+/// a write is compared if it names a mark and there is something to compare with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CellTable {
+    cells: BTreeMap<String, (Vec<u8>, u32)>,
+    last_mark: u32,
+    /// Of keys and values.
+    bytes: usize,
+}
+
+/// So many bytes are keys and values together at the most. No document makes cells of that size;
+/// without a bound, what writes them would have to be trusted.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Cells that stand elsewhere: what another process keeps, or what a test lets happen.
+pub trait CellStore {
+    /// As [`crate::host::Host::cell`].
+    ///
+    /// # Errors
+    /// They cannot be had.
+    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable>;
+
+    /// As [`crate::host::Host::swap_cell`].
+    ///
+    /// # Errors
+    /// They cannot be had.
+    fn write(&self, key: &str, seen: Option<Mark>, value: &[u8]) -> Result<Swap, CellUnavailable>;
+}
+
+/// Cells that take everything and keep nothing: each request is the first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForgetfulCells;
+
+/// What is wrong with a host's cells, because somebody wants to see what happens then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum CellFault {
+    #[default]
+    None,
+    /// There is no access.
+    Unavailable,
+    /// So many writes come too late.
+    Lost(u32),
+}
+
+impl CellTable {
+    /// A cell, and the mark of its last change.
+    pub fn read(&self, key: &str) -> Option<(Vec<u8>, Mark)> {
+        let (value, mark) = self.cells.get(key)?;
+        Some((value.clone(), Mark(*mark)))
+    }
+
+    /// Writes a cell, unless it has changed since it was `seen`.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn write(
+        &mut self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable> {
+        let there = self.cells.get(key);
+        if let (Some((_, there)), Some(Mark(seen))) = (there, seen)
+            && *there != seen
+        {
+            return Ok(Swap::Changed);
+        }
+        let before = there.map_or(0, |(value, _)| key.len().saturating_add(value.len()));
+        let after = key.len().saturating_add(value.len());
+        let bytes = self.bytes.saturating_sub(before).saturating_add(after);
+        if bytes > MOST_BYTES {
+            return Err(CellUnavailable);
+        }
+        self.bytes = bytes;
+        self.last_mark = next(self.last_mark);
+        let cell = (value.to_vec(), self.last_mark);
+        self.cells.insert(key.to_owned(), cell);
+        Ok(Swap::Written)
+    }
+
+    /// The keys of all cells, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.cells.keys().map(String::as_str)
+    }
+}
+
+/// The mark after that. Two are never given: 0 is none, and the last is what
+/// [`crate::host::Host::create_cell`] names as the mark that no cell has.
+fn next(mark: u32) -> u32 {
+    match mark.saturating_add(1) {
+        u32::MAX => 1,
+        next => next,
+    }
+}
+
+impl CellStore for ForgetfulCells {
+    fn read(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        Ok(None)
+    }
+
+    fn write(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+        Ok(Swap::Written)
+    }
+}

@@ -1,0 +1,66 @@
+//! HTTP calls by the proxy, and their responses in its hands.
+
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::Status;
+
+use super::abi::{self, Buffer, HostError, Map};
+use super::host::Envoy;
+use super::pairs;
+use crate::call::{Call, CallError, Calls, Token};
+use crate::headers::Headers;
+use crate::worker::{LONGEST_HEAD, Response};
+
+impl Calls for Envoy {
+    fn call(&self, call: &Call) -> Result<Token, CallError> {
+        let headers = call.headers.iter();
+        let headers = headers.map(|(name, value)| (&**name, value.as_str()));
+        let body = (!call.body.is_empty()).then_some(&*call.body);
+        let timeout = Duration::from_millis(call.millis().into());
+        let made = hostcalls::dispatch_http_call(
+            &call.cluster,
+            headers.collect(),
+            body,
+            Vec::new(),
+            timeout,
+        );
+        made.map(Token).map_err(|status| match status {
+            // All else that Envoy asks of a call is there.
+            Status::BadArgument => CallError::NoCluster,
+            _ => CallError::Unreachable,
+        })
+    }
+}
+
+/// The response of which the proxy tells in this callback.
+pub(super) struct Arrived {
+    /// How many fields it has. Without any the call has failed, and there is nothing to read.
+    pub(super) fields: usize,
+    pub(super) body: usize,
+}
+
+impl Response for Arrived {
+    fn headers(&self) -> Result<Headers, CallError> {
+        if self.fields == 0 {
+            return Err(CallError::Unreachable);
+        }
+        if abi::header_bytes(Map::CallResponse).is_ok_and(|bytes| bytes > LONGEST_HEAD) {
+            return Err(CallError::TooLong(LONGEST_HEAD));
+        }
+        let block = abi::header_pairs(Map::CallResponse).map_err(unreadable)?;
+        pairs::read(block).ok_or(CallError::Unreachable)
+    }
+
+    fn body_size(&self) -> usize {
+        self.body
+    }
+
+    fn body(&self) -> Result<Vec<u8>, CallError> {
+        abi::buffer(Buffer::CallResponseBody).map_err(unreadable)
+    }
+}
+
+fn unreadable(_: HostError) -> CallError {
+    CallError::Unreachable
+}

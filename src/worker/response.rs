@@ -1,0 +1,71 @@
+//! The one way in which the response to a call is read: nothing of it is copied before its length is
+//! known and its memory has been asked for.
+
+use crate::budget::{Reservation, Share, reserve};
+use crate::call::CallError;
+use crate::headers::Headers;
+
+/// A response in the proxy's hands, while a worker is told of it.
+pub trait Response {
+    /// Its fields.
+    ///
+    /// # Errors
+    /// There is no response, or its head is too long, or the proxy does not hand it over.
+    fn headers(&self) -> Result<Headers, CallError>;
+
+    /// How many bytes its body has.
+    fn body_size(&self) -> usize;
+
+    /// The body. The memory for it must be there: [`read_body`] is the way to it.
+    ///
+    /// # Errors
+    /// The proxy does not hand it over.
+    fn body(&self) -> Result<Vec<u8>, CallError>;
+}
+
+/// The longest head of a response that is read, by the bytes of all names and values. Where the
+/// proxy does not tell its size it is bounded by the proxy itself: in Envoy by the cluster's
+/// `max_response_headers_kb`, 60 KiB unless written.
+pub const LONGEST_HEAD: usize = 64 << 10;
+
+/// A body that has been read. Its memory goes back as soon as this is dropped.
+#[derive(Debug)]
+pub struct Body {
+    bytes: Vec<u8>,
+    _memory: Reservation,
+}
+
+impl Body {
+    /// None, of a response whose body does not matter.
+    pub const fn empty() -> Self {
+        Self {
+            bytes: Vec::new(),
+            _memory: Reservation::none(Share::Queues),
+        }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads the body of a response.
+///
+/// # Errors
+/// It has more than `longest` bytes, or there is no memory for it, or the proxy does not hand it
+/// over.
+pub fn read_body(response: &dyn Response, longest: usize) -> Result<Body, CallError> {
+    let size = response.body_size();
+    if size > longest {
+        return Err(CallError::TooLong(longest));
+    }
+    if size == 0 {
+        return Ok(Body::empty());
+    }
+    let memory = reserve(Share::Queues, size).ok_or(CallError::NoMemory)?;
+    Ok(Body {
+        bytes: response.body()?,
+        _memory: memory,
+    })
+}
