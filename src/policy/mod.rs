@@ -276,10 +276,17 @@ mod tests {
     #[test]
     fn every_module_of_a_policy_is_in_the_list() {
         let lines = include_str!("mod.rs").lines();
-        let modules = lines.filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        // What asks for credentials stands in a folder of its own.
+        let starts = ["pub mod ", "pub use self::authn::"];
+        let modules = lines.filter_map(|line| {
+            let name = starts.iter().find_map(|start| line.strip_prefix(start))?;
+            name.strip_suffix(';')
+        });
+        let mut modules: Vec<_> = modules.collect();
+        modules.sort_unstable();
         let mut listed: Vec<_> = LIST.iter().map(|kind| kind.name).collect();
         listed.sort_unstable();
-        assert_eq!(modules.collect::<Vec<_>>(), listed);
+        assert_eq!(modules, listed);
     }
 
     #[test]
