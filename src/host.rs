@@ -124,7 +124,7 @@ pub enum MetricKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricId(pub u32);
 
-/// Everything that a [worker](crate::worker) asks of the proxy; policies ask a [`Host`] alone.
+/// Everything that a worker asks of the proxy; policies ask a [`Host`] alone.
 pub trait WorkerHost: Host + Calls + Log + Metrics {}
 
 impl<T: Host + Calls + Log + Metrics> WorkerHost for T {}

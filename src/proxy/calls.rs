@@ -45,10 +45,12 @@ impl Response for Arrived {
         if self.fields == 0 {
             return Err(CallError::Unreachable);
         }
-        if abi::header_bytes(Map::CallResponse).is_ok_and(|bytes| bytes > LONGEST_HEAD) {
+        let bytes = abi::header_bytes(Map::CallResponse).unwrap_or(LONGEST_HEAD);
+        if bytes > LONGEST_HEAD {
             return Err(CallError::TooLong(LONGEST_HEAD));
         }
-        let block = abi::header_pairs(Map::CallResponse).map_err(unreadable)?;
+        let size = pairs::memory(bytes, self.fields);
+        let block = abi::header_pairs_of(Map::CallResponse, size).map_err(unreadable)?;
         pairs::read(block).ok_or(CallError::Unreachable)
     }
 
@@ -57,10 +59,13 @@ impl Response for Arrived {
     }
 
     fn body(&self) -> Result<Vec<u8>, CallError> {
-        abi::buffer(Buffer::CallResponseBody).map_err(unreadable)
+        abi::buffer_of(Buffer::CallResponseBody, self.body).map_err(unreadable)
     }
 }
 
-fn unreadable(_: HostError) -> CallError {
-    CallError::Unreachable
+fn unreadable(error: HostError) -> CallError {
+    match error {
+        HostError::NO_MEMORY => CallError::NoMemory,
+        HostError(_) => CallError::Unreachable,
+    }
 }

@@ -28,7 +28,7 @@ use crate::metrics;
 use crate::stream::Stream;
 
 pub use self::missing::report_missing;
-pub use self::response::{Body, LONGEST_HEAD, Response, read_body};
+pub use self::response::{Body, LONGEST_HEAD, Response, WholeResponse, read_body};
 pub use self::tallies::Pending;
 
 /// One worker, for one document.

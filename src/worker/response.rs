@@ -2,7 +2,7 @@
 //! known and its memory has been asked for.
 
 use crate::budget::{Reservation, Share, reserve};
-use crate::call::CallError;
+use crate::call::{CallError, CallResponse};
 use crate::headers::Headers;
 
 /// A response in the proxy's hands, while a worker is told of it.
@@ -68,4 +68,40 @@ pub fn read_body(response: &dyn Response, longest: usize) -> Result<Body, CallEr
         bytes: response.body()?,
         _memory: memory,
     })
+}
+
+/// A response that has been read.
+#[derive(Debug)]
+pub struct WholeResponse {
+    headers: Headers,
+    body: Body,
+}
+
+impl WholeResponse {
+    /// Reads a response; its body only where it matters by the status.
+    ///
+    /// # Errors
+    /// Neither head nor body are read where one of them cannot be.
+    pub fn read(
+        response: &dyn Response,
+        longest: usize,
+        matters: fn(Option<u16>) -> bool,
+    ) -> Result<Self, CallError> {
+        let mut whole = Self {
+            headers: response.headers()?,
+            body: Body::empty(),
+        };
+        if matters(whole.as_response().status()) {
+            whole.body = read_body(response, longest)?;
+        }
+        Ok(whole)
+    }
+
+    /// The same, as its owner takes it.
+    pub fn as_response(&self) -> CallResponse<'_> {
+        CallResponse {
+            headers: &self.headers,
+            body: self.body.bytes(),
+        }
+    }
 }

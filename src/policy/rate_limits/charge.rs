@@ -288,7 +288,8 @@ mod tests {
     /// What this filter answers with, it would read so.
     #[test]
     fn statuses_of_grpc_are_those_of_our_own_refusals() {
-        for code in crate::metrics::codes() {
+        let of_policies = crate::policy::LIST.iter().flat_map(|kind| kind.codes);
+        for code in crate::refusal::core::CODES.iter().chain(of_policies) {
             let status = of_grpc(code.grpc_status.to_string().as_bytes());
             if [401, 403, 429].contains(&code.status) {
                 assert_eq!(status, u64::from(code.status), "{}", code.name);

@@ -176,6 +176,7 @@ fn request(tables: &[Table], host: &dyn Host) -> Vec<Said> {
             cost: 1,
             charge: Charge::Now,
             on_error: OnError::Deny,
+            place: (0, 0),
         })
         .collect();
     spend(&demands, NOW, host)
@@ -355,6 +356,7 @@ fn workers_meet_in_a_full_cell() {
                 cost: 1,
                 charge: Charge::Now,
                 on_error: OnError::Deny,
+                place: (0, 0),
             };
             [spend(&[demand], NOW, host), spend(&[demand], NOW, host)]
         },
