@@ -125,6 +125,7 @@ pub mod meter;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
+pub mod principal;
 pub mod proof;
 pub mod refusal;
 pub mod route;

@@ -21,10 +21,9 @@ use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::Refusal;
 use crate::refusal::core::{
-    HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed,
+    EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, method_not_allowed,
 };
 use crate::route::Undecidable;
-use crate::target::TargetError;
 
 /// What judging the head of a request came to.
 #[derive(Debug)]
@@ -241,23 +240,22 @@ fn choose<'e>(engine: &'e Engine, request: &Request<'_>) -> Result<Choice<'e>, R
     let selection = engine.select(request);
     let agrees = engine.agrees(request, &selection);
     if request.effort.is_spent() {
-        return Err(Refusal::new(&TOO_COSTLY, "effort"));
+        return Err(Refusal::new(&EFFORT));
     }
     if !agrees {
-        let reason = TargetError::TwoRoutes.reason();
-        return Err(Refusal::new(&PATH_MALFORMED, reason));
+        return Err(Refusal::new(&PATH_TWO_ROUTES));
     }
-    let none = || Refusal::new(&NO_ROUTE, "no_route");
+    let none = || Refusal::new(&NOTHING_HERE);
     let (place, asked) = match selection {
         Selection::Route(place) => (place, None),
         Selection::Preflight(asked) => (asked.answers, Some(asked.routes)),
         Selection::NoRoute => return Err(none()),
         Selection::MethodNotAllowed(allowed) => return Err(method_not_allowed(&allowed)),
         Selection::Undecidable(Undecidable::Effort) => {
-            return Err(Refusal::new(&TOO_COSTLY, "effort"));
+            return Err(Refusal::new(&EFFORT));
         }
         Selection::Undecidable(Undecidable::Repeated) => {
-            return Err(Refusal::new(&HEADER_REPEATED, "route_header"));
+            return Err(Refusal::new(&ROUTE_HEADER));
         }
     };
     let route = engine.routes.get(place).ok_or_else(none)?;

@@ -26,7 +26,7 @@ use crate::engine::{Chain, Engine, Lane};
 use crate::exchange::{BodyState, Edit, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host};
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::{HOST_CALL, NO_MEMORY, NOT_CONFIGURED};
 use crate::refusal::{Refusal, Reply};
 
 pub use self::answer::ResponseHead;
@@ -74,10 +74,10 @@ impl Failure {
     /// The refusal of a request for that reason.
     fn refusal(self) -> Refusal {
         let reason = match self {
-            Failure::HostCall => "host_call",
-            Failure::Memory => "memory",
+            Failure::HostCall => &HOST_CALL,
+            Failure::Memory => &NO_MEMORY,
         };
-        Refusal::new(&UNAVAILABLE, reason)
+        Refusal::new(reason)
     }
 }
 
@@ -119,7 +119,7 @@ impl Stream {
         self.facts.connection = Connection::of(&self.headers);
         self.begin(host);
         let Some(engine) = self.engine.clone() else {
-            return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
+            return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);
         };
         self.hear_question(&engine, host);
         let judgement = self.judge_head(&engine, body, host);

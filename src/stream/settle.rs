@@ -94,7 +94,7 @@ impl Stream {
         if self.record.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
         }
-        if let Some(counter) = metrics::by_code(refusal.code, Outcome::ShadowDenied) {
+        if let Some(counter) = metrics::by_code(refusal.reason.code, Outcome::ShadowDenied) {
             host.count(counter);
         }
         self.record.shadow.push(refusal);
@@ -144,11 +144,11 @@ impl Stream {
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
-        self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.refusal = Some(refusal.reason);
         self.record.violations.clone_from(&refusal.violations);
         self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
-        if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
+        if let Some(counter) = metrics::by_code(refusal.code(), Outcome::Denied) {
             host.count(counter);
         }
         let request_id = self.headers.all("x-request-id").next();
@@ -191,7 +191,6 @@ impl ShadowRefusal {
     /// A refusal that is not carried out, and whose it is; none's if it is the core's.
     pub(super) fn new(refusal: Refusal, by: Option<(&'static str, Lane)>) -> Self {
         let Refusal {
-            code,
             reason,
             violations,
             headers: _,
@@ -201,7 +200,6 @@ impl ShadowRefusal {
         Self {
             policy: by.map(|(policy, _)| policy),
             is_tried: by.is_some_and(|(_, lane)| lane == Lane::Beside),
-            code,
             reason,
             violations,
             detail,

@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::meter::Event;
 use crate::origin::{Standing, is_own};
 use crate::preflight::Preflight;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 
 /// `cors: { allow_origins, allow_methods, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -26,16 +26,21 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&NOT_ALLOWED],
     compile: Compile::Object(compile),
-    rules: &[("origin_not_allowed", "allow_origins")],
+    rules: &[(Selector::Code(&NOT_ALLOWED), "allow_origins")],
 };
 
-const NOT_ALLOWED: Code = Code {
+pub(crate) static NOT_ALLOWED: Code = Code {
     name: "origin_not_allowed",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "Pages of this origin may not use this.",
-    reasons: &["not_listed", "null", "malformed", "effort"],
+    reasons: &[&NOT_LISTED, &NULL, &MALFORMED, &EFFORT],
 };
+
+pub(crate) static NOT_LISTED: Reason = Reason::new("not_listed", &NOT_ALLOWED, Blame::Request);
+pub(crate) static NULL: Reason = Reason::new("null", &NOT_ALLOWED, Blame::Request);
+pub(crate) static MALFORMED: Reason = Reason::new("malformed", &NOT_ALLOWED, Blame::Request);
+pub(crate) static EFFORT: Reason = Reason::new("effort", &NOT_ALLOWED, Blame::Request);
 
 /// Answers preflights and judges the origins of other requests.
 struct Cors {
@@ -52,7 +57,7 @@ enum Sender<'r> {
     /// An origin that may use the route.
     Allowed(&'r [u8]),
     /// Any other; the reason in the log.
-    Disallowed(&'static str),
+    Disallowed(&'static Reason),
 }
 
 /// The answer has a part of its own, which comes after other policies have shaped it: none of them
@@ -78,16 +83,16 @@ impl Settings {
             Ok(None) => return Sender::Unnamed,
             _ if self.origins.has_all() => return Sender::Allowed(b"*"),
             Ok(Some(origin)) => origin,
-            Err(_) => return Sender::Disallowed("malformed"),
+            Err(_) => return Sender::Disallowed(&MALFORMED),
         };
         match self.origins.standing(origin, effort) {
             Standing::Listed => Sender::Allowed(origin),
             // Browsers name the origin of a `POST` to a page's own server too.
             Standing::NotListed if is_own(origin, headers) => Sender::Own,
-            Standing::NotListed => Sender::Disallowed("not_listed"),
-            Standing::Null => Sender::Disallowed("null"),
-            Standing::Malformed => Sender::Disallowed("malformed"),
-            Standing::Undecided => Sender::Disallowed("effort"),
+            Standing::NotListed => Sender::Disallowed(&NOT_LISTED),
+            Standing::Null => Sender::Disallowed(&NULL),
+            Standing::Malformed => Sender::Disallowed(&MALFORMED),
+            Standing::Undecided => Sender::Disallowed(&EFFORT),
         }
     }
 }
@@ -116,7 +121,7 @@ impl Policy for Cors {
         }
         match (sender, self.settings.on_disallowed) {
             (Sender::Disallowed(reason), OnDisallowed::Refuse) => {
-                let refusal = Refusal::new(&NOT_ALLOWED, reason);
+                let refusal = Refusal::new(reason);
                 let origin = headers.all("origin").next();
                 Verdict::Refuse(refusal.telling("origin", origin))
             }

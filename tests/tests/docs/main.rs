@@ -134,7 +134,8 @@ fn the_table_of_refusals_is_the_code() {
         let numbers = (row[1].as_str(), row[2].as_str());
         let expected = (code.status.to_string(), code.grpc_status.to_string());
         assert_eq!(numbers, (&*expected.0, &*expected.1), "{}", code.name);
-        assert_eq!(quoted(&row[3]), code.reasons, "{}", code.name);
+        let reasons: Vec<&str> = code.reasons.iter().map(|reason| reason.name).collect();
+        assert_eq!(quoted(&row[3]), reasons, "{}", code.name);
     }
 }
 
@@ -145,7 +146,7 @@ fn the_reasons_of_paths_are_all_explained() {
     let written: BTreeSet<String> = rows.iter().flat_map(|row| quoted(&row[1])).collect();
     let code = metrics::codes().find(|code| code.name == "path_malformed");
     let reasons = code.expect("paths can be refused").reasons;
-    let real: BTreeSet<String> = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+    let real: BTreeSet<String> = reasons.iter().map(|each| each.name.to_owned()).collect();
     assert_same(&written, &real, "reasons of path_malformed");
 }
 

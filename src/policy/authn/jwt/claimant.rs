@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::Needed;
-use super::location::{Found, LocationError};
 use super::provider::Provider;
 use super::token::{MAX_DEPTH, Token};
 use crate::exchange::{ClaimedSubject, Request, Several};
 use crate::json::compact::Compact;
+use crate::policy::authn::combination::Needed;
+use crate::policy::authn::location::{Found, LocationError};
 
 /// Reads the `sub` of the token that a route asks for, which nobody has checked. Whoever sends the
 /// request has chosen it.
