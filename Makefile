@@ -1,5 +1,7 @@
 # The module that Envoy loads.
 WASM := target/portcullis.wasm
+# One that is built in seconds, for tests.
+QUICK := target/portcullis-quick.wasm
 # What the image may weigh: 3 MiB.
 SIZE_BUDGET := 3145728
 # The older release of Envoy that the suites run against.
@@ -13,7 +15,7 @@ NAME ?= good
 FLOOD ?= 3000000
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory check lint fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory check quick lint audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -25,13 +27,20 @@ run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT,
 	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
 	@envoy/run.sh
 
-test: lint build ## everything: lint and all suites, natively, in the module, in two releases of Envoy, in Chromium
-	@envoy/build.sh with-faults
-	@envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
-	{ chromedriver=$$(tests/find-chromium.sh) || true; } && \
-	ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus CHROMEDRIVER=$$chromedriver PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
-	$(CARGO) test --locked --workspace && \
-	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; }
+# The programs that suites start. A browser is sought where there are tests for it.
+SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
+	{ chromedriver= ; $(if $(filter-out browser,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
+	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus CHROMEDRIVER=$$chromedriver
+
+# ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
+BINARY = $(if $(wildcard $(patsubst %,tests/tests/%,$(firstword $(ONLY)).rs $(firstword $(ONLY))/main.rs)),$(firstword $(ONLY)))
+ONE_SUITE = $(if $(BINARY),$(CARGO) test --locked -p portcullis-tests --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),CASES="$(ONLY)" $(CARGO) test --locked -p portcullis-tests --test cases)
+
+test: $(if $(ONLY),quick,lint build) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
+	@$(if $(filter fault_injection,$(ONLY))$(if $(ONLY),,all),envoy/build.sh with-faults,:)
+	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
+	$(if $(ONLY),$(ONE_SUITE),$(CARGO) test --locked --workspace && \
+	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
 
 test-browser: build ## what a real Chromium makes of the answers; fetches Debian's if there is none
 	@envoy=$$(envoy/find-envoy.sh) && chromedriver=$$(tests/find-chromium.sh) && \
@@ -42,20 +51,26 @@ observatory: build ## score the presets with the MDN HTTP Observatory's code fro
 	ENVOY=$$envoy OBSERVATORY=$$package PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
 	$(CARGO) test --locked -p portcullis-tests --test headers observatory -- --nocapture
 
-check: lint build ## what needs no Envoy: lint, and the suites natively and in the module
-	@envoy/build.sh with-faults
-	$(CARGO) test --locked -p portcullis
-	PORTCULLIS_WASM=$(CURDIR)/$(WASM) $(CARGO) test --locked -p portcullis-tests --lib --test cases --test docs --test fault_injection --test laws --test module -- --skip envoy
+quick: ## build target/portcullis-quick.wasm, which is less optimised, in seconds
+	@envoy/build.sh quick
+
+check: quick ## what is soon done after a small change: formatting, clippy, unit tests, documentation, cases natively and in the module
+	@$(call FMT,--check)
+	$(CARGO) clippy --locked --workspace --lib -- -D warnings
+	PORTCULLIS_WASM=$(CURDIR)/$(QUICK) $(CARGO) test --locked --workspace --lib --test cases --test docs -- --skip envoy
 
 # The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
 FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs
 
-lint: ## formatting, clippy for both targets, documentation links
-	$(call FMT,--check)
+lint: ## formatting, clippy for both targets, documentation links, licences and sources of crates
+	@$(call FMT,--check)
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	$(CARGO) clippy --locked -p portcullis --lib --no-default-features -- -D warnings
 	@envoy/build.sh lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+	@tests/deny.sh
+
+audit: ## check licences and sources of the crates that are built in, and ask for advisories; needs a network
+	@tests/deny.sh advisories
 
 fmt: ## format the sources
 	$(call FMT)

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
-# it is built: parts of it exist for wasm only. With `without-schemas` it builds a module that judges
-# nothing by JSON Schema into target/portcullis-without-schemas.wasm, with `with-faults` one for tests
-# alone, whose allocations can be made to fail and which has a policy that waits, into
-# target/portcullis-faults.wasm.
+# it is built: parts of it exist for wasm only. With `quick` it builds a module that is less optimised
+# in seconds, into target/portcullis-quick.wasm; with `without-schemas` one that judges nothing by JSON
+# Schema into target/portcullis-without-schemas.wasm; with `with-faults` one for tests alone, whose
+# allocations can be made to fail and which has a policy that waits, into target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
@@ -19,18 +19,22 @@ features=
 profile=release
 case $action in
 build) ;;
+quick)
+    profile=quick
+    out=target/portcullis-quick.wasm
+    ;;
 without-schemas)
     features=--no-default-features
     out=target/portcullis-without-schemas.wasm
     ;;
 with-faults)
     features="--features fault-injection"
-    profile=faults
+    profile=quick
     out=target/portcullis-faults.wasm
     ;;
 lint) DEBIAN_PACKAGES="$DEBIAN_PACKAGES rust-web-clippy" ;;
 *)
-    echo "usage: $0 [build|lint|without-schemas|with-faults]" >&2
+    echo "usage: $0 [build|quick|lint|without-schemas|with-faults]" >&2
     exit 2
     ;;
 esac
@@ -76,6 +80,7 @@ remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefi
 with_rustup() {
     if [ "$action" = lint ]; then
         cargo clippy --locked -p portcullis --lib --target $TARGET -- -D warnings
+        cargo clippy --locked -p portcullis --lib --target $TARGET --no-default-features -- -D warnings
         exit
     fi
     # shellcheck disable=SC2086
@@ -86,6 +91,8 @@ with_rustup() {
 with_debian() {
     # Another release of clippy knows other lints; those that the project denies count, its warnings do not.
     if [ "$action" = lint ]; then
+        debian_cargo clippy
+        features=--no-default-features
         debian_cargo clippy
         exit
     fi

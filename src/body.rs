@@ -11,7 +11,7 @@ use crate::budget::{self, Reservation, Share};
 use crate::config::Node;
 use crate::exchange::{BodyProgress, BodyState, Facts};
 use crate::headers::Headers;
-use crate::host::{Failure, Host, Side};
+use crate::host::{Bodies, Failure, Side};
 use crate::section::{Reading, Section};
 
 /// What becomes of the head of a message while policies judge its body.
@@ -147,7 +147,7 @@ struct Read {
 /// What the proxy has at hand of a body.
 #[derive(Clone, Copy)]
 pub(crate) struct Rest<'c> {
-    pub(crate) host: &'c dyn Host,
+    pub(crate) host: &'c dyn Bodies,
     pub(crate) side: Side,
 }
 
@@ -324,14 +324,21 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory_host::MemoryHost;
 
     /// A proxy that has these bytes at hand.
-    fn hand(bytes: &[u8]) -> MemoryHost {
-        MemoryHost::new().with_bodies(bytes)
+    struct Hand(Vec<u8>);
+
+    impl Bodies for Hand {
+        fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+            Ok(self.0.clone())
+        }
     }
 
-    fn rest(host: &MemoryHost) -> Rest<'_> {
+    fn hand(bytes: &[u8]) -> Hand {
+        Hand(bytes.to_vec())
+    }
+
+    fn rest(host: &Hand) -> Rest<'_> {
         let side = Side::Request;
         Rest { host, side }
     }

@@ -72,6 +72,24 @@ pub trait Calls {
     fn call(&self, call: &Call) -> Result<Token, CallError>;
 }
 
+/// A response in the proxy's hands, while a worker is told of it.
+pub trait Response {
+    /// Its fields.
+    ///
+    /// # Errors
+    /// There is no response, or its head is too long, or the proxy does not hand it over.
+    fn headers(&self) -> Result<Headers, CallError>;
+
+    /// How many bytes its body has.
+    fn body_size(&self) -> usize;
+
+    /// The body. The memory for it must be there: `worker::read_body` is the way to it.
+    ///
+    /// # Errors
+    /// The proxy does not hand it over.
+    fn body(&self) -> Result<Vec<u8>, CallError>;
+}
+
 impl Call {
     /// The timeout in milliseconds. Less than one counts as one: proxies take zero for "for ever".
     pub fn millis(&self) -> u32 {

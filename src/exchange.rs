@@ -10,10 +10,10 @@ use crate::address;
 use crate::connection::Connection;
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Host, Property};
-use crate::json::compact::{Compact, Value};
 use crate::limits::Limits;
 use crate::preflight::SameRoutes;
-use crate::refusal::{Code, ErrorPage, Refusal};
+use crate::principal::Principal;
+use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::regex::Effort;
 use crate::target::{Authority, Target};
 
@@ -57,8 +57,8 @@ pub struct Exchange<'r> {
 /// What policies learn about a request and others may rely on: each fact has one writer.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// Who asks. Written by `jwt` once a token has been accepted.
-    pub identity: Option<Identity>,
+    /// Who calls. Written by the policy that asks for credentials, once it has accepted one.
+    pub principal: Option<Principal>,
     /// What limits said. Written by `rate_limits`.
     pub limits: Limits,
     /// Which operation of its API it is. Written by `openapi`.
@@ -97,15 +97,14 @@ pub enum AnswerCheck {
     /// The same, though it cannot be told what it is: it has to be JSON.
     Untold(usize),
     /// It cannot be read, for that reason.
-    Unreadable(&'static str),
+    Unreadable(&'static Reason),
 }
 
 impl Facts {
     /// How many bytes of memory they take. Claims count whole: a cache that has them too may forget
     /// them first.
     pub(crate) fn memory(&self) -> usize {
-        let claims = self.identity.as_ref();
-        let claims = claims.map_or(0, |identity| identity.claims.size());
+        let claims = self.principal.as_ref().map_or(0, Principal::memory);
         let answers = self.answers.capacity();
         let answers = answers.saturating_mul(size_of::<(usize, AnswerCheck)>());
         self.limits
@@ -125,7 +124,7 @@ impl Facts {
     /// What is known, apart from what policies keep for themselves: for those that are tried.
     pub(crate) fn apart(&self) -> Self {
         Self {
-            identity: self.identity.clone(),
+            principal: self.principal.clone(),
             claimants: self.claimants.clone(),
             connection: self.connection.clone(),
             client: self.client.clone(),
@@ -141,15 +140,6 @@ impl Facts {
         let ask = || address::with_port(&host.property(Property::ClientAddress)?);
         *self.client.get_or_init(ask)
     }
-}
-
-/// Who asks, as a provider vouches for it.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The provider's name in the document.
-    pub provider: Rc<str>,
-    /// All claims of the accepted token.
-    pub claims: Compact,
 }
 
 /// One change of a message's head.
@@ -271,8 +261,8 @@ pub struct Finished<'f> {
     pub request: &'f Headers,
     /// What policies have found out.
     pub facts: &'f mut Facts,
-    /// The refusal that was carried out, and its reason.
-    pub refusal: Option<(&'static Code, &'static str)>,
+    /// Why it was refused, if it was.
+    pub refusal: Option<&'static Reason>,
 }
 
 /// Who wrote an answer.
@@ -329,22 +319,6 @@ impl Request<'_> {
     }
 }
 
-impl Identity {
-    /// The `sub` claim.
-    pub fn subject(&self) -> Option<&str> {
-        self.text_claim("sub")
-    }
-
-    /// The `iss` claim.
-    pub fn issuer(&self) -> Option<&str> {
-        self.text_claim("iss")
-    }
-
-    fn text_claim(&self, name: &str) -> Option<&str> {
-        self.claims.member(name).and_then(Value::as_str)
-    }
-}
-
 impl Scheme {
     /// As it is written in a URI.
     pub fn name(self) -> &'static str {
@@ -366,15 +340,18 @@ impl Scheme {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::compact::Compact;
+    use crate::principal::CredentialKind;
 
     #[test]
     fn claims_count_among_what_a_stream_keeps() {
         let mut facts = Facts::default();
         let before = facts.memory();
         let claims = format!(r#"{{"x":"{}"}}"#, "y".repeat(1000));
-        facts.identity = Some(Identity {
-            provider: "corp".into(),
-            claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
+        facts.principal = Some(Principal {
+            kind: CredentialKind::Jwt,
+            authority: "corp".into(),
+            attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
         });
         assert!(facts.memory() >= before + 1000);
     }

@@ -12,7 +12,7 @@ use crate::config::{Node, Problems};
 use crate::exchange::{Edit, Facts};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
-use crate::refusal::Detail;
+use crate::refusal::{Detail, Reason};
 use crate::schema::Violation;
 use crate::section::{Reading, Section};
 use crate::stream::{Record, Said};
@@ -127,8 +127,8 @@ impl Explain {
             Some(route) => format!("route={route}"),
             None => "no route".to_owned(),
         };
-        if let Some((code, reason)) = record.refusal {
-            let _ = write!(first, "; code={}; reason={reason}", code.name);
+        if let Some(Reason { name, code, .. }) = record.refusal {
+            let _ = write!(first, "; code={}; reason={name}", code.name);
         }
         tell(first);
         for (policy, said) in asked {
@@ -177,19 +177,19 @@ const LONGEST: usize = 2048;
 
 /// What was refused, and then what shadow mode would have refused.
 fn refusals(record: &Record) -> impl Iterator<Item = Told<'_>> {
-    let enforced = record.refusal.map(|(code, reason)| Told {
+    let enforced = record.refusal.map(|reason| Told {
         policy: record.refused_by,
         mode: "enforce",
-        code: code.name,
-        reason,
+        code: reason.code.name,
+        reason: reason.name,
         detail: record.detail.as_deref(),
         violations: &record.violations,
     });
     let shadow = record.shadow.iter().map(|each| Told {
         policy: each.policy,
         mode: "shadow",
-        code: each.code.name,
-        reason: each.reason,
+        code: each.reason.code.name,
+        reason: each.reason.name,
         detail: each.detail.as_deref(),
         violations: &each.violations,
     });

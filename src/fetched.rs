@@ -1,7 +1,7 @@
 //! What is fetched on a schedule: by one worker, for all of them.
 //!
 //! A document declares instances of [`Fetched`] (key sets and discovery documents so far), and the
-//! worker ([`crate::worker`]) does for each what is the same for all: it takes up what another
+//! worker does for each what is the same for all: it takes up what another
 //! worker has published, asks for the lease before a call, makes the call, bounds the response,
 //! publishes, counts and logs. What an instance adds is when, what to ask, and what a response means.
 
@@ -12,7 +12,7 @@ use crate::credentials::Credential;
 use crate::host::{Host, Level};
 use crate::meter::{Event, Timing};
 
-/// One thing that is fetched on a schedule. All times are [`Host::monotonic`].
+/// One thing that is fetched on a schedule. All times are [`crate::host::Clock::monotonic`].
 pub trait Fetched {
     /// Its place in messages, `provider corp`.
     fn place(&self) -> String;

@@ -4,36 +4,62 @@ use std::time::Duration;
 
 use crate::call::Calls;
 
-/// The proxy, as far as policies may know it.
-pub trait Host {
+/// The proxy, as far as the core may know it. What needs but one side of it can ask for that
+/// side alone, and a test then has to make up no more.
+pub trait Host:
+    Clock + Counters + Environment + Signatures + Properties + Cells + Entropy + Bodies
+{
+}
+
+impl<T> Host for T where
+    T: Clock + Counters + Environment + Signatures + Properties + Cells + Entropy + Bodies
+{
+}
+
+/// The time.
+pub trait Clock {
     /// The wall clock, as time since the Unix epoch. It steps, back and forth, when somebody sets
     /// it: it is for what others have dated, `exp`, `nbf`, `iat` and the document's own dates, and
     /// for time stamps. Whatever lasts, ages or waits goes by [`monotonic`](Self::monotonic).
     fn wall_clock(&self) -> Duration;
     /// A clock that never steps, as time since some beginning that all workers share and that no
-    /// cell outlives. Nothing of it can be compared with the wall clock. Hosts of tests that have
-    /// but one clock give that.
-    fn monotonic(&self) -> Duration {
-        #[allow(clippy::disallowed_methods, reason = "a test's one clock")]
-        self.wall_clock()
-    }
+    /// cell outlives. Nothing of it can be compared with the wall clock.
+    fn monotonic(&self) -> Duration;
+}
+
+/// What is counted and measured, by the numbers of the closed lists.
+pub trait Counters {
     /// Adds one to a counter. The proxy may be told later, together with others: it costs next to
     /// nothing. Names come from [`crate::metrics`]; nothing a client sends is one.
-    fn count(&self, counter: Counter);
+    fn count(&self, counter: Counter) {
+        self.count_many(counter, 1);
+    }
     /// Adds so many to a counter.
-    fn count_many(&self, counter: Counter, many: u64) {
-        (0..many).for_each(|_| self.count(counter));
-    }
+    fn count_many(&self, counter: Counter, many: u64);
     /// Records a value in a histogram, if the proxy has any. Names come from [`crate::metrics`] as well.
-    fn observe(&self, histogram: Histogram, value: u64) {
-        let _ = (histogram, value);
-    }
+    fn observe(&self, histogram: Histogram, value: u64);
+}
+
+/// What the proxy was started with.
+pub trait Environment {
     /// A variable of the VM's environment: where secrets stand that the document must not hold.
     fn environment(&self, name: &str) -> Option<Vec<u8>>;
+}
+
+/// The proxy's own cryptography.
+pub trait Signatures {
     /// Checks a signature in the proxy's own, faster code.
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict;
+}
+
+/// What there is to know of a connection and an exchange.
+pub trait Properties {
     /// What the proxy knows of the connection; none if it does not know.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
+}
+
+/// What workers share.
+pub trait Cells {
     /// Reads a cell that all workers share, and the mark of its last change. What stands there
     /// may be anybody's: cells outlive documents and releases.
     ///
@@ -62,17 +88,22 @@ pub trait Host {
     fn create_cell(&self, key: &str, value: &[u8]) -> Result<Swap, CellUnavailable> {
         self.swap_cell(key, Some(Mark(u32::MAX)), value)
     }
+}
+
+/// Randomness.
+pub trait Entropy {
     /// Bits that no client can guess.
     fn random(&self) -> u64;
+}
+
+/// Bodies on their way.
+pub trait Bodies {
     /// What the proxy has at hand of a body: all that has come while it is held, the last piece
     /// while it passes on. There are `size` bytes of it.
     ///
     /// # Errors
     /// It does not hand them over.
-    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
-        let _ = (side, size);
-        Err(Failure::HostCall)
-    }
+    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure>;
 }
 
 /// The proxy's log, and values for the proxy's own access loggers.
@@ -94,8 +125,7 @@ pub enum Level {
     Error,
 }
 
-/// Metrics that a document brings, by name. Those of the closed list are [`Host::count`]'s and
-/// [`Host::observe`]'s.
+/// Metrics that a document brings, by name. Those of the closed lists are [`Counters`].
 pub trait Metrics {
     /// Makes a metric known, once: a proxy keeps a note of every time. None if it refuses.
     fn define(&self, kind: MetricKind, name: &str) -> Option<MetricId>;

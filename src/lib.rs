@@ -8,6 +8,8 @@
 //! [`config`] reads the configuration, a JSON document. [`json`] parses it strictly;
 //! [`config::Node`] is a value with its place, and every reader notes what is wrong with its own
 //! part in [`config::Problems`] and goes on, so that all problems of a document appear at once.
+//! Each block at its top is a [`section::Section`] in one list (`config::sections`): it says itself how
+//! it is read and what it has the worker do, and others find it by its type.
 //! The result is an [`engine::Engine`]: routes, each with its chain of policies, everything
 //! parsed. It is immutable. Compiling depends on nothing but the document's bytes.
 //!
@@ -40,8 +42,8 @@
 //! A [`worker::Worker`] does by one document what is no request: it fetches what is
 //! [`fetched`] on a schedule, exports and writes records, tells counters and gauges. It asks the
 //! proxy through [`host::WorkerHost`], whose [`call`]s have one table: a response goes to the owner of
-//! its token. A new thing to fetch implements [`fetched::Fetched`] and is named in
-//! [`engine::Engine::fetched`].
+//! its token. A new thing to fetch implements [`fetched::Fetched`], and its section gives it
+//! to the [`section::Registry`].
 //!
 //! # What holds
 //!
@@ -76,7 +78,7 @@
 //! | `jwks/lease/<hash>` | until when somebody asks | the same, and how often the document asks |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
-//! nothing else. Times in cells are those of [`host::Host::monotonic`]. What is no such cell, or of
+//! nothing else. Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
 //! another format, counts as none.
 //!
 //! # What is deliberately absent
@@ -86,6 +88,11 @@
 //!   generations of one; each has its own root.
 //! - A way to pass without a route. What no route is for is refused.
 //! - Serde's derived readers for the document. They stop at the first error.
+//!
+//! # A new section
+//!
+//! One file with a type that implements [`section::Section`], one line in the list in
+//! `config::sections`, one case file. Policies read it with [`section::Sections::get`].
 //!
 //! # A new policy
 //!
@@ -120,6 +127,7 @@ pub mod meter;
 pub mod metrics;
 pub mod origin;
 pub mod policy;
+pub mod principal;
 pub mod proof;
 pub mod refusal;
 pub mod route;

@@ -88,7 +88,7 @@ pub fn by_security_event(kind: &Kind) -> Option<Counter> {
 
 /// Counts refusals by code, those in shadow mode apart.
 pub fn by_code(code: &Code, outcome: Outcome) -> Option<Counter> {
-    let place = codes().position(|each| each.name == code.name)?;
+    let place = codes().position(|each| each == code)?;
     let totals = OUTCOMES.len().checked_add(EVENTS.len())?;
     let first = totals.checked_add(place.checked_mul(2)?)?;
     match outcome {

@@ -6,10 +6,10 @@ use super::outcome::Ending;
 use super::subject::Of;
 use super::trace::Trace;
 use super::{AccessLog, time_stamp};
-use crate::exchange::Identity;
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::limits::Standing;
+use crate::principal::Principal;
 use crate::refusal::Claimed;
 use crate::stream::Stream;
 
@@ -26,7 +26,7 @@ pub(super) struct Finished<'r> {
     pub(super) written: Duration,
     pub(super) elapsed: Option<Duration>,
     /// Whose token was accepted, whether or not it sufficed.
-    pub(super) identity: Option<&'r Identity>,
+    pub(super) principal: Option<&'r Principal>,
     /// What a token says that was not accepted, if that is shown.
     pub(super) claimed: Option<&'r Claimed>,
     /// The limit that is nearest to refusing.
@@ -66,7 +66,7 @@ impl<'r> Finished<'r> {
             trace,
             written,
             elapsed,
-            identity: facts.identity.as_ref().or_else(|| record.identity()),
+            principal: facts.principal.as_ref().or_else(|| record.principal()),
             claimed: record.claimed().filter(|_| log.shows_claimed()),
             limit: facts.limits.tightest(),
         })
@@ -89,7 +89,7 @@ impl<'r> Finished<'r> {
 
     /// The subject of the accepted token.
     pub(super) fn subject(&self) -> Option<&'r [u8]> {
-        Some(self.identity?.subject()?.as_bytes())
+        Some(self.principal?.subject()?.as_bytes())
     }
 
     /// The audiences of a token that was not accepted.

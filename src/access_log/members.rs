@@ -41,11 +41,11 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.code", |line, name, of| {
         let refusal = of.stream.record().refusal;
-        own(line, name, refusal.map(|(code, _)| code.name));
+        own(line, name, refusal.map(|reason| reason.code.name));
     }),
     member("portcullis.reason", |line, name, of| {
         let refusal = of.stream.record().refusal;
-        own(line, name, refusal.map(|(_, reason)| reason));
+        own(line, name, refusal.map(|reason| reason.name));
     }),
     member("portcullis.detail", |line, name, of| {
         if let Some(detail) = &of.stream.record().detail {
@@ -135,11 +135,15 @@ pub const MEMBERS: &[Member] = &[
     })
     .personal(),
     member("portcullis.issuer", |line, name, of| {
-        let issuer = of.identity.and_then(|identity| identity.issuer());
+        let issuer = of.principal.and_then(|principal| principal.issuer());
         line.optional(name, issuer.map(str::as_bytes));
     }),
     member("portcullis.provider", |line, name, of| {
-        own(line, name, of.identity.map(|identity| &*identity.provider));
+        own(
+            line,
+            name,
+            of.principal.map(|principal| &*principal.authority),
+        );
     }),
     member("portcullis.claimed.signature", |line, name, of| {
         let signature = |signed| if signed { "valid" } else { "unverified" };
@@ -297,11 +301,11 @@ fn own(line: &mut Line, name: &str, value: Option<&str>) {
 
 /// The claims that the document names, each a member.
 fn claims(line: &mut Line, of: &Finished<'_>) {
-    let Some(identity) = of.identity else {
+    let Some(principal) = of.principal else {
         return;
     };
     for (name, path) in &of.log.claims {
-        if let Some(claim) = path.value(&identity.claims) {
+        if let Some(claim) = path.value(&principal.attributes) {
             line.claim(name, claim);
         }
     }

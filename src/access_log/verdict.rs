@@ -34,7 +34,7 @@ pub(super) fn shadow(out: &mut String, refusals: &[ShadowRefusal], parameters: P
         if let Some(policy) = shadow.policy {
             let _ = write!(out, "\"policy\":\"{policy}\",");
         }
-        let (code, reason) = (shadow.code.name, shadow.reason);
+        let (code, reason) = (shadow.reason.code.name, shadow.reason.name);
         let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"");
         if let Some(detail) = &shadow.detail {
             let before = out.len();

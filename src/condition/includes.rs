@@ -1,8 +1,7 @@
 //! `includes`, `includes_any`, `includes_all`: a list has a value, one of several, or all of them.
 
 use super::operand::Found;
-use super::test::{Asked, Choice, Expected, Kinds, Test, read_choice, read_scalar};
-use crate::config::{Node, Problems};
+use super::test::{Choice, Expected, Kinds, Test, read_choice, read_scalar};
 use crate::effort::{Effort, TooCostly};
 
 pub(super) const TEST: Test = Test {
@@ -24,41 +23,48 @@ pub(super) const ANY: Test = Test {
 
 pub(super) const ALL: Test = Test {
     name: "includes_all",
-    read: read_each,
+    read: read_choice,
+    holds: holds_all,
     ..TEST
 };
 
-fn read_each(node: &Node<'_>, asked: Asked, problems: &mut Problems) -> Option<Expected> {
-    let each = node.list(problems, |item, problems| {
-        let item = read_scalar(item, asked.kinds, problems)?;
-        Some(Choice::of(vec![item], asked.case))
-    });
-    each.map(Expected::Each)
-}
-
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {
     match expected {
-        Expected::Choice(choice) => has(found, choice, effort),
-        Expected::Each(all) => {
-            for each in all {
-                if !has(found, each, effort)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        }
+        Expected::Choice(choice) => has(found, effort, |item| choice.has(item, effort)),
         _ => Ok(false),
     }
 }
 
-/// Whether a list has one of these.
-fn has(found: Found<'_>, choice: &Choice, effort: &Effort) -> Result<bool, TooCostly> {
+fn holds_all(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {
+    let Expected::Choice(choice) = expected else {
+        return Ok(false);
+    };
+    for text in &choice.texts {
+        let is_text = |item: Found<'_>| choice.is(text, item, effort);
+        if !has(found, effort, is_text)? {
+            return Ok(false);
+        }
+    }
+    for other in &choice.others {
+        if !has(found, effort, |item| Ok(item.is(other)))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a list has such an item.
+fn has(
+    found: Found<'_>,
+    effort: &Effort,
+    is_wanted: impl Fn(Found<'_>) -> Result<bool, TooCostly>,
+) -> Result<bool, TooCostly> {
     let Some((items, scalars)) = found.items() else {
         return Ok(false);
     };
     for item in items.iter() {
         effort.spend(1)?;
-        if choice.has(Found::Json(item, scalars), effort)? {
+        if is_wanted(Found::Json(item, scalars))? {
             return Ok(true);
         }
     }

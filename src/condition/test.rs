@@ -43,22 +43,20 @@ pub(super) enum Expected {
     Regex(Regex),
     /// A number or a boolean.
     Value(Json),
-    /// One of several values.
+    /// Several values.
     Choice(Choice),
-    /// Several, all of them.
-    Each(Vec<Choice>),
     Range(Box<Range>),
     Flag(bool),
 }
 
-/// Values of which one is enough.
+/// Several values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Choice {
     /// Sorted; in lower case where case is ignored.
-    texts: Vec<Box<str>>,
+    pub(super) texts: Box<[Box<str>]>,
     case: Case,
     /// Numbers and booleans.
-    others: Vec<Json>,
+    pub(super) others: Box<[Json]>,
 }
 
 /// Between which numbers; each with whether it is itself outside.
@@ -117,16 +115,13 @@ impl Expected {
             Expected::Value(json) => kind(json),
             Expected::Choice(choice) => choice.kinds(),
             Expected::Range(_) => Kinds::NUMBER.or(Kinds::NUMERAL),
-            Expected::Each(_) | Expected::Flag(_) => Kinds::NONE,
+            Expected::Flag(_) => Kinds::NONE,
         }
     }
 
     /// Whether upper and lower case make a difference to it.
     pub(super) fn is_textual(&self) -> bool {
-        match self {
-            Expected::Each(all) => all.iter().any(|each| each.kinds().meet(Kinds::TEXT)),
-            expected => expected.kinds().meet(Kinds::TEXT),
-        }
+        self.kinds().meet(Kinds::TEXT)
     }
 
     /// Whether it is plain that it expects the same.
@@ -138,7 +133,6 @@ impl Expected {
             (Expected::Regex(own), Expected::Regex(other)) => own.address() == other.address(),
             (Expected::Value(own), Expected::Value(other)) => own == other,
             (Expected::Choice(own), Expected::Choice(other)) => own == other,
-            (Expected::Each(own), Expected::Each(other)) => own == other,
             (Expected::Range(own), Expected::Range(other)) => own == other,
             (Expected::Flag(own), Expected::Flag(other)) => own == other,
             _ => false,
@@ -258,7 +252,7 @@ fn cased(text: &str, case: Case) -> String {
 }
 
 impl Choice {
-    /// Any of these scalars.
+    /// These scalars.
     pub(super) fn of(items: Vec<&Json>, case: Case) -> Self {
         let (mut texts, mut others) = (Vec::new(), Vec::new());
         for item in items {
@@ -270,9 +264,9 @@ impl Choice {
         texts.sort_unstable();
         texts.dedup();
         Self {
-            texts,
+            texts: texts.into_boxed_slice(),
             case,
-            others,
+            others: others.into_boxed_slice(),
         }
     }
 
@@ -304,6 +298,28 @@ impl Choice {
         }
         effort.spend(self.others.len() as u64)?;
         Ok(self.others.iter().any(|other| found.is(other)))
+    }
+}
+
+impl Choice {
+    /// Whether what was found is that one of its texts.
+    pub(super) fn is(
+        &self,
+        expected: &str,
+        found: Found<'_>,
+        effort: &Effort,
+    ) -> Result<bool, TooCostly> {
+        let Some(found) = found.text(effort)? else {
+            return Ok(false);
+        };
+        pay_for_case(found, self.case, effort)?;
+        let case = self.case;
+        let texts = Texts {
+            found,
+            expected,
+            case,
+        };
+        Ok(texts.is_expected(Some(found)))
     }
 }
 

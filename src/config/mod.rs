@@ -1,5 +1,7 @@
 //! The configuration document: how it is compiled.
 
+#[cfg(test)]
+mod blocks;
 mod document;
 #[cfg(test)]
 mod faults;

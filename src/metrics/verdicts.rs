@@ -70,12 +70,12 @@ impl Tallied {
             }
         }
         let record = stream.record();
-        if let Some((code, _)) = record.refusal {
+        if let Some(reason) = record.refusal {
             let by = record.refused_by;
-            both(What::Refusal(by, code.name, Outcome::Denied));
+            both(What::Refusal(by, reason.code.name, Outcome::Denied));
         }
         for shadow in &record.shadow {
-            let (by, code) = (shadow.policy, shadow.code);
+            let (by, code) = (shadow.policy, shadow.reason.code);
             both(What::Refusal(by, code.name, Outcome::ShadowDenied));
         }
         if by_route {

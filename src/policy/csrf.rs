@@ -7,7 +7,7 @@ use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::origin::{AllowedOrigins, Power, Standing, is_own};
 use crate::preflight::Preflight;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 
 /// `csrf: { additional_origins, on_missing, safe_methods }`.
 pub(super) const KIND: Kind = Kind {
@@ -16,28 +16,37 @@ pub(super) const KIND: Kind = Kind {
     codes: &[&CROSS_SITE],
     compile: Compile::Object(compile),
     rules: &[
-        ("cross_site_request.missing", "on_missing"),
-        ("cross_site_request.subresource", "safe_methods"),
-        ("cross_site_request", "additional_origins"),
+        (Selector::Reason(&MISSING), "on_missing"),
+        (Selector::Reason(&SUBRESOURCE), "safe_methods"),
+        (Selector::Code(&CROSS_SITE), "additional_origins"),
     ],
 };
 
-const CROSS_SITE: Code = Code {
+pub(crate) static CROSS_SITE: Code = Code {
     name: "cross_site_request",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "Another site caused this request.",
     reasons: &[
-        "cross_site",
-        "same_site",
-        "navigation",
-        "subresource",
-        "origin",
-        "referer",
-        "missing",
-        "malformed",
+        &FROM_CROSS_SITE,
+        &FROM_SAME_SITE,
+        &NAVIGATION,
+        &SUBRESOURCE,
+        &ORIGIN,
+        &REFERER,
+        &MISSING,
+        &MALFORMED,
     ],
 };
+
+pub(crate) static FROM_CROSS_SITE: Reason = Reason::new("cross_site", &CROSS_SITE, Blame::Request);
+pub(crate) static FROM_SAME_SITE: Reason = Reason::new("same_site", &CROSS_SITE, Blame::Request);
+pub(crate) static NAVIGATION: Reason = Reason::new("navigation", &CROSS_SITE, Blame::Request);
+pub(crate) static SUBRESOURCE: Reason = Reason::new("subresource", &CROSS_SITE, Blame::Request);
+pub(crate) static ORIGIN: Reason = Reason::new("origin", &CROSS_SITE, Blame::Request);
+pub(crate) static REFERER: Reason = Reason::new("referer", &CROSS_SITE, Blame::Request);
+pub(crate) static MISSING: Reason = Reason::new("missing", &CROSS_SITE, Blame::Request);
+pub(crate) static MALFORMED: Reason = Reason::new("malformed", &CROSS_SITE, Blame::Request);
 
 /// Goes by what browsers say of where a request comes from: fetch metadata, else `Origin`, else `Referer`.
 struct Csrf {
@@ -128,10 +137,10 @@ struct Varies(Edit);
 
 impl Csrf {
     /// The reason of a refusal, if there is one.
-    fn judge(&self, request: &Request<'_>) -> Result<(), &'static str> {
+    fn judge(&self, request: &Request<'_>) -> Result<(), &'static Reason> {
         let headers = request.headers;
         let changes = !is_safe(request.method()) || is_websocket(headers);
-        let site = headers.one("sec-fetch-site").map_err(|_| "malformed")?;
+        let site = headers.one("sec-fetch-site").map_err(|_| &MALFORMED)?;
         match (site, changes, self.safe_methods) {
             (_, false, SafeMethods::Allow) => Ok(()),
             // An old browser, or none: a page it shows cannot be told from a part of one.
@@ -147,13 +156,13 @@ impl Csrf {
         site: &[u8],
         changes: bool,
         request: &Request<'_>,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), &'static Reason> {
         let headers = request.headers;
         let objection = match site {
             b"same-origin" | b"none" => return Ok(()),
-            b"same-site" => "same_site",
-            b"cross-site" => "cross_site",
-            _ => return Err("malformed"),
+            b"same-site" => &FROM_SAME_SITE,
+            b"cross-site" => &FROM_CROSS_SITE,
+            _ => return Err(&MALFORMED),
         };
         let navigates = headers.one("sec-fetch-mode") == Ok(Some(b"navigate"));
         let replaces_page = navigates && headers.one("sec-fetch-dest") == Ok(Some(b"document"));
@@ -161,27 +170,27 @@ impl Csrf {
             return Ok(());
         }
         match headers.one("origin") {
-            Err(_) => Err("malformed"),
+            Err(_) => Err(&MALFORMED),
             Ok(Some(origin)) if self.is_listed(origin, request) => Ok(()),
-            Ok(_) if !changes => Err("subresource"),
-            Ok(_) if navigates => Err("navigation"),
+            Ok(_) if !changes => Err(&SUBRESOURCE),
+            Ok(_) if navigates => Err(&NAVIGATION),
             Ok(_) => Err(objection),
         }
     }
 
     /// By `Origin` or, in browsers that do not send it, by `Referer`.
-    fn judge_source(&self, request: &Request<'_>) -> Result<(), &'static str> {
-        let one = |name| request.headers.one(name).map_err(|_| "malformed");
+    fn judge_source(&self, request: &Request<'_>) -> Result<(), &'static Reason> {
+        let one = |name| request.headers.one(name).map_err(|_| &MALFORMED);
         if let Some(origin) = one("origin")? {
-            return self.accepts(origin, request).then_some(()).ok_or("origin");
+            return self.accepts(origin, request).then_some(()).ok_or(&ORIGIN);
         }
         if let Some(referer) = one("referer")? {
-            let origin = origin_of(referer).ok_or("malformed")?;
-            return self.accepts(origin, request).then_some(()).ok_or("referer");
+            let origin = origin_of(referer).ok_or(&MALFORMED)?;
+            return self.accepts(origin, request).then_some(()).ok_or(&REFERER);
         }
         match self.on_missing {
             OnMissing::Allow => Ok(()),
-            OnMissing::Refuse => Err("missing"),
+            OnMissing::Refuse => Err(&MISSING),
         }
     }
 
@@ -220,10 +229,10 @@ fn origin_of(url: &[u8]) -> Option<&[u8]> {
 }
 
 /// With what the request says of where it comes from.
-fn refusal(reason: &'static str, headers: &Headers) -> Refusal {
+fn refusal(reason: &'static Reason, headers: &Headers) -> Refusal {
     let sent = |name| headers.all(name).next();
     let referer = sent("referer").and_then(origin_of);
-    Refusal::new(&CROSS_SITE, reason)
+    Refusal::new(reason)
         .telling("site", sent("sec-fetch-site"))
         .telling("origin", sent("origin"))
         .telling("referer_origin", referer)

@@ -6,7 +6,7 @@ use crate::connection::says_https;
 use crate::exchange::{Exchange, Request};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::{Host, Property};
-use crate::refusal::{Audience, Code, Fact, Refusal, Reply, grpc};
+use crate::refusal::{Audience, Blame, Code, Fact, Reason, Refusal, Reply, Selector, grpc};
 use crate::route::HostPattern;
 
 /// `https: { on_cleartext, hosts, port, min_tls_version, trust_forwarded_proto }`.
@@ -16,27 +16,32 @@ pub(super) const KIND: Kind = Kind {
     codes: &[&REQUIRED, &TOO_OLD],
     compile: Compile::Object(compile),
     rules: &[
-        ("tls_version_too_old", "min_tls_version"),
-        ("https_required.host", "hosts"),
-        ("https_required", "on_cleartext"),
+        (Selector::Code(&TOO_OLD), "min_tls_version"),
+        (Selector::Reason(&REDIRECT_HOST), "hosts"),
+        (Selector::Code(&REQUIRED), "on_cleartext"),
     ],
 };
 
-const REQUIRED: Code = Code {
+static REQUIRED: Code = Code {
     name: "https_required",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "This is available over HTTPS only.",
-    reasons: &["cleartext", "host"],
+    reasons: &[&CLEARTEXT, &REDIRECT_HOST],
 };
 
-const TOO_OLD: Code = Code {
+static CLEARTEXT: Reason = Reason::new("cleartext", &REQUIRED, Blame::Request);
+static REDIRECT_HOST: Reason = Reason::new("host", &REQUIRED, Blame::Request);
+
+static TOO_OLD: Code = Code {
     name: "tls_version_too_old",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "A newer version of TLS is needed.",
-    reasons: &["tls_version"],
+    reasons: &[&TLS_VERSION],
 };
+
+static TLS_VERSION: Reason = Reason::new("tls_version", &TOO_OLD, Blame::Request);
 
 /// The block, ready to judge.
 struct Https {
@@ -156,7 +161,7 @@ impl Policy for Https {
         match (version.as_deref().map(TlsVersion::read), &self.trust) {
             (Some(version), Trust::Connection(minimum)) if version < *minimum => {
                 let found = Fact::Word(version.name());
-                Verdict::Refuse(Refusal::new(&TOO_OLD, "tls_version").and("found", found))
+                Verdict::Refuse(Refusal::new(&TLS_VERSION).and("found", found))
             }
             (Some(_), _) => Verdict::Pass,
             (None, Trust::ForwardedProto) if says_https(request.headers) => Verdict::Pass,
@@ -174,13 +179,13 @@ impl Policy for Https {
 
 impl Https {
     fn cleartext(&self, request: &Request<'_>) -> Verdict {
-        let refuse = |reason| Verdict::Refuse(Refusal::new(&REQUIRED, reason));
+        let refuse = |reason| Verdict::Refuse(Refusal::new(reason));
         match (&self.on_cleartext, Audience::of(request.headers, None)) {
             (OnCleartext::Redirect(redirect), Audience::Http(_)) => redirect
                 .reply(request)
-                .map_or_else(|| refuse("host"), Verdict::Answer),
+                .map_or_else(|| refuse(&REDIRECT_HOST), Verdict::Answer),
             // A gRPC client follows no redirect.
-            _ => refuse("cleartext"),
+            _ => refuse(&CLEARTEXT),
         }
     }
 }

@@ -9,11 +9,12 @@ use crate::exchange::{Exchange, Facts, Finished, Response};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::preflight::Preflight;
-use crate::refusal::{Code, Refusal, Reply};
+use crate::refusal::{Code, Refusal, Reply, Selector};
 use crate::route::PathTemplate;
 use crate::section::Sections;
 use crate::wait::{Wait, Wake};
 
+mod authn;
 pub mod cors;
 pub mod csrf;
 mod declaration;
@@ -21,7 +22,6 @@ pub mod deny_patterns;
 pub mod error_pages;
 pub mod forms;
 pub mod https;
-pub mod jwt;
 pub mod openapi;
 mod owned;
 pub mod parameters;
@@ -32,6 +32,7 @@ pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
 pub(crate) mod test_wait;
 
+pub use self::authn::jwt;
 pub use self::declaration::Declaration;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`], those of one stage in the
@@ -103,20 +104,15 @@ pub struct Kind {
     pub codes: &'static [&'static Code],
     /// Reads its block.
     pub compile: Compile,
-    /// The field of its block that decides, by the code of a refusal, or by code and reason:
-    /// `payload_too_large`, or `payload_too_large.body_size`. For the log.
-    pub rules: &'static [(&'static str, &'static str)],
+    /// The field of its block that decides, by what is refused; the first that fits. For the log.
+    pub rules: &'static [(Selector, &'static str)],
 }
 
 impl Kind {
     /// The field of its block by which that was refused, where the refusal does not say it itself.
     pub(crate) fn field_of(&self, refusal: &Refusal) -> Option<&'static str> {
-        let (code, reason) = (refusal.code.name, refusal.reason);
-        let is_of = |key: &str| {
-            key.strip_prefix(code)
-                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(reason))
-        };
-        let found = self.rules.iter().find(|(key, _)| is_of(key));
+        let mut rules = self.rules.iter();
+        let found = rules.find(|(selector, _)| selector.has(refusal.reason));
         found.map(|(_, field)| *field)
     }
 }
@@ -310,15 +306,26 @@ pub enum Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::refusal::Blame;
+    use crate::{metrics, stream};
 
     #[test]
     fn every_module_of_a_policy_is_in_the_list() {
         let lines = include_str!("mod.rs").lines();
-        let modules = lines.filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        // What asks for credentials stands in a folder of its own.
+        let starts = ["pub mod ", "pub use self::authn::"];
+        let modules = lines.filter_map(|line| {
+            let name = starts.iter().find_map(|start| line.strip_prefix(start))?;
+            name.strip_suffix(';')
+        });
+        let mut modules: Vec<_> = modules.collect();
+        modules.sort_unstable();
         let mut listed: Vec<_> = LIST.iter().map(|kind| kind.name).collect();
         listed.sort_unstable();
-        assert_eq!(modules.collect::<Vec<_>>(), listed);
+        assert_eq!(modules, listed);
     }
 
     #[test]
@@ -326,6 +333,49 @@ mod tests {
         for (place, kind) in LIST.iter().enumerate() {
             assert_eq!(name(place), kind.name);
             assert_eq!(name(place + LIST.len()), format!("{}_shadow", kind.name));
+        }
+    }
+
+    #[test]
+    fn codes_and_reasons_refer_to_each_other() {
+        let mut codes = BTreeSet::new();
+        for code in metrics::codes() {
+            assert!(codes.insert(code.name), "{code:?} is there twice");
+            let mut reasons = BTreeSet::new();
+            for reason in code.reasons {
+                assert_eq!(reason.code, code);
+                assert!(reasons.insert(reason.name), "{reason:?} is there twice");
+            }
+            assert!(!reasons.is_empty(), "{code:?}");
+        }
+    }
+
+    /// What a client is told and what others go by say the same.
+    #[test]
+    fn blame_agrees_with_the_status() {
+        for reason in metrics::codes().flat_map(|code| code.reasons) {
+            let statuses: &[u16] = match reason.blame {
+                Blame::NoCredential | Blame::ExpiredCredential | Blame::Credential => &[401],
+                Blame::Caller => &[403],
+                Blame::Limit => &[429],
+                Blame::Upstream => &[502],
+                Blame::Dependency | Blame::Ourselves => &[503],
+                Blame::Request => &[400, 403, 404, 405, 413, 415, 417, 422, 431],
+            };
+            assert!(statuses.contains(&reason.code.status), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_asks_for_credentials_blames_them() {
+        let guards = LIST.iter().filter(|kind| kind.role == Role::Guards);
+        let codes = guards.flat_map(|kind| kind.codes).chain(stream::CODES);
+        for reason in codes.flat_map(|code| code.reasons) {
+            let is_of_request = matches!(
+                reason.blame,
+                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves
+            );
+            assert!(is_of_request, "{reason:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::config::Fields;
 use crate::exchange::{Edit, Exchange, Finished};
 use crate::headers::{HeaderName, HeaderValue};
 use crate::host::Host;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::{Blame, Code, Reason, Refusal, grpc};
 use crate::wait::{Wait, Wake};
 
 /// The block.
@@ -25,13 +25,17 @@ pub(super) const KIND: Kind = Kind {
     rules: &[],
 };
 
-const WAITED: Code = Code {
+static WAITED: Code = Code {
     name: "test_waited",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "It was not worth the wait.",
-    reasons: &["response", "error", "timeout"],
+    reasons: &[&RESPONSE, &ERROR, &TIMEOUT],
 };
+
+static RESPONSE: Reason = Reason::new("response", &WAITED, Blame::Request);
+static ERROR: Reason = Reason::new("error", &WAITED, Blame::Ourselves);
+static TIMEOUT: Reason = Reason::new("timeout", &WAITED, Blame::Ourselves);
 
 struct TestWait {
     until: Option<Duration>,
@@ -104,10 +108,10 @@ impl TestWait {
         Verdict::Pass
     }
 
-    fn failed(&self, exchange: &mut Exchange<'_>, reason: &'static str) -> Verdict {
+    fn failed(&self, exchange: &mut Exchange<'_>, reason: &'static Reason) -> Verdict {
         match self.on_error {
-            OnError::Pass => self.pass(exchange, reason.as_bytes()),
-            OnError::Refuse => Verdict::Refuse(Refusal::new(&WAITED, reason)),
+            OnError::Pass => self.pass(exchange, reason.name.as_bytes()),
+            OnError::Refuse => Verdict::Refuse(Refusal::new(reason)),
         }
     }
 }
@@ -130,9 +134,9 @@ impl Policy for TestWait {
         }
         match response.map(|response| response.status()) {
             Ok(Some(200)) => self.pass(exchange, b"response"),
-            Ok(Some(403)) => Verdict::Refuse(Refusal::new(&WAITED, "response")),
-            Err(CallError::Timeout) => self.failed(exchange, "timeout"),
-            Ok(_) | Err(_) => self.failed(exchange, "error"),
+            Ok(Some(403)) => Verdict::Refuse(Refusal::new(&RESPONSE)),
+            Err(CallError::Timeout) => self.failed(exchange, &TIMEOUT),
+            Ok(_) | Err(_) => self.failed(exchange, &ERROR),
         }
     }
 

@@ -8,9 +8,9 @@ use proxy_wasm::types::Status;
 use super::abi::{self, Buffer, HostError, Map};
 use super::host::Envoy;
 use super::pairs;
-use crate::call::{Call, CallError, Calls, Token};
+use crate::call::{Call, CallError, Calls, Response, Token};
 use crate::headers::Headers;
-use crate::worker::{LONGEST_HEAD, Response};
+use crate::worker::LONGEST_HEAD;
 
 impl Calls for Envoy {
     fn call(&self, call: &Call) -> Result<Token, CallError> {

@@ -20,7 +20,7 @@ use crate::exchange::{BodyState, Edit, effective};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::{Failure, Host, Metrics as _, Side};
 use crate::refusal::{Reply, grpc};
-use crate::stream::{Action, MOST_HEAD, Reason, Stream};
+use crate::stream::{Action, MOST_HEAD, PauseReason, Stream};
 use crate::wait::Wait;
 use crate::worker::WholeResponse;
 
@@ -72,7 +72,7 @@ impl Live {
             let (edits, then) = match action {
                 Action::Reply(reply) => return send(&reply),
                 Action::Pause {
-                    reason: Reason::Wait(wait),
+                    reason: PauseReason::Wait(wait),
                     ..
                 } => match self.pause(&wait, phase) {
                     Some(next) => {

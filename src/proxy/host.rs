@@ -9,8 +9,9 @@ use super::abi::{self, Buffer, HostError, LogLevel};
 use super::signature;
 use super::vm;
 use crate::host::{
-    CellUnavailable, Counter, Failure, Histogram, Host, HostVerdict, Level, Log, Mark, MetricId,
-    MetricKind, Metrics, Property, Side, SignatureCheck, Swap,
+    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
+    Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
+    Side, SignatureCheck, Signatures, Swap,
 };
 use crate::metrics;
 use crate::worker::Pending;
@@ -136,7 +137,7 @@ impl Drop for Envoy {
     }
 }
 
-impl Host for Envoy {
+impl Clock for Envoy {
     fn wall_clock(&self) -> Duration {
         #[allow(
             clippy::disallowed_methods,
@@ -152,11 +153,9 @@ impl Host for Envoy {
         // still: what was used of a limit is then used for ever.
         abi::monotonic_clock().map_or(Duration::ZERO, Duration::from_nanos)
     }
+}
 
-    fn count(&self, counter: Counter) {
-        self.count_many(counter, 1);
-    }
-
+impl Counters for Envoy {
     fn count_many(&self, Counter(number): Counter, many: u64) {
         let id = self.ids.counters.get(number);
         if let Some((id, pending)) = id.zip(self.pending.get(number)) {
@@ -172,18 +171,24 @@ impl Host for Envoy {
             let _ = abi::record(id, value);
         }
     }
+}
 
+impl Environment for Envoy {
     fn environment(&self, name: &str) -> Option<Vec<u8>> {
         // An empty name, or one with `=` or NUL, is no variable's; asking for one may panic.
         let is_name = !name.is_empty() && !name.contains(['=', '\0']);
         let value = is_name.then(|| std::env::var_os(name)).flatten()?;
         Some(value.into_encoded_bytes())
     }
+}
 
+impl Signatures for Envoy {
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         self.ids.signatures.verify(check)
     }
+}
 
+impl Properties for Envoy {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let path: &[u8] = match property {
             Property::ClientAddress => b"source\0address",
@@ -198,7 +203,9 @@ impl Host for Envoy {
         };
         abi::property(path).ok().filter(|value| !value.is_empty())
     }
+}
 
+impl Cells for Envoy {
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
@@ -224,12 +231,16 @@ impl Host for Envoy {
             Err(HostError(_)) => Err(CellUnavailable),
         }
     }
+}
 
+impl Entropy for Envoy {
     fn random(&self) -> u64 {
         // The standard library seeds its hashers from the system's random bytes.
         RandomState::new().hash_one(0_u8)
     }
+}
 
+impl Bodies for Envoy {
     fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
         let buffer = match side {
             Side::Request => Buffer::RequestBody,

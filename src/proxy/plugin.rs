@@ -365,7 +365,9 @@ impl Barred {
         if *self == Barred::Untold {
             let name = format!("portcullis.{}", metrics::DENY_ALL);
             let id = define(MetricKind::Gauge, &name);
-            id.map(|id| add(id, 1));
+            if let Some(id) = id {
+                add(id, 1);
+            }
             *self = Barred::Told(id);
         }
     }

@@ -222,7 +222,9 @@ impl Part {
     fn add_up_to(&mut self, value: i64) {
         let change = value.saturating_sub(self.added);
         if change != 0 {
-            self.id.map(|id| add(id, change));
+            if let Some(id) = self.id {
+                add(id, change);
+            }
             self.added = value;
         }
     }

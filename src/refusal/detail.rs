@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::config::Node;
-use crate::exchange::Identity;
+use crate::principal::Principal;
 
 /// Where a rule stands, what it found, and who asked as far as that is known. It is made when a
 /// request is refused, and bounded whatever the request holds.
@@ -14,7 +14,7 @@ pub struct Detail {
     rule: Rule,
     facts: Vec<(&'static str, Fact)>,
     /// Whose token it was: its signature and its claims have been accepted, and do not suffice.
-    pub identity: Option<Identity>,
+    pub principal: Option<Principal>,
     /// Whether the signature of a token that was not accepted is good.
     pub signed: bool,
     /// What a token says that was not accepted.
@@ -163,12 +163,12 @@ impl Detail {
             .facts
             .capacity()
             .saturating_mul(size_of::<(&'static str, Fact)>());
-        let identity = self.identity.as_ref();
+        let principal = self.principal.as_ref();
         let parts = [
             size_of::<Self>(),
             rule,
             list,
-            identity.map_or(0, |identity| identity.claims.size()),
+            principal.map_or(0, Principal::memory),
             self.claimed.as_ref().map_or(0, Claimed::memory),
         ];
         facts.chain(parts).fold(0, usize::saturating_add)

@@ -5,6 +5,7 @@ pub mod core;
 pub(crate) mod detail;
 mod document;
 mod grpc_web;
+mod reason;
 
 use crate::exchange::Edit;
 use crate::headers::{HeaderName, HeaderValue};
@@ -14,29 +15,13 @@ pub use self::audience::Audience;
 pub use self::detail::{BlockPlace, Claimed, Detail, Fact};
 pub use self::document::{ErrorPage, Failure, Form, usable_id};
 pub use self::grpc_web::GrpcWeb;
-
-/// A class of refusal: what the client may know. Each policy owns its codes.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Code {
-    /// The stable name: `jwt_expired`.
-    pub name: &'static str,
-    /// The HTTP status.
-    pub status: u16,
-    /// The gRPC status, for gRPC requests (`google.rpc.Code`).
-    pub grpc_status: u32,
-    /// One sentence for people.
-    pub title: &'static str,
-    /// Every finer reason that the log may give under this code.
-    pub reasons: &'static [&'static str],
-}
+pub use self::reason::{Blame, Code, Reason, Selector};
 
 /// The verdict that a request may not pass.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// What the client is told.
-    pub code: &'static Code,
-    /// What the log says: one of [`Code::reasons`].
-    pub reason: &'static str,
+    /// Why. Its code is what the client is told, its name what the log says.
+    pub reason: &'static Reason,
     /// Header fields that the status asks for, such as `WWW-Authenticate`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log: what a schema found wrong, and where.
@@ -91,19 +76,23 @@ pub mod grpc {
 
 impl Refusal {
     /// A refusal without header fields of its own.
-    pub fn new(code: &'static Code, reason: &'static str) -> Self {
+    pub fn new(reason: &'static Reason) -> Self {
         debug_assert!(
-            code.reasons.contains(&reason),
-            "undocumented reason {reason}"
+            reason.code.reasons.contains(&reason),
+            "undocumented reason {reason:?}"
         );
         Self {
-            code,
             reason,
             headers: Vec::new(),
             violations: Vec::new(),
             told: Told::Class,
             detail: None,
         }
+    }
+
+    /// What the client is told.
+    pub fn code(&self) -> &'static Code {
+        self.reason.code
     }
 
     /// Says for the log which rule was not met, and in what way.
@@ -161,7 +150,6 @@ impl Refusal {
     /// The answer that the client gets. `request_id` is client input as often as not.
     pub fn reply(self, audience: Audience<'_>, request_id: Option<&[u8]>) -> Reply {
         let Self {
-            code,
             reason,
             mut headers,
             violations,
@@ -169,6 +157,7 @@ impl Refusal {
             // It is not for clients.
             detail: _,
         } = self;
+        let code = reason.code;
         let mut status = code.status;
         let body = match audience {
             Audience::Grpc => code.title.into(),
@@ -198,7 +187,7 @@ impl Refusal {
             grpc_status: code.grpc_status,
             headers,
             body,
-            details: format!("portcullis.{}.{reason}", code.name),
+            details: format!("portcullis.{}.{}", code.name, reason.name),
         }
     }
 }
@@ -225,13 +214,15 @@ mod tests {
     use crate::headers::Headers;
     use crate::json::Json;
 
-    const TEAPOT: Code = Code {
+    static TEAPOT: Code = Code {
         name: "teapot",
         status: 418,
         grpc_status: grpc::INVALID_ARGUMENT,
         title: "This is a teapot.",
-        reasons: &["spout"],
+        reasons: &[&SPOUT],
     };
+
+    static SPOUT: Reason = Reason::new("spout", &TEAPOT, Blame::Request);
 
     fn http() -> Audience<'static> {
         Audience::Http(Form::of(&Headers::default(), None))
@@ -239,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_body_is_a_problem_document() {
-        let reply = Refusal::new(&TEAPOT, "spout").reply(http(), Some(b"6f9a-1"));
+        let reply = Refusal::new(&SPOUT).reply(http(), Some(b"6f9a-1"));
         let body = Json::parse(&reply.body, 2).unwrap();
         let member = |name| body.as_object().unwrap().member(name).unwrap().clone();
         assert_eq!(member("code"), Json::String("teapot".to_owned()));
@@ -258,7 +249,7 @@ mod tests {
         };
         let violations = vec![violation("/a"), violation("/\"\n")];
         let body = |told| {
-            let refusal = Refusal::new(&TEAPOT, "spout");
+            let refusal = Refusal::new(&SPOUT);
             let refusal = refusal.with_violations(violations.clone(), told);
             String::from_utf8(refusal.reply(http(), None).body).unwrap()
         };
@@ -272,7 +263,7 @@ mod tests {
     fn a_hostile_request_id_is_left_out() {
         let long = [b'a'; 129];
         for id in [&b"\"},{\""[..], b"a b", b"", b"\xff", b"a\r\n", &long] {
-            let reply = Refusal::new(&TEAPOT, "spout").reply(http(), Some(id));
+            let reply = Refusal::new(&SPOUT).reply(http(), Some(id));
             let body = String::from_utf8_lossy(&reply.body);
             assert!(!body.contains("instance"), "{id:?}");
         }
@@ -280,7 +271,7 @@ mod tests {
 
     #[test]
     fn grpc_gets_words() {
-        let reply = Refusal::new(&TEAPOT, "spout").reply(Audience::Grpc, None);
+        let reply = Refusal::new(&SPOUT).reply(Audience::Grpc, None);
         assert_eq!(
             (reply.body.as_slice(), reply.grpc_status),
             (&b"This is a teapot."[..], 3)

@@ -4,23 +4,21 @@ use super::foreign::{Overrides, has_override};
 use crate::engine::Engine;
 use crate::headers::{HeaderValue, Headers};
 use crate::refusal::Refusal;
-use crate::refusal::core::{HOST_MALFORMED, OVERRIDDEN, PATH_MALFORMED, TOO_COSTLY};
-use crate::target::{Authority, AuthorityError, Target, TargetError};
+use crate::refusal::core::{OVERRIDE_HEADER, of_authority, of_target};
+use crate::target::{Authority, Target};
 
 /// Reads which host and path a request names; why it may not pass if that cannot be told.
 pub(super) fn address<'h>(
     engine: &Engine,
     headers: &'h Headers,
 ) -> Result<(Authority<'h>, Target), Refusal> {
-    let malformed = |error: AuthorityError| Refusal::new(&HOST_MALFORMED, error.reason());
-    let authority = Authority::of(headers).map_err(malformed)?;
+    let authority = Authority::of(headers);
+    let authority = authority.map_err(|error| Refusal::new(of_authority(error)))?;
     let raw = headers.one(":path").ok().flatten().unwrap_or_default();
-    let target = Target::parse_by(raw, engine.path_rules).map_err(|error| match error {
-        TargetError::TooCostly => Refusal::new(&TOO_COSTLY, error.reason()),
-        error => Refusal::new(&PATH_MALFORMED, error.reason()),
-    })?;
+    let target = Target::parse_by(raw, engine.path_rules);
+    let target = target.map_err(|error| Refusal::new(of_target(error)))?;
     if engine.overrides == Overrides::Refuse && has_override(headers) {
-        return Err(Refusal::new(&OVERRIDDEN, "override_header"));
+        return Err(Refusal::new(&OVERRIDE_HEADER));
     }
     Ok((authority, target))
 }

@@ -12,7 +12,7 @@ use crate::exchange::{Author, BodyState, Edit, Response};
 use crate::headers::Headers;
 use crate::host::{Failure, Host, Side};
 use crate::policy::Policy;
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::{BODY_NOT_SHOWN, WAIT};
 use crate::refusal::{Refusal, Reply};
 
 /// What is to become of the head of an answer.
@@ -97,7 +97,7 @@ impl Stream {
     /// The proxy keeps back the body for which a head waits: what is answered, if the head still
     /// waits.
     pub fn never_shown(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
-        let refusal = Refusal::new(&UNAVAILABLE, "body_not_shown");
+        let refusal = Refusal::new(&BODY_NOT_SHOWN);
         match side {
             Side::Request if !holds(&self.awaiting) => None,
             Side::Request => match self.refuse(refusal, None, host) {
@@ -283,7 +283,7 @@ impl Stream {
                     }
                     Stop::Respond(reply) => self.shaped(reply, host),
                     Stop::Wait(_) => {
-                        let refusal = Refusal::new(&super::UNAVAILABLE, "wait");
+                        let refusal = Refusal::new(&WAIT);
                         self.refusal_reply(refusal, by.map(|by| by.name), host)
                     }
                 });

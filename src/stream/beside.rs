@@ -15,8 +15,9 @@ use crate::engine::{Chain, Lane, Step};
 use crate::exchange::{BodyProgress, BodyState, Exchange, Facts, Request};
 use crate::headers::Headers;
 use crate::host::{
-    CellUnavailable, Counter, Failure, Histogram, Host, HostVerdict, Mark, Property, Side,
-    SignatureCheck, Swap,
+    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
+    Histogram, Host, HostVerdict, Mark, Properties, Property, Side, SignatureCheck, Signatures,
+    Swap,
 };
 use crate::policy::{Stage, Verdict};
 
@@ -174,7 +175,7 @@ pub(super) fn ask_of_no_body(
     step.policy.request_body(&mut empty, host)
 }
 
-impl Host for Reading<'_> {
+impl Clock for Reading<'_> {
     #[allow(clippy::disallowed_methods, reason = "it hands on what others ask for")]
     fn wall_clock(&self) -> Duration {
         self.0.wall_clock()
@@ -183,25 +184,33 @@ impl Host for Reading<'_> {
     fn monotonic(&self) -> Duration {
         self.0.monotonic()
     }
+}
 
-    fn count(&self, _: Counter) {}
-
+impl Counters for Reading<'_> {
     fn count_many(&self, _: Counter, _: u64) {}
 
     fn observe(&self, _: Histogram, _: u64) {}
+}
 
+impl Environment for Reading<'_> {
     fn environment(&self, name: &str) -> Option<Vec<u8>> {
         self.0.environment(name)
     }
+}
 
+impl Signatures for Reading<'_> {
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         self.0.verify_signature(check)
     }
+}
 
+impl Properties for Reading<'_> {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         self.0.property(property)
     }
+}
 
+impl Cells for Reading<'_> {
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         self.0.cell(key)
     }
@@ -209,11 +218,15 @@ impl Host for Reading<'_> {
     fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
         Err(CellUnavailable)
     }
+}
 
+impl Entropy for Reading<'_> {
     fn random(&self) -> u64 {
         self.0.random()
     }
+}
 
+impl Bodies for Reading<'_> {
     fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
         self.0.body(side, size)
     }

@@ -7,7 +7,7 @@ use super::foreign::{foreign_trailers, question_in_trailers};
 use super::judge::By;
 use super::record::ShadowRefusal;
 use super::settle::{Flow, Stop, settle};
-use super::{Action, Reason, Stream};
+use super::{Action, PauseReason, Stream};
 use crate::body::{BodyNeed, Content, Inspection, Kept, RequestBody, ResponseBody, Rest};
 use crate::enforcement::Mode;
 use crate::engine::{Engine, Lane, Step};
@@ -54,7 +54,7 @@ impl Awaiting {
 pub(super) fn held() -> Action {
     Action::Pause {
         edits: Vec::new(),
-        reason: Reason::Body,
+        reason: PauseReason::Body,
     }
 }
 
@@ -141,7 +141,7 @@ impl Stream {
             self.body.comes_meanwhile(BodyState::Complete);
             return Action::Pause {
                 edits: self.edit_trailers(trailers),
-                reason: Reason::Body,
+                reason: PauseReason::Body,
             };
         }
         let side = Side::Request;

@@ -23,10 +23,9 @@ use crate::policy::Verdict;
 use crate::preflight::{Preflight, SameRoutes};
 use crate::refusal::Refusal;
 use crate::refusal::core::{
-    HEADER_REPEATED, NO_ROUTE, PATH_MALFORMED, TOO_COSTLY, method_not_allowed,
+    EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, method_not_allowed,
 };
 use crate::route::Undecidable;
-use crate::target::TargetError;
 use crate::wait::Wake;
 
 /// What judging the head of a request came to.
@@ -133,7 +132,7 @@ impl Judge<'_> {
             }
         };
         let route = place.route.and_then(|route| engine.routes.get(route));
-        let route = route.ok_or_else(|| core(Refusal::new(&NO_ROUTE, "no_route")))?;
+        let route = route.ok_or_else(|| core(Refusal::new(&NOTHING_HERE)))?;
         let trusts = route.chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
         facts.claimants.clone_from(&route.chain.claimants);
@@ -261,20 +260,17 @@ fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<u
     let selection = engine.select(request);
     let agrees = engine.agrees(request, &selection);
     if request.effort.is_spent() {
-        return Err(Refusal::new(&TOO_COSTLY, "effort"));
+        return Err(Refusal::new(&EFFORT));
     }
     if !agrees {
-        let reason = TargetError::TwoRoutes.reason();
-        return Err(Refusal::new(&PATH_MALFORMED, reason));
+        return Err(Refusal::new(&PATH_TWO_ROUTES));
     }
     match selection {
         Selection::Route(place) => Ok((place, None)),
         Selection::Preflight(asked) => Ok((asked.answers, Some(asked.routes))),
-        Selection::NoRoute => Err(Refusal::new(&NO_ROUTE, "no_route")),
+        Selection::NoRoute => Err(Refusal::new(&NOTHING_HERE)),
         Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
-        Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&TOO_COSTLY, "effort")),
-        Selection::Undecidable(Undecidable::Repeated) => {
-            Err(Refusal::new(&HEADER_REPEATED, "route_header"))
-        }
+        Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&EFFORT)),
+        Selection::Undecidable(Undecidable::Repeated) => Err(Refusal::new(&ROUTE_HEADER)),
     }
 }

@@ -10,7 +10,7 @@ use crate::enforcement::Mode;
 use crate::engine::{Engine, Step};
 use crate::host::Host;
 use crate::refusal::Refusal;
-use crate::refusal::core::{FIELDS_TOO_LARGE, UNAVAILABLE};
+use crate::refusal::core::{HEAD_TOO_LARGE, KEPT_TOO_LARGE, NO_MEMORY};
 
 /// The largest head that is read, with what the proxy needs to hand it over.
 pub const MOST_HEAD: usize = 1 << 20;
@@ -113,12 +113,12 @@ impl Stream {
     /// none.
     pub fn admit(&mut self, bytes: usize, host: &dyn Host) -> Option<Action> {
         let refusal = if bytes > MOST_HEAD {
-            Refusal::new(&FIELDS_TOO_LARGE, "head")
+            Refusal::new(&HEAD_TOO_LARGE)
         } else if let Some(memory) = budget::reserve(Share::Streams, bytes.saturating_add(FIXED)) {
             self.memory = memory;
             return None;
         } else {
-            Refusal::new(&UNAVAILABLE, "memory")
+            Refusal::new(&NO_MEMORY)
         };
         self.begin(host);
         Some(self.refuse(refusal, None, host))
@@ -134,7 +134,7 @@ impl Stream {
     pub(super) fn keep(&mut self, engine: &Engine, host: &dyn Host) -> Result<(), Refusal> {
         let whole = self.headers.memory() <= SMALL || self.keep_fields(engine, false);
         if !whole {
-            let refusal = Refusal::new(&FIELDS_TOO_LARGE, "kept");
+            let refusal = Refusal::new(&KEPT_TOO_LARGE);
             match engine.mode {
                 Mode::Enforce => return Err(refusal),
                 Mode::Shadow => self.note(ShadowRefusal::new(refusal, None), host),
@@ -148,7 +148,7 @@ impl Stream {
         if self.reserve_kept() {
             Ok(())
         } else {
-            Err(Refusal::new(&UNAVAILABLE, "memory"))
+            Err(Refusal::new(&NO_MEMORY))
         }
     }
 

@@ -28,7 +28,7 @@ use crate::engine::{Chain, Engine, Lane};
 use crate::exchange::{BodyState, Edit, Facts};
 use crate::headers::Headers;
 use crate::host::{Failure, Host};
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::{HOST_CALL, NO_MEMORY, NOT_CONFIGURED};
 use crate::refusal::{Refusal, Reply};
 use crate::wait::{Wait, Wake};
 
@@ -83,7 +83,7 @@ pub enum Action {
         /// The edits.
         edits: Vec<Edit>,
         /// What it waits for.
-        reason: Reason,
+        reason: PauseReason,
     },
     /// Answer in place of the service.
     Reply(Reply),
@@ -91,7 +91,7 @@ pub enum Action {
 
 /// Why a message is kept.
 #[derive(Debug)]
-pub enum Reason {
+pub enum PauseReason {
     /// Until more of it has come.
     Body,
     /// Until that is over; the host has to see to it.
@@ -102,10 +102,10 @@ impl Failure {
     /// The refusal of a request for that reason.
     fn refusal(self) -> Refusal {
         let reason = match self {
-            Failure::HostCall => "host_call",
-            Failure::Memory => "memory",
+            Failure::HostCall => &HOST_CALL,
+            Failure::Memory => &NO_MEMORY,
         };
-        Refusal::new(&UNAVAILABLE, reason)
+        Refusal::new(reason)
     }
 }
 
@@ -152,7 +152,7 @@ impl Stream {
         self.facts.connection = Connection::of(&self.headers);
         self.begin(host);
         let Some(engine) = self.engine.clone() else {
-            return self.refuse(Refusal::new(&UNAVAILABLE, "not_configured"), None, host);
+            return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);
         };
         self.hear_question(&engine, host);
         let place = Place::head(merge(&engine, &mut self.headers), body);

@@ -2,16 +2,16 @@
 
 use super::Stream;
 use crate::engine::{Lane, Step};
-use crate::exchange::Identity;
 use crate::policy::{self, Stage};
-use crate::refusal::{Claimed, Code, Detail};
+use crate::principal::Principal;
+use crate::refusal::{Claimed, Detail, Reason};
 use crate::schema::Violation;
 
 /// What became of an exchange, for the log.
 #[derive(Debug, Default)]
 pub struct Record {
     /// The refusal that was carried out.
-    pub refusal: Option<(&'static Code, &'static str)>,
+    pub refusal: Option<&'static Reason>,
     /// What a schema found wrong, if that is why.
     pub violations: Vec<Violation>,
     /// Which rule was not met, and in what way.
@@ -33,10 +33,8 @@ pub struct ShadowRefusal {
     pub policy: Option<&'static str>,
     /// Whether that is only tried beside the one in force.
     pub is_tried: bool,
-    /// What the client would have been told.
-    pub code: &'static Code,
-    /// What the log would have said.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: &'static Reason,
     /// What a schema found wrong, if that is why.
     pub violations: Vec<Violation>,
     /// Which rule was not met, and in what way.
@@ -172,8 +170,8 @@ impl Record {
     }
 
     /// Whose token it was that was accepted and did not suffice.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.details().find_map(|detail| detail.identity.as_ref())
+    pub fn principal(&self) -> Option<&Principal> {
+        self.details().find_map(|detail| detail.principal.as_ref())
     }
 
     /// What a token says that was not accepted.

@@ -4,7 +4,7 @@ use super::judge::{By, Judgement, passes};
 use super::measure::without_question;
 use super::record::ShadowRefusal;
 
-use super::{Action, Reason, Stream};
+use super::{Action, PauseReason, Stream};
 use crate::body::BodyNeed;
 use crate::enforcement::Mode;
 use crate::engine::{Engine, Lane};
@@ -13,7 +13,7 @@ use crate::headers::Headers;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
 use crate::policy::Verdict;
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::WAIT;
 use crate::refusal::{Audience, Refusal, Reply};
 use crate::wait::Wait;
 
@@ -98,7 +98,7 @@ impl Stream {
             self.allow(host);
         }
         if self.holds_head(engine) {
-            let reason = Reason::Body;
+            let reason = PauseReason::Body;
             return Action::Pause { edits, reason };
         }
         self.facts.limits.goes_ahead();
@@ -114,7 +114,7 @@ impl Stream {
         if self.record.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
         }
-        if let Some(counter) = metrics::by_code(refusal.code, Outcome::ShadowDenied) {
+        if let Some(counter) = metrics::by_code(refusal.reason.code, Outcome::ShadowDenied) {
             host.count(counter);
         }
         self.record.shadow.push(refusal);
@@ -134,7 +134,7 @@ impl Stream {
                 Action::Reply(reply)
             }
             // Only in the chain can a policy wait.
-            Stop::Wait(_) => self.refuse(Refusal::new(&UNAVAILABLE, "wait"), policy, host),
+            Stop::Wait(_) => self.refuse(Refusal::new(&WAIT), policy, host),
         }
     }
 
@@ -166,11 +166,11 @@ impl Stream {
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
-        self.record.refusal = Some((refusal.code, refusal.reason));
+        self.record.refusal = Some(refusal.reason);
         self.record.violations.clone_from(&refusal.violations);
         self.record.detail = refusal.detail.take();
         self.record.refused_by = policy;
-        if let Some(counter) = metrics::by_code(refusal.code, Outcome::Denied) {
+        if let Some(counter) = metrics::by_code(refusal.code(), Outcome::Denied) {
             host.count(counter);
         }
         let request_id = self.headers.all("x-request-id").next();
@@ -234,7 +234,6 @@ impl ShadowRefusal {
     /// A refusal that is not carried out, and whose it is; none's if it is the core's.
     pub(super) fn new(refusal: Refusal, by: Option<(&'static str, Lane)>) -> Self {
         let Refusal {
-            code,
             reason,
             violations,
             headers: _,
@@ -244,7 +243,6 @@ impl ShadowRefusal {
         Self {
             policy: by.map(|(policy, _)| policy),
             is_tried: by.is_some_and(|(_, lane)| lane == Lane::Beside),
-            code,
             reason,
             violations,
             detail,

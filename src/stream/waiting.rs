@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::body::Body;
 
-use super::{Action, Reason, Stream};
+use super::{Action, PauseReason, Stream};
 use crate::body::Rest;
 use crate::budget::{self, Reservation, Share};
 use crate::call::{CallError, CallResponse, Token};
@@ -14,8 +14,8 @@ use crate::engine::Lane;
 use crate::exchange::{BodyState, Edit};
 use crate::headers::HeaderValue;
 use crate::host::{Host, Side};
-use crate::refusal::Refusal;
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::{NO_MEMORY, WAIT};
+use crate::refusal::{Reason, Refusal};
 use crate::wait::{GRACE, LONGEST, MOST, MOST_OF_REQUEST, Wait, Wake};
 
 /// Where judging a head is, and goes on when a wait is over.
@@ -122,12 +122,12 @@ impl Stream {
                 self.paused = Some(Box::new(paused));
                 Action::Pause {
                     edits: Vec::new(),
-                    reason: Reason::Wait(wait),
+                    reason: PauseReason::Wait(wait),
                 }
             }
             Err((step, reason)) => {
                 self.stands_at(step);
-                self.refuse(Refusal::new(&UNAVAILABLE, reason), None, host)
+                self.refuse(Refusal::new(reason), None, host)
             }
         }
     }
@@ -143,7 +143,7 @@ impl Stream {
         wait: &mut Wait,
         place: Place,
         host: &dyn Host,
-    ) -> Result<Paused, (usize, &'static str)> {
+    ) -> Result<Paused, (usize, &'static Reason)> {
         let step = place.step;
         self.waits = self.waits.saturating_add(1);
         let now = host.monotonic();
@@ -158,13 +158,13 @@ impl Stream {
         if self.waits > MOST_OF_REQUEST
             || deadline > now.saturating_add(LONGEST).saturating_add(GRACE)
         {
-            return Err((step, "wait"));
+            return Err((step, &WAIT));
         }
-        let slot = Slot::take().ok_or((step, "wait"))?;
-        let memory = budget::reserve(Share::Streams, place.memory()).ok_or((step, "memory"))?;
+        let slot = Slot::take().ok_or((step, &WAIT))?;
+        let memory = budget::reserve(Share::Streams, place.memory()).ok_or((step, &NO_MEMORY))?;
         // All of the head is kept: policies behind this one may ask for it.
         if !self.reserve_kept() {
-            return Err((step, "memory"));
+            return Err((step, &NO_MEMORY));
         }
         Ok(Paused {
             place,
@@ -253,7 +253,7 @@ impl Stream {
             Action::Continue(edits) => edits,
             Action::Pause {
                 edits,
-                reason: Reason::Body,
+                reason: PauseReason::Body,
             } => edits,
             action => return action,
         };
@@ -261,7 +261,7 @@ impl Stream {
             return match self.holds_head_now() {
                 true => Action::Pause {
                     edits,
-                    reason: Reason::Body,
+                    reason: PauseReason::Body,
                 },
                 false => Action::Continue(edits),
             };

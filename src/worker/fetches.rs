@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::calls::{InFlight, Pending};
-use super::response::{Body, Response, read_body};
-use crate::call::{Call, CallError, CallResponse, Owner, Token};
+use super::response::WholeResponse;
+use crate::call::{Call, CallError, CallResponse, Owner, Response, Token};
 use crate::config::Quoted;
 use crate::fetched::{Fetched, Next, Received};
 use crate::host::{Level, Mark, Swap, WorkerHost};
@@ -144,23 +144,10 @@ impl Fetch {
 
     /// Reads a response and settles it. Only a success has a body that matters.
     fn read(&self, response: &dyn Response, host: &dyn WorkerHost) -> Option<Call> {
-        let headers = match response.headers() {
-            Ok(headers) => headers,
-            Err(error) => return self.settle(Err(error), host),
-        };
-        let mut whole = CallResponse {
-            headers: &headers,
-            body: &[],
-        };
-        let body = match whole.status() {
-            Some(200) => read_body(response, self.fetched.longest()),
-            _ => Ok(Body::empty()),
-        };
-        match &body {
-            Ok(body) => {
-                whole.body = body.bytes();
-                self.settle(Ok(whole), host)
-            }
+        let longest = self.fetched.longest();
+        let read = WholeResponse::read(response, longest, |status| status == Some(200));
+        match &read {
+            Ok(whole) => self.settle(Ok(whole.as_response()), host),
             Err(error) => self.settle(Err(*error), host),
         }
     }

@@ -40,7 +40,9 @@ impl Shown {
             };
             match gauge.spread() {
                 Spread::Shared => {
-                    shown.id.map(|id| metrics.set(id, value));
+                    if let Some(id) = shown.id {
+                        metrics.set(id, value);
+                    }
                 }
                 Spread::Summed | Spread::Counted => shown.add_up_to(value, metrics),
             }
@@ -67,7 +69,9 @@ impl ShownGauge {
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let change = signed(value).saturating_sub(signed(self.added));
         if change != 0 {
-            self.id.map(|id| metrics.add(id, change));
+            if let Some(id) = self.id {
+                metrics.add(id, change);
+            }
             self.added = value;
         }
     }

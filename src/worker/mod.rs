@@ -20,7 +20,7 @@ use self::fetches::Fetches;
 use self::gauges::Shown;
 use self::records::Records;
 use self::tallies::Tallies;
-use crate::call::{Call, CallError, Owner, Token};
+use crate::call::{Call, CallError, Owner, Response, Token};
 use crate::engine::Engine;
 use crate::headers::Headers;
 use crate::host::WorkerHost;
@@ -28,7 +28,7 @@ use crate::metrics;
 use crate::stream::Stream;
 
 pub use self::missing::report_missing;
-pub use self::response::{Body, LONGEST_HEAD, Response, WholeResponse, read_body};
+pub use self::response::{Body, LONGEST_HEAD, WholeResponse, read_body};
 pub use self::tallies::Pending;
 
 /// One worker, for one document.

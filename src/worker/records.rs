@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::calls::InFlight;
 use super::fetches::no_cluster;
-use super::response::{Body, Response, read_body};
+use super::response::{Body, read_body};
 use crate::access_log::Sink;
 use crate::access_log::collector::{Collector, LONGEST_ANSWER};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
-use crate::call::{CallError, CallResponse, Owner, Token};
+use crate::call::{CallError, CallResponse, Owner, Response, Token};
 use crate::engine::Engine;
 use crate::headers::Headers;
 use crate::host::{Level, WorkerHost};

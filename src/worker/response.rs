@@ -2,26 +2,8 @@
 //! known and its memory has been asked for.
 
 use crate::budget::{Reservation, Share, reserve};
-use crate::call::{CallError, CallResponse};
+use crate::call::{CallError, CallResponse, Response};
 use crate::headers::Headers;
-
-/// A response in the proxy's hands, while a worker is told of it.
-pub trait Response {
-    /// Its fields.
-    ///
-    /// # Errors
-    /// There is no response, or its head is too long, or the proxy does not hand it over.
-    fn headers(&self) -> Result<Headers, CallError>;
-
-    /// How many bytes its body has.
-    fn body_size(&self) -> usize;
-
-    /// The body. The memory for it must be there: [`read_body`] is the way to it.
-    ///
-    /// # Errors
-    /// The proxy does not hand it over.
-    fn body(&self) -> Result<Vec<u8>, CallError>;
-}
 
 /// The longest head of a response that is read, by the bytes of all names and values. Where the
 /// proxy does not tell its size it is bounded by the proxy itself: in Envoy by the cluster's

@@ -1,161 +1,64 @@
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
 use crate::budget::{Share, reserve, used};
-use crate::call::{CallResponse, Calls};
+use crate::call::CallResponse;
 use crate::credentials::Credential;
 use crate::fetched::{Fetched, Next, Note, Received, SharedCells};
-use crate::host::{
-    CellUnavailable, Counter, Host, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics,
-    Property, SignatureCheck, Swap,
-};
+use crate::host::{Cells, Clock, Host, Level};
+use crate::memory_host::MemoryHost;
 use crate::metrics::{Event, Timing};
 
-type Cells = Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>;
-
-/// A proxy of one worker: its clock is set by hand, and the test answers its calls.
-#[derive(Default)]
-struct Proxy {
-    now: Cell<u64>,
-    cells: Cells,
-    /// Clusters that it has not.
-    unknown: RefCell<Vec<&'static str>>,
-    calls: RefCell<Vec<Call>>,
-    counted: RefCell<BTreeMap<usize, u64>>,
-    lines: RefCell<Vec<String>>,
-    /// By name; the number of a metric is its place.
-    metrics: RefCell<Vec<(String, i64)>>,
+/// A proxy with a credential and no clusters.
+fn bare() -> MemoryHost {
+    MemoryHost::new()
+        .at_second(1000)
+        .with_variable("IDP", "Bearer idp-credential")
 }
 
-impl Host for Proxy {
-    fn wall_clock(&self) -> Duration {
-        Duration::from_millis(self.now.get())
-    }
-    fn count(&self, Counter(counter): Counter) {
-        *self.counted.borrow_mut().entry(counter).or_default() += 1;
-    }
-    fn environment(&self, name: &str) -> Option<Vec<u8>> {
-        (name == "IDP").then(|| b"Bearer idp-credential".to_vec())
-    }
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-    fn property(&self, _: Property) -> Option<Vec<u8>> {
-        None
-    }
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        let cells = self.cells.borrow();
-        Ok(cells
-            .get(key)
-            .map(|(value, mark)| (value.clone(), Mark(*mark))))
-    }
-    fn swap_cell(
-        &self,
-        key: &str,
-        seen: Option<Mark>,
-        value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
-        let mut cells = self.cells.borrow_mut();
-        let mark = cells.get(key).map_or(0, |(_, mark)| *mark);
-        if mark > 0 && seen.is_some_and(|Mark(seen)| seen != mark) {
-            return Ok(Swap::Changed);
-        }
-        cells.insert(key.to_owned(), (value.to_vec(), mark + 1));
-        Ok(Swap::Written)
-    }
-    fn random(&self) -> u64 {
-        4
-    }
+/// One whose calls the test answers.
+fn proxy() -> MemoryHost {
+    let clusters = ["idp", "collector", "introspection", "b", "c"];
+    clusters.into_iter().fold(bare(), MemoryHost::with_cluster)
 }
 
-impl Calls for Proxy {
-    fn call(&self, call: &Call) -> Result<Token, CallError> {
-        if self
-            .unknown
-            .borrow()
-            .iter()
-            .any(|each| **each == *call.cluster)
-        {
-            return Err(CallError::NoCluster);
-        }
-        let mut calls = self.calls.borrow_mut();
-        calls.push(call.clone());
-        Ok(Token(u32::try_from(calls.len()).unwrap()))
-    }
+/// Two workers of one proxy.
+fn two() -> [Rc<MemoryHost>; 2] {
+    let one = proxy();
+    let other = proxy().with_cells_of(&one);
+    [Rc::new(one), Rc::new(other)]
 }
 
-impl Log for Proxy {
-    fn log(&self, level: Level, line: &str) {
-        self.lines.borrow_mut().push(format!("{level:?} {line}"));
-    }
-    fn set_filter_state(&self, _: &str, _: &str) {}
+fn pass(host: &MemoryHost, millis: u64) {
+    host.advance(Duration::from_millis(millis));
 }
 
-impl Metrics for Proxy {
-    fn define(&self, _: MetricKind, name: &str) -> Option<MetricId> {
-        let mut metrics = self.metrics.borrow_mut();
-        metrics.push((name.to_owned(), 0));
-        Some(MetricId(u32::try_from(metrics.len() - 1).unwrap()))
-    }
-    fn add(&self, MetricId(id): MetricId, change: i64) {
-        self.metrics.borrow_mut()[id as usize].1 += change;
-    }
-    fn set(&self, MetricId(id): MetricId, value: u64) {
-        self.metrics.borrow_mut()[id as usize].1 = value.try_into().unwrap();
-    }
+fn address(call: &Call) -> String {
+    let mut fields = call.headers.iter();
+    let mut value = |name| &fields.find(|(each, _)| each == name).unwrap().1;
+    format!("{} {}{}", call.cluster, value(":authority"), value(":path"))
 }
 
-impl Proxy {
-    fn with(cells: &Cells) -> Rc<Self> {
-        Rc::new(Self {
-            cells: Rc::clone(cells),
-            now: Cell::new(1_000_000),
-            ..Self::default()
-        })
-    }
+/// The addresses of the calls since that was last asked.
+fn called(host: &MemoryHost) -> Vec<String> {
+    let calls = host.take_calls();
+    calls.iter().map(|(_, call)| address(call)).collect()
+}
 
-    fn pass(&self, millis: u64) {
-        self.now.set(self.now.get() + millis);
-    }
+fn last(host: &MemoryHost) -> Token {
+    host.last_call().unwrap()
+}
 
-    /// The addresses of the calls since that was last asked.
-    fn called(&self) -> Vec<String> {
-        let mut calls = self.calls.borrow_mut();
-        // Their places are their tokens: they stay.
-        let new = calls.iter_mut().filter(|call| !call.headers.is_empty());
-        new.map(|call| {
-            let headers = std::mem::take(&mut call.headers);
-            let value = |name| &headers.iter().find(|(each, _)| each == name).unwrap().1;
-            format!("{} {}{}", call.cluster, value(":authority"), value(":path"))
-        })
+fn count_of(host: &MemoryHost, event: Event) -> u64 {
+    host.counted(event.counter())
+}
+
+fn log(host: &MemoryHost) -> Vec<String> {
+    let lines = host.take_log().into_iter();
+    lines
+        .map(|(level, line)| format!("{level:?} {line}"))
         .collect()
-    }
-
-    /// The token of the last call.
-    fn last(&self) -> Token {
-        Token(u32::try_from(self.calls.borrow().len()).unwrap())
-    }
-
-    fn count_of(&self, event: Event) -> u64 {
-        let Counter(number) = event.counter();
-        self.counted
-            .borrow()
-            .get(&number)
-            .copied()
-            .unwrap_or_default()
-    }
-
-    fn log(&self) -> Vec<String> {
-        self.lines.take()
-    }
-
-    fn metric(&self, name: &str) -> Option<i64> {
-        let metrics = self.metrics.borrow();
-        let found = metrics.iter().find(|(each, _)| each == name);
-        found.map(|(_, value)| *value)
-    }
 }
 
 /// A response as a test has it; no status is no response.
@@ -210,13 +113,13 @@ const DOCUMENT: &str = r#"{
     "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }]
 }"#;
 
-fn worker(document: &str, host: &Rc<Proxy>) -> Worker {
+fn worker(document: &str, host: &Rc<MemoryHost>) -> Worker {
     let engine = Engine::compile(document.as_bytes()).unwrap();
     Worker::new(Rc::new(engine), Rc::clone(host) as _)
 }
 
 /// A refused request, which leaves a record.
-fn exchange(worker: &Worker, host: &Proxy) {
+fn exchange(worker: &Worker, host: &MemoryHost) {
     use crate::exchange::BodyState;
     let mut stream = Stream::new(Some(Rc::clone(worker.engine())));
     let mut headers = Headers::default();
@@ -234,71 +137,69 @@ fn exchange(worker: &Worker, host: &Proxy) {
 
 #[test]
 fn one_worker_asks_and_the_others_take_up_what_it_published() {
-    let cells = Cells::default();
-    let hosts = [Proxy::with(&cells), Proxy::with(&cells)];
+    let hosts = two();
     let [one, other] = [0, 1].map(|index| worker(DOCUMENT, &hosts[index]));
     one.tick();
     other.tick();
-    let call = hosts[0].calls.borrow()[0].clone();
+    let [(_, call)] = hosts[0].take_calls().try_into().unwrap();
     assert_eq!(call.timeout, Duration::from_secs(5));
     let credential = ("authorization".into(), "Bearer idp-credential".to_owned());
     assert!(call.headers.contains(&credential));
-    assert_eq!(hosts[0].called(), ["idp id/keys"]);
-    assert!(hosts[1].called().is_empty(), "the other asks too");
-    hosts[0].pass(300);
+    assert_eq!(address(&call), "idp id/keys");
+    assert!(called(&hosts[1]).is_empty(), "the other asks too");
+    pass(&hosts[0], 300);
     assert_eq!(
-        one.received(hosts[0].last(), &Ready::new("200", KEYS)),
+        one.received(last(&hosts[0]), &Ready::new("200", KEYS)),
         None
     );
-    assert_eq!(hosts[0].count_of(Event::KeysFetched), 1);
+    assert_eq!(count_of(&hosts[0], Event::KeysFetched), 1);
     assert!(
-        cells
-            .borrow()
+        hosts[0]
+            .cells()
             .keys()
             .any(|key| key.starts_with("jwks/keys/"))
     );
-    hosts[1].pass(300);
+    pass(&hosts[1], 300);
     other.tick();
-    assert_eq!(hosts[1].log(), ["Info provider corp: took up new keys"]);
+    assert_eq!(log(&hosts[1]), ["Info provider corp: took up new keys"]);
     other.tick();
-    assert!(hosts[1].log().is_empty(), "the same is taken up twice");
+    assert!(log(&hosts[1]).is_empty(), "the same is taken up twice");
     for (worker, host) in [(&one, &hosts[0]), (&other, &hosts[1])] {
-        host.pass(20_000);
+        pass(&host, 20_000);
         worker.tick();
-        assert!(host.called().is_empty(), "the keys are not yet due");
+        assert!(called(&host).is_empty(), "the keys are not yet due");
         assert!(worker.engine().remote_keys()[0].due(host.monotonic()) == false);
     }
     // What one fetches, the other need not.
-    hosts.iter().for_each(|host| host.pass(100_000));
+    hosts.iter().for_each(|host| pass(&host, 100_000));
     other.tick();
     one.tick();
-    assert_eq!(hosts[1].called(), ["idp id/keys"]);
-    assert!(hosts[0].called().is_empty());
+    assert_eq!(called(&hosts[1]), ["idp id/keys"]);
+    assert!(called(&hosts[0]).is_empty());
 }
 
 #[test]
 fn a_lease_that_nobody_gives_back_ends() {
-    let cells = Cells::default();
-    let hosts = [Proxy::with(&cells), Proxy::with(&cells)];
+    let hosts = two();
     let [one, other] = [0, 1].map(|index| worker(DOCUMENT, &hosts[index]));
     one.tick();
-    assert_eq!(hosts[0].called().len(), 1);
+    assert_eq!(called(&hosts[0]).len(), 1);
     drop(one);
-    for (pass, asks) in [(5_999, 0), (1, 1)] {
-        hosts[1].pass(pass);
+    for (later, asks) in [(5_999, 0), (1, 1)] {
+        pass(&hosts[1], later);
         other.tick();
-        assert_eq!(hosts[1].called().len(), asks, "{pass}");
+        assert_eq!(called(&hosts[1]).len(), asks, "{later}");
     }
 }
 
 #[test]
 fn an_end_is_told_to_its_owner_alone_and_once() {
-    let host = Proxy::with(&Cells::default());
+    let host = Rc::new(proxy());
     let worker = worker(DOCUMENT, &host);
     exchange(&worker, &host);
-    host.pass(1000);
+    pass(&host, 1000);
     worker.tick();
-    assert_eq!(host.called(), ["idp id/keys", "collector logs/v1"]);
+    assert_eq!(called(&host), ["idp id/keys", "collector logs/v1"]);
     let (fetch, export) = (Token(1), Token(2));
     let call = Call {
         cluster: "introspection".into(),
@@ -313,13 +214,13 @@ fn an_end_is_told_to_its_owner_alone_and_once() {
     worker.forget(first);
     assert_eq!(worker.received(first, &good), None, "nobody waits any more");
     assert_eq!(worker.received(Token(99), &good), None);
-    assert_eq!(host.count_of(Event::RecordSent), 0);
+    assert_eq!(count_of(&host, Event::RecordSent), 0);
     assert_eq!(worker.received(export, &good), None);
-    assert_eq!(host.count_of(Event::RecordSent), 1);
-    assert_eq!(host.count_of(Event::KeysFetchFailed), 0);
+    assert_eq!(count_of(&host, Event::RecordSent), 1);
+    assert_eq!(count_of(&host, Event::KeysFetchFailed), 0);
     assert_eq!(worker.received(fetch, &Ready::new("", b"")), None);
-    assert_eq!(host.count_of(Event::KeysFetchFailed), 1);
-    let [told] = host.log().try_into().unwrap();
+    assert_eq!(count_of(&host, Event::KeysFetchFailed), 1);
+    let [told] = log(&host).try_into().unwrap();
     assert!(
         told.starts_with(
             "Warn provider corp: the keys cannot be fetched: no answer in time; next try in "
@@ -329,8 +230,8 @@ fn an_end_is_told_to_its_owner_alone_and_once() {
     for token in [fetch, export] {
         assert_eq!(worker.received(token, &good), None);
     }
-    assert_eq!(host.count_of(Event::RecordSent), 1);
-    assert_eq!(host.count_of(Event::KeysFetchFailed), 1);
+    assert_eq!(count_of(&host, Event::RecordSent), 1);
+    assert_eq!(count_of(&host, Event::KeysFetchFailed), 1);
 }
 
 #[test]
@@ -348,25 +249,25 @@ fn nothing_of_a_response_is_read_that_does_not_matter_or_is_not_bounded() {
         ),
         ("200", b"", false, Some("an answer that is not a JWK Set")),
     ] {
-        let host = Proxy::with(&Cells::default());
+        let host = Rc::new(proxy());
         let worker = worker(DOCUMENT, &host);
         worker.tick();
         let response = Ready::new(status, body);
-        worker.received(host.last(), &response);
+        worker.received(last(&host), &response);
         assert_eq!(response.read.get(), is_read, "{status}");
-        let lines = host.log();
+        let lines = log(&host);
         assert_eq!(lines.len(), usize::from(reason.is_some()));
         let reason = reason.unwrap_or_default();
         assert!(lines.iter().all(|line| line.contains(reason)), "{lines:?}");
     }
-    let host = Proxy::with(&Cells::default());
+    let host = Rc::new(proxy());
     let worker = worker(DOCUMENT, &host);
     worker.tick();
     let all = reserve(Share::Queues, Share::Queues.most() - used(Share::Queues)).unwrap();
     let response = Ready::new("200", KEYS);
-    worker.received(host.last(), &response);
+    worker.received(last(&host), &response);
     drop(all);
-    assert!(!response.read.get() && host.log()[0].contains("no memory"));
+    assert!(!response.read.get() && log(&host)[0].contains("no memory"));
 }
 
 #[test]
@@ -376,29 +277,31 @@ fn what_a_collector_says_is_read_where_it_took_records() {
         ("400", false, 0, 1),
         ("503", false, 0, 0),
     ] {
-        let host = Proxy::with(&Cells::default());
+        let host = Rc::new(proxy());
         let worker = worker(DOCUMENT, &host);
         exchange(&worker, &host);
-        host.pass(1000);
+        pass(&host, 1000);
         worker.tick();
         let response = Ready::new(status, b"{}");
-        worker.received(host.last(), &response);
+        worker.received(last(&host), &response);
         assert_eq!(response.read.get(), is_read, "{status}");
-        let counted = [Event::RecordSent, Event::RecordDropped].map(|event| host.count_of(event));
+        let counted = [Event::RecordSent, Event::RecordDropped].map(|event| count_of(&host, event));
         assert_eq!(counted, [sent, dropped], "{status}");
-        assert_eq!(host.count_of(Event::CollectorFailed), u64::from(sent == 0));
+        assert_eq!(
+            count_of(&host, Event::CollectorFailed),
+            u64::from(sent == 0)
+        );
     }
 }
 
 #[test]
 fn a_cluster_that_is_not_there_is_named() {
-    let host = Proxy::with(&Cells::default());
-    host.unknown.borrow_mut().extend(["idp", "collector"]);
+    let host = Rc::new(bare());
     let worker = worker(DOCUMENT, &host);
     exchange(&worker, &host);
-    host.pass(1000);
+    pass(&host, 1000);
     worker.tick();
-    let lines = host.log();
+    let lines = log(&host);
     let [first, second, third] = lines.as_slice() else {
         panic!("{lines:?}");
     };
@@ -407,10 +310,10 @@ fn a_cluster_that_is_not_there_is_named() {
     assert!(
         third.starts_with("Error otlp_http: the proxy has no cluster \"collector\"; write one")
     );
-    assert_eq!(host.count_of(Event::CollectorFailed), 1);
-    host.pass(60_000);
+    assert_eq!(count_of(&host, Event::CollectorFailed), 1);
+    pass(&host, 60_000);
     worker.tick();
-    let again = host.log();
+    let again = log(&host);
     assert!(
         again.iter().all(|line| !line.contains("otlp_http")),
         "{again:?}"
@@ -419,7 +322,7 @@ fn a_cluster_that_is_not_there_is_named() {
 
 #[test]
 fn a_worker_that_leaves_tells_what_it_has_and_takes_its_part_of_sums_away() {
-    let host = Proxy::with(&Cells::default());
+    let host = Rc::new(proxy());
     let worker = worker(DOCUMENT, &host);
     worker.tick();
     exchange(&worker, &host);
@@ -430,10 +333,10 @@ fn a_worker_that_leaves_tells_what_it_has_and_takes_its_part_of_sums_away() {
     assert_eq!(host.metric(refused), Some(2));
     exchange(&worker, &host);
     let entries = "portcullis.jwt_cache_entries";
-    assert!(host.metric(entries).is_some(), "{:?}", host.metrics);
+    assert!(host.metric(entries).is_some());
     worker.leave();
     assert_eq!(host.metric(entries), Some(0));
-    assert_eq!(host.count_of(Event::RecordDropped), 3);
+    assert_eq!(count_of(&host, Event::RecordDropped), 3);
     drop(worker);
     assert_eq!(host.metric(refused), Some(3));
 }
@@ -520,26 +423,24 @@ impl Fetched for List {
 
 #[test]
 fn a_new_kind_is_fetched_by_saying_what_it_asks() {
-    let cells = Cells::default();
-    let host = Proxy::with(&cells);
+    let host = proxy();
     let list = Rc::new(List::default());
     list.parts.borrow_mut().extend(["/c", "/b", "/a"]);
-    host.unknown.borrow_mut().push("a");
     let mut calls = InFlight::default();
-    let mut fetches = Fetches::new([Rc::clone(&list) as _].into_iter(), &*host);
-    fetches.tick(&mut calls, &*host);
+    let mut fetches = Fetches::new([Rc::clone(&list) as _].into_iter(), &host);
+    fetches.tick(&mut calls, &host);
     assert_eq!(
-        host.called(),
+        called(&host),
         ["b lists/b"],
         "what cannot be asked is passed over"
     );
     for body in [&b"1234"[..], b"12345"] {
-        let pending = calls.end(host.last()).unwrap();
+        let pending = calls.end(last(&host)).unwrap();
         assert_eq!(pending.owner, Owner::Fetch(0));
-        fetches.received(0, pending, &Ready::new("200", body), &mut calls, &*host);
+        fetches.received(0, pending, &Ready::new("200", body), &mut calls, &host);
     }
-    assert_eq!(host.called(), ["c lists/c"]);
-    let lines = host.log();
+    assert_eq!(called(&host), ["c lists/c"]);
+    let lines = log(&host);
     assert!(lines[0].contains("has no cluster \"a\""), "{lines:?}");
     assert_eq!(
         lines[1..],
@@ -549,11 +450,11 @@ fn a_new_kind_is_fetched_by_saying_what_it_asks() {
             "Info list bad: /c Err(TooLong(4))",
         ]
     );
-    assert_eq!(cells.borrow()["lists/1"].0, b"1234");
+    assert_eq!(host.cell("lists/1").unwrap().unwrap().0, b"1234");
     let other = Rc::new(List::default());
-    let host = Proxy::with(&cells);
-    let mut fetches = Fetches::new([Rc::clone(&other) as _].into_iter(), &*host);
-    fetches.tick(&mut calls, &*host);
+    let host = proxy().with_cells_of(&host);
+    let mut fetches = Fetches::new([Rc::clone(&other) as _].into_iter(), &host);
+    fetches.tick(&mut calls, &host);
     assert_eq!(*other.published.borrow(), b"1234");
-    assert_eq!(host.log(), ["Info list bad: took up new addresses"]);
+    assert_eq!(log(&host), ["Info list bad: took up new addresses"]);
 }

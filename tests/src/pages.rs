@@ -15,10 +15,17 @@ pub fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// `README.md`, the guides, and the format of cases.
+/// `README.md` and what else is for people at the top, the guides, and the format of cases.
 pub fn pages() -> Vec<(String, String)> {
     let mut paths = [in_folder("docs"), in_folder("docs/policies")].concat();
-    paths.extend(["README.md".to_owned(), "tests/cases/README.md".to_owned()]);
+    let others = [
+        "CONTRIBUTING.md",
+        "README.md",
+        "RELEASING.md",
+        "SECURITY.md",
+        "tests/cases/README.md",
+    ];
+    paths.extend(others.map(str::to_owned));
     paths.sort();
     paths
         .into_iter()

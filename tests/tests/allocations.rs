@@ -9,8 +9,8 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::host::{
-    CellUnavailable, Counter, Failure, Host, HostVerdict, Mark, Property, Side, SignatureCheck,
-    Swap,
+    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
+    Histogram, HostVerdict, Mark, Properties, Property, Side, SignatureCheck, Signatures, Swap,
 };
 use portcullis::memory_host::MemoryHost;
 use portcullis::stream::{Action, Stream};
@@ -57,7 +57,7 @@ fn uncounted<T>(given: u64, work: impl FnOnce() -> T) -> T {
     done
 }
 
-impl Host for Uncounted {
+impl Clock for Uncounted {
     fn wall_clock(&self) -> Duration {
         #[allow(
             clippy::disallowed_methods,
@@ -66,22 +66,40 @@ impl Host for Uncounted {
         self.0.wall_clock()
     }
 
-    fn count(&self, counter: Counter) {
-        uncounted(0, || self.0.count(counter));
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+}
+
+impl Counters for Uncounted {
+    fn count_many(&self, counter: Counter, many: u64) {
+        uncounted(0, || self.0.count_many(counter, many));
     }
 
+    fn observe(&self, histogram: Histogram, value: u64) {
+        uncounted(0, || self.0.observe(histogram, value));
+    }
+}
+
+impl Environment for Uncounted {
     fn environment(&self, name: &str) -> Option<Vec<u8>> {
         self.0.environment(name)
     }
+}
 
+impl Signatures for Uncounted {
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         self.0.verify_signature(check)
     }
+}
 
+impl Properties for Uncounted {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         uncounted(1, || self.0.property(property))
     }
+}
 
+impl Cells for Uncounted {
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         uncounted(1, || self.0.cell(key))
     }
@@ -94,11 +112,15 @@ impl Host for Uncounted {
     ) -> Result<Swap, CellUnavailable> {
         uncounted(0, || self.0.swap_cell(key, seen, value))
     }
+}
 
+impl Entropy for Uncounted {
     fn random(&self) -> u64 {
         self.0.random()
     }
+}
 
+impl Bodies for Uncounted {
     fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
         self.0.body(side, size)
     }

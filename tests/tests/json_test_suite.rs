@@ -111,7 +111,7 @@ fn judge(engine: &Rc<Engine>, text: &[u8]) -> Option<&'static str> {
     let size = text.len() as u64;
     stream.request_headers(headers, BodyState::Open, &host);
     match stream.request_body(size, BodyState::Complete, &host) {
-        Action::Reply(_) => Some(stream.record().refusal.expect("it is refused").1),
+        Action::Reply(_) => Some(stream.record().refusal.expect("it is refused").name),
         Action::Continue(_) => None,
         Action::Pause { .. } => panic!("a complete body is held"),
     }

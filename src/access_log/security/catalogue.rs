@@ -1,5 +1,16 @@
 //! The events: a closed list, each with what it is called and how grave it is.
 
+use crate::policy::cors;
+use crate::policy::csrf;
+use crate::policy::deny_patterns;
+use crate::policy::forms::refusals as forms;
+use crate::policy::jwt::refusals as jwt;
+use crate::policy::parameters::refusals as parameters;
+use crate::policy::payload::refusals as payload;
+use crate::policy::rate_limits::refusals as limits;
+use crate::refusal::core as general;
+use crate::refusal::{Blame, Reason, Selector};
+
 /// One kind of security event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -9,8 +20,8 @@ pub struct Kind {
     pub severity: Severity,
     /// The entry of the OWASP API Security Top 10 of 2023.
     pub owasp: &'static str,
-    /// Codes, and reasons where not all of a code's count, whose refusals are such an event.
-    pub causes: &'static [(&'static str, &'static [&'static str])],
+    /// The refusals that are such an event.
+    pub causes: &'static [Selector],
     /// Whose refusals alone, if not everybody's.
     pub by: Option<&'static str>,
 }
@@ -50,39 +61,27 @@ impl Severity {
     }
 }
 
-const fn kind(
-    id: &'static str,
-    severity: Severity,
-    owasp: &'static str,
-    causes: &'static [(&'static str, &'static [&'static str])],
-) -> Kind {
+const fn kind(id: &'static str, severity: Severity, owasp: &'static str) -> Kind {
     Kind {
         id,
         severity,
         owasp,
-        causes,
+        causes: &[],
         by: None,
     }
 }
 
-/// Many failures from one source; what fails is what [`FAILURES`] lists.
-pub(super) const REPEATED: &Kind =
-    &kind("token_failures_repeated", Severity::High, "API2:2023", &[]);
+/// Many failures from one source; what fails is told by [`FAILURE`].
+pub(super) const REPEATED: &Kind = &kind("token_failures_repeated", Severity::High, "API2:2023");
 
 /// Many requests of one source for what is not there; what counts is what [`SCANNED`] lists.
-pub(super) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023", &[]);
+pub(super) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023");
 
 /// Another document is in force.
-pub(super) const CONFIGURATION: &Kind =
-    &kind("configuration_changed", Severity::Info, "API8:2023", &[]);
+pub(super) const CONFIGURATION: &Kind = &kind("configuration_changed", Severity::Info, "API8:2023");
 
-/// What counts as a failure of its source. A token that has just expired, or none, does not.
-pub(super) const FAILURES: &[&str] = &[
-    "jwt_invalid",
-    "jwt_repeated",
-    "jwt_revoked",
-    "jwt_not_yet_valid",
-];
+/// What counts as a failure of its source. A credential whose time is over, or none, does not.
+pub(super) const FAILURE: Blame = Blame::Credential;
 
 /// The statuses of answers, the service's and ours, to who looks for what there is: malformed, not
 /// found, not with this method.
@@ -99,134 +98,117 @@ impl Kind {
 pub const KINDS: &[&Kind] = &[
     REPEATED,
     SCANS,
-    &kind(
-        "algorithm_confusion",
-        Severity::High,
-        "API2:2023",
-        &[("jwt_invalid", &["algorithm"])],
-    ),
-    &kind(
-        "token_forged",
-        Severity::Medium,
-        "API2:2023",
-        &[("jwt_invalid", &["signature"])],
-    ),
-    &kind(
-        "token_revoked",
-        Severity::High,
-        "API2:2023",
-        &[("jwt_revoked", &[])],
-    ),
-    &kind(
-        "token_insufficient",
-        Severity::Low,
-        "API5:2023",
-        &[
-            ("jwt_insufficient_scope", &[]),
-            ("jwt_claim_not_allowed", &[]),
-        ],
-    ),
-    &kind(
-        "limit_lockout",
-        Severity::Medium,
-        "API4:2023",
-        &[("rate_limited", &["locked_out"])],
-    ),
-    &kind(
-        "limit_exceeded",
-        Severity::Low,
-        "API4:2023",
-        &[("rate_limited", &["limit"])],
-    ),
-    &kind(
-        "origin_disallowed",
-        Severity::Low,
-        "API8:2023",
-        &[("origin_not_allowed", &[]), ("cross_site_request", &[])],
-    ),
-    // Before those of which it would be a part.
-    &kind(
-        "input_undeclared",
-        Severity::Low,
-        "API3:2023",
-        &[
-            ("parameters_invalid", &["undeclared"]),
-            ("form_invalid", &["undeclared"]),
-        ],
-    ),
-    &kind(
-        "upload_refused",
-        Severity::Low,
-        "API8:2023",
-        &[(
-            "form_invalid",
-            &["part_kind", "file_bytes", "file_type", "file_name"],
-        )],
-    ),
-    &kind(
-        "schema_violated",
-        Severity::Low,
-        "API3:2023",
-        &[
-            ("payload_schema", &[]),
-            ("parameters_invalid", &[]),
-            ("form_invalid", &[]),
-        ],
-    ),
-    &kind(
-        "answer_violated",
-        Severity::Medium,
-        "API3:2023",
-        &[("payload_response", &["schema", "json"])],
-    ),
     &Kind {
-        by: Some("openapi"),
-        ..kind(
-            "operation_undeclared",
-            Severity::Low,
-            "API9:2023",
-            &[("no_route", &[]), ("method_not_allowed", &[])],
-        )
+        causes: &[Selector::Reason(&jwt::ALGORITHM)],
+        ..kind("algorithm_confusion", Severity::High, "API2:2023")
     },
-    &kind(
-        "pattern_found",
-        Severity::Medium,
-        "API8:2023",
-        &[(
-            "pattern_denied",
-            &["path", "query", "headers", "json", "form"],
-        )],
-    ),
-    &kind(
-        "body_too_large",
-        Severity::Low,
-        "API4:2023",
-        &[("payload_too_large", &[]), ("form_too_large", &[])],
-    ),
-    &kind(
-        "message_malformed",
-        Severity::Medium,
-        "API8:2023",
-        &[
-            ("path_malformed", &[]),
-            ("host_malformed", &[]),
-            ("request_overridden", &[]),
-            ("header_repeated", &[]),
-            ("payload_malformed", &[]),
-            ("payload_structure", &[]),
-            ("parameters_malformed", &[]),
-            ("form_malformed", &[]),
+    &Kind {
+        causes: &[Selector::Reason(&jwt::SIGNATURE)],
+        ..kind("token_forged", Severity::Medium, "API2:2023")
+    },
+    &Kind {
+        causes: &[Selector::Code(&jwt::REVOKED)],
+        ..kind("token_revoked", Severity::High, "API2:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&jwt::INSUFFICIENT_SCOPE),
+            Selector::Code(&jwt::CLAIM_NOT_ALLOWED),
         ],
-    ),
+        ..kind("token_insufficient", Severity::Low, "API5:2023")
+    },
+    &Kind {
+        causes: &[Selector::Reason(&limits::LOCKED_OUT)],
+        ..kind("limit_lockout", Severity::Medium, "API4:2023")
+    },
+    &Kind {
+        causes: &[Selector::Reason(&limits::LIMIT)],
+        ..kind("limit_exceeded", Severity::Low, "API4:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&cors::NOT_ALLOWED),
+            Selector::Code(&csrf::CROSS_SITE),
+        ],
+        ..kind("origin_disallowed", Severity::Low, "API8:2023")
+    },
+    // Before those of which it would be a part.
+    &Kind {
+        causes: &[
+            Selector::Reason(&parameters::UNDECLARED),
+            Selector::Reason(&forms::UNDECLARED),
+        ],
+        ..kind("input_undeclared", Severity::Low, "API3:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Reason(&forms::PART_KIND),
+            Selector::Reason(&forms::FILE_BYTES),
+            Selector::Reason(&forms::FILE_TYPE),
+            Selector::Reason(&forms::FILE_NAME),
+        ],
+        ..kind("upload_refused", Severity::Low, "API8:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&payload::SCHEMA),
+            Selector::Code(&parameters::INVALID),
+            Selector::Code(&forms::INVALID),
+        ],
+        ..kind("schema_violated", Severity::Low, "API3:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Reason(&payload::RESPONSE_SCHEMA),
+            Selector::Reason(&payload::RESPONSE_JSON),
+        ],
+        ..kind("answer_violated", Severity::Medium, "API3:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&general::NO_ROUTE),
+            Selector::Code(&general::METHOD_NOT_ALLOWED),
+        ],
+        by: Some("openapi"),
+        ..kind("operation_undeclared", Severity::Low, "API9:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Reason(&deny_patterns::IN_PATH),
+            Selector::Reason(&deny_patterns::IN_QUERY),
+            Selector::Reason(&deny_patterns::IN_HEADERS),
+            Selector::Reason(&deny_patterns::IN_JSON),
+            Selector::Reason(&deny_patterns::IN_FORM),
+        ],
+        ..kind("pattern_found", Severity::Medium, "API8:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&payload::TOO_LARGE),
+            Selector::Code(&forms::TOO_LARGE),
+        ],
+        ..kind("body_too_large", Severity::Low, "API4:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&general::PATH_MALFORMED),
+            Selector::Code(&general::HOST_MALFORMED),
+            Selector::Code(&general::OVERRIDDEN),
+            Selector::Code(&general::HEADER_REPEATED),
+            Selector::Code(&payload::MALFORMED),
+            Selector::Code(&payload::STRUCTURE),
+            Selector::Code(&parameters::MALFORMED),
+            Selector::Code(&forms::MALFORMED),
+        ],
+        ..kind("message_malformed", Severity::Medium, "API8:2023")
+    },
     CONFIGURATION,
 ];
 
 /// The kind of event that a refusal by this policy is, if it is one.
-pub(super) fn of(by: Option<&str>, code: &str, reason: &str) -> Option<&'static Kind> {
+pub(super) fn of(by: Option<&str>, reason: &'static Reason) -> Option<&'static Kind> {
     KINDS.iter().copied().find(|kind| {
-        let caused = kind.causes.iter().any(|(each, reasons)| {
-            *each == code && (reasons.is_empty() || reasons.contains(&reason))
-        });
+        let caused = kind.causes.iter().any(|selector| selector.has(reason));
         caused && (kind.by.is_none() || kind.by == by)
     })
 }

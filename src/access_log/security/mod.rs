@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use self::announced::{Hash, News};
-use self::catalogue::{CONFIGURATION, FAILURES, REPEATED};
+use self::catalogue::{CONFIGURATION, FAILURE, REPEATED};
 use self::sources::Sources;
 use super::Sink;
 use super::detail::Parameters;
@@ -27,7 +27,7 @@ use crate::config::{Node, Problems};
 use crate::engine::Engine;
 use crate::host::Host;
 use crate::metrics::{self, Outcome};
-use crate::refusal::Detail;
+use crate::refusal::{Detail, Reason};
 use crate::section::{Reading, Section};
 use crate::stream::Stream;
 
@@ -133,28 +133,27 @@ impl SecurityEvents {
     /// What is to be written of a finished exchange.
     pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
         let record = stream.record();
-        let denied = record.refusal.map(|(code, reason)| {
+        let denied = record.refusal.map(|reason| {
             let detail = record.detail.as_deref();
-            (record.refused_by, code, reason, Outcome::Denied, detail)
+            (record.refused_by, reason, Outcome::Denied, detail)
         });
         // What is only tried is no sign of an attack: nobody has been told not to.
         let shadow = record.shadow.iter().filter(|each| !each.is_tried);
         let shadow = shadow.map(|each| {
-            let (code, reason, detail) = (each.code, each.reason, each.detail.as_deref());
-            (each.policy, code, reason, Outcome::ShadowDenied, detail)
+            let detail = each.detail.as_deref();
+            (each.policy, each.reason, Outcome::ShadowDenied, detail)
         });
         let mut events = Vec::new();
-        for (by, code, reason, outcome, detail) in denied.into_iter().chain(shadow) {
+        for (by, reason, outcome, detail) in denied.into_iter().chain(shadow) {
             let cause = Cause {
-                code: code.name,
-                reason,
+                reason: Some(reason),
                 outcome,
                 detail,
             };
-            if let Some(kind) = catalogue::of(by, code.name, reason) {
+            if let Some(kind) = catalogue::of(by, reason) {
                 events.extend(self.happened(kind, 1, &cause, stream, host));
             }
-            if FAILURES.contains(&code.name) {
+            if reason.blame == FAILURE {
                 events.extend(self.failed(&cause, stream, host));
             }
         }
@@ -277,9 +276,9 @@ impl SecurityEvents {
         }
         line.own("portcullis.outcome", cause.outcome.name());
         // The service's answers have neither.
-        if !cause.code.is_empty() {
-            line.own("portcullis.code", cause.code);
-            line.own("portcullis.reason", cause.reason);
+        if let Some(reason) = cause.reason {
+            line.own("portcullis.code", reason.code.name);
+            line.own("portcullis.reason", reason.name);
         }
         if let Some(detail) = cause.detail {
             // Events show nothing of a query.
@@ -319,8 +318,7 @@ impl Section for SecurityEvents {
 
 /// Why an event is one.
 struct Cause<'c> {
-    code: &'static str,
-    reason: &'static str,
+    reason: Option<&'static Reason>,
     outcome: Outcome,
     detail: Option<&'c Detail>,
 }

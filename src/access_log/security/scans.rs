@@ -13,25 +13,14 @@ impl SecurityEvents {
     /// there is.
     pub(super) fn scanned(&self, stream: &Stream, host: &dyn Host) -> Option<Event> {
         let record = stream.record();
-        let (status, cause) = match record.refusal {
-            Some((code, reason)) => {
-                let cause = Cause {
-                    code: code.name,
-                    reason,
-                    outcome: Outcome::Denied,
-                    detail: None,
-                };
-                (u64::from(code.status), cause)
-            }
-            None => {
-                let cause = Cause {
-                    code: "",
-                    reason: "",
-                    outcome: Outcome::Allowed,
-                    detail: None,
-                };
-                (status(host)?, cause)
-            }
+        let (status, outcome) = match record.refusal {
+            Some(reason) => (u64::from(reason.code.status), Outcome::Denied),
+            None => (status(host)?, Outcome::Allowed),
+        };
+        let cause = Cause {
+            reason: record.refusal,
+            outcome,
+            detail: None,
         };
         if !SCANNED.contains(&status) {
             return None;

@@ -4,12 +4,12 @@ use crate::host::{Failure, Side};
 
 /// One body of each side. None is there before the first piece has come.
 #[derive(Debug, Default)]
-pub(super) struct Bodies {
+pub(super) struct BodyBuffers {
     request: Option<Vec<u8>>,
     response: Option<Vec<u8>>,
 }
 
-impl Bodies {
+impl BodyBuffers {
     fn of(&mut self, side: Side) -> &mut Option<Vec<u8>> {
         match side {
             Side::Request => &mut self.request,

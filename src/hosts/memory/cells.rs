@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{CellUnavailable, Mark, Swap};
+use crate::host::{CellUnavailable, Cells, Mark, Swap};
 
 /// All cells of a proxy, with keys and values of 64 MiB at the most. Marks come from one counter;
 /// a write is compared if it names a mark and there is something to compare with.
@@ -17,21 +17,6 @@ pub struct CellTable {
 /// So many bytes are keys and values together at the most. No document makes cells of that size;
 /// without a bound, what writes them would have to be trusted.
 const MOST_BYTES: usize = 64 << 20;
-
-/// Cells that stand elsewhere: what another process keeps, or what a test lets happen.
-pub trait CellStore {
-    /// As [`crate::host::Host::cell`].
-    ///
-    /// # Errors
-    /// They cannot be had.
-    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable>;
-
-    /// As [`crate::host::Host::swap_cell`].
-    ///
-    /// # Errors
-    /// They cannot be had.
-    fn write(&self, key: &str, seen: Option<Mark>, value: &[u8]) -> Result<Swap, CellUnavailable>;
-}
 
 /// Cells that take everything and keep nothing: each request is the first.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,7 +76,7 @@ impl CellTable {
 }
 
 /// The mark after that. Two are never given: 0 is none, and the last is what
-/// [`crate::host::Host::create_cell`] names as the mark that no cell has.
+/// [`Cells::create_cell`] names as the mark that no cell has.
 fn next(mark: u32) -> u32 {
     match mark.saturating_add(1) {
         u32::MAX => 1,
@@ -99,12 +84,12 @@ fn next(mark: u32) -> u32 {
     }
 }
 
-impl CellStore for ForgetfulCells {
-    fn read(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+impl Cells for ForgetfulCells {
+    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         Ok(None)
     }
 
-    fn write(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
         Ok(Swap::Written)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Two clocks that differ by what the wall clock was set to.
 #[derive(Default)]
-pub(super) struct Clock {
+pub(super) struct Clocks {
     wall: Cell<Duration>,
     monotonic: Cell<Duration>,
     /// How far a look at the monotonic clock moves both.
@@ -14,7 +14,7 @@ pub(super) struct Clock {
     system: Option<Instant>,
 }
 
-impl Clock {
+impl Clocks {
     /// The system's clocks. The monotonic one begins now, with the host and its cells.
     pub(super) fn of_system() -> Self {
         #[allow(

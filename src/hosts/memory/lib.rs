@@ -11,6 +11,7 @@
 //! runs meanwhile. So none of the borrows can fail.
 
 mod body;
+mod calls;
 mod cells;
 mod clock;
 mod metrics;
@@ -23,35 +24,46 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::call::{Call, CallError, Calls, Token};
 use crate::host::{
-    CellUnavailable, Counter, Failure, Histogram, Host, HostVerdict, Mark, Property, Side,
-    SignatureCheck, Swap,
+    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
+    Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
+    Side, SignatureCheck, Signatures, Swap,
 };
-pub use cells::{CellStore, CellTable, ForgetfulCells};
+pub use calls::{CallEnd, MemoryResponse};
+pub use cells::{CellTable, ForgetfulCells};
 pub use metrics::Recorded;
 
-use body::Bodies;
+use body::BodyBuffers;
+use calls::Clusters;
 use cells::CellFault;
-use clock::Clock;
-use metrics::Metrics;
+use clock::Clocks;
+use metrics::{Lines, Registry};
 
 /// Checks one signature.
 type Checker = Box<dyn Fn(SignatureCheck<'_>) -> HostVerdict>;
+/// Writes one line of the log.
+type Writer = Box<dyn Fn(Level, &str)>;
 
 /// A host whose every part is in memory. Its clock stands at the beginning of time until it is
 /// set or moved.
 pub struct MemoryHost {
-    clock: Clock,
-    metrics: RefCell<Metrics>,
+    clocks: Clocks,
+    registry: RefCell<Registry>,
     environment: RefCell<BTreeMap<String, Vec<u8>>>,
     properties: RefCell<Vec<(Property, Vec<u8>)>>,
-    cells: RefCell<CellTable>,
+    cells: Rc<RefCell<CellTable>>,
     /// Where cells are, if not in the table.
-    store: Option<Rc<dyn CellStore>>,
+    store: Option<Rc<dyn Cells>>,
     fault: Cell<CellFault>,
-    bodies: RefCell<Bodies>,
+    bodies: RefCell<BodyBuffers>,
     random: Cell<u64>,
     checker: Option<Checker>,
+    clusters: RefCell<Clusters>,
+    lines: RefCell<Lines>,
+    /// Where lines go, if they are not kept.
+    writer: Option<Writer>,
+    filter_state: RefCell<BTreeMap<String, String>>,
 }
 
 impl Default for MemoryHost {
@@ -66,23 +78,27 @@ impl MemoryHost {
     /// empty.
     pub fn new() -> Self {
         Self {
-            clock: Clock::default(),
-            metrics: RefCell::default(),
+            clocks: Clocks::default(),
+            registry: RefCell::default(),
             environment: RefCell::default(),
             properties: RefCell::default(),
-            cells: RefCell::default(),
+            cells: Rc::default(),
             store: None,
             fault: Cell::default(),
             bodies: RefCell::default(),
             random: Cell::new(0),
             checker: None,
+            clusters: RefCell::default(),
+            lines: RefCell::default(),
+            writer: None,
+            filter_state: RefCell::default(),
         }
     }
 
     /// One with the system's clocks, and random bits that nobody can guess: what a command runs.
     pub fn of_system() -> Self {
         let mut host = Self::new();
-        host.clock = Clock::of_system();
+        host.clocks = Clocks::of_system();
         // The standard library seeds its hashers from the system's random bytes.
         host.with_seed(RandomState::new().hash_one(0_u8))
     }
@@ -103,7 +119,7 @@ impl MemoryHost {
     /// Every look at the monotonic clock moves both clocks on by so much.
     #[must_use]
     pub fn with_clock_step(self, step: Duration) -> Self {
-        self.clock.set_step(step);
+        self.clocks.set_step(step);
         self
     }
 
@@ -161,7 +177,7 @@ impl MemoryHost {
 
     /// Cells that stand elsewhere than in its own table.
     #[must_use]
-    pub fn with_cell_store(mut self, store: Rc<dyn CellStore>) -> Self {
+    pub fn with_cell_store(mut self, store: Rc<dyn Cells>) -> Self {
         self.store = Some(store);
         self
     }
@@ -170,6 +186,41 @@ impl MemoryHost {
     #[must_use]
     pub fn with_cells(self, cells: CellTable) -> Self {
         self.cells.replace(cells);
+        self
+    }
+
+    /// The cells of another: both are workers of one proxy.
+    #[must_use]
+    pub fn with_cells_of(mut self, other: &Self) -> Self {
+        self.cells = Rc::clone(&other.cells);
+        self
+    }
+
+    /// A cluster that can be called. Its calls are to be taken, and their ends told, by whoever
+    /// runs the host.
+    #[must_use]
+    pub fn with_cluster(self, name: &str) -> Self {
+        self.clusters.borrow_mut().add(name, None);
+        self
+    }
+
+    /// A cluster that answers each call at once, by a function of the call alone. The ends of its
+    /// calls are there to be [taken](Self::take_ended), and told.
+    #[must_use]
+    pub fn with_answering_cluster(
+        self,
+        name: &str,
+        answer: impl Fn(&Call) -> Result<MemoryResponse, CallError> + 'static,
+    ) -> Self {
+        let answer = Some(Rc::new(answer) as _);
+        self.clusters.borrow_mut().add(name, answer);
+        self
+    }
+
+    /// Lines of the log go there and are not kept.
+    #[must_use]
+    pub fn with_log(mut self, write: impl Fn(Level, &str) + 'static) -> Self {
+        self.writer = Some(Box::new(write));
         self
     }
 
@@ -185,18 +236,18 @@ impl MemoryHost {
 impl MemoryHost {
     /// Sets both clocks.
     pub fn set_now(&self, now: Duration) {
-        self.clock.set_wall(now);
-        self.clock.set_monotonic(now);
+        self.clocks.set_wall(now);
+        self.clocks.set_monotonic(now);
     }
 
     /// Sets the wall clock alone: it steps, and what lasts is to know nothing of it.
     pub fn set_wall_clock(&self, now: Duration) {
-        self.clock.set_wall(now);
+        self.clocks.set_wall(now);
     }
 
     /// Lets time pass, on both clocks.
     pub fn advance(&self, by: Duration) {
-        self.clock.advance(by);
+        self.clocks.advance(by);
     }
 
     /// What it knows of a connection or an exchange from now on.
@@ -267,12 +318,42 @@ impl MemoryHost {
 impl MemoryHost {
     /// How often something has been counted.
     pub fn counted(&self, counter: Counter) -> u64 {
-        self.metrics.borrow().counted(counter)
+        self.registry.borrow().counted(counter)
     }
 
     /// What a histogram has recorded.
     pub fn recorded(&self, histogram: Histogram) -> Recorded {
-        self.metrics.borrow().recorded(histogram)
+        self.registry.borrow().recorded(histogram)
+    }
+
+    /// The value of a metric that a document brought.
+    pub fn metric(&self, name: &str) -> Option<i64> {
+        self.registry.borrow().named(name)
+    }
+
+    /// The lines of the log since they were taken last, up to 1024 of them.
+    pub fn take_log(&self) -> Vec<(Level, String)> {
+        self.lines.borrow_mut().take()
+    }
+
+    /// What has been set as filter state under a name.
+    pub fn filter_state(&self, name: &str) -> Option<String> {
+        self.filter_state.borrow().get(name).cloned()
+    }
+
+    /// The calls since they were taken last.
+    pub fn take_calls(&self) -> Vec<(Token, Call)> {
+        self.clusters.borrow_mut().take_calls()
+    }
+
+    /// The ends of calls, of which whoever made them is to be told.
+    pub fn take_ended(&self) -> Vec<(Token, CallEnd)> {
+        self.clusters.borrow_mut().take_ended()
+    }
+
+    /// The token of the last call.
+    pub fn last_call(&self) -> Option<Token> {
+        self.clusters.borrow().last()
     }
 
     /// The cells of its own table as they are now.
@@ -281,50 +362,56 @@ impl MemoryHost {
     }
 }
 
-impl Host for MemoryHost {
+impl Clock for MemoryHost {
     fn wall_clock(&self) -> Duration {
-        self.clock.wall()
+        self.clocks.wall()
     }
 
     fn monotonic(&self) -> Duration {
-        self.clock.monotonic()
+        self.clocks.monotonic()
     }
+}
 
-    fn count(&self, counter: Counter) {
-        self.count_many(counter, 1);
-    }
-
+impl Counters for MemoryHost {
     fn count_many(&self, counter: Counter, many: u64) {
-        self.metrics.borrow_mut().count(counter, many);
+        self.registry.borrow_mut().count(counter, many);
     }
 
     fn observe(&self, histogram: Histogram, value: u64) {
-        self.metrics.borrow_mut().record(histogram, value);
+        self.registry.borrow_mut().record(histogram, value);
     }
+}
 
+impl Environment for MemoryHost {
     fn environment(&self, name: &str) -> Option<Vec<u8>> {
         self.environment.borrow().get(name).cloned()
     }
+}
 
+impl Signatures for MemoryHost {
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         match &self.checker {
             Some(checker) => checker(check),
             None => HostVerdict::Unavailable,
         }
     }
+}
 
+impl Properties for MemoryHost {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let properties = self.properties.borrow();
         let known = properties.iter().find(|(each, _)| *each == property);
         known.map(|(_, value)| value.clone())
     }
+}
 
+impl Cells for MemoryHost {
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         if self.fault.get() == CellFault::Unavailable {
             return Err(CellUnavailable);
         }
         match &self.store {
-            Some(store) => store.read(key),
+            Some(store) => store.cell(key),
             None => Ok(self.cells.borrow().read(key)),
         }
     }
@@ -344,11 +431,13 @@ impl Host for MemoryHost {
             CellFault::Lost(0) | CellFault::None => {}
         }
         match &self.store {
-            Some(store) => store.write(key, seen, value),
+            Some(store) => store.swap_cell(key, seen, value),
             None => self.cells.borrow_mut().write(key, seen, value),
         }
     }
+}
 
+impl Entropy for MemoryHost {
     /// SplitMix64.
     fn random(&self) -> u64 {
         let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -357,8 +446,50 @@ impl Host for MemoryHost {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
+}
 
+impl Bodies for MemoryHost {
     fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
         self.bodies.borrow().read(side, size)
+    }
+}
+
+impl Calls for MemoryHost {
+    fn call(&self, call: &Call) -> Result<Token, CallError> {
+        let answer = self.clusters.borrow().answer(call)?;
+        let end = answer.map(|answer| CallEnd(answer(call)));
+        self.clusters.borrow_mut().note(call, end)
+    }
+}
+
+impl Log for MemoryHost {
+    fn log(&self, level: Level, line: &str) {
+        match &self.writer {
+            Some(write) => write(level, line),
+            None => self.lines.borrow_mut().push(level, line),
+        }
+    }
+
+    fn set_filter_state(&self, name: &str, value: &str) {
+        let mut states = self.filter_state.borrow_mut();
+        states.insert(name.to_owned(), value.to_owned());
+    }
+}
+
+impl Metrics for MemoryHost {
+    fn define(&self, kind: MetricKind, name: &str) -> Option<MetricId> {
+        self.registry.borrow_mut().define(kind, name)
+    }
+
+    fn add(&self, metric: MetricId, change: i64) {
+        if let Some(value) = self.registry.borrow_mut().value(metric) {
+            *value = value.saturating_add(change);
+        }
+    }
+
+    fn set(&self, metric: MetricId, new: u64) {
+        if let Some(value) = self.registry.borrow_mut().value(metric) {
+            *value = i64::try_from(new).unwrap_or(i64::MAX);
+        }
     }
 }

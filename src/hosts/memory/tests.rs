@@ -1,4 +1,5 @@
 use super::*;
+use crate::call::Response as _;
 use crate::host::{Hash, HostScheme};
 
 fn seconds(host: &MemoryHost) -> [u64; 2] {
@@ -171,4 +172,91 @@ fn random_bits_follow_from_the_seed() {
     assert_eq!(three(1), three(1));
     let [first, second, third] = three(1);
     assert!(first != second && second != third && three(2) != three(1));
+}
+
+fn call(cluster: &str) -> Call {
+    Call {
+        cluster: cluster.into(),
+        headers: Vec::new(),
+        body: b"question".to_vec(),
+        timeout: Duration::from_secs(1),
+    }
+}
+
+#[test]
+fn calls_go_to_clusters_that_are_there_and_end_later() {
+    let host = MemoryHost::new()
+        .with_cluster("silent")
+        .with_answering_cluster("idp", |call| Ok(MemoryResponse::new(200, &call.body)))
+        .with_answering_cluster("slow", |_| Err(CallError::Timeout));
+    assert_eq!(host.call(&call("none")), Err(CallError::NoCluster));
+    let tokens = ["silent", "idp", "slow"].map(|name| host.call(&call(name)).unwrap());
+    assert_eq!(host.last_call(), Some(tokens[2]));
+    let made = host.take_calls();
+    assert!(made.iter().map(|(token, _)| *token).eq(tokens));
+    assert!(host.take_calls().is_empty());
+    let [(idp, good), (slow, late)] = host.take_ended().try_into().unwrap();
+    assert_eq!([idp, slow], tokens[1..]);
+    assert_eq!(
+        good.headers().unwrap().one(":status"),
+        Ok(Some(&b"200"[..]))
+    );
+    assert_eq!(
+        (good.body_size(), good.body()),
+        (8, Ok(b"question".to_vec()))
+    );
+    assert_eq!(
+        (late.body_size(), late.body()),
+        (0, Err(CallError::Timeout))
+    );
+    assert!(host.take_ended().is_empty());
+    // Calls that nobody takes have an end.
+    while host.call(&call("silent")).is_ok() {}
+    assert_eq!(host.call(&call("silent")), Err(CallError::NoMemory));
+    assert_eq!(host.take_calls().len(), 1024);
+    assert!(host.call(&call("silent")).is_ok());
+}
+
+#[test]
+fn lines_are_kept_or_written() {
+    let host = MemoryHost::new();
+    for number in 0..2000 {
+        host.log(Level::Warn, &number.to_string());
+    }
+    let lines = host.take_log();
+    assert_eq!((lines.len(), lines[0].1.as_str()), (1024, "976"));
+    assert!(host.take_log().is_empty());
+    let written = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&written);
+    let host = MemoryHost::new()
+        .with_log(move |level, line| sink.borrow_mut().push((level, line.to_owned())));
+    host.log(Level::Error, "it");
+    assert_eq!(*written.borrow(), [(Level::Error, "it".to_owned())]);
+    assert!(host.take_log().is_empty());
+    host.set_filter_state("record", "{}");
+    assert_eq!(host.filter_state("record").as_deref(), Some("{}"));
+}
+
+#[test]
+fn metrics_have_one_number_for_each_name() {
+    let host = MemoryHost::new();
+    let gauge = host.define(MetricKind::Gauge, "keys").unwrap();
+    let counter = host.define(MetricKind::Counter, "denied").unwrap();
+    assert_eq!(host.define(MetricKind::Gauge, "keys"), Some(gauge));
+    host.set(gauge, 7);
+    host.add(gauge, -2);
+    host.add(counter, 3);
+    let values = ["keys", "denied", "other"].map(|name| host.metric(name));
+    assert_eq!(values, [Some(5), Some(3), None]);
+    host.add(MetricId(9), 1);
+}
+
+#[test]
+fn workers_of_one_proxy_share_its_cells_and_nothing_else() {
+    let one = MemoryHost::new().at_second(5);
+    let other = MemoryHost::new().with_cells_of(&one);
+    assert_eq!(one.create_cell("a", b"1"), Ok(Swap::Written));
+    assert_eq!(other.create_cell("a", b"2"), Ok(Swap::Changed));
+    other.count(Counter(1));
+    assert_eq!((one.counted(Counter(1)), seconds(&other)), (0, [0, 0]));
 }

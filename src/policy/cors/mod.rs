@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::meter::Event;
 use crate::origin::{Standing, is_own};
 use crate::preflight::Preflight;
-use crate::refusal::{Code, Refusal, grpc};
+use crate::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 
 /// `cors: { allow_origins, allow_methods, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -26,16 +26,21 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&NOT_ALLOWED],
     compile: Compile::Object(compile),
-    rules: &[("origin_not_allowed", "allow_origins")],
+    rules: &[(Selector::Code(&NOT_ALLOWED), "allow_origins")],
 };
 
-const NOT_ALLOWED: Code = Code {
+pub(crate) static NOT_ALLOWED: Code = Code {
     name: "origin_not_allowed",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "Pages of this origin may not use this.",
-    reasons: &["not_listed", "null", "malformed", "effort"],
+    reasons: &[&NOT_LISTED, &NULL, &MALFORMED, &EFFORT],
 };
+
+pub(crate) static NOT_LISTED: Reason = Reason::new("not_listed", &NOT_ALLOWED, Blame::Request);
+pub(crate) static NULL: Reason = Reason::new("null", &NOT_ALLOWED, Blame::Request);
+pub(crate) static MALFORMED: Reason = Reason::new("malformed", &NOT_ALLOWED, Blame::Request);
+pub(crate) static EFFORT: Reason = Reason::new("effort", &NOT_ALLOWED, Blame::Request);
 
 /// Answers preflights and judges the origins of other requests.
 struct Cors {
@@ -52,7 +57,7 @@ enum Sender<'r> {
     /// An origin that may use the route.
     Allowed(&'r [u8]),
     /// Any other; the reason in the log.
-    Disallowed(&'static str),
+    Disallowed(&'static Reason),
 }
 
 /// The answer has a part of its own, which comes after other policies have shaped it: none of them
@@ -78,16 +83,16 @@ impl Settings {
             Ok(None) => return Sender::Unnamed,
             _ if self.origins.has_all() => return Sender::Allowed(b"*"),
             Ok(Some(origin)) => origin,
-            Err(_) => return Sender::Disallowed("malformed"),
+            Err(_) => return Sender::Disallowed(&MALFORMED),
         };
         match self.origins.standing(origin, effort) {
             Standing::Listed => Sender::Allowed(origin),
             // Browsers name the origin of a `POST` to a page's own server too.
             Standing::NotListed if is_own(origin, headers) => Sender::Own,
-            Standing::NotListed => Sender::Disallowed("not_listed"),
-            Standing::Null => Sender::Disallowed("null"),
-            Standing::Malformed => Sender::Disallowed("malformed"),
-            Standing::Undecided => Sender::Disallowed("effort"),
+            Standing::NotListed => Sender::Disallowed(&NOT_LISTED),
+            Standing::Null => Sender::Disallowed(&NULL),
+            Standing::Malformed => Sender::Disallowed(&MALFORMED),
+            Standing::Undecided => Sender::Disallowed(&EFFORT),
         }
     }
 }
@@ -116,7 +121,7 @@ impl Policy for Cors {
         }
         match (sender, self.settings.on_disallowed) {
             (Sender::Disallowed(reason), OnDisallowed::Refuse) => {
-                let refusal = Refusal::new(&NOT_ALLOWED, reason);
+                let refusal = Refusal::new(reason);
                 let origin = headers.all("origin").next();
                 Verdict::Refuse(refusal.telling("origin", origin))
             }
@@ -135,120 +140,5 @@ impl Policy for Answer {
 
     fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
         self.shape(response);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::engine::Engine;
-
-    /// The notes on a document whose one route has that block.
-    fn notes(name: &str, block: &str) -> Vec<String> {
-        let document = format!(
-            r#"{{"version":1,"routes":[{{"name":"a","match":{{}},"open":true,"{name}":{block}}}]}}"#
-        );
-        let engine = Engine::compile(document.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-        let notes = engine.notes().iter();
-        // That nobody is asked for credentials is no matter here.
-        notes.filter(|note| note.contains(name)).cloned().collect()
-    }
-
-    #[test]
-    fn what_no_browser_does_is_a_note() {
-        let of = |rest: &str| {
-            let block = format!(r#"{{"allow_origins":[{{"exact":"https://a.example"}}],{rest}}}"#);
-            notes("cors", &block)
-        };
-        let place = "/routes/0/cors/";
-        for (rest, note) in [
-            (
-                r#""allow_methods":["PUT","TRACE","CONNECT"]"#,
-                "allow_methods: to no effect: browsers let no page send TRACE, CONNECT",
-            ),
-            (
-                r#""allow_headers":["X-A","Cookie","sec-ch-ua","proxy-authorization","host"]"#,
-                "allow_headers: to no effect: browsers let no page send cookie, sec-ch-ua, proxy-authorization, host",
-            ),
-            (
-                r#""expose_headers":["etag","Set-Cookie"]"#,
-                "expose_headers: to no effect: browsers let no page read set-cookie",
-            ),
-            (
-                r#""max_age":"121m""#,
-                "max_age: Chromium remembers no more than two hours",
-            ),
-            (
-                r#""max_age":"25h""#,
-                "max_age: browsers remember less: Chromium two hours, Firefox a day",
-            ),
-        ] {
-            assert_eq!(of(rest), [format!("{place}{note}")], "{rest}");
-        }
-        let quiet = r#""allow_methods":["PUT"],"allow_headers":["authorization"],"expose_headers":["etag"],"max_age":"2h","allow_credentials":true"#;
-        assert_eq!(of(quiet), [""; 0]);
-    }
-
-    #[test]
-    fn origins_that_let_in_more_than_they_seem_to_are_notes() {
-        let cors = |credentials: bool, item: &str| {
-            let block =
-                format!(r#"{{"allow_origins":[{item}],"allow_credentials":{credentials}}}"#);
-            notes("cors", &block)
-        };
-        let cleartext = |origin: &str| {
-            format!(
-                "pages of \"{origin}\" come without TLS: whoever is on their way can write them, and act as the user"
-            )
-        };
-        let place = "/routes/0/cors/allow_origins/0/";
-        for (item, kind, origin) in [
-            (
-                r#"{"exact":"http://app.example.com"}"#,
-                "exact",
-                "http://app.example.com",
-            ),
-            (
-                r#"{"wildcard":"http://*.example.com"}"#,
-                "wildcard",
-                "http://*.example.com",
-            ),
-            (
-                r#"{"regex":"^https?://app\\.example\\.com$"}"#,
-                "regex",
-                "http://app.example.com",
-            ),
-        ] {
-            let note = cleartext(origin);
-            assert_eq!(cors(true, item), [format!("{place}{kind}: {note}")]);
-            assert_eq!(cors(false, item), [""; 0], "{item}");
-            let of_csrf = notes("csrf", &format!(r#"{{"additional_origins":[{item}]}}"#));
-            assert_eq!(
-                of_csrf,
-                [format!(
-                    "/routes/0/csrf/additional_origins/0/{kind}: {note}"
-                )]
-            );
-        }
-        for item in [
-            r#"{"exact":"http://localhost:3000"}"#,
-            r#"{"exact":"http://127.0.0.1:3000"}"#,
-            r#"{"regex":"^http://localhost:[0-9]+$"}"#,
-            r#"{"wildcard":"http://*.localhost"}"#,
-            r#"{"wildcard":"https://*.example.com"}"#,
-        ] {
-            assert_eq!(cors(true, item), [""; 0], "{item}");
-        }
-        for (item, note) in [
-            (
-                r#"{"wildcard":"https://*.github.io"}"#,
-                "wildcard: anybody can have a name below \"github.io\", a public suffix",
-            ),
-            (
-                r#"{"regex":"^https://.*example\\.com$"}"#,
-                "regex: accepts \"https://qzxvwkexample.com\" as well, which anybody could have",
-            ),
-        ] {
-            assert_eq!(cors(false, item), [format!("{place}{note}")]);
-        }
     }
 }

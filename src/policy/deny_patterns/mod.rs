@@ -20,8 +20,8 @@ use crate::headers::{HeaderName, Headers};
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
 use crate::media_type::{Format, MediaType};
-use crate::refusal::core::UNAVAILABLE;
-use crate::refusal::{Code, Detail, Fact, Refusal, Told, grpc};
+use crate::refusal::core::NO_MEMORY;
+use crate::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, Told, grpc};
 use crate::route::read_header_name;
 use crate::schema::Violation;
 
@@ -34,21 +34,29 @@ pub(super) const KIND: Kind = Kind {
     rules: &[],
 };
 
-const DENIED: Code = Code {
+pub(crate) static DENIED: Code = Code {
     name: "pattern_denied",
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "The request has a text that is not allowed.",
     reasons: &[
-        "path",
-        "query",
-        "headers",
-        "json",
-        "form",
-        "body_unread",
-        "effort",
+        &IN_PATH,
+        &IN_QUERY,
+        &IN_HEADERS,
+        &IN_JSON,
+        &IN_FORM,
+        &BODY_UNREAD,
+        &EFFORT,
     ],
 };
+
+pub(crate) static IN_PATH: Reason = Reason::new("path", &DENIED, Blame::Request);
+pub(crate) static IN_QUERY: Reason = Reason::new("query", &DENIED, Blame::Request);
+pub(crate) static IN_HEADERS: Reason = Reason::new("headers", &DENIED, Blame::Request);
+pub(crate) static IN_JSON: Reason = Reason::new("json", &DENIED, Blame::Request);
+pub(crate) static IN_FORM: Reason = Reason::new("form", &DENIED, Blame::Request);
+pub(crate) static BODY_UNREAD: Reason = Reason::new("body_unread", &DENIED, Blame::Request);
+pub(crate) static EFFORT: Reason = Reason::new("effort", &DENIED, Blame::Request);
 
 /// What is looked for, and where.
 struct DenyPatterns {
@@ -91,6 +99,19 @@ const PLACES: [(&str, Place); 5] = [
     ("json", Place::Json),
     ("form", Place::Form),
 ];
+
+impl Place {
+    /// What is found there is refused for that.
+    fn reason(self) -> &'static Reason {
+        match self {
+            Place::Path => &IN_PATH,
+            Place::Query => &IN_QUERY,
+            Place::Headers => &IN_HEADERS,
+            Place::Json => &IN_JSON,
+            Place::Form => &IN_FORM,
+        }
+    }
+}
 
 /// How a body is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +221,7 @@ impl Policy for DenyPatterns {
                 if self.inspection == Inspection::HoldHeaders
                     && headers.all("expect").next().is_some() =>
             {
-                Verdict::Refuse(Refusal::new(&DENIED, "body_unread"))
+                Verdict::Refuse(Refusal::new(&BODY_UNREAD))
             }
             Some(_) => Verdict::AwaitBody(BodyNeed::Bytes {
                 most: self.max_bytes,
@@ -218,7 +239,7 @@ impl Policy for DenyPatterns {
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         let (look, size) = (self.look(body.request), body.progress.size);
         if size > self.max_bytes || (size > 0 && look == Some(Look::Unread)) {
-            return Verdict::Refuse(Refusal::new(&DENIED, "body_unread"));
+            return Verdict::Refuse(Refusal::new(&BODY_UNREAD));
         }
         if body.progress.state == BodyState::Open {
             return Verdict::AwaitBody(body.need);
@@ -228,7 +249,7 @@ impl Policy for DenyPatterns {
         let copies = size.saturating_mul(COPIES);
         let copies = usize::try_from(copies).unwrap_or(usize::MAX);
         let Some(_memory) = budget::reserve(Share::Bodies, copies) else {
-            return Verdict::Refuse(Refusal::new(&UNAVAILABLE, "memory"));
+            return Verdict::Refuse(Refusal::new(&NO_MEMORY));
         };
         let effort = self.allowance(size);
         let refusal = match (look, body.bytes()) {
@@ -343,7 +364,7 @@ impl DenyPatterns {
                 );
             }
         });
-        let unread = || Some(Refusal::new(&DENIED, "body_unread"));
+        let unread = || Some(Refusal::new(&BODY_UNREAD));
         found.or_else(|| walked.err().and_then(|_| unread()))
     }
 
@@ -367,15 +388,15 @@ impl DenyPatterns {
     fn find(&self, place: Place, text: &str, effort: &Effort) -> Option<Refusal> {
         let Named { name, own } = match self.name_in(text, effort) {
             Ok(named) => named?,
-            Err(TooCostly) => return Some(Refusal::new(&DENIED, "effort")),
+            Err(TooCostly) => return Some(Refusal::new(&EFFORT)),
         };
-        let (reason, _) = PLACES.iter().find(|(_, each)| *each == place)?;
+        let reason = place.reason();
         let violation = Violation {
-            instance: ["/", reason].concat(),
+            instance: ["/", reason.name].concat(),
             keyword: "pattern",
             schema: name.to_owned(),
         };
-        let refusal = Refusal::new(&DENIED, reason).with_violations(vec![violation], Told::Class);
+        let refusal = Refusal::new(reason).with_violations(vec![violation], Told::Class);
         let detail = match own {
             Some(index) => Detail::within(format!("/patterns/{index}")),
             None => Detail::within("/sets"),

@@ -2,7 +2,7 @@
 
 mod files;
 pub mod multipart;
-mod refusals;
+pub(crate) mod refusals;
 
 use std::borrow::Cow;
 
@@ -10,7 +10,9 @@ pub(super) use self::files::FileRule;
 use self::files::Misfit;
 use self::multipart::Piece;
 use self::refusals::{
-    EXPECTATION, INVALID, MEDIA_TYPE, TOO_LARGE, broken, faulty, malformed, misfit,
+    BODY_TOO_LARGE, BOUNDARY, CHARSET, CONTENT_ENCODING, CONTENT_TYPE, DECLARED_TOO_LARGE,
+    EXPECT_CONTINUE, EXPECTATION, INVALID, MEDIA_TYPE, TOO_LARGE, TOO_MANY, UNDECLARED, broken,
+    faulty, malformed, misfit,
 };
 use super::parameters::{
     Controls, Fault, Pair, ParameterSet, Part as Where, pairs, read_list, read_told, vetted,
@@ -22,7 +24,7 @@ use crate::exchange::{BodyState, Exchange};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::media_type::MediaType;
-use crate::refusal::{Fact, Refusal, Told};
+use crate::refusal::{Fact, Refusal, Selector, Told};
 
 /// `forms: { max_bytes, fields, files, … }`.
 pub(super) const KIND: Kind = Kind {
@@ -37,10 +39,10 @@ pub(super) const KIND: Kind = Kind {
     ],
     compile: Compile::Object(compile),
     rules: &[
-        ("form_too_large", "max_bytes"),
-        ("form_media_type.content_type", "other_types"),
-        ("form_malformed.too_many", "max_parts"),
-        ("form_invalid.undeclared", "undeclared"),
+        (Selector::Code(&TOO_LARGE), "max_bytes"),
+        (Selector::Reason(&CONTENT_TYPE), "other_types"),
+        (Selector::Reason(&TOO_MANY), "max_parts"),
+        (Selector::Reason(&UNDECLARED), "undeclared"),
     ],
 };
 
@@ -217,19 +219,19 @@ impl Forms {
         let length = headers.one("content-length").ok().flatten();
         let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.max_bytes) {
-            return Err(Refusal::new(&TOO_LARGE, "content_length"));
+            return Err(Refusal::new(&DECLARED_TOO_LARGE));
         }
         if matches!(body, Body::Other) {
             return Ok(BodyNeed::Count);
         }
         let identity = |value: &[u8]| value.eq_ignore_ascii_case(b"identity");
         if !headers.all("content-encoding").all(identity) {
-            return Err(Refusal::new(&MEDIA_TYPE, "content_encoding"));
+            return Err(Refusal::new(&CONTENT_ENCODING));
         }
         let holds = exchange.body == BodyState::Open && self.inspection == Inspection::HoldHeaders;
         // A service that is to answer it would have to see the head first.
         if holds && headers.all("expect").next().is_some() {
-            return Err(Refusal::new(&EXPECTATION, "expect_continue"));
+            return Err(Refusal::new(&EXPECT_CONTINUE));
         }
         let most = self.max_bytes;
         Ok(BodyNeed::Bytes { most })
@@ -237,19 +239,20 @@ impl Forms {
 
     /// The refusal, with what was found in its place.
     fn detailed(&self, refusal: Refusal, headers: &Headers) -> Refusal {
-        match refusal.code.name {
-            "form_too_large" => refusal.and("most", Fact::Number(self.max_bytes)),
-            "form_media_type" => {
-                refusal.telling("content_type", headers.all("content-type").next())
-            }
-            _ => refusal,
+        let code = refusal.code();
+        if *code == TOO_LARGE {
+            refusal.and("most", Fact::Number(self.max_bytes))
+        } else if *code == MEDIA_TYPE {
+            refusal.telling("content_type", headers.all("content-type").next())
+        } else {
+            refusal
         }
     }
 
     fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
         let size = body.progress.size;
         if size > self.max_bytes {
-            return Err(Refusal::new(&TOO_LARGE, "body_size"));
+            return Err(Refusal::new(&BODY_TOO_LARGE));
         }
         // Its type is asked for once, however many pieces it comes in.
         let is_form = matches!(body.need, BodyNeed::Bytes { .. });
@@ -259,7 +262,7 @@ impl Forms {
         let kind = body_type(body.request)?;
         if matches!(kind, Body::Other) {
             return match self.other_types {
-                Others::Refuse if size > 0 => Err(Refusal::new(&MEDIA_TYPE, "content_type")),
+                Others::Refuse if size > 0 => Err(Refusal::new(&CONTENT_TYPE)),
                 _ => Ok(()),
             };
         }
@@ -268,7 +271,7 @@ impl Forms {
         }
         let bytes = match body.bytes() {
             Ok(bytes) => bytes,
-            Err(NoBytes::TooMany) => return Err(Refusal::new(&TOO_LARGE, "body_size")),
+            Err(NoBytes::TooMany) => return Err(Refusal::new(&BODY_TOO_LARGE)),
             // The first is not so, and of the other the stream takes care.
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
         };
@@ -376,15 +379,15 @@ impl Forms {
 
 /// What the body of a request is, as its head says.
 fn body_type(headers: &Headers) -> Result<Body, Refusal> {
-    let refuse = |reason| Err(Refusal::new(&MEDIA_TYPE, reason));
+    let refuse = |reason| Err(Refusal::new(reason));
     let Ok(sent) = headers.one("content-type") else {
-        return refuse("content_type");
+        return refuse(&CONTENT_TYPE);
     };
     let Some(sent) = sent else {
         return Ok(Body::Other);
     };
     let Some(media_type) = MediaType::parse(sent) else {
-        return refuse("content_type");
+        return refuse(&CONTENT_TYPE);
     };
     let is_utf8 = media_type.is_utf8();
     let body = match FormType::of_media_type(&media_type) {
@@ -393,9 +396,9 @@ fn body_type(headers: &Headers) -> Result<Body, Refusal> {
             Some(boundary) if multipart::is_boundary(boundary) => {
                 Body::Multipart(boundary.to_owned())
             }
-            _ => return refuse("boundary"),
+            _ => return refuse(&BOUNDARY),
         },
         None => return Ok(Body::Other),
     };
-    if is_utf8 { Ok(body) } else { refuse("charset") }
+    if is_utf8 { Ok(body) } else { refuse(&CHARSET) }
 }

@@ -12,8 +12,11 @@ use std::rc::Rc;
 
 use self::compile::compile;
 use self::template::{Named, Template};
+use super::forms::refusals as form_refusals;
 use super::forms::{FormType, Forms};
+use super::parameters::refusals as parameter_refusals;
 use super::parameters::{ParameterSet, Parameters, refusal};
+use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
 use super::{Compile, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
 use crate::body::{BodyNeed, RequestBody, ResponseBody};
@@ -21,8 +24,8 @@ use crate::enforcement::Mode;
 use crate::exchange::{BodyState, Exchange, OperationIndex, Response};
 use crate::headers::Headers;
 use crate::host::Host;
-use crate::refusal::core::{NO_ROUTE, method_not_allowed};
-use crate::refusal::{Fact, Refusal};
+use crate::refusal::core::{NOTHING_HERE, method_not_allowed};
+use crate::refusal::{Fact, Refusal, Selector};
 use crate::target::Target;
 
 pub use self::apis::Apis;
@@ -35,12 +38,15 @@ pub(super) const KIND: Kind = Kind {
     codes: &[],
     compile: Compile::Object(compile),
     rules: &[
-        ("payload_too_large", "max_bytes"),
-        ("payload_structure", "json"),
-        ("form_too_large", "max_bytes"),
-        ("parameters_invalid.undeclared", "undeclared"),
-        ("form_invalid.undeclared", "undeclared"),
-        ("payload_response", "responses"),
+        (Selector::Code(&payload_refusals::TOO_LARGE), "max_bytes"),
+        (Selector::Code(&payload_refusals::STRUCTURE), "json"),
+        (Selector::Code(&form_refusals::TOO_LARGE), "max_bytes"),
+        (
+            Selector::Reason(&parameter_refusals::UNDECLARED),
+            "undeclared",
+        ),
+        (Selector::Reason(&form_refusals::UNDECLARED), "undeclared"),
+        (Selector::Code(&payload_refusals::RESPONSE), "responses"),
     ],
 };
 
@@ -116,7 +122,7 @@ impl OpenApi {
         path: &'v str,
         method: &str,
     ) -> Result<(OperationIndex, Vec<Named<'v>>), Refusal> {
-        let no_route = || Refusal::new(&NO_ROUTE, "no_route");
+        let no_route = || Refusal::new(&NOTHING_HERE);
         let inner = path.strip_prefix(self.base.as_str());
         let inner = inner.and_then(|inner| inner.strip_prefix('/'));
         let segments: Vec<&str> = inner.ok_or_else(no_route)?.split('/').collect();
@@ -155,7 +161,7 @@ impl OpenApi {
         // In another case it is no operation, and would be refused.
         let mut others = request.target.others().filter(|other| !other.any_case());
         if !others.all(is_same) {
-            return Err(Refusal::new(&NO_ROUTE, "no_route"));
+            return Err(Refusal::new(&NOTHING_HERE));
         }
         exchange.facts.operation = Some(index);
         let Some(operation) = self.operation(index) else {

@@ -3,7 +3,7 @@
 
 mod decode;
 mod read;
-mod refusals;
+pub(crate) mod refusals;
 mod set;
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::exchange::{Edit, Exchange};
 use crate::headers::{HeaderName, HeaderValue, Headers};
 use crate::host::Host;
 use crate::refusal::detail::cut;
-use crate::refusal::{Fact, Refusal, Told};
+use crate::refusal::{Fact, Refusal, Selector, Told};
 use crate::route::PathTemplate;
 
 pub use self::decode::{Controls, Malformed, Pair, pairs, vetted};
@@ -30,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
     role: Role::Guards,
     codes: &[&refusals::MALFORMED, &refusals::INVALID],
     compile: Compile::Object(compile),
-    rules: &[("parameters_invalid.undeclared", "undeclared")],
+    rules: &[(Selector::Reason(&refusals::UNDECLARED), "undeclared")],
 };
 
 /// What the parameters of a request must be like.

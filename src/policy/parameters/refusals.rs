@@ -2,37 +2,55 @@
 
 use super::decode::Malformed;
 use super::set::{Fault, Wrong};
-use crate::refusal::{Code, Refusal, Told, grpc};
+use crate::refusal::{Blame, Code, Reason, Refusal, Told, grpc};
 
-pub(super) const MALFORMED: Code = Code {
+pub(crate) static MALFORMED: Code = Code {
     name: "parameters_malformed",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
     title: "The parameters of the request are malformed.",
-    reasons: &["encoding", "utf8", "control", "separator", "too_many"],
+    reasons: &[&ENCODING, &UTF8, &CONTROL, &SEPARATOR, &TOO_MANY],
 };
 
-pub(super) const INVALID: Code = Code {
+pub(crate) static ENCODING: Reason = Reason::new("encoding", &MALFORMED, Blame::Request);
+pub(crate) static UTF8: Reason = Reason::new("utf8", &MALFORMED, Blame::Request);
+pub(crate) static CONTROL: Reason = Reason::new("control", &MALFORMED, Blame::Request);
+pub(crate) static SEPARATOR: Reason = Reason::new("separator", &MALFORMED, Blame::Request);
+pub(crate) static TOO_MANY: Reason = Reason::new("too_many", &MALFORMED, Blame::Request);
+
+pub(crate) static INVALID: Code = Code {
     name: "parameters_invalid",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
     title: "The parameters of the request are not as expected.",
-    reasons: &["missing", "repeated", "undeclared", "schema", "effort"],
+    reasons: &[&MISSING, &REPEATED, &UNDECLARED, &SCHEMA, &EFFORT],
 };
+
+pub(crate) static MISSING: Reason = Reason::new("missing", &INVALID, Blame::Request);
+pub(crate) static REPEATED: Reason = Reason::new("repeated", &INVALID, Blame::Request);
+pub(crate) static UNDECLARED: Reason = Reason::new("undeclared", &INVALID, Blame::Request);
+pub(crate) static SCHEMA: Reason = Reason::new("schema", &INVALID, Blame::Request);
+pub(crate) static EFFORT: Reason = Reason::new("effort", &INVALID, Blame::Request);
 
 /// Why parameters with that fault are refused.
 pub(crate) fn refusal(fault: Fault, told: Told) -> Refusal {
     let reason = match fault.wrong {
-        Wrong::Missing => "missing",
-        Wrong::Repeated => "repeated",
-        Wrong::Undeclared => "undeclared",
-        Wrong::Schema => "schema",
-        Wrong::Effort => "effort",
+        Wrong::Missing => &MISSING,
+        Wrong::Repeated => &REPEATED,
+        Wrong::Undeclared => &UNDECLARED,
+        Wrong::Schema => &SCHEMA,
+        Wrong::Effort => &EFFORT,
     };
-    Refusal::new(&INVALID, reason).with_violations(fault.violations, told)
+    Refusal::new(reason).with_violations(fault.violations, told)
 }
 
 /// Why parameters that cannot be read are refused.
 pub(super) fn malformed(why: Malformed) -> Refusal {
-    Refusal::new(&MALFORMED, why.reason())
+    Refusal::new(match why {
+        Malformed::Encoding => &ENCODING,
+        Malformed::Utf8 => &UTF8,
+        Malformed::Control => &CONTROL,
+        Malformed::Separator => &SEPARATOR,
+        Malformed::TooMany => &TOO_MANY,
+    })
 }

@@ -1,13 +1,16 @@
 //! What the head of a request says about its body: RFC 9110 §7.8, §8.3 to §8.6 and §10.1.1.
 
-use super::refusals::{ENCODING, EXPECTATION, LENGTH_MALFORMED, MEDIA_TYPE, UPGRADE, with_hint};
+use super::refusals::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE_MALFORMED, CONTENT_TYPE_NOT_ALLOWED,
+    EXPECT_CONTINUE, EXPECT_UNKNOWN, UPGRADE_REFUSED, UPGRADE_WITH_BODY, with_hint,
+};
 use crate::headers::Headers;
 use crate::media_type::{MediaRange, MediaType};
 use crate::refusal::Refusal;
 
 /// The declared length. None if there is none.
 pub(super) fn length(headers: &Headers) -> Result<Option<u64>, Refusal> {
-    let malformed = || Refusal::new(&LENGTH_MALFORMED, "content_length");
+    let malformed = || Refusal::new(&CONTENT_LENGTH);
     let declared = headers.one("content-length").map_err(|_| malformed())?;
     declared
         .map(|value| decimal(value).ok_or_else(malformed))
@@ -48,10 +51,10 @@ pub(in crate::policy) fn is_upgrade(headers: &Headers) -> bool {
 /// Judges a connection that is to leave HTTP.
 pub(super) fn upgrade(upgrades: Upgrades, length: Option<u64>) -> Result<(), Refusal> {
     match (upgrades, length) {
-        (Upgrades::Refuse, _) => Err(Refusal::new(&UPGRADE, "upgrade")),
+        (Upgrades::Refuse, _) => Err(Refusal::new(&UPGRADE_REFUSED)),
         (Upgrades::Uninspected, None | Some(0)) => Ok(()),
         // Where its body ends and the other protocol begins is nobody's to guess.
-        (Upgrades::Uninspected, Some(_)) => Err(Refusal::new(&UPGRADE, "upgrade_with_body")),
+        (Upgrades::Uninspected, Some(_)) => Err(Refusal::new(&UPGRADE_WITH_BODY)),
     }
 }
 
@@ -61,7 +64,7 @@ pub(super) fn expectation(headers: &Headers) -> Result<(), Refusal> {
     if headers.all("expect").all(known) {
         Ok(())
     } else {
-        Err(Refusal::new(&EXPECTATION, "expect_unknown"))
+        Err(Refusal::new(&EXPECT_UNKNOWN))
     }
 }
 
@@ -72,7 +75,7 @@ pub(super) fn may_wait(headers: &Headers) -> Result<(), Refusal> {
     if headers.all("expect").next().is_none() {
         Ok(())
     } else {
-        Err(Refusal::new(&EXPECTATION, "expect_continue"))
+        Err(Refusal::new(&EXPECT_CONTINUE))
     }
 }
 
@@ -88,7 +91,7 @@ pub(super) fn encoding(headers: &Headers, allowed: &[String]) -> Result<(), Refu
     };
     for coding in codings {
         if !known(coding) {
-            let refusal = Refusal::new(&ENCODING, "content_encoding");
+            let refusal = Refusal::new(&CONTENT_ENCODING);
             let hint = match allowed {
                 [] => "identity".to_owned(),
                 some => some.join(", "),
@@ -107,20 +110,20 @@ pub(super) fn media_type<'h>(
 ) -> Result<Option<MediaType<'h>>, Refusal> {
     let refuse = |reason| {
         let names: Vec<&str> = allowed.iter().map(MediaRange::as_str).collect();
-        let refusal = Refusal::new(&MEDIA_TYPE, reason);
+        let refusal = Refusal::new(reason);
         Err(with_hint(refusal, "accept", &names.join(", ")))
     };
     let Ok(sent) = headers.one("content-type") else {
-        return refuse("content_type_malformed");
+        return refuse(&CONTENT_TYPE_MALFORMED);
     };
     let Some(value) = sent.or(assumed.map(str::as_bytes)) else {
         return Ok(None);
     };
     let Some(media_type) = MediaType::parse(value) else {
-        return refuse("content_type_malformed");
+        return refuse(&CONTENT_TYPE_MALFORMED);
     };
     if !allowed.iter().any(|range| range.contains(&media_type)) {
-        return refuse("content_type_not_allowed");
+        return refuse(&CONTENT_TYPE_NOT_ALLOWED);
     }
     Ok(Some(media_type))
 }

@@ -1,10 +1,13 @@
 //! `json`: which JSON texts may pass.
 
-use super::refusals::{MALFORMED, STRUCTURE};
+use super::refusals::{
+    JSON_DEPTH, JSON_DUPLICATE_KEY, JSON_ELEMENTS, JSON_KEY_BYTES, JSON_MEMBERS, JSON_NUMBER_BYTES,
+    JSON_NUMBER_RANGE, JSON_STRING_BYTES, JSON_SURROGATE, JSON_SYNTAX, JSON_UTF8, JSON_VALUES,
+};
 use crate::config::{Fields, Node, Problems};
 use crate::json_gate::{Fault, Limits, Numbers};
 use crate::refusal::Refusal;
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::NO_MEMORY;
 
 /// How many values a worker reads, and makes a tree of, in less than 10 ms, whatever they are.
 pub(super) const MOST_VALUES: usize = 100_000;
@@ -72,20 +75,20 @@ fn read_numbers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Numb
 
 /// Why a text with that fault is refused.
 pub(super) fn refusal(fault: Fault) -> Refusal {
-    let (code, reason) = match fault {
-        Fault::Syntax => (&MALFORMED, "json_syntax"),
-        Fault::Utf8 => (&MALFORMED, "json_utf8"),
-        Fault::Surrogate => (&MALFORMED, "json_surrogate"),
-        Fault::DuplicateKey => (&STRUCTURE, "json_duplicate_key"),
-        Fault::Depth => (&STRUCTURE, "json_depth"),
-        Fault::Values => (&STRUCTURE, "json_values"),
-        Fault::Members => (&STRUCTURE, "json_members"),
-        Fault::Elements => (&STRUCTURE, "json_elements"),
-        Fault::KeyBytes => (&STRUCTURE, "json_key_bytes"),
-        Fault::StringBytes => (&STRUCTURE, "json_string_bytes"),
-        Fault::NumberBytes => (&STRUCTURE, "json_number_bytes"),
-        Fault::NumberRange => (&STRUCTURE, "json_number_range"),
-        Fault::Memory => (&UNAVAILABLE, "memory"),
+    let reason = match fault {
+        Fault::Syntax => &JSON_SYNTAX,
+        Fault::Utf8 => &JSON_UTF8,
+        Fault::Surrogate => &JSON_SURROGATE,
+        Fault::DuplicateKey => &JSON_DUPLICATE_KEY,
+        Fault::Depth => &JSON_DEPTH,
+        Fault::Values => &JSON_VALUES,
+        Fault::Members => &JSON_MEMBERS,
+        Fault::Elements => &JSON_ELEMENTS,
+        Fault::KeyBytes => &JSON_KEY_BYTES,
+        Fault::StringBytes => &JSON_STRING_BYTES,
+        Fault::NumberBytes => &JSON_NUMBER_BYTES,
+        Fault::NumberRange => &JSON_NUMBER_RANGE,
+        Fault::Memory => &NO_MEMORY,
     };
-    Refusal::new(code, reason)
+    Refusal::new(reason)
 }

@@ -3,14 +3,18 @@
 
 pub(super) mod head;
 mod json;
-mod refusals;
+pub(crate) mod refusals;
 mod responses;
 mod schema;
 pub(super) mod untold;
 
 use self::head::Upgrades;
 pub(crate) use self::json::{USUAL as USUAL_JSON, read as read_limits};
-use self::refusals::{MEDIA_TYPE, PRESENCE, TOO_LARGE, with_hint};
+use self::refusals::{
+    BODY_FORBIDDEN, BODY_MISSING, BODY_TOO_LARGE, CHARSET, CONTENT_TYPE_ABSENT,
+    CONTENT_TYPE_MALFORMED, DECLARED_TOO_LARGE, ENCODING, MALFORMED, MEDIA_TYPE, PRESENCE,
+    RESPONSE, SCHEMA, STRUCTURE, TOO_LARGE, UPGRADE, with_hint,
+};
 pub(super) use self::responses::Expected;
 pub(crate) use self::responses::Responses;
 use self::schema::SchemaCheck;
@@ -23,7 +27,7 @@ use crate::headers::Headers;
 use crate::host::Host;
 use crate::json_gate::{self, Limits};
 use crate::media_type::{Format, MediaRange, MediaType};
-use crate::refusal::{Fact, Refusal, Told};
+use crate::refusal::{Fact, Refusal, Selector, Told};
 use crate::route::read_method;
 use crate::schema::Schema;
 
@@ -46,16 +50,16 @@ pub(super) const KIND: Kind = Kind {
     ],
     compile: Compile::Object(compile),
     rules: &[
-        ("payload_too_large", "max_bytes"),
-        ("payload_presence.body_missing", "require_body"),
-        ("payload_presence.body_forbidden", "forbid_body"),
-        ("payload_media_type", "content_types"),
-        ("payload_content_encoding", "content_encodings"),
-        ("payload_upgrade", "upgrades"),
-        ("payload_malformed", "json"),
-        ("payload_structure", "json"),
-        ("payload_schema", "json_schema"),
-        ("payload_response", "responses"),
+        (Selector::Code(&TOO_LARGE), "max_bytes"),
+        (Selector::Reason(&BODY_MISSING), "require_body"),
+        (Selector::Reason(&BODY_FORBIDDEN), "forbid_body"),
+        (Selector::Code(&MEDIA_TYPE), "content_types"),
+        (Selector::Code(&ENCODING), "content_encodings"),
+        (Selector::Code(&UPGRADE), "upgrades"),
+        (Selector::Code(&MALFORMED), "json"),
+        (Selector::Code(&STRUCTURE), "json"),
+        (Selector::Code(&SCHEMA), "json_schema"),
+        (Selector::Code(&RESPONSE), "responses"),
     ],
 };
 
@@ -294,19 +298,19 @@ impl Payload {
     /// The refusal, with what was found in its place.
     fn detailed(&self, refusal: Refusal, headers: &Headers) -> Refusal {
         let sent = |name| headers.all(name).next();
-        match refusal.code.name {
-            "payload_too_large" => {
-                let refusal = match head::length(headers) {
-                    Ok(Some(length)) => refusal.and("bytes", Fact::Number(length)),
-                    _ => refusal,
-                };
-                refusal.and("most", Fact::Number(self.max_bytes))
-            }
-            "payload_media_type" => refusal.telling("content_type", sent("content-type")),
-            "payload_content_encoding" => {
-                refusal.telling("content_encoding", sent("content-encoding"))
-            }
-            _ => refusal,
+        let code = refusal.code();
+        if *code == TOO_LARGE {
+            let refusal = match head::length(headers) {
+                Ok(Some(length)) => refusal.and("bytes", Fact::Number(length)),
+                _ => refusal,
+            };
+            refusal.and("most", Fact::Number(self.max_bytes))
+        } else if *code == MEDIA_TYPE {
+            refusal.telling("content_type", sent("content-type"))
+        } else if *code == ENCODING {
+            refusal.telling("content_encoding", sent("content-encoding"))
+        } else {
+            refusal
         }
     }
 
@@ -332,10 +336,10 @@ impl Payload {
         length: Option<u64>,
     ) -> Result<BodyNeed, Refusal> {
         if length.is_some_and(|length| length > 0) && names(&self.forbids_body, method) {
-            return Err(Refusal::new(&PRESENCE, "body_forbidden"));
+            return Err(Refusal::new(&BODY_FORBIDDEN));
         }
         if length.is_some_and(|length| length > self.max_bytes) {
-            return Err(Refusal::new(&TOO_LARGE, "content_length"));
+            return Err(Refusal::new(&DECLARED_TOO_LARGE));
         }
         head::encoding(headers, &self.encodings)?;
         let need = self.need(headers, length)?;
@@ -373,7 +377,7 @@ impl Payload {
             return match Declared::of(headers) {
                 Declared::As(media_type) => Ok(Some(media_type)),
                 Declared::Untold if is_there && self.json.is_some() => {
-                    Err(Refusal::new(&MEDIA_TYPE, "content_type_malformed"))
+                    Err(Refusal::new(&CONTENT_TYPE_MALFORMED))
                 }
                 Declared::Untold => Ok(None),
             };
@@ -381,7 +385,7 @@ impl Payload {
         let media_type = head::media_type(headers, self.assumed_type.as_deref(), allowed)?;
         match &media_type {
             Some(sent) if sent.format() == Format::Json && !sent.is_utf8() => {
-                Err(Refusal::new(&MEDIA_TYPE, "charset"))
+                Err(Refusal::new(&CHARSET))
             }
             _ => Ok(media_type),
         }
@@ -400,7 +404,7 @@ impl Payload {
             .flatten()
             .map(MediaRange::as_str)
             .collect();
-        let refusal = Refusal::new(&MEDIA_TYPE, "content_type_absent");
+        let refusal = Refusal::new(&CONTENT_TYPE_ABSENT);
         with_hint(refusal, "accept", &names.join(", "))
     }
 
@@ -408,11 +412,11 @@ impl Payload {
     fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
         let (headers, size) = (body.request, body.progress.size);
         if size > self.max_bytes {
-            return Err(Refusal::new(&TOO_LARGE, "body_size"));
+            return Err(Refusal::new(&BODY_TOO_LARGE));
         }
         if size > 0 {
             if names(&self.forbids_body, headers.method()) {
-                return Err(Refusal::new(&PRESENCE, "body_forbidden"));
+                return Err(Refusal::new(&BODY_FORBIDDEN));
             }
             let typed = self.assumed_type.is_some() || headers.all("content-type").next().is_some();
             if self.content_types.is_some() && !typed {
@@ -424,7 +428,7 @@ impl Payload {
         }
         if size == 0 {
             return match names(&self.needs_body, headers.method()) {
-                true => Err(Refusal::new(&PRESENCE, "body_missing")),
+                true => Err(Refusal::new(&BODY_MISSING)),
                 false => Ok(()),
             };
         }
@@ -441,7 +445,7 @@ impl Payload {
                     let shape = json_gate::measure(bytes, limits).map_err(json::refusal)?;
                     schema.judge(bytes, &shape)
                 }
-                Err(NoBytes::TooMany) => Err(Refusal::new(&TOO_LARGE, "body_size")),
+                Err(NoBytes::TooMany) => Err(Refusal::new(&BODY_TOO_LARGE)),
                 // The first is not so, and of the other the stream takes care.
                 Err(NoBytes::Incomplete | NoBytes::Unavailable) => Ok(()),
             },

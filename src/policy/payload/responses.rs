@@ -4,7 +4,10 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use super::json::MOST_VALUES;
-use super::refusals::RESPONSE;
+use super::refusals::{
+    RESPONSE_CONTENT_ENCODING, RESPONSE_CONTENT_TYPE, RESPONSE_EFFORT, RESPONSE_JSON,
+    RESPONSE_SCHEMA, RESPONSE_SIZE,
+};
 use super::schema::{MAX_DEPTH, find, unreadable};
 use super::untold::Declared;
 use crate::body::{BodyNeed, NoBytes, ResponseBody};
@@ -107,9 +110,9 @@ impl Responses {
         let length = one("content-length").and_then(number);
         let is_plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
         Some(if !headers.all("content-encoding").all(is_plain) {
-            AnswerCheck::Unreadable("content_encoding")
+            AnswerCheck::Unreadable(&RESPONSE_CONTENT_ENCODING)
         } else if length.is_some_and(|length| length > self.most) {
-            AnswerCheck::Unreadable("size")
+            AnswerCheck::Unreadable(&RESPONSE_SIZE)
         } else if is_untold && !is_json(headers) {
             AnswerCheck::Untold(index)
         } else {
@@ -139,25 +142,25 @@ impl Responses {
     }
 
     fn judge(&self, body: &ResponseBody<'_>) -> Result<(), Refusal> {
-        let refuse = |reason| Err(Refusal::new(&RESPONSE, reason));
+        let refuse = |reason| Err(Refusal::new(reason));
         let answers = body.facts.answers.iter();
         let mut checks = answers.filter(|(judge, _)| *judge == self.id());
         let (index, unreadable_as) = match checks.next().map(|(_, check)| *check) {
             None => return Ok(()),
             Some(AnswerCheck::Unreadable(reason)) => return refuse(reason),
-            Some(AnswerCheck::Schema(index)) => (index, "json"),
+            Some(AnswerCheck::Schema(index)) => (index, &RESPONSE_JSON),
             // Without a body there is nothing of which to tell what it is.
             Some(AnswerCheck::Untold(_)) if body.progress.size == 0 => return Ok(()),
-            Some(AnswerCheck::Untold(index)) => (index, "content_type"),
+            Some(AnswerCheck::Untold(index)) => (index, &RESPONSE_CONTENT_TYPE),
         };
         if body.progress.size > self.most {
-            return refuse("size");
+            return refuse(&RESPONSE_SIZE);
         }
         let expected = self.expected.get(index);
         let schema = expected.and_then(|expected| expected.schema.as_ref());
         let bytes = match body.bytes() {
             Ok(bytes) => bytes,
-            Err(NoBytes::TooMany) => return refuse("size"),
+            Err(NoBytes::TooMany) => return refuse(&RESPONSE_SIZE),
             // There is nothing to say yet, and of the other the stream takes care.
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
         };
@@ -166,14 +169,14 @@ impl Responses {
         let text = match read {
             Ok(text) => text,
             Err(error @ TextError::Memory) => return Err(unreadable(error)),
-            Err(TextError::TooMany) => return refuse("effort"),
+            Err(TextError::TooMany) => return refuse(&RESPONSE_EFFORT),
             Err(_) => return refuse(unreadable_as),
         };
         match schema.map(|schema| schema.judge(&text)) {
             None | Some(Judged::Valid) => Ok(()),
-            Some(Judged::Undecided) => refuse("effort"),
+            Some(Judged::Undecided) => refuse(&RESPONSE_EFFORT),
             Some(Judged::Invalid(violations)) => {
-                Err(Refusal::new(&RESPONSE, "schema").with_violations(violations, Told::Class))
+                Err(Refusal::new(&RESPONSE_SCHEMA).with_violations(violations, Told::Class))
             }
         }
     }

@@ -1,11 +1,14 @@
 //! `json_schema`: what a JSON body must be like.
 
-use super::refusals::{MALFORMED, SCHEMA, STRUCTURE};
+use super::refusals::{
+    JSON_DEPTH, JSON_DUPLICATE_KEY, JSON_NUMBER_RANGE, JSON_SURROGATE, JSON_SYNTAX, JSON_VALUES,
+    SCHEMA_EFFORT, SCHEMA_VIOLATED,
+};
 use crate::config::{DidYouMean, Fields, Node, Quoted};
 use crate::json::Json;
 use crate::json_gate::Shape;
 use crate::policy::Context;
-use crate::refusal::core::UNAVAILABLE;
+use crate::refusal::core::NO_MEMORY;
 use crate::refusal::{Refusal, Told};
 use crate::schema::{Formats, Schema, Schemas, Text, TextError, Verdict};
 
@@ -62,9 +65,9 @@ impl SchemaCheck {
         let text = Text::read(body, shape, MAX_DEPTH).map_err(unreadable)?;
         match self.schema.judge(&text) {
             Verdict::Valid => Ok(()),
-            Verdict::Undecided => Err(Refusal::new(&SCHEMA, "effort")),
+            Verdict::Undecided => Err(Refusal::new(&SCHEMA_EFFORT)),
             Verdict::Invalid(violations) => {
-                Err(Refusal::new(&SCHEMA, "schema").with_violations(violations, self.told))
+                Err(Refusal::new(&SCHEMA_VIOLATED).with_violations(violations, self.told))
             }
         }
     }
@@ -72,16 +75,16 @@ impl SchemaCheck {
 
 /// What the limits of `json` let pass and cannot be judged.
 pub(super) fn unreadable(error: TextError) -> Refusal {
-    let (code, reason) = match error {
-        TextError::Syntax => (&MALFORMED, "json_syntax"),
-        TextError::LoneSurrogate => (&MALFORMED, "json_surrogate"),
-        TextError::DuplicateMember => (&STRUCTURE, "json_duplicate_key"),
-        TextError::TooDeep => (&STRUCTURE, "json_depth"),
-        TextError::NumberRange => (&STRUCTURE, "json_number_range"),
-        TextError::TooMany => (&STRUCTURE, "json_values"),
-        TextError::Memory => (&UNAVAILABLE, "memory"),
+    let reason = match error {
+        TextError::Syntax => &JSON_SYNTAX,
+        TextError::LoneSurrogate => &JSON_SURROGATE,
+        TextError::DuplicateMember => &JSON_DUPLICATE_KEY,
+        TextError::TooDeep => &JSON_DEPTH,
+        TextError::NumberRange => &JSON_NUMBER_RANGE,
+        TextError::TooMany => &JSON_VALUES,
+        TextError::Memory => &NO_MEMORY,
     };
-    Refusal::new(code, reason)
+    Refusal::new(reason)
 }
 
 /// The schema of that name; what `formats` and `patterns` say of it is read as well.

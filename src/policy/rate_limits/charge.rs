@@ -4,7 +4,7 @@ use crate::config::{Node, Problems};
 use crate::headers::Headers;
 use crate::json::Json;
 use crate::policy::{self, Role};
-use crate::refusal::Refusal;
+use crate::refusal::{Blame, Reason, Refusal};
 
 /// Which requests are charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,17 +66,19 @@ impl ChargedOn {
 
     /// Whether a refusal by this policy is charged. A request without credentials tries nothing.
     pub(super) fn counts_refusal(self, refusal: &Refusal, by: Option<&'static str>) -> bool {
-        let mut authenticating = policy::LIST
-            .iter()
-            .filter(|kind| kind.role == Role::Authenticates);
-        let by_credentials = authenticating.any(|kind| Some(kind.name) == by);
-        let status = u64::from(refusal.code.status);
-        let counts = match self {
+        let Reason { code, blame, .. } = refusal.reason;
+        match self {
             ChargedOn::Request => false,
-            ChargedOn::Refusal => status == 401,
-            ChargedOn::Answer(statuses) => statuses.has(status),
-        };
-        by_credentials && counts && refusal.reason != "missing"
+            ChargedOn::Refusal => blame.is_failed_login(),
+            ChargedOn::Answer(statuses) => {
+                let mut authenticating = policy::LIST
+                    .iter()
+                    .filter(|kind| kind.role == Role::Authenticates);
+                authenticating.any(|kind| Some(kind.name) == by)
+                    && statuses.has(u64::from(code.status))
+                    && *blame != Blame::NoCredential
+            }
+        }
     }
 
     /// Whether it counts failures, and locks out those who have too many.
@@ -286,11 +288,38 @@ mod tests {
     /// What this filter answers with, it would read so.
     #[test]
     fn statuses_of_grpc_are_those_of_our_own_refusals() {
-        for code in crate::metrics::codes() {
+        let of_policies = crate::policy::LIST.iter().flat_map(|kind| kind.codes);
+        for code in crate::refusal::core::CODES.iter().chain(of_policies) {
             let status = of_grpc(code.grpc_status.to_string().as_bytes());
             if [401, 403, 429].contains(&code.status) {
                 assert_eq!(status, u64::from(code.status), "{}", code.name);
             }
         }
+    }
+
+    /// By credentials that were refused, and by none that were not sent.
+    #[test]
+    fn refused_credentials_are_charged() {
+        let mut every = Statuses::default();
+        (FIRST..=LAST).for_each(|status| every.add(status));
+        let mut charged = Vec::new();
+        for reason in crate::metrics::codes().flat_map(|code| code.reasons) {
+            let refusal = Refusal::new(reason);
+            for by in [Some("jwt"), Some("payload"), None] {
+                let is_by_jwt = by == Some("jwt") && reason.code.name.starts_with("jwt_");
+                let of_status = ChargedOn::Answer(every).counts_refusal(&refusal, by);
+                assert!(!ChargedOn::Request.counts_refusal(&refusal, by));
+                if is_by_jwt {
+                    let tried = reason.name != "missing";
+                    let of_refusal = ChargedOn::Refusal.counts_refusal(&refusal, by);
+                    assert_eq!(of_refusal, tried && reason.code.status == 401, "{reason:?}");
+                    assert_eq!(of_status, tried, "{reason:?}");
+                    charged.extend(of_refusal.then_some(reason.name));
+                } else if by != Some("jwt") {
+                    assert!(!of_status, "{reason:?}");
+                }
+            }
+        }
+        assert_eq!(charged.len(), 20, "{charged:?}");
     }
 }

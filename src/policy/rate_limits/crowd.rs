@@ -32,6 +32,7 @@ fn ask(table: &Table, caller: Hashed, now: u64, host: &dyn Host) -> Said {
         cost: 1,
         charge: Charge::Now,
         on_error: OnError::Deny,
+        place: (0, 0),
     };
     spend(&[demand], now, host)[0]
 }

@@ -96,9 +96,8 @@ impl Gate {
         now: u64,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
-        let mut asked = Vec::with_capacity(limits.len());
         let mut demands = Vec::with_capacity(limits.len());
-        for applied in limits {
+        for (place, applied) in limits.iter().enumerate() {
             let limit = &applied.limit;
             match self.find(limit, exchange, host) {
                 Asked::No => {}
@@ -114,7 +113,6 @@ impl Gate {
                     let Some(table) = limit.table(tier) else {
                         continue;
                     };
-                    asked.push((applied, tier));
                     demands.push(Demand {
                         table,
                         caller,
@@ -124,6 +122,7 @@ impl Gate {
                             ChargedOn::Refusal => Charge::Later,
                         },
                         on_error: limit.on_error,
+                        place: (place, tier),
                     });
                 }
             }
@@ -139,11 +138,15 @@ impl Gate {
         let entries = &mut ledger.entries;
         entries.reserve_exact(said.len());
         let (mut refusal, mut refusing): (Option<(u64, Refusal)>, _) = (None, None);
-        for (((applied, tier), demand), said) in asked.iter().zip(&demands).zip(said) {
+        for (demand, said) in demands.iter().zip(said) {
+            let (place, tier) = demand.place;
+            let Some(applied) = limits.get(place) else {
+                return Err(refusals::failed());
+            };
             let (state, receipt) = match said {
                 Said::Ignored => continue,
                 Said::Failed => {
-                    let detail = applied.limit.detail(Some(*tier));
+                    let detail = applied.limit.detail(Some(tier));
                     return Err(refusals::failed().because(detail));
                 }
                 Said::Charged(state, receipt) => {
@@ -164,7 +167,7 @@ impl Gate {
                     if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
                         refusing = Some(entries.len());
                         let reason = refusals::reason(applied.limit.charged);
-                        let detail = applied.limit.detail(Some(*tier));
+                        let detail = applied.limit.detail(Some(tier));
                         refusal = Some((wait, refusals::limited(reason, wait).because(detail)));
                     }
                     (state, None)
@@ -172,7 +175,7 @@ impl Gate {
             };
             entries.push(Entry {
                 limit: Rc::clone(&applied.limit),
-                tier: *tier,
+                tier,
                 caller: demand.caller,
                 cost: demand.cost,
                 receipt,

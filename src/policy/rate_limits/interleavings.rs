@@ -15,8 +15,8 @@ use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
 use super::spend::{Charge, Demand, OnError, Said, spend};
 use super::table::Table;
-use crate::host::{CellUnavailable, Host, Mark, Swap};
-use crate::memory_host::{CellStore, CellTable, MemoryHost};
+use crate::host::{CellUnavailable, Cells, Host, Mark, Swap};
+use crate::memory_host::{CellTable, MemoryHost};
 use crate::seed::Seed;
 
 /// What a worker asks of the cells.
@@ -63,15 +63,20 @@ impl Replay {
     }
 }
 
-impl CellStore for Replay {
-    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+impl Cells for Replay {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         match self.ask(Question::Read(key.to_owned())) {
             Answer::Read(found) => Ok(found),
             Answer::Written(_) => panic!("a worker asks something else when it is run again"),
         }
     }
 
-    fn write(&self, key: &str, seen: Option<Mark>, value: &[u8]) -> Result<Swap, CellUnavailable> {
+    fn swap_cell(
+        &self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable> {
         match self.ask(Question::Write(key.to_owned(), seen, value.to_vec())) {
             Answer::Written(swap) => Ok(swap),
             Answer::Read(_) => panic!("a worker asks something else when it is run again"),
@@ -176,6 +181,7 @@ fn request(tables: &[Table], host: &dyn Host) -> Vec<Said> {
             cost: 1,
             charge: Charge::Now,
             on_error: OnError::Deny,
+            place: (0, 0),
         })
         .collect();
     spend(&demands, NOW, host)
@@ -355,6 +361,7 @@ fn workers_meet_in_a_full_cell() {
                 cost: 1,
                 charge: Charge::Now,
                 on_error: OnError::Deny,
+                place: (0, 0),
             };
             [spend(&[demand], NOW, host), spend(&[demand], NOW, host)]
         },

@@ -20,7 +20,7 @@ mod global;
 pub mod key;
 mod ledger;
 mod limit;
-mod refusals;
+pub(crate) mod refusals;
 pub mod shard;
 mod shared;
 pub mod spend;

@@ -5,62 +5,71 @@ use std::rc::Rc;
 use super::charge::ChargedOn;
 use super::key::{Key, Unkeyed};
 use crate::headers::HeaderName;
-use crate::refusal::{Code, Detail, Fact, Refusal, grpc};
+use crate::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 
 /// Every code with which limits refuse.
 pub(super) const CODES: &[&Code] = &[&LIMITED, &UNKEYED, &UNAVAILABLE];
 
-const LIMITED: Code = Code {
+pub(crate) static LIMITED: Code = Code {
     name: "rate_limited",
     status: 429,
     grpc_status: grpc::RESOURCE_EXHAUSTED,
     title: "Too many requests.",
-    reasons: &["limit", "locked_out"],
+    reasons: &[&LIMIT, &LOCKED_OUT],
 };
 
-const UNKEYED: Code = Code {
+pub(crate) static LIMIT: Reason = Reason::new("limit", &LIMITED, Blame::Limit);
+pub(crate) static LOCKED_OUT: Reason = Reason::new("locked_out", &LIMITED, Blame::Limit);
+
+pub(crate) static UNKEYED: Code = Code {
     name: "rate_limit_key",
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
     title: "The request lacks what requests are counted by, or has it twice.",
-    reasons: &["key_missing", "key_repeated", "effort"],
+    reasons: &[&KEY_MISSING, &KEY_REPEATED, &EFFORT],
 };
 
-const UNAVAILABLE: Code = Code {
+pub(crate) static KEY_MISSING: Reason = Reason::new("key_missing", &UNKEYED, Blame::Request);
+pub(crate) static KEY_REPEATED: Reason = Reason::new("key_repeated", &UNKEYED, Blame::Request);
+pub(crate) static EFFORT: Reason = Reason::new("effort", &UNKEYED, Blame::Request);
+
+pub(crate) static UNAVAILABLE: Code = Code {
     name: "rate_limit_unavailable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Requests cannot be counted right now.",
-    reasons: &["cells"],
+    reasons: &[&CELLS],
 };
+
+pub(crate) static CELLS: Reason = Reason::new("cells", &UNAVAILABLE, Blame::Ourselves);
 
 const SECOND: u64 = 1_000_000_000;
 
 /// There is no room for it. Whoever waits for as long as the answer says finds room, unless
 /// somebody else with the same key was there before.
-pub(super) fn limited(reason: &'static str, wait: u64) -> Refusal {
-    retry_after(Refusal::new(&LIMITED, reason), seconds(wait).max(1))
+pub(super) fn limited(reason: &'static Reason, wait: u64) -> Refusal {
+    retry_after(Refusal::new(reason), seconds(wait).max(1))
 }
 
-pub(super) fn reason(charged: ChargedOn) -> &'static str {
+pub(super) fn reason(charged: ChargedOn) -> &'static Reason {
     if charged.is_lockout() {
-        "locked_out"
+        &LOCKED_OUT
     } else {
-        "limit"
+        &LIMIT
     }
 }
 
 pub(super) fn unkeyed(unkeyed: Unkeyed) -> Refusal {
     let reason = match unkeyed {
-        Unkeyed::Missing => "key_missing",
-        Unkeyed::Repeated => "key_repeated",
-        Unkeyed::Effort => "effort",
+        Unkeyed::Missing => &KEY_MISSING,
+        Unkeyed::Repeated => &KEY_REPEATED,
+        Unkeyed::Effort => &EFFORT,
     };
-    Refusal::new(&UNKEYED, reason)
+    Refusal::new(reason)
 }
 
 pub(super) fn failed() -> Refusal {
-    retry_after(Refusal::new(&UNAVAILABLE, "cells"), 1)
+    retry_after(Refusal::new(&CELLS), 1)
 }
 
 /// Which limit refuses, and what it counts by. Not the value: that is the client's.

@@ -19,6 +19,8 @@ pub struct Demand<'l> {
     pub charge: Charge,
     /// What to do when it cannot be asked.
     pub on_error: OnError,
+    /// Which limit of its list it is, and which tier of that: for the caller.
+    pub place: (usize, usize),
 }
 
 /// Whether a limit is charged when the request passes.

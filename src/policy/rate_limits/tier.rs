@@ -93,10 +93,10 @@ pub(super) fn stage(when: &Condition) -> Stage {
 /// # Errors
 /// A header field came more than once, or it would take too much work to tell.
 pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, Unkeyed> {
-    let identity = caller.facts.identity.as_ref();
+    let principal = caller.facts.principal.as_ref();
     let holds = when.holds(&View {
         request: caller.request,
-        claims: identity.map(|identity| &identity.claims),
+        claims: principal.map(|who| &who.attributes),
         effort: caller.request.effort,
     });
     holds.map_err(|undecidable| match undecidable {
@@ -117,11 +117,12 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::effort::Effort;
-    use crate::exchange::{Facts, Identity, Request};
+    use crate::exchange::{Facts, Request};
     use crate::headers::Headers;
     use crate::json::Json;
     use crate::json::compact::Compact;
     use crate::memory_host::MemoryHost;
+    use crate::principal::{CredentialKind, Principal};
     use crate::target::{Authority, Target};
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
@@ -132,9 +133,10 @@ mod tests {
         let mut headers = Headers::default();
         headers.push(b"x-name", name.as_bytes());
         let mut facts = Facts::default();
-        facts.identity = Some(Identity {
-            provider: "corp".into(),
-            claims: Compact::parse(
+        facts.principal = Some(Principal {
+            kind: CredentialKind::Jwt,
+            authority: "corp".into(),
+            attributes: Compact::parse(
                 format!(r#"{{"name":"{name}","level":7,"beta":true,"rate":1.50}}"#).as_bytes(),
                 2,
             )

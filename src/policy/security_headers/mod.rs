@@ -200,7 +200,7 @@ impl IfAbsent {
 
 impl Policy for SecurityHeaders {
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
-        let caller = match (&response.facts.identity, response.author) {
+        let caller = match (&response.facts.principal, response.author) {
             (None, Author::Service) => When::Always,
             _ => When::Authenticated,
         };

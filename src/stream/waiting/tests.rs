@@ -1,54 +1,15 @@
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::*;
 use crate::engine::Engine;
 use crate::headers::Headers;
-use crate::host::{
-    CellUnavailable, Counter, Failure, HostVerdict, Mark, Property, SignatureCheck, Swap,
-};
+use crate::host::{Clock, Failure};
+use crate::memory_host::MemoryHost;
 use crate::policy::test_wait::FINISHED;
 use crate::stream::Said;
 
-/// A proxy whose clock a test sets, and that has these bytes of a body at hand.
-#[derive(Default)]
-struct Proxy {
-    now: Cell<Duration>,
-    body: RefCell<Vec<u8>>,
-}
-
-impl Host for Proxy {
-    fn wall_clock(&self) -> Duration {
-        self.now.get()
-    }
-    fn monotonic(&self) -> Duration {
-        self.now.get()
-    }
-    fn count(&self, _: Counter) {}
-    fn environment(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn verify_signature(&self, _: SignatureCheck<'_>) -> HostVerdict {
-        HostVerdict::Unavailable
-    }
-    fn property(&self, _: Property) -> Option<Vec<u8>> {
-        None
-    }
-    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        Ok(None)
-    }
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-        Ok(Swap::Changed)
-    }
-    fn random(&self) -> u64 {
-        0
-    }
-    fn body(&self, _: Side, size: usize) -> Result<Vec<u8>, Failure> {
-        let body = self.body.borrow();
-        body.get(..size)
-            .map(<[u8]>::to_vec)
-            .ok_or(Failure::HostCall)
-    }
+fn proxy() -> MemoryHost {
+    MemoryHost::new().at(Duration::ZERO)
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,7 +39,7 @@ fn stream(document: &str) -> Stream {
     Stream::new(Some(engine(document)))
 }
 
-fn head(stream: &mut Stream, body: BodyState, host: &Proxy) -> Action {
+fn head(stream: &mut Stream, body: BodyState, host: &MemoryHost) -> Action {
     let mut headers = Headers::default();
     for (name, value) in [
         (":method", "POST"),
@@ -105,16 +66,16 @@ fn told(action: Option<Action>) -> String {
         Some(Action::Reply(reply)) => format!("reply {}", reply.details),
         Some(Action::Pause { edits, reason }) => {
             let reason = match reason {
-                Reason::Body => "body",
-                Reason::Wait(Wait::Response(_)) => "call",
-                Reason::Wait(Wait::Until(_)) => "time",
+                PauseReason::Body => "body",
+                PauseReason::Wait(Wait::Response(_)) => "call",
+                PauseReason::Wait(Wait::Until(_)) => "time",
             };
             format!("pause {reason} {}", waited(edits))
         }
     }
 }
 
-fn response(status: &str, stream: &mut Stream, token: Token, host: &Proxy) -> String {
+fn response(status: &str, stream: &mut Stream, token: Token, host: &MemoryHost) -> String {
     let mut headers = Headers::default();
     headers.push(b":status", status.as_bytes());
     let response = CallResponse {
@@ -125,7 +86,7 @@ fn response(status: &str, stream: &mut Stream, token: Token, host: &Proxy) -> St
 }
 
 /// A request that waits for the call that has that token.
-fn waiting_for_call(document: &str, body: BodyState, host: &Proxy) -> Stream {
+fn waiting_for_call(document: &str, body: BodyState, host: &MemoryHost) -> Stream {
     let mut stream = stream(document);
     assert_eq!(told(Some(head(&mut stream, body, host))), "pause call ");
     stream.called(TOKEN);
@@ -135,7 +96,7 @@ fn waiting_for_call(document: &str, body: BodyState, host: &Proxy) -> Stream {
 
 #[test]
 fn a_wait_for_a_call_ends_with_its_response_or_at_its_deadline() {
-    let host = Proxy::default();
+    let host = proxy();
     for (on_error, status, expected) in [
         ("refuse", "200", "continue response"),
         ("refuse", "403", "reply portcullis.test_waited.response"),
@@ -159,7 +120,7 @@ fn a_wait_for_a_call_ends_with_its_response_or_at_its_deadline() {
         let document = document(&call(on_error));
         let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
         let deadline = stream.deadline().unwrap();
-        assert_eq!(deadline, host.now.get() + SECOND + GRACE);
+        assert_eq!(deadline, host.monotonic() + SECOND + GRACE);
         let before = deadline - Duration::from_nanos(1);
         assert_eq!(told(stream.passed(before, &host)), "nothing");
         assert_eq!(told(stream.passed(deadline, &host)), expected);
@@ -173,7 +134,7 @@ fn a_wait_for_a_call_ends_with_its_response_or_at_its_deadline() {
 
 #[test]
 fn a_wait_for_a_time_ends_then_and_another_may_follow() {
-    let host = Proxy::default();
+    let host = proxy();
     let wait = r#"{"until":"300ms","call":{"cluster":"idp","timeout":"1s"}}"#;
     let mut stream = stream(&document(wait));
     let first = head(&mut stream, BodyState::Complete, &host);
@@ -191,7 +152,7 @@ fn a_wait_for_a_time_ends_then_and_another_may_follow() {
 
 #[test]
 fn waits_that_are_too_long_or_too_many_are_refused() {
-    let host = Proxy::default();
+    let host = proxy();
     let refused = "reply portcullis.unavailable.wait";
     let mut stream = stream(&document(r#"{"until":"61s"}"#));
     assert_eq!(
@@ -246,12 +207,11 @@ fn what_comes_of_a_body_meanwhile_is_judged_behind_the_wait() {
             ),
             (&["{"][..], false, "pause body response"),
         ] {
-            let host = Proxy::default();
+            let host = proxy();
             let mut stream = waiting_for_call(&document, BodyState::Open, &host);
             let is_whole = pieces.len() > 1;
             for (place, piece) in pieces.iter().enumerate() {
-                host.body.borrow_mut().extend_from_slice(piece.as_bytes());
-                let size = host.body.borrow().len() as u64;
+                let size = host.receive(Side::Request, piece.as_bytes(), true);
                 let state = match place == 1 && !trailers {
                     true => BodyState::Complete,
                     false => BodyState::Open,
@@ -266,8 +226,8 @@ fn what_comes_of_a_body_meanwhile_is_judged_behind_the_wait() {
             let woken = response("200", &mut stream, TOKEN, &host);
             assert_eq!(woken, expected, "{inspection} {pieces:?} {trailers}");
             if !is_whole {
-                host.body.borrow_mut().extend_from_slice(b"}");
-                let action = stream.request_body(2, BodyState::Complete, &host);
+                let size = host.receive(Side::Request, b"}", true);
+                let action = stream.request_body(size, BodyState::Complete, &host);
                 assert_eq!(told(Some(action)), "continue ");
             }
         }
@@ -276,7 +236,7 @@ fn what_comes_of_a_body_meanwhile_is_judged_behind_the_wait() {
 
 #[test]
 fn in_shadow_mode_nobody_waits() {
-    let host = Proxy::default();
+    let host = proxy();
     let wait = call("refuse");
     let block = document(&wait.replacen('{', r#"{"mode":"shadow","#, 1));
     let whole = document_with(&wait, r#""mode":"shadow","#, "");
@@ -298,7 +258,7 @@ fn in_shadow_mode_nobody_waits() {
 
 #[test]
 fn policies_hear_once_that_an_exchange_has_ended() {
-    let host = Proxy::default();
+    let host = proxy();
     let document = document(&call("refuse"));
     let end = |mut stream: Stream| {
         FINISHED.set(0);

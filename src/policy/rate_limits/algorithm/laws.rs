@@ -111,7 +111,8 @@ fn algorithms_are_told_apart() {
     }
 }
 
-/// States of a caller after some requests, and one that nobody of ours has written.
+/// States of a caller after some requests, and one that nobody of ours has written, as a cell has
+/// them that was just read.
 fn states(random: &mut Random, rule: &Rule, now: u64) -> Vec<State> {
     let mut state = rule.fresh(now);
     let mut states = vec![
@@ -124,6 +125,9 @@ fn states(random: &mut Random, rule: &Rule, now: u64) -> Vec<State> {
         states.push(state);
     }
     states
+        .iter()
+        .map(|state| rule.settle(*state, now))
+        .collect()
 }
 
 #[test]
@@ -153,7 +157,6 @@ fn what_is_taken_back_at_once_was_never_there() {
         for _ in 0..500 {
             let now = random.below(1 << 60);
             for before in states(&mut random, &rule, now) {
-                let before = rule.settle(before, now);
                 let cost = 1 + random.below(rule.quota().min(3));
                 let Ok(after) = rule.spend(before, now, cost) else {
                     continue;
@@ -176,7 +179,6 @@ fn whatever_was_read_is_over_in_time() {
         for _ in 0..500 {
             let now = random.below(1 << 60);
             for state in states(&mut random, &rule, now) {
-                let state = rule.settle(state, now);
                 assert_eq!(rule.settle(state, now), state, "{rule:?}");
                 let over = now + rule.whole_in(state, now);
                 assert_eq!(rule.remaining(state, over), rule.quota(), "{rule:?}");

@@ -201,7 +201,7 @@ impl Key {
 
 impl Part {
     fn value<'v>(&'v self, caller: &'v Caller<'v>) -> Result<Value<'v>, Unkeyed> {
-        let identity = caller.facts.identity.as_ref();
+        let principal = caller.facts.principal.as_ref();
         let value = match self {
             Part::ClientAddress {
                 ipv4_prefix,
@@ -216,8 +216,9 @@ impl Part {
                     *prefix,
                 )
             }),
-            Part::Subject => identity
-                .and_then(|identity| Some(Value::Subject(&identity.provider, identity.subject()?))),
+            Part::Subject => {
+                principal.and_then(|who| Some(Value::Subject(&who.authority, who.subject()?)))
+            }
             Part::ClaimedSubject => {
                 let claimants = caller.facts.claimants.as_ref();
                 let subject = claimants.map(|claimants| claimants.subject(&caller.request));
@@ -226,9 +227,7 @@ impl Part {
                     .flatten()
                     .map(|subject| Value::Owned(subject.into_bytes()))
             }
-            Part::Claim(path, _) => {
-                identity.and_then(|identity| scalar(path.value(&identity.claims)?))
-            }
+            Part::Claim(path, _) => principal.and_then(|who| scalar(path.value(&who.attributes)?)),
             Part::Header(name) => {
                 let one = caller.request.headers.one(name.as_str());
                 one.map_err(|_| Unkeyed::Repeated)?.map(Value::Bytes)

@@ -1,11 +1,11 @@
 use super::*;
 use crate::config::{Node, Problems};
-use crate::exchange::Identity;
 use crate::headers::Headers;
 use crate::json::Json;
 use crate::json::compact::Compact;
 use crate::memory_host::MemoryHost;
 use crate::policy::jwt::Providers;
+use crate::principal::{CredentialKind, Principal};
 use crate::target::Target;
 
 fn key(text: &str) -> Key {
@@ -39,9 +39,10 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
     }
     let target = Target::parse(sent.path.as_bytes()).unwrap();
     let mut facts = Facts::default();
-    facts.identity = sent.claims.map(|claims| Identity {
-        provider: "corp".into(),
-        claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
+    facts.principal = sent.claims.map(|claims| Principal {
+        kind: CredentialKind::Jwt,
+        authority: "corp".into(),
+        attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
     });
     let host = MemoryHost::new().with_client(sent.client);
     take(&Caller {

@@ -3,7 +3,7 @@ use crate::config::{Node, Problems};
 use crate::effort::Effort;
 use crate::headers::Headers;
 use crate::json::Json;
-use crate::policy::jwt::location::LocationError;
+use crate::policy::authn::location::LocationError;
 use crate::target::{Authority, Target};
 
 fn locations(written: &str) -> Locations {

@@ -1,6 +1,6 @@
-//! What the service learns of an accepted token.
+//! What the service learns of an accepted credential.
 
-use super::token::{TokenError, without_padding};
+use super::location::Unwritable;
 use crate::condition::ClaimPath;
 use crate::config::{Fields, Node, Problems, Quoted};
 use crate::exchange::{Edit, PropertyName};
@@ -8,7 +8,7 @@ use crate::headers::{HeaderName, HeaderValue, are_alike};
 use crate::json::compact::{Compact, Value};
 use crate::policy::owned;
 
-/// What becomes of the token, and which header fields tell of it.
+/// What becomes of the credential, and which header fields tell of it.
 #[derive(Debug)]
 pub(super) struct Forwarding {
     token: TokenFate,
@@ -107,9 +107,9 @@ impl Forwarding {
         self.token == TokenFate::Forwarded
     }
 
-    /// The fields and exports that tell of a token. A claim that is absent or null leaves its
-    /// field absent.
-    pub(super) fn edits(&self, token: &[u8], claims: &Compact) -> Result<Vec<Edit>, TokenError> {
+    /// The fields and exports that tell of an accepted credential. A claim that is absent or null
+    /// leaves its field absent.
+    pub(super) fn edits(&self, claims: &Compact) -> Result<Vec<Edit>, Unwritable> {
         let mut edits = Vec::with_capacity(self.claims.len());
         for ClaimHeader { name, claim } in &self.claims {
             if let Some(value) = claim.value(claims).filter(is_there) {
@@ -121,14 +121,12 @@ impl Forwarding {
                 edits.push(Edit::Export(name.clone(), text(value)?));
             }
         }
-        if let Some(name) = &self.payload {
-            // As it stands in the token: base64url already.
-            let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
-            let payload = without_padding(payload);
-            let value = HeaderValue::parse(payload).map_err(|_| TokenError::Format)?;
-            edits.push(Edit::Set(name.clone(), value));
-        }
         Ok(edits)
+    }
+
+    /// The field that is to get the payload of a token, for kinds that have one.
+    pub(super) fn payload(&self) -> Option<&HeaderName> {
+        self.payload.as_ref()
     }
 
     /// The names of what is left for other filters.
@@ -186,10 +184,10 @@ fn is_there(claim: &Value<'_>) -> bool {
 
 /// Text as it is; anything else as JSON. A string that could end its line, or that would lose
 /// blanks on the way, is refused: its owner may have chosen it for that.
-fn text(value: Value<'_>) -> Result<HeaderValue, TokenError> {
+fn text(value: Value<'_>) -> Result<HeaderValue, Unwritable> {
     match value.as_str() {
         Some(text) => HeaderValue::parse(text.as_bytes()),
         None => HeaderValue::parse(value.to_string().as_bytes()),
     }
-    .map_err(|_| TokenError::ClaimValue)
+    .map_err(|_| Unwritable)
 }

@@ -1,6 +1,5 @@
 //! Where a token may stand in a request, and how it is taken out of it.
 
-use super::token::TokenError;
 use crate::config::header::read_changeable;
 use crate::config::{Fields, Node, Problems};
 use crate::exchange::{Edit, Request};
@@ -42,6 +41,10 @@ pub(super) enum LocationError {
     /// Two of them do, or one does twice.
     Repeated,
 }
+
+/// What would be left without the credential cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unwritable;
 
 impl Locations {
     /// Reads `from_headers`, `from_params` and `from_cookies`; with none of them, the place is
@@ -222,9 +225,9 @@ impl<'r> Found<'r> {
 
     /// Takes the token out of what the service will see, and nothing else. What has been taken out
     /// before stays out.
-    pub(super) fn strip(&self, edits: &mut Vec<Edit>) -> Result<(), TokenError> {
+    pub(super) fn strip(&self, edits: &mut Vec<Edit>) -> Result<(), Unwritable> {
         // A value that we may not write back is not one to pass on with a token in it.
-        let value = |bytes: &[u8]| HeaderValue::parse(bytes).map_err(|_| TokenError::Format);
+        let value = |bytes: &[u8]| HeaderValue::parse(bytes).map_err(|_| Unwritable);
         let edit = match &self.place {
             Place::Header(name) => Edit::Remove((*name).clone()),
             Place::Param { path, name } => {
@@ -235,7 +238,7 @@ impl<'r> Found<'r> {
                 Edit::SetPath(value(&without_param(before.unwrap_or(path), name))?)
             }
             Place::Cookie { line, name } => {
-                let header = HeaderName::parse("cookie").map_err(|_| TokenError::Format)?;
+                let header = HeaderName::parse("cookie").map_err(|_| Unwritable)?;
                 let before = edits.iter().rev().find_map(|edit| match edit {
                     Edit::Set(name, line) if *name == header => Some(line.as_bytes()),
                     Edit::Remove(name) if *name == header => Some(&b""[..]),

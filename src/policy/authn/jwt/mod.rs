@@ -7,22 +7,18 @@
 
 mod cache;
 mod cache_limits;
-mod challenge;
 mod checks;
 mod claimant;
 mod claimed;
 mod claims;
 mod dotted;
 mod ec;
-mod forwarding;
 mod gauges;
 mod jwk;
 mod key_source;
-mod location;
 mod objection;
-mod places;
 mod provider;
-mod refusals;
+pub(crate) mod refusals;
 mod remote;
 mod requirement;
 mod rules;
@@ -33,22 +29,26 @@ pub mod trial;
 
 use std::rc::Rc;
 
-use self::challenge::{Challenges, read_realm};
 use self::checks::{Allowance, note_shared};
 use self::claimant::Claimants;
 use self::claimed::claimed;
-use self::location::{Found, LocationError};
-use self::places::{Places, Stray};
 use self::provider::Provider;
-use self::refusals::{CODES, MISSING, REPEATED, resembling, unknown_issuer};
+use self::refusals::{
+    CODES, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
+};
 use self::requirement::Requirement;
-use self::token::Unverified;
-use super::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
+use self::token::{TokenError, Unverified};
+use super::Authenticator;
+use super::challenge::{Challenges, read_realm};
+use super::combination::{Combination, Needed, Presence};
+use super::location::{Found, Locations, Unwritable};
 use crate::config::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use crate::exchange::{Exchange, Identity};
+use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::json::compact::Compact;
-use crate::refusal::Refusal;
+use crate::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
+use crate::principal::{CredentialKind, Principal};
+use crate::refusal::{Reason, Refusal, Selector};
 
 pub use self::provider::Providers;
 pub use self::remote::{
@@ -56,23 +56,18 @@ pub use self::remote::{
 };
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
-pub(super) const KIND: Kind = Kind {
+pub(in crate::policy) const KIND: Kind = Kind {
     name: "jwt",
     role: Role::Authenticates,
     codes: CODES,
     compile: Compile::Object(compile),
-    rules: &[("jwt_missing", "provider")],
+    rules: &[(Selector::Code(&MISSING), "provider")],
 };
 
 /// Asks for tokens, and for what they must grant.
 struct Jwt {
-    needed: Needed,
-    demands: Vec<Demand>,
-    presence: Presence,
-    /// Where all of them look for tokens.
-    places: Places,
+    combination: Combination<Demand>,
     claimants: Rc<Claimants>,
-    challenges: Challenges,
 }
 
 /// A token of one provider, and what it must grant.
@@ -82,22 +77,6 @@ struct Demand {
     provider: Rc<Provider>,
     requirement: Requirement,
     challenges: Challenges,
-}
-
-/// How many of the demands must be met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Needed {
-    /// One of them.
-    Any,
-    /// Each of them.
-    All,
-}
-
-/// Whether a request without a token may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Presence {
-    Required,
-    Optional,
 }
 
 /// The most demands of one block: each may cost a signature.
@@ -166,13 +145,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         context.notes.push(format!("{}: {note}", list.pointer()));
     }
     let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
+    let challenges = Challenges::bearer(&REPEATED, realm?, "")?;
     let policy = Jwt {
-        needed,
-        places: Places::of(distinct(&demands).iter().map(|each| &each.locations)),
+        combination: Combination::new(needed, presence?, demands, challenges),
         claimants: Rc::new(Claimants::new(needed, providers)),
-        demands,
-        presence: presence?,
-        challenges: Challenges::new(realm?, "")?,
     };
     Some(Part::only(Stage::Credentials, policy))
 }
@@ -207,7 +183,7 @@ impl Demand {
             Requirement::read,
         );
         let (provider, requirement) = (provider?, requirement?);
-        let challenges = Challenges::new(realm, &requirement.scopes())?;
+        let challenges = Challenges::bearer(&REPEATED, realm, &requirement.scopes())?;
         Some(provider.map(|provider| Self {
             at,
             provider,
@@ -216,39 +192,89 @@ impl Demand {
         }))
     }
 
-    /// Accepts the token, or says why not. Nothing is left in the exchange unless it is accepted.
-    fn meet(
+    fn principal(&self, claims: Compact) -> Principal {
+        Principal {
+            kind: CredentialKind::Jwt,
+            authority: Rc::clone(&self.provider.name),
+            attributes: claims,
+        }
+    }
+}
+
+/// A token whose issuer is looked for, and how many of its signatures may still be checked.
+struct Attempt<'t> {
+    unverified: Unverified<'t>,
+    allowance: Allowance,
+}
+
+impl Authenticator for Demand {
+    type Attempt<'c> = Attempt<'c>;
+    const MISSING: &'static Reason = &NO_TOKEN;
+    const SEVERAL: &'static Reason = &SEVERAL_TOKENS;
+
+    fn locations(&self) -> &Locations {
+        &self.provider.locations
+    }
+
+    /// One token, so its signature is checked so often and no more, whoever may have issued it.
+    fn attempt<'c>(token: &'c [u8], of: &mut dyn Iterator<Item = &Self>) -> Attempt<'c> {
+        let most = of.map(|demand| demand.provider.choice.most).max();
+        Attempt {
+            unverified: Unverified::new(token),
+            allowance: Allowance::new(most.unwrap_or_default()),
+        }
+    }
+
+    fn may_have_issued(&self, attempt: &Attempt<'_>) -> bool {
+        self.provider.may_have_issued(&attempt.unverified)
+    }
+
+    fn authenticate(
         &self,
         found: &Found<'_>,
-        allowance: &Allowance,
+        attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
-        let verified = self.provider.verify(token, now, allowance, host);
+        let verified = self.provider.verify(token, now, &attempt.allowance, host);
         let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
         let (request, claims) = (&exchange.request, &verified.claims);
         if let Err(unmet) = self.requirement.check(request, claims) {
             let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
-            detail.identity = Some(self.identity(verified.claims));
+            detail.principal = Some(self.principal(verified.claims));
             return Err(attach(Refusal::from(unmet).because(detail)));
         }
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);
-            stripped.map_err(|error| attach(error.into()))?;
+            stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
         }
         exchange.edits.extend(verified.edits.iter().cloned());
-        let identity = &mut exchange.facts.identity;
-        identity.get_or_insert_with(|| self.identity(verified.claims));
+        let principal = &mut exchange.facts.principal;
+        principal.get_or_insert_with(|| self.principal(verified.claims));
         Ok(())
     }
 
-    fn identity(&self, claims: Compact) -> Identity {
-        Identity {
-            provider: Rc::clone(&self.provider.name),
-            claims,
-        }
+    /// Where one provider alone was asked, its rule is named.
+    fn not_issued(by: &[&Self], attempt: &Attempt<'_>, exchange: &Exchange<'_>) -> Refusal {
+        let claims = attempt.unverified.claims();
+        let refusal = match by {
+            [one] => one.provider.placed(unknown_issuer()),
+            _ => unknown_issuer(),
+        };
+        let refusal = by.iter().fold(refusal, |refusal, demand| {
+            demand.provider.naming_issuer(refusal, claims)
+        });
+        claiming(refusal, attempt.unverified.token(), exchange)
+    }
+
+    fn resembling(place: &str) -> Refusal {
+        resembling(place)
+    }
+
+    fn challenge(&self) -> &Challenges {
+        &self.challenges
     }
 }
 
@@ -281,106 +307,9 @@ fn named_provider(
     found
 }
 
-impl Jwt {
-    fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), Refusal> {
-        let request = exchange.request;
-        let mut found = Vec::with_capacity(self.demands.len());
-        for demand in &self.demands {
-            match demand.provider.locations.find(&request) {
-                Ok(token) => found.push((demand, token)),
-                Err(LocationError::Missing) => {}
-                Err(error) => return Err(self.challenges.attach(error.into())),
-            }
-        }
-        match (self.places.stray(&request), self.presence, found.len()) {
-            (None | Some((Stray::Empty, _)), Presence::Required, 0) => return Err(self.missing()),
-            (None, Presence::Optional, 0) => return Ok(()),
-            (None, _, _) => {}
-            (Some((_, place)), _, _) => return Err(self.challenges.attach(resembling(place))),
-        }
-        match self.needed {
-            Needed::All if found.len() < self.demands.len() => Err(self.missing()),
-            Needed::All => meet_all(&found, exchange, host),
-            Needed::Any => self.meet_any(&found, exchange, host),
-        }
-    }
-
-    fn missing(&self) -> Refusal {
-        self.challenges.attach(Refusal::new(&MISSING, "missing"))
-    }
-
-    fn meet_any(
-        &self,
-        found: &[(&Demand, Found<'_>)],
-        exchange: &mut Exchange<'_>,
-        host: &dyn Host,
-    ) -> Result<(), Refusal> {
-        let Some(((_, token), others)) = found.split_first() else {
-            return Err(self.missing());
-        };
-        // Of two tokens in two places one would reach the service unchecked.
-        if others.iter().any(|(_, other)| !other.is_same(token)) {
-            return Err(self.challenges.attach(Refusal::new(&REPEATED, "repeated")));
-        }
-        // One token, so its signature is checked so often and no more, whoever may have issued it.
-        let most = found.iter().map(|(demand, _)| demand.provider.choice.most);
-        let allowance = Allowance::new(most.max().unwrap_or_default());
-        let unverified = Unverified::new(token.token());
-        let mut refusal: Option<Refusal> = None;
-        for (demand, _) in found
-            .iter()
-            .filter(|(demand, _)| found.len() == 1 || demand.provider.may_have_issued(&unverified))
-        {
-            match demand.meet(token, &allowance, exchange, host) {
-                Ok(()) => return Ok(()),
-                // A token that was accepted and does not suffice says more than one that was not.
-                Err(next) if refusal.as_ref().is_none_or(|last| last.code.status == 401) => {
-                    refusal = Some(next);
-                }
-                Err(_) => {}
-            }
-        }
-        Err(refusal.unwrap_or_else(|| {
-            let refusal = found.iter().fold(unknown_issuer(), |refusal, (demand, _)| {
-                demand.provider.naming_issuer(refusal, unverified.claims())
-            });
-            let refusal = claiming(refusal, token.token(), exchange);
-            self.challenges.attach(refusal)
-        }))
-    }
-}
-
-/// Meets each of the demands. A token of somebody else is refused before a signature is checked;
-/// the first that is not accepted ends it.
-fn meet_all(
-    found: &[(&Demand, Found<'_>)],
-    exchange: &mut Exchange<'_>,
-    host: &dyn Host,
-) -> Result<(), Refusal> {
-    if found.len() > 1 {
-        let mut last: Option<Unverified<'_>> = None;
-        for (demand, token) in found {
-            let token = token.token();
-            let same = last.take().filter(|last| last.token() == token);
-            let unverified = same.unwrap_or_else(|| Unverified::new(token));
-            if !demand.provider.may_have_issued(&unverified) {
-                let refusal = demand.provider.placed(unknown_issuer());
-                let refusal = demand.provider.naming_issuer(refusal, unverified.claims());
-                let refusal = claiming(refusal, token, exchange);
-                return Err(demand.challenges.attach(refusal));
-            }
-            last = Some(unverified);
-        }
-    }
-    found.iter().try_for_each(|(demand, token)| {
-        let allowance = Allowance::new(demand.provider.choice.most);
-        demand.meet(token, &allowance, exchange, host)
-    })
-}
-
 impl Policy for Jwt {
     fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        match self.judge(exchange, host) {
+        match self.combination.judge(exchange, host) {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
@@ -391,7 +320,7 @@ impl Policy for Jwt {
             claimants: Some(Rc::<Claimants>::clone(&self.claimants)),
             ..Declaration::default()
         };
-        for Demand { provider, .. } in &self.demands {
+        for Demand { provider, .. } in self.combination.members() {
             let (forwarding, locations) = (&provider.forwarding, &provider.locations);
             declared
                 .owned_request_headers

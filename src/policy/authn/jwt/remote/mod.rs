@@ -12,7 +12,7 @@
 //!
 //! A bad answer changes nothing but the time of the next question.
 //!
-//! All times are those of the clock that does not step ([`Host::monotonic`]), those that workers
+//! All times are those of the clock that does not step ([`crate::host::Clock::monotonic`]), those that workers
 //! share included.
 
 mod answer;

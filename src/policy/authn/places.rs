@@ -52,8 +52,8 @@ impl Places {
             for (name, prefix) in locations.headers() {
                 places.add_header(name, prefix);
             }
-            places.params.extend(locations.params().map(Spelling::of));
-            places.cookies.extend(locations.cookies().map(Spelling::of));
+            add_names(&mut places.params, locations.params());
+            add_names(&mut places.cookies, locations.cookies());
         }
         places
     }
@@ -61,6 +61,7 @@ impl Places {
     fn add_header(&mut self, name: &HeaderName, prefix: &str) {
         let prefix = prefix.to_owned();
         match self.headers.iter_mut().find(|place| place.name == *name) {
+            Some(place) if place.prefixes.contains(&prefix) => {}
             Some(place) => place.prefixes.push(prefix),
             None => self.headers.push(HeaderPlace {
                 name: name.clone(),
@@ -145,6 +146,15 @@ impl Places {
             let spelt = |cookie: &&Spelling| cookie.resembles(decoded(name), b"[\0");
             self.cookies.iter().find(spelt).map(|cookie| &*cookie.name)
         })
+    }
+}
+
+/// Each name once, however many ask for it.
+fn add_names<'l>(spellings: &mut Vec<Spelling>, names: impl Iterator<Item = &'l str>) {
+    for name in names {
+        if !spellings.iter().any(|each| each.is(name.as_bytes())) {
+            spellings.push(Spelling::of(name));
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! `WWW-Authenticate`: what a client is to do to be let in, RFC 6750 §3.
 
-use super::refusals::{MISSING, REPEATED};
 use crate::config::{Node, Problems};
 use crate::headers::{HeaderName, HeaderValue};
-use crate::refusal::Refusal;
+use crate::refusal::{Blame, Code, Refusal};
 
 /// The field for each class of answer.
 pub(super) struct Challenges {
     name: HeaderName,
+    /// With which code credentials are refused of which there are too many.
+    several: &'static Code,
     missing: HeaderValue,
     invalid_request: HeaderValue,
     invalid_token: HeaderValue,
@@ -31,7 +32,7 @@ pub(super) fn read_realm<'d>(node: &Node<'d>, problems: &mut Problems) -> Option
 
 impl Challenges {
     /// `scopes` are those that a client may lack.
-    pub(super) fn new(realm: &str, scopes: &str) -> Option<Self> {
+    pub(super) fn bearer(several: &'static Code, realm: &str, scopes: &str) -> Option<Self> {
         let value = |parameters: &str| {
             HeaderValue::parse(format!("Bearer realm=\"{realm}\"{parameters}").as_bytes()).ok()
         };
@@ -41,6 +42,7 @@ impl Challenges {
         };
         Some(Self {
             name: HeaderName::parse("www-authenticate").ok()?,
+            several,
             missing: value("")?,
             invalid_request: value(", error=\"invalid_request\"")?,
             invalid_token: value(", error=\"invalid_token\"")?,
@@ -50,11 +52,11 @@ impl Challenges {
 
     /// RFC 9110 §11.6.1: on 401, and here on 403; any other answer has nothing to ask for.
     pub(super) fn attach(&self, refusal: Refusal) -> Refusal {
-        let value = match (refusal.code.status, refusal.code.name) {
-            (403, _) => &self.insufficient_scope,
-            (401, name) if name == MISSING.name => &self.missing,
-            (401, name) if name == REPEATED.name => &self.invalid_request,
-            (401, _) => &self.invalid_token,
+        let value = match refusal.reason.blame {
+            Blame::Caller => &self.insufficient_scope,
+            Blame::NoCredential => &self.missing,
+            Blame::Credential if refusal.code() == self.several => &self.invalid_request,
+            Blame::Credential | Blame::ExpiredCredential => &self.invalid_token,
             _ => return refusal,
         };
         refusal.with_header(self.name.clone(), value.clone())

@@ -14,8 +14,8 @@ use crate::policy::jwt::jwk::{Key, unusable};
 use crate::policy::jwt::signature::KeyClass;
 
 /// Keys, and what tells the answer that they come from from others.
-pub(in crate::policy::jwt) struct Published {
-    pub(in crate::policy::jwt) keys: Rc<[Key]>,
+pub(in crate::policy::authn::jwt) struct Published {
+    pub(in crate::policy::authn::jwt) keys: Rc<[Key]>,
     pub(super) digest: [u8; 32],
 }
 
@@ -45,7 +45,7 @@ thread_local! {
 /// Reads what a provider published. A key that cannot be used does not spoil the others; a secret
 /// that is published is none. `notes` takes which were passed over, and why, unless that answer has
 /// been read before and is still in use.
-pub(in crate::policy::jwt) fn read_set(
+pub(in crate::policy::authn::jwt) fn read_set(
     body: &[u8],
     notes: &mut Vec<String>,
 ) -> Result<Published, FetchError> {

@@ -9,23 +9,27 @@ use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, KeyChoice, Naming};
 use super::claims::{Accepted, ClaimRules};
 use super::dotted::note_dotted;
-use super::forwarding::Forwarding;
 use super::gauges::Names;
 use super::jwk;
 use super::key_source::KeySource;
-use super::location::Locations;
-use super::refusals::field_of_provider;
+use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::secret::variables;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
-use super::token::{MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type};
+use super::token::{
+    MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
+};
 use crate::budget::Share;
 use crate::config::{Node, Problems, Quoted};
+use crate::exchange::Edit;
+use crate::headers::HeaderValue;
 use crate::host::Host;
 use crate::json::Json;
 use crate::json::compact::Compact;
 use crate::meter::{Event, Timing, micros};
+use crate::policy::authn::forwarding::Forwarding;
+use crate::policy::authn::location::{Locations, Unwritable};
 use crate::refusal::{BlockPlace, Detail, Fact, Refusal};
 use crate::section::{Finishing, Reading, Registry, Section};
 
@@ -325,7 +329,7 @@ impl Provider {
 
     /// A refusal; where the issuer is another one, and nearly one that is listed, it says which.
     pub(super) fn naming_issuer(&self, refusal: Refusal, claims: Option<&Compact>) -> Refusal {
-        let is_issuer = refusal.reason == "issuer";
+        let is_issuer = *refusal.reason == ISSUER;
         match self.rules.near_issuer(claims).filter(|_| is_issuer) {
             Some(listed) => refusal.and("listed", Fact::own(listed)),
             None => refusal,
@@ -407,11 +411,15 @@ impl Provider {
             let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
             self.naming_issuer(objection.into(), claims.as_ref())
         })?;
-        let edits = self.forwarding.edits(token, &claims)?.into();
+        let edits = self.forwarding.edits(&claims);
+        let mut edits = edits.map_err(|Unwritable| TokenError::ClaimValue)?;
+        if let Some(name) = self.forwarding.payload() {
+            edits.push(Edit::Set(name.clone(), payload(token)?));
+        }
         Ok(Verified {
             claims,
             times,
-            edits,
+            edits: edits.into(),
         })
     }
 
@@ -468,6 +476,12 @@ impl Provider {
         }
         Err(TokenError::Signature)
     }
+}
+
+/// The payload as it stands in the token: base64url already.
+fn payload(token: &[u8]) -> Result<HeaderValue, TokenError> {
+    let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
+    HeaderValue::parse(without_padding(payload)).map_err(|_| TokenError::Format)
 }
 
 impl std::fmt::Debug for Provider {

@@ -1,0 +1,7 @@
+//! What is said of documents for the sake of single policies: it takes a whole document to see it.
+
+mod claimed_subject;
+mod cors;
+mod key_sets;
+mod limits;
+mod signature_checks;
