@@ -39,7 +39,7 @@ ONE_SUITE = $(if $(BINARY),$(CARGO) test --locked -p portcullis-tests --test $(B
 test: $(if $(ONLY),quick,lint build) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
 	@$(if $(filter fault_injection,$(ONLY))$(if $(ONLY),,all),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),$(CARGO) test --locked --workspace && \
+	$(if $(ONLY),$(ONE_SUITE),$(CARGO) test --locked --workspace && $(WAITS) && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
 
 test-browser: build ## what a real Chromium makes of the answers; fetches Debian's if there is none
@@ -58,6 +58,9 @@ check: quick ## what is soon done after a small change: formatting, clippy, unit
 	@$(call FMT,--check)
 	$(CARGO) clippy --locked --workspace --lib -- -D warnings
 	PORTCULLIS_WASM=$(CURDIR)/$(QUICK) $(CARGO) test --locked --workspace --lib --test cases --test docs -- --skip envoy
+
+# Waiting is tested with a policy that no module that is shipped has.
+WAITS = $(CARGO) test --locked -p portcullis-engine --features fault-injection --lib waiting
 
 # The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
 FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs

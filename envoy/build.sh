@@ -79,12 +79,12 @@ remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefi
 
 with_rustup() {
     if [ "$action" = lint ]; then
-        cargo clippy --locked -p portcullis --lib --target $TARGET -- -D warnings
-        cargo clippy --locked -p portcullis --lib --target $TARGET --no-default-features -- -D warnings
+        cargo clippy --locked -p portcullis-proxy-wasm --lib --target $TARGET -- -D warnings
+        cargo clippy --locked -p portcullis-proxy-wasm --lib --target $TARGET --no-default-features -- -D warnings
         exit
     fi
     # shellcheck disable=SC2086
-    RUSTFLAGS=$remap cargo build --locked --profile $profile -p portcullis --lib --target $TARGET $features
+    RUSTFLAGS=$remap cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features
     built=$target_dir/$TARGET/$profile/portcullis.wasm
 }
 
@@ -108,7 +108,7 @@ debian_cargo() {
         RUSTC_BOOTSTRAP=1 \
         CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
         CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $remap" \
-        /usr/bin/cargo "$1" --locked --profile $profile -p portcullis --lib --target $TARGET \
+        /usr/bin/cargo "$1" --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET \
         -Zbuild-std=std,panic_abort $features --target-dir "$target_dir/debian"
 }
 

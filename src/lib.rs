@@ -99,44 +99,18 @@
 //! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
+pub use portcullis_engine::{access_log, config, engine, explain, metrics, proof, stream, worker};
+pub use portcullis_exchange::{
+    body, call, condition, connection, credentials, enforcement, exchange, fetched, gauges, host,
+    http_uri, limits, media_type, meter, origin, principal, refusal, route, section, seed, target,
+    wait,
+};
+pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;
-use portcullis_wire::digits;
 pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
 
-pub mod access_log;
-pub mod body;
-pub mod call;
-pub mod condition;
-pub mod config;
-pub mod connection;
-pub mod credentials;
-pub mod enforcement;
-pub mod engine;
-pub mod exchange;
-pub mod explain;
-pub mod fetched;
-pub mod gauges;
-pub mod host;
-pub mod http_uri;
-pub mod limits;
-pub mod media_type;
-#[cfg(any(test, feature = "memory-host"))]
-#[path = "hosts/memory/lib.rs"]
-pub mod memory_host;
-pub mod meter;
-pub mod metrics;
-pub mod origin;
-pub mod policy;
-pub mod principal;
-pub mod proof;
-pub mod refusal;
-pub mod route;
-pub mod section;
-pub mod seed;
-pub mod stream;
-pub mod target;
-pub mod wait;
-pub mod worker;
-
-#[cfg(target_arch = "wasm32")]
-mod proxy;
+/// What a policy is, and the policies.
+pub mod policy {
+    pub use portcullis_exchange::policy::*;
+    pub use portcullis_policies::*;
+}

@@ -18,7 +18,11 @@ mod tests {
         ),
         (
             "portcullis-exchange",
-            &["portcullis-wire", "portcullis-document"],
+            &[
+                "portcullis-wire",
+                "portcullis-document",
+                "portcullis-schema",
+            ],
         ),
         (
             "portcullis-policies",
@@ -45,7 +49,11 @@ mod tests {
         ),
         (
             "portcullis-proxy-wasm",
-            &["portcullis-wire", "portcullis-exchange", "portcullis-engine"],
+            &[
+                "portcullis-wire",
+                "portcullis-exchange",
+                "portcullis-engine",
+            ],
         ),
         ("portcullis", &[]),
         ("portcullis-tests", &[]),
@@ -54,7 +62,13 @@ mod tests {
     fn metadata() -> Value {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
-            .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+            .args([
+                "metadata",
+                "--format-version",
+                "1",
+                "--no-deps",
+                "--offline",
+            ])
             .args(["--locked", "--manifest-path"])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
             .output()

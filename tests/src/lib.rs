@@ -9,6 +9,7 @@ pub mod fake_host;
 pub mod fetch;
 pub mod fuzz;
 pub mod grpc;
+mod layers;
 pub mod limit_service;
 pub mod mesh;
 pub mod pages;

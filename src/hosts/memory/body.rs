@@ -1,6 +1,6 @@
 //! What is at hand of bodies.
 
-use crate::host::{Failure, Side};
+use portcullis_exchange::host::{Failure, Side};
 
 /// One body of each side. None is there before the first piece has come.
 #[derive(Debug, Default)]

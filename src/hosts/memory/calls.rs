@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use crate::call::{Call, CallError, Response, Token};
-use crate::headers::Headers;
+use portcullis_exchange::call::{Call, CallError, Response, Token};
+use portcullis_wire::headers::Headers;
 
 /// What a cluster makes of a call.
 pub(super) type Answer = Rc<dyn Fn(&Call) -> Result<MemoryResponse, CallError>>;

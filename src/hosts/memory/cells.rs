@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{CellUnavailable, Cells, Mark, Swap};
+use portcullis_exchange::host::{CellUnavailable, Cells, Mark, Swap};
 
 /// All cells of a proxy, with keys and values of 64 MiB at the most. Marks come from one counter;
 /// a write is compared if it names a mark and there is something to compare with.

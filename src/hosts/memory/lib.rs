@@ -24,15 +24,15 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::call::{Call, CallError, Calls, Token};
-use crate::host::{
+pub use calls::{CallEnd, MemoryResponse};
+pub use cells::{CellTable, ForgetfulCells};
+pub use metrics::Recorded;
+use portcullis_exchange::call::{Call, CallError, Calls, Token};
+use portcullis_exchange::host::{
     Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
     Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
     Side, SignatureCheck, Signatures, Swap,
 };
-pub use calls::{CallEnd, MemoryResponse};
-pub use cells::{CellTable, ForgetfulCells};
-pub use metrics::Recorded;
 
 use body::BodyBuffers;
 use calls::Clusters;

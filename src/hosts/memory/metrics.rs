@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::host::{Counter, Histogram, Level, MetricId, MetricKind};
+use portcullis_exchange::host::{Counter, Histogram, Level, MetricId, MetricKind};
 
 /// Counters and histograms by their numbers. How many there are is up to the code: nothing a
 /// client sends is one.

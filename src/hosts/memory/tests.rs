@@ -1,6 +1,6 @@
 use super::*;
-use crate::call::Response as _;
-use crate::host::{Hash, HostScheme};
+use portcullis_exchange::call::Response as _;
+use portcullis_exchange::host::{Hash, HostScheme};
 
 fn seconds(host: &MemoryHost) -> [u64; 2] {
     #[allow(clippy::disallowed_methods, reason = "this is about that clock")]

@@ -324,7 +324,7 @@ fn fields_are_all_documented_and_none_is_invented() {
 fn the_operator_that_is_shown_is_one() {
     let page = read("docs/where.md");
     let shown = fences(&page, "rust").remove(0);
-    let file = read("src/condition/prefix.rs");
+    let file = read("src/exchange/condition/prefix.rs");
     assert_eq!(shown.trim(), file.trim());
 }
 

@@ -41,7 +41,7 @@ fn the_reference_names_the_date_of_the_list() {
         .expect("it has a date");
     for path in [
         "docs/policies/security_headers.md",
-        "src/policy/security_headers/presets.rs",
+        "src/policies/security_headers/presets.rs",
     ] {
         let page = fs::read_to_string(repository().join(path)).expect("it can be read");
         assert!(page.contains(date), "{path} does not name {date}");

@@ -1,0 +1,110 @@
+//! A finished exchange, as its record shows it.
+
+use std::time::Duration;
+
+use super::outcome::Ending;
+use super::subject::Of;
+use super::trace::Trace;
+use super::{AccessLog, time_stamp};
+use crate::stream::Stream;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::limits::Standing;
+use portcullis_exchange::principal::Principal;
+use portcullis_exchange::refusal::Claimed;
+use portcullis_wire::headers::Headers;
+
+/// What members of a record are made of. What several of them need is found out once.
+pub(super) struct Finished<'r> {
+    pub(super) log: &'r AccessLog,
+    pub(super) stream: &'r Stream,
+    pub(super) headers: &'r Headers,
+    pub(super) host: &'r dyn Host,
+    pub(super) ending: Ending,
+    pub(super) request_id: Option<&'r [u8]>,
+    pub(super) trace: Option<Trace<'r>>,
+    /// When the record is written.
+    pub(super) written: Duration,
+    pub(super) elapsed: Option<Duration>,
+    /// Whose token was accepted, whether or not it sufficed.
+    pub(super) principal: Option<&'r Principal>,
+    /// What a token says that was not accepted, if that is shown.
+    pub(super) claimed: Option<&'r Claimed>,
+    /// The limit that is nearest to refusing.
+    pub(super) limit: Option<(&'r str, Standing)>,
+}
+
+impl<'r> Finished<'r> {
+    /// `None` when it is not in the sample.
+    pub(super) fn sampled(
+        log: &'r AccessLog,
+        stream: &'r Stream,
+        headers: &'r Headers,
+        host: &'r dyn Host,
+    ) -> Option<Self> {
+        let ending = Ending::of(stream);
+        let trace = headers.one("traceparent").ok().flatten();
+        let trace = trace.and_then(Trace::parse);
+        let request_id = headers.all("x-request-id").next();
+        let trace_id = trace.map(|trace| trace.trace_id);
+        if !log.keeps(ending, stream, trace_id, request_id.unwrap_or_default()) {
+            return None;
+        }
+        let elapsed = stream.elapsed(host);
+        // The date of the head and how long ago that was: a question less for the proxy.
+        let written = match stream.started().zip(elapsed) {
+            Some((started, elapsed)) => started.saturating_add(elapsed),
+            None => time_stamp(host),
+        };
+        let (facts, record) = (stream.facts(), stream.record());
+        Some(Self {
+            log,
+            stream,
+            headers,
+            host,
+            ending,
+            request_id,
+            trace,
+            written,
+            elapsed,
+            principal: facts.principal.as_ref().or_else(|| record.principal()),
+            claimed: record.claimed().filter(|_| log.shows_claimed()),
+            limit: facts.limits.tightest(),
+        })
+    }
+
+    /// The first of the request's fields of that name.
+    pub(super) fn field(&self, name: &str) -> Option<&'r [u8]> {
+        self.headers.all(name).next()
+    }
+
+    pub(super) fn path(&self) -> Option<&'r [u8]> {
+        let path = self.field(":path")?.split(|b| *b == b'?').next();
+        path.filter(|path| !path.is_empty())
+    }
+
+    pub(super) fn query(&self) -> Option<&'r [u8]> {
+        let query = self.field(":path")?.splitn(2, |b| *b == b'?').nth(1);
+        query.filter(|query| !query.is_empty())
+    }
+
+    /// The subject of the accepted token.
+    pub(super) fn subject(&self) -> Option<&'r [u8]> {
+        Some(self.principal?.subject()?.as_bytes())
+    }
+
+    /// The audiences of a token that was not accepted.
+    pub(super) fn audiences(&self) -> impl Iterator<Item = &'r [u8]> {
+        let audiences = self.claimed.map(|claimed| claimed.audiences.iter());
+        audiences.into_iter().flatten().map(|audience| &**audience)
+    }
+
+    /// A value, where what it is of is shown as it is.
+    pub(super) fn plain<'v>(&self, of: Of, value: Option<&'v [u8]>) -> Option<&'v [u8]> {
+        value.filter(|_| self.log.subjects.shows_plain(of))
+    }
+
+    /// The hash of a value, where what it is of is hashed.
+    pub(super) fn hashed(&self, of: Of, value: Option<&[u8]>) -> Option<String> {
+        self.log.subjects.hashed(of, value?, self.host)
+    }
+}

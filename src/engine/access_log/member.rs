@@ -1,0 +1,178 @@
+//! One member of a record: its names, where its value comes from, and what is to be known of it.
+
+use super::finished::Finished;
+use super::line::Line;
+use super::name::{Name, Schema};
+use super::time::without_port;
+use portcullis_exchange::host::{Host, Property};
+
+/// A member of a record.
+#[derive(Debug)]
+pub struct Member {
+    name: Name,
+    /// The only schema that has it, where that is not both.
+    only: Option<Schema>,
+    source: Source,
+    /// The request's fields that its value comes from.
+    reads: &'static [&'static str],
+    is_personal: bool,
+}
+
+/// Where the value of a member comes from.
+#[derive(Debug)]
+enum Source {
+    /// The exchange: what was sent, found out and decided. Writes nothing where there is nothing.
+    Exchange(Write),
+    /// A question to the proxy, which costs a host call. It is asked where `attributes` names it.
+    Proxy {
+        attribute: &'static str,
+        property: Property,
+        form: Form,
+    },
+    /// The line itself, when something did not fit into it.
+    Line,
+}
+
+/// Adds a member of that name to a record, if it has a value.
+pub(super) type Write = fn(&mut Line, &'static str, &Finished<'_>);
+
+/// How the proxy's answer becomes a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    /// Eight bytes, little-endian.
+    Number,
+    /// The same, and 0 for none.
+    NumberOrNone,
+    /// As it is.
+    Text,
+    /// An address, without its port.
+    Address,
+    /// What follows the prefix, if it is there.
+    Without(&'static [u8]),
+}
+
+/// A member that has one name in both schemas.
+pub(super) const fn member(name: &'static str, write: Write) -> Member {
+    named(Name::same(name), write)
+}
+
+/// A member whose name depends on the schema.
+pub(super) const fn named(name: Name, write: Write) -> Member {
+    Member::from(name, Source::Exchange(write))
+}
+
+/// A member of the Elastic Common Schema alone.
+pub(super) const fn elastic(name: &'static str, write: Write) -> Member {
+    let mut member = member(name, write);
+    member.only = Some(Schema::Elastic);
+    member
+}
+
+/// A member that the proxy is asked for, where `attributes` names it.
+pub(super) const fn attribute(
+    attribute: &'static str,
+    name: Name,
+    property: Property,
+    form: Form,
+) -> Member {
+    let source = Source::Proxy {
+        attribute,
+        property,
+        form,
+    };
+    Member::from(name, source)
+}
+
+/// A member that the line writes by itself.
+pub(super) const fn of_line(name: &'static str) -> Member {
+    Member::from(Name::same(name), Source::Line)
+}
+
+impl Member {
+    const fn from(name: Name, source: Source) -> Self {
+        Self {
+            name,
+            only: None,
+            source,
+            reads: &[],
+            is_personal: false,
+        }
+    }
+
+    /// Names the request's fields that its value comes from: they are kept until the record is
+    /// written.
+    pub(super) const fn reads(mut self, fields: &'static [&'static str]) -> Self {
+        self.reads = fields;
+        self
+    }
+
+    /// Says that it may tell who a person is.
+    pub(super) const fn personal(mut self) -> Self {
+        self.is_personal = true;
+        self
+    }
+
+    /// Its name in OpenTelemetry's conventions, as the documentation has it; none if it is not
+    /// theirs.
+    pub fn otel(&self) -> Option<&'static str> {
+        self.name_in(Schema::OpenTelemetry)
+    }
+
+    /// Its name in the Elastic Common Schema.
+    pub fn ecs(&self) -> Option<&'static str> {
+        self.name_in(Schema::Elastic)
+    }
+
+    pub(super) fn name_in(&self, schema: Schema) -> Option<&'static str> {
+        let has = self.only.is_none_or(|only| only == schema);
+        has.then(|| self.name.of(schema))
+    }
+
+    /// The word of `attributes` that asks for it; none for a member that is always there.
+    pub fn attribute(&self) -> Option<&'static str> {
+        match self.source {
+            Source::Proxy { attribute, .. } => Some(attribute),
+            Source::Exchange(_) | Source::Line => None,
+        }
+    }
+
+    /// Whether it may tell who a person is.
+    pub fn is_personal(&self) -> bool {
+        self.is_personal
+    }
+
+    /// The request's fields that its value comes from.
+    pub(super) fn request_fields(&self) -> &'static [&'static str] {
+        self.reads
+    }
+
+    /// Adds it to a record, if it has a value.
+    pub(super) fn write(&self, line: &mut Line, name: &'static str, finished: &Finished<'_>) {
+        match self.source {
+            Source::Exchange(write) => write(line, name, finished),
+            Source::Proxy { property, form, .. } => form.write(line, name, property, finished.host),
+            Source::Line => {}
+        }
+    }
+}
+
+impl Form {
+    fn write(self, line: &mut Line, name: &str, property: Property, host: &dyn Host) {
+        let Some(bytes) = host.property(property) else {
+            return;
+        };
+        let bytes = bytes.as_slice();
+        match self {
+            Form::Number | Form::NumberOrNone => {
+                let number = bytes.try_into().ok().map(u64::from_le_bytes);
+                let is_one = |number: &u64| *number != 0 || matches!(self, Form::Number);
+                line.number(name, number.filter(is_one));
+            }
+            Form::Text => line.foreign(name, bytes),
+            Form::Address => line.foreign(name, without_port(bytes)),
+            Form::Without(prefix) => {
+                line.foreign(name, bytes.strip_prefix(prefix).unwrap_or(bytes));
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The members of a record, in the order of their weight.
+
+use std::time::Duration;
+
+use super::finished::Finished;
+use super::line::{self, Line};
+use super::member::{Form, Member, attribute, elastic, member, named, of_line};
+use super::name::{ECS_VERSION, EVENT, Name, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
+use super::outcome::Ending;
+use super::redact::{self, REDACTED};
+use super::subject::Of;
+use super::time::without_port;
+use super::verdict;
+use portcullis_exchange::host::Property;
+use portcullis_exchange::target::Authority;
+
+/// Every member. What does not fit into a record any more is left out: what comes first is what
+/// was decided, and why.
+pub const MEMBERS: &[Member] = &[
+    named(TIMESTAMP, |line, name, of| line.time(name, of.written)),
+    named(EVENT, |line, name, _| line.own(name, "portcullis.access")),
+    elastic("ecs.version", |line, name, _| line.own(name, ECS_VERSION)),
+    elastic("event.kind", |line, name, _| line.own(name, "event")),
+    elastic("event.outcome", |line, name, of| {
+        let outcome = match of.ending {
+            Ending::Allowed | Ending::Answered => "success",
+            Ending::Denied => "failure",
+            Ending::Unfinished | Ending::NotJudged => "unknown",
+        };
+        line.own(name, outcome);
+    }),
+    member("portcullis.outcome", |line, name, of| {
+        line.own(name, of.ending.name());
+    }),
+    member("portcullis.route", |line, name, of| {
+        own(line, name, of.stream.route_name());
+    }),
+    member("portcullis.policy", |line, name, of| {
+        let record = of.stream.record();
+        own(line, name, record.refused_by.or(record.answered_by));
+    }),
+    member("portcullis.code", |line, name, of| {
+        let refusal = of.stream.record().refusal;
+        own(line, name, refusal.map(|reason| reason.code.name));
+    }),
+    member("portcullis.reason", |line, name, of| {
+        let refusal = of.stream.record().refusal;
+        own(line, name, refusal.map(|reason| reason.name));
+    }),
+    member("portcullis.detail", |line, name, of| {
+        if let Some(detail) = &of.stream.record().detail {
+            line.detail(name, detail, of.log.parameters());
+        }
+    }),
+    member("portcullis.errors", |line, name, of| {
+        let violations = &of.stream.record().violations;
+        if !violations.is_empty() {
+            line.structure(name, |out| verdict::errors(out, violations));
+        }
+    }),
+    member("portcullis.verdicts", |line, name, of| {
+        let asked = of.stream.asked();
+        if !asked.is_empty() {
+            line.structure(name, |out| verdict::verdicts(out, &asked));
+        }
+    }),
+    member("portcullis.shadow", |line, name, of| {
+        let shadow = &of.stream.record().shadow;
+        if !shadow.is_empty() {
+            line.structure(name, |out| {
+                verdict::shadow(out, shadow, of.log.parameters());
+            });
+        }
+    }),
+    named(REQUEST_ID, |line, name, of| {
+        match (of.request_id, of.log.schema) {
+            (None, _) => {}
+            (Some(id), Schema::OpenTelemetry) => line.list(name, std::iter::once(id)),
+            (Some(id), Schema::Elastic) => line.foreign(name, id),
+        }
+    })
+    .reads(&["x-request-id"]),
+    named(TRACE_ID, |line, name, of| {
+        own(line, name, of.trace.map(|trace| trace.trace_id));
+    })
+    .reads(&["traceparent"]),
+    named(
+        Name {
+            otel: "parent_span_id",
+            ecs: "span.id",
+        },
+        |line, name, of| own(line, name, of.trace.map(|trace| trace.parent_id)),
+    )
+    .reads(&["traceparent"]),
+    member("http.request.method", |line, name, of| {
+        line.optional(name, of.field(":method"));
+    })
+    .reads(&[":method"]),
+    member("url.scheme", |line, name, of| {
+        line.optional(name, of.field(":scheme"));
+    })
+    .reads(&[":scheme"]),
+    member("server.address", |line, name, of| {
+        if let Some(sent) = of.field(":authority") {
+            let authority = Authority::parse(sent);
+            // What is no host is shown as it was sent.
+            let host = authority
+                .as_ref()
+                .map_or(sent, |each| each.host().as_bytes());
+            line.foreign(name, without_port(host));
+        }
+    })
+    .reads(&[":authority"]),
+    member("url.path", |line, name, of| line.path(name, of.path()))
+        .reads(&[":path"])
+        .personal(),
+    member("url.query", |line, name, of| {
+        if let (Some(query), Some(shown)) = (of.query(), of.log.shown()) {
+            line.query(name, query, &shown);
+        }
+    })
+    .reads(&[":path"])
+    .personal(),
+    member("user_agent.original", |line, name, of| {
+        line.optional(name, of.field("user-agent"));
+    })
+    .reads(&["user-agent"])
+    .personal(),
+    member("user.id", |line, name, of| {
+        line.optional(name, of.plain(Of::Accepted, of.subject()));
+    })
+    .personal(),
+    member("user.hash", |line, name, of| {
+        own(line, name, of.hashed(Of::Accepted, of.subject()).as_deref());
+    })
+    .personal(),
+    member("portcullis.issuer", |line, name, of| {
+        let issuer = of.principal.and_then(|principal| principal.issuer());
+        line.optional(name, issuer.map(str::as_bytes));
+    }),
+    member("portcullis.provider", |line, name, of| {
+        own(
+            line,
+            name,
+            of.principal.map(|principal| &*principal.authority),
+        );
+    }),
+    member("portcullis.claimed.signature", |line, name, of| {
+        let signature = |signed| if signed { "valid" } else { "unverified" };
+        own(
+            line,
+            name,
+            of.claimed.map(|claimed| signature(claimed.signed)),
+        );
+    }),
+    member("portcullis.claimed.issuer", |line, name, of| {
+        let issuer = of.claimed.and_then(|claimed| claimed.issuer.as_deref());
+        line.optional(name, of.plain(Of::Claimed, issuer));
+    }),
+    member("portcullis.claimed.issuer_hash", |line, name, of| {
+        let issuer = of.claimed.and_then(|claimed| claimed.issuer.as_deref());
+        own(line, name, of.hashed(Of::Claimed, issuer).as_deref());
+    }),
+    member("portcullis.claimed.subject", |line, name, of| {
+        let subject = of.claimed.and_then(|claimed| claimed.subject.as_deref());
+        line.optional(name, of.plain(Of::ClaimedSubject, subject));
+    })
+    .personal(),
+    member("portcullis.claimed.subject_hash", |line, name, of| {
+        let subject = of.claimed.and_then(|claimed| claimed.subject.as_deref());
+        own(
+            line,
+            name,
+            of.hashed(Of::ClaimedSubject, subject).as_deref(),
+        );
+    })
+    .personal(),
+    member("portcullis.claimed.key_id", |line, name, of| {
+        let key_id = of.claimed.and_then(|claimed| claimed.key_id.as_deref());
+        line.optional(name, of.plain(Of::Claimed, key_id));
+    }),
+    member("portcullis.claimed.key_id_hash", |line, name, of| {
+        let key_id = of.claimed.and_then(|claimed| claimed.key_id.as_deref());
+        own(line, name, of.hashed(Of::Claimed, key_id).as_deref());
+    }),
+    member("portcullis.claimed.audience", |line, name, of| {
+        let shown = of
+            .audiences()
+            .filter_map(|each| of.plain(Of::Claimed, Some(each)));
+        let mut shown = shown.peekable();
+        if shown.peek().is_some() {
+            line.list(name, shown);
+        }
+    }),
+    member("portcullis.claimed.audience_hash", |line, name, of| {
+        let hashes = of
+            .audiences()
+            .filter_map(|each| of.hashed(Of::Claimed, Some(each)));
+        let hashes: Vec<String> = hashes.collect();
+        if !hashes.is_empty() {
+            line.list(name, hashes.iter().map(String::as_bytes));
+        }
+    }),
+    member("portcullis.claimed.algorithm", |line, name, of| {
+        let algorithm = of.claimed.and_then(|claimed| claimed.algorithm.as_deref());
+        line.optional(name, of.plain(Of::Claimed, algorithm));
+    }),
+    member("portcullis.rate_limit.name", |line, name, of| {
+        own(line, name, of.limit.map(|(limit, _)| limit));
+    }),
+    member("portcullis.rate_limit.remaining", |line, name, of| {
+        line.number(name, of.limit.map(|(_, standing)| standing.remaining));
+    }),
+    member("portcullis.duration_us", |line, name, of| {
+        line.number(name, of.elapsed.map(micros));
+    }),
+    member("portcullis.filter_us", |line, name, of| {
+        line.number(name, of.stream.judging().map(micros));
+    }),
+    attribute(
+        "status",
+        Name::same("http.response.status_code"),
+        Property::ResponseStatus,
+        Form::NumberOrNone,
+    ),
+    attribute(
+        "client",
+        Name::same("client.address"),
+        Property::ClientAddress,
+        Form::Address,
+    )
+    .personal(),
+    attribute(
+        "details",
+        Name::same("portcullis.response_details"),
+        Property::ResponseDetails,
+        Form::Text,
+    ),
+    attribute(
+        "flags",
+        Name::same("portcullis.response_flags"),
+        Property::ResponseFlags,
+        Form::Number,
+    ),
+    attribute(
+        "protocol",
+        Name {
+            otel: "network.protocol.version",
+            ecs: "http.version",
+        },
+        Property::Protocol,
+        Form::Without(b"HTTP/"),
+    ),
+    attribute(
+        "tls",
+        Name {
+            otel: "tls.protocol.version",
+            ecs: "tls.version",
+        },
+        Property::TlsVersion,
+        Form::Without(b"TLSv"),
+    ),
+    attribute(
+        "request_size",
+        Name {
+            otel: "http.request.size",
+            ecs: "http.request.bytes",
+        },
+        Property::RequestSize,
+        Form::Number,
+    ),
+    attribute(
+        "response_size",
+        Name {
+            otel: "http.response.size",
+            ecs: "http.response.bytes",
+        },
+        Property::ResponseSize,
+        Form::Number,
+    ),
+    attribute(
+        "upstream",
+        Name::same("portcullis.upstream"),
+        Property::UpstreamAddress,
+        Form::Text,
+    ),
+    member("portcullis.claim.<claim>", |line, _, of| claims(line, of)).personal(),
+    member("http.request.header.<name>", |line, _, of| fields(line, of)).personal(),
+    of_line(line::CUT),
+];
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn own(line: &mut Line, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        line.own(name, value);
+    }
+}
+
+/// The claims that the document names, each a member.
+fn claims(line: &mut Line, of: &Finished<'_>) {
+    let Some(principal) = of.principal else {
+        return;
+    };
+    for (name, path) in &of.log.claims {
+        if let Some(claim) = path.value(&principal.attributes) {
+            line.claim(name, claim);
+        }
+    }
+}
+
+/// The request's header fields that the document names, each a member.
+fn fields(line: &mut Line, of: &Finished<'_>) {
+    for (name, field) in &of.log.headers {
+        let secret = of.log.hides(field);
+        let shown = |value| if secret { REDACTED } else { value };
+        let mut values = of.headers.all(field.as_str()).map(shown).peekable();
+        if values.peek().is_none() {
+            continue;
+        }
+        match redact::is_url_header(field.as_str()) {
+            true => line.urls(name, values, of.log.shown().as_ref()),
+            false => line.list(name, values),
+        }
+    }
+}

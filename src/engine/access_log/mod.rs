@@ -1,0 +1,181 @@
+//! One record for each finished exchange, a line of JSON.
+
+pub mod collector;
+pub mod detail;
+mod finished;
+mod line;
+mod member;
+pub mod members;
+mod name;
+mod outcome;
+mod redact;
+mod sample;
+pub mod security;
+mod settings;
+mod subject;
+mod time;
+mod trace;
+mod verdict;
+
+use std::time::Duration;
+
+use self::detail::Parameters;
+use self::finished::Finished;
+use self::line::Line;
+pub use self::member::Member;
+use self::members::MEMBERS;
+use self::name::Schema;
+pub use self::outcome::Ending;
+use self::redact::Shown;
+use self::sample::Share;
+use self::subject::Subjects;
+pub use self::verdict::errors;
+use crate::stream::Stream;
+use portcullis_exchange::condition::ClaimPath;
+use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::host::Host;
+use portcullis_wire::headers::{HeaderName, Headers};
+
+/// `access_log`, ready to write.
+#[derive(Debug)]
+pub struct AccessLog {
+    sinks: Vec<Sink>,
+    schema: Schema,
+    longest: usize,
+    /// What records may have, in order, by its name in the schema.
+    members: Vec<(&'static str, &'static Member)>,
+    subjects: Subjects,
+    query: Query,
+    claims: Vec<(String, ClaimPath)>,
+    headers: Vec<(String, HeaderName)>,
+    redacted: Vec<String>,
+    shares: Vec<(&'static str, Share)>,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// The proxy's own log.
+    ProxyLog,
+    /// A value that the proxy's access loggers can print.
+    FilterState(PropertyName),
+    /// The document's collector.
+    Collector,
+}
+
+/// What is shown of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Query {
+    Off,
+    Names,
+    Values,
+}
+
+impl AccessLog {
+    /// Never shows the values of a header field.
+    pub fn redact(&mut self, name: &HeaderName) {
+        self.redacted.push(name.as_str().to_owned());
+    }
+
+    /// How many bytes a record has at most.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The request's fields that it shows, each with how many bytes of its values can matter.
+    pub fn request_fields(&self) -> impl Iterator<Item = (&str, usize)> {
+        let usual = MEMBERS.iter().flat_map(Member::request_fields);
+        let more = self.headers.iter().map(|(_, field)| {
+            let most = if self.hides(field) { 0 } else { usize::MAX };
+            (field.as_str(), most)
+        });
+        usual.map(|name| (*name, usize::MAX)).chain(more)
+    }
+
+    /// Whether the values of a field are never shown.
+    fn hides(&self, field: &HeaderName) -> bool {
+        let named = self.redacted.iter().any(|each| each == field.as_str());
+        named || redact::is_secret_header(field.as_str())
+    }
+
+    /// Where records go.
+    pub fn sinks(&self) -> &[Sink] {
+        &self.sinks
+    }
+
+    /// The value that it leaves for the proxy's access loggers, if it does.
+    pub fn export(&self) -> Option<PropertyName> {
+        self.sinks.iter().find_map(|sink| match sink {
+            Sink::FilterState(name) => Some(name.clone()),
+            Sink::ProxyLog | Sink::Collector => None,
+        })
+    }
+
+    /// Whether records show what tokens say that are not accepted.
+    pub fn shows_claimed(&self) -> bool {
+        self.subjects.shows_claimed()
+    }
+
+    fn parameters(&self) -> Parameters {
+        match self.query {
+            Query::Off => Parameters::Hidden,
+            Query::Names | Query::Values => Parameters::Shown,
+        }
+    }
+
+    /// The record of an exchange, without a line break. `None` when it is not in the sample.
+    ///
+    /// `late` are the request's fields as the proxy still has them: the only ones there are for
+    /// a request that never reached the filter.
+    pub fn record(
+        &self,
+        stream: &Stream,
+        late: Option<&Headers>,
+        host: &dyn Host,
+    ) -> Option<String> {
+        let headers = match late {
+            Some(headers) if stream.headers().is_empty() => headers,
+            _ => stream.headers(),
+        };
+        let finished = Finished::sampled(self, stream, headers, host)?;
+        let mut line = Line::new(self.longest);
+        for (name, member) in &self.members {
+            member.write(&mut line, name, &finished);
+        }
+        Some(line.finish())
+    }
+
+    /// Whether a record is in the sample.
+    fn keeps(
+        &self,
+        ending: Ending,
+        stream: &Stream,
+        trace_id: Option<&str>,
+        request_id: &[u8],
+    ) -> bool {
+        let outcome = match ending {
+            Ending::Allowed if !stream.record().shadow.is_empty() => "shadow_denied",
+            ending => ending.name(),
+        };
+        let share = self.shares.iter().find(|(name, _)| *name == outcome);
+        share.is_none_or(|(_, share)| *share == Share::ALL || share.keeps(trace_id, request_id))
+    }
+
+    /// What is shown of queries.
+    fn shown(&self) -> Option<Shown<'_>> {
+        match self.query {
+            Query::Off => None,
+            Query::Names => Some(Shown::Names),
+            Query::Values => Some(Shown::Except(&self.redacted)),
+        }
+    }
+}
+
+/// When a record is written, for those who read it.
+fn time_stamp(host: &dyn Host) -> Duration {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "readers put records in order by the date"
+    )]
+    host.wall_clock()
+}

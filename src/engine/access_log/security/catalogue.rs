@@ -1,0 +1,214 @@
+//! The events: a closed list, each with what it is called and how grave it is.
+
+use portcullis_exchange::refusal::core as general;
+use portcullis_exchange::refusal::{Blame, Reason, Selector};
+use portcullis_policies::cors;
+use portcullis_policies::csrf;
+use portcullis_policies::deny_patterns;
+use portcullis_policies::forms::refusals as forms;
+use portcullis_policies::jwt::refusals as jwt;
+use portcullis_policies::parameters::refusals as parameters;
+use portcullis_policies::payload::refusals as payload;
+use portcullis_policies::rate_limits::refusals as limits;
+
+/// One kind of security event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its stable name.
+    pub id: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The entry of the OWASP API Security Top 10 of 2023.
+    pub owasp: &'static str,
+    /// The refusals that are such an event.
+    pub causes: &'static [Selector],
+    /// Whose refusals alone, if not everybody's.
+    pub by: Option<&'static str>,
+}
+
+/// How grave an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For the file.
+    Info,
+    /// One alone means nothing.
+    Low,
+    /// Worth a look.
+    Medium,
+    /// Somebody attacks.
+    High,
+}
+
+impl Severity {
+    /// The word in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+        }
+    }
+
+    /// A number, of which more is graver.
+    pub fn number(self) -> u64 {
+        match self {
+            Severity::Info => 10,
+            Severity::Low => 30,
+            Severity::Medium => 50,
+            Severity::High => 80,
+        }
+    }
+}
+
+const fn kind(id: &'static str, severity: Severity, owasp: &'static str) -> Kind {
+    Kind {
+        id,
+        severity,
+        owasp,
+        causes: &[],
+        by: None,
+    }
+}
+
+/// Many failures from one source; what fails is told by [`FAILURE`].
+pub(super) const REPEATED: &Kind = &kind("token_failures_repeated", Severity::High, "API2:2023");
+
+/// Many requests of one source for what is not there; what counts is what [`SCANNED`] lists.
+pub(super) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023");
+
+/// Another document is in force.
+pub(super) const CONFIGURATION: &Kind = &kind("configuration_changed", Severity::Info, "API8:2023");
+
+/// What counts as a failure of its source. A credential whose time is over, or none, does not.
+pub(super) const FAILURE: Blame = Blame::Credential;
+
+/// The statuses of answers, the service's and ours, to who looks for what there is: malformed, not
+/// found, not with this method.
+pub(super) const SCANNED: &[u64] = &[400, 404, 405];
+
+impl Kind {
+    /// Whether it tells of a source, and not of a route.
+    pub(super) fn is_of_source(&self) -> bool {
+        self == REPEATED || self == SCANS
+    }
+}
+
+/// Every kind, in the order of the reference.
+pub const KINDS: &[&Kind] = &[
+    REPEATED,
+    SCANS,
+    &Kind {
+        causes: &[Selector::Reason(&jwt::ALGORITHM)],
+        ..kind("algorithm_confusion", Severity::High, "API2:2023")
+    },
+    &Kind {
+        causes: &[Selector::Reason(&jwt::SIGNATURE)],
+        ..kind("token_forged", Severity::Medium, "API2:2023")
+    },
+    &Kind {
+        causes: &[Selector::Code(&jwt::REVOKED)],
+        ..kind("token_revoked", Severity::High, "API2:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&jwt::INSUFFICIENT_SCOPE),
+            Selector::Code(&jwt::CLAIM_NOT_ALLOWED),
+        ],
+        ..kind("token_insufficient", Severity::Low, "API5:2023")
+    },
+    &Kind {
+        causes: &[Selector::Reason(&limits::LOCKED_OUT)],
+        ..kind("limit_lockout", Severity::Medium, "API4:2023")
+    },
+    &Kind {
+        causes: &[Selector::Reason(&limits::LIMIT)],
+        ..kind("limit_exceeded", Severity::Low, "API4:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&cors::NOT_ALLOWED),
+            Selector::Code(&csrf::CROSS_SITE),
+        ],
+        ..kind("origin_disallowed", Severity::Low, "API8:2023")
+    },
+    // Before those of which it would be a part.
+    &Kind {
+        causes: &[
+            Selector::Reason(&parameters::UNDECLARED),
+            Selector::Reason(&forms::UNDECLARED),
+        ],
+        ..kind("input_undeclared", Severity::Low, "API3:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Reason(&forms::PART_KIND),
+            Selector::Reason(&forms::FILE_BYTES),
+            Selector::Reason(&forms::FILE_TYPE),
+            Selector::Reason(&forms::FILE_NAME),
+        ],
+        ..kind("upload_refused", Severity::Low, "API8:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&payload::SCHEMA),
+            Selector::Code(&parameters::INVALID),
+            Selector::Code(&forms::INVALID),
+        ],
+        ..kind("schema_violated", Severity::Low, "API3:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Reason(&payload::RESPONSE_SCHEMA),
+            Selector::Reason(&payload::RESPONSE_JSON),
+        ],
+        ..kind("answer_violated", Severity::Medium, "API3:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&general::NO_ROUTE),
+            Selector::Code(&general::METHOD_NOT_ALLOWED),
+        ],
+        by: Some("openapi"),
+        ..kind("operation_undeclared", Severity::Low, "API9:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Reason(&deny_patterns::IN_PATH),
+            Selector::Reason(&deny_patterns::IN_QUERY),
+            Selector::Reason(&deny_patterns::IN_HEADERS),
+            Selector::Reason(&deny_patterns::IN_JSON),
+            Selector::Reason(&deny_patterns::IN_FORM),
+        ],
+        ..kind("pattern_found", Severity::Medium, "API8:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&payload::TOO_LARGE),
+            Selector::Code(&forms::TOO_LARGE),
+        ],
+        ..kind("body_too_large", Severity::Low, "API4:2023")
+    },
+    &Kind {
+        causes: &[
+            Selector::Code(&general::PATH_MALFORMED),
+            Selector::Code(&general::HOST_MALFORMED),
+            Selector::Code(&general::OVERRIDDEN),
+            Selector::Code(&general::HEADER_REPEATED),
+            Selector::Code(&payload::MALFORMED),
+            Selector::Code(&payload::STRUCTURE),
+            Selector::Code(&parameters::MALFORMED),
+            Selector::Code(&forms::MALFORMED),
+        ],
+        ..kind("message_malformed", Severity::Medium, "API8:2023")
+    },
+    CONFIGURATION,
+];
+
+/// The kind of event that a refusal by this policy is, if it is one.
+pub(super) fn of(by: Option<&str>, reason: &'static Reason) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| {
+        let caused = kind.causes.iter().any(|selector| selector.has(reason));
+        caused && (kind.by.is_none() || kind.by == by)
+    })
+}

@@ -1,0 +1,40 @@
+//! Those who look for what there is: many requests for what is not there, or not with this method.
+
+use super::catalogue::{SCANNED, SCANS};
+use super::{Cause, Event, SecurityEvents};
+use crate::metrics::Outcome;
+use crate::stream::Stream;
+use portcullis_exchange::host::{Host, Property};
+use portcullis_wire::address;
+
+impl SecurityEvents {
+    /// Counts an answer of a scan for the request's source; an event, if that makes it one too many.
+    /// It does not matter who gave the answer: behind a route for all paths, the service knows what
+    /// there is.
+    pub(super) fn scanned(&self, stream: &Stream, host: &dyn Host) -> Option<Event> {
+        let record = stream.record();
+        let (status, outcome) = match record.refusal {
+            Some(reason) => (u64::from(reason.code.status), Outcome::Denied),
+            None => (status(host)?, Outcome::Allowed),
+        };
+        let cause = Cause {
+            reason: record.refusal,
+            outcome,
+            detail: None,
+        };
+        if !SCANNED.contains(&status) {
+            return None;
+        }
+        let source = address::network(stream.facts().client(host)?, 32, 64);
+        let scans = self
+            .scanners
+            .failed(source, self.window, self.scans, host)?;
+        self.happened(SCANS, u64::from(scans), &cause, stream, host)
+    }
+}
+
+/// The status that the client got. Envoy's numbers are eight bytes, the lowest first.
+fn status(host: &dyn Host) -> Option<u64> {
+    let bytes = host.property(Property::ResponseStatus)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}

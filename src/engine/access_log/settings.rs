@@ -1,0 +1,246 @@
+//! How `access_log` is read.
+
+use std::rc::Rc;
+
+use super::line;
+use super::member::Member;
+use super::members::MEMBERS;
+use super::name::Schema;
+use super::sample::Share;
+use super::subject::Subjects;
+use super::{AccessLog, Query, Sink};
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::condition::ClaimPath;
+use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::route::read_header_name;
+use portcullis_exchange::section::{Reading, Registry, Section, Variable};
+use portcullis_wire::headers::HeaderName;
+
+/// The key of the record among the values left for others.
+const RECORD: &str = "record";
+
+/// What the proxy is asked for unless the document says otherwise.
+const USUAL: [&str; 2] = ["status", "client"];
+
+/// The fields of `sample`: every outcome by its name.
+const FIELDS: [&str; 6] = [
+    "allowed",
+    "denied",
+    "answered",
+    "shadow_denied",
+    "unfinished",
+    "not_judged",
+];
+
+impl AccessLog {
+    /// Reads the block.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let sinks = fields.or("sinks", vec![Sink::ProxyLog], problems, read_sinks);
+        let schema = fields.or("schema", Schema::OpenTelemetry, problems, Schema::read);
+        let longest = fields.or("max_bytes", 8 << 10, problems, read_longest);
+        let usual = || attributes().filter(|(name, _)| USUAL.contains(name));
+        let usual: Vec<&Member> = usual().map(|(_, member)| member).collect();
+        let attributes = fields.or("attributes", usual, problems, read_attributes);
+        let subjects = Subjects::read(&mut fields, problems);
+        let query = fields.or("query", Query::Names, problems, |node, problems| {
+            let choices = [
+                ("names", Query::Names),
+                ("values", Query::Values),
+                ("off", Query::Off),
+            ];
+            if node.is_off() {
+                return Some(Query::Off);
+            }
+            node.choice(problems, &choices)
+        });
+        let redacted = fields.or("redact", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                item.name(problems).map(str::to_ascii_lowercase)
+            })
+        });
+        let more = fields.or("fields", More::default(), problems, More::read);
+        let shares = fields.or("sample", Vec::new(), problems, read_shares);
+        fields.finish(problems);
+        let (More { claims, headers }, schema) = (more?, schema?);
+        Some(Self {
+            sinks: sinks?,
+            schema,
+            longest: longest?,
+            members: members(schema, &attributes?),
+            subjects: subjects?,
+            query: query?,
+            claims,
+            headers,
+            redacted: redacted?,
+            shares: shares?,
+        })
+    }
+}
+
+impl Section for AccessLog {
+    const NAME: &'static str = "access_log";
+
+    const MAY_BE_OFF: bool = true;
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Self::read(node, reading.problems)
+    }
+
+    /// The value that is left for the proxy's own access loggers, and the key by which subjects are hashed.
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        registry.exports.extend(section.export());
+        let key = section.subjects.environment();
+        let key = key.map(|key| Variable::new(Self::NAME, key, "records do not name subjects"));
+        registry.environment.extend(key);
+    }
+}
+
+/// Members beyond the usual ones.
+#[derive(Debug, Default)]
+struct More {
+    claims: Vec<(String, ClaimPath)>,
+    headers: Vec<(String, HeaderName)>,
+}
+
+impl More {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                let mut name = String::from("portcullis.claim.");
+                line::escape(&mut name, item.name(problems)?.as_bytes());
+                Some((name, ClaimPath::read(item, problems)?))
+            })
+        });
+        let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                let header = read_header_name(item, problems)?;
+                Some((format!("http.request.header.{}", header.as_str()), header))
+            })
+        });
+        fields.finish(problems);
+        Some(Self {
+            claims: claims?,
+            headers: headers?,
+        })
+    }
+}
+
+fn read_sinks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Sink>> {
+    #[derive(Clone, Copy)]
+    enum Named {
+        ProxyLog,
+        FilterState,
+        Collector,
+    }
+    let choices = [
+        ("envoy_log", Named::ProxyLog),
+        ("filter_state", Named::FilterState),
+        ("otlp_http", Named::Collector),
+    ];
+    let mut sinks: Vec<Sink> = Vec::new();
+    for item in node.list(problems, |item, problems| {
+        Some((item.choice(problems, &choices)?, item.pointer().clone()))
+    })? {
+        let sink = match item.0 {
+            Named::ProxyLog => Sink::ProxyLog,
+            Named::Collector => Sink::Collector,
+            Named::FilterState => Sink::FilterState(PropertyName::parse(RECORD)?),
+        };
+        if sinks.contains(&sink) {
+            problems.report(&item.1, "is there twice");
+            return None;
+        }
+        sinks.push(sink);
+    }
+    Some(sinks)
+}
+
+fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
+    const RANGE: std::ops::RangeInclusive<u64> = 512..=64 << 10;
+    let bytes = node.bytes(problems)?;
+    if !RANGE.contains(&bytes) {
+        node.report(problems, "must be from 512B to 64KiB");
+        return None;
+    }
+    usize::try_from(bytes).ok()
+}
+
+fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static str, Share)>> {
+    let mut fields: Fields<'_> = node.fields(problems)?;
+    let shares: Vec<Option<(&'static str, Share)>> = FIELDS
+        .iter()
+        .map(|outcome| {
+            let share = fields.or(outcome, Share::ALL, problems, Share::read);
+            share.map(|share| (*outcome, share))
+        })
+        .collect();
+    fields.finish(problems);
+    shares.into_iter().collect()
+}
+
+/// The members that the proxy is asked for, as `attributes` names them: a list, or `"all"`.
+fn read_attributes(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<&'static Member>> {
+    let all: Vec<(&str, &Member)> = attributes().collect();
+    if node.json().as_str() == Some("all") {
+        return Some(all.into_iter().map(|(_, member)| member).collect());
+    }
+    let mut named: Vec<&Member> = Vec::new();
+    for member in node.list(problems, |item, problems| item.choice(problems, &all))? {
+        if !named.iter().any(|each| std::ptr::eq(*each, member)) {
+            named.push(member);
+        }
+    }
+    Some(named)
+}
+
+/// The members that the proxy can be asked for, each with the word that asks for it.
+fn attributes() -> impl Iterator<Item = (&'static str, &'static Member)> {
+    MEMBERS
+        .iter()
+        .filter_map(|member| Some((member.attribute()?, member)))
+}
+
+/// The members of records in their order; those that the proxy is asked for in the order in which
+/// the document names them.
+fn members(schema: Schema, asked: &[&'static Member]) -> Vec<(&'static str, &'static Member)> {
+    let mut asked = asked.iter().copied();
+    let members = MEMBERS
+        .iter()
+        .filter_map(|member| match member.attribute() {
+            Some(_) => asked.next(),
+            None => Some(member),
+        });
+    members
+        .filter_map(|member| Some((member.name_in(schema)?, member)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+
+    /// The names of the members that the proxy is asked for, in the order of a record.
+    fn asked(attributes: &str) -> Vec<&'static str> {
+        let document = format!(
+            r#"{{"version":1,"access_log":{{"attributes":{attributes}}},"routes":[{{"name":"a","match":{{}},"open":true}}]}}"#
+        );
+        let engine = Engine::compile(document.as_bytes()).unwrap();
+        let members = engine.access_log().unwrap().members.iter();
+        members
+            .filter_map(|(_, member)| member.attribute())
+            .collect()
+    }
+
+    #[test]
+    fn the_proxy_is_asked_once_for_what_the_document_names() {
+        assert_eq!(
+            asked(r#"["upstream", "client", "upstream"]"#),
+            ["upstream", "client"]
+        );
+        let all: Vec<_> = attributes().map(|(name, _)| name).collect();
+        assert_eq!(asked(r#""all""#), all);
+    }
+}

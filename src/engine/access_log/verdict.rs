@@ -1,0 +1,71 @@
+//! What policies said of a request, as JSON.
+
+use std::fmt::Write as _;
+
+use super::detail::{self, Parameters};
+use super::line;
+use super::redact;
+use crate::stream::{Said, ShadowRefusal};
+use portcullis_schema::Violation;
+
+/// An object: what each policy said, in the order in which they were asked.
+pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, Said)]) {
+    out.push('{');
+    for (index, (policy, verdict)) in asked.iter().enumerate() {
+        for part in [
+            if index == 0 { "\"" } else { ",\"" },
+            policy,
+            "\":\"",
+            verdict.name(),
+            "\"",
+        ] {
+            out.push_str(part);
+        }
+    }
+    out.push('}');
+}
+
+/// A list of objects: what shadow mode would have refused.
+pub(super) fn shadow(out: &mut String, refusals: &[ShadowRefusal], parameters: Parameters) {
+    out.push('[');
+    for (index, shadow) in refusals.iter().enumerate() {
+        let separator = if index == 0 { "{" } else { ",{" };
+        out.push_str(separator);
+        if let Some(policy) = shadow.policy {
+            let _ = write!(out, "\"policy\":\"{policy}\",");
+        }
+        let (code, reason) = (shadow.reason.code.name, shadow.reason.name);
+        let _ = write!(out, "\"code\":\"{code}\",\"reason\":\"{reason}\"");
+        if let Some(detail) = &shadow.detail {
+            let before = out.len();
+            out.push_str(",\"detail\":");
+            if !detail::write(out, detail, parameters) {
+                out.truncate(before);
+            }
+        }
+        if !shadow.violations.is_empty() {
+            out.push_str(",\"errors\":");
+            errors(out, &shadow.violations);
+        }
+        out.push('}');
+    }
+    out.push(']');
+}
+
+/// What a schema found wrong. Names in the pointers may be a client's; values are never there.
+pub fn errors(out: &mut String, violations: &[Violation]) {
+    for (index, violation) in violations.iter().enumerate() {
+        out.push_str(if index == 0 { "[{" } else { ",{" });
+        for (name, value) in [
+            ("instance", violation.instance.as_str()),
+            ("keyword", violation.keyword),
+            ("schema", violation.schema.as_str()),
+        ] {
+            let separator = if out.ends_with('{') { "" } else { "," };
+            let _ = write!(out, "{separator}\"{name}\":");
+            line::quoted(out, &redact::tokens(value.as_bytes()));
+        }
+        out.push('}');
+    }
+    out.push(']');
+}

@@ -1,0 +1,263 @@
+//! The document as a whole: its sections, and how they make an engine.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::fields::Fields;
+use super::form::Fault;
+use super::lint;
+use super::node::Node;
+use super::problem::{ConfigError, Problems, Words};
+use super::reach::any_case_paths;
+use super::request_id::RequestId;
+use super::routes::Default;
+use super::sections::SECTIONS;
+use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
+use crate::access_log::AccessLog;
+use crate::access_log::collector::Collector;
+use crate::access_log::security::SecurityEvents;
+use crate::engine::{Chain, Engine, Mode, Route};
+use crate::explain::Explain;
+use crate::metrics;
+use crate::metrics::Measured;
+use crate::stream::{Overrides, Requests, ShownFields};
+use portcullis_exchange::body::Inspection;
+use portcullis_exchange::policy::Declaration;
+use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
+use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
+use portcullis_exchange::target::PathRules;
+use portcullis_policies as policy;
+use portcullis_wire::budget::{SHARES, Share};
+use portcullis_wire::json::Json;
+
+/// How deep a document may nest.
+const MAX_DEPTH: usize = 64;
+
+/// Compiles a document; see [`Engine::compile`].
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
+    let mut problems = Problems::default();
+    problems.teach(Words {
+        blocks: policy::LIST.iter().map(|kind| kind.name).collect(),
+        sections: SECTIONS.iter().filter_map(Entry::name).collect(),
+    });
+    let json = read_json(document, &mut problems);
+    let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
+    let compiled_bytes = problems.need(Share::Documents);
+    let needs = SHARES.map(|share| (share, problems.need(share)));
+    let mut engine = problems.settle(engine)?;
+    engine.registry.footprints.push(footprint(needs));
+    engine.compiled_bytes = compiled_bytes;
+    engine.digest = hmac_sha256::Hash::hash(document);
+    metrics::show(&engine.digest, &mut engine.registry.gauges);
+    Ok(engine)
+}
+
+/// What the document can take of a worker's memory, in words.
+fn footprint(needs: [(Share, usize); SHARES.len()]) -> String {
+    let needs = needs.iter().filter(|(_, bytes)| *bytes > 0);
+    let parts: Vec<String> = needs
+        .map(|(share, bytes)| format!("{} {} KiB", share.name(), bytes.div_ceil(1024)))
+        .collect();
+    format!(
+        "memory of each worker that the document can take, at most: {}; streams and bodies as many as come, up to the budget",
+        parts.join(", ")
+    )
+}
+
+/// What to do about a document that is too large.
+const SMALLER: &str = "split it between filters, or make it smaller: `make shrink` prints an OpenAPI document without descriptions and examples, which the filter does not read";
+
+fn read_json(document: &[u8], problems: &mut Problems) -> Option<Json> {
+    let place = super::Pointer::default();
+    if document.is_empty() {
+        problems.report(
+            &place,
+            "the configuration is empty; write google.protobuf.StringValue with the policy as JSON, beginning with {\"version\": 1}",
+        );
+        return None;
+    }
+    if document.len() > MAX_BYTES {
+        problems.report(
+            &place,
+            format_args!("longer than {} MiB; {SMALLER}", MAX_BYTES >> 20),
+        );
+        return None;
+    }
+    if count_values(document) > MAX_VALUES {
+        problems.report(
+            &place,
+            format_args!("has more than {MAX_VALUES} values; {SMALLER}"),
+        );
+        return None;
+    }
+    let parsed = Json::parse(document, MAX_DEPTH);
+    if let Err(error) = parsed {
+        match Fault::of(document, error) {
+            Some(fault) => problems.report(&place, fault),
+            None => problems.report(&place, error),
+        }
+    }
+    parsed.ok()
+}
+
+/// The compiler of one document.
+pub(super) struct Document<'p> {
+    /// The document as it is written.
+    pub(super) root: &'p Node<'p>,
+    pub(super) sections: &'p Sections,
+    /// Of the path of the route that is being read.
+    pub(super) template: Option<Rc<PathTemplate>>,
+    /// Whether nothing is wrong with how it is matched.
+    pub(super) is_matched: bool,
+    pub(super) defaults: Vec<Default>,
+    pub(super) notes: &'p mut Vec<String>,
+    pub(super) problems: &'p mut Problems,
+}
+
+/// What the blocks of policies make.
+struct Judging {
+    routes: Vec<Route>,
+    fallback: Chain,
+}
+
+impl Document<'_> {
+    fn read(root: &Node<'_>, problems: &mut Problems) -> Option<Engine> {
+        let mut fields = root.fields(problems)?;
+        account(root, problems)?;
+        let version = read_version(&mut fields, problems);
+        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
+        let (mut sections, mut notes) = (Sections::default(), Vec::new());
+        for entry in SECTIONS {
+            sections.read(entry, &mut fields, &mut notes, problems);
+        }
+        let defaults = fields.optional("defaults");
+        let routes = fields.required("routes", problems);
+        fields.finish(problems);
+        let mut document = Document {
+            root,
+            sections: &sections,
+            template: None,
+            is_matched: true,
+            defaults: Vec::new(),
+            notes: &mut notes,
+            problems,
+        };
+        if let Some(node) = defaults {
+            document.read_defaults(&node);
+        }
+        let routes = routes.and_then(|node| document.read_routes(&node));
+        document.note_unused();
+        let fallback = document.fallback();
+        let routes = routes?;
+        let names: Vec<&str> = routes.iter().map(|route| &*route.name).collect();
+        sections.finish(&mut Finishing {
+            document: root,
+            routes: &names,
+            notes: &mut notes,
+            problems,
+        });
+        let rules = *sections.get::<PathRules>();
+        notes.extend(lint::of_routes(&routes, rules));
+        let mode = version.and(mode)?;
+        if mode == Mode::Shadow {
+            notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
+        }
+        let judging = Judging { routes, fallback };
+        sections
+            .are_read()
+            .then(|| judging.engine(mode, sections, notes))
+    }
+}
+
+impl Judging {
+    fn engine(self, mode: Mode, sections: Sections, notes: Vec<String>) -> Engine {
+        let Self { routes, fallback } = self;
+        let declared = || declared(&routes, &fallback);
+        let mut registry = Registry {
+            exports: once(declared().flat_map(|each| &each.exports)),
+            ..Registry::default()
+        };
+        sections.register(&mut registry);
+        let owned_request_headers = once(declared().flat_map(|each| &each.owned_request_headers));
+        let matchers = routes.iter().map(|route| &route.matcher);
+        let matched = matchers.flat_map(RequestMatcher::header_names);
+        let judged = declared().flat_map(|each| &each.judged_request_headers);
+        let judged_request_headers = once(judged.chain(matched));
+        let usual = match routes.iter().any(|route| !route.is_open) {
+            true => Overrides::Strip,
+            false => Overrides::Pass,
+        };
+        let path_rules = *sections.get::<PathRules>();
+        let access_log = sections.find::<AccessLog>();
+        let security_events = sections.find::<SecurityEvents>();
+        Engine {
+            mode,
+            paths: PathIndex::new(routes.iter().map(first_segments)),
+            any_case_paths: any_case_paths(&routes, path_rules),
+            routes,
+            fallback,
+            owned_request_headers,
+            overrides: sections.get::<Requests>().overrides.unwrap_or(usual),
+            judged_request_headers,
+            shown_fields: ShownFields::new(access_log.as_deref(), security_events.as_deref()),
+            access_log,
+            notes,
+            registry,
+            inspection: *sections.get::<Inspection>(),
+            path_rules,
+            measured: *sections.get::<Measured>(),
+            digest: [0; 32],
+            compiled_bytes: 0,
+            collector: sections.find::<Collector>(),
+            security_events,
+            explain: sections.find::<Explain>(),
+            request_id: sections.find::<RequestId>().map(|id| id.0.clone()),
+            sections,
+            memory: None,
+        }
+    }
+}
+
+/// Asks for the memory that the document takes. None if there is not so much.
+fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
+    for (name, section) in root.entries(problems).unwrap_or_default() {
+        // These say themselves how much they are, piece by piece.
+        if !matches!(name, "routes" | "schemas" | "apis") {
+            let size = section.json().weight().saturating_mul(EACH);
+            problems.account(section.pointer(), Share::Documents, size);
+        }
+    }
+    problems.account(root.pointer(), Share::Documents, ENGINE);
+    (!problems.is_full()).then_some(())
+}
+
+fn read_version(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<u64> {
+    let node = fields.required("version", problems)?;
+    let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
+    if version != 1 {
+        node.report(problems, "this filter understands version 1");
+    }
+    Some(version)
+}
+
+pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
+    route.matcher.first_segments().into_iter()
+}
+
+/// What the policies of all routes say of themselves. What one in shadow mode would claim is left alone:
+/// the request goes on as if it were absent.
+fn declared<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item = &'r Declaration> {
+    let chains = routes.iter().map(|route| &route.chain).chain([fallback]);
+    let steps = chains.flat_map(|chain| &chain.steps);
+    let enforced = steps.filter(|step| step.mode == Mode::Enforce);
+    enforced.map(|step| &*step.declared)
+}
+
+/// Each of them once.
+fn once<'n, T: Ord + Clone + 'n>(names: impl Iterator<Item = &'n T>) -> Vec<T> {
+    let names: BTreeSet<&T> = names.collect();
+    names.into_iter().cloned().collect()
+}

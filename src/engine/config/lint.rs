@@ -1,0 +1,192 @@
+//! Notes on documents that are valid and do not mean what they seem to.
+
+use super::problem::Quoted;
+use super::reach::open_rest;
+use crate::engine::{Mode, Route, Step};
+use portcullis_exchange::policy::Role;
+use portcullis_exchange::route::PathIndex;
+use portcullis_exchange::target::PathRules;
+use portcullis_policies as policy;
+
+/// How many pairs of routes are compared: a document may have many thousands of routes.
+const MOST_PAIRS: usize = 200_000;
+
+/// What an operator should know of routes.
+pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
+    let mut notes = unreached(routes);
+    notes.extend(note_unclaimed(routes));
+    notes.extend(open_rest(routes, paths));
+    let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
+    if !steps.any(authenticates) {
+        notes.push(
+            "/routes: every route is open: nobody is asked who they are; add `jwt` to routes that are not for everybody".to_owned(),
+        );
+    }
+    notes
+}
+
+/// Notes on routes that no request reaches, since one before them takes all of theirs.
+fn unreached(routes: &[Route]) -> Vec<String> {
+    let segments = |route: &Route| -> Vec<String> {
+        let first = route.matcher.first_segments().into_iter();
+        first.map(str::to_owned).collect()
+    };
+    let segments: Vec<Vec<String>> = routes.iter().map(segments).collect();
+    let index = PathIndex::new(segments.iter().map(|each| each.iter().map(String::as_str)));
+    let mut notes = Vec::new();
+    let mut pairs: usize = 0;
+    for (place, route) in routes.iter().enumerate() {
+        let path: String = segments
+            .get(place)
+            .into_iter()
+            .flatten()
+            .flat_map(|segment| ["/", segment])
+            .collect();
+        // One that takes all of its requests stands on the way of their paths.
+        for earlier in index
+            .candidates(&path)
+            .take_while(|earlier| *earlier < place)
+        {
+            pairs = pairs.saturating_add(1);
+            if pairs > MOST_PAIRS {
+                return notes;
+            }
+            let Some(other) = routes.get(earlier) else {
+                continue;
+            };
+            if !other.matcher.holds_all_of(&route.matcher) {
+                continue;
+            }
+            let same = route.matcher.holds_all_of(&other.matcher);
+            let how = match same {
+                true => "has the same match and comes first",
+                false => "comes first and takes them all",
+            };
+            let cure = match (same, is_guarded(route) && !is_guarded(other)) {
+                (_, true) => {
+                    "it asks for no credentials, and this one would: put this one before it"
+                }
+                (true, false) => "remove one of them, or let them differ",
+                (false, false) => "put this one before it, or remove it",
+            };
+            notes.push(format!(
+                "/routes/{place}: no request reaches it: {} {how}; {cure}",
+                Quoted(&other.name)
+            ));
+            break;
+        }
+    }
+    notes
+}
+
+/// Whether somebody is asked for credentials there, and refused without.
+fn is_guarded(route: &Route) -> bool {
+    let mut steps = route.chain.steps.iter();
+    steps.any(|step| authenticates(step) && step.mode == Mode::Enforce)
+}
+
+fn authenticates(step: &Step) -> bool {
+    let kind = policy::LIST.get(step.kind);
+    kind.is_some_and(|kind| kind.role == Role::Authenticates)
+}
+
+/// A note on routes with limits that go by what a token claims, where there is to be no token.
+fn note_unclaimed(routes: &[Route]) -> Option<String> {
+    let counts = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        route.chain.claimants.is_none() && steps.any(|step| step.declared.counts_claimants)
+    };
+    let first = routes.iter().find(counts)?;
+    let many = routes.iter().filter(counts).count();
+    Some(format!(
+        "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
+        Quoted(&first.name)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::Engine;
+
+    fn notes(routes: &str) -> Vec<String> {
+        let document = format!(
+            r#"{{ "version": 1,
+            "providers": {{ "corp": {{ "issuer": "https://id.example.com/", "audiences": ["a"],
+                "jwks": {{ "inline": {{ "keys": [{{ "kty": "EC", "crv": "P-256", "alg": "ES256",
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }}] }} }} }} }},
+            {routes} }}"#
+        );
+        let engine = Engine::compile(document.as_bytes());
+        engine
+            .unwrap_or_else(|error| panic!("{error}"))
+            .notes()
+            .to_vec()
+    }
+
+    #[test]
+    fn routes_that_no_request_reaches_are_noted() {
+        let found = notes(
+            r#""routes": [
+                { "name": "a", "match": { "path": { "prefix": "/a" } }, "open": true },
+                { "name": "b", "match": { "path": { "prefix": "/b" } }, "jwt": { "provider": "corp" } },
+                { "name": "a-b", "match": { "path": { "exact": "/a/b" } }, "jwt": { "provider": "corp" } },
+                { "name": "a-c", "match": { "path": { "exact": "/a/c" } }, "open": true },
+                { "name": "b-too", "match": { "path": { "prefix": "/b/" } }, "jwt": { "provider": "corp" } },
+                { "name": "c", "match": { "path": { "prefix": "/c" }, "methods": ["GET"] }, "open": true },
+                { "name": "c-rest", "match": { "path": { "prefix": "/c" } }, "open": true }
+            ]"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "/routes/2: no request reaches it: \"a\" comes first and takes them all; it asks for no credentials, and this one would: put this one before it",
+                "/routes/3: no request reaches it: \"a\" comes first and takes them all; put this one before it, or remove it",
+                "/routes/4: no request reaches it: \"b\" has the same match and comes first; remove one of them, or let them differ",
+            ]
+        );
+    }
+
+    #[test]
+    fn expressions_with_one_anchor_and_defaults_without_a_route_are_noted() {
+        let found = notes(
+            r#""defaults": { "jwt": { "provider": "corp" }, "payload": { "max_bytes": 1 }, "security_headers": { "preset": "api" } },
+            "routes": [
+                { "name": "a", "match": { "path": { "regex": "^/admin/" } }, "open": true, "payload": "off" }
+            ]"#,
+        );
+        for (place, told) in [
+            (
+                "/routes/0/match/path/regex: ",
+                "end it with `.*` if that is meant, else with `$`",
+            ),
+            ("/defaults/jwt: ", "no route uses it"),
+            ("/defaults/payload: ", "no route uses it"),
+            ("/routes: ", "every route is open"),
+        ] {
+            let is_told = |note: &&String| note.starts_with(place) && note.contains(told);
+            assert_eq!(found.iter().filter(is_told).count(), 1, "{place} {found:?}");
+        }
+        assert!(
+            !found.iter().any(|note| note.contains("security_headers")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_thousand_routes_of_one_host_each_are_compared_in_no_time() {
+        let route = |number: usize| {
+            format!(
+                r#"{{ "name": "r{number}", "match": {{ "hosts": ["h{number}.example"] }}, "open": true }}"#
+            )
+        };
+        let routes: Vec<String> = (0..1000).map(route).collect();
+        let found = notes(&format!(r#""routes": [{}]"#, routes.join(",")));
+        assert!(
+            found
+                .iter()
+                .all(|note| !note.contains("no request reaches")),
+            "{found:?}"
+        );
+    }
+}

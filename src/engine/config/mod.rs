@@ -1,0 +1,22 @@
+//! The configuration document: how it is compiled.
+
+#[cfg(test)]
+mod blocks;
+mod document;
+#[cfg(test)]
+mod faults;
+mod lint;
+mod reach;
+mod request_id;
+mod routes;
+mod sections;
+mod size;
+
+use portcullis_document::{fields, form, node, problem};
+
+pub use document::compile;
+pub use portcullis_document::{
+    Case, ConfigError, DidYouMean, Fields, MAX_COMPILED, Node, Pointer, Problem, Problems, Quoted,
+    is_near, nearest,
+};
+pub use size::bound;

@@ -1,0 +1,397 @@
+//! The document's routes and their policy blocks.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::document::Document;
+use super::fields::Fields;
+use super::node::Node;
+use super::problem::{Problems, Quoted};
+use super::size::{EACH, ROUTE};
+use crate::engine::{Chain, Mode, Route, Step};
+use portcullis_exchange::body::Inspection;
+use portcullis_exchange::policy::{Compile, Context, Kind, Part, Role, Stage};
+use portcullis_exchange::refusal::BlockPlace;
+use portcullis_exchange::route;
+use portcullis_exchange::route::RequestMatcher;
+use portcullis_exchange::target::PathRules;
+use portcullis_policies as policy;
+use portcullis_wire::budget::Share;
+
+/// A block of `defaults`.
+pub(super) struct Default {
+    kind: &'static Kind,
+    /// None if something is wrong with it; that has been reported.
+    block: Option<Block>,
+    is_used: bool,
+}
+
+/// What a block asks, and what the one asks that is tried beside it.
+#[derive(Clone)]
+struct Block {
+    steps: Vec<Step>,
+    beside: Vec<Step>,
+}
+
+impl Document<'_> {
+    pub(super) fn read_defaults(&mut self, node: &Node<'_>) {
+        let Some(mut fields) = node.fields(self.problems) else {
+            return;
+        };
+        for kind in policy::LIST {
+            let Some(block) = fields.optional(kind.name) else {
+                continue;
+            };
+            if !block.is_off() {
+                let block = self.read_policy(kind, Some(&block), "defaults");
+                self.defaults.push(Default {
+                    kind,
+                    block,
+                    is_used: false,
+                });
+            }
+        }
+        fields.finish(self.problems);
+    }
+
+    /// What requests get that no route is for: of the policies, those that shape answers.
+    pub(super) fn fallback(&self) -> Chain {
+        let blocks = self.defaults.iter().filter_map(|each| each.block.as_ref());
+        let steps = blocks.flat_map(|block| block.steps.clone());
+        Chain::new(steps.collect(), Vec::new())
+    }
+
+    /// Notes the defaults that no route has. Those that shape answers are for requests without a
+    /// route too.
+    pub(super) fn note_unused(&mut self) {
+        for Default {
+            kind,
+            block,
+            is_used,
+        } in &self.defaults
+        {
+            let steps = block.iter().flat_map(|block| &block.steps);
+            let shapes = |step: &Step| step.stage == Stage::Answer || step.name == "rate_limits";
+            if *is_used || steps.clone().any(shapes) {
+                continue;
+            }
+            let open = match kind.role {
+                Role::Authenticates => ", or asks for no credentials",
+                Role::Guards => "",
+            };
+            self.notes.push(format!(
+                "/defaults/{0}: no route uses it: each has its own `{0}`, or says `off`{open}; remove it",
+                kind.name
+            ));
+        }
+    }
+
+    pub(super) fn read_routes(&mut self, node: &Node<'_>) -> Option<Vec<Route>> {
+        let items = node.items(self.problems)?;
+        if items.is_empty() {
+            node.report(
+                self.problems,
+                "must not be empty: a request that no route is for is refused",
+            );
+            return None;
+        }
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        let mut routes = Vec::with_capacity(items.len());
+        for item in &items {
+            let Some(mut fields) = item.fields(self.problems) else {
+                continue;
+            };
+            let name_node = fields.required("name", self.problems);
+            let name = name_node.as_ref().and_then(|node| node.name(self.problems));
+            if let (Some(name), Some(node)) = (name, &name_node)
+                && !names.insert(name)
+            {
+                let reason =
+                    format_args!("another route is named {} too", Quoted(name)).to_string();
+                node.report(self.problems, reason);
+            }
+            let size = item
+                .json()
+                .weight()
+                .saturating_mul(EACH)
+                .saturating_add(ROUTE);
+            let fits = self
+                .problems
+                .account(item.pointer(), Share::Documents, size);
+            if !fits || self.problems.is_full() {
+                return None;
+            }
+            routes.push(self.read_route(name.unwrap_or_default(), fields));
+        }
+        routes.into_iter().collect()
+    }
+
+    fn read_route(&mut self, name: &str, mut fields: Fields<'_>) -> Option<Route> {
+        let before = self.problems.count();
+        let block = fields.required("match", self.problems);
+        self.notes.extend(block.as_ref().and_then(route::notes));
+        let letter_case = self.sections.get::<PathRules>().letter_case;
+        let matcher =
+            block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
+        self.template = matcher.as_ref().and_then(RequestMatcher::template);
+        self.is_matched = self.problems.count() == before;
+        let access = fields.or("open", Access::Guarded, self.problems, Access::read);
+        let place = format!("routes/{name}");
+        let tried = fields.optional("shadow").filter(|node| !node.is_off());
+        let mut tried = tried.and_then(|node| node.fields(self.problems));
+        let mut chain = Block {
+            steps: Vec::new(),
+            beside: Vec::new(),
+        };
+        let mut authenticated = false;
+        for kind in policy::LIST {
+            let written = fields.optional(kind.name);
+            let candidate = tried.as_mut().and_then(|tried| tried.optional(kind.name));
+            let is_twice = written.as_ref().and_then(|block| block.member("shadow"));
+            let authenticates = kind.role == Role::Authenticates;
+            let open = access == Some(Access::Open) && authenticates;
+            let block = match written {
+                Some(block) if block.is_off() => self.read_policy(kind, None, &place),
+                Some(block) if open => {
+                    block.report(
+                        self.problems,
+                        "an open route asks for no credentials; remove this block, or `open`",
+                    );
+                    None
+                }
+                Some(block) => {
+                    authenticated |= authenticates;
+                    self.read_policy(kind, Some(&block), &place)
+                }
+                None if open => None,
+                None => match self.inherit(kind) {
+                    Some(block) => {
+                        authenticated |= authenticates;
+                        block
+                    }
+                    None => self.read_policy(kind, None, &place),
+                },
+            };
+            let Block { steps, mut beside } = block.unwrap_or_else(|| Block {
+                steps: Vec::new(),
+                beside: Vec::new(),
+            });
+            if let Some(candidate) = candidate {
+                match is_twice {
+                    Some(_) => candidate.report(
+                        self.problems,
+                        "the block of the route has a `shadow` of its own; keep one of them",
+                    ),
+                    None => {
+                        beside = self
+                            .read_tried(kind, &candidate, &place)
+                            .unwrap_or_default()
+                    }
+                }
+            }
+            chain.steps.extend(steps);
+            chain.beside.extend(beside);
+        }
+        if access == Some(Access::Guarded) && !authenticated {
+            let kinds = policy::LIST
+                .iter()
+                .filter(|kind| kind.role == Role::Authenticates);
+            let mut names: Vec<&str> = kinds.map(|kind| kind.name).collect();
+            let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let listed = listed.join(" or ");
+            names.push("open");
+            fields.lacks(
+                &names,
+                self.problems,
+                format_args!("asks for no credentials; add {listed}, or say `open: true`"),
+            );
+        }
+        if let Some(tried) = tried {
+            tried.finish(self.problems);
+        }
+        fields.finish(self.problems);
+        if access == Some(Access::Guarded) && !authenticated {
+            return None;
+        }
+        let guard = guard(authenticated, &chain.steps);
+        let mut steps = chain.steps.iter().chain(&chain.beside);
+        steps.by_ref().for_each(|step| step.policy.placed(guard));
+        access?;
+        Some(Route {
+            name: name.into(),
+            matcher: matcher?,
+            is_open: access == Some(Access::Open),
+            chain: Chain::new(chain.steps, chain.beside),
+        })
+    }
+
+    /// The block of that kind in `defaults`, if there is one: `Some(None)` when it is wrong.
+    fn inherit(&mut self, kind: &Kind) -> Option<Option<Block>> {
+        let mut defaults = self.defaults.iter_mut();
+        let found = defaults.find(|each| each.kind.name == kind.name)?;
+        found.is_used = true;
+        Some(found.block.clone())
+    }
+
+    fn context<'c>(&'c mut self, place: &'c str) -> Context<'c> {
+        Context {
+            document: self.root,
+            sections: self.sections,
+            inspection: *self.sections.get::<Inspection>(),
+            template: self.template.clone(),
+            is_matched: self.is_matched,
+            place,
+            problems: self.problems,
+            notes: self.notes,
+        }
+    }
+
+    /// The steps of a block, or those that there are without one.
+    fn read_policy(
+        &mut self,
+        kind: &'static Kind,
+        block: Option<&Node<'_>>,
+        place: &str,
+    ) -> Option<Block> {
+        let mut tried = None;
+        let mut context = self.context(place);
+        let (mode, parts) = match kind.compile {
+            Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
+            Compile::Object(read) | Compile::Shadowed(read) => {
+                let usual = match kind.compile {
+                    Compile::Shadowed(_) => Mode::Shadow,
+                    _ => Mode::Enforce,
+                };
+                let mut fields = match kind.name {
+                    "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
+                    _ => block?.fields(context.problems)?,
+                };
+                let mode = fields.or("mode", usual, context.problems, Mode::read);
+                tried = fields.optional("shadow").filter(|node| !node.is_off());
+                let parts = read(&mut fields, &mut context);
+                fields.finish(context.problems);
+                (mode?, parts?)
+            }
+        };
+        let at = place_of(kind)?;
+        let written = block.map(|block| self.block_place(block));
+        let step = |Part { stage, policy }| {
+            let declared = policy.declares();
+            Step {
+                name: kind.name,
+                kind: at,
+                mode: mode.over(declared.mode),
+                stage,
+                policy,
+                declared: Rc::new(declared),
+                place: written.clone(),
+            }
+        };
+        let steps = parts.into_iter().map(step).collect();
+        let beside = match tried {
+            None => Vec::new(),
+            Some(node) => self.read_tried(kind, &node, place)?,
+        };
+        Some(Block { steps, beside })
+    }
+
+    /// The steps of a block that is tried beside the one in force.
+    fn read_tried(
+        &mut self,
+        kind: &'static Kind,
+        node: &Node<'_>,
+        place: &str,
+    ) -> Option<Vec<Step>> {
+        if node.is_off() {
+            return Some(Vec::new());
+        }
+        let place = format!("{place}/shadow");
+        let context = &mut self.context(&place);
+        let (Compile::Object(read) | Compile::Shadowed(read)) = kind.compile else {
+            node.report(
+                context.problems,
+                "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`",
+            );
+            return None;
+        };
+        let mut fields = node.fields(context.problems)?;
+        for name in ["mode", "shadow"] {
+            if let Some(node) = fields.optional(name) {
+                node.report(
+                    context.problems,
+                    "says nothing here: what is tried is in shadow mode, and nothing is tried beside it; take it out",
+                );
+            }
+        }
+        let parts = read(&mut fields, context);
+        fields.finish(context.problems);
+        let parts = parts?;
+        if parts.iter().all(|part| part.stage == Stage::Answer) {
+            node.report(
+                context.problems,
+                format_args!(
+                    "`{}` refuses nothing, so there is nothing to try",
+                    kind.name
+                ),
+            );
+            return None;
+        }
+        let at = place_of(kind)?.checked_add(policy::LIST.len())?;
+        let written = self.block_place(node);
+        let step = |Part { stage, policy }| Step {
+            name: policy::name(at),
+            kind: at,
+            mode: Mode::Shadow,
+            stage,
+            declared: Rc::new(policy.declares()),
+            policy,
+            place: Some(Rc::clone(&written)),
+        };
+        Some(parts.into_iter().map(step).collect())
+    }
+
+    /// Where a block stands, for the log.
+    fn block_place(&mut self, block: &Node<'_>) -> Rc<BlockPlace> {
+        let place = BlockPlace::of(block);
+        self.problems
+            .account(block.pointer(), Share::Documents, place.memory());
+        Rc::new(place)
+    }
+}
+
+/// In which mode a route asks for credentials; none if it does not.
+fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
+    let authenticates = |step: &&Step| {
+        let kind = policy::LIST.get(step.kind);
+        kind.is_some_and(|kind| kind.role == Role::Authenticates)
+    };
+    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    // A block that is wrong leaves no steps, and has been reported.
+    let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
+    match (authenticated, only_shadow) {
+        (false, _) => None,
+        (true, true) => Some(Mode::Shadow),
+        (true, false) => Some(Mode::Enforce),
+    }
+}
+
+fn place_of(kind: &Kind) -> Option<usize> {
+    policy::LIST.iter().position(|each| each.name == kind.name)
+}
+
+/// Whether a route asks for credentials.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Guarded,
+    Open,
+}
+
+impl Access {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        Some(if node.boolean(problems)? {
+            Access::Open
+        } else {
+            Access::Guarded
+        })
+    }
+}

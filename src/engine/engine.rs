@@ -1,0 +1,442 @@
+//! A compiled document: immutable, shared by all requests that began with it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::access_log::AccessLog;
+use crate::access_log::collector::Collector;
+use crate::access_log::security::SecurityEvents;
+use crate::config;
+use crate::explain::Explain;
+use crate::metrics::{Gauges, Measured};
+use crate::stream::{Overrides, ShownFields, later_request_fields};
+use portcullis_document::ConfigError;
+use portcullis_exchange::body::Inspection;
+use portcullis_exchange::exchange::{ClaimedSubject, PropertyName, Request};
+use portcullis_exchange::fetched::Fetched;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
+use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
+use portcullis_exchange::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
+use portcullis_exchange::section::{EnvironmentFault, Registry, Sections};
+use portcullis_exchange::target::PathRules;
+use portcullis_policies as policy;
+use portcullis_policies::jwt::{Providers, RemoteKeys};
+use portcullis_wire::budget::Reservation;
+use portcullis_wire::headers::HeaderName;
+use portcullis_wire::preflight::Preflight;
+
+pub use portcullis_exchange::enforcement::Mode;
+
+/// A compiled document.
+#[derive(Debug)]
+pub struct Engine {
+    pub mode: Mode,
+    pub routes: Vec<Route>,
+    /// Where to look for the route of a path.
+    pub paths: PathIndex,
+    /// The same for folded paths; empty if there are none.
+    pub any_case_paths: PathIndex,
+    pub fallback: Chain,
+    pub owned_request_headers: Vec<HeaderName>,
+    /// What becomes of fields that name another method or path.
+    pub overrides: Overrides,
+    /// Fields that the document judges, which are no use in a trailer therefore.
+    pub judged_request_headers: Vec<HeaderName>,
+    pub access_log: Option<Rc<AccessLog>>,
+    pub notes: Vec<String>,
+    pub registry: Registry,
+    pub sections: Sections,
+    pub inspection: Inspection,
+    pub path_rules: PathRules,
+    pub measured: Measured,
+    pub digest: [u8; 32],
+    pub compiled_bytes: usize,
+    pub collector: Option<Rc<Collector>>,
+    pub security_events: Option<Rc<SecurityEvents>>,
+    pub explain: Option<Rc<Explain>>,
+    pub request_id: Option<HeaderName>,
+    pub shown_fields: ShownFields,
+    /// What it may take of the worker's memory.
+    pub memory: Option<Reservation>,
+}
+
+/// One route and what is asked there.
+#[derive(Debug)]
+pub struct Route {
+    pub name: Rc<str>,
+    pub matcher: RequestMatcher,
+    /// Whether it asks for no credentials.
+    pub is_open: bool,
+    pub chain: Chain,
+}
+
+/// Parts of policies in running order.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    pub steps: Vec<Step>,
+    /// Those that are tried beside them, in running order: nothing comes of what they say.
+    pub beside: Vec<Step>,
+    /// Whether a step reads the header fields of answers.
+    pub reads_response: bool,
+    /// Whether a step is told that an exchange has ended.
+    pub minds_end: bool,
+    /// Whether a proxy in front says of connections that they are encrypted.
+    pub trusts_forwarded_proto: bool,
+    /// What browsers are to show.
+    pub error_page: Option<Rc<ErrorPage>>,
+    /// Who a request may say it comes from.
+    pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// The request's fields that are asked for after its head has been judged.
+    pub later_request_fields: Vec<&'static str>,
+    /// Those that are asked for by what is tried alone.
+    pub tried_request_fields: Vec<&'static str>,
+}
+
+impl Chain {
+    pub fn new(mut steps: Vec<Step>, mut beside: Vec<Step>) -> Self {
+        // Stable: parts of one stage keep the order of the list of policies.
+        steps.sort_by_key(|step| step.stage);
+        beside.sort_by_key(|step| step.stage);
+        let mut all = steps.iter().chain(&beside);
+        let reads_response = all.any(|step| step.declared.reads_response);
+        let declared = || steps.iter().map(|step| &step.declared);
+        let minds_end = declared().any(|each| each.minds_end);
+        let trusts_forwarded_proto = declared().any(|each| each.trusts_forwarded_proto);
+        let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
+        let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
+        let error_page = pages.next().cloned();
+        let claimants = declared().find_map(|each| each.claimants.clone());
+        let page: &[&str] = match error_page {
+            Some(_) => &["accept", "sec-fetch-mode"],
+            None => &[],
+        };
+        let later_request_fields = later_request_fields(&steps, page);
+        let mut tried_request_fields = self::later_request_fields(&beside, &[]);
+        tried_request_fields.retain(|name| !later_request_fields.contains(name));
+        Self {
+            steps,
+            beside,
+            claimants,
+            reads_response,
+            minds_end,
+            trusts_forwarded_proto,
+            error_page,
+            later_request_fields,
+            tried_request_fields,
+        }
+    }
+
+    /// The steps that are in force, or those that are tried.
+    pub fn lane(&self, lane: Lane) -> &[Step] {
+        match lane {
+            Lane::InForce => &self.steps,
+            Lane::Beside => &self.beside,
+        }
+    }
+
+    /// Whether a browser may send what a preflight asks about; none if no policy says.
+    fn grants(&self, preflight: &Preflight<'_>, mode: Mode) -> Option<bool> {
+        let enforced = self
+            .steps
+            .iter()
+            .filter(|step| mode.over(step.mode) == Mode::Enforce);
+        enforced
+            .filter_map(|step| step.policy.grants(preflight))
+            .reduce(|one, other| one && other)
+    }
+}
+
+/// Which steps of a chain are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Those in force, be it in shadow mode.
+    InForce,
+    /// Those that are tried beside them.
+    Beside,
+}
+
+/// One part of a policy in a chain.
+#[derive(Clone)]
+pub struct Step {
+    pub name: &'static str,
+    /// The place of its policy, as [`portcullis_policies::name`] has it.
+    pub kind: usize,
+    pub mode: Mode,
+    pub stage: Stage,
+    pub policy: Rc<dyn Policy>,
+    /// What that says of itself.
+    pub declared: Rc<Declaration>,
+    /// Where its block stands, if there is one.
+    pub place: Option<Rc<BlockPlace>>,
+}
+
+impl Step {
+    /// The refusal, with the place of the rule that was not met.
+    pub fn placed(&self, refusal: Refusal) -> Refusal {
+        let Some(place) = &self.place else {
+            return refusal;
+        };
+        // What is tried has the rules of its policy.
+        let kind = policy::LIST.get(self.kind % policy::LIST.len());
+        let field = kind.and_then(|kind| kind.field_of(&refusal));
+        refusal.placed(place, field)
+    }
+
+    /// The verdict, with the place of the rule if it is a refusal.
+    pub fn placed_in(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Refuse(refusal) => Verdict::Refuse(self.placed(refusal)),
+            verdict => verdict,
+        }
+    }
+}
+
+/// Which route a request belongs to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The route at that place.
+    Route(usize),
+    /// It is a preflight, which is answered here.
+    Preflight(Asked),
+    /// None.
+    NoRoute,
+    /// None, but with another method there would be: one of these.
+    MethodNotAllowed(Vec<String>),
+    /// A route asks for something that cannot be told.
+    Undecidable(Undecidable),
+}
+
+/// What a preflight is about.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The route whose policy answers: the first that grants nothing, else the first.
+    pub answers: usize,
+    /// Every route that the request in question may take.
+    pub routes: Vec<usize>,
+}
+
+impl Engine {
+    /// Compiles a document. The result depends on nothing but these bytes.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document, each with its place.
+    pub fn compile(document: &[u8]) -> Result<Self, ConfigError> {
+        config::compile(document)
+    }
+
+    /// What an operator should know about the document although it is valid.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What the document takes up in the proxy, one line for each limit.
+    pub fn footprints(&self) -> &[String] {
+        &self.registry.footprints
+    }
+
+    /// What an operator should know of the environment of this VM, as the document needs it.
+    pub fn environment_faults(&self, host: &dyn Host) -> impl Iterator<Item = EnvironmentFault> {
+        let needed = self.registry.environment.iter();
+        needed.filter_map(|variable| variable.fault(host))
+    }
+
+    /// The names of all values that policies may leave for other filters.
+    pub fn exports(&self) -> &[PropertyName] {
+        &self.registry.exports
+    }
+
+    /// The keys that providers publish; somebody has to fetch them.
+    pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
+        self.sections.get::<Providers>().remote_keys()
+    }
+
+    /// What the document has fetched on a schedule, in the order of the document.
+    pub fn fetched(&self) -> impl Iterator<Item = Rc<dyn Fetched>> + '_ {
+        self.registry.fetched.iter().cloned()
+    }
+
+    /// Forgets every token that was verified: each will be verified anew.
+    pub fn forget_tokens(&self) {
+        self.sections.forget();
+    }
+
+    /// Lets go of what is only kept to be quicker, and keeps little of it from then on: for a document
+    /// that another has replaced, while its last requests end. It still judges them as before.
+    pub fn release_caches(&self) {
+        self.sections.release();
+    }
+
+    /// The gauges that the document asks for by what it names; somebody has to show them.
+    pub fn gauges(&self) -> &Gauges {
+        &self.registry.gauges
+    }
+
+    /// What is measured beyond what always is.
+    pub fn measured(&self) -> Measured {
+        self.measured
+    }
+
+    /// Keeps the memory that was asked for, for as long as somebody has the engine.
+    pub fn hold(&mut self, memory: Reservation) {
+        self.memory = Some(memory);
+    }
+
+    /// The SHA-256 of the document.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// What the document takes of memory, at most, as estimated while it was compiled.
+    pub fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
+    }
+
+    /// Where records are sent, if they are.
+    pub fn collector(&self) -> Option<&Rc<Collector>> {
+        self.collector.as_ref()
+    }
+
+    /// How security events are told; none if they are not.
+    pub fn security_events(&self) -> Option<&SecurityEvents> {
+        self.security_events.as_deref()
+    }
+
+    /// The name of the route at a place.
+    pub fn route_name(&self, index: usize) -> Option<&str> {
+        self.routes.get(index).map(|route| &*route.name)
+    }
+
+    /// How finished exchanges are logged; none if they are not.
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        self.access_log.as_deref()
+    }
+
+    /// Whether records show what tokens say that are not accepted.
+    pub fn notes_claimed(&self) -> bool {
+        let log = self.access_log();
+        log.is_some_and(AccessLog::shows_claimed)
+    }
+
+    /// What becomes of heads while bodies are judged.
+    pub fn inspection(&self) -> Inspection {
+        self.inspection
+    }
+
+    /// The number of routes.
+    pub fn route_count(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Finds the route of a request. A preflight belongs to the routes of the request that it asks about,
+    /// if all of those answer preflights. Otherwise it is a request like any other.
+    pub fn select(&self, request: &Request<'_>) -> Selection {
+        let Some(preflight) = Preflight::of(request.headers, request.effort) else {
+            return self.select_by_method(request);
+        };
+        let method = preflight.method.unwrap_or_default();
+        let routes = self.foreseen(request, &preflight, |route| route.matcher.allows(method));
+        if let Some(answers) = self.answering(&routes, &preflight) {
+            return Selection::Preflight(Asked { answers, routes });
+        }
+        match self.select_by_method(request) {
+            // Nobody takes the method. A browser reads no 405 here, and an answer that grants nothing
+            // tells it as much.
+            Selection::MethodNotAllowed(allowed) if routes.is_empty() => {
+                let others = self.foreseen(request, &preflight, |_| true);
+                match self.answering(&others, &preflight) {
+                    Some(answers) => Selection::Preflight(Asked { answers, routes }),
+                    None => Selection::MethodNotAllowed(allowed),
+                }
+            }
+            selection => selection,
+        }
+    }
+
+    /// The routes that the request in question may take, among those that `takes` is true for.
+    pub fn foreseen(
+        &self,
+        request: &Request<'_>,
+        preflight: &Preflight<'_>,
+        takes: impl Fn(&Route) -> bool,
+    ) -> Vec<usize> {
+        let mut routes = Vec::new();
+        for (index, route) in self.candidates(request) {
+            if !takes(route) {
+                continue;
+            }
+            match route.matcher.foresees(request, preflight) {
+                Foresight::No => {}
+                Foresight::Perhaps => routes.push(index),
+                Foresight::Yes => {
+                    routes.push(index);
+                    break;
+                }
+            }
+        }
+        routes
+    }
+
+    /// Who of them answers a preflight, if each of them answers preflights.
+    fn answering(&self, routes: &[usize], preflight: &Preflight<'_>) -> Option<usize> {
+        let mut refusing = None;
+        for index in routes {
+            let grants = self
+                .routes
+                .get(*index)?
+                .chain
+                .grants(preflight, self.mode)?;
+            if !grants && refusing.is_none() {
+                refusing = Some(*index);
+            }
+        }
+        refusing.or(routes.first().copied())
+    }
+
+    /// The routes that may be for a request by its path, in order.
+    fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, &Route)> {
+        let paths = match request.target.any_case() {
+            true => &self.any_case_paths,
+            false => &self.paths,
+        };
+        let places = paths.candidates(request.target.path());
+        places.filter_map(|place| Some((place, self.routes.get(place)?)))
+    }
+
+    /// Whether a request belongs to the same route however its path is read.
+    pub fn agrees(&self, request: &Request<'_>, selection: &Selection) -> bool {
+        request.target.others().all(|other| {
+            let read = Request {
+                target: &other,
+                ..*request
+            };
+            self.select(&read) == *selection
+        })
+    }
+
+    fn select_by_method(&self, request: &Request<'_>) -> Selection {
+        let mut allowed: Vec<String> = Vec::new();
+        for (index, route) in self.candidates(request) {
+            match route.matcher.matches(request) {
+                Err(undecidable) => return Selection::Undecidable(undecidable),
+                Ok(false) => {}
+                Ok(true) if route.matcher.allows(request.method()) => {
+                    return Selection::Route(index);
+                }
+                Ok(true) => allowed.extend(route.matcher.methods().iter().cloned()),
+            }
+        }
+        if allowed.is_empty() {
+            return Selection::NoRoute;
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        Selection::MethodNotAllowed(allowed)
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.name, self.mode)
+    }
+}

@@ -1,0 +1,116 @@
+//! What is counted of each finished exchange: what became of it, and what each policy said.
+//!
+//! There are at most as many of these counters as routes, policies, codes and outcomes allow; the
+//! proxy learns of each when it is first needed. They are raised once for an exchange, when it has
+//! ended, so that they and the access log agree.
+
+use super::segment;
+use crate::access_log::Ending;
+use crate::engine::Engine;
+use crate::metrics::Outcome;
+use crate::stream::{Said, Stream};
+use portcullis_policies as policy;
+
+/// The place of requests that no route is for.
+pub(super) const NO_ROUTE: &str = "no_route";
+
+/// One counter of what became of exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tallied {
+    /// Of which exchanges.
+    pub of: Of,
+    what: What,
+}
+
+/// Of which exchanges a counter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Of all.
+    All,
+    /// Of those without a route.
+    NoRoute,
+    /// Of those of the route at that place.
+    Route(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// What became of it, in the word of the log.
+    Request(&'static str),
+    /// What a policy said, by its place as [`policy::name`] has it.
+    Verdict(usize, Said),
+    /// With which code a policy, or else the core, refused.
+    Refusal(Option<&'static str>, &'static str, Outcome),
+}
+
+impl Of {
+    /// A number for each, from 0.
+    pub fn place(self) -> usize {
+        match self {
+            Of::All => 0,
+            Of::NoRoute => 1,
+            Of::Route(index) => index.saturating_add(2),
+        }
+    }
+}
+
+impl Tallied {
+    /// Names every counter that an exchange raises.
+    pub fn of(stream: &Stream, by_route: bool, mut each: impl FnMut(Self)) {
+        let route = stream.route().map_or(Of::NoRoute, Of::Route);
+        let mut both = |what| {
+            each(Self { of: Of::All, what });
+            if by_route {
+                each(Self { of: route, what });
+            }
+        };
+        for (policy, said) in stream.verdicts().into_iter().enumerate() {
+            if let Some(said) = said.filter(|said| *said != Said::Waiting) {
+                both(What::Verdict(policy, said));
+            }
+        }
+        let record = stream.record();
+        if let Some(reason) = record.refusal {
+            let by = record.refused_by;
+            both(What::Refusal(by, reason.code.name, Outcome::Denied));
+        }
+        for shadow in &record.shadow {
+            let (by, code) = (shadow.policy, shadow.reason.code);
+            both(What::Refusal(by, code.name, Outcome::ShadowDenied));
+        }
+        if by_route {
+            let what = What::Request(Ending::of(stream).name());
+            each(Self { of: route, what });
+        }
+    }
+
+    /// The name of the metric. Envoy puts `wasmcustom.` in front.
+    pub fn name(&self, engine: &Engine) -> String {
+        let mut parts = vec!["portcullis"];
+        let (family, of_route) = match self.what {
+            // Those of all are counted at once.
+            What::Request(_) => ("requests", "route_requests"),
+            What::Verdict(..) => ("policy_verdicts", "route_verdicts"),
+            What::Refusal(..) => ("policy_refusals", "route_refusals"),
+        };
+        let route;
+        match self.of {
+            Of::All => parts.push(family),
+            Of::NoRoute => parts.extend([of_route, NO_ROUTE]),
+            Of::Route(index) => {
+                route = segment(engine.route_name(index).unwrap_or_default());
+                parts.extend([of_route, &route]);
+            }
+        }
+        match self.what {
+            What::Request(outcome) => parts.push(outcome),
+            What::Verdict(kind, said) => {
+                parts.extend([policy::name(kind), said.name()]);
+            }
+            What::Refusal(policy, code, outcome) => {
+                parts.extend([policy.unwrap_or("core"), code, outcome.name()]);
+            }
+        }
+        parts.join(".")
+    }
+}

@@ -1,0 +1,133 @@
+//! What is measured of an exchange, and told of it to who may ask.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Stream;
+use crate::engine::Engine;
+use crate::metrics::{Timing, micros};
+use portcullis_exchange::exchange::Edit;
+use portcullis_exchange::host::{Host, Side};
+use portcullis_exchange::refusal::usable_id;
+use portcullis_wire::headers::HeaderValue;
+
+/// How long each policy took with the head; kept only for who asked to know.
+#[derive(Debug, Default)]
+pub(super) struct StepTimes(Option<Vec<(&'static str, Duration)>>);
+
+impl StepTimes {
+    /// The time before a policy is asked; none if nobody wants to know.
+    pub(super) fn before(&self, host: &dyn Host) -> Option<Duration> {
+        self.0.is_some().then(|| host.monotonic())
+    }
+
+    /// Notes how long a policy took.
+    pub(super) fn after(
+        &mut self,
+        policy: &'static str,
+        before: Option<Duration>,
+        host: &dyn Host,
+    ) {
+        if let (Some(times), Some(before)) = (&mut self.0, before) {
+            times.push((policy, host.monotonic().saturating_sub(before)));
+        }
+    }
+}
+
+impl Stream {
+    /// The place of its route.
+    pub fn route(&self) -> Option<usize> {
+        self.route
+    }
+
+    /// Notes when its head came.
+    pub(super) fn begin(&mut self, host: &dyn Host) {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "what tokens say of their times is judged by it"
+        )]
+        let started = host.wall_clock();
+        self.started = Some(started);
+        let measures = |engine: &Rc<Engine>| engine.access_log.is_some() || engine.measured.timings;
+        let is_measured = self.engine.as_ref().is_some_and(measures);
+        self.began = is_measured.then(|| host.monotonic());
+    }
+
+    /// How long ago its head came; none if nobody wanted to know.
+    pub fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
+        host.monotonic().checked_sub(self.began?)
+    }
+
+    /// Notes how long the head was judged, if anybody wants to know.
+    pub(super) fn head_judged(&mut self, engine: &Engine, host: &dyn Host) {
+        if self.began.is_none() {
+            return;
+        }
+        self.judging = self.elapsed(host);
+        if let Some(judging) = self.judging.filter(|_| engine.measured.timings) {
+            host.observe(Timing::Filter.histogram(), micros(judging));
+        }
+    }
+
+    /// The time before a piece of a body is judged; none if nobody wants to know.
+    pub(super) fn before_body(&self, side: Side, host: &dyn Host) -> Option<Duration> {
+        let engine = self.engine.as_deref()?;
+        let wanted = engine.measured.timings && self.awaits(side);
+        wanted.then(|| host.monotonic())
+    }
+
+    /// Adds the time that a piece of a body took. When all have judged, the sum is recorded.
+    pub(super) fn after_body(&mut self, side: Side, before: Option<Duration>, host: &dyn Host) {
+        let Some(before) = before else {
+            return;
+        };
+        let took = host.monotonic().saturating_sub(before);
+        let (timing, sum) = match side {
+            Side::Request => (Timing::BodyCheck, &mut self.body_judging),
+            Side::Response => (Timing::ResponseCheck, &mut self.answer.judging),
+        };
+        *sum = sum.saturating_add(took);
+        let sum = *sum;
+        if !self.awaits(side) {
+            host.observe(timing.histogram(), micros(sum));
+        }
+    }
+
+    fn awaits(&self, side: Side) -> bool {
+        match side {
+            Side::Request => !self.awaiting.is_empty(),
+            Side::Response => self.answer.awaits(),
+        }
+    }
+
+    /// Finds out whether the request asks for an explanation, and may.
+    pub(super) fn hear_question(&mut self, engine: &Engine, host: &dyn Host) {
+        if let Some(explain) = &engine.explain
+            && explain.may_ask(&self.headers, &self.facts, host)
+        {
+            self.times.0 = Some(Vec::new());
+        }
+    }
+
+    /// Adds to an answer what the document wants told of the request.
+    pub(super) fn tell(&self, engine: &Engine, edits: &mut Vec<Edit>) {
+        if let Some(name) = &engine.request_id {
+            let id = self.headers.all("x-request-id").next().and_then(usable_id);
+            let id = id.and_then(|id| HeaderValue::parse(id.as_bytes()).ok());
+            edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
+        }
+        if let (Some(explain), Some(times)) = (&engine.explain, &self.times.0) {
+            let (asked, record) = (self.asked(), &self.record);
+            edits.extend(explain.tell(self.route_name(), &asked, times, record));
+        }
+    }
+}
+
+/// Changes of a request, and that the field which asks for explanations goes no further: its
+/// value may be a secret.
+pub(super) fn without_question(engine: &Engine, mut edits: Vec<Edit>) -> Vec<Edit> {
+    if let Some(explain) = &engine.explain {
+        edits.push(Edit::Remove(explain.header().clone()));
+    }
+    edits
+}

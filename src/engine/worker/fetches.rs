@@ -1,0 +1,213 @@
+//! Fetching: one worker asks, the others find the response in shared cells.
+//!
+//! Ticks run in every worker and on the main thread, and in a document that is being replaced
+//! beside its successor. Who may ask is settled by a lease, a shared cell with a time: the worker
+//! that moves it on by compare-and-swap asks. The very first time several may succeed; then several
+//! ask, which does no harm.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::calls::{InFlight, Pending};
+use super::response::WholeResponse;
+use portcullis_document::Quoted;
+use portcullis_exchange::call::{Call, CallError, CallResponse, Owner, Response, Token};
+use portcullis_exchange::fetched::{Fetched, Next, Received};
+use portcullis_exchange::host::{Level, Mark, Swap, WorkerHost};
+
+/// What one document has fetched in one worker.
+pub(super) struct Fetches(Vec<Fetch>);
+
+struct Fetch {
+    fetched: Rc<dyn Fetched>,
+    /// The cell with what was fetched, and the mark under which it was last read.
+    published: String,
+    seen: Option<Mark>,
+    lease: String,
+    /// The call whose end is awaited.
+    call: Option<Token>,
+}
+
+impl Fetches {
+    pub(super) fn new(all: impl Iterator<Item = Rc<dyn Fetched>>, host: &dyn WorkerHost) -> Self {
+        let fetch = |fetched: Rc<dyn Fetched>| {
+            let cells = fetched.cells(host);
+            Fetch {
+                fetched,
+                published: cells.published,
+                seen: None,
+                lease: cells.lease,
+                call: None,
+            }
+        };
+        Self(all.map(fetch).collect())
+    }
+
+    /// Takes up what others fetched, and asks for what is due.
+    pub(super) fn tick(&mut self, calls: &mut InFlight, host: &dyn WorkerHost) {
+        let now = host.monotonic();
+        let mut due = Vec::new();
+        for (index, fetch) in self.0.iter_mut().enumerate() {
+            fetch.adopt(now, host);
+            if let Some(call) = fetch.fetched.due(now, host)
+                && fetch.lease(now, &call, host)
+            {
+                due.push((index, call));
+            }
+        }
+        for (index, call) in due {
+            self.ask(index, call, calls, host);
+        }
+    }
+
+    /// A response, or the news that there is none.
+    pub(super) fn received(
+        &mut self,
+        index: usize,
+        pending: Pending,
+        response: &dyn Response,
+        calls: &mut InFlight,
+        host: &dyn WorkerHost,
+    ) {
+        let Some(fetch) = self.0.get_mut(index) else {
+            return;
+        };
+        fetch.call = None;
+        let took = host.monotonic().saturating_sub(pending.since).as_millis();
+        let took = u64::try_from(took).unwrap_or(u64::MAX);
+        host.observe(fetch.fetched.timing().histogram(), took);
+        if let Some(call) = fetch.read(response, host) {
+            self.ask(index, call, calls, host);
+        }
+    }
+
+    /// Asks, and where that cannot be asked, asks what is left to ask: for the keys, after the
+    /// document.
+    fn ask(&mut self, index: usize, call: Call, calls: &mut InFlight, host: &dyn WorkerHost) {
+        let Some(fetch) = self.0.get_mut(index) else {
+            return;
+        };
+        let mut next = Some(call);
+        while let Some(call) = next.take() {
+            match calls.make(Owner::Fetch(index), &call, host) {
+                Ok(token) => {
+                    let before = fetch.call.replace(token);
+                    before.map(|before| calls.end(before));
+                }
+                Err(error) => {
+                    fetch.report(&call.cluster, error, host);
+                    next = fetch.settle(Err(error), host);
+                }
+            }
+        }
+    }
+}
+
+impl Fetch {
+    fn adopt(&mut self, now: Duration, host: &dyn WorkerHost) {
+        let Ok(Some((published, mark))) = host.cell(&self.published) else {
+            return;
+        };
+        let is_new = self.seen.replace(mark) != Some(mark);
+        if is_new && self.fetched.adopt(&published, now) {
+            let line = format!("took up new {}", self.fetched.noun());
+            self.log(Level::Info, &line, host);
+        }
+    }
+
+    /// Whether this worker may ask.
+    fn lease(&self, now: Duration, call: &Call, host: &dyn WorkerHost) -> bool {
+        const LONGEST: Duration = Duration::from_secs(2 * 3600);
+        let (until, seen) = match host.cell(&self.lease) {
+            Ok(Some((value, mark))) => (time(&value), Some(mark)),
+            Ok(None) | Err(_) => (None, None),
+        };
+        // A time that nobody here would write is somebody else's.
+        let held = until.is_some_and(|until| now < until && until < now.saturating_add(LONGEST));
+        !held && self.hold(ended_by(now, call), seen, host)
+    }
+
+    fn hold(&self, until: Duration, seen: Option<Mark>, host: &dyn WorkerHost) -> bool {
+        let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        let swapped = host.swap_cell(&self.lease, seen, &millis.to_le_bytes());
+        swapped == Ok(Swap::Written)
+    }
+
+    fn publish(&self, bytes: &[u8], now: Duration, host: &dyn WorkerHost) {
+        if host.swap_cell(&self.published, None, bytes) != Ok(Swap::Written) {
+            let noun = self.fetched.noun();
+            let line = format!("the {noun} cannot be shared; each worker fetches its own");
+            self.log(Level::Warn, &line, host);
+        }
+        self.hold(now.saturating_add(self.fetched.cooldown()), None, host);
+    }
+
+    /// Reads a response and settles it. Only a success has a body that matters.
+    fn read(&self, response: &dyn Response, host: &dyn WorkerHost) -> Option<Call> {
+        let longest = self.fetched.longest();
+        let read = WholeResponse::read(response, longest, |status| status == Some(200));
+        match &read {
+            Ok(whole) => self.settle(Ok(whole.as_response()), host),
+            Err(error) => self.settle(Err(*error), host),
+        }
+    }
+
+    /// Counts and logs what has become of a call; the call to make now.
+    fn settle(
+        &self,
+        response: Result<CallResponse<'_>, CallError>,
+        host: &dyn WorkerHost,
+    ) -> Option<Call> {
+        let now = host.monotonic();
+        let Received { event, notes, next } = self.fetched.received(now, response, host);
+        host.count(event.counter());
+        for note in notes {
+            self.log(note.level, &note.text, host);
+        }
+        match next {
+            Next::Call(call) => {
+                self.hold(ended_by(now, &call), None, host);
+                return Some(call);
+            }
+            Next::Publish(bytes) => self.publish(&bytes, now, host),
+            Next::Wait(pause) => {
+                self.hold(now.saturating_add(pause), None, host);
+            }
+        }
+        None
+    }
+
+    /// Logs that a call could not be made.
+    fn report(&self, cluster: &str, error: CallError, host: &dyn WorkerHost) {
+        match error {
+            CallError::NoCluster => self.log(Level::Error, &no_cluster(cluster), host),
+            _ => {
+                let line = format!("cluster {cluster} cannot be called ({error:?})");
+                self.log(Level::Warn, &line, host);
+            }
+        }
+    }
+
+    fn log(&self, level: Level, line: &str, host: &dyn WorkerHost) {
+        host.log(level, &format!("{}: {line}", self.fetched.place()));
+    }
+}
+
+/// The time at which it is certain that there is no response.
+fn ended_by(now: Duration, call: &Call) -> Duration {
+    now.saturating_add(call.timeout)
+        .saturating_add(Duration::from_secs(1))
+}
+
+fn time(value: &[u8]) -> Option<Duration> {
+    let millis = u64::from_le_bytes(value.try_into().ok()?);
+    Some(Duration::from_millis(millis))
+}
+
+/// What to do where the proxy has no cluster of that name.
+pub(super) fn no_cluster(cluster: &str) -> String {
+    format!(
+        "the proxy has no cluster {}; write one of that name, or correct the name (/clusters of the admin interface lists them; in Istio they are called outbound|443||host)",
+        Quoted(cluster)
+    )
+}

@@ -1,0 +1,190 @@
+//! Records of exchanges, security events, and their export to a collector.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::calls::InFlight;
+use super::fetches::no_cluster;
+use super::response::{Body, read_body};
+use crate::access_log::Sink;
+use crate::access_log::collector::{Collector, LONGEST_ANSWER};
+use crate::access_log::security::{Event, SecurityEvents, Severity};
+use crate::engine::Engine;
+use crate::metrics;
+use crate::stream::Stream;
+use portcullis_exchange::call::{CallError, CallResponse, Owner, Response, Token};
+use portcullis_exchange::host::{Level, WorkerHost};
+use portcullis_wire::headers::Headers;
+
+/// How often it is noted that a document is in force.
+const OFTEN: Duration = Duration::from_secs(10);
+
+/// What one worker has told by one document.
+#[derive(Default)]
+pub(super) struct Records {
+    /// When it was last noted that this document is in force.
+    announced: Option<Duration>,
+    /// The call to the collector whose end is awaited.
+    call: Option<Token>,
+    /// Whether it has been told that there is no cluster of the collector.
+    told: bool,
+}
+
+/// Records a finished exchange. `late` are the request's fields where the filter saw none.
+pub(super) fn finished(
+    stream: &Stream,
+    late: &dyn Fn() -> Option<Headers>,
+    engine: &Engine,
+    host: &dyn WorkerHost,
+) {
+    if let Some(log) = engine.access_log() {
+        let late = match stream.started() {
+            Some(_) => None,
+            None => late(),
+        };
+        if let Some(record) = log.record(stream, late.as_ref(), host) {
+            let sinks = log.sinks();
+            tell(sinks, engine, &record, Severity::Info, Level::Info, host);
+        }
+    }
+    if let Some(events) = engine.security_events() {
+        for event in events.of_exchange(stream, host) {
+            raise(events, engine, &event, host);
+        }
+    }
+}
+
+impl Records {
+    /// Sends what is due.
+    pub(super) fn tick(&mut self, calls: &mut InFlight, engine: &Engine, host: &dyn WorkerHost) {
+        if let Some(events) = engine.security_events() {
+            let now = host.monotonic();
+            let is_noted = |noted: Duration| now.saturating_sub(noted) < OFTEN;
+            if !self.announced.is_some_and(is_noted) {
+                self.announced = Some(now);
+                let change = events.configured(engine.digest(), host);
+                change
+                    .iter()
+                    .for_each(|event| raise(events, engine, event, host));
+            }
+            for event in events.due(engine, host) {
+                raise(events, engine, &event, host);
+            }
+        }
+        if let Some(collector) = engine.collector() {
+            self.export(collector, calls, host);
+        }
+    }
+
+    fn export(&mut self, collector: &Collector, calls: &mut InFlight, host: &dyn WorkerHost) {
+        let Some(call) = collector.due(host.monotonic(), host) else {
+            return;
+        };
+        let made = calls.make(Owner::Export, &call, host);
+        let before = std::mem::replace(&mut self.call, made.ok());
+        before.map(|before| calls.end(before));
+        let Err(error) = made else {
+            return;
+        };
+        if error == CallError::NoCluster && !self.told {
+            self.told = true;
+            let line = format!("otlp_http: {}", no_cluster(collector.cluster()));
+            host.log(Level::Error, &line);
+        }
+        settle(collector, Err(error), host);
+    }
+
+    /// The response to the call to the collector.
+    pub(super) fn received(
+        &mut self,
+        response: &dyn Response,
+        engine: &Engine,
+        host: &dyn WorkerHost,
+    ) {
+        self.call = None;
+        let Some(collector) = engine.collector() else {
+            return;
+        };
+        let headers = match response.headers() {
+            Ok(headers) => headers,
+            Err(error) => return settle(collector, Err(error), host),
+        };
+        let status = headers.one(":status").ok().flatten().unwrap_or_default();
+        // Its words are not needed to know that it took the records.
+        let body = match status {
+            [b'2', ..] => read_body(response, LONGEST_ANSWER).ok(),
+            _ => None,
+        };
+        let response = CallResponse {
+            headers: &headers,
+            body: body.as_ref().map(Body::bytes).unwrap_or_default(),
+        };
+        settle(collector, Ok(response), host);
+    }
+}
+
+fn raise(events: &SecurityEvents, engine: &Engine, event: &Event, host: &dyn WorkerHost) {
+    let severity = event.kind.severity;
+    tell(
+        events.sinks(),
+        engine,
+        &event.line,
+        severity,
+        Level::Warn,
+        host,
+    );
+}
+
+/// Hands a record to the sinks.
+fn tell(
+    sinks: &[Sink],
+    engine: &Engine,
+    record: &str,
+    severity: Severity,
+    level: Level,
+    host: &dyn WorkerHost,
+) {
+    for sink in sinks {
+        match sink {
+            Sink::ProxyLog => host.log(level, record),
+            // The proxy's own access loggers run after the filters'.
+            Sink::FilterState(name) => host.set_filter_state(name.as_str(), record),
+            Sink::Collector => {
+                let push =
+                    |collector: &Rc<Collector>| collector.push(record.to_owned(), severity, host);
+                if !engine.collector().is_some_and(push) {
+                    host.count(metrics::Event::RecordDropped.counter());
+                }
+            }
+        }
+    }
+}
+
+fn settle(
+    collector: &Collector,
+    response: Result<CallResponse<'_>, CallError>,
+    host: &dyn WorkerHost,
+) {
+    let fate = collector.received(response, host);
+    if !fate.taken {
+        host.count(metrics::Event::CollectorFailed.counter());
+    }
+    host.count_many(metrics::Event::RecordSent.counter(), fate.sent);
+    host.count_many(metrics::Event::RecordDropped.counter(), fate.dropped);
+    let (cluster, dropped) = (collector.cluster(), fate.dropped);
+    if let Some(said) = fate.said {
+        let said = collector.quoted(&said, host);
+        host.log(
+            Level::Warn,
+            &format!(
+                "cluster {cluster}: the collector rejected {dropped} records of a batch: {said}; this is told once"
+            ),
+        );
+    }
+    if !fate.taken && dropped > 0 {
+        host.log(
+            Level::Warn,
+            &format!("cluster {cluster}: the collector does not take records; dropped: {dropped}"),
+        );
+    }
+}

@@ -1,0 +1,426 @@
+//! Bodies on their way through the policies: how much of one has come, and its bytes.
+//!
+//! A policy says with [`BodyNeed`] what it must see. While the proxy holds a body, its bytes are
+//! read once, when all of it is there. Of a body that passes on meanwhile, as in shadow mode,
+//! copies of the pieces are kept. The memory for either is asked of the budget first.
+//! Nothing here changes a body.
+
+use std::cell::{Cell, OnceCell};
+
+use crate::exchange::{BodyProgress, BodyState, Facts};
+use crate::host::{Bodies, Failure, Side};
+use crate::section::{Reading, Section};
+use portcullis_document::Node;
+use portcullis_wire::budget;
+use portcullis_wire::budget::{Reservation, Share};
+use portcullis_wire::headers::Headers;
+
+/// What becomes of the head of a message while policies judge its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inspection {
+    /// It goes ahead. Whoever gets it may see the head of a message that is then refused.
+    #[default]
+    Stream,
+    /// It is held with the body. The proxy must be told to call back for the body all the same.
+    HoldHeaders,
+}
+
+impl Section for Inspection {
+    const NAME: &'static str = "body_inspection";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let choices = [
+            ("stream", Inspection::Stream),
+            ("hold_headers", Inspection::HoldHeaders),
+        ];
+        node.choice(reading.problems, &choices)
+    }
+}
+
+/// What a policy must see of a body to judge it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyNeed {
+    /// How much has come, while each piece goes on. A refusal ends it midway.
+    Count,
+    /// How much it is in all: it is held until then.
+    Size,
+    /// Its bytes: it is held until all of them are there. Of a body that is longer than `most`,
+    /// none are shown.
+    Bytes {
+        /// How many bytes are read at most.
+        most: u64,
+    },
+}
+
+/// A request's body, as policies judge it.
+#[derive(Debug)]
+pub struct RequestBody<'b> {
+    /// Those of the request's fields that are kept, pseudo-header fields included
+    /// ([`crate::policy::Declaration::later_request_fields`]).
+    pub request: &'b Headers,
+    /// What policies have found out.
+    pub facts: &'b mut Facts,
+    /// How much of it has come.
+    pub progress: BodyProgress,
+    /// What the policy said last that it must see.
+    pub need: BodyNeed,
+    pub content: &'b Content<'b>,
+}
+
+/// The body of the service's answer, as policies judge it.
+#[derive(Debug)]
+pub struct ResponseBody<'b> {
+    /// As in [`RequestBody::request`].
+    pub request: &'b Headers,
+    /// What policies have found out.
+    pub facts: &'b mut Facts,
+    /// How much of it has come.
+    pub progress: BodyProgress,
+    /// What the policy said last that it must see.
+    pub need: BodyNeed,
+    pub content: &'b Content<'b>,
+}
+
+/// Why there are no bytes to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBytes {
+    /// More is to come.
+    Incomplete,
+    /// There are more than the policy wants to read.
+    TooMany,
+    /// The proxy does not hand them over, or there is no memory for them. Whatever the policy says then, the request is refused, unless the policy is in shadow mode.
+    Unavailable,
+}
+
+impl<'b> RequestBody<'b> {
+    /// All bytes of the body, once it is complete. They are read from the proxy when a first
+    /// policy asks for them, and only if one asked for them with [`BodyNeed::Bytes`].
+    ///
+    /// # Errors
+    /// See [`NoBytes`].
+    pub fn bytes(&self) -> Result<&'b [u8], NoBytes> {
+        self.content.bytes(self.need.most())
+    }
+}
+
+impl<'b> ResponseBody<'b> {
+    /// All bytes of the body, as [`RequestBody::bytes`].
+    ///
+    /// # Errors
+    /// See [`NoBytes`].
+    pub fn bytes(&self) -> Result<&'b [u8], NoBytes> {
+        self.content.bytes(self.need.most())
+    }
+}
+
+impl BodyNeed {
+    /// Whether the proxy has to hold the body for it.
+    pub fn holds(self) -> bool {
+        self != BodyNeed::Count
+    }
+
+    /// How many bytes are to be read.
+    pub fn most(self) -> u64 {
+        match self {
+            BodyNeed::Count | BodyNeed::Size => 0,
+            BodyNeed::Bytes { most } => most,
+        }
+    }
+}
+
+/// The bytes of a body, read when they are asked for.
+pub struct Content<'c> {
+    progress: BodyProgress,
+    most: u64,
+    kept: Cell<Option<Kept>>,
+    /// Where what has not been kept is read.
+    rest: Option<Rest<'c>>,
+    read: OnceCell<Result<Read, Failure>>,
+}
+
+/// Bytes, and the memory that they take.
+#[derive(Debug)]
+struct Read {
+    bytes: Vec<u8>,
+    _memory: Reservation,
+}
+
+/// What the proxy has at hand of a body.
+#[derive(Clone, Copy)]
+pub struct Rest<'c> {
+    pub host: &'c dyn Bodies,
+    pub side: Side,
+}
+
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.progress.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for Rest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.side.fmt(f)
+    }
+}
+
+impl Rest<'_> {
+    /// Reads so many bytes, which must be all that the proxy has. The memory for them is asked for
+    /// first.
+    fn read(&self, size: usize) -> Result<Read, Failure> {
+        let memory = budget::reserve(Share::Bodies, size).ok_or(Failure::Memory)?;
+        let bytes = match size {
+            0 => Vec::new(),
+            _ => self.host.body(self.side, size)?,
+        };
+        if bytes.len() != size {
+            return Err(Failure::HostCall);
+        }
+        Ok(Read {
+            bytes,
+            _memory: memory,
+        })
+    }
+}
+
+impl<'c> Content<'c> {
+    /// A body of which so much has come: what was kept of it, then the rest.
+    pub fn new(
+        progress: BodyProgress,
+        most: u64,
+        kept: Option<Kept>,
+        rest: Option<Rest<'c>>,
+    ) -> Self {
+        Self {
+            progress,
+            most,
+            kept: Cell::new(kept),
+            rest,
+            read: OnceCell::new(),
+        }
+    }
+
+    /// What was kept, unless it has been read.
+    pub fn into_kept(self) -> Option<Kept> {
+        self.kept.take()
+    }
+
+    /// Why bytes that a policy asked for could not be had.
+    pub fn failed(&self) -> Option<Failure> {
+        self.read.get()?.as_ref().err().copied()
+    }
+
+    /// All bytes, for one who wants to read so many at most: what others read is nothing to it.
+    pub fn bytes(&self, most: u64) -> Result<&[u8], NoBytes> {
+        let BodyProgress { size, state } = self.progress;
+        if state == BodyState::Open {
+            return Err(NoBytes::Incomplete);
+        }
+        if size > self.most.min(most) {
+            return Err(NoBytes::TooMany);
+        }
+        let read = self.read.get_or_init(|| self.read_all());
+        let read = read.as_ref().map_err(|_| NoBytes::Unavailable)?;
+        Ok(&read.bytes)
+    }
+
+    /// An error unless there are as many bytes as the proxy has counted.
+    fn read_all(&self) -> Result<Read, Failure> {
+        let size = usize::try_from(self.progress.size).map_err(|_| Failure::Memory)?;
+        let Some(mut kept) = self.kept.take() else {
+            return match self.rest {
+                Some(rest) => rest.read(size),
+                None if size == 0 => Ok(Read {
+                    bytes: Vec::new(),
+                    _memory: Reservation::none(Share::Bodies),
+                }),
+                None => Err(Failure::HostCall),
+            };
+        };
+        let missing = size.checked_sub(kept.bytes.len());
+        let missing = missing.ok_or(Failure::HostCall)?;
+        match self.rest {
+            Some(rest) if missing > 0 => kept.append(rest, missing, size),
+            _ => {}
+        }
+        match kept.failed {
+            Some(failure) => Err(failure),
+            None if kept.bytes.len() == size => Ok(Read {
+                bytes: kept.bytes,
+                _memory: kept.memory,
+            }),
+            None => Err(Failure::HostCall),
+        }
+    }
+}
+
+/// What has been kept of a body that passes on.
+#[derive(Debug)]
+pub struct Kept {
+    bytes: Vec<u8>,
+    memory: Reservation,
+    /// Why nothing is kept any more.
+    failed: Option<Failure>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            memory: Reservation::none(Share::Bodies),
+            failed: None,
+        }
+    }
+}
+
+impl Kept {
+    /// Keeps the piece at hand, of so many bytes, if there is room for it. Otherwise nothing is
+    /// kept any more. Bodies that are held, and judged by policies that refuse, have half of the
+    /// room to themselves.
+    pub fn push(&mut self, rest: Rest<'_>, piece: u64, most: u64) {
+        let crowded = budget::used(Share::Bodies) > Share::Bodies.most() / 2;
+        let (piece, most) = (usize::try_from(piece), usize::try_from(most));
+        match (piece, most) {
+            (Ok(piece), Ok(most)) if !crowded => self.append(rest, piece, most),
+            _ => self.give_up(Failure::Memory),
+        }
+    }
+
+    fn append(&mut self, rest: Rest<'_>, piece: usize, most: usize) {
+        if self.failed.is_some() {
+            return;
+        }
+        let total = self.bytes.len().saturating_add(piece);
+        if total > most || !self.make_room(total, most) {
+            return self.give_up(Failure::Memory);
+        }
+        match rest.read(piece) {
+            Ok(read) => self.bytes.extend_from_slice(&read.bytes),
+            Err(failure) => self.give_up(failure),
+        }
+    }
+
+    /// Makes room for so many bytes, and for more to come: what is copied in all is bounded by the
+    /// size of the body, however small its pieces. Whether there is memory for that.
+    fn make_room(&mut self, total: usize, most: usize) -> bool {
+        if total <= self.bytes.capacity() {
+            return true;
+        }
+        let room = total.max(self.bytes.capacity().saturating_mul(2)).min(most);
+        // Both copies are there for a moment.
+        let more = room.saturating_sub(self.bytes.len());
+        let made = self.memory.grow(room) && self.bytes.try_reserve_exact(more).is_ok();
+        self.memory.shrink_to(self.bytes.capacity());
+        made
+    }
+
+    fn give_up(&mut self, failure: Failure) {
+        *self = Self {
+            failed: Some(failure),
+            ..Self::default()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A proxy that has these bytes at hand.
+    struct Hand(Vec<u8>);
+
+    impl Bodies for Hand {
+        fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
+            Ok(self.0.clone())
+        }
+    }
+
+    fn hand(bytes: &[u8]) -> Hand {
+        Hand(bytes.to_vec())
+    }
+
+    fn rest(host: &Hand) -> Rest<'_> {
+        let side = Side::Request;
+        Rest { host, side }
+    }
+
+    fn progress(size: u64, state: BodyState) -> BodyProgress {
+        BodyProgress { size, state }
+    }
+
+    #[test]
+    fn what_streams_keep_together_is_bounded() {
+        let half = Share::Bodies.most() / 2;
+        let (six, most) = (hand(&[1; 6]), 1 << 30);
+        let mut one = Kept::default();
+        one.push(rest(&six), 6, most);
+        assert_eq!((one.bytes.as_slice(), one.failed), (&[1; 6][..], None));
+        let others = budget::reserve(Share::Bodies, half).unwrap();
+        one.push(rest(&six), 6, most);
+        assert_eq!((one.bytes.len(), one.failed), (0, Some(Failure::Memory)));
+        drop(others);
+        assert_eq!(
+            budget::used(Share::Bodies),
+            0,
+            "what was kept is given back"
+        );
+        let mut third = Kept::default();
+        third.push(rest(&six), 6, 5);
+        assert_eq!(third.failed, Some(Failure::Memory));
+    }
+
+    #[test]
+    fn a_body_in_many_pieces_is_seldom_copied() {
+        let (hand, mut kept, mut moves) = (hand(&[7]), Kept::default(), 0);
+        for _ in 0..10_000 {
+            let before = kept.bytes.capacity();
+            kept.push(rest(&hand), 1, 1 << 20);
+            moves += usize::from(kept.bytes.capacity() != before);
+        }
+        assert!(kept.bytes.len() == 10_000 && moves < 20, "{moves}");
+    }
+
+    #[test]
+    fn a_body_is_shown_whole_or_not_at_all() {
+        let hand = hand(b"abc");
+        let kept = || {
+            let mut kept = Kept::default();
+            kept.push(rest(&hand), 3, 9);
+            Some(kept)
+        };
+        let open = Content::new(progress(3, BodyState::Open), 9, kept(), None);
+        assert_eq!(open.bytes(9), Err(NoBytes::Incomplete));
+        let whole = Content::new(progress(3, BodyState::Complete), 9, kept(), None);
+        assert_eq!((whole.bytes(9), whole.failed()), (Ok(&b"abc"[..]), None));
+        let more = progress(6, BodyState::Complete);
+        let more = Content::new(more, 9, kept(), Some(rest(&hand)));
+        assert_eq!(more.bytes(9), Ok(&b"abcabc"[..]));
+        let short = Content::new(progress(4, BodyState::Complete), 9, kept(), None);
+        assert_eq!(
+            (short.bytes(9), short.failed()),
+            (Err(NoBytes::Unavailable), Some(Failure::HostCall))
+        );
+        let large = Content::new(progress(3, BodyState::Complete), 2, kept(), None);
+        assert_eq!(
+            (large.bytes(9), large.failed()),
+            (Err(NoBytes::TooMany), None)
+        );
+    }
+
+    #[test]
+    fn a_body_that_finds_no_memory_is_not_read() {
+        let hand = hand(b"abc");
+        let body = || {
+            let whole = progress(3, BodyState::Complete);
+            Content::new(whole, 9, None, Some(rest(&hand)))
+        };
+        let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - 2).unwrap();
+        let refused = body();
+        assert_eq!(
+            (refused.bytes(9), refused.failed()),
+            (Err(NoBytes::Unavailable), Some(Failure::Memory))
+        );
+        drop(spent);
+        assert_eq!(body().bytes(9), Ok(&b"abc"[..]));
+    }
+}

@@ -1,0 +1,245 @@
+//! A test with what it compares with.
+
+use super::operand::{Found, Scalars};
+use super::test::{Asked, Expected, Kinds, Test};
+use super::{TESTS, exists, needs_one_of, quoted};
+use portcullis_document::{Case, Fields, Node, Problems};
+use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::json::compact::Value;
+
+/// What a value is compared with, and how.
+#[derive(Clone, Debug)]
+pub struct Check {
+    test: &'static Test,
+    expected: Expected,
+}
+
+/// The names of the tests that can be asked of these kinds.
+fn names(kinds: Kinds) -> Vec<&'static str> {
+    let tests = TESTS.iter().filter(|test| test.kinds.meet(kinds));
+    tests.map(|test| test.name).collect()
+}
+
+impl Check {
+    /// Reads the one test of an object, and `ignore_case`; `Ok(None)` when none of them is there.
+    /// `kinds` is what can be found there.
+    ///
+    /// # Errors
+    /// `Err(())` when something is there and wrong; it has been reported.
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        kinds: Kinds,
+        problems: &mut Problems,
+    ) -> Result<Option<Self>, ()> {
+        let ignore_case = fields.optional("ignore_case");
+        let case = match &ignore_case {
+            None => Some(Case::Significant),
+            Some(node) => node.boolean(problems).map(|ignored| match ignored {
+                true => Case::Ignored,
+                false => Case::Significant,
+            }),
+        };
+        let written = TESTS.iter();
+        let written = written.filter_map(|test| Some((test, fields.optional(test.name)?)));
+        let written: Vec<_> = written.collect();
+        let asked = Asked {
+            kinds,
+            case: case.ok_or(())?,
+        };
+        let expected = match &written[..] {
+            [] if ignore_case.is_none() => return Ok(None),
+            [] if fields.misnames(&names(kinds), problems) => return Err(()),
+            [] => None,
+            [(test, node)] if test.kinds.meet(kinds) => {
+                let expected = (test.read)(node, asked, problems).ok_or(())?;
+                Some((*test, expected))
+            }
+            [(_, node)] => {
+                let names = quoted(&names(kinds));
+                node.report(
+                    problems,
+                    format_args!("cannot be asked here; use one of {names}"),
+                );
+                return Err(());
+            }
+            [(first, _), (_, second), ..] => {
+                let first = first.name;
+                second.report(
+                    problems,
+                    format_args!("cannot stand beside `{first}`; keep one of them"),
+                );
+                return Err(());
+            }
+        };
+        let textual = |expected: &Expected| expected.is_textual();
+        match (expected, ignore_case) {
+            (Some((test, expected)), None) => Ok(Some(Self { test, expected })),
+            (Some((test, expected)), Some(_)) if textual(&expected) => {
+                Ok(Some(Self { test, expected }))
+            }
+            (_, Some(node)) => {
+                node.report(problems, "says nothing without a string to match");
+                Err(())
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The boolean of a field that is itself the test. No other may stand beside it.
+    pub(super) fn read_beside(
+        fields: &mut Fields<'_>,
+        name: &str,
+        node: &Node<'_>,
+        problems: &mut Problems,
+    ) -> Result<Option<Self>, ()> {
+        let tests = TESTS.iter().map(|test| test.name);
+        let written = tests
+            .chain(["ignore_case"])
+            .filter_map(|name| fields.optional(name));
+        let written: Vec<Node<'_>> = written.collect();
+        if let Some(second) = written.first() {
+            let reason = format_args!("cannot stand beside `{name}`; keep one of them");
+            second.report(problems, reason);
+            return Err(());
+        }
+        let expected = node.boolean(problems).ok_or(())?;
+        Ok(Some(Self::presence(expected)))
+    }
+
+    /// Reads the one test of an object whose value is a text.
+    pub fn read_of_text(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let check = Self::read(fields, Kinds::TEXT, problems).ok()?;
+        if check.is_none() {
+            Self::lacks(fields, Kinds::TEXT, problems);
+        }
+        check
+    }
+
+    /// Notes that there is no test.
+    pub(super) fn lacks(fields: &mut Fields<'_>, kinds: Kinds, problems: &mut Problems) {
+        let names = names(kinds);
+        fields.lacks(&names, problems, needs_one_of(&names));
+    }
+
+    /// Whether something is there.
+    pub(super) fn presence(expected: bool) -> Self {
+        Self {
+            test: &exists::TEST,
+            expected: Expected::Flag(expected),
+        }
+    }
+
+    /// The check that holds where this does not, if there is one.
+    pub(super) fn opposite(&self) -> Option<Self> {
+        match self.expected {
+            Expected::Flag(expected) => Some(Self::presence(!expected)),
+            _ => None,
+        }
+    }
+
+    /// Whether it asks only whether something is there, or is not.
+    pub(super) fn is_of_presence(&self) -> bool {
+        matches!(self.expected, Expected::Flag(_))
+    }
+
+    /// Whether it asks only that something is there.
+    pub(super) fn is_presence(&self) -> bool {
+        matches!(self.expected, Expected::Flag(true))
+    }
+
+    /// Whether what was found passes.
+    pub(super) fn holds(&self, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {
+        (self.test.holds)(&self.expected, found, effort)
+    }
+
+    /// Whether a text passes.
+    ///
+    /// # Errors
+    /// [`TooCostly`] when that is not known.
+    pub fn matches(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        self.holds(Found::Json(Value::String(text), Scalars::Typed), effort)
+    }
+
+    /// Whether what was found is of a kind that could pass.
+    pub(super) fn fits(&self, found: Found<'_>) -> bool {
+        self.test.fits(&self.expected, found.kinds())
+    }
+
+    /// What the log says when it does not pass.
+    pub(super) fn fault(&self) -> &'static str {
+        match self.expected {
+            Expected::Text(..) | Expected::Regex(_) => "no_match",
+            _ => self.test.fault,
+        }
+    }
+
+    /// Whether it is plain to see that the same passes.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let is_same = self.test.name == other.test.name || self.is_of_presence();
+        is_same && self.expected.is_same(&other.expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_wire::json::Json;
+
+    fn matcher(text: &str) -> Check {
+        let json = Json::parse(text.as_bytes(), 4).unwrap();
+        let mut problems = Problems::default();
+        let mut fields = Node::root(&json).fields(&mut problems).unwrap();
+        Check::read_of_text(&mut fields, &mut problems).unwrap()
+    }
+
+    #[test]
+    fn compares_as_it_says() {
+        for (written, yes, no) in [
+            (r#"{"exact": "ab"}"#, "ab", "abc"),
+            (r#"{"prefix": "ab"}"#, "abc", "cab"),
+            (r#"{"suffix": "ab"}"#, "cab", "abc"),
+            (r#"{"contains": "ab"}"#, "cabc", "acb"),
+            (r#"{"regex": "a.?b"}"#, "acb", "acbd"),
+            (r#"{"in": ["b", "ab", "a"]}"#, "ab", "abc"),
+            (r#"{"exact": "aB", "ignore_case": true}"#, "Ab", "A"),
+            (r#"{"prefix": "aB", "ignore_case": true}"#, "AbC", "A"),
+            (r#"{"suffix": "aB", "ignore_case": true}"#, "cAb", "Abc"),
+            (r#"{"contains": "aB", "ignore_case": true}"#, "cAbc", "acb"),
+            (r#"{"regex": "ab", "ignore_case": true}"#, "AB", "ABC"),
+            (r#"{"in": ["X", "aB"], "ignore_case": true}"#, "Ab", "A"),
+            (r#"{"exact": "É", "ignore_case": true}"#, "É", "é"),
+            (r#"{"prefix": "é"}"#, "éa", "è"),
+            (r#"{"suffix": "é"}"#, "aé", "è"),
+            (r#"{"exact": ""}"#, "", "a"),
+        ] {
+            let matcher = matcher(written);
+            let matches = |text| matcher.matches(text, &Effort::new(1000));
+            assert_eq!(matches(yes), Ok(true), "{written} {yes}");
+            assert_eq!(matches(no), Ok(false), "{written} {no}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_costly_is_neither() {
+        let matcher = matcher(r#"{"regex": ".*a.*"}"#);
+        let effort = Effort::new(1000);
+        assert_eq!(matcher.matches(&"b".repeat(2000), &effort), Err(TooCostly));
+        assert_eq!(matcher.matches("a", &effort), Err(TooCostly));
+    }
+
+    #[test]
+    fn a_long_text_is_paid_for_by_whatever_goes_through_it() {
+        let long = "b".repeat(60_000);
+        for written in [
+            r#"{"contains": "a"}"#,
+            r#"{"exact": "a", "ignore_case": true}"#,
+            r#"{"in": ["a"], "ignore_case": true}"#,
+        ] {
+            let effort = Effort::new(100_000);
+            let matcher = matcher(written);
+            let compared = (0..100).map(|_| matcher.matches(&long, &effort));
+            let decided = compared.take_while(|found| *found == Ok(false)).count();
+            assert!((1..10).contains(&decided), "{written}: {decided}");
+        }
+    }
+}

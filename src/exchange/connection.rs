@@ -1,0 +1,56 @@
+//! What is known of the connection between client and proxy.
+
+use std::cell::OnceCell;
+
+use crate::exchange::Scheme;
+use crate::host::{Host, Property};
+use portcullis_wire::headers::Headers;
+
+/// Whether it is encrypted. A client writes the scheme of a request itself, over HTTP/2 and in an absolute
+/// URI, so that alone says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    claims_tls: bool,
+    /// A proxy in front says so, or somebody who wrote the same.
+    forwarded_tls: bool,
+    trusts_forwarded: bool,
+    has_tls: OnceCell<bool>,
+}
+
+impl Connection {
+    /// What a request says of it.
+    pub fn of(request: &Headers) -> Self {
+        Self {
+            claims_tls: Scheme::of(request) == Scheme::Https,
+            forwarded_tls: says_https(request),
+            ..Self::default()
+        }
+    }
+
+    /// Believes the proxy in front, or does not.
+    pub fn trust_forwarded_proto(&mut self, trusts: bool) {
+        self.trusts_forwarded = trusts;
+    }
+
+    /// The scheme by what the proxy knows of the connection; where the document trusts the proxy in front, by
+    /// what that one says too. A client that says `http` is believed: it may do without what belongs to TLS.
+    pub fn scheme(&self, host: &dyn Host) -> Scheme {
+        let forwarded = self.trusts_forwarded && self.forwarded_tls;
+        if forwarded || (self.claims_tls && self.has_tls(host)) {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        }
+    }
+
+    /// The proxy is asked once.
+    fn has_tls(&self, host: &dyn Host) -> bool {
+        let ask = || host.property(Property::TlsVersion).is_some();
+        *self.has_tls.get_or_init(ask)
+    }
+}
+
+/// Whether the proxy in front says that the client came over TLS.
+pub fn says_https(headers: &Headers) -> bool {
+    headers.one("x-forwarded-proto") == Ok(Some(b"https"))
+}

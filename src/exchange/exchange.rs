@@ -1,0 +1,385 @@
+//! What policies see of a request and its response, and what they leave behind.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::host::{Host, Property};
+use crate::limits::Limits;
+use crate::principal::Principal;
+use crate::refusal::{ErrorPage, Reason, Refusal};
+use crate::target::{Authority, Target};
+use portcullis_wire::address;
+use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
+use portcullis_wire::preflight::SameRoutes;
+use portcullis_wire::regex::Effort;
+
+/// A request whose target can be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'r> {
+    /// All fields, pseudo-header fields included.
+    pub headers: &'r Headers,
+    /// The host and port that are asked.
+    pub authority: &'r Authority<'r>,
+    /// The path and query.
+    pub target: &'r Target,
+    /// What comparing it with patterns may still cost.
+    pub effort: &'r Effort,
+}
+
+/// A request on its way through the policies.
+#[derive(Debug)]
+pub struct Exchange<'r> {
+    /// When its head arrived: what a policy should go by that asks for the time.
+    pub arrived: Duration,
+    /// The request as the client sent it.
+    pub request: Request<'r>,
+    /// Whether a body, or trailers, may follow the head.
+    pub body: BodyState,
+    /// The name of its route.
+    pub route: &'r str,
+    /// What policies have found out.
+    pub facts: &'r mut Facts,
+    /// Set when the request is a preflight about this route, and every other route that the request in
+    /// question may take would grant it. Without it a preflight is granted nothing.
+    pub preflight: Option<SameRoutes<'r>>,
+    /// Whether somebody wants to know what a token says that is not accepted.
+    pub notes_claimed: bool,
+    /// What policies want changed before the service sees the request.
+    pub edits: Vec<Edit>,
+    /// What a policy would have refused by a part of it that is in shadow mode.
+    pub shadow: Vec<Refusal>,
+}
+
+/// What policies learn about a request and others may rely on: each fact has one writer.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Who calls. Written by the policy that asks for credentials, once it has accepted one.
+    pub principal: Option<Principal>,
+    /// What limits said. Written by `rate_limits`.
+    pub limits: Limits,
+    /// Which operation of its API it is. Written by `openapi`.
+    pub operation: Option<OperationIndex>,
+    /// Whose tokens its route asks for. Written by the stream.
+    pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// What the body of the answer is judged by, each with who judges. Written by `payload`.
+    pub answers: Vec<(usize, AnswerCheck)>,
+    /// What is known of the client's connection.
+    pub connection: Connection,
+    client: OnceCell<Option<IpAddr>>,
+}
+
+/// The place of an operation in its API: that of its path, and its own there.
+pub type OperationIndex = (usize, usize);
+
+/// Who a request says it comes from, before that has been verified: for limits on those who say so.
+pub trait ClaimedSubject: fmt::Debug {
+    /// The subject; none if the request names none.
+    ///
+    /// # Errors
+    /// [`Several`].
+    fn subject(&self, request: &Request<'_>) -> Result<Option<String>, Several>;
+}
+
+/// There are several tokens where there is to be one: whose subject counts would be for the sender
+/// to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several;
+
+/// How an answer is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerCheck {
+    /// By the schema at that place in the judge's list.
+    Schema(usize),
+    /// The same, though it cannot be told what it is: it has to be JSON.
+    Untold(usize),
+    /// It cannot be read, for that reason.
+    Unreadable(&'static Reason),
+}
+
+impl Facts {
+    /// How many bytes of memory they take. Claims count whole: a cache that has them too may forget
+    /// them first.
+    pub fn memory(&self) -> usize {
+        let claims = self.principal.as_ref().map_or(0, Principal::memory);
+        let answers = self.answers.capacity();
+        let answers = answers.saturating_mul(size_of::<(usize, AnswerCheck)>());
+        self.limits
+            .memory()
+            .saturating_add(answers)
+            .saturating_add(claims)
+    }
+
+    /// Forgets all but the client's connection.
+    pub fn forget(&mut self) {
+        *self = Self {
+            connection: std::mem::take(&mut self.connection),
+            ..Self::default()
+        };
+    }
+
+    /// What is known, apart from what policies keep for themselves: for those that are tried.
+    pub fn apart(&self) -> Self {
+        Self {
+            principal: self.principal.clone(),
+            claimants: self.claimants.clone(),
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            limits: Limits::default(),
+            operation: None,
+            answers: Vec::new(),
+        }
+    }
+
+    /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
+    /// that we know. The proxy is asked once.
+    pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
+        let ask = || address::with_port(&host.property(Property::ClientAddress)?);
+        *self.client.get_or_init(ask)
+    }
+}
+
+/// One change of a message's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Remove every field of that name.
+    Remove(HeaderName),
+    /// Replace every field of that name by one.
+    Set(HeaderName, HeaderValue),
+    /// Add a field beside those of that name.
+    Add(HeaderName, HeaderValue),
+    /// Replace `:path`. Only its query may differ: routes have been chosen by the rest. The path that
+    /// they have been chosen by may be set as well.
+    SetPath(HeaderValue),
+    /// Leave a value for other filters and for the proxy's own access log.
+    Export(PropertyName, HeaderValue),
+    /// Say how much the request costs where the proxy asks a rate limit service: in Envoy the
+    /// filter state `envoy.ratelimit.hits_addend`.
+    Hits(u32),
+    /// Several changes in order, prepared when the document was compiled.
+    Shared(Rc<[Edit]>),
+}
+
+/// Those of the changes, in order, that change a message with these fields: a field that is not
+/// there need not be removed, and each call to the proxy has its price.
+pub fn effective<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<&'e Edit> {
+    fn gather<'e>(edits: &'e [Edit], fields: &Headers, out: &mut Vec<&'e Edit>) {
+        for edit in edits {
+            match edit {
+                Edit::Shared(edits) => gather(edits, fields, out),
+                Edit::Remove(name) if fields.all(name.as_str()).next().is_some() => out.push(edit),
+                Edit::Remove(name) if out.iter().any(|each| each.writes(name)) => out.push(edit),
+                Edit::Remove(_) => {}
+                Edit::Set(..)
+                | Edit::Add(..)
+                | Edit::SetPath(_)
+                | Edit::Export(..)
+                | Edit::Hits(_) => out.push(edit),
+            }
+        }
+    }
+    let mut out = Vec::with_capacity(16);
+    gather(edits, fields, &mut out);
+    out
+}
+
+impl Edit {
+    /// What it writes, where that is one value.
+    pub fn value(&self) -> Option<&HeaderValue> {
+        match self {
+            Edit::Set(_, value)
+            | Edit::Add(_, value)
+            | Edit::SetPath(value)
+            | Edit::Export(_, value) => Some(value),
+            Edit::Remove(_) | Edit::Hits(_) | Edit::Shared(_) => None,
+        }
+    }
+
+    fn writes(&self, name: &HeaderName) -> bool {
+        match self {
+            Edit::Set(written, _) | Edit::Add(written, _) => written == name,
+            Edit::Remove(_)
+            | Edit::SetPath(_)
+            | Edit::Export(..)
+            | Edit::Hits(_)
+            | Edit::Shared(_) => false,
+        }
+    }
+}
+
+/// The name under which a value is left for other filters: `portcullis.` and letters, digits
+/// and `_`. In Envoy it is the filter state `wasm.portcullis.…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PropertyName(Rc<str>);
+
+impl PropertyName {
+    /// Puts `portcullis.` in front. `None` when the key has other characters.
+    pub fn parse(key: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let usable = !key.is_empty() && key.len() <= 64 && key.bytes().all(plain);
+        usable.then(|| Self(format!("portcullis.{key}").into()))
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The answer on its way back through the policies.
+#[derive(Debug)]
+pub struct Response<'r> {
+    /// Those of the request's fields that are kept, pseudo-header fields included
+    /// ([`crate::policy::Declaration::later_request_fields`]).
+    pub request: &'r Headers,
+    /// Whose answer it is.
+    pub author: Author,
+    /// The answer's fields, `:status` included; none unless a policy of the route reads them
+    /// ([`crate::policy::Declaration::reads_response`]).
+    pub headers: &'r Headers,
+    /// Whether a body, or trailers, may follow the head. Without, `body` goes nowhere.
+    pub rest: BodyState,
+    /// What browsers are to show when something fails; none if they get what programs get.
+    pub page: Option<&'r ErrorPage>,
+    /// What policies have found out.
+    pub facts: &'r mut Facts,
+    /// Changes in order; a later one for the same name wins.
+    pub edits: Vec<Edit>,
+    /// A body in place of the answer's own; its trailers go with it. Whoever sets it also
+    /// removes the fields that describe a body. `content-length` is one of them: there is none
+    /// to be sure of, since an answer may have trailers and no body that could be replaced.
+    pub body: Option<Vec<u8>>,
+}
+
+/// An exchange that has ended.
+#[derive(Debug)]
+pub struct Finished<'f> {
+    /// Those of the request's fields that are kept, pseudo-header fields included.
+    pub request: &'f Headers,
+    /// What policies have found out.
+    pub facts: &'f mut Facts,
+    /// Why it was refused, if it was.
+    pub refusal: Option<&'static Reason>,
+}
+
+/// Who wrote an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The service, or the proxy in its place.
+    Service,
+    /// This filter.
+    Filter,
+}
+
+/// The scheme of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Cleartext, or unknown.
+    Http,
+    /// TLS.
+    Https,
+}
+
+/// How much of a request's body has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyProgress {
+    /// Bytes so far.
+    pub size: u64,
+    /// Whether that is all: the body has ended, or trailers have come.
+    pub state: BodyState,
+}
+
+/// Whether more of a body is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyState {
+    /// There may be more.
+    Open,
+    /// That was all.
+    Complete,
+}
+
+impl Request<'_> {
+    /// The method; empty if it is not text, which no method is.
+    pub fn method(&self) -> &str {
+        self.headers.method()
+    }
+
+    /// The host that is asked, in its one spelling and without its port.
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// The query, without its `?`.
+    pub fn query(&self) -> Option<&[u8]> {
+        let raw = self.headers.one(":path").ok().flatten()?;
+        self.target.query(raw)
+    }
+}
+
+impl Scheme {
+    /// As it is written in a URI.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// Reads `:scheme`: what the request says, and not what is known ([`Connection::scheme`]).
+    pub fn of(headers: &Headers) -> Self {
+        match headers.one(":scheme") {
+            Ok(Some(b"https")) => Scheme::Https,
+            _ => Scheme::Http,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::principal::CredentialKind;
+    use portcullis_wire::json::compact::Compact;
+
+    #[test]
+    fn claims_count_among_what_a_stream_keeps() {
+        let mut facts = Facts::default();
+        let before = facts.memory();
+        let claims = format!(r#"{{"x":"{}"}}"#, "y".repeat(1000));
+        facts.principal = Some(Principal {
+            kind: CredentialKind::Jwt,
+            authority: "corp".into(),
+            attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
+        });
+        assert!(facts.memory() >= before + 1000);
+    }
+
+    #[test]
+    fn edits_without_effect_are_left_out() {
+        let name = |text| HeaderName::parse(text).unwrap();
+        let value = HeaderValue::parse(b"x").unwrap();
+        let edits = [
+            Edit::Remove(name("there")),
+            Edit::Remove(name("absent")),
+            Edit::Shared(Rc::from([
+                Edit::Set(name("written"), value.clone()),
+                Edit::Remove(name("absent")),
+            ])),
+            Edit::Remove(name("written")),
+            Edit::Add(name("absent"), value.clone()),
+            Edit::Remove(name("absent")),
+        ];
+        let mut fields = Headers::default();
+        fields.push(b"there", b"1");
+        let expected = [
+            Edit::Remove(name("there")),
+            Edit::Set(name("written"), value.clone()),
+            Edit::Remove(name("written")),
+            Edit::Add(name("absent"), value),
+            Edit::Remove(name("absent")),
+        ];
+        assert!(effective(&edits, &fields).into_iter().eq(&expected));
+    }
+}

@@ -1,0 +1,26 @@
+//! A request and its response as policies see them, and what a policy, a host, a section of the
+//! document and a call are. Nothing here knows a policy.
+
+pub mod body;
+pub mod call;
+pub mod condition;
+pub mod connection;
+pub mod credentials;
+pub mod enforcement;
+pub mod exchange;
+pub mod fetched;
+pub mod gauges;
+pub mod host;
+pub mod http_uri;
+pub mod limits;
+pub mod media_type;
+pub mod meter;
+pub mod origin;
+pub mod policy;
+pub mod principal;
+pub mod refusal;
+pub mod route;
+pub mod section;
+pub mod seed;
+pub mod target;
+pub mod wait;

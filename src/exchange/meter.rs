@@ -1,0 +1,166 @@
+//! What is counted, and what is timed: a closed list that is fixed when the module is built. The names of
+//! all counters, those of codes and of security events among them, are the registry's
+//! (the registry in the engine).
+
+use std::time::Duration;
+
+use crate::host::{Counter, Histogram};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was passed on.
+    Allowed,
+    /// It was refused.
+    Denied,
+    /// The filter answered it, and that was no refusal.
+    Answered,
+    /// It was passed on, though a policy in shadow mode would have refused it.
+    ShadowDenied,
+}
+
+/// All of them, by the number of their counter.
+pub const OUTCOMES: [Outcome; 4] = [
+    Outcome::Allowed,
+    Outcome::Denied,
+    Outcome::Answered,
+    Outcome::ShadowDenied,
+];
+
+impl Outcome {
+    /// The leaf of the metric's name and the word in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Denied => "denied",
+            Outcome::Answered => "answered",
+            Outcome::ShadowDenied => "shadow_denied",
+        }
+    }
+
+    /// Counts requests by what became of them.
+    pub fn counter(self) -> Counter {
+        Counter(self as usize)
+    }
+}
+
+/// Declares what is counted besides verdicts, each with the leaf of its metric's name: Envoy's
+/// where one of Envoy's filters has one.
+macro_rules! events {
+    ($($(#[$about:meta])+ $event:ident = $name:literal),+ $(,)?) => {
+        /// Something that is counted besides verdicts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$about])+ $event,)+
+        }
+
+        /// All of them, in the order of their counters.
+        pub const EVENTS: &[Event] = &[$(Event::$event),+];
+
+        impl Event {
+            /// The leaf of the metric's name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Event::$event => $name,)+
+                }
+            }
+        }
+    };
+}
+
+events! {
+    /// A token was remembered.
+    TokenCacheHit = "jwt_cache_hit",
+    /// A token had to be verified.
+    TokenCacheMiss = "jwt_cache_miss",
+    /// The proxy checked a signature.
+    SignatureByProxy = "jwt_signature_proxy",
+    /// The filter checked one itself.
+    SignatureByFilter = "jwt_signature_filter",
+    /// A provider's keys arrived.
+    KeysFetched = "jwks_fetch_success",
+    /// They did not, or were of no use.
+    KeysFetchFailed = "jwks_fetch_failed",
+    /// A provider said where its keys are.
+    DocumentFetched = "discovery_fetch_success",
+    /// It did not, or not so that it can be used.
+    DocumentFetchFailed = "discovery_fetch_failed",
+    /// A request named an origin that may use its route.
+    OriginValid = "origin_valid",
+    /// It named another.
+    OriginInvalid = "origin_invalid",
+    /// All limits of a request agreed.
+    RateLimitOk = "rate_limits.ok",
+    /// One did not.
+    RateLimited = "rate_limits.rate_limited",
+    /// A caller made room for another in a full cell.
+    RateLimitEvicted = "rate_limits.evicted",
+    /// Other workers were quicker each time.
+    RateLimitContended = "rate_limits.contended",
+    /// A limit could not be asked.
+    RateLimitFailed = "rate_limits.failed",
+    /// A cell held somebody else's bytes.
+    RateLimitForeign = "rate_limits.foreign",
+    /// A record has reached the collector.
+    RecordSent = "otlp.sent",
+    /// A record has not, and never will.
+    RecordDropped = "otlp.dropped",
+    /// The collector did not take what was sent.
+    CollectorFailed = "otlp.failed",
+    /// An error of the service went out in the filter's words.
+    ErrorSanitized = "errors_sanitized",
+}
+
+impl Event {
+    /// Counts it.
+    pub fn counter(self) -> Counter {
+        Counter(OUTCOMES.len().saturating_add(self as usize))
+    }
+}
+
+/// Something of which each single value is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// From a question to a provider to the answer, in milliseconds.
+    KeysFetch,
+    /// What judging the head of a request took, in microseconds.
+    Filter,
+    /// What judging its body took.
+    BodyCheck,
+    /// What judging the body of the answer took.
+    ResponseCheck,
+    /// What verifying a token took that was not remembered.
+    TokenVerification,
+}
+
+/// All of them, by the number of their histogram.
+pub const TIMINGS: [Timing; 5] = [
+    Timing::KeysFetch,
+    Timing::Filter,
+    Timing::BodyCheck,
+    Timing::ResponseCheck,
+    Timing::TokenVerification,
+];
+
+impl Timing {
+    /// The leaf of the metric's name. Histograms have no unit in the proxy, so the name has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timing::KeysFetch => "jwks_fetch_ms",
+            Timing::Filter => "filter_us",
+            Timing::BodyCheck => "body_check_us",
+            Timing::ResponseCheck => "response_check_us",
+            Timing::TokenVerification => "jwt_verify_us",
+        }
+    }
+
+    /// Records it.
+    pub fn histogram(self) -> Histogram {
+        Histogram(self as usize)
+    }
+}
+
+/// Whole microseconds.
+pub fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,55 @@
+//! What a policy says of itself while the document is compiled.
+
+use std::rc::Rc;
+
+use crate::enforcement::Mode;
+use crate::exchange::{ClaimedSubject, PropertyName};
+use crate::refusal::ErrorPage;
+use portcullis_wire::headers::HeaderName;
+
+/// What a policy says of itself once, while the document is compiled.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// A mode of its own, where its block has another.
+    pub mode: Mode,
+    /// Whether it reads the answer's header fields. Asking the proxy for them takes time.
+    pub reads_response: bool,
+    /// The request's fields that it reads after the head has been judged: with a body, or with the
+    /// answer. No others are kept until then.
+    pub later_request_fields: &'static [&'static str],
+    /// The page on which browsers are to show refusals.
+    pub error_page: Option<Rc<ErrorPage>>,
+    /// Whose tokens it asks for, so that others can tell who a request says it comes from.
+    pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// Whether it goes by the claimants of the route.
+    pub counts_claimants: bool,
+    /// Request fields that only this filter may set. A client's own are removed on every
+    /// route, whether or not the policy runs there.
+    pub owned_request_headers: Vec<HeaderName>,
+    /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
+    pub judged_request_headers: Vec<HeaderName>,
+    /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
+    pub minds_end: bool,
+    /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
+    pub trusts_forwarded_proto: bool,
+    /// The names of the values that it may leave for other filters.
+    pub exports: Vec<PropertyName>,
+}
+
+impl Default for Declaration {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            reads_response: false,
+            later_request_fields: &[],
+            error_page: None,
+            claimants: None,
+            counts_claimants: false,
+            owned_request_headers: Vec::new(),
+            judged_request_headers: Vec::new(),
+            minds_end: false,
+            trusts_forwarded_proto: false,
+            exports: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a policy is: how its block is read, when it is asked, and what it may say.
+
+use std::rc::Rc;
+
+use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
+use crate::enforcement::Mode;
+use crate::exchange::{Exchange, Facts, Finished, Response};
+use crate::host::Host;
+use crate::refusal::{Code, Refusal, Reply, Selector};
+use crate::route::PathTemplate;
+use crate::section::Sections;
+use crate::wait::{Wait, Wake};
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_wire::headers::Headers;
+use portcullis_wire::preflight::Preflight;
+
+mod declaration;
+
+pub use self::declaration::Declaration;
+
+/// One kind of policy, as the document names it.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name of its block under `defaults` and under a route, and in the log.
+    pub name: &'static str,
+    /// What it does for a route.
+    pub role: Role,
+    /// Every code with which it refuses.
+    pub codes: &'static [&'static Code],
+    /// Reads its block.
+    pub compile: Compile,
+    /// The field of its block that decides, by what is refused; the first that fits. For the log.
+    pub rules: &'static [(Selector, &'static str)],
+}
+
+impl Kind {
+    /// The field of its block by which that was refused, where the refusal does not say it itself.
+    pub fn field_of(&self, refusal: &Refusal) -> Option<&'static str> {
+        let mut rules = self.rules.iter();
+        let found = rules.find(|(selector, _)| selector.has(refusal.reason));
+        found.map(|(_, field)| *field)
+    }
+}
+
+/// How a block is read. `None` when something is wrong with it; that has been reported then.
+#[derive(Debug)]
+pub enum Compile {
+    /// An object. `mode` and unknown fields are the caller's concern.
+    Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
+    /// The same, and its `mode` is `shadow` unless it says otherwise.
+    Shadowed(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
+    /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
+    /// block, for what the document says once for all routes.
+    List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<Part>>),
+}
+
+/// What a block asks at one stage. Most blocks have one part.
+#[derive(Clone)]
+pub struct Part {
+    /// When it is asked.
+    pub stage: Stage,
+    /// What is asked.
+    pub policy: Rc<dyn Policy>,
+}
+
+impl Part {
+    /// The parts of a block that has one.
+    pub fn only(stage: Stage, policy: impl Policy + 'static) -> Vec<Self> {
+        vec![Self {
+            stage,
+            policy: Rc::new(policy),
+        }]
+    }
+}
+
+/// When a part of a policy is asked, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Over which connection the request came.
+    Transport,
+    /// From which site it was sent; a preflight has no credentials and ends here.
+    Origin,
+    /// Limits on clients of whom nothing is known yet.
+    Arrival,
+    /// Who asks.
+    Credentials,
+    /// Limits on those who are known.
+    Identity,
+    /// What is asked: parameters and body.
+    Content,
+    /// The answer alone.
+    Answer,
+}
+
+/// What a policy does for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It asks for credentials. A route without such a policy must say `open: true`.
+    Authenticates,
+    /// It asks for anything else, or only shapes messages.
+    Guards,
+}
+
+/// What a policy may refer to while its block is read.
+#[derive(Debug)]
+pub struct Context<'c> {
+    /// The whole document, as it is written.
+    pub document: &'c Node<'c>,
+    /// Its sections.
+    pub sections: &'c Sections,
+    /// What becomes of heads while bodies are judged.
+    pub inspection: Inspection,
+    /// The template of the route's path, if it has one.
+    pub template: Option<Rc<PathTemplate>>,
+    /// Whether nothing is wrong with how the route is matched.
+    pub is_matched: bool,
+    /// Where the block stands: `defaults`, or `routes/` and the route's name.
+    pub place: &'c str,
+    /// Where to report what is wrong.
+    pub problems: &'c mut Problems,
+    /// What is valid, and may still not be what was meant.
+    pub notes: &'c mut Vec<String>,
+}
+
+/// A policy, ready to judge. It is shared by all requests and holds nothing of any of them.
+pub trait Policy {
+    /// Judges the head of a request.
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let _ = (exchange, host);
+        Verdict::Pass
+    }
+
+    /// Judges the head of a request on, after [`Verdict::Wait`]: what it waited for has come, or does not
+    /// come any more. It may wait again.
+    fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let _ = wake;
+        self.request_headers(exchange, host)
+    }
+
+    /// Whether a browser may send what a preflight asks about; none from a policy that leaves preflights
+    /// alone. One that does not answers them in [`Policy::request_headers`].
+    fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
+        let _ = preflight;
+        None
+    }
+
+    /// Judges the body, after [`Verdict::AwaitBody`] and for as long as that is repeated, each
+    /// time that more of it has come. When the body is complete, `AwaitBody` counts as `Pass`.
+    fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        let _ = (body, host);
+        Verdict::Pass
+    }
+
+    /// Hears that the request has been refused, by the policy of that name or by the core, whether
+    /// or not it has been asked itself. Refusals in shadow mode are not told, unless the whole
+    /// document is in shadow mode: then the first is, which would have been carried out.
+    fn refused(
+        &self,
+        refusal: &Refusal,
+        by: Option<&'static str>,
+        facts: &mut Facts,
+        host: &dyn Host,
+    ) {
+        let _ = (refusal, by, facts, host);
+    }
+
+    /// Hears of the head of the service's answer, before any is shaped, and also when the whole
+    /// document is in shadow mode, unless the request would have been refused.
+    fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let _ = (headers, facts, host);
+    }
+
+    /// Hears of the trailers that end the service's answer, as of its head.
+    fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let _ = (trailers, facts, host);
+    }
+
+    /// Shapes the head of the answer, the service's or ours.
+    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
+        let _ = (response, host);
+    }
+
+    /// Hears that an exchange on its route has ended, however it did: once, and last of all, if
+    /// [`Declaration::minds_end`] says so.
+    fn finished(&self, exchange: &mut Finished<'_>, host: &dyn Host) {
+        let _ = (exchange, host);
+    }
+
+    /// Says what it must see of the body of the service's answer, with the answer's head and in
+    /// either mode. None if it does not judge it.
+    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+        let _ = response;
+        None
+    }
+
+    /// Judges the body of the answer, after [`Policy::response_need`] asked for it, as
+    /// [`Policy::request_body`] judges the request's. Where the head has gone ahead, a refusal
+    /// breaks the answer off.
+    fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
+        let _ = (body, host);
+        Verdict::Pass
+    }
+
+    /// Hears, while the document is compiled, on which route it stands: one that asks for credentials
+    /// in that mode, or for none.
+    fn placed(&self, guard: Option<Mode>) {
+        let _ = guard;
+    }
+
+    /// What it says of itself, once, while the document is compiled.
+    fn declares(&self) -> Declaration {
+        Declaration::default()
+    }
+}
+
+/// What a policy says of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// No objection.
+    Pass,
+    /// No objection so far; the body is to be judged, and needs to be seen like this.
+    AwaitBody(BodyNeed),
+    /// Not known yet: the request is kept, and [`Policy::resume`] judges it on when the wait is over. Only of
+    /// a head; said of a body, it refuses.
+    Wait(Wait),
+    /// It may not pass.
+    Refuse(Refusal),
+    /// It is answered here, and that is no refusal: a preflight, a redirect.
+    Answer(Reply),
+}

@@ -1,0 +1,60 @@
+//! The ABI's serialisation of header maps: a count, then the lengths of every name and value,
+//! then names and values, each followed by NUL; numbers are little-endian 32 bits.
+
+use portcullis_wire::headers::{FieldSpan, HeaderName, HeaderValue, Headers};
+
+/// How many bytes a map takes when it is read: its serialisation, and where each field stands.
+pub(super) fn memory(bytes: usize, fields: usize) -> usize {
+    // A count; two lengths, and a NUL behind each name and value.
+    let each = size_of::<FieldSpan>().saturating_add(10);
+    let framing = fields.saturating_mul(each).saturating_add(4);
+    bytes.saturating_add(framing)
+}
+
+/// Reads a map without copying it. `None` when the bytes are not of that form.
+pub(super) fn read(block: Vec<u8>) -> Option<Headers> {
+    const NUL: usize = 1;
+    if block.is_empty() {
+        return Some(Headers::default());
+    }
+    let number = |at: usize| {
+        let bytes = block.get(at..at.checked_add(4)?)?;
+        usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    let count = number(0)?;
+    let lengths_end = count.checked_mul(8)?.checked_add(4)?;
+    if lengths_end > block.len() {
+        return None;
+    }
+    let mut spans = Vec::with_capacity(count);
+    let mut at = lengths_end;
+    let mut span = |length: usize| {
+        let start = at;
+        at = start.checked_add(length)?.checked_add(NUL)?;
+        (at <= block.len()).then_some((start, length))
+    };
+    for index in 0..count {
+        let place = index.checked_mul(8)?.checked_add(4)?;
+        let name = span(number(place)?)?;
+        let value = span(number(place.checked_add(4)?)?)?;
+        spans.push(FieldSpan { name, value });
+    }
+    Some(Headers::indexed(block, spans))
+}
+
+/// Writes a map.
+pub(super) fn write(headers: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut block = number(headers.len()).to_vec();
+    for (name, value) in headers {
+        block.extend_from_slice(&number(name.as_str().len()));
+        block.extend_from_slice(&number(value.as_bytes().len()));
+    }
+    for (name, value) in headers {
+        block.extend_from_slice(name.as_str().as_bytes());
+        block.push(0);
+        block.extend_from_slice(value.as_bytes());
+        block.push(0);
+    }
+    block
+}

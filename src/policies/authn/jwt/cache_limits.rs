@@ -1,0 +1,81 @@
+//! How much is remembered of verified tokens.
+
+use portcullis_document::{Node, Problems};
+
+/// `jwt_cache: { max_entries, max_token_bytes, max_bytes }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CacheLimits {
+    pub(super) max_entries: usize,
+    pub(super) max_token_bytes: usize,
+    pub(super) max_bytes: usize,
+}
+
+/// The most bytes that the caches of a document take unless it says otherwise, all providers
+/// together.
+const ALL_BY_DEFAULT: usize = 48 << 20;
+
+impl CacheLimits {
+    /// 1000 tokens of up to 4 KiB in at most 4 MiB; in less where there are more than twelve
+    /// `providers`.
+    pub(super) fn default_of(providers: usize) -> Self {
+        let share = ALL_BY_DEFAULT.checked_div(providers).unwrap_or(usize::MAX);
+        Self {
+            max_entries: 1000,
+            max_token_bytes: 4096,
+            max_bytes: share.min(4 << 20),
+        }
+    }
+
+    /// What is left to a document that another of its name has replaced.
+    pub(super) fn of_replaced(self) -> Self {
+        const PART: usize = 16;
+        Self {
+            max_entries: (self.max_entries / PART).max(2),
+            max_bytes: self.max_bytes / PART,
+            ..self
+        }
+    }
+
+    /// Reads the block; `None` inside for `off`.
+    pub(super) fn read(
+        node: &Node<'_>,
+        default: Self,
+        problems: &mut Problems,
+    ) -> Option<Option<Self>> {
+        if node.is_off() {
+            return Some(None);
+        }
+        let mut fields = node.fields(problems)?;
+        let mut number = |name, default: usize, most: u64, problems: &mut Problems| {
+            fields.or(name, default, problems, |node, problems| {
+                usize::try_from(node.integer(problems, 2..=most)?).ok()
+            })
+        };
+        let max_entries = number("max_entries", default.max_entries, 100_000, problems);
+        let max_token_bytes = number(
+            "max_token_bytes",
+            default.max_token_bytes,
+            16 << 10,
+            problems,
+        );
+        let max_bytes = fields.or(
+            "max_bytes",
+            default.max_bytes,
+            problems,
+            |node, problems| {
+                let bytes = usize::try_from(node.bytes(problems)?).unwrap_or(usize::MAX);
+                if !((64 << 10)..=(32 << 20)).contains(&bytes) {
+                    node.report(problems, "must be from 64KiB to 32MiB");
+                    return None;
+                }
+                Some(bytes)
+            },
+        );
+        fields.finish(problems);
+        Some(Some(Self {
+            max_entries: max_entries?,
+            max_token_bytes: max_token_bytes?,
+            max_bytes: max_bytes?,
+        }))
+    }
+}

@@ -1,0 +1,304 @@
+//! What every accepted token must say: who issued it, for whom, and for how long.
+
+use std::time::Duration;
+
+use super::objection::{Fault, Objection};
+use super::token::MAX_DEPTH;
+use portcullis_exchange::condition::Check;
+use portcullis_wire::effort;
+use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::json::compact::{Compact, Members, Value};
+
+/// What a provider demands of the registered claims, RFC 7519 §4.1.
+#[derive(Debug)]
+pub(super) struct ClaimRules {
+    pub(super) issuers: Accepted,
+    pub(super) audiences: Accepted,
+    /// The subject matches one of these; any subject, and none, when there are none.
+    pub(super) subjects: Vec<Check>,
+    pub(super) clock_skew: Duration,
+    pub(super) expiration: Expiration,
+    /// The longest time from `iat` (or `nbf`) to `exp`.
+    pub(super) max_lifetime: Option<Duration>,
+    /// The longest time since `iat`.
+    pub(super) max_age: Option<Duration>,
+    pub(super) revoked: Revoked,
+}
+
+/// Tokens that are no longer good, whatever they say.
+#[derive(Debug, Default)]
+pub(super) struct Revoked {
+    pub(super) token_ids: Vec<String>,
+    pub(super) subjects: Vec<String>,
+    pub(super) key_ids: Vec<String>,
+    /// Every token issued before that second, and every one that does not say when.
+    pub(super) issued_before: Option<u64>,
+}
+
+/// Which values of a claim are accepted.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    /// Any value, and none: the document says `any`.
+    Any,
+    /// One of these.
+    OneOf(Vec<String>),
+    /// The claim must not be there: a token for somebody else is not for us
+    /// (RFC 7519 §4.1.3), and the document does not say who we are.
+    Absent,
+}
+
+/// Whether a token may live for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiration {
+    /// `exp` must be there.
+    Required,
+    /// It may be absent.
+    Optional,
+}
+
+/// Why the claims of a well-signed token are not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClaimsError {
+    /// Not a strict JSON object, or a registered claim of the wrong type or out of range, or
+    /// one that is missing.
+    Malformed,
+    Issuer,
+    Audience,
+    Subject,
+    /// It would take too much work to tell whether the subject is accepted.
+    Effort,
+    /// It lives longer than the provider allows, or does not say how long.
+    Lifetime,
+    Revoked,
+    Expired,
+    /// It is older than the provider allows, or does not say how old.
+    Age,
+    NotYetValid,
+    IssuedInFuture,
+}
+
+/// The end of the year 9999 in seconds: a date beyond it is a mistake or an attack.
+const LATEST: f64 = 253_402_300_799.0;
+
+/// When a token is valid, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Times {
+    expires: Option<f64>,
+    not_before: Option<f64>,
+    issued: Option<f64>,
+}
+
+impl ClaimRules {
+    /// Reads the payload of a token whose signature has been checked, and judges it at `now`.
+    pub(super) fn check(
+        &self,
+        payload: &[u8],
+        key_id: Option<&str>,
+        now: Duration,
+    ) -> Result<(Compact, Times), Objection> {
+        let json = Compact::parse(payload, MAX_DEPTH).ok_or(Objection::UNREADABLE)?;
+        let claims = json.value().as_object().ok_or(Objection::UNREADABLE)?;
+        for name in ["sub", "jti"] {
+            text(claims, name)?;
+        }
+        self.check_issuer(claims)?;
+        self.check_audience(claims)?;
+        self.check_subject(claims)?;
+        let times = Times::read(claims)?;
+        if times.expires.is_none() && self.expiration == Expiration::Required {
+            let missing = ClaimsError::Malformed.of("exp", Fault::Missing);
+            return Err(missing.by("/require_expiration"));
+        }
+        self.check_lifetime(times)?;
+        self.check_times(times, now)?;
+        match self.revoked.objection(claims, times, key_id) {
+            Some(objection) => Err(objection),
+            None => Ok((json, times)),
+        }
+    }
+
+    /// Whether claims that nobody has checked name an issuer that is accepted, or cannot be read.
+    pub(super) fn may_be_issuer(&self, claims: Option<&Compact>) -> bool {
+        let claims = claims.and_then(|claims| claims.value().as_object());
+        let is_other = |claims| {
+            let objection = self.check_issuer(claims).err();
+            objection.is_some_and(|objection| objection.error == ClaimsError::Issuer)
+        };
+        !claims.is_some_and(is_other)
+    }
+
+    fn check_issuer(&self, claims: Members<'_>) -> Result<(), Objection> {
+        let issuer = text(claims, "iss")?;
+        if self.issuers.accepts(issuer.as_slice()) {
+            return Ok(());
+        }
+        let fault = self.issuers.fault(issuer.as_slice());
+        Err(ClaimsError::Issuer.of("iss", fault).by("/issuer"))
+    }
+
+    fn check_audience(&self, claims: Members<'_>) -> Result<(), Objection> {
+        let wrong = |value: Value<'_>| ClaimsError::Malformed.of("aud", Fault::Kind(value.kind()));
+        let audiences: Vec<&str> = match claims.member("aud") {
+            None => Vec::new(),
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(many)) => many
+                .iter()
+                .map(|item| item.as_str().ok_or_else(|| wrong(item)))
+                .collect::<Result<_, _>>()?,
+            Some(other) => return Err(wrong(other)),
+        };
+        if self.audiences.accepts(&audiences) {
+            return Ok(());
+        }
+        let fault = self.audiences.fault(&audiences);
+        Err(ClaimsError::Audience.of("aud", fault).by("/audiences"))
+    }
+
+    fn check_subject(&self, claims: Members<'_>) -> Result<(), Objection> {
+        let subject = text(claims, "sub")?;
+        if self.subjects.is_empty() {
+            return Ok(());
+        }
+        let wrong = |error: ClaimsError, fault| error.of("sub", fault).by("/subjects");
+        let subject = subject.ok_or_else(|| wrong(ClaimsError::Subject, Fault::Missing))?;
+        let effort = Effort::new(effort::HEAD);
+        for each in &self.subjects {
+            match each.matches(subject, &effort) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(TooCostly) => return Err(wrong(ClaimsError::Effort, Fault::TooCostly)),
+            }
+        }
+        Err(wrong(ClaimsError::Subject, Fault::NotListed))
+    }
+
+    fn check_lifetime(&self, times: Times) -> Result<(), Objection> {
+        let Some(longest) = self.max_lifetime else {
+            return Ok(());
+        };
+        let wrong = |claim, fault| Err(ClaimsError::Lifetime.of(claim, fault).by("/max_lifetime"));
+        match (times.expires, times.issued.or(times.not_before)) {
+            (None, _) => wrong("exp", Fault::Missing),
+            (_, None) => wrong("iat", Fault::Missing),
+            (Some(end), Some(start)) if end - start <= longest.as_secs_f64() => Ok(()),
+            (Some(end), Some(start)) => {
+                wrong("exp", Fault::TooLong(end - start - longest.as_secs_f64()))
+            }
+        }
+    }
+
+    /// What has to be judged at every use of a token.
+    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), Objection> {
+        let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
+        // RFC 7519 §4.1.4: on or after that time it is not accepted.
+        if let Some(expires) = times.expires.filter(|expires| now >= expires + skew) {
+            return Err(ClaimsError::Expired.of("exp", Fault::Past(now - expires)));
+        }
+        if let Some(oldest) = self.max_age {
+            let wrong = |fault| Err(ClaimsError::Age.of("iat", fault).by("/max_age"));
+            let most = oldest.as_secs_f64();
+            match times.issued {
+                None => return wrong(Fault::Missing),
+                Some(issued) if now - issued > most + skew => {
+                    return wrong(Fault::TooOld(now - issued - most));
+                }
+                Some(_) => {}
+            }
+        }
+        let starts = [
+            (ClaimsError::NotYetValid, "nbf", times.not_before),
+            (ClaimsError::IssuedInFuture, "iat", times.issued),
+        ];
+        for (error, claim, start) in starts {
+            if let Some(start) = start.filter(|start| now + skew < *start) {
+                return Err(error.of(claim, Fault::Future(start - now)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Times {
+    fn read(claims: Members<'_>) -> Result<Self, Objection> {
+        Ok(Self {
+            expires: date(claims, "exp")?,
+            not_before: date(claims, "nbf")?,
+            issued: date(claims, "iat")?,
+        })
+    }
+}
+
+impl Revoked {
+    fn objection(
+        &self,
+        claims: Members<'_>,
+        times: Times,
+        key_id: Option<&str>,
+    ) -> Option<Objection> {
+        let claim = |name| claims.member(name).and_then(Value::as_str);
+        let lists = [
+            ("jti", "/revoked/jti", &self.token_ids, claim("jti")),
+            ("sub", "/revoked/sub", &self.subjects, claim("sub")),
+            ("kid", "/revoked/kid", &self.key_ids, key_id),
+        ];
+        for (name, rule, list, value) in lists {
+            if value.is_some_and(|value| list.iter().any(|each| each == value)) {
+                return Some(ClaimsError::Revoked.of(name, Fault::Listed).by(rule));
+            }
+        }
+        let limit = self.issued_before? as f64;
+        let fault = match times.issued {
+            None => Fault::Missing,
+            Some(issued) if issued < limit => Fault::TooOld(limit - issued),
+            Some(_) => return None,
+        };
+        let objection = ClaimsError::Revoked.of("iat", fault);
+        Some(objection.by("/revoked/issued_before"))
+    }
+}
+
+impl Accepted {
+    fn accepts(&self, values: &[&str]) -> bool {
+        match self {
+            Accepted::Any => true,
+            Accepted::OneOf(accepted) => values
+                .iter()
+                .any(|value| accepted.iter().any(|each| each == value)),
+            Accepted::Absent => values.is_empty(),
+        }
+    }
+
+    /// What is wrong with values that are not accepted.
+    fn fault(&self, values: &[&str]) -> Fault {
+        match self {
+            Accepted::Absent => Fault::Unexpected,
+            _ if values.is_empty() => Fault::Missing,
+            Accepted::Any | Accepted::OneOf(_) => Fault::NotListed,
+        }
+    }
+}
+
+fn text<'c>(claims: Members<'c>, name: &'static str) -> Result<Option<&'c str>, Objection> {
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(ClaimsError::Malformed.of(name, Fault::Kind(other.kind()))),
+    }
+}
+
+/// RFC 7519 §2 `NumericDate`: seconds, a fraction is allowed.
+fn date(claims: Members<'_>, name: &'static str) -> Result<Option<f64>, Objection> {
+    let wrong = |fault| ClaimsError::Malformed.of(name, fault);
+    match claims.member(name) {
+        None => Ok(None),
+        Some(Value::Number(number)) => {
+            let seconds = number.parse().ok();
+            let seconds = seconds.filter(|seconds: &f64| (0.0..=LATEST).contains(seconds));
+            seconds.map(Some).ok_or(wrong(Fault::Range))
+        }
+        Some(other) => Err(wrong(Fault::Kind(other.kind()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

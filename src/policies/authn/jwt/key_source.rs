@@ -1,0 +1,314 @@
+//! Where a provider's keys come from: JWK Sets, PEM, secrets that only the VM's environment
+//! knows, and those that the provider publishes.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jwt_simple::algorithms::{
+    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
+    Ed25519PublicKey, RS256PublicKey, RSAPublicKeyLike,
+};
+use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
+use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+use super::claims::Accepted;
+use super::ec::{Curve, EcKey};
+use super::jwk::{self, Key};
+use super::remote::RemoteKeys;
+use super::secret::EnvironmentSecret;
+use super::signature::{Algorithm, RsaKey, VerifyingKey};
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::host::Host;
+
+/// A provider's keys.
+pub(super) enum KeySource {
+    /// Those of the document.
+    Fixed(Rc<[Key]>),
+    /// Those that it publishes.
+    Remote(Rc<RemoteKeys>),
+}
+
+/// The members of `jwks`, each of which is a source of keys of its own.
+const FIELDS: [&str; 3] = ["remote", "discovery", "inline"];
+
+impl KeySource {
+    /// Reads `jwks`, `pem` and `hmac`. `issuers` are those whose tokens are accepted; `None` when
+    /// something is wrong with them, which has been reported.
+    pub(super) fn read(
+        provider: &Rc<str>,
+        issuers: Option<&Accepted>,
+        fields: &mut Fields<'_>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let jwks = fields.optional("jwks");
+        let is_fetched = |node: &&Node<'_>| {
+            let block = node.json().as_object();
+            let has = |name: &&str| block.is_some_and(|block| block.member(name).is_some());
+            ["remote", "discovery"].iter().any(has)
+        };
+        let Some(node) = jwks.as_ref().filter(is_fetched) else {
+            return read_fixed(jwks, fields, notes, problems)
+                .map(|keys| KeySource::Fixed(keys.into()));
+        };
+        let remote = read_fetched(provider, issuers, node, notes, problems);
+        for name in ["pem", "hmac"] {
+            if let Some(node) = fields.optional(name) {
+                node.report(
+                    problems,
+                    "cannot stand beside keys that are fetched; make two providers and use `any_of`",
+                );
+                return None;
+            }
+        }
+        remote.map(|remote| KeySource::Remote(Rc::new(remote)))
+    }
+
+    /// The keys to check tokens with; none while those of a provider are not there.
+    pub(super) fn keys(&self, host: &dyn Host) -> Option<Rc<[Key]>> {
+        match self {
+            KeySource::Fixed(_) => self.keys_at(Duration::ZERO),
+            KeySource::Remote(_) => self.keys_at(host.monotonic()),
+        }
+    }
+
+    /// The same, where it is known what the clock says that does not step.
+    pub(super) fn keys_at(&self, now: Duration) -> Option<Rc<[Key]>> {
+        match self {
+            KeySource::Fixed(keys) => Some(Rc::clone(keys)),
+            KeySource::Remote(remote) => remote.keys(now),
+        }
+    }
+
+    /// Those that the provider publishes.
+    pub(super) fn remote(&self) -> Option<&Rc<RemoteKeys>> {
+        match self {
+            KeySource::Fixed(_) => None,
+            KeySource::Remote(remote) => Some(remote),
+        }
+    }
+}
+
+/// `jwks: { remote: {...} }` or `jwks: { discovery: {...} }`.
+fn read_fetched(
+    provider: &Rc<str>,
+    issuers: Option<&Accepted>,
+    node: &Node<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<RemoteKeys> {
+    let mut fields = node.fields(problems)?;
+    let mut written = FIELDS.iter().filter_map(|name| {
+        let node = fields.optional(name)?;
+        Some((*name, node))
+    });
+    let (first, second) = (written.next(), written.next());
+    drop(written);
+    let (name, source) = first?;
+    if let Some((_, second)) = second {
+        second.report(
+            problems,
+            format_args!("cannot stand beside `{name}`; keep one of them"),
+        );
+        return None;
+    }
+    fields.finish(problems);
+    match name {
+        "discovery" => RemoteKeys::read_discovery(provider, &source, issuers, notes, problems),
+        _ => RemoteKeys::read(provider, &source, problems),
+    }
+}
+
+/// Reads `jwks`, `pem` and `hmac`, of which there must be one; several make one set.
+fn read_fixed(
+    jwks: Option<Node<'_>>,
+    fields: &mut Fields<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<Vec<Key>> {
+    let pem = fields.optional("pem");
+    let hmac = fields.optional("hmac");
+    if jwks.is_none() && pem.is_none() && hmac.is_none() {
+        let names = ["jwks", "pem", "hmac"];
+        fields.lacks(&names, problems, "has no keys; add `jwks`, `pem` or `hmac`");
+        return None;
+    }
+    let jwks = jwks.map_or_else(
+        || Some(Vec::new()),
+        |node| read_jwks(&node, notes, problems),
+    );
+    let pem = pem.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_pem));
+    let hmac = hmac.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_secret));
+    let keys: Vec<Key> = jwks?.into_iter().chain(pem?).chain(hmac?).collect();
+    if keys.len() > jwk::MAX_KEYS {
+        problems.report(
+            fields.pointer(),
+            format_args!(
+                "{}; take out those that no token needs any more, or make two providers",
+                jwk::TooMany(keys.len())
+            ),
+        );
+        return None;
+    }
+    let class = keys.first().map(|key| key.verifying.class());
+    if keys.iter().any(|key| Some(key.verifying.class()) != class) {
+        problems.report(
+            fields.pointer(),
+            "mixes HMAC secrets with public keys, by which a public key could be passed off as a secret; make two providers",
+        );
+        return None;
+    }
+    Some(keys)
+}
+
+/// `jwks: { inline: { keys: [...] } }`.
+fn read_jwks(
+    node: &Node<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<Vec<Key>> {
+    let mut fields = node.fields(problems)?;
+    let inline = fields.optional("inline");
+    if inline.is_none() {
+        let reason = "lacks the field \"inline\"; or \"remote\", or \"discovery\"";
+        fields.lacks(&FIELDS, problems, reason);
+    }
+    let keys = inline.and_then(|node| {
+        jwk::note_misspelt(&node, notes);
+        jwk::note_unknown(&node, notes);
+        jwk::read_set(&node, problems)
+    });
+    fields.finish(problems);
+    keys
+}
+
+/// `{ key, kid, alg }`, where `key` is a public key in PEM.
+fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
+    let mut fields = node.fields(problems)?;
+    let key = fields.required("key", problems);
+    let (id, algorithm) = read_name(&mut fields, problems);
+    fields.finish(problems);
+    let key = key?;
+    let text = key.text(problems)?;
+    if text.contains("PRIVATE KEY") {
+        key.report(
+            problems,
+            "this is a private key; write only its public part, and replace the key",
+        );
+        return None;
+    }
+    let verifying = from_pem(text.trim());
+    if verifying.is_none() {
+        key.report(
+            problems,
+            "is not a public key in PEM: RSA of 2048 to 4096 bits with the exponent 65537, P-256, P-384, P-521, secp256k1 with an uncompressed point, or Ed25519",
+        );
+    }
+    finish(node, id?, algorithm?, verifying?, problems)
+}
+
+/// `{ env, kid, alg }`, where `env` is a variable of the VM that holds the secret.
+fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
+    let mut fields = node.fields(problems)?;
+    let variable = fields
+        .required("env", problems)
+        .and_then(|node| read_variable(&node, problems));
+    let (id, algorithm) = read_name(&mut fields, problems);
+    fields.finish(problems);
+    let verifying = VerifyingKey::Environment(EnvironmentSecret::new(variable?));
+    finish(node, id?, algorithm?, verifying, problems)
+}
+
+/// The name of a variable. It will stand in the log if there is none of that name, so it must not be
+/// the secret itself, written in the wrong place.
+fn read_variable(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    const LONGEST: usize = 128;
+    let name = node.name(problems)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    let usable = name.len() <= LONGEST && name.bytes().all(plain);
+    if !usable {
+        node.report(
+            problems,
+            "is not the name of a variable, which is made of letters, digits, `_`, `-` and `.`; the secret itself stands in vm_config.environment_variables",
+        );
+    }
+    usable.then(|| name.to_owned())
+}
+
+/// What names a key: its `kid` and its `alg`, either of which may be absent.
+type Named = (Option<Option<String>>, Option<Option<Algorithm>>);
+
+fn read_name(fields: &mut Fields<'_>, problems: &mut Problems) -> Named {
+    let id = fields.or("kid", None, problems, |node, problems| {
+        node.text(problems).map(|id| Some(id.to_owned()))
+    });
+    let algorithm = fields.or("alg", None, problems, |node, problems| {
+        jwk::read_own_algorithm(node, problems).map(Some)
+    });
+    (id, algorithm)
+}
+
+fn finish(
+    node: &Node<'_>,
+    id: Option<String>,
+    algorithm: Option<Algorithm>,
+    verifying: VerifyingKey,
+    problems: &mut Problems,
+) -> Option<Key> {
+    if algorithm.is_some_and(|algorithm| !verifying.allows(algorithm)) {
+        node.report(problems, "the key and its `alg` do not belong together");
+        return None;
+    }
+    Some(Key {
+        id,
+        algorithm,
+        verifying,
+    })
+}
+
+/// The kind of key decides, so each is tried: no two of them read the same bytes.
+fn from_pem(pem: &str) -> Option<VerifyingKey> {
+    let ec = |curve, point: &[u8]| {
+        let coordinates = point.get(1..)?;
+        let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+        EcKey::new(curve, x, y).map(|key| VerifyingKey::Ec(Box::new(key)))
+    };
+    if let Ok(key) = RS256PublicKey::from_pem(pem) {
+        let parts = key.public_key().to_components();
+        return RsaKey::new(&parts.n, &parts.e).map(|key| VerifyingKey::Rsa(Box::new(key)));
+    }
+    if let Ok(key) = ES256PublicKey::from_pem(pem) {
+        return ec(Curve::P256, &key.public_key().to_bytes_uncompressed());
+    }
+    if let Ok(key) = ES384PublicKey::from_pem(pem) {
+        return ec(Curve::P384, &key.public_key().to_bytes_uncompressed());
+    }
+    if let Ok(key) = Ed25519PublicKey::from_pem(pem) {
+        return Some(VerifyingKey::Ed25519(key));
+    }
+    let der = der(pem)?;
+    if let Ok(key) = p521::ecdsa::VerifyingKey::from_public_key_der(&der) {
+        return ec(Curve::P521, key.to_sec1_point(false).as_bytes());
+    }
+    ec(Curve::Secp256k1, secp256k1_point(&der)?)
+}
+
+/// The point of a key on secp256k1 in its long form, RFC 5480 §2.
+fn secp256k1_point(der: &[u8]) -> Option<&[u8]> {
+    const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+    const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+    const UNCOMPRESSED: u8 = 4;
+    let spki = SubjectPublicKeyInfoRef::try_from(der).ok()?;
+    spki.algorithm.assert_oids(EC, SECP256K1).ok()?;
+    let point = spki.subject_public_key.as_bytes()?;
+    (point.first() == Some(&UNCOMPRESSED)).then_some(point)
+}
+
+fn der(pem: &str) -> Option<Vec<u8>> {
+    let body: String = pem
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    Base64::decode_to_vec(&body, None).ok()
+}

@@ -1,0 +1,337 @@
+//! JSON Web Tokens: who asks, proven by a signature.
+//!
+//! Order is what keeps this safe. The token's form and header are read first; the header only
+//! ever narrows which of our keys may have signed. Then the signature is checked. Only then is
+//! the payload read, and only then are claims compared. Where several providers could have issued
+//! a token, its `iss` is looked at before that, to choose between them and for nothing else.
+
+mod cache;
+mod cache_limits;
+mod checks;
+mod claimant;
+mod claimed;
+mod claims;
+mod dotted;
+mod ec;
+mod gauges;
+mod jwk;
+mod key_source;
+mod objection;
+mod provider;
+pub mod refusals;
+mod remote;
+mod requirement;
+mod rules;
+mod secret;
+mod signature;
+mod token;
+pub mod trial;
+
+use std::rc::Rc;
+
+use self::checks::{Allowance, note_shared};
+use self::claimant::Claimants;
+use self::claimed::claimed;
+use self::provider::Provider;
+use self::refusals::{
+    CODES, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
+};
+use self::requirement::Requirement;
+use self::token::{TokenError, Unverified};
+use super::Authenticator;
+use super::challenge::{Challenges, read_realm};
+use super::combination::{Combination, Needed, Presence};
+use super::location::{Found, Locations, Unwritable};
+use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{
+    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+};
+use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::refusal::{Reason, Refusal, Selector};
+use portcullis_wire::json::compact::Compact;
+
+pub use self::provider::Providers;
+pub use self::remote::{
+    FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
+};
+
+/// `jwt: { provider, require, any_of, all_of, optional, realm }`.
+pub const KIND: Kind = Kind {
+    name: "jwt",
+    role: Role::Authenticates,
+    codes: CODES,
+    compile: Compile::Object(compile),
+    rules: &[(Selector::Code(&MISSING), "provider")],
+};
+
+/// Asks for tokens, and for what they must grant.
+struct Jwt {
+    combination: Combination<Demand>,
+    claimants: Rc<Claimants>,
+}
+
+/// A token of one provider, and what it must grant.
+struct Demand {
+    /// Where it stands in the block, if it is one of several.
+    at: String,
+    provider: Rc<Provider>,
+    requirement: Requirement,
+    challenges: Challenges,
+}
+
+/// The most demands of one block: each may cost a signature.
+const MAX_DEMANDS: usize = 8;
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let providers = &*context.sections.get::<Providers>();
+    let problems = &mut *context.problems;
+    let realm = fields.or("realm", "api", problems, read_realm);
+    let presence = fields.or(
+        "optional",
+        Presence::Required,
+        problems,
+        |node, problems| {
+            Some(if node.boolean(problems)? {
+                Presence::Optional
+            } else {
+                Presence::Required
+            })
+        },
+    );
+    let any_of = fields.optional("any_of");
+    let all_of = fields.optional("all_of");
+    let several = match (&any_of, &all_of) {
+        (Some(_), Some(second)) => {
+            second.report(problems, "cannot stand beside `any_of`; keep one of them");
+            return None;
+        }
+        (Some(list), None) => Some((Needed::Any, list)),
+        (None, Some(list)) => Some((Needed::All, list)),
+        (None, None) if fields.misnames(&["any_of", "all_of"], problems) => return None,
+        (None, None) => None,
+    };
+    // What stands beside a realm that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
+    let (needed, demands) = match several {
+        None => {
+            let demand = Demand::read(fields, String::new(), named, providers, problems);
+            (Needed::Any, vec![demand?])
+        }
+        Some((needed, list)) => {
+            let name = match needed {
+                Needed::Any => "any_of",
+                Needed::All => "all_of",
+            };
+            let mut places = (0_usize..).map(|index| format!("/{name}/{index}"));
+            let demands = list.list(problems, |item, problems| {
+                let at = places.next().unwrap_or_default();
+                let mut fields = item.fields(problems)?;
+                let demand = Demand::read(&mut fields, at, named, providers, problems);
+                fields.finish(problems);
+                demand
+            })?;
+            if demands.len() > MAX_DEMANDS {
+                list.report(problems, format_args!("has more than {MAX_DEMANDS} items"));
+                return None;
+            }
+            (needed, demands)
+        }
+    };
+    // A provider whose own block is wrong has been reported there.
+    let demands: Vec<Demand> = demands.into_iter().collect::<Option<_>>()?;
+    if let Some(list) = &any_of
+        && let Some(note) = note_shared(&distinct(&demands))
+    {
+        context.notes.push(format!("{}: {note}", list.pointer()));
+    }
+    let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
+    let challenges = Challenges::bearer(&REPEATED, realm?, "")?;
+    let policy = Jwt {
+        combination: Combination::new(needed, presence?, demands, challenges),
+        claimants: Rc::new(Claimants::new(needed, providers)),
+    };
+    Some(Part::only(Stage::Credentials, policy))
+}
+
+/// The providers of demands, each once.
+fn distinct(demands: &[Demand]) -> Vec<&Rc<Provider>> {
+    let mut all: Vec<&Rc<Provider>> = Vec::new();
+    for Demand { provider, .. } in demands {
+        if !all.iter().any(|each| Rc::ptr_eq(each, provider)) {
+            all.push(provider);
+        }
+    }
+    all
+}
+
+impl Demand {
+    /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
+    fn read(
+        fields: &mut Fields<'_>,
+        at: String,
+        realm: &str,
+        providers: &Providers,
+        problems: &mut Problems,
+    ) -> Option<Option<Self>> {
+        let provider = fields
+            .required("provider", problems)
+            .and_then(|node| named_provider(&node, providers, problems));
+        let requirement = fields.or(
+            "require",
+            Requirement::default(),
+            problems,
+            Requirement::read,
+        );
+        let (provider, requirement) = (provider?, requirement?);
+        let challenges = Challenges::bearer(&REPEATED, realm, &requirement.scopes())?;
+        Some(provider.map(|provider| Self {
+            at,
+            provider,
+            requirement,
+            challenges,
+        }))
+    }
+
+    fn principal(&self, claims: Compact) -> Principal {
+        Principal {
+            kind: CredentialKind::Jwt,
+            authority: Rc::clone(&self.provider.name),
+            attributes: claims,
+        }
+    }
+}
+
+/// A token whose issuer is looked for, and how many of its signatures may still be checked.
+struct Attempt<'t> {
+    unverified: Unverified<'t>,
+    allowance: Allowance,
+}
+
+impl Authenticator for Demand {
+    type Attempt<'c> = Attempt<'c>;
+    const MISSING: &'static Reason = &NO_TOKEN;
+    const SEVERAL: &'static Reason = &SEVERAL_TOKENS;
+
+    fn locations(&self) -> &Locations {
+        &self.provider.locations
+    }
+
+    /// One token, so its signature is checked so often and no more, whoever may have issued it.
+    fn attempt<'c>(token: &'c [u8], of: &mut dyn Iterator<Item = &Self>) -> Attempt<'c> {
+        let most = of.map(|demand| demand.provider.choice.most).max();
+        Attempt {
+            unverified: Unverified::new(token),
+            allowance: Allowance::new(most.unwrap_or_default()),
+        }
+    }
+
+    fn may_have_issued(&self, attempt: &Attempt<'_>) -> bool {
+        self.provider.may_have_issued(&attempt.unverified)
+    }
+
+    fn authenticate(
+        &self,
+        found: &Found<'_>,
+        attempt: &Attempt<'_>,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let attach = |refusal| self.challenges.attach(refusal);
+        let (token, now) = (found.token(), exchange.arrived);
+        let verified = self.provider.verify(token, now, &attempt.allowance, host);
+        let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
+        let (request, claims) = (&exchange.request, &verified.claims);
+        if let Err(unmet) = self.requirement.check(request, claims) {
+            let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
+            detail.principal = Some(self.principal(verified.claims));
+            return Err(attach(Refusal::from(unmet).because(detail)));
+        }
+        if !self.provider.forwarding.forwards_token() {
+            let stripped = found.strip(&mut exchange.edits);
+            stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
+        }
+        exchange.edits.extend(verified.edits.iter().cloned());
+        let principal = &mut exchange.facts.principal;
+        principal.get_or_insert_with(|| self.principal(verified.claims));
+        Ok(())
+    }
+
+    /// Where one provider alone was asked, its rule is named.
+    fn not_issued(by: &[&Self], attempt: &Attempt<'_>, exchange: &Exchange<'_>) -> Refusal {
+        let claims = attempt.unverified.claims();
+        let refusal = match by {
+            [one] => one.provider.placed(unknown_issuer()),
+            _ => unknown_issuer(),
+        };
+        let refusal = by.iter().fold(refusal, |refusal, demand| {
+            demand.provider.naming_issuer(refusal, claims)
+        });
+        claiming(refusal, attempt.unverified.token(), exchange)
+    }
+
+    fn resembling(place: &str) -> Refusal {
+        resembling(place)
+    }
+
+    fn challenge(&self) -> &Challenges {
+        &self.challenges
+    }
+}
+
+/// The refusal of a token, with what that says for whoever wants to know.
+fn claiming(mut refusal: Refusal, token: &[u8], exchange: &Exchange<'_>) -> Refusal {
+    if exchange.notes_claimed {
+        let detail = refusal.detail.get_or_insert_default();
+        detail.claimed = claimed(token, detail.signed);
+    }
+    refusal
+}
+
+/// The provider, or `Some(None)` when its own block is wrong and has been reported there.
+fn named_provider(
+    node: &Node<'_>,
+    providers: &Providers,
+    problems: &mut Problems,
+) -> Option<Option<Rc<Provider>>> {
+    let name = node.name(problems)?;
+    let found = providers.named(name);
+    let none_is_read = providers.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
+    if found.is_none() && !is_amiss {
+        let near = DidYouMean(name, providers.names());
+        node.report(
+            problems,
+            format_args!("no provider is named {}{near}", Quoted(name)),
+        );
+    }
+    found
+}
+
+impl Policy for Jwt {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        match self.combination.judge(exchange, host) {
+            Ok(()) => Verdict::Pass,
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration {
+            claimants: Some(Rc::<Claimants>::clone(&self.claimants)),
+            ..Declaration::default()
+        };
+        for Demand { provider, .. } in self.combination.members() {
+            let (forwarding, locations) = (&provider.forwarding, &provider.locations);
+            declared
+                .owned_request_headers
+                .extend(forwarding.owned_headers());
+            declared
+                .judged_request_headers
+                .extend(locations.header_names());
+            declared.exports.extend(forwarding.exports());
+        }
+        declared
+    }
+}

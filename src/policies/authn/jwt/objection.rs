@@ -1,0 +1,134 @@
+//! What a provider objects to in the claims of a token: which of them is wrong, in what way, and by
+//! which of its rules. Not the values: those are a client's.
+
+use super::claims::ClaimsError;
+use portcullis_exchange::refusal::{Detail, Fact};
+
+/// Why the claims of a well-signed token are not accepted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Objection {
+    pub(super) error: ClaimsError,
+    /// None: all of them.
+    claim: Option<&'static str>,
+    fault: Fault,
+    /// Where in the provider's block the rule stands; nothing, if it is one that always holds.
+    rule: &'static str,
+}
+
+/// What is wrong with a claim.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fault {
+    /// It is not there.
+    Missing,
+    /// It is there, and must not be.
+    Unexpected,
+    /// It is of that kind, and has to be of another.
+    Kind(&'static str),
+    /// No date that there can be.
+    Range,
+    /// It is none of those that are accepted.
+    NotListed,
+    /// It is one of those that are not.
+    Listed,
+    /// A time that is over, so many seconds ago.
+    Past(f64),
+    /// A time that has not come, for so many seconds.
+    Future(f64),
+    /// Older than is allowed by so many seconds.
+    TooOld(f64),
+    /// Later than is allowed by so many seconds.
+    TooLong(f64),
+    /// It would take too much work to tell.
+    TooCostly,
+    /// What should hold the claims is no JSON object that could be read.
+    Unreadable,
+}
+
+impl ClaimsError {
+    /// The same of a claim, with what is wrong with it.
+    pub(super) const fn of(self, claim: &'static str, fault: Fault) -> Objection {
+        Objection {
+            error: self,
+            claim: Some(claim),
+            fault,
+            rule: "",
+        }
+    }
+}
+
+impl Objection {
+    /// The payload is no JSON object.
+    pub(super) const UNREADABLE: Self = Self {
+        error: ClaimsError::Malformed,
+        claim: None,
+        fault: Fault::Unreadable,
+        rule: "",
+    };
+
+    /// By a rule that stands there in the provider's block.
+    pub(super) const fn by(self, rule: &'static str) -> Self {
+        Self { rule, ..self }
+    }
+
+    /// For the log.
+    pub(super) fn detail(self) -> Detail {
+        // Nobody reads claims before the signature has been checked.
+        let detail = Detail::within(self.rule).of_signed();
+        let detail = match self.claim {
+            Some(claim) => detail.and("claim", Fact::Word(claim)),
+            None => detail,
+        };
+        let detail = detail.and("fault", Fact::Word(self.fault.name()));
+        match self.fault {
+            Fault::Kind(kind) => detail.and("found", Fact::Word(kind)),
+            Fault::Past(by) | Fault::Future(by) | Fault::TooOld(by) | Fault::TooLong(by) => {
+                detail.and("seconds", Fact::Number(seconds(by)))
+            }
+            _ => detail,
+        }
+    }
+}
+
+impl Fault {
+    /// The word in the log.
+    fn name(self) -> &'static str {
+        match self {
+            Fault::Missing => "missing",
+            Fault::Unexpected => "unexpected",
+            Fault::Kind(_) => "kind",
+            Fault::Range => "out_of_range",
+            Fault::NotListed => "not_listed",
+            Fault::Listed => "listed",
+            Fault::Past(_) => "past",
+            Fault::Future(_) => "future",
+            Fault::TooOld(_) => "too_old",
+            Fault::TooLong(_) => "too_long",
+            Fault::TooCostly => "too_costly",
+            Fault::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Whole seconds, rounded up: what is over is so by one at least.
+fn seconds(by: f64) -> u64 {
+    // Saturates; there is nothing below 0 here.
+    by.ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_names_the_claim_and_says_by_how_much() {
+        let detail = ClaimsError::Expired.of("exp", Fault::Past(39.5)).detail();
+        let expected = [
+            ("claim", Fact::Word("exp")),
+            ("fault", Fact::Word("past")),
+            ("seconds", Fact::Number(40)),
+        ];
+        assert_eq!(detail.facts(), expected);
+        assert_eq!(seconds(f64::INFINITY), u64::MAX);
+        assert_eq!(seconds(-1.0), 0);
+    }
+}

@@ -1,0 +1,492 @@
+//! Who issues tokens: its keys and its rules.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::cache::{TokenCache, Verified};
+use super::cache_limits::CacheLimits;
+use super::checks::{Allowance, KeyChoice, Naming};
+use super::claims::{Accepted, ClaimRules};
+use super::dotted::note_dotted;
+use super::gauges::Names;
+use super::jwk;
+use super::key_source::KeySource;
+use super::refusals::{ISSUER, field_of_provider};
+use super::remote::RemoteKeys;
+use super::rules::read_rules;
+use super::secret::variables;
+use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
+use super::token::{
+    MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
+};
+use crate::authn::forwarding::Forwarding;
+use crate::authn::location::{Locations, Unwritable};
+use portcullis_document::{Node, Problems, Quoted};
+use portcullis_exchange::exchange::Edit;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::meter::{Event, Timing, micros};
+use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Refusal};
+use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
+use portcullis_wire::budget::Share;
+use portcullis_wire::headers::HeaderValue;
+use portcullis_wire::json::Json;
+use portcullis_wire::json::compact::Compact;
+
+/// The document's `providers`. One whose block is wrong is still known by name.
+#[derive(Debug, Default)]
+pub struct Providers {
+    named: Vec<Named>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: Rc<str>,
+    provider: Option<Rc<Provider>>,
+    /// Whether anything has named it.
+    used: Cell<bool>,
+}
+
+/// One issuer of tokens.
+pub(super) struct Provider {
+    pub(super) name: Rc<str>,
+    /// Where its block stands.
+    place: BlockPlace,
+    pub(super) locations: Locations,
+    pub(super) form: TokenForm,
+    rules: ClaimRules,
+    types: TokenTypes,
+    algorithms: Vec<Algorithm>,
+    pub(super) choice: KeyChoice,
+    pub(super) keys: KeySource,
+    pub(super) forwarding: Forwarding,
+    pub(super) cache: Option<TokenCache>,
+    checker: Checker,
+}
+
+/// Which `typ` a token may have. RFC 8725 §3.11: tokens made for another purpose (`logout+jwt`,
+/// `dpop+jwt`, …) are not for us.
+#[derive(Debug)]
+enum TokenTypes {
+    /// `JWT`, `at+jwt`, or none.
+    Usual,
+    /// One of these, in lower case.
+    OneOf(Vec<String>),
+}
+
+impl TokenTypes {
+    fn accepts(&self, typ: Option<&str>) -> bool {
+        match (self, typ) {
+            (TokenTypes::Usual, typ) => matches!(typ, None | Some("jwt" | "at+jwt")),
+            (TokenTypes::OneOf(types), Some(typ)) => types.iter().any(|each| each == typ),
+            (TokenTypes::OneOf(_), None) => false,
+        }
+    }
+}
+
+impl Providers {
+    fn read_all(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
+        let entries = node.entries(problems).unwrap_or_default();
+        let mut names = Names::default();
+        let cache = CacheLimits::default_of(entries.len());
+        let named = entries.into_iter().map(|(name, node)| {
+            names.check(name, &node, problems);
+            let name: Rc<str> = name.into();
+            let provider = Provider::read(&name, &node, cache, notes, problems).map(Rc::new);
+            Named {
+                name,
+                provider,
+                used: Cell::new(false),
+            }
+        });
+        Self {
+            named: named.collect(),
+        }
+    }
+
+    /// The provider of that name; `Some(None)` if its block is wrong.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
+        let named = self.named.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.provider.clone())
+    }
+
+    /// A note for each provider that nothing has named so far.
+    fn unused(&self) -> impl Iterator<Item = String> {
+        let unused = self.named.iter().filter(|each| !each.used.get());
+        unused.map(|each| {
+            format!(
+                "provider {} is used by no `jwt` block: no route asks for its tokens",
+                Quoted(&each.name)
+            )
+        })
+    }
+
+    /// Which issuers stand behind which names: with others, a subject is somebody else.
+    pub fn issuers(&self) -> String {
+        let one = |provider: &Rc<Provider>| {
+            let issuers = &provider.rules.issuers;
+            format!("{:?}={issuers:?};", provider.name)
+        };
+        self.read_well().map(one).collect()
+    }
+
+    /// The keys that providers publish.
+    pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
+        self.read_well()
+            .filter_map(|provider| provider.keys.remote().cloned())
+            .collect()
+    }
+
+    /// Those whose blocks are right.
+    pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
+        self.named.iter().filter_map(|each| each.provider.as_ref())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|each| &*each.name)
+    }
+}
+
+impl Section for Providers {
+    const NAME: &'static str = "providers";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        Some(Self::read_all(node, reading.notes, reading.problems))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        finishing.notes.extend(self.unused());
+        finishing.notes.extend(note_dotted(finishing.document));
+    }
+
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        let secrets = section.read_well().flat_map(|provider| variables(provider));
+        registry.environment.extend(secrets);
+        for keys in section.remote_keys() {
+            registry.fetch(keys);
+        }
+        section.show(&mut registry.gauges);
+    }
+
+    /// Forgets every token that was verified.
+    fn forget(&self) {
+        let caches = self
+            .read_well()
+            .filter_map(|provider| provider.cache.as_ref());
+        caches.for_each(TokenCache::forget_all);
+    }
+
+    /// Few tokens are remembered from then on. Keys are fetched no longer while another document fetches
+    /// the same.
+    fn release(&self) {
+        for provider in self.read_well() {
+            if let Some(cache) = &provider.cache {
+                cache.release();
+            }
+            if let Some(remote) = provider.keys.remote() {
+                remote.release();
+            }
+        }
+    }
+}
+
+impl Provider {
+    fn read(
+        name: &Rc<str>,
+        node: &Node<'_>,
+        cache: CacheLimits,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let rules = read_rules(&mut fields, problems);
+        let types = fields.or("typ", TokenTypes::Usual, problems, |node, problems| {
+            let name =
+                |node: &Node<'_>, problems: &mut Problems| node.name(problems).map(media_type);
+            match node.json() {
+                Json::String(_) => name(node, problems).map(|one| TokenTypes::OneOf(vec![one])),
+                _ => node.list(problems, name).map(TokenTypes::OneOf),
+            }
+        });
+        let algorithms = fields.or("algorithms", Vec::new(), problems, |node, problems| {
+            node.list(problems, jwk::read_algorithm)
+        });
+        let issuers = rules.as_ref().map(|rules| &rules.issuers);
+        let keys = KeySource::read(name, issuers, &mut fields, notes, problems);
+        let locations = Locations::read(&mut fields, problems);
+        let form = TokenForm::read(&mut fields, problems);
+        let forwarding = Forwarding::read(&mut fields, problems);
+        let choice = KeyChoice::read(&mut fields, problems);
+        let cache = fields.or("jwt_cache", Some(cache), problems, |node, problems| {
+            CacheLimits::read(node, cache, problems)
+        });
+        let checker = fields.or("signatures", Checker::Auto, problems, |node, problems| {
+            let choices = [
+                ("auto", Checker::Auto),
+                ("proxy", Checker::Proxy),
+                ("filter", Checker::Filter),
+            ];
+            node.choice(problems, &choices)
+        });
+        fields.finish(problems);
+        let (rules, algorithms, keys, cache) = (rules?, algorithms?, keys?, cache?);
+        if let Some(limits) = cache {
+            problems.account(node.pointer(), Share::Caches, limits.max_bytes);
+        }
+        if matches!(rules.audiences, Accepted::Absent) {
+            notes.push(format!(
+                "provider {} has no `audiences`: tokens that name an audience are refused",
+                Quoted(name)
+            ));
+        }
+        if matches!(rules.issuers, Accepted::Any) {
+            notes.push(format!(
+                "provider {}: `issuer` is \"any\": whatever its keys sign is accepted, for every issuer and for none; write the issuer, if there is one",
+                Quoted(name)
+            ));
+        }
+        let place = BlockPlace::of(node);
+        problems.account(node.pointer(), Share::Documents, place.memory());
+        let provider = Self {
+            name: Rc::clone(name),
+            place,
+            locations: locations?,
+            form: form?,
+            rules,
+            types: types?,
+            algorithms,
+            choice: choice?,
+            keys,
+            forwarding: forwarding?,
+            cache: cache.map(TokenCache::new),
+            checker: checker?,
+        };
+        if !provider.has_use() {
+            node.report(
+                problems,
+                "none of the keys can check any algorithm that `algorithms` and `signatures` allow",
+            );
+            return None;
+        }
+        if let KeySource::Fixed(keys) = &provider.keys
+            && let Some(note) = provider
+                .choice
+                .note(keys, |algorithm| provider.allows(algorithm))
+        {
+            notes.push(format!("provider {}: {note}", Quoted(name)));
+        }
+        Some(provider)
+    }
+
+    /// How many checks a token of that algorithm without `kid` takes at most, as far as is known.
+    pub(super) fn nameless_checks(&self, algorithm: Algorithm) -> usize {
+        if !self.allows(algorithm) || self.choice.naming == Naming::Required {
+            return 0;
+        }
+        match &self.keys {
+            KeySource::Fixed(keys) => {
+                let able = keys.iter().filter(|key| key.may_check(algorithm, None));
+                able.count().min(self.choice.most)
+            }
+            KeySource::Remote(_) => 1,
+        }
+    }
+
+    /// The issuers that it lists; none if it accepts any.
+    pub(super) fn issuers(&self) -> Option<&[String]> {
+        match &self.rules.issuers {
+            Accepted::OneOf(listed) => Some(listed),
+            Accepted::Any | Accepted::Absent => None,
+        }
+    }
+
+    /// Whether there is a token that it could accept.
+    fn has_use(&self) -> bool {
+        let allowed = |algorithm| match &self.keys {
+            KeySource::Fixed(keys) => keys
+                .iter()
+                .any(|key| self.choice.fits(key, algorithm, None)),
+            // What will be published cannot be known; secrets will not be.
+            KeySource::Remote(_) => true,
+        };
+        ALGORITHMS
+            .iter()
+            .any(|(_, algorithm)| self.allows(*algorithm) && allowed(*algorithm))
+    }
+
+    /// Whether a token claims to be of this provider. That is not to be believed, only to choose
+    /// whose keys are tried; a token that cannot be read may be anybody's.
+    pub(super) fn may_have_issued(&self, token: &Unverified<'_>) -> bool {
+        // A token remembered from keys that are gone is verified again before it counts.
+        let remembered = |cache: &TokenCache| cache.find(token.token()).is_some();
+        self.cache.as_ref().is_some_and(remembered) || self.rules.may_be_issuer(token.claims())
+    }
+
+    /// A refusal; where the issuer is another one, and nearly one that is listed, it says which.
+    pub(super) fn naming_issuer(&self, refusal: Refusal, claims: Option<&Compact>) -> Refusal {
+        let is_issuer = *refusal.reason == ISSUER;
+        match self.rules.near_issuer(claims).filter(|_| is_issuer) {
+            Some(listed) => refusal.and("listed", Fact::own(listed)),
+            None => refusal,
+        }
+    }
+
+    /// What there is to know of a token that this provider signed and that is valid `now`, by the
+    /// wall clock.
+    pub(super) fn verify(
+        &self,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
+        let judged = self.judge(token, now, allowance, host);
+        judged.map_err(|refusal| self.placed(refusal))
+    }
+
+    /// A refusal by one of its rules.
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        let field = field_of_provider(&refusal);
+        refusal.placed(&self.place, field)
+    }
+
+    fn judge(
+        &self,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
+        if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
+            if remote.keys(host.monotonic()).is_none() {
+                return Err(TokenError::NoKeys.into());
+            }
+            cache.belong_to(remote.generation());
+        }
+        if let Some(verified) = self.cache.as_ref().and_then(|cache| cache.find(token)) {
+            host.count(Event::TokenCacheHit.counter());
+            let judged = self.rules.check_times(verified.times, now);
+            if let (Err(_), Some(cache)) = (&judged, &self.cache) {
+                cache.forget(token);
+            }
+            judged?;
+            return Ok(verified);
+        }
+        if self.cache.is_some() {
+            host.count(Event::TokenCacheMiss.counter());
+        }
+        let began = host.monotonic();
+        let verified = self.verify_anew(token, now, allowance, host);
+        let took = host.monotonic().saturating_sub(began);
+        host.observe(Timing::TokenVerification.histogram(), micros(took));
+        let verified = verified?;
+        if let Some(cache) = &self.cache {
+            cache.remember(token, verified.clone());
+        }
+        Ok(verified)
+    }
+
+    /// Verifies a token that is not remembered.
+    fn verify_anew(
+        &self,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
+        let parsed = Token::parse(token, &self.form)?;
+        if !self.types.accepts(parsed.header.typ.as_deref()) {
+            let detail = Detail::within("/typ").and("member", Fact::Word("typ"));
+            return Err(Refusal::from(TokenError::Header).because(detail));
+        }
+        allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
+        let key_id = parsed.header.key_id.as_deref();
+        let checked = self.rules.check(&parsed.payload, key_id, now);
+        let (claims, times) = checked.map_err(|objection| {
+            let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
+            self.naming_issuer(objection.into(), claims.as_ref())
+        })?;
+        let edits = self.forwarding.edits(&claims);
+        let mut edits = edits.map_err(|Unwritable| TokenError::ClaimValue)?;
+        if let Some(name) = self.forwarding.payload() {
+            edits.push(Edit::Set(name.clone(), payload(token)?));
+        }
+        Ok(Verified {
+            claims,
+            times,
+            edits: edits.into(),
+        })
+    }
+
+    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
+        let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
+        listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
+    }
+
+    fn check_signature(
+        &self,
+        token: &Token<'_>,
+        allowance: &Allowance,
+        host: &dyn Host,
+    ) -> Result<(), TokenError> {
+        let algorithm = token.header.algorithm;
+        let keys = self.keys.keys(host).ok_or(TokenError::NoKeys)?;
+        if !self.allows(algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let key_id = token.header.key_id.as_deref();
+        if key_id.is_none() && self.choice.naming == Naming::Required {
+            return Err(TokenError::KeyId);
+        }
+        let candidates = self.choice.candidates(&keys, algorithm, key_id);
+        let mut candidates = candidates.peekable();
+        if candidates.peek().is_none() {
+            // The provider may have published the key since.
+            if let Some(remote) = self.keys.remote() {
+                remote.want_fetch(host.monotonic());
+            }
+            let of_kind = keys.iter().any(|key| key.may_check(algorithm, None));
+            let error = if of_kind {
+                TokenError::Key
+            } else {
+                TokenError::Algorithm
+            };
+            return Err(error);
+        }
+        let Token {
+            signed, signature, ..
+        } = token;
+        for (tried, key) in candidates.enumerate() {
+            if tried >= self.choice.most || !allowance.take() {
+                return Err(TokenError::Untried);
+            }
+            match key
+                .verifying
+                .verify(algorithm, signed, signature, self.checker, host)
+            {
+                Checked::Valid => return Ok(()),
+                Checked::Invalid => {}
+                Checked::Impossible => return Err(TokenError::Unverifiable),
+            }
+        }
+        Err(TokenError::Signature)
+    }
+}
+
+/// The payload as it stands in the token: base64url already.
+fn payload(token: &[u8]) -> Result<HeaderValue, TokenError> {
+    let payload = token.split(|b| *b == b'.').nth(1).unwrap_or_default();
+    HeaderValue::parse(without_padding(payload)).map_err(|_| TokenError::Format)
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Its keys may be secrets.
+        write!(f, "Provider({})", self.name)
+    }
+}

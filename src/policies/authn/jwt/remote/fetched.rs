@@ -1,0 +1,186 @@
+//! Published keys as one of the things that are fetched on a schedule: calls, responses and lines
+//! of the log. What to ask and when is [`RemoteKeys`]'s own.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::answer::FetchError;
+use super::question::{self, Question, Settled, Subject};
+use super::{Place, RemoteKeys};
+use portcullis_exchange::call::{Call, CallError, CallResponse};
+use portcullis_exchange::credentials::Credential;
+use portcullis_exchange::fetched::{Fetched, Next, Note, Received, SharedCells};
+use portcullis_exchange::host::{Host, Level};
+use portcullis_exchange::meter::{Event, Timing};
+use portcullis_wire::headers::Headers;
+
+impl Fetched for RemoteKeys {
+    fn place(&self) -> String {
+        format!("provider {}", self.provider())
+    }
+
+    fn noun(&self) -> &'static str {
+        "keys"
+    }
+
+    fn cells(&self, host: &dyn Host) -> SharedCells {
+        let names = self.names(host);
+        SharedCells {
+            published: format!("jwks/keys/{}", names.keys),
+            lease: format!("jwks/lease/{}", names.lease),
+        }
+    }
+
+    fn credentials(&self) -> &[Credential] {
+        &self.source.credentials
+    }
+
+    fn cooldown(&self) -> Duration {
+        self.source.limits.cooldown
+    }
+
+    fn timing(&self) -> Timing {
+        Timing::KeysFetch
+    }
+
+    fn due(&self, now: Duration, host: &dyn Host) -> Option<Call> {
+        self.due(now).then(|| self.call(&self.question(now), host))
+    }
+
+    fn longest(&self) -> usize {
+        self.asked.get().longest()
+    }
+
+    fn received(
+        &self,
+        now: Duration,
+        response: Result<CallResponse<'_>, CallError>,
+        host: &dyn Host,
+    ) -> Received {
+        let subject = self.asked.get();
+        let settled = self.arrived(now, subject, read(response));
+        let event = match (subject, settled.outcome) {
+            (Subject::Keys, Ok(())) => Event::KeysFetched,
+            (Subject::Keys, Err(_)) => Event::KeysFetchFailed,
+            (Subject::Document, Ok(())) => Event::DocumentFetched,
+            (Subject::Document, Err(_)) => Event::DocumentFetchFailed,
+        };
+        let notes = self.notes(subject, &settled, host);
+        let next = match settled.next {
+            question::Next::Ask(question) => Next::Call(self.call(&question, host)),
+            question::Next::Share(record) => Next::Publish(record),
+            question::Next::Wait(pause) => Next::Wait(pause),
+        };
+        Received { event, notes, next }
+    }
+
+    fn adopt(&self, published: &[u8], now: Duration) -> bool {
+        self.adopt(published, now)
+    }
+}
+
+impl RemoteKeys {
+    fn call(&self, question: &Question, host: &dyn Host) -> Call {
+        let Question {
+            subject,
+            cluster,
+            uri,
+            timeout,
+        } = question;
+        self.asked.set(*subject);
+        let mut headers = uri.fields("GET");
+        headers.push(("accept".into(), subject.media_types().to_owned()));
+        for credential in self.credentials_for(*subject) {
+            let field = credential.field(host);
+            headers.extend(field.map(|(name, value)| (Cow::Owned(name.to_owned()), value)));
+        }
+        Call {
+            cluster: cluster.clone(),
+            headers,
+            body: Vec::new(),
+            timeout: *timeout,
+        }
+    }
+
+    /// The credentials with which a question is put. They are for the host of the document: keys on
+    /// another host are asked for without.
+    fn credentials_for(&self, subject: Subject) -> &[Credential] {
+        match &self.source.place {
+            Place::Discovered(discovery)
+                if discovery.keys_cluster.is_some() && subject == Subject::Keys =>
+            {
+                &[]
+            }
+            Place::Known(_) | Place::Discovered(_) => &self.source.credentials,
+        }
+    }
+
+    /// What the log is told of a response.
+    fn notes(&self, subject: Subject, settled: &Settled, host: &dyn Host) -> Vec<Note> {
+        let shown = |text: String| {
+            let tells = self.tells(&text, host);
+            let instead = "(left out, since a part of a credential stands in it)";
+            if tells { instead.to_owned() } else { text }
+        };
+        let mut notes = Vec::new();
+        let mut note = |level, text| notes.push(Note { level, text });
+        if let Some(uri) = &settled.moved {
+            let uri = shown(uri.to_string());
+            note(Level::Info, format!("its keys are at {uri}"));
+        }
+        if let Err(error) = settled.outcome {
+            let then = match &settled.next {
+                question::Next::Ask(question) => {
+                    let uri = shown(question.uri.to_string());
+                    format!("keys are fetched from {uri} again")
+                }
+                question::Next::Share(_) => String::new(),
+                question::Next::Wait(pause) => format!("next try in {} ms", pause.as_millis()),
+            };
+            let text = format!("{subject} cannot be fetched: {error}; {then}");
+            note(Level::Warn, text);
+        }
+        for text in &settled.notes {
+            note(Level::Warn, shown(text.clone()));
+        }
+        notes
+    }
+}
+
+/// A body, and for how long the provider says that it is good; or why there is none.
+type Answer<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
+
+fn read(response: Result<CallResponse<'_>, CallError>) -> Answer<'_> {
+    let response = response.map_err(|error| match error {
+        CallError::NoCluster => FetchError::NoCluster,
+        CallError::Unreachable | CallError::Timeout => FetchError::Unreachable,
+        CallError::TooLong(most) => FetchError::TooLong(most),
+        CallError::NoMemory => FetchError::NoMemory,
+    })?;
+    match response.status() {
+        Some(200) => Ok((response.body, max_age(response.headers))),
+        Some(status) => Err(FetchError::Status(status)),
+        None => Err(FetchError::Unreachable),
+    }
+}
+
+/// RFC 9111 §5.2.2.1. `no-store` and `no-cache` count as no age at all.
+fn max_age(headers: &Headers) -> Option<Duration> {
+    let directives = headers
+        .all("cache-control")
+        .flat_map(|value| value.split(|b| *b == b','));
+    let mut age = None;
+    for directive in directives {
+        let directive = directive.trim_ascii().to_ascii_lowercase();
+        if directive == b"no-store" || directive == b"no-cache" {
+            return Some(Duration::ZERO);
+        }
+        if let Some(seconds) = directive.strip_prefix(b"max-age=") {
+            let seconds = std::str::from_utf8(seconds)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            age = age.or(seconds.map(Duration::from_secs));
+        }
+    }
+    age
+}

@@ -1,0 +1,436 @@
+//! Keys that a provider publishes: when to ask for them, what to make of the answer, and how long
+//! to go on with the old ones.
+//!
+//! This is a state machine without input and output. A worker carries messages, as for all that is
+//! [`Fetched`](portcullis_exchange::fetched::Fetched): on its ticks it asks whether something is
+//! [due](RemoteKeys::due), puts the [question](RemoteKeys::question), and tells what
+//! [arrived](RemoteKeys::arrived), which may lead to the next question. One worker fetches and leaves
+//! the answer where the others find it.
+//!
+//! Where the keys are is either known or asked of the provider first. That is asked again when
+//! the answer has aged, and when keys could not be had there.
+//!
+//! A bad answer changes nothing but the time of the next question.
+//!
+//! All times are those of the clock that does not step ([`portcullis_exchange::host::Clock::monotonic`]), those that workers
+//! share included.
+
+mod answer;
+mod discovery;
+mod fetched;
+mod identity;
+mod published;
+mod question;
+mod settings;
+mod successor;
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::time::Duration;
+
+use self::answer::Record;
+use self::discovery::Discovery;
+use self::identity::Names;
+use self::published::{MOST_MEMORY, Published, read_set};
+use self::settings::{Place, Source};
+use self::successor::Part;
+use super::claims::Accepted;
+use super::jwk::Key;
+use portcullis_document::{Node, Problems};
+use portcullis_exchange::credentials::tells;
+use portcullis_exchange::host::Host;
+use portcullis_wire::budget::Share;
+
+pub(super) use self::published::read_set as read_published;
+
+pub use self::answer::FetchError;
+pub use self::discovery::read_discovery_document;
+pub use self::question::{Next, Question, Settled, Subject};
+pub use portcullis_exchange::http_uri::Uri;
+
+/// The published keys of one provider.
+pub struct RemoteKeys {
+    provider: Rc<str>,
+    source: Source,
+    part: Part,
+    state: RefCell<State>,
+    /// What the last call was for.
+    asked: Cell<Subject>,
+    jitter: RandomState,
+}
+
+#[derive(Default)]
+struct State {
+    loaded: Option<Loaded>,
+    location: Option<Location>,
+    next_fetch: Duration,
+    failures: u32,
+    next_early: Duration,
+    /// Whether a token has named a key that is not there since keys were last heard of.
+    wanted: bool,
+    generation: u64,
+}
+
+struct Loaded {
+    published: Published,
+    fetched: Duration,
+}
+
+/// Where the provider says that its keys are.
+struct Location {
+    uri: Rc<Uri>,
+    /// Until when that needs no new question.
+    until: Duration,
+}
+
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// So much later than due, a fetch by another worker must have failed.
+const LATE: Duration = Duration::from_millis(600);
+
+impl RemoteKeys {
+    /// Reads `remote`, an address of keys.
+    pub(super) fn read(
+        provider: &Rc<str>,
+        node: &Node<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        problems.account(node.pointer(), Share::Documents, MOST_MEMORY);
+        Source::read_remote(node, problems).map(|source| Self::new(provider, source))
+    }
+
+    /// Reads `discovery`, an issuer that tells the address. `accepted` are the issuers of tokens.
+    pub(super) fn read_discovery(
+        provider: &Rc<str>,
+        node: &Node<'_>,
+        accepted: Option<&Accepted>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        problems.account(node.pointer(), Share::Documents, MOST_MEMORY);
+        let source = Source::read_discovery(node, accepted, notes, problems);
+        source.map(|source| Self::new(provider, source))
+    }
+
+    fn new(provider: &Rc<str>, source: Source) -> Self {
+        Self {
+            provider: Rc::clone(provider),
+            part: Part::new(source.names(|each| Some(each.written().to_owned())).keys),
+            source,
+            state: RefCell::default(),
+            asked: Cell::new(Subject::Document),
+            jitter: RandomState::new(),
+        }
+    }
+
+    /// The provider's name in the document.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// The names under which workers share the keys, and the right to ask for them.
+    fn names(&self, host: &dyn Host) -> Names {
+        self.source
+            .names(|each| each.field(host).map(|(_, value)| value))
+    }
+
+    /// Whether a text of the provider's holds a part of what it was asked with.
+    fn tells(&self, said: &str, host: &dyn Host) -> bool {
+        let mut fields = self
+            .source
+            .credentials
+            .iter()
+            .filter_map(|each| each.field(host));
+        fields.any(|(_, value)| tells(said, &value))
+    }
+
+    /// The keys to check tokens with at `now`; none before the first answer, and none once they
+    /// are too old.
+    pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Key]>> {
+        let state = self.state.try_borrow().ok()?;
+        let loaded = state.loaded.as_ref()?;
+        let too_old = now > loaded.fetched.saturating_add(self.source.limits.max_stale);
+        (!too_old).then(|| Rc::clone(&loaded.published.keys))
+    }
+
+    /// The time since the keys were fetched; none before the first answer.
+    pub(super) fn age(&self, now: Duration) -> Option<Duration> {
+        let state = self.state.try_borrow().ok()?;
+        let loaded = state.loaded.as_ref()?;
+        Some(now.saturating_sub(loaded.fetched))
+    }
+
+    /// Counts changes of the keys: what was verified with others has to be verified again.
+    pub(super) fn generation(&self) -> u64 {
+        self.state.try_borrow().map_or(0, |state| state.generation)
+    }
+
+    /// Asks for an early fetch because a token names a key that is not there. At most once in a
+    /// cool-down, so that nobody can have the provider hammered.
+    pub(super) fn want_fetch(&self, now: Duration) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && now >= state.next_early
+        {
+            state.next_early = now.saturating_add(self.source.limits.cooldown);
+            state.next_fetch = state.next_fetch.min(now);
+            state.wanted = true;
+        }
+    }
+
+    /// Leaves fetching to another document with the same keys, as long as there is one. What that
+    /// one shares is still taken up. A key that a token names and nobody has is asked for all the
+    /// same: the other may stand beside this one, and see no such token.
+    pub(super) fn release(&self) {
+        self.part.release();
+    }
+
+    /// Whether it is time to fetch.
+    pub fn due(&self, now: Duration) -> bool {
+        let Ok(state) = self.state.try_borrow() else {
+            return false;
+        };
+        let rests = self.part.is_replaced() && !state.wanted;
+        // The other may share its answer where it is not found here: then there is none for long.
+        let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
+        now >= state.next_fetch.saturating_add(patience)
+    }
+
+    /// What to ask first when a fetch is due.
+    pub fn question(&self, now: Duration) -> Question {
+        match &self.source.place {
+            Place::Known(uri) => self.ask_for_keys(&self.source.cluster, uri),
+            Place::Discovered(discovery) => match self.fresh_location(now) {
+                Some(uri) => self.ask_for_found_keys(discovery, &uri),
+                None => Question {
+                    subject: Subject::Document,
+                    cluster: Rc::clone(&self.source.cluster),
+                    uri: Rc::clone(&discovery.document),
+                    timeout: self.source.limits.timeout,
+                },
+            },
+        }
+    }
+
+    fn ask_for_keys(&self, cluster: &Rc<str>, uri: &Rc<Uri>) -> Question {
+        Question {
+            subject: Subject::Keys,
+            cluster: Rc::clone(cluster),
+            uri: Rc::clone(uri),
+            timeout: self.source.limits.timeout,
+        }
+    }
+
+    fn ask_for_found_keys(&self, discovery: &Discovery, uri: &Rc<Uri>) -> Question {
+        let cluster = discovery.keys_cluster.as_ref();
+        self.ask_for_keys(cluster.unwrap_or(&self.source.cluster), uri)
+    }
+
+    /// Where the keys are, unless there is reason to ask again.
+    fn fresh_location(&self, now: Duration) -> Option<Rc<Uri>> {
+        let state = self.state.try_borrow().ok()?;
+        let location = state.location.as_ref()?;
+        let aged = now >= location.until;
+        let late = now > state.next_fetch.saturating_add(LATE);
+        (!aged && !late).then(|| Rc::clone(&location.uri))
+    }
+
+    /// An answer to a question arrived at `now`, or none did; the age is how long the provider
+    /// says that it is good. The keys, and where they are, change only when it is of use.
+    pub fn arrived(
+        &self,
+        now: Duration,
+        subject: Subject,
+        answer: Result<(&[u8], Option<Duration>), FetchError>,
+    ) -> Settled {
+        match (subject, &self.source.place) {
+            (Subject::Document, Place::Discovered(discovery)) => {
+                self.document_arrived(now, discovery, answer)
+            }
+            _ => self.keys_arrived(now, answer),
+        }
+    }
+
+    fn document_arrived(
+        &self,
+        now: Duration,
+        discovery: &Discovery,
+        answer: Result<(&[u8], Option<Duration>), FetchError>,
+    ) -> Settled {
+        let body = answer.map_or(&[][..], |(body, _)| body);
+        let read = answer.and_then(|(body, age)| Ok((discovery.keys_uri(body)?, age)));
+        match read {
+            Ok((uri, age)) => {
+                let until = now.saturating_add(self.pause(age));
+                let (uri, moved) = self.locate(uri, until);
+                Settled {
+                    outcome: Ok(()),
+                    next: Next::Ask(self.ask_for_found_keys(discovery, &uri)),
+                    moved: moved.then_some(uri),
+                    notes: Vec::new(),
+                }
+            }
+            Err(error) => {
+                let state = self.state.try_borrow();
+                let known = state.ok().and_then(|state| {
+                    let location = state.location.as_ref()?;
+                    Some(Rc::clone(&location.uri))
+                });
+                // Where they were before, they may still be.
+                let next = match known {
+                    Some(uri) => Next::Ask(self.ask_for_found_keys(discovery, &uri)),
+                    None => Next::Wait(self.back_off(now)),
+                };
+                let notes = match error {
+                    FetchError::OtherIssuer => discovery.issuers(body),
+                    _ => None,
+                };
+                Settled {
+                    outcome: Err(error),
+                    next,
+                    moved: None,
+                    notes: notes.into_iter().collect(),
+                }
+            }
+        }
+    }
+
+    fn keys_arrived(
+        &self,
+        now: Duration,
+        answer: Result<(&[u8], Option<Duration>), FetchError>,
+    ) -> Settled {
+        let mut notes = Vec::new();
+        let read = answer.and_then(|(body, age)| Ok((body, age, read_set(body, &mut notes)?)));
+        let (outcome, next) = match read {
+            Ok((body, age, published)) => {
+                let next_fetch = now.saturating_add(self.early(self.pause(age)));
+                self.load(published, now, next_fetch);
+                (Ok(()), Next::Share(self.record(now, next_fetch, body)))
+            }
+            Err(error) => (Err(error), Next::Wait(self.back_off(now))),
+        };
+        Settled {
+            outcome,
+            next,
+            moved: None,
+            notes,
+        }
+    }
+
+    /// How long an answer is good, within the bounds of the document.
+    fn pause(&self, age: Option<Duration>) -> Duration {
+        let longest = self.source.limits.cache_duration;
+        let shortest = self.source.limits.cooldown.min(longest);
+        age.map_or(longest, |age| age.clamp(shortest, longest))
+    }
+
+    fn locate(&self, uri: Uri, until: Duration) -> (Rc<Uri>, bool) {
+        let uri = Rc::new(uri);
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return (uri, false);
+        };
+        let before = state.location.replace(Location {
+            uri: Rc::clone(&uri),
+            until,
+        });
+        let moved = before.is_none_or(|before| before.uri != uri);
+        (uri, moved)
+    }
+
+    fn record(&self, fetched: Duration, next_fetch: Duration, body: &[u8]) -> Vec<u8> {
+        let state = self.state.try_borrow();
+        let location = state.ok().and_then(|state| {
+            let location = state.location.as_ref()?;
+            Some((location.uri.to_string(), location.until))
+        });
+        let record = Record {
+            fetched,
+            next_fetch,
+            location: location.as_ref().map(|(uri, until)| (uri.as_str(), *until)),
+            body,
+        };
+        record.write()
+    }
+
+    /// Takes up what another worker fetched, perhaps for another document that asks at other times:
+    /// this one asks no later than it would have. Bytes in shared data are anybody's: what is not
+    /// a record, or not newer, or from the future, is left alone.
+    pub fn adopt(&self, record: &[u8], now: Duration) -> bool {
+        let Some(record) = Record::read(record) else {
+            return false;
+        };
+        let newer = self.state.try_borrow().is_ok_and(|state| {
+            let loaded = state.loaded.as_ref();
+            loaded.is_none_or(|loaded| record.fetched > loaded.fetched)
+        });
+        if !newer || record.fetched > now.saturating_add(Duration::from_secs(60)) {
+            return false;
+        }
+        let Ok(published) = read_set(record.body, &mut Vec::new()) else {
+            return false;
+        };
+        let longest = record
+            .fetched
+            .saturating_add(self.source.limits.cache_duration);
+        if let (Place::Discovered(discovery), Some((uri, until))) =
+            (&self.source.place, record.location)
+            && let Some(uri) = Uri::parse(uri).filter(|uri| discovery.allows(uri).is_ok())
+        {
+            self.locate(uri, until.min(longest));
+        }
+        self.load(published, record.fetched, record.next_fetch.min(longest));
+        true
+    }
+
+    fn load(&self, published: Published, fetched: Duration, next_fetch: Duration) {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return;
+        };
+        state.failures = 0;
+        state.wanted = false;
+        state.next_fetch = next_fetch;
+        match &mut state.loaded {
+            Some(loaded) if loaded.published.digest == published.digest => {
+                loaded.fetched = fetched;
+            }
+            _ => {
+                state.loaded = Some(Loaded { published, fetched });
+                state.generation = state.generation.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Doubles the pause with each failure, up to a minute. Then it is asked again where the keys are.
+    fn back_off(&self, now: Duration) -> Duration {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return LONGEST_PAUSE;
+        };
+        let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
+        let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
+        state.failures = state.failures.saturating_add(1).min(16);
+        state.next_fetch = now.saturating_add(pause);
+        state.wanted = false;
+        if let Some(location) = &mut state.location {
+            location.until = Duration::ZERO;
+        }
+        pause
+    }
+
+    /// A little less than `pause`, so that many proxies do not ask all at once.
+    fn early(&self, pause: Duration) -> Duration {
+        let now = self.state.try_borrow().map_or(0, |state| state.generation);
+        let random = self.jitter.hash_one((now, pause)) % 1000;
+        pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
+    }
+}
+
+impl fmt::Debug for RemoteKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RemoteKeys({})", self.provider)
+    }
+}

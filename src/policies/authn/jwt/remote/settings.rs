@@ -1,0 +1,128 @@
+//! What the document says of published keys: where they are, and how often to ask.
+
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::discovery::Discovery;
+use crate::jwt::claims::Accepted;
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::credentials::Credential;
+use portcullis_exchange::http_uri::Uri;
+
+/// Where keys are published, and through which cluster of the proxy they are fetched.
+pub(super) struct Source {
+    pub(super) cluster: Rc<str>,
+    pub(super) place: Place,
+    /// With which fields of the head it is asked.
+    pub(super) credentials: Vec<Credential>,
+    pub(super) limits: Limits,
+}
+
+/// How it is known where the keys are.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// The document says.
+    Known(Rc<Uri>),
+    /// The provider says.
+    Discovered(Discovery),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How long an answer may take.
+    pub(super) timeout: Duration,
+    /// The longest time between two fetches that succeed.
+    pub(super) cache_duration: Duration,
+    /// How long keys are used without a new answer.
+    pub(super) max_stale: Duration,
+    /// The shortest time between two fetches, whatever happens.
+    pub(super) cooldown: Duration,
+}
+
+impl Source {
+    /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown }`.
+    pub(super) fn read_remote(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let cluster = read_cluster(&mut fields, problems);
+        let uri = fields
+            .required("uri", problems)
+            .and_then(|node| Uri::read(&node, problems));
+        let credentials = read_headers(&mut fields, problems);
+        let limits = Limits::read(&mut fields, problems);
+        fields.finish(problems);
+        Some(Self {
+            cluster: cluster?,
+            place: Place::Known(Rc::new(uri?)),
+            credentials: credentials?,
+            limits: limits?,
+        })
+    }
+
+    /// Reads `discovery: { cluster, issuer, uri, jwks_cluster, … }` with the limits of `remote`.
+    pub(super) fn read_discovery(
+        node: &Node<'_>,
+        accepted: Option<&Accepted>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let cluster = read_cluster(&mut fields, problems);
+        let discovery = Discovery::read(&mut fields, accepted, notes, problems);
+        let credentials = read_headers(&mut fields, problems);
+        let limits = Limits::read(&mut fields, problems);
+        fields.finish(problems);
+        Some(Self {
+            cluster: cluster?,
+            place: Place::Discovered(discovery?),
+            credentials: credentials?,
+            limits: limits?,
+        })
+    }
+}
+
+fn read_headers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Credential>> {
+    fields.or("headers", Vec::new(), problems, Credential::read_all)
+}
+
+impl Limits {
+    fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let seconds = Duration::from_secs;
+        let mut read = |name, default: Duration, range: RangeInclusive<Duration>| {
+            fields.or(name, default, problems, |node, problems| {
+                read_duration(node, range, problems)
+            })
+        };
+        let timeout = read("timeout", seconds(5), seconds(1)..=seconds(60));
+        let longest = seconds(1)..=seconds(86_400);
+        let cache_duration = read("cache_duration", seconds(600), longest);
+        let longest = seconds(1)..=seconds(30 * 86_400);
+        let max_stale = read("max_stale", seconds(86_400), longest);
+        let cooldown = read("cooldown", seconds(30), seconds(1)..=seconds(3600));
+        Some(Self {
+            timeout: timeout?,
+            cache_duration: cache_duration?,
+            max_stale: max_stale?,
+            cooldown: cooldown?,
+        })
+    }
+}
+
+fn read_cluster(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Rc<str>> {
+    let node = fields.required("cluster", problems)?;
+    node.name(problems).map(Rc::from)
+}
+
+fn read_duration(
+    node: &Node<'_>,
+    range: RangeInclusive<Duration>,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let duration = node.duration(problems)?;
+    if !range.contains(&duration) {
+        let (low, high) = (range.start().as_secs(), range.end().as_secs());
+        node.report(problems, format_args!("must be from {low}s to {high}s"));
+        return None;
+    }
+    Some(duration)
+}

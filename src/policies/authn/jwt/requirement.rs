@@ -1,0 +1,255 @@
+//! What a route demands of the claims of an accepted token.
+
+use std::collections::BTreeSet;
+
+use portcullis_document::{Node, Problems};
+use portcullis_exchange::condition::{
+    ClaimPath, Condition, Language, Operand, OperandField, Scalars, Undecidable, View,
+};
+use portcullis_exchange::exchange::Request;
+use portcullis_exchange::refusal::{Detail, Fact};
+use portcullis_wire::effort;
+use portcullis_wire::effort::Effort;
+use portcullis_wire::json::Json;
+use portcullis_wire::json::compact::{Compact, Value};
+
+/// Scopes and conditions, all of which must be met.
+#[derive(Debug, Default)]
+pub(super) struct Requirement {
+    all_scopes: Vec<String>,
+    any_scopes: Vec<String>,
+    /// Where those stand of which all are needed.
+    all_at: &'static str,
+    claims: Vec<Condition>,
+}
+
+/// What is not met: the scopes, or the condition at that place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unmet {
+    Scope,
+    Claim(usize),
+    /// It would take too much work to tell.
+    Effort(usize),
+}
+
+/// The conditions on the claims of a token.
+const LANGUAGE: Language = Language {
+    operands: &[OperandField::new("claim", Operand::CLAIM, read_claim)],
+};
+
+fn read_claim(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {
+    let path = ClaimPath::read(node, problems)?;
+    Some(Operand::Claim(path, Scalars::Typed))
+}
+
+impl Requirement {
+    /// Reads `require: { scopes, claims }`.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.object(problems, "{\"scopes\": […]}")?;
+        let scopes = fields.or("scopes", Default::default(), problems, read_scopes);
+        let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                Condition::read(item, &LANGUAGE, problems)
+            })
+        });
+        fields.finish(problems);
+        let (Scopes { all_at, all, any }, claims) = (scopes?, claims?);
+        Some(Self {
+            all_scopes: all,
+            any_scopes: any,
+            all_at,
+            claims,
+        })
+    }
+
+    /// The scopes as RFC 6750 §3 lists them to the client.
+    pub(super) fn scopes(&self) -> String {
+        let all: Vec<&str> = self
+            .all_scopes
+            .iter()
+            .chain(&self.any_scopes)
+            .map(String::as_str)
+            .collect();
+        all.join(" ")
+    }
+
+    /// Whether the claims of a token that came with that request meet everything.
+    pub(super) fn check(&self, request: &Request<'_>, claims: &Compact) -> Result<(), Unmet> {
+        if !self.grants_scopes(claims) {
+            return Err(Unmet::Scope);
+        }
+        let effort = Effort::new(effort::HEAD);
+        let view = View {
+            request: *request,
+            claims: Some(claims),
+            effort: &effort,
+        };
+        for (index, condition) in self.claims.iter().enumerate() {
+            match condition.holds(&view) {
+                Ok(true) => {}
+                Ok(false) | Err(Undecidable::Repeated) => return Err(Unmet::Claim(index)),
+                Err(Undecidable::Effort) => return Err(Unmet::Effort(index)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is not met, for the log. `at` is where the block with this stands in that of the policy.
+    pub(super) fn detail(
+        &self,
+        unmet: Unmet,
+        request: &Request<'_>,
+        claims: &Compact,
+        at: &str,
+    ) -> Detail {
+        let place = |index| format!("{at}/require/claims/{index}");
+        match unmet {
+            Unmet::Scope => self.scope_detail(claims, at),
+            Unmet::Claim(index) => {
+                let detail = Detail::within(place(index));
+                match self.claims.get(index) {
+                    Some(condition) => {
+                        let view = View {
+                            request: *request,
+                            claims: Some(claims),
+                            effort: &Effort::new(0),
+                        };
+                        condition_detail(condition, detail, &view)
+                    }
+                    None => detail,
+                }
+            }
+            Unmet::Effort(index) => {
+                Detail::within(place(index)).and("fault", Fact::Word("too_costly"))
+            }
+        }
+    }
+
+    fn scope_detail(&self, claims: &Compact, at: &str) -> Detail {
+        let granted = granted_scopes(claims);
+        let lacks = |scope: &&String| !granted.contains(scope.as_str());
+        let lacking: Vec<&str> = self
+            .all_scopes
+            .iter()
+            .filter(lacks)
+            .map(String::as_str)
+            .collect();
+        let first = self.all_scopes.iter().position(|scope| lacks(&scope));
+        let (rule, name, scopes) = match first {
+            Some(index) => (format!("{at}{}/{index}", self.all_at), "scopes", lacking),
+            None => {
+                let any = self.any_scopes.iter().map(String::as_str).collect();
+                (format!("{at}/require/scopes/any"), "any_scope", any)
+            }
+        };
+        let detail = Detail::within(rule).and(name, Fact::owns(scopes.into_iter()));
+        let (claim, value) = scope_claim(claims);
+        let detail = detail.and("claim", Fact::Word(claim));
+        match value {
+            None => detail.and("fault", Fact::Word("missing")),
+            Some(Value::String(_) | Value::Array(_)) => {
+                detail.and("fault", Fact::Word("not_granted"))
+            }
+            Some(other) => detail
+                .and("fault", Fact::Word("kind"))
+                .and("found", Fact::Word(other.kind())),
+        }
+    }
+
+    fn grants_scopes(&self, claims: &Compact) -> bool {
+        if self.any_scopes.is_empty() && self.all_scopes.is_empty() {
+            return true;
+        }
+        let granted = granted_scopes(claims);
+        let has = |scope: &String| granted.contains(scope.as_str());
+        let any = self.any_scopes.is_empty() || self.any_scopes.iter().any(has);
+        any && self.all_scopes.iter().all(has)
+    }
+}
+
+/// What `scopes` says.
+#[derive(Default)]
+struct Scopes {
+    all_at: &'static str,
+    all: Vec<String>,
+    any: Vec<String>,
+}
+
+/// A list of which all are needed, or `{ all: [...] }`, or `{ any: [...] }`.
+fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
+    if let Json::Array(_) | Json::String(_) = node.json() {
+        return Some(Scopes {
+            all_at: "/require/scopes",
+            all: node.list(problems, read_scope)?,
+            any: Vec::new(),
+        });
+    }
+    let mut fields = node.fields(problems)?;
+    let mut list = |name, problems: &mut Problems| {
+        fields.or(name, Vec::new(), problems, |node, problems| {
+            node.list(problems, read_scope)
+        })
+    };
+    let all = list("all", problems);
+    let any = list("any", problems);
+    fields.finish(problems);
+    let (all, any) = (all?, any?);
+    if all.is_empty() && any.is_empty() {
+        problems.lacks(
+            node.pointer(),
+            "needs \"all\" or \"any\", or a list of scopes in its place",
+        );
+        return None;
+    }
+    let all_at = "/require/scopes/all";
+    Some(Scopes { all_at, all, any })
+}
+
+/// RFC 6749 §3.3 `scope-token`.
+fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let scope = node.name(problems)?;
+    let plain = scope
+        .bytes()
+        .all(|b| (b'!'..=b'~').contains(&b) && b != b'"' && b != b'\\');
+    if !plain {
+        node.report(
+            problems,
+            "is not one scope: printable ASCII without blanks, quotes and backslashes",
+        );
+    }
+    plain.then(|| scope.to_owned())
+}
+
+/// The claim that holds the scopes, and its value.
+fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>) {
+    match (claims.member("scope"), claims.member("scp")) {
+        (None, Some(value)) => ("scp", Some(value)),
+        (value, _) => ("scope", value),
+    }
+}
+
+/// `scope` as RFC 8693 §4.2 has it, a string of words; `scp`, as others call it; either may be an array.
+fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
+    match scope_claim(claims).1 {
+        Some(Value::String(words)) => words.split(' ').filter(|word| !word.is_empty()).collect(),
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// In what way a condition does not hold.
+fn condition_detail(condition: &Condition, detail: Detail, view: &View<'_>) -> Detail {
+    let detail = match condition.operand() {
+        Operand::Claim(path, _) => detail.and("claim", Fact::own(&path.to_string())),
+        Operand::Header(_) | Operand::Identity => detail,
+    };
+    let (fault, found) = condition.fault(view);
+    let detail = detail.and("fault", Fact::Word(fault));
+    match found {
+        Some(kind) => detail.and("found", Fact::Word(kind)),
+        None => detail,
+    }
+}
+
+#[cfg(test)]
+mod tests;

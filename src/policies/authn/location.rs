@@ -1,0 +1,349 @@
+//! Where a token may stand in a request, and how it is taken out of it.
+
+use portcullis_document::header::read_changeable;
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::exchange::{Edit, Request};
+use portcullis_wire::headers::{HeaderName, HeaderValue, is_token_byte};
+
+/// Every place where a provider's tokens may stand.
+#[derive(Debug)]
+pub(super) struct Locations {
+    headers: Vec<HeaderLocation>,
+    params: Vec<String>,
+    cookies: Vec<String>,
+}
+
+#[derive(Debug)]
+struct HeaderLocation {
+    name: HeaderName,
+    value_prefix: String,
+}
+
+/// The one token of a request.
+#[derive(Debug)]
+pub(super) struct Found<'r> {
+    token: &'r [u8],
+    place: Place<'r>,
+}
+
+#[derive(Debug)]
+enum Place<'r> {
+    Header(&'r HeaderName),
+    Param { path: &'r [u8], name: &'r str },
+    Cookie { line: &'r [u8], name: &'r str },
+}
+
+/// Why there is not one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LocationError {
+    /// None of the places holds one.
+    Missing,
+    /// Two of them do, or one does twice.
+    Repeated,
+}
+
+/// What would be left without the credential cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unwritable;
+
+impl Locations {
+    /// Reads `from_headers`, `from_params` and `from_cookies`; with none of them, the place is
+    /// `Authorization: Bearer`, RFC 6750 §2.1.
+    pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let headers = fields.or("from_headers", Vec::new(), problems, |node, problems| {
+            node.list(problems, HeaderLocation::read)
+        });
+        let params = fields.or("from_params", Vec::new(), problems, |node, problems| {
+            node.list(problems, read_plain_name)
+        });
+        let cookies = fields.or("from_cookies", Vec::new(), problems, |node, problems| {
+            node.list(problems, read_plain_name)
+        });
+        let (mut headers, params, cookies) = (headers?, params?, cookies?);
+        if headers.is_empty() && params.is_empty() && cookies.is_empty() {
+            let name = HeaderName::parse("authorization").ok()?;
+            headers.push(HeaderLocation {
+                name,
+                value_prefix: "Bearer ".to_owned(),
+            });
+        }
+        let mut names: Vec<&str> = headers
+            .iter()
+            .map(|location| location.name.as_str())
+            .collect();
+        names.sort_unstable();
+        if names
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a == b))
+        {
+            problems.report(
+                &fields.pointer().member("from_headers"),
+                "names a header twice, by which every token in it would count as two",
+            );
+            return None;
+        }
+        Some(Self {
+            headers,
+            params,
+            cookies,
+        })
+    }
+
+    /// The header fields in which tokens may stand.
+    pub(super) fn header_names(&self) -> Vec<HeaderName> {
+        self.headers().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The header fields, each with what stands in it before a token.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
+        self.headers
+            .iter()
+            .map(|location| (&location.name, &*location.value_prefix))
+    }
+
+    /// The query parameters.
+    pub(super) fn params(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().map(String::as_str)
+    }
+
+    /// The cookies.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = &str> {
+        self.cookies.iter().map(String::as_str)
+    }
+
+    /// Finds the token. All places are looked at: a second token is refused, for the service
+    /// might believe the one that we do not check.
+    pub(super) fn find<'r>(&'r self, request: &Request<'r>) -> Result<Found<'r>, LocationError> {
+        let mut found = Vec::new();
+        for location in &self.headers {
+            let value = request.headers.one(location.name.as_str());
+            let value = value.map_err(|_| LocationError::Repeated)?;
+            if let Some(token) = value.and_then(|value| location.token(value)) {
+                found.push(Found {
+                    token,
+                    place: Place::Header(&location.name),
+                });
+            }
+        }
+        self.find_params(request, &mut found);
+        self.find_cookies(request, &mut found)?;
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (None, _) => Err(LocationError::Missing),
+            (Some(one), None) => Ok(one),
+            (Some(_), Some(_)) => Err(LocationError::Repeated),
+        }
+    }
+
+    fn find_params<'r>(&'r self, request: &Request<'r>, found: &mut Vec<Found<'r>>) {
+        if self.params.is_empty() {
+            return;
+        }
+        let path = request
+            .headers
+            .one(":path")
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        for pair in request
+            .target
+            .query(path)
+            .unwrap_or_default()
+            .split(|b| *b == b'&')
+        {
+            let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
+            if let Some(param) = self.params.iter().find(|param| param.as_bytes() == name) {
+                found.push(Found {
+                    token: value,
+                    place: Place::Param { path, name: param },
+                });
+            }
+        }
+    }
+
+    fn find_cookies<'r>(
+        &'r self,
+        request: &Request<'r>,
+        found: &mut Vec<Found<'r>>,
+    ) -> Result<(), LocationError> {
+        if self.cookies.is_empty() {
+            return Ok(());
+        }
+        let line = request
+            .headers
+            .one("cookie")
+            .map_err(|_| LocationError::Repeated)?;
+        let line = line.unwrap_or_default();
+        for (name, value) in cookies(line) {
+            if let Some(cookie) = self.cookies.iter().find(|cookie| cookie.as_bytes() == name) {
+                found.push(Found {
+                    token: value,
+                    place: Place::Cookie { line, name: cookie },
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HeaderLocation {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.object(problems, "{\"name\": \"…\"}")?;
+        let name = fields
+            .required("name", problems)
+            .and_then(|node| read_changeable(&node, problems));
+        let value_prefix = fields.or("value_prefix", "", problems, |node, problems| {
+            node.name(problems)
+        });
+        fields.finish(problems);
+        Some(Self {
+            name: name?,
+            value_prefix: value_prefix?.to_owned(),
+        })
+    }
+
+    /// What follows the prefix; RFC 9110 §11: the case of a scheme does not count, and there may be
+    /// more than one blank after it.
+    fn token<'r>(&self, value: &'r [u8]) -> Option<&'r [u8]> {
+        let (prefix, rest) = value.split_at_checked(self.value_prefix.len())?;
+        let fits = prefix.eq_ignore_ascii_case(self.value_prefix.as_bytes());
+        let blanks = rest.iter().take_while(|b| **b == b' ').count();
+        fits.then_some(rest.get(blanks..)?)
+    }
+}
+
+impl<'r> Found<'r> {
+    /// The token as it was sent.
+    pub(super) fn token(&self) -> &'r [u8] {
+        self.token
+    }
+
+    /// Whether it is the same token in the same place.
+    pub(super) fn is_same(&self, other: &Found<'_>) -> bool {
+        std::ptr::eq(self.token, other.token)
+    }
+
+    /// Takes the token out of what the service will see, and nothing else. What has been taken out
+    /// before stays out.
+    pub(super) fn strip(&self, edits: &mut Vec<Edit>) -> Result<(), Unwritable> {
+        // A value that we may not write back is not one to pass on with a token in it.
+        let value = |bytes: &[u8]| HeaderValue::parse(bytes).map_err(|_| Unwritable);
+        let edit = match &self.place {
+            Place::Header(name) => Edit::Remove((*name).clone()),
+            Place::Param { path, name } => {
+                let before = edits.iter().rev().find_map(|edit| match edit {
+                    Edit::SetPath(path) => Some(path.as_bytes()),
+                    _ => None,
+                });
+                Edit::SetPath(value(&without_param(before.unwrap_or(path), name))?)
+            }
+            Place::Cookie { line, name } => {
+                let header = HeaderName::parse("cookie").map_err(|_| Unwritable)?;
+                let before = edits.iter().rev().find_map(|edit| match edit {
+                    Edit::Set(name, line) if *name == header => Some(line.as_bytes()),
+                    Edit::Remove(name) if *name == header => Some(&b""[..]),
+                    _ => None,
+                });
+                match without_cookie(before.unwrap_or(line), name).as_slice() {
+                    [] => Edit::Remove(header),
+                    rest => Edit::Set(header, value(rest)?),
+                }
+            }
+        };
+        edits.push(edit);
+        Ok(())
+    }
+}
+
+fn read_plain_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let name = node.name(problems)?;
+    let plain = name
+        .bytes()
+        .all(|b| is_token_byte(b) && b != b'%' && b != b'+' && b != b'&');
+    if !plain {
+        node.report(problems, "must be letters, digits and !#$'*-.^_`|~");
+    }
+    plain.then(|| name.to_owned())
+}
+
+fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let place = bytes.iter().position(|b| *b == at)?;
+    let (before, from) = bytes.split_at_checked(place)?;
+    Some((before, from.get(1..)?))
+}
+
+fn without_param(path: &[u8], name: &str) -> Vec<u8> {
+    let Some((before, query)) = split_once(path, b'?') else {
+        return path.to_vec();
+    };
+    let is_named =
+        |pair: &&[u8]| split_once(pair, b'=').map_or(*pair, |(key, _)| key) == name.as_bytes();
+    let kept: Vec<&[u8]> = query
+        .split(|b| *b == b'&')
+        .filter(|pair| !is_named(pair))
+        .collect();
+    if kept.is_empty() {
+        return before.to_vec();
+    }
+    [before, b"?", &kept.join(&b'&')].concat()
+}
+
+/// The pairs of a `Cookie` line, RFC 6265 §5.4, read as leniently as services read it.
+pub(super) fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    line.split(|b| *b == b';').map(|pair| {
+        let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
+        (name.trim_ascii(), unquoted(value.trim_ascii()))
+    })
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""))
+        .unwrap_or(value)
+}
+
+/// The line without one cookie; the others stay byte for byte as they were.
+fn without_cookie(line: &[u8], name: &str) -> Vec<u8> {
+    let is_named = |pair: &&[u8]| {
+        split_once(pair, b'=')
+            .map_or(*pair, |(key, _)| key)
+            .trim_ascii()
+            == name.as_bytes()
+    };
+    let kept: Vec<&[u8]> = line
+        .split(|b| *b == b';')
+        .filter(|pair| !is_named(pair))
+        .collect();
+    kept.join(&b';').trim_ascii().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_parameter_goes_and_the_others_stay() {
+        let strip = |path: &str| String::from_utf8(without_param(path.as_bytes(), "t")).unwrap();
+        assert_eq!(strip("/a?t=x"), "/a");
+        assert_eq!(strip("/a?b=1&t=x&c=%20"), "/a?b=1&c=%20");
+        assert_eq!(strip("/a?t&tt=1"), "/a?tt=1");
+        assert_eq!(strip("/a?b=t=x"), "/a?b=t=x");
+        assert_eq!(strip("/a"), "/a");
+    }
+
+    #[test]
+    fn one_cookie_goes_and_the_others_stay() {
+        let strip = |line: &str| String::from_utf8(without_cookie(line.as_bytes(), "t")).unwrap();
+        assert_eq!(strip("t=x"), "");
+        assert_eq!(strip("a=1; t=x; b=\"2\""), "a=1; b=\"2\"");
+        assert_eq!(strip("t=x; a=1"), "a=1");
+        assert_eq!(strip("a=t=x; tt=1"), "a=t=x; tt=1");
+    }
+
+    #[test]
+    fn cookies_may_be_quoted() {
+        let all: Vec<_> = cookies(b"a=1; t = \"x\" ;b").collect();
+        assert_eq!(all, [(&b"a"[..], &b"1"[..]), (b"t", b"x"), (b"b", b"")]);
+    }
+}

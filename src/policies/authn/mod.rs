@@ -1,0 +1,70 @@
+//! Who calls: what is the same for every kind of credential, and the kinds below it.
+//!
+//! A kind is an [`Authenticator`]: it knows where its credentials stand ([`location`]), judges one,
+//! and tells what to send instead ([`challenge`]). A route asks for one or for all of several
+//! ([`combination`]). What of an accepted credential goes on to the upstream is [`forwarding`]'s
+//! concern, and what only looks like one is found by [`places`].
+//!
+//! INVARIANT: a credential that is present and not accepted is refused, whatever else would do. Only
+//! one that is absent gives way.
+//!
+//! A kind that has to ask somebody (introspection) is to answer [`Authenticator::authenticate`] with
+//! a call to wait for, as soon as policies can wait; nothing else here depends on the answer being
+//! there at once.
+
+mod challenge;
+mod combination;
+mod forwarding;
+pub mod jwt;
+mod location;
+mod places;
+
+use self::challenge::Challenges;
+use self::location::{Found, LocationError, Locations};
+use portcullis_exchange::exchange::{Exchange, Request};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::refusal::{Reason, Refusal};
+
+/// One authority that vouches for credentials of its kind, and what they must grant.
+trait Authenticator {
+    /// What is found out about one credential while several authorities are asked whose it is.
+    type Attempt<'c>;
+    /// Why a request without a credential is refused.
+    const MISSING: &'static Reason;
+    /// Why a request with more than one is.
+    const SEVERAL: &'static Reason;
+
+    /// Where its credentials stand.
+    fn locations(&self) -> &Locations;
+
+    /// The one credential of a request, if there is one.
+    fn extract<'r>(&'r self, request: &Request<'r>) -> Result<Found<'r>, LocationError> {
+        self.locations().find(request)
+    }
+
+    /// What is known of a credential before any of these has judged it.
+    fn attempt<'c>(credential: &'c [u8], of: &mut dyn Iterator<Item = &Self>) -> Self::Attempt<'c>;
+
+    /// Whether a credential says that it is of this authority. That is not to be believed, only to
+    /// choose who judges it.
+    fn may_have_issued(&self, attempt: &Self::Attempt<'_>) -> bool;
+
+    /// Accepts the credential, or says why not, with its challenge. Nothing is left in the exchange
+    /// unless it is accepted.
+    fn authenticate(
+        &self,
+        found: &Found<'_>,
+        attempt: &Self::Attempt<'_>,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<(), Refusal>;
+
+    /// Why a credential is refused that none of these has issued; without a challenge.
+    fn not_issued(by: &[&Self], attempt: &Self::Attempt<'_>, exchange: &Exchange<'_>) -> Refusal;
+
+    /// Why what resembles a credential is refused; without a challenge.
+    fn resembling(place: &str) -> Refusal;
+
+    /// What a client is to do to be let in.
+    fn challenge(&self) -> &Challenges;
+}

@@ -1,0 +1,167 @@
+//! The policies, one module for each, and their list.
+//!
+//! What a policy is stands in [`portcullis_exchange::policy`]. None of them knows another, but for
+//! what several share.
+
+mod authn;
+pub mod cors;
+pub mod csrf;
+pub mod deny_patterns;
+pub mod error_pages;
+pub mod forms;
+pub mod https;
+pub mod openapi;
+mod owned;
+pub mod parameters;
+pub mod payload;
+pub mod rate_limits;
+pub mod sanitize_errors;
+pub mod security_headers;
+#[cfg(any(test, feature = "fault-injection"))]
+pub mod test_wait;
+
+use portcullis_exchange::policy::Kind;
+use portcullis_exchange::refusal::Code;
+use portcullis_exchange::refusal::core::CODES;
+
+pub use self::authn::jwt;
+
+/// Lists the kinds of policies. A request meets their parts by [`Stage`], those of one stage in the
+/// order of this list; the first refusal ends it.
+macro_rules! kinds {
+    ($($name:ident),+ $(,)?) => {
+        /// Every kind of policy.
+        pub const LIST: &[Kind] = &[$($name::KIND),+];
+        /// What the log calls a block that is tried beside the one in force, by the place of its
+        /// kind in the list.
+        const BESIDE: &[&str] = &[$(concat!(stringify!($name), "_shadow")),+];
+    };
+}
+
+#[cfg(not(any(test, feature = "fault-injection")))]
+kinds! {
+    https,
+    jwt,
+    rate_limits,
+    parameters,
+    payload,
+    openapi,
+    forms,
+    deny_patterns,
+    sanitize_errors,
+    error_pages,
+    security_headers,
+    cors,
+    csrf,
+}
+
+// One more where tests are: no module that is shipped has it.
+#[cfg(any(test, feature = "fault-injection"))]
+kinds! {
+    https,
+    jwt,
+    rate_limits,
+    parameters,
+    payload,
+    openapi,
+    forms,
+    deny_patterns,
+    sanitize_errors,
+    error_pages,
+    security_headers,
+    cors,
+    csrf,
+    test_wait,
+}
+
+/// What the log calls a policy: first those in force, by their places in [`LIST`], then those that
+/// are tried beside them, in the same order.
+pub fn name(place: usize) -> &'static str {
+    let beside = || BESIDE.get(place.checked_sub(LIST.len())?).copied();
+    match LIST.get(place) {
+        Some(kind) => kind.name,
+        None => beside().unwrap_or_default(),
+    }
+}
+
+/// Every code there is: the core's own and the policies'.
+pub fn codes() -> impl Iterator<Item = &'static Code> {
+    let of_policies = LIST.iter().flat_map(|kind| kind.codes);
+    CODES.iter().chain(of_policies).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use portcullis_exchange::policy::Role;
+    use portcullis_exchange::refusal::Blame;
+
+    #[test]
+    fn every_module_of_a_policy_is_in_the_list() {
+        let lines = include_str!("lib.rs").lines();
+        // What asks for credentials stands in a folder of its own.
+        let starts = ["pub mod ", "pub use self::authn::"];
+        let modules = lines.filter_map(|line| {
+            let name = starts.iter().find_map(|start| line.strip_prefix(start))?;
+            name.strip_suffix(';')
+        });
+        let mut modules: Vec<_> = modules.collect();
+        modules.sort_unstable();
+        let mut listed: Vec<_> = LIST.iter().map(|kind| kind.name).collect();
+        listed.sort_unstable();
+        assert_eq!(modules, listed);
+    }
+
+    #[test]
+    fn what_is_tried_is_named_after_its_policy() {
+        for (place, kind) in LIST.iter().enumerate() {
+            assert_eq!(name(place), kind.name);
+            assert_eq!(name(place + LIST.len()), format!("{}_shadow", kind.name));
+        }
+    }
+
+    #[test]
+    fn codes_and_reasons_refer_to_each_other() {
+        let mut names = BTreeSet::new();
+        for code in codes() {
+            assert!(names.insert(code.name), "{code:?} is there twice");
+            let mut reasons = BTreeSet::new();
+            for reason in code.reasons {
+                assert_eq!(reason.code, code);
+                assert!(reasons.insert(reason.name), "{reason:?} is there twice");
+            }
+            assert!(!reasons.is_empty(), "{code:?}");
+        }
+    }
+
+    /// What a client is told and what others go by say the same.
+    #[test]
+    fn blame_agrees_with_the_status() {
+        for reason in codes().flat_map(|code| code.reasons) {
+            let statuses: &[u16] = match reason.blame {
+                Blame::NoCredential | Blame::ExpiredCredential | Blame::Credential => &[401],
+                Blame::Caller => &[403],
+                Blame::Limit => &[429],
+                Blame::Upstream => &[502],
+                Blame::Dependency | Blame::Ourselves => &[503],
+                Blame::Request => &[400, 403, 404, 405, 413, 415, 417, 422, 431],
+            };
+            assert!(statuses.contains(&reason.code.status), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_asks_for_credentials_blames_them() {
+        let guards = LIST.iter().filter(|kind| kind.role == Role::Guards);
+        let codes = guards.flat_map(|kind| kind.codes).chain(CODES);
+        for reason in codes.flat_map(|code| code.reasons) {
+            let is_of_request = matches!(
+                reason.blame,
+                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves
+            );
+            assert!(is_of_request, "{reason:?}");
+        }
+    }
+}

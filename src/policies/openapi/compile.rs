@@ -1,0 +1,293 @@
+//! From `openapi` and the document it names to operations that judge.
+
+use super::document::{self, Reader};
+use super::forms::{FileField, Form};
+use super::parameters::Rules;
+use super::{Apis, OpenApi, Operation, Path, parts};
+use crate::forms::{FileRule, FormRules, FormType, Forms};
+use crate::parameters::Undeclared;
+use crate::payload::{BodyRules, Expected, Payload, Responses, USUAL_JSON, read_limits};
+use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_exchange::body::Inspection;
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::media_type::MediaRange;
+use portcullis_exchange::policy::{Context, Part};
+use portcullis_exchange::refusal::Told;
+use portcullis_schema::{Compiled, Formats, Metaschemas, Notes};
+use portcullis_wire::budget::Share;
+use portcullis_wire::json_gate::Limits;
+
+/// How many operations a document may have.
+const MAX_OPERATIONS: usize = 5000;
+
+/// What a route asks for beside the document.
+struct Settings {
+    base: String,
+    max_bytes: u64,
+    json: Limits,
+    undeclared: Undeclared,
+    formats: Formats,
+    told: Told,
+    answers: Option<(Mode, Option<u64>)>,
+    inspection: Inspection,
+}
+
+pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+    let api = fields.required("api", context.problems);
+    let settings = Settings::read(fields, context.inspection, context.problems);
+    let api = api.and_then(|node| {
+        let name = node.name(context.problems)?;
+        let apis = context.sections.get::<Apis>();
+        let found = apis.named(name, context.document);
+        if found.is_none() {
+            let near = DidYouMean(name, apis.names());
+            let reason = format!("no API is named {}{near}", Quoted(name));
+            node.report(context.problems, reason);
+        }
+        found
+    });
+    let (api, settings) = (api?, settings?);
+    let metaschemas = Metaschemas::default();
+    let mut reader = Reader::new(
+        &api,
+        settings.answers.is_some(),
+        &metaschemas,
+        context.problems,
+    )?;
+    let (paths, keys, anything) = (reader.paths(), reader.keys(), reader.anything());
+    let count: usize = paths.iter().map(|path| path.operations.len()).sum();
+    if count > MAX_OPERATIONS {
+        let reason = format!("has more than {MAX_OPERATIONS} operations");
+        api.report(reader.problems, reason);
+        return None;
+    }
+    let Reader {
+        requests,
+        responses,
+        mut notes,
+        problems,
+        ..
+    } = reader;
+    let requests = requests.finish(problems)?;
+    let responses = match responses {
+        None => None,
+        Some(responses) => Some(responses.finish(problems)?),
+    };
+    for compiled in [Some(&requests), responses.as_ref()].into_iter().flatten() {
+        for (place, format) in &compiled.unknown_formats {
+            if settings.formats == Formats::Assert {
+                notes.add_at(&format!("no format is known as {}", Quoted(format)), place);
+            }
+        }
+    }
+    for path in &paths {
+        let sizes = path.operations.iter().map(size);
+        let size = sizes.fold(1024, usize::saturating_add);
+        if !problems.account(api.pointer(), Share::Documents, size) {
+            return None;
+        }
+    }
+    let mut compiler = Compiler {
+        rules: Rules {
+            schemas: &requests,
+            anything,
+            formats: settings.formats,
+            undeclared: settings.undeclared,
+            told: settings.told,
+        },
+        settings: &settings,
+        responses: responses.as_ref(),
+        keys: &keys,
+        notes: &mut notes,
+    };
+    let paths = paths.into_iter().map(|path| Path {
+        template: path.template,
+        operations: path
+            .operations
+            .iter()
+            .map(|each| compiler.operation(each))
+            .collect(),
+    });
+    let paths = paths.collect();
+    notes.extend(requests.notes);
+    if let Some(responses) = responses {
+        notes.extend(responses.notes);
+    }
+    let who = format!("{}: openapi", context.place);
+    context.notes.extend(notes.lines(&who));
+    let Settings { base, answers, .. } = settings;
+    Some(parts(
+        OpenApi { base, paths },
+        answers.map(|(mode, _)| mode),
+    ))
+}
+
+/// What an operation takes of memory, at most, apart from its schemas.
+fn size(operation: &document::Operation<'_>) -> usize {
+    const OPERATION: usize = 4096;
+    const PARAMETER: usize = 1024;
+    const ANSWER: usize = 256;
+    let content = operation.body.as_ref().map_or(0, |body| {
+        let forms = body.forms.iter();
+        let fields = forms.map(|form| form.fields.len().saturating_add(form.files.len()));
+        let fields = fields.fold(0, usize::saturating_add);
+        fields.saturating_add(body.content.len())
+    });
+    let declared = operation.parameters.len().saturating_add(content);
+    let answers = operation.responses.iter();
+    let answers = answers.map(|answer| answer.content.len().saturating_add(1));
+    let answers = answers
+        .fold(0, usize::saturating_add)
+        .saturating_mul(ANSWER);
+    let declared = declared.saturating_mul(PARAMETER).saturating_add(answers);
+    declared.saturating_add(OPERATION)
+}
+
+impl Settings {
+    fn read(
+        fields: &mut Fields<'_>,
+        inspection: Inspection,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let base = fields.or("base_path", String::new(), problems, read_base);
+        let max_bytes = fields.required("max_bytes", problems);
+        let max_bytes = max_bytes.and_then(|node| node.bytes_read(problems));
+        let json = fields.or("json", USUAL_JSON, problems, read_limits);
+        let undeclared = fields.or("undeclared", Undeclared::Refuse, problems, Undeclared::read);
+        let formats = fields.or("formats", Formats::Annotate, problems, |node, problems| {
+            node.choice(
+                problems,
+                &[("annotate", Formats::Annotate), ("assert", Formats::Assert)],
+            )
+        });
+        let told = fields.or("details", Told::Class, problems, |node, problems| {
+            node.choice(
+                problems,
+                &[("none", Told::Class), ("pointers", Told::Pointers)],
+            )
+        });
+        let answers = match fields.optional("responses").filter(|node| !node.is_off()) {
+            None => Some(None),
+            Some(node) => read_answers(&node, problems).map(Some),
+        };
+        Some(Self {
+            base: base?,
+            max_bytes: max_bytes?,
+            json: json?,
+            undeclared: undeclared?,
+            formats: formats?,
+            told: told?,
+            answers: answers?,
+            inspection,
+        })
+    }
+}
+
+fn read_base(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    let path = portcullis_exchange::route::read_path(node, problems)?;
+    Some(path.strip_suffix('/').unwrap_or(path).to_owned())
+}
+
+fn read_answers(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Option<u64>)> {
+    let mut fields = node.fields(problems)?;
+    let mode = fields.or("mode", Mode::Shadow, problems, Mode::read);
+    let most = fields.or("max_bytes", None, problems, |node, problems| {
+        node.bytes_read(problems).map(Some)
+    });
+    fields.finish(problems);
+    Some((mode?, most?))
+}
+
+struct Compiler<'c, 'd> {
+    settings: &'c Settings,
+    rules: Rules<'c>,
+    responses: Option<&'c Compiled>,
+    keys: &'c [document::Parameter<'d>],
+    notes: &'c mut Notes,
+}
+
+impl Compiler<'_, '_> {
+    fn operation(&mut self, operation: &document::Operation<'_>) -> Operation {
+        let Settings {
+            formats,
+            told,
+            answers,
+            ..
+        } = *self.settings;
+        let declared = &operation.parameters;
+        let (path, parameters) = self.rules.compile(declared, self.keys, self.notes);
+        let body = operation.body.as_ref();
+        let content = body.map_or(&[][..], |body| body.content.as_slice());
+        let content = content.iter().map(|(media_type, handle)| {
+            let schema = handle.map(|handle| self.rules.schemas.schema(handle, formats));
+            (media_type.clone(), schema)
+        });
+        let payload = Payload::declared(BodyRules {
+            method: &operation.method,
+            required: body.map(|body| body.required),
+            content: content.collect(),
+            max_bytes: self.settings.max_bytes,
+            json: self.settings.json,
+            told,
+            inspection: self.settings.inspection,
+        });
+        let responses = answers.zip(self.responses).map(|((mode, most), compiled)| {
+            let mut expected = Vec::new();
+            for answer in &operation.responses {
+                let (first, last) = answer.statuses;
+                let content = answer.content.iter();
+                let content = content.map(|(range, schema)| (Some(range.clone()), *schema));
+                // A status that is declared without JSON is declared all the same.
+                let none = answer.content.is_empty().then_some((None, None));
+                expected.extend(content.chain(none).map(|(range, handle)| Expected {
+                    statuses: first..=last,
+                    range,
+                    schema: handle.map(|handle| compiled.schema(handle, formats)),
+                }));
+            }
+            Responses::new(mode, most, expected)
+        });
+        let forms = body.map_or(&[][..], |body| body.forms.as_slice());
+        Operation {
+            method: operation.method.clone(),
+            template: operation.template.clone(),
+            path,
+            parameters,
+            payload,
+            forms: forms.iter().map(|form| self.form(form)).collect(),
+            responses,
+        }
+    }
+    fn form(&mut self, form: &Form<'_>) -> (FormType, Forms) {
+        let (fields, known) = self.rules.fields(form, self.notes);
+        let files = form.files.iter().map(|file| FileRule {
+            name: file.name.to_owned(),
+            required: file.required,
+            repeated: file.repeated,
+            max_bytes: self.settings.max_bytes,
+            content_types: self.media_ranges(file),
+            extensions: None,
+            place: file.node.pointer().clone(),
+        });
+        let rules = FormRules {
+            max_bytes: self.settings.max_bytes,
+            fields,
+            files: files.collect(),
+            either: form
+                .either
+                .iter()
+                .map(|(name, required)| ((*name).to_owned(), *required))
+                .collect(),
+            closed: form.closed && known,
+            told: self.settings.told,
+            inspection: self.settings.inspection,
+        };
+        (form.form_type, Forms::declared(rules))
+    }
+
+    /// The media types that a file may have; none if one of them cannot be told.
+    fn media_ranges(&self, file: &FileField<'_>) -> Option<Vec<MediaRange>> {
+        let written = file.media_types?.split(',').map(str::trim);
+        written.map(MediaRange::declared).collect()
+    }
+}

@@ -1,0 +1,475 @@
+//! Reading an OpenAPI document: its paths, and what each operation asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::forms::Form;
+use super::template::Template;
+use crate::forms::FormType;
+use portcullis_document::{Node, Problems};
+use portcullis_exchange::media_type::MediaRange;
+use portcullis_schema::{
+    Dialect, Direction, Embedded, Handle, Metaschemas, Notes, fragment_tokens,
+};
+use portcullis_wire::json::Json;
+
+/// How many references may follow one another.
+const MAX_REFERENCES: usize = 16;
+/// How many paths a document may have.
+const MAX_PATHS: usize = 5000;
+/// How many paths, parameters, bodies and answers there may be in all, each as often as something
+/// refers to it.
+const MAX_DECLARATIONS: usize = 100_000;
+
+/// A document while it is read.
+pub(super) struct Reader<'d, 'p> {
+    pub(super) root: Node<'d>,
+    /// The schemas of what clients send.
+    pub(super) requests: Embedded<'d>,
+    /// The schemas of what the service sends; none if nobody asks.
+    pub(super) responses: Option<Embedded<'d>>,
+    pub(super) notes: Notes,
+    /// How many declarations may still come.
+    left: usize,
+    pub(super) problems: &'p mut Problems,
+}
+
+/// One path of a document.
+pub(super) struct PathItem<'d> {
+    pub(super) template: Template,
+    pub(super) operations: Vec<Operation<'d>>,
+}
+
+/// One operation, before its schemas are compiled.
+pub(super) struct Operation<'d> {
+    pub(super) method: String,
+    /// The template of its path, where the variables of that have other names.
+    pub(super) template: Option<Template>,
+    pub(super) parameters: Vec<Parameter<'d>>,
+    pub(super) body: Option<Body<'d>>,
+    pub(super) responses: Vec<Answer>,
+}
+
+/// A parameter, or a field of a form. `node` is where it is declared.
+pub(super) struct Parameter<'d> {
+    pub(super) node: Node<'d>,
+    /// Where its style is, if not there.
+    pub(super) encoding: Option<Node<'d>>,
+    pub(super) name: &'d str,
+    pub(super) place: &'d str,
+    pub(super) schema: Option<Handle>,
+    pub(super) is_json: bool,
+}
+
+/// A request body: its media types, each with a schema if it can be judged by one.
+pub(super) struct Body<'d> {
+    pub(super) required: bool,
+    pub(super) content: Vec<(MediaRange, Option<Handle>)>,
+    /// What is known of those that are forms.
+    pub(super) forms: Vec<Form<'d>>,
+}
+
+/// Answers with these statuses.
+pub(super) struct Answer {
+    pub(super) statuses: (u16, u16),
+    pub(super) content: Vec<(MediaRange, Option<Handle>)>,
+}
+
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+
+impl<'d, 'p> Reader<'d, 'p> {
+    /// Begins to read a document. `None` if it is of no version that is known.
+    pub(super) fn new(
+        root: &Node<'d>,
+        judges_responses: bool,
+        metaschemas: &'d Metaschemas,
+        problems: &'p mut Problems,
+    ) -> Option<Self> {
+        let dialect = match root.member("openapi").map(|node| node.json()) {
+            Some(Json::String(version)) if version.starts_with("3.0.") => Dialect::OpenApi30,
+            Some(Json::String(version)) if version.starts_with("3.1.") => Dialect::OpenApi31,
+            _ => {
+                root.report(problems, "must be an OpenAPI document of version 3.0 or 3.1, with its version in `openapi`");
+                return None;
+            }
+        };
+        let schemas = |sender| Embedded::new(root, dialect, sender, metaschemas);
+        Some(Self {
+            root: root.clone(),
+            requests: schemas(Direction::Request),
+            responses: judges_responses.then(|| schemas(Direction::Response)),
+            notes: Notes::default(),
+            left: MAX_DECLARATIONS,
+            problems,
+        })
+    }
+
+    /// The parameters that hold the keys of clients.
+    pub(super) fn keys(&mut self) -> Vec<Parameter<'d>> {
+        let components = self.root.member("components");
+        let schemes = components.and_then(|node| node.member("securitySchemes"));
+        let entries = schemes.and_then(|node| node.entries(self.problems));
+        let mut keys = Vec::new();
+        for (_, node) in entries.unwrap_or_default() {
+            let Some(node) = self.resolve(&node) else {
+                continue;
+            };
+            let text = |name| node.member(name).and_then(|node| node.json().as_str());
+            if let (Some("apiKey"), Some(name), Some(place @ ("query" | "header"))) =
+                (text("type"), text("name"), text("in"))
+            {
+                keys.push(Parameter {
+                    node,
+                    encoding: None,
+                    name,
+                    place,
+                    schema: None,
+                    is_json: false,
+                });
+            }
+        }
+        keys
+    }
+
+    /// A schema that asks nothing.
+    pub(super) fn anything(&mut self) -> Handle {
+        static ANYTHING: Json = Json::Bool(true);
+        let place = self.root.pointer().clone();
+        self.requests.schema(&Node::at(&ANYTHING, place))
+    }
+
+    /// Reads all paths, those that are asked first in front.
+    pub(super) fn paths(&mut self) -> Vec<PathItem<'d>> {
+        for (name, what) in [
+            (
+                "security",
+                "who may call is not enforced; say `jwt` on the route",
+            ),
+            (
+                "webhooks",
+                "webhooks are requests of the service, not to it",
+            ),
+        ] {
+            if let Some(node) = self.root.member(name) {
+                self.notes.add(what, &node);
+            }
+        }
+        let mut paths: Vec<PathItem<'d>> = Vec::new();
+        let entries = match self.root.member("paths") {
+            Some(node) => node.entries(self.problems).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        if entries.len() > MAX_PATHS {
+            let reason = format!("has more than {MAX_PATHS} paths");
+            self.root.report(self.problems, reason);
+            return Vec::new();
+        }
+        if entries.is_empty() {
+            self.root.report(
+                self.problems,
+                "has no `paths`, so every request would be refused",
+            );
+        }
+        // For each shape the place of its path, and where each of its methods is declared.
+        let mut shapes: BTreeMap<String, (usize, BTreeMap<String, Node<'d>>)> = BTreeMap::new();
+        for (path, node) in entries.iter().filter(|(path, _)| !path.starts_with("x-")) {
+            let template = match Template::parse(path) {
+                Ok(template) => template,
+                Err(reason) => {
+                    self.notes
+                        .add(&format!("no request can have a path that {reason}"), node);
+                    continue;
+                }
+            };
+            let Some(item) = self.resolve(node) else {
+                continue;
+            };
+            let mut operations = self.operations(&item, &template);
+            let (at, methods) = shapes
+                .entry(template.shape())
+                .or_insert_with(|| (paths.len(), BTreeMap::new()));
+            for operation in &operations {
+                let known = methods.get(&operation.method);
+                if let Some(known) = known {
+                    let reason = format!(
+                        "has {} for the same paths as {}; take one of the two out",
+                        operation.method,
+                        known.pointer()
+                    );
+                    node.report(self.problems, reason);
+                }
+                methods.insert(operation.method.clone(), node.clone());
+            }
+            match paths.get_mut(*at) {
+                None => paths.push(PathItem {
+                    template,
+                    operations,
+                }),
+                // The names of variables are each entry's own.
+                Some(known) => {
+                    self.notes.add(
+                        "two entries are for the same paths: they are taken as one, with the methods of both",
+                        node,
+                    );
+                    for operation in &mut operations {
+                        operation.template = Some(template.clone());
+                    }
+                    known.operations.extend(operations);
+                }
+            }
+        }
+        paths.sort_by(|one, other| one.template.before(&other.template));
+        paths
+    }
+
+    fn operations(&mut self, item: &Node<'d>, template: &Template) -> Vec<Operation<'d>> {
+        if let Some(node) = item.member("servers") {
+            self.notes.add(
+                "servers are not looked at; say `hosts` and `base_path`",
+                &node,
+            );
+        }
+        let shared = self.parameters(item);
+        let mut operations = Vec::new();
+        for method in METHODS {
+            let Some(node) = item.member(method) else {
+                continue;
+            };
+            for (name, what) in [
+                (
+                    "security",
+                    "who may call is not enforced; say `jwt` on the route",
+                ),
+                (
+                    "servers",
+                    "servers are not looked at; say `hosts` and `base_path`",
+                ),
+                (
+                    "callbacks",
+                    "callbacks are requests of the service, not to it",
+                ),
+            ] {
+                if let Some(node) = node.member(name) {
+                    self.notes.add(what, &node);
+                }
+            }
+            let mut parameters = self.parameters(&node);
+            let own = parameters.iter().map(|own| (own.name, own.place));
+            let mut own: BTreeSet<(&str, &str)> = own.collect();
+            for parameter in &shared {
+                if own.insert((parameter.name, parameter.place)) {
+                    parameters.push(Parameter {
+                        node: parameter.node.clone(),
+                        encoding: None,
+                        ..*parameter
+                    });
+                }
+            }
+            let variables: BTreeSet<&str> = template.names().collect();
+            for parameter in parameters.iter().filter(|each| each.place == "path") {
+                if !variables.contains(parameter.name) {
+                    parameter
+                        .node
+                        .report(self.problems, "is not in the template of the path");
+                }
+            }
+            let body = node.member("requestBody").and_then(|node| self.body(&node));
+            operations.push(Operation {
+                method: method.to_ascii_uppercase(),
+                template: None,
+                parameters,
+                body,
+                responses: self.answers(&node),
+            });
+        }
+        operations
+    }
+
+    fn parameters(&mut self, node: &Node<'d>) -> Vec<Parameter<'d>> {
+        let Some(list) = node.member("parameters") else {
+            return Vec::new();
+        };
+        let items = list.items(self.problems).unwrap_or_default();
+        let mut parameters: Vec<Parameter<'d>> = Vec::new();
+        for item in &items {
+            let Some(node) = self.resolve(item) else {
+                continue;
+            };
+            let text = |name| node.member(name).and_then(|node| node.json().as_str());
+            let (Some(name), Some(place)) = (text("name"), text("in")) else {
+                node.report(self.problems, "must have `name` and `in`");
+                continue;
+            };
+            // OpenAPI: such parameters are ignored.
+            let ignored = ["accept", "content-type", "authorization"];
+            let is_header = place == "header";
+            if is_header && ignored.iter().any(|each| name.eq_ignore_ascii_case(each)) {
+                continue;
+            }
+            if parameters
+                .iter()
+                .any(|other| (other.name, other.place) == (name, place))
+            {
+                node.report(self.problems, "is declared twice");
+            }
+            let json = node.member("content").and_then(|content| {
+                let media = content.entries(self.problems)?;
+                let [(_, media)] = media.as_slice() else {
+                    content.report(self.problems, "must have one media type");
+                    return None;
+                };
+                Some(media.member("schema"))
+            });
+            let is_json = json.is_some();
+            let schema = match json {
+                None => node.member("schema"),
+                Some(schema) => schema,
+            };
+            let schema = schema.map(|schema| self.requests.schema(&schema));
+            parameters.push(Parameter {
+                node,
+                encoding: None,
+                name,
+                place,
+                schema,
+                is_json,
+            });
+        }
+        parameters
+    }
+
+    fn body(&mut self, node: &Node<'d>) -> Option<Body<'d>> {
+        let node = self.resolve(node)?;
+        let required = node.member("required").map(|node| node.json()) == Some(&Json::Bool(true));
+        let Some(content) = node.member("content") else {
+            node.report(self.problems, "must have `content`");
+            return None;
+        };
+        let mut declared: Vec<(MediaRange, Option<Handle>)> = Vec::new();
+        let mut forms: Vec<Form<'d>> = Vec::new();
+        for (media_type, node) in content.entries(self.problems)? {
+            let Some(range) = MediaRange::declared(media_type) else {
+                self.notes.add("no body can have such a media type", &node);
+                continue;
+            };
+            let schema = node.member("schema");
+            let mut handle = None;
+            if range.has_json() {
+                let schema = schema.as_ref();
+                handle = schema.map(|schema| self.requests.schema(schema));
+            }
+            if let Some(form_type) = FormType::of(media_type) {
+                forms.extend(self.form(&node, form_type));
+            } else if let (Some(schema), false) = (&schema, range.is_json()) {
+                self.notes.add(
+                    "bodies that are neither JSON nor forms are judged by their size alone",
+                    schema,
+                );
+            }
+            declared.push((range, handle));
+        }
+        Some(Body {
+            required,
+            content: declared,
+            forms,
+        })
+    }
+
+    /// Those with one status come first, then those with a class of them, then the rest.
+    fn answers(&mut self, operation: &Node<'d>) -> Vec<Answer> {
+        if self.responses.is_none() {
+            return Vec::new();
+        }
+        let entries = operation.member("responses");
+        let entries = entries
+            .and_then(|node| node.entries(self.problems))
+            .unwrap_or_default();
+        let mut answers: Vec<Answer> = Vec::new();
+        for (status, node) in &entries {
+            let statuses = match (status.parse::<u16>(), status.as_bytes()) {
+                (Ok(status @ 100..=599), [_, _, _]) => (status, status),
+                (_, [class @ b'1'..=b'5', b'X', b'X']) => {
+                    let first = u16::from(class.wrapping_sub(b'0')).saturating_mul(100);
+                    (first, first.saturating_add(99))
+                }
+                (_, b"default") => (0, u16::MAX),
+                _ => continue,
+            };
+            let content = self.resolve(node).and_then(|node| node.member("content"));
+            let entries = content.and_then(|node| node.entries(self.problems));
+            let entries = entries.unwrap_or_default();
+            let mut content = Vec::new();
+            for (media_type, node) in &entries {
+                let range = MediaRange::declared(media_type);
+                let schema = node.member("schema").zip(self.responses.as_mut());
+                if let Some(range) = range.filter(MediaRange::has_json) {
+                    let schema = schema.map(|(schema, responses)| responses.schema(&schema));
+                    content.push((range, schema));
+                }
+            }
+            // Where the type of an answer is none of these, what says least is asked.
+            content.sort_by_key(|(range, _)| range.as_str().len());
+            let width = |(first, last): (u16, u16)| last.saturating_sub(first);
+            let before = |other: &Answer| width(other.statuses) <= width(statuses);
+            let at = answers.partition_point(before);
+            answers.insert(at, Answer { statuses, content });
+        }
+        answers
+    }
+
+    /// Follows `$ref`.
+    pub(super) fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
+        let left = self.left.checked_sub(1)?;
+        self.left = left;
+        if left == 0 {
+            let reason = format!(
+                "has more than {MAX_DECLARATIONS} declarations, counted as often as they are referred to"
+            );
+            self.root.report(self.problems, reason);
+        }
+        let mut found = node.clone();
+        for _ in 0..MAX_REFERENCES {
+            let Some(reference) = found.member("$ref") else {
+                return Some(found);
+            };
+            let target = reference
+                .json()
+                .as_str()
+                .and_then(|text| text.strip_prefix('#'));
+            let tokens = target.and_then(fragment_tokens);
+            let next = tokens.and_then(|tokens| {
+                let root = self.root.clone();
+                tokens
+                    .iter()
+                    .try_fold(root, |node, token| step(&node, token))
+            });
+            let Some(next) = next else {
+                reference.report(
+                    self.problems,
+                    "leads nowhere: references lead to places in the same document; a bundler makes one of several files",
+                );
+                return None;
+            };
+            found = next;
+        }
+        node.report(self.problems, "refers to itself");
+        None
+    }
+}
+
+/// What one token of a pointer leads to.
+fn step<'d>(node: &Node<'d>, token: &str) -> Option<Node<'d>> {
+    let json = node.json().step(token)?;
+    let place = match (node.json(), token.parse()) {
+        (Json::Array(_), Ok(index)) => node.pointer().item(index),
+        _ => node.pointer().member(token),
+    };
+    Some(Node::at(json, place))
+}
+
+/// Whether bodies of that type are judged as JSON.
+pub(super) fn is_json(essence: &str) -> bool {
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+}

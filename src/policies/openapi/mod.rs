@@ -1,0 +1,269 @@
+//! A route that is an API as an OpenAPI document describes it: what the document does not declare
+//! is refused, and what it declares is judged as it says.
+
+mod apis;
+mod compile;
+mod document;
+mod forms;
+mod parameters;
+mod template;
+
+use std::rc::Rc;
+
+use self::compile::compile;
+use self::template::{Named, Template};
+use super::forms::refusals as form_refusals;
+use super::forms::{FormType, Forms};
+use super::parameters::refusals as parameter_refusals;
+use super::parameters::{ParameterSet, Parameters, refusal};
+use super::payload::refusals as payload_refusals;
+use super::payload::{LATER_FIELDS, Payload, Responses};
+use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{Compile, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
+use portcullis_exchange::refusal::core::{NOTHING_HERE, method_not_allowed};
+use portcullis_exchange::refusal::{Fact, Refusal, Selector};
+use portcullis_exchange::target::Target;
+use portcullis_wire::headers::Headers;
+
+pub use self::apis::Apis;
+
+/// `openapi: { api, base_path, … }`.
+pub(super) const KIND: Kind = Kind {
+    name: "openapi",
+    role: Role::Guards,
+    // Those of `payload`, `forms` and `parameters`, and of the core.
+    codes: &[],
+    compile: Compile::Object(compile),
+    rules: &[
+        (Selector::Code(&payload_refusals::TOO_LARGE), "max_bytes"),
+        (Selector::Code(&payload_refusals::STRUCTURE), "json"),
+        (Selector::Code(&form_refusals::TOO_LARGE), "max_bytes"),
+        (
+            Selector::Reason(&parameter_refusals::UNDECLARED),
+            "undeclared",
+        ),
+        (Selector::Reason(&form_refusals::UNDECLARED), "undeclared"),
+        (Selector::Code(&payload_refusals::RESPONSE), "responses"),
+    ],
+};
+
+/// The operations of a document.
+struct OpenApi {
+    /// What stands in front of its paths; without its last `/`.
+    base: String,
+    /// Those that are asked first in front.
+    paths: Vec<Path>,
+}
+
+struct Path {
+    template: Template,
+    operations: Vec<Operation>,
+}
+
+/// What one method of one path asks for.
+struct Operation {
+    method: String,
+    /// The template of its path, where the variables of that have other names.
+    template: Option<Template>,
+    path: ParameterSet,
+    parameters: Parameters,
+    payload: Payload,
+    forms: Vec<(FormType, Forms)>,
+    responses: Option<Responses>,
+}
+
+impl Operation {
+    /// What judges a body if it is a form.
+    fn form(&self, headers: &Headers) -> Option<&Forms> {
+        // Most have none.
+        let (first, rest) = self.forms.split_first()?;
+        let sent = FormType::of_body(headers)?;
+        let mut forms = std::iter::once(first).chain(rest);
+        let (_, found) = forms.find(|(form_type, _)| *form_type == sent)?;
+        Some(found)
+    }
+
+    /// Judges a head; what must be seen of the body.
+    fn judge_head(
+        &self,
+        values: &[Named<'_>],
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Option<BodyNeed>, Refusal> {
+        let judged = self.path.judge(values);
+        judged.map_err(|fault| refusal(fault, self.parameters.told))?;
+        self.parameters.judge(exchange)?;
+        self.judge_head_of_body(exchange)
+    }
+
+    /// Judges what the head says of the body; what must be seen of it.
+    fn judge_head_of_body(&self, exchange: &Exchange<'_>) -> Result<Option<BodyNeed>, Refusal> {
+        let need = self.payload.judge_head(exchange)?;
+        match self.form(exchange.request.headers) {
+            Some(form) if exchange.body == BodyState::Open => form.judge_head(exchange).map(Some),
+            _ => Ok(need),
+        }
+    }
+
+    fn judge_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        match self.form(body.request) {
+            // Whether there must be one is not for forms to say.
+            Some(form) if body.progress.size > 0 => form.request_body(body, host),
+            _ => self.payload.request_body(body, host),
+        }
+    }
+}
+
+impl OpenApi {
+    fn find<'v>(
+        &'v self,
+        path: &'v str,
+        method: &str,
+    ) -> Result<(OperationIndex, Vec<Named<'v>>), Refusal> {
+        let no_route = || Refusal::new(&NOTHING_HERE);
+        let inner = path.strip_prefix(self.base.as_str());
+        let inner = inner.and_then(|inner| inner.strip_prefix('/'));
+        let segments: Vec<&str> = inner.ok_or_else(no_route)?.split('/').collect();
+        let mut paths = self.paths.iter().enumerate();
+        let fitting =
+            paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
+        let (at, path, mut values) = fitting.ok_or_else(no_route)?;
+        let operation = path
+            .operations
+            .iter()
+            .position(|each| each.method == method);
+        let operation = operation.ok_or_else(|| {
+            let mut methods: Vec<String> = Vec::new();
+            methods.extend(path.operations.iter().map(|each| each.method.clone()));
+            method_not_allowed(&methods)
+        })?;
+        let own = path.operations.get(operation);
+        if let Some(template) = own.and_then(|operation| operation.template.as_ref()) {
+            values = template.values(&segments).ok_or_else(no_route)?;
+        }
+        Ok(((at, operation), values))
+    }
+
+    fn operation(&self, (path, operation): OperationIndex) -> Option<&Operation> {
+        self.paths.get(path)?.operations.get(operation)
+    }
+
+    fn judge_head(&self, exchange: &mut Exchange<'_>) -> Result<Verdict, Refusal> {
+        let request = exchange.request;
+        let (index, values) = self.find(request.target.path(), request.method())?;
+        // What servers may read otherwise has to be the same operation.
+        let is_same = |other: Target| {
+            let found = self.find(other.path(), request.method());
+            found.is_ok_and(|(found, _)| found == index)
+        };
+        // In another case it is no operation, and would be refused.
+        let mut others = request.target.others().filter(|other| !other.any_case());
+        if !others.all(is_same) {
+            return Err(Refusal::new(&NOTHING_HERE));
+        }
+        exchange.facts.operation = Some(index);
+        let Some(operation) = self.operation(index) else {
+            return Ok(Verdict::Pass);
+        };
+        let judged = operation.judge_head(&values, exchange);
+        let need = judged.map_err(|refusal| self.named(refusal, index))?;
+        Ok(need.map_or(Verdict::Pass, Verdict::AwaitBody))
+    }
+
+    /// The refusal, with the operation that it is about.
+    fn named(&self, refusal: Refusal, index: OperationIndex) -> Refusal {
+        let path = self.paths.get(index.0);
+        let Some((path, operation)) = path.zip(self.operation(index)) else {
+            return refusal;
+        };
+        let name = format!("{} {}{}", operation.method, self.base, path.template);
+        refusal.and("operation", Fact::own(&name))
+    }
+
+    fn named_in(&self, verdict: Verdict, index: Option<OperationIndex>) -> Verdict {
+        match (verdict, index) {
+            (Verdict::Refuse(refusal), Some(index)) => Verdict::Refuse(self.named(refusal, index)),
+            (verdict, _) => verdict,
+        }
+    }
+}
+
+impl Policy for OpenApi {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+        self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
+    }
+
+    fn declares(&self) -> Declaration {
+        let operations = self.paths.iter().flat_map(|path| &path.operations);
+        let names = operations.flat_map(|operation| operation.parameters.header_names());
+        Declaration {
+            later_request_fields: LATER_FIELDS,
+            judged_request_headers: names.collect(),
+            ..Declaration::default()
+        }
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        let index = body.facts.operation;
+        let operation = index.and_then(|index| self.operation(index));
+        let judged = operation.map(|operation| operation.judge_body(body, host));
+        self.named_in(judged.unwrap_or(Verdict::Pass), index)
+    }
+}
+
+/// The part of it that judges answers.
+struct Answers {
+    api: Rc<OpenApi>,
+    mode: Mode,
+}
+
+impl Answers {
+    fn responses(&self, index: Option<OperationIndex>) -> Option<&Responses> {
+        self.api.operation(index?)?.responses.as_ref()
+    }
+}
+
+impl Policy for Answers {
+    fn declares(&self) -> Declaration {
+        Declaration {
+            mode: self.mode,
+            reads_response: true,
+            ..Declaration::default()
+        }
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let responses = self.responses(exchange.facts.operation);
+        responses.map_or(Verdict::Pass, |responses| {
+            responses.request_headers(exchange, host)
+        })
+    }
+
+    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+        self.responses(response.facts.operation)?
+            .response_need(response)
+    }
+
+    fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
+        let index = body.facts.operation;
+        let responses = self.responses(index);
+        let judged = responses.map(|responses| responses.response_body(body, host));
+        self.api.named_in(judged.unwrap_or(Verdict::Pass), index)
+    }
+}
+
+/// The parts of a route's chain.
+fn parts(api: OpenApi, answers: Option<Mode>) -> Vec<Part> {
+    let api: Rc<OpenApi> = Rc::new(api);
+    let mut parts = vec![Part {
+        stage: Stage::Content,
+        policy: Rc::<OpenApi>::clone(&api),
+    }];
+    parts.extend(answers.map(|mode| Part {
+        stage: Stage::Answer,
+        policy: Rc::new(Answers { api, mode }),
+    }));
+    parts
+}

@@ -1,0 +1,296 @@
+//! The ways to count.
+//!
+//! # A new algorithm
+//!
+//! One file here with a type that implements [`Algorithm`], a `mod` line, and one line in the list
+//! `algorithms!` below. Limits and tiers take their field from its name, messages are made from the
+//! list, and [`laws`] holds every algorithm of it to the same laws.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod gcra;
+#[cfg(test)]
+mod laws;
+pub mod sliding_window;
+
+use std::fmt;
+use std::time::Duration;
+
+use self::gcra::Gcra;
+use self::sliding_window::SlidingWindow;
+use portcullis_document::{Fields, Node, Problems, Quoted};
+
+/// What a limit or a tier can count by. All arithmetic is on numbers of nanoseconds, and of
+/// requests or what they cost.
+pub trait Algorithm: Copy + Eq + fmt::Debug {
+    /// The field of a limit or a tier, with its numbers.
+    const NAME: &'static str;
+    /// Tells it from others in the keys of cells. INVARIANT: it never changes, and no other
+    /// algorithm ever has it.
+    const ID: u64;
+    /// How many numbers of a [`State`] it uses.
+    const WIDTH: usize;
+
+    /// Reads the numbers.
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self>;
+
+    /// The same, for costs that become known afterwards: a caller can owe as much as it has.
+    #[must_use]
+    fn with_debt(self) -> Self;
+
+    /// What its states cannot be read without; a cell with another is of no use.
+    fn scale(&self) -> u64;
+
+    /// All its numbers: with the same, a state means the same.
+    fn meaning(&self) -> [u64; 3];
+
+    /// The most that passes at once.
+    fn quota(&self) -> u64;
+
+    /// The time in which so much passes.
+    fn period(&self) -> u64;
+
+    /// The state of somebody who has not asked for anything.
+    fn fresh(&self, now: u64) -> State;
+
+    /// Whether a state is as good as none.
+    fn is_fresh(&self, state: State, now: u64) -> bool;
+
+    /// The state as it is to be believed now.
+    fn settle(&self, state: State, now: u64) -> State;
+
+    /// The state after a request.
+    ///
+    /// # Errors
+    /// How long until it would pass, in nanoseconds.
+    fn spend(&self, state: State, now: u64, cost: u64) -> Result<State, u64>;
+
+    /// The state after a cost that is charged in any case.
+    fn charge(&self, state: State, now: u64, cost: u64) -> State;
+
+    /// What to keep of a charge that led to this state.
+    fn receipt(&self, after: State) -> Receipt;
+
+    /// The state after so much of a charge has been taken back.
+    fn refund(&self, state: State, receipt: Receipt, now: u64, cost: u64) -> State;
+
+    /// How much passes now.
+    fn remaining(&self, state: State, now: u64) -> u64;
+
+    /// How long until all of it would pass again, in nanoseconds.
+    fn whole_in(&self, state: State, now: u64) -> u64;
+
+    /// How much has been used, to compare callers by.
+    fn load(&self, state: State, now: u64) -> u128;
+
+    /// A state in which at no time more passes than in either.
+    fn join(&self, one: State, other: State, now: u64) -> State;
+
+    /// Some of it with numbers of all sizes, for the laws.
+    #[cfg(test)]
+    fn samples() -> Vec<Self>;
+}
+
+/// What is known of one caller: numbers that mean something to one algorithm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State(pub [u64; 2]);
+
+/// What it takes to take a charge back: what it led to, or when it was made, in the algorithm's own
+/// measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt(pub(super) u64);
+
+/// An algorithm of the list.
+#[derive(Debug)]
+pub struct Entry {
+    /// The field that holds its numbers.
+    pub name: &'static str,
+    read: fn(&Node<'_>, &mut Problems) -> Option<Rule>,
+    #[cfg(test)]
+    samples: fn() -> Vec<Rule>,
+}
+
+/// Makes one type of all algorithms. Which of them a limit has is a `match` and no call through a
+/// pointer: a request settles every caller of its cell.
+macro_rules! algorithms {
+    ($dollar:tt $($algorithm:ident),+ $(,)?) => {
+        /// How requests are counted, and how many pass.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Rule {
+            $(
+                /// By that algorithm.
+                $algorithm($algorithm)
+            ),+
+        }
+
+        /// Every algorithm.
+        pub const ALGORITHMS: &[Entry] = &[$(Entry {
+            name: $algorithm::NAME,
+            read: |node, problems| $algorithm::read(node, problems).map(Rule::$algorithm),
+            #[cfg(test)]
+            samples: || $algorithm::samples().into_iter().map(Rule::$algorithm).collect(),
+        }),+];
+
+        $(impl From<$algorithm> for Rule {
+            fn from(algorithm: $algorithm) -> Self {
+                Rule::$algorithm(algorithm)
+            }
+        })+
+
+        /// What an expression comes to for the algorithm of a rule.
+        macro_rules! of_each {
+            ($dollar rule:expr, $dollar each:ident => $dollar value:expr) => {
+                match $dollar rule {
+                    $(Rule::$algorithm($dollar each) => $dollar value),+
+                }
+            };
+        }
+    };
+}
+
+algorithms! {
+    $
+    Gcra,
+    SlidingWindow,
+}
+
+/// How many numbers of a state an algorithm uses, and what tells it from others.
+fn constants<A: Algorithm>(_: &A) -> (usize, u64) {
+    (A::WIDTH, A::ID)
+}
+
+impl Rule {
+    /// [`Algorithm::WIDTH`]
+    pub fn width(&self) -> usize {
+        of_each!(self, each => constants(each).0)
+    }
+
+    /// All that it is, in numbers: two rules with the same read a state alike.
+    pub fn meaning(&self) -> [u64; 4] {
+        let [one, two, three] = of_each!(self, each => Algorithm::meaning(each));
+        [of_each!(self, each => constants(each).1), one, two, three]
+    }
+
+    /// [`Algorithm::with_debt`]
+    #[must_use]
+    pub fn with_debt(self) -> Self {
+        of_each!(self, each => Algorithm::with_debt(each).into())
+    }
+
+    /// [`Algorithm::scale`]
+    pub fn scale(&self) -> u64 {
+        of_each!(self, each => Algorithm::scale(each))
+    }
+
+    /// [`Algorithm::quota`]
+    pub fn quota(&self) -> u64 {
+        of_each!(self, each => Algorithm::quota(each))
+    }
+
+    /// [`Algorithm::period`]
+    pub fn period(&self) -> u64 {
+        of_each!(self, each => Algorithm::period(each))
+    }
+
+    /// [`Algorithm::fresh`]
+    pub fn fresh(&self, now: u64) -> State {
+        of_each!(self, each => Algorithm::fresh(each, now))
+    }
+
+    /// [`Algorithm::is_fresh`]
+    pub fn is_fresh(&self, state: State, now: u64) -> bool {
+        of_each!(self, each => Algorithm::is_fresh(each, state, now))
+    }
+
+    /// [`Algorithm::settle`]
+    pub fn settle(&self, state: State, now: u64) -> State {
+        of_each!(self, each => Algorithm::settle(each, state, now))
+    }
+
+    /// [`Algorithm::spend`]
+    ///
+    /// # Errors
+    /// How long until it would pass, in nanoseconds.
+    pub fn spend(&self, state: State, now: u64, cost: u64) -> Result<State, u64> {
+        of_each!(self, each => Algorithm::spend(each, state, now, cost))
+    }
+
+    /// [`Algorithm::charge`]
+    pub fn charge(&self, state: State, now: u64, cost: u64) -> State {
+        of_each!(self, each => Algorithm::charge(each, state, now, cost))
+    }
+
+    /// [`Algorithm::receipt`]
+    pub fn receipt(&self, after: State) -> Receipt {
+        of_each!(self, each => Algorithm::receipt(each, after))
+    }
+
+    /// [`Algorithm::refund`]
+    pub fn refund(&self, state: State, receipt: Receipt, now: u64, cost: u64) -> State {
+        of_each!(self, each => Algorithm::refund(each, state, receipt, now, cost))
+    }
+
+    /// [`Algorithm::remaining`]
+    pub fn remaining(&self, state: State, now: u64) -> u64 {
+        of_each!(self, each => Algorithm::remaining(each, state, now))
+    }
+
+    /// [`Algorithm::whole_in`]
+    pub fn whole_in(&self, state: State, now: u64) -> u64 {
+        of_each!(self, each => Algorithm::whole_in(each, state, now))
+    }
+
+    /// [`Algorithm::load`]
+    pub fn load(&self, state: State, now: u64) -> u128 {
+        of_each!(self, each => Algorithm::load(each, state, now))
+    }
+
+    /// [`Algorithm::join`]
+    pub fn join(&self, one: State, other: State, now: u64) -> State {
+        of_each!(self, each => Algorithm::join(each, one, other, now))
+    }
+}
+
+/// The names of all algorithms.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALGORITHMS.iter().map(|each| each.name)
+}
+
+/// Reads the field of an algorithm. `Some(None)` when there is none.
+pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Option<Rule>> {
+    let written = ALGORITHMS.iter();
+    let written = written.filter_map(|each| Some((each, fields.optional(each.name)?)));
+    let written: Vec<(&Entry, Node<'_>)> = written.collect();
+    match &written[..] {
+        [] => Some(None),
+        [(algorithm, node)] => (algorithm.read)(node, problems).map(Some),
+        [(first, _), (_, second), ..] => {
+            let name = first.name;
+            second.report(
+                problems,
+                format_args!("cannot stand beside `{name}`; make it a limit of its own"),
+            );
+            None
+        }
+    }
+}
+
+/// Notes that there is no algorithm.
+pub(super) fn lacks(fields: &mut Fields<'_>, problems: &mut Problems) {
+    let quoted: Vec<String> = names().map(|name| Quoted(name).to_string()).collect();
+    let names: Vec<&str> = names().collect();
+    fields.lacks(
+        &names,
+        problems,
+        format_args!("needs {}", quoted.join(" or ")),
+    );
+}
+
+/// The longest time that anything of a limit may take: a hundred years. Sums of a few of these
+/// and of any time since the machine began do not overflow.
+pub const LONGEST: u64 = 100 * 366 * 24 * 3600 * 1_000_000_000;
+
+/// A duration of the document or of the clock; five hundred years fit.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,227 @@
+//! Asks the limits of one stage.
+
+use std::hash::Hasher as _;
+use std::rc::Rc;
+use std::slice;
+
+use super::algorithm::nanoseconds;
+use super::charge::ChargedOn;
+use super::cost::Cost;
+use super::counts::count;
+use super::key::{Caller, Unkeyed};
+use super::ledger::{Entry, Ledger};
+use super::limit::{Limit, Missing};
+use super::refusals;
+use super::spend::{Charge, Demand, Said, spend};
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::meter::Event;
+use portcullis_exchange::policy::{Declaration, Policy, Verdict};
+use portcullis_exchange::refusal::Refusal;
+use portcullis_exchange::seed::{Hashed, Seed};
+
+/// A limit as one route has it.
+#[derive(Clone, Debug)]
+pub(super) struct Applied {
+    pub(super) limit: Rc<Limit>,
+    pub(super) cost: Cost,
+}
+
+/// All limits of a route that can be asked at one stage.
+pub(super) struct Gate {
+    pub(super) enforced: Vec<Applied>,
+    /// In shadow mode.
+    pub(super) shadow: Vec<Applied>,
+    pub(super) seed: Rc<Seed>,
+    /// Whether no other gate of the route comes after it.
+    pub(super) is_last: bool,
+}
+
+/// What becomes of a limit for one request.
+enum Asked {
+    /// Nothing: it is not for this request.
+    No,
+    /// It is asked for this caller.
+    Of(usize, Hashed),
+    /// It cannot be asked.
+    Failed,
+    /// The request has no key, and that refuses it.
+    Unkeyed(Unkeyed),
+}
+
+impl Policy for Gate {
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let now = nanoseconds(host.monotonic());
+        if let Err(refusal) = self.ask(&self.enforced, exchange, now, host) {
+            if let Some(ledger) = exchange.facts.limits.kept_mut::<Ledger>() {
+                ledger.take_back(now, host);
+            }
+            host.count(Event::RateLimited.counter());
+            return Verdict::Refuse(refusal);
+        }
+        if self.is_last {
+            host.count(Event::RateLimitOk.counter());
+        }
+        // One by one: what one of them would refuse is nothing to the others.
+        for applied in &self.shadow {
+            if let Err(refusal) = self.ask(slice::from_ref(applied), exchange, now, host) {
+                exchange.shadow.push(refusal);
+            }
+        }
+        Verdict::Pass
+    }
+
+    fn declares(&self) -> Declaration {
+        let mut limits = self.enforced.iter().chain(&self.shadow);
+        Declaration {
+            counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
+            ..Declaration::default()
+        }
+    }
+
+    fn placed(&self, guard: Option<Mode>) {
+        for applied in self.enforced.iter().chain(&self.shadow) {
+            applied.limit.usage.placed(guard);
+        }
+    }
+}
+
+impl Gate {
+    /// Charges all of these limits, or none.
+    fn ask(
+        &self,
+        limits: &[Applied],
+        exchange: &mut Exchange<'_>,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let mut demands = Vec::with_capacity(limits.len());
+        for (place, applied) in limits.iter().enumerate() {
+            let limit = &applied.limit;
+            match self.find(limit, exchange, host) {
+                Asked::No => {}
+                Asked::Unkeyed(unkeyed) => {
+                    return Err(refusals::unkeyed(unkeyed).because(limit.detail(None)));
+                }
+                Asked::Failed => {
+                    if limit.on_error.said(host) == Said::Failed {
+                        return Err(refusals::failed().because(limit.detail(None)));
+                    }
+                }
+                Asked::Of(tier, caller) => {
+                    let Some(table) = limit.table(tier) else {
+                        continue;
+                    };
+                    demands.push(Demand {
+                        table,
+                        caller,
+                        cost: applied.cost.at_first,
+                        charge: match limit.charged {
+                            ChargedOn::Request | ChargedOn::Answer(_) => Charge::Now,
+                            ChargedOn::Refusal => Charge::Later,
+                        },
+                        on_error: limit.on_error,
+                        place: (place, tier),
+                    });
+                }
+            }
+        }
+        let said = spend(&demands, now, host);
+        if said.is_empty() {
+            return Ok(());
+        }
+        let Some(ledger) = exchange.facts.limits.keep::<Ledger>() else {
+            // What is kept is of another policy: nothing could be given back.
+            return Err(refusals::failed());
+        };
+        let entries = &mut ledger.entries;
+        entries.reserve_exact(said.len());
+        let (mut refusal, mut refusing): (Option<(u64, Refusal)>, _) = (None, None);
+        for (demand, said) in demands.iter().zip(said) {
+            let (place, tier) = demand.place;
+            let Some(applied) = limits.get(place) else {
+                return Err(refusals::failed());
+            };
+            let (state, receipt) = match said {
+                Said::Ignored => continue,
+                Said::Failed => {
+                    let detail = applied.limit.detail(Some(tier));
+                    return Err(refusals::failed().because(detail));
+                }
+                Said::Charged(state, receipt) => {
+                    count(&applied.limit.counts.ok);
+                    (state, Some(receipt))
+                }
+                Said::Passes(state) => {
+                    count(&applied.limit.counts.ok);
+                    (state, None)
+                }
+                Said::Refused(state, wait) => {
+                    let counts = &applied.limit.counts;
+                    count(match applied.limit.mode {
+                        Mode::Enforce => &counts.rate_limited,
+                        Mode::Shadow => &counts.shadow_denied,
+                    });
+                    // The client has to wait for the last of them.
+                    if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
+                        refusing = Some(entries.len());
+                        let reason = refusals::reason(applied.limit.charged);
+                        let detail = applied.limit.detail(Some(tier));
+                        refusal = Some((wait, refusals::limited(reason, wait).because(detail)));
+                    }
+                    (state, None)
+                }
+            };
+            entries.push(Entry {
+                limit: Rc::clone(&applied.limit),
+                tier,
+                caller: demand.caller,
+                cost: demand.cost,
+                receipt,
+                afterwards: applied.cost.afterwards.clone(),
+                state,
+                at: now,
+                enforced: applied.limit.mode == Mode::Enforce,
+            });
+        }
+        let Some((_, refusal)) = refusal else {
+            return Ok(());
+        };
+        ledger.refused_by(refusing);
+        Err(refusal)
+    }
+
+    fn find(&self, limit: &Limit, exchange: &Exchange<'_>, host: &dyn Host) -> Asked {
+        let caller = Caller {
+            request: exchange.request,
+            route: exchange.route,
+            facts: exchange.facts,
+            host,
+        };
+        let tier = match limit.tier(&caller) {
+            Ok(tier) => tier,
+            Err(unkeyed) => return Asked::Unkeyed(unkeyed),
+        };
+        if limit.table(tier).is_none() {
+            return Asked::No;
+        }
+        let hasher = self.seed.hasher(host);
+        let mut hashed = hasher.unwrap_or_default();
+        let pieces = limit.key.pieces(&caller, &mut |piece| hashed.write(piece));
+        match (pieces, limit.missing, hasher) {
+            (Err(Unkeyed::Missing), Missing::Skip, _) => Asked::No,
+            (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
+            | (Err(unkeyed @ (Unkeyed::Repeated | Unkeyed::Effort)), Missing::Anonymous, _) => {
+                Asked::Unkeyed(unkeyed)
+            }
+            (_, _, Err(_)) => Asked::Failed,
+            (Ok(()), _, Ok(_)) => Asked::Of(tier, Hashed::of(&hashed)),
+            // Every part of a key has a length in front, so that no key is empty but this one
+            // and that of a list without parts, which cannot miss any.
+            (Err(Unkeyed::Missing), Missing::Anonymous, Ok(empty)) => {
+                Asked::Of(tier, Hashed::of(&empty))
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Keys for a limit that all proxies share. A service keeps it, and the proxy's own rate limit
+//! filter asks that service: under the key that we hand over, in a field of the request or in a
+//! value for other filters. Proxies with the same document hand over the same keys.
+
+use std::rc::Rc;
+
+use super::algorithm;
+use super::key::{Caller, Key, Unkeyed};
+use super::limit::Missing;
+use super::refusals;
+use super::usage::{Usage, Usages, Written};
+use crate::jwt::Providers;
+use crate::owned;
+use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::exchange::{Edit, Exchange, PropertyName};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{Declaration, Part, Policy, Stage, Verdict};
+use portcullis_exchange::refusal::Refusal;
+use portcullis_wire::headers::{HeaderName, HeaderValue};
+
+/// A limit that is kept elsewhere.
+#[derive(Debug)]
+pub(super) struct Global {
+    name: Rc<str>,
+    /// Where it stands in the document.
+    pointer: Rc<str>,
+    key: Key,
+    missing: Missing,
+    mode: Mode,
+    cost: u32,
+    handover: Handover,
+    usage: Rc<Usage>,
+}
+
+/// `global: { … }`: where a key goes, and what it looks like.
+#[derive(Debug)]
+struct Handover {
+    header: Option<HeaderName>,
+    property: Option<PropertyName>,
+    form: Form,
+    /// The key of all who have none.
+    anonymous: HeaderValue,
+}
+
+/// What a key looks like to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A digest: short, and it does not show what the key is made of.
+    Digest,
+    /// Readable, so that the service can tell some keys from others.
+    Text,
+}
+
+/// What is said of a limit that is counted here, beside how.
+const COUNTING: [&str; 5] = ["tiers", "charge", "headers", "on_error", "max_entries"];
+
+/// A longer text is handed over as its digest.
+const LONGEST_TEXT: usize = 256;
+
+impl Global {
+    /// Reads `key`, `missing`, `cost` and `mode`; `node` is `global`.
+    pub(super) fn read(
+        name: &str,
+        node: &Node<'_>,
+        fields: &mut Fields<'_>,
+        providers: &Providers,
+        usages: &Usages,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let key = fields
+            .required("key", problems)
+            .and_then(|node| Key::read(&node, providers, problems));
+        let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
+        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
+        let cost = fields.or("cost", 1, problems, |node, problems| {
+            u32::try_from(node.integer(problems, 1..=1_000_000_000)?).ok()
+        });
+        let handover = Handover::read(node, problems);
+        let elsewhere = algorithm::names().chain(COUNTING);
+        let elsewhere = elsewhere.filter_map(|name| fields.optional(name));
+        let elsewhere: Vec<Node<'_>> = elsewhere.collect();
+        for node in &elsewhere {
+            node.report(
+                problems,
+                "cannot stand beside `global`: whoever counts decides this",
+            );
+        }
+        let key = key?;
+        if key.is_empty() {
+            problems.report(
+                &fields.pointer().member("key"),
+                "there is nothing to hand over; a limit on all requests together is a `generic_key` of the proxy's own filter",
+            );
+            return None;
+        }
+        elsewhere.is_empty().then_some(())?;
+        let mut written = Written::at(fields);
+        written.identity = (key.stage() == Stage::Identity).then_some("key");
+        let usage = Rc::clone(&written.usage);
+        usages.add(written);
+        Some(Self {
+            name: name.into(),
+            pointer: fields.pointer().to_string().into(),
+            key,
+            missing: missing?,
+            mode: mode?,
+            cost: cost?,
+            handover: handover?,
+            usage,
+        })
+    }
+
+    /// Its name in the document.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn refusal(&self, unkeyed: Unkeyed) -> Refusal {
+        let pointer = Rc::clone(&self.pointer);
+        let detail = refusals::detail(pointer, &self.name, &self.key);
+        refusals::unkeyed(unkeyed).because(detail)
+    }
+
+    /// The part of a chain that hands the key over.
+    pub(super) fn into_part(self) -> Part {
+        Part {
+            stage: self.key.stage(),
+            policy: Rc::new(self),
+        }
+    }
+
+    /// What is handed over; nothing for those whom the limit is not for.
+    fn value(&self, caller: &Caller<'_>) -> Result<Option<HeaderValue>, Unkeyed> {
+        let value = match self.handover.form {
+            Form::Digest => self.key.digest(caller),
+            Form::Text => self.key.header_value(caller, LONGEST_TEXT),
+        };
+        match (value, self.missing) {
+            (Err(Unkeyed::Missing), Missing::Skip) => Ok(None),
+            (Err(Unkeyed::Missing), Missing::Anonymous) => {
+                Ok(Some(self.handover.anonymous.clone()))
+            }
+            (value, _) => value.map(Some),
+        }
+    }
+}
+
+impl Policy for Global {
+    fn placed(&self, guard: Option<Mode>) {
+        self.usage.placed(guard);
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let value = self.value(&Caller {
+            request: exchange.request,
+            route: exchange.route,
+            facts: exchange.facts,
+            host,
+        });
+        match (value, self.mode) {
+            (Ok(Some(value)), Mode::Enforce) => {
+                let header = self.handover.header.clone();
+                let header = header.map(|name| Edit::Set(name, value.clone()));
+                let property = self.handover.property.clone();
+                let property = property.map(|name| Edit::Export(name, value));
+                let hits = (self.cost > 1).then_some(Edit::Hits(self.cost));
+                let edits = header.into_iter().chain(property).chain(hits);
+                exchange.edits.extend(edits);
+            }
+            (Ok(_), _) => {}
+            (Err(unkeyed), Mode::Enforce) => return Verdict::Refuse(self.refusal(unkeyed)),
+            (Err(unkeyed), Mode::Shadow) => exchange.shadow.push(self.refusal(unkeyed)),
+        }
+        Verdict::Pass
+    }
+
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration {
+            counts_claimants: self.key.has_claimed_subject(),
+            ..Declaration::default()
+        };
+        if self.mode == Mode::Enforce {
+            declared
+                .owned_request_headers
+                .extend(self.handover.header.clone());
+            declared.exports.extend(self.handover.property.clone());
+        }
+        declared
+    }
+}
+
+impl Handover {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let header = fields.or("header", None, problems, |node, problems| {
+            owned::read_header(node, problems).map(Some)
+        });
+        let property = fields.or("filter_state", None, problems, |node, problems| {
+            owned::read_property(node, problems).map(Some)
+        });
+        let form = fields.or("form", Form::Digest, problems, |node, problems| {
+            node.choice(problems, &[("digest", Form::Digest), ("text", Form::Text)])
+        });
+        fields.finish(problems);
+        let handover = Self {
+            header: header?,
+            property: property?,
+            form: form?,
+            // Texts and digests of keys have a `=`.
+            anonymous: HeaderValue::parse(b"anonymous").ok()?,
+        };
+        if handover.header.is_none() && handover.property.is_none() {
+            problems.lacks(node.pointer(), "needs \"header\", \"filter_state\" or both");
+            return None;
+        }
+        Some(handover)
+    }
+}
+
+/// Whether each limit of a route has a place of its own for its key, and all have one cost.
+pub(super) fn check(limits: &[Global], block: &Node<'_>, problems: &mut Problems) -> Option<()> {
+    if limits
+        .windows(2)
+        .any(|pair| matches!(pair, [one, other] if one.cost != other.cost))
+    {
+        block.report(
+            problems,
+            "the limits that are kept elsewhere differ in `cost`; the proxy asks for all of them with one",
+        );
+        return None;
+    }
+    let handovers = || limits.iter().map(|limit| &limit.handover);
+    let headers = handovers().filter_map(|handover| handover.header.as_ref());
+    let properties = handovers().filter_map(|handover| handover.property.as_ref());
+    let mut taken: Vec<&str> = headers
+        .map(HeaderName::as_str)
+        .chain(properties.map(PropertyName::as_str))
+        .collect();
+    taken.sort_unstable();
+    let twice = taken.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(*one),
+        _ => None,
+    });
+    if let Some(twice) = twice {
+        let twice = Quoted(twice);
+        block.report(problems, format_args!("two keys would go into {twice}"));
+        return None;
+    }
+    Some(())
+}

@@ -1,0 +1,377 @@
+//! Every order in which two or three workers can reach the cells.
+//!
+//! A worker's code is a function of what the proxy answers. So a worker is run from its beginning
+//! with the answers it has had so far, up to the next thing that it asks; the search then lets
+//! each of the workers that wait be the next to be answered.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+
+use super::algorithm::Rule;
+use super::algorithm::gcra::Gcra;
+use super::algorithm::sliding_window::SlidingWindow;
+use super::spend::{Charge, Demand, OnError, Said, spend};
+use super::table::Table;
+use portcullis_exchange::host::{CellUnavailable, Cells, Host, Mark, Swap};
+use portcullis_exchange::seed::Seed;
+use portcullis_memory_host::{CellTable, MemoryHost};
+
+/// What a worker asks of the cells.
+#[derive(Clone, Debug)]
+enum Question {
+    Read(String),
+    Write(String, Option<Mark>, Vec<u8>),
+}
+
+/// What it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    Read(Option<(Vec<u8>, Mark)>),
+    Written(Swap),
+}
+
+/// A worker on its way: the answers that it has had.
+#[derive(Clone, Debug, Default)]
+struct Worker {
+    answers: Vec<Answer>,
+}
+
+/// The cells, as a worker sees them that is run again.
+struct Replay {
+    answers: Vec<Answer>,
+    next: Cell<usize>,
+    asked: RefCell<Option<Question>>,
+}
+
+/// Thrown where the answers end.
+struct Suspended;
+
+impl Replay {
+    fn ask(&self, question: Question) -> Answer {
+        let next = self.next.get();
+        self.next.set(next + 1);
+        match self.answers.get(next) {
+            Some(answer) => answer.clone(),
+            None => {
+                self.asked.replace(Some(question));
+                resume_unwind(Box::new(Suspended))
+            }
+        }
+    }
+}
+
+impl Cells for Replay {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+        match self.ask(Question::Read(key.to_owned())) {
+            Answer::Read(found) => Ok(found),
+            Answer::Written(_) => panic!("a worker asks something else when it is run again"),
+        }
+    }
+
+    fn swap_cell(
+        &self,
+        key: &str,
+        seen: Option<Mark>,
+        value: &[u8],
+    ) -> Result<Swap, CellUnavailable> {
+        match self.ask(Question::Write(key.to_owned(), seen, value.to_vec())) {
+            Answer::Written(swap) => Ok(swap),
+            Answer::Read(_) => panic!("a worker asks something else when it is run again"),
+        }
+    }
+}
+
+/// What workers do, and what must hold when all have done it.
+struct Model<'m, T> {
+    workers: usize,
+    begin: CellTable,
+    run: &'m dyn Fn(usize, &dyn Host) -> T,
+    check: &'m dyn Fn(&[T], CellTable),
+}
+
+impl<T> Model<'_, T> {
+    /// Goes through every order. How many ends there are.
+    fn explore(&self) -> usize {
+        let workers = vec![Worker::default(); self.workers];
+        let (mut seen, mut ends) = (HashSet::new(), 0);
+        let mut open = vec![(self.begin.clone(), workers)];
+        while let Some((cells, workers)) = open.pop() {
+            let runs: Vec<_> = (0..self.workers)
+                .map(|index| self.resume(index, &workers[index]))
+                .collect();
+            if runs.iter().all(Result::is_ok) {
+                let results: Vec<T> = runs.into_iter().filter_map(Result::ok).collect();
+                (self.check)(&results, cells);
+                ends += 1;
+                continue;
+            }
+            for (index, run) in runs.into_iter().enumerate() {
+                let Err(question) = run else { continue };
+                let (mut cells, mut workers) = (cells.clone(), workers.clone());
+                let answer = match question {
+                    Question::Read(key) => Answer::Read(cells.read(&key)),
+                    Question::Write(key, seen, value) => {
+                        Answer::Written(cells.write(&key, seen, &value).unwrap())
+                    }
+                };
+                workers[index].answers.push(answer);
+                if seen.insert(fingerprint(&cells, &workers)) {
+                    open.push((cells, workers));
+                }
+            }
+        }
+        ends
+    }
+
+    /// The result of a worker, or what it asks next.
+    fn resume(&self, index: usize, worker: &Worker) -> Result<T, Question> {
+        let cells = Rc::new(Replay {
+            answers: worker.answers.clone(),
+            next: Cell::new(0),
+            asked: RefCell::new(None),
+        });
+        let host = MemoryHost::new()
+            .with_seed(index as u64)
+            .with_cell_store(cells.clone());
+        match catch_unwind(AssertUnwindSafe(|| (self.run)(index, &host))) {
+            Ok(result) => Ok(result),
+            Err(thrown) if thrown.is::<Suspended>() => {
+                Err(cells.asked.take().expect("it stopped where it asked"))
+            }
+            Err(failure) => resume_unwind(failure),
+        }
+    }
+}
+
+fn fingerprint(cells: &CellTable, workers: &[Worker]) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        salt.hash(&mut hasher);
+        cells.hash(&mut hasher);
+        format!("{workers:?}").hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
+
+const NOW: u64 = 1_000_000_000_000;
+const HOUR: u64 = 3600 * 1_000_000_000;
+
+fn bucket(max_tokens: u64) -> Rule {
+    Rule::Gcra(Gcra::new(max_tokens, 1, HOUR).unwrap())
+}
+
+fn window(requests: u32) -> Rule {
+    Rule::SlidingWindow(SlidingWindow::new(requests, HOUR).unwrap())
+}
+
+/// A request for one key, counted by these tables; each worker has its own view of the seed.
+fn request(tables: &[Table], host: &dyn Host) -> Vec<Said> {
+    let Ok(caller) = Seed::default().hash(b"key", host) else {
+        return vec![Said::Failed];
+    };
+    let demands: Vec<Demand<'_>> = tables
+        .iter()
+        .map(|table| Demand {
+            table,
+            caller,
+            cost: 1,
+            charge: Charge::Now,
+            on_error: OnError::Deny,
+            place: (0, 0),
+        })
+        .collect();
+    spend(&demands, NOW, host)
+}
+
+fn passes(said: &[Said]) -> bool {
+    !said.iter().any(Said::refuses)
+}
+
+/// How much is left for the key.
+fn left(tables: &[Table], cells: CellTable) -> Vec<u64> {
+    let host = MemoryHost::new().with_cells(cells);
+    let caller = Seed::default().hash(b"key", &host).unwrap();
+    let remaining = |table: &Table| {
+        let draft = table.draft(caller, 1, NOW, &host).unwrap();
+        table.rule().remaining(draft.before(), NOW)
+    };
+    tables.iter().map(remaining).collect()
+}
+
+/// Lets workers find a cell missing and make it, in every order: how many of them may come to
+/// believe that they have made it.
+fn creators(workers: usize, create: fn(&dyn Host, &[u8]) -> Swap) -> Vec<usize> {
+    let ends = RefCell::new(Vec::new());
+    Model {
+        workers,
+        begin: CellTable::default(),
+        run: &|index, host| match host.cell("new").unwrap() {
+            None => (create(host, &[index as u8]), index),
+            Some(_) => (Swap::Changed, index),
+        },
+        check: &|results, cells| {
+            let written = results.iter().filter(|(swap, _)| *swap == Swap::Written);
+            let creators: Vec<usize> = written.map(|(_, index)| *index).collect();
+            let (value, _) = cells.read("new").unwrap();
+            // Whoever stands there believes so too.
+            assert!(creators.contains(&usize::from(value[0])));
+            ends.borrow_mut().push(creators.len());
+        },
+    }
+    .explore();
+    let mut ends = ends.into_inner();
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+#[test]
+fn of_several_workers_one_creates_a_cell() {
+    for workers in [2, 3] {
+        let one = creators(workers, |host, value| {
+            host.create_cell("new", value).unwrap()
+        });
+        assert_eq!(one, [1]);
+        // A plain write compares nothing: each of them would believe that the cell is its own.
+        let plain = creators(workers, |host, value| {
+            host.swap_cell("new", None, value).unwrap()
+        });
+        assert_eq!(plain, (1..=workers).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn two_workers_begin_with_nothing() {
+    for rule in [bucket(1), window(1)] {
+        let tables = [Table::new(&["a"], rule, 1)];
+        let ends = Model {
+            workers: 2,
+            begin: CellTable::default(),
+            run: &|_, host| request(&tables, host),
+            check: &|results, cells| {
+                let passed = results.iter().filter(|said| passes(said)).count();
+                assert_eq!(passed, 1);
+                assert_eq!(cells.keys().count(), 2, "the seed and one cell");
+                assert_eq!(left(&tables, cells), [0]);
+            },
+        }
+        .explore();
+        assert!(ends > 10, "{ends}");
+    }
+}
+
+#[test]
+fn three_workers_begin_with_nothing() {
+    for tokens in 1..=3 {
+        let tables = [Table::new(&["a"], bucket(tokens), 1)];
+        Model {
+            workers: 3,
+            begin: CellTable::default(),
+            run: &|_, host| request(&tables, host),
+            check: &|results, cells| {
+                let passed = results.iter().filter(|said| passes(said)).count();
+                assert_eq!(passed as u64, tokens);
+                assert_eq!(left(&tables, cells), [0]);
+            },
+        }
+        .explore();
+    }
+}
+
+/// What a proxy's cells are once it has been asked for other keys.
+fn begun(tables: &[Table]) -> CellTable {
+    let host = MemoryHost::new();
+    let mut caller = Seed::default().hash(b"other", &host).unwrap();
+    caller.place = Seed::default().hash(b"key", &host).unwrap().place;
+    for table in tables {
+        let draft = table.draft(caller, 1, NOW, &host).unwrap();
+        table.charge(draft, caller, 1, NOW, &host);
+    }
+    host.cells()
+}
+
+#[test]
+fn what_one_limit_refuses_is_charged_to_none() {
+    for (wide, narrow) in [
+        (bucket(2), bucket(1)),
+        (bucket(1), bucket(2)),
+        (window(2), bucket(1)),
+        (bucket(1), window(1)),
+    ] {
+        let tables = [Table::new(&["a"], wide, 2), Table::new(&["b"], narrow, 2)];
+        for begin in [CellTable::default(), begun(&tables)] {
+            Model {
+                workers: 2,
+                begin,
+                run: &|_, host| request(&tables, host),
+                check: &|results, cells| {
+                    let passed = results.iter().filter(|said| passes(said)).count() as u64;
+                    let quotas = [wide.quota(), narrow.quota()];
+                    assert!(passed <= quotas[0].min(quotas[1]));
+                    assert_eq!(left(&tables, cells), quotas.map(|quota| quota - passed));
+                    for said in results.iter().filter(|said| !passes(said)) {
+                        let charged = |said: &Said| matches!(said, Said::Charged(..));
+                        assert!(!said.iter().any(charged));
+                    }
+                },
+            }
+            .explore();
+        }
+    }
+}
+
+#[test]
+fn three_workers_take_back_what_they_charged() {
+    let tables = [
+        Table::new(&["a"], bucket(3), 2),
+        Table::new(&["b"], bucket(1), 2),
+    ];
+    let ends = Model {
+        workers: 3,
+        begin: begun(&tables),
+        run: &|_, host| request(&tables, host),
+        check: &|results, cells| {
+            let passed = results.iter().filter(|said| passes(said)).count() as u64;
+            assert_eq!(passed, 1);
+            assert_eq!(left(&tables, cells), [2, 0]);
+        },
+    }
+    .explore();
+    assert!(ends > 10, "{ends}");
+}
+
+#[test]
+fn workers_meet_in_a_full_cell() {
+    // Three keys, two places: whoever comes third makes somebody go, and gains nothing.
+    let tables = [Table::new(&["a"], bucket(1), 2)];
+    let key = |index: usize| [b"key", b"one", b"two"][index];
+    Model {
+        workers: 3,
+        begin: begun(&[]),
+        run: &|index, host| {
+            let mut caller = Seed::default().hash(key(index), host).unwrap();
+            caller.place = 0;
+            let demand = Demand {
+                table: &tables[0],
+                caller,
+                cost: 1,
+                charge: Charge::Now,
+                on_error: OnError::Deny,
+                place: (0, 0),
+            };
+            [spend(&[demand], NOW, host), spend(&[demand], NOW, host)]
+        },
+        check: &|results, _| {
+            for [_, second] in results {
+                assert!(!passes(second), "somebody was forgotten");
+            }
+            let firsts = results.iter().filter(|[first, _]| passes(first)).count();
+            assert_eq!(firsts, 2);
+        },
+    }
+    .explore();
+}

@@ -1,0 +1,356 @@
+//! What a request is counted by: an ordered list of parts, each read from the request or from
+//! what is known of its sender.
+
+pub mod query;
+mod read;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use self::query::parameter;
+use portcullis_exchange::condition::ClaimPath;
+use portcullis_exchange::exchange::Several;
+use portcullis_exchange::exchange::{Facts, Request};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::Stage;
+use portcullis_exchange::route::PathTemplate;
+use portcullis_wire::address;
+use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::json::compact;
+
+/// `key: [ … ]`. A key without parts is the same for all requests.
+#[derive(Debug)]
+pub struct Key {
+    parts: Vec<Part>,
+}
+
+/// One part of a key.
+#[derive(Debug)]
+enum Part {
+    /// The client's address, or the network it is in.
+    ClientAddress {
+        ipv4_prefix: u32,
+        ipv6_prefix: u32,
+    },
+    /// Who asks: the provider and its `sub`.
+    Subject,
+    /// The `sub` of a token that has not been checked.
+    ClaimedSubject,
+    Claim(ClaimPath, String),
+    Header(HeaderName),
+    QueryParameter(String),
+    /// The first template that fits the path.
+    PathTemplate(Vec<PathTemplate>),
+    Method,
+    Route,
+    Constant(String),
+}
+
+/// What keys are read from.
+#[derive(Clone, Copy)]
+pub struct Caller<'r> {
+    /// The request.
+    pub request: Request<'r>,
+    /// The name of its route.
+    pub route: &'r str,
+    /// What policies have found out.
+    pub facts: &'r Facts,
+    /// The proxy, which knows the client's address.
+    pub host: &'r dyn Host,
+}
+
+/// Why a request has no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unkeyed {
+    /// A part is not there, or empty.
+    Missing,
+    /// A header field, a parameter or a token came more than once: which of them would count is for
+    /// the client to choose.
+    Repeated,
+    /// It would take too much work to tell which callers it is from.
+    Effort,
+}
+
+/// The value of one part.
+enum Value<'v> {
+    Address(IpAddr, u32),
+    Bytes(&'v [u8]),
+    Owned(Vec<u8>),
+    /// Whose subjects they are, and which.
+    Subject(&'v str, &'v str),
+}
+
+impl Key {
+    /// When all parts can be known.
+    pub fn stage(&self) -> Stage {
+        let proven = |part: &Part| matches!(part, Part::Subject | Part::Claim(..));
+        if self.parts.iter().any(proven) {
+            Stage::Identity
+        } else {
+            Stage::Arrival
+        }
+    }
+
+    /// Whether it says who asks before that is known.
+    pub fn has_claimed_subject(&self) -> bool {
+        let claimed = |part: &Part| matches!(part, Part::ClaimedSubject);
+        self.parts.iter().any(claimed)
+    }
+
+    /// Whether a part of it comes from a token: what that means depends on who issued it.
+    pub fn is_of_tokens(&self) -> bool {
+        let of_token =
+            |part: &Part| matches!(part, Part::Subject | Part::ClaimedSubject | Part::Claim(..));
+        self.parts.iter().any(of_token)
+    }
+
+    /// What its parts are, as the document names them.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kind = |part: &Part| match part {
+            Part::ClientAddress { .. } => "client_address",
+            Part::Subject => "subject",
+            Part::ClaimedSubject => "claimed_subject",
+            Part::Claim(..) => "claim",
+            Part::Header(_) => "header",
+            Part::QueryParameter(_) => "query_parameter",
+            Part::PathTemplate(_) => "path_template",
+            Part::Method => "method",
+            Part::Route => "route",
+            Part::Constant(_) => "constant",
+        };
+        self.parts.iter().map(kind).collect()
+    }
+
+    /// Whether it has no parts.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// For how many values there should be room, unless the document says so.
+    pub fn usual_entries(&self) -> u64 {
+        let constant = |part: &Part| matches!(part, Part::Constant(_));
+        // The document has a number of these that clients cannot raise.
+        let listed =
+            |part: &Part| constant(part) || matches!(part, Part::Route | Part::PathTemplate(_));
+        if self.parts.iter().all(constant) {
+            1
+        } else if self.parts.iter().all(listed) {
+            1 << 10
+        } else {
+            1 << 16
+        }
+    }
+
+    /// Hands out the key of a request, piece by piece: bytes that differ whenever keys differ.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn pieces(&self, caller: &Caller<'_>, out: &mut dyn FnMut(&[u8])) -> Result<(), Unkeyed> {
+        for part in &self.parts {
+            part.value(caller)?.pieces(out);
+        }
+        Ok(())
+    }
+
+    /// The key of a request for people and for header fields:
+    /// `client_address=192.0.2.1|claim.plan=gold`. Different keys have different texts.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn text(&self, caller: &Caller<'_>) -> Result<String, Unkeyed> {
+        let mut text = String::with_capacity(64);
+        for part in &self.parts {
+            let value = part.value(caller)?;
+            let separator = if text.is_empty() { "" } else { "|" };
+            // Writing to a `String` cannot fail.
+            let _ = fmt::write(&mut text, format_args!("{separator}{}=", part.label()));
+            value.spell(&mut text);
+        }
+        Ok(text)
+    }
+
+    /// The text of the key; what is longer than `longest` bytes, as its digest.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn header_value(
+        &self,
+        caller: &Caller<'_>,
+        longest: usize,
+    ) -> Result<HeaderValue, Unkeyed> {
+        let text = self.text(caller)?;
+        let text = if text.len() > longest {
+            format!(
+                "sha256={}",
+                hexadecimal(&hmac_sha256::Hash::hash(text.as_bytes()))
+            )
+        } else {
+            text
+        };
+        HeaderValue::parse(text.as_bytes()).map_err(|_| Unkeyed::Missing)
+    }
+
+    /// The SHA-256 of the key's text, for those who must not see what stands in it.
+    ///
+    /// # Errors
+    /// [`Unkeyed`].
+    pub fn digest(&self, caller: &Caller<'_>) -> Result<HeaderValue, Unkeyed> {
+        self.header_value(caller, 0)
+    }
+}
+
+impl Part {
+    fn value<'v>(&'v self, caller: &'v Caller<'v>) -> Result<Value<'v>, Unkeyed> {
+        let principal = caller.facts.principal.as_ref();
+        let value = match self {
+            Part::ClientAddress {
+                ipv4_prefix,
+                ipv6_prefix,
+            } => caller.facts.client(caller.host).map(|client| {
+                let prefix = match client {
+                    IpAddr::V4(_) => ipv4_prefix,
+                    IpAddr::V6(_) => ipv6_prefix,
+                };
+                Value::Address(
+                    address::network(client, *ipv4_prefix, *ipv6_prefix),
+                    *prefix,
+                )
+            }),
+            Part::Subject => {
+                principal.and_then(|who| Some(Value::Subject(&who.authority, who.subject()?)))
+            }
+            Part::ClaimedSubject => {
+                let claimants = caller.facts.claimants.as_ref();
+                let subject = claimants.map(|claimants| claimants.subject(&caller.request));
+                let subject = subject.transpose().map_err(|Several| Unkeyed::Repeated)?;
+                subject
+                    .flatten()
+                    .map(|subject| Value::Owned(subject.into_bytes()))
+            }
+            Part::Claim(path, _) => principal.and_then(|who| scalar(path.value(&who.attributes)?)),
+            Part::Header(name) => {
+                let one = caller.request.headers.one(name.as_str());
+                one.map_err(|_| Unkeyed::Repeated)?.map(Value::Bytes)
+            }
+            Part::QueryParameter(name) => {
+                let query = caller.request.query().unwrap_or_default();
+                parameter(query, name)?.map(Value::Owned)
+            }
+            Part::PathTemplate(templates) => {
+                let path = caller.request.target.path();
+                let fitting = templates.iter().find(|template| template.matches(path));
+                fitting.map(|template| Value::Bytes(template.as_str().as_bytes()))
+            }
+            Part::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
+            Part::Route => Some(Value::Bytes(caller.route.as_bytes())),
+            Part::Constant(text) => Some(Value::Bytes(text.as_bytes())),
+        };
+        value
+            .filter(|value| !value.is_empty())
+            .ok_or(Unkeyed::Missing)
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Part::ClientAddress { .. } => "client_address".to_owned(),
+            Part::Subject => "subject".to_owned(),
+            Part::ClaimedSubject => "claimed_subject".to_owned(),
+            Part::Claim(_, written) => format!("claim.{}", Spelled(written.as_bytes())),
+            Part::Header(name) => format!("header.{}", Spelled(name.as_str().as_bytes())),
+            Part::QueryParameter(name) => {
+                format!("query_parameter.{}", Spelled(name.as_bytes()))
+            }
+            Part::PathTemplate(_) => "path_template".to_owned(),
+            Part::Method => "method".to_owned(),
+            Part::Route => "route".to_owned(),
+            Part::Constant(_) => "constant".to_owned(),
+        }
+    }
+}
+
+/// A claim that is one value; lists and objects have no one spelling.
+fn scalar(claim: compact::Value<'_>) -> Option<Value<'_>> {
+    match claim {
+        compact::Value::Number(text) | compact::Value::String(text) => {
+            Some(Value::Bytes(text.as_bytes()))
+        }
+        compact::Value::Bool(value) => Some(Value::Owned(value.to_string().into_bytes())),
+        compact::Value::Null | compact::Value::Array(_) | compact::Value::Object(_) => None,
+    }
+}
+
+impl Value<'_> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Value::Address(..) => false,
+            Value::Bytes(bytes) => bytes.is_empty(),
+            Value::Owned(bytes) => bytes.is_empty(),
+            Value::Subject(_, subject) => subject.is_empty(),
+        }
+    }
+
+    /// Each piece after its length, so that no two lists of pieces look alike.
+    fn pieces(&self, out: &mut dyn FnMut(&[u8])) {
+        let mut piece = |bytes: &[u8]| {
+            out(&(bytes.len() as u64).to_le_bytes());
+            out(bytes);
+        };
+        match self {
+            Value::Address(IpAddr::V4(address), _) => piece(&address.octets()),
+            Value::Address(IpAddr::V6(address), _) => piece(&address.octets()),
+            Value::Bytes(bytes) => piece(bytes),
+            Value::Owned(bytes) => piece(bytes),
+            Value::Subject(provider, subject) => {
+                piece(provider.as_bytes());
+                piece(subject.as_bytes());
+            }
+        }
+    }
+
+    fn spell(&self, out: &mut String) {
+        let _ = match self {
+            Value::Address(address @ IpAddr::V4(_), 32)
+            | Value::Address(address @ IpAddr::V6(_), 128) => {
+                fmt::write(out, format_args!("{address}"))
+            }
+            Value::Address(address, prefix) => fmt::write(out, format_args!("{address}/{prefix}")),
+            Value::Bytes(bytes) => fmt::write(out, format_args!("{}", Spelled(bytes))),
+            Value::Owned(bytes) => fmt::write(out, format_args!("{}", Spelled(bytes))),
+            Value::Subject(provider, subject) => fmt::write(
+                out,
+                format_args!(
+                    "{},{}",
+                    Spelled(provider.as_bytes()),
+                    Spelled(subject.as_bytes())
+                ),
+            ),
+        };
+    }
+}
+
+/// Bytes with everything encoded that could end a part, a line or a field.
+struct Spelled<'b>(&'b [u8]);
+
+impl fmt::Display for Spelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            if byte.is_ascii_alphanumeric() || b"-._~:/@{}*".contains(byte) {
+                write!(f, "{}", char::from(*byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        let _ = fmt::write(&mut text, format_args!("{byte:02x}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

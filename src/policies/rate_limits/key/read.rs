@@ -1,0 +1,129 @@
+//! Reads keys from the document.
+
+use super::{Key, Part};
+use crate::jwt::Providers;
+use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_exchange::condition::ClaimPath;
+use portcullis_exchange::route::{PathTemplate, read_header_name};
+use portcullis_wire::json::Json;
+
+/// The parts that need no more words.
+const WORDS: [&str; 5] = [
+    "client_address",
+    "subject",
+    "claimed_subject",
+    "method",
+    "route",
+];
+
+/// The parts that say more; exactly one of them stands in an object.
+const FIELDS: [&str; 6] = [
+    "client_address",
+    "claim",
+    "header",
+    "query_parameter",
+    "path_template",
+    "constant",
+];
+
+impl Key {
+    /// Reads `key: [ … ]`. An empty list is a key that all requests share.
+    pub fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Option<Self> {
+        let items = node.items(problems)?;
+        let parts: Vec<Option<Part>> = items
+            .iter()
+            .map(|item| Part::read(item, providers, problems))
+            .collect();
+        let parts = parts.into_iter().collect::<Option<_>>()?;
+        Some(Self { parts })
+    }
+}
+
+impl Part {
+    fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Option<Self> {
+        if let Json::Object(_) = node.json() {
+            let mut fields = node.fields(problems)?;
+            let part = Self::read_object(&mut fields, problems);
+            fields.finish(problems);
+            return part;
+        }
+        let word = node.text(problems)?;
+        Some(match word {
+            "client_address" => Part::ClientAddress {
+                ipv4_prefix: 32,
+                ipv6_prefix: 64,
+            },
+            "subject" => Part::Subject,
+            "claimed_subject" if providers.names().next().is_none() => {
+                node.report(
+                    problems,
+                    "there is no token whose subject could be claimed: the document has no `providers`",
+                );
+                return None;
+            }
+            "claimed_subject" => Part::ClaimedSubject,
+            "method" => Part::Method,
+            "route" => Part::Route,
+            _ => {
+                let near = match word {
+                    "remote_ip" | "remote_address" | "source_ip" | "client_ip" | "ip" => {
+                        "; did you mean \"client_address\"?".to_owned()
+                    }
+                    _ => DidYouMean(word, WORDS.into_iter()).to_string(),
+                };
+                let words = WORDS.map(|word| Quoted(word).to_string()).join(", ");
+                let fields = FIELDS.map(|field| Quoted(field).to_string()).join(", ");
+                node.report(
+                    problems,
+                    format_args!("must be one of {words}, or an object with one of {fields}{near}"),
+                );
+                return None;
+            }
+        })
+    }
+
+    fn read_object(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
+        let mut written = written.into_iter().flatten();
+        let Some((name, node)) = written.next() else {
+            let names = FIELDS.map(|field| Quoted(field).to_string()).join(", ");
+            fields.lacks(&FIELDS, problems, format_args!("needs one of {names}"));
+            return None;
+        };
+        if let Some((_, second)) = written.next() {
+            second.report(
+                problems,
+                format_args!("cannot stand beside `{name}`; make it a part of its own"),
+            );
+            return None;
+        }
+        match name {
+            "client_address" => read_networks(&node, problems),
+            "claim" => {
+                let path = ClaimPath::read(&node, problems)?;
+                Some(Part::Claim(path, node.text(problems)?.to_owned()))
+            }
+            "header" => read_header_name(&node, problems).map(Part::Header),
+            "query_parameter" => Some(Part::QueryParameter(node.name(problems)?.to_owned())),
+            "path_template" => node
+                .list(problems, PathTemplate::read)
+                .map(Part::PathTemplate),
+            _ => Some(Part::Constant(node.name(problems)?.to_owned())),
+        }
+    }
+}
+
+fn read_networks(node: &Node<'_>, problems: &mut Problems) -> Option<Part> {
+    let mut fields = node.fields(problems)?;
+    let ipv4_prefix = fields.or("v4_prefix_mask_len", 32, problems, |node, problems| {
+        node.integer(problems, 0..=32)
+    });
+    let ipv6_prefix = fields.or("v6_prefix_mask_len", 64, problems, |node, problems| {
+        node.integer(problems, 0..=128)
+    });
+    fields.finish(problems);
+    Some(Part::ClientAddress {
+        ipv4_prefix: u32::try_from(ipv4_prefix?).ok()?,
+        ipv6_prefix: u32::try_from(ipv6_prefix?).ok()?,
+    })
+}

@@ -1,0 +1,323 @@
+//! One limit: what is counted, by what, and what happens when it is reached.
+
+use std::rc::Rc;
+
+use super::algorithm;
+use super::charge::ChargedOn;
+use super::cost::Cost;
+use super::counts::Counts;
+use super::key::{Caller, Key, Unkeyed};
+use super::refusals;
+use super::spend::OnError;
+use super::table::Table;
+use super::tier::{self, Tier, TierDraft, repeated};
+use super::usage::{Usage, Usages, Written};
+use crate::jwt::Providers;
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::policy::Stage;
+use portcullis_exchange::refusal::Detail;
+
+/// A limit, ready to ask.
+#[derive(Debug)]
+pub(super) struct Limit {
+    pub(super) name: Rc<str>,
+    /// Where it stands in the document.
+    pub(super) pointer: Rc<str>,
+    pub(super) key: Key,
+    pub(super) missing: Missing,
+    /// The last one has no condition.
+    pub(super) tiers: Vec<Tier>,
+    pub(super) cost: Cost,
+    pub(super) charged: ChargedOn,
+    pub(super) mode: Mode,
+    pub(super) on_error: OnError,
+    pub(super) headers: Shown,
+    pub(super) counts: Rc<Counts>,
+    pub(super) usage: Rc<Usage>,
+}
+
+/// What to do without a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Go on as if the limit were not there.
+    Skip,
+    /// Count all such requests together.
+    Anonymous,
+    /// Refuse the request.
+    Refuse,
+}
+
+/// Which header fields tell clients of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// `X-RateLimit-*`
+    pub(super) x_ratelimit: bool,
+    /// `RateLimit` and `RateLimit-Policy`
+    pub(super) ietf: bool,
+}
+
+/// Where a limit is written: limits of one name in different places are different limits.
+pub(super) struct Place<'p> {
+    pub(super) section: &'p str,
+    pub(super) name: &'p str,
+    /// Where it is counted for metrics.
+    pub(super) counts: Rc<Counts>,
+    /// Takes where it stands.
+    pub(super) usages: &'p Usages,
+    /// Whether routes may say for themselves what a request costs.
+    pub(super) is_shared: bool,
+}
+
+/// The longest name of a limit.
+const LONGEST_NAME: usize = 64;
+
+impl Limit {
+    /// Reads all fields but `name`.
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        place: &Place<'_>,
+        providers: &Providers,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let key_node = fields.required("key", problems);
+        let key_written = key_node.as_ref().map(|node| node.json().to_string());
+        let key = key_node.and_then(|node| Key::read(&node, providers, problems));
+        let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
+        let rule = algorithm::read(fields, problems);
+        let tiers = fields.or("tiers", Vec::new(), problems, |node, problems| {
+            node.list(problems, TierDraft::read)
+        });
+        let charged = fields.or("charge", ChargedOn::Request, problems, ChargedOn::read);
+        let cost = fields.or("cost", Cost::one(), problems, Cost::read);
+        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
+        let on_error = fields.or("on_error", OnError::Deny, problems, |node, problems| {
+            let choices = [("deny", OnError::Deny), ("allow", OnError::Allow)];
+            node.choice(problems, &choices)
+        });
+        let headers = fields.or("headers", Shown::NONE, problems, Shown::read);
+        let max_entries = fields.or("max_entries", None, problems, |node, problems| {
+            node.integer(problems, 1..=1 << 24).map(Some)
+        });
+        let Some(rule) = rule? else {
+            algorithm::lacks(fields, problems);
+            return None;
+        };
+        let (key, max_entries) = (key?, max_entries?);
+        let max_entries = max_entries.unwrap_or_else(|| key.usual_entries());
+        let mut drafts = tiers?;
+        if let Some(index) = repeated(&drafts) {
+            problems.report(
+                &fields.pointer().member("tiers").item(index),
+                "an earlier tier has the same condition, so nobody comes to this one",
+            );
+            return None;
+        }
+        drafts.push(TierDraft {
+            when: None,
+            rule: Some(rule),
+            name: String::new(),
+        });
+        let (cost, charged) = (cost?, charged?);
+        let key_written = key_written?;
+        let of_tokens = key.is_of_tokens() || drafts.iter().any(TierDraft::is_of_tokens);
+        let issuers = if of_tokens {
+            providers.issuers()
+        } else {
+            String::new()
+        };
+        let charged_on = charged.name();
+        let tiers = drafts.into_iter().map(|draft| {
+            let owes = cost.afterwards.is_some() || place.is_shared;
+            let rule = draft
+                .rule
+                .map(|rule| if owes { rule.with_debt() } else { rule });
+            // Which limit it is, what is charged to it, and who is counted apart: what a state is of.
+            let names = [
+                place.section,
+                place.name,
+                &charged_on,
+                &key_written,
+                &draft.name,
+                &issuers,
+            ];
+            let table =
+                |rule| Table::new(&names, rule, max_entries).counting(Rc::clone(&place.counts));
+            Tier {
+                when: draft.when,
+                table: rule.map(table),
+            }
+        });
+        let limit = Self {
+            name: place.name.into(),
+            pointer: fields.pointer().to_string().into(),
+            key,
+            missing: missing?,
+            tiers: tiers.collect(),
+            cost,
+            charged,
+            mode: mode?,
+            on_error: on_error?,
+            headers: headers?,
+            counts: Rc::clone(&place.counts),
+            usage: Rc::default(),
+        };
+        if limit.charged == ChargedOn::Refusal && limit.stage() != Stage::Arrival {
+            problems.report(
+                &fields.pointer().member("key"),
+                "refused credentials prove nothing; with `charge: on_refusal` use \"client_address\" or \"claimed_subject\", and no tiers by claims",
+            );
+            return None;
+        }
+        limit.affords(&limit.cost, fields, problems).then_some(())?;
+        place.usages.add(limit.written(fields));
+        Some(limit)
+    }
+
+    /// What it needs of its routes.
+    fn written(&self, fields: &Fields<'_>) -> Written {
+        let mut written = Written::at(fields);
+        written.usage = Rc::clone(&self.usage);
+        written.needs_refusals = self.charged == ChargedOn::Refusal;
+        written.identity = match (self.key.stage(), self.stage()) {
+            (Stage::Identity, _) => Some("key"),
+            (_, Stage::Identity) => Some("tiers"),
+            _ => None,
+        };
+        if let Some(remark) = self.cost.remark() {
+            written.remarks.push(("cost", remark));
+        }
+        if self.mode == Mode::Shadow && self.headers != Shown::NONE {
+            written
+                .remarks
+                .push(("headers", "a limit in shadow mode shows in no header field"));
+        }
+        written
+    }
+
+    /// Whether a request of that cost can pass at all, and can be told what it costs.
+    pub(super) fn affords(
+        &self,
+        cost: &Cost,
+        fields: &Fields<'_>,
+        problems: &mut Problems,
+    ) -> bool {
+        if self.charged.is_lockout() && cost.afterwards.is_some() {
+            problems.report(
+                &fields.pointer().member("cost"),
+                "a limit that counts failures has a cost that is known before; write a number",
+            );
+            return false;
+        }
+        let least = self.tables().map(|table| table.rule().quota()).min();
+        let affords = least.is_none_or(|least| cost.at_first <= least);
+        if !affords {
+            problems.report(
+                &fields.pointer().member("cost"),
+                "is more than the limit ever allows; no request would pass",
+            );
+        }
+        affords
+    }
+
+    /// What the log says of a refusal by it, and by that tier of it.
+    pub(super) fn detail(&self, tier: Option<usize>) -> Detail {
+        // The last has no place of its own.
+        let written = tier.filter(|tier| tier.saturating_add(1) < self.tiers.len());
+        let pointer = match written {
+            Some(tier) => format!("{}/tiers/{tier}", self.pointer).into(),
+            None => Rc::clone(&self.pointer),
+        };
+        refusals::detail(pointer, &self.name, &self.key)
+    }
+
+    /// When all that it asks for can be known.
+    pub(super) fn stage(&self) -> Stage {
+        let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
+        let stages = conditions.map(tier::stage);
+        stages
+            .chain([self.key.stage()])
+            .max()
+            .unwrap_or(Stage::Arrival)
+    }
+
+    /// The tier of a caller, by its place.
+    pub(super) fn tier(&self, caller: &Caller<'_>) -> Result<usize, Unkeyed> {
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let holds = match &tier.when {
+                None => true,
+                Some(condition) => tier::holds(condition, caller)?,
+            };
+            if holds {
+                return Ok(index);
+            }
+        }
+        Ok(self.tiers.len())
+    }
+
+    /// The table of a tier; none if its callers are not limited.
+    pub(super) fn table(&self, tier: usize) -> Option<&Table> {
+        self.tiers.get(tier)?.table.as_ref()
+    }
+
+    /// All its tables.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tiers.iter().filter_map(|tier| tier.table.as_ref())
+    }
+
+    /// What it takes up in the proxy at most.
+    pub(super) fn footprint(&self) -> String {
+        let cells: u64 = self.tables().map(Table::shards).sum();
+        let bytes: u64 = self.tables().map(Table::most_bytes).sum();
+        let kibibytes = bytes.div_ceil(1024);
+        format!("{cells} cells, at most {kibibytes} KiB")
+    }
+}
+
+impl Missing {
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [
+            ("skip", Missing::Skip),
+            ("anonymous", Missing::Anonymous),
+            ("refuse", Missing::Refuse),
+        ];
+        node.choice(problems, &choices)
+    }
+}
+
+impl Shown {
+    const NONE: Shown = Shown {
+        x_ratelimit: false,
+        ietf: false,
+    };
+
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let shown = |x_ratelimit, ietf| Shown { x_ratelimit, ietf };
+        let choices = [
+            ("none", Shown::NONE),
+            ("x_ratelimit", shown(true, false)),
+            ("ietf", shown(false, true)),
+            ("both", shown(true, true)),
+        ];
+        node.choice(problems, &choices)
+    }
+}
+
+/// Reads the name of a limit, which clients may get to see.
+pub(super) fn read_name<'d>(
+    written: &'d str,
+    node: &Node<'_>,
+    problems: &mut Problems,
+) -> Option<&'d str> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let usable = (1..=LONGEST_NAME).contains(&written.len()) && written.bytes().all(plain);
+    if !usable {
+        node.report(
+            problems,
+            format_args!(
+                "the name of a limit is made of letters, digits, \"-\", \"_\" and \".\", at most {LONGEST_NAME}"
+            ),
+        );
+    }
+    usable.then_some(written)
+}

@@ -1,0 +1,92 @@
+//! What is said of a request that a limit refuses.
+
+use std::rc::Rc;
+
+use super::charge::ChargedOn;
+use super::key::{Key, Unkeyed};
+use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
+use portcullis_wire::headers::HeaderName;
+
+/// Every code with which limits refuse.
+pub(super) const CODES: &[&Code] = &[&LIMITED, &UNKEYED, &UNAVAILABLE];
+
+pub static LIMITED: Code = Code {
+    name: "rate_limited",
+    status: 429,
+    grpc_status: grpc::RESOURCE_EXHAUSTED,
+    title: "Too many requests.",
+    reasons: &[&LIMIT, &LOCKED_OUT],
+};
+
+pub static LIMIT: Reason = Reason::new("limit", &LIMITED, Blame::Limit);
+pub static LOCKED_OUT: Reason = Reason::new("locked_out", &LIMITED, Blame::Limit);
+
+pub static UNKEYED: Code = Code {
+    name: "rate_limit_key",
+    status: 400,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "The request lacks what requests are counted by, or has it twice.",
+    reasons: &[&KEY_MISSING, &KEY_REPEATED, &EFFORT],
+};
+
+pub static KEY_MISSING: Reason = Reason::new("key_missing", &UNKEYED, Blame::Request);
+pub static KEY_REPEATED: Reason = Reason::new("key_repeated", &UNKEYED, Blame::Request);
+pub static EFFORT: Reason = Reason::new("effort", &UNKEYED, Blame::Request);
+
+pub static UNAVAILABLE: Code = Code {
+    name: "rate_limit_unavailable",
+    status: 503,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "Requests cannot be counted right now.",
+    reasons: &[&CELLS],
+};
+
+pub static CELLS: Reason = Reason::new("cells", &UNAVAILABLE, Blame::Ourselves);
+
+const SECOND: u64 = 1_000_000_000;
+
+/// There is no room for it. Whoever waits for as long as the answer says finds room, unless
+/// somebody else with the same key was there before.
+pub(super) fn limited(reason: &'static Reason, wait: u64) -> Refusal {
+    retry_after(Refusal::new(reason), seconds(wait).max(1))
+}
+
+pub(super) fn reason(charged: ChargedOn) -> &'static Reason {
+    if charged.is_lockout() {
+        &LOCKED_OUT
+    } else {
+        &LIMIT
+    }
+}
+
+pub(super) fn unkeyed(unkeyed: Unkeyed) -> Refusal {
+    let reason = match unkeyed {
+        Unkeyed::Missing => &KEY_MISSING,
+        Unkeyed::Repeated => &KEY_REPEATED,
+        Unkeyed::Effort => &EFFORT,
+    };
+    Refusal::new(reason)
+}
+
+pub(super) fn failed() -> Refusal {
+    retry_after(Refusal::new(&CELLS), 1)
+}
+
+/// Which limit refuses, and what it counts by. Not the value: that is the client's.
+pub(super) fn detail(pointer: Rc<str>, name: &str, key: &Key) -> Detail {
+    let detail = Detail::at(pointer).and("limit", Fact::own(name));
+    detail.and("key", Fact::Words(key.kinds()))
+}
+
+/// Whole seconds, rounded up: a client that waits for so long has waited long enough.
+pub(super) fn seconds(nanoseconds: u64) -> u64 {
+    nanoseconds.div_ceil(SECOND)
+}
+
+fn retry_after(refusal: Refusal, seconds: u64) -> Refusal {
+    let name = HeaderName::parse("retry-after").ok();
+    match name {
+        Some(name) => refusal.with_header(name, seconds.into()),
+        None => refusal,
+    }
+}

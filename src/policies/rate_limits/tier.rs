@@ -1,0 +1,206 @@
+//! Different numbers for different callers.
+
+use super::algorithm::{self, Rule};
+use super::key::{Caller, Unkeyed};
+use super::table::Table;
+use portcullis_document::{Node, Problems};
+use portcullis_exchange::condition::{
+    ClaimPath, Condition, Kinds, Language, Operand, OperandField, Scalars, Undecidable, View,
+    needs_one_of,
+};
+use portcullis_exchange::policy::Stage;
+use portcullis_exchange::route::read_header_name;
+
+/// Numbers, and for whom they are.
+#[derive(Debug)]
+pub(super) struct Tier {
+    pub(super) when: Option<Condition>,
+    /// Where callers of this tier count; none if they are not limited.
+    pub(super) table: Option<Table>,
+}
+
+/// A tier as it is written.
+pub(super) struct TierDraft {
+    pub(super) when: Option<Condition>,
+    pub(super) rule: Option<Rule>,
+    /// Tells its table from those of the other tiers.
+    pub(super) name: String,
+}
+
+/// Whom a tier is for. Claims that are numbers or booleans are compared as the texts that they are
+/// in JSON: plans and levels are written either way.
+const LANGUAGE: Language = Language {
+    operands: &[
+        OperandField::new("claim", Operand::CLAIM, |node, problems| {
+            let path = ClaimPath::read(node, problems)?;
+            Some(Operand::Claim(path, Scalars::Spelled))
+        }),
+        OperandField::new("header", Operand::HEADER, |node, problems| {
+            read_header_name(node, problems).map(Operand::Header)
+        }),
+        OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
+    ],
+};
+
+impl TierDraft {
+    /// Whether it depends on tokens.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        let claim = |when: &Condition| matches!(when.operand(), Operand::Claim(..));
+        self.when.as_ref().is_some_and(claim)
+    }
+
+    /// Reads one item of `tiers`.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let written = fields.required("when", problems);
+        let when = written
+            .as_ref()
+            .and_then(|node| Condition::read(node, &LANGUAGE, problems));
+        let unlimited = fields.or("unlimited", false, problems, |node, problems| {
+            let unlimited = node.boolean(problems)?;
+            if !unlimited {
+                node.report(problems, "says nothing; leave it out");
+            }
+            Some(unlimited)
+        });
+        let rule = algorithm::read(&mut fields, problems);
+        let place = fields.pointer().clone();
+        fields.finish(problems);
+        let (when, unlimited, rule) = (when?, unlimited?, rule?);
+        if unlimited == rule.is_some() {
+            let names: Vec<&str> = algorithm::names().chain(["unlimited"]).collect();
+            problems.lacks(&place, needs_one_of(&names));
+            return None;
+        }
+        Some(Self {
+            when: Some(when),
+            rule,
+            name: written?.json().to_string(),
+        })
+    }
+}
+
+/// When a condition can be told.
+pub(super) fn stage(when: &Condition) -> Stage {
+    match when.operand().needs_identity() {
+        true => Stage::Identity,
+        false => Stage::Arrival,
+    }
+}
+
+/// Whether a caller is one of those that a condition is for.
+///
+/// # Errors
+/// A header field came more than once, or it would take too much work to tell.
+pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, Unkeyed> {
+    let principal = caller.facts.principal.as_ref();
+    let holds = when.holds(&View {
+        request: caller.request,
+        claims: principal.map(|who| &who.attributes),
+        effort: caller.request.effort,
+    });
+    holds.map_err(|undecidable| match undecidable {
+        Undecidable::Repeated => Unkeyed::Repeated,
+        Undecidable::Effort => Unkeyed::Effort,
+    })
+}
+
+/// The place of a tier that has the condition of an earlier one.
+pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
+    let before = |index: usize| tiers.get(..index).unwrap_or_default().iter();
+    let mut places = tiers.iter().enumerate();
+    let found = places.find(|(index, tier)| before(*index).any(|other| other.name == tier.name));
+    found.map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_exchange::exchange::{Facts, Request};
+    use portcullis_exchange::principal::{CredentialKind, Principal};
+    use portcullis_exchange::target::{Authority, Target};
+    use portcullis_memory_host::MemoryHost;
+    use portcullis_wire::effort::Effort;
+    use portcullis_wire::headers::Headers;
+    use portcullis_wire::json::Json;
+    use portcullis_wire::json::compact::Compact;
+
+    /// Whether a caller of that name is of a tier, where so many steps are left.
+    fn holds_for(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
+        let json = Json::parse(when.as_bytes(), 4).unwrap();
+        let mut problems = Problems::default();
+        let condition = Condition::read(&Node::root(&json), &LANGUAGE, &mut problems).unwrap();
+        let mut headers = Headers::default();
+        headers.push(b"x-name", name.as_bytes());
+        let mut facts = Facts::default();
+        facts.principal = Some(Principal {
+            kind: CredentialKind::Jwt,
+            authority: "corp".into(),
+            attributes: Compact::parse(
+                format!(r#"{{"name":"{name}","level":7,"beta":true,"rate":1.50}}"#).as_bytes(),
+                2,
+            )
+            .unwrap(),
+        });
+        let caller = Caller {
+            request: Request {
+                headers: &headers,
+                authority: &Authority::default(),
+                target: &Target::parse(b"/").unwrap(),
+                effort: &Effort::new(steps),
+            },
+            route: "a",
+            facts: &facts,
+            host: &MemoryHost::new(),
+        };
+        holds(&condition, &caller)
+    }
+
+    #[test]
+    fn what_is_too_costly_is_of_no_tier() {
+        for when in [
+            r#"{"claim": "name", "regex": ".*a.*"}"#,
+            r#"{"header": "x-name", "regex": ".*a.*"}"#,
+        ] {
+            let long = "b".repeat(2000);
+            assert_eq!(holds_for(when, &long, 100_000), Ok(false), "{when}");
+            assert_eq!(holds_for(when, &long, 1000), Err(Unkeyed::Effort), "{when}");
+            assert_eq!(holds_for(when, "a", 1000), Ok(true), "{when}");
+        }
+    }
+
+    #[test]
+    fn claims_are_compared_as_texts_and_numbers_as_numbers_too() {
+        for (when, expected) in [
+            (r#"{"claim": "level", "exact": "7"}"#, true),
+            (r#"{"claim": "level", "exact": "7.0"}"#, false),
+            (r#"{"claim": "level", "exact": 7.0}"#, true),
+            (r#"{"claim": "level", "prefix": "7"}"#, true),
+            (r#"{"claim": "rate", "exact": "1.50"}"#, true),
+            (r#"{"claim": "rate", "exact": "1.5"}"#, false),
+            (r#"{"claim": "beta", "exact": "true"}"#, true),
+            (r#"{"claim": "beta", "in": ["false"]}"#, false),
+            (r#"{"claim": "beta", "exact": true}"#, true),
+            (r#"{"claim": "level", "in": ["6", "7"]}"#, true),
+            (
+                r#"{"claim": "level", "range": {"minimum": 7, "less_than": 8}}"#,
+                true,
+            ),
+            (r#"{"header": "x-name", "range": {"minimum": 5}}"#, true),
+            (r#"{"header": "x-name", "range": {"less_than": 5}}"#, false),
+            (r#"{"header": "x-name", "in": ["4", "5"]}"#, true),
+            (r#"{"header": "x-other", "exists": true}"#, false),
+            (r#"{"not": {"header": "x-other", "exists": true}}"#, true),
+            (r#"{"not": {"claim": "level", "exact": "7"}}"#, false),
+            (r#"{"authenticated": true}"#, true),
+            (r#"{"authenticated": false}"#, false),
+            (r#"{"not": {"authenticated": false}}"#, true),
+        ] {
+            assert_eq!(holds_for(when, "5", 1000), Ok(expected), "{when}");
+        }
+        let range = r#"{"header": "x-name", "range": {"minimum": 0}}"#;
+        for text in ["+5", "05", " 5", "0x5", "five", ""] {
+            assert_eq!(holds_for(range, text, 1000), Ok(false), "{text}");
+        }
+    }
+}
