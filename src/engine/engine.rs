@@ -6,11 +6,9 @@ use std::rc::Rc;
 use crate::access_log::AccessLog;
 use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;
-use crate::config;
 use crate::explain::Explain;
 use crate::metrics::{Gauges, Measured};
 use crate::stream::{Overrides, ShownFields, later_request_fields};
-use portcullis_document::ConfigError;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::exchange::{ClaimedSubject, PropertyName, Request};
 use portcullis_exchange::fetched::Fetched;
@@ -217,14 +215,6 @@ pub struct Asked {
 }
 
 impl Engine {
-    /// Compiles a document. The result depends on nothing but these bytes.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the document, each with its place.
-    pub fn compile(document: &[u8]) -> Result<Self, ConfigError> {
-        config::compile(document)
-    }
-
     /// What an operator should know about the document although it is valid.
     pub fn notes(&self) -> &[String] {
         &self.notes

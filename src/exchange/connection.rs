@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 
-use crate::exchange::Scheme;
 use crate::host::{Host, Property};
 use portcullis_wire::headers::Headers;
 
@@ -53,4 +52,31 @@ impl Connection {
 /// Whether the proxy in front says that the client came over TLS.
 pub fn says_https(headers: &Headers) -> bool {
     headers.one("x-forwarded-proto") == Ok(Some(b"https"))
+}
+
+/// The scheme of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Cleartext, or unknown.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it is written in a URI.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// Reads `:scheme`: what the request says, and not what is known ([`Connection::scheme`]).
+    pub fn of(headers: &Headers) -> Self {
+        match headers.one(":scheme") {
+            Ok(Some(b"https")) => Scheme::Https,
+            _ => Scheme::Http,
+        }
+    }
 }

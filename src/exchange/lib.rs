@@ -6,6 +6,7 @@ pub mod call;
 pub mod condition;
 pub mod connection;
 pub mod credentials;
+pub mod edit;
 pub mod enforcement;
 pub mod exchange;
 pub mod fetched;

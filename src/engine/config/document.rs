@@ -37,7 +37,7 @@ const MAX_DEPTH: usize = 64;
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
+pub(super) fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let mut problems = Problems::default();
     problems.teach(Words {
         blocks: policy::LIST.iter().map(|kind| kind.name).collect(),

@@ -1,6 +1,6 @@
 //! A rich document with one fault, at every place that there is: one problem, at that place.
 
-use super::compile;
+use super::document::compile;
 use crate::engine::Engine;
 use portcullis_wire::json::{Json, Object};
 

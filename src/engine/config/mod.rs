@@ -14,9 +14,20 @@ mod size;
 
 use portcullis_document::{fields, form, node, problem};
 
-pub use document::compile;
+use crate::engine::Engine;
+
 pub use portcullis_document::{
     Case, ConfigError, DidYouMean, Fields, MAX_COMPILED, Node, Pointer, Problem, Problems, Quoted,
     is_near, nearest,
 };
 pub use size::bound;
+
+impl Engine {
+    /// Compiles a document. The result depends on nothing but these bytes.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document, each with its place.
+    pub fn compile(document: &[u8]) -> Result<Self, ConfigError> {
+        document::compile(document)
+    }
+}

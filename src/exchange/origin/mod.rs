@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr as _;
 
-use crate::exchange::Scheme;
+use crate::connection::Scheme;
 use crate::target::Authority;
 use portcullis_wire::headers::Headers;
 

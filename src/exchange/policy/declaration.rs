@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::edit::PropertyName;
 use crate::enforcement::Mode;
-use crate::exchange::{ClaimedSubject, PropertyName};
+use crate::exchange::ClaimedSubject;
 use crate::refusal::ErrorPage;
 use portcullis_wire::headers::HeaderName;
 

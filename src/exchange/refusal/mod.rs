@@ -7,7 +7,7 @@ mod document;
 mod grpc_web;
 mod reason;
 
-use crate::exchange::Edit;
+use crate::edit::Edit;
 use portcullis_schema::Violation;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 

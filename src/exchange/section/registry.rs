@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::credentials::Credential;
-use crate::exchange::PropertyName;
+use crate::edit::PropertyName;
 use crate::fetched::Fetched;
 use crate::gauges::Gauges;
 use crate::host::Host;

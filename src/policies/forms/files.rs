@@ -8,7 +8,7 @@ use portcullis_exchange::media_type::{MediaRange, MediaType};
 use portcullis_schema::Violation;
 
 /// A file that has been declared.
-pub struct FileRule {
+pub(crate) struct FileRule {
     pub name: String,
     pub required: bool,
     pub repeated: bool,

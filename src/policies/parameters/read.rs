@@ -64,7 +64,7 @@ fn read_undeclared(
 }
 
 /// Reads `details`.
-pub fn read_told(node: Option<&Node<'_>>, problems: &mut Problems) -> Option<Told> {
+pub(crate) fn read_told(node: Option<&Node<'_>>, problems: &mut Problems) -> Option<Told> {
     let choices = [("none", Told::Class), ("pointers", Told::Pointers)];
     match node {
         None => Some(Told::Class),
@@ -99,7 +99,11 @@ fn find_template(
 }
 
 /// Reads a list of parameters, which may be empty.
-pub fn read_list(node: &Node<'_>, part: Part, context: &mut Context<'_>) -> Option<ParameterSet> {
+pub(crate) fn read_list(
+    node: &Node<'_>,
+    part: Part,
+    context: &mut Context<'_>,
+) -> Option<ParameterSet> {
     let items = node.items(context.problems)?;
     let mut declared: Vec<Parameter> = Vec::with_capacity(items.len());
     let (mut sound, mut names) = (true, BTreeSet::new());

@@ -37,7 +37,7 @@ pub(super) enum Upgrades {
 
 /// Whether what follows the head is no body but bytes of another protocol. Envoy turns the
 /// extended CONNECT of HTTP/2 and HTTP/3 into an `Upgrade` before filters see it.
-pub fn is_upgrade(headers: &Headers) -> bool {
+pub(crate) fn is_upgrade(headers: &Headers) -> bool {
     let listed = |name: &str, word: &[u8]| {
         let mut words = headers
             .all(name)

@@ -5,7 +5,7 @@ use portcullis_exchange::media_type::MediaType;
 use portcullis_wire::headers::Headers;
 
 /// What a message says of its body.
-pub enum Declared<'h> {
+pub(crate) enum Declared<'h> {
     /// This, once and well formed.
     As(MediaType<'h>),
     /// Nothing that everybody reads alike.
@@ -14,7 +14,7 @@ pub enum Declared<'h> {
 
 impl<'h> Declared<'h> {
     /// Reads `Content-Type`.
-    pub fn of(headers: &'h Headers) -> Self {
+    pub(crate) fn of(headers: &'h Headers) -> Self {
         let sent = headers.one("content-type").ok().flatten();
         sent.and_then(MediaType::parse)
             .map_or(Declared::Untold, Declared::As)
@@ -23,7 +23,7 @@ impl<'h> Declared<'h> {
 
 /// Whether a body begins like a JSON text that has names or strings in it. Some services find out by
 /// the first bytes that it is UTF-16 or UTF-32, where zeros stand between and there may be a mark.
-pub fn begins_like_json(body: &[u8]) -> bool {
+pub(crate) fn begins_like_json(body: &[u8]) -> bool {
     const BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
     let blank = |b: &u8| b.is_ascii_whitespace() || *b == 0;
     let zeros = body.iter().take_while(|b| **b == 0).count();

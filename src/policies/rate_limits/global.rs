@@ -9,7 +9,7 @@ use super::key::{Caller, Key, Unkeyed};
 use super::limit::Missing;
 use super::refusals;
 use super::usage::{Usage, Usages, Written};
-use crate::jwt::Providers;
+use crate::authn::jwt::Providers;
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;

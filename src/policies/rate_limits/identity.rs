@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::limit::{Limit, Place};
 use super::usage::Usages;
-use crate::jwt::Providers;
+use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::Json;
 

@@ -12,7 +12,7 @@ use super::spend::OnError;
 use super::table::Table;
 use super::tier::{self, Tier, TierDraft, repeated};
 use super::usage::{Usage, Usages, Written};
-use crate::jwt::Providers;
+use crate::authn::jwt::Providers;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::policy::Stage;

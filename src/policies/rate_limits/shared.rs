@@ -8,7 +8,7 @@ use super::counts::Counts;
 use super::gate::Applied;
 use super::limit::{Limit, Place, read_name};
 use super::usage::Usages;
-use crate::jwt::Providers;
+use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::seed::Seed;

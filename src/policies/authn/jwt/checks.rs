@@ -185,7 +185,7 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::jwk;
+    use crate::authn::jwt::jwk;
     use portcullis_document::Node;
     use portcullis_wire::json::Json;
 

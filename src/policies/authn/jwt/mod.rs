@@ -26,6 +26,7 @@ mod secret;
 mod signature;
 mod token;
 pub mod trial;
+mod variables;
 
 use std::rc::Rc;
 

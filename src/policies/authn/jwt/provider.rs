@@ -15,11 +15,11 @@ use super::key_source::KeySource;
 use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
-use super::secret::variables;
 use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
 use super::token::{
     MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
 };
+use super::variables::variables;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::{Locations, Unwritable};
 use portcullis_document::{Node, Problems, Quoted};

@@ -3,11 +3,8 @@
 use std::cell::OnceCell;
 use std::fmt;
 
-use super::key_source::KeySource;
-use super::provider::Provider;
-use super::signature::ALGORITHMS;
 use portcullis_exchange::host::Host;
-use portcullis_exchange::section::{EnvironmentFault, Variable};
+use portcullis_exchange::section::EnvironmentFault;
 
 /// A secret in a variable of the VM's environment. The environment of a VM does not change, so it
 /// is asked once, when the first token needs it; that it is not there is remembered too.
@@ -16,28 +13,12 @@ pub(super) struct EnvironmentSecret {
     value: OnceCell<Option<Box<[u8]>>>,
 }
 
-/// The variables that a provider needs.
-pub(super) fn variables(provider: &Provider) -> impl Iterator<Item = Variable> {
-    let keys = match &provider.keys {
-        KeySource::Fixed(keys) => &keys[..],
-        KeySource::Remote(_) => &[],
-    };
-    keys.iter().filter_map(|key| {
-        let variable = key.verifying.variable()?;
-        let able = |algorithm| provider.allows(algorithm) && key.may_check(algorithm, None);
-        let algorithms = ALGORITHMS.iter().filter(|(_, algorithm)| able(*algorithm));
-        let algorithms: Vec<(&'static str, usize)> = algorithms
-            .map(|(name, algorithm)| (*name, algorithm.least_secret()))
-            .collect();
-        let place = format!("provider {}", provider.name);
-        let needed = Variable::new(place, variable, "its tokens are refused with 503");
-        Some(needed.checked(move |value| too_short(value.len(), &algorithms)))
-    })
-}
-
 /// What an operator should know of a secret of so many bytes, for algorithms that each need some at
 /// least (RFC 7518 §3.2). Nothing is said of it but that it is too short.
-fn too_short(bytes: usize, algorithms: &[(&'static str, usize)]) -> Option<EnvironmentFault> {
+pub(super) fn too_short(
+    bytes: usize,
+    algorithms: &[(&'static str, usize)],
+) -> Option<EnvironmentFault> {
     let short = || algorithms.iter().filter(|(_, least)| bytes < *least);
     let needs: Vec<String> = short()
         .map(|(name, least)| format!("{name} needs {least} bytes at least"))
@@ -86,6 +67,7 @@ impl fmt::Debug for EnvironmentSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_exchange::section::Variable;
     use portcullis_memory_host::MemoryHost;
 
     /// A proxy with one variable.

@@ -1,7 +1,7 @@
 //! Reads keys from the document.
 
 use super::{Key, Part};
-use crate::jwt::Providers;
+use crate::authn::jwt::Providers;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::route::{PathTemplate, read_header_name};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::jwt::Providers;
+use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::target::Target;

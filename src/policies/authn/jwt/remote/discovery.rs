@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::answer::{FetchError, MAX_DEPTH};
-use crate::jwt::claims::Accepted;
-use crate::jwt::rules::are_near;
+use crate::authn::jwt::claims::Accepted;
+use crate::authn::jwt::rules::are_near;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::http_uri::Uri;
 use portcullis_wire::json::compact::{Compact, Value};

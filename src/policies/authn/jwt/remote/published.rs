@@ -7,8 +7,8 @@ use std::rc::{Rc, Weak};
 use hmac_sha256::Hash;
 
 use super::answer::{FetchError, MAX_BODY_BYTES, MAX_DEPTH};
-use crate::jwt::jwk::{Key, unusable};
-use crate::jwt::signature::KeyClass;
+use crate::authn::jwt::jwk::{Key, unusable};
+use crate::authn::jwt::signature::KeyClass;
 use portcullis_document::{Node, Problems, Quoted};
 use portcullis_wire::budget::{Share, reserve};
 use portcullis_wire::json::compact::{Compact, FACTOR_WHILE_READ, Value};

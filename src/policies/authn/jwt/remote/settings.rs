@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::discovery::Discovery;
-use crate::jwt::claims::Accepted;
+use crate::authn::jwt::claims::Accepted;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::http_uri::Uri;

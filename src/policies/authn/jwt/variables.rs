@@ -1,0 +1,26 @@
+//! Which variables of the VM's environment a provider needs.
+
+use super::key_source::KeySource;
+use super::provider::Provider;
+use super::secret::too_short;
+use super::signature::ALGORITHMS;
+use portcullis_exchange::section::Variable;
+
+/// The variables that a provider needs.
+pub(super) fn variables(provider: &Provider) -> impl Iterator<Item = Variable> {
+    let keys = match &provider.keys {
+        KeySource::Fixed(keys) => &keys[..],
+        KeySource::Remote(_) => &[],
+    };
+    keys.iter().filter_map(|key| {
+        let variable = key.verifying.variable()?;
+        let able = |algorithm| provider.allows(algorithm) && key.may_check(algorithm, None);
+        let algorithms = ALGORITHMS.iter().filter(|(_, algorithm)| able(*algorithm));
+        let algorithms: Vec<(&'static str, usize)> = algorithms
+            .map(|(name, algorithm)| (*name, algorithm.least_secret()))
+            .collect();
+        let place = format!("provider {}", provider.name);
+        let needed = Variable::new(place, variable, "its tokens are refused with 503");
+        Some(needed.checked(move |value| too_short(value.len(), &algorithms)))
+    })
+}
