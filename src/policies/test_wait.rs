@@ -36,8 +36,8 @@ static WAITED: Code = Code {
 };
 
 static RESPONSE: Reason = Reason::new("response", &WAITED, Blame::Request);
-static ERROR: Reason = Reason::new("error", &WAITED, Blame::Ourselves);
-static TIMEOUT: Reason = Reason::new("timeout", &WAITED, Blame::Ourselves);
+static ERROR: Reason = Reason::new("error", &WAITED, Blame::Request);
+static TIMEOUT: Reason = Reason::new("timeout", &WAITED, Blame::Request);
 
 struct TestWait {
     until: Option<Duration>,

@@ -299,5 +299,5 @@ impl Body {
     }
 }
 
-#[cfg(all(test, feature = "fault-injection"))]
+#[cfg(test)]
 mod tests;

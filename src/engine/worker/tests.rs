@@ -165,13 +165,13 @@ fn one_worker_asks_and_the_others_take_up_what_it_published() {
     other.tick();
     assert!(log(&hosts[1]).is_empty(), "the same is taken up twice");
     for (worker, host) in [(&one, &hosts[0]), (&other, &hosts[1])] {
-        pass(&host, 20_000);
+        pass(host, 20_000);
         worker.tick();
-        assert!(called(&host).is_empty(), "the keys are not yet due");
-        assert!(worker.engine().remote_keys()[0].due(host.monotonic()) == false);
+        assert!(called(host).is_empty(), "the keys are not yet due");
+        assert!(!worker.engine().remote_keys()[0].due(host.monotonic()));
     }
     // What one fetches, the other need not.
-    hosts.iter().for_each(|host| pass(&host, 100_000));
+    hosts.iter().for_each(|host| pass(host, 100_000));
     other.tick();
     one.tick();
     assert_eq!(called(&hosts[1]), ["idp id/keys"]);

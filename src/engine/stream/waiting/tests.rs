@@ -1,3 +1,4 @@
+#![cfg(feature = "fault-injection")]
 use std::rc::Rc;
 
 use super::*;

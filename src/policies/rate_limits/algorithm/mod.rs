@@ -10,6 +10,10 @@
 
 pub mod gcra;
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "numbers of a test are small"
+)]
 mod laws;
 pub mod sliding_window;
 
