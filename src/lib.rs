@@ -1,51 +1,84 @@
 //! Portcullis: one proxy-wasm filter that guards an API behind Envoy or Istio.
 //!
 //! For every request it answers one question, *may this pass?*, and leaves a record of the
-//! answer. This page is the map of the code, in reading order.
+//! answer. This page is the map of the code, in reading order. The crate itself only gives away
+//! what the others make: the interface for hosts, tests and tools.
+//!
+//! # Crates
+//!
+//! Each knows those above it in this table and none below; a test reads the manifests.
+//!
+//! | crate | holds | knows nothing of |
+//! | --- | --- | --- |
+//! | [`portcullis_wire`], `src/wire` | bytes of peers: header fields, JSON, addresses, patterns; what they may take ([`budget`]) and cost ([`effort`]) | documents |
+//! | [`portcullis_document`], `src/document` | values of a configuration document with their places, and all [`config::Problems`] at once | what a document may say |
+//! | [`schema`], `src/schema` | JSON values judged by JSON Schema | requests |
+//! | [`portcullis_exchange`], `src/exchange` | a request and its response as policies see them: [`exchange`], [`target`], [`route`], [`body`], [`refusal`], [`condition`], [`wait`]; and what a [`policy::Policy`], a [`section`], a [`call`] and a [`host`] are | any policy |
+//! | [`portcullis_policies`], `src/policies` | a file or folder for each policy, and their list | streams, records |
+//! | [`portcullis_engine`], `src/engine` | a document compiled ([`config`], [`engine`]), an exchange on its way ([`stream`]), the [`worker`], the [`access_log`], [`metrics`] | the proxy |
+//! | `src/hosts/proxy-wasm` | the module that a proxy loads; the one room that names the ABI | |
+//! | [`memory_host`], `src/hosts/memory` | a host without a proxy, for tests and tools | the engine |
 //!
 //! # From a document to an engine
 //!
-//! [`config`] reads the configuration, a JSON document. [`json`] parses it strictly;
-//! [`config::Node`] is a value with its place, and every reader notes what is wrong with its own
-//! part in [`config::Problems`] and goes on, so that all problems of a document appear at once.
-//! Each block at its top is a [`section::Section`] in one list (`config::sections`): it says itself how
-//! it is read and what it has the worker do, and others find it by its type.
-//! The result is an [`engine::Engine`]: routes, each with its chain of policies, everything
-//! parsed. It is immutable. Compiling depends on nothing but the document's bytes.
+//! [`json`] parses the document strictly. [`config::Node`] is a value with its place, and every
+//! reader notes what is wrong with its own part in [`config::Problems`] and goes on. Blocks at the
+//! top of the document are [`section`]s in one list; blocks of routes are policies in another. The
+//! result is an [`engine::Engine`]: routes, each with its chain of policies, everything parsed. It is
+//! immutable. Compiling depends on nothing but the document's bytes.
 //!
 //! # From a request to a verdict
 //!
 //! [`stream::Stream`] is one exchange. It takes the request's [`headers::Headers`] once, as bytes;
-//! brings host and path to one spelling ([`target`]); finds the route ([`route`]), for a browser's
-//! question the routes that it is about ([`preflight`]); and runs the chain.
-//! A [`policy::Policy`] sees an [`exchange::Exchange`], leaves edits there, and answers with a
-//! [`policy::Verdict`]. The first [`refusal::Refusal`] ends the run; [`refusal`] alone knows what a
-//! client is told. A policy that must see the [`body`] says so, and is asked again when more of it
-//! has come. One that cannot say yet makes the request [`wait`] in the midst of the chain, for an HTTP
-//! [`call`] or for a time, and is asked again then. What the chain came to is one value; one place
-//! records it, counts it, and replies (`stream::settle`). What is tried beside a block in force is asked apart (`stream::beside`), and nothing
-//! comes of it but a record. [`access_log`] writes the line that the log gets and the security events, [`metrics`] lists
-//! the counters, and [`explain`] tells who may ask what was made of a request.
-//!
-//! [`schema`] judges JSON values by JSON Schema; it knows nothing of requests.
-//!
-//! # The proxy
-//!
-//! `proxy`, built for wasm only, is the one room that names `proxy_wasm`. It turns callbacks into
-//! calls on a stream and edits into host calls. The core asks the proxy for the time, for
-//! counters, for secrets in its environment, and to check signatures in its own, faster code, all
-//! through [`host::Host`], and for nothing else. `memory_host` is such a host without a proxy, for
-//! all that runs natively.
+//! brings host and path to one spelling ([`target`]); finds the route ([`route`]), for a preflight
+//! the routes that it is about ([`preflight`]); and runs the chain. A policy sees an
+//! [`exchange::Exchange`], leaves edits there, and answers with a [`policy::Verdict`]. Judging a head
+//! gives a value, the judgement; one place settles it: counts, records, replies. A policy that must
+//! see the [`body`] says so, and is asked again when more of it has come; one that must [`wait`] for
+//! a response or a time stops the chain until then. What is tried beside a block in force is asked
+//! apart, and nothing comes of it but a record. [`refusal`] alone knows what a client is told;
+//! [`access_log`] writes records and security events, and [`explain`] tells who may ask what was
+//! made of a request.
 //!
 //! # Besides requests
 //!
 //! A [`worker::Worker`] does by one document what is no request: it fetches what is
-//! [`fetched`] on a schedule, exports and writes records, tells counters and gauges. It asks the
-//! proxy through [`host::WorkerHost`], whose [`call`]s have one table: a response goes to the owner of
-//! its token. A new thing to fetch implements [`fetched::Fetched`], and its section gives it
-//! to the [`section::Registry`].
+//! [`fetched`] on a schedule, exports and writes records, reports counters and gauges. Its
+//! [`call`]s have one table: a response goes to the owner of its token.
+//!
+//! # Words of our own
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | document | the configuration, JSON |
+//! | section | a block at the top of the document |
+//! | block | what a route or `defaults` says of one policy |
+//! | policy | what judges by a block; a *part* is what it does at one stage |
+//! | chain | the parts of a route, in order of their stages |
+//! | stage | when in a chain a part is asked |
+//! | stream | one exchange on its way |
+//! | facts | what policies have found out of a request, for others |
+//! | principal | who calls, whatever proves it |
+//! | verdict | what a policy says of a request |
+//! | judgement | what the whole chain comes to |
+//! | settle | to count, record and carry out a judgement |
+//! | refusal | a verdict that ends the request; it has a *code* for the client and a *reason* for the log |
+//! | blame | what a refusal is down to: the request, a credential, the caller, a limit, a dependency |
+//! | edit | one change of a message's head |
+//! | shadow | judged and recorded, not carried out; *beside*: tried next to a block in force |
+//! | record | the line of the access log |
+//! | tier | a limit's numbers for some callers |
+//! | cell | a value of the proxy's shared data |
+//! | lineage | the beginning of the keys of all cells of one plugin |
+//! | lease | a cell with a time until which one worker may fetch |
+//! | effort | what a piece of work may still cost, in steps |
+//! | budget | how much memory may be taken, by shares |
+//! | host | what the engine asks of the proxy |
+//! | worker | one VM: a thread of the proxy |
 //!
 //! # What holds
+//!
+//! INVARIANT, each of these:
 //!
 //! - No panic. Lints deny every construct that panics; `panic` is `abort`, and one trap would take
 //!   a worker's whole VM down.
@@ -66,7 +99,7 @@
 //!
 //! The proxy keeps cells for all VMs with one `vm_id`, of which none is ever removed. A cell is read
 //! and written only by those who mean the same by it, so that no document undoes another's: its key
-//! begins with the *lineage* (`proxy::host`), the plugin's name and root id, and then says the rest.
+//! begins with the *lineage* (the module's `host`), the plugin's name and root id, and then says the rest.
 //!
 //! | key after the lineage | holds | apart for |
 //! | --- | --- | --- |
@@ -84,7 +117,7 @@
 //! # What is deliberately absent
 //!
 //! - Global state, but for what a VM has once: its memory ([`budget`]), its compiled patterns
-//!   ([`regex`]), the keys that were fetched, and `proxy::vm`. A VM holds several plugins and
+//!   ([`regex`]), the keys that were fetched, and the module's `vm`. A VM holds several plugins and
 //!   generations of one; each has its own root.
 //! - A way to pass without a route. What no route is for is refused.
 //! - Serde's derived readers for the document. They stop at the first error.
@@ -92,18 +125,18 @@
 //! # A new section
 //!
 //! One file with a type that implements [`section::Section`], one line in the list in
-//! `config::sections`, one case file. Policies read it with [`section::Sections::get`].
+//! `src/engine/config/sections.rs`, one case file. Policies read it with [`section::Sections::get`].
 //!
 //! # A new policy
 //!
-//! One file under `src/policy/` with a `KIND`, two lines in [`policy`], one case file
+//! One file under `src/policies/` with a `KIND`, two lines in its `lib.rs`, one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
 pub use portcullis_engine::{access_log, config, engine, explain, metrics, proof, stream, worker};
 pub use portcullis_exchange::{
-    body, call, condition, connection, credentials, enforcement, exchange, fetched, gauges, host,
-    http_uri, limits, media_type, meter, origin, principal, refusal, route, section, seed, target,
-    wait,
+    body, call, condition, connection, credentials, edit, enforcement, exchange, fetched, gauges,
+    host, http_uri, limits, media_type, meter, origin, principal, refusal, route, section, seed,
+    target, wait,
 };
 pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;

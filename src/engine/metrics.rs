@@ -42,7 +42,7 @@ pub fn show(digest: &[u8; 32], gauges: &mut Gauges) {
     gauges.add(DENY_ALL, Spread::Summed, |_| 0);
 }
 
-/// The names of all histograms, by the number in their [`Histogram`].
+/// The names of all histograms, by the number in their [`Histogram`](portcullis_exchange::host::Histogram).
 pub fn histogram_names() -> Vec<String> {
     let name = |timing: &Timing| format!("portcullis.{}", timing.name());
     TIMINGS.iter().map(name).collect()

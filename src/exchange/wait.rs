@@ -33,7 +33,7 @@ use crate::call::{Call, CallError, CallResponse};
 pub enum Wait {
     /// For the response to a call, which the proxy is to make.
     Response(Call),
-    /// Until that time of [`Host::monotonic`](crate::host::Host::monotonic).
+    /// Until that time of [`Clock::monotonic`](crate::host::Clock::monotonic).
     Until(Duration),
 }
 

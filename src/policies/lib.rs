@@ -26,7 +26,7 @@ use portcullis_exchange::refusal::core::CODES;
 
 pub use self::authn::jwt;
 
-/// Lists the kinds of policies. A request meets their parts by [`Stage`], those of one stage in the
+/// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
 /// order of this list; the first refusal ends it.
 macro_rules! kinds {
     ($($name:ident),+ $(,)?) => {

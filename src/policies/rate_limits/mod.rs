@@ -3,7 +3,7 @@
 //! From the inside out: [`algorithm`] has the ways to count, which are arithmetic, as one list.
 //! A [`shard`] is what one shared cell holds, a [`table`] is the cells of a limit and the only
 //! place where they are written, always by compare and swap. [`spend`] charges several limits or
-//! none. What a request is counted by is its [`key`], hashed with a [`seed`] that the workers
+//! none. What a request is counted by is its [`key`], hashed with a [`seed`](portcullis_exchange::seed) that the workers
 //! share. The rest reads the document and answers requests.
 //!
 //! Limits are asked as soon as all they need is known: those by address before credentials are

@@ -4,7 +4,7 @@
 //!
 //! One file here with a type that implements [`Algorithm`], a `mod` line, and one line in the list
 //! `algorithms!` below. Limits and tiers take their field from its name, messages are made from the
-//! list, and [`laws`] holds every algorithm of it to the same laws.
+//! list, and `laws` holds every algorithm of it to the same laws.
 
 #![deny(clippy::arithmetic_side_effects)]
 
