@@ -33,19 +33,21 @@ pub trait Fetched {
     fn timing(&self) -> Timing;
 
     /// What to ask at `now`; none if nothing is due.
-    fn due(&self, now: Duration, host: &dyn Host) -> Option<Call>;
+    fn due(&self, now: Duration, host: &dyn Host) -> Option<Errand>;
 
-    /// The longest body that is read of the response to the last call.
-    fn longest(&self) -> usize;
+    /// The longest body that is read of the response to a call for that.
+    fn longest(&self, purpose: Purpose) -> usize;
 
-    /// Takes up the response to the last call. The body of a response whose status is not 200 has
+    /// Takes up the response to a call for that. The body of a response whose status is not 200 has
     /// not been read.
     ///
-    /// INVARIANT: it is told of no other call than the last that [`due`](Self::due) or this has
-    /// given, so what that was for can be kept here.
+    /// INVARIANT: it is told of no other call than the last that was made. [`due`](Self::due) is
+    /// asked on every tick, also while a call is on its way, and most of what it says is not done;
+    /// so what a call was for goes with the call.
     fn received(
         &self,
         now: Duration,
+        purpose: Purpose,
         response: Result<CallResponse<'_>, CallError>,
         host: &dyn Host,
     ) -> Received;
@@ -65,6 +67,19 @@ pub struct SharedCells {
     pub lease: String,
 }
 
+/// A call, and what it is for.
+#[derive(Debug)]
+pub struct Errand {
+    /// The call.
+    pub call: Call,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a call is for, where an instance makes several kinds of them: a number of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purpose(pub u8);
+
 /// What has become of a call.
 #[derive(Debug)]
 pub struct Received {
@@ -80,7 +95,7 @@ pub struct Received {
 #[derive(Debug)]
 pub enum Next {
     /// Make this call.
-    Call(Call),
+    Call(Errand),
     /// Leave these bytes for the other workers, which need not ask then.
     Publish(Vec<u8>),
     /// Wait for so long before the next call.

@@ -12,7 +12,7 @@ use super::calls::{InFlight, Pending};
 use super::response::WholeResponse;
 use portcullis_document::Quoted;
 use portcullis_exchange::call::{Call, CallError, CallResponse, Owner, Response, Token};
-use portcullis_exchange::fetched::{Fetched, Next, Received};
+use portcullis_exchange::fetched::{Errand, Fetched, Next, Purpose, Received};
 use portcullis_exchange::host::{Level, Mark, Swap, WorkerHost};
 
 /// What one document has fetched in one worker.
@@ -24,8 +24,8 @@ struct Fetch {
     published: String,
     seen: Option<Mark>,
     lease: String,
-    /// The call whose end is awaited.
-    call: Option<Token>,
+    /// The call whose end is awaited, and what it is for.
+    call: Option<(Token, Purpose)>,
 }
 
 impl Fetches {
@@ -49,14 +49,14 @@ impl Fetches {
         let mut due = Vec::new();
         for (index, fetch) in self.0.iter_mut().enumerate() {
             fetch.adopt(now, host);
-            if let Some(call) = fetch.fetched.due(now, host)
-                && fetch.lease(now, &call, host)
+            if let Some(errand) = fetch.fetched.due(now, host)
+                && fetch.lease(now, &errand.call, host)
             {
-                due.push((index, call));
+                due.push((index, errand));
             }
         }
-        for (index, call) in due {
-            self.ask(index, call, calls, host);
+        for (index, errand) in due {
+            self.ask(index, errand, calls, host);
         }
     }
 
@@ -72,31 +72,35 @@ impl Fetches {
         let Some(fetch) = self.0.get_mut(index) else {
             return;
         };
-        fetch.call = None;
+        // Of a call that another has taken the place of, nothing is told.
+        let Some((_, purpose)) = fetch.call.take() else {
+            return;
+        };
         let took = host.monotonic().saturating_sub(pending.since).as_millis();
         let took = u64::try_from(took).unwrap_or(u64::MAX);
         host.observe(fetch.fetched.timing().histogram(), took);
-        if let Some(call) = fetch.read(response, host) {
-            self.ask(index, call, calls, host);
+        if let Some(errand) = fetch.read(purpose, response, host) {
+            self.ask(index, errand, calls, host);
         }
     }
 
     /// Asks, and where that cannot be asked, asks what is left to ask: for the keys, after the
     /// document.
-    fn ask(&mut self, index: usize, call: Call, calls: &mut InFlight, host: &dyn WorkerHost) {
+    fn ask(&mut self, index: usize, errand: Errand, calls: &mut InFlight, host: &dyn WorkerHost) {
         let Some(fetch) = self.0.get_mut(index) else {
             return;
         };
-        let mut next = Some(call);
-        while let Some(call) = next.take() {
+        let mut next = Some(errand);
+        while let Some(Errand { call, purpose }) = next.take() {
             match calls.make(Owner::Fetch(index), &call, host) {
                 Ok(token) => {
-                    let before = fetch.call.replace(token);
-                    before.map(|before| calls.end(before));
+                    if let Some((before, _)) = fetch.call.replace((token, purpose)) {
+                        calls.end(before);
+                    }
                 }
                 Err(error) => {
                     fetch.report(&call.cluster, error, host);
-                    next = fetch.settle(Err(error), host);
+                    next = fetch.settle(purpose, Err(error), host);
                 }
             }
         }
@@ -143,31 +147,37 @@ impl Fetch {
     }
 
     /// Reads a response and settles it. Only a success has a body that matters.
-    fn read(&self, response: &dyn Response, host: &dyn WorkerHost) -> Option<Call> {
-        let longest = self.fetched.longest();
+    fn read(
+        &self,
+        purpose: Purpose,
+        response: &dyn Response,
+        host: &dyn WorkerHost,
+    ) -> Option<Errand> {
+        let longest = self.fetched.longest(purpose);
         let read = WholeResponse::read(response, longest, |status| status == Some(200));
         match &read {
-            Ok(whole) => self.settle(Ok(whole.as_response()), host),
-            Err(error) => self.settle(Err(*error), host),
+            Ok(whole) => self.settle(purpose, Ok(whole.as_response()), host),
+            Err(error) => self.settle(purpose, Err(*error), host),
         }
     }
 
     /// Counts and logs what has become of a call; the call to make now.
     fn settle(
         &self,
+        purpose: Purpose,
         response: Result<CallResponse<'_>, CallError>,
         host: &dyn WorkerHost,
-    ) -> Option<Call> {
+    ) -> Option<Errand> {
         let now = host.monotonic();
-        let Received { event, notes, next } = self.fetched.received(now, response, host);
+        let Received { event, notes, next } = self.fetched.received(now, purpose, response, host);
         host.count(event.counter());
         for note in notes {
             self.log(note.level, &note.text, host);
         }
         match next {
-            Next::Call(call) => {
-                self.hold(ended_by(now, &call), None, host);
-                return Some(call);
+            Next::Call(errand) => {
+                self.hold(ended_by(now, &errand.call), None, host);
+                return Some(errand);
             }
             Next::Publish(bytes) => self.publish(&bytes, now, host),
             Next::Wait(pause) => {

@@ -5,7 +5,7 @@ use super::*;
 use crate::metrics::{Event, Timing};
 use portcullis_exchange::call::CallResponse;
 use portcullis_exchange::credentials::Credential;
-use portcullis_exchange::fetched::{Fetched, Next, Note, Received, SharedCells};
+use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Cells, Clock, Host, Level};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::budget::{Share, reserve, used};
@@ -350,16 +350,18 @@ struct List {
 }
 
 impl List {
-    fn call(part: &'static str) -> Call {
+    fn errand(part: &'static str) -> Errand {
         let fields = [(":authority", "lists"), (":path", part)];
-        Call {
+        let call = Call {
             cluster: part.trim_start_matches('/').into(),
             headers: fields
                 .map(|(name, value)| (name.into(), value.to_owned()))
                 .into(),
             body: Vec::new(),
             timeout: Duration::from_secs(1),
-        }
+        };
+        let purpose = Purpose::default();
+        Errand { call, purpose }
     }
 }
 
@@ -385,16 +387,17 @@ impl Fetched for List {
     fn timing(&self) -> Timing {
         Timing::KeysFetch
     }
-    fn due(&self, _: Duration, _: &dyn Host) -> Option<Call> {
+    fn due(&self, _: Duration, _: &dyn Host) -> Option<Errand> {
         let part = *self.parts.borrow().last()?;
-        Some(Self::call(part))
+        Some(Self::errand(part))
     }
-    fn longest(&self) -> usize {
+    fn longest(&self, _: Purpose) -> usize {
         4
     }
     fn received(
         &self,
         _: Duration,
+        _: Purpose,
         response: Result<CallResponse<'_>, CallError>,
         _: &dyn Host,
     ) -> Received {
@@ -404,7 +407,7 @@ impl Fetched for List {
         }
         let text = format!("{part} {:?}", response.map(|response| response.body.len()));
         let next = match self.parts.borrow().last() {
-            Some(part) => Next::Call(Self::call(part)),
+            Some(part) => Next::Call(Self::errand(part)),
             None => Next::Publish(self.published.borrow().clone()),
         };
         Received {
@@ -457,4 +460,32 @@ fn a_new_kind_is_fetched_by_saying_what_it_asks() {
     fetches.tick(&mut calls, &host);
     assert_eq!(*other.published.borrow(), b"1234");
     assert_eq!(log(&host), ["Info list bad: took up new addresses"]);
+}
+
+const DISCOVERED: &str = r#"{
+    "version": 1,
+    "providers": { "corp": {
+        "issuer": "https://id", "audiences": "any",
+        "jwks": { "discovery": { "cluster": "idp", "timeout": "5s", "cache_duration": "100s", "cooldown": "10s" } }
+    } },
+    "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }]
+}"#;
+
+/// A tick asks what is due also while a call is on its way.
+#[test]
+fn keys_that_take_longer_than_a_tick_are_keys() {
+    let host = Rc::new(proxy());
+    let one = worker(DISCOVERED, &host);
+    one.tick();
+    assert_eq!(called(&host).len(), 1);
+    let document = br#"{"issuer":"https://id","jwks_uri":"https://id/keys"}"#;
+    pass(&host, 100);
+    one.received(last(&host), &Ready::new("200", document));
+    pass(&host, 250);
+    one.tick();
+    pass(&host, 50);
+    one.received(last(&host), &Ready::new("200", KEYS));
+    assert_eq!(count_of(&host, Event::DocumentFetched), 1);
+    assert_eq!(count_of(&host, Event::KeysFetched), 1);
+    assert_eq!(count_of(&host, Event::DocumentFetchFailed), 0);
 }

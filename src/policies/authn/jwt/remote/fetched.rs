@@ -9,7 +9,7 @@ use super::question::{self, Question, Settled, Subject};
 use super::{Place, RemoteKeys};
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::credentials::Credential;
-use portcullis_exchange::fetched::{Fetched, Next, Note, Received, SharedCells};
+use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Host, Level};
 use portcullis_exchange::meter::{Event, Timing};
 use portcullis_wire::headers::Headers;
@@ -43,21 +43,22 @@ impl Fetched for RemoteKeys {
         Timing::KeysFetch
     }
 
-    fn due(&self, now: Duration, host: &dyn Host) -> Option<Call> {
+    fn due(&self, now: Duration, host: &dyn Host) -> Option<Errand> {
         self.due(now).then(|| self.call(&self.question(now), host))
     }
 
-    fn longest(&self) -> usize {
-        self.asked.get().longest()
+    fn longest(&self, purpose: Purpose) -> usize {
+        subject_of(purpose).longest()
     }
 
     fn received(
         &self,
         now: Duration,
+        purpose: Purpose,
         response: Result<CallResponse<'_>, CallError>,
         host: &dyn Host,
     ) -> Received {
-        let subject = self.asked.get();
+        let subject = subject_of(purpose);
         let settled = self.arrived(now, subject, read(response));
         let event = match (subject, settled.outcome) {
             (Subject::Keys, Ok(())) => Event::KeysFetched,
@@ -80,26 +81,30 @@ impl Fetched for RemoteKeys {
 }
 
 impl RemoteKeys {
-    fn call(&self, question: &Question, host: &dyn Host) -> Call {
+    fn call(&self, question: &Question, host: &dyn Host) -> Errand {
         let Question {
             subject,
             cluster,
             uri,
             timeout,
         } = question;
-        self.asked.set(*subject);
         let mut headers = uri.fields("GET");
         headers.push(("accept".into(), subject.media_types().to_owned()));
         for credential in self.credentials_for(*subject) {
             let field = credential.field(host);
             headers.extend(field.map(|(name, value)| (Cow::Owned(name.to_owned()), value)));
         }
-        Call {
+        let call = Call {
             cluster: cluster.clone(),
             headers,
             body: Vec::new(),
             timeout: *timeout,
-        }
+        };
+        let purpose = match subject {
+            Subject::Document => DOCUMENT,
+            Subject::Keys => KEYS,
+        };
+        Errand { call, purpose }
     }
 
     /// The credentials with which a question is put. They are for the host of the document: keys on
@@ -144,6 +149,16 @@ impl RemoteKeys {
             note(Level::Warn, shown(text.clone()));
         }
         notes
+    }
+}
+
+const DOCUMENT: Purpose = Purpose(0);
+const KEYS: Purpose = Purpose(1);
+
+fn subject_of(purpose: Purpose) -> Subject {
+    match purpose {
+        KEYS => Subject::Keys,
+        _ => Subject::Document,
     }
 }
 

@@ -26,7 +26,7 @@ mod successor;
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -58,8 +58,6 @@ pub struct RemoteKeys {
     source: Source,
     part: Part,
     state: RefCell<State>,
-    /// What the last call was for.
-    asked: Cell<Subject>,
     jitter: RandomState,
 }
 
@@ -123,7 +121,6 @@ impl RemoteKeys {
             part: Part::new(source.names(|each| Some(each.written().to_owned())).keys),
             source,
             state: RefCell::default(),
-            asked: Cell::new(Subject::Document),
             jitter: RandomState::new(),
         }
     }
