@@ -1,8 +1,8 @@
 //! Portcullis: one proxy-wasm filter that guards an API behind Envoy or Istio.
 //!
 //! For every request it answers one question, *may this pass?*, and leaves a record of the
-//! answer. This page is the map of the code, in reading order. The crate itself only gives away
-//! what the others make: the interface for hosts, tests and tools.
+//! answer. This page is the map of the code, in reading order. This crate only re-exports
+//! the others, for hosts, tests and tools.
 //!
 //! # Crates
 //!
@@ -16,7 +16,7 @@
 //! | [`portcullis_exchange`], `src/exchange` | a request and its response as policies see them: [`exchange`], [`target`], [`route`], [`body`], [`refusal`], [`condition`], [`wait`]; and what a [`policy::Policy`], a [`section`], a [`call`] and a [`host`] are | any policy |
 //! | [`portcullis_policies`], `src/policies` | a file or folder for each policy, and their list | streams, records |
 //! | [`portcullis_engine`], `src/engine` | a document compiled ([`config`], [`engine`]), an exchange on its way ([`stream`]), the [`worker`], the [`access_log`], [`metrics`] | the proxy |
-//! | `src/hosts/proxy-wasm` | the module that a proxy loads; the one room that names the ABI | |
+//! | `src/hosts/proxy-wasm` | the module that a proxy loads; the one crate that names the proxy's ABI | other hosts |
 //! | [`memory_host`], `src/hosts/memory` | a host without a proxy, for tests and tools | the engine |
 //!
 //! # From a document to an engine
@@ -90,7 +90,7 @@
 //! - What we write to a header is a [`headers::HeaderValue`], which cannot hold a line break.
 //! - A client learns a [`refusal::Code`]; the reason goes to the log alone.
 //! - Whatever can grow is asked of the [`budget`] before it is taken, and has a price ([`effort`])
-//!   before it is done. Who is told no refuses.
+//!   before it is done. Where either is denied, the request is refused.
 //! - A trap can only refuse. In a VM that was used before, configuring allocates by nothing that can
 //!   trap; documents are compiled at the first tick or request, where a trap is a 503. [`proof`] has
 //!   fresh VMs do the same.
@@ -98,8 +98,8 @@
 //! # What workers share
 //!
 //! The proxy keeps cells for all VMs with one `vm_id`, of which none is ever removed. A cell is read
-//! and written only by those who mean the same by it, so that no document undoes another's: its key
-//! begins with the *lineage* (the module's `host`), the plugin's name and root id, and then says the rest.
+//! and written only by documents that give it the same meaning, so that none spoils another's: its key
+//! begins with the *lineage* (`src/hosts/proxy-wasm/host.rs`), the plugin's name and root id, and then says the rest.
 //!
 //! | key after the lineage | holds | apart for |
 //! | --- | --- | --- |
@@ -108,7 +108,7 @@
 //! | `events/sources/<window>/<threshold>/<n>` | failures by source ([`access_log::security`]) | window and threshold |
 //! | `configuration` | the documents that have been told to be in force, each by its hash | |
 //! | `jwks/keys/<hash>` | an answer with keys | cluster, address or issuer, and the credentials that it was asked with |
-//! | `jwks/lease/<hash>` | until when somebody asks | the same, and how often the document asks |
+//! | `jwks/lease/<hash>` | until when one worker alone may ask | the same, and how often the document asks |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
 //! nothing else. Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
@@ -117,9 +117,9 @@
 //! # What is deliberately absent
 //!
 //! - Global state, but for what a VM has once: its memory ([`budget`]), its compiled patterns
-//!   ([`regex`]), the keys that were fetched, and the module's `vm`. A VM holds several plugins and
+//!   ([`regex`]), the keys that were fetched, and what `src/hosts/proxy-wasm/vm.rs` keeps. A VM holds several plugins and
 //!   generations of one; each has its own root.
-//! - A way to pass without a route. What no route is for is refused.
+//! - A way to pass without a route. A request that no route matches is refused.
 //! - Serde's derived readers for the document. They stop at the first error.
 //!
 //! # A new section

@@ -2,7 +2,7 @@
 //!
 //! A call is a value. Its owner (a fetch on a schedule, an export, a request that waits)
 //! hands it to [`Calls`] and hears of its end once, by its [`Token`]. A client that has gone does
-//! not cancel a call: its end may come when nobody waits any more, and counts for nothing then.
+//! not cancel a call: if its end comes when the request waits no more, it is ignored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,7 +52,7 @@ pub enum CallError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token(pub u32);
 
-/// Who hears of the end of a call.
+/// What is told of the end of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// What is fetched on a schedule, by its place.
@@ -63,7 +63,7 @@ pub enum Owner {
     Stream(u32),
 }
 
-/// The proxy, as it makes calls.
+/// The part of the proxy that makes calls.
 pub trait Calls {
     /// Makes a call. Its end is told later, and never before this has returned.
     ///

@@ -52,18 +52,19 @@ pub trait Fetched {
         host: &dyn Host,
     ) -> Received;
 
-    /// Takes up what another worker published. Bytes in a shared cell are anybody's: whether it was
-    /// of use.
+    /// Takes up what another worker published, and says whether it was of use: the bytes of a
+    /// shared cell may come from another document or release.
     fn adopt(&self, published: &[u8], now: Duration) -> bool;
 }
 
 /// The names of cells, after the host's own prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedCells {
-    /// What was fetched. The name says all that decides what comes of a fetch, and so do its
-    /// credentials: no other document's fetch is taken for this one's.
+    /// The cell of what was fetched. Its name contains everything that decides the result, the
+    /// credentials included: no document takes up what another has fetched in another way.
     pub published: String,
-    /// Until when a worker asks. The name says how often a document asks besides.
+    /// The cell that says until when one worker alone may ask. Its name also contains how often
+    /// the document asks.
     pub lease: String,
 }
 

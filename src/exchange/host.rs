@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::call::Calls;
 
-/// The proxy, as far as the core may know it. What needs but one side of it can ask for that
-/// side alone, and a test then has to make up no more.
+/// The proxy, as far as the core may know it. A function that needs one part takes that trait alone,
+/// so that a test need not fake the rest.
 pub trait Host:
     Clock + Counters + Environment + Signatures + Properties + Cells + Entropy + Bodies
 {
@@ -18,8 +18,8 @@ impl<T> Host for T where
 
 /// The time.
 pub trait Clock {
-    /// The wall clock, as time since the Unix epoch. It steps, back and forth, when somebody sets
-    /// it: it is for what others have dated, `exp`, `nbf`, `iat` and the document's own dates, and
+    /// The wall clock, as time since the Unix epoch. It steps, back and forth, when it
+    /// is set: it is for what others have dated, `exp`, `nbf`, `iat` and the document's own dates, and
     /// for time stamps. Whatever lasts, ages or waits goes by [`monotonic`](Self::monotonic).
     fn wall_clock(&self) -> Duration;
     /// A clock that never steps, as time since some beginning that all workers share and that no
@@ -60,8 +60,8 @@ pub trait Properties {
 
 /// What workers share.
 pub trait Cells {
-    /// Reads a cell that all workers share, and the mark of its last change. What stands there
-    /// may be anybody's: cells outlive documents and releases.
+    /// Reads a cell that all workers share, and the mark of its last change. Its bytes may come from
+    /// another document or release: cells outlive both.
     ///
     /// # Errors
     /// The proxy does not say.
@@ -108,7 +108,7 @@ pub trait Bodies {
 
 /// The proxy's log, and values for the proxy's own access loggers.
 pub trait Log {
-    /// Writes a line. There is nowhere to say that this fails.
+    /// Writes a line. A failure is not told: there is nowhere to tell it.
     fn log(&self, level: Level, line: &str);
     /// Sets the filter state of the exchange in hand.
     fn set_filter_state(&self, name: &str, value: &str);
@@ -146,7 +146,7 @@ pub enum MetricKind {
     Counter,
     /// It has a value.
     Gauge,
-    /// It has many.
+    /// A distribution of values.
     Histogram,
 }
 
@@ -210,7 +210,7 @@ pub struct Mark(pub u32);
 pub enum Swap {
     /// It stands.
     Written,
-    /// Somebody else was quicker; the cell is as they left it.
+    /// Another worker was quicker; the cell is as that worker left it.
     Changed,
 }
 

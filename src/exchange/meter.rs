@@ -1,6 +1,5 @@
-//! What is counted, and what is timed: a closed list that is fixed when the module is built. The names of
-//! all counters, those of codes and of security events among them, are the registry's
-//! (the registry in the engine).
+//! What is counted, and what is timed: a closed list that is fixed when the module is built. The list of
+//! all counters, those of codes and of security events among them, is `metrics` in the engine.
 
 use std::time::Duration;
 
@@ -99,7 +98,7 @@ events! {
     RateLimitContended = "rate_limits.contended",
     /// A limit could not be asked.
     RateLimitFailed = "rate_limits.failed",
-    /// A cell held somebody else's bytes.
+    /// A cell held bytes of another meaning.
     RateLimitForeign = "rate_limits.foreign",
     /// A record has reached the collector.
     RecordSent = "otlp.sent",

@@ -11,24 +11,24 @@
 //! | end | verdict |
 //! | --- | --- |
 //! | what was waited for has come | the policy's, in [`Policy::resume`](crate::policy::Policy::resume) |
-//! | the deadline: the call's timeout, and [`GRACE`] beside, by our own ticks | the policy's as well: it is told [`CallError::Timeout`] and says what its `on_error` has it say |
-//! | the client is gone, or the proxy has ended the exchange | none: the wait is dropped, and policies are told as of every [end](crate::policy::Policy::finished) |
+//! | the deadline has passed: the call's timeout and [`GRACE`], measured by our own ticks | the policy's as well: it is told [`CallError::Timeout`] |
+//! | the client is gone, or the proxy has ended the exchange | none: the wait is dropped, and policies are told, as at every [end](crate::policy::Policy::finished) |
 //! | the VM is gone | none, and none goes on to the service: Envoy (1.36 and 1.40) answers 503 to a request whose callback trapped; others of that VM hang until a timeout of the proxy's |
 //!
 //! A new document ends no wait: the request keeps the engine that it began with.
 //!
 //! There are bounds: [`MOST`] requests of a VM wait at once, each at most [`MOST_OF_REQUEST`] times and
-//! [`LONGEST`] at a time, and what is kept of each is asked of the budget. Beyond them the
+//! [`LONGEST`] at a time, and the memory for each is taken from the budget. Beyond them the
 //! request is refused: `unavailable`, with the reason `wait` or `memory`.
 //!
-//! In shadow mode, of the block or of the document, and beside a block in force, nobody waits: the wait is not
-//! entered, no call is made, and the record says `waiting` of the policy.
+//! In shadow mode, of the block or of the document, and beside a block in force, no request waits: the chain
+//! goes on, no call is made, and the record says `waiting` of the policy.
 
 use std::time::Duration;
 
 use crate::call::{Call, CallError, CallResponse};
 
-/// For what a policy waits.
+/// What a policy waits for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wait {
     /// For the response to a call, which the proxy is to make.

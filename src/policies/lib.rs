@@ -30,15 +30,22 @@ pub use self::authn::jwt;
 /// order of this list; the first refusal ends it.
 macro_rules! kinds {
     ($($name:ident),+ $(,)?) => {
-        /// Every kind of policy.
-        pub const LIST: &[Kind] = &[$($name::KIND),+];
+        /// Every kind of policy. One more where tests are: no module that is shipped has it.
+        pub const LIST: &[Kind] = &[
+            $($name::KIND,)+
+            #[cfg(any(test, feature = "fault-injection"))]
+            test_wait::KIND,
+        ];
         /// What the log calls a block that is tried beside the one in force, by the place of its
         /// kind in the list.
-        const BESIDE: &[&str] = &[$(concat!(stringify!($name), "_shadow")),+];
+        const BESIDE: &[&str] = &[
+            $(concat!(stringify!($name), "_shadow"),)+
+            #[cfg(any(test, feature = "fault-injection"))]
+            "test_wait_shadow",
+        ];
     };
 }
 
-#[cfg(not(any(test, feature = "fault-injection")))]
 kinds! {
     https,
     jwt,
@@ -53,25 +60,6 @@ kinds! {
     security_headers,
     cors,
     csrf,
-}
-
-// One more where tests are: no module that is shipped has it.
-#[cfg(any(test, feature = "fault-injection"))]
-kinds! {
-    https,
-    jwt,
-    rate_limits,
-    parameters,
-    payload,
-    openapi,
-    forms,
-    deny_patterns,
-    sanitize_errors,
-    error_pages,
-    security_headers,
-    cors,
-    csrf,
-    test_wait,
 }
 
 /// What the log calls a policy: first those in force, by their places in [`LIST`], then those that

@@ -81,8 +81,8 @@ impl Worker {
         }
     }
 
-    /// Makes a call for a request that waits, `stream`. Its end is told by what [`received`](Self::received)
-    /// returns.
+    /// Makes a call for a request that waits, `stream`. When it ends, [`received`](Self::received)
+    /// returns `stream`.
     ///
     /// # Errors
     /// The call is not made, and nothing will be told of it.
@@ -100,8 +100,8 @@ impl Worker {
         }
     }
 
-    /// A call has ended. If it was made for a request that waits, the number of that: the proxy has to
-    /// wake it.
+    /// A call has ended. Returns the number of the request that waits for it, if one does: the proxy has
+    /// to wake it.
     pub fn received(&self, token: Token, response: &dyn Response) -> Option<u32> {
         let host = &*self.host;
         let mut calls = self.calls.try_borrow_mut().ok()?;
@@ -150,7 +150,7 @@ impl Worker {
     }
 }
 
-/// Exchanges that are still on their way hold it: it tells what they count last.
+/// Exchanges in flight keep it alive. When the last has ended, it tells what they have counted.
 impl Drop for Worker {
     fn drop(&mut self) {
         self.tallies.tell(&self.engine, &*self.host);

@@ -132,19 +132,19 @@ impl Check {
     /// The check that holds where this does not, if there is one.
     pub(super) fn opposite(&self) -> Option<Self> {
         match self.expected {
-            Expected::Flag(expected) => Some(Self::presence(!expected)),
+            Expected::Flag(expected) if self.is_of_presence() => Some(Self::presence(!expected)),
             _ => None,
         }
     }
 
     /// Whether it asks only whether something is there, or is not.
     pub(super) fn is_of_presence(&self) -> bool {
-        matches!(self.expected, Expected::Flag(_))
+        self.test.kinds == Kinds::ABSENCE
     }
 
     /// Whether it asks only that something is there.
     pub(super) fn is_presence(&self) -> bool {
-        matches!(self.expected, Expected::Flag(true))
+        self.is_of_presence() && matches!(self.expected, Expected::Flag(true))
     }
 
     /// Whether what was found passes.
@@ -175,7 +175,8 @@ impl Check {
 
     /// Whether it is plain to see that the same passes.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let is_same = self.test.name == other.test.name || self.is_of_presence();
+        let are_of_presence = self.is_of_presence() && other.is_of_presence();
+        let is_same = self.test.name == other.test.name || are_of_presence;
         is_same && self.expected.is_same(&other.expected)
     }
 }

@@ -6,8 +6,8 @@
 //!
 //! # A new test
 //!
-//! One file in this folder with a [`Test`], and one line in [`TESTS`]. Every language has it then
-//! whose operands can hold such values. Messages and corrections of names are made from the list,
+//! One file in this folder with a [`Test`], and one line in [`TESTS`]. Every language whose operands can
+//! hold such values has it then. Messages and corrections of names are made from the list,
 //! and a test of the documentation asks for its row in `docs/configuration.md`.
 //!
 //! # A new operand
@@ -52,7 +52,7 @@ pub const TESTS: &[Test] = &[
     exists::PRESENT,
 ];
 
-/// In what the users of the language differ.
+/// How one use of the language differs from another.
 #[derive(Debug)]
 pub struct Language {
     /// The fields of which one names what is looked at.
@@ -96,8 +96,8 @@ enum Negation {
     Not,
 }
 
-/// Why it cannot be told whether a condition holds. It is neither an answer nor its opposite: who
-/// asked refuses.
+/// Why it cannot be told whether a condition holds. It counts neither as true nor as false: the caller
+/// refuses the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecidable {
     /// A header field came more than once: which of them counts is not for the client to choose.
@@ -167,8 +167,7 @@ impl Condition {
         Ok(holds == (self.negation == Negation::Plain))
     }
 
-    /// In what way it does not hold, as the log has it: a word, and the kind of what was found where
-    /// it is that which is wrong.
+    /// Why it does not hold, for the log: a word and, if the value is of the wrong kind, that kind.
     pub fn fault(&self, view: &View<'_>) -> (&'static str, Option<&'static str>) {
         let Ok(found) = self.operand.find(view) else {
             return ("repeated", None);

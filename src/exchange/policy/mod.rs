@@ -82,11 +82,11 @@ pub enum Stage {
     Origin,
     /// Limits on clients of whom nothing is known yet.
     Arrival,
-    /// Who asks.
+    /// Who the caller is, by its credentials.
     Credentials,
-    /// Limits on those who are known.
+    /// Limits on callers who have been identified.
     Identity,
-    /// What is asked: parameters and body.
+    /// What the request contains: parameters and body.
     Content,
     /// The answer alone.
     Answer,
@@ -130,15 +130,15 @@ pub trait Policy {
         Verdict::Pass
     }
 
-    /// Judges the head of a request on, after [`Verdict::Wait`]: what it waited for has come, or does not
-    /// come any more. It may wait again.
+    /// Goes on judging the head of a request after [`Verdict::Wait`]: what it waited for has come, or
+    /// will not come. It may wait again.
     fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let _ = wake;
         self.request_headers(exchange, host)
     }
 
-    /// Whether a browser may send what a preflight asks about; none from a policy that leaves preflights
-    /// alone. One that does not answers them in [`Policy::request_headers`].
+    /// Whether a browser may send what a preflight asks about. None from a policy that does not answer
+    /// preflights; a policy that does answers them in [`Policy::request_headers`].
     fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
         let _ = preflight;
         None
@@ -201,8 +201,8 @@ pub trait Policy {
         Verdict::Pass
     }
 
-    /// Hears, while the document is compiled, on which route it stands: one that asks for credentials
-    /// in that mode, or for none.
+    /// Is told, while the document is compiled, in which mode its route asks for credentials; none if
+    /// it asks for none.
     fn placed(&self, guard: Option<Mode>) {
         let _ = guard;
     }
@@ -220,8 +220,8 @@ pub enum Verdict {
     Pass,
     /// No objection so far; the body is to be judged, and needs to be seen like this.
     AwaitBody(BodyNeed),
-    /// Not known yet: the request is kept, and [`Policy::resume`] judges it on when the wait is over. Only of
-    /// a head; said of a body, it refuses.
+    /// Not known yet: the request is held, and [`Policy::resume`] goes on judging it when the wait is over.
+    /// Only for a head: as the verdict on a body it refuses.
     Wait(Wait),
     /// It may not pass.
     Refuse(Refusal),

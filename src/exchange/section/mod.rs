@@ -1,6 +1,6 @@
 //! The blocks at the top of the document. Each registers itself: it is a type with a name, how it is
-//! read, and what it has the worker do; the list of all is the engine's. They are read in the order
-//! of that list, and find those before them, and policies find all, by their types.
+//! read, and what it has the worker do; the list of all is in the engine. They are read in the order
+//! of that list. A section finds the sections before it by their types; policies find all of them.
 
 mod registry;
 
@@ -39,17 +39,16 @@ pub trait Section: Sized + 'static {
         let _ = (section, registry);
     }
 
-    /// Forgets what can be found out again: the worker needs the memory.
+    /// Drops what can be computed again: the worker needs the memory.
     fn forget(&self) {}
 
-    /// Lets go of what is only kept to be quicker, and keeps little of it from then on: another document
-    /// is in force.
+    /// Frees its caches, and keeps them small from then on: another document is in force.
     fn release(&self) {}
 }
 
 /// What there is while a section is read.
 pub struct Reading<'r> {
-    /// Those before it.
+    /// The sections before it.
     pub known: &'r Sections,
     /// Takes what an operator should know of a section that is valid.
     pub notes: &'r mut Vec<String>,

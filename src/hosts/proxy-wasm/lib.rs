@@ -1,4 +1,4 @@
-//! The one room that names `proxy_wasm`: callbacks in, host calls out.
+//! The one crate that names `proxy_wasm`: callbacks in, host calls out.
 #![cfg(target_arch = "wasm32")]
 
 mod abi;

@@ -8,9 +8,9 @@
 //! INVARIANT: a credential that is present and not accepted is refused, whatever else would do. Only
 //! one that is absent gives way.
 //!
-//! A kind that has to ask somebody (introspection) is to answer [`Authenticator::authenticate`] with
-//! a call to wait for, as soon as policies can wait; nothing else here depends on the answer being
-//! there at once.
+//! A kind that has to ask a service (introspection) cannot be written yet: a policy can wait for a call
+//! ([`portcullis_exchange::wait`]), but [`Authenticator::authenticate`] has to answer at once. Nothing else
+//! here depends on that.
 
 mod challenge;
 mod combination;
