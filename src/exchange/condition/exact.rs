@@ -29,7 +29,7 @@ fn read(node: &Node<'_>, asked: Asked, problems: &mut Problems) -> Option<Expect
 
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {
     if let Expected::Value(value) = expected {
-        return Ok(found.is(value));
+        return found.is(value, effort);
     }
     let texts = expected.texts(found, effort)?;
     Ok(texts.is_some_and(|texts| texts.is_expected(Some(texts.found))))

@@ -46,7 +46,7 @@ fn holds_all(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<b
         }
     }
     for other in &choice.others {
-        if !has(found, effort, |item| Ok(item.is(other)))? {
+        if !has(found, effort, |item| item.is(other, effort))? {
             return Ok(false);
         }
     }

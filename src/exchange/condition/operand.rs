@@ -160,17 +160,19 @@ impl<'v> Found<'v> {
     }
 
     /// Whether it is that number or boolean. Numbers are compared by value: `1` is `1.0`.
-    pub(super) fn is(self, expected: &Json) -> bool {
+    /// Reading a number has the price of its digits, each time.
+    pub(super) fn is(self, expected: &Json, effort: &Effort) -> Result<bool, TooCostly> {
         let Found::Json(value, _) = self else {
-            return false;
+            return Ok(false);
         };
-        match (expected, value) {
-            (Json::Number(one), Value::Number(_)) => {
+        Ok(match (expected, value) {
+            (Json::Number(one), Value::Number(text)) => {
+                effort.spend(1 + text.len() as u64 / DIGITS_READ_BY_A_STEP)?;
                 let other = value.as_number();
                 other.is_some_and(|other| one.is_same_value(&other))
             }
             (Json::Bool(one), Value::Bool(other)) => *one == other,
             _ => false,
-        }
+        })
     }
 }

@@ -297,7 +297,12 @@ impl Choice {
             }
         }
         effort.spend(self.others.len() as u64)?;
-        Ok(self.others.iter().any(|other| found.is(other)))
+        for other in &self.others {
+            if found.is(other, effort)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

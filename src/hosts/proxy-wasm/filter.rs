@@ -182,6 +182,15 @@ impl Live {
         held.wait(self, side, size, host);
     }
 
+    /// A piece of a body that comes while the chain waits, and the head with it, says that the proxy
+    /// shows the bodies of held heads.
+    fn shown_meanwhile(&self) {
+        let waits = self.stream.borrow().deadline().is_some();
+        if waits && self.size.get().is_some() {
+            self.running.held.shown();
+        }
+    }
+
     /// Bodies are shown in any case where heads do not wait.
     fn shown(&self, side: Side) {
         if self.waits_for.get() == Some(side) {
@@ -335,6 +344,7 @@ impl HttpContext for Filter {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> types::Action {
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         self.live.shown(Side::Request);
+        self.live.shown_meanwhile();
         let mut stream = self.live.stream.borrow_mut();
         let action = stream.request_body(size, state(end_of_stream), self.live.host());
         drop(stream);

@@ -315,7 +315,9 @@ impl Running {
         let last = self.ticked.get();
         // A little before, for the proxy's clock may stand still during its callbacks.
         let since = last.map(|last| now.saturating_sub(last));
-        let is_due = since.is_none_or(|since| since >= waits::USUAL.mul_f32(0.9));
+        let is_time = |since: Duration| since.is_zero() || since >= waits::USUAL.mul_f32(0.9);
+        // A clock that stands still for good must not put an end to ticks.
+        let is_due = since.is_none_or(is_time);
         if is_due {
             self.ticked.set(Some(now));
         }

@@ -2,7 +2,7 @@
 //! in the module of `envoy/build.sh with-faults`. Each wait ends as `portcullis::wait` says.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
@@ -494,4 +494,24 @@ fn every_wait_ends_as_it_should_on_the_oldest_envoy_at_hand() {
         "ENVOY_1_36 names the binary of Envoy 1.36; `make test` sets it"
     );
     every_wait_ends_as_it_should(oldest);
+}
+
+/// A piece that came during the wait says that the proxy shows bodies of held heads: the rest may
+/// take longer than the filter otherwise waits for a sign of that.
+#[test]
+fn a_body_that_began_during_the_wait_may_be_slow() {
+    let proxy = Proxy::start(None);
+    let mut stream = TcpStream::connect(proxy.addr("body-held")).unwrap();
+    let head = "POST /hold-slow HTTP/1.1\r\nhost: a.example\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    proxy.called.await_calls("/hold-slow", 1);
+    proxy.called.let_go("/hold-slow");
+    // Longer than the second after which a head whose body is never shown is refused.
+    thread::sleep(Duration::from_millis(2500));
+    stream.write_all(b"}").unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
