@@ -34,7 +34,7 @@ pub struct Record {
 }
 
 /// A refusal that was not carried out.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ShadowRefusal {
     /// The policy; none if it was the core.
     pub policy: Option<&'static str>,

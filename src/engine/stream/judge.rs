@@ -274,3 +274,6 @@ fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<u
         Selection::Undecidable(Undecidable::Repeated) => Err(Refusal::new(&ROUTE_HEADER)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ pub(super) enum Flow {
 }
 
 /// Why a message does not go on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It may not.
     Refuse(Refusal),
