@@ -13,6 +13,8 @@ IMAGE ?= portcullis:dev
 DIR ?= tests/cases
 NAME ?= good
 FLOOD ?= 3000000
+# How many suites run at a time.
+AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
 .PHONY: help build run test test-browser observatory servers parts check quick lint lint-native audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy image envoy-image compose-test clean
@@ -47,7 +49,7 @@ ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),
 test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
 	@$(if $(filter fault_injection fail_closed,$(ONLY)),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh 2 $(SUITES:%='$(SUITE) --test %') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
+	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(SUITES:%='$(SUITE) --test %') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
 
 # Written out in a recipe, MAKE would run it for `make -n` too.
@@ -90,7 +92,7 @@ lint: lint-native ## formatting, clippy for both targets, documentation links, l
 lint-native:
 	@$(call FMT,--check)
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --all-features --document-private-items --lib --bins --examples
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --all-features --document-private-items --exclude portcullis-proxy-wasm --lib --bins --examples
 	@tests/deny.sh
 
 audit: ## check licences and sources of the crates that are built in, and ask for advisories; needs a network
