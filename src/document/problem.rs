@@ -376,10 +376,7 @@ pub fn nearest<'a>(written: &str, mut names: impl Iterator<Item = &'a str>) -> O
 
 #[cold]
 #[inline(never)]
-fn nearest_of<'a>(
-    written: &str,
-    names: &mut dyn Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+fn nearest_of<'a>(written: &str, names: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > Quoted::LONGEST {
         return None;
     }

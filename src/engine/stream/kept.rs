@@ -12,6 +12,7 @@ use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::{HEAD_TOO_LARGE, KEPT_TOO_LARGE, NO_MEMORY};
 use portcullis_wire::budget;
 use portcullis_wire::budget::{Reservation, Share};
+use portcullis_wire::sort;
 
 /// The largest head that is read, with what the proxy needs to hand it over.
 pub const MOST_HEAD: usize = 1 << 20;
@@ -253,7 +254,7 @@ impl Stream {
 pub fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
     let named = steps.iter().map(|step| step.declared.later_request_fields);
     let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
-    fields.sort_unstable();
+    sort::sort(&mut fields, Ord::cmp);
     fields.dedup();
     fields
 }
