@@ -21,18 +21,18 @@ use std::time::Duration;
 
 use self::detail::Parameters;
 use self::finished::Finished;
-use self::line::Line;
+use self::line::JsonLine;
 pub use self::member::Member;
 use self::members::MEMBERS;
-use self::name::Schema;
+use self::name::Convention;
 pub use self::outcome::Ending;
-use self::redact::Shown;
-use self::sample::Share;
+use self::redact::ShownValues;
+use self::sample::SampleRate;
 use self::subject::Subjects;
 pub use self::verdict::errors;
 use crate::stream::Stream;
 use portcullis_exchange::condition::ClaimPath;
-use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::host::Host;
 use portcullis_wire::headers::{HeaderName, Headers};
 
@@ -40,7 +40,7 @@ use portcullis_wire::headers::{HeaderName, Headers};
 #[derive(Debug)]
 pub struct AccessLog {
     sinks: Vec<Sink>,
-    schema: Schema,
+    schema: Convention,
     longest: usize,
     /// What records may have, in order, by its name in the schema.
     members: Vec<(&'static str, &'static Member)>,
@@ -49,7 +49,7 @@ pub struct AccessLog {
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
     redacted: Vec<String>,
-    shares: Vec<(&'static str, Share)>,
+    shares: Vec<(&'static str, SampleRate)>,
 }
 
 /// Where records go.
@@ -58,7 +58,7 @@ pub enum Sink {
     /// The proxy's own log.
     ProxyLog,
     /// A value that the proxy's access loggers can print.
-    FilterState(PropertyName),
+    FilterState(FilterStateKey),
     /// The document's collector.
     Collector,
 }
@@ -104,7 +104,7 @@ impl AccessLog {
     }
 
     /// The value that it leaves for the proxy's access loggers, if it does.
-    pub fn export(&self) -> Option<PropertyName> {
+    pub fn export(&self) -> Option<FilterStateKey> {
         self.sinks.iter().find_map(|sink| match sink {
             Sink::FilterState(name) => Some(name.clone()),
             Sink::ProxyLog | Sink::Collector => None,
@@ -138,7 +138,7 @@ impl AccessLog {
             _ => stream.headers(),
         };
         let finished = Finished::sampled(self, stream, headers, host)?;
-        let mut line = Line::new(self.longest);
+        let mut line = JsonLine::new(self.longest);
         for (name, member) in &self.members {
             member.write(&mut line, name, &finished);
         }
@@ -154,19 +154,20 @@ impl AccessLog {
         request_id: &[u8],
     ) -> bool {
         let outcome = match ending {
-            Ending::Allowed if !stream.record().shadow.is_empty() => "shadow_denied",
+            Ending::Allowed if !stream.decision().shadow.is_empty() => "shadow_denied",
             ending => ending.name(),
         };
         let share = self.shares.iter().find(|(name, _)| *name == outcome);
-        share.is_none_or(|(_, share)| *share == Share::ALL || share.keeps(trace_id, request_id))
+        share
+            .is_none_or(|(_, share)| *share == SampleRate::ALL || share.keeps(trace_id, request_id))
     }
 
     /// What is shown of queries.
-    fn shown(&self) -> Option<Shown<'_>> {
+    fn shown(&self) -> Option<ShownValues<'_>> {
         match self.query {
             Query::Off => None,
-            Query::Names => Some(Shown::Names),
-            Query::Values => Some(Shown::Except(&self.redacted)),
+            Query::Names => Some(ShownValues::Names),
+            Query::Values => Some(ShownValues::Except(&self.redacted)),
         }
     }
 }

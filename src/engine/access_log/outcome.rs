@@ -21,10 +21,10 @@ pub enum Ending {
 impl Ending {
     /// How the exchange of a stream ended.
     pub fn of(stream: &Stream) -> Self {
-        let record = stream.record();
+        let record = stream.decision();
         match (record.refusal, stream.started()) {
             (Some(_), _) => Ending::Denied,
-            (None, Some(_)) if record.answered_by.is_some() => Ending::Answered,
+            (None, Some(_)) if record.responded_by.is_some() => Ending::Answered,
             (None, Some(_)) if stream.awaits_body() => Ending::Unfinished,
             (None, Some(_)) => Ending::Allowed,
             (None, None) => Ending::NotJudged,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::detail::{self, Parameters};
 use super::line;
 use super::redact;
-use crate::stream::{Said, ShadowRefusal};
+use crate::stream::{PolicyVerdict, ShadowRefusal};
 use portcullis_schema::Violation;
 
 /// An object: what each policy said, in the order in which they were asked.
-pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, Said)]) {
+pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, PolicyVerdict)]) {
     out.push('{');
     for (index, (policy, verdict)) in asked.iter().enumerate() {
         for part in [

@@ -8,7 +8,7 @@ use super::segment;
 use crate::access_log::Ending;
 use crate::engine::Engine;
 use crate::metrics::Outcome;
-use crate::stream::{Said, Stream};
+use crate::stream::{PolicyVerdict, Stream};
 use portcullis_policies as policy;
 
 /// The place of requests that no route is for.
@@ -16,15 +16,15 @@ pub(super) const NO_ROUTE: &str = "no_route";
 
 /// One counter of what became of exchanges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tallied {
+pub struct ExchangeCounter {
     /// Of which exchanges.
-    pub of: Of,
+    pub of: CounterScope,
     what: What,
 }
 
 /// Of which exchanges a counter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum CounterScope {
     /// Of all.
     All,
     /// Of those without a route.
@@ -38,38 +38,43 @@ enum What {
     /// What became of it, in the word of the log.
     Request(&'static str),
     /// What a policy said, by its place as [`policy::name`] has it.
-    Verdict(usize, Said),
+    Verdict(usize, PolicyVerdict),
     /// With which code a policy, or else the core, refused.
     Refusal(Option<&'static str>, &'static str, Outcome),
 }
 
-impl Of {
+impl CounterScope {
     /// A number for each, from 0.
     pub fn place(self) -> usize {
         match self {
-            Of::All => 0,
-            Of::NoRoute => 1,
-            Of::Route(index) => index.saturating_add(2),
+            CounterScope::All => 0,
+            CounterScope::NoRoute => 1,
+            CounterScope::Route(index) => index.saturating_add(2),
         }
     }
 }
 
-impl Tallied {
+impl ExchangeCounter {
     /// Names every counter that an exchange raises.
     pub fn of(stream: &Stream, by_route: bool, mut each: impl FnMut(Self)) {
-        let route = stream.route().map_or(Of::NoRoute, Of::Route);
+        let route = stream
+            .route()
+            .map_or(CounterScope::NoRoute, CounterScope::Route);
         let mut both = |what| {
-            each(Self { of: Of::All, what });
+            each(Self {
+                of: CounterScope::All,
+                what,
+            });
             if by_route {
                 each(Self { of: route, what });
             }
         };
         for (policy, said) in stream.verdicts().into_iter().enumerate() {
-            if let Some(said) = said.filter(|said| *said != Said::Waiting) {
+            if let Some(said) = said.filter(|said| *said != PolicyVerdict::Waiting) {
                 both(What::Verdict(policy, said));
             }
         }
-        let record = stream.record();
+        let record = stream.decision();
         if let Some(reason) = record.refusal {
             let by = record.refused_by;
             both(What::Refusal(by, reason.code.name, Outcome::Denied));
@@ -95,9 +100,9 @@ impl Tallied {
         };
         let route;
         match self.of {
-            Of::All => parts.push(family),
-            Of::NoRoute => parts.extend([of_route, NO_ROUTE]),
-            Of::Route(index) => {
+            CounterScope::All => parts.push(family),
+            CounterScope::NoRoute => parts.extend([of_route, NO_ROUTE]),
+            CounterScope::Route(index) => {
                 route = segment(engine.route_name(index).unwrap_or_default());
                 parts.extend([of_route, &route]);
             }

@@ -1,5 +1,5 @@
 //! Blocks that are tried beside those in force: they are asked, and what they say is noted. Nothing
-//! else comes of it. They change no message, hold no body, count nothing but their own verdicts, know
+//! else comes of it. INVARIANT: they change no message, hold no body, count nothing but their own verdicts, know
 //! nothing that the others go by later, and have an effort of their own.
 
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::body::Awaiting;
 use super::judge::Judge;
 use super::settle::{Flow, settle};
 use crate::engine::{Chain, Lane, Step};
-use portcullis_exchange::body::{BodyNeed, Content, RequestBody};
+use portcullis_exchange::body::{BodyNeed, BufferedBody, RequestBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyProgress, BodyState, Exchange, Facts, Request};
 use portcullis_exchange::host::{
-    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
-    Histogram, Host, HostVerdict, Mark, Properties, Property, Side, SignatureCheck, Signatures,
-    Swap,
+    Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
+    Environment, Failure, Histogram, Host, HostVerdict, Properties, Property, Side, SignatureCheck,
+    Signatures,
 };
 use portcullis_exchange::policy::{Stage, Verdict};
 use portcullis_wire::effort::Effort;
@@ -130,7 +130,7 @@ impl Judge<'_> {
             edits: Vec::new(),
             shadow: Vec::new(),
         };
-        let mut verdict = step.policy.request_headers(&mut own, &Reading(host));
+        let mut verdict = step.policy.check_request(&mut own, &Reading(host));
         if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, exchange.body) {
             verdict = ask_of_no_body(step, *need, request.headers, &mut facts, &Reading(host));
         }
@@ -170,7 +170,7 @@ pub(super) fn ask_of_no_body(
         facts,
         progress,
         need,
-        content: &Content::new(progress, need.most(), None, None),
+        content: &BufferedBody::new(progress, need.most(), None, None),
     };
     step.policy.request_body(&mut empty, host)
 }
@@ -211,11 +211,16 @@ impl Properties for Reading<'_> {
 }
 
 impl Cells for Reading<'_> {
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         self.0.cell(key)
     }
 
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+    fn compare_and_swap(
+        &self,
+        _: &str,
+        _: Option<CasToken>,
+        _: &[u8],
+    ) -> Result<CasResult, CellUnavailable> {
         Err(CellUnavailable)
     }
 }

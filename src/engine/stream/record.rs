@@ -10,7 +10,7 @@ use portcullis_schema::Violation;
 
 /// What became of an exchange, for the log.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct Decision {
     /// The refusal that was carried out.
     pub refusal: Option<&'static Reason>,
     /// What a schema found wrong, if that is why.
@@ -20,7 +20,7 @@ pub struct Record {
     /// The policy that refused; none if it was the core.
     pub refused_by: Option<&'static str>,
     /// The policy that answered in place of the service without refusing.
-    pub answered_by: Option<&'static str>,
+    pub responded_by: Option<&'static str>,
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
     /// The place in the chain of the part that refused or answered the request: none was asked after it.
@@ -57,39 +57,39 @@ fn violations(list: &Vec<Violation>) -> usize {
 
 /// What a policy said of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum PolicyVerdict {
     /// No objection.
     Allowed,
     /// It refused.
     Denied,
     /// It answered without refusing.
-    Answered,
+    Responded,
     /// It would have refused, but is in shadow mode.
     ShadowDenied,
     /// It waits for the body.
     Waiting,
 }
 
-impl Said {
+impl PolicyVerdict {
     /// The word in the log.
     pub fn name(self) -> &'static str {
         match self {
-            Said::Allowed => "allowed",
-            Said::Denied => "denied",
-            Said::Answered => "answered",
-            Said::ShadowDenied => "shadow_denied",
-            Said::Waiting => "waiting",
+            PolicyVerdict::Allowed => "allowed",
+            PolicyVerdict::Denied => "denied",
+            PolicyVerdict::Responded => "answered",
+            PolicyVerdict::ShadowDenied => "shadow_denied",
+            PolicyVerdict::Waiting => "waiting",
         }
     }
 }
 
 /// What each policy said, by its place as [`policy::name`] has it.
-pub type Verdicts = [Option<Said>; policy::LIST.len() * 2];
+pub type Verdicts = [Option<PolicyVerdict>; policy::LIST.len() * 2];
 
 impl Stream {
     /// What each policy of its route has said so far, in the order in which they were asked.
-    pub fn asked(&self) -> Vec<(&'static str, Said)> {
-        let mut asked: Vec<(&'static str, Said)> = Vec::new();
+    pub fn policy_verdicts(&self) -> Vec<(&'static str, PolicyVerdict)> {
+        let mut asked: Vec<(&'static str, PolicyVerdict)> = Vec::new();
         self.each_asked(
             |step, said| match asked.iter_mut().find(|(name, _)| *name == step.name) {
                 Some(found) => found.1 = said,
@@ -111,41 +111,41 @@ impl Stream {
     }
 
     /// Names every part that was asked, with what its policy said as far as that part goes.
-    fn each_asked(&self, mut each: impl FnMut(&Step, Said)) {
+    fn each_asked(&self, mut each: impl FnMut(&Step, PolicyVerdict)) {
         let route = self.route.zip(self.engine.as_deref());
         let Some(route) = route.and_then(|(index, engine)| engine.routes.get(index)) else {
             return;
         };
         for (index, step) in route.chain.steps.iter().enumerate() {
-            if step.stage == Stage::Answer {
+            if step.stage == Stage::Response {
                 break;
             }
             each(step, self.said(Lane::InForce, index, step));
-            if self.record.ended_at == Some(index) || self.paused_step() == Some(index) {
+            if self.decision.ended_at == Some(index) || self.paused_step() == Some(index) {
                 break;
             }
         }
         let tried = route.chain.beside.iter().enumerate();
         let tried = tried.take(self.beside.asked());
-        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Answer) {
+        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Response) {
             each(step, self.said(Lane::Beside, index, step));
         }
     }
 
-    fn said(&self, lane: Lane, index: usize, step: &Step) -> Said {
+    fn said(&self, lane: Lane, index: usize, step: &Step) -> PolicyVerdict {
         let mut awaiting = self.awaiting.iter();
         let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
         let waits = waits || (lane == Lane::Beside && self.beside.has_given_up(index));
         let is_paused = lane == Lane::InForce && self.paused_step() == Some(index);
         let waits = waits || is_paused || self.skipped.contains(&(lane, index));
-        match self.record.said_by(step.name) {
-            Said::Allowed if waits => Said::Waiting,
+        match self.decision.said_by(step.name) {
+            PolicyVerdict::Allowed if waits => PolicyVerdict::Waiting,
             said => said,
         }
     }
 }
 
-impl Record {
+impl Decision {
     /// Forgets what was wrong in detail, but not what became of the exchange.
     pub(super) fn forget(&mut self) {
         self.violations = Vec::new();
@@ -193,15 +193,15 @@ impl Record {
     }
 
     /// What a policy said that was asked.
-    pub(super) fn said_by(&self, policy: &str) -> Said {
+    pub(super) fn said_by(&self, policy: &str) -> PolicyVerdict {
         if self.refused_by == Some(policy) {
-            Said::Denied
-        } else if self.answered_by == Some(policy) {
-            Said::Answered
+            PolicyVerdict::Denied
+        } else if self.responded_by == Some(policy) {
+            PolicyVerdict::Responded
         } else if self.shadow.iter().any(|each| each.policy == Some(policy)) {
-            Said::ShadowDenied
+            PolicyVerdict::ShadowDenied
         } else {
-            Said::Allowed
+            PolicyVerdict::Allowed
         }
     }
 }

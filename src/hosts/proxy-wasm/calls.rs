@@ -40,7 +40,7 @@ pub(super) struct Arrived {
     pub(super) body: usize,
 }
 
-impl Response for Arrived {
+impl HostResponse for Arrived {
     fn headers(&self) -> Result<Headers, CallError> {
         if self.fields == 0 {
             return Err(CallError::Unreachable);

@@ -1,4 +1,4 @@
-//! Those who look for what there is: many requests for what is not there, or not with this method.
+//! Scanners, who look for paths that exist: many requests for what is not there, or not with this method.
 
 use super::catalogue::{SCANNED, SCANS};
 use super::{Cause, Event, SecurityEvents};
@@ -8,11 +8,11 @@ use portcullis_exchange::host::{Host, Property};
 use portcullis_wire::address;
 
 impl SecurityEvents {
-    /// Counts an answer of a scan for the request's source; an event, if that makes it one too many.
-    /// It does not matter who gave the answer: behind a route for all paths, the service knows what
+    /// Counts a response of a scan for the request's source; an event, if that makes it one too many.
+    /// It does not matter who gave the response: behind a route for all paths, the service knows what
     /// there is.
     pub(super) fn scanned(&self, stream: &Stream, host: &dyn Host) -> Option<Event> {
-        let record = stream.record();
+        let record = stream.decision();
         let (status, outcome) = match record.refusal {
             Some(reason) => (u64::from(reason.code.status), Outcome::Denied),
             None => (status(host)?, Outcome::Allowed),
