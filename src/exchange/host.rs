@@ -60,8 +60,9 @@ pub trait Properties {
 
 /// What workers share.
 pub trait Cells {
-    /// Reads a cell that all workers share, and the mark of its last change. INVARIANT: its bytes are believed by nobody: they may come from
-    /// another document or release: cells outlive both.
+    /// Reads a cell that all workers share, and the mark of its last change. INVARIANT: nobody
+    /// believes its bytes unread: they may come from another document or release, since cells
+    /// outlive both.
     ///
     /// # Errors
     /// The proxy does not say.

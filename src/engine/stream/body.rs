@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::beside::Reading;
+use super::beside::ReadOnlyHost;
 use super::judge::By;
 use super::overrides::{strip_explain_trailer, strip_reserved_trailers};
 use super::record::ShadowRefusal;
@@ -290,7 +290,7 @@ impl Stream {
             Lane::InForce => ask(&mut self.facts, host),
             Lane::Beside => {
                 let mut facts = self.beside.take(step.kind, &self.facts);
-                let verdict = ask(&mut facts, &Reading(host));
+                let verdict = ask(&mut facts, &ReadOnlyHost(host));
                 self.beside.put(step.kind, facts);
                 verdict
             }

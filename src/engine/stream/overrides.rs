@@ -1,4 +1,5 @@
-//! Header fields and trailers of clients' that the upstream must not get: overrides of method and path, names that are the filter's.
+//! Header fields and trailers of clients that the upstream must not get: overrides of method and
+//! path, and names that are the filter's.
 
 use crate::engine::Engine;
 use portcullis_document::Node;

@@ -1,4 +1,5 @@
-//! What becomes of verdicts. INVARIANT: this is the one place that decides it, and the one that records, counts and replies.
+//! What becomes of verdicts. INVARIANT: this is the one place that decides it, and the one that
+//! records, counts and replies.
 
 use super::judge::{By, Judgement, passes};
 use super::measure::strip_explain_header;

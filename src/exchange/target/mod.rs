@@ -11,7 +11,7 @@ mod rules;
 use std::fmt;
 
 pub use self::authority::{Authority, AuthorityError};
-use self::readings::{Reading, SLASH, others};
+use self::readings::{PathReading, SLASH, others};
 pub use self::readings::{fold_case, folded};
 use self::rules::allows_semicolon;
 pub use self::rules::{Ambiguous, Empty, LetterCase, Padding, PathRules};
@@ -23,7 +23,7 @@ pub struct Target {
     /// Whether upper and lower case are the same in it.
     any_case: bool,
     /// What else servers may read in it.
-    others: Vec<Reading>,
+    others: Vec<PathReading>,
     query_start: Option<usize>,
 }
 

@@ -137,7 +137,7 @@ impl Envoy {
 /// Exchanges that are still on their way hold it: it tells what they count last.
 impl Drop for Envoy {
     fn drop(&mut self) {
-        self.tell();
+        self.flush_counters();
     }
 }
 

@@ -196,7 +196,7 @@ impl Plugin {
     fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
         let host = Rc::new(Envoy::new());
         report_missing(&engine, &*host);
-        engine.exports().iter().for_each(declare);
+        engine.exports().iter().for_each(declare_filter_state);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
         engine.hold(memory);

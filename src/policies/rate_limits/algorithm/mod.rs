@@ -239,7 +239,7 @@ impl LimitAlgorithm {
         of_each!(self, each => Algorithm::remaining(each, state, now))
     }
 
-    /// [`Algorithm::whole_in`]
+    /// [`Algorithm::resets_in`]
     pub fn resets_in(&self, state: State, now: u64) -> u64 {
         of_each!(self, each => Algorithm::resets_in(each, state, now))
     }
@@ -249,7 +249,7 @@ impl LimitAlgorithm {
         of_each!(self, each => Algorithm::load(each, state, now))
     }
 
-    /// [`Algorithm::join`]
+    /// [`Algorithm::merge`]
     pub fn merge(&self, one: State, other: State, now: u64) -> State {
         of_each!(self, each => Algorithm::merge(each, one, other, now))
     }
