@@ -4,7 +4,7 @@
 mod by_route;
 mod verdicts;
 
-use crate::access_log::security::{EventKind, KINDS};
+use crate::record::security::{EventKind, KINDS};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::UNAVAILABLE;

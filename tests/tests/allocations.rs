@@ -141,7 +141,9 @@ fn exchange(engine: &Rc<Engine>, headers: &Headers, proxy: &Uncounted) -> [u64; 
     assert!(!answer.edits.is_empty());
     ASKED.set(0);
     let log = engine.access_log().expect("there is a log");
-    let record = log.record(&stream, None, proxy).expect("all are recorded");
+    let record = log
+        .record(&stream.summary(), None, proxy)
+        .expect("all are recorded");
     let recorded = ASKED.replace(0);
     assert!(record.contains("alice"), "{record}");
     [head, answered, recorded]

@@ -7,7 +7,6 @@ mod line;
 mod member;
 pub mod members;
 mod name;
-mod outcome;
 mod redact;
 mod sample;
 pub mod security;
@@ -25,12 +24,11 @@ use self::line::JsonLine;
 pub use self::member::Member;
 use self::members::MEMBERS;
 use self::name::Convention;
-pub use self::outcome::Ending;
 use self::redact::ShownValues;
-use self::sample::SampleRate;
+use self::sample::{SampleRate, Sampled};
 use self::subject::Subjects;
 pub use self::verdict::errors;
-use crate::stream::Stream;
+use crate::record::Summary;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::host::Host;
@@ -49,7 +47,7 @@ pub struct AccessLog {
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
     redacted: Vec<String>,
-    shares: Vec<(&'static str, SampleRate)>,
+    shares: Vec<(Sampled, SampleRate)>,
 }
 
 /// Where records go.
@@ -129,15 +127,15 @@ impl AccessLog {
     /// a request that never reached the filter.
     pub fn record(
         &self,
-        stream: &Stream,
+        exchange: &Summary<'_>,
         late: Option<&Headers>,
         host: &dyn Host,
     ) -> Option<String> {
         let headers = match late {
-            Some(headers) if stream.headers().is_empty() => headers,
-            _ => stream.headers(),
+            Some(headers) if exchange.headers.is_empty() => headers,
+            _ => exchange.headers,
         };
-        let finished = Finished::sampled(self, stream, headers, host)?;
+        let finished = Finished::sampled(self, exchange, headers, host)?;
         let mut line = JsonLine::new(self.longest);
         for (name, member) in &self.members {
             member.write(&mut line, name, &finished);
@@ -146,18 +144,9 @@ impl AccessLog {
     }
 
     /// Whether a record is in the sample.
-    fn keeps(
-        &self,
-        ending: Ending,
-        stream: &Stream,
-        trace_id: Option<&str>,
-        request_id: &[u8],
-    ) -> bool {
-        let outcome = match ending {
-            Ending::Allowed if !stream.decision().shadow.is_empty() => "shadow_denied",
-            ending => ending.name(),
-        };
-        let share = self.shares.iter().find(|(name, _)| *name == outcome);
+    fn keeps(&self, exchange: &Summary<'_>, trace_id: Option<&str>, request_id: &[u8]) -> bool {
+        let sampled = Sampled::of(exchange);
+        let share = self.shares.iter().find(|(each, _)| *each == sampled);
         share
             .is_none_or(|(_, share)| *share == SampleRate::ALL || share.keeps(trace_id, request_id))
     }

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use super::detail::{self, Parameters};
 use super::line;
 use super::redact;
-use crate::stream::{PolicyVerdict, ShadowRefusal};
+use crate::record::{ShadowRefusal, Verdicts};
 use portcullis_schema::Violation;
 
 /// An object: what each policy said, in the order in which they were asked.
-pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, PolicyVerdict)]) {
+pub(super) fn verdicts(out: &mut String, verdicts: &Verdicts) {
     out.push('{');
-    for (index, (policy, verdict)) in asked.iter().enumerate() {
+    for (index, (policy, verdict)) in verdicts.in_order().enumerate() {
         for part in [
             if index == 0 { "\"" } else { ",\"" },
             policy,

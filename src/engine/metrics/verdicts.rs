@@ -4,11 +4,9 @@
 //! proxy learns of each when it is first needed. They are raised once for an exchange, when it has
 //! ended, so that they and the access log agree.
 
-use super::segment;
-use crate::access_log::Ending;
-use crate::engine::Engine;
-use crate::metrics::Outcome;
-use crate::stream::{PolicyVerdict, Stream};
+use crate::record::{Ending, PolicyVerdict, Summary};
+use portcullis_exchange::gauges::segment;
+use portcullis_exchange::meter::Outcome;
 use portcullis_policies as policy;
 
 /// The place of requests that no route is for.
@@ -35,8 +33,8 @@ pub enum CounterScope {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// What became of it, in the word of the log.
-    Request(&'static str),
+    /// What became of it.
+    Request(Ending),
     /// What a policy said, by its place as [`policy::name`] has it.
     Verdict(usize, PolicyVerdict),
     /// With which code a policy, or else the core, refused.
@@ -56,9 +54,9 @@ impl CounterScope {
 
 impl ExchangeCounter {
     /// Names every counter that an exchange raises.
-    pub fn of(stream: &Stream, by_route: bool, mut each: impl FnMut(Self)) {
-        let route = stream
-            .route()
+    pub fn of(exchange: &Summary<'_>, by_route: bool, mut each: impl FnMut(Self)) {
+        let route = exchange
+            .route
             .map_or(CounterScope::NoRoute, CounterScope::Route);
         let mut both = |what| {
             each(Self {
@@ -69,12 +67,12 @@ impl ExchangeCounter {
                 each(Self { of: route, what });
             }
         };
-        for (policy, said) in stream.verdicts().into_iter().enumerate() {
-            if let Some(said) = said.filter(|said| *said != PolicyVerdict::Waiting) {
+        for (policy, said) in exchange.verdicts.by_place() {
+            if said != PolicyVerdict::Waiting {
                 both(What::Verdict(policy, said));
             }
         }
-        let record = stream.decision();
+        let record = exchange.record;
         if let Some(reason) = record.refusal {
             let by = record.refused_by;
             both(What::Refusal(by, reason.code.name, Outcome::Denied));
@@ -84,13 +82,14 @@ impl ExchangeCounter {
             both(What::Refusal(by, code.name, Outcome::ShadowDenied));
         }
         if by_route {
-            let what = What::Request(Ending::of(stream).name());
+            let what = What::Request(exchange.ending);
             each(Self { of: route, what });
         }
     }
 
-    /// The name of the metric. Envoy puts `wasmcustom.` in front.
-    pub fn name(&self, engine: &Engine) -> String {
+    /// The name of the metric, where routes are named by their places. Envoy puts `wasmcustom.` in
+    /// front.
+    pub fn name<'n>(&self, route_name: impl Fn(usize) -> Option<&'n str>) -> String {
         let mut parts = vec!["portcullis"];
         let (family, of_route) = match self.what {
             // Those of all are counted at once.
@@ -103,12 +102,12 @@ impl ExchangeCounter {
             CounterScope::All => parts.push(family),
             CounterScope::NoRoute => parts.extend([of_route, NO_ROUTE]),
             CounterScope::Route(index) => {
-                route = segment(engine.route_name(index).unwrap_or_default());
+                route = segment(route_name(index).unwrap_or_default());
                 parts.extend([of_route, &route]);
             }
         }
         match self.what {
-            What::Request(outcome) => parts.push(outcome),
+            What::Request(ending) => parts.push(ending.name()),
             What::Verdict(kind, said) => {
                 parts.extend([policy::name(kind), said.name()]);
             }

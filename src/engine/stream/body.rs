@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::beside::ReadOnlyHost;
 use super::judge::By;
 use super::overrides::{strip_explain_trailer, strip_reserved_trailers};
-use super::record::ShadowRefusal;
 use super::settle::{Flow, Stop, settle};
 use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane, Step};
+use crate::record::ShadowRefusal;
 use portcullis_exchange::body::{
     BodyCopy, BodyNeed, BufferedBody, HostBuffer, Inspection, RequestBody, ResponseBody,
 };

@@ -7,9 +7,9 @@ mod judge;
 mod kept;
 mod measure;
 mod overrides;
-mod record;
 mod response;
 mod settle;
+mod summary;
 mod waiting;
 
 use std::rc::Rc;
@@ -33,12 +33,10 @@ use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
 pub use self::kept::MOST_HEAD;
-pub use self::kept::{ShownFields, later_request_fields};
-pub use self::overrides::{Overrides, Requests};
-pub use self::record::{Decision, PolicyVerdict, ShadowRefusal, Verdicts};
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;
+pub use crate::record::{Decision, PolicyVerdict, ShadowRefusal};
 pub use portcullis_exchange::refusal::core::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply,
 };
@@ -211,16 +209,6 @@ impl Stream {
     /// What policies learned.
     pub fn facts(&self) -> &Facts {
         &self.facts
-    }
-
-    /// When its head arrived.
-    pub fn started(&self) -> Option<Duration> {
-        self.started
-    }
-
-    /// How long its head was judged; none if nobody wants to know.
-    pub fn filter_time(&self) -> Option<Duration> {
-        self.judging
     }
 
     /// The name of its route.

@@ -1,14 +1,13 @@
-//! What becomes of verdicts. INVARIANT: this is the one place that decides it, and the one that
-//! records, counts and replies.
+//! What becomes of verdicts. INVARIANT: this is the one place that decides it, and the one that records, counts and replies.
 
 use super::judge::{By, Judgement, passes};
 use super::measure::strip_explain_header;
-use super::record::ShadowRefusal;
 
 use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane};
 use crate::metrics;
 use crate::metrics::Outcome;
+use crate::record::ShadowRefusal;
 use portcullis_exchange::body::BodyNeed;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{Author, BodyState, Finished};
@@ -35,7 +34,7 @@ pub(super) enum Flow {
 }
 
 /// Why a message does not go on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It may not.
     Refuse(Refusal),

@@ -11,7 +11,7 @@ use crate::access_log::collector::{LONGEST_RESPONSE, OtlpExporter};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
 use crate::engine::Engine;
 use crate::metrics;
-use crate::stream::Stream;
+use crate::record::Summary;
 use portcullis_exchange::call::{CallError, CallResponse, HostResponse, Owner, Token};
 use portcullis_exchange::host::{Level, WorkerHost};
 use portcullis_wire::headers::Headers;
@@ -32,23 +32,23 @@ pub(super) struct Records {
 
 /// Records a finished exchange. `late` are the request's fields where the filter saw none.
 pub(super) fn finished(
-    stream: &Stream,
+    exchange: &Summary<'_>,
     late: &dyn Fn() -> Option<Headers>,
     engine: &Engine,
     host: &dyn WorkerHost,
 ) {
     if let Some(log) = engine.access_log() {
-        let late = match stream.started() {
+        let late = match exchange.started {
             Some(_) => None,
             None => late(),
         };
-        if let Some(record) = log.record(stream, late.as_ref(), host) {
+        if let Some(record) = log.record(exchange, late.as_ref(), host) {
             let sinks = log.sinks();
             tell(sinks, engine, &record, Severity::Info, Level::Info, host);
         }
     }
     if let Some(events) = engine.security_events() {
-        for event in events.of_exchange(stream, host) {
+        for event in events.of_exchange(exchange, host) {
             raise(events, engine, &event, host);
         }
     }
@@ -67,7 +67,7 @@ impl Records {
                     .iter()
                     .for_each(|event| raise(events, engine, event, host));
             }
-            for event in events.due(engine, host) {
+            for event in events.due(|route| engine.route_name(route), host) {
                 raise(events, engine, &event, host);
             }
         }

@@ -143,7 +143,7 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, proxy: &Pr
     host.set_number(Property::ResponseStatus, u64::from(outcome.response.status));
     proxy.rules.replace(rules(stream.decision()));
     let log = stream.engine().and_then(Engine::access_log);
-    if let Some(line) = log.and_then(|log| log.record(&stream, None, host)) {
+    if let Some(line) = log.and_then(|log| log.record(&stream.summary(), None, host)) {
         assert!(
             !line.contains('\n'),
             "a log line has a line break: {line:?}"

@@ -85,7 +85,7 @@ pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
 fn log_line(engine: &Engine, stream: &Stream, host: &dyn Host) -> String {
     let line = engine
         .access_log()
-        .and_then(|log| log.record(stream, None, host));
+        .and_then(|log| log.record(&stream.summary(), None, host));
     let Some(line) = line else {
         return String::new();
     };

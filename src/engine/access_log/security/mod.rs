@@ -6,7 +6,6 @@
 //! bounded by the document, whatever clients do.
 
 mod announced;
-mod catalogue;
 mod scans;
 mod sources;
 
@@ -14,7 +13,6 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use self::announced::{Hash, News};
-use self::catalogue::{CONFIGURATION, FAILURE, REPEATED};
 use self::sources::FailureCounters;
 use super::Sink;
 use super::detail::Parameters;
@@ -22,17 +20,17 @@ use super::line::JsonLine;
 use super::name::{Convention, ECS_VERSION, EVENT, REQUEST_ID, TIMESTAMP, TRACE_ID};
 use super::time_stamp;
 use super::trace::Trace;
-use crate::engine::Engine;
 use crate::metrics;
 use crate::metrics::Outcome;
-use crate::stream::Stream;
+use crate::record::Summary;
+use crate::record::security::{self, CONFIGURATION, FAILURE, REPEATED};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Detail, Reason};
 use portcullis_exchange::section::{Reading, Section};
 use portcullis_wire::address;
 
-pub use self::catalogue::{EventKind, KINDS, Severity};
+pub use crate::record::security::{EventKind, KINDS, Severity};
 
 /// `security_events`, ready to write.
 pub struct SecurityEvents {
@@ -136,8 +134,8 @@ impl SecurityEvents {
     }
 
     /// What is to be written of a finished exchange.
-    pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
-        let record = stream.decision();
+    pub fn of_exchange(&self, exchange: &Summary<'_>, host: &dyn Host) -> Vec<Event> {
+        let record = exchange.record;
         let denied = record.refusal.map(|reason| {
             let detail = record.detail.as_deref();
             (record.refused_by, reason, Outcome::Denied, detail)
@@ -155,19 +153,23 @@ impl SecurityEvents {
                 outcome,
                 detail,
             };
-            if let Some(kind) = catalogue::of(by, reason) {
-                events.extend(self.happened(kind, 1, &cause, stream, host));
+            if let Some(kind) = security::of(by, reason) {
+                events.extend(self.happened(kind, 1, &cause, exchange, host));
             }
             if reason.blame == FAILURE {
-                events.extend(self.failed(&cause, stream, host));
+                events.extend(self.failed(&cause, exchange, host));
             }
         }
-        events.extend(self.scanned(stream, host));
+        events.extend(self.scanned(exchange, host));
         events
     }
 
-    /// What has been held back and is due.
-    pub fn due(&self, engine: &Engine, host: &dyn Host) -> Vec<Event> {
+    /// What has been held back and is due. Routes are named by their places.
+    pub fn due<'n>(
+        &self,
+        route_name: impl Fn(usize) -> Option<&'n str>,
+        host: &dyn Host,
+    ) -> Vec<Event> {
         let now = host.monotonic();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Vec::new();
@@ -177,7 +179,7 @@ impl SecurityEvents {
             let over = now.saturating_sub(group.since) >= self.window;
             if over && group.held > 0 {
                 let mut line = self.line(group.kind, group.held, time_stamp(host));
-                if let Some(route) = group.route.and_then(|index| engine.route_name(index)) {
+                if let Some(route) = group.route.and_then(&route_name) {
                     line.trusted("portcullis.route", route);
                 }
                 events.push(Event {
@@ -209,12 +211,12 @@ impl SecurityEvents {
     }
 
     /// Counts a failure of the request's source; an event, if that makes it one too many.
-    fn failed(&self, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) -> Option<Event> {
-        let source = address::network(stream.facts().client(host)?, 32, 64);
+    fn failed(&self, cause: &Cause<'_>, exchange: &Summary<'_>, host: &dyn Host) -> Option<Event> {
+        let source = address::network(exchange.facts.client(host)?, 32, 64);
         let failures = self
             .sources
             .failed(source, self.window, self.failures, host)?;
-        self.happened(REPEATED, u64::from(failures), cause, stream, host)
+        self.happened(REPEATED, u64::from(failures), cause, exchange, host)
     }
 
     fn happened(
@@ -222,7 +224,7 @@ impl SecurityEvents {
         kind: &'static EventKind,
         count: u64,
         cause: &Cause<'_>,
-        stream: &Stream,
+        exchange: &Summary<'_>,
         host: &dyn Host,
     ) -> Option<Event> {
         self::count(kind, host);
@@ -231,7 +233,7 @@ impl SecurityEvents {
         let (route, most) = if kind.is_of_source() {
             (None, SOURCES_NAMED)
         } else {
-            (stream.route(), 1)
+            (exchange.route, 1)
         };
         let mut state = self.state.try_borrow_mut().ok()?;
         let same = |group: &&mut Group| group.kind == kind && group.route == route;
@@ -251,7 +253,7 @@ impl SecurityEvents {
         }
         drop(state);
         let mut line = self.line(kind, count, time_stamp(host));
-        self.request(&mut line, cause, stream, host);
+        self.request(&mut line, cause, exchange, host);
         Some(Event {
             kind,
             line: line.finish(),
@@ -275,8 +277,14 @@ impl SecurityEvents {
         line
     }
 
-    fn request(&self, line: &mut JsonLine, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) {
-        if let Some(route) = stream.route_name() {
+    fn request(
+        &self,
+        line: &mut JsonLine,
+        cause: &Cause<'_>,
+        exchange: &Summary<'_>,
+        host: &dyn Host,
+    ) {
+        if let Some(route) = exchange.route_name {
             line.trusted("portcullis.route", route);
         }
         line.trusted("portcullis.outcome", cause.outcome.name());
@@ -289,10 +297,10 @@ impl SecurityEvents {
             // Events show nothing of a query.
             line.detail("portcullis.detail", detail, Parameters::Hidden);
         }
-        if let Some(client) = stream.facts().client(host) {
+        if let Some(client) = exchange.facts.client(host) {
             line.trusted("client.address", &client.to_string());
         }
-        let field = |name: &str| stream.headers().all(name).next();
+        let field = |name: &str| exchange.headers.all(name).next();
         line.optional("http.request.method", field(":method"));
         let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
         line.path("url.path", path);
@@ -304,7 +312,7 @@ impl SecurityEvents {
                 Convention::Elastic => line.untrusted(REQUEST_ID.of(self.schema), id),
             }
         }
-        let trace = stream.headers().one("traceparent").ok().flatten();
+        let trace = exchange.headers.one("traceparent").ok().flatten();
         if let Some(trace) = trace.and_then(Trace::parse) {
             line.trusted(TRACE_ID.of(self.schema), trace.trace_id);
         }
