@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use jwt_simple::algorithms::Ed25519PublicKey;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::ec::{CURVES, EcKey};
-use super::signature::{ALGORITHMS, KeyClass, RsaKey, SignatureAlgorithm, VerifyingKey};
+use super::ed25519::Ed25519Key;
+use super::rsa::RsaKey;
+use super::signature::{ALGORITHMS, KeyClass, SignatureAlgorithm, VerifyingKey};
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted, is_near};
 use portcullis_wire::json::{Json, Object};
 
@@ -277,11 +278,11 @@ fn read_okp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifyin
         .and_then(|node| node.choice(problems, &[("Ed25519", ())]));
     let x = required_bytes(fields, "x", problems);
     let (_, x) = (curve?, x?);
-    let key = Ed25519PublicKey::from_bytes(&x).ok();
+    let key = Ed25519Key::new(&x);
     if key.is_none() {
         problems.report(fields.pointer(), "`x` is not an Ed25519 public key");
     }
-    key.map(VerifyingKey::Ed25519)
+    key.map(|key| VerifyingKey::Ed25519(Box::new(key)))
 }
 
 fn read_oct(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<VerifyingKey> {

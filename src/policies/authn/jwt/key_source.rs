@@ -13,10 +13,12 @@ use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRe
 
 use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
+use super::ed25519::Ed25519Key;
 use super::jwk::{self, Jwk};
 use super::remote::RemoteKeys;
+use super::rsa::RsaKey;
 use super::secret::EnvironmentSecret;
-use super::signature::{RsaKey, SignatureAlgorithm, VerifyingKey};
+use super::signature::{SignatureAlgorithm, VerifyingKey};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
 
@@ -284,7 +286,8 @@ fn from_pem(pem: &str) -> Option<VerifyingKey> {
         return ec(Curve::P384, &key.public_key().to_bytes_uncompressed());
     }
     if let Ok(key) = Ed25519PublicKey::from_pem(pem) {
-        return Some(VerifyingKey::Ed25519(key));
+        let key = Ed25519Key::new(&key.to_bytes());
+        return key.map(|key| VerifyingKey::Ed25519(Box::new(key)));
     }
     let der = der(pem)?;
     if let Ok(key) = p521::ecdsa::VerifyingKey::from_public_key_der(&der) {

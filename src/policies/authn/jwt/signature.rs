@@ -1,21 +1,16 @@
 //! Signature algorithms and the keys that check them.
 //!
-//! Keys are jwt-simple's, with its checks of size and form; so are HMAC tags and the choice of
-//! hash and padding. Only the last step, comparing a signature with the signed bytes, goes to the
-//! crates that jwt-simple itself builds on: its own `verify_token` also reads the claims, more
-//! leniently than we may.
+//! Keys are read by jwt-simple, with its checks of size and form; so are HMAC tags made. Comparing a
+//! signature with the signed bytes is left to others, for its `verify_token` also reads the claims,
+//! more leniently than we may: to the crates for curves that it builds on, and where those are slow
+//! in wasm to [`super::rsa`] and [`super::ed25519`].
 
-use jwt_simple::algorithms::{
-    Ed25519PublicKey, EdDSAPublicKeyLike, HS256Key, HS384Key, HS512Key, MACLike, PS256PublicKey,
-    PS384PublicKey, PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey,
-    RSAPublicKeyLike,
-};
+use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
 use jwt_simple::reexports::ct_codecs;
-use superboring::pkey::{PKey, Public};
-use superboring::rsa::Padding;
-use superboring::sign::Verifier;
 
 use super::ec::{self, EcKey};
+use super::ed25519::Ed25519Key;
+use super::rsa::RsaKey;
 use super::secret::EnvironmentSecret;
 use portcullis_exchange::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
 use portcullis_exchange::meter::Event;
@@ -45,14 +40,7 @@ pub(super) enum VerifyingKey {
     Environment(EnvironmentSecret),
     Rsa(Box<RsaKey>),
     Ec(Box<EcKey>),
-    Ed25519(Ed25519PublicKey),
-}
-
-/// An RSA key of the size and exponent that jwt-simple demands: 2048 to 4096 bits, 65537.
-pub(super) struct RsaKey {
-    key: PKey<Public>,
-    modulus_bits: usize,
-    spki: Vec<u8>,
+    Ed25519(Box<Ed25519Key>),
 }
 
 /// Whose code checks signatures.
@@ -219,7 +207,7 @@ impl VerifyingKey {
             host.verify_signature(SignatureCheck {
                 scheme: HostScheme::RsaPkcs1,
                 hash,
-                public_key: &key.spki,
+                public_key: key.spki(),
                 signature,
                 signed,
             })
@@ -251,33 +239,10 @@ impl VerifyingKey {
         match self {
             VerifyingKey::Secret(secret) => verify_mac(secret, algorithm, signed, signature),
             VerifyingKey::Environment(_) => false,
-            VerifyingKey::Rsa(key) => verify_rsa(key, algorithm, signed, signature) == Some(true),
+            VerifyingKey::Rsa(key) => key.verify(algorithm, signed, signature),
             VerifyingKey::Ec(key) => key.verify(signed, signature),
-            VerifyingKey::Ed25519(key) => {
-                let signature = ed25519_compact::Signature::from_slice(signature);
-                let key = key.public_key().as_ref();
-                signature.is_ok_and(|signature| key.verify(signed, &signature).is_ok())
-            }
+            VerifyingKey::Ed25519(key) => key.verify(signed, signature),
         }
-    }
-}
-
-impl RsaKey {
-    /// Big-endian modulus and exponent. `None` when jwt-simple refuses them.
-    pub(super) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
-        let key = RS256PublicKey::from_components(modulus, exponent).ok()?;
-        let significant: Vec<u8> = modulus.iter().copied().skip_while(|b| *b == 0).collect();
-        let unused = significant.first()?.leading_zeros() as usize;
-        Some(Self {
-            spki: key.to_der().ok()?,
-            key: PKey::from_rsa(key.public_key().as_ref().clone()).ok()?,
-            modulus_bits: significant.len().checked_mul(8)?.checked_sub(unused)?,
-        })
-    }
-
-    /// The size of the modulus.
-    pub(super) fn modulus_bits(&self) -> usize {
-        self.modulus_bits
     }
 }
 
@@ -289,29 +254,4 @@ fn verify_mac(secret: &[u8], algorithm: SignatureAlgorithm, signed: &[u8], tag: 
         _ => return false,
     };
     ct_codecs::verify(&expected, tag)
-}
-
-fn verify_rsa(
-    key: &RsaKey,
-    algorithm: SignatureAlgorithm,
-    signed: &[u8],
-    signature: &[u8],
-) -> Option<bool> {
-    let (hash, padding) = match algorithm {
-        SignatureAlgorithm::Rs256 => (RS256PublicKey::hash(), Padding::PKCS1),
-        SignatureAlgorithm::Rs384 => (RS384PublicKey::hash(), Padding::PKCS1),
-        SignatureAlgorithm::Rs512 => (RS512PublicKey::hash(), Padding::PKCS1),
-        SignatureAlgorithm::Ps256 => (PS256PublicKey::hash(), Padding::PKCS1_PSS),
-        SignatureAlgorithm::Ps384 => (PS384PublicKey::hash(), Padding::PKCS1_PSS),
-        SignatureAlgorithm::Ps512 => (PS512PublicKey::hash(), Padding::PKCS1_PSS),
-        _ => return None,
-    };
-    // RFC 8017 §8.1.2 and §8.2.2: as long as the modulus, no other length.
-    if signature.len() != key.modulus_bits.div_ceil(8) {
-        return None;
-    }
-    let mut verifier = Verifier::new(hash, &key.key).ok()?;
-    verifier.set_rsa_padding(padding).ok()?;
-    verifier.update(signed).ok()?;
-    verifier.verify(signature).ok()
 }
