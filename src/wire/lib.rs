@@ -9,6 +9,7 @@
 //! - [`json`]: strict reading of whole documents, and values kept small. [`json_gate`]: the shape of
 //!   a body, judged without taking it up.
 //! - [`regex`]: patterns that take bounded time and memory.
+//! - [`mod@sort`]: sorting with little code.
 
 pub mod address;
 pub mod budget;
@@ -19,3 +20,4 @@ pub mod json;
 pub mod json_gate;
 pub mod preflight;
 pub mod regex;
+pub mod sort;

@@ -6,7 +6,7 @@ use super::line;
 use super::member::Member;
 use super::members::MEMBERS;
 use super::name::Convention;
-use super::sample::{SAMPLED, SampleRate, Sampled};
+use super::sample::{FIELDS, SampleRate, Sampled};
 use super::subject::Subjects;
 use super::{AccessLog, Query, Sink};
 use portcullis_document::{Fields, Node, Problems};
@@ -164,11 +164,10 @@ fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
 
 fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(Sampled, SampleRate)>> {
     let mut fields: Fields<'_> = node.fields(problems)?;
-    let shares: Vec<Option<(Sampled, SampleRate)>> = SAMPLED
+    let shares: Vec<Option<(Sampled, SampleRate)>> = FIELDS
         .iter()
-        .map(|sampled| {
-            let share =
-                fields.or_default(sampled.name(), SampleRate::ALL, problems, SampleRate::read);
+        .map(|(name, sampled)| {
+            let share = fields.or_default(name, SampleRate::ALL, problems, SampleRate::read);
             share.map(|share| (*sampled, share))
         })
         .collect();
