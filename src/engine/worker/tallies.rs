@@ -30,7 +30,7 @@ impl PendingCount {
 /// The counters of what became of exchanges by one document. The proxy learns of each when there
 /// is something to tell of it.
 ///
-/// By [`crate::metrics::Of::place`]. There are at most as many as routes, policies, codes and
+/// By [`crate::metrics::CounterScope::place`]. There are at most as many as routes, policies, codes and
 /// outcomes allow.
 #[derive(Default)]
 pub(super) struct CounterBuffer(RefCell<Vec<Vec<Known>>>);

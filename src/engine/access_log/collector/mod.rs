@@ -1,8 +1,8 @@
 //! Records on their way to an OpenTelemetry collector: a bounded queue in each worker, emptied in
 //! batches. Nothing waits for it. What does not fit is dropped, and counted.
 //!
-//! It does no I/O itself: a worker asks what is [due](Collector::due), makes that call, and tells
-//! what it [received](Collector::received).
+//! It does no I/O itself: a worker asks what is [due](OtlpExporter::due), makes that call, and tells
+//! what it [received](OtlpExporter::received).
 
 mod encode;
 mod queue;

@@ -167,7 +167,7 @@ fn asks(settled: &FetchOutcome) -> String {
     }
 }
 
-const DOCUMENT: &str = "Document idp https://id.example.com/t/.well-known/openid-configuration";
+const DOCUMENT: &str = "Discovery idp https://id.example.com/t/.well-known/openid-configuration";
 
 #[test]
 fn keys_are_asked_for_where_the_document_says() {
@@ -175,17 +175,17 @@ fn keys_are_asked_for_where_the_document_says() {
         (
             "",
             "https://id.example.com/keys",
-            "Keys idp https://id.example.com/keys",
+            "KeySet idp https://id.example.com/keys",
         ),
         (
             r#""jwks_cluster":"cdn","#,
             "https://keys.example.net/k",
-            "Keys cdn https://keys.example.net/k",
+            "KeySet cdn https://keys.example.net/k",
         ),
         (
             r#""jwks_cluster":"cdn","#,
             "https://id.example.com/keys",
-            "Keys cdn https://id.example.com/keys",
+            "KeySet cdn https://id.example.com/keys",
         ),
     ] {
         let remote = discovering(cluster);
@@ -260,7 +260,7 @@ fn keys_that_are_not_there_are_looked_for_anew() {
     };
     found(0);
     assert!(arrive(&remote, 0, Ok((SET, Some(Duration::from_secs(10))))).is_ok());
-    assert!(asked(&remote.first_request(first_tick(&remote, 0))).starts_with("Keys"));
+    assert!(asked(&remote.first_request(first_tick(&remote, 0))).starts_with("KeySet"));
     assert!(arrive(&remote, 10, Err(FetchError::Status(404))).is_err());
     assert_eq!(asked(&remote.first_request(at(12))), DOCUMENT);
     // Another worker does not know of the failure; that nobody has brought keys in time tells it.
@@ -270,7 +270,7 @@ fn keys_that_are_not_there_are_looked_for_anew() {
     assert!(other.adopt(&record, at(20)));
     let next = first_tick(&other, 20);
     assert!(
-        asked(&other.first_request(next)).starts_with("Keys"),
+        asked(&other.first_request(next)).starts_with("KeySet"),
         "at once"
     );
     let late = next + Duration::from_secs(1);
