@@ -8,6 +8,7 @@ use crate::access_log::collector::Collector;
 use crate::access_log::security::SecurityEvents;
 use crate::explain::Explain;
 use crate::metrics::{Gauges, Measured};
+use crate::plan::Plans;
 use crate::stream::{Overrides, ShownFields, later_request_fields};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::exchange::{ClaimedSubject, PropertyName, Request};
@@ -55,6 +56,8 @@ pub struct Engine {
     pub explain: Option<Rc<Explain>>,
     pub request_id: Option<HeaderName>,
     pub shown_fields: ShownFields,
+    /// What most requests come to, prepared.
+    pub plans: Plans,
     /// What it may take of the worker's memory.
     pub memory: Option<Reservation>,
 }
@@ -215,6 +218,18 @@ pub struct Asked {
 }
 
 impl Engine {
+    /// The same engine, which judges each request by asking every policy: what plans are measured by.
+    #[must_use]
+    pub fn without_plans(self) -> Self {
+        let plans = Plans::default();
+        Self { plans, ..self }
+    }
+
+    /// How many requests have been judged by plans.
+    pub fn planned(&self) -> u64 {
+        self.plans.taken()
+    }
+
     /// What an operator should know about the document although it is valid.
     pub fn notes(&self) -> &[String] {
         &self.notes

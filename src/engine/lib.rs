@@ -6,6 +6,7 @@ pub mod config;
 pub mod engine;
 pub mod explain;
 pub mod metrics;
+pub mod plan;
 pub mod proof;
 pub mod stream;
 pub mod worker;

@@ -1,9 +1,12 @@
 //! Refuses requests that change something and that another site made a browser send.
 
+use std::rc::Rc;
+
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::origin::{AllowedOrigins, Power, Standing, is_own};
+use portcullis_exchange::plan::{Case, Draft, Shaping, Test};
 use portcullis_exchange::policy::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
@@ -245,11 +248,32 @@ impl Policy for Csrf {
             Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
         }
     }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        const CHANGE_NOTHING: &[&str] = &["GET", "HEAD"];
+        let (site, upgrade) = (draft.slot("sec-fetch-site"), draft.slot("upgrade"));
+        let own = [&b"none"[..], b"same-origin"].map(HeaderValue::parse);
+        let own: Rc<[HeaderValue]> = own.into_iter().collect::<Result<_, _>>().ok()?;
+        let reads = [Test::Method(CHANGE_NOTHING), Test::Absent(upgrade)];
+        let reads = match self.safe_methods {
+            SafeMethods::Allow => Case::of(reads),
+            SafeMethods::Isolate => Case::of(reads.into_iter().chain([Test::Absent(site)])),
+        };
+        draft.one_of([reads, Case::of([Test::Is(site, own)])]);
+        Some(())
+    }
 }
 
 impl Policy for Varies {
     fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
         response.edits.push(self.0.clone());
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        draft
+            .shapings
+            .push(Shaping::Always(Rc::new([self.0.clone()])));
+        Some(())
     }
 }
 

@@ -5,6 +5,7 @@ use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::{Author, BodyState, Edit, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
 use portcullis_exchange::refusal::{Failure, Form};
 use portcullis_exchange::route::read_header_name;
@@ -179,6 +180,12 @@ fn writes(edits: &[Edit], name: &HeaderName) -> bool {
 }
 
 impl Policy for SanitizeErrors {
+    /// It has nothing to say of requests.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        draft.asks_for_answers = true;
+        Some(())
+    }
+
     fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
         let status = status(response.headers);
         if response.author != Author::Service || !self.concerns(status, response.headers) {

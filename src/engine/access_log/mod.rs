@@ -8,6 +8,7 @@ mod member;
 pub mod members;
 mod name;
 mod outcome;
+pub mod prepared;
 mod redact;
 mod sample;
 pub mod security;

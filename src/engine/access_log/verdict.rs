@@ -25,6 +25,17 @@ pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, Said)]) {
     out.push('}');
 }
 
+/// What is said of a request that no policy of these objects to, each once.
+pub(super) fn allowed(policies: &[&'static str]) -> Vec<(&'static str, Said)> {
+    let mut asked: Vec<(&'static str, Said)> = Vec::new();
+    for policy in policies {
+        if !asked.iter().any(|(each, _)| each == policy) {
+            asked.push((policy, Said::Allowed));
+        }
+    }
+    asked
+}
+
 /// A list of objects: what shadow mode would have refused.
 pub(super) fn shadow(out: &mut String, refusals: &[ShadowRefusal], parameters: Parameters) {
     out.push('[');

@@ -7,6 +7,7 @@ use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
+use super::plan;
 use super::problem::{ConfigError, Problems, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
@@ -20,6 +21,7 @@ use crate::engine::{Chain, Engine, Mode, Route};
 use crate::explain::Explain;
 use crate::metrics;
 use crate::metrics::Measured;
+use crate::plan::Plans;
 use crate::stream::{Overrides, Requests, ShownFields};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::Declaration;
@@ -51,6 +53,7 @@ pub(super) fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     engine.registry.footprints.push(footprint(needs));
     engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
+    engine.plans = plan::compile(&engine);
     metrics::show(&engine.digest, &mut engine.registry.gauges);
     Ok(engine)
 }
@@ -216,6 +219,7 @@ impl Judging {
             explain: sections.find::<Explain>(),
             request_id: sections.find::<RequestId>().map(|id| id.0.clone()),
             sections,
+            plans: Plans::default(),
             memory: None,
         }
     }

@@ -24,7 +24,7 @@ const SMALL: usize = 1 << 10;
 
 /// What the allocator needs beside what a stream keeps. The stream itself has been reserved by who
 /// made it.
-const FIXED: usize = 128;
+pub(super) const FIXED: usize = 128;
 
 /// The request's fields that are shown and never judged, each with how many bytes of its values.
 #[derive(Debug)]
@@ -61,6 +61,11 @@ impl ShownFields {
         }
         let most = log.map_or(0, AccessLog::longest).max(8 << 10);
         Self { fields, most }
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
     }
 
     /// None for a field that is not shown.
@@ -181,6 +186,7 @@ impl Stream {
     /// Lets go of what was kept for the record: it has been written.
     pub fn end(&mut self) {
         self.paused = None;
+        self.planned = None;
         self.headers.keep(|_, _| None);
         self.facts = Default::default();
         self.beside.forget();

@@ -8,6 +8,7 @@ mod foreign;
 mod judge;
 mod kept;
 mod measure;
+mod planned;
 mod record;
 mod settle;
 mod waiting;
@@ -21,6 +22,7 @@ use self::beside::Beside;
 use self::body::{Awaiting, Body};
 use self::judge::{Judge, Judgement};
 use self::measure::StepTimes;
+use self::planned::Planned;
 use self::waiting::{Paused, Place};
 use crate::engine::{Chain, Engine, Lane};
 use portcullis_exchange::connection::Connection;
@@ -33,7 +35,7 @@ use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
 pub use self::answer::ResponseHead;
-pub use self::foreign::{Overrides, Requests};
+pub use self::foreign::{Overrides, Requests, override_fields};
 pub use self::kept::MOST_HEAD;
 pub use self::kept::{ShownFields, later_request_fields};
 pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
@@ -71,6 +73,8 @@ pub struct Stream {
     body: Body,
     answer: Answer,
     record: Record,
+    /// Set while it is on the plan of its route; then there are no headers and facts here.
+    planned: Option<Planned>,
     /// What is reserved for it.
     memory: Reservation,
 }
@@ -123,6 +127,7 @@ impl Stream {
             body: Body::default(),
             answer: Answer::default(),
             record: Record::default(),
+            planned: None,
             memory: Reservation::none(Share::Streams),
         }
     }
@@ -183,6 +188,7 @@ impl Stream {
 
     /// Refuses because the proxy did not do what it was asked.
     pub fn host_failed(&mut self, failure: Failure, host: &dyn Host) -> Action {
+        self.leave_plan();
         self.refuse(failure.refusal(), None, host)
     }
 
@@ -193,7 +199,7 @@ impl Stream {
 
     /// The request's header fields that are kept; none if the request never reached the filter.
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        self.general().map_or(&self.headers, |made| &made.headers)
     }
 
     /// What became of it.
@@ -210,7 +216,7 @@ impl Stream {
 
     /// What policies learned.
     pub fn facts(&self) -> &Facts {
-        &self.facts
+        self.general().map_or(&self.facts, |made| &made.facts)
     }
 
     /// When its head arrived.

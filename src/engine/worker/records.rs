@@ -42,9 +42,19 @@ pub(super) fn finished(
             Some(_) => None,
             None => late(),
         };
-        if let Some(record) = log.record(stream, late.as_ref(), host) {
+        let told = |record: &str| {
             let sinks = log.sinks();
-            tell(sinks, engine, &record, Severity::Info, Level::Info, host);
+            tell(sinks, engine, record, Severity::Info, Level::Info, host);
+        };
+        let is_told = engine.plans.with_buffer(|buffer| {
+            let is_written = stream.record_by_plan(host, buffer);
+            if is_written {
+                told(buffer);
+            }
+            is_written
+        });
+        if !is_told && let Some(record) = log.record(stream, late.as_ref(), host) {
+            told(&record);
         }
     }
     if let Some(events) = engine.security_events() {

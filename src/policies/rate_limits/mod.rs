@@ -20,6 +20,7 @@ mod global;
 pub mod key;
 mod ledger;
 mod limit;
+mod planned;
 pub mod refusals;
 pub mod shard;
 mod shared;

@@ -16,6 +16,7 @@ use self::rule::{Action, Change, Rule, Rules, When};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Author, Edit, Response, Scheme};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::{self, Draft, Shaping};
 use portcullis_exchange::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
 use portcullis_wire::headers::{HeaderName, Headers};
 
@@ -229,6 +230,24 @@ impl Policy for SecurityHeaders {
             .filter(|each| each.applies(scheme, caller, response.headers));
         let edits: Vec<Edit> = absent.map(|each| each.edit.clone()).collect();
         response.edits.extend(edits);
+    }
+
+    /// What depends on the fields of an answer is not on the plan.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        if self.declares().reads_response {
+            draft.asks_for_answers = true;
+            return Some(());
+        }
+        let by_caller = |fixed: &ByCaller| plan::ByCaller {
+            authenticated: Rc::clone(&fixed.authenticated),
+            anyone: Rc::clone(&fixed.anyone),
+        };
+        draft.shapings.push(Shaping::ByCaller {
+            minds_scheme: self.minds_scheme,
+            https: by_caller(&self.fixed.https),
+            http: by_caller(&self.fixed.http),
+        });
+        Some(())
     }
 
     fn declares(&self) -> Declaration {

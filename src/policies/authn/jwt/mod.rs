@@ -17,6 +17,7 @@ mod gauges;
 mod jwk;
 mod key_source;
 mod objection;
+mod planned;
 mod provider;
 pub mod refusals;
 mod remote;
@@ -46,6 +47,7 @@ use super::location::{Found, Locations, Unwritable};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
 };
@@ -78,7 +80,7 @@ struct Demand {
     /// Where it stands in the block, if it is one of several.
     at: String,
     provider: Rc<Provider>,
-    requirement: Requirement,
+    requirement: Rc<Requirement>,
     challenges: Challenges,
 }
 
@@ -190,7 +192,7 @@ impl Demand {
         Some(provider.map(|provider| Self {
             at,
             provider,
-            requirement,
+            requirement: Rc::new(requirement),
             challenges,
         }))
     }
@@ -316,6 +318,10 @@ impl Policy for Jwt {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        self.put_on(draft)
     }
 
     fn declares(&self) -> Declaration {

@@ -1,0 +1,347 @@
+//! Records of requests that passed on a plan, from pieces that are prepared: what the document decides when
+//! it is compiled, what a token decides when it is first seen. What comes from the request is written by
+//! the functions that write it without plans.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::line::Line;
+use super::member::Member;
+use super::members::MEMBERS;
+use super::name::{ECS_VERSION, Schema};
+use super::sample::Share;
+use super::subject::Of;
+use super::time::{rfc3339, without_port};
+use super::trace::Trace;
+use super::{AccessLog, verdict};
+use crate::metrics::{Outcome, micros};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::{Fields, Slot};
+use portcullis_exchange::principal::Principal;
+
+/// A record with places for what is known of one request.
+#[derive(Debug)]
+pub struct Prepared {
+    pieces: Box<[Piece]>,
+    longest: usize,
+}
+
+/// What records of one route have in common.
+pub struct Common<'c> {
+    /// Its name.
+    pub route: &'c str,
+    /// Its policies, in order.
+    pub asked: &'c [&'static str],
+    /// The name of its limit.
+    pub limit: Option<&'c str>,
+}
+
+/// What is known of one request.
+pub struct Known<'k> {
+    /// What it asked.
+    pub fields: &'k Fields,
+    /// The host that it named, in its one spelling.
+    pub host_name: &'k str,
+    /// What the token says for records: [`AccessLog::words`].
+    pub words: &'k str,
+    /// How much more of its limit it may ask.
+    pub remaining: Option<u64>,
+    /// When the record is written.
+    pub written: Duration,
+    /// How long it took.
+    pub elapsed: Option<Duration>,
+    /// How long of that it was judged.
+    pub judging: Option<Duration>,
+    /// The proxy.
+    pub host: &'k dyn Host,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Text(Box<str>),
+    /// The date, between quotation marks.
+    Date,
+    RequestId(&'static str, Schema),
+    TraceId(&'static str),
+    ParentId(&'static str),
+    Field(&'static str, Slot),
+    HostName(&'static str),
+    Path(&'static str),
+    Query(&'static str),
+    /// All members that tell of the token.
+    Words,
+    Remaining(&'static str),
+    Duration(&'static str),
+    Judging(&'static str),
+    Proxy(&'static str, &'static Member),
+}
+
+/// The fields that records show, in the slots that plans have for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown;
+
+impl Shown {
+    /// `:method`
+    pub const METHOD: Slot = Slot(0);
+    /// `:scheme`
+    pub const SCHEME: Slot = Slot(1);
+    /// `:authority`
+    pub const AUTHORITY: Slot = Slot(2);
+    /// `:path`
+    pub const PATH: Slot = Slot(3);
+    /// `x-request-id`
+    pub const REQUEST_ID: Slot = Slot(4);
+    /// `traceparent`
+    pub const TRACE: Slot = Slot(5);
+    /// `user-agent`
+    pub const USER_AGENT: Slot = Slot(6);
+    /// Their names, in order.
+    pub const NAMES: [&'static str; 7] = [
+        ":method",
+        ":scheme",
+        ":authority",
+        ":path",
+        "x-request-id",
+        "traceparent",
+        "user-agent",
+    ];
+}
+
+/// Pieces in the making: texts that follow one another are one.
+struct Pieces {
+    done: Vec<Piece>,
+    text: Line,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Piece) {
+        self.end_text();
+        self.done.push(piece);
+    }
+
+    fn end_text(&mut self) {
+        let text = std::mem::replace(&mut self.text, Line::unbounded(String::new()));
+        let text = text.into_text();
+        if !text.is_empty() {
+            self.done.push(Piece::Text(text.into()));
+        }
+    }
+}
+
+impl AccessLog {
+    /// The record of requests that pass on a plan of a route; none if it shows something that is not
+    /// prepared.
+    pub fn prepare(&self, common: &Common<'_>) -> Option<Prepared> {
+        let allowed = Outcome::Allowed.name();
+        let share = self.shares.iter().find(|(name, _)| *name == allowed);
+        let keeps_all = share.is_none_or(|(_, share)| *share == Share::ALL);
+        if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
+            return None;
+        }
+        let mut pieces = Pieces {
+            done: Vec::new(),
+            text: Line::unbounded("{".to_owned()),
+        };
+        for (name, member) in &self.members {
+            self.prepare_member(name, member, common, &mut pieces)?;
+        }
+        pieces.end_text();
+        Some(Prepared {
+            pieces: pieces.done.into(),
+            longest: self.longest,
+        })
+    }
+
+    fn prepare_member(
+        &self,
+        name: &'static str,
+        member: &'static Member,
+        common: &Common<'_>,
+        pieces: &mut Pieces,
+    ) -> Option<()> {
+        let text = &mut pieces.text;
+        let piece = match member.otel().or(member.ecs())? {
+            "timestamp" => Some(Piece::Date),
+            "event.name" => {
+                text.own(name, "portcullis.access");
+                None
+            }
+            "ecs.version" => {
+                text.own(name, ECS_VERSION);
+                None
+            }
+            "event.kind" => {
+                text.own(name, "event");
+                None
+            }
+            "event.outcome" => {
+                text.own(name, "success");
+                None
+            }
+            "portcullis.outcome" => {
+                text.own(name, Outcome::Allowed.name());
+                None
+            }
+            "portcullis.route" => {
+                text.own(name, common.route);
+                None
+            }
+            "portcullis.verdicts" => {
+                let allowed = verdict::allowed(common.asked);
+                if !allowed.is_empty() {
+                    text.structure(name, |out| verdict::verdicts(out, &allowed));
+                }
+                None
+            }
+            "http.request.header.x-request-id" => Some(Piece::RequestId(name, self.schema)),
+            "trace_id" => Some(Piece::TraceId(name)),
+            "parent_span_id" => Some(Piece::ParentId(name)),
+            "http.request.method" => Some(Piece::Field(name, Shown::METHOD)),
+            "url.scheme" => Some(Piece::Field(name, Shown::SCHEME)),
+            "user_agent.original" => Some(Piece::Field(name, Shown::USER_AGENT)),
+            "server.address" => Some(Piece::HostName(name)),
+            "url.path" => Some(Piece::Path(name)),
+            "url.query" => Some(Piece::Query(name)),
+            "user.id" => Some(Piece::Words),
+            // Among the words.
+            "user.hash" | "portcullis.issuer" | "portcullis.provider" => None,
+            "portcullis.rate_limit.name" => {
+                if let Some(limit) = common.limit {
+                    text.own(name, limit);
+                }
+                None
+            }
+            "portcullis.rate_limit.remaining" => Some(Piece::Remaining(name)),
+            "portcullis.duration_us" => Some(Piece::Duration(name)),
+            "portcullis.filter_us" => Some(Piece::Judging(name)),
+            _ if member.attribute().is_some() => Some(Piece::Proxy(name, member)),
+            // Of these, a request that passed has none.
+            "portcullis.policy"
+            | "portcullis.code"
+            | "portcullis.reason"
+            | "portcullis.detail"
+            | "portcullis.errors"
+            | "portcullis.shadow"
+            | "portcullis.claimed.signature"
+            | "portcullis.claimed.issuer"
+            | "portcullis.claimed.issuer_hash"
+            | "portcullis.claimed.subject"
+            | "portcullis.claimed.subject_hash"
+            | "portcullis.claimed.key_id"
+            | "portcullis.claimed.key_id_hash"
+            | "portcullis.claimed.audience"
+            | "portcullis.claimed.audience_hash"
+            | "portcullis.claimed.algorithm"
+            | "portcullis.claim.<claim>"
+            | "http.request.header.<name>"
+            | super::line::CUT => None,
+            // What is new here is written without plans until it has its piece.
+            _ => return None,
+        };
+        if let Some(piece) = piece {
+            if let Piece::Date = piece {
+                text.quote_next(name);
+            }
+            pieces.push(piece);
+        }
+        Some(())
+    }
+
+    /// What records say of whose token was accepted: members with a comma in front of each. None if that
+    /// is long.
+    pub fn words(&self, principal: &Principal, host: &dyn Host) -> Option<Rc<str>> {
+        const LONGEST: usize = 1 << 10;
+        let mut line = Line::unbounded(String::new());
+        let subject = principal.subject().map(str::as_bytes);
+        for member in MEMBERS {
+            let Some(name) = member.name_in(self.schema) else {
+                continue;
+            };
+            match member.otel().or(member.ecs()) {
+                Some("user.id") if self.subjects.shows_plain(Of::Accepted) => {
+                    line.optional(name, subject);
+                }
+                Some("user.hash") => {
+                    let hashed = |subject| self.subjects.hashed(Of::Accepted, subject, host);
+                    if let Some(hash) = subject.and_then(hashed) {
+                        line.own(name, &hash);
+                    }
+                }
+                Some("portcullis.issuer") => {
+                    line.optional(name, principal.issuer().map(str::as_bytes));
+                }
+                Some("portcullis.provider") => line.own(name, &principal.authority),
+                _ => {}
+            }
+        }
+        let words = line.into_text();
+        (words.len() <= LONGEST).then(|| words.into())
+    }
+}
+
+impl Prepared {
+    /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
+    /// be cut as records are without plans.
+    pub fn write(&self, log: &AccessLog, known: &Known<'_>, buffer: &mut String) -> bool {
+        let mut text = std::mem::take(buffer);
+        text.clear();
+        let mut line = Line::bounded(text, self.longest);
+        let trace = known.fields.one(Shown::TRACE).and_then(Trace::parse);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.raw(text),
+                Piece::Date => line.raw_with(|out| {
+                    rfc3339(out, known.written);
+                    out.push('"');
+                }),
+                Piece::RequestId(name, schema) => {
+                    match (known.fields.one(Shown::REQUEST_ID), schema) {
+                        (None, _) => {}
+                        (Some(id), Schema::OpenTelemetry) => {
+                            line.list(name, std::iter::once(id));
+                        }
+                        (Some(id), Schema::Elastic) => line.foreign(name, id),
+                    }
+                }
+                Piece::TraceId(name) => {
+                    if let Some(trace) = trace {
+                        line.own(name, trace.trace_id);
+                    }
+                }
+                Piece::ParentId(name) => {
+                    if let Some(trace) = trace {
+                        line.own(name, trace.parent_id);
+                    }
+                }
+                Piece::Field(name, slot) => line.optional(name, known.fields.one(*slot)),
+                Piece::HostName(name) => {
+                    line.foreign(name, without_port(known.host_name.as_bytes()));
+                }
+                Piece::Path(name) => line.path(name, path(known.fields)),
+                Piece::Query(name) => {
+                    if let (Some(query), Some(shown)) = (query(known.fields), log.shown()) {
+                        line.query(name, query, &shown);
+                    }
+                }
+                Piece::Words => line.raw(known.words),
+                Piece::Remaining(name) => line.number(name, known.remaining),
+                Piece::Duration(name) => line.number(name, known.elapsed.map(micros)),
+                Piece::Judging(name) => line.number(name, known.judging.map(micros)),
+                Piece::Proxy(name, member) => member.ask(&mut line, name, known.host),
+            }
+        }
+        let is_whole = !line.is_cut();
+        *buffer = line.finish();
+        is_whole
+    }
+}
+
+fn path(fields: &Fields) -> Option<&[u8]> {
+    let path = fields.one(Shown::PATH)?.split(|b| *b == b'?').next();
+    path.filter(|path| !path.is_empty())
+}
+
+fn query(fields: &Fields) -> Option<&[u8]> {
+    let query = fields.one(Shown::PATH)?.splitn(2, |b| *b == b'?').nth(1);
+    query.filter(|query| !query.is_empty())
+}

@@ -1,0 +1,1 @@
+//! Plans: what they come to is what asking every policy comes to.
