@@ -96,10 +96,10 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
         .access_log
         .as_ref()
         .and_then(|log| log.prepare(&common));
-    let shapings = (!asks_for_answers).then(|| shapings.into());
+    let is_answered = !asks_for_answers && shapings.iter().all(is_known);
     Some(Plan {
         record,
-        shapings: shapings.filter(|all: &Box<[Shaping]>| all.iter().all(is_known)),
+        shapings: is_answered.then(|| shapings.into()),
         steps: steps.into(),
     })
 }
