@@ -25,8 +25,10 @@ pub fn request_headers(
     if let Some(refused) = stream.admit(headers.memory().max(block.capacity()), host) {
         return refused;
     }
-    if stream.request_by_plan(block, host).is_err() {
-        return stream.request_headers(headers, body, host);
+    match stream.request_by_plan(block, host) {
+        Err(_) => return stream.request_headers(headers, body, host),
+        Ok(Some(reply)) => return Action::Reply(reply),
+        Ok(None) => {}
     }
     let mut edits = Vec::new();
     stream.planned_changes(&mut |change| edits.push(edit(change)));

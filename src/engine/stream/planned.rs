@@ -18,7 +18,7 @@ use portcullis_exchange::limits::{Standing, seconds};
 use portcullis_exchange::plan::{
     Accepted, Caller, Change, Charge, Fields, Limit, Shaping, Step, Tokens,
 };
-use portcullis_exchange::refusal::usable_id;
+use portcullis_exchange::refusal::{Reply, usable_id};
 use portcullis_wire::digits;
 use portcullis_wire::digits::Digits;
 use portcullis_wire::headers::Headers;
@@ -54,13 +54,18 @@ struct Draft<'p> {
 const GENERAL: usize = 512;
 
 impl Stream {
-    /// Judges the head of a request by the plan of its route: then it goes on, with the changes of
-    /// [`Stream::planned_changes`]. It must have been admitted.
+    /// Judges the head of a request by the plan of its route. What is sent in place of the upstream's answer;
+    /// none if the request goes on, with the changes of [`Stream::planned_changes`]. It must have been
+    /// admitted.
     ///
     /// # Errors
     /// The fields, as they were handed over, where no plan knows all of the request. Nothing has been changed
     /// or counted: it is to be judged by [`Stream::request_headers`].
-    pub fn request_by_plan(&mut self, block: Vec<u8>, host: &dyn Host) -> Result<(), Vec<u8>> {
+    pub fn request_by_plan(
+        &mut self,
+        block: Vec<u8>,
+        host: &dyn Host,
+    ) -> Result<Option<Reply>, Vec<u8>> {
         let engine = match &self.engine {
             Some(engine) if self.is_admitted() => Rc::clone(engine),
             _ => return Err(block),
@@ -91,7 +96,7 @@ impl Stream {
                 });
                 self.head_judged(&engine, host);
                 engine.plans.take();
-                Ok(())
+                Ok(None)
             }
             None => Err(fields.into_block()),
         }
