@@ -13,9 +13,11 @@ IMAGE ?= portcullis:dev
 DIR ?= tests/cases
 NAME ?= good
 FLOOD ?= 3000000
+# How many suites run at a time.
+AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory check quick lint audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -32,15 +34,36 @@ SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OL
 	{ chromedriver= ; $(if $(filter-out browser,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
 	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus CHROMEDRIVER=$$chromedriver
 
-# ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
-BINARY = $(if $(wildcard $(patsubst %,tests/tests/%,$(firstword $(ONLY)).rs $(firstword $(ONLY))/main.rs)),$(firstword $(ONLY)))
-ONE_SUITE = $(if $(BINARY),$(CARGO) test --locked -p portcullis-tests --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),CASES="$(ONLY)" $(CARGO) test --locked -p portcullis-tests --test cases)
+# All of the workspace, whatever is tested: with a part of it, cargo compiles crates anew that the part has other features of.
+SUITE = $(CARGO) test --locked --workspace
+# Waiting is tested with a policy that no module that is shipped has.
+WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
+# Those that take longest are begun first.
+SUITES = $(LONG) $(filter-out $(LONG),$(notdir $(basename $(wildcard tests/tests/*))))
+LONG = cases fail_closed rate_limits fault_injection
 
-test: $(if $(ONLY),quick,lint build) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
-	@$(if $(filter fault_injection,$(ONLY))$(if $(ONLY),,all),envoy/build.sh with-faults,:)
+# ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
+BINARY = $(filter $(firstword $(ONLY)),$(SUITES))
+ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),CASES="$(ONLY)" $(SUITE) --test cases)
+
+test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
+	@$(if $(filter fault_injection fail_closed,$(ONLY)),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),$(CARGO) test --locked --workspace && $(WAITS) && \
+	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(SUITES:%='$(SUITE) --test %') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
+
+# Written out in a recipe, MAKE would run it for `make -n` too.
+AGAIN = $(MAKE) --no-print-directory
+
+# What the suites need, and lint. The three meet in no folder that cargo locks, and the optimised module keeps one core busy for minutes.
+parts:
+	@echo "lint, the tests and the module are compiled side by side, by $$($(CARGO) --version)"
+	@tests/side-by-side.sh 3 '$(AGAIN) servers' \
+	'envoy/build.sh lint && envoy/build.sh && envoy/build.sh with-faults' \
+	'$(AGAIN) lint-native && $(SUITE) --no-run && $(WAITS)'
+
+servers:
+	@$(SERVERS)
 
 test-browser: build ## what a real Chromium makes of the answers; fetches Debian's if there is none
 	@envoy=$$(envoy/find-envoy.sh) && chromedriver=$$(tests/find-chromium.sh) && \
@@ -56,20 +79,20 @@ quick: ## build target/portcullis-quick.wasm, which is less optimised, in second
 
 check: quick ## what is soon done after a small change: formatting, clippy, unit tests, documentation, cases natively and in the module
 	@$(call FMT,--check)
-	$(CARGO) clippy --locked --workspace --lib -- -D warnings
-	PORTCULLIS_WASM=$(CURDIR)/$(QUICK) $(CARGO) test --locked --workspace --lib --test cases --test docs -- --skip envoy
-
-# Waiting is tested with a policy that no module that is shipped has.
-WAITS = $(CARGO) test --locked -p portcullis-engine --features fault-injection --lib waiting
+	$(CARGO) clippy --locked --workspace --lib --examples -- -D warnings
+	PORTCULLIS_WASM=$(CURDIR)/$(QUICK) $(SUITE) --lib --test cases --test docs -- --skip envoy
 
 # The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
 FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs
 
-lint: ## formatting, clippy for both targets, documentation links, licences and sources of crates
+lint: lint-native ## formatting, clippy for both targets, documentation links, licences and sources of crates
+	@envoy/build.sh lint
+
+# There are no examples. To ask for them has cargo take crates with the features that tests need, and so once.
+lint-native:
 	@$(call FMT,--check)
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	@envoy/build.sh lint
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --all-features --document-private-items --exclude portcullis-proxy-wasm --lib --bins --examples
 	@tests/deny.sh
 
 audit: ## check licences and sources of the crates that are built in, and ask for advisories; needs a network

@@ -79,8 +79,7 @@ remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefi
 
 with_rustup() {
     if [ "$action" = lint ]; then
-        cargo clippy --locked -p portcullis-proxy-wasm --lib --target $TARGET -- -D warnings
-        cargo clippy --locked -p portcullis-proxy-wasm --lib --target $TARGET --no-default-features -- -D warnings
+        cargo clippy --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET -- -D warnings
         exit
     fi
     # shellcheck disable=SC2086
@@ -91,8 +90,6 @@ with_rustup() {
 with_debian() {
     # Another release of clippy knows other lints; those that the project denies count, its warnings do not.
     if [ "$action" = lint ]; then
-        debian_cargo clippy
-        features=--no-default-features
         debian_cargo clippy
         exit
     fi

@@ -132,7 +132,9 @@
 //! One file under `src/policies/` with a `KIND`, two lines in its `lib.rs`, one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
-pub use portcullis_engine::{access_log, config, engine, explain, metrics, proof, stream, worker};
+pub use portcullis_engine::{
+    access_log, config, engine, explain, metrics, proof, record, stream, worker,
+};
 pub use portcullis_exchange::{
     body, call, condition, connection, credentials, edit, enforcement, exchange, fetched, gauges,
     host, http_uri, limits, media_type, meter, origin, plan, principal, refusal, route, section,

@@ -1,5 +1,8 @@
 //! A compiled document: immutable, shared by all requests that began with it.
 
+mod requests;
+mod shown;
+
 use std::fmt;
 use std::rc::Rc;
 
@@ -9,7 +12,6 @@ use crate::access_log::security::SecurityEvents;
 use crate::explain::Explain;
 use crate::metrics::{Gauges, Measured};
 use crate::plan::Plans;
-use crate::stream::{Overrides, ShownFields, later_request_fields};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::exchange::{ClaimedSubject, PropertyName, Request};
 use portcullis_exchange::fetched::Fetched;
@@ -25,6 +27,8 @@ use portcullis_wire::budget::Reservation;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::preflight::Preflight;
 
+pub use self::requests::{Overrides, Requests};
+pub use self::shown::ShownFields;
 pub use portcullis_exchange::enforcement::Mode;
 
 /// A compiled document.
@@ -444,4 +448,13 @@ impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?})", self.name, self.mode)
     }
+}
+
+/// What steps of a chain read of a request later, and its page for browsers.
+fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
+    let named = steps.iter().map(|step| step.declared.later_request_fields);
+    let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::access_log::detail;
 use crate::access_log::detail::Parameters;
 use crate::access_log::errors;
-use crate::stream::{Record, Said};
+use crate::record::{Record, Said};
 use portcullis_document::header::read_claimed;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::{Edit, Facts};

@@ -1,5 +1,9 @@
 //! A document compiled, an exchange on its way through the policies of its route, and the worker
 //! beside it.
+//!
+//! From the ground up, each module knows those before it and no other; `tests/src/layers.rs` holds
+//! that: [`record`], [`metrics`], [`access_log`], [`plan`], [`explain`], [`engine`], [`stream`], [`config`],
+//! [`worker`].
 
 pub mod access_log;
 pub mod config;
@@ -8,5 +12,6 @@ pub mod explain;
 pub mod metrics;
 pub mod plan;
 pub mod proof;
+pub mod record;
 pub mod stream;
 pub mod worker;

@@ -4,7 +4,7 @@
 mod by_route;
 mod verdicts;
 
-use crate::access_log::security::{KINDS, Kind};
+use crate::record::security::{KINDS, Kind};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::UNAVAILABLE;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use portcullis_wire::json::compact::{Compact, Value};
 
 /// Who calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// By what it was proven.
     pub kind: CredentialKind,

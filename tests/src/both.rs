@@ -58,7 +58,7 @@ pub fn record(stream: &Stream, host: &dyn Host) -> Option<String> {
     let mut buffer = String::from("what stood there before");
     match stream.record_by_plan(host, &mut buffer) {
         true => Some(buffer),
-        false => log.record(stream, None, host),
+        false => log.record(&stream.summary(), None, host),
     }
 }
 
@@ -112,9 +112,11 @@ pub fn counted(engine: &Engine, host: &MemoryHost) -> Vec<(String, String)> {
 pub fn left(stream: &Stream, host: &dyn Host) -> Vec<String> {
     let mut left = vec![format!("{:?}", record(stream, host))];
     if let Some(engine) = stream.engine() {
-        Tallied::of(stream, true, |tallied| left.push(tallied.name(engine)));
+        Tallied::of(&stream.outcome(), true, |tallied| {
+            left.push(tallied.name(|route| engine.route_name(route)))
+        });
         let events = engine.security_events();
-        let events = events.map(|events| events.of_exchange(stream, host));
+        let events = events.map(|events| events.of_exchange(&stream.summary(), host));
         left.extend(events.into_iter().flatten().map(|event| event.line));
     }
     left

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::outcome::Ending;
 use super::subject::Of;
 use super::trace::Trace;
 use super::{AccessLog, time_stamp};
-use crate::stream::Stream;
+use crate::record::Summary;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::limits::Standing;
 use portcullis_exchange::principal::Principal;
@@ -16,10 +15,9 @@ use portcullis_wire::headers::Headers;
 /// What members of a record are made of. What several of them need is found out once.
 pub(super) struct Finished<'r> {
     pub(super) log: &'r AccessLog,
-    pub(super) stream: &'r Stream,
+    pub(super) exchange: &'r Summary<'r>,
     pub(super) headers: &'r Headers,
     pub(super) host: &'r dyn Host,
-    pub(super) ending: Ending,
     pub(super) request_id: Option<&'r [u8]>,
     pub(super) trace: Option<Trace<'r>>,
     /// When the record is written.
@@ -37,31 +35,29 @@ impl<'r> Finished<'r> {
     /// `None` when it is not in the sample.
     pub(super) fn sampled(
         log: &'r AccessLog,
-        stream: &'r Stream,
+        exchange: &'r Summary<'r>,
         headers: &'r Headers,
         host: &'r dyn Host,
     ) -> Option<Self> {
-        let ending = Ending::of(stream);
         let trace = headers.one("traceparent").ok().flatten();
         let trace = trace.and_then(Trace::parse);
         let request_id = headers.all("x-request-id").next();
         let trace_id = trace.map(|trace| trace.trace_id);
-        if !log.keeps(ending, stream, trace_id, request_id.unwrap_or_default()) {
+        if !log.keeps(exchange, trace_id, request_id.unwrap_or_default()) {
             return None;
         }
-        let elapsed = stream.elapsed(host);
+        let elapsed = exchange.elapsed(host);
         // The date of the head and how long ago that was: a question less for the proxy.
-        let written = match stream.started().zip(elapsed) {
+        let written = match exchange.started.zip(elapsed) {
             Some((started, elapsed)) => started.saturating_add(elapsed),
             None => time_stamp(host),
         };
-        let (facts, record) = (stream.facts(), stream.record());
+        let Summary { facts, record, .. } = *exchange;
         Some(Self {
             log,
-            stream,
+            exchange,
             headers,
             host,
-            ending,
             request_id,
             trace,
             written,

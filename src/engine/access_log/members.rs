@@ -6,11 +6,11 @@ use super::finished::Finished;
 use super::line::{self, Line};
 use super::member::{Form, Member, attribute, elastic, member, named, of_line};
 use super::name::{ECS_VERSION, EVENT, Name, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
-use super::outcome::Ending;
 use super::redact::{self, REDACTED};
 use super::subject::Of;
 use super::time::without_port;
 use super::verdict;
+use crate::record::Ending;
 use portcullis_exchange::host::Property;
 use portcullis_exchange::target::Authority;
 
@@ -22,7 +22,7 @@ pub const MEMBERS: &[Member] = &[
     elastic("ecs.version", |line, name, _| line.own(name, ECS_VERSION)),
     elastic("event.kind", |line, name, _| line.own(name, "event")),
     elastic("event.outcome", |line, name, of| {
-        let outcome = match of.ending {
+        let outcome = match of.exchange.ending {
             Ending::Allowed | Ending::Answered => "success",
             Ending::Denied => "failure",
             Ending::Unfinished | Ending::NotJudged => "unknown",
@@ -30,42 +30,42 @@ pub const MEMBERS: &[Member] = &[
         line.own(name, outcome);
     }),
     member("portcullis.outcome", |line, name, of| {
-        line.own(name, of.ending.name());
+        line.own(name, of.exchange.ending.name());
     }),
     member("portcullis.route", |line, name, of| {
-        own(line, name, of.stream.route_name());
+        own(line, name, of.exchange.route_name);
     }),
     member("portcullis.policy", |line, name, of| {
-        let record = of.stream.record();
+        let record = of.exchange.record;
         own(line, name, record.refused_by.or(record.answered_by));
     }),
     member("portcullis.code", |line, name, of| {
-        let refusal = of.stream.record().refusal;
+        let refusal = of.exchange.record.refusal;
         own(line, name, refusal.map(|reason| reason.code.name));
     }),
     member("portcullis.reason", |line, name, of| {
-        let refusal = of.stream.record().refusal;
+        let refusal = of.exchange.record.refusal;
         own(line, name, refusal.map(|reason| reason.name));
     }),
     member("portcullis.detail", |line, name, of| {
-        if let Some(detail) = &of.stream.record().detail {
+        if let Some(detail) = &of.exchange.record.detail {
             line.detail(name, detail, of.log.parameters());
         }
     }),
     member("portcullis.errors", |line, name, of| {
-        let violations = &of.stream.record().violations;
+        let violations = &of.exchange.record.violations;
         if !violations.is_empty() {
             line.structure(name, |out| verdict::errors(out, violations));
         }
     }),
     member("portcullis.verdicts", |line, name, of| {
-        let asked = of.stream.asked();
-        if !asked.is_empty() {
-            line.structure(name, |out| verdict::verdicts(out, &asked));
+        let verdicts = &of.exchange.verdicts;
+        if !verdicts.is_empty() {
+            line.structure(name, |out| verdict::verdicts(out, verdicts));
         }
     }),
     member("portcullis.shadow", |line, name, of| {
-        let shadow = &of.stream.record().shadow;
+        let shadow = &of.exchange.record.shadow;
         if !shadow.is_empty() {
             line.structure(name, |out| {
                 verdict::shadow(out, shadow, of.log.parameters());
@@ -215,7 +215,7 @@ pub const MEMBERS: &[Member] = &[
         line.number(name, of.elapsed.map(micros));
     }),
     member("portcullis.filter_us", |line, name, of| {
-        line.number(name, of.stream.judging().map(micros));
+        line.number(name, of.exchange.judging.map(micros));
     }),
     attribute(
         "status",

@@ -7,7 +7,6 @@ mod line;
 mod member;
 pub mod members;
 mod name;
-mod outcome;
 pub mod prepared;
 mod redact;
 mod sample;
@@ -26,12 +25,11 @@ use self::line::Line;
 pub use self::member::Member;
 use self::members::MEMBERS;
 use self::name::Schema;
-pub use self::outcome::Ending;
 use self::redact::Shown;
-use self::sample::Share;
+use self::sample::{Sampled, Share};
 use self::subject::Subjects;
 pub use self::verdict::errors;
-use crate::stream::Stream;
+use crate::record::Summary;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::PropertyName;
 use portcullis_exchange::host::Host;
@@ -50,7 +48,7 @@ pub struct AccessLog {
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
     redacted: Vec<String>,
-    shares: Vec<(&'static str, Share)>,
+    shares: Vec<(Sampled, Share)>,
 }
 
 /// Where records go.
@@ -130,15 +128,15 @@ impl AccessLog {
     /// a request that never reached the filter.
     pub fn record(
         &self,
-        stream: &Stream,
+        exchange: &Summary<'_>,
         late: Option<&Headers>,
         host: &dyn Host,
     ) -> Option<String> {
         let headers = match late {
-            Some(headers) if stream.headers().is_empty() => headers,
-            _ => stream.headers(),
+            Some(headers) if exchange.headers.is_empty() => headers,
+            _ => exchange.headers,
         };
-        let finished = Finished::sampled(self, stream, headers, host)?;
+        let finished = Finished::sampled(self, exchange, headers, host)?;
         let mut line = Line::new(self.longest);
         for (name, member) in &self.members {
             member.write(&mut line, name, &finished);
@@ -147,18 +145,9 @@ impl AccessLog {
     }
 
     /// Whether a record is in the sample.
-    fn keeps(
-        &self,
-        ending: Ending,
-        stream: &Stream,
-        trace_id: Option<&str>,
-        request_id: &[u8],
-    ) -> bool {
-        let outcome = match ending {
-            Ending::Allowed if !stream.record().shadow.is_empty() => "shadow_denied",
-            ending => ending.name(),
-        };
-        let share = self.shares.iter().find(|(name, _)| *name == outcome);
+    fn keeps(&self, exchange: &Summary<'_>, trace_id: Option<&str>, request_id: &[u8]) -> bool {
+        let sampled = Sampled::of(exchange);
+        let share = self.shares.iter().find(|(each, _)| *each == sampled);
         share.is_none_or(|(_, share)| *share == Share::ALL || share.keeps(trace_id, request_id))
     }
 

@@ -9,13 +9,14 @@ use super::line::Line;
 use super::member::Member;
 use super::members::MEMBERS;
 use super::name::{ECS_VERSION, Schema};
-use super::sample::Share;
+use super::sample::{Sampled, Share};
 use super::subject::Of;
 use super::time::{rfc3339, without_port};
 use super::trace::Trace;
 use super::{AccessLog, verdict};
-use crate::metrics::{Outcome, micros};
+use crate::record::{Ending, Verdicts};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::meter::micros;
 use portcullis_exchange::plan::{Fields, Slot};
 use portcullis_exchange::principal::Principal;
 
@@ -30,8 +31,8 @@ pub struct Prepared {
 pub struct Common<'c> {
     /// Its name.
     pub route: &'c str,
-    /// Its policies, in order.
-    pub asked: &'c [&'static str],
+    /// What its policies say of such requests.
+    pub verdicts: &'c Verdicts,
     /// The name of its limit.
     pub limit: Option<&'c str>,
 }
@@ -132,8 +133,8 @@ impl AccessLog {
     /// The record of requests that pass on a plan of a route; none if it shows something that is not
     /// prepared.
     pub fn prepare(&self, common: &Common<'_>) -> Option<Prepared> {
-        let allowed = Outcome::Allowed.name();
-        let share = self.shares.iter().find(|(name, _)| *name == allowed);
+        let allowed = Sampled::Ending(Ending::Allowed);
+        let share = self.shares.iter().find(|(each, _)| *each == allowed);
         let keeps_all = share.is_none_or(|(_, share)| *share == Share::ALL);
         if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
             return None;
@@ -179,7 +180,7 @@ impl AccessLog {
                 None
             }
             "portcullis.outcome" => {
-                text.own(name, Outcome::Allowed.name());
+                text.own(name, Ending::Allowed.name());
                 None
             }
             "portcullis.route" => {
@@ -187,9 +188,8 @@ impl AccessLog {
                 None
             }
             "portcullis.verdicts" => {
-                let allowed = verdict::allowed(common.asked);
-                if !allowed.is_empty() {
-                    text.structure(name, |out| verdict::verdicts(out, &allowed));
+                if !common.verdicts.is_empty() {
+                    text.structure(name, |out| verdict::verdicts(out, common.verdicts));
                 }
                 None
             }

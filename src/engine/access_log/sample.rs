@@ -1,6 +1,44 @@
 //! Which records are kept when not all are.
 
+use crate::record::{Ending, Summary};
 use portcullis_document::{Node, Problems};
+use portcullis_exchange::meter::Outcome;
+
+/// What records are told apart by when not all are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sampled {
+    /// How the exchange ended.
+    Ending(Ending),
+    /// It was not refused, but would have been without shadow mode.
+    ShadowDenied,
+}
+
+/// All of them, in the order in which `sample` is read.
+pub(super) const SAMPLED: [Sampled; 6] = [
+    Sampled::Ending(Ending::Allowed),
+    Sampled::Ending(Ending::Denied),
+    Sampled::Ending(Ending::Answered),
+    Sampled::ShadowDenied,
+    Sampled::Ending(Ending::Unfinished),
+    Sampled::Ending(Ending::NotJudged),
+];
+
+impl Sampled {
+    pub(super) fn of(exchange: &Summary<'_>) -> Self {
+        match exchange.ending {
+            Ending::Allowed if !exchange.record.shadow.is_empty() => Sampled::ShadowDenied,
+            ending => Sampled::Ending(ending),
+        }
+    }
+
+    /// The field of `sample`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Sampled::Ending(ending) => ending.name(),
+            Sampled::ShadowDenied => Outcome::ShadowDenied.name(),
+        }
+    }
+}
 
 /// A share of all, in steps of 2^-56.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::line;
 use super::member::Member;
 use super::members::MEMBERS;
 use super::name::Schema;
-use super::sample::Share;
+use super::sample::{SAMPLED, Sampled, Share};
 use super::subject::Subjects;
 use super::{AccessLog, Query, Sink};
 use portcullis_document::{Fields, Node, Problems};
@@ -21,16 +21,6 @@ const RECORD: &str = "record";
 
 /// What the proxy is asked for unless the document says otherwise.
 const USUAL: [&str; 2] = ["status", "client"];
-
-/// The fields of `sample`: every outcome by its name.
-const FIELDS: [&str; 6] = [
-    "allowed",
-    "denied",
-    "answered",
-    "shadow_denied",
-    "unfinished",
-    "not_judged",
-];
 
 impl AccessLog {
     /// Reads the block.
@@ -167,13 +157,13 @@ fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
     usize::try_from(bytes).ok()
 }
 
-fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(&'static str, Share)>> {
+fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(Sampled, Share)>> {
     let mut fields: Fields<'_> = node.fields(problems)?;
-    let shares: Vec<Option<(&'static str, Share)>> = FIELDS
+    let shares: Vec<Option<(Sampled, Share)>> = SAMPLED
         .iter()
-        .map(|outcome| {
-            let share = fields.or(outcome, Share::ALL, problems, Share::read);
-            share.map(|share| (*outcome, share))
+        .map(|sampled| {
+            let share = fields.or(sampled.name(), Share::ALL, problems, Share::read);
+            share.map(|share| (*sampled, share))
         })
         .collect();
     fields.finish(problems);

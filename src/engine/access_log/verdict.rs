@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use super::detail::{self, Parameters};
 use super::line;
 use super::redact;
-use crate::stream::{Said, ShadowRefusal};
+use crate::record::{ShadowRefusal, Verdicts};
 use portcullis_schema::Violation;
 
 /// An object: what each policy said, in the order in which they were asked.
-pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, Said)]) {
+pub(super) fn verdicts(out: &mut String, verdicts: &Verdicts) {
     out.push('{');
-    for (index, (policy, verdict)) in asked.iter().enumerate() {
+    for (index, (policy, verdict)) in verdicts.in_order().enumerate() {
         for part in [
             if index == 0 { "\"" } else { ",\"" },
             policy,
@@ -23,17 +23,6 @@ pub(super) fn verdicts(out: &mut String, asked: &[(&'static str, Said)]) {
         }
     }
     out.push('}');
-}
-
-/// What is said of a request that no policy of these objects to, each once.
-pub(super) fn allowed(policies: &[&'static str]) -> Vec<(&'static str, Said)> {
-    let mut asked: Vec<(&'static str, Said)> = Vec::new();
-    for policy in policies {
-        if !asked.iter().any(|(each, _)| each == policy) {
-            asked.push((policy, Said::Allowed));
-        }
-    }
-    asked
 }
 
 /// A list of objects: what shadow mode would have refused.

@@ -1,9 +1,10 @@
 //! Compiles the plans of a document: each route whose policies all put their work on one.
 
 use crate::access_log::prepared::{Common, Shown};
-use crate::engine::{Engine, Mode, Route};
+use crate::engine::{Engine, Mode, Overrides, Route};
 use crate::plan::{Plan, Plans};
-use crate::stream::{Overrides, override_fields};
+use crate::record::{Said, Verdicts};
+use crate::stream::override_fields;
 use portcullis_exchange::plan::{Draft, Names, Shaping, Step};
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::target::LetterCase;
@@ -86,10 +87,11 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
         .steps
         .iter()
         .take_while(|step| step.stage != Stage::Answer);
-    let asked: Vec<&'static str> = asked.map(|step| step.name).collect();
+    let mut verdicts = Verdicts::default();
+    asked.for_each(|step| verdicts.note(step.kind, Said::Allowed));
     let common = Common {
         route: &route.name,
-        asked: &asked,
+        verdicts: &verdicts,
         limit: limit.map(|limit| limit.name()),
     };
     let record = engine

@@ -1,8 +1,8 @@
 //! The document's `metrics`: what is measured beyond what always is.
 
-use super::segment;
 use super::verdicts::NO_ROUTE;
 use portcullis_document::{Node, Pointer, Problems, Quoted};
+use portcullis_exchange::gauges::segment;
 use portcullis_exchange::section::{Finishing, Reading, Section};
 
 /// `metrics`: what is measured beyond what always is.

@@ -4,11 +4,9 @@
 //! proxy learns of each when it is first needed. They are raised once for an exchange, when it has
 //! ended, so that they and the access log agree.
 
-use super::segment;
-use crate::access_log::Ending;
-use crate::engine::Engine;
-use crate::metrics::Outcome;
-use crate::stream::{Said, Stream};
+use crate::record::{Ending, Said, Summary};
+use portcullis_exchange::gauges::segment;
+use portcullis_exchange::meter::Outcome;
 use portcullis_policies as policy;
 
 /// The place of requests that no route is for.
@@ -35,8 +33,8 @@ pub enum Of {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// What became of it, in the word of the log.
-    Request(&'static str),
+    /// What became of it.
+    Request(Ending),
     /// What a policy said, by its place as [`policy::name`] has it.
     Verdict(usize, Said),
     /// With which code a policy, or else the core, refused.
@@ -56,20 +54,20 @@ impl Of {
 
 impl Tallied {
     /// Names every counter that an exchange raises.
-    pub fn of(stream: &Stream, by_route: bool, mut each: impl FnMut(Self)) {
-        let route = stream.route().map_or(Of::NoRoute, Of::Route);
+    pub fn of(exchange: &Summary<'_>, by_route: bool, mut each: impl FnMut(Self)) {
+        let route = exchange.route.map_or(Of::NoRoute, Of::Route);
         let mut both = |what| {
             each(Self { of: Of::All, what });
             if by_route {
                 each(Self { of: route, what });
             }
         };
-        for (policy, said) in stream.verdicts().into_iter().enumerate() {
-            if let Some(said) = said.filter(|said| *said != Said::Waiting) {
+        for (policy, said) in exchange.verdicts.by_place() {
+            if said != Said::Waiting {
                 both(What::Verdict(policy, said));
             }
         }
-        let record = stream.record();
+        let record = exchange.record;
         if let Some(reason) = record.refusal {
             let by = record.refused_by;
             both(What::Refusal(by, reason.code.name, Outcome::Denied));
@@ -79,13 +77,14 @@ impl Tallied {
             both(What::Refusal(by, code.name, Outcome::ShadowDenied));
         }
         if by_route {
-            let what = What::Request(Ending::of(stream).name());
+            let what = What::Request(exchange.ending);
             each(Self { of: route, what });
         }
     }
 
-    /// The name of the metric. Envoy puts `wasmcustom.` in front.
-    pub fn name(&self, engine: &Engine) -> String {
+    /// The name of the metric, where routes are named by their places. Envoy puts `wasmcustom.` in
+    /// front.
+    pub fn name<'n>(&self, route_name: impl Fn(usize) -> Option<&'n str>) -> String {
         let mut parts = vec!["portcullis"];
         let (family, of_route) = match self.what {
             // Those of all are counted at once.
@@ -98,12 +97,12 @@ impl Tallied {
             Of::All => parts.push(family),
             Of::NoRoute => parts.extend([of_route, NO_ROUTE]),
             Of::Route(index) => {
-                route = segment(engine.route_name(index).unwrap_or_default());
+                route = segment(route_name(index).unwrap_or_default());
                 parts.extend([of_route, &route]);
             }
         }
         match self.what {
-            What::Request(outcome) => parts.push(outcome),
+            What::Request(ending) => parts.push(ending.name()),
             What::Verdict(kind, said) => {
                 parts.extend([policy::name(kind), said.name()]);
             }

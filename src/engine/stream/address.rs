@@ -1,7 +1,7 @@
 //! Which host and path a request names.
 
-use super::foreign::{Overrides, has_override};
-use crate::engine::Engine;
+use super::foreign::has_override;
+use crate::engine::{Engine, Overrides};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::{OVERRIDE_HEADER, of_authority, of_target};
 use portcullis_exchange::target::{Authority, Target};

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use super::beside::Reading;
 use super::foreign::{foreign_trailers, question_in_trailers};
 use super::judge::By;
-use super::record::ShadowRefusal;
 use super::settle::{Flow, Stop, settle};
 use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane, Step};
+use crate::record::ShadowRefusal;
 use portcullis_exchange::body::{
     BodyNeed, Content, Inspection, Kept, RequestBody, ResponseBody, Rest,
 };

@@ -1,49 +1,8 @@
 //! Header fields and trailers of a client's that the service must not get.
 
-use crate::engine::Engine;
-use portcullis_document::Node;
+use crate::engine::{Engine, Overrides};
 use portcullis_exchange::exchange::Edit;
-use portcullis_exchange::section::{Reading, Section};
 use portcullis_wire::headers::{HeaderName, Headers, are_alike};
-
-/// What becomes of fields by which a request names another method or path than its own. Frameworks
-/// that believe them would do what nobody has judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overrides {
-    /// They are taken out: the service does what has been judged.
-    Strip,
-    /// The request is refused.
-    Refuse,
-    /// They pass.
-    Pass,
-}
-
-/// `requests`.
-#[derive(Default)]
-pub struct Requests {
-    /// None if it says nothing of them.
-    pub overrides: Option<Overrides>,
-}
-
-impl Section for Requests {
-    const NAME: &'static str = "requests";
-
-    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let problems = &mut *reading.problems;
-        let mut fields = node.fields(problems)?;
-        let overrides = fields.or("override_headers", None, problems, |node, problems| {
-            let choices = [
-                ("strip", Overrides::Strip),
-                ("refuse", Overrides::Refuse),
-                ("pass", Overrides::Pass),
-            ];
-            node.choice(problems, &choices).map(Some)
-        });
-        fields.finish(problems);
-        let overrides = overrides?;
-        Some(Self { overrides })
-    }
-}
 
 /// The request's own method and path are what was judged; these name others. Symfony, Zend and IIS read the
 /// last two.

@@ -10,10 +10,10 @@ use super::beside::{Beside, ask_of_no_body};
 use super::body::Awaiting;
 use super::foreign::foreign_fields;
 use super::measure::StepTimes;
-use super::record::ShadowRefusal;
 use super::settle::{Flow, Stop, settle};
 use super::waiting::Place;
 use crate::engine::{Chain, Engine, Lane, Selection};
+use crate::record::ShadowRefusal;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts, Request};
 use portcullis_exchange::host::Host;
@@ -274,3 +274,6 @@ fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<u
         Selection::Undecidable(Undecidable::Repeated) => Err(Refusal::new(&ROUTE_HEADER)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,9 @@
 //! What a stream keeps when its head has been judged: what can still be asked for, in memory that
 //! has been reserved.
 
-use super::record::ShadowRefusal;
 use super::{Action, Stream};
-use crate::access_log::AccessLog;
-use crate::access_log::security::SecurityEvents;
-use crate::engine::{Engine, Step};
+use crate::engine::{Engine, ShownFields};
+use crate::record::ShadowRefusal;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::Refusal;
@@ -26,54 +24,11 @@ const SMALL: usize = 1 << 10;
 /// made it.
 pub(super) const FIXED: usize = 128;
 
-/// The request's fields that are shown and never judged, each with how many bytes of its values.
-#[derive(Debug)]
-pub struct ShownFields {
-    fields: Vec<(String, usize)>,
-    /// How many bytes of them all are kept of one request.
-    most: usize,
-}
-
 /// How much of the fields that are shown is kept.
 #[derive(Clone, Copy)]
 struct Room {
     value: usize,
     all: usize,
-}
-
-impl ShownFields {
-    /// What refusals, records and events show.
-    pub fn new(log: Option<&AccessLog>, events: Option<&SecurityEvents>) -> Self {
-        // Of the first, no more is read than what a refusal could show.
-        let core = ["content-type", "x-request-id"].map(|name| (name, usize::MAX));
-        let logged = log.into_iter().flat_map(AccessLog::request_fields);
-        let told = events.map(|_| SecurityEvents::REQUEST_FIELDS.map(|name| (name, usize::MAX)));
-        let mut fields: Vec<(String, usize)> = Vec::new();
-        for (name, most) in core
-            .into_iter()
-            .chain(logged)
-            .chain(told.into_iter().flatten())
-        {
-            match fields.iter_mut().find(|(each, _)| each == name) {
-                Some((_, already)) => *already = most.max(*already),
-                None => fields.push((name.to_owned(), most)),
-            }
-        }
-        let most = log.map_or(0, AccessLog::longest).max(8 << 10);
-        Self { fields, most }
-    }
-
-    /// Their names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// None for a field that is not shown.
-    fn most(&self, name: &[u8]) -> Option<usize> {
-        let mut fields = self.fields.iter();
-        let (_, most) = fields.find(|(each, _)| each.as_bytes() == name)?;
-        Some(*most)
-    }
 }
 
 /// Whether streams take more than half of their memory.
@@ -94,7 +49,7 @@ impl Room {
         } else {
             Self {
                 value: 513,
-                all: shown.most,
+                all: shown.all(),
             }
         }
     }
@@ -253,13 +208,4 @@ impl Stream {
         self.memory.shrink_to(bytes);
         settled
     }
-}
-
-/// What steps of a chain read of a request later, and its page for browsers.
-pub fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
-    let named = steps.iter().map(|step| step.declared.later_request_fields);
-    let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
-    fields.sort_unstable();
-    fields.dedup();
-    fields
 }

@@ -35,11 +35,6 @@ impl StepTimes {
 }
 
 impl Stream {
-    /// The place of its route.
-    pub fn route(&self) -> Option<usize> {
-        self.route
-    }
-
     /// Notes when its head came.
     pub(super) fn begin(&mut self, host: &dyn Host) {
         #[allow(
@@ -54,7 +49,7 @@ impl Stream {
     }
 
     /// How long ago its head came; none if nobody wanted to know.
-    pub fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
+    pub(super) fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
         host.monotonic().checked_sub(self.began?)
     }
 

@@ -9,8 +9,8 @@ mod judge;
 mod kept;
 mod measure;
 mod planned;
-mod record;
 mod settle;
+mod summary;
 mod waiting;
 
 use std::rc::Rc;
@@ -35,12 +35,11 @@ use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
 pub use self::answer::ResponseHead;
-pub use self::foreign::{Overrides, Requests, override_fields};
+pub use self::foreign::override_fields;
 pub use self::kept::MOST_HEAD;
-pub use self::kept::{ShownFields, later_request_fields};
-pub use self::record::{Record, Said, ShadowRefusal, Verdicts};
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;
+pub use crate::record::{Record, Said, ShadowRefusal};
 pub use portcullis_exchange::refusal::core::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply,
 };
@@ -217,16 +216,6 @@ impl Stream {
     /// What policies learned.
     pub fn facts(&self) -> &Facts {
         self.general().map_or(&self.facts, |made| &made.facts)
-    }
-
-    /// When its head arrived.
-    pub fn started(&self) -> Option<Duration> {
-        self.started
-    }
-
-    /// How long its head was judged; none if nobody wants to know.
-    pub fn judging(&self) -> Option<Duration> {
-        self.judging
     }
 
     /// The name of its route.

@@ -2,12 +2,12 @@
 
 use super::judge::{By, Judgement, passes};
 use super::measure::without_question;
-use super::record::ShadowRefusal;
 
 use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane};
 use crate::metrics;
 use crate::metrics::Outcome;
+use crate::record::ShadowRefusal;
 use portcullis_exchange::body::BodyNeed;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{Author, BodyState, Finished};
@@ -34,7 +34,7 @@ pub(super) enum Flow {
 }
 
 /// Why a message does not go on.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It may not.
     Refuse(Refusal),

@@ -20,7 +20,7 @@ use portcullis_wire::effort;
 use portcullis_wire::headers::HeaderValue;
 
 /// Where judging a head is, and goes on when a wait is over.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// The place of the route, once it has been chosen.
     pub(super) route: Option<usize>,

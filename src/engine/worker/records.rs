@@ -38,10 +38,6 @@ pub(super) fn finished(
     host: &dyn WorkerHost,
 ) {
     if let Some(log) = engine.access_log() {
-        let late = match stream.started() {
-            Some(_) => None,
-            None => late(),
-        };
         let told = |record: &str| {
             let sinks = log.sinks();
             tell(sinks, engine, record, Severity::Info, Level::Info, host);
@@ -53,12 +49,18 @@ pub(super) fn finished(
             }
             is_written
         });
-        if !is_told && let Some(record) = log.record(stream, late.as_ref(), host) {
-            told(&record);
+        if !is_told {
+            let exchange = stream.summary();
+            let late = match exchange.started {
+                Some(_) => None,
+                None => late(),
+            };
+            let record = log.record(&exchange, late.as_ref(), host);
+            record.iter().for_each(|record| told(record));
         }
     }
     if let Some(events) = engine.security_events() {
-        for event in events.of_exchange(stream, host) {
+        for event in events.of_exchange(&stream.summary(), host) {
             raise(events, engine, &event, host);
         }
     }
@@ -77,7 +79,7 @@ impl Records {
                     .iter()
                     .for_each(|event| raise(events, engine, event, host));
             }
-            for event in events.due(engine, host) {
+            for event in events.due(|route| engine.route_name(route), host) {
                 raise(events, engine, &event, host);
             }
         }

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 
 use crate::engine::Engine;
 use crate::metrics::Tallied;
-use crate::stream::Stream;
+use crate::record::Summary;
 use portcullis_exchange::host::{MetricId, MetricKind, Metrics};
 
 /// What one counter of the proxy lacks.
@@ -44,11 +44,11 @@ struct Known {
 
 impl Tallies {
     /// Counts a finished exchange.
-    pub(super) fn count(&self, stream: &Stream, engine: &Engine) {
+    pub(super) fn count(&self, exchange: &Summary<'_>, engine: &Engine) {
         let Ok(mut all) = self.0.try_borrow_mut() else {
             return;
         };
-        Tallied::of(stream, engine.measured().by_route, |counter| {
+        Tallied::of(exchange, engine.measured().by_route, |counter| {
             let place = counter.of.place();
             if all.len() <= place {
                 all.resize_with(place.saturating_add(1), Vec::new);
@@ -79,7 +79,8 @@ impl Tallies {
         };
         for known in all.iter_mut().flatten() {
             if known.pending.0.get() > 0 {
-                let define = || metrics.define(MetricKind::Counter, &known.counter.name(engine));
+                let name = || known.counter.name(|route| engine.route_name(route));
+                let define = || metrics.define(MetricKind::Counter, &name());
                 let id = *known.id.get_or_insert_with(define);
                 known.pending.tell(id, metrics);
             }

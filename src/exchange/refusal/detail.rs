@@ -9,7 +9,7 @@ use portcullis_document::Node;
 
 /// Where a rule stands, what it found, and who asked as far as that is known. It is made when a
 /// request is refused, and bounded whatever the request holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     rule: Rule,
     facts: Vec<(&'static str, Fact)>,
@@ -22,7 +22,7 @@ pub struct Detail {
 }
 
 /// Where the rule stands that was not met.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Rule {
     /// Somewhere in the block of the policy.
     #[default]

@@ -18,7 +18,7 @@ pub use self::grpc_web::GrpcWeb;
 pub use self::reason::{Blame, Code, Reason, Selector};
 
 /// The verdict that a request may not pass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Why. Its code is what the client is told, its name what the log says.
     pub reason: &'static Reason,

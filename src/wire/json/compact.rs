@@ -13,7 +13,7 @@ use super::reader::{Cause, Numeral, Reader};
 use super::{Json, Number, Object, array_index, quoted};
 
 /// A JSON value whose objects have no member twice. A copy shares its memory.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Compact(Rc<str>);
 
 /// A value in it.

@@ -428,7 +428,8 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
 fn record(mode: &str, access_log: &Value, authorization: Option<&str>) -> String {
     let (stream, engine) = judged(mode, access_log, authorization);
     let log = engine.access_log().expect("the document asks for a log");
-    log.record(&stream, None, &proxy()).expect("all are kept")
+    log.record(&stream.summary(), None, &proxy())
+        .expect("all are kept")
 }
 
 /// The record of a request whose body, which is `{}`, is not as a schema asks.
@@ -455,7 +456,8 @@ fn record_of_a_body(schema: &str) -> String {
     stream.request_headers(headers, BodyState::Open, &proxy());
     stream.request_body(2, BodyState::Complete, &proxy());
     let log = engine.access_log().expect("the document asks for a log");
-    log.record(&stream, None, &proxy()).expect("all are kept")
+    log.record(&stream.summary(), None, &proxy())
+        .expect("all are kept")
 }
 
 /// The records of exchanges that between them have every member there is.

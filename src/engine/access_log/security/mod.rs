@@ -6,7 +6,6 @@
 //! bounded by the document, whatever clients do.
 
 mod announced;
-mod catalogue;
 mod scans;
 mod sources;
 
@@ -14,7 +13,6 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use self::announced::{Hash, News};
-use self::catalogue::{CONFIGURATION, FAILURE, REPEATED};
 use self::sources::Sources;
 use super::Sink;
 use super::detail::Parameters;
@@ -22,17 +20,17 @@ use super::line::Line;
 use super::name::{ECS_VERSION, EVENT, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
 use super::time_stamp;
 use super::trace::Trace;
-use crate::engine::Engine;
 use crate::metrics;
 use crate::metrics::Outcome;
-use crate::stream::Stream;
+use crate::record::Summary;
+use crate::record::security::{self, CONFIGURATION, FAILURE, REPEATED};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Detail, Reason};
 use portcullis_exchange::section::{Reading, Section};
 use portcullis_wire::address;
 
-pub use self::catalogue::{KINDS, Kind, Severity};
+pub use crate::record::security::{KINDS, Kind, Severity};
 
 /// `security_events`, ready to write.
 pub struct SecurityEvents {
@@ -131,8 +129,8 @@ impl SecurityEvents {
     }
 
     /// What is to be written of a finished exchange.
-    pub fn of_exchange(&self, stream: &Stream, host: &dyn Host) -> Vec<Event> {
-        let record = stream.record();
+    pub fn of_exchange(&self, exchange: &Summary<'_>, host: &dyn Host) -> Vec<Event> {
+        let record = exchange.record;
         let denied = record.refusal.map(|reason| {
             let detail = record.detail.as_deref();
             (record.refused_by, reason, Outcome::Denied, detail)
@@ -150,19 +148,23 @@ impl SecurityEvents {
                 outcome,
                 detail,
             };
-            if let Some(kind) = catalogue::of(by, reason) {
-                events.extend(self.happened(kind, 1, &cause, stream, host));
+            if let Some(kind) = security::of(by, reason) {
+                events.extend(self.happened(kind, 1, &cause, exchange, host));
             }
             if reason.blame == FAILURE {
-                events.extend(self.failed(&cause, stream, host));
+                events.extend(self.failed(&cause, exchange, host));
             }
         }
-        events.extend(self.scanned(stream, host));
+        events.extend(self.scanned(exchange, host));
         events
     }
 
-    /// What has been held back and is due.
-    pub fn due(&self, engine: &Engine, host: &dyn Host) -> Vec<Event> {
+    /// What has been held back and is due. Routes are named by their places.
+    pub fn due<'n>(
+        &self,
+        route_name: impl Fn(usize) -> Option<&'n str>,
+        host: &dyn Host,
+    ) -> Vec<Event> {
         let now = host.monotonic();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Vec::new();
@@ -172,7 +174,7 @@ impl SecurityEvents {
             let over = now.saturating_sub(group.since) >= self.window;
             if over && group.held > 0 {
                 let mut line = self.line(group.kind, group.held, time_stamp(host));
-                if let Some(route) = group.route.and_then(|index| engine.route_name(index)) {
+                if let Some(route) = group.route.and_then(&route_name) {
                     line.own("portcullis.route", route);
                 }
                 events.push(Event {
@@ -204,12 +206,12 @@ impl SecurityEvents {
     }
 
     /// Counts a failure of the request's source; an event, if that makes it one too many.
-    fn failed(&self, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) -> Option<Event> {
-        let source = address::network(stream.facts().client(host)?, 32, 64);
+    fn failed(&self, cause: &Cause<'_>, exchange: &Summary<'_>, host: &dyn Host) -> Option<Event> {
+        let source = address::network(exchange.facts.client(host)?, 32, 64);
         let failures = self
             .sources
             .failed(source, self.window, self.failures, host)?;
-        self.happened(REPEATED, u64::from(failures), cause, stream, host)
+        self.happened(REPEATED, u64::from(failures), cause, exchange, host)
     }
 
     fn happened(
@@ -217,7 +219,7 @@ impl SecurityEvents {
         kind: &'static Kind,
         count: u64,
         cause: &Cause<'_>,
-        stream: &Stream,
+        exchange: &Summary<'_>,
         host: &dyn Host,
     ) -> Option<Event> {
         self::count(kind, host);
@@ -226,7 +228,7 @@ impl SecurityEvents {
         let (route, most) = if kind.is_of_source() {
             (None, SOURCES_NAMED)
         } else {
-            (stream.route(), 1)
+            (exchange.route, 1)
         };
         let mut state = self.state.try_borrow_mut().ok()?;
         let same = |group: &&mut Group| group.kind == kind && group.route == route;
@@ -246,7 +248,7 @@ impl SecurityEvents {
         }
         drop(state);
         let mut line = self.line(kind, count, time_stamp(host));
-        self.request(&mut line, cause, stream, host);
+        self.request(&mut line, cause, exchange, host);
         Some(Event {
             kind,
             line: line.finish(),
@@ -270,8 +272,8 @@ impl SecurityEvents {
         line
     }
 
-    fn request(&self, line: &mut Line, cause: &Cause<'_>, stream: &Stream, host: &dyn Host) {
-        if let Some(route) = stream.route_name() {
+    fn request(&self, line: &mut Line, cause: &Cause<'_>, exchange: &Summary<'_>, host: &dyn Host) {
+        if let Some(route) = exchange.route_name {
             line.own("portcullis.route", route);
         }
         line.own("portcullis.outcome", cause.outcome.name());
@@ -284,10 +286,10 @@ impl SecurityEvents {
             // Events show nothing of a query.
             line.detail("portcullis.detail", detail, Parameters::Hidden);
         }
-        if let Some(client) = stream.facts().client(host) {
+        if let Some(client) = exchange.facts.client(host) {
             line.own("client.address", &client.to_string());
         }
-        let field = |name: &str| stream.headers().all(name).next();
+        let field = |name: &str| exchange.headers.all(name).next();
         line.optional("http.request.method", field(":method"));
         let path = field(":path").and_then(|path| path.split(|b| *b == b'?').next());
         line.path("url.path", path);
@@ -299,7 +301,7 @@ impl SecurityEvents {
                 Schema::Elastic => line.foreign(REQUEST_ID.of(self.schema), id),
             }
         }
-        let trace = stream.headers().one("traceparent").ok().flatten();
+        let trace = exchange.headers.one("traceparent").ok().flatten();
         if let Some(trace) = trace.and_then(Trace::parse) {
             line.own(TRACE_ID.of(self.schema), trace.trace_id);
         }

@@ -1,9 +1,9 @@
 //! Those who look for what there is: many requests for what is not there, or not with this method.
 
-use super::catalogue::{SCANNED, SCANS};
 use super::{Cause, Event, SecurityEvents};
 use crate::metrics::Outcome;
-use crate::stream::Stream;
+use crate::record::Summary;
+use crate::record::security::{SCANNED, SCANS};
 use portcullis_exchange::host::{Host, Property};
 use portcullis_wire::address;
 
@@ -11,8 +11,8 @@ impl SecurityEvents {
     /// Counts an answer of a scan for the request's source; an event, if that makes it one too many.
     /// It does not matter who gave the answer: behind a route for all paths, the service knows what
     /// there is.
-    pub(super) fn scanned(&self, stream: &Stream, host: &dyn Host) -> Option<Event> {
-        let record = stream.record();
+    pub(super) fn scanned(&self, exchange: &Summary<'_>, host: &dyn Host) -> Option<Event> {
+        let record = exchange.record;
         let (status, outcome) = match record.refusal {
             Some(reason) => (u64::from(reason.code.status), Outcome::Denied),
             None => (status(host)?, Outcome::Allowed),
@@ -25,11 +25,11 @@ impl SecurityEvents {
         if !SCANNED.contains(&status) {
             return None;
         }
-        let source = address::network(stream.facts().client(host)?, 32, 64);
+        let source = address::network(exchange.facts.client(host)?, 32, 64);
         let scans = self
             .scanners
             .failed(source, self.window, self.scans, host)?;
-        self.happened(SCANS, u64::from(scans), &cause, stream, host)
+        self.happened(SCANS, u64::from(scans), &cause, exchange, host)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The events: a closed list, each with what it is called and how grave it is.
+//! Security events: a closed list, each with what it is called and how grave it is.
 
 use portcullis_exchange::refusal::core as general;
 use portcullis_exchange::refusal::{Blame, Reason, Selector};
@@ -72,24 +72,24 @@ const fn kind(id: &'static str, severity: Severity, owasp: &'static str) -> Kind
 }
 
 /// Many failures from one source; what fails is told by [`FAILURE`].
-pub(super) const REPEATED: &Kind = &kind("token_failures_repeated", Severity::High, "API2:2023");
+pub(crate) const REPEATED: &Kind = &kind("token_failures_repeated", Severity::High, "API2:2023");
 
 /// Many requests of one source for what is not there; what counts is what [`SCANNED`] lists.
-pub(super) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023");
+pub(crate) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023");
 
 /// Another document is in force.
-pub(super) const CONFIGURATION: &Kind = &kind("configuration_changed", Severity::Info, "API8:2023");
+pub(crate) const CONFIGURATION: &Kind = &kind("configuration_changed", Severity::Info, "API8:2023");
 
 /// What counts as a failure of its source. A credential whose time is over, or none, does not.
-pub(super) const FAILURE: Blame = Blame::Credential;
+pub(crate) const FAILURE: Blame = Blame::Credential;
 
 /// The statuses of answers, the service's and ours, to who looks for what there is: malformed, not
 /// found, not with this method.
-pub(super) const SCANNED: &[u64] = &[400, 404, 405];
+pub(crate) const SCANNED: &[u64] = &[400, 404, 405];
 
 impl Kind {
     /// Whether it tells of a source, and not of a route.
-    pub(super) fn is_of_source(&self) -> bool {
+    pub(crate) fn is_of_source(&self) -> bool {
         self == REPEATED || self == SCANS
     }
 }
@@ -206,7 +206,7 @@ pub const KINDS: &[&Kind] = &[
 ];
 
 /// The kind of event that a refusal by this policy is, if it is one.
-pub(super) fn of(by: Option<&str>, reason: &'static Reason) -> Option<&'static Kind> {
+pub(crate) fn of(by: Option<&str>, reason: &'static Reason) -> Option<&'static Kind> {
     KINDS.iter().copied().find(|kind| {
         let caused = kind.causes.iter().any(|selector| selector.has(reason));
         caused && (kind.by.is_none() || kind.by == by)

@@ -1,12 +1,18 @@
-//! What became of an exchange.
+//! What became of an exchange, as values that know nothing of streams: all who count, record and
+//! explain it stand above.
 
-use super::Stream;
-use crate::engine::{Lane, Step};
-use portcullis_exchange::policy::Stage;
+mod ending;
+pub(crate) mod security;
+mod summary;
+mod verdicts;
+
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::{Claimed, Detail, Reason};
-use portcullis_policies as policy;
 use portcullis_schema::Violation;
+
+pub use self::ending::Ending;
+pub use self::summary::Summary;
+pub use self::verdicts::{Said, Verdicts};
 
 /// What became of an exchange, for the log.
 #[derive(Debug, Default)]
@@ -24,11 +30,11 @@ pub struct Record {
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
     /// The place in the chain of the part that refused or answered the request: none was asked after it.
-    pub(super) ended_at: Option<usize>,
+    pub(crate) ended_at: Option<usize>,
 }
 
 /// A refusal that was not carried out.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ShadowRefusal {
     /// The policy; none if it was the core.
     pub policy: Option<&'static str>,
@@ -55,106 +61,16 @@ fn violations(list: &Vec<Violation>) -> usize {
     texts.fold(list_itself, usize::saturating_add)
 }
 
-/// What a policy said of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// No objection.
-    Allowed,
-    /// It refused.
-    Denied,
-    /// It answered without refusing.
-    Answered,
-    /// It would have refused, but is in shadow mode.
-    ShadowDenied,
-    /// It waits for the body.
-    Waiting,
-}
-
-impl Said {
-    /// The word in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Said::Allowed => "allowed",
-            Said::Denied => "denied",
-            Said::Answered => "answered",
-            Said::ShadowDenied => "shadow_denied",
-            Said::Waiting => "waiting",
-        }
-    }
-}
-
-/// What each policy said, by its place as [`policy::name`] has it.
-pub type Verdicts = [Option<Said>; policy::LIST.len() * 2];
-
-impl Stream {
-    /// What each policy of its route has said so far, in the order in which they were asked.
-    pub fn asked(&self) -> Vec<(&'static str, Said)> {
-        let mut asked: Vec<(&'static str, Said)> = Vec::new();
-        self.each_asked(
-            |step, said| match asked.iter_mut().find(|(name, _)| *name == step.name) {
-                Some(found) => found.1 = said,
-                None => asked.push((step.name, said)),
-            },
-        );
-        asked
-    }
-
-    /// The same, by policy.
-    pub fn verdicts(&self) -> Verdicts {
-        let mut verdicts = [None; policy::LIST.len() * 2];
-        self.each_asked(|step, said| {
-            if let Some(verdict) = verdicts.get_mut(step.kind) {
-                *verdict = Some(said);
-            }
-        });
-        verdicts
-    }
-
-    /// Names every part that was asked, with what its policy said as far as that part goes.
-    fn each_asked(&self, mut each: impl FnMut(&Step, Said)) {
-        let route = self.route.zip(self.engine.as_deref());
-        let Some(route) = route.and_then(|(index, engine)| engine.routes.get(index)) else {
-            return;
-        };
-        for (index, step) in route.chain.steps.iter().enumerate() {
-            if step.stage == Stage::Answer {
-                break;
-            }
-            each(step, self.said(Lane::InForce, index, step));
-            if self.record.ended_at == Some(index) || self.paused_step() == Some(index) {
-                break;
-            }
-        }
-        let tried = route.chain.beside.iter().enumerate();
-        let tried = tried.take(self.beside.asked());
-        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Answer) {
-            each(step, self.said(Lane::Beside, index, step));
-        }
-    }
-
-    fn said(&self, lane: Lane, index: usize, step: &Step) -> Said {
-        let mut awaiting = self.awaiting.iter();
-        let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
-        let waits = waits || (lane == Lane::Beside && self.beside.has_given_up(index));
-        let is_paused = lane == Lane::InForce && self.paused_step() == Some(index);
-        let waits = waits || is_paused || self.skipped.contains(&(lane, index));
-        match self.record.said_by(step.name) {
-            Said::Allowed if waits => Said::Waiting,
-            said => said,
-        }
-    }
-}
-
 impl Record {
     /// Forgets what was wrong in detail, but not what became of the exchange.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.violations = Vec::new();
         self.detail = None;
         self.shadow = Vec::new();
     }
 
     /// Forgets what a client says of itself and nobody has accepted.
-    pub(super) fn forget_claimed(&mut self) {
+    pub(crate) fn forget_claimed(&mut self) {
         let shadow = self.shadow.iter_mut().map(|each| &mut each.detail);
         for detail in shadow.chain([&mut self.detail]).flatten() {
             detail.claimed = None;
@@ -181,7 +97,7 @@ impl Record {
     }
 
     /// How many bytes of memory it takes.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let shadow = self
             .shadow
             .capacity()
@@ -193,7 +109,7 @@ impl Record {
     }
 
     /// What a policy said that was asked.
-    pub(super) fn said_by(&self, policy: &str) -> Said {
+    pub(crate) fn said_by(&self, policy: &str) -> Said {
         if self.refused_by == Some(policy) {
             Said::Denied
         } else if self.answered_by == Some(policy) {

@@ -1,7 +1,7 @@
 //! What became of an exchange, for the log.
 
-use crate::metrics::Outcome;
-use crate::stream::Stream;
+use super::Record;
+use portcullis_exchange::meter::Outcome;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +19,15 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// How the exchange of a stream ended.
-    pub fn of(stream: &Stream) -> Self {
-        let record = stream.record();
-        match (record.refusal, stream.started()) {
+    /// How an exchange ended, by what became of it, whether its head came, and whether a policy still
+    /// waits.
+    pub(crate) fn of(record: &Record, has_begun: bool, is_awaited: bool) -> Self {
+        match (record.refusal, has_begun) {
             (Some(_), _) => Ending::Denied,
-            (None, Some(_)) if record.answered_by.is_some() => Ending::Answered,
-            (None, Some(_)) if stream.awaits_body() => Ending::Unfinished,
-            (None, Some(_)) => Ending::Allowed,
-            (None, None) => Ending::NotJudged,
+            (None, true) if record.answered_by.is_some() => Ending::Answered,
+            (None, true) if is_awaited => Ending::Unfinished,
+            (None, true) => Ending::Allowed,
+            (None, false) => Ending::NotJudged,
         }
     }
 
