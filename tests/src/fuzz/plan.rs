@@ -83,6 +83,14 @@ impl<'b> Choices<'b> {
         all[self.below(all.len())].clone()
     }
 
+    /// One of them, and the first more often than not.
+    fn mostly<T: Clone>(&mut self, all: &[T]) -> T {
+        match self.is(3) {
+            true => self.of(all),
+            false => all[0].clone(),
+        }
+    }
+
     fn bytes(&mut self, most: usize) -> &'b [u8] {
         let length = self.below(most).min(self.left.len());
         let (some, left) = self.left.split_at(length);
@@ -103,7 +111,7 @@ fn some(choices: &mut Choices<'_>, of: usize, all: &[(&str, &[Value])]) -> Map<S
 }
 
 fn document(choices: &mut Choices<'_>) -> Value {
-    let mut document = some(choices, 4, &sections());
+    let mut document = some(choices, 8, &sections());
     let logs = [
         json!({ "sinks": ["filter_state"] }),
         json!({ "sinks": ["filter_state"], "query": "values", "attributes": "all" }),
@@ -114,9 +122,9 @@ fn document(choices: &mut Choices<'_>) -> Value {
         json!("off"),
     ];
     document.insert("version".to_owned(), json!(1));
-    document.insert("access_log".to_owned(), choices.of(&logs));
+    document.insert("access_log".to_owned(), choices.mostly(&logs));
     document.insert("providers".to_owned(), providers(choices));
-    document.insert("defaults".to_owned(), some(choices, 2, &blocks()).into());
+    document.insert("defaults".to_owned(), some(choices, 3, &blocks()).into());
     let routes: Vec<Value> = (0..choices.below(4) + 1)
         .map(|number| route(number, choices))
         .collect();
@@ -186,7 +194,7 @@ fn cors() -> Vec<Value> {
         json!({ "allow_origins": [app] }),
         json!({ "allow_origins": [app, { "exact": "https://b.example" }], "allow_credentials": true, "expose_headers": ["x-b"] }),
         json!({ "allow_origins": [app, { "wildcard": "https://*.example.com" }], "on_disallowed": "refuse" }),
-        json!({ "allow_origins": [{ "exact": "*" }] }),
+        json!({ "allow_origins": [{ "wildcard": "*" }] }),
         json!({ "allow_origins": [app], "mode": "shadow" }),
     ]
 }
@@ -233,7 +241,7 @@ fn limits() -> Vec<Value> {
             json!({ "on_status": ["4xx"] })
         )]),
         json!([with(bucket("i", json!([]), 9), "cost", json!(4))]),
-        json!([{ "name": "j", "key": [], "sliding_window": { "requests": 4, "window": "1s" }, "headers": "both" }]),
+        json!([{ "name": "j", "key": [], "sliding_window": { "requests": 4, "per": "1s" }, "headers": "both" }]),
     ]
 }
 
@@ -275,7 +283,7 @@ fn route(number: usize, choices: &mut Choices<'_>) -> Value {
         json!({ "template": "/orders/{id}" }),
         json!({ "regex": "/[a-z]+/.*" }),
     ];
-    let mut matching = json!({ "path": choices.of(&paths) });
+    let mut matching = json!({ "path": choices.mostly(&paths) });
     if choices.is(4) {
         matching["methods"] = json!(["GET", "POST"]);
     }
@@ -285,7 +293,7 @@ fn route(number: usize, choices: &mut Choices<'_>) -> Value {
     if choices.is(8) {
         matching["headers"] = json!([{ "name": "x-a", "present": true }]);
     }
-    let mut route = some(choices, 4, &blocks());
+    let mut route = some(choices, 10, &blocks());
     route.insert("name".to_owned(), format!("r{number}").into());
     route.insert("match".to_owned(), matching);
     if choices.is(4) {
@@ -298,7 +306,7 @@ fn route(number: usize, choices: &mut Choices<'_>) -> Value {
             json!({ "provider": "corp", "optional": true }),
             json!({ "provider": "corp", "mode": "shadow" }),
         ];
-        route.insert("jwt".to_owned(), choices.of(&jwt));
+        route.insert("jwt".to_owned(), choices.mostly(&jwt));
     }
     route.into()
 }
@@ -329,17 +337,17 @@ fn request(choices: &mut Choices<'_>) -> Headers {
         "/",
     ];
     let methods = ["GET", "POST", "OPTIONS", "HEAD", "DELETE", "CONNECT"];
-    push(":authority", choices.of(&authorities).as_bytes());
+    push(":authority", choices.mostly(&authorities).as_bytes());
     match choices.is(6) {
         true => push(":path", &[b"/", choices.bytes(12)].concat()),
-        false => push(":path", choices.of(&paths).as_bytes()),
+        false => push(":path", choices.mostly(&paths).as_bytes()),
     }
-    push(":method", choices.of(&methods).as_bytes());
+    push(":method", choices.mostly(&methods).as_bytes());
     push(":scheme", choices.of(&["https", "http"]).as_bytes());
     if !choices.is(5) {
-        let token = TOKENS.with(|tokens| choices.of(tokens));
-        let scheme = choices.of(&["Bearer ", "bearer  ", "Bearer\t", ""]);
-        let name = choices.of(&[
+        let token = TOKENS.with(|tokens| choices.mostly(tokens));
+        let scheme = choices.mostly(&["Bearer ", "bearer  ", "Bearer\t", ""]);
+        let name = choices.mostly(&[
             "authorization",
             "authorization",
             "authorization",
