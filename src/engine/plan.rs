@@ -10,10 +10,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::access_log::prepared::{Prepared, Shown};
-use portcullis_exchange::host::Host;
+use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{Case, Fields, Names, Shaping, Slot, Step, Test};
+use portcullis_exchange::refusal::{Audience, Form, Refusal, Reply};
 use portcullis_exchange::target::Authority;
-use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
 /// The plans of a document; without any, each request is judged by asking.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Plans {
     pub names: Option<Names>,
     /// By the place of the route.
     pub routes: Box<[Option<Plan>]>,
+    /// Of requests that no route is for: they are refused as those without a token.
+    pub nowhere: Option<Plan>,
     /// A field that is taken away from every request.
     pub removed: Option<HeaderName>,
     /// The host that was asked last.
@@ -37,8 +40,113 @@ pub struct Plan {
     pub steps: Box<[Step]>,
     /// How its answer is shaped; none if policies are asked.
     pub shapings: Option<Box<[Shaping]>>,
+    /// Its record if it passes; none if that is written by asking.
+    pub record: Option<Prepared>,
+    /// Why a request without a token is refused, where no page tells of that.
+    pub missing: Option<Refused>,
+    /// Why a request is refused for which a limit has no room.
+    pub full: Option<Refused>,
+}
+
+/// How a request ends on its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    Passes,
+    /// It has no token.
+    Missing,
+    /// A limit has no room for it.
+    Full,
+}
+
+impl Plan {
+    /// The refusal of requests that end so, if it is one.
+    pub fn refused(&self, end: End) -> Option<&Refused> {
+        match end {
+            End::Passes => None,
+            End::Missing => self.missing.as_ref(),
+            End::Full => self.full.as_ref(),
+        }
+    }
+
+    /// The record of requests that end so.
+    pub fn record(&self, end: End) -> Option<&Prepared> {
+        match end {
+            End::Passes => self.record.as_ref(),
+            End::Missing | End::Full => self.refused(end)?.record.as_ref(),
+        }
+    }
+}
+
+/// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why, with the place of the rule.
+    pub refusal: Refusal,
+    /// The policy; none if it is the core.
+    pub policy: Option<&'static str>,
+    /// The place of its part in the chain.
+    pub step: Option<usize>,
+    /// What is counted of it besides, by its code and by whoever refused.
+    pub counters: [Option<Counter>; 2],
     /// Its record; none if that is written by asking.
     pub record: Option<Prepared>,
+    /// The reply, without the request's id.
+    reply: Reply,
+    /// Where in its body the id goes.
+    instance: usize,
+}
+
+impl Refused {
+    /// Prepares a refusal of requests that are not a browser's and not gRPC. None if its body is of
+    /// another form.
+    pub fn new(
+        refusal: Refusal,
+        policy: Option<&'static str>,
+        step: Option<usize>,
+        counters: [Option<Counter>; 2],
+        record: Option<Prepared>,
+    ) -> Option<Self> {
+        let audience = || Audience::Http(Form::of(&Headers::default(), None));
+        let reply = refusal.clone().reply(audience(), None);
+        let named = refusal.clone().reply(audience(), Some(b"x"));
+        let mut both = reply.body.iter().zip(&named.body);
+        let instance = both.position(|(one, other)| one != other)?;
+        let refused = Self {
+            refusal,
+            policy,
+            step,
+            counters,
+            record,
+            reply,
+            instance,
+        };
+        (refused.body(Some("x")) == named.body).then_some(refused)
+    }
+
+    fn body(&self, id: Option<&str>) -> Vec<u8> {
+        let body = &self.reply.body;
+        let (Some(id), Some((start, end))) = (id, body.split_at_checked(self.instance)) else {
+            return body.clone();
+        };
+        [start, b",\"instance\":\"", id.as_bytes(), b"\"", end].concat()
+    }
+
+    /// What the client gets, before the chain has shaped it.
+    pub fn reply(&self, id: Option<&str>, retry_after: Option<u64>) -> Reply {
+        let mut headers = Vec::with_capacity(16);
+        let name = retry_after.and_then(|_| HeaderName::parse("retry-after").ok());
+        let after = retry_after.map(HeaderValue::from);
+        headers.extend(name.zip(after));
+        headers.extend_from_slice(&self.reply.headers);
+        Reply {
+            status: self.reply.status,
+            grpc_status: self.reply.grpc_status,
+            headers,
+            body: self.body(id),
+            details: self.reply.details.clone(),
+        }
+    }
 }
 
 /// A host as a request named it. Most name the same.
@@ -51,14 +159,24 @@ struct KnownHost {
 
 /// Slots that plans read whatever the policies, beside those of records.
 pub const FORWARDED_PROTO: Slot = Slot(Shown::NAMES.len());
+/// See [`FORWARDED_PROTO`].
+pub const CONTENT_TYPE: Slot = Slot(Shown::NAMES.len() + 1);
+/// Their names, in order.
+pub const OTHER_NAMES: [&str; 2] = ["x-forwarded-proto", "content-type"];
 
 impl Plans {
     /// Plans of routes, with the names that they look for and a field that is taken away from every
     /// request.
-    pub fn new(names: Names, routes: Box<[Option<Plan>]>, removed: Option<HeaderName>) -> Self {
+    pub fn new(
+        names: Names,
+        routes: Box<[Option<Plan>]>,
+        nowhere: Option<Plan>,
+        removed: Option<HeaderName>,
+    ) -> Self {
         Self {
             names: Some(names),
             routes,
+            nowhere,
             removed,
             ..Self::default()
         }
@@ -74,9 +192,12 @@ impl Plans {
         self.taken.set(self.taken.get().saturating_add(1));
     }
 
-    /// The plan of the route at a place.
-    pub fn of(&self, route: usize) -> Option<&Plan> {
-        self.routes.get(route)?.as_ref()
+    /// The plan of the route at a place, or of requests without one.
+    pub fn of(&self, route: Option<usize>) -> Option<&Plan> {
+        match route {
+            Some(route) => self.routes.get(route)?.as_ref(),
+            None => self.nowhere.as_ref(),
+        }
     }
 
     /// How long the one spelling of the host is that a request names, at its beginning. None if it is
@@ -130,6 +251,12 @@ pub fn plain_path(target: &[u8]) -> Option<&str> {
     let is_visible = |b: &u8| b.is_ascii_graphic() && *b != b'#';
     (before != b'.' && query.iter().all(is_visible)).then_some(())?;
     std::str::from_utf8(path).ok()
+}
+
+/// Whether a request is for a client that gets problem documents.
+pub fn is_for_programs(fields: &Fields) -> bool {
+    let media_type = fields.one(CONTENT_TYPE).unwrap_or_default();
+    !media_type.starts_with(b"application/grpc")
 }
 
 /// The first of these cases that a request is of.

@@ -43,7 +43,7 @@ pub fn response_headers(
     host: &dyn Host,
 ) -> ResponseHead {
     let mut edits = Vec::new();
-    match stream.response_by_plan(host, &mut |change| edits.push(edit(change))) {
+    match stream.response_by_plan(headers, host, &mut |change| edits.push(edit(change))) {
         true => ResponseHead {
             edits,
             ..ResponseHead::default()

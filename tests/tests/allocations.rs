@@ -182,7 +182,7 @@ fn by_plan(
     stream.planned_changes(&mut |_| changes += 1);
     let head = ASKED.replace(0);
     assert!(matches!(judged, Ok(None)), "{judged:?}");
-    assert!(stream.response_by_plan(proxy, &mut |_| changes += 1));
+    assert!(stream.response_by_plan(None, proxy, &mut |_| changes += 1));
     let answered = ASKED.replace(0);
     assert!(changes > 5, "{changes}");
     ASKED.set(0);

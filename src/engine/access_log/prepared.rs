@@ -1,4 +1,4 @@
-//! Records of requests that passed on a plan, from pieces that are prepared: what the document decides when
+//! Records of requests on plans, from pieces that are prepared: what the document decides when
 //! it is compiled, what a token decides when it is first seen. What comes from the request is written by
 //! the functions that write it without plans.
 
@@ -19,6 +19,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::micros;
 use portcullis_exchange::plan::{Fields, Slot};
 use portcullis_exchange::principal::Principal;
+use portcullis_exchange::refusal::{Reason, Refusal};
 
 /// A record with places for what is known of one request.
 #[derive(Debug)]
@@ -29,8 +30,10 @@ pub struct Prepared {
 
 /// What records of one route have in common.
 pub struct Common<'c> {
-    /// Its name.
-    pub route: &'c str,
+    /// Its name; none of requests that no route is for.
+    pub route: Option<&'c str>,
+    /// Why they were refused, if they were, and by which policy.
+    pub refusal: Option<(&'c Refusal, Option<&'static str>)>,
     /// What its policies say of such requests.
     pub verdicts: &'c Verdicts,
     /// The name of its limit.
@@ -129,12 +132,31 @@ impl Pieces {
     }
 }
 
+fn own(line: &mut Line, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        line.own(name, value);
+    }
+}
+
+impl Common<'_> {
+    fn ending(&self) -> Ending {
+        match self.refusal {
+            None => Ending::Allowed,
+            Some(_) => Ending::Denied,
+        }
+    }
+
+    fn reason(&self) -> Option<&'static Reason> {
+        self.refusal.map(|(refusal, _)| refusal.reason)
+    }
+}
+
 impl AccessLog {
-    /// The record of requests that pass on a plan of a route; none if it shows something that is not
+    /// The record of requests on the plan of a route that end in one way; none if it shows something that is not
     /// prepared.
     pub fn prepare(&self, common: &Common<'_>) -> Option<Prepared> {
-        let allowed = Sampled::Ending(Ending::Allowed);
-        let share = self.shares.iter().find(|(each, _)| *each == allowed);
+        let ending = Sampled::Ending(common.ending());
+        let share = self.shares.iter().find(|(each, _)| *each == ending);
         let keeps_all = share.is_none_or(|(_, share)| *share == Share::ALL);
         if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
             return None;
@@ -176,15 +198,38 @@ impl AccessLog {
                 None
             }
             "event.outcome" => {
-                text.own(name, "success");
+                let outcome = match common.refusal {
+                    None => "success",
+                    Some(_) => "failure",
+                };
+                text.own(name, outcome);
                 None
             }
             "portcullis.outcome" => {
-                text.own(name, Ending::Allowed.name());
+                text.own(name, common.ending().name());
                 None
             }
             "portcullis.route" => {
-                text.own(name, common.route);
+                own(text, name, common.route);
+                None
+            }
+            "portcullis.policy" => {
+                own(text, name, common.refusal.and_then(|(_, policy)| policy));
+                None
+            }
+            "portcullis.code" => {
+                own(text, name, common.reason().map(|reason| reason.code.name));
+                None
+            }
+            "portcullis.reason" => {
+                own(text, name, common.reason().map(|reason| reason.name));
+                None
+            }
+            "portcullis.detail" => {
+                let refusal = common.refusal.map(|(refusal, _)| refusal);
+                if let Some(detail) = refusal.and_then(|refusal| refusal.detail.as_ref()) {
+                    text.detail(name, detail, self.parameters());
+                }
                 None
             }
             "portcullis.verdicts" => {
@@ -215,12 +260,8 @@ impl AccessLog {
             "portcullis.duration_us" => Some(Piece::Duration(name)),
             "portcullis.filter_us" => Some(Piece::Judging(name)),
             _ if member.attribute().is_some() => Some(Piece::Proxy(name, member)),
-            // Of these, a request that passed has none.
-            "portcullis.policy"
-            | "portcullis.code"
-            | "portcullis.reason"
-            | "portcullis.detail"
-            | "portcullis.errors"
+            // Of these, a request on a plan has none.
+            "portcullis.errors"
             | "portcullis.shadow"
             | "portcullis.claimed.signature"
             | "portcullis.claimed.issuer"

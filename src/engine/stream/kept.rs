@@ -32,7 +32,7 @@ struct Room {
 }
 
 /// Whether streams take more than half of their memory.
-fn is_crowded() -> bool {
+pub(super) fn is_crowded() -> bool {
     budget::used(Share::Streams) > Share::Streams.most() / 2
 }
 

@@ -6,13 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Stream;
-use super::kept::FIXED;
+use super::kept::{FIXED, is_crowded};
 use crate::access_log::prepared::{Known, Shown};
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
-use crate::plan::{FORWARDED_PROTO, Plan, behind, find, is_in, plain_path};
+use crate::plan::{
+    End, FORWARDED_PROTO, Plan, Refused, behind, find, is_for_programs, is_in, plain_path,
+};
 use portcullis_exchange::connection::{Connection, Scheme};
-use portcullis_exchange::exchange::Facts;
+use portcullis_exchange::exchange::{Author, Facts};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::limits::{Standing, seconds};
 use portcullis_exchange::plan::{
@@ -30,6 +32,7 @@ pub(super) struct Planned {
     host_length: usize,
     accepted: Option<Accepted>,
     charge: Option<Charge>,
+    end: End,
     connection: Connection,
     /// The same as a stream has it that was judged by asking.
     general: OnceCell<Box<General>>,
@@ -42,12 +45,14 @@ pub(super) struct General {
     pub(super) facts: Facts,
 }
 
-/// What a request comes to, before anything is charged or counted.
-struct Draft<'p> {
-    route: usize,
+/// What a request comes to.
+struct Judged<'p> {
+    route: Option<usize>,
+    plan: &'p Plan,
     host_length: usize,
     accepted: Option<Accepted>,
-    limit: Option<&'p Rc<dyn Limit>>,
+    charge: Option<Charge>,
+    end: End,
 }
 
 /// What a stream keeps of a limit beyond its own size, and of the rest that is made up when it is asked for.
@@ -73,33 +78,41 @@ impl Stream {
         let Some(names) = &engine.plans.names else {
             return Err(block);
         };
-        let fields = names.read(block)?;
-        match self.judge_by_plan(&engine, &fields, host) {
-            Some((draft, charge)) => {
-                let Draft {
-                    host_length,
-                    accepted,
-                    route,
-                    ..
-                } = draft;
-                let connection = connection(&engine, route, &fields);
-                let mut fields = fields;
-                fields.keep(names.kept().map(|(_, slot)| slot));
-                self.route = Some(route);
-                self.planned = Some(Planned {
-                    fields,
-                    host_length,
-                    accepted,
-                    charge,
-                    connection,
-                    general: OnceCell::new(),
-                });
-                self.head_judged(&engine, host);
-                engine.plans.take();
-                Ok(None)
-            }
-            None => Err(fields.into_block()),
-        }
+        let mut fields = names.read(block)?;
+        let Some(judged) = self.judge_by_plan(&engine, &fields, host) else {
+            return Err(fields.into_block());
+        };
+        let Judged {
+            route,
+            plan,
+            host_length,
+            accepted,
+            charge,
+            end,
+        } = judged;
+        let connection = connection(&engine, route, &fields);
+        fields.keep(names.kept().map(|(_, slot)| slot));
+        self.route = route;
+        engine.plans.take();
+        self.head_judged(&engine, host);
+        let planned = Planned {
+            fields,
+            host_length,
+            accepted,
+            charge,
+            end,
+            connection,
+            general: OnceCell::new(),
+        };
+        let reply = plan.refused(end).map(|refused| {
+            self.record.refusal = Some(refused.refusal.reason);
+            self.record.detail.clone_from(&refused.refusal.detail);
+            self.record.refused_by = refused.policy;
+            self.record.ended_at = refused.step;
+            planned.reply(refused, plan, &engine, host)
+        });
+        self.planned = Some(planned);
+        Ok(reply)
     }
 
     /// What a plan comes to, charged and counted. None if the request leaves it, and nothing is.
@@ -108,7 +121,7 @@ impl Stream {
         engine: &'e Engine,
         fields: &Fields,
         host: &dyn Host,
-    ) -> Option<(Draft<'e>, Option<Charge>)> {
+    ) -> Option<Judged<'e>> {
         let method = fields.text(Shown::METHOD)?;
         // Preflights, and what becomes another protocol.
         (!matches!(method, "OPTIONS" | "CONNECT")).then_some(())?;
@@ -116,41 +129,57 @@ impl Stream {
         let host_length = engine.plans.host_length(authority)?;
         let named = std::str::from_utf8(authority.get(..host_length)?).ok()?;
         let path = plain_path(fields.one(Shown::PATH)?)?;
-        let (place, route) = choose(engine, named, path, method)?;
+        let route = choose(engine, named, path, method)?;
+        let place = route.map(|(place, _)| place);
         let plan = engine.plans.of(place)?;
+        let may_refuse = is_for_programs(fields) && !is_crowded();
+        let missing = || (may_refuse && plan.missing.is_some()).then_some(End::Missing);
         self.begin(host);
-        let mut draft = Draft {
+        let mut judged = Judged {
             route: place,
+            plan,
             host_length,
             accepted: None,
-            limit: None,
+            charge: None,
+            end: End::Passes,
         };
+        if route.is_none() {
+            judged.end = missing()?;
+        }
+        let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
         let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
-        for step in &plan.steps {
+        let mut asked = plan.steps.len();
+        for (index, step) in plan.steps.iter().enumerate() {
             match step {
                 Step::OneOf(cases) => _ = find(cases, fields, method, host)?,
                 Step::Token {
                     slot,
                     prefix,
                     tokens,
-                    strips: _,
+                    ..
                 } => {
-                    let text = behind(fields.one(*slot)?, prefix)?;
+                    let Some(value) = fields.one(*slot) else {
+                        judged.end = missing()?;
+                        asked = index;
+                        break;
+                    };
+                    let text = behind(value, prefix)?;
                     let now = self.started.unwrap_or_default();
-                    draft.accepted = Some(tokens.accepted(text, now, host)?);
+                    judged.accepted = Some(tokens.accepted(text, now, host)?);
                     token = Some((tokens, text));
                 }
-                Step::Limit(limit) => draft.limit = Some(limit),
+                Step::Limit(each) => limit = Some((index, each)),
                 Step::Count(_) => {}
             }
         }
-        let claims = draft.accepted.as_ref().map(|each| each.principal.memory());
+        let claims = judged.accepted.as_ref();
+        let claims = claims.map(|each| each.principal.memory());
         let need = [FIXED, GENERAL, fields.memory(), claims.unwrap_or(0)];
         let need = need.into_iter().fold(0, usize::saturating_add);
         let more = need.saturating_sub(self.memory.bytes());
         (more == 0 || self.memory.grow(more)).then_some(())?;
         if let (Some(accepted), Some(log), Some((tokens, text))) =
-            (&mut draft.accepted, &engine.access_log, token)
+            (&mut judged.accepted, &engine.access_log, token)
             && accepted.words.is_none()
             && plan.record.is_some()
         {
@@ -158,27 +187,43 @@ impl Stream {
             words.iter().for_each(|words| tokens.note(text, words));
             accepted.words = words;
         }
-        let charge = match draft.limit {
-            None => None,
-            Some(limit) => {
-                let caller = Caller {
-                    route: &route.name,
-                    method,
-                    principal: draft.accepted.as_ref().map(|each| &each.principal),
-                };
-                let now = self.began.unwrap_or_else(|| host.monotonic());
-                Some(limit.charge(&caller, nanoseconds(now), host)?)
+        if let (Some((index, limit)), Some((_, route))) = (limit, route) {
+            let caller = Caller {
+                route: &route.name,
+                method,
+                principal: judged.accepted.as_ref().map(|each| &each.principal),
+            };
+            let now = nanoseconds(self.began.unwrap_or_else(|| host.monotonic()));
+            let may_refuse = may_refuse && plan.full.is_some();
+            let charge = limit.charge(&caller, may_refuse, now, host)?;
+            if charge.receipt.is_none() {
+                judged.end = End::Full;
+                asked = index;
+                // It has not been asked for.
+                let is_after = |step: &Step| matches!(step, Step::Token { .. });
+                let mut later = plan.steps.iter().skip(index);
+                if later.any(is_after) {
+                    judged.accepted = None;
+                }
             }
-        };
+            judged.charge = Some(charge);
+        }
         // From here on it stays on the plan.
         self.memory.shrink_to(need);
-        for step in &plan.steps {
+        for step in plan.steps.iter().take(asked) {
             if let Some(counter) = counter(step, fields, method, host) {
                 host.count(counter);
             }
         }
-        host.count(Outcome::Allowed.counter());
-        Some((draft, charge))
+        match plan.refused(judged.end) {
+            None => host.count(Outcome::Allowed.counter()),
+            Some(refused) => {
+                host.count(Outcome::Denied.counter());
+                let counters = refused.counters.into_iter().flatten();
+                counters.for_each(|counter| host.count(counter));
+            }
+        }
+        Some(judged)
     }
 
     /// Whether it was judged by a plan.
@@ -204,23 +249,26 @@ impl Stream {
         }
     }
 
-    /// Shapes the head of the answer by the plan: names its changes, in order. False if that is to be done
-    /// by [`Stream::response_headers`]; then none is named.
-    pub fn response_by_plan(&mut self, host: &dyn Host, each: &mut dyn FnMut(Change<'_>)) -> bool {
+    /// Shapes the head of the answer by the plan: names its changes, in order. `headers` are its fields where
+    /// [`Stream::reads_response`] asks for them. False if that is to be done by
+    /// [`Stream::response_headers`]; then none is named.
+    pub fn response_by_plan(
+        &mut self,
+        headers: Option<&Headers>,
+        host: &dyn Host,
+        each: &mut dyn FnMut(Change<'_>),
+    ) -> bool {
         let Some((planned, engine, plan)) = self.on_plan() else {
             return false;
         };
-        let Some(shapings) = &plan.shapings else {
-            return false;
-        };
-        for shaping in shapings {
-            planned.shape(shaping, plan, engine, host, each);
-        }
-        if let Some(name) = &engine.request_id {
-            let id = planned.fields.one(Shown::REQUEST_ID).and_then(usable_id);
-            if let Some(id) = id {
-                each(Change::Set(name.as_str(), id.as_bytes()));
-            }
+        // A reply of ours was shaped before it went.
+        if planned.end == End::Passes {
+            let Some(shapings) = &plan.shapings else {
+                return false;
+            };
+            let none = Headers::default();
+            let answer = (Author::Service, headers.unwrap_or(&none));
+            planned.shape_all(shapings, answer, plan, engine, host, each);
         }
         self.responded = true;
         true
@@ -232,7 +280,7 @@ impl Stream {
         let Some((planned, engine, plan)) = self.on_plan() else {
             return false;
         };
-        let (Some(log), Some(record)) = (&engine.access_log, &plan.record) else {
+        let (Some(log), Some(record)) = (&engine.access_log, plan.record(planned.end)) else {
             return false;
         };
         let words = match &planned.accepted {
@@ -263,18 +311,15 @@ impl Stream {
     fn on_plan(&self) -> Option<(&Planned, &Engine, &Plan)> {
         let planned = self.planned.as_ref()?;
         let engine = self.engine.as_deref()?;
-        Some((planned, engine, engine.plans.of(self.route?)?))
+        Some((planned, engine, engine.plans.of(self.route)?))
     }
 
     /// What a stream keeps that was judged by asking, if this one was not.
     pub(super) fn general(&self) -> Option<&General> {
         let (planned, engine, plan) = self.on_plan()?;
-        let route = engine.routes.get(self.route?)?;
-        Some(
-            planned
-                .general
-                .get_or_init(|| Box::new(planned.make_up(engine, route, plan))),
-        )
+        let route = self.route.and_then(|route| engine.routes.get(route));
+        let made_up = || Box::new(planned.make_up(engine, route, plan));
+        Some(planned.general.get_or_init(made_up))
     }
 
     /// Takes a request off its plan: what follows is as if it had been judged by asking.
@@ -290,40 +335,59 @@ impl Stream {
     }
 }
 
-/// The first route that is for a request, if that can be told without effort.
+/// The first route that is for a request, or that there is none. None if that cannot be told without effort,
+/// or would be with another method.
 fn choose<'e>(
     engine: &'e Engine,
     host: &str,
     path: &str,
     method: &str,
-) -> Option<(usize, &'e Route)> {
-    let mut found: Option<(usize, &Route, Option<bool>)> = None;
+) -> Option<Option<(usize, &'e Route)>> {
+    match first(engine, host, path, Some(method)) {
+        Some((place, fits)) => {
+            fits?;
+            Some(Some((place, engine.routes.get(place)?)))
+        }
+        None => match first(engine, host, path, None) {
+            Some(_) => None,
+            None => Some(None),
+        },
+    }
+}
+
+/// The first route that fits, or may: whether it does.
+fn first(
+    engine: &Engine,
+    host: &str,
+    path: &str,
+    method: Option<&str>,
+) -> Option<(usize, Option<()>)> {
+    let mut found: Option<(usize, Option<()>)> = None;
     for list in engine.paths.lists(path) {
         for place in list {
-            if found.is_some_and(|(before, ..)| before <= *place) {
+            if found.is_some_and(|(before, _)| before <= *place) {
                 break;
             }
-            let route = engine.routes.get(*place)?;
-            let fits = route.matcher.fits_plainly(host, path, method);
+            let matcher = engine.routes.get(*place).map(|route| &route.matcher);
+            let fits = matcher.and_then(|matcher| matcher.fits_plainly(host, path, method));
             if fits != Some(false) {
-                found = Some((*place, route, fits));
+                found = Some((*place, fits.map(|_| ())));
                 break;
             }
         }
     }
-    let (place, route, fits) = found?;
-    fits.map(|_| (place, route))
+    found
 }
 
-fn connection(engine: &Engine, route: usize, fields: &Fields) -> Connection {
+fn connection(engine: &Engine, route: Option<usize>, fields: &Fields) -> Connection {
     let says = |slot, what: &[u8]| fields.one(slot) == Some(what);
     let mut connection = Connection::said(
         says(Shown::SCHEME, b"https"),
         says(FORWARDED_PROTO, b"https"),
     );
-    let route = engine.routes.get(route);
-    let trusts = route.is_some_and(|route| route.chain.trusts_forwarded_proto);
-    connection.trust_forwarded_proto(trusts);
+    let route = route.and_then(|route| engine.routes.get(route));
+    let chain = route.map_or(&engine.fallback, |route| &route.chain);
+    connection.trust_forwarded_proto(chain.trusts_forwarded_proto);
     connection
 }
 
@@ -356,14 +420,65 @@ impl Planned {
         })
     }
 
-    fn shape(
+    /// A refusal as the client gets it.
+    fn reply(&self, refused: &Refused, plan: &Plan, engine: &Engine, host: &dyn Host) -> Reply {
+        let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
+        let wait = match self.end {
+            End::Full => self
+                .standing(plan)
+                .map(|(_, standing)| seconds(standing.reset).max(1)),
+            End::Missing | End::Passes => None,
+        };
+        let mut reply = refused.reply(id, wait);
+        let mut headers = Headers::default();
+        for (name, value) in &reply.headers {
+            headers.push(name.as_str().as_bytes(), value.as_bytes());
+        }
+        let shapings = plan.shapings.as_deref().unwrap_or_default();
+        let answer = (Author::Filter, &headers);
+        self.shape_all(shapings, answer, plan, engine, host, &mut |change| {
+            reply.change(change);
+        });
+        reply
+    }
+
+    fn shape_all(
         &self,
-        shaping: &Shaping,
+        shapings: &[Shaping],
+        answer: (Author, &Headers),
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
         each: &mut dyn FnMut(Change<'_>),
     ) {
+        for shaping in shapings {
+            self.shape(shaping, answer, plan, engine, host, each);
+        }
+        if let Some(name) = &engine.request_id {
+            let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
+            if let Some(id) = id {
+                each(Change::Set(name.as_str(), id.as_bytes()));
+            }
+        }
+    }
+
+    fn scheme(&self, minds_scheme: bool, host: &dyn Host) -> Scheme {
+        match minds_scheme {
+            true => self.connection.scheme(host),
+            false => Scheme::Http,
+        }
+    }
+
+    fn shape(
+        &self,
+        shaping: &Shaping,
+        (author, answer): (Author, &Headers),
+        plan: &Plan,
+        engine: &Engine,
+        host: &dyn Host,
+        each: &mut dyn FnMut(Change<'_>),
+    ) {
+        let is_known = self.accepted.is_some() || author == Author::Filter;
         match shaping {
             Shaping::Always(edits) => _ = edits.iter().all(|edit| edit.changes(each)),
             Shaping::ByCaller {
@@ -371,15 +486,37 @@ impl Planned {
                 https,
                 http,
             } => {
-                let by_caller = match minds_scheme {
-                    true if self.connection.scheme(host) == Scheme::Https => https,
-                    _ => http,
+                let by_caller = match self.scheme(*minds_scheme, host) {
+                    Scheme::Https => https,
+                    Scheme::Http => http,
                 };
-                let edits = match self.accepted {
-                    Some(_) => &by_caller.authenticated,
-                    None => &by_caller.anyone,
+                let edits = match is_known {
+                    true => &by_caller.authenticated,
+                    false => &by_caller.anyone,
                 };
                 edits.iter().all(|edit| edit.changes(each));
+            }
+            Shaping::Revealing(names) => {
+                for (name, _) in answer.iter() {
+                    let find = |known: &&str| known.as_bytes().cmp(name);
+                    let found = names.binary_search_by(find).ok();
+                    if let Some(name) = found.and_then(|place| names.get(place)) {
+                        each(Change::Remove(name));
+                    }
+                }
+            }
+            Shaping::IfAbsent {
+                minds_scheme,
+                fields,
+            } => {
+                let scheme = self.scheme(*minds_scheme, host);
+                for field in fields {
+                    let applies = (!field.needs_tls || scheme == Scheme::Https)
+                        && (!field.needs_caller || is_known);
+                    if applies && answer.all(field.name.as_str()).next().is_none() {
+                        field.edit.changes(each);
+                    }
+                }
             }
             Shaping::ByOrigin {
                 slot,
@@ -439,7 +576,7 @@ impl Planned {
     }
 
     /// What a stream keeps that was judged by asking.
-    fn make_up(&self, engine: &Engine, route: &Route, plan: &Plan) -> General {
+    fn make_up(&self, engine: &Engine, route: Option<&Route>, plan: &Plan) -> General {
         let mut general = General::default();
         let names = engine.plans.names.iter();
         for (name, slot) in names.flat_map(|names| names.kept()) {
@@ -449,14 +586,16 @@ impl Planned {
         }
         let facts = &mut general.facts;
         facts.principal = self.accepted.as_ref().map(|each| each.principal.clone());
-        facts.claimants.clone_from(&route.chain.claimants);
+        facts.claimants = route.and_then(|route| route.chain.claimants.clone());
         facts.connection = self.connection.clone();
         for step in &plan.steps {
             if let (Step::Limit(limit), Some(charge)) = (step, &self.charge) {
                 limit.enter(charge, facts);
             }
         }
-        facts.limits.goes_ahead();
+        if self.end == End::Passes {
+            facts.limits.goes_ahead();
+        }
         general
     }
 }

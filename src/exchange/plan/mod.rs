@@ -20,6 +20,7 @@ use crate::exchange::Facts;
 use crate::host::{Counter, Host, Property};
 use crate::limits::Standing;
 use crate::principal::Principal;
+use crate::refusal::{Refusal, Reply};
 use crate::seed::Hashed;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
@@ -56,6 +57,8 @@ pub enum Step {
         strips: Option<HeaderName>,
         /// Where accepted tokens are remembered.
         tokens: Rc<dyn Tokens>,
+        /// Why a request without the field is refused.
+        missing: Refusal,
     },
     /// A limit has room for it. A plan has one at most, and it is asked last.
     Limit(Rc<dyn Limit>),
@@ -99,6 +102,15 @@ pub enum Shaping {
         /// Over anything else.
         http: ByCaller,
     },
+    /// Fields that are taken away where the answer has them, sorted.
+    Revealing(Box<[&'static str]>),
+    /// Fields that are added where the answer has none of that name.
+    IfAbsent {
+        /// Whether it matters how the request came.
+        minds_scheme: bool,
+        /// In order.
+        fields: Box<[IfAbsent]>,
+    },
     /// By the origin of the request.
     ByOrigin {
         /// The field that names it.
@@ -130,6 +142,19 @@ pub struct ByCaller {
     pub authenticated: Rc<[Edit]>,
     /// It is not.
     pub anyone: Rc<[Edit]>,
+}
+
+/// A field of an answer that has none of that name.
+#[derive(Debug)]
+pub struct IfAbsent {
+    /// Its name.
+    pub name: HeaderName,
+    /// What adds it.
+    pub edit: Edit,
+    /// Whether only over TLS.
+    pub needs_tls: bool,
+    /// Whether only where the sender of the request is known.
+    pub needs_caller: bool,
 }
 
 /// Tokens that were accepted before.
@@ -164,9 +189,18 @@ pub trait Limit {
     /// Whether `X-RateLimit-*` and whether `RateLimit` tell of it.
     fn is_told(&self) -> [bool; 2];
 
-    /// Charges a request, if there is room for it. None where there is not, or nobody can say: nothing has
-    /// been charged then.
-    fn charge(&self, caller: &Caller<'_>, now: u64, host: &dyn Host) -> Option<Charge>;
+    /// Charges a request, if there is room for it. None where nobody can say, and where there is no room and
+    /// it may not refuse: nothing has been charged then.
+    fn charge(
+        &self,
+        caller: &Caller<'_>,
+        may_refuse: bool,
+        now: u64,
+        host: &dyn Host,
+    ) -> Option<Charge>;
+
+    /// Why it refuses, without how long to wait; and what is counted then.
+    fn refusal(&self) -> (Refusal, Counter);
 
     /// How the caller stands after that.
     fn standing(&self, charge: &Charge) -> Standing;
@@ -193,8 +227,8 @@ pub struct Charge {
     pub caller: Hashed,
     /// What was known of the caller after that, in the algorithm's own numbers.
     pub state: [u64; 2],
-    /// What it takes to give it back.
-    pub receipt: u64,
+    /// What it takes to give it back; none if there was no room, and nothing has been charged.
+    pub receipt: Option<u64>,
     /// When that was.
     pub at: u64,
 }
@@ -269,6 +303,25 @@ impl Edit {
             Edit::SetPath(_) | Edit::Hits(_) => return false,
         }
         true
+    }
+}
+
+impl Reply {
+    /// Changes its header fields.
+    pub fn change(&mut self, change: Change<'_>) {
+        match change {
+            Change::Remove(name) => self.headers.retain(|(each, _)| each.as_str() != name),
+            Change::Set(name, value) => {
+                self.change(Change::Remove(name));
+                self.change(Change::Add(name, value));
+            }
+            Change::Add(name, value) => {
+                let parsed = HeaderName::parse(name).ok();
+                self.headers
+                    .extend(parsed.zip(HeaderValue::parse(value).ok()));
+            }
+            Change::Export(..) => {}
+        }
     }
 }
 

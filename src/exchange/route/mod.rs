@@ -104,8 +104,8 @@ impl RequestMatcher {
     }
 
     /// Whether everything fits a request whose host and path have the spelling that they are compared in;
-    /// none where that takes more than these three, or effort.
-    pub fn fits_plainly(&self, host: &str, path: &str, method: &str) -> Option<bool> {
+    /// none where that takes more than these three, or effort. Without a method, any would do.
+    pub fn fits_plainly(&self, host: &str, path: &str, method: Option<&str>) -> Option<bool> {
         let path_fits = match &self.path {
             None => true,
             Some(pattern) => pattern.fits_plainly(path)?,
@@ -113,7 +113,7 @@ impl RequestMatcher {
         let mut hosts = self.hosts.iter();
         let fits = path_fits
             && (self.hosts.is_empty() || hosts.any(|pattern| pattern.matches(host)))
-            && self.allows(method);
+            && method.is_none_or(|method| self.allows(method));
         match (fits, self.headers.as_slice()) {
             (true, [_, ..]) => None,
             (fits, _) => Some(fits),

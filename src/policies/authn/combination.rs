@@ -89,7 +89,8 @@ impl<A: Authenticator> Combination<A> {
         }
     }
 
-    fn missing(&self) -> Refusal {
+    /// Why a request without a credential is refused.
+    pub(super) fn missing(&self) -> Refusal {
         self.challenges.attach(Refusal::new(A::MISSING))
     }
 

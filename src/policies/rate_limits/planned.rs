@@ -11,13 +11,15 @@ use super::counts::count;
 use super::gate::{Applied, Gate};
 use super::ledger::{Entry, Ledger, standing};
 use super::limit::Limit;
+use super::refusals;
 use super::table::{Charged, Table};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Facts;
-use portcullis_exchange::host::Host;
+use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::limits::Standing;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::plan::{self, Caller, Charge, Draft, Step};
+use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
 
 /// The one limit of a gate: without tiers, charged when the request comes, by a key that needs no effort.
@@ -87,27 +89,44 @@ impl plan::Limit for Planned {
         [shown.x_ratelimit, shown.ietf]
     }
 
-    fn charge(&self, caller: &Caller<'_>, now: u64, host: &dyn Host) -> Option<Charge> {
+    fn charge(
+        &self,
+        caller: &Caller<'_>,
+        may_refuse: bool,
+        now: u64,
+        host: &dyn Host,
+    ) -> Option<Charge> {
         let (table, caller) = (self.table()?, self.caller(caller, host)?);
         let draft = table.look(caller, self.cost, now, host).ok()?;
+        let charge = |State(state), receipt| Charge {
+            caller,
+            state,
+            receipt,
+            at: now,
+        };
         if draft.wait().is_some() {
-            return None;
+            may_refuse.then_some(())?;
+            table.note(&draft);
+            let state = draft.before();
+            table.leave(draft, host);
+            count(&self.limit.counts.rate_limited);
+            return Some(charge(state, None));
         }
         table.note(&draft);
         // Where others were quicker and it is full now, it has charged nothing.
         match table.charge(draft, caller, self.cost, now, host) {
-            Charged::Made(State(state), Receipt(receipt)) => {
+            Charged::Made(state, Receipt(receipt)) => {
                 count(&self.limit.counts.ok);
-                let at = now;
-                Some(Charge {
-                    caller,
-                    state,
-                    receipt,
-                    at,
-                })
+                Some(charge(state, Some(receipt)))
             }
             Charged::Refused(..) | Charged::Contended | Charged::Unavailable => None,
         }
+    }
+
+    fn refusal(&self) -> (Refusal, Counter) {
+        let refusal = Refusal::new(refusals::reason(self.limit.charged));
+        let refusal = refusal.because(self.limit.detail(Some(0)));
+        (refusal, Event::RateLimited.counter())
     }
 
     fn standing(&self, charge: &Charge) -> Standing {
@@ -124,12 +143,15 @@ impl plan::Limit for Planned {
                 tier: 0,
                 caller: charge.caller,
                 cost: self.cost,
-                receipt: Some(Receipt(charge.receipt)),
+                receipt: charge.receipt.map(Receipt),
                 afterwards: None,
                 state: State(charge.state),
                 at: charge.at,
                 enforced: true,
             });
+            if charge.receipt.is_none() {
+                ledger.refused_by(Some(0));
+            }
         }
     }
 }

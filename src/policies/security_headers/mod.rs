@@ -232,11 +232,15 @@ impl Policy for SecurityHeaders {
         response.edits.extend(edits);
     }
 
-    /// What depends on the fields of an answer is not on the plan.
+    /// What is done with cookies is not on plans.
     fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
-        if self.declares().reads_response {
+        if self.cookies.is_some() {
             draft.asks_for_answers = true;
             return Some(());
+        }
+        if !self.revealing.is_empty() {
+            let names = self.revealing.clone().into();
+            draft.shapings.push(Shaping::Revealing(names));
         }
         let by_caller = |fixed: &ByCaller| plan::ByCaller {
             authenticated: Rc::clone(&fixed.authenticated),
@@ -247,6 +251,18 @@ impl Policy for SecurityHeaders {
             https: by_caller(&self.fixed.https),
             http: by_caller(&self.fixed.http),
         });
+        if !self.if_absent.is_empty() {
+            let fields = self.if_absent.iter().map(|each| plan::IfAbsent {
+                name: each.name.clone(),
+                edit: each.edit.clone(),
+                needs_tls: each.name.as_str() == STRICT_TRANSPORT_SECURITY,
+                needs_caller: each.when == When::Authenticated,
+            });
+            draft.shapings.push(Shaping::IfAbsent {
+                minds_scheme: self.minds_scheme,
+                fields: fields.collect(),
+            });
+        }
         Some(())
     }
 

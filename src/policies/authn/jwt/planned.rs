@@ -44,6 +44,7 @@ impl Jwt {
                 requirement: Rc::clone(&demand.requirement),
                 bit,
             }),
+            missing: self.combination.missing(),
         };
         draft.steps.push(step);
         Some(())
