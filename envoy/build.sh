@@ -8,6 +8,11 @@
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
 #   TOOLCHAIN=auto     rustup if it has the target or can get it, otherwise debian (default)
+#
+# What is built for use is made smaller by Binaryen's wasm-opt where that is installed.
+#
+#   WASM_OPT=off       leave the module as it is linked
+#   WASM_OPT=/a/path   that wasm-opt, which must be there
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -129,6 +134,32 @@ auto)
 *) fail "TOOLCHAIN is rustup, debian or auto, not $TOOLCHAIN" ;;
 esac
 
+# What rustc's target has, and nothing that a host may lack.
+WASM_FEATURES="--mvp-features --enable-bulk-memory --enable-multivalue --enable-mutable-globals \
+    --enable-nontrapping-float-to-int --enable-reference-types --enable-sign-ext"
+
+optimise() {
+    [ "${WASM_OPT:-}" != off ] || return 0
+    if ! version=$("${WASM_OPT:-wasm-opt}" --version 2>/dev/null); then
+        [ -z "${WASM_OPT:-}" ] || fail "$WASM_OPT is no wasm-opt that runs"
+        echo "build: no wasm-opt (Debian: binaryen), so $out stays larger; WASM_OPT=off says that is meant" >&2
+        return 0
+    fi
+    # Half a minute that a module which has been optimised before need not take.
+    small=$built.optimised
+    made="$version -O3 $(cksum <"$built")"
+    if [ "$(cat "$small.by" 2>/dev/null)" != "$made" ]; then
+        rm -f "$small.by"
+        # shellcheck disable=SC2086
+        "${WASM_OPT:-wasm-opt}" $WASM_FEATURES -O3 "$built" -o "$small" ||
+            fail "$version failed; WASM_OPT=off does without it"
+        echo "$made" >"$small.by"
+    fi
+    echo "build: optimised by $version" >&2
+    built=$small
+}
+
+[ $profile != release ] || optimise
 mkdir -p target
 cmp -s "$built" $out || { cp "$built" $out.new && mv $out.new $out; }
 echo "$out: $(($(wc -c <$out))) bytes, $(($(gzip -c $out | wc -c))) with gzip"

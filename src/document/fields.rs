@@ -22,6 +22,7 @@ pub struct Fields<'d> {
 
 impl<'d> Fields<'d> {
     /// Those of an object that stands there.
+    #[inline(never)]
     pub fn of(object: &'d Object, pointer: Pointer) -> Self {
         Self {
             object,
@@ -38,6 +39,7 @@ impl<'d> Fields<'d> {
     }
 
     /// A member that may be absent. `null` is not absence.
+    #[inline(never)]
     pub fn optional(&mut self, name: &'static str) -> Option<Node<'d>> {
         self.known.push(name);
         let json = self.object.member(name)?;
@@ -45,6 +47,7 @@ impl<'d> Fields<'d> {
     }
 
     /// A member that must be there.
+    #[inline(never)]
     pub fn required(&mut self, name: &'static str, problems: &mut Problems) -> Option<Node<'d>> {
         let node = self.optional(name);
         if node.is_none() {
@@ -56,6 +59,12 @@ impl<'d> Fields<'d> {
 
     /// Notes that none of these members is there. One that seems to be meant is the problem then.
     pub fn lacks(&mut self, names: &[&str], problems: &mut Problems, reason: impl fmt::Display) {
+        self.note_lack(names, problems, &reason);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_lack(&mut self, names: &[&str], problems: &mut Problems, reason: &dyn fmt::Display) {
         if !self.misnames(names, problems) {
             let reason = reason.to_string();
             problems.report(&self.pointer, &reason);
@@ -65,6 +74,7 @@ impl<'d> Fields<'d> {
     }
 
     /// Whether one of these members seems to be there under a wrong name. That is noted.
+    #[inline(never)]
     pub fn misnames(&mut self, names: &[&str], problems: &mut Problems) -> bool {
         let is_meant = |written: &str| {
             let mut names = names.iter();
@@ -97,6 +107,7 @@ impl<'d> Fields<'d> {
     }
 
     /// Reports every member that nobody asked for.
+    #[inline(never)]
     pub fn finish(self, problems: &mut Problems) {
         let known = |name: &str| self.known.contains(&name) || self.reported.contains(&name);
         for (name, _) in self.object.iter().filter(|(name, _)| !known(name)) {

@@ -32,6 +32,7 @@ impl<'d> Node<'d> {
     }
 
     /// A member of an object; none if it is no object, or has no such member.
+    #[inline(never)]
     pub fn member(&self, name: &str) -> Option<Self> {
         let json = self.json.as_object()?.member(name)?;
         Some(Self::at(json, self.pointer.member(name)))
@@ -58,14 +59,19 @@ impl<'d> Node<'d> {
     }
 
     fn expected<T>(&self, problems: &mut Problems, what: &str) -> Option<T> {
-        self.report(
-            problems,
-            format_args!("must be {what}, not {}", self.json.kind()),
-        );
+        self.report_kind(problems, what);
         None
     }
 
+    #[cold]
+    #[inline(never)]
+    fn report_kind(&self, problems: &mut Problems, what: &str) {
+        let kind = self.json.kind();
+        self.report(problems, format_args!("must be {what}, not {kind}"));
+    }
+
     /// The members of an object.
+    #[inline(never)]
     pub fn fields(&self, problems: &mut Problems) -> Option<Fields<'d>> {
         match self.json {
             Json::Object(object) => Some(Fields::of(object, self.pointer.clone())),
@@ -74,6 +80,7 @@ impl<'d> Node<'d> {
     }
 
     /// The same of one for which people write something shorter: what to write in place of that.
+    #[inline(never)]
     pub fn object(&self, problems: &mut Problems, instead: &str) -> Option<Fields<'d>> {
         match self.json {
             Json::String(_) | Json::Array(_) => {
@@ -87,6 +94,7 @@ impl<'d> Node<'d> {
     }
 
     /// The members of an object whose names the operator chooses.
+    #[inline(never)]
     pub fn entries(&self, problems: &mut Problems) -> Option<Vec<(&'d str, Node<'d>)>> {
         match self.json {
             Json::Object(object) => {
@@ -106,6 +114,7 @@ impl<'d> Node<'d> {
     }
 
     /// The items of an array.
+    #[inline(never)]
     pub fn items(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
         match self.json {
             Json::Array(items) => {
@@ -129,16 +138,26 @@ impl<'d> Node<'d> {
         problems: &mut Problems,
         mut read: impl FnMut(&Node<'d>, &mut Problems) -> Option<T>,
     ) -> Option<Vec<T>> {
+        let items = self.some_items(problems)?;
+        let mut values = Vec::with_capacity(items.len());
+        for item in &items {
+            values.extend(read(item, problems));
+        }
+        (values.len() == items.len()).then_some(values)
+    }
+
+    #[inline(never)]
+    fn some_items(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
         let items = self.items(problems)?;
         if items.is_empty() {
             self.report(problems, "must not be empty");
             return None;
         }
-        let read: Vec<Option<T>> = items.iter().map(|item| read(item, problems)).collect();
-        read.into_iter().collect()
+        Some(items)
     }
 
     /// A string.
+    #[inline(never)]
     pub fn text(&self, problems: &mut Problems) -> Option<&'d str> {
         match self.json {
             Json::String(text) => Some(text),
@@ -147,6 +166,7 @@ impl<'d> Node<'d> {
     }
 
     /// A string that is not empty.
+    #[inline(never)]
     pub fn name(&self, problems: &mut Problems) -> Option<&'d str> {
         let text = self.text(problems)?;
         if text.is_empty() {
@@ -157,6 +177,7 @@ impl<'d> Node<'d> {
     }
 
     /// A boolean.
+    #[inline(never)]
     pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
         match self.json {
             Json::Bool(value) => Some(*value),
@@ -165,6 +186,7 @@ impl<'d> Node<'d> {
     }
 
     /// A whole number within `range`.
+    #[inline(never)]
     pub fn integer(&self, problems: &mut Problems, range: RangeInclusive<u64>) -> Option<u64> {
         let value = match self.json {
             Json::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
@@ -185,13 +207,19 @@ impl<'d> Node<'d> {
 
     /// One of a closed set of names.
     pub fn choice<T: Copy>(&self, problems: &mut Problems, choices: &[(&str, T)]) -> Option<T> {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let place = self.place_in(problems, &names)?;
+        let name = |place: usize| choices.get(place).map(|(name, _)| *name);
+        let place = self.place_in(problems, &name)?;
         choices.get(place).map(|(_, value)| *value)
     }
 
-    fn place_in(&self, problems: &mut Problems, names: &[&str]) -> Option<usize> {
+    #[inline(never)]
+    fn place_in<'n>(
+        &self,
+        problems: &mut Problems,
+        name: &dyn Fn(usize) -> Option<&'n str>,
+    ) -> Option<usize> {
         let written = self.text(problems)?;
+        let names: Vec<&str> = (0..usize::MAX).map_while(name).collect();
         let found = names.iter().position(|name| *name == written);
         if found.is_none() {
             let names = names.iter().copied();
@@ -207,6 +235,7 @@ impl<'d> Node<'d> {
 
     /// A status of HTTP within `range`, or the name of a class of `classes`, as `"5xx"`, with the first of
     /// its statuses. Whether it is a class.
+    #[inline(never)]
     pub fn status(
         &self,
         problems: &mut Problems,
@@ -224,6 +253,7 @@ impl<'d> Node<'d> {
     }
 
     /// A duration: a whole number and `ms`, `s`, `m` or `h`, at most a year.
+    #[inline(never)]
     pub fn duration(&self, problems: &mut Problems) -> Option<Duration> {
         const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
         let parsed = match self.json {
@@ -240,6 +270,7 @@ impl<'d> Node<'d> {
     }
 
     /// A number of bytes: a whole number, or one with `B`, `KiB` or `MiB`.
+    #[inline(never)]
     pub fn bytes(&self, problems: &mut Problems) -> Option<u64> {
         const LARGEST: u64 = 1 << 31;
         let parsed = match self.json {

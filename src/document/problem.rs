@@ -110,6 +110,12 @@ impl Problems {
 
     /// Notes a problem.
     pub fn report(&mut self, place: &Pointer, reason: impl fmt::Display) {
+        self.note(place, &reason);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note(&mut self, place: &Pointer, reason: &dyn fmt::Display) {
         if self.found.len() > MAX_PROBLEMS {
             return;
         }
@@ -127,6 +133,7 @@ impl Problems {
     }
 
     /// Takes back a problem with a place: another one says what is behind it.
+    #[inline(never)]
     pub fn retract(&mut self, place: &Pointer, reason: &str) {
         let place = place.to_string();
         let is_it = |each: &Problem| each.pointer == place && each.reason == reason;
@@ -137,6 +144,8 @@ impl Problems {
 
     /// Notes a problem with a member of the object at a place that seems to be another under a wrong
     /// name.
+    #[cold]
+    #[inline(never)]
     pub fn report_misnamed(&mut self, object: &Pointer, name: &str, reason: impl fmt::Display) {
         if self.found.len() < MAX_PROBLEMS {
             let written = Quoted(name).visible().collect();
@@ -147,6 +156,8 @@ impl Problems {
 
     /// Notes that the object at a place lacks something, unless that seems to be there under a wrong
     /// name, which has been reported.
+    #[cold]
+    #[inline(never)]
     pub fn lacks(&mut self, object: &Pointer, reason: impl fmt::Display) {
         let place = object.to_string();
         if !self.misnamed.iter().any(|(each, _)| *each == place) {
@@ -156,6 +167,7 @@ impl Problems {
 
     /// Whether a member of the object at a place has been reported as wrong, as a whole or by its
     /// name: what refers to it is not wrong for that.
+    #[inline(never)]
     pub fn is_amiss(&self, object: &Pointer, name: &str) -> bool {
         let (outer, place) = (object.to_string(), object.member(name).to_string());
         self.found.iter().any(|each| each.pointer == place)
@@ -173,6 +185,7 @@ impl Problems {
     /// Notes that what stands at a place can take so many bytes of a share, at most. The first
     /// place by which the document takes more than there is, or for [`Share::Documents`] more than
     /// [`MAX_COMPILED`], is a problem. Whether there is still room.
+    #[inline(never)]
     pub fn account(&mut self, place: &Pointer, share: Share, bytes: usize) -> bool {
         let most = match share {
             Share::Documents => MAX_COMPILED,
@@ -198,6 +211,7 @@ impl Problems {
 
     /// Notes that a pattern is needed at a place: its memory, unless it has been noted before, and
     /// the work of compiling it. Whether there is still room.
+    #[inline(never)]
     pub fn account_pattern(&mut self, place: &Pointer, pattern: &Regex) -> bool {
         if self
             .patterns
@@ -253,15 +267,18 @@ impl Problems {
 
 impl Pointer {
     /// The place of a member of the object here.
+    #[inline(never)]
     pub fn member(&self, name: &str) -> Self {
         self.step(Token::Member(name.to_owned()))
     }
 
     /// The place of an item of the array here.
+    #[inline(never)]
     pub fn item(&self, index: usize) -> Self {
         self.step(Token::Item(index))
     }
 
+    #[inline(never)]
     fn step(&self, token: Token) -> Self {
         Self {
             last: Some(Rc::new(Step {
@@ -353,7 +370,13 @@ fn folded(name: &str) -> String {
 }
 
 /// The name of `names` that is near to `written`.
-pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_of(written, &mut names)
+}
+
+#[cold]
+#[inline(never)]
+fn nearest_of<'a>(written: &str, names: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > Quoted::LONGEST {
         return None;
     }

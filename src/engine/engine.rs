@@ -26,6 +26,7 @@ use portcullis_policies::jwt::{Providers, RemoteKeys};
 use portcullis_wire::budget::Reservation;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::preflight::Preflight;
+use portcullis_wire::sort;
 
 pub use self::requests::{Overrides, Requests};
 pub use self::shown::ShownFields;
@@ -98,11 +99,19 @@ pub struct Chain {
     pub tried_request_fields: Vec<&'static str>,
 }
 
+/// In the order of their stages. Parts of one stage keep the order of the list of policies.
+fn by_stage(steps: Vec<Step>) -> Vec<Step> {
+    let mut ordered: Vec<Step> = Vec::with_capacity(steps.len());
+    for step in steps {
+        let at = ordered.partition_point(|each| each.stage <= step.stage);
+        ordered.insert(at, step);
+    }
+    ordered
+}
+
 impl Chain {
-    pub fn new(mut steps: Vec<Step>, mut beside: Vec<Step>) -> Self {
-        // Stable: parts of one stage keep the order of the list of policies.
-        steps.sort_by_key(|step| step.stage);
-        beside.sort_by_key(|step| step.stage);
+    pub fn new(steps: Vec<Step>, beside: Vec<Step>) -> Self {
+        let (steps, beside) = (by_stage(steps), by_stage(beside));
         let mut all = steps.iter().chain(&beside);
         let reads_response = all.any(|step| step.declared.reads_response);
         let declared = || steps.iter().map(|step| &step.declared);
@@ -438,7 +447,7 @@ impl Engine {
         if allowed.is_empty() {
             return Selection::NoRoute;
         }
-        allowed.sort_unstable();
+        sort::sort(&mut allowed, Ord::cmp);
         allowed.dedup();
         Selection::MethodNotAllowed(allowed)
     }
@@ -454,7 +463,7 @@ impl fmt::Debug for Step {
 fn later_request_fields(steps: &[Step], page: &[&'static str]) -> Vec<&'static str> {
     let named = steps.iter().map(|step| step.declared.later_request_fields);
     let mut fields: Vec<&str> = named.chain([page]).flatten().copied().collect();
-    fields.sort_unstable();
+    sort::sort(&mut fields, Ord::cmp);
     fields.dedup();
     fields
 }

@@ -13,6 +13,7 @@ use portcullis_document::{Pointer, Problems, Quoted, nearest};
 use portcullis_wire::budget::Share;
 use portcullis_wire::json::{Json, Object};
 use portcullis_wire::regex::Regex;
+use portcullis_wire::sort;
 
 /// The compiler of some documents that may refer to one another.
 pub(super) struct Compiler<'d> {
@@ -223,7 +224,7 @@ impl<'d> Compiler<'d> {
             written.extend(place.map(|place| (place, value)));
         }
         // In the order of the keywords, whatever that of the document.
-        written.sort_unstable_by_key(|(place, _)| *place);
+        sort::sort(&mut written, |(one, _), (other, _)| one.cmp(other));
         let mut rules = Vec::new();
         let mut tracks = false;
         for (place, value) in written {
@@ -353,7 +354,7 @@ impl<'d> Compiler<'d> {
                 fresh.push(id);
                 open.extend(parents.get(id.0).into_iter().flatten());
             }
-            fresh.sort_unstable();
+            sort::sort(&mut fresh, SchemaId::cmp);
             for (root, leads) in roots.iter().zip(&mut leads) {
                 if fresh.binary_search(root).is_ok() {
                     leads.push(index);

@@ -22,7 +22,6 @@ mod notes;
 mod parse;
 mod pattern;
 mod rule;
-mod sort;
 mod type_set;
 mod uri;
 mod value;
@@ -37,6 +36,7 @@ use self::compile::{Compiler, Found, misnamed, uri_of};
 use self::keyword::KEYWORDS;
 use portcullis_document::{Node, Pointer, Problems, Quoted};
 use portcullis_wire::regex::Effort;
+use portcullis_wire::sort;
 
 pub use self::check::{Verdict, Violation};
 pub use self::cost::allowance;
@@ -135,7 +135,7 @@ impl Schemas {
             (name.to_owned(), set.is_some().then_some(named))
         });
         Self {
-            named: named.collect(),
+            named: sort::map(named),
             set: Rc::new(set.unwrap_or_default()),
             unknown_formats: compiler.unknown_formats,
             unsupported: compiler.unsupported,

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::sort::sort;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json_gate::Shape;
+use portcullis_wire::sort::sort;
 
 /// A JSON value. Numbers are exact; strings borrow from the text where nothing in them is escaped.
 ///

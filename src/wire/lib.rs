@@ -9,6 +9,7 @@
 //! - [`json`]: strict reading of whole documents, and values kept small. [`json_gate`]: the shape of
 //!   a body, judged without taking it up.
 //! - [`regex`]: patterns that take bounded time and memory.
+//! - [`mod@sort`]: sorting with little code.
 
 pub mod address;
 pub mod budget;
@@ -20,3 +21,4 @@ pub mod json_gate;
 pub mod pairs;
 pub mod preflight;
 pub mod regex;
+pub mod sort;

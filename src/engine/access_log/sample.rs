@@ -2,7 +2,6 @@
 
 use crate::record::{Ending, Summary};
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::meter::Outcome;
 
 /// What records are told apart by when not all are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,14 +12,14 @@ pub(super) enum Sampled {
     ShadowDenied,
 }
 
-/// All of them, in the order in which `sample` is read.
-pub(super) const SAMPLED: [Sampled; 6] = [
-    Sampled::Ending(Ending::Allowed),
-    Sampled::Ending(Ending::Denied),
-    Sampled::Ending(Ending::Answered),
-    Sampled::ShadowDenied,
-    Sampled::Ending(Ending::Unfinished),
-    Sampled::Ending(Ending::NotJudged),
+/// The fields of `sample`: all of them, by the words of the log.
+pub(super) const FIELDS: [(&str, Sampled); 6] = [
+    ("allowed", Sampled::Ending(Ending::Allowed)),
+    ("denied", Sampled::Ending(Ending::Denied)),
+    ("answered", Sampled::Ending(Ending::Answered)),
+    ("shadow_denied", Sampled::ShadowDenied),
+    ("unfinished", Sampled::Ending(Ending::Unfinished)),
+    ("not_judged", Sampled::Ending(Ending::NotJudged)),
 ];
 
 impl Sampled {
@@ -28,14 +27,6 @@ impl Sampled {
         match exchange.ending {
             Ending::Allowed if !exchange.record.shadow.is_empty() => Sampled::ShadowDenied,
             ending => Sampled::Ending(ending),
-        }
-    }
-
-    /// The field of `sample`.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Sampled::Ending(ending) => ending.name(),
-            Sampled::ShadowDenied => Outcome::ShadowDenied.name(),
         }
     }
 }

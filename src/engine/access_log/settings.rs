@@ -6,7 +6,7 @@ use super::line;
 use super::member::Member;
 use super::members::MEMBERS;
 use super::name::Schema;
-use super::sample::{SAMPLED, Sampled, Share};
+use super::sample::{FIELDS, Sampled, Share};
 use super::subject::Subjects;
 use super::{AccessLog, Query, Sink};
 use portcullis_document::{Fields, Node, Problems};
@@ -159,10 +159,10 @@ fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
 
 fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(Sampled, Share)>> {
     let mut fields: Fields<'_> = node.fields(problems)?;
-    let shares: Vec<Option<(Sampled, Share)>> = SAMPLED
+    let shares: Vec<Option<(Sampled, Share)>> = FIELDS
         .iter()
-        .map(|sampled| {
-            let share = fields.or(sampled.name(), Share::ALL, problems, Share::read);
+        .map(|(name, sampled)| {
+            let share = fields.or(name, Share::ALL, problems, Share::read);
             share.map(|share| (*sampled, share))
         })
         .collect();

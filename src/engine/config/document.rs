@@ -1,6 +1,5 @@
 //! The document as a whole: its sections, and how they make an engine.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::fields::Fields;
@@ -30,6 +29,7 @@ use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
 use portcullis_wire::budget::{SHARES, Share};
 use portcullis_wire::json::Json;
+use portcullis_wire::sort;
 
 /// How deep a document may nest.
 const MAX_DEPTH: usize = 64;
@@ -261,6 +261,5 @@ fn declared<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item 
 
 /// Each of them once.
 fn once<'n, T: Ord + Clone + 'n>(names: impl Iterator<Item = &'n T>) -> Vec<T> {
-    let names: BTreeSet<&T> = names.collect();
-    names.into_iter().cloned().collect()
+    sort::set(names).into_iter().cloned().collect()
 }

@@ -8,6 +8,7 @@ use super::Origin;
 use super::reader::{Item, Power, Reader};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::headers::HeaderValue;
+use portcullis_wire::sort;
 
 /// Origins by name, by pattern, or all.
 #[derive(Debug, Default)]
@@ -65,9 +66,9 @@ impl AllowedOrigins {
                 Item::Regex(regex) => origins.regexes.push(regex),
             }
         }
-        origins
-            .exact
-            .sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        sort::sort(&mut origins.exact, |one, other| {
+            one.as_bytes().cmp(other.as_bytes())
+        });
         Some(origins)
     }
 

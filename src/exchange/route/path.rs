@@ -8,6 +8,7 @@ use crate::condition::needs_one_of;
 use crate::target::{LetterCase, Target, folded};
 use portcullis_document::{Case, Node, Problems};
 use portcullis_wire::regex::{Effort, Regex, TooCostly};
+use portcullis_wire::sort;
 
 /// What a path is compared with.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl PathTemplate {
             segments,
         };
         let mut names: Vec<&str> = template.names().collect();
-        names.sort_unstable();
+        sort::sort(&mut names, Ord::cmp);
         if names
             .windows(2)
             .any(|pair| matches!(pair, [one, other] if one == other))

@@ -4,6 +4,7 @@ use portcullis_document::header::read_changeable;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::{Edit, Request};
 use portcullis_wire::headers::{HeaderName, HeaderValue, is_token_byte};
+use portcullis_wire::sort;
 
 /// Every place where a provider's tokens may stand.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Locations {
             .iter()
             .map(|location| location.name.as_str())
             .collect();
-        names.sort_unstable();
+        sort::sort(&mut names, Ord::cmp);
         if names
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a == b))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use portcullis_document::{Node, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Section};
+use portcullis_wire::sort;
 
 /// OpenAPI documents by name, and whether a route has named them. They are compiled where one does.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Section for Apis {
         let used = entries.into_iter();
         let used = used.map(|(name, _)| (name.to_owned(), Cell::new(false)));
         Some(Self {
-            used: used.collect(),
+            used: sort::map(used),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Reading an OpenAPI document: its paths, and what each operation asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::forms::Form;
 use super::template::Template;
@@ -11,6 +11,7 @@ use portcullis_schema::{
     Dialect, Direction, Embedded, Handle, Metaschemas, Notes, fragment_tokens,
 };
 use portcullis_wire::json::Json;
+use portcullis_wire::sort;
 
 /// How many references may follow one another.
 const MAX_REFERENCES: usize = 16;
@@ -256,7 +257,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             }
             let mut parameters = self.parameters(&node);
             let own = parameters.iter().map(|own| (own.name, own.place));
-            let mut own: BTreeSet<(&str, &str)> = own.collect();
+            let mut own = sort::set(own);
             for parameter in &shared {
                 if own.insert((parameter.name, parameter.place)) {
                     parameters.push(Parameter {
@@ -266,7 +267,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                     });
                 }
             }
-            let variables: BTreeSet<&str> = template.names().collect();
+            let variables = sort::set(template.names());
             for parameter in parameters.iter().filter(|each| each.place == "path") {
                 if !variables.contains(parameter.name) {
                     parameter
@@ -405,11 +406,13 @@ impl<'d, 'p> Reader<'d, 'p> {
                 let schema = node.member("schema").zip(self.responses.as_mut());
                 if let Some(range) = range.filter(MediaRange::has_json) {
                     let schema = schema.map(|(schema, responses)| responses.schema(&schema));
-                    content.push((range, schema));
+                    // Where the type of an answer is none of these, what says least is asked.
+                    let length = range.as_str().len();
+                    let says_less = |(other, _): &(MediaRange, _)| other.as_str().len() <= length;
+                    let at = content.partition_point(says_less);
+                    content.insert(at, (range, schema));
                 }
             }
-            // Where the type of an answer is none of these, what says least is asked.
-            content.sort_by_key(|(range, _)| range.as_str().len());
             let width = |(first, last): (u16, u16)| last.saturating_sub(first);
             let before = |other: &Answer| width(other.statuses) <= width(statuses);
             let at = answers.partition_point(before);

@@ -1,11 +1,10 @@
 //! Bodies that are forms: the fields and files that a schema's properties declare.
 
-use std::collections::BTreeSet;
-
 use super::document::{Parameter, Reader, is_json};
 use crate::forms::FormType;
 use portcullis_document::Node;
 use portcullis_wire::json::{Json, Object};
+use portcullis_wire::sort;
 
 /// A form, before its schemas are compiled.
 pub(super) struct Form<'d> {
@@ -80,7 +79,7 @@ impl<'d> Reader<'d, '_> {
         let required = required.and_then(|list| list.items(self.problems));
         let required = required.unwrap_or_default();
         let required = required.iter().filter_map(|item| item.json().as_str());
-        let required: BTreeSet<&str> = required.collect();
+        let required = sort::set(required);
         let encodings = media.member("encoding");
         for (name, node) in properties.entries(self.problems).unwrap_or_default() {
             let encoding = encodings.as_ref().and_then(|all| all.member(name));

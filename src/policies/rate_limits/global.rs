@@ -18,6 +18,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Part, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::sort;
 
 /// A limit that is kept elsewhere.
 #[derive(Debug)]
@@ -237,7 +238,7 @@ pub(super) fn check(limits: &[Global], block: &Node<'_>, problems: &mut Problems
         .map(HeaderName::as_str)
         .chain(properties.map(PropertyName::as_str))
         .collect();
-    taken.sort_unstable();
+    sort::sort(&mut taken, Ord::cmp);
     let twice = taken.windows(2).find_map(|pair| match pair {
         [one, other] if one == other => Some(*one),
         _ => None,

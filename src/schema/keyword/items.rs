@@ -5,9 +5,9 @@ use crate::check::{At, Check, SchemaId, Seen, Set};
 use crate::cursor::SchemaCursor;
 use crate::dialect::Dialect;
 use crate::rule::{Keyword, Outcome};
-use crate::sort::sort;
 use crate::value::Value;
 use portcullis_wire::json::Json;
+use portcullis_wire::sort::sort;
 
 struct Items {
     first: Vec<SchemaId>,

@@ -5,8 +5,8 @@ use portcullis_wire::regex::Regex;
 use crate::check::{At, Check, SchemaId, Seen};
 use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
-use crate::sort::sort;
 use crate::value::{Value, by_length};
+use portcullis_wire::sort::sort;
 
 struct Properties {
     /// In the order of members.

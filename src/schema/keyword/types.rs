@@ -3,10 +3,10 @@
 use crate::check::{At, Check, Seen, Set};
 use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
-use crate::sort::sort;
 use crate::type_set::TypeSet;
 use crate::value::Value;
 use portcullis_wire::json::Json;
+use portcullis_wire::sort::sort;
 
 /// A value of these kinds.
 struct Types(TypeSet);

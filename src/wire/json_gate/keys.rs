@@ -5,6 +5,8 @@
 //! objects in the order of a hash. Whoever makes hashes equal on purpose makes us compare names,
 //! each of which they had to send.
 
+use std::cmp::Ordering;
+
 use super::list::List;
 use super::{Fault, Text};
 use crate::budget::{self, Share};
@@ -113,11 +115,16 @@ fn has_twice_among_many(names: &[Text<'_>]) -> bool {
         .iter()
         .map(|name| (hash(&name.decoded()), *name))
         .collect();
-    sorted.sort_unstable_by(|(one, a), (other, b)| {
-        one.cmp(other).then_with(|| a.decoded().cmp(&b.decoded()))
-    });
+    sorted.sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| by_text(*a, *b)));
     let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
     pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))
+}
+
+/// For those whose hashes are equal. Not copied to every comparison of the sort.
+#[cold]
+#[inline(never)]
+fn by_text(one: Text<'_>, other: Text<'_>) -> Ordering {
+    one.decoded().cmp(&other.decoded())
 }
 
 /// Equal for equal bytes, and seldom for others that nobody chose for it.

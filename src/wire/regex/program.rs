@@ -6,6 +6,7 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Lo
 
 use super::Error;
 use super::alphabet::{Alphabet, Letter, Letters, Partition, Traits};
+use crate::sort::sort;
 
 /// The place of a state.
 pub(super) type StateId = u32;
@@ -254,7 +255,7 @@ impl Classes {
         ];
         let mut alone: Vec<char> = self.characters.keys().copied().collect();
         alone.extend(line_ends.iter().filter(|(_, asked)| *asked).map(|(c, _)| c));
-        alone.sort_unstable();
+        sort(&mut alone, char::cmp);
         alone.dedup();
         let alphabet = |_| Error::Alphabet;
         partition.isolate(alone.into_iter()).map_err(alphabet)?;

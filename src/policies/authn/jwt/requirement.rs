@@ -12,6 +12,7 @@ use portcullis_wire::effort;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::{Compact, Value};
+use portcullis_wire::sort;
 
 /// Scopes and conditions, all of which must be met.
 #[derive(Debug, Default)]
@@ -244,8 +245,8 @@ fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>) {
 /// `scope` as RFC 8693 §4.2 has it, a string of words; `scp`, as others call it; either may be an array.
 fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
     match scope_claim(claims).1 {
-        Some(Value::String(words)) => words.split(' ').filter(|word| !word.is_empty()).collect(),
-        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(words)) => sort::set(words.split(' ').filter(|word| !word.is_empty())),
+        Some(Value::Array(items)) => sort::set(items.iter().filter_map(Value::as_str)),
         _ => BTreeSet::new(),
     }
 }

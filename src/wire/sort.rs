@@ -1,10 +1,26 @@
-//! Sorting with little code: the standard library's is made for speed and takes thousands of bytes
-//! of the module for each type.
+//! Sorting with little code, for what is short or seldom sorted: the standard library's is made for
+//! speed and takes up to ten thousand bytes of the module for each type. It sorts as well where a set or
+//! a map is collected.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A set of these, put in one by one.
+pub fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
+    let mut set = BTreeSet::new();
+    set.extend(items);
+    set
+}
+
+/// A map of these, put in one by one; the last one of a name stays.
+pub fn map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, V> {
+    let mut map = BTreeMap::new();
+    map.extend(entries);
+    map
+}
 
 /// Sorts in place, not stably: in `n log n` steps whatever the order before.
-pub(super) fn sort<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+pub fn sort<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     const SHORT: usize = 12;
     if items.len() <= SHORT {
         for end in 1..items.len() {
