@@ -231,6 +231,16 @@ impl Stream {
         self.planned.is_some()
     }
 
+    /// A number for its plan and the way in which it ended there, if it was judged by one: requests of one
+    /// number raise the same counters.
+    pub fn plan_number(&self) -> Option<usize> {
+        const ENDS: usize = 3;
+        let planned = self.planned.as_ref()?;
+        let route = self.route.map_or(0, |route| route.saturating_add(1));
+        let of_route = route.checked_mul(ENDS)?;
+        of_route.checked_add(planned.end as usize)
+    }
+
     /// Names the changes of a request that was judged by a plan, in order.
     pub fn planned_changes(&self, each: &mut dyn FnMut(Change<'_>)) {
         let Some((planned, engine, plan)) = self.on_plan() else {

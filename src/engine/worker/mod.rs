@@ -130,7 +130,7 @@ impl Worker {
             return;
         };
         let host = &*self.host;
-        self.tallies.count(&stream.outcome(), &self.engine);
+        self.tallies.count(stream, &self.engine);
         if !host.has_ticks() {
             self.tallies.tell(&self.engine, host);
         }
