@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use crate::access_log::prepared::{Prepared, Shown};
 use portcullis_exchange::host::{Counter, Host};
-use portcullis_exchange::plan::{Case, Fields, Names, Shaping, Slot, Step, Test};
-use portcullis_exchange::refusal::{Audience, Form, Refusal, Reply};
+use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
+use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Refusal, Reply};
 use portcullis_exchange::target::Authority;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
@@ -107,7 +107,7 @@ impl Refused {
         counters: [Option<Counter>; 2],
         record: Option<Prepared>,
     ) -> Option<Self> {
-        let audience = || Audience::Http(Form::of(&Headers::default(), None));
+        let audience = || ErrorProtocol::Http(ErrorFormat::of(&Headers::default(), None));
         let reply = refusal.clone().reply(audience(), None);
         let named = refusal.clone().reply(audience(), Some(b"x"));
         let mut both = reply.body.iter().zip(&named.body);
@@ -273,12 +273,12 @@ pub fn find<'c>(
     })
 }
 
-fn holds(test: &Test, fields: &Fields, method: &str, host: &dyn Host) -> bool {
+fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> bool {
     match test {
-        Test::Absent(slot) => fields.one(*slot).is_none(),
-        Test::Is(slot, values) => fields.one(*slot).is_some_and(|value| is_in(values, value)),
-        Test::Method(methods) => methods.contains(&method),
-        Test::Proxy(property, words) => host.property(*property).is_some_and(|word| {
+        HeadTest::Absent(slot) => fields.one(*slot).is_none(),
+        HeadTest::Is(slot, values) => fields.one(*slot).is_some_and(|value| is_in(values, value)),
+        HeadTest::Method(methods) => methods.contains(&method),
+        HeadTest::Proxy(property, words) => host.property(*property).is_some_and(|word| {
             let mut words = words.iter();
             words.len() == 0 || words.any(|each| *each == word)
         }),

@@ -17,12 +17,12 @@ pub enum Edit {
     /// they have been chosen by may be set as well.
     SetPath(HeaderValue),
     /// Leave a value for other filters and for the proxy's own access log.
-    Export(PropertyName, HeaderValue),
+    FilterState(FilterStateKey, HeaderValue),
     /// Say how much the request costs where the proxy asks a rate limit service: in Envoy the
     /// filter state `envoy.ratelimit.hits_addend`.
-    Hits(u32),
+    HitsAddend(u32),
     /// Several changes in order, prepared when the document was compiled.
-    Shared(Rc<[Edit]>),
+    Prepared(Rc<[Edit]>),
 }
 
 /// Those of the changes, in order, that change a message with these fields: a field that is not
@@ -31,15 +31,15 @@ pub fn effective<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<&'e Edit> {
     fn gather<'e>(edits: &'e [Edit], fields: &Headers, out: &mut Vec<&'e Edit>) {
         for edit in edits {
             match edit {
-                Edit::Shared(edits) => gather(edits, fields, out),
+                Edit::Prepared(edits) => gather(edits, fields, out),
                 Edit::Remove(name) if fields.all(name.as_str()).next().is_some() => out.push(edit),
                 Edit::Remove(name) if out.iter().any(|each| each.writes(name)) => out.push(edit),
                 Edit::Remove(_) => {}
                 Edit::Set(..)
                 | Edit::Add(..)
                 | Edit::SetPath(_)
-                | Edit::Export(..)
-                | Edit::Hits(_) => out.push(edit),
+                | Edit::FilterState(..)
+                | Edit::HitsAddend(_) => out.push(edit),
             }
         }
     }
@@ -55,8 +55,8 @@ impl Edit {
             Edit::Set(_, value)
             | Edit::Add(_, value)
             | Edit::SetPath(value)
-            | Edit::Export(_, value) => Some(value),
-            Edit::Remove(_) | Edit::Hits(_) | Edit::Shared(_) => None,
+            | Edit::FilterState(_, value) => Some(value),
+            Edit::Remove(_) | Edit::HitsAddend(_) | Edit::Prepared(_) => None,
         }
     }
 
@@ -65,9 +65,9 @@ impl Edit {
             Edit::Set(written, _) | Edit::Add(written, _) => written == name,
             Edit::Remove(_)
             | Edit::SetPath(_)
-            | Edit::Export(..)
-            | Edit::Hits(_)
-            | Edit::Shared(_) => false,
+            | Edit::FilterState(..)
+            | Edit::HitsAddend(_)
+            | Edit::Prepared(_) => false,
         }
     }
 }
@@ -75,9 +75,9 @@ impl Edit {
 /// The name under which a value is left for other filters: `portcullis.` and letters, digits
 /// and `_`. In Envoy it is the filter state `wasm.portcullis.…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PropertyName(Rc<str>);
+pub struct FilterStateKey(Rc<str>);
 
-impl PropertyName {
+impl FilterStateKey {
     /// Puts `portcullis.` in front. `None` when the key has other characters.
     pub fn parse(key: &str) -> Option<Self> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
@@ -102,7 +102,7 @@ mod tests {
         let edits = [
             Edit::Remove(name("there")),
             Edit::Remove(name("absent")),
-            Edit::Shared(Rc::from([
+            Edit::Prepared(Rc::from([
                 Edit::Set(name("written"), value.clone()),
                 Edit::Remove(name("absent")),
             ])),

@@ -5,15 +5,17 @@ use std::rc::Rc;
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::origin::{AllowedOrigins, Power, Standing, is_own};
-use portcullis_exchange::plan::{Case, Draft, Shaping, Test};
-use portcullis_exchange::policy::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use portcullis_exchange::origin::{AllowedOrigins, OriginMatch, Power, is_own};
+use portcullis_exchange::plan::{Case, Draft, HeadTest, Shaping};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Policy, PolicyKind, Role, Stage, Verdict,
+};
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 use portcullis_wire::preflight::Preflight;
 
 /// `csrf: { additional_origins, on_missing, safe_methods }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "csrf",
     role: Role::Guards,
     codes: &[&CROSS_SITE],
@@ -70,15 +72,15 @@ enum OnMissing {
 enum SafeMethods {
     /// All.
     Allow,
-    /// Those that show their answer to the user in place of the page: links.
+    /// Navigations, which show their response to the user in place of the page: links.
     Isolate,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let Context {
         problems, notes, ..
     } = context;
-    let additional = fields.or(
+    let additional = fields.or_default(
         "additional_origins",
         AllowedOrigins::default(),
         problems,
@@ -94,7 +96,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             Some(origins)
         },
     );
-    let on_missing = fields.or(
+    let on_missing = fields.or_default(
         "on_missing",
         OnMissing::Refuse,
         problems,
@@ -105,7 +107,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             )
         },
     );
-    let safe_methods = fields.or(
+    let safe_methods = fields.or_default(
         "safe_methods",
         SafeMethods::Allow,
         problems,
@@ -129,9 +131,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         let name = HeaderName::parse("vary").ok()?;
         let value =
             HeaderValue::parse(b"sec-fetch-site, sec-fetch-mode, sec-fetch-dest, origin").ok()?;
-        parts.extend(Part::only(Stage::Answer, Varies(Edit::Add(name, value))));
+        parts.extend(ChainPart::only(
+            Stage::Response,
+            Varies(Edit::Add(name, value)),
+        ));
     }
-    parts.extend(Part::only(Stage::Origin, policy));
+    parts.extend(ChainPart::only(Stage::Origin, policy));
     Some(parts)
 }
 
@@ -202,7 +207,7 @@ impl Csrf {
     }
 
     fn is_listed(&self, origin: &[u8], request: &Request<'_>) -> bool {
-        self.additional.standing(origin, request.effort) == Standing::Listed
+        self.additional.standing(origin, request.effort) == OriginMatch::Listed
     }
 }
 
@@ -242,7 +247,7 @@ fn refusal(reason: &'static Reason, headers: &Headers) -> Refusal {
 }
 
 impl Policy for Csrf {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge(&exchange.request) {
             Ok(()) => Verdict::Pass,
             Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
@@ -254,18 +259,18 @@ impl Policy for Csrf {
         let (site, upgrade) = (draft.slot("sec-fetch-site"), draft.slot("upgrade"));
         let own = [&b"none"[..], b"same-origin"].map(HeaderValue::parse);
         let own: Rc<[HeaderValue]> = own.into_iter().collect::<Result<_, _>>().ok()?;
-        let reads = [Test::Method(CHANGE_NOTHING), Test::Absent(upgrade)];
+        let reads = [HeadTest::Method(CHANGE_NOTHING), HeadTest::Absent(upgrade)];
         let reads = match self.safe_methods {
             SafeMethods::Allow => Case::of(reads),
-            SafeMethods::Isolate => Case::of(reads.into_iter().chain([Test::Absent(site)])),
+            SafeMethods::Isolate => Case::of(reads.into_iter().chain([HeadTest::Absent(site)])),
         };
-        draft.one_of([reads, Case::of([Test::Is(site, own)])]);
+        draft.one_of([reads, Case::of([HeadTest::Is(site, own)])]);
         Some(())
     }
 }
 
 impl Policy for Varies {
-    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+    fn edit_response(&self, response: &mut Response<'_>, _host: &dyn Host) {
         response.edits.push(self.0.clone());
     }
 

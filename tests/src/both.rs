@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use portcullis::config::ConfigError;
 use portcullis::engine::Engine;
-use portcullis::exchange::{BodyState, Edit, PropertyName};
+use portcullis::exchange::{BodyState, Edit, FilterStateKey};
 use portcullis::headers::{HeaderName, HeaderValue, Headers};
 use portcullis::host::{Counter, Histogram, Host};
 use portcullis::memory_host::MemoryHost;
-use portcullis::metrics::{self, TIMINGS, Tallied};
+use portcullis::metrics::{self, ExchangeCounter, TIMINGS};
 use portcullis::pairs;
 use portcullis::plan::Change;
 use portcullis::stream::{Action, ResponseHead, Stream};
@@ -26,7 +26,7 @@ pub fn request_headers(
         return refused;
     }
     match stream.request_by_plan(block, host) {
-        Err(_) => return stream.request_headers(headers, body, host),
+        Err(_) => return stream.on_request_headers(headers, body, host),
         Ok(Some(reply)) => return Action::Reply(reply),
         Ok(None) => {}
     }
@@ -48,7 +48,7 @@ pub fn response_headers(
             edits,
             ..ResponseHead::default()
         },
-        false => stream.response_headers(headers, rest, host),
+        false => stream.on_response_headers(headers, rest, host),
     }
 }
 
@@ -69,9 +69,9 @@ fn edit(change: Change<'_>) -> Edit {
         Change::Remove(of) => Edit::Remove(name(of)),
         Change::Set(of, is) => Edit::Set(name(of), value(is)),
         Change::Add(of, is) => Edit::Add(name(of), value(is)),
-        Change::Export(of, is) => {
+        Change::FilterState(of, is) => {
             let key = of.strip_prefix("portcullis.").expect("a name of ours");
-            Edit::Export(PropertyName::parse(key).expect("a key"), value(is))
+            Edit::FilterState(FilterStateKey::parse(key).expect("a key"), value(is))
         }
     }
 }
@@ -80,13 +80,15 @@ fn edit(change: Change<'_>) -> Edit {
 pub fn flat(edits: &[Edit]) -> Vec<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let one = |edit: &Edit| match edit {
-        Edit::Shared(edits) => flat(edits),
+        Edit::Prepared(edits) => flat(edits),
         Edit::Remove(name) => vec![format!("remove {}", name.as_str())],
         Edit::Set(name, value) => vec![format!("set {}: {}", name.as_str(), text(value))],
         Edit::Add(name, value) => vec![format!("add {}: {}", name.as_str(), text(value))],
         Edit::SetPath(value) => vec![format!("path {}", text(value))],
-        Edit::Export(name, value) => vec![format!("export {}: {}", name.as_str(), text(value))],
-        Edit::Hits(hits) => vec![format!("hits {hits}")],
+        Edit::FilterState(name, value) => {
+            vec![format!("export {}: {}", name.as_str(), text(value))]
+        }
+        Edit::HitsAddend(hits) => vec![format!("hits {hits}")],
     };
     edits.iter().flat_map(one).collect()
 }
@@ -112,7 +114,7 @@ pub fn counted(engine: &Engine, host: &MemoryHost) -> Vec<(String, String)> {
 pub fn left(stream: &Stream, host: &dyn Host) -> Vec<String> {
     let mut left = vec![format!("{:?}", record(stream, host))];
     if let Some(engine) = stream.engine() {
-        Tallied::of(&stream.outcome(), true, |tallied| {
+        ExchangeCounter::of(&stream.outcome(), true, |tallied| {
             left.push(tallied.name(|route| engine.route_name(route)))
         });
         let events = engine.security_events();
@@ -201,8 +203,8 @@ fn seen(
     note(request_headers(&mut stream, request.clone(), body, host));
     if body == BodyState::Open {
         let size = host.receive(portcullis::host::Side::Request, b"{}", false);
-        note(stream.request_body(size, BodyState::Open, host));
-        note(stream.request_trailers(request, host));
+        note(stream.on_request_body(size, BodyState::Open, host));
+        note(stream.on_request_trailers(request, host));
     }
     if passes {
         let read = stream.reads_response().then_some(answer);
@@ -213,7 +215,7 @@ fn seen(
         let size = host.receive(side, b"{}", false);
         seen.push(format!(
             "{:?}",
-            stream.response_body(size, BodyState::Complete, host)
+            stream.on_response_body(size, BodyState::Complete, host)
         ));
     }
     stream.tell_end(host);

@@ -5,12 +5,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::line::Line;
+use super::line::JsonLine;
 use super::member::Member;
 use super::members::MEMBERS;
-use super::name::{ECS_VERSION, Schema};
-use super::sample::{Sampled, Share};
-use super::subject::Of;
+use super::name::{Convention, ECS_VERSION};
+use super::sample::{SampleRate, Sampled};
+use super::subject::Provenance;
 use super::time::{rfc3339, without_port};
 use super::trace::Trace;
 use super::{AccessLog, verdict};
@@ -41,7 +41,7 @@ pub struct Common<'c> {
 }
 
 /// What is known of one request.
-pub struct Known<'k> {
+pub struct PlannedExchange<'k> {
     /// What it asked.
     pub fields: &'k Fields,
     /// The host that it named, in its one spelling.
@@ -65,7 +65,7 @@ enum Piece {
     Text(Box<str>),
     /// The date, between quotation marks.
     Date,
-    RequestId(&'static str, Schema),
+    RequestId(&'static str, Convention),
     TraceId(&'static str),
     ParentId(&'static str),
     Field(&'static str, Slot),
@@ -114,7 +114,7 @@ impl Shown {
 /// Pieces in the making: texts that follow one another are one.
 struct Pieces {
     done: Vec<Piece>,
-    text: Line,
+    text: JsonLine,
 }
 
 impl Pieces {
@@ -124,7 +124,7 @@ impl Pieces {
     }
 
     fn end_text(&mut self) {
-        let text = std::mem::replace(&mut self.text, Line::unbounded(String::new()));
+        let text = std::mem::replace(&mut self.text, JsonLine::unbounded(String::new()));
         let text = text.into_text();
         if !text.is_empty() {
             self.done.push(Piece::Text(text.into()));
@@ -132,9 +132,9 @@ impl Pieces {
     }
 }
 
-fn own(line: &mut Line, name: &str, value: Option<&str>) {
+fn own(line: &mut JsonLine, name: &str, value: Option<&str>) {
     if let Some(value) = value {
-        line.own(name, value);
+        line.trusted(name, value);
     }
 }
 
@@ -157,13 +157,13 @@ impl AccessLog {
     pub fn prepare(&self, common: &Common<'_>) -> Option<Prepared> {
         let ending = Sampled::Ending(common.ending());
         let share = self.shares.iter().find(|(each, _)| *each == ending);
-        let keeps_all = share.is_none_or(|(_, share)| *share == Share::ALL);
+        let keeps_all = share.is_none_or(|(_, share)| *share == SampleRate::ALL);
         if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
             return None;
         }
         let mut pieces = Pieces {
             done: Vec::new(),
-            text: Line::unbounded("{".to_owned()),
+            text: JsonLine::unbounded("{".to_owned()),
         };
         for (name, member) in &self.members {
             self.prepare_member(name, member, common, &mut pieces)?;
@@ -186,15 +186,15 @@ impl AccessLog {
         let piece = match member.otel().or(member.ecs())? {
             "timestamp" => Some(Piece::Date),
             "event.name" => {
-                text.own(name, "portcullis.access");
+                text.trusted(name, "portcullis.access");
                 None
             }
             "ecs.version" => {
-                text.own(name, ECS_VERSION);
+                text.trusted(name, ECS_VERSION);
                 None
             }
             "event.kind" => {
-                text.own(name, "event");
+                text.trusted(name, "event");
                 None
             }
             "event.outcome" => {
@@ -202,11 +202,11 @@ impl AccessLog {
                     None => "success",
                     Some(_) => "failure",
                 };
-                text.own(name, outcome);
+                text.trusted(name, outcome);
                 None
             }
             "portcullis.outcome" => {
-                text.own(name, common.ending().name());
+                text.trusted(name, common.ending().name());
                 None
             }
             "portcullis.route" => {
@@ -252,7 +252,7 @@ impl AccessLog {
             "user.hash" | "portcullis.issuer" | "portcullis.provider" => None,
             "portcullis.rate_limit.name" => {
                 if let Some(limit) = common.limit {
-                    text.own(name, limit);
+                    text.trusted(name, limit);
                 }
                 None
             }
@@ -260,7 +260,7 @@ impl AccessLog {
             "portcullis.duration_us" => Some(Piece::Duration(name)),
             "portcullis.filter_us" => Some(Piece::Judging(name)),
             _ if member.attribute().is_some() => Some(Piece::Proxy(name, member)),
-            // Of these, a request on a plan has none.
+            // Provenance these, a request on a plan has none.
             "portcullis.errors"
             | "portcullis.shadow"
             | "portcullis.claimed.signature"
@@ -292,26 +292,27 @@ impl AccessLog {
     /// is long.
     pub fn words(&self, principal: &Principal, host: &dyn Host) -> Option<Rc<str>> {
         const LONGEST: usize = 1 << 10;
-        let mut line = Line::unbounded(String::new());
+        let mut line = JsonLine::unbounded(String::new());
         let subject = principal.subject().map(str::as_bytes);
         for member in MEMBERS {
             let Some(name) = member.name_in(self.schema) else {
                 continue;
             };
             match member.otel().or(member.ecs()) {
-                Some("user.id") if self.subjects.shows_plain(Of::Accepted) => {
+                Some("user.id") if self.subjects.shows_plain(Provenance::Accepted) => {
                     line.optional(name, subject);
                 }
                 Some("user.hash") => {
-                    let hashed = |subject| self.subjects.hashed(Of::Accepted, subject, host);
+                    let hashed =
+                        |subject| self.subjects.hashed(Provenance::Accepted, subject, host);
                     if let Some(hash) = subject.and_then(hashed) {
-                        line.own(name, &hash);
+                        line.trusted(name, &hash);
                     }
                 }
                 Some("portcullis.issuer") => {
                     line.optional(name, principal.issuer().map(str::as_bytes));
                 }
-                Some("portcullis.provider") => line.own(name, &principal.authority),
+                Some("portcullis.provider") => line.trusted(name, &principal.authority),
                 _ => {}
             }
         }
@@ -323,10 +324,10 @@ impl AccessLog {
 impl Prepared {
     /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
     /// be cut as records are without plans.
-    pub fn write(&self, log: &AccessLog, known: &Known<'_>, buffer: &mut String) -> bool {
+    pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
         let mut text = std::mem::take(buffer);
         text.clear();
-        let mut line = Line::bounded(text, self.longest);
+        let mut line = JsonLine::bounded(text, self.longest);
         let trace = known.fields.one(Shown::TRACE).and_then(Trace::parse);
         for piece in &self.pieces {
             match piece {
@@ -338,25 +339,25 @@ impl Prepared {
                 Piece::RequestId(name, schema) => {
                     match (known.fields.one(Shown::REQUEST_ID), schema) {
                         (None, _) => {}
-                        (Some(id), Schema::OpenTelemetry) => {
+                        (Some(id), Convention::OpenTelemetry) => {
                             line.list(name, std::iter::once(id));
                         }
-                        (Some(id), Schema::Elastic) => line.foreign(name, id),
+                        (Some(id), Convention::Elastic) => line.untrusted(name, id),
                     }
                 }
                 Piece::TraceId(name) => {
                     if let Some(trace) = trace {
-                        line.own(name, trace.trace_id);
+                        line.trusted(name, trace.trace_id);
                     }
                 }
                 Piece::ParentId(name) => {
                     if let Some(trace) = trace {
-                        line.own(name, trace.parent_id);
+                        line.trusted(name, trace.parent_id);
                     }
                 }
                 Piece::Field(name, slot) => line.optional(name, known.fields.one(*slot)),
                 Piece::HostName(name) => {
-                    line.foreign(name, without_port(known.host_name.as_bytes()));
+                    line.untrusted(name, without_port(known.host_name.as_bytes()));
                 }
                 Piece::Path(name) => line.path(name, path(known.fields)),
                 Piece::Query(name) => {

@@ -4,7 +4,7 @@ use crate::access_log::prepared::{Common, Prepared, Shown};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
 use crate::plan::{OTHER_NAMES, Plan, Plans, Refused};
-use crate::record::{Said, Verdicts};
+use crate::record::{PolicyVerdict, Verdicts};
 use crate::stream::override_fields;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::host::Counter;
@@ -204,15 +204,15 @@ impl Writing<'_> {
         let mut verdicts = Verdicts::default();
         let denied = refusal.and_then(|(_, policy)| policy);
         let steps = self.chain.steps.iter().enumerate();
-        let asked = steps.take_while(|(_, step)| step.stage != Stage::Answer);
+        let asked = steps.take_while(|(_, step)| step.stage != Stage::Response);
         for (place, step) in asked.filter(|_| self.route.is_some()) {
             if last.is_some_and(|last| place > last) {
                 break;
             }
             // A policy has one verdict, which all its parts share.
             let said = match denied == Some(step.name) {
-                true => Said::Denied,
-                false => Said::Allowed,
+                true => PolicyVerdict::Denied,
+                false => PolicyVerdict::Allowed,
             };
             verdicts.note(step.kind, said);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Stream;
 use super::kept::{FIXED, is_crowded};
-use crate::access_log::prepared::{Known, Shown};
+use crate::access_log::prepared::{PlannedExchange, Shown};
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
 use crate::plan::{
@@ -16,9 +16,9 @@ use crate::plan::{
 use portcullis_exchange::connection::{Connection, Scheme};
 use portcullis_exchange::exchange::{Author, Facts};
 use portcullis_exchange::host::{Counter, Host};
-use portcullis_exchange::limits::{Standing, seconds};
+use portcullis_exchange::limits::{LimitStatus, seconds};
 use portcullis_exchange::plan::{
-    Accepted, Caller, Change, Charge, Fields, Limit, Shaping, Step, Tokens,
+    AcceptedToken, Caller, Change, Charge, Fields, Limit, Shaping, Step, Tokens,
 };
 use portcullis_exchange::refusal::{Reply, usable_id};
 use portcullis_wire::digits;
@@ -30,7 +30,7 @@ pub(super) struct Planned {
     fields: Fields,
     /// How much of `:authority` is the host's one spelling.
     host_length: usize,
-    accepted: Option<Accepted>,
+    accepted: Option<AcceptedToken>,
     charge: Option<Charge>,
     end: End,
     connection: Connection,
@@ -50,7 +50,7 @@ struct Judged<'p> {
     route: Option<usize>,
     plan: &'p Plan,
     host_length: usize,
-    accepted: Option<Accepted>,
+    accepted: Option<AcceptedToken>,
     charge: Option<Charge>,
     end: End,
 }
@@ -105,10 +105,10 @@ impl Stream {
             general: OnceCell::new(),
         };
         let reply = plan.refused(end).map(|refused| {
-            self.record.refusal = Some(refused.refusal.reason);
-            self.record.detail.clone_from(&refused.refusal.detail);
-            self.record.refused_by = refused.policy;
-            self.record.ended_at = refused.step;
+            self.decision.refusal = Some(refused.refusal.reason);
+            self.decision.detail.clone_from(&refused.refusal.detail);
+            self.decision.refused_by = refused.policy;
+            self.decision.ended_at = refused.step;
             planned.reply(refused, plan, &engine, host)
         });
         self.planned = Some(planned);
@@ -277,7 +277,7 @@ impl Stream {
                 return false;
             };
             let none = Headers::default();
-            let answer = (Author::Service, headers.unwrap_or(&none));
+            let answer = (Author::Upstream, headers.unwrap_or(&none));
             planned.shape_all(shapings, answer, plan, engine, host, each);
         }
         self.responded = true;
@@ -295,15 +295,15 @@ impl Stream {
         };
         let words = match &planned.accepted {
             None => "",
-            Some(Accepted {
+            Some(AcceptedToken {
                 words: Some(words), ..
             }) => words,
-            Some(Accepted { words: None, .. }) => return false,
+            Some(AcceptedToken { words: None, .. }) => return false,
         };
         let (Some(started), Some(elapsed)) = (self.started, self.elapsed(host)) else {
             return false;
         };
-        let known = Known {
+        let known = PlannedExchange {
             fields: &planned.fields,
             host_name: planned.host_name(),
             words,
@@ -422,7 +422,7 @@ impl Planned {
         named.get(..self.host_length).unwrap_or_default()
     }
 
-    fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, Standing)> {
+    fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
         let charge = self.charge.as_ref()?;
         plan.steps.iter().find_map(|step| match step {
             Step::Limit(limit) => Some((&**limit, limit.standing(charge))),

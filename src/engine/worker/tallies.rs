@@ -5,15 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::engine::Engine;
-use crate::metrics::Tallied;
+use crate::metrics::ExchangeCounter;
 use crate::stream::Stream;
 use portcullis_exchange::host::{MetricId, MetricKind, Metrics};
 
 /// What one counter of the proxy lacks.
 #[derive(Default)]
-pub struct Pending(Cell<u64>);
+pub struct PendingCount(Cell<u64>);
 
-impl Pending {
+impl PendingCount {
     /// Counts.
     pub fn add(&self, many: u64) {
         self.0.set(self.0.get().saturating_add(many));
@@ -34,7 +34,7 @@ impl Pending {
 /// By [`crate::metrics::Of::place`]. There are at most as many as routes, policies, codes and
 /// outcomes allow.
 #[derive(Default)]
-pub(super) struct Tallies {
+pub(super) struct CounterBuffer {
     known: RefCell<Vec<Vec<Known>>>,
     /// Which of them requests raise that end in one way on one plan.
     by_plan: RefCell<BTreeMap<usize, Box<[Place]>>>,
@@ -44,13 +44,13 @@ pub(super) struct Tallies {
 type Place = (usize, usize);
 
 struct Known {
-    counter: Tallied,
+    counter: ExchangeCounter,
     /// None before the proxy has heard of it.
     id: Option<Option<MetricId>>,
-    pending: Pending,
+    pending: PendingCount,
 }
 
-impl Tallies {
+impl CounterBuffer {
     /// Counts a finished exchange.
     pub(super) fn count(&self, stream: &Stream, engine: &Engine) {
         let (Ok(mut all), Ok(mut by_plan)) =
@@ -67,7 +67,7 @@ impl Tallies {
             return;
         }
         let mut raised: Vec<Place> = Vec::new();
-        Tallied::of(&stream.outcome(), engine.measured().by_route, |counter| {
+        ExchangeCounter::of(&stream.outcome(), engine.measured().by_route, |counter| {
             let place = counter.of.place();
             if all.len() <= place {
                 all.resize_with(place.saturating_add(1), Vec::new);
@@ -80,7 +80,7 @@ impl Tallies {
                 known.push(Known {
                     counter,
                     id: None,
-                    pending: Pending::default(),
+                    pending: PendingCount::default(),
                 });
                 known.len().saturating_sub(1)
             });

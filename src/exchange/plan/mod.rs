@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::edit::Edit;
 use crate::exchange::Facts;
 use crate::host::{Counter, Host, Property};
-use crate::limits::Standing;
+use crate::limits::LimitStatus;
 use crate::principal::Principal;
 use crate::refusal::{Refusal, Reply};
 use crate::seed::Hashed;
@@ -70,14 +70,14 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Case {
     /// All of them hold.
-    pub tests: Box<[Test]>,
+    pub tests: Box<[HeadTest]>,
     /// What is counted of such requests.
     pub counter: Option<Counter>,
 }
 
 /// What can be seen of a request without effort.
 #[derive(Debug)]
-pub enum Test {
+pub enum HeadTest {
     /// The field is not there.
     Absent(Slot),
     /// The field is there, and has one of these values.
@@ -161,7 +161,7 @@ pub struct IfAbsent {
 pub trait Tokens {
     /// What is known of one that is remembered, holds now, and suffices on the route. None of any other:
     /// that changes nothing which can be seen.
-    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<Accepted>;
+    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<AcceptedToken>;
 
     /// Remembers what records say of its sender, with the token.
     fn note(&self, token: &[u8], words: &Rc<str>);
@@ -172,7 +172,7 @@ pub trait Tokens {
 
 /// A token that was accepted before.
 #[derive(Clone, Debug)]
-pub struct Accepted {
+pub struct AcceptedToken {
     /// Whose it is.
     pub principal: Principal,
     /// What tells the upstream and other filters of it.
@@ -203,7 +203,7 @@ pub trait Limit {
     fn refusal(&self) -> (Refusal, Counter);
 
     /// How the caller stands after that.
-    fn standing(&self, charge: &Charge) -> Standing;
+    fn standing(&self, charge: &Charge) -> LimitStatus;
 
     /// Notes what has been charged, for those who ask policies afterwards.
     fn enter(&self, charge: &Charge, facts: &mut Facts);
@@ -243,7 +243,7 @@ pub enum Change<'c> {
     /// Add a field beside those of that name.
     Add(&'c str, &'c [u8]),
     /// Leave a value of that name for other filters.
-    Export(&'c str, &'c [u8]),
+    FilterState(&'c str, &'c [u8]),
 }
 
 impl<'d> Draft<'d> {
@@ -274,7 +274,7 @@ impl<'d> Draft<'d> {
 
 impl Case {
     /// One of which nothing is counted.
-    pub fn of(tests: impl IntoIterator<Item = Test>) -> Self {
+    pub fn of(tests: impl IntoIterator<Item = HeadTest>) -> Self {
         Self {
             tests: tests.into_iter().collect(),
             counter: None,
@@ -298,9 +298,11 @@ impl Edit {
             Edit::Remove(name) => each(Change::Remove(name.as_str())),
             Edit::Set(name, value) => each(Change::Set(name.as_str(), value.as_bytes())),
             Edit::Add(name, value) => each(Change::Add(name.as_str(), value.as_bytes())),
-            Edit::Export(name, value) => each(Change::Export(name.as_str(), value.as_bytes())),
-            Edit::Shared(edits) => return edits.iter().all(|edit| edit.changes(each)),
-            Edit::SetPath(_) | Edit::Hits(_) => return false,
+            Edit::FilterState(name, value) => {
+                each(Change::FilterState(name.as_str(), value.as_bytes()))
+            }
+            Edit::Prepared(edits) => return edits.iter().all(|edit| edit.changes(each)),
+            Edit::SetPath(_) | Edit::HitsAddend(_) => return false,
         }
         true
     }
@@ -320,7 +322,7 @@ impl Reply {
                 self.headers
                     .extend(parsed.zip(HeaderValue::parse(value).ok()));
             }
-            Change::Export(..) => {}
+            Change::FilterState(..) => {}
         }
     }
 }

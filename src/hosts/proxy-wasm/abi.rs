@@ -3,7 +3,7 @@
 //! The SDK's own wrappers panic on every status that they do not list, and turn a status that
 //! is not in their enum into undefined behaviour; a panic here takes down the VM of a worker.
 //! Its local reply also carries either an HTTP status or a gRPC status and never the details.
-//! So the imports are declared once more, with the status as a plain number. All unsafe code
+//! So the imports are declared once more, with the status as a plain number. INVARIANT: all unsafe code
 //! of the filter is in this file.
 #![allow(
     unsafe_code,

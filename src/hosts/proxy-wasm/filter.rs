@@ -33,7 +33,7 @@ pub(super) struct Filter {
     live: Rc<Live>,
     /// Whether the exchange has been told of.
     told: bool,
-    /// What goes out in place of the answer's body, if something does.
+    /// What goes out in place of the response's body, if something does.
     response_body: Option<Vec<u8>>,
     _memory: Reservation,
 }
@@ -187,7 +187,7 @@ impl Live {
     fn shown_meanwhile(&self) {
         let waits = self.stream.borrow().deadline().is_some();
         if waits && self.size.get().is_some() {
-            self.running.held.shown();
+            self.running.held.body_arrived();
         }
     }
 
@@ -195,7 +195,7 @@ impl Live {
     fn shown(&self, side: Side) {
         if self.waits_for.get() == Some(side) {
             self.waits_for.set(None);
-            self.running.held.shown();
+            self.running.held.body_arrived();
         }
     }
 
@@ -239,7 +239,7 @@ impl Filter {
         self.live.fail(what, error)
     }
 
-    /// An answer whose head cannot be read: what goes out in its place, where something must.
+    /// A response whose head cannot be read: what goes out in its place, where something must.
     fn never_read(&mut self, error: HostError) -> Option<Reply> {
         let HostError(status) = error;
         log::error!("the proxy does not hand over the head of an answer (status {status})");
@@ -248,9 +248,9 @@ impl Filter {
     }
 
     /// Answers with the head in hand, which has been shaped, and with that body.
-    fn answer_with(&mut self, body: Vec<u8>) -> types::Action {
+    fn replace_body(&mut self, body: Vec<u8>) -> types::Action {
         self.live.waits_for.set(None);
-        self.live.running.held.shown();
+        self.live.running.held.body_arrived();
         let head = match read(Map::Response, MOST_FIELDS) {
             Ok(head) => head,
             Err(HostError(status)) => {
@@ -336,7 +336,7 @@ impl HttpContext for Filter {
             return self.fail("hand over the request in a known form", HostError(0));
         };
         let mut stream = self.live.stream.borrow_mut();
-        let action = stream.request_headers(headers, state(end_of_stream), self.live.host());
+        let action = stream.on_request_headers(headers, state(end_of_stream), self.live.host());
         drop(stream);
         self.live.carry_out(action, Phase::Head)
     }
@@ -346,7 +346,7 @@ impl HttpContext for Filter {
         self.live.shown(Side::Request);
         self.live.shown_meanwhile();
         let mut stream = self.live.stream.borrow_mut();
-        let action = stream.request_body(size, state(end_of_stream), self.live.host());
+        let action = stream.on_request_body(size, state(end_of_stream), self.live.host());
         drop(stream);
         self.live.carry_out(action, Phase::Body)
     }
@@ -357,7 +357,7 @@ impl HttpContext for Filter {
             Err(error) => return self.fail("hand over the request's trailers", error),
         };
         let mut stream = self.live.stream.borrow_mut();
-        let action = stream.request_trailers(&trailers, self.live.host());
+        let action = stream.on_request_trailers(&trailers, self.live.host());
         drop(stream);
         let (edits, then) = match action {
             Action::Continue(edits) => (edits, types::Action::Continue),
@@ -388,7 +388,7 @@ impl HttpContext for Filter {
         };
         let rest = state(end_of_stream);
         let mut stream = self.live.stream.borrow_mut();
-        let head = stream.response_headers(headers.as_ref(), rest, self.live.host());
+        let head = stream.on_response_headers(headers.as_ref(), rest, self.live.host());
         drop(stream);
         let applied = match &headers {
             Some(fields) => effective(&head.edits, fields)
@@ -417,7 +417,7 @@ impl HttpContext for Filter {
             let state = state(end_of_stream);
             self.live.shown(Side::Response);
             let mut stream = self.live.stream.borrow_mut();
-            return answered(&stream.response_body(size, state, self.live.host()));
+            return answered(&stream.on_response_body(size, state, self.live.host()));
         };
         self.live.shown(Side::Response);
         // The whole of it stands in place of the first piece, and nothing in place of the others.
@@ -438,13 +438,13 @@ impl HttpContext for Filter {
         }
         if self.response_body.is_none() {
             let mut stream = self.live.stream.borrow_mut();
-            return answered(&stream.response_trailers(self.live.host()));
+            return answered(&stream.on_response_trailers(self.live.host()));
         }
         // There was none in whose place ours could go out; a head that waits goes out with it.
         if self.live.waits_for.get() == Some(Side::Response)
             && let Some(body) = self.response_body.take()
         {
-            return self.answer_with(body);
+            return self.replace_body(body);
         }
         // They speak of a body that does not go out.
         let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();
@@ -491,9 +491,9 @@ fn carry(map: Map, edit: &Edit) -> Result<(), HostError> {
         Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
         Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
         Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
-        Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
-        Edit::Hits(hits) => set_hits(*hits),
-        Edit::Shared(edits) => apply(map, edits),
+        Edit::FilterState(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
+        Edit::HitsAddend(hits) => set_hits(*hits),
+        Edit::Prepared(edits) => apply(map, edits),
     }
 }
 
@@ -507,7 +507,7 @@ fn set_hits(hits: u32) -> Result<(), HostError> {
     abi::foreign_function("set_envoy_filter_state", &message).map(|_| ())
 }
 
-/// The answer's head has been edited when its body comes.
+/// The response's head has been edited when its body comes.
 fn answered(action: &Action) -> types::Action {
     match action {
         Action::Continue(_) => types::Action::Continue,

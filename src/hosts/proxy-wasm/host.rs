@@ -9,18 +9,18 @@ use super::abi::{self, Buffer, HostError, LogLevel};
 use super::signature;
 use super::vm;
 use portcullis_engine::metrics;
-use portcullis_engine::worker::Pending;
+use portcullis_engine::worker::PendingCount;
 use portcullis_exchange::host::{
-    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
-    Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
-    Side, SignatureCheck, Signatures, Swap,
+    Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
+    Environment, Failure, Histogram, HostVerdict, Level, Log, MetricId, MetricKind, Metrics,
+    Properties, Property, Side, SignatureCheck, Signatures,
 };
 
 /// The proxy of this worker, for one plugin.
 pub(super) struct Envoy {
     ids: Rc<MetricIds>,
     /// By the numbers of the counters.
-    pending: Vec<Pending>,
+    pending: Vec<PendingCount>,
     /// Whether there are ticks, on which the proxy is told of counters.
     ticks: Cell<bool>,
     cells: RefCell<CellKeys>,
@@ -58,7 +58,11 @@ impl Envoy {
     pub(super) fn new() -> Self {
         let ids = vm::ids();
         Self {
-            pending: ids.counters.iter().map(|_| Pending::default()).collect(),
+            pending: ids
+                .counters
+                .iter()
+                .map(|_| PendingCount::default())
+                .collect(),
             ids,
             ticks: Cell::new(false),
             cells: RefCell::new(CellKeys::new()),
@@ -121,9 +125,9 @@ impl Envoy {
         self.ticks.set(true);
     }
 
-    /// Tells the proxy what has been counted; totals last, so that whoever sees them sees what
+    /// Tells the proxy what has been counted; totals last, so that a reader who sees them sees what
     /// they are made of.
-    pub(super) fn tell(&self) {
+    pub(super) fn flush_counters(&self) {
         for (id, pending) in self.ids.counters.iter().zip(&self.pending).rev() {
             pending.tell(*id, self);
         }
@@ -133,7 +137,7 @@ impl Envoy {
 /// Exchanges that are still on their way hold it: it tells what they count last.
 impl Drop for Envoy {
     fn drop(&mut self) {
-        self.tell();
+        self.flush_counters();
     }
 }
 
@@ -206,28 +210,28 @@ impl Properties for Envoy {
 }
 
 impl Cells for Envoy {
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
         match abi::shared(keys.whole(key)) {
-            Ok((value, mark)) => Ok(Some((value, Mark(mark)))),
+            Ok((value, mark)) => Ok(Some((value, CasToken(mark)))),
             Err(NOT_FOUND) => Ok(None),
             Err(HostError(_)) => Err(CellUnavailable),
         }
     }
 
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
+    ) -> Result<CasResult, CellUnavailable> {
         const CAS_MISMATCH: HostError = HostError(8);
-        let seen = seen.map(|Mark(mark)| mark);
+        let seen = seen.map(|CasToken(mark)| mark);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
         match abi::set_shared(keys.whole(key), value, seen) {
-            Ok(()) => Ok(Swap::Written),
-            Err(CAS_MISMATCH) => Ok(Swap::Changed),
+            Ok(()) => Ok(CasResult::Written),
+            Err(CAS_MISMATCH) => Ok(CasResult::Changed),
             Err(HostError(_)) => Err(CellUnavailable),
         }
     }

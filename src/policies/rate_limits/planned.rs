@@ -8,22 +8,22 @@ use std::rc::Rc;
 use super::algorithm::{Receipt, State};
 use super::charge::ChargedOn;
 use super::counts::count;
-use super::gate::{Applied, Gate};
-use super::ledger::{Entry, Ledger, standing};
+use super::gate::{Gate, RouteLimit};
+use super::ledger::{LimitResult, LimitResults, standing};
 use super::limit::Limit;
 use super::refusals;
-use super::table::{Charged, Table};
+use super::table::{Charged, CounterStore};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Facts;
 use portcullis_exchange::host::{Counter, Host};
-use portcullis_exchange::limits::Standing;
+use portcullis_exchange::limits::LimitStatus;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::plan::{self, Caller, Charge, Draft, Step};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
 
 /// The one limit of a gate: without tiers, charged when the request comes, by a key that needs no effort.
-struct Planned {
+struct PlannedLimit {
     limit: Rc<Limit>,
     cost: u64,
     seed: Rc<Seed>,
@@ -34,7 +34,7 @@ struct Planned {
 impl Gate {
     /// Puts its limit on a plan.
     pub(super) fn put_on(&self, draft: &mut Draft<'_>) -> Option<()> {
-        let ([Applied { limit, cost }], []) = (&*self.enforced, &*self.shadow) else {
+        let ([RouteLimit { limit, cost }], []) = (&*self.enforced, &*self.shadow) else {
             return None;
         };
         let [tier] = &*limit.tiers else {
@@ -45,7 +45,7 @@ impl Gate {
         if !is_plain || !is_simple || cost.afterwards.is_some() {
             return None;
         }
-        draft.steps.push(Step::Limit(Rc::new(Planned {
+        draft.steps.push(Step::Limit(Rc::new(PlannedLimit {
             limit: Rc::clone(limit),
             cost: cost.at_first,
             seed: Rc::clone(&self.seed),
@@ -58,8 +58,8 @@ impl Gate {
     }
 }
 
-impl Planned {
-    fn table(&self) -> Option<&Table> {
+impl PlannedLimit {
+    fn table(&self) -> Option<&CounterStore> {
         self.limit.table(0)
     }
 
@@ -79,7 +79,7 @@ impl Planned {
     }
 }
 
-impl plan::Limit for Planned {
+impl plan::Limit for PlannedLimit {
     fn name(&self) -> &str {
         &self.limit.name
     }
@@ -129,7 +129,7 @@ impl plan::Limit for Planned {
         (refusal, Event::RateLimited.counter())
     }
 
-    fn standing(&self, charge: &Charge) -> Standing {
+    fn standing(&self, charge: &Charge) -> LimitStatus {
         let state = State(charge.state);
         let known = self.table();
         let known = known.map(|table| standing(table, state, charge.at, self.cost));
@@ -137,8 +137,8 @@ impl plan::Limit for Planned {
     }
 
     fn enter(&self, charge: &Charge, facts: &mut Facts) {
-        if let Some(ledger) = facts.limits.keep::<Ledger>() {
-            ledger.entries.push(Entry {
+        if let Some(ledger) = facts.limits.keep::<LimitResults>() {
+            ledger.entries.push(LimitResult {
                 limit: Rc::clone(&self.limit),
                 tier: 0,
                 caller: charge.caller,

@@ -71,7 +71,7 @@ fn judge_once(engine: &Rc<Engine>, headers: &Headers, host: &dyn Host, by_plan: 
     let headers = headers.clone();
     let mut action = match by_plan {
         true => both::request_headers(&mut stream, headers, BodyState::Open, host),
-        false => stream.request_headers(headers, BodyState::Open, host),
+        false => stream.on_request_headers(headers, BodyState::Open, host),
     };
     let is_planned = stream.is_planned();
     for step in 0..2 {
@@ -82,8 +82,8 @@ fn judge_once(engine: &Rc<Engine>, headers: &Headers, host: &dyn Host, by_plan: 
             break;
         }
         action = match step {
-            0 => stream.request_body(600, BodyState::Open, host),
-            _ => stream.request_trailers(&trailers, host),
+            0 => stream.on_request_body(600, BodyState::Open, host),
+            _ => stream.on_request_trailers(&trailers, host),
         };
     }
     let head = both::response_headers(&mut stream, None, BodyState::Open, host);

@@ -9,11 +9,11 @@ use super::requirement::Requirement;
 use crate::authn::combination::Presence;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::meter::Event;
-use portcullis_exchange::plan::{Accepted, Draft, Step, Tokens};
+use portcullis_exchange::plan::{AcceptedToken, Draft, Step, Tokens};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 
 /// The tokens of one provider that meet what one route demands.
-struct Planned {
+struct PlannedTokens {
     provider: Rc<Provider>,
     requirement: Rc<Requirement>,
     /// The bit by which the cache remembers that a token meets it; none if nothing is demanded.
@@ -39,7 +39,7 @@ impl Jwt {
             slot: draft.slot(name.as_str()),
             prefix: prefix.into(),
             strips: (!demand.provider.forwarding.forwards_token()).then(|| name.clone()),
-            tokens: Rc::new(Planned {
+            tokens: Rc::new(PlannedTokens {
                 provider: Rc::clone(&demand.provider),
                 requirement: Rc::clone(&demand.requirement),
                 bit,
@@ -51,8 +51,8 @@ impl Jwt {
     }
 }
 
-impl Tokens for Planned {
-    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<Accepted> {
+impl Tokens for PlannedTokens {
+    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<AcceptedToken> {
         let cache = self.provider.cache_in_force(host)??;
         let verified = cache.find(token)?;
         self.provider
@@ -64,7 +64,7 @@ impl Tokens for Planned {
             self.requirement.is_met_by(&verified.claims).then_some(())?;
             cache.change(token, |verified| verified.met |= bit);
         }
-        Some(Accepted {
+        Some(AcceptedToken {
             principal: Principal {
                 kind: CredentialKind::Jwt,
                 authority: Rc::clone(&self.provider.name),
