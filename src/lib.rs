@@ -139,12 +139,14 @@ pub use portcullis_engine::{
 };
 pub use portcullis_exchange::{
     body, call, condition, connection, credentials, edit, enforcement, exchange, fetched, gauges,
-    host, http_uri, limits, media_type, meter, origin, principal, refusal, route, section, seed,
-    target, wait,
+    host, http_uri, limits, media_type, meter, origin, plan, principal, refusal, route, section,
+    seed, target, wait,
 };
 pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;
-pub use portcullis_wire::{address, budget, effort, headers, json, json_gate, preflight, regex};
+pub use portcullis_wire::{
+    address, budget, effort, headers, json, json_gate, pairs, preflight, regex,
+};
 
 /// What a policy is, and the policies.
 pub mod policy {

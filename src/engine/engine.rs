@@ -11,6 +11,7 @@ use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
 use crate::explain::Explain;
 use crate::metrics::{Gauges, MetricsConfig};
+use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::exchange::{ClaimedSubject, FilterStateKey, Request};
 use portcullis_exchange::fetched::Fetched;
@@ -60,6 +61,8 @@ pub struct Engine {
     pub explain: Option<Rc<Explain>>,
     pub request_id: Option<HeaderName>,
     pub shown_fields: ShownFields,
+    /// What most requests come to, prepared.
+    pub plans: Plans,
     /// What it may take of the worker's memory.
     pub memory: Option<Reservation>,
 }
@@ -228,6 +231,18 @@ pub struct PreflightRoutes {
 }
 
 impl Engine {
+    /// The same engine, which judges each request by asking every policy: what plans are measured by.
+    #[must_use]
+    pub fn without_plans(self) -> Self {
+        let plans = Plans::default();
+        Self { plans, ..self }
+    }
+
+    /// How many requests have been judged by plans.
+    pub fn planned(&self) -> u64 {
+        self.plans.taken()
+    }
+
     /// What an operator should know about the document although it is valid.
     pub fn notes(&self) -> &[String] {
         &self.notes

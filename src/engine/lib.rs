@@ -2,7 +2,7 @@
 //! beside it.
 //!
 //! From the ground up, each module knows those before it and no other; `tests/src/layers.rs` holds
-//! that: [`record`], [`metrics`], [`access_log`], [`explain`], [`engine`], [`stream`], [`config`],
+//! that: [`record`], [`metrics`], [`access_log`], [`plan`], [`explain`], [`engine`], [`stream`], [`config`],
 //! [`worker`].
 
 pub mod access_log;
@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod explain;
 pub mod metrics;
+pub mod plan;
 pub mod proof;
 pub mod record;
 pub mod stream;

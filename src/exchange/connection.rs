@@ -26,6 +26,15 @@ impl Connection {
         }
     }
 
+    /// What a request says of it whose `:scheme` is `https`, or not; and whose `X-Forwarded-Proto` is.
+    pub fn said(claims_tls: bool, forwarded_tls: bool) -> Self {
+        Self {
+            claims_tls,
+            forwarded_tls,
+            ..Self::default()
+        }
+    }
+
     /// Believes the proxy in front, or does not.
     pub fn trust_forwarded_proto(&mut self, trusts: bool) {
         self.trusts_forwarded = trusts;

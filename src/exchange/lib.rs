@@ -17,6 +17,7 @@ pub mod limits;
 pub mod media_type;
 pub mod meter;
 pub mod origin;
+pub mod plan;
 pub mod policy;
 pub mod principal;
 pub mod refusal;

@@ -46,6 +46,12 @@ pub struct LimitStatus {
     pub reset: u64,
 }
 
+/// Whole seconds of so many nanoseconds, rounded up: a client that waits for so long has waited long enough.
+pub fn seconds(nanoseconds: u64) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    nanoseconds.div_ceil(SECOND)
+}
+
 impl Limits {
     /// See [`LimitRecord::tightest`].
     pub fn tightest(&self) -> Option<(&str, LimitStatus)> {

@@ -1,9 +1,12 @@
 //! Refuses requests that change something and that another site made a browser send.
 
+use std::rc::Rc;
+
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::origin::{AllowedOrigins, OriginMatch, Power, is_own};
+use portcullis_exchange::plan::{Case, Draft, HeadTest, Shaping};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Policy, PolicyKind, Role, Stage, Verdict,
 };
@@ -250,11 +253,32 @@ impl Policy for Csrf {
             Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
         }
     }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        const CHANGE_NOTHING: &[&str] = &["GET", "HEAD"];
+        let (site, upgrade) = (draft.slot("sec-fetch-site"), draft.slot("upgrade"));
+        let own = [&b"none"[..], b"same-origin"].map(HeaderValue::parse);
+        let own: Rc<[HeaderValue]> = own.into_iter().collect::<Result<_, _>>().ok()?;
+        let reads = [HeadTest::Method(CHANGE_NOTHING), HeadTest::Absent(upgrade)];
+        let reads = match self.safe_methods {
+            SafeMethods::Allow => Case::of(reads),
+            SafeMethods::Isolate => Case::of(reads.into_iter().chain([HeadTest::Absent(site)])),
+        };
+        draft.one_of([reads, Case::of([HeadTest::Is(site, own)])]);
+        Some(())
+    }
 }
 
 impl Policy for Varies {
     fn edit_response(&self, response: &mut Response<'_>, _host: &dyn Host) {
         response.edits.push(self.0.clone());
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        draft
+            .shapings
+            .push(Shaping::Always(Rc::new([self.0.clone()])));
+        Some(())
     }
 }
 

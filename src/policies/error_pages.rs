@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage,
 };
@@ -39,6 +40,11 @@ fn read_message<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str>
 }
 
 impl Policy for ErrorPages {
+    /// It concerns refusals alone, and is declared.
+    fn plan(&self, _: &mut Draft<'_>) -> Option<()> {
+        Some(())
+    }
+
     fn declares(&self) -> Declaration {
         Declaration {
             error_page: Some(Rc::clone(&self.page)),

@@ -1,9 +1,12 @@
 //! Asks for TLS between the client and the proxy, by what the connection says.
 
+use std::rc::Rc;
+
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::connection::says_https;
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::{Host, Property};
+use portcullis_exchange::plan::{Case, Draft, HeadTest};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
@@ -179,6 +182,25 @@ impl Policy for Https {
             (None, Trust::ForwardedProto) if says_https(request.headers) => Verdict::Pass,
             (None, _) => self.cleartext(request),
         }
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        let by_proxy = |versions| Case::of([HeadTest::Proxy(Property::TlsVersion, versions)]);
+        match self.trust {
+            Trust::Connection(TlsVersion::Older) => draft.one_of([by_proxy(&[])]),
+            Trust::Connection(TlsVersion::V1_2) => {
+                draft.one_of([by_proxy(&[b"TLSv1.2", b"TLSv1.3"])]);
+            }
+            Trust::Connection(TlsVersion::V1_3) => draft.one_of([by_proxy(&[b"TLSv1.3"])]),
+            Trust::ForwardedProto => {
+                let said = HeadTest::Is(
+                    draft.slot("x-forwarded-proto"),
+                    Rc::new([HeaderValue::parse(b"https").ok()?]),
+                );
+                draft.one_of([by_proxy(&[]), Case::of([said])]);
+            }
+        }
+        Some(())
     }
 
     fn declares(&self) -> Declaration {

@@ -5,6 +5,7 @@ use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::{Author, BodyState, Edit, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage,
 };
@@ -181,6 +182,12 @@ fn writes(edits: &[Edit], name: &HeaderName) -> bool {
 }
 
 impl Policy for SanitizeErrors {
+    /// It has nothing to say of requests.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        draft.asks_for_answers = true;
+        Some(())
+    }
+
     fn edit_response(&self, response: &mut Response<'_>, host: &dyn Host) {
         let status = status(response.headers);
         if response.author != Author::Upstream || !self.concerns(status, response.headers) {

@@ -7,7 +7,7 @@ use portcullis::engine::Engine;
 use portcullis::headers::Headers;
 use portcullis::host::{HostVerdict, Property};
 use portcullis::memory_host::MemoryHost;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::tokens::{self, SigningKey};
 
@@ -25,13 +25,19 @@ pub fn believing() -> MemoryHost {
 
 /// Token, limit, CORS, the preset `api` and a record, behind `others` other routes.
 pub fn whole_chain(others: usize) -> Rc<Engine> {
+    let engine = Engine::compile(whole_document(others).to_string().as_bytes());
+    Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The document of [`whole_chain`].
+pub fn whole_document(others: usize) -> Value {
     let route = |name: String, prefix: String| json!({ "name": name, "match": { "path": { "prefix": prefix } }, "jwt": { "provider": "corp" } });
     let others =
         (0..others).map(|number| route(format!("r{number}"), format!("/orders/kind-{number}")));
     let routes: Vec<_> = others
         .chain([route("all".to_owned(), "/".to_owned())])
         .collect();
-    let document = json!({
+    json!({
         "version": 1,
         "access_log": { "sinks": ["filter_state"] },
         "providers": { "corp": {
@@ -47,9 +53,7 @@ pub fn whole_chain(others: usize) -> Rc<Engine> {
             }],
         },
         "routes": routes,
-    });
-    let engine = Engine::compile(document.to_string().as_bytes());
-    Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
+    })
 }
 
 /// A request that the whole chain lets pass.

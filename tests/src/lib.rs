@@ -1,5 +1,6 @@
 //! What the test suites share.
 pub mod believing;
+pub mod both;
 pub mod case;
 pub mod chromium;
 pub mod client;

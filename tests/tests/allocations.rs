@@ -14,6 +14,7 @@ use portcullis::host::{
     Signatures,
 };
 use portcullis::memory_host::MemoryHost;
+use portcullis::pairs;
 use portcullis::stream::{Action, Stream};
 use portcullis_tests::believing::{believing, good_request, whole_chain};
 
@@ -164,4 +165,44 @@ fn a_request_asks_for_memory_this_often() {
     // One of them is the proxy's word on TLS, for `strict-transport-security`.
     assert!(answered <= 7, "the head of an answer: {answered}");
     assert!(recorded <= 6, "a record: {recorded}");
+}
+
+/// The same by the plan of the route: the blocks that the proxy hands over are all that there are.
+fn by_plan(
+    engine: &Rc<Engine>,
+    headers: &Headers,
+    proxy: &Uncounted,
+    line: &mut String,
+) -> [u64; 3] {
+    let block = pairs::write(headers.iter().collect::<Vec<_>>().into_iter());
+    let mut stream = Stream::new(Some(Rc::clone(engine)));
+    assert!(stream.admit(block.capacity(), proxy).is_none());
+    let mut changes = 0;
+    ASKED.set(0);
+    let judged = stream.request_by_plan(block, proxy);
+    stream.planned_changes(&mut |_| changes += 1);
+    let head = ASKED.replace(0);
+    assert!(matches!(judged, Ok(None)), "{judged:?}");
+    assert!(stream.response_by_plan(None, proxy, &mut |_| changes += 1));
+    let answered = ASKED.replace(0);
+    assert!(changes > 5, "{changes}");
+    ASKED.set(0);
+    assert!(stream.record_by_plan(proxy, line));
+    let recorded = ASKED.replace(0);
+    assert!(line.contains("alice"), "{line}");
+    [head, answered, recorded]
+}
+
+#[test]
+fn a_plan_asks_for_no_memory() {
+    let (engine, proxy) = (whole_chain(0), Uncounted(believing()));
+    let mut headers = good_request("alice");
+    headers.replace(":path", b"/orders/1");
+    exchange(&engine, &headers, &proxy);
+    let mut line = String::new();
+    for _ in 0..3 {
+        by_plan(&engine, &headers, &proxy, &mut line);
+    }
+    // A cell; the word on TLS; the status and the client's address.
+    assert_eq!(by_plan(&engine, &headers, &proxy, &mut line), [1, 1, 2]);
 }

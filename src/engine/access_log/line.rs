@@ -29,12 +29,52 @@ impl JsonLine {
     pub(super) fn new(longest: usize) -> Self {
         let mut text = String::with_capacity(longest.min(1024));
         text.push('{');
-        let longest = longest.saturating_sub(CUT.len().saturating_add(r#","":true}"#.len()));
+        Self::bounded(text, longest)
+    }
+
+    /// The rest of an object that begins with that text.
+    pub(super) fn unbounded(text: String) -> Self {
         Self {
             text,
-            longest,
+            longest: usize::MAX,
             cut: false,
         }
+    }
+
+    /// The same, as [`Line::new`] bounds it.
+    pub(super) fn bounded(text: String, longest: usize) -> Self {
+        let end = CUT.len().saturating_add(r#","":true}"#.len());
+        Self {
+            longest: longest.saturating_sub(end),
+            ..Self::unbounded(text)
+        }
+    }
+
+    /// Adds members that have been written before.
+    pub(super) fn raw(&mut self, members: &str) {
+        self.raw_with(|out| out.push_str(members));
+    }
+
+    /// The same, by what writes them.
+    pub(super) fn raw_with(&mut self, write: impl FnOnce(&mut String)) {
+        write(&mut self.text);
+        self.cut |= self.text.len() > self.longest;
+    }
+
+    /// The name of a member, and the quotation mark in front of what follows.
+    pub(super) fn quote_next(&mut self, name: &str) {
+        self.key(name);
+        self.text.push('"');
+    }
+
+    /// Whether something has been left out.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// What has been written, without its end.
+    pub(super) fn into_text(self) -> String {
+        self.text
     }
 
     pub(super) fn finish(mut self) -> String {

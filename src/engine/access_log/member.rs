@@ -146,6 +146,13 @@ impl Member {
         self.reads
     }
 
+    /// Adds what the proxy says of it, if it is asked.
+    pub(super) fn ask(&self, line: &mut JsonLine, name: &'static str, host: &dyn Host) {
+        if let Source::Proxy { property, form, .. } = self.source {
+            form.write(line, name, property, host);
+        }
+    }
+
     /// Adds it to a record, if it has a value.
     pub(super) fn write(&self, line: &mut JsonLine, name: &'static str, finished: &Finished<'_>) {
         match self.source {

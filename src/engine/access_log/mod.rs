@@ -7,6 +7,7 @@ mod line;
 mod member;
 pub mod members;
 mod name;
+pub mod prepared;
 mod redact;
 mod sample;
 pub mod security;

@@ -6,6 +6,7 @@ use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
+use super::plan;
 use super::problem::{ConfigError, Problems, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
@@ -19,6 +20,7 @@ use crate::engine::{Chain, Engine, Mode, Overrides, Requests, Route, ShownFields
 use crate::explain::Explain;
 use crate::metrics;
 use crate::metrics::MetricsConfig;
+use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::Declaration;
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
@@ -50,6 +52,7 @@ pub(super) fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     engine.registry.memory_estimates.push(footprint(needs));
     engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
+    engine.plans = plan::compile(&engine);
     metrics::show(&engine.digest, &mut engine.registry.gauges);
     Ok(engine)
 }
@@ -215,6 +218,7 @@ impl Judging {
             explain: sections.find::<Explain>(),
             request_id: sections.find::<RequestId>().map(|id| id.0.clone()),
             sections,
+            plans: Plans::default(),
             memory: None,
         }
     }

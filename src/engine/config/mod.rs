@@ -6,6 +6,7 @@ mod document;
 #[cfg(test)]
 mod faults;
 mod lint;
+mod plan;
 mod reach;
 mod request_id;
 mod routes;

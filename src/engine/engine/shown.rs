@@ -33,6 +33,11 @@ impl ShownFields {
         Self { fields, all }
     }
 
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(name, _)| name.as_str())
+    }
+
     /// How many bytes of a field's values are shown; none if it is not.
     pub(crate) fn most(&self, name: &[u8]) -> Option<usize> {
         let mut fields = self.fields.iter();

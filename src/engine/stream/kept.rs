@@ -22,7 +22,7 @@ const SMALL: usize = 1 << 10;
 
 /// What the allocator needs beside what a stream keeps. The stream itself has been reserved by who
 /// made it.
-const FIXED: usize = 128;
+pub(super) const FIXED: usize = 128;
 
 /// How much of the fields that are shown is kept.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ struct Room {
 }
 
 /// Whether streams take more than half of their memory.
-fn is_crowded() -> bool {
+pub(super) fn is_crowded() -> bool {
     budget::used(Share::Streams) > Share::Streams.most() / 2
 }
 
@@ -141,6 +141,7 @@ impl Stream {
     /// Lets go of what was kept for the record: it has been written.
     pub fn end(&mut self) {
         self.paused = None;
+        self.planned = None;
         self.headers.keep(|_, _| None);
         self.facts = Default::default();
         self.beside.forget();

@@ -49,7 +49,7 @@ impl Stream {
     }
 
     /// How long ago its head came; none if nobody wanted to know.
-    fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
+    pub(super) fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
         host.monotonic().checked_sub(self.began?)
     }
 

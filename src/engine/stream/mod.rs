@@ -7,6 +7,7 @@ mod judge;
 mod kept;
 mod measure;
 mod overrides;
+mod planned;
 mod response;
 mod settle;
 mod summary;
@@ -20,6 +21,7 @@ use self::beside::Beside;
 use self::body::{Awaiting, StreamedBody};
 use self::judge::{Judge, Judgement};
 use self::measure::StepTimes;
+use self::planned::Planned;
 use self::response::JudgedResponse;
 use self::waiting::{Paused, ResumePoint};
 use crate::engine::{Chain, Engine, Lane};
@@ -33,6 +35,7 @@ use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
 pub use self::kept::MOST_HEAD;
+pub use self::overrides::override_fields;
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;
@@ -69,6 +72,8 @@ pub struct Stream {
     body: StreamedBody,
     response: JudgedResponse,
     decision: Decision,
+    /// Set while it is on the plan of its route; then there are no headers and facts here.
+    planned: Option<Planned>,
     /// What is reserved for it.
     memory: Reservation,
 }
@@ -121,6 +126,7 @@ impl Stream {
             body: StreamedBody::default(),
             response: JudgedResponse::default(),
             decision: Decision::default(),
+            planned: None,
             memory: Reservation::none(Share::Streams),
         }
     }
@@ -181,6 +187,7 @@ impl Stream {
 
     /// Refuses because the proxy did not do what it was asked.
     pub fn host_failed(&mut self, failure: Failure, host: &dyn Host) -> Action {
+        self.leave_plan();
         self.refuse(failure.refusal(), None, host)
     }
 
@@ -191,7 +198,7 @@ impl Stream {
 
     /// The request's header fields that are kept; none if the request never reached the filter.
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        self.general().map_or(&self.headers, |made| &made.headers)
     }
 
     /// What became of it.
@@ -208,7 +215,7 @@ impl Stream {
 
     /// What policies learned.
     pub fn facts(&self) -> &Facts {
-        &self.facts
+        self.general().map_or(&self.facts, |made| &made.facts)
     }
 
     /// The name of its route.

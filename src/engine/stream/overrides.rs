@@ -14,6 +14,11 @@ const OVERRIDES: [&str; 5] = [
     "x-rewrite-url",
 ];
 
+/// The fields by which a request names another method or path.
+pub fn override_fields() -> &'static [&'static str] {
+    &OVERRIDES
+}
+
 /// RFC 9110 §6.5.1: what frames or routes a message, changes what it asks for, says who asks, or tells how
 /// its content is read has been judged, or could have been, when trailers come. A service that takes
 /// trailers for header fields would believe it unjudged.

@@ -65,6 +65,7 @@ impl Stream {
         rest: BodyState,
         host: &dyn Host,
     ) -> ResponseHead {
+        self.leave_plan();
         let engine = match self.engine.clone() {
             Some(engine) if !self.has_replied() => engine,
             _ => return ResponseHead::default(),
@@ -115,6 +116,7 @@ impl Stream {
 
     /// The head of the response cannot be read: what goes out in its place, unless nothing is refused.
     pub fn response_unread(&mut self, failure: Failure, host: &dyn Host) -> Option<Reply> {
+        self.leave_plan();
         let engine = self.engine.clone()?;
         let mut steps = self.chain(&engine).steps.iter();
         let enforced = steps.any(|step| {
@@ -134,6 +136,7 @@ impl Stream {
 
     /// Hears of the trailers of the response, before [`Stream::on_response_trailers`].
     pub fn response_ended(&mut self, trailers: &Headers, host: &dyn Host) {
+        self.leave_plan();
         if let Some(engine) = self.engine.clone() {
             let mut facts = std::mem::take(&mut self.facts);
             for policy in self.hearing(&engine) {

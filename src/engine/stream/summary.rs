@@ -9,6 +9,16 @@ impl Stream {
     /// What is counted and recorded of it, as far as it has come.
     pub fn summary(&self) -> Summary<'_> {
         Summary {
+            headers: self.headers(),
+            facts: self.facts(),
+            ..self.outcome()
+        }
+    }
+
+    /// The same without what was sent and found out, which a plan has in another form: what is counted
+    /// needs none of it.
+    pub fn outcome(&self) -> Summary<'_> {
+        Summary {
             headers: &self.headers,
             facts: &self.facts,
             record: &self.decision,

@@ -130,12 +130,11 @@ impl Worker {
             return;
         };
         let host = &*self.host;
-        let exchange = stream.summary();
-        self.tallies.count(&exchange, &self.engine);
+        self.tallies.count(stream, &self.engine);
         if !host.has_ticks() {
             self.tallies.tell(&self.engine, host);
         }
-        records::finished(&exchange, late, engine, host);
+        records::finished(stream, late, engine, host);
     }
 
     /// Ends the work for this document: there will be no tick. Records that still wait for the

@@ -11,7 +11,7 @@ use crate::access_log::collector::{LONGEST_RESPONSE, OtlpExporter};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
 use crate::engine::Engine;
 use crate::metrics;
-use crate::record::Summary;
+use crate::stream::Stream;
 use portcullis_exchange::call::{CallError, CallResponse, HostResponse, Owner, Token};
 use portcullis_exchange::host::{Level, WorkerHost};
 use portcullis_wire::headers::Headers;
@@ -32,23 +32,35 @@ pub(super) struct Records {
 
 /// Records a finished exchange. `late` are the request's fields where the filter saw none.
 pub(super) fn finished(
-    exchange: &Summary<'_>,
+    stream: &Stream,
     late: &dyn Fn() -> Option<Headers>,
     engine: &Engine,
     host: &dyn WorkerHost,
 ) {
     if let Some(log) = engine.access_log() {
-        let late = match exchange.started {
-            Some(_) => None,
-            None => late(),
-        };
-        if let Some(record) = log.record(exchange, late.as_ref(), host) {
+        let told = |record: &str| {
             let sinks = log.sinks();
-            tell(sinks, engine, &record, Severity::Info, Level::Info, host);
+            tell(sinks, engine, record, Severity::Info, Level::Info, host);
+        };
+        let is_told = engine.plans.with_buffer(|buffer| {
+            let is_written = stream.record_by_plan(host, buffer);
+            if is_written {
+                told(buffer);
+            }
+            is_written
+        });
+        if !is_told {
+            let exchange = stream.summary();
+            let late = match exchange.started {
+                Some(_) => None,
+                None => late(),
+            };
+            let record = log.record(&exchange, late.as_ref(), host);
+            record.iter().for_each(|record| told(record));
         }
     }
     if let Some(events) = engine.security_events() {
-        for event in events.of_exchange(exchange, host) {
+        for event in events.of_exchange(&stream.summary(), host) {
             raise(events, engine, &event, host);
         }
     }

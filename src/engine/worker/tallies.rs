@@ -2,10 +2,11 @@
 //! calls from requests; a worker that ends tells what it still has.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use crate::engine::Engine;
 use crate::metrics::ExchangeCounter;
-use crate::record::Summary;
+use crate::stream::Stream;
 use portcullis_exchange::host::{MetricId, MetricKind, Metrics};
 
 /// What one counter of the proxy lacks.
@@ -33,7 +34,14 @@ impl PendingCount {
 /// By [`crate::metrics::CounterScope::place`]. There are at most as many as routes, policies, codes and
 /// outcomes allow.
 #[derive(Default)]
-pub(super) struct CounterBuffer(RefCell<Vec<Vec<Known>>>);
+pub(super) struct CounterBuffer {
+    known: RefCell<Vec<Vec<Known>>>,
+    /// Which of them requests raise that end in one way on one plan.
+    by_plan: RefCell<BTreeMap<usize, Box<[Place]>>>,
+}
+
+/// The place of a counter.
+type Place = (usize, usize);
 
 struct Known {
     counter: ExchangeCounter,
@@ -44,11 +52,22 @@ struct Known {
 
 impl CounterBuffer {
     /// Counts a finished exchange.
-    pub(super) fn count(&self, exchange: &Summary<'_>, engine: &Engine) {
-        let Ok(mut all) = self.0.try_borrow_mut() else {
+    pub(super) fn count(&self, stream: &Stream, engine: &Engine) {
+        let (Ok(mut all), Ok(mut by_plan)) =
+            (self.known.try_borrow_mut(), self.by_plan.try_borrow_mut())
+        else {
             return;
         };
-        ExchangeCounter::of(exchange, engine.measured().by_route, |counter| {
+        let plan = stream.plan_number();
+        if let Some(places) = plan.and_then(|plan| by_plan.get(&plan)) {
+            for (place, index) in places {
+                let known = all.get(*place).and_then(|all| all.get(*index));
+                known.iter().for_each(|known| known.pending.add(1));
+            }
+            return;
+        }
+        let mut raised: Vec<Place> = Vec::new();
+        ExchangeCounter::of(&stream.outcome(), engine.measured().by_route, |counter| {
             let place = counter.of.place();
             if all.len() <= place {
                 all.resize_with(place.saturating_add(1), Vec::new);
@@ -56,25 +75,28 @@ impl CounterBuffer {
             let Some(known) = all.get_mut(place) else {
                 return;
             };
-            match known.iter().find(|each| each.counter == counter) {
-                Some(found) => found.pending.add(1),
-                None => {
-                    let pending = PendingCount::default();
-                    pending.add(1);
-                    let id = None;
-                    known.push(Known {
-                        counter,
-                        id,
-                        pending,
-                    });
-                }
+            let found = known.iter().position(|each| each.counter == counter);
+            let index = found.unwrap_or_else(|| {
+                known.push(Known {
+                    counter,
+                    id: None,
+                    pending: PendingCount::default(),
+                });
+                known.len().saturating_sub(1)
+            });
+            if let Some(known) = known.get(index) {
+                known.pending.add(1);
             }
+            raised.push((place, index));
         });
+        if let Some(plan) = plan {
+            by_plan.insert(plan, raised.into());
+        }
     }
 
     /// Tells the proxy what has been counted.
     pub(super) fn tell(&self, engine: &Engine, metrics: &dyn Metrics) {
-        let Ok(mut all) = self.0.try_borrow_mut() else {
+        let Ok(mut all) = self.known.try_borrow_mut() else {
             return;
         };
         for known in all.iter_mut().flatten() {

@@ -34,7 +34,8 @@ pub use self::claim_path::ClaimPath;
 pub use self::operand::{Operand, Scalars, View};
 pub use self::test::{Kinds, Test};
 use portcullis_document::{Fields, Node, Problems, Quoted};
-use portcullis_wire::effort::TooCostly;
+use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::json::compact::Compact;
 
 /// Every test, in the order in which messages list them.
 pub const TESTS: &[Test] = &[
@@ -165,6 +166,17 @@ impl Condition {
         let found = self.operand.find(view)?;
         let holds = self.check.holds(found, view.effort)?;
         Ok(holds == (self.negation == Negation::Plain))
+    }
+
+    /// The same of claims alone; none if it looks at something else.
+    pub fn holds_of_claims(
+        &self,
+        claims: &Compact,
+        effort: &Effort,
+    ) -> Option<Result<bool, TooCostly>> {
+        let found = self.operand.find_claim(claims)?;
+        let holds = self.check.holds(found, effort);
+        Some(holds.map(|holds| holds == (self.negation == Negation::Plain)))
     }
 
     /// Why it does not hold, for the log: a word and, if the value is of the wrong kind, that kind.

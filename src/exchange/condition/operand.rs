@@ -81,6 +81,14 @@ impl Operand {
         }
     }
 
+    /// What it has in claims; none if it looks at something else.
+    pub(super) fn find_claim<'v>(&self, claims: &'v Compact) -> Option<Found<'v>> {
+        match self {
+            Operand::Claim(path, scalars) => Some(Found::json(path.value(claims), *scalars)),
+            Operand::Header(_) | Operand::Identity => None,
+        }
+    }
+
     /// What it has.
     ///
     /// # Errors
@@ -89,7 +97,7 @@ impl Operand {
         Ok(match self {
             Operand::Claim(path, scalars) => {
                 let value = view.claims.and_then(|claims| path.value(claims));
-                value.map_or(Found::Nothing, |value| Found::Json(value, *scalars))
+                Found::json(value, *scalars)
             }
             Operand::Header(name) => {
                 let value = view.request.headers.one(name.as_str());
@@ -105,6 +113,10 @@ impl Operand {
 }
 
 impl<'v> Found<'v> {
+    fn json(value: Option<Value<'v>>, scalars: Scalars) -> Self {
+        value.map_or(Found::Nothing, |value| Found::Json(value, scalars))
+    }
+
     /// What it is, in JSON's words; none if it is not there.
     pub(super) fn kind(self) -> Option<&'static str> {
         match self {

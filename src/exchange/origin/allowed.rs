@@ -1,5 +1,7 @@
 //! The origins that an operator names.
 
+use std::rc::Rc;
+
 use portcullis_wire::regex::{Effort, Regex, TooCostly};
 
 use super::Origin;
@@ -78,6 +80,11 @@ impl AllowedOrigins {
     /// Whether the list has `*` and `null`: then nothing depends on the origin.
     pub fn has_all(&self) -> bool {
         self.any && self.null
+    }
+
+    /// Those that are listed by their names, sorted.
+    pub fn listed(&self) -> Rc<[HeaderValue]> {
+        self.exact.iter().cloned().collect()
     }
 
     /// Looks a field's value up.

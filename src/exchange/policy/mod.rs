@@ -6,6 +6,7 @@ use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::enforcement::Mode;
 use crate::exchange::{Exchange, Facts, Finished, Response};
 use crate::host::Host;
+use crate::plan::Draft;
 use crate::refusal::{Code, Refusal, Reply, Selector};
 use crate::route::PathTemplate;
 use crate::section::Sections;
@@ -205,6 +206,14 @@ pub trait Policy {
     /// it asks for none.
     fn placed(&self, guard: Option<Mode>) {
         let _ = guard;
+    }
+
+    /// Puts its work on the plan of its route, once the document is compiled; none if its work is not of
+    /// that kind, and then the route has no plan. What it puts there comes to what its other methods come
+    /// to, in every byte; tests hold all cases to that.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        let _ = draft;
+        None
     }
 
     /// What it says of itself, once, while the document is compiled.

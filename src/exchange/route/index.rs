@@ -38,19 +38,24 @@ impl PathIndex {
 
     /// The routes that may be for a path in its one spelling. Every other one is not.
     pub fn candidates(&self, path: &str) -> Candidates<'_> {
-        let mut lists = Vec::new();
+        let lists = self.lists(path).filter(|list| !list.is_empty());
+        Candidates {
+            lists: lists.collect(),
+        }
+    }
+
+    /// The same, as ascending lists, one for each step of the way.
+    pub fn lists<'i>(&'i self, path: &str) -> impl Iterator<Item = &'i [usize]> {
         let mut node = Some(self);
         let mut segments = path.split('/').skip(1);
-        while let Some(PathIndex { here, below }) = node {
-            if !here.is_empty() {
-                lists.push(here.as_slice());
-            }
+        std::iter::from_fn(move || {
+            let PathIndex { here, below } = node?;
             node = match below.is_empty() {
                 true => None,
                 false => segments.next().and_then(|segment| below.get(segment)),
             };
-        }
-        Candidates { lists }
+            Some(here.as_slice())
+        })
     }
 }
 

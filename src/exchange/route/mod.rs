@@ -103,6 +103,23 @@ impl RequestMatcher {
         Ok(true)
     }
 
+    /// Whether everything fits a request whose host and path have the spelling that they are compared in;
+    /// none where that takes more than these three, or effort. Without a method, any would do.
+    pub fn fits_plainly(&self, host: &str, path: &str, method: Option<&str>) -> Option<bool> {
+        let path_fits = match &self.path {
+            None => true,
+            Some(pattern) => pattern.fits_plainly(path)?,
+        };
+        let mut hosts = self.hosts.iter();
+        let fits = path_fits
+            && (self.hosts.is_empty() || hosts.any(|pattern| pattern.matches(host)))
+            && method.is_none_or(|method| self.allows(method));
+        match (fits, self.headers.as_slice()) {
+            (true, [_, ..]) => None,
+            (fits, _) => Some(fits),
+        }
+    }
+
     /// Whether everything but the method will fit the request that a preflight asks about.
     pub fn matches_preflight(
         &self,

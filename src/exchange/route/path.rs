@@ -109,6 +109,12 @@ pub(super) enum Segment {
     Rest(String),
 }
 
+/// Whether whole segments of a path are those of a prefix, which has no `/` at its end.
+fn is_below(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl PathPattern {
     const FIELDS: [&'static str; 4] = ["exact", "prefix", "regex", "template"];
 
@@ -194,10 +200,18 @@ impl PathPattern {
         }
         Ok(match self {
             PathPattern::Exact(exact) => path == exact,
-            PathPattern::Prefix(prefix) => path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            PathPattern::Prefix(prefix) => is_below(path, prefix),
             PathPattern::Regex { regex, .. } => regex.is_match(path, effort)?,
+            PathPattern::Template(template) => template.matches(path),
+        })
+    }
+
+    /// Whether a path in its one spelling fits; none where that takes effort.
+    pub(super) fn fits_plainly(&self, path: &str) -> Option<bool> {
+        Some(match self {
+            PathPattern::Exact(exact) => path == exact,
+            PathPattern::Prefix(prefix) => is_below(path, prefix),
+            PathPattern::Regex { .. } => return None,
             PathPattern::Template(template) => template.matches(path),
         })
     }

@@ -54,6 +54,11 @@ impl<A: Authenticator> Combination<A> {
         &self.members
     }
 
+    /// Whether a request without a credential may pass.
+    pub(super) fn presence(&self) -> Presence {
+        self.presence
+    }
+
     /// Judges the credentials of a request.
     pub(super) fn judge(
         &self,
@@ -84,7 +89,8 @@ impl<A: Authenticator> Combination<A> {
         }
     }
 
-    fn missing(&self) -> Refusal {
+    /// Why a request without a credential is refused.
+    pub(super) fn missing(&self) -> Refusal {
         self.challenges.attach(Refusal::new(A::MISSING))
     }
 

@@ -102,6 +102,14 @@ impl Locations {
             .map(|location| (&location.name, &*location.value_prefix))
     }
 
+    /// The header field and what stands in it before a token, if tokens stand nowhere else.
+    pub(super) fn only_header(&self) -> Option<(&HeaderName, &str)> {
+        match (&*self.headers, &*self.params, &*self.cookies) {
+            ([only], [], []) => Some((&only.name, &only.value_prefix)),
+            _ => None,
+        }
+    }
+
     /// The query parameters.
     pub(super) fn params(&self) -> impl Iterator<Item = &str> {
         self.params.iter().map(String::as_str)

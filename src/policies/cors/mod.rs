@@ -14,6 +14,7 @@ use portcullis_exchange::exchange::{Exchange, Request, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::origin::{OriginMatch, is_own};
+use portcullis_exchange::plan::{Case, Draft, HeadTest};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
@@ -130,6 +131,20 @@ impl Policy for Cors {
             _ => Verdict::Pass,
         }
     }
+
+    /// Where nothing depends on the origin, each answer says so; browsers that name one not listed by its
+    /// name are judged by asking.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        let origins = &self.settings.origins;
+        if origins.has_all() {
+            return None;
+        }
+        let slot = draft.slot("origin");
+        let unnamed = Case::of([HeadTest::Absent(slot)]);
+        let listed = Case::of([HeadTest::Is(slot, origins.listed())]);
+        draft.one_of([unnamed, listed.counted(Event::OriginValid.counter())]);
+        Some(())
+    }
 }
 
 impl Policy for ResponseGrant {
@@ -142,5 +157,11 @@ impl Policy for ResponseGrant {
 
     fn edit_response(&self, response: &mut Response<'_>, _host: &dyn Host) {
         self.shape(response);
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        let shaping = self.by_origin(draft.slot("origin"));
+        draft.shapings.push(shaping);
+        Some(())
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::Sender;
 use super::settings::{Credentials, Settings};
 use portcullis_exchange::exchange::{Edit, Response};
+use portcullis_exchange::plan::{Shaping, Slot};
 use portcullis_wire::effort;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
@@ -72,6 +73,19 @@ impl ResponseGrant {
             withheld: Edit::Prepared(withheld.into()),
             settings,
         })
+    }
+
+    /// The same for requests that name no origin, or a listed one.
+    pub(super) fn by_origin(&self, slot: Slot) -> Shaping {
+        let origins = &self.settings.origins;
+        Shaping::ByOrigin {
+            slot,
+            listed: origins.listed(),
+            name: self.allow_origin.clone(),
+            star: origins.has_any().then(|| self.star.clone()),
+            granted: self.granted.clone(),
+            withheld: self.withheld.clone(),
+        }
     }
 
     pub(super) fn shape(&self, response: &mut Response<'_>) {

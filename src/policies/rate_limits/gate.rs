@@ -17,6 +17,7 @@ use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{Declaration, Policy, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
@@ -70,6 +71,10 @@ impl Policy for Gate {
             }
         }
         Verdict::Pass
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        self.put_on(draft)
     }
 
     fn declares(&self) -> Declaration {

@@ -19,6 +19,7 @@ mod global;
 pub mod key;
 mod ledger;
 mod limit;
+mod planned;
 pub mod refusals;
 mod response;
 pub mod shard;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::charge::ChargedOn;
 use super::key::{Key, KeyError};
+use portcullis_exchange::limits;
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 use portcullis_wire::headers::HeaderName;
 
@@ -43,8 +44,6 @@ pub static UNAVAILABLE: Code = Code {
 
 pub static CELLS: Reason = Reason::new("cells", &UNAVAILABLE, Blame::Ourselves);
 
-const SECOND: u64 = 1_000_000_000;
-
 /// There is no room for it. Whoever waits for as long as the response says finds room, unless
 /// somebody else with the same key was there before.
 pub(super) fn limited(reason: &'static Reason, wait: u64) -> Refusal {
@@ -80,7 +79,7 @@ pub(super) fn detail(pointer: Rc<str>, name: &str, key: &Key) -> Detail {
 
 /// Whole seconds, rounded up: a client that waits for so long has waited long enough.
 pub(super) fn seconds(nanoseconds: u64) -> u64 {
-    nanoseconds.div_ceil(SECOND)
+    limits::seconds(nanoseconds)
 }
 
 fn retry_after(refusal: Refusal, seconds: u64) -> Refusal {

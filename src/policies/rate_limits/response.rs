@@ -9,6 +9,7 @@ use super::refusals::seconds;
 use portcullis_exchange::exchange::{Edit, Facts, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::limits::{LimitRecord as _, LimitStatus};
+use portcullis_exchange::plan::{Draft, Shaping};
 use portcullis_exchange::policy::{Declaration, Policy};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
@@ -71,6 +72,15 @@ impl Policy for ResponsePart {
                 ChargedOn::Request => entry.settle_cost(None, now, host),
             }
         }
+    }
+
+    /// On plans are limits that do not go by the answer.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        draft.shapings.push(Shaping::Limits {
+            numbers: self.names.x_ratelimit.clone(),
+            lists: [self.names.policy.clone(), self.names.limit.clone()],
+        });
+        Some(())
     }
 
     fn declares(&self) -> Declaration {

@@ -2,6 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::algorithm::{LimitAlgorithm, Receipt, State};
@@ -24,6 +25,8 @@ pub struct CounterStore {
     /// How many callers have a place in one shard.
     slots: usize,
     counts: Rc<Counts>,
+    /// Where keys of cells are written, one after the other.
+    key: RefCell<String>,
 }
 
 /// How many callers share a cell, at most. More cells cost memory, larger ones time.
@@ -38,7 +41,8 @@ const REFUND_ATTEMPTS: usize = 64;
 /// A cell as it was read, and what a request makes of it.
 #[derive(Debug)]
 pub struct PendingCharge {
-    key: String,
+    /// Which cell it is.
+    place: u64,
     mark: Option<CasToken>,
     shard: Shard,
     tag: u64,
@@ -82,6 +86,7 @@ impl CounterStore {
             shards: max_entries.div_ceil(slots),
             slots: usize::try_from(slots).unwrap_or(usize::MAX),
             counts: Rc::default(),
+            key: RefCell::default(),
         }
     }
 
@@ -132,12 +137,29 @@ impl CounterStore {
         now: u64,
         host: &dyn Host,
     ) -> Result<PendingCharge, CellUnavailable> {
-        let (key, mark, shard) = self.read(caller, now, host)?;
-        self.counts.looked(shard.taken(), self.slots);
+        let draft = self.look(caller, cost, now, host)?;
+        self.note(&draft);
+        Ok(draft)
+    }
+
+    /// Notes how full the cell is that a request has looked into.
+    pub(super) fn note(&self, draft: &PendingCharge) {
+        self.counts.looked(draft.shard.taken(), self.slots);
+    }
+
+    /// The same as [`CounterStore::draft`], and nothing is noted.
+    pub(super) fn look(
+        &self,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<PendingCharge, CellUnavailable> {
+        let (place, mark, shard) = self.read(caller, now, host)?;
         let before = shard.state(caller.tag, self.slots, &self.rule, now);
         let after = self.rule.spend(before, now, cost);
         Ok(PendingCharge {
-            key,
+            place,
             mark,
             shard,
             tag: caller.tag,
@@ -198,7 +220,7 @@ impl CounterStore {
     /// room, stays.
     pub fn refund(&self, caller: Hashed, receipt: Receipt, cost: u64, now: u64, host: &dyn Host) {
         for _ in 0..REFUND_ATTEMPTS {
-            let Ok((key, mark, mut shard)) = self.read(caller, now, host) else {
+            let Ok((place, mark, mut shard)) = self.read(caller, now, host) else {
                 return;
             };
             let Some(state) = shard.known(caller.tag) else {
@@ -206,7 +228,7 @@ impl CounterStore {
             };
             let state = self.rule.refund(state, receipt, now, cost);
             shard.put(caller.tag, state, self.slots, &self.rule, now);
-            match self.store(&key, mark, &shard, host) {
+            match self.store(place, mark, &shard, host) {
                 Ok(CasResult::Changed) => {}
                 Ok(CasResult::Written) | Err(CellUnavailable) => return,
             }
@@ -218,7 +240,7 @@ impl CounterStore {
     pub fn leave(&self, draft: PendingCharge, host: &dyn Host) {
         if !draft.shard.is_settled() {
             // Whoever was quicker has settled it as well.
-            let _ = self.store(&draft.key, draft.mark, &draft.shard, host);
+            let _ = self.store(draft.place, draft.mark, &draft.shard, host);
         }
     }
 
@@ -227,15 +249,12 @@ impl CounterStore {
         caller: Hashed,
         now: u64,
         host: &dyn Host,
-    ) -> Result<(String, Option<CasToken>, Shard), CellUnavailable> {
+    ) -> Result<(u64, Option<CasToken>, Shard), CellUnavailable> {
         // The upper bits of a product: a hash scaled to the number of shards.
         let scaled = u128::from(caller.place).saturating_mul(self.shards.into());
-        let shard = u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default();
-        let mut key = String::with_capacity(self.prefix.len().saturating_add(8));
-        key.push_str(&self.prefix);
-        digits::push(&mut key, shard);
+        let place = u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default();
         let empty = || Shard::empty(&self.rule, now);
-        let (mark, shard) = match host.cell(&key)? {
+        let (mark, shard) = match self.with_key(place, |key| host.cell(key))? {
             None => (None, empty()),
             Some((bytes, mark)) => {
                 let shard = Shard::read(bytes, &self.rule, now).unwrap_or_else(|| {
@@ -245,7 +264,23 @@ impl CounterStore {
                 (Some(mark), shard)
             }
         };
-        Ok((key, mark, shard))
+        Ok((place, mark, shard))
+    }
+
+    /// Does something with the key of a cell.
+    fn with_key<T>(&self, place: u64, work: impl FnOnce(&str) -> T) -> T {
+        let mut key = match self.key.try_borrow_mut() {
+            Ok(mut kept) => std::mem::take(&mut *kept),
+            Err(_) => String::new(),
+        };
+        key.clear();
+        key.push_str(&self.prefix);
+        digits::push(&mut key, place);
+        let done = work(&key);
+        if let Ok(mut kept) = self.key.try_borrow_mut() {
+            *kept = key;
+        }
+        done
     }
 
     fn write(
@@ -256,14 +291,14 @@ impl CounterStore {
         host: &dyn Host,
     ) -> Result<CasResult, CellUnavailable> {
         let PendingCharge {
-            key,
+            place,
             mark,
             mut shard,
             tag,
             ..
         } = draft;
         let placed = shard.put(tag, after, self.slots, &self.rule, now);
-        let written = self.store(&key, mark, &shard, host)?;
+        let written = self.store(place, mark, &shard, host)?;
         if (placed, written) == (Placed::Evicted, CasResult::Written) {
             host.count(Event::RateLimitEvicted.counter());
             count(&self.counts.evicted);
@@ -273,15 +308,15 @@ impl CounterStore {
 
     fn store(
         &self,
-        key: &str,
+        place: u64,
         mark: Option<CasToken>,
         shard: &Shard,
         host: &dyn Host,
     ) -> Result<CasResult, CellUnavailable> {
-        match mark {
+        self.with_key(place, |key| match mark {
             None => host.create_cell(key, shard.bytes()),
             Some(_) => host.compare_and_swap(key, mark, shard.bytes()),
-        }
+        })
     }
 }
 

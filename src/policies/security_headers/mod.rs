@@ -16,6 +16,7 @@ use self::rule::{Action, Change, Rule, Rules, When};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Author, Edit, Response, Scheme};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::{self, Draft, Shaping};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage,
 };
@@ -231,6 +232,40 @@ impl Policy for SecurityHeaders {
             .filter(|each| each.applies(scheme, caller, response.headers));
         let edits: Vec<Edit> = absent.map(|each| each.edit.clone()).collect();
         response.edits.extend(edits);
+    }
+
+    /// What is done with cookies is not on plans.
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        if self.cookies.is_some() {
+            draft.asks_for_answers = true;
+            return Some(());
+        }
+        if !self.revealing.is_empty() {
+            let names = self.revealing.clone().into();
+            draft.shapings.push(Shaping::Revealing(names));
+        }
+        let by_caller = |fixed: &ByCaller| plan::ByCaller {
+            authenticated: Rc::clone(&fixed.authenticated),
+            anyone: Rc::clone(&fixed.anyone),
+        };
+        draft.shapings.push(Shaping::ByCaller {
+            minds_scheme: self.minds_scheme,
+            https: by_caller(&self.fixed.https),
+            http: by_caller(&self.fixed.http),
+        });
+        if !self.if_absent.is_empty() {
+            let fields = self.if_absent.iter().map(|each| plan::IfAbsent {
+                name: each.name.clone(),
+                edit: each.edit.clone(),
+                needs_tls: each.name.as_str() == STRICT_TRANSPORT_SECURITY,
+                needs_caller: each.when == When::Authenticated,
+            });
+            draft.shapings.push(Shaping::IfAbsent {
+                minds_scheme: self.minds_scheme,
+                fields: fields.collect(),
+            });
+        }
+        Some(())
     }
 
     fn declares(&self) -> Declaration {

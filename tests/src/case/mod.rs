@@ -19,7 +19,8 @@ use crate::wire;
 pub use envoy::run_all as run_all_on_envoy;
 pub use module::run as run_in_module;
 pub use native::{
-    answer as answer_on_engine, answer_by, records as records_on_engine, run as run_on_engine,
+    answer as answer_on_engine, answer_by, planned, records as records_on_engine,
+    run as run_on_engine,
 };
 
 /// One case file.

@@ -2,18 +2,20 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis::config::ConfigError;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
-use portcullis::host::{Property, Side};
+use portcullis::host::{Clock as _, Property, Side};
 use portcullis::memory_host::MemoryHost;
 use portcullis::refusal::{Detail, Reply};
 use portcullis::stream::{Action, Decision, Stream};
 use serde_json::Value;
 
 use super::{Case, Outcome, Upstream, expect};
+use crate::both;
 use crate::wire::{Request, Response, Version};
 
 /// Runs a case; what differs from what it expects.
@@ -42,7 +44,56 @@ pub fn run(case: &Case) -> Vec<String> {
                 .map(|difference| format!("{}: {difference}", exchange.name)),
         );
     }
+    differences.extend(unlike(case));
     differences
+}
+
+/// What differs where requests are judged by plans, each three times.
+fn unlike(case: &Case) -> Vec<String> {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tokens are minted for this moment"
+    )]
+    let now = MemoryHost::of_system().wall_clock();
+    let engines = [
+        Engine::compile(&case.document),
+        Engine::compile(&case.document),
+    ];
+    let [Ok(planned), Ok(asked)] = engines else {
+        return vec!["the document is not accepted a second time".to_owned()];
+    };
+    let sides = [planned, asked.without_plans()].map(|engine| {
+        let still = |host: MemoryHost| host.at(now);
+        (Rc::new(engine), Proxy::of(still(MemoryHost::new())))
+    });
+    let mut differences = Vec::new();
+    for exchange in &case.fresh_exchanges() {
+        for _ in 0..3 {
+            let [planned, asked] = sides.each_ref().map(|(engine, proxy)| {
+                let outcome = judge(engine, &exchange.request, &exchange.upstream, proxy);
+                let lines = proxy.left.take();
+                let counted = both::counted(engine, &proxy.host);
+                (format!("{outcome:?}"), lines, counted)
+            });
+            if planned != asked {
+                differences.push(format!(
+                    "{}: by a plan {planned:?}, by asking {asked:?}",
+                    exchange.name
+                ));
+            }
+        }
+    }
+    let [(planned, _), _] = sides;
+    PLANNED.fetch_add(planned.planned(), Ordering::Relaxed);
+    differences
+}
+
+/// How many requests of all cases have been judged by plans.
+static PLANNED: AtomicU64 = AtomicU64::new(0);
+
+/// How many requests of all cases that have run have been judged by plans.
+pub fn planned() -> u64 {
+    PLANNED.load(Ordering::Relaxed)
 }
 
 /// What the access log has of a case, on the core alone; nothing of a document with problems.
@@ -102,18 +153,25 @@ struct Proxy {
     host: MemoryHost,
     /// By which rules policies refused the last request.
     rules: RefCell<Vec<Option<String>>>,
+    /// What the last exchange has left behind.
+    left: RefCell<Vec<String>>,
 }
 
 impl Proxy {
     /// Tokens are minted for the clock of a real proxy.
     fn new() -> Self {
-        let host = MemoryHost::of_system().with_client("192.0.2.1:40000");
+        Self::of(MemoryHost::of_system())
+    }
+
+    fn of(host: MemoryHost) -> Self {
+        let host = host.with_client("192.0.2.1:40000");
         for (name, value) in super::environment() {
             host.set_variable(&name, value);
         }
         Self {
             host,
             rules: RefCell::default(),
+            left: RefCell::default(),
         }
     }
 }
@@ -142,8 +200,8 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, proxy: &Pr
     }
     host.set_number(Property::ResponseStatus, u64::from(outcome.response.status));
     proxy.rules.replace(rules(stream.decision()));
-    let log = stream.engine().and_then(Engine::access_log);
-    if let Some(line) = log.and_then(|log| log.record(&stream.summary(), None, host)) {
+    proxy.left.replace(both::left(&stream, host));
+    if let Some(line) = both::record(&stream, host) {
         assert!(
             !line.contains('\n'),
             "a log line has a line break: {line:?}"
@@ -174,7 +232,7 @@ fn forward(
         true => Upstream::Nothing,
         false => Upstream::Part,
     };
-    match stream.on_request_headers(head(request), state, host) {
+    match both::request_headers(stream, head(request), state, host) {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
         Action::Pause { .. } if bodiless => {
             panic!("a request is held for a body that does not come")
@@ -328,7 +386,7 @@ fn shape(
         true => BodyState::Complete,
         false => BodyState::Open,
     };
-    let head = stream.on_response_headers(read, rest, host);
+    let head = both::response_headers(stream, read, rest, host);
     edit_response(&mut response.headers, &head.edits);
     if let (Some(body), BodyState::Open) = (head.body, rest) {
         if !response.body.is_empty() || head.held {

@@ -13,6 +13,7 @@ mod judge;
 mod jwks;
 mod openapi;
 mod path;
+mod plan;
 mod query;
 mod regex;
 mod ring_host;
@@ -32,6 +33,7 @@ pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
 pub use openapi::openapi;
 pub use path::path;
+pub use plan::plan;
 pub use query::query;
 pub use regex::regex;
 pub use ring_host::ring_host;
@@ -54,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     ("jwks", jwks),
     ("openapi", openapi),
     ("path", path),
+    ("plan", plan),
     ("query", query),
     ("regex", regex),
     ("schema", schema),

@@ -24,12 +24,22 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "jwks" => key_sets(),
         "openapi" => apis(),
         "path" => paths(),
+        "plan" => choices(),
         "query" => queries(),
         "regex" => expressions(),
         "schema" => schemas(),
         "token" => authorizations(),
         _ => Vec::new(),
     }
+}
+
+/// Bytes that look random: each is a document with its requests.
+fn choices() -> Vec<Vec<u8>> {
+    let of = |number: u64| {
+        let mut random = Random(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        (0..300).map(|_| random.byte()).collect()
+    };
+    (1..=200).map(of).collect()
 }
 
 fn vectors(name: &str) -> Value {

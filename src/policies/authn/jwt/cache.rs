@@ -6,7 +6,7 @@
 //!
 //! It is bounded by bytes: each entry weighs what it keeps, and is asked of the VM's budget.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
@@ -24,6 +24,10 @@ pub(super) struct Verified {
     pub(super) times: Times,
     /// What tells the service and other filters of it.
     pub(super) edits: Rc<[Edit]>,
+    /// Which demands on plans it meets, a bit for each.
+    pub(super) met: u64,
+    /// What records say of it, once that has been noted.
+    pub(super) words: Option<Rc<str>>,
 }
 
 /// Verified tokens in two generations: when the young one is full, the old one is forgotten and
@@ -32,6 +36,8 @@ pub(super) struct Verified {
 pub(super) struct TokenCache {
     limits: CacheLimits,
     generations: RefCell<Generations>,
+    /// How many demands have a bit of [`Verified::met`].
+    bits: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -82,6 +88,7 @@ impl TokenCache {
         Self {
             limits,
             generations: RefCell::default(),
+            bits: Cell::new(0),
         }
     }
 
@@ -136,6 +143,26 @@ impl TokenCache {
         }
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
             generations.insert(token.into(), verified, self.limits);
+        }
+    }
+
+    /// A bit of [`Verified::met`] for one more demand; none if all are taken.
+    pub(super) fn next_bit(&self) -> Option<u64> {
+        let bit = 1_u64.checked_shl(self.bits.get())?;
+        self.bits.set(self.bits.get().saturating_add(1));
+        Some(bit)
+    }
+
+    /// Changes what is remembered of a token, if it is, and what that weighs.
+    pub(super) fn change(&self, token: &[u8], change: impl FnOnce(&mut Verified)) {
+        if let Ok(mut generations) = self.generations.try_borrow_mut()
+            && let Some((token, before)) = generations.young.take(token)
+        {
+            let mut after = before.clone();
+            change(&mut after);
+            // One that grows out of the cache stays in it as it was.
+            let fits = after.weight(&token) <= self.limits.max_bytes / 2;
+            generations.insert(token, if fits { after } else { before }, self.limits);
         }
     }
 
@@ -228,6 +255,9 @@ impl Verified {
             AROUND,
             AROUND,
             PLACE,
+            self.words
+                .as_ref()
+                .map_or(0, |words| words.len().saturating_add(AROUND)),
         ]
         .into_iter()
         .chain(edits)
@@ -249,6 +279,8 @@ mod tests {
             claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
             times: Times::default(),
             edits: Rc::from([]),
+            met: 0,
+            words: None,
         }
     }
 

@@ -18,6 +18,7 @@ mod gauges;
 mod jwk;
 mod key_source;
 mod objection;
+mod planned;
 mod provider;
 pub mod refusals;
 mod remote;
@@ -48,6 +49,7 @@ use super::location::{Locations, PresentedCredential, Unwritable};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
@@ -81,7 +83,7 @@ struct ProviderRequirement {
     /// Where it stands in the block, if it is one of several.
     at: String,
     provider: Rc<Provider>,
-    requirement: Requirement,
+    requirement: Rc<Requirement>,
     challenges: Challenges,
 }
 
@@ -194,7 +196,7 @@ impl ProviderRequirement {
         Some(provider.map(|provider| Self {
             at,
             provider,
-            requirement,
+            requirement: Rc::new(requirement),
             challenges,
         }))
     }
@@ -320,6 +322,10 @@ impl Policy for Jwt {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        self.put_on(draft)
     }
 
     fn declares(&self) -> Declaration {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, KeyChoice, Naming};
-use super::claims::{Accepted, ClaimRules};
+use super::claims::{Accepted, ClaimRules, Times};
 use super::dotted::note_dotted;
 use super::gauges::ProviderNames;
 use super::jwk;
@@ -365,16 +365,11 @@ impl Provider {
         allowance: &Allowance,
         host: &dyn Host,
     ) -> Result<Verified, Refusal> {
-        if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
-            if remote.keys(host.monotonic()).is_none() {
-                return Err(TokenError::NoKeys.into());
-            }
-            cache.belong_to(remote.generation());
-        }
-        if let Some(verified) = self.cache.as_ref().and_then(|cache| cache.find(token)) {
+        let cache = self.cache_in_force(host).ok_or(TokenError::NoKeys)?;
+        if let Some(verified) = cache.and_then(|cache| cache.find(token)) {
             host.count(Event::TokenCacheHit.counter());
             let judged = self.rules.check_times(verified.times, now);
-            if let (Err(_), Some(cache)) = (&judged, &self.cache) {
+            if let (Err(_), Some(cache)) = (&judged, cache) {
                 cache.forget(token);
             }
             judged?;
@@ -392,6 +387,21 @@ impl Provider {
             cache.remember(token, verified.clone());
         }
         Ok(verified)
+    }
+
+    /// The tokens that the keys have signed which are in force, if any are remembered. None if there are no
+    /// keys.
+    pub(super) fn cache_in_force(&self, host: &dyn Host) -> Option<Option<&TokenCache>> {
+        if let (Some(cache), Some(remote)) = (&self.cache, self.keys.remote()) {
+            remote.keys(host.monotonic())?;
+            cache.belong_to(remote.generation());
+        }
+        Some(self.cache.as_ref())
+    }
+
+    /// Whether a token with these times may be used now.
+    pub(super) fn is_in_time(&self, times: Times, now: Duration) -> bool {
+        self.rules.check_times(times, now).is_ok()
     }
 
     /// Verifies a token that is not remembered.
@@ -423,6 +433,8 @@ impl Provider {
             claims,
             times,
             edits: edits.into(),
+            met: 0,
+            words: None,
         })
     }
 

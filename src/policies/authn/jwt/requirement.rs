@@ -74,6 +74,19 @@ impl Requirement {
         all.join(" ")
     }
 
+    /// Whether it demands nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all_scopes.is_empty() && self.any_scopes.is_empty() && self.claims.is_empty()
+    }
+
+    /// Whether the claims of a token meet everything, as far as it takes nothing but claims.
+    pub(super) fn is_met_by(&self, claims: &Compact) -> bool {
+        let effort = Effort::new(effort::HEAD);
+        let mut conditions = self.claims.iter();
+        self.grants_scopes(claims)
+            && conditions.all(|each| each.holds_of_claims(claims, &effort) == Some(Ok(true)))
+    }
+
     /// Whether the claims of a token that came with that request meet everything.
     pub(super) fn check(
         &self,

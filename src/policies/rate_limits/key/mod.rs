@@ -11,8 +11,10 @@ use self::query::parameter;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::Several;
 use portcullis_exchange::exchange::{Facts, Request};
-use portcullis_exchange::host::Host;
+use portcullis_exchange::host::{Host, Property};
+use portcullis_exchange::plan;
 use portcullis_exchange::policy::Stage;
+use portcullis_exchange::principal::Principal;
 use portcullis_exchange::route::PathTemplate;
 use portcullis_wire::address;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
@@ -157,6 +159,43 @@ impl Key {
         Ok(())
     }
 
+    /// Whether plans can hand it out: [`Key::plain_pieces`].
+    pub fn is_plain(&self) -> bool {
+        self.parts.iter().all(|part| match part {
+            KeyPart::ClientAddress { .. }
+            | KeyPart::Subject
+            | KeyPart::Claim(..)
+            | KeyPart::Method
+            | KeyPart::Route
+            | KeyPart::Constant(_) => true,
+            KeyPart::ClaimedSubject
+            | KeyPart::Header(_)
+            | KeyPart::QueryParameter(_)
+            | KeyPart::PathTemplate(_) => false,
+        })
+    }
+
+    /// Whether it is the same for all requests of a route.
+    pub fn is_fixed(&self) -> bool {
+        let mut parts = self.parts.iter();
+        parts.all(|part| matches!(part, KeyPart::Route | KeyPart::Constant(_)))
+    }
+
+    /// Hands out the key piece by piece as [`Key::pieces`] does, if it needs no look at the request's
+    /// fields. None where a part is missing.
+    pub fn plain_pieces(
+        &self,
+        caller: &plan::Caller<'_>,
+        host: &dyn Host,
+        out: &mut dyn FnMut(&[u8]),
+    ) -> Option<()> {
+        for part in &self.parts {
+            let value = part.plain_value(caller, host)?;
+            (!value.is_empty()).then(|| value.pieces(out))?;
+        }
+        Some(())
+    }
+
     /// The key of a request for people and for header fields:
     /// `client_address=192.0.2.1|claim.plan=gold`. Different keys have different texts.
     ///
@@ -211,19 +250,11 @@ impl KeyPart {
             KeyPart::ClientAddress {
                 ipv4_prefix,
                 ipv6_prefix,
-            } => caller.facts.client(caller.host).map(|client| {
-                let prefix = match client {
-                    IpAddr::V4(_) => ipv4_prefix,
-                    IpAddr::V6(_) => ipv6_prefix,
-                };
-                Value::Address(
-                    address::network(client, *ipv4_prefix, *ipv6_prefix),
-                    *prefix,
-                )
-            }),
-            KeyPart::Subject => {
-                principal.and_then(|who| Some(Value::Subject(&who.authority, who.subject()?)))
+            } => {
+                let client = caller.facts.client(caller.host);
+                client.map(|client| Value::network(client, *ipv4_prefix, *ipv6_prefix))
             }
+            KeyPart::Subject => principal.and_then(Value::subject),
             KeyPart::ClaimedSubject => {
                 let claimants = caller.facts.claimants.as_ref();
                 let subject = claimants.map(|claimants| claimants.subject(&caller.request));
@@ -257,6 +288,28 @@ impl KeyPart {
             .ok_or(KeyError::Missing)
     }
 
+    /// The same, where it takes no look at the request's fields.
+    fn plain_value<'v>(&'v self, caller: &plan::Caller<'v>, host: &dyn Host) -> Option<Value<'v>> {
+        match self {
+            KeyPart::ClientAddress {
+                ipv4_prefix,
+                ipv6_prefix,
+            } => {
+                let client = address::with_port(&host.property(Property::ClientAddress)?)?;
+                Some(Value::network(client, *ipv4_prefix, *ipv6_prefix))
+            }
+            KeyPart::Subject => Value::subject(caller.principal?),
+            KeyPart::Claim(path, _) => scalar(path.value(&caller.principal?.attributes)?),
+            KeyPart::Method => Some(Value::Bytes(caller.method.as_bytes())),
+            KeyPart::Route => Some(Value::Bytes(caller.route.as_bytes())),
+            KeyPart::Constant(text) => Some(Value::Bytes(text.as_bytes())),
+            KeyPart::ClaimedSubject
+            | KeyPart::Header(_)
+            | KeyPart::QueryParameter(_)
+            | KeyPart::PathTemplate(_) => None,
+        }
+    }
+
     fn label(&self) -> String {
         match self {
             KeyPart::ClientAddress { .. } => "client_address".to_owned(),
@@ -283,6 +336,20 @@ fn scalar(claim: compact::Value<'_>) -> Option<Value<'_>> {
         }
         compact::Value::Bool(value) => Some(Value::Owned(value.to_string().into_bytes())),
         compact::Value::Null | compact::Value::Array(_) | compact::Value::Object(_) => None,
+    }
+}
+
+impl<'v> Value<'v> {
+    fn network(client: IpAddr, ipv4_prefix: u32, ipv6_prefix: u32) -> Self {
+        let prefix = match client {
+            IpAddr::V4(_) => ipv4_prefix,
+            IpAddr::V6(_) => ipv6_prefix,
+        };
+        Value::Address(address::network(client, ipv4_prefix, ipv6_prefix), prefix)
+    }
+
+    fn subject(who: &'v Principal) -> Option<Self> {
+        Some(Value::Subject(&who.authority, who.subject()?))
     }
 }
 

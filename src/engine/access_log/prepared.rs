@@ -1,0 +1,389 @@
+//! Records of requests on plans, from pieces that are prepared: what the document decides when
+//! it is compiled, what a token decides when it is first seen. What comes from the request is written by
+//! the functions that write it without plans.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::line::JsonLine;
+use super::member::Member;
+use super::members::MEMBERS;
+use super::name::{Convention, ECS_VERSION};
+use super::sample::{SampleRate, Sampled};
+use super::subject::Provenance;
+use super::time::{rfc3339, without_port};
+use super::trace::Trace;
+use super::{AccessLog, verdict};
+use crate::record::{Ending, Verdicts};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::meter::micros;
+use portcullis_exchange::plan::{Fields, Slot};
+use portcullis_exchange::principal::Principal;
+use portcullis_exchange::refusal::{Reason, Refusal};
+
+/// A record with places for what is known of one request.
+#[derive(Debug)]
+pub struct Prepared {
+    pieces: Box<[Piece]>,
+    longest: usize,
+}
+
+/// What records of one route have in common.
+pub struct Common<'c> {
+    /// Its name; none of requests that no route is for.
+    pub route: Option<&'c str>,
+    /// Why they were refused, if they were, and by which policy.
+    pub refusal: Option<(&'c Refusal, Option<&'static str>)>,
+    /// What its policies say of such requests.
+    pub verdicts: &'c Verdicts,
+    /// The name of its limit.
+    pub limit: Option<&'c str>,
+}
+
+/// What is known of one request.
+pub struct PlannedExchange<'k> {
+    /// What it asked.
+    pub fields: &'k Fields,
+    /// The host that it named, in its one spelling.
+    pub host_name: &'k str,
+    /// What the token says for records: [`AccessLog::words`].
+    pub words: &'k str,
+    /// How much more of its limit it may ask.
+    pub remaining: Option<u64>,
+    /// When the record is written.
+    pub written: Duration,
+    /// How long it took.
+    pub elapsed: Option<Duration>,
+    /// How long of that it was judged.
+    pub judging: Option<Duration>,
+    /// The proxy.
+    pub host: &'k dyn Host,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Text(Box<str>),
+    /// The date, between quotation marks.
+    Date,
+    RequestId(&'static str, Convention),
+    TraceId(&'static str),
+    ParentId(&'static str),
+    Field(&'static str, Slot),
+    HostName(&'static str),
+    Path(&'static str),
+    Query(&'static str),
+    /// All members that tell of the token.
+    Words,
+    Remaining(&'static str),
+    Duration(&'static str),
+    Judging(&'static str),
+    Proxy(&'static str, &'static Member),
+}
+
+/// The fields that records show, in the slots that plans have for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown;
+
+impl Shown {
+    /// `:method`
+    pub const METHOD: Slot = Slot(0);
+    /// `:scheme`
+    pub const SCHEME: Slot = Slot(1);
+    /// `:authority`
+    pub const AUTHORITY: Slot = Slot(2);
+    /// `:path`
+    pub const PATH: Slot = Slot(3);
+    /// `x-request-id`
+    pub const REQUEST_ID: Slot = Slot(4);
+    /// `traceparent`
+    pub const TRACE: Slot = Slot(5);
+    /// `user-agent`
+    pub const USER_AGENT: Slot = Slot(6);
+    /// Their names, in order.
+    pub const NAMES: [&'static str; 7] = [
+        ":method",
+        ":scheme",
+        ":authority",
+        ":path",
+        "x-request-id",
+        "traceparent",
+        "user-agent",
+    ];
+}
+
+/// Pieces in the making: texts that follow one another are one.
+struct Pieces {
+    done: Vec<Piece>,
+    text: JsonLine,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Piece) {
+        self.end_text();
+        self.done.push(piece);
+    }
+
+    fn end_text(&mut self) {
+        let text = std::mem::replace(&mut self.text, JsonLine::unbounded(String::new()));
+        let text = text.into_text();
+        if !text.is_empty() {
+            self.done.push(Piece::Text(text.into()));
+        }
+    }
+}
+
+fn own(line: &mut JsonLine, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        line.trusted(name, value);
+    }
+}
+
+impl Common<'_> {
+    fn ending(&self) -> Ending {
+        match self.refusal {
+            None => Ending::Allowed,
+            Some(_) => Ending::Denied,
+        }
+    }
+
+    fn reason(&self) -> Option<&'static Reason> {
+        self.refusal.map(|(refusal, _)| refusal.reason)
+    }
+}
+
+impl AccessLog {
+    /// The record of requests on the plan of a route that end in one way; none if it shows something that is not
+    /// prepared.
+    pub fn prepare(&self, common: &Common<'_>) -> Option<Prepared> {
+        let ending = Sampled::Ending(common.ending());
+        let share = self.shares.iter().find(|(each, _)| *each == ending);
+        let keeps_all = share.is_none_or(|(_, share)| *share == SampleRate::ALL);
+        if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
+            return None;
+        }
+        let mut pieces = Pieces {
+            done: Vec::new(),
+            text: JsonLine::unbounded("{".to_owned()),
+        };
+        for (name, member) in &self.members {
+            self.prepare_member(name, member, common, &mut pieces)?;
+        }
+        pieces.end_text();
+        Some(Prepared {
+            pieces: pieces.done.into(),
+            longest: self.longest,
+        })
+    }
+
+    fn prepare_member(
+        &self,
+        name: &'static str,
+        member: &'static Member,
+        common: &Common<'_>,
+        pieces: &mut Pieces,
+    ) -> Option<()> {
+        let text = &mut pieces.text;
+        let piece = match member.otel().or(member.ecs())? {
+            "timestamp" => Some(Piece::Date),
+            "event.name" => {
+                text.trusted(name, "portcullis.access");
+                None
+            }
+            "ecs.version" => {
+                text.trusted(name, ECS_VERSION);
+                None
+            }
+            "event.kind" => {
+                text.trusted(name, "event");
+                None
+            }
+            "event.outcome" => {
+                let outcome = match common.refusal {
+                    None => "success",
+                    Some(_) => "failure",
+                };
+                text.trusted(name, outcome);
+                None
+            }
+            "portcullis.outcome" => {
+                text.trusted(name, common.ending().name());
+                None
+            }
+            "portcullis.route" => {
+                own(text, name, common.route);
+                None
+            }
+            "portcullis.policy" => {
+                own(text, name, common.refusal.and_then(|(_, policy)| policy));
+                None
+            }
+            "portcullis.code" => {
+                own(text, name, common.reason().map(|reason| reason.code.name));
+                None
+            }
+            "portcullis.reason" => {
+                own(text, name, common.reason().map(|reason| reason.name));
+                None
+            }
+            "portcullis.detail" => {
+                let refusal = common.refusal.map(|(refusal, _)| refusal);
+                if let Some(detail) = refusal.and_then(|refusal| refusal.detail.as_ref()) {
+                    text.detail(name, detail, self.parameters());
+                }
+                None
+            }
+            "portcullis.verdicts" => {
+                if !common.verdicts.is_empty() {
+                    text.structure(name, |out| verdict::verdicts(out, common.verdicts));
+                }
+                None
+            }
+            "http.request.header.x-request-id" => Some(Piece::RequestId(name, self.schema)),
+            "trace_id" => Some(Piece::TraceId(name)),
+            "parent_span_id" => Some(Piece::ParentId(name)),
+            "http.request.method" => Some(Piece::Field(name, Shown::METHOD)),
+            "url.scheme" => Some(Piece::Field(name, Shown::SCHEME)),
+            "user_agent.original" => Some(Piece::Field(name, Shown::USER_AGENT)),
+            "server.address" => Some(Piece::HostName(name)),
+            "url.path" => Some(Piece::Path(name)),
+            "url.query" => Some(Piece::Query(name)),
+            "user.id" => Some(Piece::Words),
+            // Among the words.
+            "user.hash" | "portcullis.issuer" | "portcullis.provider" => None,
+            "portcullis.rate_limit.name" => {
+                if let Some(limit) = common.limit {
+                    text.trusted(name, limit);
+                }
+                None
+            }
+            "portcullis.rate_limit.remaining" => Some(Piece::Remaining(name)),
+            "portcullis.duration_us" => Some(Piece::Duration(name)),
+            "portcullis.filter_us" => Some(Piece::Judging(name)),
+            _ if member.attribute().is_some() => Some(Piece::Proxy(name, member)),
+            // Provenance these, a request on a plan has none.
+            "portcullis.errors"
+            | "portcullis.shadow"
+            | "portcullis.claimed.signature"
+            | "portcullis.claimed.issuer"
+            | "portcullis.claimed.issuer_hash"
+            | "portcullis.claimed.subject"
+            | "portcullis.claimed.subject_hash"
+            | "portcullis.claimed.key_id"
+            | "portcullis.claimed.key_id_hash"
+            | "portcullis.claimed.audience"
+            | "portcullis.claimed.audience_hash"
+            | "portcullis.claimed.algorithm"
+            | "portcullis.claim.<claim>"
+            | "http.request.header.<name>"
+            | super::line::CUT => None,
+            // What is new here is written without plans until it has its piece.
+            _ => return None,
+        };
+        if let Some(piece) = piece {
+            if let Piece::Date = piece {
+                text.quote_next(name);
+            }
+            pieces.push(piece);
+        }
+        Some(())
+    }
+
+    /// What records say of whose token was accepted: members with a comma in front of each. None if that
+    /// is long.
+    pub fn words(&self, principal: &Principal, host: &dyn Host) -> Option<Rc<str>> {
+        const LONGEST: usize = 1 << 10;
+        let mut line = JsonLine::unbounded(String::new());
+        let subject = principal.subject().map(str::as_bytes);
+        for member in MEMBERS {
+            let Some(name) = member.name_in(self.schema) else {
+                continue;
+            };
+            match member.otel().or(member.ecs()) {
+                Some("user.id") if self.subjects.shows_plain(Provenance::Accepted) => {
+                    line.optional(name, subject);
+                }
+                Some("user.hash") => {
+                    let hashed =
+                        |subject| self.subjects.hashed(Provenance::Accepted, subject, host);
+                    if let Some(hash) = subject.and_then(hashed) {
+                        line.trusted(name, &hash);
+                    }
+                }
+                Some("portcullis.issuer") => {
+                    line.optional(name, principal.issuer().map(str::as_bytes));
+                }
+                Some("portcullis.provider") => line.trusted(name, &principal.authority),
+                _ => {}
+            }
+        }
+        let words = line.into_text();
+        (words.len() <= LONGEST).then(|| words.into())
+    }
+}
+
+impl Prepared {
+    /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
+    /// be cut as records are without plans.
+    pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
+        let mut text = std::mem::take(buffer);
+        text.clear();
+        let mut line = JsonLine::bounded(text, self.longest);
+        let trace = known.fields.one(Shown::TRACE).and_then(Trace::parse);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.raw(text),
+                Piece::Date => line.raw_with(|out| {
+                    rfc3339(out, known.written);
+                    out.push('"');
+                }),
+                Piece::RequestId(name, schema) => {
+                    match (known.fields.one(Shown::REQUEST_ID), schema) {
+                        (None, _) => {}
+                        (Some(id), Convention::OpenTelemetry) => {
+                            line.list(name, std::iter::once(id));
+                        }
+                        (Some(id), Convention::Elastic) => line.untrusted(name, id),
+                    }
+                }
+                Piece::TraceId(name) => {
+                    if let Some(trace) = trace {
+                        line.trusted(name, trace.trace_id);
+                    }
+                }
+                Piece::ParentId(name) => {
+                    if let Some(trace) = trace {
+                        line.trusted(name, trace.parent_id);
+                    }
+                }
+                Piece::Field(name, slot) => line.optional(name, known.fields.one(*slot)),
+                Piece::HostName(name) => {
+                    line.untrusted(name, without_port(known.host_name.as_bytes()));
+                }
+                Piece::Path(name) => line.path(name, path(known.fields)),
+                Piece::Query(name) => {
+                    if let (Some(query), Some(shown)) = (query(known.fields), log.shown()) {
+                        line.query(name, query, &shown);
+                    }
+                }
+                Piece::Words => line.raw(known.words),
+                Piece::Remaining(name) => line.number(name, known.remaining),
+                Piece::Duration(name) => line.number(name, known.elapsed.map(micros)),
+                Piece::Judging(name) => line.number(name, known.judging.map(micros)),
+                Piece::Proxy(name, member) => member.ask(&mut line, name, known.host),
+            }
+        }
+        let is_whole = !line.is_cut();
+        *buffer = line.finish();
+        is_whole
+    }
+}
+
+fn path(fields: &Fields) -> Option<&[u8]> {
+    let path = fields.one(Shown::PATH)?.split(|b| *b == b'?').next();
+    path.filter(|path| !path.is_empty())
+}
+
+fn query(fields: &Fields) -> Option<&[u8]> {
+    let query = fields.one(Shown::PATH)?.splitn(2, |b| *b == b'?').nth(1);
+    query.filter(|query| !query.is_empty())
+}

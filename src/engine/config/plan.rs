@@ -1,0 +1,245 @@
+//! Compiles the plans of a document: each route whose policies all put their work on one.
+
+use crate::access_log::prepared::{Common, Prepared, Shown};
+use crate::engine::{Chain, Engine, Mode, Overrides, Route};
+use crate::metrics;
+use crate::plan::{OTHER_NAMES, Plan, Plans, Refused};
+use crate::record::{PolicyVerdict, Verdicts};
+use crate::stream::override_fields;
+use portcullis_exchange::edit::Edit;
+use portcullis_exchange::host::Counter;
+use portcullis_exchange::meter::Outcome;
+use portcullis_exchange::plan::{Draft, Limit, Names, Shaping, Step};
+use portcullis_exchange::policy::Stage;
+use portcullis_exchange::refusal::Refusal;
+use portcullis_exchange::refusal::core::NOTHING_HERE;
+use portcullis_exchange::target::LetterCase;
+
+/// The plans of a document that is compiled but for them.
+pub(super) fn compile(engine: &Engine) -> Plans {
+    all(engine).unwrap_or_default()
+}
+
+/// None if no route has one.
+fn all(engine: &Engine) -> Option<Plans> {
+    if engine.mode == Mode::Shadow || engine.path_rules.letter_case != LetterCase::Significant {
+        return None;
+    }
+    let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
+    names.extend(OTHER_NAMES.map(Box::from));
+    let routes = engine.routes.iter();
+    let routes: Box<[Option<Plan>]> = routes
+        .map(|route| plan(engine, route, &mut names))
+        .collect();
+    let planned = engine.routes.iter().zip(&routes);
+    let planned = planned.filter(|(_, plan)| plan.is_some());
+    let mut chains: Vec<&Chain> = planned.map(|(route, _)| &route.chain).collect();
+    if chains.is_empty() {
+        return None;
+    }
+    let nowhere = nowhere(engine, &mut names);
+    chains.extend(nowhere.as_ref().map(|_| &engine.fallback));
+    let later = chains.iter().flat_map(|chain| &chain.later_request_fields);
+    let kept: Vec<&str> = engine.shown_fields.names().chain(later.copied()).collect();
+    for name in &kept {
+        if !names.iter().any(|each| **each == **name) {
+            names.push((*name).into());
+        }
+    }
+    let slots = names.iter().map(|name| (&**name, kept.contains(&&**name)));
+    let overrides: &[&str] = match engine.overrides {
+        Overrides::Pass => &[],
+        Overrides::Strip | Overrides::Refuse => override_fields(),
+    };
+    let question = engine.explain.as_ref().map(|explain| explain.header());
+    let owned = engine.owned_request_headers.iter().chain(question);
+    let owned = owned.map(|name| name.as_str());
+    let names = Names::new(slots, overrides.iter().copied().chain(owned))?;
+    Some(Plans::new(names, routes, nowhere, question.cloned()))
+}
+
+/// What the policies of a chain put on a plan.
+struct Drafted {
+    steps: Vec<Step>,
+    /// The place in the chain of the part that each step is of.
+    parts: Vec<usize>,
+    shapings: Option<Box<[Shaping]>>,
+}
+
+impl Drafted {
+    fn of(chain: &Chain, names: &mut Vec<Box<str>>) -> Option<Self> {
+        if !chain.beside.is_empty() || chain.minds_end {
+            return None;
+        }
+        let mut draft = Draft::new(names);
+        let mut parts = Vec::new();
+        for (place, step) in chain.steps.iter().enumerate() {
+            (step.mode == Mode::Enforce).then(|| step.policy.plan(&mut draft))??;
+            parts.resize(draft.steps.len(), place);
+        }
+        let Draft {
+            steps,
+            shapings,
+            asks_for_answers,
+            ..
+        } = draft;
+        let is_answered = !asks_for_answers && shapings.iter().all(is_known);
+        Some(Self {
+            steps,
+            parts,
+            shapings: is_answered.then(|| shapings.into()),
+        })
+    }
+}
+
+/// The plan of one route, if all its policies can put their work on one.
+fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Plan> {
+    let chain = &route.chain;
+    let Drafted {
+        steps,
+        parts,
+        shapings,
+    } = Drafted::of(chain, names)?;
+    let is_limit = |step: &Step| matches!(step, Step::Limit(_));
+    let is_token = |step: &Step| matches!(step, Step::Token { .. });
+    let many = |is: fn(&Step) -> bool| steps.iter().filter(|step| is(step)).count();
+    if many(is_limit) > 1 || many(is_token) > 1 {
+        return None;
+    }
+    let writing = Writing {
+        engine,
+        chain,
+        route: Some(&route.name),
+    };
+    let limit = limit(&steps);
+    let (mut missing, mut full) = (None, None);
+    // The page of a route is not prepared, nor what is asked of the policies.
+    let is_plain = chain.error_page.is_none() && shapings.is_some();
+    for (index, (step, part)) in steps.iter().zip(&parts).enumerate().filter(|_| is_plain) {
+        match step {
+            Step::Token {
+                missing: refusal, ..
+            } => {
+                let before = steps.get(..index).unwrap_or_default();
+                missing = writing.refused(refusal.clone(), Some(*part), self::limit(before), None);
+            }
+            Step::Limit(limit) => {
+                let (refusal, counter) = limit.refusal();
+                full = writing.refused(refusal, Some(*part), Some(&**limit), Some(counter));
+            }
+            Step::OneOf(_) | Step::Count(_) => {}
+        }
+    }
+    Some(Plan {
+        record: writing.record(None, None, limit),
+        shapings,
+        missing,
+        full,
+        steps: steps.into(),
+    })
+}
+
+/// Of requests that no route is for: nothing but a refusal.
+fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
+    let chain = &engine.fallback;
+    let shapings = Drafted::of(chain, names)?.shapings?;
+    if chain.error_page.is_some() {
+        return None;
+    }
+    let writing = Writing {
+        engine,
+        chain,
+        route: None,
+    };
+    Some(Plan {
+        steps: Box::default(),
+        shapings: Some(shapings),
+        record: None,
+        missing: Some(writing.refused(Refusal::new(&NOTHING_HERE), None, None, None)?),
+        full: None,
+    })
+}
+
+fn limit(steps: &[Step]) -> Option<&dyn Limit> {
+    steps.iter().find_map(|step| match step {
+        Step::Limit(limit) => Some(&**limit),
+        _ => None,
+    })
+}
+
+/// Prepares what is written of requests of one chain.
+struct Writing<'w> {
+    engine: &'w Engine,
+    chain: &'w Chain,
+    route: Option<&'w str>,
+}
+
+impl Writing<'_> {
+    /// A refusal by the part at a place of the chain, or by the core.
+    fn refused(
+        &self,
+        refusal: Refusal,
+        part: Option<usize>,
+        limit: Option<&dyn Limit>,
+        counter: Option<Counter>,
+    ) -> Option<Refused> {
+        let step = part.and_then(|part| self.chain.steps.get(part));
+        let refusal = match step {
+            Some(step) => step.placed(refusal),
+            None => refusal,
+        };
+        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
+        let policy = step.map(|step| step.name);
+        let record = self.record(Some((&refusal, policy)), part, limit);
+        Refused::new(refusal, policy, part, counters, record)
+    }
+
+    /// The record of requests that all parts up to one of them were asked about.
+    fn record(
+        &self,
+        refusal: Option<(&Refusal, Option<&'static str>)>,
+        last: Option<usize>,
+        limit: Option<&dyn Limit>,
+    ) -> Option<Prepared> {
+        let mut verdicts = Verdicts::default();
+        let denied = refusal.and_then(|(_, policy)| policy);
+        let steps = self.chain.steps.iter().enumerate();
+        let asked = steps.take_while(|(_, step)| step.stage != Stage::Response);
+        for (place, step) in asked.filter(|_| self.route.is_some()) {
+            if last.is_some_and(|last| place > last) {
+                break;
+            }
+            // A policy has one verdict, which all its parts share.
+            let said = match denied == Some(step.name) {
+                true => PolicyVerdict::Denied,
+                false => PolicyVerdict::Allowed,
+            };
+            verdicts.note(step.kind, said);
+        }
+        let log = self.engine.access_log.as_ref()?;
+        log.prepare(&Common {
+            route: self.route,
+            refusal,
+            verdicts: &verdicts,
+            limit: limit.map(|limit| limit.name()),
+        })
+    }
+}
+
+/// Whether all its edits are such as answers have.
+fn is_known(shaping: &Shaping) -> bool {
+    let known = |edit: &Edit| edit.changes(&mut |_| {});
+    match shaping {
+        Shaping::Always(edits) => edits.iter().all(known),
+        Shaping::ByCaller { https, http, .. } => {
+            let all = [https, http].into_iter();
+            let mut lists = all.flat_map(|each| [&each.authenticated, &each.anyone]);
+            lists.all(|edits| edits.iter().all(known))
+        }
+        Shaping::ByOrigin {
+            granted, withheld, ..
+        } => known(granted) && known(withheld),
+        Shaping::IfAbsent { fields, .. } => fields.iter().all(|field| known(&field.edit)),
+        Shaping::Revealing(_) | Shaping::Limits { .. } => true,
+    }
+}

@@ -1,0 +1,354 @@
+//! The plans of a document: what most requests come to, prepared. What a plan is, and what policies put
+//! on one, is [`portcullis_exchange::plan`].
+//!
+//! INVARIANT: a request leaves its plan before anything of it has been changed or counted, and what a plan
+//! comes to is what asking every policy comes to, in every byte. Neither is decided twice: plans charge the
+//! same cells by the same functions, remember tokens in the same caches, and write with the same functions
+//! what comes from a request.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::access_log::prepared::{Prepared, Shown};
+use portcullis_exchange::host::{Counter, Host};
+use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
+use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Refusal, Reply};
+use portcullis_exchange::target::Authority;
+use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
+
+/// The plans of a document; without any, each request is judged by asking.
+#[derive(Debug, Default)]
+pub struct Plans {
+    /// What is looked for in a request; none if no route has a plan.
+    pub names: Option<Names>,
+    /// By the place of the route.
+    pub routes: Box<[Option<Plan>]>,
+    /// Of requests that no route is for: they are refused as those without a token.
+    pub nowhere: Option<Plan>,
+    /// A field that is taken away from every request.
+    pub removed: Option<HeaderName>,
+    /// The host that was asked last.
+    host: RefCell<KnownHost>,
+    taken: Cell<u64>,
+    buffer: RefCell<String>,
+}
+
+/// The plan of one route.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is asked of a request.
+    pub steps: Box<[Step]>,
+    /// How its answer is shaped; none if policies are asked.
+    pub shapings: Option<Box<[Shaping]>>,
+    /// Its record if it passes; none if that is written by asking.
+    pub record: Option<Prepared>,
+    /// Why a request without a token is refused, where no page tells of that.
+    pub missing: Option<Refused>,
+    /// Why a request is refused for which a limit has no room.
+    pub full: Option<Refused>,
+}
+
+/// How a request ends on its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It goes on.
+    Passes,
+    /// It has no token.
+    Missing,
+    /// A limit has no room for it.
+    Full,
+}
+
+impl Plan {
+    /// The refusal of requests that end so, if it is one.
+    pub fn refused(&self, end: End) -> Option<&Refused> {
+        match end {
+            End::Passes => None,
+            End::Missing => self.missing.as_ref(),
+            End::Full => self.full.as_ref(),
+        }
+    }
+
+    /// The record of requests that end so.
+    pub fn record(&self, end: End) -> Option<&Prepared> {
+        match end {
+            End::Passes => self.record.as_ref(),
+            End::Missing | End::Full => self.refused(end)?.record.as_ref(),
+        }
+    }
+}
+
+/// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why, with the place of the rule.
+    pub refusal: Refusal,
+    /// The policy; none if it is the core.
+    pub policy: Option<&'static str>,
+    /// The place of its part in the chain.
+    pub step: Option<usize>,
+    /// What is counted of it besides, by its code and by whoever refused.
+    pub counters: [Option<Counter>; 2],
+    /// Its record; none if that is written by asking.
+    pub record: Option<Prepared>,
+    /// The reply, without the request's id.
+    reply: Reply,
+    /// Where in its body the id goes.
+    instance: usize,
+}
+
+impl Refused {
+    /// Prepares a refusal of requests that are not a browser's and not gRPC. None if its body is of
+    /// another form.
+    pub fn new(
+        refusal: Refusal,
+        policy: Option<&'static str>,
+        step: Option<usize>,
+        counters: [Option<Counter>; 2],
+        record: Option<Prepared>,
+    ) -> Option<Self> {
+        let audience = || ErrorProtocol::Http(ErrorFormat::of(&Headers::default(), None));
+        let reply = refusal.clone().reply(audience(), None);
+        let named = refusal.clone().reply(audience(), Some(b"x"));
+        let mut both = reply.body.iter().zip(&named.body);
+        let instance = both.position(|(one, other)| one != other)?;
+        let refused = Self {
+            refusal,
+            policy,
+            step,
+            counters,
+            record,
+            reply,
+            instance,
+        };
+        (refused.body(Some("x")) == named.body).then_some(refused)
+    }
+
+    fn body(&self, id: Option<&str>) -> Vec<u8> {
+        let body = &self.reply.body;
+        let (Some(id), Some((start, end))) = (id, body.split_at_checked(self.instance)) else {
+            return body.clone();
+        };
+        [start, b",\"instance\":\"", id.as_bytes(), b"\"", end].concat()
+    }
+
+    /// What the client gets, before the chain has shaped it.
+    pub fn reply(&self, id: Option<&str>, retry_after: Option<u64>) -> Reply {
+        let mut headers = Vec::with_capacity(16);
+        let name = retry_after.and_then(|_| HeaderName::parse("retry-after").ok());
+        let after = retry_after.map(HeaderValue::from);
+        headers.extend(name.zip(after));
+        headers.extend_from_slice(&self.reply.headers);
+        Reply {
+            status: self.reply.status,
+            grpc_status: self.reply.grpc_status,
+            headers,
+            body: self.body(id),
+            details: self.reply.details.clone(),
+        }
+    }
+}
+
+/// A host as a request named it. Most name the same.
+#[derive(Debug, Default)]
+struct KnownHost {
+    named: Vec<u8>,
+    /// How much of that is its one spelling.
+    length: usize,
+}
+
+/// Slots that plans read whatever the policies, beside those of records.
+pub const FORWARDED_PROTO: Slot = Slot(Shown::NAMES.len());
+/// See [`FORWARDED_PROTO`].
+pub const CONTENT_TYPE: Slot = Slot(Shown::NAMES.len() + 1);
+/// Their names, in order.
+pub const OTHER_NAMES: [&str; 2] = ["x-forwarded-proto", "content-type"];
+
+impl Plans {
+    /// Plans of routes, with the names that they look for and a field that is taken away from every
+    /// request.
+    pub fn new(
+        names: Names,
+        routes: Box<[Option<Plan>]>,
+        nowhere: Option<Plan>,
+        removed: Option<HeaderName>,
+    ) -> Self {
+        Self {
+            names: Some(names),
+            routes,
+            nowhere,
+            removed,
+            ..Self::default()
+        }
+    }
+
+    /// How many requests have been judged by a plan.
+    pub fn taken(&self) -> u64 {
+        self.taken.get()
+    }
+
+    /// Counts one that has.
+    pub fn take(&self) {
+        self.taken.set(self.taken.get().saturating_add(1));
+    }
+
+    /// The plan of the route at a place, or of requests without one.
+    pub fn of(&self, route: Option<usize>) -> Option<&Plan> {
+        match route {
+            Some(route) => self.routes.get(route)?.as_ref(),
+            None => self.nowhere.as_ref(),
+        }
+    }
+
+    /// How long the one spelling of the host is that a request names, at its beginning. None if it is
+    /// written in another way, or is none.
+    pub fn host_length(&self, named: &[u8]) -> Option<usize> {
+        /// No name is longer with its port.
+        const LONGEST: usize = 300;
+        let mut known = self.host.try_borrow_mut().ok()?;
+        if !known.named.is_empty() && known.named == named {
+            return Some(known.length);
+        }
+        let authority = Authority::parse(named).ok()?;
+        let host = authority.host();
+        if !named.starts_with(host.as_bytes()) || named.len() > LONGEST {
+            return None;
+        }
+        known.named.clear();
+        known.named.extend_from_slice(named);
+        known.length = host.len();
+        Some(known.length)
+    }
+
+    /// Does something with a buffer that is kept.
+    pub fn with_buffer<T>(&self, work: impl FnOnce(&mut String) -> T) -> T {
+        match self.buffer.try_borrow_mut() {
+            Ok(mut buffer) => work(&mut buffer),
+            Err(_) => work(&mut String::new()),
+        }
+    }
+}
+
+/// The path that a request names, if it is written as all servers read it: letters, digits, `-`, `_`, `~`,
+/// and `.` within segments. What follows a `?` may be anything visible.
+pub fn plain_path(target: &[u8]) -> Option<&str> {
+    let mut bytes = target.iter();
+    (bytes.next() == Some(&b'/')).then_some(())?;
+    let mut before = b'/';
+    let mut length = 1_usize;
+    for byte in bytes {
+        match byte {
+            b'?' => break,
+            b'/' | b'.' if matches!(before, b'/' | b'.') => return None,
+            b'/' | b'.' | b'-' | b'_' | b'~' => {}
+            byte if byte.is_ascii_alphanumeric() => {}
+            _ => return None,
+        }
+        before = *byte;
+        length = length.saturating_add(1);
+    }
+    let (path, query) = target.split_at_checked(length)?;
+    let is_visible = |b: &u8| b.is_ascii_graphic() && *b != b'#';
+    (before != b'.' && query.iter().all(is_visible)).then_some(())?;
+    std::str::from_utf8(path).ok()
+}
+
+/// Whether a request is for a client that gets problem documents.
+pub fn is_for_programs(fields: &Fields) -> bool {
+    let media_type = fields.one(CONTENT_TYPE).unwrap_or_default();
+    !media_type.starts_with(b"application/grpc")
+}
+
+/// The first of these cases that a request is of.
+pub fn find<'c>(
+    cases: &'c [Case],
+    fields: &Fields,
+    method: &str,
+    host: &dyn Host,
+) -> Option<&'c Case> {
+    let mut cases = cases.iter();
+    cases.find(|case| {
+        let mut tests = case.tests.iter();
+        tests.all(|test| holds(test, fields, method, host))
+    })
+}
+
+fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> bool {
+    match test {
+        HeadTest::Absent(slot) => fields.one(*slot).is_none(),
+        HeadTest::Is(slot, values) => fields.one(*slot).is_some_and(|value| is_in(values, value)),
+        HeadTest::Method(methods) => methods.contains(&method),
+        HeadTest::Proxy(property, words) => host.property(*property).is_some_and(|word| {
+            let mut words = words.iter();
+            words.len() == 0 || words.any(|each| *each == word)
+        }),
+    }
+}
+
+/// Whether a value is one of these.
+pub fn is_in(values: &Rc<[HeaderValue]>, value: &[u8]) -> bool {
+    values.iter().any(|each| each.as_bytes() == value)
+}
+
+/// What stands behind a prefix, in any case, and blanks.
+pub fn behind<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
+    let (start, rest) = value.split_at_checked(prefix.len())?;
+    let blanks = rest.iter().take_while(|b| **b == b' ').count();
+    let fits = start.eq_ignore_ascii_case(prefix.as_bytes());
+    fits.then_some(rest.get(blanks..)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_exchange::target::Target;
+
+    /// A plain path is what the general reading of paths makes of it, and has no other reading.
+    #[test]
+    fn plain_paths_have_one_reading() {
+        const PARTS: [&str; 24] = [
+            "/", "a", "Z", "0", ".", "..", "-", "~", "_", "%61", "%2f", ";", "?", "#", "\\", " ",
+            "//", "é", "%", ":", "@", "\t", "", "?a=/..",
+        ];
+        let mut plain = 0;
+        for one in PARTS {
+            for two in PARTS {
+                for three in PARTS {
+                    for four in PARTS {
+                        let target = format!("/{one}{two}{three}{four}");
+                        let Some(path) = plain_path(target.as_bytes()) else {
+                            continue;
+                        };
+                        plain += 1;
+                        let read = Target::parse(target.as_bytes()).unwrap();
+                        assert_eq!(read.path(), path, "{target}");
+                        assert_eq!(read.others().count(), 0, "{target}");
+                    }
+                }
+            }
+        }
+        assert!(plain > 10_000, "{plain}");
+        for none in ["", "a", "*", "http://a/"] {
+            assert_eq!(plain_path(none.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn a_host_is_known_by_its_one_spelling() {
+        let plans = Plans::default();
+        for _ in 0..2 {
+            for (named, length) in [
+                ("a.example", Some(9)),
+                ("a.example:80", Some(9)),
+                ("a.example.", Some(9)),
+                ("[::1]:80", Some(5)),
+                ("A.example", None),
+                ("[0:0::1]", None),
+                ("", None),
+                ("a..b", None),
+            ] {
+                assert_eq!(plans.host_length(named.as_bytes()), length, "{named}");
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The fields of a request that plans read, found in one pass over the bytes that the proxy handed over.
+
+use super::Slot;
+use portcullis_wire::headers::{FieldSpan, are_alike};
+use portcullis_wire::pairs::Pairs;
+
+/// The most fields that plans of one document read.
+pub const MOST_SLOTS: usize = 32;
+
+/// Names are shorter.
+const LONGEST_NAME: usize = 64;
+
+/// The longest value that is shown or read later; it is kept as it is, and a record shows all of it.
+const LONGEST_KEPT: usize = 512;
+
+/// The most bytes of fields that are kept of one request, as without plans.
+const MOST_KEPT: usize = 8 << 10;
+
+/// Names that plans look for, by their length.
+#[derive(Debug)]
+pub struct Names {
+    names: Box<[Name]>,
+    /// A bit for each length that one has.
+    lengths: u64,
+    /// Where those of a length begin.
+    starts: [u16; LONGEST_NAME + 1],
+    /// The names of slots, in order, each with whether its value is kept.
+    slots: Box<[(Box<str>, bool)]>,
+}
+
+#[derive(Debug)]
+struct Name {
+    text: Box<str>,
+    /// None for a field with which a request leaves the plan.
+    slot: Option<Slot>,
+    is_kept: bool,
+}
+
+/// The head of a request: its bytes, and where the fields stand that plans read.
+#[derive(Debug)]
+pub struct Fields {
+    block: Vec<u8>,
+    spans: [Span; MOST_SLOTS],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u16,
+    length: u16,
+}
+
+impl Span {
+    /// The lengths that come before all fields stand there.
+    const ABSENT: Self = Self {
+        start: 0,
+        length: 0,
+    };
+
+    fn of((start, length): (usize, usize)) -> Option<Self> {
+        Some(Self {
+            start: u16::try_from(start).ok()?,
+            length: u16::try_from(length).ok()?,
+        })
+    }
+
+    fn is_absent(self) -> bool {
+        self.start == 0
+    }
+}
+
+impl Names {
+    /// Looks for these fields, each with whether it is kept after the head has been judged, and for others
+    /// with which a request leaves the plan. None if they are too many, or too long.
+    pub fn new<'n>(
+        slots: impl Iterator<Item = (&'n str, bool)> + Clone,
+        watched: impl Iterator<Item = &'n str>,
+    ) -> Option<Self> {
+        let of_slots = slots.clone().enumerate();
+        let of_slots = of_slots.map(|(place, (name, is_kept))| (name, Some(Slot(place)), is_kept));
+        let watched = watched.map(|name| (name, None, false));
+        let mut names: Vec<Name> = Vec::new();
+        for (text, slot, is_kept) in of_slots.chain(watched) {
+            // What is watched and read has left the plan before it is read.
+            match names.iter_mut().find(|each| *each.text == *text) {
+                Some(found) => found.slot = found.slot.and(slot),
+                None => names.push(Name {
+                    text: text.into(),
+                    slot,
+                    is_kept,
+                }),
+            }
+        }
+        let is_too_long = |each: &Name| each.text.len() >= LONGEST_NAME;
+        if slots.clone().count() > MOST_SLOTS || names.iter().any(is_too_long) {
+            return None;
+        }
+        names.sort_by_key(|each| each.text.len());
+        let mut starts = [0; LONGEST_NAME + 1];
+        for (length, start) in starts.iter_mut().enumerate() {
+            let before = names.partition_point(|each| each.text.len() < length);
+            *start = u16::try_from(before).ok()?;
+        }
+        let lengths = names.iter().map(|each| each.text.len());
+        Some(Self {
+            lengths: lengths.fold(0, |all, length| all | bit(length)),
+            names: names.into(),
+            starts,
+            slots: slots.map(|(name, kept)| (name.into(), kept)).collect(),
+        })
+    }
+
+    fn of_length(&self, length: usize) -> &[Name] {
+        let start = |length: usize| self.starts.get(length).map(|start| usize::from(*start));
+        let (first, after) = (start(length), start(length.saturating_add(1)));
+        let range = first.zip(after).map(|(first, after)| first..after);
+        range
+            .and_then(|range| self.names.get(range))
+            .unwrap_or_default()
+    }
+
+    /// Finds the fields in a block of pairs.
+    ///
+    /// # Errors
+    /// The block, where it is not of the known form; where a field came twice; where one is watched, is too
+    /// long to be kept, or has a name that some services read as one of these.
+    pub fn read(&self, block: Vec<u8>) -> Result<Fields, Vec<u8>> {
+        match self.find(&block) {
+            Some(spans) => Ok(Fields { block, spans }),
+            None => Err(block),
+        }
+    }
+
+    fn find(&self, block: &[u8]) -> Option<[Span; MOST_SLOTS]> {
+        let mut spans = [Span::ABSENT; MOST_SLOTS];
+        let mut kept = 0_usize;
+        for field in Pairs::of(block)? {
+            let FieldSpan { name, value } = field?;
+            let (start, length) = name;
+            if self.lengths & bit(length) == 0 {
+                continue;
+            }
+            let name = block.get(start..start.checked_add(length)?)?;
+            for each in self.of_length(length) {
+                if each.text.as_bytes() == name {
+                    let span = spans.get_mut(each.slot?.0)?;
+                    span.is_absent().then_some(())?;
+                    *span = Span::of(value)?;
+                    if each.is_kept {
+                        (value.1 <= LONGEST_KEPT).then_some(())?;
+                        kept = kept.saturating_add(length).saturating_add(value.1);
+                    }
+                    break;
+                }
+                if are_alike(each.text.as_bytes(), name) {
+                    return None;
+                }
+            }
+        }
+        (kept <= MOST_KEPT).then_some(spans)
+    }
+
+    /// The slots whose values are kept, by name.
+    pub fn kept(&self) -> impl Iterator<Item = (&str, Slot)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(place, (name, kept))| kept.then_some((&**name, Slot(place))))
+    }
+}
+
+/// The bit of a length; none for one that no name has.
+fn bit(length: usize) -> u64 {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    1_u64.checked_shl(length).unwrap_or(0)
+}
+
+impl Fields {
+    /// The value of a field, if it is there.
+    pub fn one(&self, slot: Slot) -> Option<&[u8]> {
+        let span = self.spans.get(slot.0).filter(|span| !span.is_absent())?;
+        let start = usize::from(span.start);
+        let end = start.checked_add(usize::from(span.length))?;
+        self.block.get(start..end)
+    }
+
+    /// The same, as text.
+    pub fn text(&self, slot: Slot) -> Option<&str> {
+        std::str::from_utf8(self.one(slot)?).ok()
+    }
+
+    /// How many bytes of memory they take beside themselves.
+    pub fn memory(&self) -> usize {
+        self.block.capacity()
+    }
+
+    /// The bytes that they were found in.
+    pub fn into_block(self) -> Vec<u8> {
+        self.block
+    }
+
+    /// Lets go of all but these, where that saves enough memory to be worth a copy.
+    pub fn keep(&mut self, kept: impl Iterator<Item = Slot>) {
+        const SMALL: usize = 2 << 10;
+        if self.block.capacity() <= SMALL {
+            return;
+        }
+        let mut spans = [Span::ABSENT; MOST_SLOTS];
+        // Values are not to begin where an absent one does.
+        let mut block = vec![0];
+        for slot in kept {
+            let (Some(value), Some(span)) = (self.one(slot), spans.get_mut(slot.0)) else {
+                continue;
+            };
+            if let Some(found) = Span::of((block.len(), value.len())) {
+                *span = found;
+                block.extend_from_slice(value);
+            }
+        }
+        block.shrink_to_fit();
+        *self = Self { block, spans };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_wire::pairs;
+
+    const SLOTS: [(&str, bool); 3] = [(":path", true), ("authorization", false), ("origin", true)];
+
+    fn find(fields: &[(&str, &str)]) -> Option<Vec<Option<String>>> {
+        let names = Names::new(SLOTS.into_iter(), ["x-user", "x-http-method"].into_iter());
+        let fields = fields.iter();
+        let block = pairs::write(fields.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let mut found = names.unwrap().read(block).ok()?;
+        let read = |found: &Fields| {
+            (0..SLOTS.len())
+                .map(|slot| found.text(Slot(slot)).map(str::to_owned))
+                .collect()
+        };
+        let all: Vec<Option<String>> = read(&found);
+        found.keep((0..SLOTS.len()).map(Slot));
+        assert_eq!(read(&found), all);
+        Some(all)
+    }
+
+    #[test]
+    fn fields_are_found_by_their_names() {
+        let long = "x".repeat(3000);
+        let found = find(&[
+            ("other", "1"),
+            ("origin", ""),
+            ("authorisation", "1"),
+            ("authorization", &long),
+            (
+                "x-more-than-all-names-that-are-looked-for-and-than-sixty-four-bytes",
+                "",
+            ),
+        ]);
+        assert_eq!(found, Some(vec![None, Some(long), Some(String::new())]));
+    }
+
+    #[test]
+    fn what_is_not_plain_leaves_the_plan() {
+        for fields in [
+            &[("origin", "a"), ("origin", "a")][..],
+            &[("x-user", "a")],
+            &[("x_user", "a")],
+            &[("x.http*method", "a")],
+            &[("origin", &"a".repeat(513))],
+            &[("authorization", &"a".repeat(1 << 16))],
+        ] {
+            assert_eq!(find(fields), None, "{fields:?}");
+        }
+        assert!(find(&[("x-users", "a"), ("http-method", "a")]).is_some());
+    }
+}

@@ -1,0 +1,340 @@
+//! What policies put on a plan: their work for most requests, as plain data that one straight function
+//! goes through without asking them.
+//!
+//! A plan is for requests that are as most are: a token that was accepted before or none, a field once or
+//! not at all, no body that anybody judges. It decides nothing new. Whatever it does not know of leaves it
+//! before anything has been changed or counted, and is judged by asking every policy, as without plans:
+//! that is what a plan is measured by, and what it must come to in every byte.
+//!
+//! A policy is on plans once it implements [`Policy::plan`](crate::policy::Policy::plan). Until then routes
+//! with it have none, which costs time and nothing else.
+
+mod fields;
+
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::edit::Edit;
+use crate::exchange::Facts;
+use crate::host::{Counter, Host, Property};
+use crate::limits::LimitStatus;
+use crate::principal::Principal;
+use crate::refusal::{Refusal, Reply};
+use crate::seed::Hashed;
+use portcullis_wire::headers::{HeaderName, HeaderValue};
+
+pub use self::fields::{Fields, MOST_SLOTS, Names};
+
+/// A field of the request that a plan reads, by its place among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub usize);
+
+/// The plan of one route while its policies write it.
+#[derive(Debug)]
+pub struct Draft<'d> {
+    names: &'d mut Vec<Box<str>>,
+    /// What is asked, in order.
+    pub steps: Vec<Step>,
+    /// How answers are shaped, in order.
+    pub shapings: Vec<Shaping>,
+    /// Whether answers are shaped by asking the policies.
+    pub asks_for_answers: bool,
+}
+
+/// What is asked of a request. One that does not fit leaves the plan.
+#[derive(Debug)]
+pub enum Step {
+    /// One of these cases is the request's: the first that is counts.
+    OneOf(Box<[Case]>),
+    /// The token in that field was accepted before.
+    Token {
+        /// The field.
+        slot: Slot,
+        /// What stands in front of the token, in any case; then there may be blanks.
+        prefix: Box<str>,
+        /// The field, where the upstream does not get it.
+        strips: Option<HeaderName>,
+        /// Where accepted tokens are remembered.
+        tokens: Rc<dyn Tokens>,
+        /// Why a request without the field is refused.
+        missing: Refusal,
+    },
+    /// A limit has room for it. A plan has one at most, and it is asked last.
+    Limit(Rc<dyn Limit>),
+    /// Nothing; it is counted.
+    Count(Counter),
+}
+
+/// A case that requests are of.
+#[derive(Debug)]
+pub struct Case {
+    /// All of them hold.
+    pub tests: Box<[HeadTest]>,
+    /// What is counted of such requests.
+    pub counter: Option<Counter>,
+}
+
+/// What can be seen of a request without effort.
+#[derive(Debug)]
+pub enum HeadTest {
+    /// The field is not there.
+    Absent(Slot),
+    /// The field is there, and has one of these values.
+    Is(Slot, Rc<[HeaderValue]>),
+    /// It has one of these methods.
+    Method(&'static [&'static str]),
+    /// The proxy has a word for that, and it is one of these; any, if there are none.
+    Proxy(Property, &'static [&'static [u8]]),
+}
+
+/// How the head of an answer is shaped.
+#[derive(Debug)]
+pub enum Shaping {
+    /// The same for all.
+    Always(Rc<[Edit]>),
+    /// By how the request came, and by whether its sender is known.
+    ByCaller {
+        /// Whether it matters how it came.
+        minds_scheme: bool,
+        /// Over TLS.
+        https: ByCaller,
+        /// Over anything else.
+        http: ByCaller,
+    },
+    /// Fields that are taken away where the answer has them, sorted.
+    Revealing(Box<[&'static str]>),
+    /// Fields that are added where the answer has none of that name.
+    IfAbsent {
+        /// Whether it matters how the request came.
+        minds_scheme: bool,
+        /// In order.
+        fields: Box<[IfAbsent]>,
+    },
+    /// By the origin of the request.
+    ByOrigin {
+        /// The field that names it.
+        slot: Slot,
+        /// Those that may read the answer. Others have left the plan.
+        listed: Rc<[HeaderValue]>,
+        /// The field that says so.
+        name: HeaderName,
+        /// What it says, if not the origin.
+        star: Option<HeaderValue>,
+        /// What follows for these.
+        granted: Edit,
+        /// What is done where no origin is named.
+        withheld: Edit,
+    },
+    /// How the caller stands with the limit.
+    Limits {
+        /// `X-RateLimit-*`: the quota, what remains, the seconds until it is whole.
+        numbers: [HeaderName; 3],
+        /// `RateLimit-Policy` and `RateLimit`.
+        lists: [HeaderName; 2],
+    },
+}
+
+/// Edits by whether the sender of a request is known.
+#[derive(Debug)]
+pub struct ByCaller {
+    /// It is.
+    pub authenticated: Rc<[Edit]>,
+    /// It is not.
+    pub anyone: Rc<[Edit]>,
+}
+
+/// A field of an answer that has none of that name.
+#[derive(Debug)]
+pub struct IfAbsent {
+    /// Its name.
+    pub name: HeaderName,
+    /// What adds it.
+    pub edit: Edit,
+    /// Whether only over TLS.
+    pub needs_tls: bool,
+    /// Whether only where the sender of the request is known.
+    pub needs_caller: bool,
+}
+
+/// Tokens that were accepted before.
+pub trait Tokens {
+    /// What is known of one that is remembered, holds now, and suffices on the route. None of any other:
+    /// that changes nothing which can be seen.
+    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<AcceptedToken>;
+
+    /// Remembers what records say of its sender, with the token.
+    fn note(&self, token: &[u8], words: &Rc<str>);
+
+    /// What is counted of a request with a token that is remembered.
+    fn counter(&self) -> Counter;
+}
+
+/// A token that was accepted before.
+#[derive(Clone, Debug)]
+pub struct AcceptedToken {
+    /// Whose it is.
+    pub principal: Principal,
+    /// What tells the upstream and other filters of it.
+    pub edits: Rc<[Edit]>,
+    /// What records say of it, once that has been noted.
+    pub words: Option<Rc<str>>,
+}
+
+/// A limit that can be asked on a plan.
+pub trait Limit {
+    /// Its name.
+    fn name(&self) -> &str;
+
+    /// Whether `X-RateLimit-*` and whether `RateLimit` tell of it.
+    fn is_told(&self) -> [bool; 2];
+
+    /// Charges a request, if there is room for it. None where nobody can say, and where there is no room and
+    /// it may not refuse: nothing has been charged then.
+    fn charge(
+        &self,
+        caller: &Caller<'_>,
+        may_refuse: bool,
+        now: u64,
+        host: &dyn Host,
+    ) -> Option<Charge>;
+
+    /// Why it refuses, without how long to wait; and what is counted then.
+    fn refusal(&self) -> (Refusal, Counter);
+
+    /// How the caller stands after that.
+    fn standing(&self, charge: &Charge) -> LimitStatus;
+
+    /// Notes what has been charged, for those who ask policies afterwards.
+    fn enter(&self, charge: &Charge, facts: &mut Facts);
+}
+
+/// Who is asking.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'c> {
+    /// The name of the route.
+    pub route: &'c str,
+    /// The method.
+    pub method: &'c str,
+    /// Whom an accepted token names.
+    pub principal: Option<&'c Principal>,
+}
+
+/// What a request has been charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// Who was.
+    pub caller: Hashed,
+    /// What was known of the caller after that, in the algorithm's own numbers.
+    pub state: [u64; 2],
+    /// What it takes to give it back; none if there was no room, and nothing has been charged.
+    pub receipt: Option<u64>,
+    /// When that was.
+    pub at: u64,
+}
+
+/// One change of a message's head, as hosts carry it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'c> {
+    /// Remove every field of that name.
+    Remove(&'c str),
+    /// Replace every field of that name by one.
+    Set(&'c str, &'c [u8]),
+    /// Add a field beside those of that name.
+    Add(&'c str, &'c [u8]),
+    /// Leave a value of that name for other filters.
+    FilterState(&'c str, &'c [u8]),
+}
+
+impl<'d> Draft<'d> {
+    /// An empty one, which adds the fields that it reads to these names.
+    pub fn new(names: &'d mut Vec<Box<str>>) -> Self {
+        Self {
+            names,
+            steps: Vec::new(),
+            shapings: Vec::new(),
+            asks_for_answers: false,
+        }
+    }
+
+    /// The place of a field. A request that has it twice leaves the plan.
+    pub fn slot(&mut self, name: &str) -> Slot {
+        let found = self.names.iter().position(|each| **each == *name);
+        Slot(found.unwrap_or_else(|| {
+            self.names.push(name.into());
+            self.names.len().saturating_sub(1)
+        }))
+    }
+
+    /// Asks for one of these cases.
+    pub fn one_of(&mut self, cases: impl IntoIterator<Item = Case>) {
+        self.steps.push(Step::OneOf(cases.into_iter().collect()));
+    }
+}
+
+impl Case {
+    /// One of which nothing is counted.
+    pub fn of(tests: impl IntoIterator<Item = HeadTest>) -> Self {
+        Self {
+            tests: tests.into_iter().collect(),
+            counter: None,
+        }
+    }
+
+    /// The same, counted.
+    #[must_use]
+    pub fn counted(self, counter: Counter) -> Self {
+        Self {
+            counter: Some(counter),
+            ..self
+        }
+    }
+}
+
+impl Edit {
+    /// Names its changes, in order. False if it is one that no plan makes; the rest is not named then.
+    pub fn changes(&self, each: &mut dyn FnMut(Change<'_>)) -> bool {
+        match self {
+            Edit::Remove(name) => each(Change::Remove(name.as_str())),
+            Edit::Set(name, value) => each(Change::Set(name.as_str(), value.as_bytes())),
+            Edit::Add(name, value) => each(Change::Add(name.as_str(), value.as_bytes())),
+            Edit::FilterState(name, value) => {
+                each(Change::FilterState(name.as_str(), value.as_bytes()))
+            }
+            Edit::Prepared(edits) => return edits.iter().all(|edit| edit.changes(each)),
+            Edit::SetPath(_) | Edit::HitsAddend(_) => return false,
+        }
+        true
+    }
+}
+
+impl Reply {
+    /// Changes its header fields.
+    pub fn change(&mut self, change: Change<'_>) {
+        match change {
+            Change::Remove(name) => self.headers.retain(|(each, _)| each.as_str() != name),
+            Change::Set(name, value) => {
+                self.change(Change::Remove(name));
+                self.change(Change::Add(name, value));
+            }
+            Change::Add(name, value) => {
+                let parsed = HeaderName::parse(name).ok();
+                self.headers
+                    .extend(parsed.zip(HeaderValue::parse(value).ok()));
+            }
+            Change::FilterState(..) => {}
+        }
+    }
+}
+
+impl fmt::Debug for dyn Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens(..)")
+    }
+}
+
+impl fmt::Debug for dyn Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Limit({})", self.name())
+    }
+}

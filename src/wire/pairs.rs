@@ -1,0 +1,117 @@
+//! Header fields in one block, as proxies hand them over: a count, then the lengths of every name and
+//! value, then names and values, each followed by NUL. Numbers are little-endian, of 32 bits.
+
+use crate::headers::FieldSpan;
+
+/// The fields of a block, in order. An item is none where the block is not of that form; nothing follows
+/// it.
+#[derive(Clone, Debug)]
+pub struct Pairs<'b> {
+    block: &'b [u8],
+    left: usize,
+    /// Where the next two lengths stand.
+    lengths: usize,
+    /// Where the next name stands.
+    at: usize,
+}
+
+/// The length of a number.
+const NUMBER: usize = 4;
+
+/// What stands behind each name and value.
+const NUL: usize = 1;
+
+impl<'b> Pairs<'b> {
+    /// Reads a block; none if it is too short for what it says. An empty one has no fields.
+    pub fn of(block: &'b [u8]) -> Option<Self> {
+        let left = match block {
+            [] => 0,
+            block => number(block, 0)?,
+        };
+        let at = left.checked_mul(2 * NUMBER)?.checked_add(NUMBER)?;
+        (left == 0 || at <= block.len()).then_some(Self {
+            block,
+            left,
+            lengths: NUMBER,
+            at,
+        })
+    }
+
+    fn read(&mut self) -> Option<FieldSpan> {
+        let name = (self.at, number(self.block, self.lengths)?);
+        let length = number(self.block, self.lengths.checked_add(NUMBER)?)?;
+        let value = (name.0.checked_add(name.1)?.checked_add(NUL)?, length);
+        self.at = value.0.checked_add(value.1)?.checked_add(NUL)?;
+        self.lengths = self.lengths.checked_add(2 * NUMBER)?;
+        (self.at <= self.block.len()).then_some(FieldSpan { name, value })
+    }
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = Option<FieldSpan>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let read = self.read();
+        if read.is_none() {
+            self.left = 0;
+        }
+        Some(read)
+    }
+}
+
+fn number(block: &[u8], at: usize) -> Option<usize> {
+    let bytes = block.get(at..)?.first_chunk::<NUMBER>()?;
+    usize::try_from(u32::from_le_bytes(*bytes)).ok()
+}
+
+/// Writes a block.
+pub fn write<'f>(fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone) -> Vec<u8> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut block = number(fields.clone().count()).to_vec();
+    for (name, value) in fields.clone() {
+        block.extend_from_slice(&number(name.len()));
+        block.extend_from_slice(&number(value.len()));
+    }
+    for (name, value) in fields {
+        for text in [name, value] {
+            block.extend_from_slice(text);
+            block.push(0);
+        }
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(block: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+        let slice = |(start, length): (usize, usize)| &block[start..start + length];
+        let fields = Pairs::of(block)?.map(|field| field.map(|f| (slice(f.name), slice(f.value))));
+        fields.collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let all: [(&[u8], &[u8]); 3] = [(b":path", b"/a"), (b"b", b""), (b"b", b"\xff\0")];
+        for some in 0..=all.len() {
+            let block = write(all[..some].iter().copied());
+            assert_eq!(read(&block).unwrap(), all[..some]);
+        }
+        assert_eq!(read(b""), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_cut_or_says_too_much_is_not_read() {
+        let block = write([(&b"name"[..], &b"value"[..])].into_iter());
+        for length in 1..block.len() {
+            assert_eq!(read(&block[..length]), None, "{length}");
+        }
+        for place in 0..12 {
+            let mut wrong = block.clone();
+            wrong[place] |= 0x80;
+            assert_eq!(read(&wrong), None, "{place}");
+        }
+    }
+}

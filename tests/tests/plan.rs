@@ -1,0 +1,223 @@
+//! Plans: what they come to is what asking every policy comes to.
+
+use std::time::Duration;
+
+use portcullis::exchange::BodyState;
+use portcullis::headers::Headers;
+use portcullis_tests::believing::{NOW, believing, good_request, whole_document};
+use portcullis_tests::both::Both;
+use serde_json::{Value, json};
+
+fn both(document: &Value) -> Both {
+    let both = Both::new(document.to_string().as_bytes(), believing);
+    both.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn answer() -> Headers {
+    let mut headers = Headers::default();
+    headers.push(b":status", b"200");
+    headers.push(b"content-type", b"application/json");
+    headers
+}
+
+/// How many of so many equal requests are judged by a plan.
+fn planned(document: &Value, request: &Headers, many: u64) -> u64 {
+    let both = both(document);
+    for _ in 0..many {
+        both.exchange(request, BodyState::Complete, &answer());
+        both.advance(Duration::from_millis(1));
+    }
+    both.planned.0.planned()
+}
+
+#[test]
+fn the_whole_chain_is_judged_by_its_plan_once_the_token_is_known() {
+    let request = good_request("alice");
+    assert_eq!(planned(&whole_document(3), &request, 5), 4);
+    let mut document = whole_document(0);
+    document["access_log"] = json!("off");
+    assert_eq!(planned(&document, &request, 5), 4);
+    document["access_log"] = json!({ "schema": "ecs", "attributes": "all", "query": "values" });
+    document["metrics"] = json!({ "by_route": true, "timings": true });
+    assert_eq!(planned(&document, &request, 5), 4);
+}
+
+/// A request with other fields than the good one: with an empty value, without the field.
+fn with(changes: &[(&str, &str)]) -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in good_request("alice").iter() {
+        let changed = changes.iter().any(|(each, _)| each.as_bytes() == name);
+        if !changed {
+            headers.push(name, value);
+        }
+    }
+    for (name, value) in changes.iter().filter(|(_, value)| !value.is_empty()) {
+        headers.push(name.as_bytes(), value.as_bytes());
+    }
+    headers
+}
+
+#[test]
+fn what_the_benchmark_asks_for_is_judged_by_plans() {
+    let request = good_request("alice");
+    let mut document = whole_document(0);
+    for preset in ["api", "web"] {
+        document["defaults"]["security_headers"] = json!({ "preset": preset });
+        assert_eq!(planned(&document, &request, 3), 2, "{preset}");
+    }
+    document["defaults"]["security_headers"] =
+        json!({ "preset": "web", "action": "if_absent", "set": { "server": "x" } });
+    assert_eq!(planned(&document, &request, 3), 2);
+    document["defaults"]["sanitize_errors"] = json!({});
+    assert_eq!(
+        planned(&document, &request, 3),
+        2,
+        "the answer is shaped by asking"
+    );
+    let open = |defaults: Value| {
+        json!({
+            "version": 1, "access_log": { "sinks": ["filter_state"] }, "defaults": defaults,
+            "routes": [{ "name": "all", "match": { "path": { "prefix": "/" } }, "open": true }],
+        })
+    };
+    let limit = json!([{ "name": "a", "key": ["client_address"], "headers": "both", "token_bucket": {
+        "max_tokens": 9, "tokens_per_fill": 9, "fill_interval": "1s",
+    } }]);
+    for defaults in [
+        json!({}),
+        json!({ "rate_limits": limit }),
+        json!({ "security_headers": { "preset": "web" } }),
+        json!({ "csrf": {} }),
+    ] {
+        assert_eq!(
+            planned(&open(defaults.clone()), &request, 3),
+            3,
+            "{defaults}"
+        );
+    }
+}
+
+#[test]
+fn refusals_that_are_the_same_for_all_are_judged_by_plans() {
+    let mut document = whole_document(0);
+    assert_eq!(
+        planned(&document, &with(&[("authorization", "")]), 3),
+        3,
+        "no token"
+    );
+    document["routes"][0]["match"] = json!({ "path": { "prefix": "/orders" }, "methods": ["GET"] });
+    assert_eq!(
+        planned(&document, &with(&[(":path", "/other")]), 3),
+        3,
+        "no route"
+    );
+    assert_eq!(
+        planned(&document, &with(&[(":method", "PUT")]), 3),
+        0,
+        "no such method"
+    );
+    let limit = &mut document["defaults"]["rate_limits"][0];
+    limit["token_bucket"] =
+        json!({ "max_tokens": 2, "tokens_per_fill": 1, "fill_interval": "10s" });
+    assert_eq!(
+        planned(&document, &good_request("alice"), 6),
+        5,
+        "over the limit"
+    );
+    let limit = &mut document["defaults"]["rate_limits"][0];
+    limit["key"] = json!(["subject"]);
+    assert_eq!(
+        planned(&document, &good_request("alice"), 6),
+        5,
+        "over a limit by subject"
+    );
+    document["defaults"]["error_pages"] = json!({});
+    assert_eq!(
+        planned(&document, &with(&[("authorization", "")]), 3),
+        0,
+        "with a page"
+    );
+}
+
+#[test]
+fn what_a_plan_does_not_know_leaves_it() {
+    let document = whole_document(0);
+    for changes in [
+        &[(":path", "/orders/%31")][..],
+        &[(":path", "/orders//1")],
+        &[(":path", "/orders/1.")],
+        &[(":path", "/orders/../1")],
+        &[(":path", "/orders/1;a")],
+        &[(":path", "*")],
+        &[
+            (":method", "OPTIONS"),
+            ("access-control-request-method", "GET"),
+        ],
+        &[(":method", "CONNECT")],
+        &[(":authority", "API.example.com")],
+        &[(":authority", "a..b")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("x-http-method-override", "DELETE")],
+        &[("x_http.method-override", "DELETE")],
+        &[("x-original-url", "/admin")],
+        &[("x-request-id", "a"), ("x-request-id", "b")],
+        &[("authorization", "Basic a")],
+        &[("authorization", "Bearer a.b.c")],
+        &[("user-agent", &"a".repeat(513))],
+    ] {
+        assert_eq!(planned(&document, &with(changes), 3), 0, "{changes:?}");
+    }
+}
+
+#[test]
+fn a_token_is_on_the_plan_for_as_long_as_it_is_accepted() {
+    let both = both(&whole_document(0));
+    let request = good_request("alice");
+    let take = || both.exchange(&request, BodyState::Complete, &answer());
+    assert!(!take() && take());
+    for (engine, _) in [&both.planned, &both.asked] {
+        engine.forget_tokens();
+    }
+    assert!(!take() && take(), "verified once more");
+    both.advance(Duration::from_secs(59));
+    assert!(take());
+    both.advance(Duration::from_secs(200));
+    assert!(!take(), "it has expired");
+    for (_, host) in [&both.planned, &both.asked] {
+        host.set_wall_clock(Duration::from_secs(NOW));
+    }
+    assert!(!take() && take(), "the clock was set back");
+    for (engine, _) in [&both.planned, &both.asked] {
+        engine.release_caches();
+    }
+    assert!(!take() && take());
+}
+
+#[test]
+fn requirements_are_met_on_the_plan_by_the_tokens_that_meet_them() {
+    let mut document = whole_document(0);
+    let jwt = &mut document["routes"][0]["jwt"];
+    jwt["require"] = json!({ "claims": [{ "claim": "sub", "prefix": "al" }] });
+    assert_eq!(planned(&document, &good_request("alice"), 3), 2);
+    assert_eq!(planned(&document, &good_request("bob"), 3), 0);
+}
+
+#[test]
+fn a_limit_whose_cells_cannot_be_had_or_change_leaves_the_plan() {
+    let both = both(&whole_document(0));
+    let request = good_request("alice");
+    let take = || both.exchange(&request, BodyState::Complete, &answer());
+    let of_both = |change: &dyn Fn(&portcullis::memory_host::MemoryHost)| {
+        for (_, host) in [&both.planned, &both.asked] {
+            change(host);
+        }
+    };
+    assert!(!take() && take());
+    of_both(&|host| host.lose_writes(3));
+    assert!(take(), "others were quicker, and there is still room");
+    of_both(&|host| host.fail_cells(true));
+    assert!(!take());
+    of_both(&|host| host.fail_cells(false));
+    assert!(take());
+}
