@@ -322,7 +322,7 @@ mod tests {
                         plain += 1;
                         let read = Target::parse(target.as_bytes()).unwrap();
                         assert_eq!(read.path(), path, "{target}");
-                        assert_eq!(read.others().count(), 0, "{target}");
+                        assert_eq!(read.other_readings().count(), 0, "{target}");
                     }
                 }
             }
