@@ -282,3 +282,88 @@ fn gauges_are_set_on_ticks() {
     assert_eq!(host.metric(remembered), Some(4));
     assert_eq!(host.metric(keys), Some(1));
 }
+
+/// What the proxy calls, and no more: each function that is there is called.
+#[test]
+fn the_module_exports_what_it_answers_to() {
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    let module = wasmi::Module::new(&wasmi::Engine::default(), &wasm).expect("it is a module");
+    let mut exports: Vec<&str> = module.exports().map(|export| export.name()).collect();
+    exports.sort_unstable();
+    let expected = [
+        "_initialize",
+        "memory",
+        "proxy_abi_version_0_2_1",
+        "proxy_on_configure",
+        "proxy_on_context_create",
+        "proxy_on_done",
+        "proxy_on_http_call_response",
+        "proxy_on_log",
+        "proxy_on_memory_allocate",
+        "proxy_on_request_body",
+        "proxy_on_request_headers",
+        "proxy_on_request_trailers",
+        "proxy_on_response_body",
+        "proxy_on_response_headers",
+        "proxy_on_response_trailers",
+        "proxy_on_tick",
+        "proxy_on_vm_start",
+    ];
+    assert_eq!(exports, expected);
+}
+
+/// A proxy that keeps callbacks for bodies from the filter is known by a host call that it keeps from it
+/// too. Then nothing passes that is to be judged by its body, and all else does.
+#[test]
+fn what_is_judged_by_bodies_that_are_not_shown_is_refused() {
+    let wasm = fs::read(module_path()).expect("the module is built: make build");
+    let document = json!({
+        "version": 1,
+        "schemas": { "order": { "type": "object", "required": ["id"] } },
+        "routes": [
+            { "name": "judged", "match": { "path": { "prefix": "/judged" } }, "open": true,
+              "payload": { "max_bytes": "1KiB" } },
+            { "name": "answers", "match": { "path": { "prefix": "/answers" } }, "open": true,
+              "payload": { "max_bytes": "0B", "responses": { "json_schema": "order", "mode": "enforce" } } },
+            { "name": "tried", "match": { "path": { "prefix": "/tried" } }, "open": true,
+              "payload": { "max_bytes": "1KiB", "mode": "shadow" } },
+            { "name": "open", "match": { "path": { "prefix": "/" } }, "open": true },
+        ],
+    });
+    let post = |path: &str, body: Option<Vec<Vec<u8>>>| Request {
+        method: b"POST".to_vec(),
+        path: path.as_bytes().to_vec(),
+        authority: b"api.example.com".to_vec(),
+        body,
+        ..Request::default()
+    };
+    let answer = Response {
+        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+        body: b"{\"id\": 1}".to_vec(),
+        ..service()
+    };
+    let callbacks = ["proxy_on_request_body", "proxy_on_response_body"];
+    let told: &[&str] = &[callbacks[0], callbacks[1], "proxy_set_buffer_bytes"];
+    for (denied, refused) in [(told, 503), (&[][..], 200)] {
+        let options = HostOptions {
+            now_nanos: NOW * 1_000_000_000,
+            denied: Box::leak(denied.to_vec().into_boxed_slice()),
+            ..HostOptions::default()
+        };
+        let mut host = FakeHost::start(&wasm, document.to_string().as_bytes(), options).unwrap();
+        let body = || Some(vec![b"{}".to_vec()]);
+        for (path, body, status) in [
+            ("/judged", body(), refused),
+            ("/judged", None, 200),
+            ("/answers", None, refused),
+            ("/tried", body(), 200),
+            ("/a", body(), 200),
+        ] {
+            let seen = host.exchange(&post(path, body), &answer).unwrap();
+            assert_eq!(seen.response.status, status, "{path}, denied: {denied:?}");
+            let details = seen.response_details;
+            let is_told = details == "portcullis.unavailable.body_not_shown";
+            assert_eq!(is_told, status == 503, "{path}: {details}");
+        }
+    }
+}

@@ -3,12 +3,14 @@
 //! The SDK's own wrappers panic on every status that they do not list, and turn a status that
 //! is not in their enum into undefined behaviour; a panic here takes down the VM of a worker.
 //! Its local reply also carries either an HTTP status or a gRPC status and never the details.
-//! So the imports are declared once more, with the status as a plain number. All unsafe code
-//! of the filter is in this file.
+//! So the imports are declared here, with the status as a plain number. All unsafe code that
+//! shares memory with the proxy is in this file; [`exports`](super::exports) has what it calls.
 #![allow(
     unsafe_code,
     reason = "the one place where memory is shared with the host"
 )]
+
+use std::alloc::{self, Layout};
 
 use portcullis_exchange::host::Failure;
 
@@ -30,6 +32,13 @@ impl HostError {
             Self(_) => Failure::HostCall,
         }
     }
+}
+
+/// `proxy_action_t`: whether what is in hand goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Continue = 0,
+    Pause = 1,
 }
 
 /// `proxy_log_level_t`.
@@ -145,6 +154,18 @@ unsafe extern "C" {
         data: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_length: usize,
+        headers: *const u8,
+        headers_length: usize,
+        body: *const u8,
+        body_length: usize,
+        trailers: *const u8,
+        trailers_length: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -158,6 +179,24 @@ unsafe extern "C" {
         headers_length: usize,
         grpc_status: i32,
     ) -> u32;
+}
+
+/// Memory for what a host call hands over; [`received`] takes it. Where there is none this traps, and a
+/// trap refuses: what the proxy knows and cannot hand over must not look like what it does not know.
+// SAFETY: nothing else has this name.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    let layout = match Layout::array::<u8>(size) {
+        Ok(layout) if size > 0 => layout,
+        // The proxy takes it for no memory, and hands nothing over.
+        _ => return std::ptr::null_mut(),
+    };
+    // SAFETY: the layout has a size.
+    let memory = unsafe { alloc::alloc(layout) };
+    if memory.is_null() {
+        alloc::handle_alloc_error(layout);
+    }
+    memory
 }
 
 /// WASI's monotonic clock, in nanoseconds. The standard library has it too, and hides from where
@@ -186,7 +225,7 @@ pub(super) fn buffer_of(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostErro
 }
 
 /// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand
-/// bytes over allocate in a callback of the SDK's, which traps where there is no memory.
+/// bytes over allocate in a callback, which traps where there is no memory.
 pub(super) fn has_room(bytes: usize) -> bool {
     const BESIDE: usize = 4096;
     let mut room: Vec<u8> = Vec::new();
@@ -262,6 +301,25 @@ pub(super) fn replace_buffer(buffer: Buffer, bytes: &[u8]) -> Result<(), HostErr
     })
 }
 
+/// Whether the filter may replace bodies. It may not where `capability_restriction_config` leaves
+/// `proxy_set_buffer_bytes` out, which says that callbacks for bodies may be left out too: that they
+/// are cannot be seen. Asked where there is no body, so nothing is replaced.
+pub(super) fn may_replace_bodies() -> bool {
+    const DENIED: HostError = HostError(10);
+    let nothing: &[u8] = &[];
+    // SAFETY: the slice is empty, and is only read.
+    let asked = check(unsafe {
+        proxy_set_buffer_bytes(
+            Buffer::PluginConfiguration as u32,
+            0,
+            0,
+            nothing.as_ptr(),
+            0,
+        )
+    });
+    asked != Err(DENIED)
+}
+
 /// Removes every field of a name.
 pub(super) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
     // SAFETY: the slice lives through the call and is only read.
@@ -335,6 +393,35 @@ pub(super) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, 
     })
 }
 
+/// Makes an HTTP call; the number by which its end is told. `headers` and `trailers` are the ABI's
+/// serialisation.
+pub(super) fn http_call(
+    cluster: &str,
+    headers: &[u8],
+    body: &[u8],
+    trailers: &[u8],
+    milliseconds: u32,
+) -> Result<u32, HostError> {
+    let mut token = 0;
+    // SAFETY: all slices live through the call and are only read; `token` is written before it
+    // returns.
+    check(unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            milliseconds,
+            &raw mut token,
+        )
+    })?;
+    Ok(token)
+}
+
 /// Makes a metric known; its number in this VM. Each call makes a new number for the same metric.
 pub(super) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
@@ -395,7 +482,7 @@ fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8
         return Ok(Vec::new());
     }
     // SAFETY: the host has written `length` bytes to memory that it asked for through
-    // `proxy_on_memory_allocate(length)`, which the SDK answers with a `Vec` of that capacity,
-    // given up to whoever receives the pointer: us, once.
+    // `proxy_on_memory_allocate(length)`, allocated as a `Vec` of that capacity is, and given up to
+    // whoever receives the pointer: us, once.
     Ok(unsafe { Vec::from_raw_parts(data, length, length) })
 }

@@ -1,10 +1,5 @@
 //! HTTP calls by the proxy, and their responses in its hands.
 
-use std::time::Duration;
-
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::Status;
-
 use super::abi::{self, Buffer, HostError, Map};
 use super::host::Envoy;
 use super::pairs;
@@ -14,21 +9,20 @@ use portcullis_wire::headers::Headers;
 
 impl Calls for Envoy {
     fn call(&self, call: &Call) -> Result<Token, CallError> {
+        const BAD_ARGUMENT: HostError = HostError(2);
         let headers = call.headers.iter();
-        let headers = headers.map(|(name, value)| (&**name, value.as_str()));
-        let body = (!call.body.is_empty()).then_some(&*call.body);
-        let timeout = Duration::from_millis(call.millis().into());
-        let made = hostcalls::dispatch_http_call(
+        let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let made = abi::http_call(
             &call.cluster,
-            headers.collect(),
-            body,
-            Vec::new(),
-            timeout,
+            &pairs::write(headers),
+            &call.body,
+            &pairs::write([].into_iter()),
+            call.millis(),
         );
-        made.map(Token).map_err(|status| match status {
+        made.map(Token).map_err(|error| match error {
             // All else that Envoy asks of a call is there.
-            Status::BadArgument => CallError::NoCluster,
-            _ => CallError::Unreachable,
+            BAD_ARGUMENT => CallError::NoCluster,
+            HostError(_) => CallError::Unreachable,
         })
     }
 }

@@ -54,6 +54,9 @@ enum State {
 pub(super) struct Running {
     pub(super) engine: Rc<Engine>,
     pub(super) host: Rc<Envoy>,
+    /// Whether bodies are shown as far as can be known: where they are not, nothing that is to be judged
+    /// by its body may pass.
+    pub(super) shows_bodies: bool,
     pub(super) held: Held,
     pub(super) waits: Waits,
     pub(super) worker: Worker,
@@ -116,10 +119,12 @@ impl Plugin {
         abi::buffer(Buffer::PluginConfiguration)
     }
 
-    /// What judges requests. A document that was taken and not compiled is compiled now.
-    pub(super) fn running(self: &Rc<Self>) -> Option<Rc<Running>> {
+    /// What judges a request, in its context. A document that was taken and not compiled is compiled now.
+    pub(super) fn running(self: &Rc<Self>, context: u32) -> Option<Rc<Running>> {
         self.compiled().or_else(|| {
             self.compile();
+            // That concerned the plugin; what follows concerns the request.
+            abi::set_effective_context(context).ok()?;
             self.compiled()
         })
     }
@@ -205,7 +210,14 @@ impl Plugin {
         if self.ask_for_tick(TICK_MILLISECONDS) {
             host.ticks();
         }
+        let shows_bodies = abi::may_replace_bodies();
+        if !shows_bodies {
+            log::warn!(
+                "capability_restriction_config keeps proxy_set_buffer_bytes from the filter, so that bodies count as not shown: what is to be judged by its body gets 503"
+            );
+        }
         let running = Running {
+            shows_bodies,
             held: Held::default(),
             waits: Waits::new(host.monotonic()),
             worker,
