@@ -24,6 +24,8 @@ pub(super) struct Envoy {
     /// Whether there are ticks, on which the proxy is told of counters.
     ticks: Cell<bool>,
     cells: RefCell<CellKeys>,
+    /// The status of the answer to the request that is being recorded, where it is known.
+    status: Cell<Option<u16>>,
 }
 
 /// What the proxy calls the filter's metrics in this VM, and what it can do. Each metric is made
@@ -62,6 +64,7 @@ impl Envoy {
             ids,
             ticks: Cell::new(false),
             cells: RefCell::new(CellKeys::new()),
+            status: Cell::new(None),
         }
     }
 }
@@ -116,6 +119,11 @@ impl CellKeys {
 }
 
 impl Envoy {
+    /// Notes the status of the answer to the request that is being recorded: the proxy need not be asked.
+    pub(super) fn know_status(&self, status: Option<u16>) {
+        self.status.set(status);
+    }
+
     /// Notes that there are ticks from now on.
     pub(super) fn ticks(&self) {
         self.ticks.set(true);
@@ -190,6 +198,9 @@ impl Signatures for Envoy {
 
 impl Properties for Envoy {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
+        if let (Property::ResponseStatus, Some(status)) = (property, self.status.get()) {
+            return Some(u64::from(status).to_le_bytes().to_vec());
+        }
         let path: &[u8] = match property {
             Property::ClientAddress => b"source\0address",
             Property::TlsVersion => b"connection\0tls_version",

@@ -17,7 +17,7 @@ use portcullis_engine::proof;
 use portcullis_engine::worker::{Worker, report_missing};
 use portcullis_exchange::call::Token;
 use portcullis_exchange::exchange::PropertyName;
-use portcullis_exchange::host::{Clock as _, MetricId, MetricKind};
+use portcullis_exchange::host::{Clock as _, MetricId, MetricKind, Property};
 use portcullis_wire::budget;
 use portcullis_wire::budget::{Reservation, Share};
 
@@ -57,6 +57,8 @@ pub(super) struct Running {
     /// Whether bodies are shown as far as can be known: where they are not, nothing that is to be judged
     /// by its body may pass.
     pub(super) shows_bodies: bool,
+    /// Whether records have the status of the answer.
+    pub(super) records_status: bool,
     pub(super) held: Held,
     pub(super) waits: Waits,
     pub(super) worker: Worker,
@@ -218,6 +220,9 @@ impl Plugin {
         }
         let running = Running {
             shows_bodies,
+            records_status: engine
+                .access_log()
+                .is_some_and(|log| log.asks(Property::ResponseStatus)),
             held: Held::default(),
             waits: Waits::new(host.monotonic()),
             worker,

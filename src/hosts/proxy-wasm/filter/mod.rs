@@ -43,6 +43,8 @@ pub(super) struct Live {
     call: Cell<Option<Token>>,
     /// Whether it has something to do when a piece of a body comes.
     minds: Cell<bool>,
+    /// The status of the answer, if that was read and went on.
+    status: Cell<Option<u16>>,
     /// What goes out in place of the answer's body, if something does.
     response_body: RefCell<Option<Vec<u8>>>,
     _memory: Reservation,
@@ -82,6 +84,7 @@ impl Live {
             size: Cell::new(None),
             call: Cell::new(None),
             minds: Cell::new(false),
+            status: Cell::new(None),
             response_body: RefCell::new(None),
             _memory: memory,
         }))
@@ -105,7 +108,9 @@ impl Live {
         self.forget(None);
         let mut stream = self.stream.borrow_mut();
         stream.tell_end(self.host());
+        running.host.know_status(self.status.get());
         running.worker.finished(&stream, &late);
+        running.host.know_status(None);
         stream.end();
     }
 

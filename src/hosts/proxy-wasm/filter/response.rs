@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::edits::{apply, carry};
+use super::edits::{apply, apply_to, pay_for_reading};
 use super::{Live, MOST_FIELDS, Phase, read, send, state};
 use crate::abi::{self, Buffer, HostError, Map};
 use portcullis_engine::stream::Action;
-use portcullis_exchange::exchange::{BodyState, effective};
+use portcullis_exchange::exchange::BodyState;
 use portcullis_exchange::host::Side;
 use portcullis_exchange::refusal::{Reply, grpc};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
@@ -44,12 +44,19 @@ impl Live {
             return send(&reply);
         }
         drop(stream);
+        // What is not read here is changed all the same.
+        let headers = headers.or_else(|| {
+            let pays = pay_for_reading(&head.edits, self.running.records_status);
+            pays.then(|| read(Map::Response, fields).ok()).flatten()
+        });
         let applied = match &headers {
-            Some(fields) => effective(&head.edits, fields)
-                .into_iter()
-                .try_for_each(|edit| carry(Map::Response, edit)),
+            Some(fields) => apply_to(fields, Map::Response, &head.edits),
             None => apply(Map::Response, &head.edits),
         };
+        // One that waits may yet become another.
+        if let Some(fields) = headers.as_ref().filter(|_| !head.held) {
+            self.status.set(fields.text(":status").parse().ok());
+        }
         if let Err(HostError(status)) = applied {
             log::error!("the proxy does not change the response (status {status})");
         }
@@ -72,7 +79,7 @@ impl Live {
             let state = state(ends);
             self.shown(Side::Response);
             let mut stream = self.stream.borrow_mut();
-            return answered(&stream.response_body(size, state, self.host()));
+            return self.answered(&stream.response_body(size, state, self.host()));
         };
         self.shown(Side::Response);
         // The whole of it stands in place of the first piece, and nothing in place of the others.
@@ -93,7 +100,7 @@ impl Live {
         }
         if self.response_body.borrow().is_none() {
             let mut stream = self.stream.borrow_mut();
-            return answered(&stream.response_trailers(self.host()));
+            return self.answered(&stream.response_trailers(self.host()));
         }
         // There was none in whose place ours could go out; a head that waits goes out with it.
         if self.waits_for.get() == Some(Side::Response)
@@ -110,6 +117,18 @@ impl Live {
             }
         }
         abi::Action::Continue
+    }
+
+    /// The answer's head has been edited when its body comes.
+    fn answered(&self, action: &Action) -> abi::Action {
+        match action {
+            Action::Continue(_) => abi::Action::Continue,
+            Action::Pause { .. } => abi::Action::Pause,
+            Action::Reply(reply) => {
+                self.status.set(None);
+                send(reply)
+            }
+        }
     }
 
     /// An answer whose head cannot be read: what goes out in its place, where something must.
@@ -151,14 +170,5 @@ impl Live {
             body,
             details: "portcullis.upstream_error".to_owned(),
         })
-    }
-}
-
-/// The answer's head has been edited when its body comes.
-fn answered(action: &Action) -> abi::Action {
-    match action {
-        Action::Continue(_) => abi::Action::Continue,
-        Action::Pause { .. } => abi::Action::Pause,
-        Action::Reply(reply) => send(reply),
     }
 }
