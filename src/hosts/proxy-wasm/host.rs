@@ -10,6 +10,7 @@ use super::signature;
 use super::vm;
 use portcullis_engine::metrics;
 use portcullis_engine::worker::Pending;
+use portcullis_exchange::cell_memory::CellMemory;
 use portcullis_exchange::host::{
     Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
     Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
@@ -24,6 +25,8 @@ pub(super) struct Envoy {
     /// Whether there are ticks, on which the proxy is told of counters.
     ticks: Cell<bool>,
     cells: RefCell<CellKeys>,
+    /// What this worker wrote to cells last.
+    written: RefCell<CellMemory>,
     /// The status of the answer to the request that is being recorded, where it is known.
     status: Cell<Option<u16>>,
 }
@@ -64,6 +67,7 @@ impl Envoy {
             ids,
             ticks: Cell::new(false),
             cells: RefCell::new(CellKeys::new()),
+            written: RefCell::default(),
             status: Cell::new(None),
         }
     }
@@ -127,6 +131,13 @@ impl Envoy {
     /// Notes that there are ticks from now on.
     pub(super) fn ticks(&self) {
         self.ticks.set(true);
+    }
+
+    /// Forgets what was written to cells. Marks are remembered from one tick to the next, at the most.
+    pub(super) fn forget_cells(&self) {
+        if let Ok(mut written) = self.written.try_borrow_mut() {
+            written.age();
+        }
     }
 
     /// Tells the proxy what has been counted; totals last, so that whoever sees them sees what
@@ -217,6 +228,10 @@ impl Properties for Envoy {
 }
 
 impl Cells for Envoy {
+    fn remembered(&self, key: &str) -> Option<(Vec<u8>, Mark)> {
+        self.written.try_borrow_mut().ok()?.take(key)
+    }
+
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
@@ -234,13 +249,20 @@ impl Cells for Envoy {
         value: &[u8],
     ) -> Result<Swap, CellUnavailable> {
         const CAS_MISMATCH: HostError = HostError(8);
-        let seen = seen.map(|Mark(mark)| mark);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
-        match abi::set_shared(keys.whole(key), value, seen) {
-            Ok(()) => Ok(Swap::Written),
-            Err(CAS_MISMATCH) => Ok(Swap::Changed),
-            Err(HostError(_)) => Err(CellUnavailable),
+        let mark = seen.map(|Mark(mark)| mark);
+        let swap = match abi::set_shared(keys.whole(key), value, mark) {
+            Ok(()) => Swap::Written,
+            Err(CAS_MISMATCH) => Swap::Changed,
+            Err(HostError(_)) => return Err(CellUnavailable),
+        };
+        // It is forgotten on ticks.
+        if self.has_ticks()
+            && let Ok(mut written) = self.written.try_borrow_mut()
+        {
+            written.wrote(key, seen, value, swap);
         }
+        Ok(swap)
     }
 }
 

@@ -342,6 +342,7 @@ impl Running {
     }
 
     fn tick(&self, root: u32) {
+        self.host.forget_cells();
         self.worker.tick();
         // What follows concerns requests.
         self.held.tick(&*self.host);

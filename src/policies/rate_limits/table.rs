@@ -132,18 +132,58 @@ impl Table {
         now: u64,
         host: &dyn Host,
     ) -> Result<Draft, CellUnavailable> {
-        let (key, mark, shard) = self.read(caller, now, host)?;
+        let key = self.key(caller);
+        let (mark, shard) = self.read(&key, now, host)?;
+        Ok(self.drafted((key, mark, shard), caller, cost, now))
+    }
+
+    /// The same for a request that is to be [charged](Self::charge) at once if it passes. What this worker
+    /// remembers of the cell does for that, since the charge stands only where it is still so. Whoever would be
+    /// refused by it is judged by what there is.
+    ///
+    /// # Errors
+    /// The proxy does not give access to its cells.
+    pub fn draft_to_charge(
+        &self,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<Draft, CellUnavailable> {
+        let key = self.key(caller);
+        let remembered = host.remembered(&key).and_then(|(bytes, mark)| {
+            let shard = Shard::read(bytes, &self.rule, now)?;
+            Some((Some(mark), shard))
+        });
+        let Some((mark, shard)) = remembered else {
+            let (mark, shard) = self.read(&key, now, host)?;
+            return Ok(self.drafted((key, mark, shard), caller, cost, now));
+        };
+        let draft = self.drafted((key, mark, shard), caller, cost, now);
+        match draft.after {
+            Ok(_) => Ok(draft),
+            Err(_) => self.draft(caller, cost, now, host),
+        }
+    }
+
+    fn drafted(
+        &self,
+        (key, mark, shard): (String, Option<Mark>, Shard),
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+    ) -> Draft {
         self.counts.looked(shard.taken(), self.slots);
         let before = shard.state(caller.tag, self.slots, &self.rule, now);
         let after = self.rule.spend(before, now, cost);
-        Ok(Draft {
+        Draft {
             key,
             mark,
             shard,
             tag: caller.tag,
             before,
             after,
-        })
+        }
     }
 
     /// Charges what a draft has come to. If the cell has changed since, that is judged anew.
@@ -198,7 +238,8 @@ impl Table {
     /// room, stays.
     pub fn refund(&self, caller: Hashed, receipt: Receipt, cost: u64, now: u64, host: &dyn Host) {
         for _ in 0..REFUND_ATTEMPTS {
-            let Ok((key, mark, mut shard)) = self.read(caller, now, host) else {
+            let key = self.key(caller);
+            let Ok((mark, mut shard)) = self.read(&key, now, host) else {
                 return;
             };
             let Some(state) = shard.known(caller.tag) else {
@@ -222,20 +263,25 @@ impl Table {
         }
     }
 
-    fn read(
-        &self,
-        caller: Hashed,
-        now: u64,
-        host: &dyn Host,
-    ) -> Result<(String, Option<Mark>, Shard), CellUnavailable> {
+    /// The key of the cell that a caller has a place in.
+    fn key(&self, caller: Hashed) -> String {
         // The upper bits of a product: a hash scaled to the number of shards.
         let scaled = u128::from(caller.place).saturating_mul(self.shards.into());
         let shard = u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default();
         let mut key = String::with_capacity(self.prefix.len().saturating_add(8));
         key.push_str(&self.prefix);
         digits::push(&mut key, shard);
+        key
+    }
+
+    fn read(
+        &self,
+        key: &str,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<(Option<Mark>, Shard), CellUnavailable> {
         let empty = || Shard::empty(&self.rule, now);
-        let (mark, shard) = match host.cell(&key)? {
+        Ok(match host.cell(key)? {
             None => (None, empty()),
             Some((bytes, mark)) => {
                 let shard = Shard::read(bytes, &self.rule, now).unwrap_or_else(|| {
@@ -244,8 +290,7 @@ impl Table {
                 });
                 (Some(mark), shard)
             }
-        };
-        Ok((key, mark, shard))
+        })
     }
 
     fn write(
