@@ -111,7 +111,8 @@
 //! | `jwks/lease/<hash>` | until when one worker alone may ask | the same, and how often the document asks |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
-//! nothing else. Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
+//! nothing else. A worker that has written a limit's cell need not read it before it writes again
+//! ([`cell_memory`]). Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
 //! another format, counts as none.
 //!
 //! # What is deliberately absent
