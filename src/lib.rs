@@ -62,6 +62,8 @@
 //! | verdict | what a policy says of a request |
 //! | judgement | what the whole chain comes to |
 //! | settle | to count, record and carry out a judgement |
+//! | decision | what became of an exchange: what its record is written from |
+//! | response | the upstream's, or that of a service that is called; a *reply* is the filter's own |
 //! | refusal | a verdict that ends the request; it has a *code* for the client and a *reason* for the log |
 //! | blame | what a refusal is down to: the request, a credential, the caller, a limit, a dependency |
 //! | edit | one change of a message's head |
@@ -107,7 +109,7 @@
 //! | `limits/seed` | what callers and sources are hashed with | nothing: it means nothing by itself |
 //! | `events/sources/<window>/<threshold>/<n>` | failures by source ([`access_log::security`]) | window and threshold |
 //! | `configuration` | the documents that have been told to be in force, each by its hash | |
-//! | `jwks/keys/<hash>` | an answer with keys | cluster, address or issuer, and the credentials that it was asked with |
+//! | `jwks/keys/<hash>` | a response with keys | cluster, address or issuer, and the credentials that it was asked with |
 //! | `jwks/lease/<hash>` | until when one worker alone may ask | the same, and how often the document asks |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on

@@ -34,7 +34,7 @@ impl Node<'_> {
         if problems.is_full() {
             return None;
         }
-        let pattern = self.name(problems)?;
+        let pattern = self.non_empty(problems)?;
         let whole = [before, pattern, after].concat();
         let compiled = Regex::compile(&whole, case == Case::Ignored);
         match compiled {

@@ -93,7 +93,7 @@ impl<'d> Fields<'d> {
     }
 
     /// A member read by `read`, or `default` when it is absent; `None` when it is there and wrong.
-    pub fn or<T>(
+    pub fn or_default<T>(
         &mut self,
         name: &'static str,
         default: T,
@@ -108,7 +108,7 @@ impl<'d> Fields<'d> {
 
     /// Reports every member that nobody asked for.
     #[inline(never)]
-    pub fn finish(self, problems: &mut Problems) {
+    pub fn deny_unknown(self, problems: &mut Problems) {
         let known = |name: &str| self.known.contains(&name) || self.reported.contains(&name);
         for (name, _) in self.object.iter().filter(|(name, _)| !known(name)) {
             if problems.is_full() {

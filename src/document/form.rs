@@ -1,4 +1,4 @@
-//! Why text is not JSON, for whoever wrote it: most often it is JSON of another kind, or YAML.
+//! Why text is not JSON, for its author: most often it is JSON of another kind, or YAML.
 
 use std::fmt;
 
@@ -44,7 +44,7 @@ impl Fault {
         if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
             return at(1, 1, UTF_16);
         }
-        if let Some((place, cure)) = foreign(text) {
+        if let Some((place, cure)) = not_json(text) {
             let (line, column) = position(text, place);
             return at(line, column, cure);
         }
@@ -70,7 +70,7 @@ impl Fault {
 }
 
 /// The first thing outside of texts that stands nowhere in JSON.
-fn foreign(text: &[u8]) -> Option<(usize, &'static str)> {
+fn not_json(text: &[u8]) -> Option<(usize, &'static str)> {
     let mut inside = false;
     let mut escaped = false;
     let mut comma: Option<usize> = None;

@@ -48,8 +48,8 @@ const OF_REQUESTS: [&str; 21] = [
     "x-request-id",
 ];
 
-/// Fields of answers that mean something by themselves.
-const OF_ANSWERS: [&str; 21] = [
+/// Fields of responses that mean something by themselves.
+const OF_RESPONSES: [&str; 21] = [
     "age",
     "allow",
     "cache-control",
@@ -124,11 +124,11 @@ pub fn read_claimed(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderNa
     Some(name)
 }
 
-/// Reads the name of an answer's field for a value of the filter's own.
+/// Reads the name of a response's field for a value of the filter's own.
 pub fn read_told(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let name = read_changeable(node, problems)?;
     let folded = folded(&name);
-    if OF_ANSWERS.contains(&folded.as_str()) || folded.starts_with("access-control-") {
+    if OF_RESPONSES.contains(&folded.as_str()) || folded.starts_with("access-control-") {
         node.report(problems, "has a meaning of its own; choose another name");
         return None;
     }

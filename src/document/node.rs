@@ -95,7 +95,7 @@ impl<'d> Node<'d> {
 
     /// The members of an object whose names the operator chooses.
     #[inline(never)]
-    pub fn entries(&self, problems: &mut Problems) -> Option<Vec<(&'d str, Node<'d>)>> {
+    pub fn members(&self, problems: &mut Problems) -> Option<Vec<(&'d str, Node<'d>)>> {
         match self.json {
             Json::Object(object) => {
                 let entry = |(name, json): (&'d str, &'d Json)| {
@@ -167,7 +167,7 @@ impl<'d> Node<'d> {
 
     /// A string that is not empty.
     #[inline(never)]
-    pub fn name(&self, problems: &mut Problems) -> Option<&'d str> {
+    pub fn non_empty(&self, problems: &mut Problems) -> Option<&'d str> {
         let text = self.text(problems)?;
         if text.is_empty() {
             self.report(problems, "must not be empty");
@@ -333,7 +333,7 @@ mod tests {
         let json = Json::parse(text.as_bytes(), 16).unwrap();
         let mut problems = Problems::default();
         read(&Node::root(&json), &mut problems);
-        match problems.settle(Some(())) {
+        match problems.into_result(Some(())) {
             Ok(()) => Vec::new(),
             Err(error) => error.problems.iter().map(ToString::to_string).collect(),
         }
@@ -352,7 +352,7 @@ mod tests {
         let found = problems_of(r#"{"isuer": "x", "zzz": 1}"#, |node, problems| {
             let mut fields = node.fields(problems).unwrap();
             assert!(fields.optional("issuer").is_none());
-            fields.finish(problems);
+            fields.deny_unknown(problems);
         });
         assert_eq!(
             found,
@@ -373,7 +373,7 @@ mod tests {
             let found = problems_of(&text, |node, problems| {
                 let mut fields = node.fields(problems).unwrap();
                 assert!(fields.required("issuer", problems).is_none());
-                fields.finish(problems);
+                fields.deny_unknown(problems);
             });
             assert_eq!(found, [format!("/{written}: {told}")]);
         }
@@ -423,7 +423,7 @@ mod tests {
         );
         assert!(items[1].regex(&mut problems, Case::Significant).is_none());
         assert!(items[2].regex(&mut problems, Case::Significant).is_none());
-        let error = problems.settle(Some(())).unwrap_err();
+        let error = problems.into_result(Some(())).unwrap_err();
         assert_eq!(error.problems.len(), 2);
     }
 }

@@ -250,7 +250,7 @@ impl Problems {
     ///
     /// # Errors
     /// When anything was reported, or there is no value.
-    pub fn settle<T>(mut self, value: Option<T>) -> Result<T, ConfigError> {
+    pub fn into_result<T>(mut self, value: Option<T>) -> Result<T, ConfigError> {
         match value {
             Some(value) if self.found.is_empty() => return Ok(value),
             None if self.found.is_empty() => self.report(
@@ -431,9 +431,9 @@ mod tests {
 
     #[test]
     fn an_error_is_never_empty() {
-        let error = Problems::default().settle(None::<()>).unwrap_err();
+        let error = Problems::default().into_result(None::<()>).unwrap_err();
         assert_eq!(error.problems.len(), 1);
-        assert_eq!(Problems::default().settle(Some(7)), Ok(7));
+        assert_eq!(Problems::default().into_result(Some(7)), Ok(7));
     }
 
     #[test]

@@ -7,17 +7,17 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::access_log::AccessLog;
-use crate::access_log::collector::Collector;
+use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
 use crate::explain::Explain;
-use crate::metrics::{Gauges, Measured};
+use crate::metrics::{Gauges, MetricsConfig};
 use portcullis_exchange::body::Inspection;
-use portcullis_exchange::exchange::{ClaimedSubject, PropertyName, Request};
+use portcullis_exchange::exchange::{ClaimedSubject, FilterStateKey, Request};
 use portcullis_exchange::fetched::Fetched;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
-use portcullis_exchange::route::{Foresight, PathIndex, RequestMatcher, Undecidable};
+use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
 use portcullis_exchange::section::{EnvironmentFault, Registry, Sections};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
@@ -31,7 +31,7 @@ pub use self::requests::{Overrides, Requests};
 pub use self::shown::ShownFields;
 pub use portcullis_exchange::enforcement::Mode;
 
-/// A compiled document.
+/// A compiled document. INVARIANT: it depends on the document's bytes alone, and never changes.
 #[derive(Debug)]
 pub struct Engine {
     pub mode: Mode,
@@ -52,10 +52,10 @@ pub struct Engine {
     pub sections: Sections,
     pub inspection: Inspection,
     pub path_rules: PathRules,
-    pub measured: Measured,
+    pub measured: MetricsConfig,
     pub digest: [u8; 32],
     pub compiled_bytes: usize,
-    pub collector: Option<Rc<Collector>>,
+    pub collector: Option<Rc<OtlpExporter>>,
     pub security_events: Option<Rc<SecurityEvents>>,
     pub explain: Option<Rc<Explain>>,
     pub request_id: Option<HeaderName>,
@@ -78,9 +78,9 @@ pub struct Route {
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     pub steps: Vec<Step>,
-    /// Those that are tried beside them, in running order: nothing comes of what they say.
+    /// Steps that are tried beside them, in running order: nothing comes of their verdicts.
     pub beside: Vec<Step>,
-    /// Whether a step reads the header fields of answers.
+    /// Whether a step reads the header fields of responses.
     pub reads_response: bool,
     /// Whether a step is told that an exchange has ended.
     pub minds_end: bool,
@@ -92,7 +92,7 @@ pub struct Chain {
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// The request's fields that are asked for after its head has been judged.
     pub later_request_fields: Vec<&'static str>,
-    /// Those that are asked for by what is tried alone.
+    /// Fields that are asked for by what is tried alone.
     pub tried_request_fields: Vec<&'static str>,
 }
 
@@ -138,7 +138,7 @@ impl Chain {
         }
     }
 
-    /// The steps that are in force, or those that are tried.
+    /// The steps that are in force, or the steps that are tried.
     pub fn lane(&self, lane: Lane) -> &[Step] {
         match lane {
             Lane::InForce => &self.steps,
@@ -163,7 +163,7 @@ impl Chain {
 pub enum Lane {
     /// Those in force, be it in shadow mode.
     InForce,
-    /// Those that are tried beside them.
+    /// Steps that are tried beside them.
     Beside,
 }
 
@@ -209,7 +209,7 @@ pub enum Selection {
     /// The route at that place.
     Route(usize),
     /// It is a preflight, which is answered here.
-    Preflight(Asked),
+    Preflight(PreflightRoutes),
     /// None.
     NoRoute,
     /// None, but with another method there would be: one of these.
@@ -220,7 +220,7 @@ pub enum Selection {
 
 /// What a preflight is about.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct PreflightRoutes {
     /// The route whose policy answers: the first that grants nothing, else the first.
     pub answers: usize,
     /// Every route that the request in question may take.
@@ -234,8 +234,8 @@ impl Engine {
     }
 
     /// What the document takes up in the proxy, one line for each limit.
-    pub fn footprints(&self) -> &[String] {
-        &self.registry.footprints
+    pub fn memory_estimates(&self) -> &[String] {
+        &self.registry.memory_estimates
     }
 
     /// What an operator should know of the environment of this VM, as the document needs it.
@@ -245,11 +245,11 @@ impl Engine {
     }
 
     /// The names of all values that policies may leave for other filters.
-    pub fn exports(&self) -> &[PropertyName] {
+    pub fn exports(&self) -> &[FilterStateKey] {
         &self.registry.exports
     }
 
-    /// The keys that providers publish; somebody has to fetch them.
+    /// The keys that providers publish. The worker fetches them.
     pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
         self.sections.get::<Providers>().remote_keys()
     }
@@ -270,17 +270,17 @@ impl Engine {
         self.sections.release();
     }
 
-    /// The gauges that the document asks for by what it names; somebody has to show them.
+    /// The gauges of what the document names. The worker reports them to the proxy.
     pub fn gauges(&self) -> &Gauges {
         &self.registry.gauges
     }
 
     /// What is measured beyond what always is.
-    pub fn measured(&self) -> Measured {
+    pub fn measured(&self) -> MetricsConfig {
         self.measured
     }
 
-    /// Keeps the memory that was asked for, for as long as somebody has the engine.
+    /// Keeps the memory that was asked for, for as long as the engine lives.
     pub fn hold(&mut self, memory: Reservation) {
         self.memory = Some(memory);
     }
@@ -296,7 +296,7 @@ impl Engine {
     }
 
     /// Where records are sent, if they are.
-    pub fn collector(&self) -> Option<&Rc<Collector>> {
+    pub fn collector(&self) -> Option<&Rc<OtlpExporter>> {
         self.collector.as_ref()
     }
 
@@ -338,17 +338,18 @@ impl Engine {
             return self.select_by_method(request);
         };
         let method = preflight.method.unwrap_or_default();
-        let routes = self.foreseen(request, &preflight, |route| route.matcher.allows(method));
-        if let Some(answers) = self.answering(&routes, &preflight) {
-            return Selection::Preflight(Asked { answers, routes });
+        let routes =
+            self.preflight_routes(request, &preflight, |route| route.matcher.allows(method));
+        if let Some(answers) = self.responder(&routes, &preflight) {
+            return Selection::Preflight(PreflightRoutes { answers, routes });
         }
         match self.select_by_method(request) {
             // Nobody takes the method. A browser reads no 405 here, and an answer that grants nothing
             // tells it as much.
             Selection::MethodNotAllowed(allowed) if routes.is_empty() => {
-                let others = self.foreseen(request, &preflight, |_| true);
-                match self.answering(&others, &preflight) {
-                    Some(answers) => Selection::Preflight(Asked { answers, routes }),
+                let others = self.preflight_routes(request, &preflight, |_| true);
+                match self.responder(&others, &preflight) {
+                    Some(answers) => Selection::Preflight(PreflightRoutes { answers, routes }),
                     None => Selection::MethodNotAllowed(allowed),
                 }
             }
@@ -357,7 +358,7 @@ impl Engine {
     }
 
     /// The routes that the request in question may take, among those that `takes` is true for.
-    pub fn foreseen(
+    pub fn preflight_routes(
         &self,
         request: &Request<'_>,
         preflight: &Preflight<'_>,
@@ -368,10 +369,10 @@ impl Engine {
             if !takes(route) {
                 continue;
             }
-            match route.matcher.foresees(request, preflight) {
-                Foresight::No => {}
-                Foresight::Perhaps => routes.push(index),
-                Foresight::Yes => {
+            match route.matcher.matches_preflight(request, preflight) {
+                PreflightMatch::Misses => {}
+                PreflightMatch::Depends => routes.push(index),
+                PreflightMatch::Matches => {
                     routes.push(index);
                     break;
                 }
@@ -381,7 +382,7 @@ impl Engine {
     }
 
     /// Who of them answers a preflight, if each of them answers preflights.
-    fn answering(&self, routes: &[usize], preflight: &Preflight<'_>) -> Option<usize> {
+    fn responder(&self, routes: &[usize], preflight: &Preflight<'_>) -> Option<usize> {
         let mut refusing = None;
         for index in routes {
             let grants = self
@@ -407,8 +408,8 @@ impl Engine {
     }
 
     /// Whether a request belongs to the same route however its path is read.
-    pub fn agrees(&self, request: &Request<'_>, selection: &Selection) -> bool {
-        request.target.others().all(|other| {
+    pub fn is_unambiguous(&self, request: &Request<'_>, selection: &Selection) -> bool {
+        request.target.other_readings().all(|other| {
             let read = Request {
                 target: &other,
                 ..*request

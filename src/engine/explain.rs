@@ -1,4 +1,4 @@
-//! Explanations: what the filter made of a request, told in the answer to whoever may ask.
+//! Explanations: what the filter made of a request, told in the response to callers who may ask.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::access_log::detail;
 use crate::access_log::detail::Parameters;
 use crate::access_log::errors;
-use crate::record::{Record, Said};
+use crate::record::{Decision, PolicyVerdict};
 use portcullis_document::header::read_claimed;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::{Edit, Facts};
@@ -27,8 +27,8 @@ pub struct Explain {
     answer: HeaderName,
 }
 
-/// The field of the answer.
-const ANSWER: &str = "x-portcullis-explain";
+/// The field of the response.
+const RESPONSE_FIELD: &str = "x-portcullis-explain";
 
 /// A secret has at least so many bytes; a shorter one is wrong even if its hash is right.
 const SHORTEST_SECRET: usize = 32;
@@ -39,7 +39,7 @@ impl Explain {
         let mut fields = node.fields(problems)?;
         let header = fields.required("header", problems);
         let header = header.and_then(|node| read_claimed(&node, problems));
-        let secret = fields.or("secret_sha256", None, problems, |node, problems| {
+        let secret = fields.or_default("secret_sha256", None, problems, |node, problems| {
             let hash = read_hash(node.text(problems)?);
             if hash.is_none() {
                 node.report(
@@ -49,7 +49,7 @@ impl Explain {
             }
             hash.map(Some)
         });
-        let addresses = fields.or("addresses", Vec::new(), problems, |node, problems| {
+        let addresses = fields.or_default("addresses", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 let range = Range::parse(item.text(problems)?);
                 if range.is_none() {
@@ -69,12 +69,12 @@ impl Explain {
             );
             return None;
         }
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             header,
             secret,
             addresses,
-            answer: HeaderName::parse(ANSWER).ok()?,
+            answer: HeaderName::parse(RESPONSE_FIELD).ok()?,
         })
     }
 
@@ -100,14 +100,14 @@ impl Explain {
         client.is_some_and(|client| self.addresses.iter().any(|range| range.contains(client)))
     }
 
-    /// The fields of the answer: one for the route, one for each policy that was asked, and one for
+    /// The fields of the response: one for the route, one for each policy that was asked, and one for
     /// each refusal, carried out or not.
     pub fn tell(
         &self,
         route: Option<&str>,
-        asked: &[(&'static str, Said)],
+        asked: &[(&'static str, PolicyVerdict)],
         times: &[(&'static str, Duration)],
-        record: &Record,
+        record: &Decision,
     ) -> Vec<Edit> {
         let mut edits = vec![Edit::Remove(self.answer.clone())];
         // A cache would tell it to others.
@@ -177,7 +177,7 @@ const MOST_REFUSALS: usize = 16;
 const LONGEST: usize = 2048;
 
 /// What was refused, and then what shadow mode would have refused.
-fn refusals(record: &Record) -> impl Iterator<Item = Told<'_>> {
+fn refusals(record: &Decision) -> impl Iterator<Item = Told<'_>> {
     let enforced = record.refusal.map(|reason| Told {
         policy: record.refused_by,
         mode: "enforce",
@@ -266,7 +266,7 @@ mod tests {
             };
             told.text()
         };
-        let detail = Detail::at("/é").and("x", Fact::foreign("\u{1f600}\r\n".as_bytes()));
+        let detail = Detail::at("/é").and("x", Fact::untrusted("\u{1f600}\r\n".as_bytes()));
         let text = told(&detail);
         assert_eq!(
             text,
@@ -275,7 +275,7 @@ mod tests {
         assert!(HeaderValue::parse(text.as_bytes()).is_ok());
         let long = [b'\n'; 128];
         let full = (0..8).fold(Detail::at("/a"), |detail, _| {
-            detail.and("x", Fact::foreign(&long))
+            detail.and("x", Fact::untrusted(&long))
         });
         let text = told(&full);
         assert!(text.ends_with("reason=b"), "{text}");

@@ -4,14 +4,14 @@
 mod by_route;
 mod verdicts;
 
-use crate::record::security::{KINDS, Kind};
+use crate::record::security::{EventKind, KINDS};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::UNAVAILABLE;
 
-pub use self::by_route::Measured;
-pub use self::verdicts::{Of, Tallied};
-pub use portcullis_exchange::gauges::{Gauge, Gauges, Spread, segment};
+pub use self::by_route::MetricsConfig;
+pub use self::verdicts::{CounterScope, ExchangeCounter};
+pub use portcullis_exchange::gauges::{Aggregation, Gauge, Gauges, segment};
 pub use portcullis_exchange::meter::{EVENTS, Event, OUTCOMES, Outcome, TIMINGS, Timing, micros};
 pub use portcullis_policies::codes;
 
@@ -38,8 +38,8 @@ pub fn share_counter(share: &str) -> String {
 pub fn show(digest: &[u8; 32], gauges: &mut Gauges) {
     let [a, b, c, d, ..] = *digest;
     let hash = u64::from(u32::from_be_bytes([a, b, c, d]));
-    gauges.add("config_hash", Spread::Shared, move |_| hash);
-    gauges.add(DENY_ALL, Spread::Summed, |_| 0);
+    gauges.add("config_hash", Aggregation::Same, move |_| hash);
+    gauges.add(DENY_ALL, Aggregation::Sum, |_| 0);
 }
 
 /// The names of all histograms, by the number in their [`Histogram`](portcullis_exchange::host::Histogram).
@@ -71,7 +71,7 @@ pub fn names() -> Vec<String> {
 }
 
 /// Counts security events.
-pub fn by_security_event(kind: &Kind) -> Option<Counter> {
+pub fn by_security_event(kind: &EventKind) -> Option<Counter> {
     let place = KINDS.iter().position(|each| *each == kind)?;
     let totals = OUTCOMES.len().checked_add(EVENTS.len())?;
     let codes = codes().count().checked_mul(2)?;

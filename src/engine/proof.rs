@@ -32,7 +32,7 @@ pub fn digest(document: &[u8]) -> Digest {
     half
 }
 
-/// Whether a document is among those of the cell, whoever wrote that.
+/// Whether a document is among those of the cell, whichever VM wrote that.
 pub fn holds(cell: &[u8], digest: &Digest) -> bool {
     entries(cell).any(|entry| entry == digest)
 }

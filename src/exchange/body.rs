@@ -18,7 +18,7 @@ use portcullis_wire::headers::Headers;
 /// What becomes of the head of a message while policies judge its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inspection {
-    /// It goes ahead. Whoever gets it may see the head of a message that is then refused.
+    /// It goes ahead. Its receiver may see the head of a message that is then refused.
     #[default]
     Stream,
     /// It is held with the body. The proxy must be told to call back for the body all the same.
@@ -64,10 +64,10 @@ pub struct RequestBody<'b> {
     pub progress: BodyProgress,
     /// What the policy said last that it must see.
     pub need: BodyNeed,
-    pub content: &'b Content<'b>,
+    pub content: &'b BufferedBody<'b>,
 }
 
-/// The body of the service's answer, as policies judge it.
+/// The body of the service's response, as policies judge it.
 #[derive(Debug)]
 pub struct ResponseBody<'b> {
     /// As in [`RequestBody::request`].
@@ -78,7 +78,7 @@ pub struct ResponseBody<'b> {
     pub progress: BodyProgress,
     /// What the policy said last that it must see.
     pub need: BodyNeed,
-    pub content: &'b Content<'b>,
+    pub content: &'b BufferedBody<'b>,
 }
 
 /// Why there are no bytes to judge.
@@ -129,12 +129,12 @@ impl BodyNeed {
 }
 
 /// The bytes of a body, read when they are asked for.
-pub struct Content<'c> {
+pub struct BufferedBody<'c> {
     progress: BodyProgress,
     most: u64,
-    kept: Cell<Option<Kept>>,
+    kept: Cell<Option<BodyCopy>>,
     /// Where what has not been kept is read.
-    rest: Option<Rest<'c>>,
+    rest: Option<HostBuffer<'c>>,
     read: OnceCell<Result<Read, Failure>>,
 }
 
@@ -147,24 +147,24 @@ struct Read {
 
 /// What the proxy has at hand of a body.
 #[derive(Clone, Copy)]
-pub struct Rest<'c> {
+pub struct HostBuffer<'c> {
     pub host: &'c dyn Bodies,
     pub side: Side,
 }
 
-impl std::fmt::Debug for Content<'_> {
+impl std::fmt::Debug for BufferedBody<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.progress.fmt(f)
     }
 }
 
-impl std::fmt::Debug for Rest<'_> {
+impl std::fmt::Debug for HostBuffer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.side.fmt(f)
     }
 }
 
-impl Rest<'_> {
+impl HostBuffer<'_> {
     /// Reads so many bytes, which must be all that the proxy has. The memory for them is asked for
     /// first.
     fn read(&self, size: usize) -> Result<Read, Failure> {
@@ -183,13 +183,13 @@ impl Rest<'_> {
     }
 }
 
-impl<'c> Content<'c> {
+impl<'c> BufferedBody<'c> {
     /// A body of which so much has come: what was kept of it, then the rest.
     pub fn new(
         progress: BodyProgress,
         most: u64,
-        kept: Option<Kept>,
-        rest: Option<Rest<'c>>,
+        kept: Option<BodyCopy>,
+        rest: Option<HostBuffer<'c>>,
     ) -> Self {
         Self {
             progress,
@@ -201,7 +201,7 @@ impl<'c> Content<'c> {
     }
 
     /// What was kept, unless it has been read.
-    pub fn into_kept(self) -> Option<Kept> {
+    pub fn into_kept(self) -> Option<BodyCopy> {
         self.kept.take()
     }
 
@@ -256,14 +256,14 @@ impl<'c> Content<'c> {
 
 /// What has been kept of a body that passes on.
 #[derive(Debug)]
-pub struct Kept {
+pub struct BodyCopy {
     bytes: Vec<u8>,
     memory: Reservation,
     /// Why nothing is kept any more.
     failed: Option<Failure>,
 }
 
-impl Default for Kept {
+impl Default for BodyCopy {
     fn default() -> Self {
         Self {
             bytes: Vec::new(),
@@ -273,11 +273,11 @@ impl Default for Kept {
     }
 }
 
-impl Kept {
+impl BodyCopy {
     /// Keeps the piece at hand, of so many bytes, if there is room for it. Otherwise nothing is
     /// kept any more. Bodies that are held, and judged by policies that refuse, have half of the
     /// room to themselves.
-    pub fn push(&mut self, rest: Rest<'_>, piece: u64, most: u64) {
+    pub fn push(&mut self, rest: HostBuffer<'_>, piece: u64, most: u64) {
         let crowded = budget::used(Share::Bodies) > Share::Bodies.most() / 2;
         let (piece, most) = (usize::try_from(piece), usize::try_from(most));
         match (piece, most) {
@@ -286,7 +286,7 @@ impl Kept {
         }
     }
 
-    fn append(&mut self, rest: Rest<'_>, piece: usize, most: usize) {
+    fn append(&mut self, rest: HostBuffer<'_>, piece: usize, most: usize) {
         if self.failed.is_some() {
             return;
         }
@@ -339,9 +339,9 @@ mod tests {
         Hand(bytes.to_vec())
     }
 
-    fn rest(host: &Hand) -> Rest<'_> {
+    fn rest(host: &Hand) -> HostBuffer<'_> {
         let side = Side::Request;
-        Rest { host, side }
+        HostBuffer { host, side }
     }
 
     fn progress(size: u64, state: BodyState) -> BodyProgress {
@@ -352,7 +352,7 @@ mod tests {
     fn what_streams_keep_together_is_bounded() {
         let half = Share::Bodies.most() / 2;
         let (six, most) = (hand(&[1; 6]), 1 << 30);
-        let mut one = Kept::default();
+        let mut one = BodyCopy::default();
         one.push(rest(&six), 6, most);
         assert_eq!((one.bytes.as_slice(), one.failed), (&[1; 6][..], None));
         let others = budget::reserve(Share::Bodies, half).unwrap();
@@ -364,14 +364,14 @@ mod tests {
             0,
             "what was kept is given back"
         );
-        let mut third = Kept::default();
+        let mut third = BodyCopy::default();
         third.push(rest(&six), 6, 5);
         assert_eq!(third.failed, Some(Failure::Memory));
     }
 
     #[test]
     fn a_body_in_many_pieces_is_seldom_copied() {
-        let (hand, mut kept, mut moves) = (hand(&[7]), Kept::default(), 0);
+        let (hand, mut kept, mut moves) = (hand(&[7]), BodyCopy::default(), 0);
         for _ in 0..10_000 {
             let before = kept.bytes.capacity();
             kept.push(rest(&hand), 1, 1 << 20);
@@ -384,23 +384,23 @@ mod tests {
     fn a_body_is_shown_whole_or_not_at_all() {
         let hand = hand(b"abc");
         let kept = || {
-            let mut kept = Kept::default();
+            let mut kept = BodyCopy::default();
             kept.push(rest(&hand), 3, 9);
             Some(kept)
         };
-        let open = Content::new(progress(3, BodyState::Open), 9, kept(), None);
+        let open = BufferedBody::new(progress(3, BodyState::Open), 9, kept(), None);
         assert_eq!(open.bytes(9), Err(NoBytes::Incomplete));
-        let whole = Content::new(progress(3, BodyState::Complete), 9, kept(), None);
+        let whole = BufferedBody::new(progress(3, BodyState::Complete), 9, kept(), None);
         assert_eq!((whole.bytes(9), whole.failed()), (Ok(&b"abc"[..]), None));
         let more = progress(6, BodyState::Complete);
-        let more = Content::new(more, 9, kept(), Some(rest(&hand)));
+        let more = BufferedBody::new(more, 9, kept(), Some(rest(&hand)));
         assert_eq!(more.bytes(9), Ok(&b"abcabc"[..]));
-        let short = Content::new(progress(4, BodyState::Complete), 9, kept(), None);
+        let short = BufferedBody::new(progress(4, BodyState::Complete), 9, kept(), None);
         assert_eq!(
             (short.bytes(9), short.failed()),
             (Err(NoBytes::Unavailable), Some(Failure::HostCall))
         );
-        let large = Content::new(progress(3, BodyState::Complete), 2, kept(), None);
+        let large = BufferedBody::new(progress(3, BodyState::Complete), 2, kept(), None);
         assert_eq!(
             (large.bytes(9), large.failed()),
             (Err(NoBytes::TooMany), None)
@@ -412,7 +412,7 @@ mod tests {
         let hand = hand(b"abc");
         let body = || {
             let whole = progress(3, BodyState::Complete);
-            Content::new(whole, 9, None, Some(rest(&hand)))
+            BufferedBody::new(whole, 9, None, Some(rest(&hand)))
         };
         let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - 2).unwrap();
         let refused = body();

@@ -65,7 +65,7 @@ pub enum Owner {
 
 /// The part of the proxy that makes calls.
 pub trait Calls {
-    /// Makes a call. Its end is told later, and never before this has returned.
+    /// Makes a call. INVARIANT: its end is told later, and never before this has returned.
     ///
     /// # Errors
     /// The call is not made, and nothing will be told of it.
@@ -73,7 +73,7 @@ pub trait Calls {
 }
 
 /// A response in the proxy's hands, while a worker is told of it.
-pub trait Response {
+pub trait HostResponse {
     /// Its fields.
     ///
     /// # Errors

@@ -15,7 +15,7 @@
 
 use portcullis_wire::budget::{Reservation, Share};
 
-use crate::host::{Mark, Swap};
+use crate::host::{CasResult, CasToken};
 
 /// How many cells are remembered at once: few are written by one request after the other.
 const PLACES: usize = 16;
@@ -63,7 +63,7 @@ impl Default for CellMemory {
 impl CellMemory {
     /// What was written to a cell, and the mark that it then has. It is not remembered any more: the
     /// write that follows is.
-    pub fn take(&mut self, key: &str) -> Option<(Vec<u8>, Mark)> {
+    pub fn take(&mut self, key: &str) -> Option<(Vec<u8>, CasToken)> {
         let place = self.places.get_mut(place(key))?;
         if place.as_ref()?.key.as_ref() != key {
             return None;
@@ -71,28 +71,28 @@ impl CellMemory {
         let known = place.take()?;
         self.shrink(known.memory());
         self.guessed = Some(known.mark);
-        Some((known.value, Mark(known.mark)))
+        Some((known.value, CasToken(known.mark)))
     }
 
     /// Notes a write and what became of it.
-    pub fn wrote(&mut self, key: &str, seen: Option<Mark>, value: &[u8], became: Swap) {
+    pub fn wrote(&mut self, key: &str, seen: Option<CasToken>, value: &[u8], became: CasResult) {
         let guessed = self.guessed.take();
-        let Some(Mark(seen)) = seen else {
+        let Some(CasToken(seen)) = seen else {
             return;
         };
         let was_guess = guessed == Some(seen);
         match became {
-            Swap::Written if was_guess => self.failures = 0,
-            Swap::Changed if was_guess => {
+            CasResult::Written if was_guess => self.failures = 0,
+            CasResult::Changed if was_guess => {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= FAILURES {
                     (self.failures, self.pause) = (0, PAUSE);
                     self.forget();
                 }
             }
-            Swap::Written | Swap::Changed => {}
+            CasResult::Written | CasResult::Changed => {}
         }
-        if became == Swap::Written && self.pause == 0 {
+        if became == CasResult::Written && self.pause == 0 {
             self.remember(key, value, seen);
         }
     }
@@ -164,21 +164,21 @@ mod tests {
     fn a_write_that_stands_is_remembered_with_the_next_mark() {
         let mut memory = CellMemory::default();
         assert_eq!(memory.take(KEY), None);
-        memory.wrote(KEY, Some(Mark(7)), b"state", Swap::Written);
+        memory.wrote(KEY, Some(CasToken(7)), b"state", CasResult::Written);
         assert_eq!(memory.take("limits/b/1"), None);
-        assert_eq!(memory.take(KEY), Some((b"state".to_vec(), Mark(8))));
+        assert_eq!(memory.take(KEY), Some((b"state".to_vec(), CasToken(8))));
         assert_eq!(memory.take(KEY), None, "until it is written again");
-        memory.wrote(KEY, Some(Mark(8)), b"more", Swap::Written);
-        assert_eq!(memory.take(KEY), Some((b"more".to_vec(), Mark(9))));
-        memory.wrote(KEY, Some(Mark(9)), b"late", Swap::Changed);
+        memory.wrote(KEY, Some(CasToken(8)), b"more", CasResult::Written);
+        assert_eq!(memory.take(KEY), Some((b"more".to_vec(), CasToken(9))));
+        memory.wrote(KEY, Some(CasToken(9)), b"late", CasResult::Changed);
         assert_eq!(memory.take(KEY), None);
     }
 
     #[test]
     fn marks_that_mean_something_else_are_not_guessed() {
         let mut memory = CellMemory::default();
-        for seen in [None, Some(Mark(u32::MAX)), Some(Mark(u32::MAX - 1))] {
-            memory.wrote(KEY, seen, b"state", Swap::Written);
+        for seen in [None, Some(CasToken(u32::MAX)), Some(CasToken(u32::MAX - 1))] {
+            memory.wrote(KEY, seen, b"state", CasResult::Written);
             assert_eq!(memory.take(KEY), None, "{seen:?}");
         }
     }
@@ -187,16 +187,16 @@ mod tests {
     fn guesses_that_never_fit_are_given_up_for_a_while() {
         let mut memory = CellMemory::default();
         for round in 0..FAILURES {
-            memory.wrote(KEY, Some(Mark(1)), b"state", Swap::Written);
+            memory.wrote(KEY, Some(CasToken(1)), b"state", CasResult::Written);
             assert!(memory.take(KEY).is_some(), "{round}");
-            memory.wrote(KEY, Some(Mark(2)), b"state", Swap::Changed);
+            memory.wrote(KEY, Some(CasToken(2)), b"state", CasResult::Changed);
         }
         for _ in 0..PAUSE {
-            memory.wrote(KEY, Some(Mark(1)), b"state", Swap::Written);
+            memory.wrote(KEY, Some(CasToken(1)), b"state", CasResult::Written);
             assert_eq!(memory.take(KEY), None);
             memory.age();
         }
-        memory.wrote(KEY, Some(Mark(1)), b"state", Swap::Written);
+        memory.wrote(KEY, Some(CasToken(1)), b"state", CasResult::Written);
         assert!(memory.take(KEY).is_some());
     }
 
@@ -206,8 +206,18 @@ mod tests {
         let mut memory = CellMemory::default();
         for number in 0..1000 {
             let key = format!("limits/a/{number}");
-            memory.wrote(&key, Some(Mark(number)), &[0; LONGEST], Swap::Written);
-            memory.wrote(&key, Some(Mark(number)), &[0; LONGEST + 1], Swap::Written);
+            memory.wrote(
+                &key,
+                Some(CasToken(number)),
+                &[0; LONGEST],
+                CasResult::Written,
+            );
+            memory.wrote(
+                &key,
+                Some(CasToken(number)),
+                &[0; LONGEST + 1],
+                CasResult::Written,
+            );
         }
         let taken = used(Share::Caches) - before;
         assert!(
@@ -216,7 +226,7 @@ mod tests {
         );
         memory.age();
         assert_eq!(used(Share::Caches), before);
-        memory.wrote(KEY, Some(Mark(1)), b"state", Swap::Written);
+        memory.wrote(KEY, Some(CasToken(1)), b"state", CasResult::Written);
         drop(memory);
         assert_eq!(used(Share::Caches), before);
     }

@@ -10,7 +10,7 @@ use portcullis_wire::headers::Headers;
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
     claims_tls: bool,
-    /// A proxy in front says so, or somebody who wrote the same.
+    /// A proxy in front says so, or a client that wrote the same.
     forwarded_tls: bool,
     trusts_forwarded: bool,
     has_tls: OnceCell<bool>,

@@ -22,7 +22,7 @@ impl Credential {
     pub fn read_all(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Self>> {
         let mut all = Vec::new();
         let mut good = true;
-        for (name, node) in node.entries(problems)? {
+        for (name, node) in node.members(problems)? {
             match Self::read(name, &node, problems) {
                 Some(read) => all.push(read),
                 None => good = false,
@@ -36,10 +36,10 @@ impl Credential {
         let value = if in_environment {
             let mut fields = node.fields(problems)?;
             let variable = fields.required("env", problems);
-            fields.finish(problems);
-            variable?.name(problems)?
+            fields.deny_unknown(problems);
+            variable?.non_empty(problems)?
         } else {
-            node.name(problems)?
+            node.non_empty(problems)?
         };
         let parsed = HeaderName::parse(name);
         match (parsed, HeaderValue::parse(value.as_bytes())) {
@@ -95,7 +95,7 @@ const RUN: usize = 6;
 /// How much of a text is looked through, and shown at most.
 pub const LOOKED_THROUGH: usize = 2048;
 
-/// Whether a text that somebody said holds a part of a value that it was asked with: in whatever
+/// Whether a text of a peer holds a part of a value that it was asked with: in whatever
 /// case, percent-encoded or not, with the scheme in front (`Bearer`) or without it, and for `Basic`
 /// also the user and the password themselves.
 pub fn tells(said: &str, value: &str) -> bool {

@@ -17,12 +17,12 @@ pub enum Edit {
     /// they have been chosen by may be set as well.
     SetPath(HeaderValue),
     /// Leave a value for other filters and for the proxy's own access log.
-    Export(PropertyName, HeaderValue),
+    FilterState(FilterStateKey, HeaderValue),
     /// Say how much the request costs where the proxy asks a rate limit service: in Envoy the
     /// filter state `envoy.ratelimit.hits_addend`.
-    Hits(u32),
+    HitsAddend(u32),
     /// Several changes in order, prepared when the document was compiled.
-    Shared(Rc<[Edit]>),
+    Prepared(Rc<[Edit]>),
 }
 
 /// One change of a message whose fields are known, as a proxy is asked for it. To add a field costs
@@ -45,7 +45,7 @@ pub fn changes<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<Change<'e>> {
     fn gather<'e>(edits: &'e [Edit], fields: &Headers, out: &mut Vec<Change<'e>>) {
         for edit in edits {
             let change = match edit {
-                Edit::Shared(edits) => {
+                Edit::Prepared(edits) => {
                     gather(edits, fields, out);
                     continue;
                 }
@@ -58,7 +58,9 @@ pub fn changes<'e>(edits: &'e [Edit], fields: &Headers) -> Vec<Change<'e>> {
                     false => Change::Add(name, value),
                 },
                 Edit::Add(name, value) => Change::Add(name, value),
-                Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => Change::Other(edit),
+                Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => {
+                    Change::Other(edit)
+                }
             };
             out.push(change);
         }
@@ -85,8 +87,8 @@ impl Edit {
             Edit::Set(_, value)
             | Edit::Add(_, value)
             | Edit::SetPath(value)
-            | Edit::Export(_, value) => Some(value),
-            Edit::Remove(_) | Edit::Hits(_) | Edit::Shared(_) => None,
+            | Edit::FilterState(_, value) => Some(value),
+            Edit::Remove(_) | Edit::HitsAddend(_) | Edit::Prepared(_) => None,
         }
     }
 }
@@ -94,9 +96,9 @@ impl Edit {
 /// The name under which a value is left for other filters: `portcullis.` and letters, digits
 /// and `_`. In Envoy it is the filter state `wasm.portcullis.…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PropertyName(Rc<str>);
+pub struct FilterStateKey(Rc<str>);
 
-impl PropertyName {
+impl FilterStateKey {
     /// Puts `portcullis.` in front. `None` when the key has other characters.
     pub fn parse(key: &str) -> Option<Self> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
@@ -123,7 +125,7 @@ mod tests {
             Edit::Remove(name("there")),
             Edit::Remove(name("there")),
             Edit::Remove(name("absent")),
-            Edit::Shared(Rc::from([
+            Edit::Prepared(Rc::from([
                 set("written"),
                 set("present"),
                 Edit::Remove(name("absent")),
@@ -135,7 +137,7 @@ mod tests {
             Edit::Add(name("absent"), value.clone()),
             set("absent"),
             Edit::Remove(name("absent")),
-            Edit::Hits(2),
+            Edit::HitsAddend(2),
         ];
         let mut fields = Headers::default();
         for there in ["there", "present", "there"] {
@@ -153,7 +155,7 @@ mod tests {
             Change::Add(&absent, &value),
             Change::Replace(&absent, &value),
             Change::Remove(&absent),
-            Change::Other(&Edit::Hits(2)),
+            Change::Other(&Edit::HitsAddend(2)),
         ];
         assert_eq!(changes(&edits, &fields), expected);
     }

@@ -18,7 +18,7 @@ use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
 
 pub use crate::connection::Scheme;
-pub use crate::edit::{Change, Edit, PropertyName, changes};
+pub use crate::edit::{Change, Edit, FilterStateKey, changes};
 
 /// A request whose target can be judged.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ pub struct Exchange<'r> {
     /// Set when the request is a preflight about this route, and every other route that the request in
     /// question may take would grant it. Without it a preflight is granted nothing.
     pub preflight: Option<SameRoutes<'r>>,
-    /// Whether somebody wants to know what a token says that is not accepted.
+    /// Whether a record or an event shows what a token says that is not accepted.
     pub notes_claimed: bool,
     /// What policies want changed before the service sees the request.
     pub edits: Vec<Edit>,
@@ -68,8 +68,8 @@ pub struct Facts {
     pub operation: Option<OperationIndex>,
     /// Whose tokens its route asks for. Written by the stream.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
-    /// What the body of the answer is judged by, each with who judges. Written by `payload`.
-    pub answers: Vec<(usize, AnswerCheck)>,
+    /// What the body of the response is judged by, each with who judges. Written by `payload`.
+    pub response_checks: Vec<(usize, ResponseCheck)>,
     /// What is known of the client's connection.
     pub connection: Connection,
     client: OnceCell<Option<IpAddr>>,
@@ -78,7 +78,7 @@ pub struct Facts {
 /// The place of an operation in its API: that of its path, and its own there.
 pub type OperationIndex = (usize, usize);
 
-/// Who a request says it comes from, before that has been verified: for limits on those who say so.
+/// Who a request says it comes from, before that has been verified: for limits by what is claimed.
 pub trait ClaimedSubject: fmt::Debug {
     /// The subject; none if the request names none.
     ///
@@ -92,9 +92,9 @@ pub trait ClaimedSubject: fmt::Debug {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Several;
 
-/// How an answer is judged.
+/// How a response is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerCheck {
+pub enum ResponseCheck {
     /// By the schema at that place in the judge's list.
     Schema(usize),
     /// The same, though it cannot be told what it is: it has to be JSON.
@@ -108,8 +108,8 @@ impl Facts {
     /// them first.
     pub fn memory(&self) -> usize {
         let claims = self.principal.as_ref().map_or(0, Principal::memory);
-        let answers = self.answers.capacity();
-        let answers = answers.saturating_mul(size_of::<(usize, AnswerCheck)>());
+        let answers = self.response_checks.capacity();
+        let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
         self.limits
             .memory()
             .saturating_add(answers)
@@ -124,7 +124,7 @@ impl Facts {
         };
     }
 
-    /// What is known, apart from what policies keep for themselves: for those that are tried.
+    /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
         Self {
             principal: self.principal.clone(),
@@ -133,7 +133,7 @@ impl Facts {
             client: self.client.clone(),
             limits: Limits::default(),
             operation: None,
-            answers: Vec::new(),
+            response_checks: Vec::new(),
         }
     }
 
@@ -145,7 +145,7 @@ impl Facts {
     }
 }
 
-/// The answer on its way back through the policies.
+/// The response on its way back through the policies.
 #[derive(Debug)]
 pub struct Response<'r> {
     /// Those of the request's fields that are kept, pseudo-header fields included
@@ -153,7 +153,7 @@ pub struct Response<'r> {
     pub request: &'r Headers,
     /// Whose answer it is.
     pub author: Author,
-    /// The answer's fields, `:status` included; none unless a policy of the route reads them
+    /// The response's fields, `:status` included; none unless a policy of the route reads them
     /// ([`crate::policy::Declaration::reads_response`]).
     pub headers: &'r Headers,
     /// Whether a body, or trailers, may follow the head. Without, `body` goes nowhere.
@@ -164,9 +164,9 @@ pub struct Response<'r> {
     pub facts: &'r mut Facts,
     /// Changes in order; a later one for the same name wins.
     pub edits: Vec<Edit>,
-    /// A body in place of the answer's own; its trailers go with it. Whoever sets it also
+    /// A body in place of the response's own; its trailers go with it. A policy that sets it also
     /// removes the fields that describe a body. `content-length` is one of them: there is none
-    /// to be sure of, since an answer may have trailers and no body that could be replaced.
+    /// to be sure of, since a response may have trailers and no body that could be replaced.
     pub body: Option<Vec<u8>>,
 }
 
@@ -181,11 +181,11 @@ pub struct Finished<'f> {
     pub refusal: Option<&'static Reason>,
 }
 
-/// Who wrote an answer.
+/// Who wrote a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
     /// The service, or the proxy in its place.
-    Service,
+    Upstream,
     /// This filter.
     Filter,
 }

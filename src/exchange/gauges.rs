@@ -16,19 +16,19 @@ pub struct Gauges {
 /// One value to show.
 pub struct Gauge {
     name: String,
-    spread: Spread,
+    aggregation: Aggregation,
     read: Box<dyn Fn(Duration) -> Option<u64>>,
 }
 
 /// How the values of several workers make one gauge; the proxy has one for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
+pub enum Aggregation {
     /// Each reads the same value, give or take a tick; who writes last does not matter.
-    Shared,
+    Same,
     /// Each has a value of its own; the gauge shows their sum.
-    Summed,
+    Sum,
     /// Each counts what it has seen. It is a counter and no gauge, and it stays when the document goes.
-    Counted,
+    Counter,
 }
 
 impl Gauges {
@@ -38,13 +38,17 @@ impl Gauges {
     pub fn add<V: Into<Option<u64>>>(
         &mut self,
         name: &str,
-        spread: Spread,
+        aggregation: Aggregation,
         read: impl Fn(Duration) -> V + 'static,
     ) {
         let name = format!("portcullis.{name}");
         if self.all.iter().all(|gauge| gauge.name != name) {
             let read = Box::new(move |now| read(now).into());
-            self.all.push(Gauge { name, spread, read });
+            self.all.push(Gauge {
+                name,
+                aggregation,
+                read,
+            });
         }
     }
 
@@ -61,8 +65,8 @@ impl Gauge {
     }
 
     /// How the values of several workers are put together.
-    pub fn spread(&self) -> Spread {
-        self.spread
+    pub fn aggregation(&self) -> Aggregation {
+        self.aggregation
     }
 
     /// The value in this worker; none if it has nothing to say.
@@ -73,7 +77,7 @@ impl Gauge {
 
 impl fmt::Debug for Gauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({:?})", self.name, self.spread)
+        write!(f, "{} ({:?})", self.name, self.aggregation)
     }
 }
 
@@ -94,9 +98,9 @@ mod tests {
     #[test]
     fn a_name_is_read_once() {
         let mut gauges = Gauges::default();
-        gauges.add("a", Spread::Shared, |now| now.as_secs());
-        gauges.add("a", Spread::Summed, |_| 7);
-        gauges.add("b", Spread::Summed, |_| 3);
+        gauges.add("a", Aggregation::Same, |now| now.as_secs());
+        gauges.add("a", Aggregation::Sum, |_| 7);
+        gauges.add("b", Aggregation::Sum, |_| 3);
         let now = Duration::from_secs(5);
         let read = |gauge: &Gauge| (gauge.name().to_owned(), gauge.read(now).unwrap());
         let all: Vec<_> = gauges.iter().map(read).collect();

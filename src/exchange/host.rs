@@ -52,7 +52,7 @@ pub trait Signatures {
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict;
 }
 
-/// What there is to know of a connection and an exchange.
+/// What the proxy knows of a connection and an exchange.
 pub trait Properties {
     /// What the proxy knows of the connection; none if it does not know.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
@@ -60,30 +60,31 @@ pub trait Properties {
 
 /// What workers share.
 pub trait Cells {
-    /// Reads a cell that all workers share, and the mark of its last change. Its bytes may come from
-    /// another document or release: cells outlive both.
+    /// Reads a cell that all workers share, and the mark of its last change. INVARIANT: nobody
+    /// believes its bytes unread: they may come from another document or release, since cells
+    /// outlive both.
     ///
     /// # Errors
     /// The proxy does not say.
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable>;
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable>;
     /// What this worker wrote to a cell, and the mark that the cell has if nobody has written since: by that
     /// alone nothing may be decided. A write that names the mark shows whether it was so; it is
-    /// [`Swap::Changed`] if not, and then there is nothing here until the next write.
-    fn remembered(&self, _key: &str) -> Option<(Vec<u8>, Mark)> {
+    /// [`CasResult::Changed`] if not, and then there is nothing here until the next write.
+    fn remembered(&self, _key: &str) -> Option<(Vec<u8>, CasToken)> {
         None
     }
     /// Writes a cell if it has not changed since `seen`. Without `seen`, and to a cell that does
-    /// not exist, it is written in any case. Keys are never removed, so nothing a client sends may
+    /// not exist, it is written in any case. INVARIANT: keys are never removed, so nothing a client sends may
     /// become one.
     ///
     /// # Errors
     /// The proxy does not take it.
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable>;
+    ) -> Result<CasResult, CellUnavailable>;
     /// Writes a cell that does not exist: of several workers, one succeeds.
     ///
     /// Hosts compare marks only where there is a cell to compare with, so a write that names a
@@ -91,8 +92,8 @@ pub trait Cells {
     ///
     /// # Errors
     /// The proxy does not take it.
-    fn create_cell(&self, key: &str, value: &[u8]) -> Result<Swap, CellUnavailable> {
-        self.swap_cell(key, Some(Mark(u32::MAX)), value)
+    fn create_cell(&self, key: &str, value: &[u8]) -> Result<CasResult, CellUnavailable> {
+        self.compare_and_swap(key, Some(CasToken(u32::MAX)), value)
     }
 }
 
@@ -197,11 +198,11 @@ pub enum Property {
     RequestSize,
     /// The status that went to the client; 0 for none.
     ResponseStatus,
-    /// Why the answer is what it is, in the proxy's words.
+    /// Why the response is what it is, in the proxy's words.
     ResponseDetails,
     /// The proxy's response flags, a bit for each.
     ResponseFlags,
-    /// The bytes of the answer, head included.
+    /// The bytes of the response, head included.
     ResponseSize,
     /// Which of the service's instances was asked, `address:port`.
     UpstreamAddress,
@@ -209,11 +210,11 @@ pub enum Property {
 
 /// When a cell was last changed. Marks say nothing but equal or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(pub u32);
+pub struct CasToken(pub u32);
 
 /// What became of a write to a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swap {
+pub enum CasResult {
     /// It stands.
     Written,
     /// Another worker was quicker; the cell is as that worker left it.

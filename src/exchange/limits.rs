@@ -16,16 +16,16 @@ pub struct Limits {
 pub trait LimitRecord: Any {
     /// The limit that refused, or else the one that is nearest to it: its name, and how the caller
     /// stands with it.
-    fn tightest(&self) -> Option<(&str, Standing)>;
+    fn tightest(&self) -> Option<(&str, LimitStatus)>;
 
     /// Notes that the service gets the head of the request, and can begin with what it asks for.
     fn goes_ahead(&mut self);
 
-    /// Settles what waits for the service's answer as if the request had never come to the service: it
+    /// Settles what waits for the service's response as if the request had never come to the service: it
     /// did in shadow mode alone.
     fn never_asked(&mut self, host: &dyn Host);
 
-    /// Whether it depends on the trailers of the answer what stays charged.
+    /// Whether it depends on the trailers of the response what stays charged.
     fn awaits_trailers(&self) -> bool;
 
     /// How many bytes of memory it takes.
@@ -34,7 +34,7 @@ pub trait LimitRecord: Any {
 
 /// How a caller stands with a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitStatus {
     /// The most that passes at once.
     pub quota: u64,
     /// The time in which so much passes, in nanoseconds.
@@ -48,7 +48,7 @@ pub struct Standing {
 
 impl Limits {
     /// See [`LimitRecord::tightest`].
-    pub fn tightest(&self) -> Option<(&str, Standing)> {
+    pub fn tightest(&self) -> Option<(&str, LimitStatus)> {
         self.kept.as_ref()?.tightest()
     }
 

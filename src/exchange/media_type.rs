@@ -168,7 +168,7 @@ enum Sub {
 impl MediaRange {
     /// Reads `type/subtype`, `type/*` or `type/*+suffix`.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let range = Self::parse(node.name(problems)?);
+        let range = Self::parse(node.non_empty(problems)?);
         if range.is_none() {
             node.report(
                 problems,
@@ -268,7 +268,7 @@ impl MediaRange {
         Some(precedence)
     }
 
-    /// The place of the range that says most of a media type: of those that say as much, the first.
+    /// The place of the range that says most of a media type: of ranges that say as much, the first.
     pub fn best<'r>(
         ranges: impl Iterator<Item = &'r Self>,
         media_type: &MediaType<'_>,

@@ -120,13 +120,13 @@ impl Event {
 /// Something of which each single value is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timing {
-    /// From a question to a provider to the answer, in milliseconds.
+    /// From a question to a provider to the response, in milliseconds.
     KeysFetch,
     /// What judging the head of a request took, in microseconds.
     Filter,
     /// What judging its body took.
     BodyCheck,
-    /// What judging the body of the answer took.
+    /// What judging the body of the response took.
     ResponseCheck,
     /// What verifying a token took that was not remembered.
     TokenVerification,

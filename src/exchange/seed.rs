@@ -6,7 +6,7 @@ use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use crate::host::{CellUnavailable, Host, Swap};
+use crate::host::{CasResult, CellUnavailable, Host};
 
 /// Asked for once, then remembered.
 #[derive(Debug, Default)]
@@ -91,10 +91,10 @@ fn agree(host: &dyn Host) -> Result<[u64; 2], CellUnavailable> {
             Some((found, mark)) => match keys(&found) {
                 Some(keys) => return Ok(keys),
                 // Somebody else's bytes.
-                None => host.swap_cell(CELL, Some(mark), &bytes(offer))?,
+                None => host.compare_and_swap(CELL, Some(mark), &bytes(offer))?,
             },
         };
-        if written == Swap::Written {
+        if written == CasResult::Written {
             return Ok(offer);
         }
     }

@@ -3,14 +3,16 @@
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::origin::{AllowedOrigins, Power, Standing, is_own};
-use portcullis_exchange::policy::{Compile, Context, Kind, Part, Policy, Role, Stage, Verdict};
+use portcullis_exchange::origin::{AllowedOrigins, OriginMatch, Power, is_own};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Policy, PolicyKind, Role, Stage, Verdict,
+};
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 use portcullis_wire::preflight::Preflight;
 
 /// `csrf: { additional_origins, on_missing, safe_methods }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "csrf",
     role: Role::Guards,
     codes: &[&CROSS_SITE],
@@ -67,15 +69,15 @@ enum OnMissing {
 enum SafeMethods {
     /// All.
     Allow,
-    /// Those that show their answer to the user in place of the page: links.
+    /// Navigations, which show their response to the user in place of the page: links.
     Isolate,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let Context {
         problems, notes, ..
     } = context;
-    let additional = fields.or(
+    let additional = fields.or_default(
         "additional_origins",
         AllowedOrigins::default(),
         problems,
@@ -91,7 +93,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             Some(origins)
         },
     );
-    let on_missing = fields.or(
+    let on_missing = fields.or_default(
         "on_missing",
         OnMissing::Refuse,
         problems,
@@ -102,7 +104,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             )
         },
     );
-    let safe_methods = fields.or(
+    let safe_methods = fields.or_default(
         "safe_methods",
         SafeMethods::Allow,
         problems,
@@ -126,9 +128,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         let name = HeaderName::parse("vary").ok()?;
         let value =
             HeaderValue::parse(b"sec-fetch-site, sec-fetch-mode, sec-fetch-dest, origin").ok()?;
-        parts.extend(Part::only(Stage::Answer, Varies(Edit::Add(name, value))));
+        parts.extend(ChainPart::only(
+            Stage::Response,
+            Varies(Edit::Add(name, value)),
+        ));
     }
-    parts.extend(Part::only(Stage::Origin, policy));
+    parts.extend(ChainPart::only(Stage::Origin, policy));
     Some(parts)
 }
 
@@ -199,7 +204,7 @@ impl Csrf {
     }
 
     fn is_listed(&self, origin: &[u8], request: &Request<'_>) -> bool {
-        self.additional.standing(origin, request.effort) == Standing::Listed
+        self.additional.standing(origin, request.effort) == OriginMatch::Listed
     }
 }
 
@@ -239,7 +244,7 @@ fn refusal(reason: &'static Reason, headers: &Headers) -> Refusal {
 }
 
 impl Policy for Csrf {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge(&exchange.request) {
             Ok(()) => Verdict::Pass,
             Err(reason) => Verdict::Refuse(refusal(reason, exchange.request.headers)),
@@ -248,7 +253,7 @@ impl Policy for Csrf {
 }
 
 impl Policy for Varies {
-    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+    fn edit_response(&self, response: &mut Response<'_>, _host: &dyn Host) {
         response.edits.push(self.0.clone());
     }
 }

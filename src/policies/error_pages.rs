@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use portcullis_document::{Fields, Node, Problems};
-use portcullis_exchange::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage,
+};
 use portcullis_exchange::refusal::ErrorPage;
 
 /// `error_pages: { message }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "error_pages",
     role: Role::Guards,
     codes: &[],
@@ -15,20 +17,20 @@ pub(super) const KIND: Kind = Kind {
     rules: &[],
 };
 
-/// Has the page; whoever writes an answer asks for it.
+/// Declares the page. The stream gives it to what writes a response.
 struct ErrorPages {
     page: Rc<ErrorPage>,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
-    let message = fields.or("message", "", context.problems, read_message)?;
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    let message = fields.or_default("message", "", context.problems, read_message)?;
     let page = Rc::new(ErrorPage::new(message));
-    Some(Part::only(Stage::Answer, ErrorPages { page }))
+    Some(ChainPart::only(Stage::Response, ErrorPages { page }))
 }
 
 fn read_message<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
     const LONGEST: usize = 1000;
-    let message = node.name(problems)?;
+    let message = node.non_empty(problems)?;
     if message.len() > LONGEST {
         node.report(problems, format_args!("must have at most {LONGEST} bytes"));
         return None;

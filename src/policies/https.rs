@@ -5,16 +5,16 @@ use portcullis_exchange::connection::says_https;
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::{Host, Property};
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{
-    Audience, Blame, Code, Fact, Reason, Refusal, Reply, Selector, grpc,
+    Blame, Code, ErrorProtocol, Fact, Reason, Refusal, Reply, Selector, grpc,
 };
 use portcullis_exchange::route::HostPattern;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// `https: { on_cleartext, hosts, port, min_tls_version, trust_forwarded_proto }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "https",
     role: Role::Guards,
     codes: &[&REQUIRED, &TOO_OLD],
@@ -82,18 +82,26 @@ enum TlsVersion {
     V1_3,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
-    let on_cleartext = fields.or("on_cleartext", Wish::Refuse, problems, |node, problems| {
-        node.choice(
-            problems,
-            &[("refuse", Wish::Refuse), ("redirect", Wish::Redirect)],
-        )
-    });
-    let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
+    let on_cleartext = fields.or_default(
+        "on_cleartext",
+        CleartextAction::Refuse,
+        problems,
+        |node, problems| {
+            node.choice(
+                problems,
+                &[
+                    ("refuse", CleartextAction::Refuse),
+                    ("redirect", CleartextAction::Redirect),
+                ],
+            )
+        },
+    );
+    let hosts = fields.or_default("hosts", Vec::new(), problems, |node, problems| {
         node.list(problems, HostPattern::read)
     });
-    let port = fields.or("port", String::new(), problems, read_port);
+    let port = fields.or_default("port", String::new(), problems, read_port);
     let minimum = fields.optional("min_tls_version");
     let version = match &minimum {
         None => Some(TlsVersion::Older),
@@ -102,7 +110,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)],
         ),
     };
-    let forwarded = fields.or(
+    let forwarded = fields.or_default(
         "trust_forwarded_proto",
         false,
         problems,
@@ -118,8 +126,8 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     };
     let (hosts, port) = (hosts?, port?);
     let on_cleartext = match (on_cleartext?, hosts.is_empty()) {
-        (Wish::Refuse, _) => OnCleartext::Refuse,
-        (Wish::Redirect, true) => {
+        (CleartextAction::Refuse, _) => OnCleartext::Refuse,
+        (CleartextAction::Redirect, true) => {
             fields.lacks(
                 &["hosts"],
                 problems,
@@ -127,13 +135,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             );
             return None;
         }
-        (Wish::Redirect, false) => OnCleartext::Redirect(Redirect {
+        (CleartextAction::Redirect, false) => OnCleartext::Redirect(Redirect {
             hosts,
             port,
             location: HeaderName::parse("location").ok()?,
         }),
     };
-    Some(Part::only(
+    Some(ChainPart::only(
         Stage::Transport,
         Https {
             on_cleartext,
@@ -144,7 +152,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
 
 /// What `on_cleartext` says.
 #[derive(Clone, Copy)]
-enum Wish {
+enum CleartextAction {
     Refuse,
     Redirect,
 }
@@ -159,7 +167,7 @@ fn read_port(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
 }
 
 impl Policy for Https {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let request = &exchange.request;
         let version = host.property(Property::TlsVersion);
         match (version.as_deref().map(TlsVersion::read), &self.trust) {
@@ -184,10 +192,10 @@ impl Policy for Https {
 impl Https {
     fn cleartext(&self, request: &Request<'_>) -> Verdict {
         let refuse = |reason| Verdict::Refuse(Refusal::new(reason));
-        match (&self.on_cleartext, Audience::of(request.headers, None)) {
-            (OnCleartext::Redirect(redirect), Audience::Http(_)) => redirect
+        match (&self.on_cleartext, ErrorProtocol::of(request.headers, None)) {
+            (OnCleartext::Redirect(redirect), ErrorProtocol::Http(_)) => redirect
                 .reply(request)
-                .map_or_else(|| refuse(&REDIRECT_HOST), Verdict::Answer),
+                .map_or_else(|| refuse(&REDIRECT_HOST), Verdict::Respond),
             // A gRPC client follows no redirect.
             _ => refuse(&CLEARTEXT),
         }

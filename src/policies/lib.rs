@@ -20,7 +20,7 @@ pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod test_wait;
 
-use portcullis_exchange::policy::Kind;
+use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
@@ -31,7 +31,7 @@ pub use self::authn::jwt;
 macro_rules! kinds {
     ($($name:ident),+ $(,)?) => {
         /// Every kind of policy. One more where tests are: no module that is shipped has it.
-        pub const LIST: &[Kind] = &[
+        pub const LIST: &[PolicyKind] = &[
             $($name::KIND,)+
             #[cfg(any(test, feature = "fault-injection"))]
             test_wait::KIND,

@@ -2,11 +2,11 @@
 
 pub(super) use portcullis_document::header::read_claimed as read_header;
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::exchange::FilterStateKey;
 
 /// Reads the name of a value for other filters.
-pub(super) fn read_property(node: &Node<'_>, problems: &mut Problems) -> Option<PropertyName> {
-    let name = PropertyName::parse(node.text(problems)?);
+pub(super) fn read_property(node: &Node<'_>, problems: &mut Problems) -> Option<FilterStateKey> {
+    let name = FilterStateKey::parse(node.text(problems)?);
     if name.is_none() {
         node.report(
             problems,

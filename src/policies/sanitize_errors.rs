@@ -5,13 +5,15 @@ use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::{Author, BodyState, Edit, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
-use portcullis_exchange::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
-use portcullis_exchange::refusal::{Failure, Form};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage,
+};
+use portcullis_exchange::refusal::{ErrorDetails, ErrorFormat};
 use portcullis_exchange::route::read_header_name;
 use portcullis_wire::headers::{HeaderName, Headers};
 
 /// `sanitize_errors: { statuses, keep_headers }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "sanitize_errors",
     role: Role::Guards,
     codes: &[],
@@ -21,18 +23,18 @@ pub(super) const KIND: Kind = Kind {
 
 /// Replaces bodies of errors, and removes what goes with them.
 struct SanitizeErrors {
-    statuses: Vec<Statuses>,
+    statuses: Vec<StatusPattern>,
     keep: Vec<HeaderName>,
 }
 
 /// One status, or all of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Statuses {
+enum StatusPattern {
     Class(u16),
     One(u16),
 }
 
-/// Fields that say nothing of how an answer came about. Any other may: frameworks put messages and
+/// Fields that say nothing of how a response came about. Any other may: frameworks put messages and
 /// traces into fields of every name.
 const KEPT: &[&str] = &[
     "allow",
@@ -67,31 +69,31 @@ const STREAMS: &[&[u8]] = &[
     b"text/event-stream",
 ];
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
-    let statuses = fields.or(
+    let statuses = fields.or_default(
         "statuses",
-        vec![Statuses::Class(5)],
+        vec![StatusPattern::Class(5)],
         problems,
         |node, problems| node.list(problems, read_status),
     );
-    let keep = fields.or("keep_headers", Vec::new(), problems, |node, problems| {
+    let keep = fields.or_default("keep_headers", Vec::new(), problems, |node, problems| {
         node.list(problems, read_kept)
     });
     let policy = SanitizeErrors {
         statuses: statuses?,
         keep: keep?,
     };
-    Some(Part::only(Stage::Answer, policy))
+    Some(ChainPart::only(Stage::Response, policy))
 }
 
-fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<Statuses> {
+fn read_status(node: &Node<'_>, problems: &mut Problems) -> Option<StatusPattern> {
     let classes = [("4xx", 400), ("5xx", 500)];
     let (status, is_class) = node.status(problems, 400..=599, &classes)?;
     let status = u16::try_from(status).ok()?;
     Some(match is_class {
-        true => Statuses::Class(status / 100),
-        false => Statuses::One(status),
+        true => StatusPattern::Class(status / 100),
+        false => StatusPattern::One(status),
     })
 }
 
@@ -126,13 +128,13 @@ fn read_kept(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     Some(name)
 }
 
-impl Statuses {
+impl StatusPattern {
     fn include(self, status: u16) -> bool {
         match self {
             // RFC 9110 §15: what is no status counts as a failure of the service.
-            Statuses::Class(5) => !(100..500).contains(&status),
-            Statuses::Class(class) => status / 100 == class,
-            Statuses::One(one) => status == one,
+            StatusPattern::Class(5) => !(100..500).contains(&status),
+            StatusPattern::Class(class) => status / 100 == class,
+            StatusPattern::One(one) => status == one,
         }
     }
 }
@@ -173,28 +175,28 @@ impl SanitizeErrors {
 fn writes(edits: &[Edit], name: &HeaderName) -> bool {
     edits.iter().any(|edit| match edit {
         Edit::Set(each, _) | Edit::Add(each, _) => each == name,
-        Edit::Shared(edits) => writes(edits, name),
+        Edit::Prepared(edits) => writes(edits, name),
         _ => false,
     })
 }
 
 impl Policy for SanitizeErrors {
-    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
+    fn edit_response(&self, response: &mut Response<'_>, host: &dyn Host) {
         let status = status(response.headers);
-        if response.author != Author::Service || !self.concerns(status, response.headers) {
+        if response.author != Author::Upstream || !self.concerns(status, response.headers) {
             return;
         }
         host.count(Event::ErrorSanitized.counter());
         let removals = self.removals(response);
         response.edits.extend(removals);
-        let failure = Failure {
+        let failure = ErrorDetails {
             name: "upstream_error",
             status,
             title: title(status),
             request_id: response.request.all("x-request-id").next(),
             violations: &[],
         };
-        let (fields, body) = Form::of(response.request, response.page).write(&failure);
+        let (fields, body) = ErrorFormat::of(response.request, response.page).write(&failure);
         let is_head = response.request.all(":method").next() == Some(b"HEAD");
         // Without a body there is none to replace, and none to describe.
         if response.rest == BodyState::Open || is_head {
@@ -217,7 +219,7 @@ impl Policy for SanitizeErrors {
     }
 }
 
-/// That of the answer; a failure, if it is none.
+/// That of the response; a failure, if it is none.
 fn status(headers: &Headers) -> u16 {
     let status = headers.one(":status").ok().flatten().unwrap_or_default();
     let status = std::str::from_utf8(status).ok();

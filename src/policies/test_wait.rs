@@ -12,14 +12,14 @@ use portcullis_exchange::call::{Call, CallError};
 use portcullis_exchange::exchange::{Edit, Exchange, Finished};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, grpc};
 use portcullis_exchange::wait::{Wait, Wake};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// The block.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "test_wait",
     role: Role::Guards,
     codes: &[&WAITED],
@@ -42,35 +42,35 @@ static TIMEOUT: Reason = Reason::new("timeout", &WAITED, Blame::Request);
 struct TestWait {
     until: Option<Duration>,
     call: Option<(Rc<str>, Duration)>,
-    on_error: OnError,
+    on_error: OnFailure,
     traps: bool,
     waited: HeaderName,
 }
 
 #[derive(Clone, Copy)]
-enum OnError {
+enum OnFailure {
     Refuse,
     Pass,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
-    let until = fields.or("until", None, problems, |node, problems| {
+    let until = fields.or_default("until", None, problems, |node, problems| {
         node.duration(problems).map(Some)
     });
-    let call = fields.or("call", None, problems, |node, problems| {
+    let call = fields.or_default("call", None, problems, |node, problems| {
         let mut fields = node.fields(problems)?;
         let cluster = fields.required("cluster", problems);
         let timeout = fields.required("timeout", problems);
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (cluster, timeout) = (cluster?.text(problems)?, timeout?.duration(problems)?);
         Some(Some((Rc::from(cluster), timeout)))
     });
-    let on_error = fields.or("on_error", OnError::Refuse, problems, |node, problems| {
-        let choices = [("refuse", OnError::Refuse), ("pass", OnError::Pass)];
+    let on_error = fields.or_default("on_error", OnFailure::Refuse, problems, |node, problems| {
+        let choices = [("refuse", OnFailure::Refuse), ("pass", OnFailure::Pass)];
         node.choice(problems, &choices)
     });
-    let traps = fields.or("traps", false, problems, |node, problems| {
+    let traps = fields.or_default("traps", false, problems, |node, problems| {
         node.boolean(problems)
     });
     let policy = TestWait {
@@ -80,7 +80,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         traps: traps?,
         waited: HeaderName::parse("x-waited").ok()?,
     };
-    Some(Part::only(Stage::Credentials, policy))
+    Some(ChainPart::only(Stage::Credentials, policy))
 }
 
 impl TestWait {
@@ -112,14 +112,14 @@ impl TestWait {
 
     fn failed(&self, exchange: &mut Exchange<'_>, reason: &'static Reason) -> Verdict {
         match self.on_error {
-            OnError::Pass => self.pass(exchange, reason.name.as_bytes()),
-            OnError::Refuse => Verdict::Refuse(Refusal::new(reason)),
+            OnFailure::Pass => self.pass(exchange, reason.name.as_bytes()),
+            OnFailure::Refuse => Verdict::Refuse(Refusal::new(reason)),
         }
     }
 }
 
 impl Policy for TestWait {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         match self.until {
             Some(until) => Verdict::Wait(Wait::Until(host.monotonic().saturating_add(until))),
             None => self.call(exchange),

@@ -21,9 +21,9 @@ pub(super) struct Compiler<'d> {
     nodes: Vec<Option<Node>>,
     ids: BTreeMap<usize, SchemaId>,
     pending: VecDeque<Pending<'d>>,
-    /// For each schema those that judge the same value with it.
+    /// For each schema the schemas that judge the same value with it.
     pub(super) in_place: Vec<Vec<SchemaId>>,
-    /// For each schema those that it leads to.
+    /// For each schema the schemas that it leads to.
     pub(super) children: Vec<Vec<SchemaId>>,
     /// Schemas that lead to whichever has the dynamic anchor of that name.
     pub(super) dynamic: Vec<(SchemaId, String)>,
@@ -364,7 +364,7 @@ impl<'d> Compiler<'d> {
         leads
     }
 
-    /// For each schema those that lead to it.
+    /// For each schema the schemas that lead to it.
     fn parents(&self) -> Vec<Vec<SchemaId>> {
         let mut parents: Vec<Vec<SchemaId>> = vec![Vec::new(); self.children.len()];
         let mut edge = |from: SchemaId, to: SchemaId| {

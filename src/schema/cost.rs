@@ -35,7 +35,7 @@ mod tests {
             &mut Notes::default(),
             &mut problems,
         );
-        let schema = problems.settle(schema).unwrap();
+        let schema = problems.into_result(schema).unwrap();
         schema.judge(&Text::parse(body.as_bytes(), 16).unwrap())
     }
 

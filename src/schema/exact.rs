@@ -132,7 +132,7 @@ fn holds(schema: &str, body: &str) -> bool {
         &mut notes,
         &mut problems,
     );
-    let schema = problems.settle(schema).unwrap();
+    let schema = problems.into_result(schema).unwrap();
     match schema.judge(&Text::parse(body.as_bytes(), 16).unwrap()) {
         Verdict::Undecided => panic!("{body} is too much work"),
         verdict => verdict == Verdict::Valid,

@@ -99,7 +99,7 @@ impl fmt::Debug for Schemas {
 impl Schemas {
     /// Reads `schemas`: an object of schemas that may refer to one another.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Self {
-        let entries = node.entries(problems).unwrap_or_default();
+        let entries = node.members(problems).unwrap_or_default();
         let metaschemas = Metaschemas::default();
         let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);

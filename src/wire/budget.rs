@@ -1,6 +1,6 @@
 //! The memory of a VM: asked for before it is taken.
 //!
-//! A VM that finds no memory traps, and a trap takes the worker's requests with it. So whatever a
+//! A VM that finds no memory traps, and a trap takes the worker's requests with it. INVARIANT: whatever a
 //! client, a document or another service can make grow is asked of the budget first, with
 //! [`reserve`]. Who is told no refuses, or does not remember, or drops the oldest; which of these
 //! stands where it asks.
@@ -31,7 +31,7 @@ pub enum Share {
     Caches,
     /// Bodies while they are judged, and what is made of them.
     Bodies,
-    /// Records that wait for a collector, and answers of other services that are being read.
+    /// Records that wait for a collector, and responses of other services that are being read.
     Queues,
 }
 

@@ -155,7 +155,7 @@ impl Headers {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeaderName(Rc<str>);
 
-/// The value of a field that we write: printable bytes, blanks and tabs, so that no
+/// The value of a field that we write. INVARIANT: printable bytes, blanks and tabs, so that no
 /// value can end its line and begin another.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderValue(Rc<[u8]>);

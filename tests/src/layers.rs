@@ -328,3 +328,103 @@ mod circles {
         assert!(edges > 40, "{edges}");
     }
 }
+
+/// One name, one type: what a name means in a file, it means in the whole crate.
+#[cfg(test)]
+mod names {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use crate::tokens::repository;
+
+    /// Names that stand for two types of one crate, each with its reason.
+    const KNOWN: &[(&str, &str, &str)] = &[];
+
+    fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, out);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                out.push(path);
+            }
+        }
+    }
+
+    /// The type that a line defines. An associated type is none: it is indented.
+    fn defined(line: &str) -> Option<&str> {
+        let mut words = line.split_whitespace().peekable();
+        while words
+            .next_if(|word| word.starts_with("pub") || word.starts_with("crate"))
+            .is_some()
+        {}
+        let kind = words.next()?;
+        let is_alias = kind == "type" && !line.starts_with(' ');
+        if !is_alias && !["struct", "enum", "trait", "union"].contains(&kind) {
+            return None;
+        }
+        let name = words.next()?;
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+        let name = &name[..end.unwrap_or(name.len())];
+        name.starts_with(char::is_uppercase).then_some(name)
+    }
+
+    #[test]
+    fn a_name_stands_for_one_type_of_its_crate() {
+        let mut types = 0;
+        let mut twice = Vec::new();
+        for folder in [
+            "src/wire",
+            "src/document",
+            "src/schema",
+            "src/exchange",
+            "src/policies",
+            "src/engine",
+            "src/hosts/memory",
+            "src/hosts/proxy-wasm",
+        ] {
+            let mut sources = Vec::new();
+            files(&repository().join(folder), &mut sources);
+            let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+            for file in sources {
+                let text = fs::read_to_string(&file).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                for name in code.lines().filter_map(defined) {
+                    places
+                        .entry(name.to_owned())
+                        .or_default()
+                        .push(file.clone());
+                }
+            }
+            types += places.len();
+            let several = places.into_iter().filter(|(_, files)| files.len() > 1);
+            twice.extend(several.map(|(name, files)| (folder, name, files)));
+        }
+        assert!(types > 500, "{types}");
+        let known: Vec<_> = KNOWN
+            .iter()
+            .map(|(folder, name, _)| (*folder, *name))
+            .collect();
+        let new: Vec<_> = twice
+            .iter()
+            .filter(|(folder, name, _)| !known.contains(&(*folder, name.as_str())))
+            .collect();
+        assert!(new.is_empty(), "two types of one name: {new:#?}");
+        assert_eq!(known.len(), twice.len(), "a reason without a name");
+    }
+
+    #[test]
+    fn definitions_are_seen() {
+        for (line, name) in [
+            ("pub struct Found<'r> {", Some("Found")),
+            ("pub(in crate::authn) enum Said {", Some("Said")),
+            ("    struct Hand(Vec<u8>);", Some("Hand")),
+            ("type Answer<'a> = u8;", Some("Answer")),
+            ("    type Attempt<'c> = u8;", None),
+            ("let kind = 1;", None),
+        ] {
+            assert_eq!(defined(line), name, "{line}");
+        }
+    }
+}

@@ -9,8 +9,9 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::host::{
-    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
-    Histogram, HostVerdict, Mark, Properties, Property, Side, SignatureCheck, Signatures, Swap,
+    Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
+    Environment, Failure, Histogram, HostVerdict, Properties, Property, Side, SignatureCheck,
+    Signatures,
 };
 use portcullis::memory_host::MemoryHost;
 use portcullis::stream::{Action, Stream};
@@ -100,17 +101,17 @@ impl Properties for Uncounted {
 }
 
 impl Cells for Uncounted {
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         uncounted(1, || self.0.cell(key))
     }
 
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
-        uncounted(0, || self.0.swap_cell(key, seen, value))
+    ) -> Result<CasResult, CellUnavailable> {
+        uncounted(0, || self.0.compare_and_swap(key, seen, value))
     }
 }
 
@@ -131,11 +132,11 @@ fn exchange(engine: &Rc<Engine>, headers: &Headers, proxy: &Uncounted) -> [u64; 
     let headers = headers.clone();
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     ASKED.set(0);
-    let action = stream.request_headers(headers, BodyState::Complete, proxy);
+    let action = stream.on_request_headers(headers, BodyState::Complete, proxy);
     let head = ASKED.replace(0);
     assert!(matches!(action, Action::Continue(_)), "{action:?}");
     ASKED.set(0);
-    let answer = stream.response_headers(None, BodyState::Complete, proxy);
+    let answer = stream.on_response_headers(None, BodyState::Complete, proxy);
     let answered = ASKED.replace(0);
     assert!(!answer.edits.is_empty());
     ASKED.set(0);

@@ -109,9 +109,9 @@ fn judge(engine: &Rc<Engine>, text: &[u8]) -> Option<&'static str> {
     let host = holding(text);
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let size = text.len() as u64;
-    stream.request_headers(headers, BodyState::Open, &host);
-    match stream.request_body(size, BodyState::Complete, &host) {
-        Action::Reply(_) => Some(stream.record().refusal.expect("it is refused").name),
+    stream.on_request_headers(headers, BodyState::Open, &host);
+    match stream.on_request_body(size, BodyState::Complete, &host) {
+        Action::Reply(_) => Some(stream.decision().refusal.expect("it is refused").name),
         Action::Continue(_) => None,
         Action::Pause { .. } => panic!("a complete body is held"),
     }

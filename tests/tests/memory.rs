@@ -12,7 +12,7 @@ use portcullis::json_gate::{Limits, measure};
 use portcullis::memory_host::MemoryHost;
 use portcullis::refusal::Reply;
 use portcullis::schema::Text;
-use portcullis::stream::{Action, MOST_HEAD, Said, Stream};
+use portcullis::stream::{Action, MOST_HEAD, PolicyVerdict, Stream};
 use portcullis_tests::still::{holding, still};
 use serde_json::{Value, json};
 
@@ -178,8 +178,8 @@ fn bodies_and_answers_that_find_no_memory_are_refused() {
     let request = |left: usize| {
         let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - left);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        stream.request_headers(headers(&POST), BodyState::Open, &proxy);
-        let action = stream.request_body(size, BodyState::Complete, &proxy);
+        stream.on_request_headers(headers(&POST), BodyState::Open, &proxy);
+        let action = stream.on_request_body(size, BodyState::Complete, &proxy);
         drop(spent);
         (details(action), stream)
     };
@@ -191,9 +191,9 @@ fn bodies_and_answers_that_find_no_memory_are_refused() {
         let (passed, mut stream) = request(Share::Bodies.most());
         assert_eq!(passed, "Continue([])");
         let head = headers(&[(":status", "200"), ("content-type", "application/json")]);
-        stream.response_headers(Some(&head), BodyState::Open, &proxy);
+        stream.on_response_headers(Some(&head), BodyState::Open, &proxy);
         let _spent = budget::reserve(Share::Bodies, Share::Bodies.most() - left);
-        details(stream.response_body(size, BodyState::Complete, &proxy))
+        details(stream.on_response_body(size, BodyState::Complete, &proxy))
     };
     for left in [0, text.len(), text.len() + (1 << 20)] {
         assert_eq!(answer(left), none, "{left}");
@@ -214,8 +214,8 @@ fn what_looking_for_patterns_copies_is_reserved() {
     let request = |left: usize| {
         let _spent = budget::reserve(Share::Bodies, Share::Bodies.most() - left);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        stream.request_headers(headers(&POST), BodyState::Open, &proxy);
-        details(stream.request_body(size, BodyState::Complete, &proxy))
+        stream.on_request_headers(headers(&POST), BodyState::Open, &proxy);
+        details(stream.on_request_body(size, BodyState::Complete, &proxy))
     };
     let none = "portcullis.unavailable.memory";
     for left in [0, text.len(), 7 * text.len()] {
@@ -292,9 +292,9 @@ fn refused_requests_keep_little() {
         let list = HELD.get() - before;
         for _ in 0..STREAMS {
             let mut stream = Box::new(Stream::new(Some(Rc::clone(&engine))));
-            let action = stream.request_headers(indexed(large), BodyState::Complete, &proxy());
+            let action = stream.on_request_headers(indexed(large), BodyState::Complete, &proxy());
             assert!(details(action).starts_with("portcullis."), "{large:?}");
-            stream.response_headers(None, BodyState::Complete, &proxy());
+            stream.on_response_headers(None, BodyState::Complete, &proxy());
             open.push(stream);
         }
         let held = usize::try_from(HELD.get() - before - list).unwrap();
@@ -308,7 +308,7 @@ fn refused_requests_keep_little() {
         assert!(budget::used(Share::Streams) + fixed >= held, "{large:?}");
         // Another client is served meanwhile.
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let action = stream.request_headers(headers(&POST), BodyState::Complete, &proxy());
+        let action = stream.on_request_headers(headers(&POST), BodyState::Complete, &proxy());
         assert_eq!(details(action), "portcullis.jwt_missing.missing");
         drop((open, stream));
         assert_eq!(budget::used(Share::Streams), 0);
@@ -323,7 +323,7 @@ fn a_request_that_finds_no_memory_is_refused_and_keeps_nothing() {
         let engine = engine(&document);
         let spent = budget::reserve(Share::Streams, Share::Streams.most() - 100);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let action = stream.request_headers(indexed(&[]), BodyState::Complete, &proxy());
+        let action = stream.on_request_headers(indexed(&[]), BodyState::Complete, &proxy());
         assert_eq!(details(action), "portcullis.unavailable.memory");
         assert!(stream.headers().is_empty());
         let record = engine
@@ -353,7 +353,7 @@ fn what_policies_read_later_is_whole_or_the_request_is_refused() {
         let mut all = headers(&fields);
         all.push(b"x-padding", &[b'x'; 2000]);
         let mut stream = Stream::new(Some(document(mode)));
-        let action = details(stream.request_headers(all, BodyState::Open, &proxy()));
+        let action = details(stream.on_request_headers(all, BodyState::Open, &proxy()));
         (action, stream)
     };
     let padded = |length: usize| format!("text/plain;a={}", "b".repeat(length));
@@ -366,7 +366,7 @@ fn what_policies_read_later_is_whole_or_the_request_is_refused() {
     assert_eq!(refused, "portcullis.header_fields_too_large.kept");
     let (passed, stream) = with_type("shadow", &padded(9000));
     assert_eq!(passed, "Continue([])");
-    assert_eq!(stream.record().shadow[0].reason.name, "kept");
+    assert_eq!(stream.decision().shadow[0].reason.name, "kept");
 }
 
 #[test]
@@ -382,22 +382,26 @@ fn what_is_tried_makes_room_for_the_request() {
         let mut all = headers(&fields);
         all.push(b"x-padding", &[b'x'; 2000]);
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
-        let action = details(stream.request_headers(all, BodyState::Open, &proxy()));
+        let action = details(stream.on_request_headers(all, BodyState::Open, &proxy()));
         assert_eq!(action, "Continue([])", "{length}");
         assert_eq!(
-            stream.asked(),
-            [("payload_shadow", Said::Waiting)],
+            stream.policy_verdicts(),
+            [("payload_shadow", PolicyVerdict::Waiting)],
             "{length}"
         );
         assert!(!stream.awaits_body(), "what is tried keeps nobody waiting");
-        let action = details(stream.request_body(10, BodyState::Complete, &proxy()));
+        let action = details(stream.on_request_body(10, BodyState::Complete, &proxy()));
         assert_eq!(action, "Continue([])", "{length}");
         let expected = match length {
-            7000 => Said::Allowed,
-            _ => Said::Waiting,
+            7000 => PolicyVerdict::Allowed,
+            _ => PolicyVerdict::Waiting,
         };
-        assert_eq!(stream.asked(), [("payload_shadow", expected)], "{length}");
-        assert!(stream.record().shadow.is_empty(), "{length}");
+        assert_eq!(
+            stream.policy_verdicts(),
+            [("payload_shadow", expected)],
+            "{length}"
+        );
+        assert!(stream.decision().shadow.is_empty(), "{length}");
     }
 }
 
@@ -414,7 +418,7 @@ fn records_show_what_they_showed() {
     ]);
     all.push(b"x-large", &[b'x'; 9000]);
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(all, BodyState::Complete, &proxy());
+    stream.on_request_headers(all, BodyState::Complete, &proxy());
     let record = engine
         .access_log()
         .unwrap()

@@ -125,12 +125,12 @@ fn send(
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     match body {
         None => {
-            stream.request_headers(all, BodyState::Complete, proxy);
+            stream.on_request_headers(all, BodyState::Complete, proxy);
         }
         Some(body) => {
             proxy.set_body(Side::Request, body);
-            stream.request_headers(all, BodyState::Open, proxy);
-            stream.request_body(body.len() as u64, BodyState::Complete, proxy);
+            stream.on_request_headers(all, BodyState::Open, proxy);
+            stream.on_request_body(body.len() as u64, BodyState::Complete, proxy);
         }
     }
     // The service answers the same to all.
@@ -138,10 +138,10 @@ fn send(
     answer.push(b":status", b"200");
     answer.push(b"content-type", b"application/json");
     let answered = b"{\"secret\":1}";
-    if stream.record().refusal.is_none() {
-        stream.response_headers(Some(&answer), BodyState::Open, proxy);
+    if stream.decision().refusal.is_none() {
+        stream.on_response_headers(Some(&answer), BodyState::Open, proxy);
         proxy.set_body(Side::Response, answered);
-        stream.response_body(answered.len() as u64, BodyState::Complete, proxy);
+        stream.on_response_body(answered.len() as u64, BodyState::Complete, proxy);
     }
     let events = engine
         .security_events()

@@ -24,7 +24,7 @@ pub fn write(out: &mut String, detail: &Detail, parameters: Parameters) -> bool 
     };
     if let Some(rule) = detail.rule() {
         key(out, "rule");
-        own(out, rule);
+        trusted(out, rule);
     }
     for (name, fact) in detail.facts() {
         if matches!(fact, Fact::Parameter(_)) && parameters == Parameters::Hidden {
@@ -42,11 +42,11 @@ pub fn write(out: &mut String, detail: &Detail, parameters: Parameters) -> bool 
 
 fn value(out: &mut String, fact: &Fact) {
     match fact {
-        Fact::Word(word) => own(out, word),
+        Fact::Word(word) => trusted(out, word),
         Fact::Words(words) => list(out, words.iter().copied()),
-        Fact::Own(name) => own(out, name),
-        Fact::Owns(names) => list(out, names.iter().map(|name| &**name)),
-        Fact::Foreign(sent) | Fact::Parameter(sent) => quoted(out, &redact::tokens(sent)),
+        Fact::Trusted(name) => trusted(out, name),
+        Fact::TrustedList(names) => list(out, names.iter().map(|name| &**name)),
+        Fact::Untrusted(sent) | Fact::Parameter(sent) => quoted(out, &redact::tokens(sent)),
         Fact::Number(number) => digits::push(out, *number),
     }
 }
@@ -57,13 +57,13 @@ fn list<'n>(out: &mut String, names: impl Iterator<Item = &'n str>) {
         if index > 0 {
             out.push(',');
         }
-        own(out, name);
+        trusted(out, name);
     }
     out.push(']');
 }
 
 /// A name in the document may be anything, so it is escaped as well.
-fn own(out: &mut String, name: &str) {
+fn trusted(out: &mut String, name: &str) {
     quoted(out, name.as_bytes());
 }
 
@@ -82,8 +82,8 @@ mod tests {
     fn nothing_a_client_sent_leaves_its_place() {
         let sent = b"a\"},{\r\n eyJhbGciOiJIUzI1NiJ9.e30.c2ln \xff";
         let detail = Detail::at("/routes/0/cors/allow_origins")
-            .and("origin", Fact::foreign(sent))
-            .and("names", Fact::owns(["x\"y"].into_iter()))
+            .and("origin", Fact::untrusted(sent))
+            .and("names", Fact::trusted_list(["x\"y"].into_iter()))
             .and("kinds", Fact::Words(vec!["a", "b"]))
             .and("seconds", Fact::Number(7));
         let text = written(&detail, Parameters::Shown);

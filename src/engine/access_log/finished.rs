@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::subject::Of;
+use super::subject::Provenance;
 use super::trace::Trace;
 use super::{AccessLog, time_stamp};
 use crate::record::Summary;
 use portcullis_exchange::host::Host;
-use portcullis_exchange::limits::Standing;
+use portcullis_exchange::limits::LimitStatus;
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::Claimed;
 use portcullis_wire::headers::Headers;
@@ -28,7 +28,7 @@ pub(super) struct Finished<'r> {
     /// What a token says that was not accepted, if that is shown.
     pub(super) claimed: Option<&'r Claimed>,
     /// The limit that is nearest to refusing.
-    pub(super) limit: Option<(&'r str, Standing)>,
+    pub(super) limit: Option<(&'r str, LimitStatus)>,
 }
 
 impl<'r> Finished<'r> {
@@ -95,12 +95,12 @@ impl<'r> Finished<'r> {
     }
 
     /// A value, where what it is of is shown as it is.
-    pub(super) fn plain<'v>(&self, of: Of, value: Option<&'v [u8]>) -> Option<&'v [u8]> {
+    pub(super) fn plain<'v>(&self, of: Provenance, value: Option<&'v [u8]>) -> Option<&'v [u8]> {
         value.filter(|_| self.log.subjects.shows_plain(of))
     }
 
     /// The hash of a value, where what it is of is hashed.
-    pub(super) fn hashed(&self, of: Of, value: Option<&[u8]>) -> Option<String> {
+    pub(super) fn hashed(&self, of: Provenance, value: Option<&[u8]>) -> Option<String> {
         self.log.subjects.hashed(of, value?, self.host)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::detail::{self, Parameters};
-use super::redact::{self, Shown};
+use super::redact::{self, ShownValues};
 use super::time;
 use portcullis_exchange::refusal::Detail;
 use portcullis_wire::digits;
@@ -12,7 +12,7 @@ use portcullis_wire::json::compact::Value;
 
 /// One line. Members are added in the order of their weight: what does not fit any more is left
 /// out, and the line says so.
-pub(super) struct Line {
+pub(super) struct JsonLine {
     text: String,
     longest: usize,
     cut: bool,
@@ -24,7 +24,7 @@ const LONGEST_VALUE: usize = 512;
 /// What says that members were left out.
 pub(super) const CUT: &str = "portcullis.truncated";
 
-impl Line {
+impl JsonLine {
     /// An empty object that will have about `longest` bytes at most.
     pub(super) fn new(longest: usize) -> Self {
         let mut text = String::with_capacity(longest.min(1024));
@@ -47,22 +47,22 @@ impl Line {
     }
 
     /// Text that the document or the filter wrote.
-    pub(super) fn own(&mut self, name: &str, value: &str) {
+    pub(super) fn trusted(&mut self, name: &str, value: &str) {
         self.member(name, |out| quoted(out, value.as_bytes()));
     }
 
-    /// Text that somebody else wrote. What looks like a token is not shown.
-    pub(super) fn foreign(&mut self, name: &str, value: &[u8]) {
+    /// Text of a peer. What looks like a token is not shown.
+    pub(super) fn untrusted(&mut self, name: &str, value: &[u8]) {
         self.member(name, |out| quoted(out, &redact::tokens(value)));
     }
 
     pub(super) fn optional(&mut self, name: &str, value: Option<&[u8]>) {
         if let Some(value) = value {
-            self.foreign(name, value);
+            self.untrusted(name, value);
         }
     }
 
-    /// A list of texts that somebody else wrote, as OpenTelemetry has header fields.
+    /// A list of texts of a peer, as OpenTelemetry has header fields.
     pub(super) fn list<'v>(&mut self, name: &str, values: impl Iterator<Item = &'v [u8]>) {
         self.member(name, |out| {
             for (index, value) in values.enumerate() {
@@ -73,19 +73,19 @@ impl Line {
         });
     }
 
-    /// A path that somebody else wrote.
+    /// A path that a peer wrote.
     pub(super) fn path(&mut self, name: &str, path: Option<&[u8]>) {
         if let Some(path) = path {
             self.member(name, |out| quoted(out, &redact::path(path)));
         }
     }
 
-    /// A list of URLs that somebody else wrote; `shown` is for their queries.
+    /// A list of URLs that a peer wrote; `shown` is for their queries.
     pub(super) fn urls<'v>(
         &mut self,
         name: &str,
         values: impl Iterator<Item = &'v [u8]>,
-        shown: Option<&Shown<'_>>,
+        shown: Option<&ShownValues<'_>>,
     ) {
         self.member(name, |out| {
             for (index, value) in values.enumerate() {
@@ -112,19 +112,19 @@ impl Line {
     }
 
     /// A query, its values shown as `shown` says.
-    pub(super) fn query(&mut self, name: &str, query: &[u8], shown: &Shown<'_>) {
+    pub(super) fn query(&mut self, name: &str, query: &[u8], shown: &ShownValues<'_>) {
         self.member(name, |out| quoted(out, &redact::query(query, shown)));
     }
 
     /// A claim: scalars as they are, anything else as JSON in a string.
     pub(super) fn claim(&mut self, name: &str, claim: Value<'_>) {
         match claim {
-            Value::String(text) => self.foreign(name, text.as_bytes()),
+            Value::String(text) => self.untrusted(name, text.as_bytes()),
             Value::Number(_) | Value::Bool(_) => self.member(name, |out| {
                 let _ = write!(out, "{claim}");
             }),
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                self.foreign(name, claim.to_string().as_bytes());
+                self.untrusted(name, claim.to_string().as_bytes());
             }
         }
     }
@@ -262,8 +262,8 @@ mod tests {
 
     #[test]
     fn long_values_are_cut() {
-        let mut line = Line::new(8192);
-        line.foreign("a", &[b'x'; 600]);
+        let mut line = JsonLine::new(8192);
+        line.untrusted("a", &[b'x'; 600]);
         let line = line.finish();
         assert!(line.ends_with("x…\"}") && line.len() < 530);
     }
@@ -271,11 +271,11 @@ mod tests {
     #[test]
     fn a_full_line_says_so_and_stays_in_bounds() {
         for longest in [64, 100, 1000] {
-            let mut line = Line::new(longest);
+            let mut line = JsonLine::new(longest);
             for name in ["a", "b", "c"] {
-                line.foreign(name, &[0; 200]);
+                line.untrusted(name, &[0; 200]);
             }
-            line.own("short", "x");
+            line.trusted("short", "x");
             let line = line.finish();
             assert!(line.len() <= longest, "{} of {longest}", line.len());
             let parsed = Json::parse(line.as_bytes(), 2).unwrap();

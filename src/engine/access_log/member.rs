@@ -1,8 +1,8 @@
 //! One member of a record: its names, where its value comes from, and what is to be known of it.
 
 use super::finished::Finished;
-use super::line::Line;
-use super::name::{Name, Schema};
+use super::line::JsonLine;
+use super::name::{Convention, Name};
 use super::time::without_port;
 use portcullis_exchange::host::{Host, Property};
 
@@ -11,7 +11,7 @@ use portcullis_exchange::host::{Host, Property};
 pub struct Member {
     name: Name,
     /// The only schema that has it, where that is not both.
-    only: Option<Schema>,
+    only: Option<Convention>,
     source: Source,
     /// The request's fields that its value comes from.
     reads: &'static [&'static str],
@@ -27,18 +27,18 @@ enum Source {
     Proxy {
         attribute: &'static str,
         property: Property,
-        form: Form,
+        form: PropertyForm,
     },
     /// The line itself, when something did not fit into it.
     Line,
 }
 
 /// Adds a member of that name to a record, if it has a value.
-pub(super) type Write = fn(&mut Line, &'static str, &Finished<'_>);
+pub(super) type Write = fn(&mut JsonLine, &'static str, &Finished<'_>);
 
-/// How the proxy's answer becomes a value.
+/// How the proxy's response becomes a value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Form {
+pub(super) enum PropertyForm {
     /// Eight bytes, little-endian.
     Number,
     /// The same, and 0 for none.
@@ -64,7 +64,7 @@ pub(super) const fn named(name: Name, write: Write) -> Member {
 /// A member of the Elastic Common Schema alone.
 pub(super) const fn elastic(name: &'static str, write: Write) -> Member {
     let mut member = member(name, write);
-    member.only = Some(Schema::Elastic);
+    member.only = Some(Convention::Elastic);
     member
 }
 
@@ -73,7 +73,7 @@ pub(super) const fn attribute(
     attribute: &'static str,
     name: Name,
     property: Property,
-    form: Form,
+    form: PropertyForm,
 ) -> Member {
     let source = Source::Proxy {
         attribute,
@@ -115,15 +115,15 @@ impl Member {
     /// Its name in OpenTelemetry's conventions, as the documentation has it; none if it is not
     /// theirs.
     pub fn otel(&self) -> Option<&'static str> {
-        self.name_in(Schema::OpenTelemetry)
+        self.name_in(Convention::OpenTelemetry)
     }
 
     /// Its name in the Elastic Common Schema.
     pub fn ecs(&self) -> Option<&'static str> {
-        self.name_in(Schema::Elastic)
+        self.name_in(Convention::Elastic)
     }
 
-    pub(super) fn name_in(&self, schema: Schema) -> Option<&'static str> {
+    pub(super) fn name_in(&self, schema: Convention) -> Option<&'static str> {
         let has = self.only.is_none_or(|only| only == schema);
         has.then(|| self.name.of(schema))
     }
@@ -155,7 +155,7 @@ impl Member {
     }
 
     /// Adds it to a record, if it has a value.
-    pub(super) fn write(&self, line: &mut Line, name: &'static str, finished: &Finished<'_>) {
+    pub(super) fn write(&self, line: &mut JsonLine, name: &'static str, finished: &Finished<'_>) {
         match self.source {
             Source::Exchange(write) => write(line, name, finished),
             Source::Proxy { property, form, .. } => form.write(line, name, property, finished.host),
@@ -164,22 +164,22 @@ impl Member {
     }
 }
 
-impl Form {
-    fn write(self, line: &mut Line, name: &str, property: Property, host: &dyn Host) {
+impl PropertyForm {
+    fn write(self, line: &mut JsonLine, name: &str, property: Property, host: &dyn Host) {
         let Some(bytes) = host.property(property) else {
             return;
         };
         let bytes = bytes.as_slice();
         match self {
-            Form::Number | Form::NumberOrNone => {
+            PropertyForm::Number | PropertyForm::NumberOrNone => {
                 let number = bytes.try_into().ok().map(u64::from_le_bytes);
-                let is_one = |number: &u64| *number != 0 || matches!(self, Form::Number);
+                let is_one = |number: &u64| *number != 0 || matches!(self, PropertyForm::Number);
                 line.number(name, number.filter(is_one));
             }
-            Form::Text => line.foreign(name, bytes),
-            Form::Address => line.foreign(name, without_port(bytes)),
-            Form::Without(prefix) => {
-                line.foreign(name, bytes.strip_prefix(prefix).unwrap_or(bytes));
+            PropertyForm::Text => line.untrusted(name, bytes),
+            PropertyForm::Address => line.untrusted(name, without_port(bytes)),
+            PropertyForm::Without(prefix) => {
+                line.untrusted(name, bytes.strip_prefix(prefix).unwrap_or(bytes));
             }
         }
     }

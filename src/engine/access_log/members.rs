@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::finished::Finished;
-use super::line::{self, Line};
-use super::member::{Form, Member, attribute, elastic, member, named, of_line};
-use super::name::{ECS_VERSION, EVENT, Name, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
+use super::line::{self, JsonLine};
+use super::member::{Member, PropertyForm, attribute, elastic, member, named, of_line};
+use super::name::{Convention, ECS_VERSION, EVENT, Name, REQUEST_ID, TIMESTAMP, TRACE_ID};
 use super::redact::{self, REDACTED};
-use super::subject::Of;
+use super::subject::Provenance;
 use super::time::without_port;
 use super::verdict;
 use crate::record::Ending;
@@ -18,34 +18,38 @@ use portcullis_exchange::target::Authority;
 /// was decided, and why.
 pub const MEMBERS: &[Member] = &[
     named(TIMESTAMP, |line, name, of| line.time(name, of.written)),
-    named(EVENT, |line, name, _| line.own(name, "portcullis.access")),
-    elastic("ecs.version", |line, name, _| line.own(name, ECS_VERSION)),
-    elastic("event.kind", |line, name, _| line.own(name, "event")),
+    named(EVENT, |line, name, _| {
+        line.trusted(name, "portcullis.access")
+    }),
+    elastic("ecs.version", |line, name, _| {
+        line.trusted(name, ECS_VERSION)
+    }),
+    elastic("event.kind", |line, name, _| line.trusted(name, "event")),
     elastic("event.outcome", |line, name, of| {
         let outcome = match of.exchange.ending {
             Ending::Allowed | Ending::Answered => "success",
             Ending::Denied => "failure",
             Ending::Unfinished | Ending::NotJudged => "unknown",
         };
-        line.own(name, outcome);
+        line.trusted(name, outcome);
     }),
     member("portcullis.outcome", |line, name, of| {
-        line.own(name, of.exchange.ending.name());
+        line.trusted(name, of.exchange.ending.name());
     }),
     member("portcullis.route", |line, name, of| {
-        own(line, name, of.exchange.route_name);
+        trusted(line, name, of.exchange.route_name);
     }),
     member("portcullis.policy", |line, name, of| {
         let record = of.exchange.record;
-        own(line, name, record.refused_by.or(record.answered_by));
+        trusted(line, name, record.refused_by.or(record.responded_by));
     }),
     member("portcullis.code", |line, name, of| {
         let refusal = of.exchange.record.refusal;
-        own(line, name, refusal.map(|reason| reason.code.name));
+        trusted(line, name, refusal.map(|reason| reason.code.name));
     }),
     member("portcullis.reason", |line, name, of| {
         let refusal = of.exchange.record.refusal;
-        own(line, name, refusal.map(|reason| reason.name));
+        trusted(line, name, refusal.map(|reason| reason.name));
     }),
     member("portcullis.detail", |line, name, of| {
         if let Some(detail) = &of.exchange.record.detail {
@@ -75,13 +79,13 @@ pub const MEMBERS: &[Member] = &[
     named(REQUEST_ID, |line, name, of| {
         match (of.request_id, of.log.schema) {
             (None, _) => {}
-            (Some(id), Schema::OpenTelemetry) => line.list(name, std::iter::once(id)),
-            (Some(id), Schema::Elastic) => line.foreign(name, id),
+            (Some(id), Convention::OpenTelemetry) => line.list(name, std::iter::once(id)),
+            (Some(id), Convention::Elastic) => line.untrusted(name, id),
         }
     })
     .reads(&["x-request-id"]),
     named(TRACE_ID, |line, name, of| {
-        own(line, name, of.trace.map(|trace| trace.trace_id));
+        trusted(line, name, of.trace.map(|trace| trace.trace_id));
     })
     .reads(&["traceparent"]),
     named(
@@ -89,7 +93,7 @@ pub const MEMBERS: &[Member] = &[
             otel: "parent_span_id",
             ecs: "span.id",
         },
-        |line, name, of| own(line, name, of.trace.map(|trace| trace.parent_id)),
+        |line, name, of| trusted(line, name, of.trace.map(|trace| trace.parent_id)),
     )
     .reads(&["traceparent"]),
     member("http.request.method", |line, name, of| {
@@ -107,7 +111,7 @@ pub const MEMBERS: &[Member] = &[
             let host = authority
                 .as_ref()
                 .map_or(sent, |each| each.host().as_bytes());
-            line.foreign(name, without_port(host));
+            line.untrusted(name, without_port(host));
         }
     })
     .reads(&[":authority"]),
@@ -127,11 +131,15 @@ pub const MEMBERS: &[Member] = &[
     .reads(&["user-agent"])
     .personal(),
     member("user.id", |line, name, of| {
-        line.optional(name, of.plain(Of::Accepted, of.subject()));
+        line.optional(name, of.plain(Provenance::Accepted, of.subject()));
     })
     .personal(),
     member("user.hash", |line, name, of| {
-        own(line, name, of.hashed(Of::Accepted, of.subject()).as_deref());
+        trusted(
+            line,
+            name,
+            of.hashed(Provenance::Accepted, of.subject()).as_deref(),
+        );
     })
     .personal(),
     member("portcullis.issuer", |line, name, of| {
@@ -139,7 +147,7 @@ pub const MEMBERS: &[Member] = &[
         line.optional(name, issuer.map(str::as_bytes));
     }),
     member("portcullis.provider", |line, name, of| {
-        own(
+        trusted(
             line,
             name,
             of.principal.map(|principal| &*principal.authority),
@@ -147,7 +155,7 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.claimed.signature", |line, name, of| {
         let signature = |signed| if signed { "valid" } else { "unverified" };
-        own(
+        trusted(
             line,
             name,
             of.claimed.map(|claimed| signature(claimed.signed)),
@@ -155,38 +163,46 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.claimed.issuer", |line, name, of| {
         let issuer = of.claimed.and_then(|claimed| claimed.issuer.as_deref());
-        line.optional(name, of.plain(Of::Claimed, issuer));
+        line.optional(name, of.plain(Provenance::Claimed, issuer));
     }),
     member("portcullis.claimed.issuer_hash", |line, name, of| {
         let issuer = of.claimed.and_then(|claimed| claimed.issuer.as_deref());
-        own(line, name, of.hashed(Of::Claimed, issuer).as_deref());
+        trusted(
+            line,
+            name,
+            of.hashed(Provenance::Claimed, issuer).as_deref(),
+        );
     }),
     member("portcullis.claimed.subject", |line, name, of| {
         let subject = of.claimed.and_then(|claimed| claimed.subject.as_deref());
-        line.optional(name, of.plain(Of::ClaimedSubject, subject));
+        line.optional(name, of.plain(Provenance::ClaimedSubject, subject));
     })
     .personal(),
     member("portcullis.claimed.subject_hash", |line, name, of| {
         let subject = of.claimed.and_then(|claimed| claimed.subject.as_deref());
-        own(
+        trusted(
             line,
             name,
-            of.hashed(Of::ClaimedSubject, subject).as_deref(),
+            of.hashed(Provenance::ClaimedSubject, subject).as_deref(),
         );
     })
     .personal(),
     member("portcullis.claimed.key_id", |line, name, of| {
         let key_id = of.claimed.and_then(|claimed| claimed.key_id.as_deref());
-        line.optional(name, of.plain(Of::Claimed, key_id));
+        line.optional(name, of.plain(Provenance::Claimed, key_id));
     }),
     member("portcullis.claimed.key_id_hash", |line, name, of| {
         let key_id = of.claimed.and_then(|claimed| claimed.key_id.as_deref());
-        own(line, name, of.hashed(Of::Claimed, key_id).as_deref());
+        trusted(
+            line,
+            name,
+            of.hashed(Provenance::Claimed, key_id).as_deref(),
+        );
     }),
     member("portcullis.claimed.audience", |line, name, of| {
         let shown = of
             .audiences()
-            .filter_map(|each| of.plain(Of::Claimed, Some(each)));
+            .filter_map(|each| of.plain(Provenance::Claimed, Some(each)));
         let mut shown = shown.peekable();
         if shown.peek().is_some() {
             line.list(name, shown);
@@ -195,7 +211,7 @@ pub const MEMBERS: &[Member] = &[
     member("portcullis.claimed.audience_hash", |line, name, of| {
         let hashes = of
             .audiences()
-            .filter_map(|each| of.hashed(Of::Claimed, Some(each)));
+            .filter_map(|each| of.hashed(Provenance::Claimed, Some(each)));
         let hashes: Vec<String> = hashes.collect();
         if !hashes.is_empty() {
             line.list(name, hashes.iter().map(String::as_bytes));
@@ -203,10 +219,10 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.claimed.algorithm", |line, name, of| {
         let algorithm = of.claimed.and_then(|claimed| claimed.algorithm.as_deref());
-        line.optional(name, of.plain(Of::Claimed, algorithm));
+        line.optional(name, of.plain(Provenance::Claimed, algorithm));
     }),
     member("portcullis.rate_limit.name", |line, name, of| {
-        own(line, name, of.limit.map(|(limit, _)| limit));
+        trusted(line, name, of.limit.map(|(limit, _)| limit));
     }),
     member("portcullis.rate_limit.remaining", |line, name, of| {
         line.number(name, of.limit.map(|(_, standing)| standing.remaining));
@@ -221,26 +237,26 @@ pub const MEMBERS: &[Member] = &[
         "status",
         Name::same("http.response.status_code"),
         Property::ResponseStatus,
-        Form::NumberOrNone,
+        PropertyForm::NumberOrNone,
     ),
     attribute(
         "client",
         Name::same("client.address"),
         Property::ClientAddress,
-        Form::Address,
+        PropertyForm::Address,
     )
     .personal(),
     attribute(
         "details",
         Name::same("portcullis.response_details"),
         Property::ResponseDetails,
-        Form::Text,
+        PropertyForm::Text,
     ),
     attribute(
         "flags",
         Name::same("portcullis.response_flags"),
         Property::ResponseFlags,
-        Form::Number,
+        PropertyForm::Number,
     ),
     attribute(
         "protocol",
@@ -249,7 +265,7 @@ pub const MEMBERS: &[Member] = &[
             ecs: "http.version",
         },
         Property::Protocol,
-        Form::Without(b"HTTP/"),
+        PropertyForm::Without(b"HTTP/"),
     ),
     attribute(
         "tls",
@@ -258,7 +274,7 @@ pub const MEMBERS: &[Member] = &[
             ecs: "tls.version",
         },
         Property::TlsVersion,
-        Form::Without(b"TLSv"),
+        PropertyForm::Without(b"TLSv"),
     ),
     attribute(
         "request_size",
@@ -267,7 +283,7 @@ pub const MEMBERS: &[Member] = &[
             ecs: "http.request.bytes",
         },
         Property::RequestSize,
-        Form::Number,
+        PropertyForm::Number,
     ),
     attribute(
         "response_size",
@@ -276,13 +292,13 @@ pub const MEMBERS: &[Member] = &[
             ecs: "http.response.bytes",
         },
         Property::ResponseSize,
-        Form::Number,
+        PropertyForm::Number,
     ),
     attribute(
         "upstream",
         Name::same("portcullis.upstream"),
         Property::UpstreamAddress,
-        Form::Text,
+        PropertyForm::Text,
     ),
     member("portcullis.claim.<claim>", |line, _, of| claims(line, of)).personal(),
     member("http.request.header.<name>", |line, _, of| fields(line, of)).personal(),
@@ -293,14 +309,14 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn own(line: &mut Line, name: &str, value: Option<&str>) {
+fn trusted(line: &mut JsonLine, name: &str, value: Option<&str>) {
     if let Some(value) = value {
-        line.own(name, value);
+        line.trusted(name, value);
     }
 }
 
 /// The claims that the document names, each a member.
-fn claims(line: &mut Line, of: &Finished<'_>) {
+fn claims(line: &mut JsonLine, of: &Finished<'_>) {
     let Some(principal) = of.principal else {
         return;
     };
@@ -312,7 +328,7 @@ fn claims(line: &mut Line, of: &Finished<'_>) {
 }
 
 /// The request's header fields that the document names, each a member.
-fn fields(line: &mut Line, of: &Finished<'_>) {
+fn fields(line: &mut JsonLine, of: &Finished<'_>) {
     for (name, field) in &of.log.headers {
         let secret = of.log.hides(field);
         let shown = |value| if secret { REDACTED } else { value };

@@ -20,17 +20,17 @@ use std::time::Duration;
 
 use self::detail::Parameters;
 use self::finished::Finished;
-use self::line::Line;
+use self::line::JsonLine;
 pub use self::member::Member;
 use self::members::MEMBERS;
-use self::name::Schema;
-use self::redact::Shown;
-use self::sample::{Sampled, Share};
+use self::name::Convention;
+use self::redact::ShownValues;
+use self::sample::{SampleRate, Sampled};
 use self::subject::Subjects;
 pub use self::verdict::errors;
 use crate::record::Summary;
 use portcullis_exchange::condition::ClaimPath;
-use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::host::{Host, Property};
 use portcullis_wire::headers::{HeaderName, Headers};
 
@@ -38,7 +38,7 @@ use portcullis_wire::headers::{HeaderName, Headers};
 #[derive(Debug)]
 pub struct AccessLog {
     sinks: Vec<Sink>,
-    schema: Schema,
+    schema: Convention,
     longest: usize,
     /// What records may have, in order, by its name in the schema.
     members: Vec<(&'static str, &'static Member)>,
@@ -47,7 +47,7 @@ pub struct AccessLog {
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
     redacted: Vec<String>,
-    shares: Vec<(Sampled, Share)>,
+    shares: Vec<(Sampled, SampleRate)>,
 }
 
 /// Where records go.
@@ -56,7 +56,7 @@ pub enum Sink {
     /// The proxy's own log.
     ProxyLog,
     /// A value that the proxy's access loggers can print.
-    FilterState(PropertyName),
+    FilterState(FilterStateKey),
     /// The document's collector.
     Collector,
 }
@@ -108,7 +108,7 @@ impl AccessLog {
     }
 
     /// The value that it leaves for the proxy's access loggers, if it does.
-    pub fn export(&self) -> Option<PropertyName> {
+    pub fn export(&self) -> Option<FilterStateKey> {
         self.sinks.iter().find_map(|sink| match sink {
             Sink::FilterState(name) => Some(name.clone()),
             Sink::ProxyLog | Sink::Collector => None,
@@ -142,7 +142,7 @@ impl AccessLog {
             _ => exchange.headers,
         };
         let finished = Finished::sampled(self, exchange, headers, host)?;
-        let mut line = Line::new(self.longest);
+        let mut line = JsonLine::new(self.longest);
         for (name, member) in &self.members {
             member.write(&mut line, name, &finished);
         }
@@ -153,15 +153,16 @@ impl AccessLog {
     fn keeps(&self, exchange: &Summary<'_>, trace_id: Option<&str>, request_id: &[u8]) -> bool {
         let sampled = Sampled::of(exchange);
         let share = self.shares.iter().find(|(each, _)| *each == sampled);
-        share.is_none_or(|(_, share)| *share == Share::ALL || share.keeps(trace_id, request_id))
+        share
+            .is_none_or(|(_, share)| *share == SampleRate::ALL || share.keeps(trace_id, request_id))
     }
 
     /// What is shown of queries.
-    fn shown(&self) -> Option<Shown<'_>> {
+    fn shown(&self) -> Option<ShownValues<'_>> {
         match self.query {
             Query::Off => None,
-            Query::Names => Some(Shown::Names),
-            Query::Values => Some(Shown::Except(&self.redacted)),
+            Query::Names => Some(ShownValues::Names),
+            Query::Values => Some(ShownValues::Except(&self.redacted)),
         }
     }
 }

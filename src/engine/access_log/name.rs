@@ -5,16 +5,19 @@ use portcullis_document::{Node, Problems};
 
 /// Whose names are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Schema {
+pub(super) enum Convention {
     /// OpenTelemetry semantic conventions.
     OpenTelemetry,
     /// Elastic Common Schema.
     Elastic,
 }
 
-impl Schema {
+impl Convention {
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let choices = [("otel", Schema::OpenTelemetry), ("ecs", Schema::Elastic)];
+        let choices = [
+            ("otel", Convention::OpenTelemetry),
+            ("ecs", Convention::Elastic),
+        ];
         node.choice(problems, &choices)
     }
 }
@@ -38,10 +41,10 @@ impl Name {
         }
     }
 
-    pub(super) const fn of(self, schema: Schema) -> &'static str {
+    pub(super) const fn of(self, schema: Convention) -> &'static str {
         match schema {
-            Schema::OpenTelemetry => self.otel,
-            Schema::Elastic => self.ecs,
+            Convention::OpenTelemetry => self.otel,
+            Convention::Elastic => self.ecs,
         }
     }
 }

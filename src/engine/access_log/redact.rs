@@ -38,7 +38,7 @@ const SECRET_WORDS: [&str; 13] = [
 
 /// Which values of a query are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown<'a> {
+pub(super) enum ShownValues<'a> {
     /// None of them, the names alone.
     Names,
     /// Those whose name does not tell a secret, and is none of these.
@@ -61,7 +61,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 ///
 /// Such a run begins with `eyJ`, the start of a JSON object in base64url, or with an object that
 /// begins with a blank or a line break, and goes on through base64url and dots. Each character may be
-/// percent-encoded, once or several times: whoever reads the log can decode it.
+/// percent-encoded, once or several times: a reader of the log can decode it.
 pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = find_token(value) else {
         return Cow::Borrowed(value);
@@ -80,7 +80,7 @@ pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// A query with its names, and values as `shown` says. What is not shown is [`REDACTED`].
-pub(super) fn query(query: &[u8], shown: &Shown<'_>) -> Vec<u8> {
+pub(super) fn query(query: &[u8], shown: &ShownValues<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(query.len());
     let mut rest = query;
     loop {
@@ -98,7 +98,7 @@ pub(super) fn query(query: &[u8], shown: &Shown<'_>) -> Vec<u8> {
     }
 }
 
-fn write_pair(out: &mut Vec<u8>, pair: &[u8], shown: &Shown<'_>) {
+fn write_pair(out: &mut Vec<u8>, pair: &[u8], shown: &ShownValues<'_>) {
     let mut halves = pair.splitn(2, |b| *b == b'=');
     let name = halves.next().unwrap_or_default();
     out.extend_from_slice(&tokens(name));
@@ -107,12 +107,12 @@ fn write_pair(out: &mut Vec<u8>, pair: &[u8], shown: &Shown<'_>) {
     };
     out.push(b'=');
     match shown {
-        Shown::Except(secret)
+        ShownValues::Except(secret)
             if !names_a_secret(name, secret) && !holds_a_secret(value, secret) =>
         {
             out.extend_from_slice(&tokens(value));
         }
-        Shown::Names | Shown::Except(_) => out.extend_from_slice(REDACTED),
+        ShownValues::Names | ShownValues::Except(_) => out.extend_from_slice(REDACTED),
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) fn path(path: &[u8]) -> Cow<'_, [u8]> {
                 out.extend_from_slice(&tokens(piece));
             } else {
                 out.push(b';');
-                write_pair(&mut out, piece, &Shown::Except(&[]));
+                write_pair(&mut out, piece, &ShownValues::Except(&[]));
             }
         }
     }
@@ -139,7 +139,7 @@ pub(super) fn path(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// A URL in a header field, its query shown as the request's own: `None` shows nothing of it.
-pub(super) fn url<'v>(url: &'v [u8], shown: Option<&Shown<'_>>) -> Cow<'v, [u8]> {
+pub(super) fn url<'v>(url: &'v [u8], shown: Option<&ShownValues<'_>>) -> Cow<'v, [u8]> {
     let Some(at) = url.iter().position(|b| *b == b'?') else {
         return path(url);
     };
@@ -348,12 +348,12 @@ mod tests {
     fn queries_keep_their_names() {
         let secret = ["ssn".to_owned()];
         let all = b"page=2&access_token=abc&q=eyJh.b.c&flag&%74oken=x&SSN=1&=y";
-        let names = query(all, &Shown::Names);
+        let names = query(all, &ShownValues::Names);
         assert_eq!(
             names,
             b"page=REDACTED&access_token=REDACTED&q=REDACTED&flag&%74oken=REDACTED&SSN=REDACTED&=REDACTED"
         );
-        let shown = query(all, &Shown::Except(&secret));
+        let shown = query(all, &ShownValues::Except(&secret));
         assert_eq!(
             shown,
             b"page=2&access_token=REDACTED&q=REDACTED&flag&%74oken=REDACTED&SSN=REDACTED&=y"
@@ -389,7 +389,7 @@ mod tests {
             ("%65yJh.e30.c2ln", "REDACTED"),
             ("%65yJh.e30.c2ln&b", "REDACTED&b"),
         ] {
-            let found = query(value.as_bytes(), &Shown::Except(&secret));
+            let found = query(value.as_bytes(), &ShownValues::Except(&secret));
             assert_eq!(String::from_utf8(found).unwrap(), shown, "{value}");
         }
     }
@@ -407,11 +407,11 @@ mod tests {
         let referer = b"https://a.example/b;sid=1?page=2&token=x";
         let of = |shown| String::from_utf8(url(referer, shown).into_owned()).unwrap();
         assert_eq!(
-            of(Some(&Shown::Except(&[]))),
+            of(Some(&ShownValues::Except(&[]))),
             "https://a.example/b;sid=1?page=2&token=REDACTED"
         );
         assert_eq!(
-            of(Some(&Shown::Names)),
+            of(Some(&ShownValues::Names)),
             "https://a.example/b;sid=1?page=REDACTED&token=REDACTED"
         );
         assert_eq!(of(None), "https://a.example/b;sid=1");

@@ -33,11 +33,11 @@ impl Sampled {
 
 /// A share of all, in steps of 2^-56.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Share(u64);
+pub(super) struct SampleRate(u64);
 
 const ALL: u64 = 1 << 56;
 
-impl Share {
+impl SampleRate {
     pub(super) const ALL: Self = Self(ALL);
 
     /// Reads a percentage: `"1%"`, `"0.05%"`, with four decimals at most.
@@ -108,10 +108,10 @@ mod tests {
 
     #[test]
     fn percentages() {
-        assert_eq!(Share::parse("100%"), Some(Share::ALL));
-        assert_eq!(Share::parse("0%"), Some(Share(0)));
-        assert_eq!(Share::parse("50%"), Some(Share(ALL / 2)));
-        assert_eq!(Share::parse("12.5%"), Some(Share(ALL / 8)));
+        assert_eq!(SampleRate::parse("100%"), Some(SampleRate::ALL));
+        assert_eq!(SampleRate::parse("0%"), Some(SampleRate(0)));
+        assert_eq!(SampleRate::parse("50%"), Some(SampleRate(ALL / 2)));
+        assert_eq!(SampleRate::parse("12.5%"), Some(SampleRate(ALL / 8)));
         for wrong in [
             "",
             "%",
@@ -124,7 +124,7 @@ mod tests {
             "1.00001%",
             "1e1%",
         ] {
-            assert_eq!(Share::parse(wrong), None, "{wrong}");
+            assert_eq!(SampleRate::parse(wrong), None, "{wrong}");
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
             ("25%", 4_800, 5_200),
             ("100%", 20_000, 20_000),
         ] {
-            let share = Share::parse(text).unwrap();
+            let share = SampleRate::parse(text).unwrap();
             let kept = ids
                 .iter()
                 .filter(|id| share.keeps(None, id.as_bytes()))
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_trace_is_kept_whole_and_by_its_random_part() {
-        let half = Share::parse("50%").unwrap();
+        let half = SampleRate::parse("50%").unwrap();
         let kept = "0af7651916cd43dd84ffffffffffffff";
         let dropped = "0af7651916cd43dd8400000000000000";
         for request_id in [&b"a"[..], b"b", b""] {

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use super::line;
 use super::member::Member;
 use super::members::MEMBERS;
-use super::name::Schema;
-use super::sample::{FIELDS, Sampled, Share};
+use super::name::Convention;
+use super::sample::{FIELDS, SampleRate, Sampled};
 use super::subject::Subjects;
 use super::{AccessLog, Query, Sink};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::condition::ClaimPath;
-use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::route::read_header_name;
 use portcullis_exchange::section::{Reading, Registry, Section, Variable};
 use portcullis_wire::headers::HeaderName;
@@ -26,14 +26,19 @@ impl AccessLog {
     /// Reads the block.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let sinks = fields.or("sinks", vec![Sink::ProxyLog], problems, read_sinks);
-        let schema = fields.or("schema", Schema::OpenTelemetry, problems, Schema::read);
-        let longest = fields.or("max_bytes", 8 << 10, problems, read_longest);
+        let sinks = fields.or_default("sinks", vec![Sink::ProxyLog], problems, read_sinks);
+        let schema = fields.or_default(
+            "schema",
+            Convention::OpenTelemetry,
+            problems,
+            Convention::read,
+        );
+        let longest = fields.or_default("max_bytes", 8 << 10, problems, read_longest);
         let usual = || attributes().filter(|(name, _)| USUAL.contains(name));
         let usual: Vec<&Member> = usual().map(|(_, member)| member).collect();
-        let attributes = fields.or("attributes", usual, problems, read_attributes);
+        let attributes = fields.or_default("attributes", usual, problems, read_attributes);
         let subjects = Subjects::read(&mut fields, problems);
-        let query = fields.or("query", Query::Names, problems, |node, problems| {
+        let query = fields.or_default("query", Query::Names, problems, |node, problems| {
             let choices = [
                 ("names", Query::Names),
                 ("values", Query::Values),
@@ -44,14 +49,14 @@ impl AccessLog {
             }
             node.choice(problems, &choices)
         });
-        let redacted = fields.or("redact", Vec::new(), problems, |node, problems| {
+        let redacted = fields.or_default("redact", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
-                item.name(problems).map(str::to_ascii_lowercase)
+                item.non_empty(problems).map(str::to_ascii_lowercase)
             })
         });
-        let more = fields.or("fields", More::default(), problems, More::read);
-        let shares = fields.or("sample", Vec::new(), problems, read_shares);
-        fields.finish(problems);
+        let more = fields.or_default("fields", More::default(), problems, More::read);
+        let shares = fields.or_default("sample", Vec::new(), problems, read_shares);
+        fields.deny_unknown(problems);
         let (More { claims, headers }, schema) = (more?, schema?);
         Some(Self {
             sinks: sinks?,
@@ -96,20 +101,20 @@ struct More {
 impl More {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
+        let claims = fields.or_default("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 let mut name = String::from("portcullis.claim.");
-                line::escape(&mut name, item.name(problems)?.as_bytes());
+                line::escape(&mut name, item.non_empty(problems)?.as_bytes());
                 Some((name, ClaimPath::read(item, problems)?))
             })
         });
-        let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
+        let headers = fields.or_default("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 let header = read_header_name(item, problems)?;
                 Some((format!("http.request.header.{}", header.as_str()), header))
             })
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             claims: claims?,
             headers: headers?,
@@ -136,7 +141,7 @@ fn read_sinks(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Sink>> {
         let sink = match item.0 {
             Named::ProxyLog => Sink::ProxyLog,
             Named::Collector => Sink::Collector,
-            Named::FilterState => Sink::FilterState(PropertyName::parse(RECORD)?),
+            Named::FilterState => Sink::FilterState(FilterStateKey::parse(RECORD)?),
         };
         if sinks.contains(&sink) {
             problems.report(&item.1, "is there twice");
@@ -157,16 +162,16 @@ fn read_longest(node: &Node<'_>, problems: &mut Problems) -> Option<usize> {
     usize::try_from(bytes).ok()
 }
 
-fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(Sampled, Share)>> {
+fn read_shares(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(Sampled, SampleRate)>> {
     let mut fields: Fields<'_> = node.fields(problems)?;
-    let shares: Vec<Option<(Sampled, Share)>> = FIELDS
+    let shares: Vec<Option<(Sampled, SampleRate)>> = FIELDS
         .iter()
         .map(|(name, sampled)| {
-            let share = fields.or(name, Share::ALL, problems, Share::read);
+            let share = fields.or_default(name, SampleRate::ALL, problems, SampleRate::read);
             share.map(|share| (*sampled, share))
         })
         .collect();
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     shares.into_iter().collect()
 }
 
@@ -194,7 +199,7 @@ fn attributes() -> impl Iterator<Item = (&'static str, &'static Member)> {
 
 /// The members of records in their order; those that the proxy is asked for in the order in which
 /// the document names them.
-fn members(schema: Schema, asked: &[&'static Member]) -> Vec<(&'static str, &'static Member)> {
+fn members(schema: Convention, asked: &[&'static Member]) -> Vec<(&'static str, &'static Member)> {
     let mut asked = asked.iter().copied();
     let members = MEMBERS
         .iter()

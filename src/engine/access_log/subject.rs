@@ -9,15 +9,15 @@ use portcullis_exchange::refusal::Claimed;
 /// What is shown of subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subjects {
-    accepted: Form,
-    claimed: Form,
+    accepted: SubjectForm,
+    claimed: SubjectForm,
     /// The variable of the VM's environment with the key of hashes, if something is hashed.
     key: Option<String>,
 }
 
 /// What a value is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Of {
+pub(super) enum Provenance {
     /// The subject of an accepted token.
     Accepted,
     /// Anything else that a token says that was not accepted.
@@ -28,7 +28,7 @@ pub(super) enum Of {
 
 /// How a value is shown, from the whole of it to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
+enum SubjectForm {
     /// As it is.
     Plain,
     /// A keyed hash of it: the same person is the same hash, and who lacks the key cannot find
@@ -38,15 +38,15 @@ enum Form {
     Off,
 }
 
-impl Form {
+impl SubjectForm {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         if node.is_off() {
-            return Some(Form::Off);
+            return Some(SubjectForm::Off);
         }
         let forms = [
-            ("plain", Form::Plain),
-            ("hashed", Form::Hashed),
-            ("off", Form::Off),
+            ("plain", SubjectForm::Plain),
+            ("hashed", SubjectForm::Hashed),
+            ("off", SubjectForm::Off),
         ];
         node.choice(problems, &forms)
     }
@@ -55,22 +55,23 @@ impl Form {
 impl Subjects {
     /// Reads `subject`, `claimed` and `subject_key`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let accepted = fields.or("subject", Form::Plain, problems, Form::read);
-        let claimed = fields.or("claimed", Form::Plain, problems, Form::read);
+        let accepted =
+            fields.or_default("subject", SubjectForm::Plain, problems, SubjectForm::read);
+        let claimed = fields.or_default("claimed", SubjectForm::Plain, problems, SubjectForm::read);
         let key = match fields.optional("subject_key") {
             None => Some(None),
             Some(node) => {
                 let mut inner = node.fields(problems)?;
                 let name = inner.required("env", problems);
-                let name = name.and_then(|name| name.name(problems));
-                inner.finish(problems);
+                let name = name.and_then(|name| name.non_empty(problems));
+                inner.deny_unknown(problems);
                 name.map(|name| Some((name.to_owned(), node)))
             }
         };
         let (accepted, claimed, key) = (accepted?, claimed?, key?);
         let hashed = [("subject", accepted), ("claimed", claimed)]
             .into_iter()
-            .find(|(_, form)| *form == Form::Hashed);
+            .find(|(_, form)| *form == SubjectForm::Hashed);
         let key = match (hashed, key) {
             (Some(_), Some((key, _))) => Some(key),
             (None, None) => None,
@@ -105,30 +106,30 @@ impl Subjects {
 
     /// Whether anything is shown of tokens that are not accepted.
     pub(super) fn shows_claimed(&self) -> bool {
-        self.claimed != Form::Off
+        self.claimed != SubjectForm::Off
     }
 
-    fn form(&self, of: Of) -> Form {
+    fn form(&self, of: Provenance) -> SubjectForm {
         match of {
-            Of::Accepted => self.accepted,
-            Of::Claimed => self.claimed,
-            Of::ClaimedSubject => self.claimed.max(self.accepted),
+            Provenance::Accepted => self.accepted,
+            Provenance::Claimed => self.claimed,
+            Provenance::ClaimedSubject => self.claimed.max(self.accepted),
         }
     }
 
     /// Whether a value is shown as it is.
-    pub(super) fn shows_plain(&self, of: Of) -> bool {
-        self.form(of) == Form::Plain
+    pub(super) fn shows_plain(&self, of: Provenance) -> bool {
+        self.form(of) == SubjectForm::Plain
     }
 
     /// The hash of a value, if hashes are shown. `None` when the environment has no key.
-    pub(super) fn hashed(&self, of: Of, value: &[u8], host: &dyn Host) -> Option<String> {
-        if self.form(of) != Form::Hashed {
+    pub(super) fn hashed(&self, of: Provenance, value: &[u8], host: &dyn Host) -> Option<String> {
+        if self.form(of) != SubjectForm::Hashed {
             return None;
         }
         match of {
-            Of::Accepted => self.hash(value, host),
-            Of::Claimed | Of::ClaimedSubject => self.hash_whole(value, host),
+            Provenance::Accepted => self.hash(value, host),
+            Provenance::Claimed | Provenance::ClaimedSubject => self.hash_whole(value, host),
         }
     }
 

@@ -13,12 +13,12 @@ use super::routes::Default;
 use super::sections::SECTIONS;
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use crate::access_log::AccessLog;
-use crate::access_log::collector::Collector;
+use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
 use crate::engine::{Chain, Engine, Mode, Overrides, Requests, Route, ShownFields};
 use crate::explain::Explain;
 use crate::metrics;
-use crate::metrics::Measured;
+use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::Declaration;
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
@@ -46,8 +46,8 @@ pub(super) fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     let engine = json.and_then(|json| Document::read(&Node::root(&json), &mut problems));
     let compiled_bytes = problems.need(Share::Documents);
     let needs = SHARES.map(|share| (share, problems.need(share)));
-    let mut engine = problems.settle(engine)?;
-    engine.registry.footprints.push(footprint(needs));
+    let mut engine = problems.into_result(engine)?;
+    engine.registry.memory_estimates.push(footprint(needs));
     engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
     metrics::show(&engine.digest, &mut engine.registry.gauges);
@@ -127,14 +127,14 @@ impl Document<'_> {
         let mut fields = root.fields(problems)?;
         account(root, problems)?;
         let version = read_version(&mut fields, problems);
-        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
+        let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
         let (mut sections, mut notes) = (Sections::default(), Vec::new());
         for entry in SECTIONS {
             sections.read(entry, &mut fields, &mut notes, problems);
         }
         let defaults = fields.optional("defaults");
         let routes = fields.required("routes", problems);
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let mut document = Document {
             root,
             sections: &sections,
@@ -207,10 +207,10 @@ impl Judging {
             registry,
             inspection: *sections.get::<Inspection>(),
             path_rules,
-            measured: *sections.get::<Measured>(),
+            measured: *sections.get::<MetricsConfig>(),
             digest: [0; 32],
             compiled_bytes: 0,
-            collector: sections.find::<Collector>(),
+            collector: sections.find::<OtlpExporter>(),
             security_events,
             explain: sections.find::<Explain>(),
             request_id: sections.find::<RequestId>().map(|id| id.0.clone()),
@@ -222,7 +222,7 @@ impl Judging {
 
 /// Asks for the memory that the document takes. None if there is not so much.
 fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
-    for (name, section) in root.entries(problems).unwrap_or_default() {
+    for (name, section) in root.members(problems).unwrap_or_default() {
         // These say themselves how much they are, piece by piece.
         if !matches!(name, "routes" | "schemas" | "apis") {
             let size = section.json().weight().saturating_mul(EACH);

@@ -9,22 +9,22 @@ const RICH: &str = include_str!("rich.json");
 
 /// A place: names of members, and numbers of items.
 #[derive(Clone, Debug)]
-enum Step {
+enum PathStep {
     Member(String),
     Item(usize),
 }
 
-fn pointer(path: &[Step]) -> String {
-    let step = |step: &Step| match step {
-        Step::Member(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
-        Step::Item(index) => format!("/{index}"),
+fn pointer(path: &[PathStep]) -> String {
+    let step = |step: &PathStep| match step {
+        PathStep::Member(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+        PathStep::Item(index) => format!("/{index}"),
     };
     path.iter().map(step).collect()
 }
 
 /// Every place of a value, the whole of it apart.
-fn places(json: &Json, here: &[Step], out: &mut Vec<Vec<Step>>) {
-    let mut each = |step: Step, value: &Json| {
+fn places(json: &Json, here: &[PathStep], out: &mut Vec<Vec<PathStep>>) {
+    let mut each = |step: PathStep, value: &Json| {
         let mut path = here.to_vec();
         path.push(step);
         out.push(path.clone());
@@ -33,12 +33,12 @@ fn places(json: &Json, here: &[Step], out: &mut Vec<Vec<Step>>) {
     match json {
         Json::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                each(Step::Item(index), item);
+                each(PathStep::Item(index), item);
             }
         }
         Json::Object(object) => {
             for (name, value) in object.iter() {
-                each(Step::Member(name.to_owned()), value);
+                each(PathStep::Member(name.to_owned()), value);
             }
         }
         _ => {}
@@ -46,7 +46,7 @@ fn places(json: &Json, here: &[Step], out: &mut Vec<Vec<Step>>) {
 }
 
 /// The value as text, with `change` made at a place.
-fn with(json: &Json, path: &[Step], change: &dyn Fn(&Json) -> String) -> String {
+fn with(json: &Json, path: &[PathStep], change: &dyn Fn(&Json) -> String) -> String {
     let Some((first, rest)) = path.split_first() else {
         return change(json);
     };
@@ -55,14 +55,14 @@ fn with(json: &Json, path: &[Step], change: &dyn Fn(&Json) -> String) -> String 
         false => value.to_string(),
     };
     match (json, first) {
-        (Json::Array(items), Step::Item(place)) => {
+        (Json::Array(items), PathStep::Item(place)) => {
             let items = items.iter().enumerate();
             let items: Vec<String> = items
                 .map(|(at, item)| written(at == *place, item))
                 .collect();
             format!("[{}]", items.join(","))
         }
-        (Json::Object(object), Step::Member(place)) => {
+        (Json::Object(object), PathStep::Member(place)) => {
             let member = |(name, value): (&str, &Json)| {
                 let name_text = Json::String(name.to_owned());
                 format!("{name_text}:{}", written(name == place, value))
@@ -74,10 +74,10 @@ fn with(json: &Json, path: &[Step], change: &dyn Fn(&Json) -> String) -> String 
     }
 }
 
-fn find<'j>(json: &'j Json, path: &[Step]) -> &'j Json {
+fn find<'j>(json: &'j Json, path: &[PathStep]) -> &'j Json {
     path.iter().fold(json, |json, step| match (json, step) {
-        (Json::Array(items), Step::Item(at)) => &items[*at],
-        (Json::Object(object), Step::Member(name)) => object.member(name).unwrap(),
+        (Json::Array(items), PathStep::Item(at)) => &items[*at],
+        (Json::Object(object), PathStep::Member(name)) => object.member(name).unwrap(),
         _ => panic!("{path:?} leads nowhere"),
     })
 }
@@ -95,7 +95,7 @@ fn problems(text: &str) -> Vec<(String, String)> {
 }
 
 /// The document, its places, and an engine of it, so that its patterns need not be compiled each time.
-fn rich() -> (Json, Vec<Vec<Step>>, Engine) {
+fn rich() -> (Json, Vec<Vec<PathStep>>, Engine) {
     let json = Json::parse(RICH.as_bytes(), 64).unwrap();
     assert_eq!(problems(RICH), []);
     let engine = compile(RICH.as_bytes()).unwrap();
@@ -106,8 +106,8 @@ fn rich() -> (Json, Vec<Vec<Step>>, Engine) {
 }
 
 /// Places below these are the business of others, who say where in their own words.
-fn is_schema(path: &[Step]) -> bool {
-    let is = |step: &Step, name: &str| matches!(step, Step::Member(each) if each == name);
+fn is_schema(path: &[PathStep]) -> bool {
+    let is = |step: &PathStep, name: &str| matches!(step, PathStep::Member(each) if each == name);
     path.iter()
         .any(|step| is(step, "schema") || is(step, "inline"))
         || path
@@ -185,7 +185,7 @@ fn a_misspelt_member_is_one_problem_at_its_place() {
     let (json, all, _engine) = rich();
     let mut wrong = Vec::new();
     for path in all.iter().filter(|path| !is_schema(path)) {
-        let Some((Step::Member(name), object)) = path.split_last() else {
+        let Some((PathStep::Member(name), object)) = path.split_last() else {
             continue;
         };
         let misspelt = format!("{name}q");

@@ -79,7 +79,7 @@ fn unreached(routes: &[Route]) -> Vec<String> {
     notes
 }
 
-/// Whether somebody is asked for credentials there, and refused without.
+/// Whether callers are asked for credentials there, and refused without.
 fn is_guarded(route: &Route) -> bool {
     let mut steps = route.chain.steps.iter();
     steps.any(|step| authenticates(step) && step.mode == Mode::Enforce)

@@ -1,11 +1,11 @@
-//! `request_id`: the field of answers in which the request's id stands.
+//! `request_id`: the field of responses in which the request's id stands.
 
 use super::node::Node;
 use portcullis_document::header::read_told;
 use portcullis_exchange::section::{Reading, Section};
 use portcullis_wire::headers::HeaderName;
 
-/// The field of answers in which the request's id stands.
+/// The field of responses in which the request's id stands.
 pub(super) struct RequestId(pub(super) HeaderName);
 
 impl Section for RequestId {
@@ -18,7 +18,7 @@ impl Section for RequestId {
         let mut fields = node.fields(problems)?;
         let name = fields.required("response_header", problems);
         let name = name.and_then(|node| read_told(&node, problems));
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         name.map(Self)
     }
 }

@@ -10,7 +10,7 @@ use super::problem::{Problems, Quoted};
 use super::size::{EACH, ROUTE};
 use crate::engine::{Chain, Mode, Route, Step};
 use portcullis_exchange::body::Inspection;
-use portcullis_exchange::policy::{Compile, Context, Kind, Part, Role, Stage};
+use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::route;
 use portcullis_exchange::route::RequestMatcher;
@@ -20,7 +20,7 @@ use portcullis_wire::budget::Share;
 
 /// A block of `defaults`.
 pub(super) struct Default {
-    kind: &'static Kind,
+    kind: &'static PolicyKind,
     /// None if something is wrong with it; that has been reported.
     block: Option<Block>,
     is_used: bool,
@@ -51,7 +51,7 @@ impl Document<'_> {
                 });
             }
         }
-        fields.finish(self.problems);
+        fields.deny_unknown(self.problems);
     }
 
     /// What requests get that no route is for: of the policies, those that shape answers.
@@ -71,7 +71,7 @@ impl Document<'_> {
         } in &self.defaults
         {
             let steps = block.iter().flat_map(|block| &block.steps);
-            let shapes = |step: &Step| step.stage == Stage::Answer || step.name == "rate_limits";
+            let shapes = |step: &Step| step.stage == Stage::Response || step.name == "rate_limits";
             if *is_used || steps.clone().any(shapes) {
                 continue;
             }
@@ -102,7 +102,9 @@ impl Document<'_> {
                 continue;
             };
             let name_node = fields.required("name", self.problems);
-            let name = name_node.as_ref().and_then(|node| node.name(self.problems));
+            let name = name_node
+                .as_ref()
+                .and_then(|node| node.non_empty(self.problems));
             if let (Some(name), Some(node)) = (name, &name_node)
                 && !names.insert(name)
             {
@@ -135,7 +137,7 @@ impl Document<'_> {
             block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         self.is_matched = self.problems.count() == before;
-        let access = fields.or("open", Access::Guarded, self.problems, Access::read);
+        let access = fields.or_default("open", Access::Guarded, self.problems, Access::read);
         let place = format!("routes/{name}");
         let tried = fields.optional("shadow").filter(|node| !node.is_off());
         let mut tried = tried.and_then(|node| node.fields(self.problems));
@@ -207,9 +209,9 @@ impl Document<'_> {
             );
         }
         if let Some(tried) = tried {
-            tried.finish(self.problems);
+            tried.deny_unknown(self.problems);
         }
-        fields.finish(self.problems);
+        fields.deny_unknown(self.problems);
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
@@ -226,7 +228,7 @@ impl Document<'_> {
     }
 
     /// The block of that kind in `defaults`, if there is one: `Some(None)` when it is wrong.
-    fn inherit(&mut self, kind: &Kind) -> Option<Option<Block>> {
+    fn inherit(&mut self, kind: &PolicyKind) -> Option<Option<Block>> {
         let mut defaults = self.defaults.iter_mut();
         let found = defaults.find(|each| each.kind.name == kind.name)?;
         found.is_used = true;
@@ -246,10 +248,10 @@ impl Document<'_> {
         }
     }
 
-    /// The steps of a block, or those that there are without one.
+    /// The steps of a block, or the steps that there are without one.
     fn read_policy(
         &mut self,
-        kind: &'static Kind,
+        kind: &'static PolicyKind,
         block: Option<&Node<'_>>,
         place: &str,
     ) -> Option<Block> {
@@ -266,16 +268,16 @@ impl Document<'_> {
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,
                 };
-                let mode = fields.or("mode", usual, context.problems, Mode::read);
+                let mode = fields.or_default("mode", usual, context.problems, Mode::read);
                 tried = fields.optional("shadow").filter(|node| !node.is_off());
                 let parts = read(&mut fields, &mut context);
-                fields.finish(context.problems);
+                fields.deny_unknown(context.problems);
                 (mode?, parts?)
             }
         };
         let at = place_of(kind)?;
         let written = block.map(|block| self.block_place(block));
-        let step = |Part { stage, policy }| {
+        let step = |ChainPart { stage, policy }| {
             let declared = policy.declares();
             Step {
                 name: kind.name,
@@ -298,7 +300,7 @@ impl Document<'_> {
     /// The steps of a block that is tried beside the one in force.
     fn read_tried(
         &mut self,
-        kind: &'static Kind,
+        kind: &'static PolicyKind,
         node: &Node<'_>,
         place: &str,
     ) -> Option<Vec<Step>> {
@@ -324,9 +326,9 @@ impl Document<'_> {
             }
         }
         let parts = read(&mut fields, context);
-        fields.finish(context.problems);
+        fields.deny_unknown(context.problems);
         let parts = parts?;
-        if parts.iter().all(|part| part.stage == Stage::Answer) {
+        if parts.iter().all(|part| part.stage == Stage::Response) {
             node.report(
                 context.problems,
                 format_args!(
@@ -338,7 +340,7 @@ impl Document<'_> {
         }
         let at = place_of(kind)?.checked_add(policy::LIST.len())?;
         let written = self.block_place(node);
-        let step = |Part { stage, policy }| Step {
+        let step = |ChainPart { stage, policy }| Step {
             name: policy::name(at),
             kind: at,
             mode: Mode::Shadow,
@@ -375,7 +377,7 @@ fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
     }
 }
 
-fn place_of(kind: &Kind) -> Option<usize> {
+fn place_of(kind: &PolicyKind) -> Option<usize> {
     policy::LIST.iter().position(|each| each.name == kind.name)
 }
 

@@ -3,12 +3,12 @@
 use super::fields::Fields;
 use super::problem::Problems;
 use super::request_id::RequestId;
-use crate::access_log::collector::Collector;
+use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
 use crate::access_log::{AccessLog, Sink};
 use crate::engine::Requests;
 use crate::explain::Explain;
-use crate::metrics::Measured;
+use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
@@ -24,9 +24,9 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<PathRules>(),
     Entry::of::<Requests>(),
     Entry::of::<AccessLog>(),
-    Entry::of::<Measured>(),
+    Entry::of::<MetricsConfig>(),
     Entry::of::<SecurityEvents>(),
-    Entry::of::<Collector>(),
+    Entry::of::<OtlpExporter>(),
     Entry::of::<Explain>(),
     Entry::of::<RequestId>(),
     Entry::Agreement(sinks_are_there),
@@ -44,11 +44,11 @@ fn sinks_are_there(
     notes: &mut Vec<String>,
     problems: &mut Problems,
 ) {
-    let names = [AccessLog::NAME, SecurityEvents::NAME, Collector::NAME];
+    let names = [AccessLog::NAME, SecurityEvents::NAME, OtlpExporter::NAME];
     if known.is_wrong(&names) {
         return;
     }
-    let is_known = known.find::<Collector>().is_some();
+    let is_known = known.find::<OtlpExporter>().is_some();
     let log = known.find::<AccessLog>();
     let events = known.find::<SecurityEvents>();
     let sinks = [
@@ -62,7 +62,7 @@ fn sinks_are_there(
     for (block, sinks) in sinks {
         let sends = sinks.is_some_and(|sinks| sinks.contains(&Sink::Collector));
         is_used |= sends;
-        if sends && !is_known && !fields.misnames(&[Collector::NAME], problems) {
+        if sends && !is_known && !fields.misnames(&[OtlpExporter::NAME], problems) {
             problems.report(
                 &fields.pointer().member(block).member("sinks"),
                 "`otlp_http` needs to know the collector: add `otlp_http: { cluster, uri }` to the document",
@@ -72,7 +72,7 @@ fn sinks_are_there(
     if is_known && !is_used {
         notes.push(format!(
             "{}: nothing is sent there: it is no sink of `access_log` or `security_events`; name it there, or remove it",
-            fields.pointer().member(Collector::NAME)
+            fields.pointer().member(OtlpExporter::NAME)
         ));
     }
 }

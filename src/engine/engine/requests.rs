@@ -28,7 +28,7 @@ impl Section for Requests {
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         let problems = &mut *reading.problems;
         let mut fields = node.fields(problems)?;
-        let overrides = fields.or("override_headers", None, problems, |node, problems| {
+        let overrides = fields.or_default("override_headers", None, problems, |node, problems| {
             let choices = [
                 ("strip", Overrides::Strip),
                 ("refuse", Overrides::Refuse),
@@ -36,7 +36,7 @@ impl Section for Requests {
             ];
             node.choice(problems, &choices).map(Some)
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let overrides = overrides?;
         Some(Self { overrides })
     }

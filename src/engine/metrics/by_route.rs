@@ -7,20 +7,20 @@ use portcullis_exchange::section::{Finishing, Reading, Section};
 
 /// `metrics`: what is measured beyond what always is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Measured {
+pub struct MetricsConfig {
     /// Whether exchanges are counted by route.
     pub by_route: bool,
     /// Whether the filter's own time is recorded.
     pub timings: bool,
 }
 
-impl Measured {
+impl MetricsConfig {
     /// Reads the block.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let by_route = fields.or("by_route", false, problems, Node::boolean);
-        let timings = fields.or("timings", false, problems, Node::boolean);
-        fields.finish(problems);
+        let by_route = fields.or_default("by_route", false, problems, Node::boolean);
+        let timings = fields.or_default("timings", false, problems, Node::boolean);
+        fields.deny_unknown(problems);
         Some(Self {
             by_route: by_route?,
             timings: timings?,
@@ -48,7 +48,7 @@ impl Measured {
     }
 }
 
-impl Section for Measured {
+impl Section for MetricsConfig {
     const NAME: &'static str = "metrics";
 
     const MAY_BE_OFF: bool = true;

@@ -4,7 +4,7 @@
 //! proxy learns of each when it is first needed. They are raised once for an exchange, when it has
 //! ended, so that they and the access log agree.
 
-use crate::record::{Ending, Said, Summary};
+use crate::record::{Ending, PolicyVerdict, Summary};
 use portcullis_exchange::gauges::segment;
 use portcullis_exchange::meter::Outcome;
 use portcullis_policies as policy;
@@ -14,15 +14,15 @@ pub(super) const NO_ROUTE: &str = "no_route";
 
 /// One counter of what became of exchanges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tallied {
+pub struct ExchangeCounter {
     /// Of which exchanges.
-    pub of: Of,
+    pub of: CounterScope,
     what: What,
 }
 
 /// Of which exchanges a counter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum CounterScope {
     /// Of all.
     All,
     /// Of those without a route.
@@ -36,34 +36,39 @@ enum What {
     /// What became of it.
     Request(Ending),
     /// What a policy said, by its place as [`policy::name`] has it.
-    Verdict(usize, Said),
+    Verdict(usize, PolicyVerdict),
     /// With which code a policy, or else the core, refused.
     Refusal(Option<&'static str>, &'static str, Outcome),
 }
 
-impl Of {
+impl CounterScope {
     /// A number for each, from 0.
     pub fn place(self) -> usize {
         match self {
-            Of::All => 0,
-            Of::NoRoute => 1,
-            Of::Route(index) => index.saturating_add(2),
+            CounterScope::All => 0,
+            CounterScope::NoRoute => 1,
+            CounterScope::Route(index) => index.saturating_add(2),
         }
     }
 }
 
-impl Tallied {
+impl ExchangeCounter {
     /// Names every counter that an exchange raises.
     pub fn of(exchange: &Summary<'_>, by_route: bool, mut each: impl FnMut(Self)) {
-        let route = exchange.route.map_or(Of::NoRoute, Of::Route);
+        let route = exchange
+            .route
+            .map_or(CounterScope::NoRoute, CounterScope::Route);
         let mut both = |what| {
-            each(Self { of: Of::All, what });
+            each(Self {
+                of: CounterScope::All,
+                what,
+            });
             if by_route {
                 each(Self { of: route, what });
             }
         };
         for (policy, said) in exchange.verdicts.by_place() {
-            if said != Said::Waiting {
+            if said != PolicyVerdict::Waiting {
                 both(What::Verdict(policy, said));
             }
         }
@@ -94,9 +99,9 @@ impl Tallied {
         };
         let route;
         match self.of {
-            Of::All => parts.push(family),
-            Of::NoRoute => parts.extend([of_route, NO_ROUTE]),
-            Of::Route(index) => {
+            CounterScope::All => parts.push(family),
+            CounterScope::NoRoute => parts.extend([of_route, NO_ROUTE]),
+            CounterScope::Route(index) => {
                 route = segment(route_name(index).unwrap_or_default());
                 parts.extend([of_route, &route]);
             }

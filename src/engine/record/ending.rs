@@ -1,6 +1,6 @@
 //! What became of an exchange, for the log.
 
-use super::Record;
+use super::Decision;
 use portcullis_exchange::meter::Outcome;
 
 /// How an exchange ended.
@@ -21,10 +21,10 @@ pub enum Ending {
 impl Ending {
     /// How an exchange ended, by what became of it, whether its head came, and whether a policy still
     /// waits.
-    pub(crate) fn of(record: &Record, has_begun: bool, is_awaited: bool) -> Self {
+    pub(crate) fn of(record: &Decision, has_begun: bool, is_awaited: bool) -> Self {
         match (record.refusal, has_begun) {
             (Some(_), _) => Ending::Denied,
-            (None, true) if record.answered_by.is_some() => Ending::Answered,
+            (None, true) if record.responded_by.is_some() => Ending::Answered,
             (None, true) if is_awaited => Ending::Unfinished,
             (None, true) => Ending::Allowed,
             (None, false) => Ending::NotJudged,

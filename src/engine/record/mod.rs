@@ -12,11 +12,11 @@ use portcullis_schema::Violation;
 
 pub use self::ending::Ending;
 pub use self::summary::Summary;
-pub use self::verdicts::{Said, Verdicts};
+pub use self::verdicts::{PolicyVerdict, Verdicts};
 
 /// What became of an exchange, for the log.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct Decision {
     /// The refusal that was carried out.
     pub refusal: Option<&'static Reason>,
     /// What a schema found wrong, if that is why.
@@ -26,7 +26,7 @@ pub struct Record {
     /// The policy that refused; none if it was the core.
     pub refused_by: Option<&'static str>,
     /// The policy that answered in place of the service without refusing.
-    pub answered_by: Option<&'static str>,
+    pub responded_by: Option<&'static str>,
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
     /// The place in the chain of the part that refused or answered the request: none was asked after it.
@@ -61,7 +61,7 @@ fn violations(list: &Vec<Violation>) -> usize {
     texts.fold(list_itself, usize::saturating_add)
 }
 
-impl Record {
+impl Decision {
     /// Forgets what was wrong in detail, but not what became of the exchange.
     pub(crate) fn forget(&mut self) {
         self.violations = Vec::new();
@@ -109,15 +109,15 @@ impl Record {
     }
 
     /// What a policy said that was asked.
-    pub(crate) fn said_by(&self, policy: &str) -> Said {
+    pub(crate) fn said_by(&self, policy: &str) -> PolicyVerdict {
         if self.refused_by == Some(policy) {
-            Said::Denied
-        } else if self.answered_by == Some(policy) {
-            Said::Answered
+            PolicyVerdict::Denied
+        } else if self.responded_by == Some(policy) {
+            PolicyVerdict::Responded
         } else if self.shadow.iter().any(|each| each.policy == Some(policy)) {
-            Said::ShadowDenied
+            PolicyVerdict::ShadowDenied
         } else {
-            Said::Allowed
+            PolicyVerdict::Allowed
         }
     }
 }

@@ -13,7 +13,7 @@ use portcullis_policies::rate_limits::refusals as limits;
 
 /// One kind of security event.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct EventKind {
     /// Its stable name.
     pub id: &'static str,
     /// How grave it is.
@@ -61,8 +61,8 @@ impl Severity {
     }
 }
 
-const fn kind(id: &'static str, severity: Severity, owasp: &'static str) -> Kind {
-    Kind {
+const fn kind(id: &'static str, severity: Severity, owasp: &'static str) -> EventKind {
+    EventKind {
         id,
         severity,
         owasp,
@@ -72,22 +72,24 @@ const fn kind(id: &'static str, severity: Severity, owasp: &'static str) -> Kind
 }
 
 /// Many failures from one source; what fails is told by [`FAILURE`].
-pub(crate) const REPEATED: &Kind = &kind("token_failures_repeated", Severity::High, "API2:2023");
+pub(crate) const REPEATED: &EventKind =
+    &kind("token_failures_repeated", Severity::High, "API2:2023");
 
 /// Many requests of one source for what is not there; what counts is what [`SCANNED`] lists.
-pub(crate) const SCANS: &Kind = &kind("paths_scanned", Severity::Medium, "API9:2023");
+pub(crate) const SCANS: &EventKind = &kind("paths_scanned", Severity::Medium, "API9:2023");
 
 /// Another document is in force.
-pub(crate) const CONFIGURATION: &Kind = &kind("configuration_changed", Severity::Info, "API8:2023");
+pub(crate) const CONFIGURATION: &EventKind =
+    &kind("configuration_changed", Severity::Info, "API8:2023");
 
 /// What counts as a failure of its source. A credential whose time is over, or none, does not.
 pub(crate) const FAILURE: Blame = Blame::Credential;
 
-/// The statuses of answers, the service's and ours, to who looks for what there is: malformed, not
+/// The statuses of responses, the service's and ours, to who looks for what there is: malformed, not
 /// found, not with this method.
 pub(crate) const SCANNED: &[u64] = &[400, 404, 405];
 
-impl Kind {
+impl EventKind {
     /// Whether it tells of a source, and not of a route.
     pub(crate) fn is_of_source(&self) -> bool {
         self == REPEATED || self == SCANS
@@ -95,37 +97,37 @@ impl Kind {
 }
 
 /// Every kind, in the order of the reference.
-pub const KINDS: &[&Kind] = &[
+pub const KINDS: &[&EventKind] = &[
     REPEATED,
     SCANS,
-    &Kind {
+    &EventKind {
         causes: &[Selector::Reason(&jwt::ALGORITHM)],
         ..kind("algorithm_confusion", Severity::High, "API2:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[Selector::Reason(&jwt::SIGNATURE)],
         ..kind("token_forged", Severity::Medium, "API2:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[Selector::Code(&jwt::REVOKED)],
         ..kind("token_revoked", Severity::High, "API2:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Code(&jwt::INSUFFICIENT_SCOPE),
             Selector::Code(&jwt::CLAIM_NOT_ALLOWED),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[Selector::Reason(&limits::LOCKED_OUT)],
         ..kind("limit_lockout", Severity::Medium, "API4:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[Selector::Reason(&limits::LIMIT)],
         ..kind("limit_exceeded", Severity::Low, "API4:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Code(&cors::NOT_ALLOWED),
             Selector::Code(&csrf::CROSS_SITE),
@@ -133,14 +135,14 @@ pub const KINDS: &[&Kind] = &[
         ..kind("origin_disallowed", Severity::Low, "API8:2023")
     },
     // Before those of which it would be a part.
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Reason(&parameters::UNDECLARED),
             Selector::Reason(&forms::UNDECLARED),
         ],
         ..kind("input_undeclared", Severity::Low, "API3:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Reason(&forms::PART_KIND),
             Selector::Reason(&forms::FILE_BYTES),
@@ -149,7 +151,7 @@ pub const KINDS: &[&Kind] = &[
         ],
         ..kind("upload_refused", Severity::Low, "API8:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Code(&payload::SCHEMA),
             Selector::Code(&parameters::INVALID),
@@ -157,14 +159,14 @@ pub const KINDS: &[&Kind] = &[
         ],
         ..kind("schema_violated", Severity::Low, "API3:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Reason(&payload::RESPONSE_SCHEMA),
             Selector::Reason(&payload::RESPONSE_JSON),
         ],
         ..kind("answer_violated", Severity::Medium, "API3:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Code(&general::NO_ROUTE),
             Selector::Code(&general::METHOD_NOT_ALLOWED),
@@ -172,7 +174,7 @@ pub const KINDS: &[&Kind] = &[
         by: Some("openapi"),
         ..kind("operation_undeclared", Severity::Low, "API9:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Reason(&deny_patterns::IN_PATH),
             Selector::Reason(&deny_patterns::IN_QUERY),
@@ -182,14 +184,14 @@ pub const KINDS: &[&Kind] = &[
         ],
         ..kind("pattern_found", Severity::Medium, "API8:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Code(&payload::TOO_LARGE),
             Selector::Code(&forms::TOO_LARGE),
         ],
         ..kind("body_too_large", Severity::Low, "API4:2023")
     },
-    &Kind {
+    &EventKind {
         causes: &[
             Selector::Code(&general::PATH_MALFORMED),
             Selector::Code(&general::HOST_MALFORMED),
@@ -206,7 +208,7 @@ pub const KINDS: &[&Kind] = &[
 ];
 
 /// The kind of event that a refusal by this policy is, if it is one.
-pub(crate) fn of(by: Option<&str>, reason: &'static Reason) -> Option<&'static Kind> {
+pub(crate) fn of(by: Option<&str>, reason: &'static Reason) -> Option<&'static EventKind> {
     KINDS.iter().copied().find(|kind| {
         let caused = kind.causes.iter().any(|selector| selector.has(reason));
         caused && (kind.by.is_none() || kind.by == by)

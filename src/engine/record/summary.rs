@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Ending, Record, Verdicts};
+use super::{Decision, Ending, Verdicts};
 use portcullis_exchange::exchange::Facts;
 use portcullis_exchange::host::Host;
 use portcullis_wire::headers::Headers;
@@ -16,7 +16,7 @@ pub struct Summary<'s> {
     /// What policies learned.
     pub facts: &'s Facts,
     /// What became of it.
-    pub record: &'s Record,
+    pub record: &'s Decision,
     /// What each policy of its route said.
     pub verdicts: Verdicts,
     /// How it ended.

@@ -4,28 +4,28 @@ use portcullis_policies as policy;
 
 /// What a policy said of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum PolicyVerdict {
     /// No objection.
     Allowed,
     /// It refused.
     Denied,
     /// It answered without refusing.
-    Answered,
+    Responded,
     /// It would have refused, but is in shadow mode.
     ShadowDenied,
     /// It waits for the body.
     Waiting,
 }
 
-impl Said {
+impl PolicyVerdict {
     /// The word in the log.
     pub fn name(self) -> &'static str {
         match self {
-            Said::Allowed => "allowed",
-            Said::Denied => "denied",
-            Said::Answered => "answered",
-            Said::ShadowDenied => "shadow_denied",
-            Said::Waiting => "waiting",
+            PolicyVerdict::Allowed => "allowed",
+            PolicyVerdict::Denied => "denied",
+            PolicyVerdict::Responded => "answered",
+            PolicyVerdict::ShadowDenied => "shadow_denied",
+            PolicyVerdict::Waiting => "waiting",
         }
     }
 }
@@ -37,7 +37,7 @@ const PLACES: usize = policy::LIST.len() * 2;
 #[derive(Clone, Debug)]
 pub struct Verdicts {
     /// By their places, as [`policy::name`] has them.
-    said: [Option<Said>; PLACES],
+    said: [Option<PolicyVerdict>; PLACES],
     /// Their places in the order in which they were first asked, so many of them.
     order: [u8; PLACES],
     many: usize,
@@ -55,7 +55,7 @@ impl Default for Verdicts {
 
 impl Verdicts {
     /// Notes what the policy at a place said; what it says last counts.
-    pub(crate) fn note(&mut self, place: usize, said: Said) {
+    pub(crate) fn note(&mut self, place: usize, said: PolicyVerdict) {
         let Some(noted) = self.said.get_mut(place) else {
             return;
         };
@@ -73,13 +73,13 @@ impl Verdicts {
     }
 
     /// The policies that were asked, by name, in the order in which they were.
-    pub fn in_order(&self) -> impl Iterator<Item = (&'static str, Said)> + '_ {
+    pub fn in_order(&self) -> impl Iterator<Item = (&'static str, PolicyVerdict)> + '_ {
         let places = self.order.iter().take(self.many).map(|at| usize::from(*at));
         places.filter_map(|at| Some((policy::name(at), (*self.said.get(at)?)?)))
     }
 
     /// The same by their places, in the order of these.
-    pub fn by_place(&self) -> impl Iterator<Item = (usize, Said)> + '_ {
+    pub fn by_place(&self) -> impl Iterator<Item = (usize, PolicyVerdict)> + '_ {
         let all = self.said.iter().enumerate();
         all.filter_map(|(at, said)| Some((at, (*said)?)))
     }

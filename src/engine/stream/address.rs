@@ -1,6 +1,6 @@
 //! Which host and path a request names.
 
-use super::foreign::has_override;
+use super::overrides::has_override;
 use crate::engine::{Engine, Overrides};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::{OVERRIDE_HEADER, of_authority, of_target};

@@ -1,6 +1,6 @@
 //! Blocks that are tried beside those in force: they are asked, and what they say is noted. Nothing
-//! else comes of it. They change no message, hold no body, count nothing but their own verdicts, know
-//! nothing that the others go by later, and have an effort of their own.
+//! else comes of it. INVARIANT: they change no message, hold no body, count nothing but their own
+//! verdicts, know nothing that the others go by later, and have an effort of their own.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::body::Awaiting;
 use super::judge::Judge;
 use super::settle::{Flow, settle};
 use crate::engine::{Chain, Lane, Step};
-use portcullis_exchange::body::{BodyNeed, Content, RequestBody};
+use portcullis_exchange::body::{BodyNeed, BufferedBody, RequestBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyProgress, BodyState, Exchange, Facts, Request};
 use portcullis_exchange::host::{
-    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
-    Histogram, Host, HostVerdict, Mark, Properties, Property, Side, SignatureCheck, Signatures,
-    Swap,
+    Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
+    Environment, Failure, Histogram, Host, HostVerdict, Properties, Property, Side, SignatureCheck,
+    Signatures,
 };
 use portcullis_exchange::policy::{Stage, Verdict};
 use portcullis_wire::effort::Effort;
@@ -33,7 +33,7 @@ pub(super) struct Beside {
 }
 
 /// The proxy, as those may use it who are only tried: they read, and leave no trace.
-pub(super) struct Reading<'h>(pub(super) &'h dyn Host);
+pub(super) struct ReadOnlyHost<'h>(pub(super) &'h dyn Host);
 
 impl Beside {
     pub(super) fn asked(&self) -> usize {
@@ -130,9 +130,15 @@ impl Judge<'_> {
             edits: Vec::new(),
             shadow: Vec::new(),
         };
-        let mut verdict = step.policy.request_headers(&mut own, &Reading(host));
+        let mut verdict = step.policy.check_request(&mut own, &ReadOnlyHost(host));
         if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, exchange.body) {
-            verdict = ask_of_no_body(step, *need, request.headers, &mut facts, &Reading(host));
+            verdict = ask_of_no_body(
+                step,
+                *need,
+                request.headers,
+                &mut facts,
+                &ReadOnlyHost(host),
+            );
         }
         self.beside.put(step.kind, facts);
         verdict
@@ -170,12 +176,12 @@ pub(super) fn ask_of_no_body(
         facts,
         progress,
         need,
-        content: &Content::new(progress, need.most(), None, None),
+        content: &BufferedBody::new(progress, need.most(), None, None),
     };
     step.policy.request_body(&mut empty, host)
 }
 
-impl Clock for Reading<'_> {
+impl Clock for ReadOnlyHost<'_> {
     #[allow(clippy::disallowed_methods, reason = "it hands on what others ask for")]
     fn wall_clock(&self) -> Duration {
         self.0.wall_clock()
@@ -186,47 +192,52 @@ impl Clock for Reading<'_> {
     }
 }
 
-impl Counters for Reading<'_> {
+impl Counters for ReadOnlyHost<'_> {
     fn count_many(&self, _: Counter, _: u64) {}
 
     fn observe(&self, _: Histogram, _: u64) {}
 }
 
-impl Environment for Reading<'_> {
+impl Environment for ReadOnlyHost<'_> {
     fn environment(&self, name: &str) -> Option<Vec<u8>> {
         self.0.environment(name)
     }
 }
 
-impl Signatures for Reading<'_> {
+impl Signatures for ReadOnlyHost<'_> {
     fn verify_signature(&self, check: SignatureCheck<'_>) -> HostVerdict {
         self.0.verify_signature(check)
     }
 }
 
-impl Properties for Reading<'_> {
+impl Properties for ReadOnlyHost<'_> {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         self.0.property(property)
     }
 }
 
-impl Cells for Reading<'_> {
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+impl Cells for ReadOnlyHost<'_> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         self.0.cell(key)
     }
 
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
+    fn compare_and_swap(
+        &self,
+        _: &str,
+        _: Option<CasToken>,
+        _: &[u8],
+    ) -> Result<CasResult, CellUnavailable> {
         Err(CellUnavailable)
     }
 }
 
-impl Entropy for Reading<'_> {
+impl Entropy for ReadOnlyHost<'_> {
     fn random(&self) -> u64 {
         self.0.random()
     }
 }
 
-impl Bodies for Reading<'_> {
+impl Bodies for ReadOnlyHost<'_> {
     fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
         self.0.body(side, size)
     }

@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use super::beside::Reading;
-use super::foreign::{foreign_trailers, question_in_trailers};
+use super::beside::ReadOnlyHost;
 use super::judge::By;
+use super::overrides::{strip_explain_trailer, strip_reserved_trailers};
 use super::settle::{Flow, Stop, settle};
 use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane, Step};
 use crate::record::ShadowRefusal;
 use portcullis_exchange::body::{
-    BodyNeed, Content, Inspection, Kept, RequestBody, ResponseBody, Rest,
+    BodyCopy, BodyNeed, BufferedBody, HostBuffer, Inspection, RequestBody, ResponseBody,
 };
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyProgress, BodyState, Edit, Facts};
@@ -29,7 +29,7 @@ pub(super) struct Awaiting {
 
 /// How much of a body has come.
 #[derive(Default)]
-pub(super) struct Body {
+pub(super) struct StreamedBody {
     pub(super) size: u64,
     /// How much of that came last.
     pub(super) piece: u64,
@@ -37,7 +37,7 @@ pub(super) struct Body {
     /// Set when some of it has come while the request waits in its chain: whether that is all.
     pub(super) meanwhile: Option<BodyState>,
     /// What has passed on.
-    kept: Option<Kept>,
+    kept: Option<BodyCopy>,
 }
 
 impl Awaiting {
@@ -76,7 +76,7 @@ pub(super) fn most(awaiting: &[Awaiting]) -> u64 {
     needs.max().unwrap_or(0)
 }
 
-impl Body {
+impl StreamedBody {
     /// Counts what has come: `size` is what the proxy says. While it holds the body it counts in
     /// total; while the body streams, by pieces.
     pub(super) fn arrived(&mut self, size: u64) {
@@ -95,11 +95,11 @@ impl Body {
     }
 
     /// What is still in the proxy when trailers come: what streamed has gone.
-    pub(super) fn at_trailers<'h>(&self, rest: Rest<'h>) -> Option<Rest<'h>> {
+    pub(super) fn at_trailers<'h>(&self, rest: HostBuffer<'h>) -> Option<HostBuffer<'h>> {
         self.held.then_some(rest)
     }
 
-    pub(super) fn take_kept(&mut self) -> Option<Kept> {
+    pub(super) fn take_kept(&mut self) -> Option<BodyCopy> {
         self.kept.take()
     }
 
@@ -107,8 +107,8 @@ impl Body {
     pub(super) fn go_on(
         &mut self,
         awaiting: &[Awaiting],
-        kept: Option<Kept>,
-        rest: Rest<'_>,
+        kept: Option<BodyCopy>,
+        rest: HostBuffer<'_>,
     ) -> Action {
         self.held = holds(awaiting);
         if self.held {
@@ -133,7 +133,7 @@ impl Stream {
 
     /// Judges the body. `size` is what the proxy says has come: all of it while it is held,
     /// the piece at hand while it streams.
-    pub fn request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
+    pub fn on_request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
         if self.is_paused() {
             self.body.comes_meanwhile(state);
             self.body.arrived(size);
@@ -142,14 +142,14 @@ impl Stream {
         self.body.arrived(size);
         let side = Side::Request;
         let before = self.before_body(side, host);
-        let action = self.judge_body(state, Some(Rest { host, side }), host);
+        let action = self.judge_body(state, Some(HostBuffer { host, side }), host);
         self.after_body(side, before, host);
         action
     }
 
     /// Judges the body when trailers end it: the body callback never says so then. The edits are of the
     /// trailers.
-    pub fn request_trailers(&mut self, trailers: &Headers, host: &dyn Host) -> Action {
+    pub fn on_request_trailers(&mut self, trailers: &Headers, host: &dyn Host) -> Action {
         if self.is_paused() {
             self.body.comes_meanwhile(BodyState::Complete);
             return Action::Pause {
@@ -159,7 +159,7 @@ impl Stream {
         }
         let side = Side::Request;
         let before = self.before_body(side, host);
-        let rest = self.body.at_trailers(Rest { host, side });
+        let rest = self.body.at_trailers(HostBuffer { host, side });
         let action = self.judge_body(BodyState::Complete, rest, host);
         self.after_body(side, before, host);
         match action {
@@ -174,9 +174,9 @@ impl Stream {
         let Some(engine) = &self.engine else {
             return Vec::new();
         };
-        let mut edits = question_in_trailers(engine, trailers);
+        let mut edits = strip_explain_trailer(engine, trailers);
         if engine.mode == Mode::Enforce {
-            edits.extend(foreign_trailers(engine, trailers));
+            edits.extend(strip_reserved_trailers(engine, trailers));
         }
         edits
     }
@@ -189,7 +189,7 @@ impl Stream {
     pub(super) fn judge_body(
         &mut self,
         state: BodyState,
-        at_hand: Option<Rest<'_>>,
+        at_hand: Option<HostBuffer<'_>>,
         host: &dyn Host,
     ) -> Action {
         if self.has_replied() {
@@ -200,7 +200,7 @@ impl Stream {
         }
         let (kept, waited) = (self.body.take_kept(), self.awaits_body());
         let progress = self.body.progress(state);
-        let content = Content::new(progress, most(&self.awaiting), kept, at_hand);
+        let content = BufferedBody::new(progress, most(&self.awaiting), kept, at_hand);
         let awaiting = std::mem::take(&mut self.awaiting);
         match self.ask_all(Side::Request, awaiting, progress, &content, host) {
             Ok(awaiting) => self.awaiting = awaiting,
@@ -218,13 +218,13 @@ impl Stream {
         }
     }
 
-    /// Asks every policy that waits for a body: those that go on waiting, or what stops the message.
+    /// Asks every policy that waits for a body: the policies that go on waiting, or what stops the message.
     pub(super) fn ask_all(
         &mut self,
         side: Side,
         awaiting: Vec<Awaiting>,
         progress: BodyProgress,
-        content: &Content<'_>,
+        content: &BufferedBody<'_>,
         host: &dyn Host,
     ) -> Result<Vec<Awaiting>, (Stop, Option<By>)> {
         let mut still = Vec::new();
@@ -269,7 +269,7 @@ impl Stream {
         side: Side,
         waiting: Awaiting,
         progress: BodyProgress,
-        content: &Content<'_>,
+        content: &BufferedBody<'_>,
         host: &dyn Host,
     ) -> Verdict {
         let ask = |facts: &mut Facts, host: &dyn Host| {
@@ -301,7 +301,7 @@ impl Stream {
             Lane::InForce => ask(&mut self.facts, host),
             Lane::Beside => {
                 let mut facts = self.beside.take(step.kind, &self.facts);
-                let verdict = ask(&mut facts, &Reading(host));
+                let verdict = ask(&mut facts, &ReadOnlyHost(host));
                 self.beside.put(step.kind, facts);
                 verdict
             }

@@ -1,17 +1,17 @@
 //! Judging the head of a request: a walk along the chain of its route that comes to a value.
 //!
 //! What policies count and charge, they do themselves. What becomes of the request is decided here
-//! and carried out in `settle`: nothing here is recorded, counted as an outcome, or sent.
+//! and carried out in `settle`. INVARIANT: nothing here is recorded, counted as an outcome, or sent.
 
 use std::time::Duration;
 
 use super::address::address;
 use super::beside::{Beside, ask_of_no_body};
 use super::body::Awaiting;
-use super::foreign::foreign_fields;
 use super::measure::StepTimes;
+use super::overrides::strip_reserved_headers;
 use super::settle::{Flow, Stop, settle};
-use super::waiting::Place;
+use super::waiting::ResumePoint;
 use crate::engine::{Chain, Engine, Lane, Selection};
 use crate::record::ShadowRefusal;
 use portcullis_exchange::enforcement::Mode;
@@ -46,7 +46,7 @@ pub(super) struct Judgement {
     /// Parts that would wait and do not, for nothing comes of what they say.
     pub(super) skipped: Vec<(Lane, usize)>,
     /// Where judging goes on, if the end is a wait.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<ResumePoint>,
 }
 
 /// The part of the chain whose verdict it is.
@@ -76,7 +76,7 @@ impl Judge<'_> {
     pub(super) fn judge(
         mut self,
         headers: &Headers,
-        mut place: Place,
+        mut place: ResumePoint,
         wake: Option<Wake<'_>>,
         mut facts: Facts,
     ) -> Judgement {
@@ -110,7 +110,7 @@ impl Judge<'_> {
     fn walk(
         &mut self,
         headers: &Headers,
-        place: &mut Place,
+        place: &mut ResumePoint,
         wake: Option<Wake<'_>>,
         facts: &mut Facts,
     ) -> Result<(), (Stop, Option<By>)> {
@@ -139,7 +139,7 @@ impl Judge<'_> {
         let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {
             let taken = preflight.as_ref().map(|preflight| {
-                engine.foreseen(&request, preflight, |route| route.matcher.allows(method))
+                engine.preflight_routes(&request, preflight, |route| route.matcher.allows(method))
             });
             taken == asked && !request.effort.is_spent()
         };
@@ -172,7 +172,7 @@ impl Judge<'_> {
         &mut self,
         chain: &Chain,
         exchange: &mut Exchange<'_>,
-        place: &mut Place,
+        place: &mut ResumePoint,
         mut wake: Option<Wake<'_>>,
     ) -> Option<(Stop, By)> {
         let host = self.host;
@@ -185,7 +185,7 @@ impl Judge<'_> {
             let before = self.times.before(host);
             let mut verdict = match wake.take() {
                 Some(wake) => step.policy.resume(wake, exchange, host),
-                None => step.policy.request_headers(exchange, host),
+                None => step.policy.check_request(exchange, host),
             };
             self.times.after(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
@@ -250,7 +250,7 @@ fn for_service(
     merged: Option<HeaderValue>,
     edits: &mut Vec<Edit>,
 ) {
-    let taken = foreign_fields(engine, headers).into_iter();
+    let taken = strip_reserved_headers(engine, headers).into_iter();
     edits.splice(..0, merged.map(Edit::SetPath).into_iter().chain(taken));
 }
 
@@ -258,7 +258,7 @@ fn for_service(
 /// question may take. The refusal, if there is none or it cannot be told.
 fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<usize>>), Refusal> {
     let selection = engine.select(request);
-    let agrees = engine.agrees(request, &selection);
+    let agrees = engine.is_unambiguous(request, &selection);
     if request.effort.is_spent() {
         return Err(Refusal::new(&EFFORT));
     }

@@ -113,7 +113,7 @@ impl Stream {
         }
     }
 
-    /// Lets everything go that nobody asks for when the request has been refused or answered.
+    /// Lets everything go that no step asks for when the request has been refused or answered.
     pub(super) fn let_go(&mut self) {
         if let Some(step) = self.paused_step() {
             self.stands_at(step);
@@ -123,7 +123,7 @@ impl Stream {
         self.beside.forget();
         self.body.take_kept();
         if is_crowded() {
-            self.record.forget_claimed();
+            self.decision.forget_claimed();
         }
         match self.engine.clone() {
             Some(engine) => _ = self.keep_fields(&engine, true),
@@ -132,7 +132,7 @@ impl Stream {
         if !self.reserve_kept() {
             // The verdict stands, and less can be said of it.
             self.headers.keep(|_, _| None);
-            self.record.forget();
+            self.decision.forget();
             self.facts.forget();
             self.memory.shrink_to(FIXED);
         }
@@ -144,13 +144,13 @@ impl Stream {
         self.headers.keep(|_, _| None);
         self.facts = Default::default();
         self.beside.forget();
-        self.record.forget();
+        self.decision.forget();
         self.body.take_kept();
-        self.answer.end();
+        self.response.end();
         self.memory = Reservation::none(Share::Streams);
     }
 
-    /// Drops fields that nobody asks for. Whether those that policies ask for are all there.
+    /// Drops fields that no step asks for. Whether all fields that policies ask for are there.
     fn keep_fields(&mut self, engine: &Engine, is_refused: bool) -> bool {
         let shown = &engine.shown_fields;
         let chain = self.chain(engine);
@@ -199,7 +199,7 @@ impl Stream {
             self.headers.memory(),
             self.facts.memory(),
             self.beside.memory(),
-            self.record.memory(),
+            self.decision.memory(),
         ];
         let bytes = parts.into_iter().fold(0, usize::saturating_add);
         let more = bytes.saturating_sub(self.memory.bytes());

@@ -79,7 +79,7 @@ impl Stream {
         let took = host.monotonic().saturating_sub(before);
         let (timing, sum) = match side {
             Side::Request => (Timing::BodyCheck, &mut self.body_judging),
-            Side::Response => (Timing::ResponseCheck, &mut self.answer.judging),
+            Side::Response => (Timing::ResponseCheck, &mut self.response.judging),
         };
         *sum = sum.saturating_add(took);
         let sum = *sum;
@@ -91,12 +91,12 @@ impl Stream {
     fn awaits(&self, side: Side) -> bool {
         match side {
             Side::Request => !self.awaiting.is_empty(),
-            Side::Response => self.answer.awaits(),
+            Side::Response => self.response.awaits(),
         }
     }
 
     /// Finds out whether the request asks for an explanation, and may.
-    pub(super) fn hear_question(&mut self, engine: &Engine, host: &dyn Host) {
+    pub(super) fn start_explain(&mut self, engine: &Engine, host: &dyn Host) {
         if let Some(explain) = &engine.explain
             && explain.may_ask(&self.headers, &self.facts, host)
         {
@@ -104,15 +104,15 @@ impl Stream {
         }
     }
 
-    /// Adds to an answer what the document wants told of the request.
-    pub(super) fn tell(&self, engine: &Engine, edits: &mut Vec<Edit>) {
+    /// Adds to a response what the document wants told of the request.
+    pub(super) fn append_diagnostics(&self, engine: &Engine, edits: &mut Vec<Edit>) {
         if let Some(name) = &engine.request_id {
             let id = self.headers.all("x-request-id").next().and_then(usable_id);
             let id = id.and_then(|id| HeaderValue::parse(id.as_bytes()).ok());
             edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
         }
         if let (Some(explain), Some(times)) = (&engine.explain, &self.times.0) {
-            let (asked, record) = (self.asked(), &self.record);
+            let (asked, record) = (self.policy_verdicts(), &self.decision);
             edits.extend(explain.tell(self.route_name(), &asked, times, record));
         }
     }
@@ -120,7 +120,7 @@ impl Stream {
 
 /// Changes of a request, and that the field which asks for explanations goes no further: its
 /// value may be a secret.
-pub(super) fn without_question(engine: &Engine, mut edits: Vec<Edit>) -> Vec<Edit> {
+pub(super) fn strip_explain_header(engine: &Engine, mut edits: Vec<Edit>) -> Vec<Edit> {
     if let Some(explain) = &engine.explain {
         edits.push(Edit::Remove(explain.header().clone()));
     }

@@ -1,13 +1,13 @@
 //! One exchange on its way through the policies of its route.
 
 mod address;
-mod answer;
 mod beside;
 mod body;
-mod foreign;
 mod judge;
 mod kept;
 mod measure;
+mod overrides;
+mod response;
 mod settle;
 mod summary;
 mod waiting;
@@ -16,12 +16,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::address::merge;
-use self::answer::Answer;
 use self::beside::Beside;
-use self::body::{Awaiting, Body};
+use self::body::{Awaiting, StreamedBody};
 use self::judge::{Judge, Judgement};
 use self::measure::StepTimes;
-use self::waiting::{Paused, Place};
+use self::response::JudgedResponse;
+use self::waiting::{Paused, ResumePoint};
 use crate::engine::{Chain, Engine, Lane};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::exchange::{BodyState, Edit, Facts};
@@ -32,11 +32,11 @@ use portcullis_exchange::wait::{Wait, Wake};
 use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
-pub use self::answer::ResponseHead;
 pub use self::kept::MOST_HEAD;
+pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;
-pub use crate::record::{Record, Said, ShadowRefusal};
+pub use crate::record::{Decision, PolicyVerdict, ShadowRefusal};
 pub use portcullis_exchange::refusal::core::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply,
 };
@@ -44,7 +44,7 @@ pub use portcullis_exchange::refusal::core::{
 /// One exchange. It keeps the engine it began with, so a new document never changes it midway.
 pub struct Stream {
     engine: Option<Rc<Engine>>,
-    /// All of the request's fields until its head has been judged; then those that are kept.
+    /// All of the request's fields until its head has been judged; then the fields that are kept.
     headers: Headers,
     started: Option<Duration>,
     /// The same on the clock that does not step; none if nobody wants to know how long it took.
@@ -66,9 +66,9 @@ pub struct Stream {
     /// Whether policies have been told that it has ended.
     ended: bool,
     beside: Beside,
-    body: Body,
-    answer: Answer,
-    record: Record,
+    body: StreamedBody,
+    response: JudgedResponse,
+    decision: Decision,
     /// What is reserved for it.
     memory: Reservation,
 }
@@ -118,15 +118,15 @@ impl Stream {
             responded: false,
             ended: false,
             beside: Beside::default(),
-            body: Body::default(),
-            answer: Answer::default(),
-            record: Record::default(),
+            body: StreamedBody::default(),
+            response: JudgedResponse::default(),
+            decision: Decision::default(),
             memory: Reservation::none(Share::Streams),
         }
     }
 
     /// Judges the head of the request. `body` is complete when no body will follow.
-    pub fn request_headers(
+    pub fn on_request_headers(
         &mut self,
         headers: Headers,
         body: BodyState,
@@ -143,8 +143,8 @@ impl Stream {
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);
         };
-        self.hear_question(&engine, host);
-        let place = Place::head(merge(&engine, &mut self.headers), body);
+        self.start_explain(&engine, host);
+        let place = ResumePoint::head(merge(&engine, &mut self.headers), body);
         let judgement = self.judge_head(&engine, place, None, host);
         self.settle_head(&engine, judgement, host)
     }
@@ -153,7 +153,7 @@ impl Stream {
     fn judge_head(
         &mut self,
         engine: &Engine,
-        place: Place,
+        place: ResumePoint,
         wake: Option<Wake<'_>>,
         host: &dyn Host,
     ) -> Judgement {
@@ -195,11 +195,11 @@ impl Stream {
     }
 
     /// What became of it.
-    pub fn record(&self) -> &Record {
-        &self.record
+    pub fn decision(&self) -> &Decision {
+        &self.decision
     }
 
-    /// Whether a policy still waits, for the body or in the chain. Those that are only tried do not
+    /// Whether a policy still waits, for the body or in the chain. Policies that are only tried do not
     /// count.
     pub fn awaits_body(&self) -> bool {
         let mut awaiting = self.awaiting.iter();

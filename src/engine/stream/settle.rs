@@ -1,7 +1,7 @@
-//! What becomes of verdicts: the one place that decides it, and the one that records, counts and replies.
+//! What becomes of verdicts. INVARIANT: this is the one place that decides it, and the one that records, counts and replies.
 
 use super::judge::{By, Judgement, passes};
-use super::measure::without_question;
+use super::measure::strip_explain_header;
 
 use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane};
@@ -14,7 +14,7 @@ use portcullis_exchange::exchange::{Author, BodyState, Finished};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::Verdict;
 use portcullis_exchange::refusal::core::WAIT;
-use portcullis_exchange::refusal::{Audience, Refusal, Reply};
+use portcullis_exchange::refusal::{ErrorProtocol, Refusal, Reply};
 use portcullis_exchange::wait::Wait;
 use portcullis_wire::headers::Headers;
 
@@ -47,11 +47,11 @@ pub(super) enum Stop {
 /// What becomes of a verdict in a mode. Nobody else decides it.
 pub(super) fn settle(verdict: Verdict, mode: Mode) -> Flow {
     match (verdict, mode) {
-        (Verdict::Pass, _) | (Verdict::Answer(_), Mode::Shadow) => Flow::GoOn,
+        (Verdict::Pass, _) | (Verdict::Respond(_), Mode::Shadow) => Flow::GoOn,
         (Verdict::AwaitBody(need), _) => Flow::Await(need),
         (Verdict::Refuse(refusal), Mode::Shadow) => Flow::Note(refusal),
         (Verdict::Refuse(refusal), Mode::Enforce) => Flow::Stop(Stop::Refuse(refusal)),
-        (Verdict::Answer(reply), Mode::Enforce) => Flow::Stop(Stop::Respond(reply)),
+        (Verdict::Respond(reply), Mode::Enforce) => Flow::Stop(Stop::Respond(reply)),
         (Verdict::Wait(_), Mode::Shadow) => Flow::Skip,
         (Verdict::Wait(wait), Mode::Enforce) => Flow::Stop(Stop::Wait(wait)),
     }
@@ -91,7 +91,7 @@ impl Stream {
             }
             (None, _) => self.head_judged(engine, host),
         }
-        let edits = without_question(engine, edits);
+        let edits = strip_explain_header(engine, edits);
         if let Err(refusal) = self.keep(engine, host) {
             return self.refuse(refusal, None, host);
         }
@@ -112,23 +112,23 @@ impl Stream {
 
     /// Notes a refusal that is not carried out.
     pub(super) fn note(&mut self, refusal: ShadowRefusal, host: &dyn Host) {
-        if self.record.shadow.is_empty() {
+        if self.decision.shadow.is_empty() {
             host.count(Outcome::ShadowDenied.counter());
         }
         if let Some(counter) = metrics::by_code(refusal.reason.code, Outcome::ShadowDenied) {
             host.count(counter);
         }
-        self.record.shadow.push(refusal);
+        self.decision.shadow.push(refusal);
     }
 
     /// The request does not go on.
     pub(super) fn stop(&mut self, stop: Stop, by: Option<By>, host: &dyn Host) -> Action {
-        self.record.ended_at = by.map(|by| by.step);
+        self.decision.ended_at = by.map(|by| by.step);
         let policy = by.map(|by| by.name);
         match stop {
             Stop::Refuse(refusal) => self.refuse(refusal, policy, host),
             Stop::Respond(reply) => {
-                self.record.answered_by = policy;
+                self.decision.responded_by = policy;
                 host.count(Outcome::Answered.counter());
                 let reply = self.shaped(reply, host);
                 self.let_go();
@@ -167,17 +167,17 @@ impl Stream {
         policy: Option<&'static str>,
         host: &dyn Host,
     ) -> Reply {
-        self.record.refusal = Some(refusal.reason);
-        self.record.violations.clone_from(&refusal.violations);
-        self.record.detail = refusal.detail.take();
-        self.record.refused_by = policy;
+        self.decision.refusal = Some(refusal.reason);
+        self.decision.violations.clone_from(&refusal.violations);
+        self.decision.detail = refusal.detail.take();
+        self.decision.refused_by = policy;
         if let Some(counter) = metrics::by_code(refusal.code(), Outcome::Denied) {
             host.count(counter);
         }
         let request_id = self.headers.all("x-request-id").next();
         let engine = self.engine.as_deref();
         let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
-        let reply = refusal.reply(Audience::of(&self.headers, page), request_id);
+        let reply = refusal.reply(ErrorProtocol::of(&self.headers, page), request_id);
         self.shaped(reply, host)
     }
 
@@ -194,7 +194,7 @@ impl Stream {
                 headers.push(name.as_str().as_bytes(), value.as_bytes());
             }
         }
-        let head = self.shape(&engine, &headers, Author::Filter, BodyState::Open, host);
+        let head = self.edit_response(&engine, &headers, Author::Filter, BodyState::Open, host);
         head.edits.iter().for_each(|edit| reply.edit(edit));
         reply
     }
@@ -213,7 +213,7 @@ impl Stream {
             let mut exchange = Finished {
                 request: &self.headers,
                 facts: &mut facts,
-                refusal: self.record.refusal,
+                refusal: self.decision.refusal,
             };
             step.policy.finished(&mut exchange, host);
         }
@@ -222,12 +222,12 @@ impl Stream {
 
     /// Whether a reply of ours went out in place of the service's response.
     pub fn has_replied(&self) -> bool {
-        self.record.refusal.is_some() || self.record.answered_by.is_some()
+        self.decision.refusal.is_some() || self.decision.responded_by.is_some()
     }
 
     /// Whether nothing would have refused the request.
     pub(super) fn passes(&self) -> bool {
-        passes(&self.record.shadow)
+        passes(&self.decision.shadow)
     }
 }
 

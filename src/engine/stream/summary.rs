@@ -2,7 +2,7 @@
 
 use super::Stream;
 use crate::engine::{Lane, Step};
-use crate::record::{Ending, Said, Summary, Verdicts};
+use crate::record::{Ending, PolicyVerdict, Summary, Verdicts};
 use portcullis_exchange::policy::Stage;
 
 impl Stream {
@@ -11,9 +11,9 @@ impl Stream {
         Summary {
             headers: &self.headers,
             facts: &self.facts,
-            record: &self.record,
+            record: &self.decision,
             verdicts: self.verdicts(),
-            ending: Ending::of(&self.record, self.started.is_some(), self.awaits_body()),
+            ending: Ending::of(&self.decision, self.started.is_some(), self.awaits_body()),
             route: self.route,
             route_name: self.route_name(),
             started: self.started,
@@ -23,7 +23,7 @@ impl Stream {
     }
 
     /// What each policy of its route has said so far, in the order in which they were asked.
-    pub fn asked(&self) -> Vec<(&'static str, Said)> {
+    pub fn policy_verdicts(&self) -> Vec<(&'static str, PolicyVerdict)> {
         self.verdicts().in_order().collect()
     }
 
@@ -35,35 +35,35 @@ impl Stream {
     }
 
     /// Names every part that was asked, with what its policy said as far as that part goes.
-    fn each_asked(&self, mut each: impl FnMut(&Step, Said)) {
+    fn each_asked(&self, mut each: impl FnMut(&Step, PolicyVerdict)) {
         let route = self.route.zip(self.engine.as_deref());
         let Some(route) = route.and_then(|(index, engine)| engine.routes.get(index)) else {
             return;
         };
         for (index, step) in route.chain.steps.iter().enumerate() {
-            if step.stage == Stage::Answer {
+            if step.stage == Stage::Response {
                 break;
             }
             each(step, self.said(Lane::InForce, index, step));
-            if self.record.ended_at == Some(index) || self.paused_step() == Some(index) {
+            if self.decision.ended_at == Some(index) || self.paused_step() == Some(index) {
                 break;
             }
         }
         let tried = route.chain.beside.iter().enumerate();
         let tried = tried.take(self.beside.asked());
-        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Answer) {
+        for (index, step) in tried.take_while(|(_, step)| step.stage != Stage::Response) {
             each(step, self.said(Lane::Beside, index, step));
         }
     }
 
-    fn said(&self, lane: Lane, index: usize, step: &Step) -> Said {
+    fn said(&self, lane: Lane, index: usize, step: &Step) -> PolicyVerdict {
         let mut awaiting = self.awaiting.iter();
         let waits = awaiting.any(|waiting| (waiting.lane, waiting.step) == (lane, index));
         let waits = waits || (lane == Lane::Beside && self.beside.has_given_up(index));
         let is_paused = lane == Lane::InForce && self.paused_step() == Some(index);
         let waits = waits || is_paused || self.skipped.contains(&(lane, index));
-        match self.record.said_by(step.name) {
-            Said::Allowed if waits => Said::Waiting,
+        match self.decision.said_by(step.name) {
+            PolicyVerdict::Allowed if waits => PolicyVerdict::Waiting,
             said => said,
         }
     }

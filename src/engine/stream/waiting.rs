@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::body::Body;
+use super::body::StreamedBody;
 
 use super::{Action, PauseReason, Stream};
 use crate::engine::Lane;
-use portcullis_exchange::body::Rest;
+use portcullis_exchange::body::HostBuffer;
 use portcullis_exchange::call::{CallError, CallResponse, Token};
 use portcullis_exchange::exchange::{BodyState, Edit};
 use portcullis_exchange::host::{Host, Side};
@@ -21,7 +21,7 @@ use portcullis_wire::headers::HeaderValue;
 
 /// Where judging a head is, and goes on when a wait is over.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ResumePoint {
     /// The place of the route, once it has been chosen.
     pub(super) route: Option<usize>,
     /// The step that is asked next, or waits.
@@ -34,7 +34,7 @@ pub(super) struct Place {
     pub(super) asked: Option<Vec<usize>>,
     /// What is left of the effort.
     pub(super) effort: u64,
-    /// The same for those that are tried.
+    /// The same for steps that are tried.
     pub(super) effort_of_tried: u64,
     /// Whether a body was to follow the head.
     pub(super) body: BodyState,
@@ -42,7 +42,7 @@ pub(super) struct Place {
 
 /// A request that waits.
 pub(super) struct Paused {
-    place: Place,
+    place: ResumePoint,
     /// When the wait ends at the latest.
     deadline: Duration,
     /// Whether that is what it waits for; else it waits for a call.
@@ -83,7 +83,7 @@ pub fn waiting() -> usize {
     WAITING.with(Cell::get)
 }
 
-impl Place {
+impl ResumePoint {
     /// Before the chain.
     pub(super) fn head(merged: Option<HeaderValue>, body: BodyState) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Place {
 
 impl Stream {
     /// Keeps the request until the wait is over; a refusal, if it may not wait.
-    pub(super) fn pause(&mut self, mut wait: Wait, place: Place, host: &dyn Host) -> Action {
+    pub(super) fn pause(&mut self, mut wait: Wait, place: ResumePoint, host: &dyn Host) -> Action {
         let paused = self.paused_at(&mut wait, place, host);
         match paused {
             Ok(paused) => {
@@ -135,14 +135,14 @@ impl Stream {
 
     /// That step waited and was not asked again, and nobody was asked after it.
     pub(super) fn stands_at(&mut self, step: usize) {
-        self.record.ended_at = Some(step);
+        self.decision.ended_at = Some(step);
         self.skipped.push((Lane::InForce, step));
     }
 
     fn paused_at(
         &mut self,
         wait: &mut Wait,
-        place: Place,
+        place: ResumePoint,
         host: &dyn Host,
     ) -> Result<Paused, (usize, &'static Reason)> {
         let step = place.step;
@@ -269,7 +269,7 @@ impl Stream {
         };
         let side = Side::Request;
         let before = self.before_body(side, host);
-        let action = self.judge_body(state, Some(Rest { host, side }), host);
+        let action = self.judge_body(state, Some(HostBuffer { host, side }), host);
         self.after_body(side, before, host);
         match action {
             Action::Continue(_) => Action::Continue(edits),
@@ -284,7 +284,7 @@ impl Stream {
     }
 }
 
-impl Body {
+impl StreamedBody {
     /// Whether something of it came while the request waited, all of which the proxy has at hand.
     fn came_meanwhile(&mut self) -> Option<BodyState> {
         let state = self.meanwhile.take()?;

@@ -11,11 +11,11 @@ use portcullis_exchange::host::WorkerHost;
 /// INVARIANT: a token stands here from the call to its end, or until its owner has made another
 /// call or wants to hear nothing more. What is not here is told to nobody.
 #[derive(Debug, Default)]
-pub(super) struct InFlight(BTreeMap<Token, Pending>);
+pub(super) struct InFlight(BTreeMap<Token, CallInFlight>);
 
 /// A call in flight.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
+pub(super) struct CallInFlight {
     pub(super) owner: Owner,
     /// When it was made.
     pub(super) since: Duration,
@@ -31,12 +31,12 @@ impl InFlight {
     ) -> Result<Token, CallError> {
         let token = host.call(call)?;
         let since = host.monotonic();
-        self.0.insert(token, Pending { owner, since });
+        self.0.insert(token, CallInFlight { owner, since });
         Ok(token)
     }
 
     /// A call has ended, or its owner wants to hear nothing more of it.
-    pub(super) fn end(&mut self, token: Token) -> Option<Pending> {
+    pub(super) fn end(&mut self, token: Token) -> Option<CallInFlight> {
         self.0.remove(&token)
     }
 }

@@ -8,12 +8,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::calls::{InFlight, Pending};
+use super::calls::{CallInFlight, InFlight};
 use super::response::WholeResponse;
 use portcullis_document::Quoted;
-use portcullis_exchange::call::{Call, CallError, CallResponse, Owner, Response, Token};
+use portcullis_exchange::call::{Call, CallError, CallResponse, HostResponse, Owner, Token};
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Purpose, Received};
-use portcullis_exchange::host::{Level, Mark, Swap, WorkerHost};
+use portcullis_exchange::host::{CasResult, CasToken, Level, WorkerHost};
 
 /// What one document has fetched in one worker.
 pub(super) struct Fetches(Vec<Fetch>);
@@ -22,7 +22,7 @@ struct Fetch {
     fetched: Rc<dyn Fetched>,
     /// The cell with what was fetched, and the mark under which it was last read.
     published: String,
-    seen: Option<Mark>,
+    seen: Option<CasToken>,
     lease: String,
     /// The call whose end is awaited, and what it is for.
     call: Option<(Token, Purpose)>,
@@ -64,8 +64,8 @@ impl Fetches {
     pub(super) fn received(
         &mut self,
         index: usize,
-        pending: Pending,
-        response: &dyn Response,
+        pending: CallInFlight,
+        response: &dyn HostResponse,
         calls: &mut InFlight,
         host: &dyn WorkerHost,
     ) {
@@ -131,14 +131,14 @@ impl Fetch {
         !held && self.hold(ended_by(now, call), seen, host)
     }
 
-    fn hold(&self, until: Duration, seen: Option<Mark>, host: &dyn WorkerHost) -> bool {
+    fn hold(&self, until: Duration, seen: Option<CasToken>, host: &dyn WorkerHost) -> bool {
         let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        let swapped = host.swap_cell(&self.lease, seen, &millis.to_le_bytes());
-        swapped == Ok(Swap::Written)
+        let swapped = host.compare_and_swap(&self.lease, seen, &millis.to_le_bytes());
+        swapped == Ok(CasResult::Written)
     }
 
     fn publish(&self, bytes: &[u8], now: Duration, host: &dyn WorkerHost) {
-        if host.swap_cell(&self.published, None, bytes) != Ok(Swap::Written) {
+        if host.compare_and_swap(&self.published, None, bytes) != Ok(CasResult::Written) {
             let noun = self.fetched.noun();
             let line = format!("the {noun} cannot be shared; each worker fetches its own");
             self.log(Level::Warn, &line, host);
@@ -150,7 +150,7 @@ impl Fetch {
     fn read(
         &self,
         purpose: Purpose,
-        response: &dyn Response,
+        response: &dyn HostResponse,
         host: &dyn WorkerHost,
     ) -> Option<Errand> {
         let longest = self.fetched.longest(purpose);

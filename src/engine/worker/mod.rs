@@ -17,19 +17,19 @@ use std::rc::Rc;
 
 use self::calls::InFlight;
 use self::fetches::Fetches;
-use self::gauges::Shown;
+use self::gauges::ReportedGauges;
 use self::records::Records;
-use self::tallies::Tallies;
+use self::tallies::CounterBuffer;
 use crate::engine::Engine;
 use crate::metrics;
 use crate::stream::Stream;
-use portcullis_exchange::call::{Call, CallError, Owner, Response, Token};
+use portcullis_exchange::call::{Call, CallError, HostResponse, Owner, Token};
 use portcullis_exchange::host::WorkerHost;
 use portcullis_wire::headers::Headers;
 
 pub use self::missing::report_missing;
-pub use self::response::{Body, LONGEST_HEAD, WholeResponse, read_body};
-pub use self::tallies::Pending;
+pub use self::response::{LONGEST_HEAD, ReadBody, WholeResponse, read_body};
+pub use self::tallies::PendingCount;
 
 /// One worker, for one document.
 pub struct Worker {
@@ -38,8 +38,8 @@ pub struct Worker {
     calls: RefCell<InFlight>,
     fetches: RefCell<Fetches>,
     records: RefCell<Records>,
-    gauges: RefCell<Shown>,
-    tallies: Tallies,
+    gauges: RefCell<ReportedGauges>,
+    tallies: CounterBuffer,
 }
 
 impl Worker {
@@ -54,7 +54,7 @@ impl Worker {
             fetches: RefCell::new(fetches),
             records: RefCell::default(),
             gauges: RefCell::default(),
-            tallies: Tallies::default(),
+            tallies: CounterBuffer::default(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Worker {
 
     /// A call has ended. Returns the number of the request that waits for it, if one does: the proxy has
     /// to wake it.
-    pub fn received(&self, token: Token, response: &dyn Response) -> Option<u32> {
+    pub fn received(&self, token: Token, response: &dyn HostResponse) -> Option<u32> {
         let host = &*self.host;
         let mut calls = self.calls.try_borrow_mut().ok()?;
         let pending = calls.end(token)?;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::calls::InFlight;
 use super::fetches::no_cluster;
-use super::response::{Body, read_body};
+use super::response::{ReadBody, read_body};
 use crate::access_log::Sink;
-use crate::access_log::collector::{Collector, LONGEST_ANSWER};
+use crate::access_log::collector::{LONGEST_RESPONSE, OtlpExporter};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
 use crate::engine::Engine;
 use crate::metrics;
 use crate::record::Summary;
-use portcullis_exchange::call::{CallError, CallResponse, Owner, Response, Token};
+use portcullis_exchange::call::{CallError, CallResponse, HostResponse, Owner, Token};
 use portcullis_exchange::host::{Level, WorkerHost};
 use portcullis_wire::headers::Headers;
 
@@ -76,7 +76,7 @@ impl Records {
         }
     }
 
-    fn export(&mut self, collector: &Collector, calls: &mut InFlight, host: &dyn WorkerHost) {
+    fn export(&mut self, collector: &OtlpExporter, calls: &mut InFlight, host: &dyn WorkerHost) {
         let Some(call) = collector.due(host.monotonic(), host) else {
             return;
         };
@@ -97,7 +97,7 @@ impl Records {
     /// The response to the call to the collector.
     pub(super) fn received(
         &mut self,
-        response: &dyn Response,
+        response: &dyn HostResponse,
         engine: &Engine,
         host: &dyn WorkerHost,
     ) {
@@ -112,12 +112,12 @@ impl Records {
         let status = headers.one(":status").ok().flatten().unwrap_or_default();
         // Its words are not needed to know that it took the records.
         let body = match status {
-            [b'2', ..] => read_body(response, LONGEST_ANSWER).ok(),
+            [b'2', ..] => read_body(response, LONGEST_RESPONSE).ok(),
             _ => None,
         };
         let response = CallResponse {
             headers: &headers,
-            body: body.as_ref().map(Body::bytes).unwrap_or_default(),
+            body: body.as_ref().map(ReadBody::bytes).unwrap_or_default(),
         };
         settle(collector, Ok(response), host);
     }
@@ -150,8 +150,9 @@ fn tell(
             // The proxy's own access loggers run after the filters'.
             Sink::FilterState(name) => host.set_filter_state(name.as_str(), record),
             Sink::Collector => {
-                let push =
-                    |collector: &Rc<Collector>| collector.push(record.to_owned(), severity, host);
+                let push = |collector: &Rc<OtlpExporter>| {
+                    collector.push(record.to_owned(), severity, host)
+                };
                 if !engine.collector().is_some_and(push) {
                     host.count(metrics::Event::RecordDropped.counter());
                 }
@@ -161,7 +162,7 @@ fn tell(
 }
 
 fn settle(
-    collector: &Collector,
+    collector: &OtlpExporter,
     response: Result<CallResponse<'_>, CallError>,
     host: &dyn WorkerHost,
 ) {

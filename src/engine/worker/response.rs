@@ -1,7 +1,7 @@
 //! The one way in which the response to a call is read: nothing of it is copied before its length is
 //! known and its memory has been asked for.
 
-use portcullis_exchange::call::{CallError, CallResponse, Response};
+use portcullis_exchange::call::{CallError, CallResponse, HostResponse};
 use portcullis_wire::budget::{Reservation, Share, reserve};
 use portcullis_wire::headers::Headers;
 
@@ -12,12 +12,12 @@ pub const LONGEST_HEAD: usize = 64 << 10;
 
 /// A body that has been read. Its memory goes back as soon as this is dropped.
 #[derive(Debug)]
-pub struct Body {
+pub struct ReadBody {
     bytes: Vec<u8>,
     _memory: Reservation,
 }
 
-impl Body {
+impl ReadBody {
     /// None, of a response whose body does not matter.
     pub const fn empty() -> Self {
         Self {
@@ -37,16 +37,16 @@ impl Body {
 /// # Errors
 /// It has more than `longest` bytes, or there is no memory for it, or the proxy does not hand it
 /// over.
-pub fn read_body(response: &dyn Response, longest: usize) -> Result<Body, CallError> {
+pub fn read_body(response: &dyn HostResponse, longest: usize) -> Result<ReadBody, CallError> {
     let size = response.body_size();
     if size > longest {
         return Err(CallError::TooLong(longest));
     }
     if size == 0 {
-        return Ok(Body::empty());
+        return Ok(ReadBody::empty());
     }
     let memory = reserve(Share::Queues, size).ok_or(CallError::NoMemory)?;
-    Ok(Body {
+    Ok(ReadBody {
         bytes: response.body()?,
         _memory: memory,
     })
@@ -56,7 +56,7 @@ pub fn read_body(response: &dyn Response, longest: usize) -> Result<Body, CallEr
 #[derive(Debug)]
 pub struct WholeResponse {
     headers: Headers,
-    body: Body,
+    body: ReadBody,
 }
 
 impl WholeResponse {
@@ -65,13 +65,13 @@ impl WholeResponse {
     /// # Errors
     /// Neither head nor body are read where one of them cannot be.
     pub fn read(
-        response: &dyn Response,
+        response: &dyn HostResponse,
         longest: usize,
         matters: fn(Option<u16>) -> bool,
     ) -> Result<Self, CallError> {
         let mut whole = Self {
             headers: response.headers()?,
-            body: Body::empty(),
+            body: ReadBody::empty(),
         };
         if matters(whole.as_response().status()) {
             whole.body = read_body(response, longest)?;

@@ -4,15 +4,15 @@
 use std::cell::{Cell, RefCell};
 
 use crate::engine::Engine;
-use crate::metrics::Tallied;
+use crate::metrics::ExchangeCounter;
 use crate::record::Summary;
 use portcullis_exchange::host::{MetricId, MetricKind, Metrics};
 
 /// What one counter of the proxy lacks.
 #[derive(Default)]
-pub struct Pending(Cell<u64>);
+pub struct PendingCount(Cell<u64>);
 
-impl Pending {
+impl PendingCount {
     /// Counts.
     pub fn add(&self, many: u64) {
         self.0.set(self.0.get().saturating_add(many));
@@ -33,22 +33,22 @@ impl Pending {
 /// By [`crate::metrics::Of::place`]. There are at most as many as routes, policies, codes and
 /// outcomes allow.
 #[derive(Default)]
-pub(super) struct Tallies(RefCell<Vec<Vec<Known>>>);
+pub(super) struct CounterBuffer(RefCell<Vec<Vec<Known>>>);
 
 struct Known {
-    counter: Tallied,
+    counter: ExchangeCounter,
     /// None before the proxy has heard of it.
     id: Option<Option<MetricId>>,
-    pending: Pending,
+    pending: PendingCount,
 }
 
-impl Tallies {
+impl CounterBuffer {
     /// Counts a finished exchange.
     pub(super) fn count(&self, exchange: &Summary<'_>, engine: &Engine) {
         let Ok(mut all) = self.0.try_borrow_mut() else {
             return;
         };
-        Tallied::of(exchange, engine.measured().by_route, |counter| {
+        ExchangeCounter::of(exchange, engine.measured().by_route, |counter| {
             let place = counter.of.place();
             if all.len() <= place {
                 all.resize_with(place.saturating_add(1), Vec::new);
@@ -59,7 +59,7 @@ impl Tallies {
             match known.iter().find(|each| each.counter == counter) {
                 Some(found) => found.pending.add(1),
                 None => {
-                    let pending = Pending::default();
+                    let pending = PendingCount::default();
                     pending.add(1);
                     let id = None;
                     known.push(Known {

@@ -79,7 +79,7 @@ impl Ready {
     }
 }
 
-impl Response for Ready {
+impl HostResponse for Ready {
     fn headers(&self) -> Result<Headers, CallError> {
         let mut headers = Headers::default();
         headers.push(b":status", self.status.as_bytes());
@@ -131,7 +131,7 @@ fn exchange(worker: &Worker, host: &MemoryHost) {
     ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
-    let _ = stream.request_headers(headers, BodyState::Complete, host);
+    let _ = stream.on_request_headers(headers, BodyState::Complete, host);
     worker.finished(&stream, &|| None);
 }
 

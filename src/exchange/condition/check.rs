@@ -1,7 +1,7 @@
 //! A test with what it compares with.
 
 use super::operand::{Found, Scalars};
-use super::test::{Asked, Expected, Kinds, Test};
+use super::test::{Expected, Kinds, Test, TestInput};
 use super::{TESTS, exists, needs_one_of, quoted};
 use portcullis_document::{Case, Fields, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -42,7 +42,7 @@ impl Check {
         let written = TESTS.iter();
         let written = written.filter_map(|test| Some((test, fields.optional(test.name)?)));
         let written: Vec<_> = written.collect();
-        let asked = Asked {
+        let asked = TestInput {
             kinds,
             case: case.ok_or(())?,
         };

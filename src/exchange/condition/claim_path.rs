@@ -14,7 +14,7 @@ pub struct ClaimPath {
 impl ClaimPath {
     /// Reads one.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let written = node.name(problems)?;
+        let written = node.non_empty(problems)?;
         let tokens = match written.strip_prefix('/') {
             None => vec![written.to_owned()],
             Some(pointer) => pointer.split('/').map(unescape).collect(),

@@ -1,7 +1,7 @@
 //! `exact`: a value is equal. Numbers are compared by value: `1` is `1.0`.
 
 use super::operand::Found;
-use super::test::{Asked, Expected, Kinds, Test};
+use super::test::{Expected, Kinds, Test, TestInput};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
@@ -14,7 +14,7 @@ pub(super) const TEST: Test = Test {
     holds,
 };
 
-fn read(node: &Node<'_>, asked: Asked, problems: &mut Problems) -> Option<Expected> {
+fn read(node: &Node<'_>, asked: TestInput, problems: &mut Problems) -> Option<Expected> {
     match node.json() {
         value @ Json::Number(_) if asked.kinds.meet(Kinds::NUMBER) => {
             Some(Expected::Value(value.clone()))

@@ -133,7 +133,7 @@ impl Condition {
             Some(inner) => Self::read_within(&inner, Negation::Not, language, problems),
             None => language.read_plain(&mut fields, problems),
         };
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let condition = condition?;
         Some(match negation {
             Negation::Plain => condition,

@@ -1,7 +1,7 @@
 //! `range`: a number lies between others. Arithmetic is exact.
 
 use super::operand::Found;
-use super::test::{Asked, Expected, Kinds, Range, Test};
+use super::test::{Expected, Kinds, Range, Test, TestInput};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
@@ -15,13 +15,13 @@ pub(super) const TEST: Test = Test {
     holds,
 };
 
-fn read(node: &Node<'_>, _: Asked, problems: &mut Problems) -> Option<Expected> {
+fn read(node: &Node<'_>, _: TestInput, problems: &mut Problems) -> Option<Expected> {
     let mut fields = node.object(problems, "{\"minimum\": …}")?;
-    let minimum = fields.or("minimum", None, problems, read_number);
-    let more_than = fields.or("more_than", None, problems, read_number);
-    let maximum = fields.or("maximum", None, problems, read_number);
-    let less_than = fields.or("less_than", None, problems, read_number);
-    fields.finish(problems);
+    let minimum = fields.or_default("minimum", None, problems, read_number);
+    let more_than = fields.or_default("more_than", None, problems, read_number);
+    let maximum = fields.or_default("maximum", None, problems, read_number);
+    let less_than = fields.or_default("less_than", None, problems, read_number);
+    fields.deny_unknown(problems);
     let (low, high) = match (minimum?, more_than?, maximum?, less_than?) {
         (Some(_), Some(_), ..) | (_, _, Some(_), Some(_)) => {
             let reason = "has two numbers for one end; keep one of them";

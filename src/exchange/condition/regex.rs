@@ -1,7 +1,7 @@
 //! `regex`: an expression matches a whole text. The search takes its own price.
 
 use super::operand::Found;
-use super::test::{Asked, Expected, Kinds, Test};
+use super::test::{Expected, Kinds, Test, TestInput};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -13,7 +13,7 @@ pub(super) const TEST: Test = Test {
     holds,
 };
 
-fn read(node: &Node<'_>, asked: Asked, problems: &mut Problems) -> Option<Expected> {
+fn read(node: &Node<'_>, asked: TestInput, problems: &mut Problems) -> Option<Expected> {
     node.regex(problems, asked.case).map(Expected::Regex)
 }
 

@@ -19,7 +19,7 @@ pub struct Test {
     /// What the log says when it fails, unless texts are compared: that is `no_match`.
     pub fault: &'static str,
     /// Reads what stands in the field.
-    pub(super) read: fn(&Node<'_>, Asked, &mut Problems) -> Option<Expected>,
+    pub(super) read: fn(&Node<'_>, TestInput, &mut Problems) -> Option<Expected>,
     /// Whether what was found passes. Its price is taken from the effort before it is done.
     pub(super) holds: fn(&Expected, Found<'_>, &Effort) -> Result<bool, TooCostly>,
 }
@@ -30,7 +30,7 @@ pub struct Kinds(u8);
 
 /// Of what a test is asked, and how.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct TestInput {
     pub(super) kinds: Kinds,
     pub(super) case: Case,
 }
@@ -200,16 +200,16 @@ fn kind(json: &Json) -> Kinds {
 /// A text that is not empty.
 pub(super) fn read_name(
     node: &Node<'_>,
-    asked: Asked,
+    asked: TestInput,
     problems: &mut Problems,
 ) -> Option<Expected> {
-    Some(asked.text(node.name(problems)?))
+    Some(asked.text(node.non_empty(problems)?))
 }
 
 /// Texts; numbers and booleans as well where they can be found.
 pub(super) fn read_choice(
     node: &Node<'_>,
-    asked: Asked,
+    asked: TestInput,
     problems: &mut Problems,
 ) -> Option<Expected> {
     let items = node.list(problems, |item, problems| {
@@ -237,7 +237,7 @@ pub(super) fn read_scalar<'d>(
     None
 }
 
-impl Asked {
+impl TestInput {
     /// A text, brought to lower case where case is ignored.
     pub(super) fn text(self, text: &str) -> Expected {
         Expected::Text(cased(text, self.case), self.case)

@@ -22,7 +22,7 @@ pub struct AllowedOrigins {
 
 /// How an `Origin` field stands to a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum OriginMatch {
     /// It is on the list.
     Listed,
     /// It is an origin, and not on the list.
@@ -81,40 +81,40 @@ impl AllowedOrigins {
     }
 
     /// Looks a field's value up.
-    pub fn standing(&self, origin: &[u8], effort: &Effort) -> Standing {
+    pub fn standing(&self, origin: &[u8], effort: &Effort) -> OriginMatch {
         if origin == b"null" {
             return if self.null {
-                Standing::Listed
+                OriginMatch::Listed
             } else {
-                Standing::Null
+                OriginMatch::Null
             };
         }
         let listed = self
             .exact
             .binary_search_by(|each| each.as_bytes().cmp(origin));
         if listed.is_ok() {
-            return Standing::Listed;
+            return OriginMatch::Listed;
         }
         let compared = origin.len().saturating_add(self.below.len());
         if effort.spend(compared as u64).is_err() {
-            return Standing::Undecided;
+            return OriginMatch::Undecided;
         }
         // Patterns meet nothing but origins: what a `.*` may match holds no path and no user.
         let text = std::str::from_utf8(origin).unwrap_or_default();
         let Ok(parsed) = Origin::parse(text) else {
-            return Standing::Malformed;
+            return OriginMatch::Malformed;
         };
         if self.any || self.below.iter().any(|below| below.has(&parsed)) {
-            return Standing::Listed;
+            return OriginMatch::Listed;
         }
         for regex in &self.regexes {
             match regex.is_match(text, effort) {
-                Ok(true) => return Standing::Listed,
+                Ok(true) => return OriginMatch::Listed,
                 Ok(false) => {}
-                Err(TooCostly) => return Standing::Undecided,
+                Err(TooCostly) => return OriginMatch::Undecided,
             }
         }
-        Standing::NotListed
+        OriginMatch::NotListed
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
         let (root, mut notes) = (Node::root(&json), Vec::new());
         let origins = AllowedOrigins::read(&root, Power::Read, &mut notes, &mut problems);
         problems
-            .settle(origins)
+            .into_result(origins)
             .map_err(|error| error.problems.iter().map(ToString::to_string).collect())
     }
 
@@ -181,7 +181,7 @@ mod tests {
         ] {
             assert_eq!(
                 origins.standing(listed.as_bytes(), &Effort::new(effort::HEAD)),
-                Standing::Listed,
+                OriginMatch::Listed,
                 "{listed}"
             );
         }
@@ -198,7 +198,7 @@ mod tests {
         ] {
             assert_eq!(
                 origins.standing(other.as_bytes(), &Effort::new(effort::HEAD)),
-                Standing::NotListed,
+                OriginMatch::NotListed,
                 "{other}"
             );
         }
@@ -217,13 +217,13 @@ mod tests {
         ] {
             assert_eq!(
                 origins.standing(malformed, &Effort::new(effort::HEAD)),
-                Standing::Malformed,
+                OriginMatch::Malformed,
                 "{malformed:?}"
             );
         }
         assert_eq!(
             origins.standing(b"null", &Effort::new(effort::HEAD)),
-            Standing::Null
+            OriginMatch::Null
         );
     }
 
@@ -240,8 +240,8 @@ mod tests {
         });
         let long = format!("https://{}.example", letters.collect::<String>());
         let standing = |origin: &[u8]| origins.standing(origin, &Effort::new(effort::HEAD));
-        assert_eq!(standing(b"https://a.example"), Standing::Listed);
-        assert_eq!(standing(long.as_bytes()), Standing::Undecided);
+        assert_eq!(standing(b"https://a.example"), OriginMatch::Listed);
+        assert_eq!(standing(long.as_bytes()), OriginMatch::Undecided);
     }
 
     #[test]
@@ -250,20 +250,20 @@ mod tests {
         assert!(any.has_any() && !any.has_all());
         assert_eq!(
             any.standing(b"http://evil.example", &Effort::new(effort::HEAD)),
-            Standing::Listed
+            OriginMatch::Listed
         );
         assert_eq!(
             any.standing(b"null", &Effort::new(effort::HEAD)),
-            Standing::Null
+            OriginMatch::Null
         );
         assert_eq!(
             any.standing(b"evil", &Effort::new(effort::HEAD)),
-            Standing::Malformed
+            OriginMatch::Malformed
         );
         let null = read(r#"[{"exact": "null"}]"#).unwrap();
         assert_eq!(
             null.standing(b"null", &Effort::new(effort::HEAD)),
-            Standing::Listed
+            OriginMatch::Listed
         );
     }
 
@@ -272,8 +272,8 @@ mod tests {
         let origins = read(r#"[{"wildcard": "https://*.example.com"}]"#).unwrap();
         let effort = Effort::new(60);
         let origin = b"https://app.example.com";
-        assert_eq!(origins.standing(origin, &effort), Standing::Listed);
-        assert_eq!(origins.standing(origin, &effort), Standing::Listed);
-        assert_eq!(origins.standing(origin, &effort), Standing::Undecided);
+        assert_eq!(origins.standing(origin, &effort), OriginMatch::Listed);
+        assert_eq!(origins.standing(origin, &effort), OriginMatch::Listed);
+        assert_eq!(origins.standing(origin, &effort), OriginMatch::Undecided);
     }
 }

@@ -14,7 +14,7 @@ use crate::connection::Scheme;
 use crate::target::Authority;
 use portcullis_wire::headers::Headers;
 
-pub use self::allowed::{AllowedOrigins, Standing};
+pub use self::allowed::{AllowedOrigins, OriginMatch};
 pub use self::reader::Power;
 
 /// The parts of a serialised origin, as they are written. `null` has none.

@@ -8,7 +8,7 @@ pub(super) const STEPS: u64 = 4000;
 
 /// One label of a rule, and what the list has below it.
 #[derive(Clone, Copy, Default)]
-struct Found<'l> {
+struct SuffixLabel<'l> {
     is_rule: bool,
     is_exception: bool,
     below: &'l str,
@@ -65,7 +65,7 @@ fn line(top: &str) -> &'static str {
 }
 
 /// Looks a label up among `a,b(c,d),!e,f?(g)`.
-fn find<'l>(level: &'l str, label: &str) -> Found<'l> {
+fn find<'l>(level: &'l str, label: &str) -> SuffixLabel<'l> {
     let mut rest = level;
     while !rest.is_empty() {
         let end = rest.find([',', '(']).unwrap_or(rest.len());
@@ -79,7 +79,7 @@ fn find<'l>(level: &'l str, label: &str) -> Found<'l> {
         let plain = item.trim_start_matches('!').trim_end_matches('?');
         if plain == label {
             let is_exception = item.starts_with('!');
-            return Found {
+            return SuffixLabel {
                 is_rule: !is_exception && !item.ends_with('?'),
                 is_exception,
                 below,
@@ -87,7 +87,7 @@ fn find<'l>(level: &'l str, label: &str) -> Found<'l> {
         }
         rest = after.trim_start_matches(')').trim_start_matches(',');
     }
-    Found::default()
+    SuffixLabel::default()
 }
 
 /// Where the parenthesis closes in which a text begins.

@@ -46,7 +46,7 @@ impl<'n> Reader<'n> {
         }
         let mut fields = node.fields(problems)?;
         let item = self.one(&mut fields, problems, FORMS);
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         item
     }
 

@@ -66,7 +66,7 @@ pub(super) fn each(
 
 /// Writes one text.
 struct Writer<'p> {
-    /// The first choices; the others are the first of what there is.
+    /// The first choices; the others are the first that fit.
     picks: &'p [usize],
     /// Each choice, and of how many.
     made: Vec<(usize, usize)>,

@@ -2,7 +2,7 @@
 //!
 //! It is not its spelling that tells: `^https://.*$`, `^[a-z]+://[^/]+$` and a forgotten backslash all
 //! let strangers in. So it is asked: with origins that nobody would list, and with [`samples`] of what
-//! it accepts, changed as somebody would change them who looks for a name that can still be had. What
+//! it accepts, changed as an attacker would change them who looks for a name that can still be had. What
 //! it says yes to is the proof, and stands in the message.
 
 use std::cell::RefCell;
@@ -86,7 +86,7 @@ impl Strangers {
 }
 
 fn look(regex: &Regex, pattern: &str, effort: &Effort) -> Result<Accepted, TooCostly> {
-    let asked = Asked {
+    let asked = Probe {
         trials: RefCell::new(regex.trials()),
         effort,
     };
@@ -124,7 +124,7 @@ pub(super) fn is_cleartext(origin: &Origin<'_>) -> bool {
 }
 
 /// An expression that is asked.
-struct Asked<'a> {
+struct Probe<'a> {
     trials: RefCell<Trials<'a>>,
     effort: &'a Effort,
 }
@@ -136,7 +136,7 @@ struct Parts<'o> {
     port: &'o str,
 }
 
-impl Asked<'_> {
+impl Probe<'_> {
     /// As an `Origin` field is judged: what is no origin never meets the expression.
     fn accepts(&self, text: &str) -> Result<bool, TooCostly> {
         self.effort.spend(text.len() as u64)?;
@@ -235,7 +235,7 @@ impl<'o> Parts<'o> {
         })
     }
 
-    /// Whether an origin belongs to somebody else.
+    /// Whether an origin belongs to a stranger.
     fn is_other(&self, origin: &str) -> bool {
         Parts::of(origin).is_some_and(|other| other.registered != self.registered)
     }

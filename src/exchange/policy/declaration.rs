@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::edit::PropertyName;
+use crate::edit::FilterStateKey;
 use crate::enforcement::Mode;
 use crate::exchange::ClaimedSubject;
 use crate::refusal::ErrorPage;
@@ -13,7 +13,7 @@ use portcullis_wire::headers::HeaderName;
 pub struct Declaration {
     /// A mode of its own, where its block has another.
     pub mode: Mode,
-    /// Whether it reads the answer's header fields. Asking the proxy for them takes time.
+    /// Whether it reads the response's header fields. Asking the proxy for them takes time.
     pub reads_response: bool,
     /// The request's fields that it reads after the head has been judged: with a body, or with the
     /// answer. No others are kept until then.
@@ -34,7 +34,7 @@ pub struct Declaration {
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
-    pub exports: Vec<PropertyName>,
+    pub exports: Vec<FilterStateKey>,
 }
 
 impl Default for Declaration {

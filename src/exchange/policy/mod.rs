@@ -20,7 +20,7 @@ pub use self::declaration::Declaration;
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
-pub struct Kind {
+pub struct PolicyKind {
     /// The name of its block under `defaults` and under a route, and in the log.
     pub name: &'static str,
     /// What it does for a route.
@@ -33,7 +33,7 @@ pub struct Kind {
     pub rules: &'static [(Selector, &'static str)],
 }
 
-impl Kind {
+impl PolicyKind {
     /// The field of its block by which that was refused, where the refusal does not say it itself.
     pub fn field_of(&self, refusal: &Refusal) -> Option<&'static str> {
         let mut rules = self.rules.iter();
@@ -46,24 +46,24 @@ impl Kind {
 #[derive(Debug)]
 pub enum Compile {
     /// An object. `mode` and unknown fields are the caller's concern.
-    Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
+    Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
     /// The same, and its `mode` is `shadow` unless it says otherwise.
-    Shadowed(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<Part>>),
+    Shadowed(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
     /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
     /// block, for what the document says once for all routes.
-    List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<Part>>),
+    List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
 }
 
 /// What a block asks at one stage. Most blocks have one part.
 #[derive(Clone)]
-pub struct Part {
+pub struct ChainPart {
     /// When it is asked.
     pub stage: Stage,
     /// What is asked.
     pub policy: Rc<dyn Policy>,
 }
 
-impl Part {
+impl ChainPart {
     /// The parts of a block that has one.
     pub fn only(stage: Stage, policy: impl Policy + 'static) -> Vec<Self> {
         vec![Self {
@@ -88,8 +88,8 @@ pub enum Stage {
     Identity,
     /// What the request contains: parameters and body.
     Content,
-    /// The answer alone.
-    Answer,
+    /// The response alone.
+    Response,
 }
 
 /// What a policy does for a route.
@@ -122,10 +122,10 @@ pub struct Context<'c> {
     pub notes: &'c mut Vec<String>,
 }
 
-/// A policy, ready to judge. It is shared by all requests and holds nothing of any of them.
+/// A policy, ready to judge. INVARIANT: it is shared by all requests and holds nothing of any of them.
 pub trait Policy {
     /// Judges the head of a request.
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let _ = (exchange, host);
         Verdict::Pass
     }
@@ -134,11 +134,11 @@ pub trait Policy {
     /// will not come. It may wait again.
     fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let _ = wake;
-        self.request_headers(exchange, host)
+        self.check_request(exchange, host)
     }
 
     /// Whether a browser may send what a preflight asks about. None from a policy that does not answer
-    /// preflights; a policy that does answers them in [`Policy::request_headers`].
+    /// preflights; a policy that does answers them in [`Policy::check_request`].
     fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {
         let _ = preflight;
         None
@@ -164,19 +164,19 @@ pub trait Policy {
         let _ = (refusal, by, facts, host);
     }
 
-    /// Hears of the head of the service's answer, before any is shaped, and also when the whole
+    /// Hears of the head of the service's response, before any is shaped, and also when the whole
     /// document is in shadow mode, unless the request would have been refused.
-    fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
+    fn upstream_responded(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
         let _ = (headers, facts, host);
     }
 
-    /// Hears of the trailers that end the service's answer, as of its head.
-    fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
+    /// Hears of the trailers that end the service's response, as of its head.
+    fn upstream_ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
         let _ = (trailers, facts, host);
     }
 
-    /// Shapes the head of the answer, the service's or ours.
-    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
+    /// Shapes the head of the response, the service's or ours.
+    fn edit_response(&self, response: &mut Response<'_>, host: &dyn Host) {
         let _ = (response, host);
     }
 
@@ -186,16 +186,16 @@ pub trait Policy {
         let _ = (exchange, host);
     }
 
-    /// Says what it must see of the body of the service's answer, with the answer's head and in
+    /// Says what it must see of the body of the service's response, with the response's head and in
     /// either mode. None if it does not judge it.
-    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+    fn response_body_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
         let _ = response;
         None
     }
 
-    /// Judges the body of the answer, after [`Policy::response_need`] asked for it, as
+    /// Judges the body of the response, after [`Policy::response_body_need`] asked for it, as
     /// [`Policy::request_body`] judges the request's. Where the head has gone ahead, a refusal
-    /// breaks the answer off.
+    /// breaks the response off.
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
         let _ = (body, host);
         Verdict::Pass
@@ -226,5 +226,5 @@ pub enum Verdict {
     /// It may not pass.
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.
-    Answer(Reply),
+    Respond(Reply),
 }

@@ -1,21 +1,21 @@
 //! In which protocol a client expects to learn of a failure.
 
-use super::document::{ErrorPage, Form};
+use super::document::{ErrorFormat, ErrorPage};
 use super::grpc_web::GrpcWeb;
 use portcullis_wire::headers::Headers;
 
 /// In which protocol the client expects its errors.
 #[derive(Clone, Copy, Debug)]
-pub enum Audience<'a> {
+pub enum ErrorProtocol<'a> {
     /// A document with an HTTP status.
-    Http(Form<'a>),
+    Http(ErrorFormat<'a>),
     /// A gRPC status, which the proxy writes.
     Grpc,
     /// A gRPC status in a body that scripts can read.
     GrpcWeb(GrpcWeb<'a>),
 }
 
-impl<'a> Audience<'a> {
+impl<'a> ErrorProtocol<'a> {
     /// Whose request it is. `page` is for browsers, if the route has one.
     ///
     /// gRPC goes by the rule of Envoy's `Grpc::Common::isGrpcRequestHeaders`: the proxy turns our
@@ -23,12 +23,12 @@ impl<'a> Audience<'a> {
     pub fn of(headers: &'a Headers, page: Option<&'a ErrorPage>) -> Self {
         let media_type = headers.all("content-type").next().unwrap_or_default();
         match media_type.strip_prefix(b"application/grpc") {
-            Some([] | [b'+', ..]) => Audience::Grpc,
+            Some([] | [b'+', ..]) => ErrorProtocol::Grpc,
             Some(_) => match GrpcWeb::of(media_type) {
-                Some(protocol) => Audience::GrpcWeb(protocol),
-                None => Audience::Http(Form::of(headers, page)),
+                Some(protocol) => ErrorProtocol::GrpcWeb(protocol),
+                None => ErrorProtocol::Http(ErrorFormat::of(headers, page)),
             },
-            None => Audience::Http(Form::of(headers, page)),
+            None => ErrorProtocol::Http(ErrorFormat::of(headers, page)),
         }
     }
 }
@@ -42,10 +42,10 @@ mod tests {
         let of = |value: &[u8]| {
             let mut headers = Headers::default();
             headers.push(b"content-type", value);
-            match Audience::of(&headers, None) {
-                Audience::Http(_) => "http",
-                Audience::Grpc => "grpc",
-                Audience::GrpcWeb(_) => "grpc-web",
+            match ErrorProtocol::of(&headers, None) {
+                ErrorProtocol::Http(_) => "http",
+                ErrorProtocol::Grpc => "grpc",
+                ErrorProtocol::GrpcWeb(_) => "grpc-web",
             }
         };
         for (media_type, audience) in [

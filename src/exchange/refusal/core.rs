@@ -221,7 +221,7 @@ const fn unavailable(details: &'static str) -> PreparedReply {
     }
 }
 
-/// RFC 9110 §15.5.6: the answer lists what is allowed.
+/// RFC 9110 §15.5.6: the response lists what is allowed.
 pub fn method_not_allowed(allowed: &[String]) -> Refusal {
     let refusal = Refusal::new(&METHOD);
     let name = HeaderName::parse("allow").ok();
@@ -246,7 +246,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::Audience;
+    use crate::refusal::ErrorProtocol;
     use portcullis_wire::headers::Headers;
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             (NO_MEMORY_REPLY, &NO_MEMORY),
         ] {
             let headers = Headers::default();
-            let audience = Audience::of(&headers, None);
+            let audience = ErrorProtocol::of(&headers, None);
             let written = Refusal::new(reason).reply(audience, None);
             assert_eq!(prepared.status, written.status);
             assert_eq!(prepared.grpc_status, written.grpc_status);

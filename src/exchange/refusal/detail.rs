@@ -41,11 +41,11 @@ pub enum Fact {
     /// Some of them.
     Words(Vec<&'static str>),
     /// A name of the document's.
-    Own(Box<str>),
+    Trusted(Box<str>),
     /// Some of those.
-    Owns(Vec<Box<str>>),
+    TrustedList(Vec<Box<str>>),
     /// What a client sent.
-    Foreign(Box<[u8]>),
+    Untrusted(Box<[u8]>),
     /// The name of a parameter that a client sent: shown where names of parameters are.
     Parameter(Box<[u8]>),
     /// A number.
@@ -130,7 +130,7 @@ impl Detail {
         });
     }
 
-    /// Says where the rule stands, unless somebody has said which it is.
+    /// Says where the rule stands, unless that has been said.
     pub(super) fn place_usually_at(&mut self, pointer: &str) {
         if let Rule::Block = self.rule {
             self.rule = Rule::At(pointer.into());
@@ -177,31 +177,31 @@ impl Detail {
 
 impl Fact {
     /// A name of the document's.
-    pub fn own(name: &str) -> Self {
-        Fact::Own(cut_name(name))
+    pub fn trusted(name: &str) -> Self {
+        Fact::Trusted(cut_name(name))
     }
 
     /// Names of the document's, the first of them.
-    pub fn owns<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        Fact::Owns(names.take(MOST).map(cut_name).collect())
+    pub fn trusted_list<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        Fact::TrustedList(names.take(MOST).map(cut_name).collect())
     }
 
     /// What a client sent.
-    pub fn foreign(value: &[u8]) -> Self {
-        Fact::Foreign(cut(value))
+    pub fn untrusted(value: &[u8]) -> Self {
+        Fact::Untrusted(cut(value))
     }
 
     fn memory(&self) -> usize {
         match self {
             Fact::Word(_) | Fact::Number(_) => 0,
             Fact::Words(words) => words.capacity().saturating_mul(size_of::<&str>()),
-            Fact::Own(name) => name.len(),
-            Fact::Owns(names) => {
+            Fact::Trusted(name) => name.len(),
+            Fact::TrustedList(names) => {
                 let list = names.capacity().saturating_mul(size_of::<Box<str>>());
                 let lengths = names.iter().map(|name| name.len());
                 lengths.fold(list, usize::saturating_add)
             }
-            Fact::Foreign(value) | Fact::Parameter(value) => value.len(),
+            Fact::Untrusted(value) | Fact::Parameter(value) => value.len(),
         }
     }
 }
@@ -307,16 +307,16 @@ mod tests {
     fn it_is_bounded_whatever_is_found() {
         let long = "é".repeat(5000);
         let detail = (0..100).fold(Detail::at("/a"), |detail, _| {
-            let owns = Fact::owns(std::iter::repeat_n(long.as_str(), 100));
+            let owns = Fact::trusted_list(std::iter::repeat_n(long.as_str(), 100));
             detail.and("x", owns)
         });
         assert_eq!(detail.facts().len(), MOST);
         assert!(detail.memory() < 16 << 10, "{}", detail.memory());
-        let Fact::Own(name) = Fact::own(&long) else {
+        let Fact::Trusted(name) = Fact::trusted(&long) else {
             panic!();
         };
         assert!(name.len() <= LONGEST + CUT.len() && name.ends_with('…'));
-        assert_eq!(Fact::own("short"), Fact::Own("short".into()));
+        assert_eq!(Fact::trusted("short"), Fact::Trusted("short".into()));
         assert!(!Claimed::is_whole(&cut(long.as_bytes())));
         assert!(Claimed::is_whole(&cut(&[b'x'; LONGEST])));
     }

@@ -6,7 +6,7 @@ use portcullis_wire::json;
 
 /// What a client may know of a failure.
 #[derive(Clone, Copy, Debug)]
-pub struct Failure<'a> {
+pub struct ErrorDetails<'a> {
     /// The stable name.
     pub name: &'a str,
     /// The HTTP status.
@@ -28,7 +28,7 @@ pub struct ErrorPage {
 
 /// Which of the two a client gets.
 #[derive(Clone, Copy, Debug)]
-pub struct Form<'a> {
+pub struct ErrorFormat<'a> {
     page: Option<&'a ErrorPage>,
     navigation: bool,
 }
@@ -42,8 +42,8 @@ impl ErrorPage {
     }
 
     /// No script, no style, nothing to load: any policy that allows less than all fits it.
-    fn document(&self, failure: &Failure<'_>) -> String {
-        let Failure { status, title, .. } = failure;
+    fn document(&self, failure: &ErrorDetails<'_>) -> String {
+        let ErrorDetails { status, title, .. } = failure;
         let title = escaped(title);
         let paragraph = |text: &str| match text {
             "" => String::new(),
@@ -62,7 +62,7 @@ impl ErrorPage {
     }
 }
 
-impl<'a> Form<'a> {
+impl<'a> ErrorFormat<'a> {
     /// What suits that request, where the route has such a page or none.
     pub fn of(headers: &Headers, page: Option<&'a ErrorPage>) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl<'a> Form<'a> {
     }
 
     /// The body, and the fields that belong to it.
-    pub fn write(self, failure: &Failure<'_>) -> (Vec<(HeaderName, HeaderValue)>, Vec<u8>) {
+    pub fn write(self, failure: &ErrorDetails<'_>) -> (Vec<(HeaderName, HeaderValue)>, Vec<u8>) {
         let page = self.page.filter(|_| self.navigation);
         let (media_type, body) = match page {
             Some(page) => ("text/html; charset=utf-8", page.document(failure)),
@@ -97,10 +97,10 @@ impl<'a> Form<'a> {
 const POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-impl<'a> Failure<'a> {
+impl<'a> ErrorDetails<'a> {
     /// RFC 9457 §3.
     fn problem(&self) -> String {
-        let Failure {
+        let ErrorDetails {
             name,
             status,
             title,
@@ -144,7 +144,7 @@ pub fn usable_id(request_id: &[u8]) -> Option<&str> {
     }
 }
 
-/// Whether a browser is about to show the answer as a page of its own: by Fetch Metadata, and for
+/// Whether a browser is about to show the response as a page of its own: by Fetch Metadata, and for
 /// browsers without, by asking for HTML in so many words.
 fn navigates(headers: &Headers) -> bool {
     match headers.one("sec-fetch-mode") {
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_page_holds_no_markup_but_its_own() {
         let page = ErrorPage::new("<script>alert('1')</script> & \"more\"");
-        let failure = Failure {
+        let failure = ErrorDetails {
             name: "x",
             status: 403,
             title: "A <b>title</b>.",
@@ -232,7 +232,7 @@ mod tests {
             document.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;more")
         );
         assert!(document.contains("<code>7-a</code>"));
-        let hostile = Failure {
+        let hostile = ErrorDetails {
             request_id: Some(b"<img src=x>"),
             ..failure
         };

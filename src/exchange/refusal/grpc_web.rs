@@ -46,7 +46,7 @@ impl<'a> GrpcWeb<'a> {
         })
     }
 
-    /// The media type of the answer: the request's own.
+    /// The media type of the response: the request's own.
     pub(super) fn media_type(self) -> Option<HeaderValue> {
         HeaderValue::parse(self.media_type.as_bytes()).ok()
     }

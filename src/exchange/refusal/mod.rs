@@ -11,9 +11,9 @@ use crate::edit::Edit;
 use portcullis_schema::Violation;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
-pub use self::audience::Audience;
+pub use self::audience::ErrorProtocol;
 pub use self::detail::{BlockPlace, Claimed, Detail, Fact};
-pub use self::document::{ErrorPage, Failure, Form, usable_id};
+pub use self::document::{ErrorDetails, ErrorFormat, ErrorPage, usable_id};
 pub use self::grpc_web::GrpcWeb;
 pub use self::reason::{Blame, Code, Reason, Selector};
 
@@ -27,21 +27,21 @@ pub struct Refusal {
     /// For the log: what a schema found wrong, and where.
     pub violations: Vec<Violation>,
     /// How much of that the client learns.
-    pub told: Told,
+    pub told: Disclosure,
     /// For the log: which rule was not met, and in what way.
     pub detail: Option<Box<Detail>>,
 }
 
 /// How much a client learns of what a schema found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Disclosure {
     /// Nothing but the class of the refusal.
-    Class,
+    CodeOnly,
     /// The places in its own message, without their values.
     Pointers,
 }
 
-/// An answer given in place of the service's.
+/// A response given in place of the service's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
@@ -85,7 +85,7 @@ impl Refusal {
             reason,
             headers: Vec::new(),
             violations: Vec::new(),
-            told: Told::Class,
+            told: Disclosure::CodeOnly,
             detail: None,
         }
     }
@@ -113,7 +113,7 @@ impl Refusal {
     /// Says more of it: what a client sent, if it did.
     pub fn telling(self, name: &'static str, sent: Option<&[u8]>) -> Self {
         match sent {
-            Some(sent) => self.and(name, Fact::foreign(sent)),
+            Some(sent) => self.and(name, Fact::untrusted(sent)),
             None => self,
         }
     }
@@ -133,7 +133,7 @@ impl Refusal {
     }
 
     /// Says what is wrong, and where.
-    pub fn with_violations(self, violations: Vec<Violation>, told: Told) -> Self {
+    pub fn with_violations(self, violations: Vec<Violation>, told: Disclosure) -> Self {
         Self {
             violations,
             told,
@@ -141,14 +141,14 @@ impl Refusal {
         }
     }
 
-    /// Adds a header field to the answer.
+    /// Adds a header field to the response.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// The answer that the client gets. `request_id` is client input as often as not.
-    pub fn reply(self, audience: Audience<'_>, request_id: Option<&[u8]>) -> Reply {
+    /// The response that the client gets. `request_id` is client input as often as not.
+    pub fn reply(self, audience: ErrorProtocol<'_>, request_id: Option<&[u8]>) -> Reply {
         let Self {
             reason,
             mut headers,
@@ -160,22 +160,22 @@ impl Refusal {
         let code = reason.code;
         let mut status = code.status;
         let body = match audience {
-            Audience::Grpc => code.title.into(),
-            Audience::GrpcWeb(protocol) => {
+            ErrorProtocol::Grpc => code.title.into(),
+            ErrorProtocol::GrpcWeb(protocol) => {
                 status = 200;
                 let name = HeaderName::parse("content-type").ok();
                 headers.extend(name.zip(protocol.media_type()));
                 protocol.trailers(code.grpc_status, code.title)
             }
-            Audience::Http(form) => {
-                let (fields, body) = form.write(&Failure {
+            ErrorProtocol::Http(form) => {
+                let (fields, body) = form.write(&ErrorDetails {
                     name: code.name,
                     status,
                     title: code.title,
                     request_id,
                     violations: match told {
-                        Told::Class => &[],
-                        Told::Pointers => &violations,
+                        Disclosure::CodeOnly => &[],
+                        Disclosure::Pointers => &violations,
                     },
                 });
                 headers.extend(fields);
@@ -202,8 +202,8 @@ impl Reply {
                 self.headers.push((name.clone(), value.clone()));
             }
             Edit::Add(name, value) => self.headers.push((name.clone(), value.clone())),
-            Edit::Shared(edits) => edits.iter().for_each(|edit| self.edit(edit)),
-            Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => {}
+            Edit::Prepared(edits) => edits.iter().for_each(|edit| self.edit(edit)),
+            Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => {}
         }
     }
 }
@@ -224,8 +224,8 @@ mod tests {
 
     static SPOUT: Reason = Reason::new("spout", &TEAPOT, Blame::Request);
 
-    fn http() -> Audience<'static> {
-        Audience::Http(Form::of(&Headers::default(), None))
+    fn http() -> ErrorProtocol<'static> {
+        ErrorProtocol::Http(ErrorFormat::of(&Headers::default(), None))
     }
 
     #[test]
@@ -253,8 +253,8 @@ mod tests {
             let refusal = refusal.with_violations(violations.clone(), told);
             String::from_utf8(refusal.reply(http(), None).body).unwrap()
         };
-        assert!(!body(Told::Class).contains("errors"));
-        let told = body(Told::Pointers);
+        assert!(!body(Disclosure::CodeOnly).contains("errors"));
+        let told = body(Disclosure::Pointers);
         let errors = r#""errors":[{"pointer":"/a"},{"pointer":"/\"\u000a"}]}"#;
         assert!(told.ends_with(errors), "{told}");
     }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn grpc_gets_words() {
-        let reply = Refusal::new(&SPOUT).reply(Audience::Grpc, None);
+        let reply = Refusal::new(&SPOUT).reply(ErrorProtocol::Grpc, None);
         assert_eq!(
             (reply.body.as_slice(), reply.grpc_status),
             (&b"This is a teapot."[..], 3)

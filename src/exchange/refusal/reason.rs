@@ -70,7 +70,7 @@ impl Reason {
 }
 
 impl Blame {
-    /// Whether somebody tried to log in and failed. Without a credential nobody has tried.
+    /// Whether a log-in was tried and failed. Without a credential none was tried.
     pub fn is_failed_login(self) -> bool {
         matches!(self, Blame::Credential | Blame::ExpiredCredential)
     }

@@ -155,7 +155,7 @@ mod tests {
         let matcher =
             RequestMatcher::read(&Node::root(&json), LetterCase::Significant, &mut problems);
         problems
-            .settle(matcher)
+            .into_result(matcher)
             .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 

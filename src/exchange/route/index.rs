@@ -126,7 +126,7 @@ mod tests {
         let mut problems = Problems::default();
         let matcher =
             RequestMatcher::read(&Node::root(&json), LetterCase::Significant, &mut problems);
-        problems.settle(matcher).unwrap()
+        problems.into_result(matcher).unwrap()
     }
 
     #[test]

@@ -32,13 +32,13 @@ pub struct RequestMatcher {
 
 /// Whether a route will be for a request that is not yet there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Foresight {
+pub enum PreflightMatch {
     /// It will.
-    Yes,
+    Matches,
     /// That depends on fields that nobody knows yet.
-    Perhaps,
+    Depends,
     /// It will not.
-    No,
+    Misses,
 }
 
 /// A host, or all hosts below one.
@@ -63,21 +63,21 @@ impl RequestMatcher {
     /// Reads a `match` block.
     pub fn read(node: &Node<'_>, letter_case: LetterCase, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let hosts = fields.or("hosts", Vec::new(), problems, |node, problems| {
+        let hosts = fields.or_default("hosts", Vec::new(), problems, |node, problems| {
             node.list(problems, HostPattern::read)
         });
-        let path = fields.or("path", None, problems, |node, problems| {
+        let path = fields.or_default("path", None, problems, |node, problems| {
             PathPattern::read(node, letter_case, problems).map(Some)
         });
-        let methods = fields.or("methods", Vec::new(), problems, |node, problems| {
+        let methods = fields.or_default("methods", Vec::new(), problems, |node, problems| {
             node.list(problems, read_own_method)
         });
-        let headers = fields.or("headers", Vec::new(), problems, |node, problems| {
+        let headers = fields.or_default("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 Condition::read(item, &LANGUAGE, problems)
             })
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             hosts: hosts?,
             path: path?,
@@ -104,11 +104,15 @@ impl RequestMatcher {
     }
 
     /// Whether everything but the method will fit the request that a preflight asks about.
-    pub fn foresees(&self, request: &Request<'_>, preflight: &Preflight<'_>) -> Foresight {
+    pub fn matches_preflight(
+        &self,
+        request: &Request<'_>,
+        preflight: &Preflight<'_>,
+    ) -> PreflightMatch {
         let mut foresight = match self.is_for(request) {
-            Ok(true) => Foresight::Yes,
-            Ok(false) => return Foresight::No,
-            Err(TooCostly) => Foresight::Perhaps,
+            Ok(true) => PreflightMatch::Matches,
+            Ok(false) => return PreflightMatch::Misses,
+            Err(TooCostly) => PreflightMatch::Depends,
         };
         let view = view(request);
         for condition in &self.headers {
@@ -116,13 +120,13 @@ impl RequestMatcher {
             // What is too costly to tell may be.
             let is_open = |name| preflight.leaves_open(name).unwrap_or(true);
             if name.is_none_or(is_open) {
-                foresight = Foresight::Perhaps;
+                foresight = PreflightMatch::Depends;
                 continue;
             }
             match condition.holds(&view) {
                 Ok(true) => {}
-                Ok(false) => return Foresight::No,
-                Err(_) => foresight = Foresight::Perhaps,
+                Ok(false) => return PreflightMatch::Misses,
+                Err(_) => foresight = PreflightMatch::Depends,
             }
         }
         foresight
@@ -203,7 +207,7 @@ impl HostPattern {
     /// Reads `api.example.com` or `*.example.com`, and brings it to the spelling that hosts of requests
     /// have.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let written = node.name(problems)?;
+        let written = node.non_empty(problems)?;
         if let Some(reason) = lint::impossible_host(written) {
             node.report(problems, reason);
             return None;
@@ -277,7 +281,7 @@ pub fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     const USUAL: [&str; 9] = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
     ];
-    let method = node.name(problems)?;
+    let method = node.non_empty(problems)?;
     if !method.bytes().all(is_token_byte) {
         node.report(
             problems,
@@ -309,7 +313,7 @@ mod tests {
         let mut problems = Problems::default();
         let case = LetterCase::SameRoute;
         let matcher = RequestMatcher::read(&Node::root(&json), case, &mut problems);
-        problems.settle(matcher).unwrap()
+        problems.into_result(matcher).unwrap()
     }
 
     fn fits(
@@ -412,7 +416,7 @@ mod tests {
             let json = Json::parse(format!("\"{written}\"").as_bytes(), 8).unwrap();
             let mut problems = Problems::default();
             let pattern = HostPattern::read(&Node::root(&json), &mut problems);
-            problems.settle(pattern).ok()
+            problems.into_result(pattern).ok()
         };
         for (written, host) in [
             ("API.Example.com.", "api.example.com"),

@@ -125,7 +125,7 @@ impl PathPattern {
         if first.is_none() {
             fields.lacks(&Self::FIELDS, problems, needs_one_of(&Self::FIELDS));
         }
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (kind, value) = first?;
         if let Some((_, second)) = written.next() {
             second.report(

@@ -24,7 +24,7 @@ pub trait Section: Sized + 'static {
     /// Reads the block. `None` when it is wrong, and nothing of it can be used; that has been reported.
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self>;
 
-    /// What there is where the document has no such block, or a wrong one.
+    /// Its value where the document has no such block, or a wrong one.
     fn absent() -> Option<Self> {
         None
     }
@@ -46,7 +46,7 @@ pub trait Section: Sized + 'static {
     fn release(&self) {}
 }
 
-/// What there is while a section is read.
+/// What a section may use while it is read.
 pub struct Reading<'r> {
     /// The sections before it.
     pub known: &'r Sections,
@@ -56,7 +56,7 @@ pub struct Reading<'r> {
     pub problems: &'r mut Problems,
 }
 
-/// What there is when all routes have been read.
+/// What a section may use when all routes have been read.
 pub struct Finishing<'r> {
     /// The whole document.
     pub document: &'r Node<'r>,
@@ -71,13 +71,13 @@ pub struct Finishing<'r> {
 /// One place in the list of sections.
 pub enum Entry {
     /// A section.
-    Section(Kind),
+    Section(SectionKind),
     /// What sections before it must agree on.
     Agreement(fn(&mut Sections, &mut Fields<'_>, &mut Vec<String>, &mut Problems)),
 }
 
 /// What is known of a section without its type.
-pub struct Kind {
+pub struct SectionKind {
     /// Its name in the document.
     pub name: &'static str,
     may_be_off: bool,
@@ -88,7 +88,7 @@ pub struct Kind {
 impl Entry {
     /// The place of a section.
     pub const fn of<T: Section>() -> Self {
-        Entry::Section(Kind {
+        Entry::Section(SectionKind {
             name: T::NAME,
             may_be_off: T::MAY_BE_OFF,
             read: |node, reading| T::read(node, reading).map(|read| Rc::new(read) as _),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::credentials::Credential;
-use crate::edit::PropertyName;
+use crate::edit::FilterStateKey;
 use crate::fetched::Fetched;
 use crate::gauges::Gauges;
 use crate::host::Host;
@@ -17,11 +17,11 @@ pub struct Registry {
     /// What is fetched on a schedule.
     pub fetched: Vec<Rc<dyn Fetched>>,
     /// The names of the values that may be left for other filters.
-    pub exports: Vec<PropertyName>,
+    pub exports: Vec<FilterStateKey>,
     /// What is to be shown as a gauge.
     pub gauges: Gauges,
     /// What is taken up in the proxy, a line for each thing.
-    pub footprints: Vec<String>,
+    pub memory_estimates: Vec<String>,
 }
 
 /// A variable of the VM's environment that a block needs.
@@ -31,11 +31,11 @@ pub struct Variable {
     name: String,
     /// What happens without it.
     without: String,
-    check: Option<Box<Check>>,
+    check: Option<Box<EnvironmentCheck>>,
 }
 
 /// What an operator should know of a value.
-type Check = dyn Fn(&[u8]) -> Option<EnvironmentFault>;
+type EnvironmentCheck = dyn Fn(&[u8]) -> Option<EnvironmentFault>;
 
 /// What an operator should know of the environment of this VM. It quotes no value.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ mod rules;
 use std::fmt;
 
 pub use self::authority::{Authority, AuthorityError};
-use self::readings::{Reading, SLASH, others};
+use self::readings::{PathReading, SLASH, others};
 pub use self::readings::{fold_case, folded};
 use self::rules::allows_semicolon;
 pub use self::rules::{Ambiguous, Empty, LetterCase, Padding, PathRules};
@@ -23,7 +23,7 @@ pub struct Target {
     /// Whether upper and lower case are the same in it.
     any_case: bool,
     /// What else servers may read in it.
-    others: Vec<Reading>,
+    others: Vec<PathReading>,
     query_start: Option<usize>,
 }
 
@@ -101,7 +101,7 @@ impl Target {
     }
 
     /// What else servers may read in it. Whatever holds for the path has to hold for these.
-    pub fn others(&self) -> impl Iterator<Item = Self> {
+    pub fn other_readings(&self) -> impl Iterator<Item = Self> {
         self.others.iter().map(|other| Self {
             path: other.path.clone(),
             any_case: other.any_case,
@@ -275,7 +275,7 @@ mod tests {
         };
         let read = |raw: &str| {
             let target = Target::parse_by(raw.as_bytes(), rules)?;
-            let others = target.others().map(|other| other.path().to_owned());
+            let others = target.other_readings().map(|other| other.path().to_owned());
             Ok((target.path().to_owned(), others.collect::<Vec<_>>()))
         };
         let of = |path: &str, others: &[&str]| {
@@ -307,7 +307,7 @@ mod tests {
     fn padding_and_case_have_readings_of_their_own() {
         let readings = |raw: &str, rules| {
             let target = Target::parse_by(raw.as_bytes(), rules)?;
-            let others = target.others();
+            let others = target.other_readings();
             let others = others.map(|other| (other.path().to_owned(), other.any_case()));
             Ok(others.collect::<Vec<_>>())
         };

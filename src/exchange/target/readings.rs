@@ -11,7 +11,7 @@ const LONGEST: usize = 64 << 10;
 
 /// A path as some servers read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct PathReading {
     pub(super) path: String,
     /// Whether upper and lower case are the same to them. The path is folded then.
     pub(super) any_case: bool,
@@ -22,7 +22,7 @@ pub(super) struct Reading {
 /// # Errors
 /// [`TargetError::Padding`], [`TargetError::TooCostly`], and a dot segment that is one to those who take blanks
 /// off.
-pub(super) fn others(path: &str, rules: PathRules) -> Result<Vec<Reading>, TargetError> {
+pub(super) fn others(path: &str, rules: PathRules) -> Result<Vec<PathReading>, TargetError> {
     let has_more = path.contains(SLASH)
         || path.contains([';', '?', '#'])
         || (rules.padding != Padding::Pass && has_padding(path))
@@ -41,17 +41,17 @@ pub(super) fn others(path: &str, rules: PathRules) -> Result<Vec<Reading>, Targe
         }
         readings.extend(bare);
     }
-    let folded: Vec<Reading> = match rules.letter_case {
+    let folded: Vec<PathReading> = match rules.letter_case {
         LetterCase::Significant => Vec::new(),
         LetterCase::SameRoute => std::iter::once(path)
             .chain(readings.iter().map(String::as_str))
-            .map(|path| Reading {
+            .map(|path| PathReading {
                 path: fold_case(path),
                 any_case: true,
             })
             .collect(),
     };
-    let plain = readings.into_iter().map(|path| Reading {
+    let plain = readings.into_iter().map(|path| PathReading {
         path,
         any_case: false,
     });

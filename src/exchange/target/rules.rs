@@ -69,14 +69,15 @@ pub enum LetterCase {
 impl PathRules {
     fn read_all(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let semicolons = fields.or("semicolons", Ambiguous::Refuse, problems, Ambiguous::read);
-        let slashes = fields.or(
+        let semicolons =
+            fields.or_default("semicolons", Ambiguous::Refuse, problems, Ambiguous::read);
+        let slashes = fields.or_default(
             "encoded_slashes",
             Ambiguous::Refuse,
             problems,
             Ambiguous::read,
         );
-        let empty = fields.or(
+        let empty = fields.or_default(
             "empty_segments",
             Empty::Refuse,
             problems,
@@ -87,14 +88,14 @@ impl PathRules {
                 )
             },
         );
-        let padding = fields.or("padding", Padding::SameRoute, problems, Padding::read);
-        let letter_case = fields.or(
+        let padding = fields.or_default("padding", Padding::SameRoute, problems, Padding::read);
+        let letter_case = fields.or_default(
             "letter_case",
             LetterCase::Significant,
             problems,
             LetterCase::read,
         );
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             semicolons: semicolons?,
             encoded_slashes: slashes?,

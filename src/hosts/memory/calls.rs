@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use portcullis_exchange::call::{Call, CallError, Response, Token};
+use portcullis_exchange::call::{Call, CallError, HostResponse, Token};
 use portcullis_wire::headers::Headers;
 
 /// What a cluster makes of a call.
-pub(super) type Answer = Rc<dyn Fn(&Call) -> Result<MemoryResponse, CallError>>;
+pub(super) type Responder = Rc<dyn Fn(&Call) -> Result<MemoryResponse, CallError>>;
 
 /// So many calls at the most wait to be taken, and as many ends. More are refused.
 const MOST_CALLS: usize = 1024;
@@ -15,8 +15,8 @@ const MOST_CALLS: usize = 1024;
 /// The clusters, the calls that nobody has taken yet, and their ends.
 #[derive(Default)]
 pub(super) struct Clusters {
-    /// None is there for a cluster whose calls are ended by whoever runs the host.
-    clusters: BTreeMap<String, Option<Answer>>,
+    /// None is there for a cluster whose calls the test ends.
+    clusters: BTreeMap<String, Option<Responder>>,
     made: VecDeque<(Token, Call)>,
     ended: VecDeque<(Token, CallEnd)>,
     last: Option<Token>,
@@ -47,7 +47,7 @@ impl MemoryResponse {
     }
 }
 
-impl Response for CallEnd {
+impl HostResponse for CallEnd {
     fn headers(&self) -> Result<Headers, CallError> {
         let Self(end) = self;
         end.as_ref()
@@ -68,12 +68,12 @@ impl Response for CallEnd {
 }
 
 impl Clusters {
-    pub(super) fn add(&mut self, name: &str, answer: Option<Answer>) {
+    pub(super) fn add(&mut self, name: &str, answer: Option<Responder>) {
         self.clusters.insert(name.to_owned(), answer);
     }
 
     /// What answers the calls of a cluster, if anything does at once.
-    pub(super) fn answer(&self, call: &Call) -> Result<Option<Answer>, CallError> {
+    pub(super) fn responder(&self, call: &Call) -> Result<Option<Responder>, CallError> {
         let cluster = self.clusters.get(&*call.cluster);
         cluster.cloned().ok_or(CallError::NoCluster)
     }

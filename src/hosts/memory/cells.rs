@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_exchange::host::{CellUnavailable, Cells, Mark, Swap};
+use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells};
 
 /// All cells of a proxy, with keys and values of 64 MiB at the most. Marks come from one counter;
 /// a write is compared if it names a mark and there is something to compare with.
@@ -24,7 +24,7 @@ const MOST_BYTES: usize = 64 << 20;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ForgetfulCells;
 
-/// What is wrong with a host's cells, because somebody wants to see what happens then.
+/// What is wrong with a host's cells, so that a test sees what happens then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum CellFault {
     #[default]
@@ -45,9 +45,9 @@ impl CellTable {
     }
 
     /// A cell, and the mark of its last change.
-    pub fn read(&self, key: &str) -> Option<(Vec<u8>, Mark)> {
+    pub fn read(&self, key: &str) -> Option<(Vec<u8>, CasToken)> {
         let (value, mark) = self.cells.get(key)?;
-        Some((value.clone(), Mark(*mark)))
+        Some((value.clone(), CasToken(*mark)))
     }
 
     /// Writes a cell, unless it has changed since it was `seen`.
@@ -57,14 +57,14 @@ impl CellTable {
     pub fn write(
         &mut self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
+    ) -> Result<CasResult, CellUnavailable> {
         let there = self.cells.get(key);
-        if let (Some((_, there)), Some(Mark(seen))) = (there, seen)
+        if let (Some((_, there)), Some(CasToken(seen))) = (there, seen)
             && *there != seen
         {
-            return Ok(Swap::Changed);
+            return Ok(CasResult::Changed);
         }
         let before = there.map_or(0, |(value, _)| key.len().saturating_add(value.len()));
         let after = key.len().saturating_add(value.len());
@@ -80,7 +80,7 @@ impl CellTable {
         self.last_mark = next(last_mark);
         let cell = (value.to_vec(), self.last_mark);
         self.cells.insert(key.to_owned(), cell);
-        Ok(Swap::Written)
+        Ok(CasResult::Written)
     }
 
     /// The keys of all cells, in order.
@@ -99,11 +99,16 @@ fn next(mark: u32) -> u32 {
 }
 
 impl Cells for ForgetfulCells {
-    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, _: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         Ok(None)
     }
 
-    fn swap_cell(&self, _: &str, _: Option<Mark>, _: &[u8]) -> Result<Swap, CellUnavailable> {
-        Ok(Swap::Written)
+    fn compare_and_swap(
+        &self,
+        _: &str,
+        _: Option<CasToken>,
+        _: &[u8],
+    ) -> Result<CasResult, CellUnavailable> {
+        Ok(CasResult::Written)
     }
 }

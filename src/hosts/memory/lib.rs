@@ -30,9 +30,9 @@ pub use metrics::Recorded;
 use portcullis_exchange::call::{Call, CallError, Calls, Token};
 use portcullis_exchange::cell_memory::CellMemory;
 use portcullis_exchange::host::{
-    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
-    Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
-    Side, SignatureCheck, Signatures, Swap,
+    Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
+    Environment, Failure, Histogram, HostVerdict, Level, Log, MetricId, MetricKind, Metrics,
+    Properties, Property, Side, SignatureCheck, Signatures,
 };
 
 use body::BodyBuffers;
@@ -218,7 +218,7 @@ impl MemoryHost {
     /// A cluster that answers each call at once, by a function of the call alone. The ends of its
     /// calls are there to be [taken](Self::take_ended), and told.
     #[must_use]
-    pub fn with_answering_cluster(
+    pub fn with_responding_cluster(
         self,
         name: &str,
         answer: impl Fn(&Call) -> Result<MemoryResponse, CallError> + 'static,
@@ -316,7 +316,7 @@ impl MemoryHost {
         self.fault.set(CellFault::Lost(writes));
     }
 
-    /// Writes a cell as another worker might, or somebody who means something else by it.
+    /// Writes a cell as another worker might, or a plugin that means something else by it.
     ///
     /// # Errors
     /// There is no room for it.
@@ -417,11 +417,11 @@ impl Properties for MemoryHost {
 }
 
 impl Cells for MemoryHost {
-    fn remembered(&self, key: &str) -> Option<(Vec<u8>, Mark)> {
+    fn remembered(&self, key: &str) -> Option<(Vec<u8>, CasToken)> {
         self.memory.borrow_mut().as_mut()?.take(key)
     }
 
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         if self.fault.get() == CellFault::Unavailable {
             return Err(CellUnavailable);
         }
@@ -431,22 +431,22 @@ impl Cells for MemoryHost {
         }
     }
 
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
+    ) -> Result<CasResult, CellUnavailable> {
         match self.fault.get() {
             CellFault::Unavailable => return Err(CellUnavailable),
             CellFault::Lost(writes @ 1..) => {
                 self.fault.set(CellFault::Lost(writes.saturating_sub(1)));
-                return Ok(Swap::Changed);
+                return Ok(CasResult::Changed);
             }
             CellFault::Lost(0) | CellFault::None => {}
         }
         let swap = match &self.store {
-            Some(store) => store.swap_cell(key, seen, value),
+            Some(store) => store.compare_and_swap(key, seen, value),
             None => self.cells.borrow_mut().write(key, seen, value),
         }?;
         if let Some(memory) = &mut *self.memory.borrow_mut() {
@@ -475,8 +475,8 @@ impl Bodies for MemoryHost {
 
 impl Calls for MemoryHost {
     fn call(&self, call: &Call) -> Result<Token, CallError> {
-        let answer = self.clusters.borrow().answer(call)?;
-        let end = answer.map(|answer| CallEnd(answer(call)));
+        let responder = self.clusters.borrow().responder(call)?;
+        let end = responder.map(|responder| CallEnd(responder(call)));
         self.clusters.borrow_mut().note(call, end)
     }
 }

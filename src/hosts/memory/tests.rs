@@ -1,5 +1,5 @@
 use super::*;
-use portcullis_exchange::call::Response as _;
+use portcullis_exchange::call::HostResponse as _;
 use portcullis_exchange::host::{Hash, HostScheme};
 
 fn seconds(host: &MemoryHost) -> [u64; 2] {
@@ -37,13 +37,22 @@ fn the_systems_clocks_go_on() {
 fn cells_are_compared_by_their_marks() {
     let host = MemoryHost::new();
     assert_eq!(host.cell("a"), Ok(None));
-    assert_eq!(host.create_cell("a", b"1"), Ok(Swap::Written));
-    assert_eq!(host.create_cell("a", b"2"), Ok(Swap::Changed));
+    assert_eq!(host.create_cell("a", b"1"), Ok(CasResult::Written));
+    assert_eq!(host.create_cell("a", b"2"), Ok(CasResult::Changed));
     let (value, first) = host.cell("a").unwrap().unwrap();
     assert_eq!(value, b"1");
-    assert_eq!(host.swap_cell("a", Some(first), b"3"), Ok(Swap::Written));
-    assert_eq!(host.swap_cell("a", Some(first), b"4"), Ok(Swap::Changed));
-    assert_eq!(host.swap_cell("a", None, b"5"), Ok(Swap::Written));
+    assert_eq!(
+        host.compare_and_swap("a", Some(first), b"3"),
+        Ok(CasResult::Written)
+    );
+    assert_eq!(
+        host.compare_and_swap("a", Some(first), b"4"),
+        Ok(CasResult::Changed)
+    );
+    assert_eq!(
+        host.compare_and_swap("a", None, b"5"),
+        Ok(CasResult::Written)
+    );
     assert_eq!(host.cells().keys().collect::<Vec<_>>(), ["a"]);
     let other = MemoryHost::new().with_cells(host.cells());
     assert_eq!(other.cell("a").unwrap().unwrap().0, b"5");
@@ -55,9 +64,12 @@ fn cells_are_compared_by_their_marks() {
 fn cells_fail_when_they_are_told_to() {
     let host = MemoryHost::new();
     host.lose_writes(2);
-    let write = || host.swap_cell("a", None, b"1");
-    let lost = Ok(Swap::Changed);
-    assert_eq!([write(), write(), write()], [lost, lost, Ok(Swap::Written)]);
+    let write = || host.compare_and_swap("a", None, b"1");
+    let lost = Ok(CasResult::Changed);
+    assert_eq!(
+        [write(), write(), write()],
+        [lost, lost, Ok(CasResult::Written)]
+    );
     host.fail_cells(true);
     assert_eq!(
         (host.cell("a"), write()),
@@ -66,7 +78,7 @@ fn cells_fail_when_they_are_told_to() {
     host.fail_cells(false);
     assert_eq!(host.cell("a").unwrap().unwrap().0, b"1");
     let forgetful = MemoryHost::new().with_cell_store(Rc::new(ForgetfulCells));
-    assert_eq!(forgetful.create_cell("a", b"1"), Ok(Swap::Written));
+    assert_eq!(forgetful.create_cell("a", b"1"), Ok(CasResult::Written));
     assert_eq!(forgetful.cell("a"), Ok(None));
 }
 
@@ -75,11 +87,20 @@ fn cells_have_an_end() {
     let host = MemoryHost::new();
     let half = vec![0; (32 << 20) - 1];
     for key in ["a", "b", "a", "b"] {
-        assert_eq!(host.swap_cell(key, None, &half), Ok(Swap::Written));
+        assert_eq!(
+            host.compare_and_swap(key, None, &half),
+            Ok(CasResult::Written)
+        );
     }
-    assert_eq!(host.swap_cell("c", None, b""), Err(CellUnavailable));
-    assert_eq!(host.swap_cell("a", None, b""), Ok(Swap::Written));
-    assert_eq!(host.swap_cell("c", None, b""), Ok(Swap::Written));
+    assert_eq!(host.compare_and_swap("c", None, b""), Err(CellUnavailable));
+    assert_eq!(
+        host.compare_and_swap("a", None, b""),
+        Ok(CasResult::Written)
+    );
+    assert_eq!(
+        host.compare_and_swap("c", None, b""),
+        Ok(CasResult::Written)
+    );
 }
 
 #[test]
@@ -187,8 +208,8 @@ fn call(cluster: &str) -> Call {
 fn calls_go_to_clusters_that_are_there_and_end_later() {
     let host = MemoryHost::new()
         .with_cluster("silent")
-        .with_answering_cluster("idp", |call| Ok(MemoryResponse::new(200, &call.body)))
-        .with_answering_cluster("slow", |_| Err(CallError::Timeout));
+        .with_responding_cluster("idp", |call| Ok(MemoryResponse::new(200, &call.body)))
+        .with_responding_cluster("slow", |_| Err(CallError::Timeout));
     assert_eq!(host.call(&call("none")), Err(CallError::NoCluster));
     let tokens = ["silent", "idp", "slow"].map(|name| host.call(&call(name)).unwrap());
     assert_eq!(host.last_call(), Some(tokens[2]));
@@ -255,8 +276,8 @@ fn metrics_have_one_number_for_each_name() {
 fn workers_of_one_proxy_share_its_cells_and_nothing_else() {
     let one = MemoryHost::new().at_second(5);
     let other = MemoryHost::new().with_cells_of(&one);
-    assert_eq!(one.create_cell("a", b"1"), Ok(Swap::Written));
-    assert_eq!(other.create_cell("a", b"2"), Ok(Swap::Changed));
+    assert_eq!(one.create_cell("a", b"1"), Ok(CasResult::Written));
+    assert_eq!(other.create_cell("a", b"2"), Ok(CasResult::Changed));
     other.count(Counter(1));
     assert_eq!((one.counted(Counter(1)), seconds(&other)), (0, [0, 0]));
 }

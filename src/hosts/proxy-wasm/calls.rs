@@ -4,7 +4,7 @@ use super::abi::{self, Buffer, HostError, Map};
 use super::host::Envoy;
 use super::pairs;
 use portcullis_engine::worker::LONGEST_HEAD;
-use portcullis_exchange::call::{Call, CallError, Calls, Response, Token};
+use portcullis_exchange::call::{Call, CallError, Calls, HostResponse, Token};
 use portcullis_wire::headers::Headers;
 
 impl Calls for Envoy {
@@ -34,7 +34,7 @@ pub(super) struct Arrived {
     pub(super) body: usize,
 }
 
-impl Response for Arrived {
+impl HostResponse for Arrived {
     fn headers(&self) -> Result<Headers, CallError> {
         if self.fields == 0 {
             return Err(CallError::Unreachable);

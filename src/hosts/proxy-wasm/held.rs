@@ -15,19 +15,19 @@ use portcullis_exchange::host::{Host, Property, Side};
 /// How long bytes may have come of a body without being shown: other filters may sit on them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long the service may take from the head of an answer to its first bytes, which the proxy
+/// How long the service may take from the head of a response to its first bytes, which the proxy
 /// does not count.
-const PATIENCE_WITH_ANSWERS: Duration = Duration::from_secs(5);
+const PATIENCE_WITH_RESPONSES: Duration = Duration::from_secs(5);
 
 /// The heads that wait in this VM.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct BodyHoldWatchdog {
     works: Cell<bool>,
     fails: Cell<bool>,
-    waiting: RefCell<Vec<Waiting>>,
+    waiting: RefCell<Vec<HeldBody>>,
 }
 
-struct Waiting {
+struct HeldBody {
     context: u32,
     live: Weak<Live>,
     side: Side,
@@ -37,7 +37,7 @@ struct Waiting {
     since: Option<Duration>,
 }
 
-impl Held {
+impl BodyHoldWatchdog {
     /// A head waits for its body, of which so much had come with it.
     pub(super) fn wait(&self, live: &Rc<Live>, side: Side, size: Option<u64>, host: &dyn Host) {
         if self.works.get() {
@@ -47,7 +47,7 @@ impl Held {
             Side::Request => None,
             Side::Response => Some(host.monotonic()),
         };
-        self.waiting.borrow_mut().push(Waiting {
+        self.waiting.borrow_mut().push(HeldBody {
             context: live.id,
             live: Rc::downgrade(live),
             side,
@@ -65,7 +65,7 @@ impl Held {
     }
 
     /// A body for which a head waits is shown.
-    pub(super) fn shown(&self) {
+    pub(super) fn body_arrived(&self) {
         if !self.works.replace(true) {
             self.waiting.borrow_mut().clear();
         }
@@ -82,7 +82,7 @@ impl Held {
         self.waiting.borrow_mut().append(&mut waiting);
     }
 
-    fn goes_on(&self, waiting: &mut Waiting, now: Duration, host: &dyn Host) -> bool {
+    fn goes_on(&self, waiting: &mut HeldBody, now: Duration, host: &dyn Host) -> bool {
         let Some(live) = waiting.live.upgrade() else {
             return false;
         };
@@ -91,7 +91,7 @@ impl Held {
         }
         let patience = match waiting.side {
             Side::Request => PATIENCE,
-            Side::Response => PATIENCE_WITH_ANSWERS,
+            Side::Response => PATIENCE_WITH_RESPONSES,
         };
         let came = self.fails.get() || received(host) > waiting.size;
         if waiting.since.is_none() && came {
@@ -108,7 +108,7 @@ impl Held {
         }
         // Nobody else runs while the root ticks.
         if let Ok(mut stream) = live.stream.try_borrow_mut()
-            && let Some(reply) = stream.never_shown(waiting.side, host)
+            && let Some(reply) = stream.body_withheld(waiting.side, host)
         {
             filter::send(&reply);
         }

@@ -9,25 +9,25 @@ use super::abi::{self, Buffer, HostError, LogLevel};
 use super::signature;
 use super::vm;
 use portcullis_engine::metrics;
-use portcullis_engine::worker::Pending;
+use portcullis_engine::worker::PendingCount;
 use portcullis_exchange::cell_memory::CellMemory;
 use portcullis_exchange::host::{
-    Bodies, CellUnavailable, Cells, Clock, Counter, Counters, Entropy, Environment, Failure,
-    Histogram, HostVerdict, Level, Log, Mark, MetricId, MetricKind, Metrics, Properties, Property,
-    Side, SignatureCheck, Signatures, Swap,
+    Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
+    Environment, Failure, Histogram, HostVerdict, Level, Log, MetricId, MetricKind, Metrics,
+    Properties, Property, Side, SignatureCheck, Signatures,
 };
 
 /// The proxy of this worker, for one plugin.
 pub(super) struct Envoy {
     ids: Rc<MetricIds>,
     /// By the numbers of the counters.
-    pending: Vec<Pending>,
+    pending: Vec<PendingCount>,
     /// Whether there are ticks, on which the proxy is told of counters.
     ticks: Cell<bool>,
     cells: RefCell<CellKeys>,
     /// What this worker wrote to cells last.
     written: RefCell<CellMemory>,
-    /// The status of the answer to the request that is being recorded, where it is known.
+    /// The status of the response to the request that is being recorded, where it is known.
     status: Cell<Option<u16>>,
 }
 
@@ -63,7 +63,11 @@ impl Envoy {
     pub(super) fn new() -> Self {
         let ids = vm::ids();
         Self {
-            pending: ids.counters.iter().map(|_| Pending::default()).collect(),
+            pending: ids
+                .counters
+                .iter()
+                .map(|_| PendingCount::default())
+                .collect(),
             ids,
             ticks: Cell::new(false),
             cells: RefCell::new(CellKeys::new()),
@@ -123,7 +127,7 @@ impl CellKeys {
 }
 
 impl Envoy {
-    /// Notes the status of the answer to the request that is being recorded: the proxy need not be asked.
+    /// Notes the status of the response to the request that is being recorded: the proxy need not be asked.
     pub(super) fn know_status(&self, status: Option<u16>) {
         self.status.set(status);
     }
@@ -140,9 +144,9 @@ impl Envoy {
         }
     }
 
-    /// Tells the proxy what has been counted; totals last, so that whoever sees them sees what
+    /// Tells the proxy what has been counted; totals last, so that a reader who sees them sees what
     /// they are made of.
-    pub(super) fn tell(&self) {
+    pub(super) fn flush_counters(&self) {
         for (id, pending) in self.ids.counters.iter().zip(&self.pending).rev() {
             pending.tell(*id, self);
         }
@@ -152,7 +156,7 @@ impl Envoy {
 /// Exchanges that are still on their way hold it: it tells what they count last.
 impl Drop for Envoy {
     fn drop(&mut self) {
-        self.tell();
+        self.flush_counters();
     }
 }
 
@@ -228,32 +232,32 @@ impl Properties for Envoy {
 }
 
 impl Cells for Envoy {
-    fn remembered(&self, key: &str) -> Option<(Vec<u8>, Mark)> {
+    fn remembered(&self, key: &str) -> Option<(Vec<u8>, CasToken)> {
         self.written.try_borrow_mut().ok()?.take(key)
     }
 
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
         match abi::shared(keys.whole(key)) {
-            Ok((value, mark)) => Ok(Some((value, Mark(mark)))),
+            Ok((value, mark)) => Ok(Some((value, CasToken(mark)))),
             Err(NOT_FOUND) => Ok(None),
             Err(HostError(_)) => Err(CellUnavailable),
         }
     }
 
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
+    ) -> Result<CasResult, CellUnavailable> {
         const CAS_MISMATCH: HostError = HostError(8);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
-        let mark = seen.map(|Mark(mark)| mark);
+        let mark = seen.map(|CasToken(mark)| mark);
         let swap = match abi::set_shared(keys.whole(key), value, mark) {
-            Ok(()) => Swap::Written,
-            Err(CAS_MISMATCH) => Swap::Changed,
+            Ok(()) => CasResult::Written,
+            Err(CAS_MISMATCH) => CasResult::Changed,
             Err(HostError(_)) => return Err(CellUnavailable),
         };
         // It is forgotten on ticks.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::abi::{self, Buffer, HostError, LogLevel};
 use super::calls::Arrived;
-use super::held::Held;
+use super::held::BodyHoldWatchdog;
 use super::host::{Envoy, add, define, lineage};
 use super::vm;
 use super::waits::{self, Waits};
@@ -16,7 +16,7 @@ use portcullis_engine::metrics;
 use portcullis_engine::proof;
 use portcullis_engine::worker::{Worker, report_missing};
 use portcullis_exchange::call::Token;
-use portcullis_exchange::exchange::PropertyName;
+use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::host::{Clock as _, MetricId, MetricKind, Property};
 use portcullis_wire::budget;
 use portcullis_wire::budget::{Reservation, Share};
@@ -32,7 +32,7 @@ pub(super) struct Plugin {
     /// Its root context.
     id: u32,
     state: RefCell<State>,
-    barred: RefCell<Barred>,
+    barred: RefCell<DenyAll>,
     /// What compiling the document takes of memory at most; 0 before that is known.
     bound: Cell<usize>,
     /// Whether it has been said that there is no memory for the document.
@@ -57,9 +57,9 @@ pub(super) struct Running {
     /// Whether bodies are shown as far as can be known: where they are not, nothing that is to be judged
     /// by its body may pass.
     pub(super) shows_bodies: bool,
-    /// Whether records have the status of the answer.
+    /// Whether records have the status of the response.
     pub(super) records_status: bool,
-    pub(super) held: Held,
+    pub(super) held: BodyHoldWatchdog,
     pub(super) waits: Waits,
     pub(super) worker: Worker,
     /// When all was last done that is done in ticks.
@@ -203,7 +203,7 @@ impl Plugin {
     fn run(self: &Rc<Self>, mut engine: Engine, memory: Reservation) {
         let host = Rc::new(Envoy::new());
         report_missing(&engine, &*host);
-        engine.exports().iter().for_each(declare);
+        engine.exports().iter().for_each(declare_filter_state);
         let (routes, [a, b, c, d, ..]) = (engine.route_count(), *engine.digest());
         log::info!("configured, routes: {routes}, sha256: {a:02x}{b:02x}{c:02x}{d:02x}");
         engine.hold(memory);
@@ -223,7 +223,7 @@ impl Plugin {
             records_status: engine
                 .access_log()
                 .is_some_and(|log| log.asks(Property::ResponseStatus)),
-            held: Held::default(),
+            held: BodyHoldWatchdog::default(),
             waits: Waits::new(host.monotonic()),
             worker,
             ticked: Cell::new(None),
@@ -233,7 +233,7 @@ impl Plugin {
         };
         self.set(State::Running(Rc::new(running)));
         if let Ok(mut barred) = self.barred.try_borrow_mut() {
-            *barred = Barred::default();
+            *barred = DenyAll::default();
         }
         vm::replace(self);
     }
@@ -259,7 +259,7 @@ impl Plugin {
         match &running {
             Some(running) => {
                 vm::tick(&running.host);
-                running.host.tell();
+                running.host.flush_counters();
             }
             None => vm::tick(&Envoy::new()),
         }
@@ -326,7 +326,7 @@ impl Drop for Plugin {
 }
 
 impl Running {
-    /// Whether it is time for all that is done in ticks. They come more often while somebody waits.
+    /// Whether it is time for all that is done in ticks. They come more often while a request waits.
     fn is_due(&self) -> bool {
         let now = self.host.monotonic();
         let last = self.ticked.get();
@@ -351,7 +351,7 @@ impl Running {
 
     fn call_response(&self, token: Token, response: &Arrived) {
         let stream = self.worker.received(token, response);
-        self.host.tell();
+        self.host.flush_counters();
         // What follows concerns the request.
         if let Some(stream) = stream {
             self.waits.received(stream, token, response);
@@ -365,38 +365,38 @@ impl Drop for Running {
     }
 }
 
-/// Whether this worker refuses everything, and has said so in the gauge of those that do.
+/// Whether this worker refuses everything, and has said so in the gauge of workers that do.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Barred {
+enum DenyAll {
     #[default]
     No,
     Untold,
     Told(Option<MetricId>),
 }
 
-impl Barred {
+impl DenyAll {
     fn begin(&mut self) {
-        if *self == Barred::No {
-            *self = Barred::Untold;
+        if *self == DenyAll::No {
+            *self = DenyAll::Untold;
         }
     }
 
     /// On ticks and not while configuring: Envoy tries documents in a VM that never ticks.
     fn tick(&mut self) {
-        if *self == Barred::Untold {
+        if *self == DenyAll::Untold {
             let name = format!("portcullis.{}", metrics::DENY_ALL);
             let id = define(MetricKind::Gauge, &name);
             if let Some(id) = id {
                 add(id, 1);
             }
-            *self = Barred::Told(id);
+            *self = DenyAll::Told(id);
         }
     }
 }
 
-impl Drop for Barred {
+impl Drop for DenyAll {
     fn drop(&mut self) {
-        if let Barred::Told(Some(id)) = self {
+        if let DenyAll::Told(Some(id)) = self {
             add(*id, -1);
         }
     }
@@ -410,7 +410,7 @@ fn is_valid(document: &[u8]) -> bool {
             for note in engine.notes() {
                 log::warn!("{note}");
             }
-            for footprint in engine.footprints() {
+            for footprint in engine.memory_estimates() {
                 log::info!("{footprint}");
             }
             prove(document);
@@ -460,7 +460,7 @@ fn report(error: &config::ConfigError) {
 
 /// Tells Envoy that a value is text; without that, others would see bytes. Envoy asks for this on
 /// the root context. Hosts that cannot be told so go on with bytes.
-fn declare(name: &PropertyName) {
+fn declare_filter_state(name: &FilterStateKey) {
     // `DeclarePropertyArguments`: `name`, and `type: String`.
     let name = name.as_str().as_bytes();
     let Ok(length) = u8::try_from(name.len()) else {

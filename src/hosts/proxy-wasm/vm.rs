@@ -1,7 +1,7 @@
-//! What there is once in a VM, whatever plugins and generations of their documents it holds.
+//! What a VM has once, whatever plugins and generations of their documents it holds.
 //!
 //! A VM in which something was configured before is never the one in which Envoy tries a document:
-//! that one is always fresh. So what configures in a used VM must not trap and must not say no, or
+//! that one is always fresh. INVARIANT: what configures in a used VM does not trap and does not say no, or
 //! Envoy leaves the filter out of the worker's chain.
 
 use std::cell::{Cell, RefCell};

@@ -1,7 +1,7 @@
 //! The requests that wait in the midst of their chains: what wakes them, and with them the proxy.
 //!
 //! A request hears of its call in its own context, or in the root's if the call was made in a tick. Times
-//! are seen in ticks: they come as often as somebody waits for, and no more often than is of use.
+//! are seen in ticks: they come as often as a request waits for, and no more often than is of use.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -23,13 +23,13 @@ const LONGEST_BODY: usize = 1 << 20;
 
 /// The requests of a plugin that wait, by their contexts.
 pub(super) struct Waits {
-    waiting: RefCell<BTreeMap<u32, Waiting>>,
+    waiting: RefCell<BTreeMap<u32, PausedStream>>,
     /// The period of ticks as it was last asked for, and when the next comes.
     period: Cell<Duration>,
     next: Cell<Duration>,
 }
 
-struct Waiting {
+struct PausedStream {
     live: Weak<Live>,
     /// When its wait ends at the latest.
     deadline: Duration,
@@ -49,7 +49,7 @@ impl Waits {
     pub(super) fn add(&self, id: u32, live: &Rc<Live>, deadline: Duration, now: Duration) {
         let live = Rc::downgrade(live);
         if let Ok(mut waiting) = self.waiting.try_borrow_mut() {
-            waiting.insert(id, Waiting { live, deadline });
+            waiting.insert(id, PausedStream { live, deadline });
         }
         // Asking anew starts the period anew: never for a later tick than is due, or with many who
         // come none would ever be.

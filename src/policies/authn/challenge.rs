@@ -4,7 +4,7 @@ use portcullis_document::{Node, Problems};
 use portcullis_exchange::refusal::{Blame, Code, Refusal};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
-/// The field for each class of answer.
+/// The field for each class of response.
 pub(super) struct Challenges {
     name: HeaderName,
     /// With which code credentials are refused of which there are too many.
@@ -17,7 +17,7 @@ pub(super) struct Challenges {
 
 /// Reads a realm: what may stand between quotes without escapes, RFC 9110 §5.6.4.
 pub(super) fn read_realm<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
-    let realm = node.name(problems)?;
+    let realm = node.non_empty(problems)?;
     let plain = realm
         .bytes()
         .all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\');
@@ -31,7 +31,7 @@ pub(super) fn read_realm<'d>(node: &Node<'d>, problems: &mut Problems) -> Option
 }
 
 impl Challenges {
-    /// `scopes` are those that a client may lack.
+    /// `scopes` are the scopes that a client may lack.
     pub(super) fn bearer(several: &'static Code, realm: &str, scopes: &str) -> Option<Self> {
         let value = |parameters: &str| {
             HeaderValue::parse(format!("Bearer realm=\"{realm}\"{parameters}").as_bytes()).ok()

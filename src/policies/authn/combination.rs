@@ -2,7 +2,7 @@
 
 use super::Authenticator;
 use super::challenge::Challenges;
-use super::location::{Found, LocationError};
+use super::location::{LocationError, PresentedCredential};
 use super::places::{Places, Stray};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -94,7 +94,7 @@ impl<A: Authenticator> Combination<A> {
 
     fn meet_any(
         &self,
-        found: &[(&A, Found<'_>)],
+        found: &[(&A, PresentedCredential<'_>)],
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
@@ -133,10 +133,10 @@ impl<A: Authenticator> Combination<A> {
     }
 }
 
-/// Meets each of the members. A credential of somebody else is refused before any is judged; the first
+/// Meets each of the members. A credential of another issuer is refused before any is judged; the first
 /// that is not accepted ends it.
 fn meet_all<A: Authenticator>(
-    found: &[(&A, Found<'_>)],
+    found: &[(&A, PresentedCredential<'_>)],
     exchange: &mut Exchange<'_>,
     host: &dyn Host,
 ) -> Result<(), Refusal> {

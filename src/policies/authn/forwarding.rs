@@ -4,7 +4,7 @@ use super::location::Unwritable;
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
-use portcullis_exchange::exchange::{Edit, PropertyName};
+use portcullis_exchange::exchange::{Edit, FilterStateKey};
 use portcullis_wire::headers::{HeaderName, HeaderValue, are_alike};
 use portcullis_wire::json::compact::{Compact, Value};
 
@@ -32,14 +32,14 @@ struct ClaimHeader {
 
 #[derive(Debug)]
 struct ClaimExport {
-    name: PropertyName,
+    name: FilterStateKey,
     claim: ClaimPath,
 }
 
 impl Forwarding {
     /// Reads `forward`, `claim_to_headers`, `forward_payload_header` and `claim_to_filter_state`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let token = fields.or(
+        let token = fields.or_default(
             "forward",
             TokenFate::Stripped,
             problems,
@@ -51,19 +51,19 @@ impl Forwarding {
                 })
             },
         );
-        let claims = fields.or(
+        let claims = fields.or_default(
             "claim_to_headers",
             Vec::new(),
             problems,
             |node, problems| node.list(problems, ClaimHeader::read),
         );
-        let payload = fields.or(
+        let payload = fields.or_default(
             "forward_payload_header",
             None,
             problems,
             |node, problems| owned::read_header(node, problems).map(Some),
         );
-        let exports = fields.or(
+        let exports = fields.or_default(
             "claim_to_filter_state",
             Vec::new(),
             problems,
@@ -118,7 +118,7 @@ impl Forwarding {
         }
         for ClaimExport { name, claim } in &self.exports {
             if let Some(value) = claim.value(claims).filter(is_there) {
-                edits.push(Edit::Export(name.clone(), text(value)?));
+                edits.push(Edit::FilterState(name.clone(), text(value)?));
             }
         }
         Ok(edits)
@@ -130,7 +130,7 @@ impl Forwarding {
     }
 
     /// The names of what is left for other filters.
-    pub(super) fn exports(&self) -> Vec<PropertyName> {
+    pub(super) fn exports(&self) -> Vec<FilterStateKey> {
         self.exports
             .iter()
             .map(|export| export.name.clone())
@@ -153,7 +153,7 @@ impl ClaimHeader {
         let claim = fields
             .required("claim_name", problems)
             .and_then(|node| ClaimPath::read(&node, problems));
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             name: name?,
             claim: claim?,
@@ -170,7 +170,7 @@ impl ClaimExport {
         let claim = fields
             .required("claim_name", problems)
             .and_then(|node| ClaimPath::read(&node, problems));
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             name: name?,
             claim: claim?,

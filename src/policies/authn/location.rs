@@ -22,13 +22,13 @@ struct HeaderLocation {
 
 /// The one token of a request.
 #[derive(Debug)]
-pub(super) struct Found<'r> {
+pub(super) struct PresentedCredential<'r> {
     token: &'r [u8],
-    place: Place<'r>,
+    place: CredentialSource<'r>,
 }
 
 #[derive(Debug)]
-enum Place<'r> {
+enum CredentialSource<'r> {
     Header(&'r HeaderName),
     Param { path: &'r [u8], name: &'r str },
     Cookie { line: &'r [u8], name: &'r str },
@@ -51,13 +51,13 @@ impl Locations {
     /// Reads `from_headers`, `from_params` and `from_cookies`; with none of them, the place is
     /// `Authorization: Bearer`, RFC 6750 §2.1.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let headers = fields.or("from_headers", Vec::new(), problems, |node, problems| {
+        let headers = fields.or_default("from_headers", Vec::new(), problems, |node, problems| {
             node.list(problems, HeaderLocation::read)
         });
-        let params = fields.or("from_params", Vec::new(), problems, |node, problems| {
+        let params = fields.or_default("from_params", Vec::new(), problems, |node, problems| {
             node.list(problems, read_plain_name)
         });
-        let cookies = fields.or("from_cookies", Vec::new(), problems, |node, problems| {
+        let cookies = fields.or_default("from_cookies", Vec::new(), problems, |node, problems| {
             node.list(problems, read_plain_name)
         });
         let (mut headers, params, cookies) = (headers?, params?, cookies?);
@@ -114,15 +114,18 @@ impl Locations {
 
     /// Finds the token. All places are looked at: a second token is refused, for the service
     /// might believe the one that we do not check.
-    pub(super) fn find<'r>(&'r self, request: &Request<'r>) -> Result<Found<'r>, LocationError> {
+    pub(super) fn find<'r>(
+        &'r self,
+        request: &Request<'r>,
+    ) -> Result<PresentedCredential<'r>, LocationError> {
         let mut found = Vec::new();
         for location in &self.headers {
             let value = request.headers.one(location.name.as_str());
             let value = value.map_err(|_| LocationError::Repeated)?;
             if let Some(token) = value.and_then(|value| location.token(value)) {
-                found.push(Found {
+                found.push(PresentedCredential {
                     token,
-                    place: Place::Header(&location.name),
+                    place: CredentialSource::Header(&location.name),
                 });
             }
         }
@@ -136,7 +139,7 @@ impl Locations {
         }
     }
 
-    fn find_params<'r>(&'r self, request: &Request<'r>, found: &mut Vec<Found<'r>>) {
+    fn find_params<'r>(&'r self, request: &Request<'r>, found: &mut Vec<PresentedCredential<'r>>) {
         if self.params.is_empty() {
             return;
         }
@@ -154,9 +157,9 @@ impl Locations {
         {
             let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
             if let Some(param) = self.params.iter().find(|param| param.as_bytes() == name) {
-                found.push(Found {
+                found.push(PresentedCredential {
                     token: value,
-                    place: Place::Param { path, name: param },
+                    place: CredentialSource::Param { path, name: param },
                 });
             }
         }
@@ -165,7 +168,7 @@ impl Locations {
     fn find_cookies<'r>(
         &'r self,
         request: &Request<'r>,
-        found: &mut Vec<Found<'r>>,
+        found: &mut Vec<PresentedCredential<'r>>,
     ) -> Result<(), LocationError> {
         if self.cookies.is_empty() {
             return Ok(());
@@ -177,9 +180,9 @@ impl Locations {
         let line = line.unwrap_or_default();
         for (name, value) in cookies(line) {
             if let Some(cookie) = self.cookies.iter().find(|cookie| cookie.as_bytes() == name) {
-                found.push(Found {
+                found.push(PresentedCredential {
                     token: value,
-                    place: Place::Cookie { line, name: cookie },
+                    place: CredentialSource::Cookie { line, name: cookie },
                 });
             }
         }
@@ -193,10 +196,10 @@ impl HeaderLocation {
         let name = fields
             .required("name", problems)
             .and_then(|node| read_changeable(&node, problems));
-        let value_prefix = fields.or("value_prefix", "", problems, |node, problems| {
-            node.name(problems)
+        let value_prefix = fields.or_default("value_prefix", "", problems, |node, problems| {
+            node.non_empty(problems)
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             name: name?,
             value_prefix: value_prefix?.to_owned(),
@@ -213,14 +216,14 @@ impl HeaderLocation {
     }
 }
 
-impl<'r> Found<'r> {
+impl<'r> PresentedCredential<'r> {
     /// The token as it was sent.
     pub(super) fn token(&self) -> &'r [u8] {
         self.token
     }
 
     /// Whether it is the same token in the same place.
-    pub(super) fn is_same(&self, other: &Found<'_>) -> bool {
+    pub(super) fn is_same(&self, other: &PresentedCredential<'_>) -> bool {
         std::ptr::eq(self.token, other.token)
     }
 
@@ -230,15 +233,15 @@ impl<'r> Found<'r> {
         // A value that we may not write back is not one to pass on with a token in it.
         let value = |bytes: &[u8]| HeaderValue::parse(bytes).map_err(|_| Unwritable);
         let edit = match &self.place {
-            Place::Header(name) => Edit::Remove((*name).clone()),
-            Place::Param { path, name } => {
+            CredentialSource::Header(name) => Edit::Remove((*name).clone()),
+            CredentialSource::Param { path, name } => {
                 let before = edits.iter().rev().find_map(|edit| match edit {
                     Edit::SetPath(path) => Some(path.as_bytes()),
                     _ => None,
                 });
                 Edit::SetPath(value(&without_param(before.unwrap_or(path), name))?)
             }
-            Place::Cookie { line, name } => {
+            CredentialSource::Cookie { line, name } => {
                 let header = HeaderName::parse("cookie").map_err(|_| Unwritable)?;
                 let before = edits.iter().rev().find_map(|edit| match edit {
                     Edit::Set(name, line) if *name == header => Some(line.as_bytes()),
@@ -257,7 +260,7 @@ impl<'r> Found<'r> {
 }
 
 fn read_plain_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let name = node.name(problems)?;
+    let name = node.non_empty(problems)?;
     let plain = name
         .bytes()
         .all(|b| is_token_byte(b) && b != b'%' && b != b'+' && b != b'&');

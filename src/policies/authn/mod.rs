@@ -20,7 +20,7 @@ mod location;
 mod places;
 
 use self::challenge::Challenges;
-use self::location::{Found, LocationError, Locations};
+use self::location::{LocationError, Locations, PresentedCredential};
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Reason, Refusal};
@@ -38,7 +38,10 @@ trait Authenticator {
     fn locations(&self) -> &Locations;
 
     /// The one credential of a request, if there is one.
-    fn extract<'r>(&'r self, request: &Request<'r>) -> Result<Found<'r>, LocationError> {
+    fn extract<'r>(
+        &'r self,
+        request: &Request<'r>,
+    ) -> Result<PresentedCredential<'r>, LocationError> {
         self.locations().find(request)
     }
 
@@ -53,7 +56,7 @@ trait Authenticator {
     /// unless it is accepted.
     fn authenticate(
         &self,
-        found: &Found<'_>,
+        found: &PresentedCredential<'_>,
         attempt: &Self::Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,

@@ -9,7 +9,7 @@ use super::location::{Locations, cookies};
 use portcullis_exchange::exchange::Request;
 use portcullis_wire::headers::{HeaderName, are_alike, fold};
 
-/// Every place where tokens of a route may stand, whoever has issued them.
+/// Every place where tokens of a route may stand, of all issuers.
 #[derive(Debug)]
 pub(super) struct Places {
     headers: Vec<HeaderPlace>,
@@ -203,7 +203,7 @@ impl Spelling {
         self.name.as_bytes() == name
     }
 
-    /// Whether a name is this one to somebody: in any case, with other punctuation in and around
+    /// Whether a service could take a name for this one: in any case, with other punctuation in and around
     /// it, up to one of `ends`.
     fn resembles(&self, name: impl Iterator<Item = u8> + Clone, ends: &[u8]) -> bool {
         if self.folded.is_empty() {

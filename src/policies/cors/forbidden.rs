@@ -35,7 +35,7 @@ pub(super) fn request(names: Vec<String>) -> Vec<String> {
 }
 
 /// Those of the names that no page reads.
-pub(super) fn answer(names: Vec<String>) -> Vec<String> {
+pub(super) fn reply(names: Vec<String>) -> Vec<String> {
     let forbidden = |name: &String| name == "set-cookie" || name == "set-cookie2";
     names.into_iter().filter(forbidden).collect()
 }

@@ -1,21 +1,21 @@
 //! Which pages of other origins may use a route: the server's side of CORS, by the Fetch standard.
 
-mod answer;
 mod forbidden;
 mod preflight;
+mod response;
 mod settings;
 
 use std::rc::Rc;
 
-use self::answer::Answer;
+use self::response::ResponseGrant;
 use self::settings::{OnDisallowed, Settings};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Exchange, Request, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
-use portcullis_exchange::origin::{Standing, is_own};
+use portcullis_exchange::origin::{OriginMatch, is_own};
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Selector, grpc};
 use portcullis_wire::effort::Effort;
@@ -23,7 +23,7 @@ use portcullis_wire::headers::Headers;
 use portcullis_wire::preflight::Preflight;
 
 /// `cors: { allow_origins, allow_methods, … }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "cors",
     role: Role::Guards,
     codes: &[&NOT_ALLOWED],
@@ -62,18 +62,18 @@ enum Sender<'r> {
     Disallowed(&'static Reason),
 }
 
-/// The answer has a part of its own, which comes after other policies have shaped it: none of them
+/// The response has a part of its own, which comes after other policies have shaped it: none of them
 /// takes `Vary` away again.
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let settings = Rc::new(Settings::read(fields, context.notes, context.problems)?);
-    let answer = Answer::new(Rc::clone(&settings))?;
+    let answer = ResponseGrant::new(Rc::clone(&settings))?;
     Some(vec![
-        Part {
+        ChainPart {
             stage: Stage::Origin,
             policy: Rc::new(Cors { settings }),
         },
-        Part {
-            stage: Stage::Answer,
+        ChainPart {
+            stage: Stage::Response,
             policy: Rc::new(answer),
         },
     ])
@@ -88,13 +88,13 @@ impl Settings {
             Err(_) => return Sender::Disallowed(&MALFORMED),
         };
         match self.origins.standing(origin, effort) {
-            Standing::Listed => Sender::Allowed(origin),
+            OriginMatch::Listed => Sender::Allowed(origin),
             // Browsers name the origin of a `POST` to a page's own server too.
-            Standing::NotListed if is_own(origin, headers) => Sender::Own,
-            Standing::NotListed => Sender::Disallowed(&NOT_LISTED),
-            Standing::Null => Sender::Disallowed(&NULL),
-            Standing::Malformed => Sender::Disallowed(&MALFORMED),
-            Standing::Undecided => Sender::Disallowed(&EFFORT),
+            OriginMatch::NotListed if is_own(origin, headers) => Sender::Own,
+            OriginMatch::NotListed => Sender::Disallowed(&NOT_LISTED),
+            OriginMatch::Null => Sender::Disallowed(&NULL),
+            OriginMatch::Malformed => Sender::Disallowed(&MALFORMED),
+            OriginMatch::Undecided => Sender::Disallowed(&EFFORT),
         }
     }
 }
@@ -104,7 +104,7 @@ impl Policy for Cors {
         Some(preflight::judge(&self.settings, preflight).is_ok())
     }
 
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let Request {
             headers, effort, ..
         } = exchange.request;
@@ -115,7 +115,7 @@ impl Policy for Cors {
             Sender::Disallowed(_) => host.count(Event::OriginInvalid.counter()),
         }
         if let Some(preflight) = Preflight::of(headers, effort) {
-            return Verdict::Answer(preflight::answer(
+            return Verdict::Respond(preflight::reply(
                 &self.settings,
                 &preflight,
                 exchange.preflight,
@@ -132,7 +132,7 @@ impl Policy for Cors {
     }
 }
 
-impl Policy for Answer {
+impl Policy for ResponseGrant {
     fn declares(&self) -> Declaration {
         Declaration {
             later_request_fields: &[":method", "origin", "access-control-request-method"],
@@ -140,7 +140,7 @@ impl Policy for Answer {
         }
     }
 
-    fn response_headers(&self, response: &mut Response<'_>, _host: &dyn Host) {
+    fn edit_response(&self, response: &mut Response<'_>, _host: &dyn Host) {
         self.shape(response);
     }
 }

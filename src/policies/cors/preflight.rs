@@ -57,8 +57,8 @@ pub(super) fn judge<'p>(
     })
 }
 
-/// The answer to a preflight. Without `routes` it grants nothing.
-pub(super) fn answer(
+/// The response to a preflight. Without `routes` it grants nothing.
+pub(super) fn reply(
     settings: &Settings,
     preflight: &Preflight<'_>,
     routes: Option<SameRoutes<'_>>,
@@ -94,7 +94,7 @@ pub(super) fn answer(
 
 const REQUEST_PRIVATE_NETWORK: &str = "access-control-request-private-network";
 
-/// An answer depends on all that was asked, whether or not it was asked this time.
+/// A response depends on all that was asked, whether or not it was asked this time.
 fn vary(settings: &Settings) -> String {
     let mut names = vec![
         "access-control-request-method",

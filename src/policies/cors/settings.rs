@@ -48,7 +48,7 @@ pub(super) enum PrivateNetwork {
 /// What becomes of a request from an origin that is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnDisallowed {
-    /// The service answers it, and the browser hides the answer.
+    /// The service answers it, and the browser hides the response.
     Omit,
     /// It is refused.
     Refuse,
@@ -77,40 +77,40 @@ impl Settings {
         };
         let origins = fields.required("allow_origins", problems);
         let origins = origins.and_then(|node| AllowedOrigins::read(&node, power, notes, problems));
-        let methods = fields.or(
+        let methods = fields.or_default(
             "allow_methods",
             Allowed::none(),
             problems,
             |node, problems| Allowed::read(node, problems, read_method),
         );
-        let headers = fields.or(
+        let headers = fields.or_default(
             "allow_headers",
             Allowed::none(),
             problems,
             |node, problems| Allowed::read(node, problems, read_header_name),
         );
-        let exposed = fields.or(
+        let exposed = fields.or_default(
             "expose_headers",
             Allowed::none(),
             problems,
             |node, problems| Allowed::read(node, problems, read_header_name),
         );
-        let max_age = fields.or("max_age", None, problems, |node, problems| {
+        let max_age = fields.or_default("max_age", None, problems, |node, problems| {
             read_seconds(node, notes, problems).map(Some)
         });
-        let credentials = fields.or(
+        let credentials = fields.or_default(
             "allow_credentials",
             Credentials::Withheld,
             problems,
             read_credentials,
         );
-        let private_network = fields.or(
+        let private_network = fields.or_default(
             "allow_private_network_access",
             PrivateNetwork::Closed,
             problems,
             read_private_network,
         );
-        let on_disallowed = fields.or(
+        let on_disallowed = fields.or_default(
             "on_disallowed",
             OnDisallowed::Refuse,
             problems,
@@ -143,7 +143,7 @@ impl Settings {
             ),
             (
                 "expose_headers",
-                forbidden::answer(names(&exposed)),
+                forbidden::reply(names(&exposed)),
                 NO_PAGE_READS,
             ),
         ] {

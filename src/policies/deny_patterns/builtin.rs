@@ -7,7 +7,7 @@ use portcullis_wire::regex::{Effort, Regex, TooCostly};
 /// A set of patterns with a name.
 pub(super) struct BuiltIn {
     pub(super) name: &'static str,
-    patterns: &'static [Attempt],
+    patterns: &'static [Phrase],
     /// What opens an expression, and what closes it up to [`INSIDE`] visible characters on.
     enclosed: &'static [(&'static str, &'static str)],
 }
@@ -16,7 +16,7 @@ pub(super) struct BuiltIn {
 const INSIDE: usize = 80;
 
 /// Words that it may begin with, and the pattern from there on, both in lower case.
-type Attempt = (&'static [&'static str], &'static str);
+type Phrase = (&'static [&'static str], &'static str);
 
 const QUOTES: &[&str] = &["'", "\""];
 const HANDLERS: &[&str] = &[

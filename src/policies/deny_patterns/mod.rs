@@ -17,10 +17,10 @@ use portcullis_exchange::exchange::{BodyState, Exchange};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::media_type::{Format, MediaType};
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::refusal::core::NO_MEMORY;
-use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, Told, grpc};
+use portcullis_exchange::refusal::{Blame, Code, Detail, Disclosure, Fact, Reason, Refusal, grpc};
 use portcullis_exchange::route::read_header_name;
 use portcullis_schema::Violation;
 use portcullis_wire::budget;
@@ -30,7 +30,7 @@ use portcullis_wire::json_gate;
 use portcullis_wire::json_gate::Limits;
 
 /// `deny_patterns: { sets, patterns, in, … }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "deny_patterns",
     role: Role::Guards,
     codes: &[&DENIED],
@@ -66,7 +66,7 @@ pub static EFFORT: Reason = Reason::new("effort", &DENIED, Blame::Request);
 struct DenyPatterns {
     built_in: Searcher,
     own: Vec<Own>,
-    places: Vec<Place>,
+    places: Vec<SearchedPart>,
     /// In lower case.
     ignored_headers: Vec<HeaderName>,
     /// How much of a body is read.
@@ -81,14 +81,14 @@ struct Own {
 }
 
 /// What was found: a set, or the pattern of the document's at that place.
-struct Named<'n> {
+struct Finding<'n> {
     name: &'n str,
     own: Option<usize>,
 }
 
 /// Where texts stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SearchedPart {
     Path,
     Query,
     Headers,
@@ -96,23 +96,23 @@ enum Place {
     Form,
 }
 
-const PLACES: [(&str, Place); 5] = [
-    ("path", Place::Path),
-    ("query", Place::Query),
-    ("headers", Place::Headers),
-    ("json", Place::Json),
-    ("form", Place::Form),
+const PLACES: [(&str, SearchedPart); 5] = [
+    ("path", SearchedPart::Path),
+    ("query", SearchedPart::Query),
+    ("headers", SearchedPart::Headers),
+    ("json", SearchedPart::Json),
+    ("form", SearchedPart::Form),
 ];
 
-impl Place {
+impl SearchedPart {
     /// What is found there is refused for that.
     fn reason(self) -> &'static Reason {
         match self {
-            Place::Path => &IN_PATH,
-            Place::Query => &IN_QUERY,
-            Place::Headers => &IN_HEADERS,
-            Place::Json => &IN_JSON,
-            Place::Form => &IN_FORM,
+            SearchedPart::Path => &IN_PATH,
+            SearchedPart::Query => &IN_QUERY,
+            SearchedPart::Headers => &IN_HEADERS,
+            SearchedPart::Json => &IN_JSON,
+            SearchedPart::Form => &IN_FORM,
         }
     }
 }
@@ -121,7 +121,7 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     /// As that.
-    As(Place),
+    As(SearchedPart),
     /// As what it begins like: what it is cannot be told.
     AsItBegins,
     /// It cannot be read.
@@ -139,9 +139,9 @@ const LIMITS: Limits = Limits {
     ..Limits::GENEROUS
 };
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
-    let sets = fields.or(
+    let sets = fields.or_default(
         "sets",
         BUILT_IN.iter().collect::<Vec<_>>(),
         problems,
@@ -156,17 +156,18 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             sets.into_iter().collect()
         },
     );
-    let own = fields.or("patterns", Vec::new(), problems, |node, problems| {
+    let own = fields.or_default("patterns", Vec::new(), problems, |node, problems| {
         node.list(problems, Own::read)
     });
     let every = PLACES.map(|(_, place)| place).to_vec();
-    let places = fields.or("in", every, problems, |node, problems| {
+    let places = fields.or_default("in", every, problems, |node, problems| {
         node.list(problems, |node, problems| node.choice(problems, &PLACES))
     });
-    let ignored_headers = fields.or("ignore_headers", Vec::new(), problems, |node, problems| {
-        node.list(problems, read_header_name)
-    });
-    let max_bytes = fields.or("max_bytes", 64 << 10, problems, Node::bytes_read);
+    let ignored_headers =
+        fields.or_default("ignore_headers", Vec::new(), problems, |node, problems| {
+            node.list(problems, read_header_name)
+        });
+    let max_bytes = fields.or_default("max_bytes", 64 << 10, problems, Node::bytes_read);
     let (sets, own) = (sets?, own?);
     if sets.is_empty() && own.is_empty() {
         let reason = "looks for nothing; name one of `sets`, or write `patterns`";
@@ -182,15 +183,15 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         max_bytes: max_bytes?,
         inspection: context.inspection,
     };
-    Some(Part::only(Stage::Content, policy))
+    Some(ChainPart::only(Stage::Content, policy))
 }
 
 impl Own {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let name = fields.required("name", problems);
-        let name = name.and_then(|node| node.name(problems).map(str::to_owned));
-        let case = fields.or(
+        let name = name.and_then(|node| node.non_empty(problems).map(str::to_owned));
+        let case = fields.or_default(
             "ignore_case",
             Case::Significant,
             problems,
@@ -203,7 +204,7 @@ impl Own {
         );
         let regex = fields.required("regex", problems);
         let regex = regex.and_then(|node| node.search(problems, case?));
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             name: name?,
             regex: regex?,
@@ -212,7 +213,7 @@ impl Own {
 }
 
 impl Policy for DenyPatterns {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         let headers = exchange.request.headers;
         if let Some(refusal) = self.judge_head(exchange) {
             return Verdict::Refuse(refusal);
@@ -258,7 +259,7 @@ impl Policy for DenyPatterns {
         let effort = self.allowance(size);
         let refusal = match (look, body.bytes()) {
             (Some(look), Ok(bytes)) => match self.place(look, bytes) {
-                Some(Place::Json) => self.judge_json(bytes, &effort),
+                Some(SearchedPart::Json) => self.judge_json(bytes, &effort),
                 Some(place) => self.find_pairs(place, bytes, &effort),
                 None => None,
             },
@@ -281,13 +282,13 @@ impl DenyPatterns {
         let (mut found, effort) = (None, self.allowance(0));
         for place in &self.places {
             found = found.or_else(|| match place {
-                Place::Path => self.find(*place, request.target.path(), &effort),
-                Place::Query => {
+                SearchedPart::Path => self.find(*place, request.target.path(), &effort),
+                SearchedPart::Query => {
                     let query = request.query().unwrap_or_default();
                     self.find_pairs(*place, query, &effort)
                 }
-                Place::Headers => self.find_headers(request.headers, &effort),
-                Place::Json | Place::Form => None,
+                SearchedPart::Headers => self.find_headers(request.headers, &effort),
+                SearchedPart::Json | SearchedPart::Form => None,
             });
         }
         found
@@ -300,7 +301,7 @@ impl DenyPatterns {
         let look = match Declared::of(headers) {
             Declared::As(media_type) => match place_of(&media_type) {
                 Some(place) if !self.places.contains(&place) => return None,
-                Some(Place::Form) if !is_like_ascii(&media_type) => Look::Unread,
+                Some(SearchedPart::Form) if !is_like_ascii(&media_type) => Look::Unread,
                 Some(place) => Look::As(place),
                 None => return None,
             },
@@ -319,15 +320,15 @@ impl DenyPatterns {
 
     fn reads_bodies(&self) -> bool {
         let mut places = self.places.iter();
-        places.any(|place| matches!(place, Place::Json | Place::Form))
+        places.any(|place| matches!(place, SearchedPart::Json | SearchedPart::Form))
     }
 
     /// What a body is looked at as.
-    fn place(&self, look: Look, body: &[u8]) -> Option<Place> {
+    fn place(&self, look: Look, body: &[u8]) -> Option<SearchedPart> {
         let place = match look {
             Look::As(place) => place,
-            Look::AsItBegins if begins_like_json(body) => Place::Json,
-            Look::AsItBegins => Place::Form,
+            Look::AsItBegins if begins_like_json(body) => SearchedPart::Json,
+            Look::AsItBegins => SearchedPart::Form,
             Look::Unread => return None,
         };
         self.places.contains(&place).then_some(place)
@@ -340,12 +341,16 @@ impl DenyPatterns {
         };
         let mut values = headers.iter().filter(|(name, _)| !ignored(name));
         values.find_map(|(_, value)| {
-            self.find(Place::Headers, &String::from_utf8_lossy(value), effort)
+            self.find(
+                SearchedPart::Headers,
+                &String::from_utf8_lossy(value),
+                effort,
+            )
         })
     }
 
     /// Names and values of a query or a form, read as leniently as any service reads them.
-    fn find_pairs(&self, place: Place, pairs: &[u8], effort: &Effort) -> Option<Refusal> {
+    fn find_pairs(&self, place: SearchedPart, pairs: &[u8], effort: &Effort) -> Option<Refusal> {
         let halves = |pair| <[u8]>::splitn(pair, 2, |b| *b == b'=');
         let mut pieces = pairs.split(|b| *b == b'&').flat_map(halves);
         pieces.find_map(|piece| {
@@ -362,7 +367,7 @@ impl DenyPatterns {
         let walked = json_gate::walk(text, &LIMITS, &mut |text| {
             if found.is_none() {
                 found = self.find(
-                    Place::Json,
+                    SearchedPart::Json,
                     &String::from_utf8_lossy(&text.decoded()),
                     effort,
                 );
@@ -373,9 +378,9 @@ impl DenyPatterns {
     }
 
     /// The name of what is found in a text: a set, or a pattern of the document's.
-    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<Named<'_>>, TooCostly> {
+    fn name_in(&self, text: &str, effort: &Effort) -> Result<Option<Finding<'_>>, TooCostly> {
         if let Some(set) = self.built_in.search(&text.to_ascii_lowercase(), effort)? {
-            return Ok(Some(Named {
+            return Ok(Some(Finding {
                 name: set,
                 own: None,
             }));
@@ -383,14 +388,14 @@ impl DenyPatterns {
         for (index, Own { name, regex }) in self.own.iter().enumerate() {
             if regex.is_match(text, effort)? {
                 let own = Some(index);
-                return Ok(Some(Named { name, own }));
+                return Ok(Some(Finding { name, own }));
             }
         }
         Ok(None)
     }
 
-    fn find(&self, place: Place, text: &str, effort: &Effort) -> Option<Refusal> {
-        let Named { name, own } = match self.name_in(text, effort) {
+    fn find(&self, place: SearchedPart, text: &str, effort: &Effort) -> Option<Refusal> {
+        let Finding { name, own } = match self.name_in(text, effort) {
             Ok(named) => named?,
             Err(TooCostly) => return Some(Refusal::new(&EFFORT)),
         };
@@ -400,20 +405,20 @@ impl DenyPatterns {
             keyword: "pattern",
             schema: name.to_owned(),
         };
-        let refusal = Refusal::new(reason).with_violations(vec![violation], Told::Class);
+        let refusal = Refusal::new(reason).with_violations(vec![violation], Disclosure::CodeOnly);
         let detail = match own {
             Some(index) => Detail::within(format!("/patterns/{index}")),
             None => Detail::within("/sets"),
         };
-        Some(refusal.because(detail.and("pattern", Fact::own(name))))
+        Some(refusal.because(detail.and("pattern", Fact::trusted(name))))
     }
 }
 
 /// What bodies of a type are looked at as, if they are.
-fn place_of(media_type: &MediaType<'_>) -> Option<Place> {
+fn place_of(media_type: &MediaType<'_>) -> Option<SearchedPart> {
     match media_type.format() {
-        Format::Json => Some(Place::Json),
-        _ if media_type.is("application", "x-www-form-urlencoded") => Some(Place::Form),
+        Format::Json => Some(SearchedPart::Json),
+        _ if media_type.is("application", "x-www-form-urlencoded") => Some(SearchedPart::Form),
         _ => None,
     }
 }
@@ -440,7 +445,7 @@ mod tests {
         let policy = DenyPatterns {
             built_in: Searcher::new(&[]),
             own: Vec::new(),
-            places: vec![Place::Form],
+            places: vec![SearchedPart::Form],
             ignored_headers: Vec::new(),
             max_bytes: 100,
             inspection: Inspection::Stream,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::multipart::Piece;
+use super::multipart::FormPart;
 use portcullis_document::{Node, Pointer, Problems, Quoted};
 use portcullis_exchange::media_type::{MediaRange, MediaType};
 use portcullis_schema::Violation;
@@ -21,7 +21,7 @@ pub(crate) struct FileRule {
 
 /// What is wrong with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(super) enum FileError {
     Missing,
     Repeated,
     /// It is a field and no file, or the other way round.
@@ -58,18 +58,18 @@ impl FileRule {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let name = fields.required("name", problems);
-        let name = name.and_then(|node| node.name(problems).map(str::to_owned));
-        let required = fields.or("required", false, problems, Node::boolean);
-        let repeated = fields.or("repeated", false, problems, Node::boolean);
+        let name = name.and_then(|node| node.non_empty(problems).map(str::to_owned));
+        let required = fields.or_default("required", false, problems, Node::boolean);
+        let repeated = fields.or_default("repeated", false, problems, Node::boolean);
         let max_bytes = fields.required("max_bytes", problems);
         let max_bytes = max_bytes.and_then(|node| node.bytes(problems));
-        let content_types = fields.or("content_types", None, problems, |node, problems| {
+        let content_types = fields.or_default("content_types", None, problems, |node, problems| {
             node.list(problems, MediaRange::read).map(Some)
         });
-        let extensions = fields.or("extensions", None, problems, |node, problems| {
+        let extensions = fields.or_default("extensions", None, problems, |node, problems| {
             node.list(problems, read_extension).map(Some)
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             name: name?,
             required: required?,
@@ -82,19 +82,19 @@ impl FileRule {
     }
 
     /// Judges how many came.
-    pub(super) fn judge_count(&self, count: usize) -> Result<(), Misfit> {
+    pub(super) fn judge_count(&self, count: usize) -> Result<(), FileError> {
         match count {
-            0 if self.required => Err(Misfit::Missing),
-            2.. if !self.repeated => Err(Misfit::Repeated),
+            0 if self.required => Err(FileError::Missing),
+            2.. if !self.repeated => Err(FileError::Repeated),
             _ => Ok(()),
         }
     }
 
     /// Judges one.
-    pub(super) fn judge(&self, piece: &Piece<'_>, filename: &str) -> Result<(), Misfit> {
+    pub(super) fn judge(&self, piece: &FormPart<'_>, filename: &str) -> Result<(), FileError> {
         let size = u64::try_from(piece.content.len()).unwrap_or(u64::MAX);
         if size > self.max_bytes {
-            return Err(Misfit::Bytes);
+            return Err(FileError::Bytes);
         }
         let lowered = filename.to_ascii_lowercase();
         let mut extensions = self.extensions.iter().flatten();
@@ -103,7 +103,7 @@ impl FileRule {
             stem.is_some_and(|stem| !stem.is_empty())
         };
         if !is_plain(filename) || (self.extensions.is_some() && !extensions.any(ends_so)) {
-            return Err(Misfit::Name);
+            return Err(FileError::Name);
         }
         let Some(allowed) = &self.content_types else {
             return Ok(());
@@ -113,7 +113,7 @@ impl FileRule {
         if media_type.is_some_and(fits) {
             Ok(())
         } else {
-            Err(Misfit::Type)
+            Err(FileError::Type)
         }
     }
 
@@ -128,22 +128,22 @@ impl FileRule {
     }
 }
 
-impl Misfit {
+impl FileError {
     /// The field of the declaration that it does not keep to.
     pub(super) fn keyword(self) -> &'static str {
         match self {
-            Misfit::Missing => "required",
-            Misfit::Repeated => "repeated",
-            Misfit::Kind => "name",
-            Misfit::Bytes => "max_bytes",
-            Misfit::Type => "content_types",
-            Misfit::Name => "extensions",
+            FileError::Missing => "required",
+            FileError::Repeated => "repeated",
+            FileError::Kind => "name",
+            FileError::Bytes => "max_bytes",
+            FileError::Type => "content_types",
+            FileError::Name => "extensions",
         }
     }
 }
 
 fn read_extension(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let written = node.name(problems)?;
+    let written = node.non_empty(problems)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if !written.starts_with('.') || written.len() < 2 || !written.bytes().all(plain) {
         node.report(problems, "must begin with a dot, such as \".png\"");

@@ -6,16 +6,17 @@ pub mod refusals;
 
 use std::borrow::Cow;
 
+use self::files::FileError;
 pub(super) use self::files::FileRule;
-use self::files::Misfit;
-use self::multipart::Piece;
+use self::multipart::FormPart;
 use self::refusals::{
     BODY_TOO_LARGE, BOUNDARY, CHARSET, CONTENT_ENCODING, CONTENT_TYPE, DECLARED_TOO_LARGE,
     EXPECT_CONTINUE, EXPECTATION, INVALID, MEDIA_TYPE, TOO_LARGE, TOO_MANY, UNDECLARED, broken,
     faulty, malformed, misfit,
 };
 use super::parameters::{
-    Controls, Fault, Pair, ParameterSet, Part as Where, pairs, read_list, read_told, vetted,
+    Controls, Pair, ParameterError, ParameterLocation as Where, ParameterSet, pairs, read_list,
+    read_told, vetted,
 };
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::body::{BodyNeed, Inspection, NoBytes, RequestBody};
@@ -23,13 +24,13 @@ use portcullis_exchange::exchange::{BodyState, Exchange};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::media_type::MediaType;
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
-use portcullis_exchange::refusal::{Fact, Refusal, Selector, Told};
+use portcullis_exchange::refusal::{Disclosure, Fact, Refusal, Selector};
 use portcullis_wire::headers::Headers;
 
 /// `forms: { max_bytes, fields, files, … }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "forms",
     role: Role::Guards,
     codes: &[
@@ -63,7 +64,7 @@ pub(super) struct Forms {
     undeclared: Others,
     /// What becomes of bodies that are no forms.
     other_types: Others,
-    told: Told,
+    told: Disclosure,
     inspection: Inspection,
 }
 
@@ -76,7 +77,7 @@ pub(super) struct FormRules {
     pub(super) either: Vec<(String, bool)>,
     /// Whether nothing else may be there.
     pub(super) closed: bool,
-    pub(super) told: Told,
+    pub(super) told: Disclosure,
     pub(super) inspection: Inspection,
 }
 
@@ -97,14 +98,14 @@ enum Others {
 }
 
 /// What a body is.
-enum Body {
+enum FormEncoding {
     UrlEncoded,
     /// With its boundary.
     Multipart(String),
     Other,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let max_bytes = fields.required("max_bytes", context.problems);
     let max_bytes = max_bytes.and_then(|node| node.bytes_read(context.problems));
     let set = match fields.optional("fields") {
@@ -112,7 +113,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         Some(node) => read_list(&node, Where::Form, context),
     };
     let problems = &mut *context.problems;
-    let files = fields.or("files", Vec::new(), problems, FileRule::read_list);
+    let files = fields.or_default("files", Vec::new(), problems, FileRule::read_list);
     if let (Some(set), Some(files)) = (&set, &files) {
         for file in files.iter().filter(|file| set.declares(&file.name)) {
             let name = Quoted(&file.name);
@@ -120,12 +121,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             problems.report(fields.pointer(), reason);
         }
     }
-    let max_parts = fields.or("max_parts", USUAL_PARTS, problems, |node, problems| {
+    let max_parts = fields.or_default("max_parts", USUAL_PARTS, problems, |node, problems| {
         let most = node.integer(problems, 1..=1000)?;
         usize::try_from(most).ok()
     });
-    let undeclared = fields.or("undeclared", Others::Refuse, problems, read_others);
-    let other_types = fields.or("other_types", Others::Refuse, problems, read_others);
+    let undeclared = fields.or_default("undeclared", Others::Refuse, problems, read_others);
+    let other_types = fields.or_default("other_types", Others::Refuse, problems, read_others);
     let told = read_told(fields.optional("details").as_ref(), problems);
     let policy = Forms {
         max_bytes: max_bytes?,
@@ -138,7 +139,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         told: told?,
         inspection: context.inspection,
     };
-    Some(Part::only(Stage::Content, policy))
+    Some(ChainPart::only(Stage::Content, policy))
 }
 
 fn read_others(node: &Node<'_>, problems: &mut Problems) -> Option<Others> {
@@ -149,7 +150,7 @@ fn read_others(node: &Node<'_>, problems: &mut Problems) -> Option<Others> {
 }
 
 impl Policy for Forms {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
             Ok(need) => Verdict::AwaitBody(need),
             Err(refusal) => Verdict::Refuse(self.detailed(refusal, exchange.request.headers)),
@@ -196,7 +197,7 @@ impl FormType {
 }
 
 impl Forms {
-    /// For forms of which somebody else has read what is declared.
+    /// For forms whose declaration another reader has read.
     pub(super) fn declared(rules: FormRules) -> Self {
         Self {
             max_bytes: rules.max_bytes,
@@ -223,7 +224,7 @@ impl Forms {
         if length.is_some_and(|length| length > self.max_bytes) {
             return Err(Refusal::new(&DECLARED_TOO_LARGE));
         }
-        if matches!(body, Body::Other) {
+        if matches!(body, FormEncoding::Other) {
             return Ok(BodyNeed::Count);
         }
         let identity = |value: &[u8]| value.eq_ignore_ascii_case(b"identity");
@@ -262,7 +263,7 @@ impl Forms {
             return Ok(());
         }
         let kind = body_type(body.request)?;
-        if matches!(kind, Body::Other) {
+        if matches!(kind, FormEncoding::Other) {
             return match self.other_types {
                 Others::Refuse if size > 0 => Err(Refusal::new(&CONTENT_TYPE)),
                 _ => Ok(()),
@@ -278,7 +279,7 @@ impl Forms {
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
         };
         match kind {
-            Body::Multipart(boundary) if size > 0 => self.judge_parts(bytes, &boundary),
+            FormEncoding::Multipart(boundary) if size > 0 => self.judge_parts(bytes, &boundary),
             _ => self.judge_pairs(bytes),
         }
     }
@@ -288,7 +289,7 @@ impl Forms {
         let mut came = Vec::with_capacity(pairs.len());
         for Pair { name, value, .. } in pairs {
             if self.files.iter().any(|file| file.name == name) {
-                return Err(self.misfit(Misfit::Kind, &name));
+                return Err(self.misfit(FileError::Kind, &name));
             }
             self.vet(&name)?;
             came.push((name, value));
@@ -310,10 +311,10 @@ impl Forms {
                     files.push(piece);
                 }
                 (Some(_), None) if self.fields.declares(piece.name) => {
-                    return Err(self.misfit(Misfit::Kind, piece.name));
+                    return Err(self.misfit(FileError::Kind, piece.name));
                 }
                 (None, Some(_)) if !self.fields.declares(piece.name) => {
-                    return Err(self.misfit(Misfit::Kind, piece.name));
+                    return Err(self.misfit(FileError::Kind, piece.name));
                 }
                 (None, _) => {
                     self.vet(piece.name)?;
@@ -334,15 +335,15 @@ impl Forms {
 
     fn judge_counts(
         &self,
-        files: &[&Piece<'_>],
+        files: &[&FormPart<'_>],
         came: &[(Cow<'_, str>, Cow<'_, str>)],
     ) -> Result<(), Refusal> {
         for (name, required) in &self.either {
             let files = files.iter().filter(|file| file.name == name).count();
             let fields = came.iter().filter(|(field, _)| field == name).count();
             match files.saturating_add(fields) {
-                0 if *required => return Err(self.misfit(Misfit::Missing, name)),
-                2.. => return Err(self.misfit(Misfit::Repeated, name)),
+                0 if *required => return Err(self.misfit(FileError::Missing, name)),
+                2.. => return Err(self.misfit(FileError::Repeated, name)),
                 _ => {}
             }
         }
@@ -363,7 +364,7 @@ impl Forms {
             _ if self.fields.declares(name) => Ok(()),
             Others::Pass if !resembles => Ok(()),
             _ => {
-                let refusal = faulty(Fault::undeclared(), self.told);
+                let refusal = faulty(ParameterError::undeclared(), self.told);
                 Err(refusal.telling("parameter", Some(name.as_bytes())))
             }
         }
@@ -373,34 +374,34 @@ impl Forms {
         self.files.iter().find(|rule| rule.name == name)
     }
 
-    fn misfit(&self, why: Misfit, name: &str) -> Refusal {
+    fn misfit(&self, why: FileError, name: &str) -> Refusal {
         let violation = self.rule(name).map(|rule| rule.violation(why.keyword()));
         misfit(why, violation, self.told)
     }
 }
 
 /// What the body of a request is, as its head says.
-fn body_type(headers: &Headers) -> Result<Body, Refusal> {
+fn body_type(headers: &Headers) -> Result<FormEncoding, Refusal> {
     let refuse = |reason| Err(Refusal::new(reason));
     let Ok(sent) = headers.one("content-type") else {
         return refuse(&CONTENT_TYPE);
     };
     let Some(sent) = sent else {
-        return Ok(Body::Other);
+        return Ok(FormEncoding::Other);
     };
     let Some(media_type) = MediaType::parse(sent) else {
         return refuse(&CONTENT_TYPE);
     };
     let is_utf8 = media_type.is_utf8();
     let body = match FormType::of_media_type(&media_type) {
-        Some(FormType::UrlEncoded) => Body::UrlEncoded,
+        Some(FormType::UrlEncoded) => FormEncoding::UrlEncoded,
         Some(FormType::Multipart) => match media_type.parameter("boundary") {
             Some(boundary) if multipart::is_boundary(boundary) => {
-                Body::Multipart(boundary.to_owned())
+                FormEncoding::Multipart(boundary.to_owned())
             }
             _ => return refuse(&BOUNDARY),
         },
-        None => return Ok(Body::Other),
+        None => return Ok(FormEncoding::Other),
     };
     if is_utf8 { Ok(body) } else { refuse(&CHARSET) }
 }

@@ -7,7 +7,7 @@ use portcullis_wire::headers::is_token_byte;
 
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece<'b> {
+pub struct FormPart<'b> {
     /// The name of its field.
     pub name: &'b str,
     /// Of a file, its name.
@@ -39,7 +39,7 @@ pub fn is_boundary(text: &str) -> bool {
 ///
 /// # Errors
 /// See [`Broken`].
-pub fn parse<'b>(body: &'b [u8], boundary: &str, most: usize) -> Result<Vec<Piece<'b>>, Broken> {
+pub fn parse<'b>(body: &'b [u8], boundary: &str, most: usize) -> Result<Vec<FormPart<'b>>, Broken> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
     let borders = borders(&delimiter);
     let mut pieces = Vec::new();
@@ -102,7 +102,7 @@ fn find(text: &[u8], needle: &[u8], borders: &[usize]) -> Option<usize> {
     None
 }
 
-fn piece(part: &[u8]) -> Option<Piece<'_>> {
+fn piece(part: &[u8]) -> Option<FormPart<'_>> {
     let mut rest = part;
     let (mut disposition, mut media_type, mut length) = (None, None, None);
     loop {
@@ -131,7 +131,7 @@ fn piece(part: &[u8]) -> Option<Piece<'_>> {
         (length == rest.len()).then_some(())?;
     }
     let (name, filename) = names(disposition?)?;
-    Some(Piece {
+    Some(FormPart {
         name,
         filename,
         media_type,
@@ -196,7 +196,7 @@ mod tests {
     fn parts(body: &str) -> Result<Vec<(String, Option<String>, String)>, Broken> {
         let pieces = parse(body.as_bytes(), "x", 3)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let owned = |piece: Piece<'_>| {
+        let owned = |piece: FormPart<'_>| {
             let filename = piece.filename.map(str::to_owned);
             (piece.name.to_owned(), filename, text(piece.content))
         };

@@ -1,9 +1,9 @@
 //! The refusals of `forms`.
 
-use super::files::Misfit;
+use super::files::FileError;
 use super::multipart::Broken;
-use crate::parameters::{Fault, Malformed, Wrong};
-use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Told, grpc};
+use crate::parameters::{Malformed, ParameterError, ParameterErrorKind};
+use portcullis_exchange::refusal::{Blame, Code, Disclosure, Reason, Refusal, grpc};
 use portcullis_schema::Violation;
 
 pub static TOO_LARGE: Code = Code {
@@ -87,26 +87,26 @@ pub static FILE_TYPE: Reason = Reason::new("file_type", &INVALID, Blame::Request
 pub static FILE_NAME: Reason = Reason::new("file_name", &INVALID, Blame::Request);
 
 /// Why a form whose fields have that fault is refused.
-pub(super) fn faulty(fault: Fault, told: Told) -> Refusal {
+pub(super) fn faulty(fault: ParameterError, told: Disclosure) -> Refusal {
     let reason = match fault.wrong {
-        Wrong::Missing => &MISSING,
-        Wrong::Repeated => &REPEATED,
-        Wrong::Undeclared => &UNDECLARED,
-        Wrong::Schema => &SCHEMA,
-        Wrong::Effort => &EFFORT,
+        ParameterErrorKind::Missing => &MISSING,
+        ParameterErrorKind::Repeated => &REPEATED,
+        ParameterErrorKind::Undeclared => &UNDECLARED,
+        ParameterErrorKind::Schema => &SCHEMA,
+        ParameterErrorKind::Effort => &EFFORT,
     };
     Refusal::new(reason).with_violations(fault.violations, told)
 }
 
 /// Why a form with such a file is refused.
-pub(super) fn misfit(misfit: Misfit, violation: Option<Violation>, told: Told) -> Refusal {
+pub(super) fn misfit(misfit: FileError, violation: Option<Violation>, told: Disclosure) -> Refusal {
     let reason = match misfit {
-        Misfit::Missing => &MISSING,
-        Misfit::Repeated => &REPEATED,
-        Misfit::Kind => &PART_KIND,
-        Misfit::Bytes => &FILE_BYTES,
-        Misfit::Type => &FILE_TYPE,
-        Misfit::Name => &FILE_NAME,
+        FileError::Missing => &MISSING,
+        FileError::Repeated => &REPEATED,
+        FileError::Kind => &PART_KIND,
+        FileError::Bytes => &FILE_BYTES,
+        FileError::Type => &FILE_TYPE,
+        FileError::Name => &FILE_NAME,
     };
     let violations = violation.into_iter().collect();
     Refusal::new(reason).with_violations(violations, told)

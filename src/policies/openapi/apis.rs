@@ -30,7 +30,7 @@ impl Section for Apis {
     const NAME: &'static str = "apis";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let entries = node.entries(reading.problems).unwrap_or_default();
+        let entries = node.members(reading.problems).unwrap_or_default();
         let used = entries.into_iter();
         let used = used.map(|(name, _)| (name.to_owned(), Cell::new(false)));
         Some(Self {

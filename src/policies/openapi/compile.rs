@@ -1,8 +1,8 @@
 //! From `openapi` and the document it names to operations that judge.
 
 use super::document::{self, Reader};
-use super::forms::{FileField, Form};
-use super::parameters::Rules;
+use super::forms::{DeclaredForm, FileField};
+use super::parameters::ParameterRules;
 use super::{Apis, OpenApi, Operation, Path, parts};
 use crate::forms::{FileRule, FormRules, FormType, Forms};
 use crate::parameters::Undeclared;
@@ -11,8 +11,8 @@ use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::media_type::MediaRange;
-use portcullis_exchange::policy::{Context, Part};
-use portcullis_exchange::refusal::Told;
+use portcullis_exchange::policy::{ChainPart, Context};
+use portcullis_exchange::refusal::Disclosure;
 use portcullis_schema::{Compiled, Formats, Metaschemas, Notes};
 use portcullis_wire::budget::Share;
 use portcullis_wire::json_gate::Limits;
@@ -21,22 +21,25 @@ use portcullis_wire::json_gate::Limits;
 const MAX_OPERATIONS: usize = 5000;
 
 /// What a route asks for beside the document.
-struct Settings {
+struct RouteSettings {
     base: String,
     max_bytes: u64,
     json: Limits,
     undeclared: Undeclared,
     formats: Formats,
-    told: Told,
+    told: Disclosure,
     answers: Option<(Mode, Option<u64>)>,
     inspection: Inspection,
 }
 
-pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+pub(super) fn compile(
+    fields: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<ChainPart>> {
     let api = fields.required("api", context.problems);
-    let settings = Settings::read(fields, context.inspection, context.problems);
+    let settings = RouteSettings::read(fields, context.inspection, context.problems);
     let api = api.and_then(|node| {
-        let name = node.name(context.problems)?;
+        let name = node.non_empty(context.problems)?;
         let apis = context.sections.get::<Apis>();
         let found = apis.named(name, context.document);
         if found.is_none() {
@@ -88,7 +91,7 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
         }
     }
     let mut compiler = Compiler {
-        rules: Rules {
+        rules: ParameterRules {
             schemas: &requests,
             anything,
             formats: settings.formats,
@@ -115,7 +118,7 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
     }
     let who = format!("{}: openapi", context.place);
     context.notes.extend(notes.lines(&who));
-    let Settings { base, answers, .. } = settings;
+    let RouteSettings { base, answers, .. } = settings;
     Some(parts(
         OpenApi { base, paths },
         answers.map(|(mode, _)| mode),
@@ -123,10 +126,10 @@ pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Opt
 }
 
 /// What an operation takes of memory, at most, apart from its schemas.
-fn size(operation: &document::Operation<'_>) -> usize {
+fn size(operation: &document::DeclaredOperation<'_>) -> usize {
     const OPERATION: usize = 4096;
     const PARAMETER: usize = 1024;
-    const ANSWER: usize = 256;
+    const RESPONSE: usize = 256;
     let content = operation.body.as_ref().map_or(0, |body| {
         let forms = body.forms.iter();
         let fields = forms.map(|form| form.fields.len().saturating_add(form.files.len()));
@@ -138,37 +141,47 @@ fn size(operation: &document::Operation<'_>) -> usize {
     let answers = answers.map(|answer| answer.content.len().saturating_add(1));
     let answers = answers
         .fold(0, usize::saturating_add)
-        .saturating_mul(ANSWER);
+        .saturating_mul(RESPONSE);
     let declared = declared.saturating_mul(PARAMETER).saturating_add(answers);
     declared.saturating_add(OPERATION)
 }
 
-impl Settings {
+impl RouteSettings {
     fn read(
         fields: &mut Fields<'_>,
         inspection: Inspection,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let base = fields.or("base_path", String::new(), problems, read_base);
+        let base = fields.or_default("base_path", String::new(), problems, read_base);
         let max_bytes = fields.required("max_bytes", problems);
         let max_bytes = max_bytes.and_then(|node| node.bytes_read(problems));
-        let json = fields.or("json", USUAL_JSON, problems, read_limits);
-        let undeclared = fields.or("undeclared", Undeclared::Refuse, problems, Undeclared::read);
-        let formats = fields.or("formats", Formats::Annotate, problems, |node, problems| {
-            node.choice(
-                problems,
-                &[("annotate", Formats::Annotate), ("assert", Formats::Assert)],
-            )
-        });
-        let told = fields.or("details", Told::Class, problems, |node, problems| {
-            node.choice(
-                problems,
-                &[("none", Told::Class), ("pointers", Told::Pointers)],
-            )
-        });
+        let json = fields.or_default("json", USUAL_JSON, problems, read_limits);
+        let undeclared =
+            fields.or_default("undeclared", Undeclared::Refuse, problems, Undeclared::read);
+        let formats =
+            fields.or_default("formats", Formats::Annotate, problems, |node, problems| {
+                node.choice(
+                    problems,
+                    &[("annotate", Formats::Annotate), ("assert", Formats::Assert)],
+                )
+            });
+        let told = fields.or_default(
+            "details",
+            Disclosure::CodeOnly,
+            problems,
+            |node, problems| {
+                node.choice(
+                    problems,
+                    &[
+                        ("none", Disclosure::CodeOnly),
+                        ("pointers", Disclosure::Pointers),
+                    ],
+                )
+            },
+        );
         let answers = match fields.optional("responses").filter(|node| !node.is_off()) {
             None => Some(None),
-            Some(node) => read_answers(&node, problems).map(Some),
+            Some(node) => read_responses(&node, problems).map(Some),
         };
         Some(Self {
             base: base?,
@@ -188,27 +201,27 @@ fn read_base(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     Some(path.strip_suffix('/').unwrap_or(path).to_owned())
 }
 
-fn read_answers(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Option<u64>)> {
+fn read_responses(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Option<u64>)> {
     let mut fields = node.fields(problems)?;
-    let mode = fields.or("mode", Mode::Shadow, problems, Mode::read);
-    let most = fields.or("max_bytes", None, problems, |node, problems| {
+    let mode = fields.or_default("mode", Mode::Shadow, problems, Mode::read);
+    let most = fields.or_default("max_bytes", None, problems, |node, problems| {
         node.bytes_read(problems).map(Some)
     });
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     Some((mode?, most?))
 }
 
 struct Compiler<'c, 'd> {
-    settings: &'c Settings,
-    rules: Rules<'c>,
+    settings: &'c RouteSettings,
+    rules: ParameterRules<'c>,
     responses: Option<&'c Compiled>,
-    keys: &'c [document::Parameter<'d>],
+    keys: &'c [document::DeclaredParameter<'d>],
     notes: &'c mut Notes,
 }
 
 impl Compiler<'_, '_> {
-    fn operation(&mut self, operation: &document::Operation<'_>) -> Operation {
-        let Settings {
+    fn operation(&mut self, operation: &document::DeclaredOperation<'_>) -> Operation {
+        let RouteSettings {
             formats,
             told,
             answers,
@@ -258,7 +271,7 @@ impl Compiler<'_, '_> {
             responses,
         }
     }
-    fn form(&mut self, form: &Form<'_>) -> (FormType, Forms) {
+    fn form(&mut self, form: &DeclaredForm<'_>) -> (FormType, Forms) {
         let (fields, known) = self.rules.fields(form, self.notes);
         let files = form.files.iter().map(|file| FileRule {
             name: file.name.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::forms::Form;
+use super::forms::DeclaredForm;
 use super::template::Template;
 use crate::forms::FormType;
 use portcullis_document::{Node, Problems};
@@ -37,21 +37,21 @@ pub(super) struct Reader<'d, 'p> {
 /// One path of a document.
 pub(super) struct PathItem<'d> {
     pub(super) template: Template,
-    pub(super) operations: Vec<Operation<'d>>,
+    pub(super) operations: Vec<DeclaredOperation<'d>>,
 }
 
 /// One operation, before its schemas are compiled.
-pub(super) struct Operation<'d> {
+pub(super) struct DeclaredOperation<'d> {
     pub(super) method: String,
     /// The template of its path, where the variables of that have other names.
     pub(super) template: Option<Template>,
-    pub(super) parameters: Vec<Parameter<'d>>,
-    pub(super) body: Option<Body<'d>>,
-    pub(super) responses: Vec<Answer>,
+    pub(super) parameters: Vec<DeclaredParameter<'d>>,
+    pub(super) body: Option<DeclaredBody<'d>>,
+    pub(super) responses: Vec<DeclaredResponse>,
 }
 
 /// A parameter, or a field of a form. `node` is where it is declared.
-pub(super) struct Parameter<'d> {
+pub(super) struct DeclaredParameter<'d> {
     pub(super) node: Node<'d>,
     /// Where its style is, if not there.
     pub(super) encoding: Option<Node<'d>>,
@@ -62,15 +62,15 @@ pub(super) struct Parameter<'d> {
 }
 
 /// A request body: its media types, each with a schema if it can be judged by one.
-pub(super) struct Body<'d> {
+pub(super) struct DeclaredBody<'d> {
     pub(super) required: bool,
     pub(super) content: Vec<(MediaRange, Option<Handle>)>,
-    /// What is known of those that are forms.
-    pub(super) forms: Vec<Form<'d>>,
+    /// What is known of media types that are forms.
+    pub(super) forms: Vec<DeclaredForm<'d>>,
 }
 
 /// Answers with these statuses.
-pub(super) struct Answer {
+pub(super) struct DeclaredResponse {
     pub(super) statuses: (u16, u16),
     pub(super) content: Vec<(MediaRange, Option<Handle>)>,
 }
@@ -107,10 +107,10 @@ impl<'d, 'p> Reader<'d, 'p> {
     }
 
     /// The parameters that hold the keys of clients.
-    pub(super) fn keys(&mut self) -> Vec<Parameter<'d>> {
+    pub(super) fn keys(&mut self) -> Vec<DeclaredParameter<'d>> {
         let components = self.root.member("components");
         let schemes = components.and_then(|node| node.member("securitySchemes"));
-        let entries = schemes.and_then(|node| node.entries(self.problems));
+        let entries = schemes.and_then(|node| node.members(self.problems));
         let mut keys = Vec::new();
         for (_, node) in entries.unwrap_or_default() {
             let Some(node) = self.resolve(&node) else {
@@ -120,7 +120,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             if let (Some("apiKey"), Some(name), Some(place @ ("query" | "header"))) =
                 (text("type"), text("name"), text("in"))
             {
-                keys.push(Parameter {
+                keys.push(DeclaredParameter {
                     node,
                     encoding: None,
                     name,
@@ -140,7 +140,7 @@ impl<'d, 'p> Reader<'d, 'p> {
         self.requests.schema(&Node::at(&ANYTHING, place))
     }
 
-    /// Reads all paths, those that are asked first in front.
+    /// Reads all paths, in the order in which they are asked.
     pub(super) fn paths(&mut self) -> Vec<PathItem<'d>> {
         for (name, what) in [
             (
@@ -158,7 +158,7 @@ impl<'d, 'p> Reader<'d, 'p> {
         }
         let mut paths: Vec<PathItem<'d>> = Vec::new();
         let entries = match self.root.member("paths") {
-            Some(node) => node.entries(self.problems).unwrap_or_default(),
+            Some(node) => node.members(self.problems).unwrap_or_default(),
             None => Vec::new(),
         };
         if entries.len() > MAX_PATHS {
@@ -224,7 +224,7 @@ impl<'d, 'p> Reader<'d, 'p> {
         paths
     }
 
-    fn operations(&mut self, item: &Node<'d>, template: &Template) -> Vec<Operation<'d>> {
+    fn operations(&mut self, item: &Node<'d>, template: &Template) -> Vec<DeclaredOperation<'d>> {
         if let Some(node) = item.member("servers") {
             self.notes.add(
                 "servers are not looked at; say `hosts` and `base_path`",
@@ -260,7 +260,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             let mut own = sort::set(own);
             for parameter in &shared {
                 if own.insert((parameter.name, parameter.place)) {
-                    parameters.push(Parameter {
+                    parameters.push(DeclaredParameter {
                         node: parameter.node.clone(),
                         encoding: None,
                         ..*parameter
@@ -276,23 +276,23 @@ impl<'d, 'p> Reader<'d, 'p> {
                 }
             }
             let body = node.member("requestBody").and_then(|node| self.body(&node));
-            operations.push(Operation {
+            operations.push(DeclaredOperation {
                 method: method.to_ascii_uppercase(),
                 template: None,
                 parameters,
                 body,
-                responses: self.answers(&node),
+                responses: self.responses(&node),
             });
         }
         operations
     }
 
-    fn parameters(&mut self, node: &Node<'d>) -> Vec<Parameter<'d>> {
+    fn parameters(&mut self, node: &Node<'d>) -> Vec<DeclaredParameter<'d>> {
         let Some(list) = node.member("parameters") else {
             return Vec::new();
         };
         let items = list.items(self.problems).unwrap_or_default();
-        let mut parameters: Vec<Parameter<'d>> = Vec::new();
+        let mut parameters: Vec<DeclaredParameter<'d>> = Vec::new();
         for item in &items {
             let Some(node) = self.resolve(item) else {
                 continue;
@@ -315,7 +315,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 node.report(self.problems, "is declared twice");
             }
             let json = node.member("content").and_then(|content| {
-                let media = content.entries(self.problems)?;
+                let media = content.members(self.problems)?;
                 let [(_, media)] = media.as_slice() else {
                     content.report(self.problems, "must have one media type");
                     return None;
@@ -328,7 +328,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 Some(schema) => schema,
             };
             let schema = schema.map(|schema| self.requests.schema(&schema));
-            parameters.push(Parameter {
+            parameters.push(DeclaredParameter {
                 node,
                 encoding: None,
                 name,
@@ -340,7 +340,7 @@ impl<'d, 'p> Reader<'d, 'p> {
         parameters
     }
 
-    fn body(&mut self, node: &Node<'d>) -> Option<Body<'d>> {
+    fn body(&mut self, node: &Node<'d>) -> Option<DeclaredBody<'d>> {
         let node = self.resolve(node)?;
         let required = node.member("required").map(|node| node.json()) == Some(&Json::Bool(true));
         let Some(content) = node.member("content") else {
@@ -348,8 +348,8 @@ impl<'d, 'p> Reader<'d, 'p> {
             return None;
         };
         let mut declared: Vec<(MediaRange, Option<Handle>)> = Vec::new();
-        let mut forms: Vec<Form<'d>> = Vec::new();
-        for (media_type, node) in content.entries(self.problems)? {
+        let mut forms: Vec<DeclaredForm<'d>> = Vec::new();
+        for (media_type, node) in content.members(self.problems)? {
             let Some(range) = MediaRange::declared(media_type) else {
                 self.notes.add("no body can have such a media type", &node);
                 continue;
@@ -370,7 +370,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             }
             declared.push((range, handle));
         }
-        Some(Body {
+        Some(DeclaredBody {
             required,
             content: declared,
             forms,
@@ -378,15 +378,15 @@ impl<'d, 'p> Reader<'d, 'p> {
     }
 
     /// Those with one status come first, then those with a class of them, then the rest.
-    fn answers(&mut self, operation: &Node<'d>) -> Vec<Answer> {
+    fn responses(&mut self, operation: &Node<'d>) -> Vec<DeclaredResponse> {
         if self.responses.is_none() {
             return Vec::new();
         }
         let entries = operation.member("responses");
         let entries = entries
-            .and_then(|node| node.entries(self.problems))
+            .and_then(|node| node.members(self.problems))
             .unwrap_or_default();
-        let mut answers: Vec<Answer> = Vec::new();
+        let mut answers: Vec<DeclaredResponse> = Vec::new();
         for (status, node) in &entries {
             let statuses = match (status.parse::<u16>(), status.as_bytes()) {
                 (Ok(status @ 100..=599), [_, _, _]) => (status, status),
@@ -398,7 +398,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 _ => continue,
             };
             let content = self.resolve(node).and_then(|node| node.member("content"));
-            let entries = content.and_then(|node| node.entries(self.problems));
+            let entries = content.and_then(|node| node.members(self.problems));
             let entries = entries.unwrap_or_default();
             let mut content = Vec::new();
             for (media_type, node) in &entries {
@@ -414,9 +414,9 @@ impl<'d, 'p> Reader<'d, 'p> {
                 }
             }
             let width = |(first, last): (u16, u16)| last.saturating_sub(first);
-            let before = |other: &Answer| width(other.statuses) <= width(statuses);
+            let before = |other: &DeclaredResponse| width(other.statuses) <= width(statuses);
             let at = answers.partition_point(before);
-            answers.insert(at, Answer { statuses, content });
+            answers.insert(at, DeclaredResponse { statuses, content });
         }
         answers
     }

@@ -1,16 +1,16 @@
 //! Bodies that are forms: the fields and files that a schema's properties declare.
 
-use super::document::{Parameter, Reader, is_json};
+use super::document::{DeclaredParameter, Reader, is_json};
 use crate::forms::FormType;
 use portcullis_document::Node;
 use portcullis_wire::json::{Json, Object};
 use portcullis_wire::sort;
 
 /// A form, before its schemas are compiled.
-pub(super) struct Form<'d> {
+pub(super) struct DeclaredForm<'d> {
     pub(super) form_type: FormType,
     /// Each with whether it must be there.
-    pub(super) fields: Vec<(Parameter<'d>, bool)>,
+    pub(super) fields: Vec<(DeclaredParameter<'d>, bool)>,
     pub(super) files: Vec<FileField<'d>>,
     /// What is among both and may come as either, each with whether it must come.
     pub(super) either: Vec<(&'d str, bool)>,
@@ -48,7 +48,11 @@ const ANNOTATIONS: [&str; 14] = [
 
 impl<'d> Reader<'d, '_> {
     /// The form that a media type of a body declares; none if it does not say of which fields.
-    pub(super) fn form(&mut self, media: &Node<'d>, form_type: FormType) -> Option<Form<'d>> {
+    pub(super) fn form(
+        &mut self,
+        media: &Node<'d>,
+        form_type: FormType,
+    ) -> Option<DeclaredForm<'d>> {
         let written = media.member("schema")?;
         let schema = self.resolve(&written)?;
         let Some(properties) = schema.member("properties") else {
@@ -58,7 +62,7 @@ impl<'d> Reader<'d, '_> {
             );
             return None;
         };
-        let entries = schema.entries(self.problems).unwrap_or_default();
+        let entries = schema.members(self.problems).unwrap_or_default();
         let asks = |name: &&str| !ANNOTATIONS.contains(name) && !name.starts_with("x-");
         if entries.iter().map(|(name, _)| name).any(asks) {
             self.notes.add(
@@ -68,7 +72,7 @@ impl<'d> Reader<'d, '_> {
         }
         let is_false =
             |name| schema.member(name).map(|node| node.json()) == Some(&Json::Bool(false));
-        let mut form = Form {
+        let mut form = DeclaredForm {
             form_type,
             fields: Vec::new(),
             files: Vec::new(),
@@ -81,7 +85,7 @@ impl<'d> Reader<'d, '_> {
         let required = required.iter().filter_map(|item| item.json().as_str());
         let required = sort::set(required);
         let encodings = media.member("encoding");
-        for (name, node) in properties.entries(self.problems).unwrap_or_default() {
+        for (name, node) in properties.members(self.problems).unwrap_or_default() {
             let encoding = encodings.as_ref().and_then(|all| all.member(name));
             let Some(property) = self.resolve(&node) else {
                 continue;
@@ -105,7 +109,7 @@ impl<'d> Reader<'d, '_> {
                 continue;
             }
             let schema = Some(self.requests.schema(&node));
-            let parameter = Parameter {
+            let parameter = DeclaredParameter {
                 node,
                 encoding,
                 name,
@@ -126,7 +130,7 @@ impl<'d> Reader<'d, '_> {
 
     /// A form in parts is asked for where there is a file. Where none is declared as one, it is a
     /// string that asks for nothing more: published documents have many of these.
-    fn texts_or_files(&mut self, form: &mut Form<'d>) {
+    fn texts_or_files(&mut self, form: &mut DeclaredForm<'d>) {
         for (field, required) in &mut form.fields {
             let Some(node) = self.resolve(&field.node) else {
                 continue;

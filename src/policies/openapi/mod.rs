@@ -11,9 +11,10 @@ mod template;
 use std::rc::Rc;
 
 use self::compile::compile;
-use self::template::{Named, Template};
+use self::template::Template;
 use super::forms::refusals as form_refusals;
 use super::forms::{FormType, Forms};
+use super::parameters::NamedValue;
 use super::parameters::refusals as parameter_refusals;
 use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
@@ -22,7 +23,9 @@ use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Compile, Declaration, Kind, Part, Policy, Role, Stage, Verdict};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+};
 use portcullis_exchange::refusal::core::{NOTHING_HERE, method_not_allowed};
 use portcullis_exchange::refusal::{Fact, Refusal, Selector};
 use portcullis_exchange::target::Target;
@@ -31,7 +34,7 @@ use portcullis_wire::headers::Headers;
 pub use self::apis::Apis;
 
 /// `openapi: { api, base_path, … }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "openapi",
     role: Role::Guards,
     // Those of `payload`, `forms` and `parameters`, and of the core.
@@ -54,7 +57,7 @@ pub(super) const KIND: Kind = Kind {
 struct OpenApi {
     /// What stands in front of its paths; without its last `/`.
     base: String,
-    /// Those that are asked first in front.
+    /// In the order in which they are asked.
     paths: Vec<Path>,
 }
 
@@ -89,7 +92,7 @@ impl Operation {
     /// Judges a head; what must be seen of the body.
     fn judge_head(
         &self,
-        values: &[Named<'_>],
+        values: &[NamedValue<'_>],
         exchange: &mut Exchange<'_>,
     ) -> Result<Option<BodyNeed>, Refusal> {
         let judged = self.path.judge(values);
@@ -121,7 +124,7 @@ impl OpenApi {
         &'v self,
         path: &'v str,
         method: &str,
-    ) -> Result<(OperationIndex, Vec<Named<'v>>), Refusal> {
+    ) -> Result<(OperationIndex, Vec<NamedValue<'v>>), Refusal> {
         let no_route = || Refusal::new(&NOTHING_HERE);
         let inner = path.strip_prefix(self.base.as_str());
         let inner = inner.and_then(|inner| inner.strip_prefix('/'));
@@ -159,7 +162,10 @@ impl OpenApi {
             found.is_ok_and(|(found, _)| found == index)
         };
         // In another case it is no operation, and would be refused.
-        let mut others = request.target.others().filter(|other| !other.any_case());
+        let mut others = request
+            .target
+            .other_readings()
+            .filter(|other| !other.any_case());
         if !others.all(is_same) {
             return Err(Refusal::new(&NOTHING_HERE));
         }
@@ -179,7 +185,7 @@ impl OpenApi {
             return refusal;
         };
         let name = format!("{} {}{}", operation.method, self.base, path.template);
-        refusal.and("operation", Fact::own(&name))
+        refusal.and("operation", Fact::trusted(&name))
     }
 
     fn named_in(&self, verdict: Verdict, index: Option<OperationIndex>) -> Verdict {
@@ -191,7 +197,7 @@ impl OpenApi {
 }
 
 impl Policy for OpenApi {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
     }
 
@@ -214,18 +220,18 @@ impl Policy for OpenApi {
 }
 
 /// The part of it that judges answers.
-struct Answers {
+struct ResponseJudge {
     api: Rc<OpenApi>,
     mode: Mode,
 }
 
-impl Answers {
+impl ResponseJudge {
     fn responses(&self, index: Option<OperationIndex>) -> Option<&Responses> {
         self.api.operation(index?)?.responses.as_ref()
     }
 }
 
-impl Policy for Answers {
+impl Policy for ResponseJudge {
     fn declares(&self) -> Declaration {
         Declaration {
             mode: self.mode,
@@ -234,16 +240,16 @@ impl Policy for Answers {
         }
     }
 
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let responses = self.responses(exchange.facts.operation);
         responses.map_or(Verdict::Pass, |responses| {
-            responses.request_headers(exchange, host)
+            responses.check_request(exchange, host)
         })
     }
 
-    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+    fn response_body_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
         self.responses(response.facts.operation)?
-            .response_need(response)
+            .response_body_need(response)
     }
 
     fn response_body(&self, body: &mut ResponseBody<'_>, host: &dyn Host) -> Verdict {
@@ -255,15 +261,15 @@ impl Policy for Answers {
 }
 
 /// The parts of a route's chain.
-fn parts(api: OpenApi, answers: Option<Mode>) -> Vec<Part> {
+fn parts(api: OpenApi, answers: Option<Mode>) -> Vec<ChainPart> {
     let api: Rc<OpenApi> = Rc::new(api);
-    let mut parts = vec![Part {
+    let mut parts = vec![ChainPart {
         stage: Stage::Content,
         policy: Rc::<OpenApi>::clone(&api),
     }];
-    parts.extend(answers.map(|mode| Part {
-        stage: Stage::Answer,
-        policy: Rc::new(Answers { api, mode }),
+    parts.extend(answers.map(|mode| ChainPart {
+        stage: Stage::Response,
+        policy: Rc::new(ResponseJudge { api, mode }),
     }));
     parts
 }

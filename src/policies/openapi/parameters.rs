@@ -1,21 +1,23 @@
 //! From declared parameters to sets that judge.
 
-use super::document::Parameter as Declared;
-use super::forms::Form;
-use crate::parameters::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
+use super::document::DeclaredParameter as Declared;
+use super::forms::DeclaredForm;
+use crate::parameters::{
+    Parameter, ParameterLocation, ParameterSet, Parameters, Style, Undeclared,
+};
 use portcullis_document::Node;
-use portcullis_exchange::refusal::Told;
+use portcullis_exchange::refusal::Disclosure;
 use portcullis_schema::{Compiled, Formats, Handle, Notes, TypeSet};
 use portcullis_wire::json::Json;
 
 /// What is asked of all parameters of an API.
-pub(super) struct Rules<'c> {
+pub(super) struct ParameterRules<'c> {
     pub(super) schemas: &'c Compiled,
     /// A schema that asks nothing.
     pub(super) anything: Handle,
     pub(super) formats: Formats,
     pub(super) undeclared: Undeclared,
-    pub(super) told: Told,
+    pub(super) told: Disclosure,
 }
 
 /// How a parameter can be judged.
@@ -27,7 +29,7 @@ enum Reading {
     Unknown,
 }
 
-impl Rules<'_> {
+impl ParameterRules<'_> {
     /// Those in the path, and the others.
     pub(super) fn compile(
         &self,
@@ -36,7 +38,12 @@ impl Rules<'_> {
         notes: &mut Notes,
     ) -> (ParameterSet, Parameters) {
         let mut undeclared = self.undeclared;
-        let mut sets = [Part::Path, Part::Query, Part::Headers].map(|part| (part, Vec::new()));
+        let mut sets = [
+            ParameterLocation::Path,
+            ParameterLocation::Query,
+            ParameterLocation::Headers,
+        ]
+        .map(|part| (part, Vec::new()));
         let is_declared = |key: &&Declared<'_>| {
             let mut declared = declared.iter();
             declared.any(|each| (each.name, each.place) == (key.name, key.place))
@@ -44,16 +51,16 @@ impl Rules<'_> {
         let keys = keys.iter().filter(|key| !is_declared(key));
         for parameter in declared.iter().chain(keys) {
             let part = match parameter.place {
-                "path" => Part::Path,
-                "query" => Part::Query,
-                "header" => Part::Headers,
+                "path" => ParameterLocation::Path,
+                "query" => ParameterLocation::Query,
+                "header" => ParameterLocation::Headers,
                 _ => {
                     notes.add("parameters in cookies are not judged", &parameter.node);
                     continue;
                 }
             };
             let Some(compiled) = self.parameter(parameter, part, notes) else {
-                if part == Part::Query {
+                if part == ParameterLocation::Query {
                     undeclared = Undeclared::Pass;
                 }
                 continue;
@@ -74,11 +81,15 @@ impl Rules<'_> {
     }
 
     /// The fields of a form, and whether all of its fields are known.
-    pub(super) fn fields(&self, form: &Form<'_>, notes: &mut Notes) -> (ParameterSet, bool) {
+    pub(super) fn fields(
+        &self,
+        form: &DeclaredForm<'_>,
+        notes: &mut Notes,
+    ) -> (ParameterSet, bool) {
         let mut known = true;
         let mut fields = Vec::new();
         for (declared, required) in &form.fields {
-            match self.parameter(declared, Part::Form, notes) {
+            match self.parameter(declared, ParameterLocation::Form, notes) {
                 Some(mut field) => {
                     field.required = *required;
                     fields.push(field);
@@ -86,13 +97,13 @@ impl Rules<'_> {
                 None => known = false,
             }
         }
-        (ParameterSet::new(Part::Form, fields), known)
+        (ParameterSet::new(ParameterLocation::Form, fields), known)
     }
 
     fn parameter(
         &self,
         declared: &Declared<'_>,
-        part: Part,
+        part: ParameterLocation,
         notes: &mut Notes,
     ) -> Option<Parameter> {
         let handle = declared.schema.unwrap_or(self.anything);
@@ -115,12 +126,12 @@ impl Rules<'_> {
             Reading::Unknown => return None,
         };
         let name = match part {
-            Part::Headers => declared.name.to_ascii_lowercase(),
+            ParameterLocation::Headers => declared.name.to_ascii_lowercase(),
             _ => declared.name.to_owned(),
         };
         let place = declared.node.pointer().clone();
         let mut parameter = Parameter::new(&name, style, schema, place);
-        parameter.required = part == Part::Path || is("required");
+        parameter.required = part == ParameterLocation::Path || is("required");
         parameter.allow_empty = is("allowEmptyValue");
         Some(parameter)
     }
@@ -138,7 +149,7 @@ impl Declared<'_> {
         self.encoding.as_ref().unwrap_or(&self.node)
     }
 
-    fn reading(&self, part: Part, kinds: TypeSet, items: TypeSet) -> Reading {
+    fn reading(&self, part: ParameterLocation, kinds: TypeSet, items: TypeSet) -> Reading {
         if self.is_json {
             return Reading::As(Style::Json);
         }
@@ -161,14 +172,14 @@ impl Declared<'_> {
             };
         }
         let separator = match (part, style) {
-            (Part::Query | Part::Form, None | Some("form")) => ',',
-            (Part::Query | Part::Form, Some("spaceDelimited")) => ' ',
-            (Part::Query | Part::Form, Some("pipeDelimited")) => '|',
-            (Part::Path | Part::Headers, None | Some("simple")) => ',',
-            (Part::Query | Part::Form, _) => return Reading::Unknown,
+            (ParameterLocation::Query | ParameterLocation::Form, None | Some("form")) => ',',
+            (ParameterLocation::Query | ParameterLocation::Form, Some("spaceDelimited")) => ' ',
+            (ParameterLocation::Query | ParameterLocation::Form, Some("pipeDelimited")) => '|',
+            (ParameterLocation::Path | ParameterLocation::Headers, None | Some("simple")) => ',',
+            (ParameterLocation::Query | ParameterLocation::Form, _) => return Reading::Unknown,
             _ => return Reading::Unjudged,
         };
-        let repeats = matches!(part, Part::Query | Part::Form) && explode;
+        let repeats = matches!(part, ParameterLocation::Query | ParameterLocation::Form) && explode;
         match (is_one, is_list) {
             (true, _) => Reading::As(Style::Single),
             (_, true) if repeats => Reading::As(Style::Repeated),

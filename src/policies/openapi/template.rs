@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::parameters::NamedValue;
+
 /// A path with variables, which stand for a segment or a part of one.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
-    segments: Vec<Vec<Piece>>,
+    segments: Vec<Vec<TemplatePiece>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
     /// Stands for at least one character.
     Variable(String),
@@ -24,17 +26,14 @@ impl fmt::Display for Template {
             f.write_str("/")?;
             for piece in segment {
                 match piece {
-                    Piece::Text(text) => f.write_str(text)?,
-                    Piece::Variable(name) => write!(f, "{{{name}}}")?,
+                    TemplatePiece::Text(text) => f.write_str(text)?,
+                    TemplatePiece::Variable(name) => write!(f, "{{{name}}}")?,
                 }
             }
         }
         Ok(())
     }
 }
-
-/// A name and a value, as parameters are judged.
-pub(super) type Named<'v> = (Cow<'v, str>, Cow<'v, str>);
 
 impl Template {
     /// Reads `/users/{id}/files/{name}.{format}`.
@@ -60,7 +59,7 @@ impl Template {
     }
 
     /// What a path has for each variable; none if it does not fit.
-    pub(super) fn values<'v>(&'v self, segments: &[&'v str]) -> Option<Vec<Named<'v>>> {
+    pub(super) fn values<'v>(&'v self, segments: &[&'v str]) -> Option<Vec<NamedValue<'v>>> {
         if segments.len() != self.segments.len() {
             return None;
         }
@@ -77,16 +76,16 @@ impl Template {
             .iter()
             .flatten()
             .filter_map(|piece| match piece {
-                Piece::Text(_) => None,
-                Piece::Variable(name) => Some(name.as_str()),
+                TemplatePiece::Text(_) => None,
+                TemplatePiece::Variable(name) => Some(name.as_str()),
             })
     }
 
     /// Which of two is asked first: text comes before variables, from the left.
     pub(super) fn before(&self, other: &Self) -> Ordering {
-        let rank = |segment: &Vec<Piece>| match segment.as_slice() {
-            [] | [Piece::Text(_)] => 0_u8,
-            [Piece::Variable(_)] => 2,
+        let rank = |segment: &Vec<TemplatePiece>| match segment.as_slice() {
+            [] | [TemplatePiece::Text(_)] => 0_u8,
+            [TemplatePiece::Variable(_)] => 2,
             _ => 1,
         };
         let (one, two) = (
@@ -104,8 +103,8 @@ impl Template {
             shape.push('/');
             for piece in segment {
                 shape.push_str(match piece {
-                    Piece::Text(text) => text,
-                    Piece::Variable(_) => "{}",
+                    TemplatePiece::Text(text) => text,
+                    TemplatePiece::Variable(_) => "{}",
                 });
             }
         }
@@ -113,7 +112,7 @@ impl Template {
     }
 }
 
-fn pieces(segment: &str) -> Option<Vec<Piece>> {
+fn pieces(segment: &str) -> Option<Vec<TemplatePiece>> {
     let mut pieces = Vec::new();
     let mut rest = segment;
     while let Some((text, after)) = rest.split_once('{') {
@@ -122,36 +121,40 @@ fn pieces(segment: &str) -> Option<Vec<Piece>> {
             return None;
         }
         if !text.is_empty() {
-            pieces.push(Piece::Text(text.to_owned()));
+            pieces.push(TemplatePiece::Text(text.to_owned()));
         } else if !pieces.is_empty() {
             return None;
         }
-        pieces.push(Piece::Variable(name.to_owned()));
+        pieces.push(TemplatePiece::Variable(name.to_owned()));
         rest = after;
     }
     if rest.contains('}') {
         return None;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
+        pieces.push(TemplatePiece::Text(rest.to_owned()));
     }
     Some(pieces)
 }
 
 /// Each variable takes as little as it can, but for the last, which takes what is left.
-fn take<'v>(pieces: &'v [Piece], segment: &'v str, values: &mut Vec<Named<'v>>) -> Option<()> {
+fn take<'v>(
+    pieces: &'v [TemplatePiece],
+    segment: &'v str,
+    values: &mut Vec<NamedValue<'v>>,
+) -> Option<()> {
     let mut rest = segment;
     let mut pieces = pieces.iter().peekable();
     while let Some(piece) = pieces.next() {
         let name = match piece {
-            Piece::Text(text) => {
+            TemplatePiece::Text(text) => {
                 rest = rest.strip_prefix(text.as_str())?;
                 continue;
             }
-            Piece::Variable(name) => name,
+            TemplatePiece::Variable(name) => name,
         };
         let next = match pieces.next() {
-            Some(Piece::Text(text)) => text.as_str(),
+            Some(TemplatePiece::Text(text)) => text.as_str(),
             _ => "",
         };
         let first = rest.chars().next()?.len_utf8();

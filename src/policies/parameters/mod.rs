@@ -15,19 +15,21 @@ use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::{Edit, Exchange};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Policy, Role, Stage, Verdict,
+    Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::refusal::detail::cut;
-use portcullis_exchange::refusal::{Fact, Refusal, Selector, Told};
+use portcullis_exchange::refusal::{Disclosure, Fact, Refusal, Selector};
 use portcullis_exchange::route::PathTemplate;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
 pub use self::decode::{Controls, Malformed, Pair, pairs, vetted};
 pub(super) use self::read::{read_list, read_told};
-pub use self::set::{Fault, Parameter, ParameterSet, Part, Style, Wrong};
+pub use self::set::{
+    Parameter, ParameterError, ParameterErrorKind, ParameterLocation, ParameterSet, Style,
+};
 
 /// `parameters: { query, path, headers, undeclared, details }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "parameters",
     role: Role::Guards,
     codes: &[&refusals::MALFORMED, &refusals::INVALID],
@@ -46,7 +48,7 @@ pub struct Parameters {
     /// Their names are in lower case. Other fields are not looked at.
     pub headers: Option<ParameterSet>,
     /// How much the client learns.
-    pub told: Told,
+    pub told: Disclosure,
 }
 
 /// What becomes of parameters that nobody declared.
@@ -75,16 +77,16 @@ impl Undeclared {
 fn compile(
     fields: &mut Fields<'_>,
     context: &mut Context<'_>,
-) -> Option<Vec<portcullis_exchange::policy::Part>> {
+) -> Option<Vec<portcullis_exchange::policy::ChainPart>> {
     let policy = read::read(fields, context)?;
-    Some(portcullis_exchange::policy::Part::only(
+    Some(portcullis_exchange::policy::ChainPart::only(
         Stage::Content,
         policy,
     ))
 }
 
 impl Policy for Parameters {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge(exchange) {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
@@ -165,7 +167,7 @@ impl Parameters {
                     Undeclared::Pass if !set.resembles(&name) => {}
                     Undeclared::Pass | Undeclared::Refuse => {
                         let fact = Fact::Parameter(cut(name.as_bytes()));
-                        let refusal = refusal(Fault::undeclared(), self.told);
+                        let refusal = refusal(ParameterError::undeclared(), self.told);
                         return Err(refusal.and("parameter", fact));
                     }
                 }
@@ -188,12 +190,13 @@ impl Parameters {
     }
 }
 
-type Named<'v> = (Cow<'v, str>, Cow<'v, str>);
+/// A name and a value, as parameters are judged.
+pub(crate) type NamedValue<'v> = (Cow<'v, str>, Cow<'v, str>);
 
 fn header_values<'v>(
     headers: &'v Headers,
     set: &'v ParameterSet,
-) -> Result<Vec<Named<'v>>, Malformed> {
+) -> Result<Vec<NamedValue<'v>>, Malformed> {
     let mut came = Vec::new();
     for parameter in set.iter() {
         for value in headers.all(&parameter.name) {

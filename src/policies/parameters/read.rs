@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Parameter, ParameterSet, Parameters, Part, Style, Undeclared};
+use super::{Parameter, ParameterLocation, ParameterSet, Parameters, Style, Undeclared};
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::policy::Context;
-use portcullis_exchange::refusal::Told;
+use portcullis_exchange::refusal::Disclosure;
 use portcullis_exchange::route::PathTemplate;
 use portcullis_schema::{Formats, Notes, Schema, Schemas};
 use portcullis_wire::headers::HeaderName;
@@ -27,10 +27,13 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option
     let has_query = query.is_some() || fields.misnames(&["query"], context.problems);
     let undeclared = read_undeclared(fields, has_query, context.problems);
     let told = read_told(fields.optional("details").as_ref(), context.problems);
-    let [query, headers] = [(Part::Query, query), (Part::Headers, headers)]
-        .map(|(part, node)| node.map(|node| read_list(&node, part, context)));
+    let [query, headers] = [
+        (ParameterLocation::Query, query),
+        (ParameterLocation::Headers, headers),
+    ]
+    .map(|(part, node)| node.map(|node| read_list(&node, part, context)));
     let path = path.map(|node| {
-        let set = read_list(&node, Part::Path, context)?;
+        let set = read_list(&node, ParameterLocation::Path, context)?;
         let template = find_template(&node, &set, context)?;
         Some((template, set))
     });
@@ -49,7 +52,7 @@ fn read_undeclared(
     has_query: bool,
     problems: &mut Problems,
 ) -> Option<Undeclared> {
-    fields.or(
+    fields.or_default(
         "undeclared",
         Undeclared::Refuse,
         problems,
@@ -64,10 +67,13 @@ fn read_undeclared(
 }
 
 /// Reads `details`.
-pub(crate) fn read_told(node: Option<&Node<'_>>, problems: &mut Problems) -> Option<Told> {
-    let choices = [("none", Told::Class), ("pointers", Told::Pointers)];
+pub(crate) fn read_told(node: Option<&Node<'_>>, problems: &mut Problems) -> Option<Disclosure> {
+    let choices = [
+        ("none", Disclosure::CodeOnly),
+        ("pointers", Disclosure::Pointers),
+    ];
     match node {
-        None => Some(Told::Class),
+        None => Some(Disclosure::CodeOnly),
         Some(node) => node.choice(problems, &choices),
     }
 }
@@ -101,7 +107,7 @@ fn find_template(
 /// Reads a list of parameters, which may be empty.
 pub(crate) fn read_list(
     node: &Node<'_>,
-    part: Part,
+    part: ParameterLocation,
     context: &mut Context<'_>,
 ) -> Option<ParameterSet> {
     let items = node.items(context.problems)?;
@@ -122,17 +128,21 @@ pub(crate) fn read_list(
     sound.then(|| ParameterSet::new(part, declared))
 }
 
-fn read_parameter(node: &Node<'_>, part: Part, context: &mut Context<'_>) -> Option<Parameter> {
+fn read_parameter(
+    node: &Node<'_>,
+    part: ParameterLocation,
+    context: &mut Context<'_>,
+) -> Option<Parameter> {
     let mut fields = node.fields(context.problems)?;
     let name = fields.required("name", context.problems);
     let name = name.and_then(|node| read_name(&node, part, context.problems));
-    let required = fields.or(
+    let required = fields.or_default(
         "required",
-        part == Part::Path,
+        part == ParameterLocation::Path,
         context.problems,
         |node, problems| {
             let required = node.boolean(problems)?;
-            if part == Part::Path && !required {
+            if part == ParameterLocation::Path && !required {
                 node.report(problems, "a path always has its parameters");
             }
             Some(required)
@@ -141,13 +151,15 @@ fn read_parameter(node: &Node<'_>, part: Part, context: &mut Context<'_>) -> Opt
     let schema = fields.required("schema", context.problems);
     let schema = schema.and_then(|node| read_schema(&node, context));
     let style = fields.optional("style");
-    fields.finish(context.problems);
+    fields.deny_unknown(context.problems);
     let schema = schema?;
     let takes_list = schema.kinds().array() && !schema.kinds().is_every();
     let style = match style {
         Some(node) => read_style(&node, takes_list, part, context.problems)?,
         None if !takes_list => Style::Single,
-        None if matches!(part, Part::Query | Part::Form) => Style::Repeated,
+        None if matches!(part, ParameterLocation::Query | ParameterLocation::Form) => {
+            Style::Repeated
+        }
         None => Style::Separated(','),
     };
     let mut parameter = Parameter::new(&name?, style, schema, node.pointer().clone());
@@ -155,9 +167,9 @@ fn read_parameter(node: &Node<'_>, part: Part, context: &mut Context<'_>) -> Opt
     Some(parameter)
 }
 
-fn read_name(node: &Node<'_>, part: Part, problems: &mut Problems) -> Option<String> {
-    let written = node.name(problems)?;
-    if part != Part::Headers {
+fn read_name(node: &Node<'_>, part: ParameterLocation, problems: &mut Problems) -> Option<String> {
+    let written = node.non_empty(problems)?;
+    if part != ParameterLocation::Headers {
         return Some(written.to_owned());
     }
     let name = HeaderName::parse(written).ok();
@@ -170,7 +182,7 @@ fn read_name(node: &Node<'_>, part: Part, problems: &mut Problems) -> Option<Str
 fn read_style(
     node: &Node<'_>,
     takes_list: bool,
-    part: Part,
+    part: ParameterLocation,
     problems: &mut Problems,
 ) -> Option<Style> {
     let choices = [
@@ -184,7 +196,7 @@ fn read_style(
     let reason = match style {
         Style::Json => return Some(style),
         _ if !takes_list => "says nothing unless the `type` of the schema is \"array\"",
-        Style::Repeated if part == Part::Path => "a path has each parameter once",
+        Style::Repeated if part == ParameterLocation::Path => "a path has each parameter once",
         _ => return Some(style),
     };
     node.report(problems, reason);

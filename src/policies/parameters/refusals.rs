@@ -1,8 +1,8 @@
 //! The refusals of `parameters`.
 
 use super::decode::Malformed;
-use super::set::{Fault, Wrong};
-use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Told, grpc};
+use super::set::{ParameterError, ParameterErrorKind};
+use portcullis_exchange::refusal::{Blame, Code, Disclosure, Reason, Refusal, grpc};
 
 pub static MALFORMED: Code = Code {
     name: "parameters_malformed",
@@ -33,13 +33,13 @@ pub static SCHEMA: Reason = Reason::new("schema", &INVALID, Blame::Request);
 pub static EFFORT: Reason = Reason::new("effort", &INVALID, Blame::Request);
 
 /// Why parameters with that fault are refused.
-pub fn refusal(fault: Fault, told: Told) -> Refusal {
+pub fn refusal(fault: ParameterError, told: Disclosure) -> Refusal {
     let reason = match fault.wrong {
-        Wrong::Missing => &MISSING,
-        Wrong::Repeated => &REPEATED,
-        Wrong::Undeclared => &UNDECLARED,
-        Wrong::Schema => &SCHEMA,
-        Wrong::Effort => &EFFORT,
+        ParameterErrorKind::Missing => &MISSING,
+        ParameterErrorKind::Repeated => &REPEATED,
+        ParameterErrorKind::Undeclared => &UNDECLARED,
+        ParameterErrorKind::Schema => &SCHEMA,
+        ParameterErrorKind::Effort => &EFFORT,
     };
     Refusal::new(reason).with_violations(fault.violations, told)
 }

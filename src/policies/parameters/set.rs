@@ -41,7 +41,7 @@ pub enum Style {
 
 /// Where parameters stand. In the log, a parameter is `/query/name`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ParameterLocation {
     /// In the query.
     Query,
     /// In the path.
@@ -54,15 +54,15 @@ pub enum Part {
 
 /// The parameters of one part of a request.
 pub struct ParameterSet {
-    part: Part,
+    part: ParameterLocation,
     declared: Vec<Parameter>,
 }
 
 /// What is wrong with the parameters of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ParameterError {
     /// The kind of fault.
-    pub wrong: Wrong,
+    pub wrong: ParameterErrorKind,
     /// The parameter, by its name in the document, and what is wrong with it. Empty where that
     /// name is the client's own.
     pub violations: Vec<Violation>,
@@ -70,7 +70,7 @@ pub struct Fault {
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub enum ParameterErrorKind {
     /// A required parameter is not there.
     Missing,
     /// One that has one value came twice.
@@ -106,18 +106,25 @@ impl Parameter {
         }
     }
 
-    fn judge(&self, part: Part, values: &[&str], effort: &Effort) -> Result<(), Fault> {
+    fn judge(
+        &self,
+        part: ParameterLocation,
+        values: &[&str],
+        effort: &Effort,
+    ) -> Result<(), ParameterError> {
         let one = match values {
-            [] if self.required => return Err(self.fault(part, Wrong::Missing, "required")),
+            [] if self.required => {
+                return Err(self.fault(part, ParameterErrorKind::Missing, "required"));
+            }
             [] => return Ok(()),
             [""] if self.allow_empty => return Ok(()),
             [one] => one,
             // RFC 9110 §5.3: lines of a list are one list.
             _ if self.style == Style::Repeated || self.is_list_of_lines(part) => "",
-            _ => return Err(self.fault(part, Wrong::Repeated, "maxItems")),
+            _ => return Err(self.fault(part, ParameterErrorKind::Repeated, "maxItems")),
         };
         let Some(_memory) = self.memory_for_items(values) else {
-            return Err(self.fault(part, Wrong::Effort, "type"));
+            return Err(self.fault(part, ParameterErrorKind::Effort, "type"));
         };
         let items: Vec<&str> = match self.style {
             Style::Single => return self.judge_single(part, one, effort),
@@ -148,12 +155,17 @@ impl Parameter {
         budget::reserve(Share::Bodies, count.saturating_mul(ITEM))
     }
 
-    fn is_list_of_lines(&self, part: Part) -> bool {
-        part == Part::Headers && matches!(self.style, Style::Separated(_))
+    fn is_list_of_lines(&self, part: ParameterLocation) -> bool {
+        part == ParameterLocation::Headers && matches!(self.style, Style::Separated(_))
     }
 
     /// A text may be more than one value. It is in order if one of them is.
-    fn judge_single(&self, part: Part, text: &str, effort: &Effort) -> Result<(), Fault> {
+    fn judge_single(
+        &self,
+        part: ParameterLocation,
+        text: &str,
+        effort: &Effort,
+    ) -> Result<(), ParameterError> {
         let mut last = Verdict::Undecided;
         for value in readings(text, self.kinds) {
             last = self.schema.judge_value(&value, effort);
@@ -164,11 +176,16 @@ impl Parameter {
         self.settle(part, last)
     }
 
-    fn judge_json(&self, part: Part, text: &str, effort: &Effort) -> Result<(), Fault> {
+    fn judge_json(
+        &self,
+        part: ParameterLocation,
+        text: &str,
+        effort: &Effort,
+    ) -> Result<(), ParameterError> {
         match Text::parse(text.as_bytes(), MAX_DEPTH) {
             Ok(text) => self.settle(part, self.schema.judge_value(&text.value, effort)),
-            Err(TextError::Memory) => Err(self.fault(part, Wrong::Effort, "type")),
-            Err(_) => Err(self.fault(part, Wrong::Schema, "type")),
+            Err(TextError::Memory) => Err(self.fault(part, ParameterErrorKind::Effort, "type")),
+            Err(_) => Err(self.fault(part, ParameterErrorKind::Schema, "type")),
         }
     }
 
@@ -177,60 +194,65 @@ impl Parameter {
         readings.next().unwrap_or(Value::Null)
     }
 
-    fn settle(&self, part: Part, verdict: Verdict) -> Result<(), Fault> {
+    fn settle(&self, part: ParameterLocation, verdict: Verdict) -> Result<(), ParameterError> {
         match verdict {
             Verdict::Valid => Ok(()),
-            Verdict::Undecided => Err(self.fault(part, Wrong::Effort, "type")),
+            Verdict::Undecided => Err(self.fault(part, ParameterErrorKind::Effort, "type")),
             Verdict::Invalid(mut violations) => {
                 let pointer = self.pointer(part);
                 for violation in &mut violations {
                     violation.instance.insert_str(0, &pointer);
                 }
-                let wrong = Wrong::Schema;
-                Err(Fault { wrong, violations })
+                let wrong = ParameterErrorKind::Schema;
+                Err(ParameterError { wrong, violations })
             }
         }
     }
 
-    fn fault(&self, part: Part, wrong: Wrong, keyword: &'static str) -> Fault {
+    fn fault(
+        &self,
+        part: ParameterLocation,
+        wrong: ParameterErrorKind,
+        keyword: &'static str,
+    ) -> ParameterError {
         let violations = vec![Violation {
             instance: self.pointer(part),
             keyword,
             schema: self.place.to_string(),
         }];
-        Fault { wrong, violations }
+        ParameterError { wrong, violations }
     }
 
-    fn pointer(&self, part: Part) -> String {
+    fn pointer(&self, part: ParameterLocation) -> String {
         let part = Pointer::default().member(part.name());
         part.member(&self.name).to_string()
     }
 }
 
-impl Fault {
+impl ParameterError {
     /// Something came that nobody declared.
     pub fn undeclared() -> Self {
         Self {
-            wrong: Wrong::Undeclared,
+            wrong: ParameterErrorKind::Undeclared,
             violations: Vec::new(),
         }
     }
 }
 
-impl Part {
+impl ParameterLocation {
     fn name(self) -> &'static str {
         match self {
-            Part::Query => "query",
-            Part::Path => "path",
-            Part::Headers => "headers",
-            Part::Form => "form",
+            ParameterLocation::Query => "query",
+            ParameterLocation::Path => "path",
+            ParameterLocation::Headers => "headers",
+            ParameterLocation::Form => "form",
         }
     }
 }
 
 impl ParameterSet {
     /// These parameters.
-    pub fn new(part: Part, declared: Vec<Parameter>) -> Self {
+    pub fn new(part: ParameterLocation, declared: Vec<Parameter>) -> Self {
         Self { part, declared }
     }
 
@@ -254,7 +276,7 @@ impl ParameterSet {
     ///
     /// # Errors
     /// The first fault.
-    pub fn judge(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), Fault> {
+    pub fn judge(&self, came: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), ParameterError> {
         let bytes = came
             .iter()
             .map(|(name, value)| name.len().saturating_add(value.len()));
@@ -267,7 +289,7 @@ impl ParameterSet {
             // Each of those that came has been compared with its name.
             let compared = u64::try_from(came.len()).unwrap_or(u64::MAX);
             if effort.spend(compared.saturating_add(1)).is_err() {
-                return Err(parameter.fault(self.part, Wrong::Effort, "type"));
+                return Err(parameter.fault(self.part, ParameterErrorKind::Effort, "type"));
             }
             parameter.judge(self.part, &values, &effort)?;
         }
@@ -276,10 +298,10 @@ impl ParameterSet {
 }
 
 /// RFC 9110 §5.6.1: blanks around an item of a field do not count.
-fn trim(part: Part, item: &str) -> &str {
+fn trim(part: ParameterLocation, item: &str) -> &str {
     match part {
-        Part::Headers => item.trim_matches([' ', '\t']),
-        Part::Query | Part::Path | Part::Form => item,
+        ParameterLocation::Headers => item.trim_matches([' ', '\t']),
+        ParameterLocation::Query | ParameterLocation::Path | ParameterLocation::Form => item,
     }
 }
 
@@ -328,8 +350,8 @@ mod tests {
         Parameter::new("p", style, schema.unwrap(), Pointer::default())
     }
 
-    fn judge(parameter: Parameter, values: &[&str]) -> Result<(), Wrong> {
-        let set = ParameterSet::new(Part::Query, vec![parameter]);
+    fn judge(parameter: Parameter, values: &[&str]) -> Result<(), ParameterErrorKind> {
+        let set = ParameterSet::new(ParameterLocation::Query, vec![parameter]);
         let named = |value: &&'static str| (Cow::Borrowed("p"), Cow::Borrowed(*value));
         let values: Vec<&'static str> = values.iter().map(|v| &*v.to_string().leak()).collect();
         let came: Vec<_> = values.iter().map(named).collect();
@@ -368,7 +390,11 @@ mod tests {
             if good != bad {
                 assert_eq!(single(good), Ok(()), "{schema} {good}");
             }
-            assert_eq!(single(bad), Err(Wrong::Schema), "{schema} {bad}");
+            assert_eq!(
+                single(bad),
+                Err(ParameterErrorKind::Schema),
+                "{schema} {bad}"
+            );
         }
     }
 
@@ -377,16 +403,19 @@ mod tests {
         let list = r#"{"type": "array", "items": {"type": "integer"}, "maxItems": 2}"#;
         let judged = |style, values: &[&str]| judge(parameter(list, style), values);
         assert_eq!(judged(Style::Repeated, &["1", "2"]), Ok(()));
-        assert_eq!(judged(Style::Repeated, &["1,2"]), Err(Wrong::Schema));
+        assert_eq!(
+            judged(Style::Repeated, &["1,2"]),
+            Err(ParameterErrorKind::Schema)
+        );
         assert_eq!(judged(Style::Separated(','), &["1,2"]), Ok(()));
         assert_eq!(judged(Style::Separated(','), &[""]), Ok(()));
         assert_eq!(
             judged(Style::Separated(','), &["1", "2"]),
-            Err(Wrong::Repeated)
+            Err(ParameterErrorKind::Repeated)
         );
         assert_eq!(
             judged(Style::Separated('|'), &["1|2|3"]),
-            Err(Wrong::Schema)
+            Err(ParameterErrorKind::Schema)
         );
         assert_eq!(judged(Style::Json, &["[1,2]"]), Ok(()));
     }
@@ -398,10 +427,10 @@ mod tests {
             judge(list, &[&",".repeat(commas)])
         };
         assert_eq!(judged(MOST_ITEMS - 1), Ok(()));
-        assert_eq!(judged(MOST_ITEMS), Err(Wrong::Effort));
+        assert_eq!(judged(MOST_ITEMS), Err(ParameterErrorKind::Effort));
         assert_eq!(budget::used(Share::Bodies), 0);
         let spent = budget::reserve(Share::Bodies, Share::Bodies.most() - 1000).unwrap();
-        assert_eq!(judged(1000), Err(Wrong::Effort));
+        assert_eq!(judged(1000), Err(ParameterErrorKind::Effort));
         drop(spent);
         assert_eq!(judged(1000), Ok(()));
     }
@@ -413,6 +442,6 @@ mod tests {
             ..parameter(r#"{"type": "integer"}"#, Style::Single)
         };
         assert_eq!(judge(with(true), &[""]), Ok(()));
-        assert_eq!(judge(with(false), &[""]), Err(Wrong::Schema));
+        assert_eq!(judge(with(false), &[""]), Err(ParameterErrorKind::Schema));
     }
 }

@@ -27,17 +27,19 @@ pub const USUAL: Limits = Limits {
 /// Reads the block.
 pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Limits> {
     let mut fields = node.fields(problems)?;
-    let depth = fields.or("max_depth", USUAL.depth, problems, |node, problems| {
+    let depth = fields.or_default("max_depth", USUAL.depth, problems, |node, problems| {
         node.integer(problems, 0..=1000).map(limit)
     });
-    let values = fields.or("max_values", USUAL.values, problems, read_count);
-    let members = fields.or("max_members", USUAL.members, problems, read_count);
-    let elements = fields.or("max_elements", USUAL.elements, problems, read_count);
-    let key_bytes = fields.or("max_key_bytes", USUAL.key_bytes, problems, read_size);
-    let string_bytes = fields.or("max_string_bytes", USUAL.string_bytes, problems, read_size);
-    let number_bytes = fields.or("max_number_bytes", USUAL.number_bytes, problems, read_size);
+    let values = fields.or_default("max_values", USUAL.values, problems, read_count);
+    let members = fields.or_default("max_members", USUAL.members, problems, read_count);
+    let elements = fields.or_default("max_elements", USUAL.elements, problems, read_count);
+    let key_bytes = fields.or_default("max_key_bytes", USUAL.key_bytes, problems, read_size);
+    let string_bytes =
+        fields.or_default("max_string_bytes", USUAL.string_bytes, problems, read_size);
+    let number_bytes =
+        fields.or_default("max_number_bytes", USUAL.number_bytes, problems, read_size);
     let numbers = read_numbers(&mut fields, problems);
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     Some(Limits {
         depth: depth?,
         values: values?,
@@ -63,7 +65,7 @@ fn limit(value: u64) -> usize {
 }
 
 fn read_numbers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Numbers> {
-    fields.or("numbers", USUAL.numbers, problems, |node, problems| {
+    fields.or_default("numbers", USUAL.numbers, problems, |node, problems| {
         let choices = [
             ("double", Numbers::Double),
             ("exact", Numbers::Exact),

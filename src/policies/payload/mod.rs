@@ -25,9 +25,9 @@ use portcullis_exchange::exchange::{BodyState, Exchange};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
-use portcullis_exchange::refusal::{Fact, Refusal, Selector, Told};
+use portcullis_exchange::refusal::{Disclosure, Fact, Refusal, Selector};
 use portcullis_exchange::route::read_method;
 use portcullis_schema::Schema;
 use portcullis_wire::headers::Headers;
@@ -35,7 +35,7 @@ use portcullis_wire::json_gate;
 use portcullis_wire::json_gate::Limits;
 
 /// `payload: { max_bytes, content_types, json, … }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "payload",
     role: Role::Guards,
     codes: &[
@@ -97,12 +97,12 @@ pub struct BodyRules<'r> {
     /// See `json`.
     pub json: Limits,
     /// See `details`.
-    pub told: Told,
+    pub told: Disclosure,
     /// See `body_inspection`.
     pub inspection: Inspection,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let schema = SchemaCheck::read(fields, context);
     let has_schema = !matches!(schema, Some(None));
     let responses = match fields.optional("responses").filter(|node| !node.is_off()) {
@@ -112,7 +112,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let problems = &mut *context.problems;
     let max_bytes = fields.required("max_bytes", problems);
     let usual = has_schema.then_some(json::USUAL);
-    let json = fields.or("json", usual, problems, |node, problems| {
+    let json = fields.or_default("json", usual, problems, |node, problems| {
         json::read(node, problems).map(Some)
     });
     let max_bytes = max_bytes.and_then(|node| match json {
@@ -120,10 +120,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         _ => node.bytes_read(problems),
     });
     let content_types = read_content_types(fields, json, problems);
-    let assumed_type = fields.or("assume_content_type", None, problems, |node, problems| {
-        read_assumed(node, content_types.as_ref()?.as_deref(), problems).map(Some)
-    });
-    let encodings = fields.or("content_encodings", Vec::new(), problems, read_encodings);
+    let assumed_type =
+        fields.or_default("assume_content_type", None, problems, |node, problems| {
+            read_assumed(node, content_types.as_ref()?.as_deref(), problems).map(Some)
+        });
+    let encodings = fields.or_default("content_encodings", Vec::new(), problems, read_encodings);
     if let (Some([_, ..]), Some(Some(_))) = (encodings.as_deref(), json) {
         problems.report(
             fields.pointer(),
@@ -137,10 +138,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         &[]
     };
     let usual = usual.iter().map(|&method| method.to_owned()).collect();
-    let needs_body = fields.or("require_body", usual, problems, read_methods);
+    let needs_body = fields.or_default("require_body", usual, problems, read_methods);
     let bodiless = ["GET", "HEAD", "TRACE"].map(str::to_owned).to_vec();
-    let forbids_body = fields.or("forbid_body", bodiless, problems, read_methods);
-    let upgrades = fields.or("upgrades", Upgrades::Refuse, problems, |node, problems| {
+    let forbids_body = fields.or_default("forbid_body", bodiless, problems, read_methods);
+    let upgrades = fields.or_default("upgrades", Upgrades::Refuse, problems, |node, problems| {
         let choices = [
             ("refuse", Upgrades::Refuse),
             ("uninspected", Upgrades::Uninspected),
@@ -167,7 +168,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         schemas: Vec::new(),
         inspection: context.inspection,
     };
-    let mut parts = Part::only(Stage::Content, policy);
+    let mut parts = ChainPart::only(Stage::Content, policy);
     parts.extend(responses?.map(Responses::into_part));
     Some(parts)
 }
@@ -196,7 +197,7 @@ fn read_assumed(
     allowed: Option<&[MediaRange]>,
     problems: &mut Problems,
 ) -> Option<String> {
-    let written = node.name(problems)?;
+    let written = node.non_empty(problems)?;
     let media_type = MediaType::parse(written.as_bytes());
     let Some(media_type) = media_type else {
         node.report(
@@ -243,7 +244,7 @@ fn read_methods(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>>
 }
 
 impl Payload {
-    /// For bodies of which somebody else has read what is declared.
+    /// For bodies whose declaration another reader has read.
     pub fn declared(rules: BodyRules<'_>) -> Self {
         let BodyRules {
             method,
@@ -465,7 +466,7 @@ fn names(methods: &[String], method: &str) -> bool {
 pub const LATER_FIELDS: &[&str] = &["content-type", ":method"];
 
 impl Policy for Payload {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
             Ok(Some(need)) => Verdict::AwaitBody(need),
             Ok(None) => Verdict::Pass,

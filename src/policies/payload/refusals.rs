@@ -164,7 +164,7 @@ pub static RESPONSE_CONTENT_ENCODING: Reason =
     Reason::new("content_encoding", &RESPONSE, Blame::Upstream);
 pub static RESPONSE_CONTENT_TYPE: Reason = Reason::new("content_type", &RESPONSE, Blame::Upstream);
 
-/// RFC 9110 §12.5.1 and §12.5.3: the answer says what would be accepted.
+/// RFC 9110 §12.5.1 and §12.5.3: the response says what would be accepted.
 pub(super) fn with_hint(refusal: Refusal, name: &str, value: &str) -> Refusal {
     let name = HeaderName::parse(name).ok();
     let value = HeaderValue::parse(value.as_bytes()).ok();

@@ -1,4 +1,4 @@
-//! `responses`: what the service's JSON answers must be like.
+//! `responses`: what the service's JSON responses must be like.
 
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -13,34 +13,34 @@ use super::untold::Declared;
 use portcullis_document::Node;
 use portcullis_exchange::body::{BodyNeed, NoBytes, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::exchange::{AnswerCheck, BodyState, Edit, Exchange, Response};
+use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Response, ResponseCheck};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
-use portcullis_exchange::policy::{Context, Declaration, Part, Policy, Stage, Verdict};
-use portcullis_exchange::refusal::{Refusal, Told};
+use portcullis_exchange::policy::{ChainPart, Context, Declaration, Policy, Stage, Verdict};
+use portcullis_exchange::refusal::{Disclosure, Refusal};
 use portcullis_schema::{Schema, Text, TextError, Verdict as Judged};
 use portcullis_wire::headers::{HeaderName, Headers};
 use portcullis_wire::json_gate;
 use portcullis_wire::json_gate::Limits;
 
-/// How much of an answer is read where the document does not say.
+/// How much of a response is read where the document does not say.
 const USUAL_BYTES: u64 = 1 << 20;
 
-/// What is read of an answer.
+/// What is read of a response.
 const LIMITS: Limits = Limits {
     depth: MAX_DEPTH,
     values: MOST_VALUES,
     ..Limits::GENEROUS
 };
 
-/// Judges JSON answers by schemas, by their status.
+/// Judges JSON responses by schemas, by their status.
 pub struct Responses {
     most: u64,
     mode: Mode,
     /// The first that have the status count, and of these the media type. Without a schema,
     /// anything goes.
     expected: Vec<Expected>,
-    /// What asks the service for answers that cannot be read.
+    /// What asks the service for responses that cannot be read.
     unreadable: Rc<[Edit]>,
 }
 
@@ -68,14 +68,14 @@ impl Responses {
     /// Reads the block.
     pub(super) fn read(node: &Node<'_>, context: &mut Context<'_>) -> Option<Self> {
         let mut fields = node.fields(context.problems)?;
-        let mode = fields.or("mode", Mode::Shadow, context.problems, Mode::read);
-        let most = fields.or("max_bytes", None, context.problems, |node, problems| {
+        let mode = fields.or_default("mode", Mode::Shadow, context.problems, Mode::read);
+        let most = fields.or_default("max_bytes", None, context.problems, |node, problems| {
             node.bytes_read(problems).map(Some)
         });
         let name = fields.required("json_schema", context.problems);
         let formats = fields.optional("formats");
         let patterns = fields.optional("patterns");
-        fields.finish(context.problems);
+        fields.deny_unknown(context.problems);
         let schema = find(&name?, formats.as_ref(), patterns.as_ref(), context)?;
         let expected = Expected {
             statuses: 200..=299,
@@ -85,9 +85,9 @@ impl Responses {
         Some(Self::new(mode?, most?, vec![expected]))
     }
 
-    pub(super) fn into_part(self) -> Part {
-        Part {
-            stage: Stage::Answer,
+    pub(super) fn into_part(self) -> ChainPart {
+        ChainPart {
+            stage: Stage::Response,
             policy: Rc::new(self),
         }
     }
@@ -97,8 +97,8 @@ impl Responses {
         std::ptr::from_ref(self).addr()
     }
 
-    /// What becomes of an answer with this head; none if it is not judged.
-    fn check(&self, headers: &Headers) -> Option<AnswerCheck> {
+    /// What becomes of a response with this head; none if it is not judged.
+    fn check(&self, headers: &Headers) -> Option<ResponseCheck> {
         let one = |name| headers.one(name).ok().flatten();
         let number = |value| std::str::from_utf8(value).ok()?.parse::<u64>().ok();
         let status = one(":status").and_then(number)?;
@@ -111,17 +111,17 @@ impl Responses {
         let length = one("content-length").and_then(number);
         let is_plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
         Some(if !headers.all("content-encoding").all(is_plain) {
-            AnswerCheck::Unreadable(&RESPONSE_CONTENT_ENCODING)
+            ResponseCheck::Unreadable(&RESPONSE_CONTENT_ENCODING)
         } else if length.is_some_and(|length| length > self.most) {
-            AnswerCheck::Unreadable(&RESPONSE_SIZE)
+            ResponseCheck::Unreadable(&RESPONSE_SIZE)
         } else if is_untold && !is_json(headers) {
-            AnswerCheck::Untold(index)
+            ResponseCheck::Untold(index)
         } else {
-            AnswerCheck::Schema(index)
+            ResponseCheck::Schema(index)
         })
     }
 
-    /// What counts for an answer: of those with its status the one that says most of its media
+    /// What counts for a response: of those with its status the one that says most of its media
     /// type; where none does, the first that asks something of JSON.
     fn find(&self, status: u16, headers: &Headers) -> Option<usize> {
         let mut expected = self.expected.iter();
@@ -144,15 +144,15 @@ impl Responses {
 
     fn judge(&self, body: &ResponseBody<'_>) -> Result<(), Refusal> {
         let refuse = |reason| Err(Refusal::new(reason));
-        let answers = body.facts.answers.iter();
+        let answers = body.facts.response_checks.iter();
         let mut checks = answers.filter(|(judge, _)| *judge == self.id());
         let (index, unreadable_as) = match checks.next().map(|(_, check)| *check) {
             None => return Ok(()),
-            Some(AnswerCheck::Unreadable(reason)) => return refuse(reason),
-            Some(AnswerCheck::Schema(index)) => (index, &RESPONSE_JSON),
+            Some(ResponseCheck::Unreadable(reason)) => return refuse(reason),
+            Some(ResponseCheck::Schema(index)) => (index, &RESPONSE_JSON),
             // Without a body there is nothing of which to tell what it is.
-            Some(AnswerCheck::Untold(_)) if body.progress.size == 0 => return Ok(()),
-            Some(AnswerCheck::Untold(index)) => (index, &RESPONSE_CONTENT_TYPE),
+            Some(ResponseCheck::Untold(_)) if body.progress.size == 0 => return Ok(()),
+            Some(ResponseCheck::Untold(index)) => (index, &RESPONSE_CONTENT_TYPE),
         };
         if body.progress.size > self.most {
             return refuse(&RESPONSE_SIZE);
@@ -177,13 +177,14 @@ impl Responses {
             None | Some(Judged::Valid) => Ok(()),
             Some(Judged::Undecided) => refuse(&RESPONSE_EFFORT),
             Some(Judged::Invalid(violations)) => {
-                Err(Refusal::new(&RESPONSE_SCHEMA).with_violations(violations, Told::Class))
+                Err(Refusal::new(&RESPONSE_SCHEMA)
+                    .with_violations(violations, Disclosure::CodeOnly))
             }
         }
     }
 }
 
-/// Whether somebody could read it as JSON.
+/// Whether a client could read it as JSON.
 fn is_json(headers: &Headers) -> bool {
     let mut types = headers.all("content-type").map(MediaType::parse);
     types.any(|media_type| media_type.is_some_and(|each| each.format() == Format::Json))
@@ -199,24 +200,26 @@ impl Policy for Responses {
         }
     }
 
-    fn request_headers(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         exchange
             .edits
-            .push(Edit::Shared(Rc::clone(&self.unreadable)));
+            .push(Edit::Prepared(Rc::clone(&self.unreadable)));
         Verdict::Pass
     }
 
-    fn response_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
+    fn response_body_need(&self, response: &mut Response<'_>) -> Option<BodyNeed> {
         // What comes over a tunnel is no answer.
         if response.request.method() == "CONNECT" {
             return None;
         }
         let check = self.check(response.headers)?;
-        response.facts.answers.push((self.id(), check));
+        response.facts.response_checks.push((self.id(), check));
         Some(match check {
-            AnswerCheck::Schema(_) | AnswerCheck::Untold(_) => BodyNeed::Bytes { most: self.most },
+            ResponseCheck::Schema(_) | ResponseCheck::Untold(_) => {
+                BodyNeed::Bytes { most: self.most }
+            }
             // It is held until it is refused.
-            AnswerCheck::Unreadable(_) => BodyNeed::Size,
+            ResponseCheck::Unreadable(_) => BodyNeed::Size,
         })
     }
 

@@ -7,7 +7,7 @@ use super::refusals::{
 use portcullis_document::{DidYouMean, Fields, Node, Quoted};
 use portcullis_exchange::policy::Context;
 use portcullis_exchange::refusal::core::NO_MEMORY;
-use portcullis_exchange::refusal::{Refusal, Told};
+use portcullis_exchange::refusal::{Disclosure, Refusal};
 use portcullis_schema::{Formats, Schema, Schemas, Text, TextError, Verdict};
 use portcullis_wire::json::Json;
 use portcullis_wire::json_gate::Shape;
@@ -18,12 +18,12 @@ pub(super) const MAX_DEPTH: usize = 128;
 /// Judges a whole body by a schema.
 pub(super) struct SchemaCheck {
     schema: Schema,
-    told: Told,
+    told: Disclosure,
 }
 
 impl SchemaCheck {
     /// A check by that schema.
-    pub(super) fn new(schema: Schema, told: Told) -> Self {
+    pub(super) fn new(schema: Schema, told: Disclosure) -> Self {
         Self { schema, told }
     }
 
@@ -44,10 +44,13 @@ impl SchemaCheck {
             return of_none.is_none().then_some(None);
         };
         let told = match &details {
-            None => Some(Told::Class),
+            None => Some(Disclosure::CodeOnly),
             Some(node) => node.choice(
                 context.problems,
-                &[("none", Told::Class), ("pointers", Told::Pointers)],
+                &[
+                    ("none", Disclosure::CodeOnly),
+                    ("pointers", Disclosure::Pointers),
+                ],
             ),
         };
         let schema = find(&name, formats.as_ref(), patterns.as_ref(), context);
@@ -99,7 +102,7 @@ pub(super) fn find(
         node.report(context.problems, reason);
         return None;
     }
-    let name = node.name(context.problems);
+    let name = node.non_empty(context.problems);
     let said = formats.map_or(Some(Formats::Annotate), |node| {
         let choices = [("annotate", Formats::Annotate), ("assert", Formats::Assert)];
         node.choice(context.problems, &choices)

@@ -14,12 +14,12 @@ pub(super) enum ChargedOn {
     Request,
     /// Those whose credentials were refused.
     Refusal,
-    /// Those that are answered with one of these. Every request is charged until its answer comes:
+    /// Requests with a response of one of these statuses. Every request is charged until its answer comes:
     /// or as many could be tried at once as one likes.
-    Answer(Statuses),
+    Response(Statuses),
 }
 
-/// Statuses of final answers, one bit each.
+/// Statuses of final responses, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Statuses([u64; 7]);
 
@@ -34,7 +34,7 @@ pub(super) enum Learned {
     Nothing,
 }
 
-/// The first and the last status of a final answer, RFC 9110 §15.
+/// The first and the last status of a final response, RFC 9110 §15.
 const FIRST: u64 = 200;
 const LAST: u64 = 599;
 
@@ -44,7 +44,7 @@ impl ChargedOn {
         match self {
             ChargedOn::Request => "request".to_owned(),
             ChargedOn::Refusal => "refusal".to_owned(),
-            ChargedOn::Answer(Statuses(bits)) => format!("answer {bits:x?}"),
+            ChargedOn::Response(Statuses(bits)) => format!("answer {bits:x?}"),
         }
     }
 
@@ -55,8 +55,8 @@ impl ChargedOn {
             let statuses = fields
                 .required("on_status", problems)
                 .and_then(|node| Statuses::read(&node, problems));
-            fields.finish(problems);
-            return statuses.map(ChargedOn::Answer);
+            fields.deny_unknown(problems);
+            return statuses.map(ChargedOn::Response);
         }
         let choices = [
             ("on_request", ChargedOn::Request),
@@ -71,7 +71,7 @@ impl ChargedOn {
         match self {
             ChargedOn::Request => false,
             ChargedOn::Refusal => blame.is_failed_login(),
-            ChargedOn::Answer(statuses) => {
+            ChargedOn::Response(statuses) => {
                 let mut authenticating = policy::LIST
                     .iter()
                     .filter(|kind| kind.role == Role::Authenticates);
@@ -132,7 +132,7 @@ fn read_range(node: &Node<'_>, problems: &mut Problems) -> Option<std::ops::Rang
 }
 
 impl Learned {
-    /// What the head of an answer says.
+    /// What the head of a response says.
     pub(super) fn of_head(headers: &Headers) -> Self {
         let status = headers.one(":status").ok().flatten().and_then(number);
         match status {
@@ -147,7 +147,7 @@ impl Learned {
         }
     }
 
-    /// What the trailers of an answer say whose head did not.
+    /// What the trailers of a response say whose head did not.
     pub(super) fn of_trailers(trailers: &Headers) -> Self {
         match trailers.one("grpc-status") {
             Ok(Some(code)) => Learned::Status(of_grpc(code)),
@@ -156,7 +156,7 @@ impl Learned {
     }
 }
 
-/// Where an answer of HTTP status 200 says how it ended.
+/// Where a response of HTTP status 200 says how it ended.
 enum Ending {
     Head,
     Trailers,
@@ -307,7 +307,7 @@ mod tests {
             let refusal = Refusal::new(reason);
             for by in [Some("jwt"), Some("payload"), None] {
                 let is_by_jwt = by == Some("jwt") && reason.code.name.starts_with("jwt_");
-                let of_status = ChargedOn::Answer(every).counts_refusal(&refusal, by);
+                let of_status = ChargedOn::Response(every).counts_refusal(&refusal, by);
                 assert!(!ChargedOn::Request.counts_refusal(&refusal, by));
                 if is_by_jwt {
                     let tried = reason.name != "missing";

@@ -10,18 +10,18 @@ use portcullis_wire::json::Json;
 pub(super) struct Cost {
     /// What is charged when the request comes.
     pub(super) at_first: u64,
-    /// What changes that when the answer comes.
+    /// What changes that when the response comes.
     pub(super) afterwards: Option<Afterwards>,
 }
 
-/// A cost that the service's answer names.
+/// A cost that the service's response names.
 #[derive(Clone, Debug)]
 pub(super) struct Afterwards {
-    /// The field of the answer that says what it came to.
+    /// The field of the response that says what it came to.
     pub(super) header: HeaderName,
-    /// What an answer costs that does not say.
+    /// What a response costs that does not say.
     pub(super) otherwise: u64,
-    /// Whether what is charged at first is all that an answer may come to.
+    /// Whether what is charged at first is all that a response may come to.
     pub(super) is_reserved: bool,
 }
 
@@ -58,12 +58,12 @@ impl Cost {
         let header = fields
             .required("response_header", problems)
             .and_then(|node| read_header_name(&node, problems));
-        let otherwise = fields.or("default", 1, problems, amount);
-        let maximum = fields.or("maximum", None, problems, |node, problems| {
+        let otherwise = fields.or_default("default", 1, problems, amount);
+        let maximum = fields.or_default("maximum", None, problems, |node, problems| {
             amount(node, problems).map(Some)
         });
         let place = fields.pointer().member("default");
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (otherwise, maximum) = (otherwise?, maximum?);
         if maximum.is_some_and(|maximum| otherwise > maximum) {
             problems.report(&place, "is more than `maximum`");

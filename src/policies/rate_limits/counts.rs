@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::shared::SharedLimits;
-use portcullis_exchange::gauges::{Gauges, Spread, segment};
+use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 
 /// Counts, all from the beginning.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Counts {
     pub(super) shadow_denied: Cell<u64>,
     /// Callers that made room for others.
     pub(super) evicted: Cell<u64>,
-    /// Cells that have been looked into since somebody asked how full they are, and the sum of that.
+    /// Cells that have been looked into since the gauge was last read, and the sum of that.
     looks: Cell<u64>,
     percents: Cell<u64>,
 }
@@ -68,11 +68,11 @@ impl SharedLimits {
             for (leaf, cell) in LEAVES {
                 let counts = Rc::clone(counts);
                 let name = format!("rate_limit.{name}.{leaf}");
-                gauges.add(&name, Spread::Counted, move |_| cell(&counts).get());
+                gauges.add(&name, Aggregation::Counter, move |_| cell(&counts).get());
             }
             let counts = Rc::clone(counts);
             let name = format!("rate_limit.{name}.occupancy_percent");
-            gauges.add(&name, Spread::Shared, move |_| counts.occupancy());
+            gauges.add(&name, Aggregation::Same, move |_| counts.occupancy());
         }
     }
 }

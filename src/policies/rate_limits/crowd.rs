@@ -1,14 +1,14 @@
-//! Many callers in few places: nobody gets more than their own, whoever else comes.
+//! Many callers in few places: no caller gets more than its own, however many come.
 
 use std::collections::HashMap;
 
-use super::algorithm::Rule;
+use super::algorithm::LimitAlgorithm;
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
 use super::random::Random;
 use super::shard::Shard;
-use super::spend::{Charge, Demand, OnError, Said, spend};
-use super::table::Table;
+use super::spend::{Charge, LimitCheck, LimitVerdict, OnError, spend};
+use super::table::CounterStore;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::seed::{Hashed, Seed};
@@ -17,16 +17,16 @@ use portcullis_memory_host::MemoryHost;
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000_000 * SECOND;
 
-fn bucket(max_tokens: u64, interval: u64) -> Rule {
-    Rule::Gcra(Gcra::new(max_tokens, 1, interval).unwrap())
+fn bucket(max_tokens: u64, interval: u64) -> LimitAlgorithm {
+    LimitAlgorithm::Gcra(Gcra::new(max_tokens, 1, interval).unwrap())
 }
 
-fn window(requests: u32, per: u64) -> Rule {
-    Rule::SlidingWindow(SlidingWindow::new(requests, per).unwrap())
+fn window(requests: u32, per: u64) -> LimitAlgorithm {
+    LimitAlgorithm::SlidingWindow(SlidingWindow::new(requests, per).unwrap())
 }
 
-fn ask(table: &Table, caller: Hashed, now: u64, host: &dyn Host) -> Said {
-    let demand = Demand {
+fn ask(table: &CounterStore, caller: Hashed, now: u64, host: &dyn Host) -> LimitVerdict {
+    let demand = LimitCheck {
         table,
         caller,
         cost: 1,
@@ -46,7 +46,7 @@ fn nobody_gets_more_than_their_own_in_any_window() {
     for rule in [bucket(3, SECOND), window(3, 3 * SECOND)] {
         for seed in 1..40 {
             let (host, mut random) = (MemoryHost::new(), Random(seed));
-            let table = Table::new(&["a"], rule, 1 + random.below(6));
+            let table = CounterStore::new(&["a"], rule, 1 + random.below(6));
             let mut now = NOW + random.below(SECOND);
             let mut passed: HashMap<u64, Vec<u64>> = HashMap::new();
             for _ in 0..2000 {
@@ -71,7 +71,7 @@ fn nobody_gets_more_than_their_own_in_any_window() {
 fn an_exhausted_caller_stays_refused_through_a_flood() {
     for rule in [bucket(5, 60 * SECOND), window(5, 300 * SECOND)] {
         let host = MemoryHost::new();
-        let table = Table::new(&["a"], rule, 64);
+        let table = CounterStore::new(&["a"], rule, 64);
         let victim = hashed(u64::MAX, &host);
         for _ in 0..5 {
             assert!(!ask(&table, victim, NOW, &host).refuses());
@@ -96,7 +96,7 @@ fn an_exhausted_caller_stays_refused_through_a_flood() {
 #[test]
 fn newcomers_find_room_where_there_is_twice_as_much_as_is_needed() {
     let host = MemoryHost::new();
-    let table = Table::new(&["a"], bucket(10, 4 * SECOND), 8192);
+    let table = CounterStore::new(&["a"], bucket(10, 4 * SECOND), 8192);
     let newcomers = 60_000;
     let mut now = NOW;
     for key in 0..newcomers {
@@ -112,7 +112,7 @@ fn newcomers_find_room_where_there_is_twice_as_much_as_is_needed() {
 #[test]
 fn a_cell_never_grows_beyond_what_is_said() {
     let host = MemoryHost::new();
-    let table = Table::new(&["a"], window(1, 1000 * SECOND), 100);
+    let table = CounterStore::new(&["a"], window(1, 1000 * SECOND), 100);
     for key in 0..5000 {
         let _ = ask(&table, hashed(key, &host), NOW, &host);
     }
@@ -164,22 +164,22 @@ fn the_bytes_of_others_count_as_none() {
 fn whoever_means_something_else_has_other_cells() {
     let host = MemoryHost::new();
     let caller = hashed(1, &host);
-    let strict = Table::new(&["a", "b"], bucket(2, 60 * SECOND), 4);
+    let strict = CounterStore::new(&["a", "b"], bucket(2, 60 * SECOND), 4);
     for _ in 0..2 {
         assert!(!ask(&strict, caller, NOW, &host).refuses());
     }
     let two = bucket(2, 60 * SECOND);
     // What is lax is asked often, and changes nothing for what is strict.
     for other in [
-        Table::new(&["a", "b"], bucket(100_000, 1000), 4),
-        Table::new(&["a", "b"], bucket(2, 59 * SECOND), 4),
-        Table::new(&["a", "b"], two.with_debt(), 4),
-        Table::new(&["a", "b"], window(2, 60 * SECOND), 4),
-        Table::new(&["a", "b"], window(3, 60 * SECOND), 4),
-        Table::new(&["a", "b"], window(2, 61 * SECOND), 4),
-        Table::new(&["a", "b"], bucket(2, 60 * SECOND), 5),
-        Table::new(&["ab", ""], bucket(2, 60 * SECOND), 4),
-        Table::new(&["a", "b", ""], bucket(2, 60 * SECOND), 4),
+        CounterStore::new(&["a", "b"], bucket(100_000, 1000), 4),
+        CounterStore::new(&["a", "b"], bucket(2, 59 * SECOND), 4),
+        CounterStore::new(&["a", "b"], two.with_debt(), 4),
+        CounterStore::new(&["a", "b"], window(2, 60 * SECOND), 4),
+        CounterStore::new(&["a", "b"], window(3, 60 * SECOND), 4),
+        CounterStore::new(&["a", "b"], window(2, 61 * SECOND), 4),
+        CounterStore::new(&["a", "b"], bucket(2, 60 * SECOND), 5),
+        CounterStore::new(&["ab", ""], bucket(2, 60 * SECOND), 4),
+        CounterStore::new(&["a", "b", ""], bucket(2, 60 * SECOND), 4),
     ] {
         for _ in 0..2 {
             assert!(!ask(&other, caller, NOW, &host).refuses());
@@ -187,6 +187,6 @@ fn whoever_means_something_else_has_other_cells() {
         assert!(ask(&strict, caller, NOW, &host).refuses());
     }
     // The same is the same, whoever makes it.
-    let again = Table::new(&["a", "b"], bucket(2, 60 * SECOND), 4);
+    let again = CounterStore::new(&["a", "b"], bucket(2, 60 * SECOND), 4);
     assert!(ask(&again, caller, NOW, &host).refuses());
 }

@@ -8,11 +8,11 @@ use super::algorithm::nanoseconds;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::count;
-use super::key::{Caller, Unkeyed};
-use super::ledger::{Entry, Ledger};
+use super::key::{Caller, KeyError};
+use super::ledger::{LimitResult, LimitResults};
 use super::limit::{Limit, Missing};
 use super::refusals;
-use super::spend::{Charge, Demand, Said, spend};
+use super::spend::{Charge, LimitCheck, LimitVerdict, spend};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -23,23 +23,23 @@ use portcullis_exchange::seed::{Hashed, Seed};
 
 /// A limit as one route has it.
 #[derive(Clone, Debug)]
-pub(super) struct Applied {
+pub(super) struct RouteLimit {
     pub(super) limit: Rc<Limit>,
     pub(super) cost: Cost,
 }
 
 /// All limits of a route that can be asked at one stage.
 pub(super) struct Gate {
-    pub(super) enforced: Vec<Applied>,
+    pub(super) enforced: Vec<RouteLimit>,
     /// In shadow mode.
-    pub(super) shadow: Vec<Applied>,
+    pub(super) shadow: Vec<RouteLimit>,
     pub(super) seed: Rc<Seed>,
     /// Whether no other gate of the route comes after it.
     pub(super) is_last: bool,
 }
 
 /// What becomes of a limit for one request.
-enum Asked {
+enum Lookup {
     /// Nothing: it is not for this request.
     No,
     /// It is asked for this caller.
@@ -47,14 +47,14 @@ enum Asked {
     /// It cannot be asked.
     Failed,
     /// The request has no key, and that refuses it.
-    Unkeyed(Unkeyed),
+    Unkeyed(KeyError),
 }
 
 impl Policy for Gate {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let now = nanoseconds(host.monotonic());
         if let Err(refusal) = self.ask(&self.enforced, exchange, now, host) {
-            if let Some(ledger) = exchange.facts.limits.kept_mut::<Ledger>() {
+            if let Some(ledger) = exchange.facts.limits.kept_mut::<LimitResults>() {
                 ledger.take_back(now, host);
             }
             host.count(Event::RateLimited.counter());
@@ -91,7 +91,7 @@ impl Gate {
     /// Charges all of these limits, or none.
     fn ask(
         &self,
-        limits: &[Applied],
+        limits: &[RouteLimit],
         exchange: &mut Exchange<'_>,
         now: u64,
         host: &dyn Host,
@@ -100,25 +100,25 @@ impl Gate {
         for (place, applied) in limits.iter().enumerate() {
             let limit = &applied.limit;
             match self.find(limit, exchange, host) {
-                Asked::No => {}
-                Asked::Unkeyed(unkeyed) => {
+                Lookup::No => {}
+                Lookup::Unkeyed(unkeyed) => {
                     return Err(refusals::unkeyed(unkeyed).because(limit.detail(None)));
                 }
-                Asked::Failed => {
-                    if limit.on_error.said(host) == Said::Failed {
+                Lookup::Failed => {
+                    if limit.on_error.said(host) == LimitVerdict::Failed {
                         return Err(refusals::failed().because(limit.detail(None)));
                     }
                 }
-                Asked::Of(tier, caller) => {
+                Lookup::Of(tier, caller) => {
                     let Some(table) = limit.table(tier) else {
                         continue;
                     };
-                    demands.push(Demand {
+                    demands.push(LimitCheck {
                         table,
                         caller,
                         cost: applied.cost.at_first,
                         charge: match limit.charged {
-                            ChargedOn::Request | ChargedOn::Answer(_) => Charge::Now,
+                            ChargedOn::Request | ChargedOn::Response(_) => Charge::Now,
                             ChargedOn::Refusal => Charge::Later,
                         },
                         on_error: limit.on_error,
@@ -131,7 +131,7 @@ impl Gate {
         if said.is_empty() {
             return Ok(());
         }
-        let Some(ledger) = exchange.facts.limits.keep::<Ledger>() else {
+        let Some(ledger) = exchange.facts.limits.keep::<LimitResults>() else {
             // What is kept is of another policy: nothing could be given back.
             return Err(refusals::failed());
         };
@@ -144,20 +144,20 @@ impl Gate {
                 return Err(refusals::failed());
             };
             let (state, receipt) = match said {
-                Said::Ignored => continue,
-                Said::Failed => {
+                LimitVerdict::Ignored => continue,
+                LimitVerdict::Failed => {
                     let detail = applied.limit.detail(Some(tier));
                     return Err(refusals::failed().because(detail));
                 }
-                Said::Charged(state, receipt) => {
+                LimitVerdict::Charged(state, receipt) => {
                     count(&applied.limit.counts.ok);
                     (state, Some(receipt))
                 }
-                Said::Passes(state) => {
+                LimitVerdict::Passes(state) => {
                     count(&applied.limit.counts.ok);
                     (state, None)
                 }
-                Said::Refused(state, wait) => {
+                LimitVerdict::Refused(state, wait) => {
                     let counts = &applied.limit.counts;
                     count(match applied.limit.mode {
                         Mode::Enforce => &counts.rate_limited,
@@ -173,7 +173,7 @@ impl Gate {
                     (state, None)
                 }
             };
-            entries.push(Entry {
+            entries.push(LimitResult {
                 limit: Rc::clone(&applied.limit),
                 tier,
                 caller: demand.caller,
@@ -192,7 +192,7 @@ impl Gate {
         Err(refusal)
     }
 
-    fn find(&self, limit: &Limit, exchange: &Exchange<'_>, host: &dyn Host) -> Asked {
+    fn find(&self, limit: &Limit, exchange: &Exchange<'_>, host: &dyn Host) -> Lookup {
         let caller = Caller {
             request: exchange.request,
             route: exchange.route,
@@ -201,26 +201,26 @@ impl Gate {
         };
         let tier = match limit.tier(&caller) {
             Ok(tier) => tier,
-            Err(unkeyed) => return Asked::Unkeyed(unkeyed),
+            Err(unkeyed) => return Lookup::Unkeyed(unkeyed),
         };
         if limit.table(tier).is_none() {
-            return Asked::No;
+            return Lookup::No;
         }
         let hasher = self.seed.hasher(host);
         let mut hashed = hasher.unwrap_or_default();
         let pieces = limit.key.pieces(&caller, &mut |piece| hashed.write(piece));
         match (pieces, limit.missing, hasher) {
-            (Err(Unkeyed::Missing), Missing::Skip, _) => Asked::No,
+            (Err(KeyError::Missing), Missing::Skip, _) => Lookup::No,
             (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
-            | (Err(unkeyed @ (Unkeyed::Repeated | Unkeyed::Effort)), Missing::Anonymous, _) => {
-                Asked::Unkeyed(unkeyed)
+            | (Err(unkeyed @ (KeyError::Repeated | KeyError::Effort)), Missing::Anonymous, _) => {
+                Lookup::Unkeyed(unkeyed)
             }
-            (_, _, Err(_)) => Asked::Failed,
-            (Ok(()), _, Ok(_)) => Asked::Of(tier, Hashed::of(&hashed)),
+            (_, _, Err(_)) => Lookup::Failed,
+            (Ok(()), _, Ok(_)) => Lookup::Of(tier, Hashed::of(&hashed)),
             // Every part of a key has a length in front, so that no key is empty but this one
             // and that of a list without parts, which cannot miss any.
-            (Err(Unkeyed::Missing), Missing::Anonymous, Ok(empty)) => {
-                Asked::Of(tier, Hashed::of(&empty))
+            (Err(KeyError::Missing), Missing::Anonymous, Ok(empty)) => {
+                Lookup::Of(tier, Hashed::of(&empty))
             }
         }
     }

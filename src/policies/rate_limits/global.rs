@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::algorithm;
-use super::key::{Caller, Key, Unkeyed};
+use super::key::{Caller, Key, KeyError};
 use super::limit::Missing;
 use super::refusals;
 use super::usage::{Usage, Usages, Written};
@@ -13,9 +13,9 @@ use crate::authn::jwt::Providers;
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::exchange::{Edit, Exchange, PropertyName};
+use portcullis_exchange::exchange::{Edit, Exchange, FilterStateKey};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Declaration, Part, Policy, Stage, Verdict};
+use portcullis_exchange::policy::{ChainPart, Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::sort;
@@ -38,15 +38,15 @@ pub(super) struct Global {
 #[derive(Debug)]
 struct Handover {
     header: Option<HeaderName>,
-    property: Option<PropertyName>,
-    form: Form,
+    property: Option<FilterStateKey>,
+    form: KeyForm,
     /// The key of all who have none.
     anonymous: HeaderValue,
 }
 
 /// What a key looks like to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum KeyForm {
     /// A digest: short, and it does not show what the key is made of.
     Digest,
     /// Readable, so that the service can tell some keys from others.
@@ -72,9 +72,9 @@ impl Global {
         let key = fields
             .required("key", problems)
             .and_then(|node| Key::read(&node, providers, problems));
-        let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
-        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
-        let cost = fields.or("cost", 1, problems, |node, problems| {
+        let missing = fields.or_default("missing", Missing::Anonymous, problems, Missing::read);
+        let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
+        let cost = fields.or_default("cost", 1, problems, |node, problems| {
             u32::try_from(node.integer(problems, 1..=1_000_000_000)?).ok()
         });
         let handover = Handover::read(node, problems);
@@ -117,29 +117,29 @@ impl Global {
         &self.name
     }
 
-    fn refusal(&self, unkeyed: Unkeyed) -> Refusal {
+    fn refusal(&self, unkeyed: KeyError) -> Refusal {
         let pointer = Rc::clone(&self.pointer);
         let detail = refusals::detail(pointer, &self.name, &self.key);
         refusals::unkeyed(unkeyed).because(detail)
     }
 
     /// The part of a chain that hands the key over.
-    pub(super) fn into_part(self) -> Part {
-        Part {
+    pub(super) fn into_part(self) -> ChainPart {
+        ChainPart {
             stage: self.key.stage(),
             policy: Rc::new(self),
         }
     }
 
     /// What is handed over; nothing for those whom the limit is not for.
-    fn value(&self, caller: &Caller<'_>) -> Result<Option<HeaderValue>, Unkeyed> {
+    fn value(&self, caller: &Caller<'_>) -> Result<Option<HeaderValue>, KeyError> {
         let value = match self.handover.form {
-            Form::Digest => self.key.digest(caller),
-            Form::Text => self.key.header_value(caller, LONGEST_TEXT),
+            KeyForm::Digest => self.key.digest(caller),
+            KeyForm::Text => self.key.header_value(caller, LONGEST_TEXT),
         };
         match (value, self.missing) {
-            (Err(Unkeyed::Missing), Missing::Skip) => Ok(None),
-            (Err(Unkeyed::Missing), Missing::Anonymous) => {
+            (Err(KeyError::Missing), Missing::Skip) => Ok(None),
+            (Err(KeyError::Missing), Missing::Anonymous) => {
                 Ok(Some(self.handover.anonymous.clone()))
             }
             (value, _) => value.map(Some),
@@ -152,7 +152,7 @@ impl Policy for Global {
         self.usage.placed(guard);
     }
 
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let value = self.value(&Caller {
             request: exchange.request,
             route: exchange.route,
@@ -164,8 +164,8 @@ impl Policy for Global {
                 let header = self.handover.header.clone();
                 let header = header.map(|name| Edit::Set(name, value.clone()));
                 let property = self.handover.property.clone();
-                let property = property.map(|name| Edit::Export(name, value));
-                let hits = (self.cost > 1).then_some(Edit::Hits(self.cost));
+                let property = property.map(|name| Edit::FilterState(name, value));
+                let hits = (self.cost > 1).then_some(Edit::HitsAddend(self.cost));
                 let edits = header.into_iter().chain(property).chain(hits);
                 exchange.edits.extend(edits);
             }
@@ -194,16 +194,19 @@ impl Policy for Global {
 impl Handover {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let header = fields.or("header", None, problems, |node, problems| {
+        let header = fields.or_default("header", None, problems, |node, problems| {
             owned::read_header(node, problems).map(Some)
         });
-        let property = fields.or("filter_state", None, problems, |node, problems| {
+        let property = fields.or_default("filter_state", None, problems, |node, problems| {
             owned::read_property(node, problems).map(Some)
         });
-        let form = fields.or("form", Form::Digest, problems, |node, problems| {
-            node.choice(problems, &[("digest", Form::Digest), ("text", Form::Text)])
+        let form = fields.or_default("form", KeyForm::Digest, problems, |node, problems| {
+            node.choice(
+                problems,
+                &[("digest", KeyForm::Digest), ("text", KeyForm::Text)],
+            )
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let handover = Self {
             header: header?,
             property: property?,
@@ -236,7 +239,7 @@ pub(super) fn check(limits: &[Global], block: &Node<'_>, problems: &mut Problems
     let properties = handovers().filter_map(|handover| handover.property.as_ref());
     let mut taken: Vec<&str> = headers
         .map(HeaderName::as_str)
-        .chain(properties.map(PropertyName::as_str))
+        .chain(properties.map(FilterStateKey::as_str))
         .collect();
     sort::sort(&mut taken, Ord::cmp);
     let twice = taken.windows(2).find_map(|pair| match pair {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::limit::{Limit, Place};
+use super::limit::{Limit, LimitScope};
 use super::usage::Usages;
 use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
@@ -13,7 +13,7 @@ fn prefixes(written: &str, is_shared: bool) -> Vec<String> {
     let json = Json::parse(written.as_bytes(), 16).unwrap();
     let mut problems = Problems::default();
     let mut fields = Node::root(&json).fields(&mut problems).unwrap();
-    let place = Place {
+    let place = LimitScope {
         section: "defaults",
         name: "each",
         counts: Rc::default(),
@@ -21,9 +21,9 @@ fn prefixes(written: &str, is_shared: bool) -> Vec<String> {
         is_shared,
     };
     let limit = Limit::read(&mut fields, &place, &Providers::default(), &mut problems);
-    fields.finish(&mut problems);
+    fields.deny_unknown(&mut problems);
     let limit = problems
-        .settle(limit)
+        .into_result(limit)
         .unwrap_or_else(|error| panic!("{error}"));
     limit
         .tables()

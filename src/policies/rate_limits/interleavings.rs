@@ -10,47 +10,47 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::algorithm::Rule;
+use super::algorithm::LimitAlgorithm;
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
-use super::spend::{Charge, Demand, OnError, Said, spend};
-use super::table::{Charged, Table};
-use portcullis_exchange::host::{CellUnavailable, Cells, Host, Mark, Swap};
+use super::spend::{Charge, LimitCheck, LimitVerdict, OnError, spend};
+use super::table::{Charged, CounterStore};
+use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells, Host};
 use portcullis_exchange::seed::Seed;
 use portcullis_memory_host::{CellTable, MemoryHost};
 
 /// What a worker asks of the cells.
 #[derive(Clone, Debug)]
-enum Question {
+enum CellCall {
     Read(String),
-    Write(String, Option<Mark>, Vec<u8>),
+    Write(String, Option<CasToken>, Vec<u8>),
 }
 
 /// What it is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Answer {
-    Read(Option<(Vec<u8>, Mark)>),
-    Written(Swap),
+enum CellReturn {
+    Read(Option<(Vec<u8>, CasToken)>),
+    Written(CasResult),
 }
 
 /// A worker on its way: the answers that it has had.
 #[derive(Clone, Debug, Default)]
 struct Worker {
-    answers: Vec<Answer>,
+    answers: Vec<CellReturn>,
 }
 
 /// The cells, as a worker sees them that is run again.
 struct Replay {
-    answers: Vec<Answer>,
+    answers: Vec<CellReturn>,
     next: Cell<usize>,
-    asked: RefCell<Option<Question>>,
+    asked: RefCell<Option<CellCall>>,
 }
 
 /// Thrown where the answers end.
 struct Suspended;
 
 impl Replay {
-    fn ask(&self, question: Question) -> Answer {
+    fn ask(&self, question: CellCall) -> CellReturn {
         let next = self.next.get();
         self.next.set(next + 1);
         match self.answers.get(next) {
@@ -64,22 +64,22 @@ impl Replay {
 }
 
 impl Cells for Replay {
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
-        match self.ask(Question::Read(key.to_owned())) {
-            Answer::Read(found) => Ok(found),
-            Answer::Written(_) => panic!("a worker asks something else when it is run again"),
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
+        match self.ask(CellCall::Read(key.to_owned())) {
+            CellReturn::Read(found) => Ok(found),
+            CellReturn::Written(_) => panic!("a worker asks something else when it is run again"),
         }
     }
 
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
-        match self.ask(Question::Write(key.to_owned(), seen, value.to_vec())) {
-            Answer::Written(swap) => Ok(swap),
-            Answer::Read(_) => panic!("a worker asks something else when it is run again"),
+    ) -> Result<CasResult, CellUnavailable> {
+        match self.ask(CellCall::Write(key.to_owned(), seen, value.to_vec())) {
+            CellReturn::Written(swap) => Ok(swap),
+            CellReturn::Read(_) => panic!("a worker asks something else when it is run again"),
         }
     }
 }
@@ -112,9 +112,9 @@ impl<T> Model<'_, T> {
                 let Err(question) = run else { continue };
                 let (mut cells, mut workers) = (cells.clone(), workers.clone());
                 let answer = match question {
-                    Question::Read(key) => Answer::Read(cells.read(&key)),
-                    Question::Write(key, seen, value) => {
-                        Answer::Written(cells.write(&key, seen, &value).unwrap())
+                    CellCall::Read(key) => CellReturn::Read(cells.read(&key)),
+                    CellCall::Write(key, seen, value) => {
+                        CellReturn::Written(cells.write(&key, seen, &value).unwrap())
                     }
                 };
                 workers[index].answers.push(answer);
@@ -127,7 +127,7 @@ impl<T> Model<'_, T> {
     }
 
     /// The result of a worker, or what it asks next.
-    fn resume(&self, index: usize, worker: &Worker) -> Result<T, Question> {
+    fn resume(&self, index: usize, worker: &Worker) -> Result<T, CellCall> {
         let cells = Rc::new(Replay {
             answers: worker.answers.clone(),
             next: Cell::new(0),
@@ -161,22 +161,22 @@ fn fingerprint(cells: &CellTable, workers: &[Worker]) -> u128 {
 const NOW: u64 = 1_000_000_000_000;
 const HOUR: u64 = 3600 * 1_000_000_000;
 
-fn bucket(max_tokens: u64) -> Rule {
-    Rule::Gcra(Gcra::new(max_tokens, 1, HOUR).unwrap())
+fn bucket(max_tokens: u64) -> LimitAlgorithm {
+    LimitAlgorithm::Gcra(Gcra::new(max_tokens, 1, HOUR).unwrap())
 }
 
-fn window(requests: u32) -> Rule {
-    Rule::SlidingWindow(SlidingWindow::new(requests, HOUR).unwrap())
+fn window(requests: u32) -> LimitAlgorithm {
+    LimitAlgorithm::SlidingWindow(SlidingWindow::new(requests, HOUR).unwrap())
 }
 
 /// A request for one key, counted by these tables; each worker has its own view of the seed.
-fn request(tables: &[Table], host: &dyn Host) -> Vec<Said> {
+fn request(tables: &[CounterStore], host: &dyn Host) -> Vec<LimitVerdict> {
     let Ok(caller) = Seed::default().hash(b"key", host) else {
-        return vec![Said::Failed];
+        return vec![LimitVerdict::Failed];
     };
-    let demands: Vec<Demand<'_>> = tables
+    let demands: Vec<LimitCheck<'_>> = tables
         .iter()
-        .map(|table| Demand {
+        .map(|table| LimitCheck {
             table,
             caller,
             cost: 1,
@@ -188,15 +188,15 @@ fn request(tables: &[Table], host: &dyn Host) -> Vec<Said> {
     spend(&demands, NOW, host)
 }
 
-fn passes(said: &[Said]) -> bool {
-    !said.iter().any(Said::refuses)
+fn passes(said: &[LimitVerdict]) -> bool {
+    !said.iter().any(LimitVerdict::refuses)
 }
 
 /// How much is left for the key.
-fn left(tables: &[Table], cells: CellTable) -> Vec<u64> {
+fn left(tables: &[CounterStore], cells: CellTable) -> Vec<u64> {
     let host = MemoryHost::new().with_cells(cells);
     let caller = Seed::default().hash(b"key", &host).unwrap();
-    let remaining = |table: &Table| {
+    let remaining = |table: &CounterStore| {
         let draft = table.draft(caller, 1, NOW, &host).unwrap();
         table.rule().remaining(draft.before(), NOW)
     };
@@ -205,17 +205,19 @@ fn left(tables: &[Table], cells: CellTable) -> Vec<u64> {
 
 /// Lets workers find a cell missing and make it, in every order: how many of them may come to
 /// believe that they have made it.
-fn creators(workers: usize, create: fn(&dyn Host, &[u8]) -> Swap) -> Vec<usize> {
+fn creators(workers: usize, create: fn(&dyn Host, &[u8]) -> CasResult) -> Vec<usize> {
     let ends = RefCell::new(Vec::new());
     Model {
         workers,
         begin: CellTable::default(),
         run: &|index, host| match host.cell("new").unwrap() {
             None => (create(host, &[index as u8]), index),
-            Some(_) => (Swap::Changed, index),
+            Some(_) => (CasResult::Changed, index),
         },
         check: &|results, cells| {
-            let written = results.iter().filter(|(swap, _)| *swap == Swap::Written);
+            let written = results
+                .iter()
+                .filter(|(swap, _)| *swap == CasResult::Written);
             let creators: Vec<usize> = written.map(|(_, index)| *index).collect();
             let (value, _) = cells.read("new").unwrap();
             // Whoever stands there believes so too.
@@ -239,7 +241,7 @@ fn of_several_workers_one_creates_a_cell() {
         assert_eq!(one, [1]);
         // A plain write compares nothing: each of them would believe that the cell is its own.
         let plain = creators(workers, |host, value| {
-            host.swap_cell("new", None, value).unwrap()
+            host.compare_and_swap("new", None, value).unwrap()
         });
         assert_eq!(plain, (1..=workers).collect::<Vec<_>>());
     }
@@ -248,7 +250,7 @@ fn of_several_workers_one_creates_a_cell() {
 #[test]
 fn two_workers_begin_with_nothing() {
     for rule in [bucket(1), window(1)] {
-        let tables = [Table::new(&["a"], rule, 1)];
+        let tables = [CounterStore::new(&["a"], rule, 1)];
         let ends = Model {
             workers: 2,
             begin: CellTable::default(),
@@ -268,7 +270,7 @@ fn two_workers_begin_with_nothing() {
 #[test]
 fn three_workers_begin_with_nothing() {
     for tokens in 1..=3 {
-        let tables = [Table::new(&["a"], bucket(tokens), 1)];
+        let tables = [CounterStore::new(&["a"], bucket(tokens), 1)];
         Model {
             workers: 3,
             begin: CellTable::default(),
@@ -284,7 +286,7 @@ fn three_workers_begin_with_nothing() {
 }
 
 /// What a proxy's cells are once it has been asked for other keys.
-fn begun(tables: &[Table]) -> CellTable {
+fn begun(tables: &[CounterStore]) -> CellTable {
     let host = MemoryHost::new();
     let mut caller = Seed::default().hash(b"other", &host).unwrap();
     caller.place = Seed::default().hash(b"key", &host).unwrap().place;
@@ -303,7 +305,10 @@ fn what_one_limit_refuses_is_charged_to_none() {
         (window(2), bucket(1)),
         (bucket(1), window(1)),
     ] {
-        let tables = [Table::new(&["a"], wide, 2), Table::new(&["b"], narrow, 2)];
+        let tables = [
+            CounterStore::new(&["a"], wide, 2),
+            CounterStore::new(&["b"], narrow, 2),
+        ];
         for begin in [CellTable::default(), begun(&tables)] {
             Model {
                 workers: 2,
@@ -315,7 +320,8 @@ fn what_one_limit_refuses_is_charged_to_none() {
                     assert!(passed <= quotas[0].min(quotas[1]));
                     assert_eq!(left(&tables, cells), quotas.map(|quota| quota - passed));
                     for said in results.iter().filter(|said| !passes(said)) {
-                        let charged = |said: &Said| matches!(said, Said::Charged(..));
+                        let charged =
+                            |said: &LimitVerdict| matches!(said, LimitVerdict::Charged(..));
                         assert!(!said.iter().any(charged));
                     }
                 },
@@ -337,8 +343,8 @@ fn what_workers_remember_of_cells_charges_nothing_twice_and_passes_nothing() {
     {
         for others in [0, 1] {
             let tables = [
-                Table::new(&["a"], rule, 2),
-                Table::new(&["b"], bucket(9), 2),
+                CounterStore::new(&["a"], rule, 2),
+                CounterStore::new(&["b"], bucket(9), 2),
             ];
             let ends = Cell::new(0);
             Model {
@@ -372,24 +378,24 @@ struct Counted {
 }
 
 impl Cells for Counted {
-    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, Mark)>, CellUnavailable> {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         self.reads.set(self.reads.get() + 1);
         Ok(self.cells.borrow().read(key))
     }
 
-    fn swap_cell(
+    fn compare_and_swap(
         &self,
         key: &str,
-        seen: Option<Mark>,
+        seen: Option<CasToken>,
         value: &[u8],
-    ) -> Result<Swap, CellUnavailable> {
+    ) -> Result<CasResult, CellUnavailable> {
         self.cells.borrow_mut().write(key, seen, value)
     }
 }
 
 #[test]
 fn a_worker_alone_reads_its_cell_until_it_knows_a_mark() {
-    let table = Table::new(&["a"], bucket(4), 2);
+    let table = CounterStore::new(&["a"], bucket(4), 2);
     let cells = Rc::new(Counted::default());
     let host = MemoryHost::new()
         .with_cell_store(cells.clone())
@@ -420,8 +426,8 @@ fn a_worker_alone_reads_its_cell_until_it_knows_a_mark() {
 #[test]
 fn three_workers_take_back_what_they_charged() {
     let tables = [
-        Table::new(&["a"], bucket(3), 2),
-        Table::new(&["b"], bucket(1), 2),
+        CounterStore::new(&["a"], bucket(3), 2),
+        CounterStore::new(&["b"], bucket(1), 2),
     ];
     let ends = Model {
         workers: 3,
@@ -440,7 +446,7 @@ fn three_workers_take_back_what_they_charged() {
 #[test]
 fn workers_meet_in_a_full_cell() {
     // Three keys, two places: whoever comes third makes somebody go, and gains nothing.
-    let tables = [Table::new(&["a"], bucket(1), 2)];
+    let tables = [CounterStore::new(&["a"], bucket(1), 2)];
     let key = |index: usize| [b"key", b"one", b"two"][index];
     Model {
         workers: 3,
@@ -448,7 +454,7 @@ fn workers_meet_in_a_full_cell() {
         run: &|index, host| {
             let mut caller = Seed::default().hash(key(index), host).unwrap();
             caller.place = 0;
-            let demand = Demand {
+            let demand = LimitCheck {
                 table: &tables[0],
                 caller,
                 cost: 1,

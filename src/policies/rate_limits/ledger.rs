@@ -7,15 +7,15 @@ use super::algorithm::{Receipt, State};
 use super::charge::{ChargedOn, Learned, Statuses};
 use super::cost::Afterwards;
 use super::limit::Limit;
-use super::table::{Charged, Table};
+use super::table::{Charged, CounterStore};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::limits::{LimitRecord, Standing};
+use portcullis_exchange::limits::{LimitRecord, LimitStatus};
 use portcullis_exchange::seed::Hashed;
 
 /// All that limits said of a request, in the order in which they were asked.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    pub(super) entries: Vec<Entry>,
+pub(super) struct LimitResults {
+    pub(super) entries: Vec<LimitResult>,
     /// The place of the one that refused.
     refusing: Option<usize>,
     /// Whether the service has got the head of the request.
@@ -24,7 +24,7 @@ pub(super) struct Ledger {
 
 /// What one limit said.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct LimitResult {
     pub(super) limit: Rc<Limit>,
     pub(super) tier: usize,
     pub(super) caller: Hashed,
@@ -32,7 +32,7 @@ pub(super) struct Entry {
     pub(super) cost: u64,
     /// What has been charged, for as long as it can be given back.
     pub(super) receipt: Option<Receipt>,
-    /// What the answer changes of that.
+    /// What the response changes of that.
     pub(super) afterwards: Option<Afterwards>,
     /// What was known of the caller after that.
     pub(super) state: State,
@@ -42,13 +42,13 @@ pub(super) struct Entry {
 }
 
 /// How a caller with that state stands.
-pub(super) fn standing(table: &Table, state: State, now: u64, cost: u64) -> Standing {
+pub(super) fn standing(table: &CounterStore, state: State, now: u64, cost: u64) -> LimitStatus {
     let rule = table.rule();
     let reset = match rule.spend(state, now, cost) {
-        Ok(_) => rule.whole_in(state, now),
+        Ok(_) => rule.resets_in(state, now),
         Err(wait) => wait,
     };
-    Standing {
+    LimitStatus {
         quota: rule.quota(),
         period: rule.period(),
         remaining: rule.remaining(state, now),
@@ -56,21 +56,21 @@ pub(super) fn standing(table: &Table, state: State, now: u64, cost: u64) -> Stan
     }
 }
 
-impl Entry {
-    pub(super) fn table(&self) -> Option<&Table> {
+impl LimitResult {
+    pub(super) fn table(&self) -> Option<&CounterStore> {
         self.limit.table(self.tier)
     }
 
     /// How the caller stands: worked out for those who ask.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> LimitStatus {
         let table = self.table();
         let standing = table.map(|table| standing(table, self.state, self.at, self.cost));
         standing.unwrap_or_default()
     }
 }
 
-impl LimitRecord for Ledger {
-    fn tightest(&self) -> Option<(&str, Standing)> {
+impl LimitRecord for LimitResults {
+    fn tightest(&self) -> Option<(&str, LimitStatus)> {
         let refusing = self.refusing.and_then(|place| self.entries.get(place));
         let found = match refusing.filter(|entry| entry.enforced) {
             Some(entry) => Some((entry, entry.standing())),
@@ -97,12 +97,15 @@ impl LimitRecord for Ledger {
     }
 
     fn memory(&self) -> usize {
-        let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
+        let entries = self
+            .entries
+            .capacity()
+            .saturating_mul(size_of::<LimitResult>());
         entries.saturating_add(size_of::<Self>())
     }
 }
 
-impl Ledger {
+impl LimitResults {
     /// Notes which one refused.
     pub(super) fn refused_by(&mut self, place: Option<usize>) {
         self.refusing = place;
@@ -122,7 +125,7 @@ impl Ledger {
     }
 }
 
-impl Entry {
+impl LimitResult {
     /// Charges more than before, whether or not there is room for it.
     pub(super) fn charge_more(&mut self, cost: u64, now: u64, host: &dyn Host) {
         let Some(table) = self.limit.table(self.tier) else {
@@ -143,7 +146,7 @@ impl Entry {
         }
     }
 
-    /// Charges what the answer says beyond what has been charged, or gives the rest back.
+    /// Charges what the response says beyond what has been charged, or gives the rest back.
     pub(super) fn settle_cost(&mut self, said: Option<u64>, now: u64, host: &dyn Host) {
         let (Some(afterwards), Some(_)) = (self.afterwards.take(), self.receipt) else {
             return;
@@ -159,12 +162,12 @@ impl Entry {
     /// The statuses with which it stays charged, while it is not known whether it does.
     fn statuses(&self) -> Option<Statuses> {
         match self.limit.charged {
-            ChargedOn::Answer(statuses) => self.receipt.and(Some(statuses)),
+            ChargedOn::Response(statuses) => self.receipt.and(Some(statuses)),
             ChargedOn::Request | ChargedOn::Refusal => None,
         }
     }
 
-    /// Gives back what has been charged, unless the answer is one of those that are. What never
+    /// Gives back what has been charged, unless the response is one of those that are. What never
     /// becomes known stays charged.
     pub(super) fn settle_status(&mut self, learned: Learned, now: u64, host: &dyn Host) {
         let (Some(statuses), Learned::Status(status)) = (self.statuses(), learned) else {
@@ -186,8 +189,8 @@ impl Entry {
 
 /// The least remains; among equals, the one that takes longest.
 pub(super) fn tightest<'e>(
-    entries: impl Iterator<Item = &'e Entry>,
-) -> Option<(&'e Entry, Standing)> {
+    entries: impl Iterator<Item = &'e LimitResult>,
+) -> Option<(&'e LimitResult, LimitStatus)> {
     let all = entries.map(|entry| (entry, entry.standing()));
     all.min_by_key(|(_, standing)| (standing.remaining, std::cmp::Reverse(standing.reset)))
 }

@@ -6,10 +6,10 @@ use super::algorithm;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
-use super::key::{Caller, Key, Unkeyed};
+use super::key::{Caller, Key, KeyError};
 use super::refusals;
 use super::spend::OnError;
-use super::table::Table;
+use super::table::CounterStore;
 use super::tier::{self, Tier, TierDraft, repeated};
 use super::usage::{Usage, Usages, Written};
 use crate::authn::jwt::Providers;
@@ -32,7 +32,7 @@ pub(super) struct Limit {
     pub(super) charged: ChargedOn,
     pub(super) mode: Mode,
     pub(super) on_error: OnError,
-    pub(super) headers: Shown,
+    pub(super) headers: LimitHeaders,
     pub(super) counts: Rc<Counts>,
     pub(super) usage: Rc<Usage>,
 }
@@ -50,7 +50,7 @@ pub(super) enum Missing {
 
 /// Which header fields tell clients of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct LimitHeaders {
     /// `X-RateLimit-*`
     pub(super) x_ratelimit: bool,
     /// `RateLimit` and `RateLimit-Policy`
@@ -58,7 +58,7 @@ pub(super) struct Shown {
 }
 
 /// Where a limit is written: limits of one name in different places are different limits.
-pub(super) struct Place<'p> {
+pub(super) struct LimitScope<'p> {
     pub(super) section: &'p str,
     pub(super) name: &'p str,
     /// Where it is counted for metrics.
@@ -76,27 +76,28 @@ impl Limit {
     /// Reads all fields but `name`.
     pub(super) fn read(
         fields: &mut Fields<'_>,
-        place: &Place<'_>,
+        place: &LimitScope<'_>,
         providers: &Providers,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key_node = fields.required("key", problems);
         let key_written = key_node.as_ref().map(|node| node.json().to_string());
         let key = key_node.and_then(|node| Key::read(&node, providers, problems));
-        let missing = fields.or("missing", Missing::Anonymous, problems, Missing::read);
+        let missing = fields.or_default("missing", Missing::Anonymous, problems, Missing::read);
         let rule = algorithm::read(fields, problems);
-        let tiers = fields.or("tiers", Vec::new(), problems, |node, problems| {
+        let tiers = fields.or_default("tiers", Vec::new(), problems, |node, problems| {
             node.list(problems, TierDraft::read)
         });
-        let charged = fields.or("charge", ChargedOn::Request, problems, ChargedOn::read);
-        let cost = fields.or("cost", Cost::one(), problems, Cost::read);
-        let mode = fields.or("mode", Mode::Enforce, problems, Mode::read);
-        let on_error = fields.or("on_error", OnError::Deny, problems, |node, problems| {
+        let charged = fields.or_default("charge", ChargedOn::Request, problems, ChargedOn::read);
+        let cost = fields.or_default("cost", Cost::one(), problems, Cost::read);
+        let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
+        let on_error = fields.or_default("on_error", OnError::Deny, problems, |node, problems| {
             let choices = [("deny", OnError::Deny), ("allow", OnError::Allow)];
             node.choice(problems, &choices)
         });
-        let headers = fields.or("headers", Shown::NONE, problems, Shown::read);
-        let max_entries = fields.or("max_entries", None, problems, |node, problems| {
+        let headers =
+            fields.or_default("headers", LimitHeaders::NONE, problems, LimitHeaders::read);
+        let max_entries = fields.or_default("max_entries", None, problems, |node, problems| {
             node.integer(problems, 1..=1 << 24).map(Some)
         });
         let Some(rule) = rule? else {
@@ -141,8 +142,9 @@ impl Limit {
                 &draft.name,
                 &issuers,
             ];
-            let table =
-                |rule| Table::new(&names, rule, max_entries).counting(Rc::clone(&place.counts));
+            let table = |rule| {
+                CounterStore::new(&names, rule, max_entries).counting(Rc::clone(&place.counts))
+            };
             Tier {
                 when: draft.when,
                 table: rule.map(table),
@@ -187,7 +189,7 @@ impl Limit {
         if let Some(remark) = self.cost.remark() {
             written.remarks.push(("cost", remark));
         }
-        if self.mode == Mode::Shadow && self.headers != Shown::NONE {
+        if self.mode == Mode::Shadow && self.headers != LimitHeaders::NONE {
             written
                 .remarks
                 .push(("headers", "a limit in shadow mode shows in no header field"));
@@ -242,7 +244,7 @@ impl Limit {
     }
 
     /// The tier of a caller, by its place.
-    pub(super) fn tier(&self, caller: &Caller<'_>) -> Result<usize, Unkeyed> {
+    pub(super) fn tier(&self, caller: &Caller<'_>) -> Result<usize, KeyError> {
         for (index, tier) in self.tiers.iter().enumerate() {
             let holds = match &tier.when {
                 None => true,
@@ -256,19 +258,19 @@ impl Limit {
     }
 
     /// The table of a tier; none if its callers are not limited.
-    pub(super) fn table(&self, tier: usize) -> Option<&Table> {
+    pub(super) fn table(&self, tier: usize) -> Option<&CounterStore> {
         self.tiers.get(tier)?.table.as_ref()
     }
 
     /// All its tables.
-    pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
+    pub(super) fn tables(&self) -> impl Iterator<Item = &CounterStore> {
         self.tiers.iter().filter_map(|tier| tier.table.as_ref())
     }
 
     /// What it takes up in the proxy at most.
     pub(super) fn footprint(&self) -> String {
-        let cells: u64 = self.tables().map(Table::shards).sum();
-        let bytes: u64 = self.tables().map(Table::most_bytes).sum();
+        let cells: u64 = self.tables().map(CounterStore::shards).sum();
+        let bytes: u64 = self.tables().map(CounterStore::most_bytes).sum();
         let kibibytes = bytes.div_ceil(1024);
         format!("{cells} cells, at most {kibibytes} KiB")
     }
@@ -285,16 +287,16 @@ impl Missing {
     }
 }
 
-impl Shown {
-    const NONE: Shown = Shown {
+impl LimitHeaders {
+    const NONE: LimitHeaders = LimitHeaders {
         x_ratelimit: false,
         ietf: false,
     };
 
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let shown = |x_ratelimit, ietf| Shown { x_ratelimit, ietf };
+        let shown = |x_ratelimit, ietf| LimitHeaders { x_ratelimit, ietf };
         let choices = [
-            ("none", Shown::NONE),
+            ("none", LimitHeaders::NONE),
             ("x_ratelimit", shown(true, false)),
             ("ietf", shown(false, true)),
             ("both", shown(true, true)),

@@ -7,11 +7,10 @@
 //! share. The rest reads the document and answers requests.
 //!
 //! Limits are asked as soon as all they need is known: those by address before credentials are
-//! looked at, those by claims after. Where the service's answer decides, the most is charged before and
-//! given back when the answer comes: whoever leaves early, or sends much at once, gains nothing. A `global` limit is counted elsewhere; only its key is made here.
+//! looked at, those by claims after. Where the service's response decides, the most is charged before and
+//! given back when the response comes: a client that leaves early, or sends much at once, gains nothing. A `global` limit is counted elsewhere; only its key is made here.
 
 pub mod algorithm;
-mod answer;
 mod charge;
 mod cost;
 mod counts;
@@ -21,6 +20,7 @@ pub mod key;
 mod ledger;
 mod limit;
 pub mod refusals;
+mod response;
 pub mod shard;
 mod shared;
 pub mod spend;
@@ -30,21 +30,21 @@ mod usage;
 
 use std::rc::Rc;
 
-use self::answer::Answer;
 use self::charge::ChargedOn;
 use self::cost::Cost;
-use self::gate::{Applied, Gate};
+use self::gate::{Gate, RouteLimit};
 use self::global::Global;
-use self::limit::{Limit, Place, read_name};
+use self::limit::{Limit, LimitScope, read_name};
+use self::response::ResponsePart;
 use super::jwt::Providers;
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::policy::{Compile, Context, Kind, Part, Role, Stage};
+use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
 
 pub use self::shared::SharedLimits;
 
 /// `rate_limits: [ … ]`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "rate_limits",
     role: Role::Guards,
     codes: refusals::CODES,
@@ -58,7 +58,7 @@ const MOST_LIMITS: usize = 16;
 /// One item of a block.
 enum Item {
     /// Counted here.
-    Counted(Applied),
+    Counted(RouteLimit),
     /// Counted elsewhere.
     Global(Global),
 }
@@ -72,7 +72,7 @@ impl Item {
     }
 }
 
-fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let parts = compile_all(block, context);
     if parts.is_none() {
         context.sections.get::<SharedLimits>().usages.lack();
@@ -80,7 +80,7 @@ fn compile(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Pa
     parts
 }
 
-fn compile_all(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile_all(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let shared = context.sections.get::<SharedLimits>();
     let mut limits: Vec<Item> = shared.everywhere().map(Item::Counted).collect();
     if let Some(block) = block {
@@ -130,7 +130,7 @@ fn read(item: &Node<'_>, context: &mut Context<'_>) -> Option<Item> {
         None if fields.misnames(&["use"], context.problems) => return None,
         None => read_own(&mut fields, context),
     };
-    fields.finish(context.problems);
+    fields.deny_unknown(context.problems);
     read
 }
 
@@ -138,9 +138,9 @@ fn read_use(
     node: &Node<'_>,
     fields: &mut Fields<'_>,
     context: &mut Context<'_>,
-) -> Option<Applied> {
+) -> Option<RouteLimit> {
     let cost = fields.optional("cost");
-    let name = node.name(context.problems)?;
+    let name = node.non_empty(context.problems)?;
     let shared = context.sections.get::<SharedLimits>();
     let found = shared.named(name);
     let section = Pointer::default();
@@ -168,7 +168,7 @@ fn read_use(
     }
     let cost = cost.unwrap_or_else(|| limit.cost.clone());
     let affords = limit.affords(&cost, fields, context.problems);
-    affords.then_some(Applied { limit, cost })
+    affords.then_some(RouteLimit { limit, cost })
 }
 
 fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> {
@@ -184,7 +184,7 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
         let global = Global::read(name_of, &node, fields, providers, usages, problems);
         return name.and(global).map(Item::Global);
     }
-    let place = Place {
+    let place = LimitScope {
         section: context.place,
         name: name.unwrap_or_default(),
         counts: shared.counts(name.unwrap_or_default()),
@@ -195,21 +195,21 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
     let limit = name.and(limit)?;
     shared.announce(context.place, &limit);
     let cost = limit.cost.clone();
-    Some(Item::Counted(Applied {
+    Some(Item::Counted(RouteLimit {
         limit: Rc::new(limit),
         cost,
     }))
 }
 
-fn parts(limits: Vec<Applied>, shared: &SharedLimits) -> Vec<Part> {
+fn parts(limits: Vec<RouteLimit>, shared: &SharedLimits) -> Vec<ChainPart> {
     if limits.is_empty() {
         return Vec::new();
     }
     let reads_response = limits.iter().any(|applied| {
-        let by_status = matches!(applied.limit.charged, ChargedOn::Answer(_));
+        let by_status = matches!(applied.limit.charged, ChargedOn::Response(_));
         applied.cost.afterwards.is_some() || by_status
     });
-    let speaks_after = |applied: &Applied| {
+    let speaks_after = |applied: &RouteLimit| {
         let shown = applied.limit.headers;
         shown.ietf || shown.x_ratelimit || applied.limit.charged == ChargedOn::Refusal
     };
@@ -220,7 +220,7 @@ fn parts(limits: Vec<Applied>, shared: &SharedLimits) -> Vec<Part> {
         let of_stage = limits
             .iter()
             .filter(|applied| applied.limit.stage() == stage);
-        let (enforced, shadow): (Vec<Applied>, Vec<Applied>) = of_stage
+        let (enforced, shadow): (Vec<RouteLimit>, Vec<RouteLimit>) = of_stage
             .cloned()
             .partition(|applied| applied.limit.mode == Mode::Enforce);
         if !enforced.is_empty() || !shadow.is_empty() {
@@ -230,15 +230,15 @@ fn parts(limits: Vec<Applied>, shared: &SharedLimits) -> Vec<Part> {
                 seed: shared.seed(),
                 is_last: last == Some(stage),
             });
-            parts.push(Part { stage, policy });
+            parts.push(ChainPart { stage, policy });
         }
     }
     if has_answer {
-        let answer = Answer::new(reads_response);
+        let answer = ResponsePart::new(reads_response);
         parts.extend(
             answer
                 .into_iter()
-                .flat_map(|answer| Part::only(Stage::Answer, answer)),
+                .flat_map(|answer| ChainPart::only(Stage::Response, answer)),
         );
     }
     parts

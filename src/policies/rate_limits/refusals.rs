@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::charge::ChargedOn;
-use super::key::{Key, Unkeyed};
+use super::key::{Key, KeyError};
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 use portcullis_wire::headers::HeaderName;
 
@@ -45,7 +45,7 @@ pub static CELLS: Reason = Reason::new("cells", &UNAVAILABLE, Blame::Ourselves);
 
 const SECOND: u64 = 1_000_000_000;
 
-/// There is no room for it. Whoever waits for as long as the answer says finds room, unless
+/// There is no room for it. Whoever waits for as long as the response says finds room, unless
 /// somebody else with the same key was there before.
 pub(super) fn limited(reason: &'static Reason, wait: u64) -> Refusal {
     retry_after(Refusal::new(reason), seconds(wait).max(1))
@@ -59,11 +59,11 @@ pub(super) fn reason(charged: ChargedOn) -> &'static Reason {
     }
 }
 
-pub(super) fn unkeyed(unkeyed: Unkeyed) -> Refusal {
+pub(super) fn unkeyed(unkeyed: KeyError) -> Refusal {
     let reason = match unkeyed {
-        Unkeyed::Missing => &KEY_MISSING,
-        Unkeyed::Repeated => &KEY_REPEATED,
-        Unkeyed::Effort => &EFFORT,
+        KeyError::Missing => &KEY_MISSING,
+        KeyError::Repeated => &KEY_REPEATED,
+        KeyError::Effort => &EFFORT,
     };
     Refusal::new(reason)
 }
@@ -74,7 +74,7 @@ pub(super) fn failed() -> Refusal {
 
 /// Which limit refuses, and what it counts by. Not the value: that is the client's.
 pub(super) fn detail(pointer: Rc<str>, name: &str, key: &Key) -> Detail {
-    let detail = Detail::at(pointer).and("limit", Fact::own(name));
+    let detail = Detail::at(pointer).and("limit", Fact::trusted(name));
     detail.and("key", Fact::Words(key.kinds()))
 }
 

@@ -2,13 +2,13 @@
 //!
 //! A caller is known by a tag. One who asks for nothing for long enough is as good as unknown, and
 //! its place is free. When every place is taken, the one with the least on it makes room, and
-//! what it had used is kept in the *floor*: whoever has no place is taken to have used as much.
+//! what it had used is kept in the *floor*: a caller without a place is taken to have used as much.
 //! So nobody comes back with more than they left with, whatever others do in between; and a
 //! newcomer to a full shard starts like the best of those who are there.
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::algorithm::{Rule, State};
+use super::algorithm::{LimitAlgorithm, State};
 
 /// The contents of a cell, kept as the bytes that they are: a request changes one record of up to
 /// many, in place.
@@ -23,7 +23,7 @@ pub struct Shard {
 
 /// One caller, or the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
+struct Slot {
     tag: u64,
     state: State,
 }
@@ -33,7 +33,7 @@ struct Record {
 pub enum Placed {
     /// There was one.
     Found,
-    /// Somebody made room.
+    /// Another caller made room.
     Evicted,
 }
 
@@ -47,18 +47,18 @@ const MOST_ENTRIES: usize = 4096;
 const HEAD: usize = FORMAT.len().saturating_add(1);
 
 /// The length of a shard without entries.
-pub fn empty_length(rule: &Rule) -> usize {
+pub fn empty_length(rule: &LimitAlgorithm) -> usize {
     entry_length(rule).saturating_add(HEAD)
 }
 
 /// The length of one entry. A floor has one's, with the scale for a tag.
-pub fn entry_length(rule: &Rule) -> usize {
+pub fn entry_length(rule: &LimitAlgorithm) -> usize {
     rule.width().saturating_add(1).saturating_mul(8)
 }
 
 impl Shard {
     /// One without callers.
-    pub fn empty(rule: &Rule, now: u64) -> Self {
+    pub fn empty(rule: &LimitAlgorithm, now: u64) -> Self {
         let size = entry_length(rule);
         let mut cell = Vec::with_capacity(empty_length(rule).saturating_add(size));
         cell.extend_from_slice(&head(rule));
@@ -67,7 +67,7 @@ impl Shard {
             size,
             is_settled: true,
         };
-        shard.push(Record {
+        shard.push(Slot {
             tag: rule.scale(),
             state: rule.fresh(now),
         });
@@ -76,7 +76,7 @@ impl Shard {
 
     /// Reads a cell. None if nobody of ours has written it, or for another rule. Callers who
     /// are as good as unknown are left out.
-    pub fn read(cell: Vec<u8>, rule: &Rule, now: u64) -> Option<Self> {
+    pub fn read(cell: Vec<u8>, rule: &LimitAlgorithm, now: u64) -> Option<Self> {
         let size = entry_length(rule);
         let records = cell.strip_prefix(&head(rule))?.chunks_exact(size);
         let count = records.len();
@@ -96,8 +96,8 @@ impl Shard {
         let settled = shard.settle(floor.state, rule, now);
         shard.set_floor(settled, rule);
         let stands = |bytes| {
-            let record: Option<Record> = Record::read(bytes);
-            record.is_some_and(|Record { state, .. }| {
+            let record: Option<Slot> = Slot::read(bytes);
+            record.is_some_and(|Slot { state, .. }| {
                 rule.settle(state, now) == state && !rule.is_fresh(state, now)
             })
         };
@@ -119,13 +119,13 @@ impl Shard {
     }
 
     /// What is known of a caller who may take one of `slots` places.
-    pub fn state(&self, tag: u64, slots: usize, rule: &Rule, now: u64) -> State {
+    pub fn state(&self, tag: u64, slots: usize, rule: &LimitAlgorithm, now: u64) -> State {
         if let Some(state) = self.known(tag) {
             return state;
         }
-        let floor = rule.join(self.floor(), rule.fresh(now), now);
+        let floor = rule.merge(self.floor(), rule.fresh(now), now);
         match self.least(rule, now) {
-            Some((_, least)) if self.taken() >= slots => rule.join(floor, least.state, now),
+            Some((_, least)) if self.taken() >= slots => rule.merge(floor, least.state, now),
             _ => floor,
         }
     }
@@ -142,9 +142,16 @@ impl Shard {
     }
 
     /// Keeps the state of a caller in one of `slots` places.
-    pub fn put(&mut self, tag: u64, state: State, slots: usize, rule: &Rule, now: u64) -> Placed {
+    pub fn put(
+        &mut self,
+        tag: u64,
+        state: State,
+        slots: usize,
+        rule: &LimitAlgorithm,
+        now: u64,
+    ) -> Placed {
         if let Some((place, _)) = self.find(tag) {
-            self.set(place, Record { tag, state });
+            self.set(place, Slot { tag, state });
             return Placed::Found;
         }
         let mut placed = Placed::Found;
@@ -152,7 +159,7 @@ impl Shard {
             let Some((place, least)) = self.least(rule, now) else {
                 break;
             };
-            self.set_floor(rule.join(self.floor(), least.state, now), rule);
+            self.set_floor(rule.merge(self.floor(), least.state, now), rule);
             // The last of them takes the place; records are counted from the floor.
             let last = self.taken();
             if let Some(moved) = self.record(last) {
@@ -161,7 +168,7 @@ impl Shard {
             self.truncate(last);
             placed = Placed::Evicted;
         }
-        self.push(Record { tag, state });
+        self.push(Slot { tag, state });
         placed
     }
 
@@ -169,9 +176,9 @@ impl Shard {
         self.record(0).map_or(State::default(), |floor| floor.state)
     }
 
-    fn set_floor(&mut self, state: State, rule: &Rule) {
+    fn set_floor(&mut self, state: State, rule: &LimitAlgorithm) {
         let tag = rule.scale();
-        self.set(0, Record { tag, state });
+        self.set(0, Slot { tag, state });
     }
 
     /// The records of callers, each with its place.
@@ -180,20 +187,20 @@ impl Shard {
         records.chunks_exact(self.size).enumerate().skip(1)
     }
 
-    fn find(&self, tag: u64) -> Option<(usize, Record)> {
+    fn find(&self, tag: u64) -> Option<(usize, Slot)> {
         let wanted = tag.to_le_bytes();
         let mut callers = self.callers();
         let (place, bytes) = callers.find(|(_, bytes)| bytes.starts_with(&wanted))?;
-        Some((place, Record::read(bytes)?))
+        Some((place, Slot::read(bytes)?))
     }
 
-    fn least(&self, rule: &Rule, now: u64) -> Option<(usize, Record)> {
+    fn least(&self, rule: &LimitAlgorithm, now: u64) -> Option<(usize, Slot)> {
         let callers = self.callers();
-        let records = callers.filter_map(|(place, bytes)| Some((place, Record::read(bytes)?)));
+        let records = callers.filter_map(|(place, bytes)| Some((place, Slot::read(bytes)?)));
         records.min_by_key(|(_, record)| rule.load(record.state, now))
     }
 
-    fn settle(&mut self, state: State, rule: &Rule, now: u64) -> State {
+    fn settle(&mut self, state: State, rule: &LimitAlgorithm, now: u64) -> State {
         let settled = rule.settle(state, now);
         // A window that has gone by is settled by time alone, as often as one looks.
         if settled.0[0] < state.0[0] {
@@ -203,7 +210,7 @@ impl Shard {
     }
 
     /// Brings callers to what they are now, and leaves out those who are as good as unknown.
-    fn settle_callers(&mut self, rule: &Rule, now: u64) -> Option<()> {
+    fn settle_callers(&mut self, rule: &LimitAlgorithm, now: u64) -> Option<()> {
         let mut kept = 1_usize;
         for place in 1..=self.taken() {
             let found = self.record(place)?;
@@ -211,7 +218,7 @@ impl Shard {
             if rule.is_fresh(state, now) {
                 continue;
             }
-            self.set(kept, Record { state, ..found });
+            self.set(kept, Slot { state, ..found });
             kept = kept.saturating_add(1);
         }
         self.truncate(kept);
@@ -222,12 +229,12 @@ impl Shard {
         index.saturating_mul(self.size).saturating_add(HEAD)
     }
 
-    fn record(&self, index: usize) -> Option<Record> {
+    fn record(&self, index: usize) -> Option<Slot> {
         let bytes = self.cell.get(self.place(index)..)?;
-        Record::read(bytes.get(..self.size)?)
+        Slot::read(bytes.get(..self.size)?)
     }
 
-    fn set(&mut self, index: usize, record: Record) {
+    fn set(&mut self, index: usize, record: Slot) {
         let (start, size) = (self.place(index), self.size);
         let rest = self.cell.get_mut(start..).unwrap_or_default();
         for (place, word) in rest.chunks_exact_mut(8).zip(record.words(size)) {
@@ -235,7 +242,7 @@ impl Shard {
         }
     }
 
-    fn push(&mut self, record: Record) {
+    fn push(&mut self, record: Slot) {
         for word in record.words(self.size) {
             self.cell.extend_from_slice(&word);
         }
@@ -247,7 +254,7 @@ impl Shard {
     }
 }
 
-impl Record {
+impl Slot {
     /// From as many bytes as a record has.
     fn read(bytes: &[u8]) -> Option<Self> {
         let (tag, mut rest) = bytes.split_first_chunk()?;
@@ -270,7 +277,7 @@ impl Record {
     }
 }
 
-fn head(rule: &Rule) -> [u8; HEAD] {
+fn head(rule: &LimitAlgorithm) -> [u8; HEAD] {
     let [one, two, three] = FORMAT;
     [one, two, three, u8::try_from(rule.width()).unwrap_or(0)]
 }

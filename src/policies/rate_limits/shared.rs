@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::counts::Counts;
-use super::gate::Applied;
-use super::limit::{Limit, Place, read_name};
+use super::gate::RouteLimit;
+use super::limit::{Limit, LimitScope, read_name};
 use super::usage::Usages;
 use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
@@ -33,7 +33,7 @@ struct Shared {
 /// Which routes have a shared limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Routes {
-    /// Those that name it.
+    /// Routes that name it.
     Named,
     /// All.
     All,
@@ -45,15 +45,15 @@ const SECTION: &str = "shared";
 impl SharedLimits {
     fn read_all(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Self {
         let mut shared = Self::default();
-        for (name, node) in node.entries(problems).unwrap_or_default() {
+        for (name, node) in node.members(problems).unwrap_or_default() {
             let Some(mut fields) = node.fields(problems) else {
                 continue;
             };
             let named = read_name(name, &node, problems);
-            let routes = fields.or("routes", Routes::Named, problems, |node, problems| {
+            let routes = fields.or_default("routes", Routes::Named, problems, |node, problems| {
                 node.choice(problems, &[("named", Routes::Named), ("all", Routes::All)])
             });
-            let place = Place {
+            let place = LimitScope {
                 section: SECTION,
                 name,
                 counts: shared.counts(name),
@@ -61,7 +61,7 @@ impl SharedLimits {
                 is_shared: true,
             };
             let limit = Limit::read(&mut fields, &place, providers, problems);
-            fields.finish(problems);
+            fields.deny_unknown(problems);
             let limit = named.and(limit).map(Rc::new);
             if let Some(limit) = &limit {
                 shared.announce(SECTION, limit);
@@ -86,7 +86,7 @@ impl SharedLimits {
     }
 
     /// The limits that all routes have.
-    pub(super) fn everywhere(&self) -> impl Iterator<Item = Applied> {
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = RouteLimit> {
         let all = self
             .limits
             .iter()
@@ -94,7 +94,7 @@ impl SharedLimits {
         all.filter_map(|shared| {
             let limit = Rc::clone(shared.limit.as_ref()?);
             let cost = limit.cost.clone();
-            Some(Applied { limit, cost })
+            Some(RouteLimit { limit, cost })
         })
     }
 
@@ -132,7 +132,7 @@ impl Section for SharedLimits {
     /// What each limit takes up in the proxy, and what has been counted.
     fn register(section: &Rc<Self>, registry: &mut Registry) {
         if let Ok(announced) = section.announced.try_borrow() {
-            registry.footprints.extend(announced.iter().cloned());
+            registry.memory_estimates.extend(announced.iter().cloned());
         }
         section.show(&mut registry.gauges);
     }

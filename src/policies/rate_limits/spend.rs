@@ -1,16 +1,16 @@
 //! Several limits on one request: it is charged to all of them or to none.
 
 use super::algorithm::{Receipt, State};
-use super::table::{Charged, Draft, Table};
+use super::table::{Charged, CounterStore, PendingCharge};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::seed::Hashed;
 
 /// What one limit is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand<'l> {
+pub struct LimitCheck<'l> {
     /// Where it counts.
-    pub table: &'l Table,
+    pub table: &'l CounterStore,
     /// Who asks.
     pub caller: Hashed,
     /// For how much.
@@ -43,7 +43,7 @@ pub enum OnError {
 
 /// What one limit says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum LimitVerdict {
     /// It has been charged.
     Charged(State, Receipt),
     /// It would pass, and has not been charged.
@@ -61,12 +61,12 @@ pub enum Said {
 /// All limits are read first, so a request that one refuses as things stand costs no write at
 /// all. Then one after the other is charged, if nothing has changed since. Where something has,
 /// the limit is judged anew; if it refuses now, what has been charged is taken back.
-pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
+pub fn spend(demands: &[LimitCheck<'_>], now: u64, host: &dyn Host) -> Vec<LimitVerdict> {
     let mut said = Vec::with_capacity(demands.len());
     // Most requests have one limit, and no list then.
     let mut one = [None];
     let mut more = Vec::new();
-    let drafts: &mut [Option<Draft>] = match demands.len() {
+    let drafts: &mut [Option<PendingCharge>] = match demands.len() {
         0 | 1 => &mut one,
         count => {
             more.resize_with(count, || None);
@@ -74,7 +74,7 @@ pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
         }
     };
     for (demand, place) in demands.iter().zip(&mut *drafts) {
-        let Demand {
+        let LimitCheck {
             table,
             caller,
             cost,
@@ -87,13 +87,13 @@ pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
         said.push(match &draft {
             Err(_) => demand.on_error.said(host),
             Ok(draft) => match draft.wait() {
-                None => Said::Passes(draft.before()),
-                Some(wait) => Said::Refused(draft.before(), wait),
+                None => LimitVerdict::Passes(draft.before()),
+                Some(wait) => LimitVerdict::Refused(draft.before(), wait),
             },
         });
         *place = draft.ok();
     }
-    let is_refused = said.iter().any(Said::refuses);
+    let is_refused = said.iter().any(LimitVerdict::refuses);
     for (index, (demand, draft)) in demands.iter().zip(drafts).enumerate() {
         let Some(draft) = draft.take() else {
             continue;
@@ -106,8 +106,8 @@ pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
             .table
             .charge(draft, demand.caller, demand.cost, now, host);
         let outcome = match charged {
-            Charged::Made(state, receipt) => Said::Charged(state, receipt),
-            Charged::Refused(state, wait) => Said::Refused(state, wait),
+            Charged::Made(state, receipt) => LimitVerdict::Charged(state, receipt),
+            Charged::Refused(state, wait) => LimitVerdict::Refused(state, wait),
             Charged::Contended => {
                 host.count(Event::RateLimitContended.counter());
                 demand.on_error.said(host)
@@ -125,31 +125,31 @@ pub fn spend(demands: &[Demand<'_>], now: u64, host: &dyn Host) -> Vec<Said> {
     said
 }
 
-fn take_back(demands: &[Demand<'_>], said: &mut [Said], now: u64, host: &dyn Host) {
+fn take_back(demands: &[LimitCheck<'_>], said: &mut [LimitVerdict], now: u64, host: &dyn Host) {
     for (demand, outcome) in demands.iter().zip(said) {
-        if let Said::Charged(state, receipt) = *outcome {
-            let Demand { caller, cost, .. } = *demand;
+        if let LimitVerdict::Charged(state, receipt) = *outcome {
+            let LimitCheck { caller, cost, .. } = *demand;
             demand.table.refund(caller, receipt, cost, now, host);
             let before = demand.table.rule().refund(state, receipt, now, cost);
-            *outcome = Said::Passes(before);
+            *outcome = LimitVerdict::Passes(before);
         }
     }
 }
 
-impl Said {
+impl LimitVerdict {
     /// Whether the request may not pass because of it.
     pub fn refuses(&self) -> bool {
-        matches!(self, Said::Refused(..) | Said::Failed)
+        matches!(self, LimitVerdict::Refused(..) | LimitVerdict::Failed)
     }
 }
 
 impl OnError {
     /// What a limit says that cannot be asked.
-    pub fn said(self, host: &dyn Host) -> Said {
+    pub fn said(self, host: &dyn Host) -> LimitVerdict {
         host.count(Event::RateLimitFailed.counter());
         match self {
-            OnError::Deny => Said::Failed,
-            OnError::Allow => Said::Ignored,
+            OnError::Deny => LimitVerdict::Failed,
+            OnError::Allow => LimitVerdict::Ignored,
         }
     }
 }

@@ -4,22 +4,22 @@
 
 use std::rc::Rc;
 
-use super::algorithm::{Receipt, Rule, State};
+use super::algorithm::{LimitAlgorithm, Receipt, State};
 use super::counts::{Counts, count};
 use super::shard::{Placed, Shard, empty_length, entry_length};
-use portcullis_exchange::host::{CellUnavailable, Host, Mark, Swap};
+use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Host};
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::seed::{Hashed, plain_hash};
 use portcullis_wire::digits;
 
 /// The cells of one limit, or of one of its tiers.
 #[derive(Debug)]
-pub struct Table {
+pub struct CounterStore {
     /// The beginning of the cells' keys. It stands for all that a state means, so that nobody who
     /// means something else reads or writes it, and for nothing else of the document, so that
     /// states outlive a new one.
     prefix: String,
-    rule: Rule,
+    rule: LimitAlgorithm,
     shards: u64,
     /// How many callers have a place in one shard.
     slots: usize,
@@ -37,9 +37,9 @@ const REFUND_ATTEMPTS: usize = 64;
 
 /// A cell as it was read, and what a request makes of it.
 #[derive(Debug)]
-pub struct Draft {
+pub struct PendingCharge {
     key: String,
-    mark: Option<Mark>,
+    mark: Option<CasToken>,
     shard: Shard,
     tag: u64,
     /// The caller's state as it was.
@@ -61,10 +61,10 @@ pub enum Charged {
     Unavailable,
 }
 
-impl Table {
+impl CounterStore {
     /// The table of what is counted under these names, for at most `max_entries` callers. Tables
     /// that differ in a name, in a number of the rule, or in size have no cell in common.
-    pub fn new(names: &[&str], rule: Rule, max_entries: u64) -> Self {
+    pub fn new(names: &[&str], rule: LimitAlgorithm, max_entries: u64) -> Self {
         let slots = max_entries.clamp(1, SLOTS);
         let numbers: Vec<[u8; 8]> = rule
             .meaning()
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// How requests are counted in it.
-    pub fn rule(&self) -> &Rule {
+    pub fn rule(&self) -> &LimitAlgorithm {
         &self.rule
     }
 
@@ -120,7 +120,7 @@ impl Table {
             .saturating_mul(self.shards)
     }
 
-    /// Reads what there is of a caller, and says what a request of that cost would come to.
+    /// Reads the state of a caller, and says what a request of that cost would come to.
     /// Nothing is written.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Table {
         cost: u64,
         now: u64,
         host: &dyn Host,
-    ) -> Result<Draft, CellUnavailable> {
+    ) -> Result<PendingCharge, CellUnavailable> {
         let key = self.key(caller);
         let (mark, shard) = self.read(&key, now, host)?;
         Ok(self.drafted((key, mark, shard), caller, cost, now))
@@ -149,7 +149,7 @@ impl Table {
         cost: u64,
         now: u64,
         host: &dyn Host,
-    ) -> Result<Draft, CellUnavailable> {
+    ) -> Result<PendingCharge, CellUnavailable> {
         let key = self.key(caller);
         let remembered = host.remembered(&key).and_then(|(bytes, mark)| {
             let shard = Shard::read(bytes, &self.rule, now)?;
@@ -168,15 +168,15 @@ impl Table {
 
     fn drafted(
         &self,
-        (key, mark, shard): (String, Option<Mark>, Shard),
+        (key, mark, shard): (String, Option<CasToken>, Shard),
         caller: Hashed,
         cost: u64,
         now: u64,
-    ) -> Draft {
+    ) -> PendingCharge {
         self.counts.looked(shard.taken(), self.slots);
         let before = shard.state(caller.tag, self.slots, &self.rule, now);
         let after = self.rule.spend(before, now, cost);
-        Draft {
+        PendingCharge {
             key,
             mark,
             shard,
@@ -189,7 +189,7 @@ impl Table {
     /// Charges what a draft has come to. If the cell has changed since, that is judged anew.
     pub fn charge(
         &self,
-        draft: Draft,
+        draft: PendingCharge,
         caller: Hashed,
         cost: u64,
         now: u64,
@@ -209,8 +209,8 @@ impl Table {
                 }
             };
             match self.write(current, after, now, host) {
-                Ok(Swap::Written) => return Charged::Made(after, self.rule.receipt(after)),
-                Ok(Swap::Changed) => draft = self.draft(caller, cost, now, host),
+                Ok(CasResult::Written) => return Charged::Made(after, self.rule.receipt(after)),
+                Ok(CasResult::Changed) => draft = self.draft(caller, cost, now, host),
                 Err(CellUnavailable) => return Charged::Unavailable,
             }
         }
@@ -225,8 +225,8 @@ impl Table {
             };
             let after = self.rule.charge(draft.before, now, cost);
             match self.write(draft, after, now, host) {
-                Ok(Swap::Written) => return Charged::Made(after, self.rule.receipt(after)),
-                Ok(Swap::Changed) => {}
+                Ok(CasResult::Written) => return Charged::Made(after, self.rule.receipt(after)),
+                Ok(CasResult::Changed) => {}
                 Err(CellUnavailable) => return Charged::Unavailable,
             }
         }
@@ -248,15 +248,15 @@ impl Table {
             let state = self.rule.refund(state, receipt, now, cost);
             shard.put(caller.tag, state, self.slots, &self.rule, now);
             match self.store(&key, mark, &shard, host) {
-                Ok(Swap::Changed) => {}
-                Ok(Swap::Written) | Err(CellUnavailable) => return,
+                Ok(CasResult::Changed) => {}
+                Ok(CasResult::Written) | Err(CellUnavailable) => return,
             }
         }
         host.count(Event::RateLimitContended.counter());
     }
 
     /// Writes nothing of the request; only what time has made of the cell, if it must be kept.
-    pub fn leave(&self, draft: Draft, host: &dyn Host) {
+    pub fn leave(&self, draft: PendingCharge, host: &dyn Host) {
         if !draft.shard.is_settled() {
             // Whoever was quicker has settled it as well.
             let _ = self.store(&draft.key, draft.mark, &draft.shard, host);
@@ -279,7 +279,7 @@ impl Table {
         key: &str,
         now: u64,
         host: &dyn Host,
-    ) -> Result<(Option<Mark>, Shard), CellUnavailable> {
+    ) -> Result<(Option<CasToken>, Shard), CellUnavailable> {
         let empty = || Shard::empty(&self.rule, now);
         Ok(match host.cell(key)? {
             None => (None, empty()),
@@ -295,12 +295,12 @@ impl Table {
 
     fn write(
         &self,
-        draft: Draft,
+        draft: PendingCharge,
         after: State,
         now: u64,
         host: &dyn Host,
-    ) -> Result<Swap, CellUnavailable> {
-        let Draft {
+    ) -> Result<CasResult, CellUnavailable> {
+        let PendingCharge {
             key,
             mark,
             mut shard,
@@ -309,7 +309,7 @@ impl Table {
         } = draft;
         let placed = shard.put(tag, after, self.slots, &self.rule, now);
         let written = self.store(&key, mark, &shard, host)?;
-        if (placed, written) == (Placed::Evicted, Swap::Written) {
+        if (placed, written) == (Placed::Evicted, CasResult::Written) {
             host.count(Event::RateLimitEvicted.counter());
             count(&self.counts.evicted);
         }
@@ -319,18 +319,18 @@ impl Table {
     fn store(
         &self,
         key: &str,
-        mark: Option<Mark>,
+        mark: Option<CasToken>,
         shard: &Shard,
         host: &dyn Host,
-    ) -> Result<Swap, CellUnavailable> {
+    ) -> Result<CasResult, CellUnavailable> {
         match mark {
             None => host.create_cell(key, shard.bytes()),
-            Some(_) => host.swap_cell(key, mark, shard.bytes()),
+            Some(_) => host.compare_and_swap(key, mark, shard.bytes()),
         }
     }
 }
 
-impl Draft {
+impl PendingCharge {
     /// The caller's state before the request.
     pub fn before(&self) -> State {
         self.before

@@ -1,8 +1,8 @@
 //! Different numbers for different callers.
 
-use super::algorithm::{self, Rule};
-use super::key::{Caller, Unkeyed};
-use super::table::Table;
+use super::algorithm::{self, LimitAlgorithm};
+use super::key::{Caller, KeyError};
+use super::table::CounterStore;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
     ClaimPath, Condition, Kinds, Language, Operand, OperandField, Scalars, Undecidable, View,
@@ -16,13 +16,13 @@ use portcullis_exchange::route::read_header_name;
 pub(super) struct Tier {
     pub(super) when: Option<Condition>,
     /// Where callers of this tier count; none if they are not limited.
-    pub(super) table: Option<Table>,
+    pub(super) table: Option<CounterStore>,
 }
 
 /// A tier as it is written.
 pub(super) struct TierDraft {
     pub(super) when: Option<Condition>,
-    pub(super) rule: Option<Rule>,
+    pub(super) rule: Option<LimitAlgorithm>,
     /// Tells its table from those of the other tiers.
     pub(super) name: String,
 }
@@ -56,7 +56,7 @@ impl TierDraft {
         let when = written
             .as_ref()
             .and_then(|node| Condition::read(node, &LANGUAGE, problems));
-        let unlimited = fields.or("unlimited", false, problems, |node, problems| {
+        let unlimited = fields.or_default("unlimited", false, problems, |node, problems| {
             let unlimited = node.boolean(problems)?;
             if !unlimited {
                 node.report(problems, "says nothing; leave it out");
@@ -65,7 +65,7 @@ impl TierDraft {
         });
         let rule = algorithm::read(&mut fields, problems);
         let place = fields.pointer().clone();
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (when, unlimited, rule) = (when?, unlimited?, rule?);
         if unlimited == rule.is_some() {
             let names: Vec<&str> = algorithm::names().chain(["unlimited"]).collect();
@@ -92,7 +92,7 @@ pub(super) fn stage(when: &Condition) -> Stage {
 ///
 /// # Errors
 /// A header field came more than once, or it would take too much work to tell.
-pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, Unkeyed> {
+pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, KeyError> {
     let principal = caller.facts.principal.as_ref();
     let holds = when.holds(&View {
         request: caller.request,
@@ -100,8 +100,8 @@ pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, Unkey
         effort: caller.request.effort,
     });
     holds.map_err(|undecidable| match undecidable {
-        Undecidable::Repeated => Unkeyed::Repeated,
-        Undecidable::Effort => Unkeyed::Effort,
+        Undecidable::Repeated => KeyError::Repeated,
+        Undecidable::Effort => KeyError::Effort,
     })
 }
 
@@ -126,7 +126,7 @@ mod tests {
     use portcullis_wire::json::compact::Compact;
 
     /// Whether a caller of that name is of a tier, where so many steps are left.
-    fn holds_for(when: &str, name: &str, steps: u64) -> Result<bool, Unkeyed> {
+    fn holds_for(when: &str, name: &str, steps: u64) -> Result<bool, KeyError> {
         let json = Json::parse(when.as_bytes(), 4).unwrap();
         let mut problems = Problems::default();
         let condition = Condition::read(&Node::root(&json), &LANGUAGE, &mut problems).unwrap();
@@ -164,7 +164,11 @@ mod tests {
         ] {
             let long = "b".repeat(2000);
             assert_eq!(holds_for(when, &long, 100_000), Ok(false), "{when}");
-            assert_eq!(holds_for(when, &long, 1000), Err(Unkeyed::Effort), "{when}");
+            assert_eq!(
+                holds_for(when, &long, 1000),
+                Err(KeyError::Effort),
+                "{when}"
+            );
             assert_eq!(holds_for(when, "a", 1000), Ok(true), "{when}");
         }
     }

@@ -39,18 +39,18 @@ impl Cookies {
             same_site: Some(SameSite::Lax),
         };
         let all = Attributes::read(&mut fields, safest, problems);
-        let by_name = fields.or("by_name", Vec::new(), problems, |node, problems| {
-            let entries = node.entries(problems)?;
+        let by_name = fields.or_default("by_name", Vec::new(), problems, |node, problems| {
+            let entries = node.members(problems)?;
             let read = entries.iter().map(|(name, node)| {
                 let mut fields = node.fields(problems)?;
                 let attributes = Attributes::read(&mut fields, all.unwrap_or(safest), problems);
-                fields.finish(problems);
+                fields.deny_unknown(problems);
                 Some((name.as_bytes().into(), attributes?))
             });
             let read: Vec<Option<_>> = read.collect();
             read.into_iter().collect()
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             name: HeaderName::parse("set-cookie").ok()?,
             all: all?,
@@ -58,7 +58,7 @@ impl Cookies {
         })
     }
 
-    /// What becomes of the cookies of an answer; nothing if they lack nothing.
+    /// What becomes of the cookies of a response; nothing if they lack nothing.
     ///
     /// A line with control characters goes: no browser takes it, and it cannot be written again.
     pub(super) fn edits(&self, headers: &Headers) -> Vec<Edit> {
@@ -111,10 +111,10 @@ impl Cookies {
 
 impl Attributes {
     fn read(fields: &mut Fields<'_>, default: Self, problems: &mut Problems) -> Option<Self> {
-        let secure = fields.or("secure", default.secure, problems, Node::boolean);
-        let http_only = fields.or("http_only", default.http_only, problems, Node::boolean);
+        let secure = fields.or_default("secure", default.secure, problems, Node::boolean);
+        let http_only = fields.or_default("http_only", default.http_only, problems, Node::boolean);
         let place = fields.pointer().clone();
-        let same_site = fields.or(
+        let same_site = fields.or_default(
             "same_site",
             default.same_site,
             problems,
@@ -244,7 +244,7 @@ mod tests {
         let json = Json::parse(block.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
         let read = Cookies::read(&Node::root(&json), &mut problems);
-        problems.settle(read).unwrap()
+        problems.into_result(read).unwrap()
     }
 
     #[test]
@@ -330,6 +330,9 @@ mod tests {
         let json = Json::parse(json, 8).unwrap();
         let mut problems = Problems::default();
         assert!(Cookies::read(&Node::root(&json), &mut problems).is_none());
-        assert_eq!(problems.settle(Some(())).unwrap_err().problems.len(), 1);
+        assert_eq!(
+            problems.into_result(Some(())).unwrap_err().problems.len(),
+            1
+        );
     }
 }

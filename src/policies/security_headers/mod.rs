@@ -1,4 +1,4 @@
-//! Header fields that make browsers careful with an answer, and none that tell what made it.
+//! Header fields that make browsers careful with a response, and none that tell what made it.
 
 mod cookies;
 mod csp;
@@ -16,11 +16,13 @@ use self::rule::{Action, Change, Rule, Rules, When};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Author, Edit, Response, Scheme};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Compile, Context, Declaration, Kind, Part, Policy, Role, Stage};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage,
+};
 use portcullis_wire::headers::{HeaderName, Headers};
 
 /// `security_headers: { preset, action, set, remove, keep, … }`.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: PolicyKind = PolicyKind {
     name: "security_headers",
     role: Role::Guards,
     codes: &[],
@@ -30,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
 
 const STRICT_TRANSPORT_SECURITY: &str = "strict-transport-security";
 
-/// Sets and removes response header fields, on the service's answers and on refusals.
+/// Sets and removes response header fields, on the service's responses and on refusals.
 struct SecurityHeaders {
     /// Whether something depends on it. Asking the proxy takes time.
     minds_scheme: bool,
@@ -42,7 +44,7 @@ struct SecurityHeaders {
     cookies: Option<Cookies>,
 }
 
-/// Edits that need no look at the answer, prepared for each kind of answer.
+/// Edits that need no look at the response, prepared for each kind of response.
 struct Fixed {
     https: ByCaller,
     http: ByCaller,
@@ -59,12 +61,12 @@ struct IfAbsent {
     when: When,
 }
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
     let preset = fields
         .required("preset", problems)
         .and_then(|node| node.choice(problems, PRESETS));
-    let action = fields.or("action", Action::Overwrite, problems, Action::read);
+    let action = fields.or_default("action", Action::Overwrite, problems, Action::read);
     let set = fields.optional("set");
     let remove = fields.optional("remove");
     let keep = fields.optional("keep");
@@ -112,8 +114,8 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         true => revealing::NAMES.iter().filter(unnamed).copied().collect(),
         false => Vec::new(),
     };
-    Some(Part::only(
-        Stage::Answer,
+    Some(ChainPart::only(
+        Stage::Response,
         SecurityHeaders::new(&rules, &named, revealing, cookies),
     ))
 }
@@ -145,7 +147,7 @@ impl SecurityHeaders {
         }
     }
 
-    /// What of the answer tells about the software behind it.
+    /// What of the response tells about the software behind it.
     fn betrayed(&self, headers: &Headers) -> Vec<Edit> {
         let sent = headers.iter().filter_map(|(name, _)| {
             let find = |known: &&str| known.as_bytes().cmp(name);
@@ -156,7 +158,7 @@ impl SecurityHeaders {
     }
 }
 
-/// The edits of an answer to which these conditions apply, without a look at the answer. The service's
+/// The edits of a response to which these conditions apply, without a look at the response. The service's
 /// own `Strict-Transport-Security` goes over cleartext only if it `is_left` (RFC 6797 §7.2).
 fn fixed(rules: &[Rule], scheme: Scheme, caller: When, is_left: bool) -> Rc<[Edit]> {
     let is_strict = |rule: &&Rule| rule.name.as_str() == STRICT_TRANSPORT_SECURITY;
@@ -199,9 +201,9 @@ impl IfAbsent {
 }
 
 impl Policy for SecurityHeaders {
-    fn response_headers(&self, response: &mut Response<'_>, host: &dyn Host) {
+    fn edit_response(&self, response: &mut Response<'_>, host: &dyn Host) {
         let caller = match (&response.facts.principal, response.author) {
-            (None, Author::Service) => When::Always,
+            (None, Author::Upstream) => When::Always,
             _ => When::Authenticated,
         };
         let scheme = match self.minds_scheme {
@@ -211,7 +213,7 @@ impl Policy for SecurityHeaders {
         if !self.revealing.is_empty() {
             response.edits.extend(self.betrayed(response.headers));
         }
-        if let (Some(cookies), Author::Service) = (&self.cookies, response.author) {
+        if let (Some(cookies), Author::Upstream) = (&self.cookies, response.author) {
             response.edits.extend(cookies.edits(response.headers));
         }
         let by_caller = match scheme {
@@ -222,7 +224,7 @@ impl Policy for SecurityHeaders {
             When::Authenticated => &by_caller.authenticated,
             When::Always => &by_caller.anyone,
         };
-        response.edits.push(Edit::Shared(Rc::clone(fixed)));
+        response.edits.push(Edit::Prepared(Rc::clone(fixed)));
         let absent = self
             .if_absent
             .iter()

@@ -1,10 +1,10 @@
 //! `permissions_policy`: Permissions-Policy as features with lists of origins.
 
-use super::structured::{Disposition, Header};
+use super::structured::{Disposition, StructuredHeader};
 use portcullis_document::{DidYouMean, Node, Problems};
 use portcullis_exchange::policy::Context;
 
-pub(super) const HEADER: Header = Header {
+pub(super) const HEADER: StructuredHeader = StructuredHeader {
     enforced: "permissions-policy",
     report_only: "permissions-policy-report-only",
     write,
@@ -114,7 +114,7 @@ const FEATURES: &[&str] = &[
 /// Reads the features and writes them down: an RFC 9651 dictionary of inner lists.
 fn write(node: &Node<'_>, _disposition: Disposition, context: &mut Context<'_>) -> Option<String> {
     let problems = &mut *context.problems;
-    let entries = node.entries(problems)?;
+    let entries = node.members(problems)?;
     if entries.is_empty() {
         node.report(problems, "must not be empty");
         return None;

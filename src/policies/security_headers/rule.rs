@@ -150,7 +150,7 @@ impl Rules {
     /// Reads `set`: values by name. A value is a string, or an object that says more.
     pub(super) fn read_set(&mut self, node: &Node<'_>, problems: &mut Problems) -> Option<()> {
         let mut whole = Some(());
-        for (written, node) in node.entries(problems)? {
+        for (written, node) in node.members(problems)? {
             let name = changeable(&node, HeaderName::parse(written), problems);
             let written = self.read_written(name.as_ref(), &node, problems);
             match name.zip(written) {
@@ -187,9 +187,9 @@ impl Rules {
         }
         let mut fields: Fields<'_> = node.fields(problems)?;
         let value = fields.optional("value");
-        let action = fields.or("action", self.action, problems, Action::read);
+        let action = fields.or_default("action", self.action, problems, Action::read);
         let when = fields.optional("when");
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (value, inherited) = match (value, preset) {
             (Some(node), _) => (read_value(&node, problems), When::Always),
             (None, Some(rule)) => match &rule.change {

@@ -6,7 +6,7 @@ use portcullis_exchange::policy::Context;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// Such a header field, in its two forms.
-pub(super) struct Header {
+pub(super) struct StructuredHeader {
     pub(super) enforced: &'static str,
     pub(super) report_only: &'static str,
     /// Writes the value down, or reports what is wrong with the directives.
@@ -22,7 +22,7 @@ pub(super) enum Disposition {
 
 /// Reads `{ directives, report_only, action }` into rules.
 pub(super) fn read(
-    header: &Header,
+    header: &StructuredHeader,
     node: &Node<'_>,
     rules: &mut Rules,
     context: &mut Context<'_>,
@@ -33,8 +33,8 @@ pub(super) fn read(
     )?;
     let directives = fields.optional("directives");
     let report_only = fields.optional("report_only");
-    let action = fields.or("action", rules.action(), context.problems, Action::read);
-    fields.finish(context.problems);
+    let action = fields.or_default("action", rules.action(), context.problems, Action::read);
+    fields.deny_unknown(context.problems);
     if directives.is_none() && report_only.is_none() {
         context.problems.lacks(
             node.pointer(),

@@ -56,7 +56,7 @@ pub(super) const KEYWORDS: Keywords = Keywords(match cfg!(feature = "json-schema
     false => &[],
 });
 
-/// Every keyword. Those that ask what others have looked at come last.
+/// Every keyword. Keywords that ask what others have looked at come last.
 const EVERY: &[Entry] = &[
     rule("type", ALL, types::compile_type),
     rule("nullable", OPENAPI30, types::compile_nullable),

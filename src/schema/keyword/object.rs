@@ -17,7 +17,7 @@ struct MemberCount {
     most: usize,
 }
 
-/// Names, each with those that must be there beside it.
+/// Names, each with the names that must be there beside it.
 struct DependentRequired(Vec<(String, Vec<String>)>);
 
 struct PropertyNames(SchemaId);

@@ -43,7 +43,7 @@ const CATEGORIES: [(&str, &str); 30] = [
     ("Cn", "Unassigned"),
 ];
 
-/// Those that stand for several: all whose short name begins so.
+/// Categories that stand for several: all whose short name begins so.
 const GROUPS: [(&str, &str); 7] = [
     ("L", "Letter"),
     ("M", "Mark"),

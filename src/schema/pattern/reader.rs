@@ -44,7 +44,7 @@ pub(super) struct Translated {
 }
 
 pub(super) fn translate(pattern: &str) -> Result<Translated, PatternError> {
-    let mut reader = Reader {
+    let mut reader = PatternReader {
         rest: pattern.chars().peekable(),
         out: String::with_capacity(pattern.len().saturating_add(16)),
         classes: Vec::new(),
@@ -90,7 +90,7 @@ fn sensed(mut class: ClassUnicode, sense: Sense) -> ClassUnicode {
     class
 }
 
-struct Reader<'p> {
+struct PatternReader<'p> {
     rest: Peekable<Chars<'p>>,
     out: String,
     classes: Vec<ClassUnicode>,
@@ -107,7 +107,7 @@ enum Atom {
     Class(ClassUnicode),
 }
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     /// Writes the next of [`PLACES`] for a class.
     fn place(&mut self, class: ClassUnicode) -> Result<(), PatternError> {
         self.ranges = self.ranges.saturating_add(class.ranges().len());
@@ -265,7 +265,7 @@ impl Reader<'_> {
         if !(0xd800..0xdc00).contains(&first) {
             return atom_of(first);
         }
-        let mut ahead = Reader {
+        let mut ahead = PatternReader {
             rest: self.rest.clone(),
             out: String::new(),
             classes: Vec::new(),

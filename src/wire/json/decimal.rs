@@ -266,7 +266,7 @@ impl Significand {
         self.text(&mut room.0).cmp(other.text(&mut room.1))
     }
 
-    /// The digits as text; `room` is for those that are none yet.
+    /// The digits as text; `room` is for digits that are none yet.
     fn text<'d>(&'d self, room: &'d mut [u8; SHORT_DIGITS]) -> &'d [u8] {
         let value = match self {
             Significand::Short(value) => *value,

@@ -2,7 +2,7 @@
 //!
 //! Most objects have few names, which differ in their lengths or at their ends: a bit set of these
 //! tells that none has come twice. Otherwise names are compared by what they mean, those of large
-//! objects in the order of a hash. Whoever makes hashes equal on purpose makes us compare names,
+//! objects in the order of a hash. A client that makes hashes equal on purpose makes us compare names,
 //! each of which they had to send.
 
 use std::cmp::Ordering;

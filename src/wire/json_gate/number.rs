@@ -7,7 +7,7 @@ use super::{Fault, Limits};
 pub enum Numbers {
     /// All that the grammar allows.
     Any,
-    /// Those that a double holds, rounded or not: `1e400` is beyond it.
+    /// Numbers that a double holds, rounded or not: `1e400` is beyond it.
     Double,
     /// Of those, integers only between -(2^53-1) and 2^53-1, where a double holds every one:
     /// RFC 7493 §2.2.

@@ -16,7 +16,7 @@ use super::chain::{self, Algorithm, Chain, Tokens, Traffic, Work};
 use super::native::TokenCache;
 use super::rounds::Running;
 use super::scratch::Scratch;
-use super::spread::Spread;
+use super::spread::Aggregation;
 use super::wrk::Wrk;
 use super::{alike, document, step};
 
@@ -48,9 +48,9 @@ pub(super) struct Load {
     /// How often `on_configure` ran for each listener: in the VM that tries the document first,
     /// in the main thread's, and in the worker's.
     pub(super) configured_per_listener: f64,
-    pub(super) ms_per_listener: Spread,
-    pub(super) ms_per_configuration: Spread,
-    pub(super) cpu_ms_per_configuration: Spread,
+    pub(super) ms_per_listener: Aggregation,
+    pub(super) ms_per_configuration: Aggregation,
+    pub(super) cpu_ms_per_configuration: Aggregation,
 }
 
 /// Which VM a new listener runs in.
@@ -77,7 +77,7 @@ pub(super) struct Memory {
 #[derive(Debug, Serialize)]
 pub(super) struct ColdStart {
     pub(super) id: &'static str,
-    pub(super) ms: Spread,
+    pub(super) ms: Aggregation,
 }
 
 pub(super) fn measure(
@@ -155,7 +155,8 @@ fn loads(module: &Path) -> Result<Vec<Load>, String> {
     let each = kinds.iter().zip(samples);
     Ok(each
         .map(|(&(grown, vm), samples)| {
-            let spread = |value: &dyn Fn(&Loaded) -> f64| Spread::of(samples.iter().map(value));
+            let spread =
+                |value: &dyn Fn(&Loaded) -> f64| Aggregation::of(samples.iter().map(value));
             let ms = |time: Duration| time.as_secs_f64() * 1e3;
             Load {
                 of: grown.title(),
@@ -319,7 +320,7 @@ fn cold_starts(module: &Path, scratch: &Scratch) -> Result<Vec<ColdStart>, Strin
     Ok(each
         .map(|(make, samples)| ColdStart {
             id: make(module, scratch).id,
-            ms: Spread::of(samples),
+            ms: Aggregation::of(samples),
         })
         .collect())
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::costs::Load;
 use super::report::Report;
-use super::rounds::Measured;
-use super::spread::Spread;
+use super::rounds::MetricsConfig;
+use super::spread::Aggregation;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 400.0;
@@ -17,7 +17,7 @@ const OURS: &str = "#c8784a";
 
 /// An SVG image: a bar for the median of each chain, a line from the least to the most.
 pub(super) fn draw(report: &Report) -> String {
-    let chains: Vec<&Measured> = report
+    let chains: Vec<&MetricsConfig> = report
         .groups
         .iter()
         .flat_map(|group| &group.chains)
@@ -78,7 +78,7 @@ fn load_bars(svg: &mut String, top: f64, loads: &[Load]) {
 }
 
 /// A bar for the median, with its title and color, and a line for the rest.
-fn bar(svg: &mut String, top: f64, (title, color): (&str, &str), cpu: Spread, scale: f64) {
+fn bar(svg: &mut String, top: f64, (title, color): (&str, &str), cpu: Aggregation, scale: f64) {
     let middle = top + BAR / 2.0;
     let at = |value: f64| LEFT + value * scale;
     // Writing to a `String` cannot fail.

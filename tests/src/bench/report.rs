@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::costs::Costs;
 use super::groups::{Comparison, Group};
 use super::machine::Machine;
-use super::rounds::{EqualLoad, Measured};
-use super::spread::Spread;
+use super::rounds::{EqualLoad, MetricsConfig};
+use super::spread::Aggregation;
 
 /// Said under the tables, and in the results.
 pub(super) const NOTES: &[&str] = &[
@@ -48,13 +48,17 @@ pub(super) struct Report {
 pub(super) struct GroupReport {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
-    pub(super) chains: Vec<Measured>,
+    pub(super) chains: Vec<MetricsConfig>,
     pub(super) comparisons: Vec<Compared>,
     pub(super) equal_load: Option<EqualLoad>,
 }
 
 impl GroupReport {
-    pub(super) fn of(group: &Group, chains: Vec<Measured>, equal_load: Option<EqualLoad>) -> Self {
+    pub(super) fn of(
+        group: &Group,
+        chains: Vec<MetricsConfig>,
+        equal_load: Option<EqualLoad>,
+    ) -> Self {
         let named = |id| chains.iter().find(|each| each.id == id);
         let comparisons = group.comparisons.iter().filter_map(|comparison| {
             let &Comparison { of, against, aim } = comparison;
@@ -85,9 +89,9 @@ pub(super) struct Compared {
     against: &'static str,
     /// What is aimed at: requests per second, as a share of the other's.
     aim: Option<f64>,
-    requests_per_second: Spread,
-    cpu: Spread,
-    p99: Spread,
+    requests_per_second: Aggregation,
+    cpu: Aggregation,
+    p99: Aggregation,
 }
 
 impl Report {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::chain::{Chain, Service, Tokens, Traffic};
 use super::scratch;
-use super::spread::{self, Spread};
+use super::spread::{self, Aggregation};
 use super::wrk::{Load, Wrk};
 use super::{Settings, step};
 
@@ -27,13 +27,13 @@ pub(super) const COLLECTOR: &str = "collector";
 
 /// A chain's figures.
 #[derive(Debug, Serialize)]
-pub(super) struct Measured {
+pub(super) struct MetricsConfig {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
-    pub(super) requests_per_second: Spread,
-    pub(super) cpu_us_per_request: Spread,
-    pub(super) p50_us: Spread,
-    pub(super) p99_us: Spread,
+    pub(super) requests_per_second: Aggregation,
+    pub(super) cpu_us_per_request: Aggregation,
+    pub(super) p50_us: Aggregation,
+    pub(super) p99_us: Aggregation,
     #[serde(serialize_with = "spread::rounded")]
     pub(super) resident_mib: f64,
     pub(super) rounds: Vec<Sample>,
@@ -55,7 +55,7 @@ pub(super) struct Sample {
 #[derive(Debug, Serialize)]
 pub(super) struct EqualLoad {
     pub(super) pause_ms: u32,
-    pub(super) chains: Vec<Measured>,
+    pub(super) chains: Vec<MetricsConfig>,
 }
 
 impl Running {
@@ -151,7 +151,7 @@ pub(super) fn measure(
     wrk: &Wrk,
     tokens: &Tokens,
     settings: &Settings,
-) -> Result<Vec<Measured>, String> {
+) -> Result<Vec<MetricsConfig>, String> {
     for each in running {
         wrk.pin(each.envoy.pid());
     }
@@ -169,7 +169,7 @@ pub(super) fn equal_load(
     wrk: &Wrk,
     tokens: &Tokens,
     settings: &Settings,
-    (measured, chosen): (&[Measured], &[&str]),
+    (measured, chosen): (&[MetricsConfig], &[&str]),
 ) -> Result<EqualLoad, String> {
     let chosen = |id: &str| chosen.contains(&id);
     let slowest = measured
@@ -196,7 +196,7 @@ fn take_turns(
     tokens: &Tokens,
     settings: &Settings,
     pause: u32,
-) -> Result<Vec<Measured>, String> {
+) -> Result<Vec<MetricsConfig>, String> {
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); running.len()];
     for round in 1..=settings.rounds {
         let begun = Instant::now();
@@ -211,13 +211,13 @@ fn take_turns(
     }
     let chains = running.iter().zip(samples);
     chains
-        .map(|(each, samples)| Measured::of(each, samples))
+        .map(|(each, samples)| MetricsConfig::of(each, samples))
         .collect()
 }
 
-impl Measured {
+impl MetricsConfig {
     fn of(running: &Running, rounds: Vec<Sample>) -> Result<Self, String> {
-        let spread = |value: fn(&Sample) -> f64| Spread::of(rounds.iter().map(value));
+        let spread = |value: fn(&Sample) -> f64| Aggregation::of(rounds.iter().map(value));
         Ok(Self {
             id: running.chain.id,
             title: running.chain.title,
@@ -231,8 +231,8 @@ impl Measured {
     }
 
     /// This chain's figure by that of another, round by round.
-    pub(super) fn ratio(&self, other: &Self, value: fn(&Sample) -> f64) -> Spread {
+    pub(super) fn ratio(&self, other: &Self, value: fn(&Sample) -> f64) -> Aggregation {
         let pairs = self.rounds.iter().zip(&other.rounds);
-        Spread::of(pairs.map(|(ours, theirs)| value(ours) / value(theirs)))
+        Aggregation::of(pairs.map(|(ours, theirs)| value(ours) / value(theirs)))
     }
 }

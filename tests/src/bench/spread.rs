@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// The median of all rounds, the least and the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Spread {
+pub(super) struct Aggregation {
     #[serde(serialize_with = "rounded")]
     pub(super) median: f64,
     #[serde(serialize_with = "rounded")]
@@ -20,7 +20,7 @@ pub(super) fn rounded<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok
     serializer.serialize_f64((value * 1e3).round() / 1e3)
 }
 
-impl Spread {
+impl Aggregation {
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -37,7 +37,7 @@ impl Spread {
 }
 
 /// `median (min–max)`, with the precision asked for.
-impl fmt::Display for Spread {
+impl fmt::Display for Aggregation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(1);
         let Self { median, min, max } = self;
@@ -51,13 +51,16 @@ mod tests {
 
     #[test]
     fn the_middle_of_an_even_number_is_between_two() {
-        let spread = Spread::of([4.0, 1.0, 3.0, 2.0]);
+        let spread = Aggregation::of([4.0, 1.0, 3.0, 2.0]);
         assert_eq!((spread.median, spread.min, spread.max), (2.5, 1.0, 4.0));
-        assert_eq!(Spread::of([]), Spread::default());
+        assert_eq!(Aggregation::of([]), Aggregation::default());
     }
 
     #[test]
     fn text() {
-        assert_eq!(format!("{:.2}", Spread::of([1.0, 2.0])), "1.50 (1.00–2.00)");
+        assert_eq!(
+            format!("{:.2}", Aggregation::of([1.0, 2.0])),
+            "1.50 (1.00–2.00)"
+        );
     }
 }

@@ -20,8 +20,8 @@ fn main() {
 
 fn judged(engine: &Rc<Engine>, headers: &Headers, host: &MemoryHost) -> Stream {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
-    black_box(stream.request_headers(headers.clone(), BodyState::Complete, host));
-    black_box(stream.response_headers(None, BodyState::Complete, host));
+    black_box(stream.on_request_headers(headers.clone(), BodyState::Complete, host));
+    black_box(stream.on_response_headers(None, BodyState::Complete, host));
     stream
 }
 

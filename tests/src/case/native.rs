@@ -10,7 +10,7 @@ use portcullis::headers::Headers;
 use portcullis::host::{Property, Side};
 use portcullis::memory_host::MemoryHost;
 use portcullis::refusal::{Detail, Reply};
-use portcullis::stream::{Action, Record, Stream};
+use portcullis::stream::{Action, Decision, Stream};
 use serde_json::Value;
 
 use super::{Case, Outcome, Upstream, expect};
@@ -71,7 +71,7 @@ fn astray(document: &[u8], rules: &[Option<String>]) -> Vec<String> {
 }
 
 /// The rules by which policies refused, or would have.
-fn rules(record: &Record) -> Vec<Option<String>> {
+fn rules(record: &Decision) -> Vec<Option<String>> {
     let enforced = record.refused_by.map(|_| &record.detail);
     let shadow = record.shadow.iter().filter(|each| each.policy.is_some());
     let details = enforced.into_iter().chain(shadow.map(|each| &each.detail));
@@ -141,7 +141,7 @@ fn judge(engine: &Rc<Engine>, request: &Request, upstream: &Response, proxy: &Pr
         outcome.response = local_reply(reply, request);
     }
     host.set_number(Property::ResponseStatus, u64::from(outcome.response.status));
-    proxy.rules.replace(rules(stream.record()));
+    proxy.rules.replace(rules(stream.decision()));
     let log = stream.engine().and_then(Engine::access_log);
     if let Some(line) = log.and_then(|log| log.record(&stream.summary(), None, host)) {
         assert!(
@@ -174,7 +174,7 @@ fn forward(
         true => Upstream::Nothing,
         false => Upstream::Part,
     };
-    match stream.request_headers(head(request), state, host) {
+    match stream.on_request_headers(head(request), state, host) {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
         Action::Pause { .. } if bodiless => {
             panic!("a request is held for a body that does not come")
@@ -199,7 +199,7 @@ fn forward(
     let mut last = Action::Continue(Vec::new());
     for (piece, state) in pieces {
         let size = host.receive(Side::Request, piece, held);
-        last = stream.request_body(size, state, host);
+        last = stream.on_request_body(size, state, host);
         match &last {
             Action::Reply(reply) => return Some((reply.clone(), gone_ahead(head_held))),
             Action::Pause { .. } => held = true,
@@ -208,7 +208,7 @@ fn forward(
     }
     if !request.trailers.is_empty() {
         host.receive(Side::Request, b"", held);
-        last = stream.request_trailers(&trailers(request), host);
+        last = stream.on_request_trailers(&trailers(request), host);
         if let Action::Continue(edits) = &last {
             edit_trailers(request, edits);
         }
@@ -305,8 +305,8 @@ fn edit_request(request: &mut Request, edits: &[Edit]) {
                 .headers
                 .push((name.as_str().as_bytes().to_vec(), value.as_bytes().to_vec())),
             Edit::SetPath(path) => request.path = path.as_bytes().to_vec(),
-            Edit::Export(..) | Edit::Hits(_) => {}
-            Edit::Shared(edits) => edit_request(request, edits),
+            Edit::FilterState(..) | Edit::HitsAddend(_) => {}
+            Edit::Prepared(edits) => edit_request(request, edits),
         }
     }
 }
@@ -328,7 +328,7 @@ fn shape(
         true => BodyState::Complete,
         false => BodyState::Open,
     };
-    let head = stream.response_headers(read, rest, host);
+    let head = stream.on_response_headers(read, rest, host);
     edit_response(&mut response.headers, &head.edits);
     if let (Some(body), BodyState::Open) = (head.body, rest) {
         if !response.body.is_empty() || head.held {
@@ -351,14 +351,14 @@ fn shape(
 /// The answer's body in one piece, then its end.
 fn judge_answer(response: &Response, stream: &mut Stream, host: &MemoryHost) -> Action {
     let size = host.receive(Side::Response, &response.body, false);
-    let held = match stream.response_body(size, BodyState::Open, host) {
+    let held = match stream.on_response_body(size, BodyState::Open, host) {
         Action::Reply(reply) => return Action::Reply(reply),
         Action::Pause { .. } => true,
         Action::Continue(_) => false,
     };
     let size = host.receive(Side::Response, b"", held);
     if response.trailers.is_empty() {
-        stream.response_body(size, BodyState::Complete, host)
+        stream.on_response_body(size, BodyState::Complete, host)
     } else {
         if stream.reads_response_trailers() {
             let mut trailers = Headers::default();
@@ -367,7 +367,7 @@ fn judge_answer(response: &Response, stream: &mut Stream, host: &MemoryHost) -> 
             }
             stream.response_ended(&trailers, host);
         }
-        stream.response_trailers(host)
+        stream.on_response_trailers(host)
     }
 }
 
@@ -389,8 +389,8 @@ fn edit_response(headers: &mut Vec<(String, Vec<u8>)>, edits: &[Edit]) {
                     None => headers.push((name.as_str().to_owned(), value.as_bytes().to_vec())),
                 }
             }
-            Edit::Shared(edits) => edit_response(headers, edits),
-            Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => {
+            Edit::Prepared(edits) => edit_response(headers, edits),
+            Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => {
                 panic!("a response has no such edit")
             }
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use portcullis::engine::Engine;
 use portcullis::host::Host;
-use portcullis::policy::jwt::trial::KeySet;
+use portcullis::policy::jwt::testing::KeySet;
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, Question, Vector};

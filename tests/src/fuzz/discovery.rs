@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis::engine::Engine;
-use portcullis::policy::jwt::{Next, Question, Subject, read_discovery_document};
+use portcullis::policy::jwt::{FetchRequest, FetchTarget, Next, read_discovery_document};
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::json;
@@ -77,7 +77,7 @@ impl World {
 
     /// Where the keys are by a document, as a plain reader finds it.
     fn plainly(&self, body: &[u8]) -> Option<String> {
-        if body.len() > Subject::Document.longest() {
+        if body.len() > FetchTarget::Discovery.longest() {
             return None;
         }
         let Plain { members, deep, .. } = serde_json::from_slice(body).ok()?;
@@ -118,9 +118,9 @@ impl World {
     fn arrives_first(&self, body: &[u8], uri: Option<&str>) {
         let (engine, now) = (self.engine(), Duration::from_secs(NOW));
         let keys = &engine.remote_keys()[0];
-        let question = keys.question(now);
-        assert_eq!(question.subject, Subject::Document);
-        let settled = keys.arrived(now, Subject::Document, Ok((body, None)));
+        let question = keys.first_request(now);
+        assert_eq!(question.subject, FetchTarget::Discovery);
+        let settled = keys.on_response(now, FetchTarget::Discovery, Ok((body, None)));
         assert_eq!(settled.outcome.is_ok(), uri.is_some());
         match (settled.next, uri) {
             (Next::Ask(question), Some(uri)) => assert_asks(&question, uri),
@@ -140,12 +140,12 @@ impl World {
             judge(engine, headers, &host).passes()
         };
         let good = json!({ "issuer": ISSUER, "jwks_uri": GOOD_URI }).to_string();
-        let found = keys.arrived(now, Subject::Document, Ok((good.as_bytes(), None)));
+        let found = keys.on_response(now, FetchTarget::Discovery, Ok((good.as_bytes(), None)));
         assert!(found.outcome.is_ok());
-        let loaded = keys.arrived(now, Subject::Keys, Ok((&self.key_set, None)));
+        let loaded = keys.on_response(now, FetchTarget::KeySet, Ok((&self.key_set, None)));
         assert!(loaded.outcome.is_ok() && passes(&first));
 
-        let settled = keys.arrived(later, Subject::Document, Ok((body, None)));
+        let settled = keys.on_response(later, FetchTarget::Discovery, Ok((body, None)));
         assert_eq!(settled.outcome.is_ok(), uri.is_some(), "{settled:?}");
         let asked = uri.unwrap_or(GOOD_URI);
         match settled.next {
@@ -158,25 +158,25 @@ impl World {
 
         // Other workers learn from it where the keys are.
         match keys
-            .arrived(later, Subject::Keys, Ok((&self.key_set, None)))
+            .on_response(later, FetchTarget::KeySet, Ok((&self.key_set, None)))
             .next
         {
             Next::Share(record) => assert!(others.adopt(&record, later)),
             next => panic!("{next:?}"),
         }
-        assert_asks(&others.question(later), asked);
+        assert_asks(&others.first_request(later), asked);
         assert!(passes(&second));
     }
 }
 
-fn assert_asks(question: &Question, uri: &str) {
-    let Question {
+fn assert_asks(question: &FetchRequest, uri: &str) {
+    let FetchRequest {
         subject,
         cluster,
         uri: asked,
         ..
     } = question;
-    assert_eq!((*subject, &**cluster), (Subject::Keys, "idp"));
+    assert_eq!((*subject, &**cluster), (FetchTarget::KeySet, "idp"));
     assert_eq!(asked.to_string(), uri);
     // What becomes of it on the wire: a request line and `:authority`.
     let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());

@@ -49,7 +49,7 @@ pub fn forms(body: &[u8]) -> bool {
     }
     again.extend(b"--x--\r\n");
     let again = parse(&again, "x", MOST).expect("what is written plainly is read");
-    let plain = |piece: &portcullis::policy::forms::multipart::Piece<'_>| {
+    let plain = |piece: &portcullis::policy::forms::multipart::FormPart<'_>| {
         let filename = piece.filename.map(str::to_owned);
         (piece.name.to_owned(), filename, piece.content.to_vec())
     };

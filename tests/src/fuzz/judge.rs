@@ -51,7 +51,7 @@ pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
     let mut edits = String::new();
     let trailers = headers.clone();
-    let mut action = stream.request_headers(headers, BodyState::Open, host);
+    let mut action = stream.on_request_headers(headers, BodyState::Open, host);
     for step in 0..2 {
         if let Action::Continue(more) | Action::Pause { edits: more, .. } = &action {
             edits.push_str(&format!("{more:?}"));
@@ -60,11 +60,11 @@ pub fn judge(engine: &Rc<Engine>, headers: Headers, host: &dyn Host) -> Judged {
             break;
         }
         action = match step {
-            0 => stream.request_body(600, BodyState::Open, host),
-            _ => stream.request_trailers(&trailers, host),
+            0 => stream.on_request_body(600, BodyState::Open, host),
+            _ => stream.on_request_trailers(&trailers, host),
         };
     }
-    stream.response_headers(None, BodyState::Open, host);
+    stream.on_response_headers(None, BodyState::Open, host);
     let refusal = match action {
         Action::Reply(reply) => {
             let problem = Json::parse(&reply.body, 2);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use portcullis::engine::Engine;
-use portcullis::policy::jwt::trial::{KeyFacts, KeySet};
-use portcullis::policy::jwt::{Next, Subject};
+use portcullis::policy::jwt::testing::{KeyFacts, KeySet};
+use portcullis::policy::jwt::{FetchTarget, Next};
 use serde_json::{Value, json};
 
 use super::{NOW, bearer, judge};
@@ -48,7 +48,7 @@ pub fn jwks(body: &[u8]) -> bool {
             let facts = set.facts();
             facts.iter().for_each(check);
             let is_public = facts.iter().all(|fact| fact.kind != "oct");
-            if is_public && facts.len() <= 64 && body.len() <= Subject::Keys.longest() {
+            if is_public && facts.len() <= 64 && body.len() <= FetchTarget::KeySet.longest() {
                 let published = published.as_ref().map(KeySet::facts);
                 assert_eq!(published.ok(), Some(facts));
             }
@@ -147,10 +147,10 @@ impl World {
         };
         let first = engine();
         let keys = &first.remote_keys()[0];
-        let first_answer = keys.arrived(now, Subject::Keys, Ok((&self.good_set, None)));
+        let first_answer = keys.on_response(now, FetchTarget::KeySet, Ok((&self.good_set, None)));
         assert!(first_answer.outcome.is_ok());
         let later = now + Duration::from_secs(1);
-        let arrived = keys.arrived(later, Subject::Keys, Ok((body, None)));
+        let arrived = keys.on_response(later, FetchTarget::KeySet, Ok((body, None)));
         assert_eq!(arrived.outcome.is_ok(), good);
         let second = engine();
         let others = &second.remote_keys()[0];

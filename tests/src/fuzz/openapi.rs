@@ -115,15 +115,15 @@ fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
         _ => BodyState::Open,
     };
     let mut stream = Stream::new(Some(Rc::new(engine)));
-    let mut action = stream.request_headers(headers, state, &host);
+    let mut action = stream.on_request_headers(headers, state, &host);
     if state == BodyState::Open && !matches!(action, Action::Reply(_)) {
-        action = stream.request_body(body.len() as u64, BodyState::Complete, &host);
+        action = stream.on_request_body(body.len() as u64, BodyState::Complete, &host);
     }
     let mut answer = Headers::default();
     answer.push(b":status", b"200");
     answer.push(b"content-type", b"application/json");
-    stream.response_headers(Some(&answer), BodyState::Open, &host);
-    stream.response_body(body.len() as u64, BodyState::Complete, &host);
+    stream.on_response_headers(Some(&answer), BodyState::Open, &host);
+    stream.on_response_body(body.len() as u64, BodyState::Complete, &host);
     match action {
         Action::Reply(_) => false,
         Action::Continue(_) => true,

@@ -47,7 +47,7 @@ fn judged(path: &[u8]) -> Option<Vec<u8>> {
     headers.push(b":method", b"GET");
     let mut stream = Stream::new(Some(engine()));
     let host = still(NOW);
-    let Action::Continue(edits) = stream.request_headers(headers, BodyState::Complete, &host)
+    let Action::Continue(edits) = stream.on_request_headers(headers, BodyState::Complete, &host)
     else {
         return None;
     };

@@ -75,5 +75,5 @@ pub fn schema(bytes: &[u8]) -> bool {
 fn compile(json: &Json) -> Result<Schemas, portcullis::config::ConfigError> {
     let mut problems = Problems::default();
     let schemas = Schemas::read(&Node::root(json), &mut problems);
-    problems.settle(Some(schemas))
+    problems.into_result(Some(schemas))
 }

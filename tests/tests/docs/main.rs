@@ -15,7 +15,7 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::memory_host::MemoryHost;
-use portcullis::metrics::Spread;
+use portcullis::metrics::Aggregation;
 use portcullis::policy::rate_limits::algorithm;
 use portcullis::stream::{Action, Stream};
 use portcullis::{condition, metrics, policy};
@@ -167,12 +167,12 @@ fn counters_are_all_listed() {
         };
         format!("wasmcustom.{pattern}")
     });
-    let of_documents = metrics_of_a_document(|spread| spread == Spread::Counted);
+    let of_documents = metrics_of_a_document(|spread| spread == Aggregation::Counter);
     assert_same(&written, &real.chain(of_documents).collect(), "counters");
 }
 
 /// The names of the metrics that a document brings, with patterns for what it names.
-fn metrics_of_a_document(wanted: impl Fn(Spread) -> bool) -> Vec<String> {
+fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
     let document = json!({
         "version": 1,
         "providers": { "corp": {
@@ -191,7 +191,7 @@ fn metrics_of_a_document(wanted: impl Fn(Spread) -> bool) -> Vec<String> {
     let gauges = engine
         .gauges()
         .iter()
-        .filter(|gauge| wanted(gauge.spread()));
+        .filter(|gauge| wanted(gauge.aggregation()));
     let pattern = |name: &str| {
         let name = name.replace(".corp.", ".<provider>.");
         format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
@@ -204,7 +204,7 @@ fn gauges_are_all_listed() {
     let page = reference();
     let rows = tables(&page, "| gauge | shows |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
-    let real = metrics_of_a_document(|spread| spread != Spread::Counted);
+    let real = metrics_of_a_document(|spread| spread != Aggregation::Counter);
     let memory = metrics::MEMORY_GAUGES.map(str::to_owned);
     let memory = memory.into_iter().chain([metrics::share_gauge("<share>")]);
     let memory = memory.map(|name| format!("wasmcustom.{name}"));
@@ -248,7 +248,7 @@ fn fields_in_sources() -> BTreeSet<String> {
         "OperandField::new(",
         "optional(",
         "required(",
-        ".or(",
+        ".or_default(",
         "= list(",
         "= number(",
         "= read(",
@@ -421,7 +421,7 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
         headers.push(b"authorization", value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Complete, &proxy());
+    stream.on_request_headers(headers, BodyState::Complete, &proxy());
     (stream, engine)
 }
 
@@ -453,8 +453,8 @@ fn record_of_a_body(schema: &str) -> String {
     headers.push(b":method", b"POST");
     headers.push(b"content-type", b"application/json");
     let mut stream = Stream::new(Some(Rc::clone(&engine)));
-    stream.request_headers(headers, BodyState::Open, &proxy());
-    stream.request_body(2, BodyState::Complete, &proxy());
+    stream.on_request_headers(headers, BodyState::Open, &proxy());
+    stream.on_request_body(2, BodyState::Complete, &proxy());
     let log = engine.access_log().expect("the document asks for a log");
     log.record(&stream.summary(), None, &proxy())
         .expect("all are kept")
@@ -701,7 +701,7 @@ fn set_on_a_refusal(preset: &str) -> BTreeSet<(String, String)> {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(engine));
-    let Action::Reply(reply) = stream.request_headers(headers, BodyState::Complete, &proxy())
+    let Action::Reply(reply) = stream.on_request_headers(headers, BodyState::Complete, &proxy())
     else {
         panic!("a request without a route is refused");
     };

@@ -49,14 +49,14 @@ fn shaped(engine: &Rc<Engine>, fields: &[(String, String)]) -> Vec<(String, Stri
         request.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::clone(engine)));
-    stream.request_headers(request, BodyState::Complete, &proxy());
+    stream.on_request_headers(request, BodyState::Complete, &proxy());
     let mut answer = Headers::default();
     answer.push(b":status", b"200");
     for (name, value) in fields {
         answer.push(name.as_bytes(), value.as_bytes());
     }
     let read = stream.reads_response().then_some(&answer);
-    let head = stream.response_headers(read, BodyState::Open, &proxy());
+    let head = stream.on_response_headers(read, BodyState::Open, &proxy());
     let mut fields = fields.to_vec();
     apply(&mut fields, &head.edits);
     fields
@@ -74,8 +74,8 @@ fn apply(fields: &mut Vec<(String, String)>, edits: &[Edit]) {
             Edit::Add(name, value) => {
                 fields.push((name.as_str().to_owned(), text(value.as_bytes())));
             }
-            Edit::Shared(edits) => apply(fields, edits),
-            Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => {
+            Edit::Prepared(edits) => apply(fields, edits),
+            Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => {
                 panic!("an answer has no {edit:?}")
             }
         }

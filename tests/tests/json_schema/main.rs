@@ -132,7 +132,7 @@ fn compile(schemas: &Value) -> Result<Schemas, String> {
     // As a policy does that says nothing of patterns.
     schemas.has_all_patterns("test", None, &mut problems);
     problems
-        .settle(Some(schemas))
+        .into_result(Some(schemas))
         .map_err(|error| error.to_string())
 }
 

@@ -310,9 +310,11 @@ fn the_page_says_what_is_logged_of_a_limit() {
     document["routes"][0]["name"] = json!("orders");
     document["routes"][0]["rate_limits"][0]["name"] = json!("per-user");
     let engine = Engine::compile(document.to_string().as_bytes()).unwrap();
-    let footprints = engine.footprints();
+    let memory_estimates = engine.memory_estimates();
     let page = fs::read_to_string(tokens::repository().join("docs/policies/rate_limits.md"));
-    let line = footprints.iter().find(|line| line.contains("per-user"));
-    let line = line.unwrap_or_else(|| panic!("{footprints:?}"));
+    let line = memory_estimates
+        .iter()
+        .find(|line| line.contains("per-user"));
+    let line = line.unwrap_or_else(|| panic!("{memory_estimates:?}"));
     assert!(page.unwrap().contains(&format!("`{line}`")), "{line}");
 }

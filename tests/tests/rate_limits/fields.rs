@@ -116,12 +116,12 @@ fn told(limits: &Value) -> (String, String, Option<i64>) {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     let mut stream = Stream::new(Some(Rc::new(engine)));
-    let action = stream.request_headers(headers, BodyState::Complete, &proxy());
+    let action = stream.on_request_headers(headers, BodyState::Complete, &proxy());
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let fields: Vec<(HeaderName, HeaderValue)> = match action {
         Action::Reply(reply) => reply.headers,
         _ => {
-            let head = stream.response_headers(None, BodyState::Open, &proxy());
+            let head = stream.on_response_headers(None, BodyState::Open, &proxy());
             let edits = head.edits.into_iter();
             let set = edits.filter_map(|edit| match edit {
                 Edit::Set(name, value) => Some((name, value)),

@@ -4,22 +4,22 @@
 //! It does no I/O itself: a worker asks what is [due](Collector::due), makes that call, and tells
 //! what it [received](Collector::received).
 
-mod answer;
 mod encode;
 mod queue;
+mod response;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::answer::{Partial, Receipt};
-use self::queue::{BATCH_BYTES, BATCH_FACTOR, Record, State};
+use self::queue::{BATCH_BYTES, BATCH_FACTOR, QueueState, Record};
+use self::response::{Partial, Receipt};
 use super::line::quoted;
 use super::redact;
 use super::security::Severity;
 use super::time_stamp;
-use crate::metrics::Spread;
+use crate::metrics::Aggregation;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::credentials::{Credential, LOOKED_THROUGH, tells};
@@ -28,10 +28,10 @@ use portcullis_exchange::http_uri::Uri;
 use portcullis_exchange::section::{Reading, Registry, Section, Variable};
 use portcullis_wire::budget::Share;
 
-pub use self::answer::LONGEST_ANSWER;
+pub use self::response::LONGEST_RESPONSE;
 
 /// `otlp_http`: where records are sent, and what waits to be.
-pub struct Collector {
+pub struct OtlpExporter {
     cluster: Rc<str>,
     uri: Uri,
     credentials: Vec<Credential>,
@@ -39,31 +39,31 @@ pub struct Collector {
     interval: Duration,
     most_queued: usize,
     resource: Vec<(String, String)>,
-    state: RefCell<State>,
+    state: RefCell<QueueState>,
 }
 
 /// What became of a batch. Where it will be sent again, nothing yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fate {
+pub struct BatchOutcome {
     /// Whether the collector took the batch.
     pub taken: bool,
     /// So many records have arrived.
     pub sent: u64,
     /// So many are lost.
     pub dropped: u64,
-    /// What the collector said of those that it rejected, if that is to be told.
+    /// What the collector said of records that it rejected, if that is to be told.
     pub said: Option<String>,
 }
 
 /// How often one batch is sent.
 const ATTEMPTS: u32 = 5;
 
-impl Collector {
+impl OtlpExporter {
     /// Reads the block.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let cluster = fields.required("cluster", problems);
-        let cluster = cluster.and_then(|node| node.name(problems));
+        let cluster = cluster.and_then(|node| node.non_empty(problems));
         let uri = fields.required("uri", problems);
         let uri = uri.and_then(|node| Uri::read(&node, problems));
         let between = |least: u64, most: u64| {
@@ -77,27 +77,28 @@ impl Collector {
                 Some(time)
             }
         };
-        let credentials = fields.or("headers", Vec::new(), problems, Credential::read_all);
+        let credentials = fields.or_default("headers", Vec::new(), problems, Credential::read_all);
         let second = Duration::from_secs(1);
-        let timeout = fields.or("timeout", second, problems, between(100, 30_000));
-        let interval = fields.or("interval", second, problems, between(250, 60_000));
-        let most_queued = fields.or("max_queue_bytes", 1 << 20, problems, |node, problems| {
-            let bytes = node.bytes(problems)?;
-            if !((64 << 10)..=(32 << 20)).contains(&bytes) {
-                node.report(problems, "must be from 64KiB to 32MiB");
-                return None;
-            }
-            usize::try_from(bytes).ok()
-        });
-        let resource = fields.or("resource", Vec::new(), problems, |node, problems| {
-            let entries = node.entries(problems)?;
+        let timeout = fields.or_default("timeout", second, problems, between(100, 30_000));
+        let interval = fields.or_default("interval", second, problems, between(250, 60_000));
+        let most_queued =
+            fields.or_default("max_queue_bytes", 1 << 20, problems, |node, problems| {
+                let bytes = node.bytes(problems)?;
+                if !((64 << 10)..=(32 << 20)).contains(&bytes) {
+                    node.report(problems, "must be from 64KiB to 32MiB");
+                    return None;
+                }
+                usize::try_from(bytes).ok()
+            });
+        let resource = fields.or_default("resource", Vec::new(), problems, |node, problems| {
+            let entries = node.members(problems)?;
             let entry = |(name, value): (&str, Node<'_>)| {
                 Some((name.to_owned(), value.text(problems)?.to_owned()))
             };
             let read: Vec<_> = entries.into_iter().map(entry).collect();
             read.into_iter().collect()
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let mut resource = resource?;
         if resource.iter().all(|(name, _)| name != "service.name") {
             resource.push(("service.name".to_owned(), "portcullis".to_owned()));
@@ -233,17 +234,21 @@ impl Collector {
     }
 
     /// Takes up the response to the call. The body of a response without success has not been read,
-    /// nor one that is longer than [`LONGEST_ANSWER`].
-    pub fn received(&self, response: Result<CallResponse<'_>, CallError>, host: &dyn Host) -> Fate {
+    /// nor one that is longer than [`LONGEST_RESPONSE`].
+    pub fn received(
+        &self,
+        response: Result<CallResponse<'_>, CallError>,
+        host: &dyn Host,
+    ) -> BatchOutcome {
         self.settled(Receipt::of(response), host.monotonic(), host.random())
     }
 
     /// Takes up what came of a request. Pauses are longer by a share of `random`, so that not all
     /// workers come back at once.
-    fn settled(&self, receipt: Receipt, now: Duration, random: u64) -> Fate {
-        let mut fate = Fate {
+    fn settled(&self, receipt: Receipt, now: Duration, random: u64) -> BatchOutcome {
+        let mut fate = BatchOutcome {
             taken: matches!(receipt, Receipt::Taken(_)),
-            ..Fate::default()
+            ..BatchOutcome::default()
         };
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return fate;
@@ -285,7 +290,7 @@ impl Collector {
     }
 }
 
-impl Section for Collector {
+impl Section for OtlpExporter {
     const NAME: &'static str = "otlp_http";
 
     const MAY_BE_OFF: bool = true;
@@ -304,11 +309,11 @@ impl Section for Collector {
         let queued = move |_| collector.queued() as u64;
         registry
             .gauges
-            .add("otlp.queued_bytes", Spread::Summed, queued);
+            .add("otlp.queued_bytes", Aggregation::Sum, queued);
     }
 }
 
-impl std::fmt::Debug for Collector {
+impl std::fmt::Debug for OtlpExporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Collector({})", self.cluster)
     }
@@ -324,20 +329,20 @@ mod tests {
     /// What the date is has no part in when something is due.
     const DATE: Duration = Duration::from_secs(1_700_000_000);
 
-    fn collector(more: &str) -> Collector {
+    fn collector(more: &str) -> OtlpExporter {
         let text = format!(r#"{{"cluster": "c", "uri": "http://c/v1/logs"{more}}}"#);
         let json = Json::parse(text.as_bytes(), 4).unwrap();
         let mut problems = Problems::default();
-        let read = Collector::read(&Node::root(&json), &mut problems);
-        problems.settle(read).unwrap()
+        let read = OtlpExporter::read(&Node::root(&json), &mut problems);
+        problems.into_result(read).unwrap()
     }
 
-    fn push(collector: &Collector, bytes: usize, at: u64) -> bool {
+    fn push(collector: &OtlpExporter, bytes: usize, at: u64) -> bool {
         let line = format!("{{\"a\":\"{}\"}}", "x".repeat(bytes.saturating_sub(8)));
         collector.push_at(line, Severity::Info, DATE, Duration::from_secs(at))
     }
 
-    fn due(collector: &Collector, second: u64) -> Option<Rc<Call>> {
+    fn due(collector: &OtlpExporter, second: u64) -> Option<Rc<Call>> {
         collector.due_with(at(second), Vec::new)
     }
 
@@ -351,7 +356,7 @@ mod tests {
     }
 
     /// What was sent and what was dropped.
-    fn settled(collector: &Collector, receipt: Receipt, second: u64) -> (u64, u64) {
+    fn settled(collector: &OtlpExporter, receipt: Receipt, second: u64) -> (u64, u64) {
         let fate = collector.settled(receipt, at(second), 0);
         (fate.sent, fate.dropped)
     }

@@ -10,20 +10,20 @@ use portcullis_exchange::call::Call;
 use portcullis_wire::budget::{Reservation, Share, reserve};
 
 /// Records in order, and the batch that is on its way.
-pub(super) struct State {
+pub(super) struct QueueState {
     pub(super) queue: VecDeque<Record>,
-    /// What the records in the queue weigh. `Collector::queued` is the size of it.
+    /// What the records in the queue weigh. `OtlpExporter::queued` is the size of it.
     pub(super) memory: Reservation,
     /// What has been sent and not been answered, or is to be sent again.
     pub(super) batch: Option<Sent>,
-    /// Until when an answer may come; none if none is awaited.
+    /// Until when a response may come; none if none is awaited.
     pub(super) awaited: Option<Duration>,
     pub(super) not_before: Duration,
     /// Whether what the collector said of a part that it rejected has been told.
     pub(super) told: bool,
 }
 
-impl Default for State {
+impl Default for QueueState {
     fn default() -> Self {
         Self {
             queue: VecDeque::new(),
@@ -63,7 +63,7 @@ pub(super) const AROUND_RECORD: usize = 128;
 /// has nine times the bytes that it has in a record, what is written grows by doubling, and one
 /// record is a tree meanwhile.
 pub(super) const BATCH_FACTOR: usize = 32;
-impl State {
+impl QueueState {
     /// Makes a batch of the oldest records; none while there is no memory to write it.
     pub(super) fn gather(
         &mut self,

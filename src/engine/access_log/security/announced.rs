@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use portcullis_exchange::host::{Host, Swap};
+use portcullis_exchange::host::{CasResult, Host};
 
 /// The shared cell.
 const CELL: &str = "configuration";
@@ -32,7 +32,7 @@ struct Seen {
     at: u64,
 }
 
-/// What there is to tell of a document that is in force.
+/// The news of a document that is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct News {
     /// The one that was told before, if one was.
@@ -68,9 +68,9 @@ pub(super) fn announce(hash: Hash, host: &dyn Host) -> Option<News> {
         let bytes = write(&all);
         let written = match mark {
             None => host.create_cell(CELL, &bytes),
-            Some(mark) => host.swap_cell(CELL, Some(mark), &bytes),
+            Some(mark) => host.compare_and_swap(CELL, Some(mark), &bytes),
         };
-        if written.ok()? == Swap::Written {
+        if written.ok()? == CasResult::Written {
             return (!is_known).then_some(News { previous });
         }
     }
@@ -86,7 +86,7 @@ fn write(all: &[Seen]) -> Vec<u8> {
     bytes
 }
 
-/// None of somebody else's bytes.
+/// None of bytes of another format.
 fn read(bytes: &[u8]) -> Vec<Seen> {
     let Some((entries, [])) = bytes
         .strip_prefix(&FORMAT)

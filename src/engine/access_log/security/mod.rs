@@ -1,7 +1,7 @@
 //! Security events: what an operator's security team wants to hear of, apart from the log of
 //! requests, and never more of it than it can read.
 //!
-//! Events of a kind on a route are one group. The first is written at once; those that follow in
+//! Events of a kind on a route are one group. The first is written at once; events that follow in
 //! the same window are counted, and written as one when it ends. So what a worker writes is
 //! bounded by the document, whatever clients do.
 
@@ -13,11 +13,11 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use self::announced::{Hash, News};
-use self::sources::Sources;
+use self::sources::FailureCounters;
 use super::Sink;
 use super::detail::Parameters;
-use super::line::Line;
-use super::name::{ECS_VERSION, EVENT, REQUEST_ID, Schema, TIMESTAMP, TRACE_ID};
+use super::line::JsonLine;
+use super::name::{Convention, ECS_VERSION, EVENT, REQUEST_ID, TIMESTAMP, TRACE_ID};
 use super::time_stamp;
 use super::trace::Trace;
 use crate::metrics;
@@ -30,30 +30,30 @@ use portcullis_exchange::refusal::{Detail, Reason};
 use portcullis_exchange::section::{Reading, Section};
 use portcullis_wire::address;
 
-pub use crate::record::security::{KINDS, Kind, Severity};
+pub use crate::record::security::{EventKind, KINDS, Severity};
 
 /// `security_events`, ready to write.
 pub struct SecurityEvents {
     sinks: Vec<Sink>,
-    schema: Schema,
+    schema: Convention,
     window: Duration,
     /// So many failures of one source are an event.
     failures: u32,
-    sources: Sources,
+    sources: FailureCounters,
     /// So many requests of one source for what is not there are an event.
     scans: u32,
-    scanners: Sources,
-    state: RefCell<State>,
+    scanners: FailureCounters,
+    state: RefCell<OpenGroups>,
 }
 
 #[derive(Default)]
-struct State {
+struct OpenGroups {
     groups: Vec<Group>,
 }
 
 /// Events of one kind on one route, in one window.
 struct Group {
-    kind: &'static Kind,
+    kind: &'static EventKind,
     route: Option<usize>,
     since: Duration,
     lines: u32,
@@ -63,7 +63,7 @@ struct Group {
 /// One event, ready for the sinks.
 pub struct Event {
     /// What happened.
-    pub kind: &'static Kind,
+    pub kind: &'static EventKind,
     /// A line of JSON, without a line break.
     pub line: String,
 }
@@ -78,7 +78,7 @@ impl SecurityEvents {
     /// Reads the block.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let sinks = fields.or("sinks", vec![Sink::ProxyLog], problems, |node, problems| {
+        let sinks = fields.or_default("sinks", vec![Sink::ProxyLog], problems, |node, problems| {
             let choices = [("envoy_log", ()), ("otlp_http", ())];
             let item = |item: &Node<'_>, problems: &mut Problems| {
                 item.choice(problems, &choices)?;
@@ -91,9 +91,14 @@ impl SecurityEvents {
             sinks.dedup();
             Some(sinks)
         });
-        let schema = fields.or("schema", Schema::OpenTelemetry, problems, Schema::read);
+        let schema = fields.or_default(
+            "schema",
+            Convention::OpenTelemetry,
+            problems,
+            Convention::read,
+        );
         let minute = Duration::from_secs(60);
-        let window = fields.or("window", minute, problems, |node, problems| {
+        let window = fields.or_default("window", minute, problems, |node, problems| {
             let window = node.duration(problems)?;
             let range = Duration::from_secs(1)..=Duration::from_secs(3600);
             if !range.contains(&window) {
@@ -105,17 +110,17 @@ impl SecurityEvents {
         let many = |node: &Node<'_>, problems: &mut Problems| {
             u32::try_from(node.integer(problems, 2..=100_000)?).ok()
         };
-        let failures = fields.or("token_failures", 10, problems, many);
-        let scans = fields.or("path_failures", 100, problems, many);
-        fields.finish(problems);
+        let failures = fields.or_default("token_failures", 10, problems, many);
+        let scans = fields.or_default("path_failures", 100, problems, many);
+        fields.deny_unknown(problems);
         Some(Self {
             sinks: sinks?,
             schema: schema?,
             window: window?,
             failures: failures?,
-            sources: Sources::named("sources"),
+            sources: FailureCounters::named("sources"),
             scans: scans?,
-            scanners: Sources::named("scanners"),
+            scanners: FailureCounters::named("scanners"),
             state: RefCell::default(),
         })
     }
@@ -175,7 +180,7 @@ impl SecurityEvents {
             if over && group.held > 0 {
                 let mut line = self.line(group.kind, group.held, time_stamp(host));
                 if let Some(route) = group.route.and_then(&route_name) {
-                    line.own("portcullis.route", route);
+                    line.trusted("portcullis.route", route);
                 }
                 events.push(Event {
                     kind: group.kind,
@@ -195,9 +200,9 @@ impl SecurityEvents {
         let hexadecimal = |hash: Hash| hash.map(|byte| format!("{byte:02x}")).concat();
         count(CONFIGURATION, host);
         let mut line = self.line(CONFIGURATION, 1, time_stamp(host));
-        line.own("portcullis.config.hash", &hexadecimal([a, b, c, d]));
+        line.trusted("portcullis.config.hash", &hexadecimal([a, b, c, d]));
         if let Some(previous) = previous {
-            line.own("portcullis.config.previous", &hexadecimal(previous));
+            line.trusted("portcullis.config.previous", &hexadecimal(previous));
         }
         Some(Event {
             kind: CONFIGURATION,
@@ -216,7 +221,7 @@ impl SecurityEvents {
 
     fn happened(
         &self,
-        kind: &'static Kind,
+        kind: &'static EventKind,
         count: u64,
         cause: &Cause<'_>,
         exchange: &Summary<'_>,
@@ -255,39 +260,45 @@ impl SecurityEvents {
         })
     }
 
-    fn line(&self, kind: &Kind, count: u64, now: Duration) -> Line {
-        let mut line = Line::new(LONGEST);
+    fn line(&self, kind: &EventKind, count: u64, now: Duration) -> JsonLine {
+        let mut line = JsonLine::new(LONGEST);
         line.time(TIMESTAMP.of(self.schema), now);
-        line.own(EVENT.of(self.schema), "portcullis.security");
-        if self.schema == Schema::Elastic {
-            line.own("ecs.version", ECS_VERSION);
+        line.trusted(EVENT.of(self.schema), "portcullis.security");
+        if self.schema == Convention::Elastic {
+            line.trusted("ecs.version", ECS_VERSION);
         }
         let is_change = kind == CONFIGURATION;
-        line.own("event.kind", if is_change { "event" } else { "alert" });
-        line.own("event.code", kind.id);
+        line.trusted("event.kind", if is_change { "event" } else { "alert" });
+        line.trusted("event.code", kind.id);
         line.number("event.severity", Some(kind.severity.number()));
-        line.own("portcullis.event.severity", kind.severity.name());
-        line.own("portcullis.event.owasp", kind.owasp);
+        line.trusted("portcullis.event.severity", kind.severity.name());
+        line.trusted("portcullis.event.owasp", kind.owasp);
         line.number("portcullis.event.count", Some(count));
         line
     }
 
-    fn request(&self, line: &mut Line, cause: &Cause<'_>, exchange: &Summary<'_>, host: &dyn Host) {
+    fn request(
+        &self,
+        line: &mut JsonLine,
+        cause: &Cause<'_>,
+        exchange: &Summary<'_>,
+        host: &dyn Host,
+    ) {
         if let Some(route) = exchange.route_name {
-            line.own("portcullis.route", route);
+            line.trusted("portcullis.route", route);
         }
-        line.own("portcullis.outcome", cause.outcome.name());
+        line.trusted("portcullis.outcome", cause.outcome.name());
         // The service's answers have neither.
         if let Some(reason) = cause.reason {
-            line.own("portcullis.code", reason.code.name);
-            line.own("portcullis.reason", reason.name);
+            line.trusted("portcullis.code", reason.code.name);
+            line.trusted("portcullis.reason", reason.name);
         }
         if let Some(detail) = cause.detail {
             // Events show nothing of a query.
             line.detail("portcullis.detail", detail, Parameters::Hidden);
         }
         if let Some(client) = exchange.facts.client(host) {
-            line.own("client.address", &client.to_string());
+            line.trusted("client.address", &client.to_string());
         }
         let field = |name: &str| exchange.headers.all(name).next();
         line.optional("http.request.method", field(":method"));
@@ -295,15 +306,15 @@ impl SecurityEvents {
         line.path("url.path", path);
         if let Some(id) = field("x-request-id") {
             match self.schema {
-                Schema::OpenTelemetry => {
+                Convention::OpenTelemetry => {
                     line.list(REQUEST_ID.of(self.schema), std::iter::once(id));
                 }
-                Schema::Elastic => line.foreign(REQUEST_ID.of(self.schema), id),
+                Convention::Elastic => line.untrusted(REQUEST_ID.of(self.schema), id),
             }
         }
         let trace = exchange.headers.one("traceparent").ok().flatten();
         if let Some(trace) = trace.and_then(Trace::parse) {
-            line.own(TRACE_ID.of(self.schema), trace.trace_id);
+            line.trusted(TRACE_ID.of(self.schema), trace.trace_id);
         }
     }
 }
@@ -325,7 +336,7 @@ struct Cause<'c> {
     detail: Option<&'c Detail>,
 }
 
-fn count(kind: &Kind, host: &dyn Host) {
+fn count(kind: &EventKind, host: &dyn Host) {
     if let Some(counter) = metrics::by_security_event(kind) {
         host.count(counter);
     }

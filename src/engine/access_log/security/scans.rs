@@ -1,4 +1,4 @@
-//! Those who look for what there is: many requests for what is not there, or not with this method.
+//! Scanners, who look for paths that exist: many requests for what is not there, or not with this method.
 
 use super::{Cause, Event, SecurityEvents};
 use crate::metrics::Outcome;
@@ -8,8 +8,8 @@ use portcullis_exchange::host::{Host, Property};
 use portcullis_wire::address;
 
 impl SecurityEvents {
-    /// Counts an answer of a scan for the request's source; an event, if that makes it one too many.
-    /// It does not matter who gave the answer: behind a route for all paths, the service knows what
+    /// Counts a response of a scan for the request's source; an event, if that makes it one too many.
+    /// It does not matter who gave the response: behind a route for all paths, the service knows what
     /// there is.
     pub(super) fn scanned(&self, exchange: &Summary<'_>, host: &dyn Host) -> Option<Event> {
         let record = exchange.record;

@@ -5,14 +5,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portcullis_exchange::host::{Host, Swap};
+use portcullis_exchange::host::{CasResult, Host};
 use portcullis_exchange::seed::Seed;
 use portcullis_wire::digits;
 
 /// Failures by source. Sources are hashed with the seed of the limits, which nobody outside knows:
 /// nobody can choose addresses that push each other out, and no address is in a cell or its key.
 #[derive(Default)]
-pub(super) struct Sources {
+pub(super) struct FailureCounters {
     seed: Seed,
     /// What they failed at: tells their cells from those of others.
     name: &'static str,
@@ -20,10 +20,10 @@ pub(super) struct Sources {
 
 /// What one cell holds. A source has its place in one set.
 #[derive(Clone, Copy, Default)]
-struct Set([Place; WAYS]);
+struct Set([SourceSlot; WAYS]);
 
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct SourceSlot {
     tag: u64,
     /// Milliseconds.
     since: u64,
@@ -40,7 +40,7 @@ const ATTEMPTS: usize = 16;
 /// The first bytes of a cell: ours, format 1.
 const FORMAT: [u8; 8] = *b"pl-src\0\x01";
 
-impl Sources {
+impl FailureCounters {
     /// Those who failed at that.
     pub(super) fn named(name: &'static str) -> Self {
         let seed = Seed::default();
@@ -72,9 +72,9 @@ impl Sources {
             let failures = set.failed(hashed.tag, now, window, threshold);
             let written = match seen {
                 None => host.create_cell(&key, &set.bytes()),
-                Some((_, mark)) => host.swap_cell(&key, Some(mark), &set.bytes()),
+                Some((_, mark)) => host.compare_and_swap(&key, Some(mark), &set.bytes()),
             };
-            if written.ok()? == Swap::Written {
+            if written.ok()? == CasResult::Written {
                 return failures;
             }
         }
@@ -89,22 +89,22 @@ fn millis(time: Duration) -> u64 {
 impl Set {
     fn failed(&mut self, tag: u64, now: u64, window: u64, threshold: u32) -> Option<u32> {
         // A time to come, but for what workers look at the clock one after the other, nobody here wrote.
-        let over = |place: &Place| now.abs_diff(place.since) >= window;
+        let over = |place: &SourceSlot| now.abs_diff(place.since) >= window;
         let Set(places) = self;
         let found = places.iter().position(|place| place.tag == tag);
         let place = match found {
             Some(found) => places.get_mut(found)?,
             // Who has failed least, or not lately, makes room.
             None => {
-                let weight = |place: &&mut Place| if over(place) { 0 } else { place.failures };
+                let weight = |place: &&mut SourceSlot| if over(place) { 0 } else { place.failures };
                 places.iter_mut().min_by_key(weight)?
             }
         };
         if place.tag != tag || over(place) {
-            *place = Place {
+            *place = SourceSlot {
                 tag,
                 since: now,
-                ..Place::default()
+                ..SourceSlot::default()
             };
         }
         place.failures = place.failures.saturating_add(1);
@@ -126,7 +126,7 @@ impl Set {
         bytes
     }
 
-    /// None of somebody else's bytes.
+    /// None of bytes of another format.
     fn read(bytes: &[u8]) -> Option<Self> {
         let (words, []) = bytes.strip_prefix(&FORMAT)?.as_chunks::<4>() else {
             return None;
@@ -139,7 +139,7 @@ impl Set {
                 Some(u64::from(low) | u64::from(high) << 32)
             };
             let (tag, since) = (long()?, long()?);
-            *place = Place {
+            *place = SourceSlot {
                 tag,
                 since,
                 failures: words.next()?,
@@ -164,7 +164,7 @@ mod tests {
     /// A failure as a worker of its own sees it.
     fn failed(host: &MemoryHost, source: u32, threshold: u32) -> Option<u32> {
         let source = IpAddr::V4(source.into());
-        Sources::default().failed(source, WINDOW, threshold, host)
+        FailureCounters::default().failed(source, WINDOW, threshold, host)
     }
 
     #[test]
@@ -191,7 +191,12 @@ mod tests {
         let proxy = MemoryHost::new();
         let asked = |window: u64, threshold| {
             let source = IpAddr::V4(7.into());
-            Sources::default().failed(source, Duration::from_secs(window), threshold, &proxy)
+            FailureCounters::default().failed(
+                source,
+                Duration::from_secs(window),
+                threshold,
+                &proxy,
+            )
         };
         proxy.set_now(at(1000));
         for second in 1000..1004 {

@@ -11,7 +11,7 @@ impl PartialEq for Judgement {
             let limit = limit.map(|(name, standing)| (name.to_owned(), standing));
             let claimants = facts.claimants.as_ref().map(Rc::as_ptr);
             let claimants = claimants.map(<*const _>::cast::<()>);
-            let answers = facts.answers.clone();
+            let answers = facts.response_checks.clone();
             let principal = facts.principal.clone();
             (principal, limit, facts.operation, claimants, answers)
         };
@@ -76,7 +76,12 @@ fn judged(engine: &Engine, path: &str, more: &[(&str, &str)], body: BodyState) -
         awaiting: Vec::new(),
         skipped: Vec::new(),
     };
-    judge.judge(&headers, Place::head(None, body), None, Facts::default())
+    judge.judge(
+        &headers,
+        ResumePoint::head(None, body),
+        None,
+        Facts::default(),
+    )
 }
 
 #[test]

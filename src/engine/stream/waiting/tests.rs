@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::engine::Engine;
-use crate::stream::Said;
+use crate::stream::PolicyVerdict;
 use portcullis_exchange::host::{Clock, Failure};
 use portcullis_memory_host::MemoryHost;
 use portcullis_policies::test_wait::FINISHED;
@@ -51,7 +51,7 @@ fn head(stream: &mut Stream, body: BodyState, host: &MemoryHost) -> Action {
     ] {
         headers.push(name.as_bytes(), value.as_bytes());
     }
-    stream.request_headers(headers, body, host)
+    stream.on_request_headers(headers, body, host)
 }
 
 /// What an action does, and the value of `x-waited`, or the reply's details.
@@ -147,8 +147,8 @@ fn a_wait_for_a_time_ends_then_and_another_may_follow() {
         response("200", &mut stream, TOKEN, &host),
         "continue response"
     );
-    let asked = stream.asked();
-    assert_eq!(asked, [("test_wait", Said::Allowed)]);
+    let asked = stream.policy_verdicts();
+    assert_eq!(asked, [("test_wait", PolicyVerdict::Allowed)]);
 }
 
 #[test]
@@ -160,7 +160,10 @@ fn waits_that_are_too_long_or_too_many_are_refused() {
         told(Some(head(&mut stream, BodyState::Complete, &host))),
         refused
     );
-    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    assert_eq!(
+        stream.policy_verdicts(),
+        [("test_wait", PolicyVerdict::Waiting)]
+    );
     let engine = engine(&document(&call("pass")));
     let mut waiting: Vec<Stream> = Vec::new();
     for _ in 0..MOST {
@@ -217,18 +220,18 @@ fn what_comes_of_a_body_meanwhile_is_judged_behind_the_wait() {
                     true => BodyState::Complete,
                     false => BodyState::Open,
                 };
-                let action = stream.request_body(size, state, &host);
+                let action = stream.on_request_body(size, state, &host);
                 assert_eq!(told(Some(action)), "pause body ");
             }
             if is_whole && trailers {
-                let action = stream.request_trailers(&Headers::default(), &host);
+                let action = stream.on_request_trailers(&Headers::default(), &host);
                 assert_eq!(told(Some(action)), "pause body ");
             }
             let woken = response("200", &mut stream, TOKEN, &host);
             assert_eq!(woken, expected, "{inspection} {pieces:?} {trailers}");
             if !is_whole {
                 let size = host.receive(Side::Request, b"}", true);
-                let action = stream.request_body(size, BodyState::Complete, &host);
+                let action = stream.on_request_body(size, BodyState::Complete, &host);
                 assert_eq!(told(Some(action)), "continue ");
             }
         }
@@ -252,8 +255,8 @@ fn in_shadow_mode_nobody_waits() {
         let action = head(&mut stream, BodyState::Complete, &host);
         assert!(matches!(action, Action::Continue(_)), "{name}");
         assert_eq!(super::waiting(), 0);
-        let asked = stream.asked();
-        assert!(asked.contains(&(name, Said::Waiting)), "{asked:?}");
+        let asked = stream.policy_verdicts();
+        assert!(asked.contains(&(name, PolicyVerdict::Waiting)), "{asked:?}");
     }
 }
 
@@ -272,14 +275,20 @@ fn policies_hear_once_that_an_exchange_has_ended() {
     };
     // The client leaves.
     let stream = waiting_for_call(&document, BodyState::Complete, &host);
-    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    assert_eq!(
+        stream.policy_verdicts(),
+        [("test_wait", PolicyVerdict::Waiting)]
+    );
     assert!(stream.awaits_body());
     end(stream);
     // The proxy responds in the service's place, as where a body is too long for it.
     let mut stream = waiting_for_call(&document, BodyState::Open, &host);
-    stream.response_headers(None, BodyState::Open, &host);
+    stream.on_response_headers(None, BodyState::Open, &host);
     assert_eq!(response("403", &mut stream, TOKEN, &host), "nothing");
-    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    assert_eq!(
+        stream.policy_verdicts(),
+        [("test_wait", PolicyVerdict::Waiting)]
+    );
     end(stream);
     for status in ["200", "403"] {
         let mut stream = waiting_for_call(&document, BodyState::Complete, &host);
@@ -291,6 +300,9 @@ fn policies_hear_once_that_an_exchange_has_ended() {
     let action = stream.host_failed(Failure::HostCall, &host);
     assert_eq!(told(Some(action)), "reply portcullis.unavailable.host_call");
     assert_eq!(waiting(), 0);
-    assert_eq!(stream.asked(), [("test_wait", Said::Waiting)]);
+    assert_eq!(
+        stream.policy_verdicts(),
+        [("test_wait", PolicyVerdict::Waiting)]
+    );
     end(stream);
 }

@@ -12,7 +12,7 @@ mod price {
     pub(super) const REPLACEMENT: usize = 10;
     /// To ask for the status when the exchange is recorded.
     pub(super) const STATUS: usize = 57;
-    /// To read the fields of an answer.
+    /// To read the fields of a response.
     pub(super) const READING: usize = 71;
 }
 
@@ -23,8 +23,8 @@ pub(super) fn pay_for_reading(edits: &[Edit], wants_status: bool) -> bool {
         let each = edits.iter().map(|edit| match edit {
             Edit::Remove(_) => price::REMOVAL,
             Edit::Set(..) => price::REPLACEMENT,
-            Edit::Shared(edits) => saved(edits),
-            Edit::Add(..) | Edit::SetPath(_) | Edit::Export(..) | Edit::Hits(_) => 0,
+            Edit::Prepared(edits) => saved(edits),
+            Edit::Add(..) | Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => 0,
         });
         each.fold(0, usize::saturating_add)
     }
@@ -57,9 +57,9 @@ fn carry(map: Map, edit: &Edit) -> Result<(), HostError> {
         Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
         Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
         Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
-        Edit::Export(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
-        Edit::Hits(hits) => set_hits(*hits),
-        Edit::Shared(edits) => apply(map, edits),
+        Edit::FilterState(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
+        Edit::HitsAddend(hits) => set_hits(*hits),
+        Edit::Prepared(edits) => apply(map, edits),
     }
 }
 

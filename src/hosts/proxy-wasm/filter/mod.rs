@@ -43,9 +43,9 @@ pub(super) struct Live {
     call: Cell<Option<Token>>,
     /// Whether it has something to do when a piece of a body comes.
     minds: Cell<bool>,
-    /// The status of the answer, if that was read and went on.
+    /// The status of the response, if that was read and went on.
     status: Cell<Option<u16>>,
-    /// What goes out in place of the answer's body, if something does.
+    /// What goes out in place of the response's body, if something does.
     response_body: RefCell<Option<Vec<u8>>>,
     _memory: Reservation,
 }
@@ -253,7 +253,7 @@ impl Live {
     fn shown_meanwhile(&self) {
         let waits = self.stream.borrow().deadline().is_some();
         if waits && self.size.get().is_some() {
-            self.running.held.shown();
+            self.running.held.body_arrived();
         }
     }
 
@@ -261,7 +261,7 @@ impl Live {
     fn shown(&self, side: Side) {
         if self.waits_for.get() == Some(side) {
             self.waits_for.set(None);
-            self.running.held.shown();
+            self.running.held.body_arrived();
         }
     }
 

@@ -35,7 +35,7 @@ impl Live {
             return self.fail("hand over the request in a known form", HostError(0));
         };
         let mut stream = self.stream.borrow_mut();
-        let action = stream.request_headers(headers, state(ends), self.host());
+        let action = stream.on_request_headers(headers, state(ends), self.host());
         drop(stream);
         self.carry_out(action, Phase::Head)
     }
@@ -45,7 +45,7 @@ impl Live {
         self.shown(Side::Request);
         self.shown_meanwhile();
         let mut stream = self.stream.borrow_mut();
-        let action = stream.request_body(size, state(ends), self.host());
+        let action = stream.on_request_body(size, state(ends), self.host());
         drop(stream);
         self.carry_out(action, Phase::Body)
     }
@@ -56,7 +56,7 @@ impl Live {
             Err(error) => return self.fail("hand over the request's trailers", error),
         };
         let mut stream = self.stream.borrow_mut();
-        let action = stream.request_trailers(&trailers, self.host());
+        let action = stream.on_request_trailers(&trailers, self.host());
         drop(stream);
         let (edits, then) = match action {
             Action::Continue(edits) => (edits, abi::Action::Continue),

@@ -1,4 +1,4 @@
-//! The answer on its way back.
+//! The response on its way back.
 
 use std::rc::Rc;
 
@@ -37,7 +37,7 @@ impl Live {
         };
         let rest = state(ends);
         let mut stream = self.stream.borrow_mut();
-        let head = stream.response_headers(headers.as_ref(), rest, self.host());
+        let head = stream.on_response_headers(headers.as_ref(), rest, self.host());
         if !self.running.shows_bodies
             && let Some(reply) = stream.without_body(Side::Response, self.host())
         {
@@ -79,7 +79,7 @@ impl Live {
             let state = state(ends);
             self.shown(Side::Response);
             let mut stream = self.stream.borrow_mut();
-            return self.answered(&stream.response_body(size, state, self.host()));
+            return self.answered(&stream.on_response_body(size, state, self.host()));
         };
         self.shown(Side::Response);
         // The whole of it stands in place of the first piece, and nothing in place of the others.
@@ -100,13 +100,13 @@ impl Live {
         }
         if self.response_body.borrow().is_none() {
             let mut stream = self.stream.borrow_mut();
-            return self.answered(&stream.response_trailers(self.host()));
+            return self.answered(&stream.on_response_trailers(self.host()));
         }
         // There was none in whose place ours could go out; a head that waits goes out with it.
         if self.waits_for.get() == Some(Side::Response)
             && let Some(body) = self.response_body.take()
         {
-            return self.answer_with(body);
+            return self.replace_body(body);
         }
         // They speak of a body that does not go out.
         let trailers = read(Map::ResponseTrailers, fields).unwrap_or_default();
@@ -119,7 +119,7 @@ impl Live {
         abi::Action::Continue
     }
 
-    /// The answer's head has been edited when its body comes.
+    /// The response's head has been edited when its body comes.
     fn answered(&self, action: &Action) -> abi::Action {
         match action {
             Action::Continue(_) => abi::Action::Continue,
@@ -131,22 +131,24 @@ impl Live {
         }
     }
 
-    /// An answer whose head cannot be read: what goes out in its place, where something must.
+    /// A response whose head cannot be read: what goes out in its place, where something must.
     fn never_read(&self, error: HostError) -> Option<Reply> {
         let HostError(status) = error;
-        log::error!("the proxy does not hand over the head of an answer (status {status})");
+        log::error!("the proxy does not hand over the head of a response (status {status})");
         let mut stream = self.stream.borrow_mut();
         stream.response_unread(error.failure(), self.host())
     }
 
     /// Answers with the head in hand, which has been shaped, and with that body.
-    fn answer_with(&self, body: Vec<u8>) -> abi::Action {
+    fn replace_body(&self, body: Vec<u8>) -> abi::Action {
         self.waits_for.set(None);
-        self.running.held.shown();
+        self.running.held.body_arrived();
         let head = match read(Map::Response, MOST_FIELDS) {
             Ok(head) => head,
             Err(HostError(status)) => {
-                log::error!("the proxy does not hand over the head of an answer (status {status})");
+                log::error!(
+                    "the proxy does not hand over the head of a response (status {status})"
+                );
                 return abi::Action::Pause;
             }
         };

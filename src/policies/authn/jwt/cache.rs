@@ -50,7 +50,7 @@ struct Generation {
 }
 
 /// Hashes the length and the last bytes of a token, which are its signature's, with the standard
-/// library's keyed hash. Whole tokens are compared after that: those that end alike cost time and
+/// library's keyed hash. Whole tokens are compared after that: tokens that end alike cost time and
 /// nothing else, and only tokens that an issuer has signed are ever in the table.
 #[derive(Clone, Default)]
 struct ByEnding(RandomState);

@@ -47,7 +47,7 @@ impl CacheLimits {
         }
         let mut fields = node.fields(problems)?;
         let mut number = |name, default: usize, most: u64, problems: &mut Problems| {
-            fields.or(name, default, problems, |node, problems| {
+            fields.or_default(name, default, problems, |node, problems| {
                 usize::try_from(node.integer(problems, 2..=most)?).ok()
             })
         };
@@ -58,7 +58,7 @@ impl CacheLimits {
             16 << 10,
             problems,
         );
-        let max_bytes = fields.or(
+        let max_bytes = fields.or_default(
             "max_bytes",
             default.max_bytes,
             problems,
@@ -71,7 +71,7 @@ impl CacheLimits {
                 Some(bytes)
             },
         );
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Some(Self {
             max_entries: max_entries?,
             max_token_bytes: max_token_bytes?,

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::jwk::Key;
+use super::jwk::Jwk;
 use super::provider::Provider;
-use super::signature::{ALGORITHMS, Algorithm};
+use super::signature::{ALGORITHMS, SignatureAlgorithm};
 use super::token::TokenError;
 use portcullis_document::{Fields, Problems};
 
@@ -41,13 +41,13 @@ const MOST: u64 = 8;
 impl KeyChoice {
     /// Reads `max_signature_checks` and `require_kid`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let most = fields.or(
+        let most = fields.or_default(
             "max_signature_checks",
             DEFAULT,
             problems,
             |node, problems| usize::try_from(node.integer(problems, 1..=MOST)?).ok(),
         );
-        let naming = fields.or(
+        let naming = fields.or_default(
             "require_kid",
             Naming::Optional,
             problems,
@@ -66,39 +66,48 @@ impl KeyChoice {
     }
 
     /// Whether a key may check a token with this header.
-    pub(super) fn fits(self, key: &Key, algorithm: Algorithm, key_id: Option<&str>) -> bool {
+    pub(super) fn fits(
+        self,
+        key: &Jwk,
+        algorithm: SignatureAlgorithm,
+        key_id: Option<&str>,
+    ) -> bool {
         let named = self.naming == Naming::Optional || key.id.is_some();
         named && key.may_check(algorithm, key_id)
     }
 
-    /// The keys that may check a token with this header: first those of its `kid`, then those that
-    /// are for its algorithm alone, then those that are for others as well.
+    /// The keys that may check a token with this header: first the keys of its `kid`, then keys that
+    /// are for its algorithm alone, then keys that are for others as well.
     pub(super) fn candidates<'k>(
         self,
-        keys: &'k [Key],
-        algorithm: Algorithm,
+        keys: &'k [Jwk],
+        algorithm: SignatureAlgorithm,
         key_id: Option<&str>,
-    ) -> impl Iterator<Item = &'k Key> {
-        let rank = move |key: &Key| match (key_id, &key.id) {
+    ) -> impl Iterator<Item = &'k Jwk> {
+        let rank = move |key: &Jwk| match (key_id, &key.id) {
             (Some(asked), Some(id)) if asked == id => 0,
             _ if key.algorithm.is_some() => 1,
             _ => 2,
         };
         (0..3).flat_map(move |place| {
-            let fits = move |key: &&Key| rank(key) == place && self.fits(key, algorithm, key_id);
+            let fits = move |key: &&Jwk| rank(key) == place && self.fits(key, algorithm, key_id);
             keys.iter().filter(fits)
         })
     }
 
     /// What an operator should know of keys that stand in the document.
-    pub(super) fn note(self, keys: &[Key], allows: impl Fn(Algorithm) -> bool) -> Option<String> {
+    pub(super) fn note(
+        self,
+        keys: &[Jwk],
+        allows: impl Fn(SignatureAlgorithm) -> bool,
+    ) -> Option<String> {
         if self.naming == Naming::Required {
             let nameless = keys.iter().filter(|key| key.id.is_none()).count();
             return (nameless > 0).then(|| {
                 format!("{nameless} of its keys have no `kid` and are never used, since `require_kid` is set")
             });
         }
-        let able = |algorithm: Algorithm| {
+        let able = |algorithm: SignatureAlgorithm| {
             let able = keys.iter().filter(|key| key.may_check(algorithm, None));
             if allows(algorithm) { able.count() } else { 0 }
         };
@@ -205,12 +214,12 @@ mod tests {
         let json = Json::parse(set(members).as_bytes(), 8).unwrap();
         let keys = jwk::read_set(&Node::root(&json), &mut Problems::default()).unwrap();
         let choice = KeyChoice { most: 2, naming };
-        let place = |key: &Key| {
+        let place = |key: &Jwk| {
             keys.iter()
                 .position(|each| std::ptr::eq(each, key))
                 .unwrap()
         };
-        let candidates = choice.candidates(&keys, Algorithm::EdDsa, key_id);
+        let candidates = choice.candidates(&keys, SignatureAlgorithm::EdDsa, key_id);
         candidates.map(place).collect()
     }
 

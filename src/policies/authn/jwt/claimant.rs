@@ -5,25 +5,25 @@ use std::rc::Rc;
 use super::provider::Provider;
 use super::token::{MAX_DEPTH, Token};
 use crate::authn::combination::Needed;
-use crate::authn::location::{Found, LocationError};
+use crate::authn::location::{LocationError, PresentedCredential};
 use portcullis_exchange::exchange::{ClaimedSubject, Request, Several};
 use portcullis_wire::json::compact::Compact;
 
 /// Reads the `sub` of the token that a route asks for, which nobody has checked. Whoever sends the
 /// request has chosen it.
-pub(super) struct Claimants {
+pub(super) struct UnverifiedSubject {
     needed: Needed,
     providers: Vec<Rc<Provider>>,
 }
 
-impl Claimants {
+impl UnverifiedSubject {
     /// Looks for tokens where these providers do, of which one or all are asked for.
     pub(super) fn new(needed: Needed, providers: Vec<Rc<Provider>>) -> Self {
         Self { needed, providers }
     }
 }
 
-impl ClaimedSubject for Claimants {
+impl ClaimedSubject for UnverifiedSubject {
     /// The `sub` of the token. Where several are asked for, it is that of the first: no other is
     /// looked at before that one has been accepted.
     fn subject(&self, request: &Request<'_>) -> Result<Option<String>, Several> {
@@ -31,7 +31,7 @@ impl ClaimedSubject for Claimants {
             Needed::All => 1,
             Needed::Any => self.providers.len(),
         };
-        let mut found: Vec<(&Provider, Found<'_>)> = Vec::new();
+        let mut found: Vec<(&Provider, PresentedCredential<'_>)> = Vec::new();
         for provider in self.providers.iter().take(most) {
             match provider.locations.find(request) {
                 Ok(token) => found.push((provider, token)),
@@ -53,7 +53,7 @@ impl ClaimedSubject for Claimants {
     }
 }
 
-impl std::fmt::Debug for Claimants {
+impl std::fmt::Debug for UnverifiedSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Claimants({})", self.providers.len())
     }

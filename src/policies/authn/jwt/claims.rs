@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::objection::{Fault, Objection};
+use super::objection::{ClaimFault, Objection};
 use super::token::MAX_DEPTH;
 use portcullis_exchange::condition::Check;
 use portcullis_wire::effort;
@@ -42,7 +42,7 @@ pub(super) enum Accepted {
     Any,
     /// One of these.
     OneOf(Vec<String>),
-    /// The claim must not be there: a token for somebody else is not for us
+    /// The claim must not be there: a token for another audience is not for us
     /// (RFC 7519 §4.1.3), and the document does not say who we are.
     Absent,
 }
@@ -106,7 +106,7 @@ impl ClaimRules {
         self.check_subject(claims)?;
         let times = Times::read(claims)?;
         if times.expires.is_none() && self.expiration == Expiration::Required {
-            let missing = ClaimsError::Malformed.of("exp", Fault::Missing);
+            let missing = ClaimsError::Malformed.of("exp", ClaimFault::Missing);
             return Err(missing.by("/require_expiration"));
         }
         self.check_lifetime(times)?;
@@ -137,7 +137,8 @@ impl ClaimRules {
     }
 
     fn check_audience(&self, claims: Members<'_>) -> Result<(), Objection> {
-        let wrong = |value: Value<'_>| ClaimsError::Malformed.of("aud", Fault::Kind(value.kind()));
+        let wrong =
+            |value: Value<'_>| ClaimsError::Malformed.of("aud", ClaimFault::Kind(value.kind()));
         let audiences: Vec<&str> = match claims.member("aud") {
             None => Vec::new(),
             Some(Value::String(one)) => vec![one],
@@ -160,16 +161,16 @@ impl ClaimRules {
             return Ok(());
         }
         let wrong = |error: ClaimsError, fault| error.of("sub", fault).by("/subjects");
-        let subject = subject.ok_or_else(|| wrong(ClaimsError::Subject, Fault::Missing))?;
+        let subject = subject.ok_or_else(|| wrong(ClaimsError::Subject, ClaimFault::Missing))?;
         let effort = Effort::new(effort::HEAD);
         for each in &self.subjects {
             match each.matches(subject, &effort) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(TooCostly) => return Err(wrong(ClaimsError::Effort, Fault::TooCostly)),
+                Err(TooCostly) => return Err(wrong(ClaimsError::Effort, ClaimFault::TooCostly)),
             }
         }
-        Err(wrong(ClaimsError::Subject, Fault::NotListed))
+        Err(wrong(ClaimsError::Subject, ClaimFault::NotListed))
     }
 
     fn check_lifetime(&self, times: Times) -> Result<(), Objection> {
@@ -178,12 +179,13 @@ impl ClaimRules {
         };
         let wrong = |claim, fault| Err(ClaimsError::Lifetime.of(claim, fault).by("/max_lifetime"));
         match (times.expires, times.issued.or(times.not_before)) {
-            (None, _) => wrong("exp", Fault::Missing),
-            (_, None) => wrong("iat", Fault::Missing),
+            (None, _) => wrong("exp", ClaimFault::Missing),
+            (_, None) => wrong("iat", ClaimFault::Missing),
             (Some(end), Some(start)) if end - start <= longest.as_secs_f64() => Ok(()),
-            (Some(end), Some(start)) => {
-                wrong("exp", Fault::TooLong(end - start - longest.as_secs_f64()))
-            }
+            (Some(end), Some(start)) => wrong(
+                "exp",
+                ClaimFault::TooLong(end - start - longest.as_secs_f64()),
+            ),
         }
     }
 
@@ -192,15 +194,15 @@ impl ClaimRules {
         let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
         // RFC 7519 §4.1.4: on or after that time it is not accepted.
         if let Some(expires) = times.expires.filter(|expires| now >= expires + skew) {
-            return Err(ClaimsError::Expired.of("exp", Fault::Past(now - expires)));
+            return Err(ClaimsError::Expired.of("exp", ClaimFault::Past(now - expires)));
         }
         if let Some(oldest) = self.max_age {
             let wrong = |fault| Err(ClaimsError::Age.of("iat", fault).by("/max_age"));
             let most = oldest.as_secs_f64();
             match times.issued {
-                None => return wrong(Fault::Missing),
+                None => return wrong(ClaimFault::Missing),
                 Some(issued) if now - issued > most + skew => {
-                    return wrong(Fault::TooOld(now - issued - most));
+                    return wrong(ClaimFault::TooOld(now - issued - most));
                 }
                 Some(_) => {}
             }
@@ -211,7 +213,7 @@ impl ClaimRules {
         ];
         for (error, claim, start) in starts {
             if let Some(start) = start.filter(|start| now + skew < *start) {
-                return Err(error.of(claim, Fault::Future(start - now)));
+                return Err(error.of(claim, ClaimFault::Future(start - now)));
             }
         }
         Ok(())
@@ -243,13 +245,13 @@ impl Revoked {
         ];
         for (name, rule, list, value) in lists {
             if value.is_some_and(|value| list.iter().any(|each| each == value)) {
-                return Some(ClaimsError::Revoked.of(name, Fault::Listed).by(rule));
+                return Some(ClaimsError::Revoked.of(name, ClaimFault::Listed).by(rule));
             }
         }
         let limit = self.issued_before? as f64;
         let fault = match times.issued {
-            None => Fault::Missing,
-            Some(issued) if issued < limit => Fault::TooOld(limit - issued),
+            None => ClaimFault::Missing,
+            Some(issued) if issued < limit => ClaimFault::TooOld(limit - issued),
             Some(_) => return None,
         };
         let objection = ClaimsError::Revoked.of("iat", fault);
@@ -269,11 +271,11 @@ impl Accepted {
     }
 
     /// What is wrong with values that are not accepted.
-    fn fault(&self, values: &[&str]) -> Fault {
+    fn fault(&self, values: &[&str]) -> ClaimFault {
         match self {
-            Accepted::Absent => Fault::Unexpected,
-            _ if values.is_empty() => Fault::Missing,
-            Accepted::Any | Accepted::OneOf(_) => Fault::NotListed,
+            Accepted::Absent => ClaimFault::Unexpected,
+            _ if values.is_empty() => ClaimFault::Missing,
+            Accepted::Any | Accepted::OneOf(_) => ClaimFault::NotListed,
         }
     }
 }
@@ -282,7 +284,7 @@ fn text<'c>(claims: Members<'c>, name: &'static str) -> Result<Option<&'c str>, 
     match claims.member(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(ClaimsError::Malformed.of(name, Fault::Kind(other.kind()))),
+        Some(other) => Err(ClaimsError::Malformed.of(name, ClaimFault::Kind(other.kind()))),
     }
 }
 
@@ -294,9 +296,9 @@ fn date(claims: Members<'_>, name: &'static str) -> Result<Option<f64>, Objectio
         Some(Value::Number(number)) => {
             let seconds = number.parse().ok();
             let seconds = seconds.filter(|seconds: &f64| (0.0..=LATEST).contains(seconds));
-            seconds.map(Some).ok_or(wrong(Fault::Range))
+            seconds.map(Some).ok_or(wrong(ClaimFault::Range))
         }
-        Some(other) => Err(wrong(Fault::Kind(other.kind()))),
+        Some(other) => Err(wrong(ClaimFault::Kind(other.kind()))),
     }
 }
 

@@ -7,7 +7,7 @@ use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::Verifier as _;
 use p521::pkcs8::EncodePublicKey as _;
 
-use super::signature::Algorithm;
+use super::signature::SignatureAlgorithm;
 use portcullis_exchange::host::{Hash, HostScheme};
 
 /// A curve; it fixes the algorithm and its hash (RFC 7518 §3.4, RFC 8812 §3.2).
@@ -66,12 +66,12 @@ impl Curve {
     }
 
     /// The one algorithm of its keys.
-    pub(super) fn algorithm(self) -> Algorithm {
+    pub(super) fn algorithm(self) -> SignatureAlgorithm {
         match self {
-            Curve::P256 => Algorithm::Es256,
-            Curve::P384 => Algorithm::Es384,
-            Curve::P521 => Algorithm::Es512,
-            Curve::Secp256k1 => Algorithm::Es256k,
+            Curve::P256 => SignatureAlgorithm::Es256,
+            Curve::P384 => SignatureAlgorithm::Es384,
+            Curve::P521 => SignatureAlgorithm::Es512,
+            Curve::Secp256k1 => SignatureAlgorithm::Es256k,
         }
     }
 

@@ -4,17 +4,17 @@ use std::rc::Rc;
 
 use super::provider::{Provider, Providers};
 use portcullis_document::{Node, Problems, Quoted};
-use portcullis_exchange::gauges::{Gauges, Spread, segment};
+use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 
 impl Providers {
     /// Shows how many keys each provider has, how old they are, and how many tokens are remembered.
     pub fn show(&self, gauges: &mut Gauges) {
-        for provider in self.read_well() {
+        for provider in self.valid() {
             let name = |leaf: &str| format!("provider.{}.{leaf}", segment(&provider.name));
             let provider = Rc::clone(provider);
             if let Some(remote) = provider.keys.remote().map(Rc::clone) {
                 let age = move |now| remote.age(now).map_or(0, |age| age.as_secs());
-                gauges.add(&name("jwks_age_seconds"), Spread::Shared, age);
+                gauges.add(&name("jwks_age_seconds"), Aggregation::Same, age);
             }
             let count = move |now| {
                 provider
@@ -22,25 +22,25 @@ impl Providers {
                     .keys_at(now)
                     .map_or(0, |keys| keys.len() as u64)
             };
-            gauges.add(&name("jwks_keys"), Spread::Shared, count);
+            gauges.add(&name("jwks_keys"), Aggregation::Same, count);
         }
         let remembers = |provider: &&Rc<Provider>| provider.cache.is_some();
-        let all: Vec<Rc<Provider>> = self.read_well().filter(remembers).cloned().collect();
+        let all: Vec<Rc<Provider>> = self.valid().filter(remembers).cloned().collect();
         if !all.is_empty() {
             let one = |provider: &Rc<Provider>| provider.cache.as_ref().map_or(0, |c| c.len());
             let entries = move |_| all.iter().map(one).sum::<usize>() as u64;
-            gauges.add("jwt_cache_entries", Spread::Summed, entries);
+            gauges.add("jwt_cache_entries", Aggregation::Sum, entries);
         }
     }
 }
 
 /// The names of providers so far, as they are in names of metrics and as the document has them.
 #[derive(Default)]
-pub(super) struct Names<'d> {
+pub(super) struct ProviderNames<'d> {
     segments: Vec<(String, &'d str)>,
 }
 
-impl<'d> Names<'d> {
+impl<'d> ProviderNames<'d> {
     /// The longest name, in bytes. It is a part of names of metrics and of shared cells.
     const LONGEST: usize = 64;
 

@@ -6,7 +6,7 @@ use jwt_simple::algorithms::Ed25519PublicKey;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::ec::{CURVES, EcKey};
-use super::signature::{ALGORITHMS, Algorithm, KeyClass, RsaKey, VerifyingKey};
+use super::signature::{ALGORITHMS, KeyClass, RsaKey, SignatureAlgorithm, VerifyingKey};
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted, is_near};
 use portcullis_wire::json::{Json, Object};
 
@@ -23,25 +23,25 @@ impl fmt::Display for TooMany {
 }
 
 /// A key and what it is for.
-pub(super) struct Key {
+pub(super) struct Jwk {
     pub(super) id: Option<String>,
     /// The one algorithm, where the key names it.
-    pub(super) algorithm: Option<Algorithm>,
+    pub(super) algorithm: Option<SignatureAlgorithm>,
     pub(super) verifying: VerifyingKey,
 }
 
 /// Reads a JWK Set, RFC 7517 §5: other members beside `keys` are ignored. Unlike a set that a provider publishes, one that an operator
 /// writes has no excuse for a key that cannot be used: it is an error.
-pub(super) fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Key>> {
+pub(super) fn read_set(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Jwk>> {
     let mut fields = node.fields(problems)?;
     let list = fields.required("keys", problems);
-    list?.list(problems, Key::read)
+    list?.list(problems, Jwk::read)
 }
 
 /// Notes members of written keys whose names look misspelt. RFC 7517 §4 has unknown members
 /// ignored, so a `kdi` in place of `kid` is no error, and yet not what was meant.
 pub(super) fn note_misspelt(set: &Node<'_>, notes: &mut Vec<String>) {
-    /// Those that may be left out, so that nothing else tells that they are not there.
+    /// Members that may be left out, so that nothing else tells that they are not there.
     const OPTIONAL: [&str; 4] = ["kid", "alg", "use", "key_ops"];
     let keys = set.json().as_object().and_then(|set| set.member("keys"));
     let Some(Json::Array(keys)) = keys else {
@@ -82,7 +82,7 @@ pub(super) fn note_unknown(set: &Node<'_>, notes: &mut Vec<String>) {
     }
 }
 
-impl Key {
+impl Jwk {
     /// Reads one key.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -90,25 +90,25 @@ impl Key {
         let kind = key_type.choice(
             problems,
             &[
-                ("RSA", Kind::Rsa),
-                ("EC", Kind::Ec),
-                ("OKP", Kind::Okp),
-                ("oct", Kind::Oct),
+                ("RSA", KeyType::Rsa),
+                ("EC", KeyType::Ec),
+                ("OKP", KeyType::Okp),
+                ("oct", KeyType::Oct),
             ],
         )?;
-        let id = fields.or("kid", None, problems, |node, problems| {
+        let id = fields.or_default("kid", None, problems, |node, problems| {
             node.text(problems).map(|id| Some(id.to_owned()))
         });
-        let algorithm = fields.or("alg", None, problems, |node, problems| {
+        let algorithm = fields.or_default("alg", None, problems, |node, problems| {
             read_own_algorithm(node, problems).map(Some)
         });
         let usable = check_use(&mut fields, problems);
         // RFC 7517 §4: what else a key may carry does not matter here.
         let verifying = match kind {
-            Kind::Rsa => read_rsa(&mut fields, problems),
-            Kind::Ec => read_ec(&mut fields, problems),
-            Kind::Okp => read_okp(&mut fields, problems),
-            Kind::Oct => read_oct(&mut fields, problems),
+            KeyType::Rsa => read_rsa(&mut fields, problems),
+            KeyType::Ec => read_ec(&mut fields, problems),
+            KeyType::Okp => read_okp(&mut fields, problems),
+            KeyType::Oct => read_oct(&mut fields, problems),
         };
         usable?;
         let key = Self {
@@ -122,7 +122,11 @@ impl Key {
         {
             let is_mac = matches!(
                 key.algorithm,
-                Some(Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512)
+                Some(
+                    SignatureAlgorithm::Hs256
+                        | SignatureAlgorithm::Hs384
+                        | SignatureAlgorithm::Hs512
+                )
             );
             let reason = if is_mac && key.verifying.class() == KeyClass::Secret {
                 "the secret is shorter than the hash of its `alg` (RFC 7518 §3.2)"
@@ -136,7 +140,7 @@ impl Key {
     }
 
     /// Whether the key may check a token with this header.
-    pub(super) fn may_check(&self, algorithm: Algorithm, key_id: Option<&str>) -> bool {
+    pub(super) fn may_check(&self, algorithm: SignatureAlgorithm, key_id: Option<&str>) -> bool {
         let id_fits = match (key_id, &self.id) {
             (Some(asked), Some(id)) => asked == id,
             _ => true,
@@ -147,14 +151,14 @@ impl Key {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum KeyType {
     Rsa,
     Ec,
     Okp,
     Oct,
 }
 
-/// Why a published key is of no use here, in its own words: whoever reads the set can read them.
+/// Why a published key is of no use here, in its own words: every reader of the set can read them.
 pub(super) fn unusable(key: &Json) -> Option<String> {
     let text = |name: &str| key.as_object()?.member(name)?.as_str();
     let other = |name: &'static str, known: &dyn Fn(&str) -> bool| {
@@ -167,7 +171,7 @@ pub(super) fn unusable(key: &Json) -> Option<String> {
     if let Some(purpose) = other("use", &|purpose| purpose == "sig") {
         return Some(format!("its `use` is {purpose}, not \"sig\""));
     }
-    if let Some(algorithm) = other("alg", &|name| Algorithm::named(name).is_some()) {
+    if let Some(algorithm) = other("alg", &|name| SignatureAlgorithm::named(name).is_some()) {
         return Some(format!("its `alg` is {algorithm}, which is not supported"));
     }
     let is_curve = |name: &str| name == "Ed25519" || CURVES.iter().any(|(each, _)| *each == name);
@@ -176,9 +180,12 @@ pub(super) fn unusable(key: &Json) -> Option<String> {
 }
 
 /// Reads the name of an algorithm that we check.
-pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option<Algorithm> {
+pub(super) fn read_algorithm(
+    node: &Node<'_>,
+    problems: &mut Problems,
+) -> Option<SignatureAlgorithm> {
     let name = node.text(problems)?;
-    let algorithm = Algorithm::named(name);
+    let algorithm = SignatureAlgorithm::named(name);
     if algorithm.is_none() {
         let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
         node.report(
@@ -194,9 +201,12 @@ pub(super) fn read_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option
 
 /// Reads the `alg` of a key. What stands in a key is not repeated: where a secret is written, it
 /// may stand in the wrong place.
-pub(super) fn read_own_algorithm(node: &Node<'_>, problems: &mut Problems) -> Option<Algorithm> {
+pub(super) fn read_own_algorithm(
+    node: &Node<'_>,
+    problems: &mut Problems,
+) -> Option<SignatureAlgorithm> {
     let name = node.text(problems)?;
-    let algorithm = Algorithm::named(name);
+    let algorithm = SignatureAlgorithm::named(name);
     if algorithm.is_none() {
         let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
         node.report(

@@ -1,5 +1,5 @@
 //! Where a provider's keys come from: JWK Sets, PEM, secrets that only the VM's environment
-//! knows, and those that the provider publishes.
+//! knows, and keys that the provider publishes.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRe
 
 use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
-use super::jwk::{self, Key};
+use super::jwk::{self, Jwk};
 use super::remote::RemoteKeys;
 use super::secret::EnvironmentSecret;
-use super::signature::{Algorithm, RsaKey, VerifyingKey};
+use super::signature::{RsaKey, SignatureAlgorithm, VerifyingKey};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
 
 /// A provider's keys.
 pub(super) enum KeySource {
     /// Those of the document.
-    Fixed(Rc<[Key]>),
-    /// Those that it publishes.
+    Fixed(Rc<[Jwk]>),
+    /// Keys that it publishes.
     Remote(Rc<RemoteKeys>),
 }
 
@@ -65,7 +65,7 @@ impl KeySource {
     }
 
     /// The keys to check tokens with; none while those of a provider are not there.
-    pub(super) fn keys(&self, host: &dyn Host) -> Option<Rc<[Key]>> {
+    pub(super) fn keys(&self, host: &dyn Host) -> Option<Rc<[Jwk]>> {
         match self {
             KeySource::Fixed(_) => self.keys_at(Duration::ZERO),
             KeySource::Remote(_) => self.keys_at(host.monotonic()),
@@ -73,14 +73,14 @@ impl KeySource {
     }
 
     /// The same, where it is known what the clock says that does not step.
-    pub(super) fn keys_at(&self, now: Duration) -> Option<Rc<[Key]>> {
+    pub(super) fn keys_at(&self, now: Duration) -> Option<Rc<[Jwk]>> {
         match self {
             KeySource::Fixed(keys) => Some(Rc::clone(keys)),
             KeySource::Remote(remote) => remote.keys(now),
         }
     }
 
-    /// Those that the provider publishes.
+    /// Keys that the provider publishes.
     pub(super) fn remote(&self) -> Option<&Rc<RemoteKeys>> {
         match self {
             KeySource::Fixed(_) => None,
@@ -112,7 +112,7 @@ fn read_fetched(
         );
         return None;
     }
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     match name {
         "discovery" => RemoteKeys::read_discovery(provider, &source, issuers, notes, problems),
         _ => RemoteKeys::read(provider, &source, problems),
@@ -125,7 +125,7 @@ fn read_fixed(
     fields: &mut Fields<'_>,
     notes: &mut Vec<String>,
     problems: &mut Problems,
-) -> Option<Vec<Key>> {
+) -> Option<Vec<Jwk>> {
     let pem = fields.optional("pem");
     let hmac = fields.optional("hmac");
     if jwks.is_none() && pem.is_none() && hmac.is_none() {
@@ -139,7 +139,7 @@ fn read_fixed(
     );
     let pem = pem.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_pem));
     let hmac = hmac.map_or_else(|| Some(Vec::new()), |node| node.list(problems, read_secret));
-    let keys: Vec<Key> = jwks?.into_iter().chain(pem?).chain(hmac?).collect();
+    let keys: Vec<Jwk> = jwks?.into_iter().chain(pem?).chain(hmac?).collect();
     if keys.len() > jwk::MAX_KEYS {
         problems.report(
             fields.pointer(),
@@ -166,7 +166,7 @@ fn read_jwks(
     node: &Node<'_>,
     notes: &mut Vec<String>,
     problems: &mut Problems,
-) -> Option<Vec<Key>> {
+) -> Option<Vec<Jwk>> {
     let mut fields = node.fields(problems)?;
     let inline = fields.optional("inline");
     if inline.is_none() {
@@ -178,16 +178,16 @@ fn read_jwks(
         jwk::note_unknown(&node, notes);
         jwk::read_set(&node, problems)
     });
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     keys
 }
 
 /// `{ key, kid, alg }`, where `key` is a public key in PEM.
-fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
+fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Jwk> {
     let mut fields = node.fields(problems)?;
     let key = fields.required("key", problems);
     let (id, algorithm) = read_name(&mut fields, problems);
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     let key = key?;
     let text = key.text(problems)?;
     if text.contains("PRIVATE KEY") {
@@ -208,13 +208,13 @@ fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
 }
 
 /// `{ env, kid, alg }`, where `env` is a variable of the VM that holds the secret.
-fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
+fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Jwk> {
     let mut fields = node.fields(problems)?;
     let variable = fields
         .required("env", problems)
         .and_then(|node| read_variable(&node, problems));
     let (id, algorithm) = read_name(&mut fields, problems);
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     let verifying = VerifyingKey::Environment(EnvironmentSecret::new(variable?));
     finish(node, id?, algorithm?, verifying, problems)
 }
@@ -223,7 +223,7 @@ fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Key> {
 /// the secret itself, written in the wrong place.
 fn read_variable(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     const LONGEST: usize = 128;
-    let name = node.name(problems)?;
+    let name = node.non_empty(problems)?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     let usable = name.len() <= LONGEST && name.bytes().all(plain);
     if !usable {
@@ -236,13 +236,13 @@ fn read_variable(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
 }
 
 /// What names a key: its `kid` and its `alg`, either of which may be absent.
-type Named = (Option<Option<String>>, Option<Option<Algorithm>>);
+type KeyName = (Option<Option<String>>, Option<Option<SignatureAlgorithm>>);
 
-fn read_name(fields: &mut Fields<'_>, problems: &mut Problems) -> Named {
-    let id = fields.or("kid", None, problems, |node, problems| {
+fn read_name(fields: &mut Fields<'_>, problems: &mut Problems) -> KeyName {
+    let id = fields.or_default("kid", None, problems, |node, problems| {
         node.text(problems).map(|id| Some(id.to_owned()))
     });
-    let algorithm = fields.or("alg", None, problems, |node, problems| {
+    let algorithm = fields.or_default("alg", None, problems, |node, problems| {
         jwk::read_own_algorithm(node, problems).map(Some)
     });
     (id, algorithm)
@@ -251,15 +251,15 @@ fn read_name(fields: &mut Fields<'_>, problems: &mut Problems) -> Named {
 fn finish(
     node: &Node<'_>,
     id: Option<String>,
-    algorithm: Option<Algorithm>,
+    algorithm: Option<SignatureAlgorithm>,
     verifying: VerifyingKey,
     problems: &mut Problems,
-) -> Option<Key> {
+) -> Option<Jwk> {
     if algorithm.is_some_and(|algorithm| !verifying.allows(algorithm)) {
         node.report(problems, "the key and its `alg` do not belong together");
         return None;
     }
-    Some(Key {
+    Some(Jwk {
         id,
         algorithm,
         verifying,

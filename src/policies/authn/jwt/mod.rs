@@ -24,14 +24,14 @@ mod requirement;
 mod rules;
 mod secret;
 mod signature;
+pub mod testing;
 mod token;
-pub mod trial;
 mod variables;
 
 use std::rc::Rc;
 
 use self::checks::{Allowance, note_shared};
-use self::claimant::Claimants;
+use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
 use self::refusals::{
@@ -42,12 +42,12 @@ use self::token::{TokenError, Unverified};
 use super::Authenticator;
 use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{Found, Locations, Unwritable};
+use super::location::{Locations, PresentedCredential, Unwritable};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
-    Compile, Context, Declaration, Kind, Part, Policy, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
@@ -55,11 +55,12 @@ use portcullis_wire::json::compact::Compact;
 
 pub use self::provider::Providers;
 pub use self::remote::{
-    FetchError, Next, Question, RemoteKeys, Settled, Subject, Uri, read_discovery_document,
+    FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, RemoteKeys, Uri,
+    read_discovery_document,
 };
 
 /// `jwt: { provider, require, any_of, all_of, optional, realm }`.
-pub const KIND: Kind = Kind {
+pub const KIND: PolicyKind = PolicyKind {
     name: "jwt",
     role: Role::Authenticates,
     codes: CODES,
@@ -69,12 +70,12 @@ pub const KIND: Kind = Kind {
 
 /// Asks for tokens, and for what they must grant.
 struct Jwt {
-    combination: Combination<Demand>,
-    claimants: Rc<Claimants>,
+    combination: Combination<ProviderRequirement>,
+    claimants: Rc<UnverifiedSubject>,
 }
 
 /// A token of one provider, and what it must grant.
-struct Demand {
+struct ProviderRequirement {
     /// Where it stands in the block, if it is one of several.
     at: String,
     provider: Rc<Provider>,
@@ -85,11 +86,11 @@ struct Demand {
 /// The most demands of one block: each may cost a signature.
 const MAX_DEMANDS: usize = 8;
 
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Part>> {
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let providers = &*context.sections.get::<Providers>();
     let problems = &mut *context.problems;
-    let realm = fields.or("realm", "api", problems, read_realm);
-    let presence = fields.or(
+    let realm = fields.or_default("realm", "api", problems, read_realm);
+    let presence = fields.or_default(
         "optional",
         Presence::Required,
         problems,
@@ -117,7 +118,8 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let named = realm.unwrap_or("api");
     let (needed, demands) = match several {
         None => {
-            let demand = Demand::read(fields, String::new(), named, providers, problems);
+            let demand =
+                ProviderRequirement::read(fields, String::new(), named, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
@@ -129,8 +131,8 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
             let demands = list.list(problems, |item, problems| {
                 let at = places.next().unwrap_or_default();
                 let mut fields = item.fields(problems)?;
-                let demand = Demand::read(&mut fields, at, named, providers, problems);
-                fields.finish(problems);
+                let demand = ProviderRequirement::read(&mut fields, at, named, providers, problems);
+                fields.deny_unknown(problems);
                 demand
             })?;
             if demands.len() > MAX_DEMANDS {
@@ -141,7 +143,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
         }
     };
     // A provider whose own block is wrong has been reported there.
-    let demands: Vec<Demand> = demands.into_iter().collect::<Option<_>>()?;
+    let demands: Vec<ProviderRequirement> = demands.into_iter().collect::<Option<_>>()?;
     if let Some(list) = &any_of
         && let Some(note) = note_shared(&distinct(&demands))
     {
@@ -151,15 +153,15 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Par
     let challenges = Challenges::bearer(&REPEATED, realm?, "")?;
     let policy = Jwt {
         combination: Combination::new(needed, presence?, demands, challenges),
-        claimants: Rc::new(Claimants::new(needed, providers)),
+        claimants: Rc::new(UnverifiedSubject::new(needed, providers)),
     };
-    Some(Part::only(Stage::Credentials, policy))
+    Some(ChainPart::only(Stage::Credentials, policy))
 }
 
 /// The providers of demands, each once.
-fn distinct(demands: &[Demand]) -> Vec<&Rc<Provider>> {
+fn distinct(demands: &[ProviderRequirement]) -> Vec<&Rc<Provider>> {
     let mut all: Vec<&Rc<Provider>> = Vec::new();
-    for Demand { provider, .. } in demands {
+    for ProviderRequirement { provider, .. } in demands {
         if !all.iter().any(|each| Rc::ptr_eq(each, provider)) {
             all.push(provider);
         }
@@ -167,7 +169,7 @@ fn distinct(demands: &[Demand]) -> Vec<&Rc<Provider>> {
     all
 }
 
-impl Demand {
+impl ProviderRequirement {
     /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
     fn read(
         fields: &mut Fields<'_>,
@@ -179,7 +181,7 @@ impl Demand {
         let provider = fields
             .required("provider", problems)
             .and_then(|node| named_provider(&node, providers, problems));
-        let requirement = fields.or(
+        let requirement = fields.or_default(
             "require",
             Requirement::default(),
             problems,
@@ -210,7 +212,7 @@ struct Attempt<'t> {
     allowance: Allowance,
 }
 
-impl Authenticator for Demand {
+impl Authenticator for ProviderRequirement {
     type Attempt<'c> = Attempt<'c>;
     const MISSING: &'static Reason = &NO_TOKEN;
     const SEVERAL: &'static Reason = &SEVERAL_TOKENS;
@@ -219,7 +221,7 @@ impl Authenticator for Demand {
         &self.provider.locations
     }
 
-    /// One token, so its signature is checked so often and no more, whoever may have issued it.
+    /// One token, so its signature is checked so often and no more, however many issuers it may have.
     fn attempt<'c>(token: &'c [u8], of: &mut dyn Iterator<Item = &Self>) -> Attempt<'c> {
         let most = of.map(|demand| demand.provider.choice.most).max();
         Attempt {
@@ -234,7 +236,7 @@ impl Authenticator for Demand {
 
     fn authenticate(
         &self,
-        found: &Found<'_>,
+        found: &PresentedCredential<'_>,
         attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
@@ -281,7 +283,7 @@ impl Authenticator for Demand {
     }
 }
 
-/// The refusal of a token, with what that says for whoever wants to know.
+/// The refusal of a token, with what that says for the record.
 fn claiming(mut refusal: Refusal, token: &[u8], exchange: &Exchange<'_>) -> Refusal {
     if exchange.notes_claimed {
         let detail = refusal.detail.get_or_insert_default();
@@ -296,7 +298,7 @@ fn named_provider(
     providers: &Providers,
     problems: &mut Problems,
 ) -> Option<Option<Rc<Provider>>> {
-    let name = node.name(problems)?;
+    let name = node.non_empty(problems)?;
     let found = providers.named(name);
     let none_is_read = providers.names().next().is_none();
     let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
@@ -311,7 +313,7 @@ fn named_provider(
 }
 
 impl Policy for Jwt {
-    fn request_headers(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         match self.combination.judge(exchange, host) {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
@@ -320,10 +322,10 @@ impl Policy for Jwt {
 
     fn declares(&self) -> Declaration {
         let mut declared = Declaration {
-            claimants: Some(Rc::<Claimants>::clone(&self.claimants)),
+            claimants: Some(Rc::<UnverifiedSubject>::clone(&self.claimants)),
             ..Declaration::default()
         };
-        for Demand { provider, .. } in self.combination.members() {
+        for ProviderRequirement { provider, .. } in self.combination.members() {
             let (forwarding, locations) = (&provider.forwarding, &provider.locations);
             declared
                 .owned_request_headers

@@ -10,14 +10,14 @@ pub(super) struct Objection {
     pub(super) error: ClaimsError,
     /// None: all of them.
     claim: Option<&'static str>,
-    fault: Fault,
+    fault: ClaimFault,
     /// Where in the provider's block the rule stands; nothing, if it is one that always holds.
     rule: &'static str,
 }
 
 /// What is wrong with a claim.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Fault {
+pub(super) enum ClaimFault {
     /// It is not there.
     Missing,
     /// It is there, and must not be.
@@ -26,9 +26,9 @@ pub(super) enum Fault {
     Kind(&'static str),
     /// No date that there can be.
     Range,
-    /// It is none of those that are accepted.
+    /// It is none of the values that are accepted.
     NotListed,
-    /// It is one of those that are not.
+    /// It is one of the values that are not.
     Listed,
     /// A time that is over, so many seconds ago.
     Past(f64),
@@ -46,7 +46,7 @@ pub(super) enum Fault {
 
 impl ClaimsError {
     /// The same of a claim, with what is wrong with it.
-    pub(super) const fn of(self, claim: &'static str, fault: Fault) -> Objection {
+    pub(super) const fn of(self, claim: &'static str, fault: ClaimFault) -> Objection {
         Objection {
             error: self,
             claim: Some(claim),
@@ -61,7 +61,7 @@ impl Objection {
     pub(super) const UNREADABLE: Self = Self {
         error: ClaimsError::Malformed,
         claim: None,
-        fault: Fault::Unreadable,
+        fault: ClaimFault::Unreadable,
         rule: "",
     };
 
@@ -80,31 +80,32 @@ impl Objection {
         };
         let detail = detail.and("fault", Fact::Word(self.fault.name()));
         match self.fault {
-            Fault::Kind(kind) => detail.and("found", Fact::Word(kind)),
-            Fault::Past(by) | Fault::Future(by) | Fault::TooOld(by) | Fault::TooLong(by) => {
-                detail.and("seconds", Fact::Number(seconds(by)))
-            }
+            ClaimFault::Kind(kind) => detail.and("found", Fact::Word(kind)),
+            ClaimFault::Past(by)
+            | ClaimFault::Future(by)
+            | ClaimFault::TooOld(by)
+            | ClaimFault::TooLong(by) => detail.and("seconds", Fact::Number(seconds(by))),
             _ => detail,
         }
     }
 }
 
-impl Fault {
+impl ClaimFault {
     /// The word in the log.
     fn name(self) -> &'static str {
         match self {
-            Fault::Missing => "missing",
-            Fault::Unexpected => "unexpected",
-            Fault::Kind(_) => "kind",
-            Fault::Range => "out_of_range",
-            Fault::NotListed => "not_listed",
-            Fault::Listed => "listed",
-            Fault::Past(_) => "past",
-            Fault::Future(_) => "future",
-            Fault::TooOld(_) => "too_old",
-            Fault::TooLong(_) => "too_long",
-            Fault::TooCostly => "too_costly",
-            Fault::Unreadable => "unreadable",
+            ClaimFault::Missing => "missing",
+            ClaimFault::Unexpected => "unexpected",
+            ClaimFault::Kind(_) => "kind",
+            ClaimFault::Range => "out_of_range",
+            ClaimFault::NotListed => "not_listed",
+            ClaimFault::Listed => "listed",
+            ClaimFault::Past(_) => "past",
+            ClaimFault::Future(_) => "future",
+            ClaimFault::TooOld(_) => "too_old",
+            ClaimFault::TooLong(_) => "too_long",
+            ClaimFault::TooCostly => "too_costly",
+            ClaimFault::Unreadable => "unreadable",
         }
     }
 }
@@ -121,7 +122,9 @@ mod tests {
 
     #[test]
     fn it_names_the_claim_and_says_by_how_much() {
-        let detail = ClaimsError::Expired.of("exp", Fault::Past(39.5)).detail();
+        let detail = ClaimsError::Expired
+            .of("exp", ClaimFault::Past(39.5))
+            .detail();
         let expected = [
             ("claim", Fact::Word("exp")),
             ("fault", Fact::Word("past")),

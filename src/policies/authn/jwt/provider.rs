@@ -9,13 +9,13 @@ use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, KeyChoice, Naming};
 use super::claims::{Accepted, ClaimRules};
 use super::dotted::note_dotted;
-use super::gauges::Names;
+use super::gauges::ProviderNames;
 use super::jwk;
 use super::key_source::KeySource;
 use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
-use super::signature::{ALGORITHMS, Algorithm, Checked, Checker};
+use super::signature::{ALGORITHMS, SignatureAlgorithm, SignatureBackend, SignatureResult};
 use super::token::{
     MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
 };
@@ -36,11 +36,11 @@ use portcullis_wire::json::compact::Compact;
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct Providers {
-    named: Vec<Named>,
+    named: Vec<NamedProvider>,
 }
 
 #[derive(Debug)]
-struct Named {
+struct NamedProvider {
     name: Rc<str>,
     provider: Option<Rc<Provider>>,
     /// Whether anything has named it.
@@ -56,12 +56,12 @@ pub(super) struct Provider {
     pub(super) form: TokenForm,
     rules: ClaimRules,
     types: TokenTypes,
-    algorithms: Vec<Algorithm>,
+    algorithms: Vec<SignatureAlgorithm>,
     pub(super) choice: KeyChoice,
     pub(super) keys: KeySource,
     pub(super) forwarding: Forwarding,
     pub(super) cache: Option<TokenCache>,
-    checker: Checker,
+    checker: SignatureBackend,
 }
 
 /// Which `typ` a token may have. RFC 8725 §3.11: tokens made for another purpose (`logout+jwt`,
@@ -86,14 +86,14 @@ impl TokenTypes {
 
 impl Providers {
     fn read_all(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
-        let entries = node.entries(problems).unwrap_or_default();
-        let mut names = Names::default();
+        let entries = node.members(problems).unwrap_or_default();
+        let mut names = ProviderNames::default();
         let cache = CacheLimits::default_of(entries.len());
         let named = entries.into_iter().map(|(name, node)| {
             names.check(name, &node, problems);
             let name: Rc<str> = name.into();
             let provider = Provider::read(&name, &node, cache, notes, problems).map(Rc::new);
-            Named {
+            NamedProvider {
                 name,
                 provider,
                 used: Cell::new(false),
@@ -122,24 +122,24 @@ impl Providers {
         })
     }
 
-    /// Which issuers stand behind which names: with others, a subject is somebody else.
+    /// Which issuers stand behind which names: with others, a subject is another person.
     pub fn issuers(&self) -> String {
         let one = |provider: &Rc<Provider>| {
             let issuers = &provider.rules.issuers;
             format!("{:?}={issuers:?};", provider.name)
         };
-        self.read_well().map(one).collect()
+        self.valid().map(one).collect()
     }
 
     /// The keys that providers publish.
     pub fn remote_keys(&self) -> Vec<Rc<RemoteKeys>> {
-        self.read_well()
+        self.valid()
             .filter_map(|provider| provider.keys.remote().cloned())
             .collect()
     }
 
-    /// Those whose blocks are right.
-    pub(super) fn read_well(&self) -> impl Iterator<Item = &Rc<Provider>> {
+    /// The providers whose blocks are right.
+    pub(super) fn valid(&self) -> impl Iterator<Item = &Rc<Provider>> {
         self.named.iter().filter_map(|each| each.provider.as_ref())
     }
 
@@ -165,7 +165,7 @@ impl Section for Providers {
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
-        let secrets = section.read_well().flat_map(|provider| variables(provider));
+        let secrets = section.valid().flat_map(|provider| variables(provider));
         registry.environment.extend(secrets);
         for keys in section.remote_keys() {
             registry.fetch(keys);
@@ -175,16 +175,14 @@ impl Section for Providers {
 
     /// Forgets every token that was verified.
     fn forget(&self) {
-        let caches = self
-            .read_well()
-            .filter_map(|provider| provider.cache.as_ref());
+        let caches = self.valid().filter_map(|provider| provider.cache.as_ref());
         caches.for_each(TokenCache::forget_all);
     }
 
     /// Few tokens are remembered from then on. Keys are fetched no longer while another document fetches
     /// the same.
     fn release(&self) {
-        for provider in self.read_well() {
+        for provider in self.valid() {
             if let Some(cache) = &provider.cache {
                 cache.release();
             }
@@ -205,15 +203,15 @@ impl Provider {
     ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let rules = read_rules(&mut fields, problems);
-        let types = fields.or("typ", TokenTypes::Usual, problems, |node, problems| {
+        let types = fields.or_default("typ", TokenTypes::Usual, problems, |node, problems| {
             let name =
-                |node: &Node<'_>, problems: &mut Problems| node.name(problems).map(media_type);
+                |node: &Node<'_>, problems: &mut Problems| node.non_empty(problems).map(media_type);
             match node.json() {
                 Json::String(_) => name(node, problems).map(|one| TokenTypes::OneOf(vec![one])),
                 _ => node.list(problems, name).map(TokenTypes::OneOf),
             }
         });
-        let algorithms = fields.or("algorithms", Vec::new(), problems, |node, problems| {
+        let algorithms = fields.or_default("algorithms", Vec::new(), problems, |node, problems| {
             node.list(problems, jwk::read_algorithm)
         });
         let issuers = rules.as_ref().map(|rules| &rules.issuers);
@@ -222,18 +220,23 @@ impl Provider {
         let form = TokenForm::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
         let choice = KeyChoice::read(&mut fields, problems);
-        let cache = fields.or("jwt_cache", Some(cache), problems, |node, problems| {
+        let cache = fields.or_default("jwt_cache", Some(cache), problems, |node, problems| {
             CacheLimits::read(node, cache, problems)
         });
-        let checker = fields.or("signatures", Checker::Auto, problems, |node, problems| {
-            let choices = [
-                ("auto", Checker::Auto),
-                ("proxy", Checker::Proxy),
-                ("filter", Checker::Filter),
-            ];
-            node.choice(problems, &choices)
-        });
-        fields.finish(problems);
+        let checker = fields.or_default(
+            "signatures",
+            SignatureBackend::Auto,
+            problems,
+            |node, problems| {
+                let choices = [
+                    ("auto", SignatureBackend::Auto),
+                    ("proxy", SignatureBackend::Proxy),
+                    ("filter", SignatureBackend::Filter),
+                ];
+                node.choice(problems, &choices)
+            },
+        );
+        fields.deny_unknown(problems);
         let (rules, algorithms, keys, cache) = (rules?, algorithms?, keys?, cache?);
         if let Some(limits) = cache {
             problems.account(node.pointer(), Share::Caches, limits.max_bytes);
@@ -284,7 +287,7 @@ impl Provider {
     }
 
     /// How many checks a token of that algorithm without `kid` takes at most, as far as is known.
-    pub(super) fn nameless_checks(&self, algorithm: Algorithm) -> usize {
+    pub(super) fn nameless_checks(&self, algorithm: SignatureAlgorithm) -> usize {
         if !self.allows(algorithm) || self.choice.naming == Naming::Required {
             return 0;
         }
@@ -331,12 +334,12 @@ impl Provider {
     pub(super) fn naming_issuer(&self, refusal: Refusal, claims: Option<&Compact>) -> Refusal {
         let is_issuer = *refusal.reason == ISSUER;
         match self.rules.near_issuer(claims).filter(|_| is_issuer) {
-            Some(listed) => refusal.and("listed", Fact::own(listed)),
+            Some(listed) => refusal.and("listed", Fact::trusted(listed)),
             None => refusal,
         }
     }
 
-    /// What there is to know of a token that this provider signed and that is valid `now`, by the
+    /// The facts of a token that this provider signed and that is valid `now`, by the
     /// wall clock.
     pub(super) fn verify(
         &self,
@@ -423,9 +426,9 @@ impl Provider {
         })
     }
 
-    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn allows(&self, algorithm: SignatureAlgorithm) -> bool {
         let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
-        listed && (self.checker != Checker::Proxy || algorithm.suits_proxy())
+        listed && (self.checker != SignatureBackend::Proxy || algorithm.suits_proxy())
     }
 
     fn check_signature(
@@ -448,7 +451,7 @@ impl Provider {
         if candidates.peek().is_none() {
             // The provider may have published the key since.
             if let Some(remote) = self.keys.remote() {
-                remote.want_fetch(host.monotonic());
+                remote.request_refresh(host.monotonic());
             }
             let of_kind = keys.iter().any(|key| key.may_check(algorithm, None));
             let error = if of_kind {
@@ -469,9 +472,9 @@ impl Provider {
                 .verifying
                 .verify(algorithm, signed, signature, self.checker, host)
             {
-                Checked::Valid => return Ok(()),
-                Checked::Invalid => {}
-                Checked::Impossible => return Err(TokenError::Unverifiable),
+                SignatureResult::Valid => return Ok(()),
+                SignatureResult::Invalid => {}
+                SignatureResult::Impossible => return Err(TokenError::Unverifiable),
             }
         }
         Err(TokenError::Signature)

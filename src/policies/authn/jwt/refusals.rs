@@ -2,7 +2,7 @@
 
 use super::claims::ClaimsError;
 use super::objection::Objection;
-use super::requirement::Unmet;
+use super::requirement::RequirementError;
 use super::token::TokenError;
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 
@@ -191,9 +191,9 @@ impl From<Objection> for Refusal {
     }
 }
 
-/// Said of what stands at a place and is no token, and might be one to somebody.
+/// Said of what stands at a place and is no token, and might be one to a service.
 pub(super) fn resembling(place: &str) -> Refusal {
-    let detail = Detail::default().and("place", Fact::own(place));
+    let detail = Detail::default().and("place", Fact::trusted(place));
     Refusal::new(&FORMAT).because(detail.and("fault", Fact::Word("resembles_token")))
 }
 
@@ -221,12 +221,12 @@ pub(super) fn field_of_provider(refusal: &Refusal) -> Option<&'static str> {
     Some(found.1)
 }
 
-impl From<Unmet> for Refusal {
-    fn from(unmet: Unmet) -> Self {
+impl From<RequirementError> for Refusal {
+    fn from(unmet: RequirementError) -> Self {
         match unmet {
-            Unmet::Scope => Refusal::new(&SCOPE),
-            Unmet::Claim(_) => Refusal::new(&CLAIM),
-            Unmet::Effort(_) => Refusal::new(&CLAIM_EFFORT),
+            RequirementError::Scope => Refusal::new(&SCOPE),
+            RequirementError::Claim(_) => Refusal::new(&CLAIM),
+            RequirementError::Effort(_) => Refusal::new(&CLAIM_EFFORT),
         }
     }
 }

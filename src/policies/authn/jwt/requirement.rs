@@ -26,7 +26,7 @@ pub(super) struct Requirement {
 
 /// What is not met: the scopes, or the condition at that place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unmet {
+pub(super) enum RequirementError {
     Scope,
     Claim(usize),
     /// It would take too much work to tell.
@@ -47,13 +47,13 @@ impl Requirement {
     /// Reads `require: { scopes, claims }`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"scopes\": […]}")?;
-        let scopes = fields.or("scopes", Default::default(), problems, read_scopes);
-        let claims = fields.or("claims", Vec::new(), problems, |node, problems| {
+        let scopes = fields.or_default("scopes", Default::default(), problems, read_scopes);
+        let claims = fields.or_default("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 Condition::read(item, &LANGUAGE, problems)
             })
         });
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (Scopes { all_at, all, any }, claims) = (scopes?, claims?);
         Some(Self {
             all_scopes: all,
@@ -75,9 +75,13 @@ impl Requirement {
     }
 
     /// Whether the claims of a token that came with that request meet everything.
-    pub(super) fn check(&self, request: &Request<'_>, claims: &Compact) -> Result<(), Unmet> {
+    pub(super) fn check(
+        &self,
+        request: &Request<'_>,
+        claims: &Compact,
+    ) -> Result<(), RequirementError> {
         if !self.grants_scopes(claims) {
-            return Err(Unmet::Scope);
+            return Err(RequirementError::Scope);
         }
         let effort = Effort::new(effort::HEAD);
         let view = View {
@@ -88,8 +92,10 @@ impl Requirement {
         for (index, condition) in self.claims.iter().enumerate() {
             match condition.holds(&view) {
                 Ok(true) => {}
-                Ok(false) | Err(Undecidable::Repeated) => return Err(Unmet::Claim(index)),
-                Err(Undecidable::Effort) => return Err(Unmet::Effort(index)),
+                Ok(false) | Err(Undecidable::Repeated) => {
+                    return Err(RequirementError::Claim(index));
+                }
+                Err(Undecidable::Effort) => return Err(RequirementError::Effort(index)),
             }
         }
         Ok(())
@@ -98,15 +104,15 @@ impl Requirement {
     /// What is not met, for the log. `at` is where the block with this stands in that of the policy.
     pub(super) fn detail(
         &self,
-        unmet: Unmet,
+        unmet: RequirementError,
         request: &Request<'_>,
         claims: &Compact,
         at: &str,
     ) -> Detail {
         let place = |index| format!("{at}/require/claims/{index}");
         match unmet {
-            Unmet::Scope => self.scope_detail(claims, at),
-            Unmet::Claim(index) => {
+            RequirementError::Scope => self.scope_detail(claims, at),
+            RequirementError::Claim(index) => {
                 let detail = Detail::within(place(index));
                 match self.claims.get(index) {
                     Some(condition) => {
@@ -120,7 +126,7 @@ impl Requirement {
                     None => detail,
                 }
             }
-            Unmet::Effort(index) => {
+            RequirementError::Effort(index) => {
                 Detail::within(place(index)).and("fault", Fact::Word("too_costly"))
             }
         }
@@ -143,7 +149,7 @@ impl Requirement {
                 (format!("{at}/require/scopes/any"), "any_scope", any)
             }
         };
-        let detail = Detail::within(rule).and(name, Fact::owns(scopes.into_iter()));
+        let detail = Detail::within(rule).and(name, Fact::trusted_list(scopes.into_iter()));
         let (claim, value) = scope_claim(claims);
         let detail = detail.and("claim", Fact::Word(claim));
         match value {
@@ -187,13 +193,13 @@ fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
     }
     let mut fields = node.fields(problems)?;
     let mut list = |name, problems: &mut Problems| {
-        fields.or(name, Vec::new(), problems, |node, problems| {
+        fields.or_default(name, Vec::new(), problems, |node, problems| {
             node.list(problems, read_scope)
         })
     };
     let all = list("all", problems);
     let any = list("any", problems);
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     let (all, any) = (all?, any?);
     if all.is_empty() && any.is_empty() {
         problems.lacks(
@@ -208,7 +214,7 @@ fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
 
 /// RFC 6749 §3.3 `scope-token`.
 fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let scope = node.name(problems)?;
+    let scope = node.non_empty(problems)?;
     let plain = scope
         .bytes()
         .all(|b| (b'!'..=b'~').contains(&b) && b != b'"' && b != b'\\');
@@ -241,7 +247,7 @@ fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
 /// In what way a condition does not hold.
 fn condition_detail(condition: &Condition, detail: Detail, view: &View<'_>) -> Detail {
     let detail = match condition.operand() {
-        Operand::Claim(path, _) => detail.and("claim", Fact::own(&path.to_string())),
+        Operand::Claim(path, _) => detail.and("claim", Fact::trusted(&path.to_string())),
         Operand::Header(_) | Operand::Identity => detail,
     };
     let (fault, found) = condition.fault(view);

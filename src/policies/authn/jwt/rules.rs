@@ -14,22 +14,23 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
     let issuers = fields
         .required("issuer", problems)
         .and_then(|node| match node.json() {
-            Json::String(_) => node.name(problems).map(|name| match name {
+            Json::String(_) => node.non_empty(problems).map(|name| match name {
                 "any" => Accepted::Any,
                 issuer => Accepted::OneOf(vec![issuer.to_owned()]),
             }),
             _ => node.list(problems, owned_name).map(Accepted::OneOf),
         });
-    let audiences = fields.or(
-        "audiences",
-        Accepted::Absent,
-        problems,
-        |node, problems| match node.json() {
-            Json::String(any) if any == "any" => Some(Accepted::Any),
-            _ => node.list(problems, owned_name).map(Accepted::OneOf),
-        },
-    );
-    let clock_skew = fields.or(
+    let audiences =
+        fields.or_default(
+            "audiences",
+            Accepted::Absent,
+            problems,
+            |node, problems| match node.json() {
+                Json::String(any) if any == "any" => Some(Accepted::Any),
+                _ => node.list(problems, owned_name).map(Accepted::OneOf),
+            },
+        );
+    let clock_skew = fields.or_default(
         "clock_skew",
         Duration::from_secs(60),
         problems,
@@ -45,7 +46,7 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
             Some(skew)
         },
     );
-    let expiration = fields.or(
+    let expiration = fields.or_default(
         "require_expiration",
         Expiration::Required,
         problems,
@@ -57,13 +58,13 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
             })
         },
     );
-    let subjects = fields.or("subjects", Vec::new(), problems, |node, problems| {
+    let subjects = fields.or_default("subjects", Vec::new(), problems, |node, problems| {
         node.list(problems, read_subject)
     });
     let read_limit = |node: &Node<'_>, problems: &mut Problems| node.duration(problems).map(Some);
-    let max_lifetime = fields.or("max_lifetime", None, problems, read_limit);
-    let max_age = fields.or("max_age", None, problems, read_limit);
-    let revoked = fields.or("revoked", Revoked::default(), problems, read_revoked);
+    let max_lifetime = fields.or_default("max_lifetime", None, problems, read_limit);
+    let max_age = fields.or_default("max_age", None, problems, read_limit);
+    let revoked = fields.or_default("revoked", Revoked::default(), problems, read_revoked);
     Some(ClaimRules {
         issuers: issuers?,
         audiences: audiences?,
@@ -100,7 +101,7 @@ pub(super) fn are_near(one: &str, other: &str) -> bool {
 fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<Check> {
     let mut fields = node.fields(problems)?;
     let check = Check::read_of_text(&mut fields, problems);
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     check
 }
 
@@ -108,19 +109,19 @@ fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<Check> {
 fn read_revoked(node: &Node<'_>, problems: &mut Problems) -> Option<Revoked> {
     let mut fields = node.fields(problems)?;
     let mut list = |name, problems: &mut Problems| {
-        fields.or(name, Vec::new(), problems, |node, problems| {
+        fields.or_default(name, Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
-                item.name(problems).map(str::to_owned)
+                item.non_empty(problems).map(str::to_owned)
             })
         })
     };
     let token_ids = list("jti", problems);
     let subjects = list("sub", problems);
     let key_ids = list("kid", problems);
-    let issued_before = fields.or("issued_before", None, problems, |node, problems| {
+    let issued_before = fields.or_default("issued_before", None, problems, |node, problems| {
         node.integer(problems, 0..=u64::from(u32::MAX)).map(Some)
     });
-    fields.finish(problems);
+    fields.deny_unknown(problems);
     Some(Revoked {
         token_ids: token_ids?,
         subjects: subjects?,
@@ -130,7 +131,7 @@ fn read_revoked(node: &Node<'_>, problems: &mut Problems) -> Option<Revoked> {
 }
 
 fn owned_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let name = node.name(problems)?;
+    let name = node.non_empty(problems)?;
     if name == "any" {
         node.report(problems, "`any` stands in place of the list, not in it");
         return None;

@@ -22,7 +22,7 @@ use portcullis_exchange::meter::Event;
 
 /// A JWS signature algorithm that we check, by its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Algorithm {
+pub(super) enum SignatureAlgorithm {
     Hs256,
     Hs384,
     Hs512,
@@ -57,7 +57,7 @@ pub(super) struct RsaKey {
 
 /// Whose code checks signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Checker {
+pub(super) enum SignatureBackend {
     /// The proxy's where it has shown that it can, else the filter's.
     Auto,
     /// The proxy's and no other; where it cannot, tokens are refused.
@@ -68,7 +68,7 @@ pub(super) enum Checker {
 
 /// What came of checking a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Checked {
+pub(super) enum SignatureResult {
     Valid,
     Invalid,
     /// Nothing that may check it can.
@@ -83,35 +83,35 @@ pub(super) enum KeyClass {
 }
 
 /// Every algorithm with its names in RFC 7518, RFC 8037, RFC 8812 and RFC 9864.
-pub(super) const ALGORITHMS: [(&str, Algorithm); 15] = [
-    ("HS256", Algorithm::Hs256),
-    ("HS384", Algorithm::Hs384),
-    ("HS512", Algorithm::Hs512),
-    ("RS256", Algorithm::Rs256),
-    ("RS384", Algorithm::Rs384),
-    ("RS512", Algorithm::Rs512),
-    ("PS256", Algorithm::Ps256),
-    ("PS384", Algorithm::Ps384),
-    ("PS512", Algorithm::Ps512),
-    ("ES256", Algorithm::Es256),
-    ("ES384", Algorithm::Es384),
-    ("ES512", Algorithm::Es512),
-    ("ES256K", Algorithm::Es256k),
-    ("EdDSA", Algorithm::EdDsa),
-    ("Ed25519", Algorithm::EdDsa),
+pub(super) const ALGORITHMS: [(&str, SignatureAlgorithm); 15] = [
+    ("HS256", SignatureAlgorithm::Hs256),
+    ("HS384", SignatureAlgorithm::Hs384),
+    ("HS512", SignatureAlgorithm::Hs512),
+    ("RS256", SignatureAlgorithm::Rs256),
+    ("RS384", SignatureAlgorithm::Rs384),
+    ("RS512", SignatureAlgorithm::Rs512),
+    ("PS256", SignatureAlgorithm::Ps256),
+    ("PS384", SignatureAlgorithm::Ps384),
+    ("PS512", SignatureAlgorithm::Ps512),
+    ("ES256", SignatureAlgorithm::Es256),
+    ("ES384", SignatureAlgorithm::Es384),
+    ("ES512", SignatureAlgorithm::Es512),
+    ("ES256K", SignatureAlgorithm::Es256k),
+    ("EdDSA", SignatureAlgorithm::EdDsa),
+    ("Ed25519", SignatureAlgorithm::EdDsa),
 ];
 
-impl From<bool> for Checked {
+impl From<bool> for SignatureResult {
     fn from(fits: bool) -> Self {
         if fits {
-            Checked::Valid
+            SignatureResult::Valid
         } else {
-            Checked::Invalid
+            SignatureResult::Invalid
         }
     }
 }
 
-impl Algorithm {
+impl SignatureAlgorithm {
     /// By its exact name; RFC 7515 §4.1.1: case counts.
     pub(super) fn named(name: &str) -> Option<Self> {
         ALGORITHMS
@@ -122,15 +122,15 @@ impl Algorithm {
 
     /// Whether the proxy's `verify_signature` has what it takes: no PSS, no Ed25519, no HMAC.
     pub(super) fn suits_proxy(self) -> bool {
-        use Algorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
+        use SignatureAlgorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
         matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384 | Es512)
     }
 
     /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.
     pub(super) fn least_secret(self) -> usize {
         match self {
-            Algorithm::Hs384 => 48,
-            Algorithm::Hs512 => 64,
+            SignatureAlgorithm::Hs384 => 48,
+            SignatureAlgorithm::Hs512 => 64,
             _ => 32,
         }
     }
@@ -138,9 +138,9 @@ impl Algorithm {
 
 impl VerifyingKey {
     /// Whether the key and the algorithm belong together.
-    pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{EdDsa, Hs256, Hs384, Hs512};
-        use Algorithm::{Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+    pub(super) fn allows(&self, algorithm: SignatureAlgorithm) -> bool {
+        use SignatureAlgorithm::{EdDsa, Hs256, Hs384, Hs512};
+        use SignatureAlgorithm::{Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match self {
             VerifyingKey::Secret(secret) => {
                 matches!(algorithm, Hs256 | Hs384 | Hs512)
@@ -173,25 +173,25 @@ impl VerifyingKey {
     /// Whether `signature` is one of `signed` by this key.
     pub(super) fn verify(
         &self,
-        algorithm: Algorithm,
+        algorithm: SignatureAlgorithm,
         signed: &[u8],
         signature: &[u8],
-        checker: Checker,
+        checker: SignatureBackend,
         host: &dyn Host,
-    ) -> Checked {
+    ) -> SignatureResult {
         if !self.allows(algorithm) {
-            return Checked::Invalid;
+            return SignatureResult::Invalid;
         }
-        if checker != Checker::Filter {
+        if checker != SignatureBackend::Filter {
             let verdict = self.ask_host(algorithm, signed, signature, host);
             if verdict != HostVerdict::Unavailable {
                 host.count(Event::SignatureByProxy.counter());
             }
             match verdict {
-                HostVerdict::Valid => return Checked::Valid,
-                HostVerdict::Invalid => return Checked::Invalid,
-                HostVerdict::Unavailable if checker == Checker::Proxy => {
-                    return Checked::Impossible;
+                HostVerdict::Valid => return SignatureResult::Valid,
+                HostVerdict::Invalid => return SignatureResult::Invalid,
+                HostVerdict::Unavailable if checker == SignatureBackend::Proxy => {
+                    return SignatureResult::Impossible;
                 }
                 HostVerdict::Unavailable => {}
             }
@@ -201,7 +201,7 @@ impl VerifyingKey {
             let secret = secret.value(host);
             let secret = secret.filter(|secret| secret.len() >= algorithm.least_secret());
             return match secret {
-                None => Checked::Impossible,
+                None => SignatureResult::Impossible,
                 Some(secret) => verify_mac(secret, algorithm, signed, signature).into(),
             };
         }
@@ -210,7 +210,7 @@ impl VerifyingKey {
 
     fn ask_host(
         &self,
-        algorithm: Algorithm,
+        algorithm: SignatureAlgorithm,
         signed: &[u8],
         signature: &[u8],
         host: &dyn Host,
@@ -225,9 +225,9 @@ impl VerifyingKey {
             })
         };
         match (self, algorithm) {
-            (VerifyingKey::Rsa(key), Algorithm::Rs256) => rsa(key, Hash::Sha256),
-            (VerifyingKey::Rsa(key), Algorithm::Rs384) => rsa(key, Hash::Sha384),
-            (VerifyingKey::Rsa(key), Algorithm::Rs512) => rsa(key, Hash::Sha512),
+            (VerifyingKey::Rsa(key), SignatureAlgorithm::Rs256) => rsa(key, Hash::Sha256),
+            (VerifyingKey::Rsa(key), SignatureAlgorithm::Rs384) => rsa(key, Hash::Sha384),
+            (VerifyingKey::Rsa(key), SignatureAlgorithm::Rs512) => rsa(key, Hash::Sha512),
             (VerifyingKey::Ec(key), _) => {
                 let Some((scheme, hash)) = key.curve().host_scheme() else {
                     return HostVerdict::Unavailable;
@@ -247,7 +247,7 @@ impl VerifyingKey {
         }
     }
 
-    fn verify_here(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
+    fn verify_here(&self, algorithm: SignatureAlgorithm, signed: &[u8], signature: &[u8]) -> bool {
         match self {
             VerifyingKey::Secret(secret) => verify_mac(secret, algorithm, signed, signature),
             VerifyingKey::Environment(_) => false,
@@ -281,24 +281,29 @@ impl RsaKey {
     }
 }
 
-fn verify_mac(secret: &[u8], algorithm: Algorithm, signed: &[u8], tag: &[u8]) -> bool {
+fn verify_mac(secret: &[u8], algorithm: SignatureAlgorithm, signed: &[u8], tag: &[u8]) -> bool {
     let expected = match algorithm {
-        Algorithm::Hs256 => HS256Key::from_bytes(secret).authentication_tag(signed),
-        Algorithm::Hs384 => HS384Key::from_bytes(secret).authentication_tag(signed),
-        Algorithm::Hs512 => HS512Key::from_bytes(secret).authentication_tag(signed),
+        SignatureAlgorithm::Hs256 => HS256Key::from_bytes(secret).authentication_tag(signed),
+        SignatureAlgorithm::Hs384 => HS384Key::from_bytes(secret).authentication_tag(signed),
+        SignatureAlgorithm::Hs512 => HS512Key::from_bytes(secret).authentication_tag(signed),
         _ => return false,
     };
     ct_codecs::verify(&expected, tag)
 }
 
-fn verify_rsa(key: &RsaKey, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> Option<bool> {
+fn verify_rsa(
+    key: &RsaKey,
+    algorithm: SignatureAlgorithm,
+    signed: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
     let (hash, padding) = match algorithm {
-        Algorithm::Rs256 => (RS256PublicKey::hash(), Padding::PKCS1),
-        Algorithm::Rs384 => (RS384PublicKey::hash(), Padding::PKCS1),
-        Algorithm::Rs512 => (RS512PublicKey::hash(), Padding::PKCS1),
-        Algorithm::Ps256 => (PS256PublicKey::hash(), Padding::PKCS1_PSS),
-        Algorithm::Ps384 => (PS384PublicKey::hash(), Padding::PKCS1_PSS),
-        Algorithm::Ps512 => (PS512PublicKey::hash(), Padding::PKCS1_PSS),
+        SignatureAlgorithm::Rs256 => (RS256PublicKey::hash(), Padding::PKCS1),
+        SignatureAlgorithm::Rs384 => (RS384PublicKey::hash(), Padding::PKCS1),
+        SignatureAlgorithm::Rs512 => (RS512PublicKey::hash(), Padding::PKCS1),
+        SignatureAlgorithm::Ps256 => (PS256PublicKey::hash(), Padding::PKCS1_PSS),
+        SignatureAlgorithm::Ps384 => (PS384PublicKey::hash(), Padding::PKCS1_PSS),
+        SignatureAlgorithm::Ps512 => (PS512PublicKey::hash(), Padding::PKCS1_PSS),
         _ => return None,
     };
     // RFC 8017 §8.1.2 and §8.2.2: as long as the modulus, no other length.

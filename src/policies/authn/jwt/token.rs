@@ -5,14 +5,14 @@ use std::cell::OnceCell;
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 
-use super::signature::Algorithm;
+use super::signature::SignatureAlgorithm;
 use portcullis_document::{Fields, Problems};
 use portcullis_wire::json::compact::{Compact, Members, Value};
 
 /// A token taken apart. Nothing in it is to be trusted before its signature has been checked.
 #[derive(Debug)]
 pub(super) struct Token<'t> {
-    pub(super) header: Header,
+    pub(super) header: JoseHeader,
     /// What was signed.
     pub(super) signed: &'t [u8],
     pub(super) payload: Vec<u8>,
@@ -21,8 +21,8 @@ pub(super) struct Token<'t> {
 
 /// What the header says about how to check the signature.
 #[derive(Debug)]
-pub(super) struct Header {
-    pub(super) algorithm: Algorithm,
+pub(super) struct JoseHeader {
+    pub(super) algorithm: SignatureAlgorithm,
     pub(super) key_id: Option<String>,
     /// `typ` as a media type without its `application/`, in lower case.
     pub(super) typ: Option<String>,
@@ -47,7 +47,7 @@ enum Padding {
     Any,
 }
 
-/// `jku` and `x5u` say where keys are, `jwk` and `x5c` bring one. Whoever forges a token would
+/// `jku` and `x5u` say where keys are, `jwk` and `x5c` bring one. A forger would
 /// choose them, so none is ever followed.
 const REFERENCES: [&str; 4] = ["jku", "x5u", "jwk", "x5c"];
 
@@ -97,7 +97,7 @@ impl<'t> Token<'t> {
         let signed_length = header.len().saturating_add(1).saturating_add(payload.len());
         let signed = token.get(..signed_length).ok_or(TokenError::Format)?;
         Ok(Self {
-            header: Header::parse(&form.padding.decode(header)?, form)?,
+            header: JoseHeader::parse(&form.padding.decode(header)?, form)?,
             signed,
             payload: form.padding.decode(payload)?,
             signature: form.padding.decode(signature)?,
@@ -114,7 +114,7 @@ impl TokenForm {
 
     /// Reads `ignored_header_members` and `base64url_padding`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let ignored = fields.or(
+        let ignored = fields.or_default(
             "ignored_header_members",
             Vec::new(),
             problems,
@@ -123,7 +123,7 @@ impl TokenForm {
                 node.list(problems, |item, problems| item.choice(problems, &choices))
             },
         );
-        let padding = fields.or(
+        let padding = fields.or_default(
             "base64url_padding",
             Padding::Absent,
             problems,
@@ -204,7 +204,7 @@ impl<'t> Unverified<'t> {
     }
 }
 
-impl Header {
+impl JoseHeader {
     fn parse(header: &[u8], form: &TokenForm) -> Result<Self, TokenError> {
         let json = Compact::parse(header, MAX_DEPTH).ok_or(TokenError::Header)?;
         let members = json.value().as_object().ok_or(TokenError::Header)?;
@@ -214,7 +214,7 @@ impl Header {
         let typ = optional_text(members, "typ")?.map(media_type);
         let key_id = optional_text(members, "kid")?.map(str::to_owned);
         let name = optional_text(members, "alg")?.ok_or(TokenError::Header)?;
-        let algorithm = Algorithm::named(name).ok_or(TokenError::Algorithm)?;
+        let algorithm = SignatureAlgorithm::named(name).ok_or(TokenError::Algorithm)?;
         Ok(Self {
             algorithm,
             key_id,
@@ -246,7 +246,7 @@ mod tests {
         padding: Padding::Absent,
     };
 
-    fn with_header(header: &str, form: &TokenForm) -> Result<Algorithm, TokenError> {
+    fn with_header(header: &str, form: &TokenForm) -> Result<SignatureAlgorithm, TokenError> {
         let header = URL_SAFE_NO_PAD.encode(header);
         let token = format!("{header}.e30.AA");
         Token::parse(token.as_bytes(), form).map(|token| token.header.algorithm)
@@ -262,7 +262,11 @@ mod tests {
             r#"{"alg":"RS256","jku":"https://evil.example/","x5c":["AA"]}"#,
             r#"{"alg":"RS256","jku":7}"#,
         ] {
-            assert_eq!(with_header(fine, &form), Ok(Algorithm::Rs256), "{fine}");
+            assert_eq!(
+                with_header(fine, &form),
+                Ok(SignatureAlgorithm::Rs256),
+                "{fine}"
+            );
         }
         for wrong in [
             r#"{"alg":"RS256","jku":"a","x5u":"https://evil.example/"}"#,
@@ -277,7 +281,7 @@ mod tests {
             );
         }
         let x5c = r#"{"alg":"RS256","x5c":["AA"]}"#;
-        assert_eq!(with_header(x5c, &USUAL), Ok(Algorithm::Rs256));
+        assert_eq!(with_header(x5c, &USUAL), Ok(SignatureAlgorithm::Rs256));
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn locations(written: &str) -> Locations {
     let mut problems = Problems::default();
     let mut fields = Node::root(&json).fields(&mut problems).unwrap();
     let read = Locations::read(&mut fields, &mut problems);
-    problems.settle(read).unwrap()
+    problems.into_result(read).unwrap()
 }
 
 fn with_request<T>(path: &[u8], fields: &[(&str, &[u8])], see: impl Fn(&Request<'_>) -> T) -> T {

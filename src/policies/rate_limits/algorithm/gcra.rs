@@ -142,13 +142,14 @@ impl Algorithm for Gcra {
         let max_tokens = fields
             .required("max_tokens", problems)
             .and_then(|node| node.integer(problems, 1..=MOST));
-        let tokens_per_fill = fields.or("tokens_per_fill", 1, problems, |node, problems| {
-            node.integer(problems, 1..=MOST)
-        });
+        let tokens_per_fill =
+            fields.or_default("tokens_per_fill", 1, problems, |node, problems| {
+                node.integer(problems, 1..=MOST)
+            });
         let fill_interval = fields
             .required("fill_interval", problems)
             .and_then(|node| node.duration(problems));
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let (max_tokens, tokens_per_fill) = (max_tokens?, tokens_per_fill?);
         match Self::new(max_tokens, tokens_per_fill, nanoseconds(fill_interval?)) {
             Ok(bucket) => Some(bucket),
@@ -227,7 +228,7 @@ impl Algorithm for Gcra {
         self.remaining(spent, now)
     }
 
-    fn whole_in(&self, State([spent, _]): State, now: u64) -> u64 {
+    fn resets_in(&self, State([spent, _]): State, now: u64) -> u64 {
         self.settle(spent, now).saturating_sub(now)
     }
 
@@ -235,7 +236,7 @@ impl Algorithm for Gcra {
         spent.into()
     }
 
-    fn join(&self, State([one, _]): State, State([other, _]): State, _: u64) -> State {
+    fn merge(&self, State([one, _]): State, State([other, _]): State, _: u64) -> State {
         State([one.max(other), 0])
     }
 

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{ALGORITHMS, Rule, State};
+use super::{ALGORITHMS, LimitAlgorithm, State};
 use crate::rate_limits::random::Random;
 
-fn rules() -> Vec<Rule> {
+fn rules() -> Vec<LimitAlgorithm> {
     let samples = ALGORITHMS.iter().flat_map(|each| (each.samples)());
     samples.collect()
 }
 
 /// What one request takes to be made up for.
-fn interval(rule: &Rule) -> u64 {
+fn interval(rule: &LimitAlgorithm) -> u64 {
     rule.period() / rule.quota()
 }
 
 /// Times between requests: none, close together, far apart, and about as long as one takes.
-fn step(random: &mut Random, rule: &Rule) -> u64 {
+fn step(random: &mut Random, rule: &LimitAlgorithm) -> u64 {
     match random.below(7) {
         0 => 0,
         1 => random.below(1000),
@@ -82,7 +82,7 @@ fn the_named_wait_is_exact() {
     }
 }
 
-fn passes(rule: &Rule, state: State, now: u64, cost: u64) -> bool {
+fn passes(rule: &LimitAlgorithm, state: State, now: u64, cost: u64) -> bool {
     rule.spend(state, now, cost).is_ok()
 }
 
@@ -100,7 +100,7 @@ fn algorithms_are_told_apart() {
     let names: BTreeSet<&str> = super::names().collect();
     assert_eq!(names.len(), ALGORITHMS.len());
     // Two rules with the same meaning would share cells.
-    let rules: Vec<Rule> = rules()
+    let rules: Vec<LimitAlgorithm> = rules()
         .into_iter()
         .flat_map(|rule| [rule, rule.with_debt()])
         .collect();
@@ -113,7 +113,7 @@ fn algorithms_are_told_apart() {
 
 /// States of a caller after some requests, and one that nobody of ours has written, as a cell has
 /// them that was just read.
-fn states(random: &mut Random, rule: &Rule, now: u64) -> Vec<State> {
+fn states(random: &mut Random, rule: &LimitAlgorithm, now: u64) -> Vec<State> {
     let mut state = rule.fresh(now);
     let mut states = vec![
         state,
@@ -140,7 +140,7 @@ fn a_joined_state_gives_no_more_than_either() {
             for one in &states {
                 for other in &states {
                     let later = now + step(&mut random, &rule);
-                    let joined = rule.join(*one, *other, now);
+                    let joined = rule.merge(*one, *other, now);
                     let [joined, one, other] =
                         [joined, *one, *other].map(|state| rule.remaining(state, later));
                     assert!(joined <= one.min(other), "{rule:?}");
@@ -180,7 +180,7 @@ fn whatever_was_read_is_over_in_time() {
             let now = random.below(1 << 60);
             for state in states(&mut random, &rule, now) {
                 assert_eq!(rule.settle(state, now), state, "{rule:?}");
-                let over = now + rule.whole_in(state, now);
+                let over = now + rule.resets_in(state, now);
                 assert_eq!(rule.remaining(state, over), rule.quota(), "{rule:?}");
                 assert!(rule.is_fresh(rule.fresh(now), now), "{rule:?}");
             }

@@ -54,7 +54,7 @@ pub trait Algorithm: Copy + Eq + fmt::Debug {
     /// The time in which so much passes.
     fn period(&self) -> u64;
 
-    /// The state of somebody who has not asked for anything.
+    /// The state of a caller who has not asked for anything.
     fn fresh(&self, now: u64) -> State;
 
     /// Whether a state is as good as none.
@@ -82,13 +82,13 @@ pub trait Algorithm: Copy + Eq + fmt::Debug {
     fn remaining(&self, state: State, now: u64) -> u64;
 
     /// How long until all of it would pass again, in nanoseconds.
-    fn whole_in(&self, state: State, now: u64) -> u64;
+    fn resets_in(&self, state: State, now: u64) -> u64;
 
     /// How much has been used, to compare callers by.
     fn load(&self, state: State, now: u64) -> u128;
 
     /// A state in which at no time more passes than in either.
-    fn join(&self, one: State, other: State, now: u64) -> State;
+    fn merge(&self, one: State, other: State, now: u64) -> State;
 
     /// Some of it with numbers of all sizes, for the laws.
     #[cfg(test)]
@@ -106,12 +106,12 @@ pub struct Receipt(pub(super) u64);
 
 /// An algorithm of the list.
 #[derive(Debug)]
-pub struct Entry {
+pub struct AlgorithmEntry {
     /// The field that holds its numbers.
     pub name: &'static str,
-    read: fn(&Node<'_>, &mut Problems) -> Option<Rule>,
+    read: fn(&Node<'_>, &mut Problems) -> Option<LimitAlgorithm>,
     #[cfg(test)]
-    samples: fn() -> Vec<Rule>,
+    samples: fn() -> Vec<LimitAlgorithm>,
 }
 
 /// Makes one type of all algorithms. Which of them a limit has is a `match` and no call through a
@@ -120,7 +120,7 @@ macro_rules! algorithms {
     ($dollar:tt $($algorithm:ident),+ $(,)?) => {
         /// How requests are counted, and how many pass.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Rule {
+        pub enum LimitAlgorithm {
             $(
                 /// By that algorithm.
                 $algorithm($algorithm)
@@ -128,16 +128,16 @@ macro_rules! algorithms {
         }
 
         /// Every algorithm.
-        pub const ALGORITHMS: &[Entry] = &[$(Entry {
+        pub const ALGORITHMS: &[AlgorithmEntry] = &[$(AlgorithmEntry {
             name: $algorithm::NAME,
-            read: |node, problems| $algorithm::read(node, problems).map(Rule::$algorithm),
+            read: |node, problems| $algorithm::read(node, problems).map(LimitAlgorithm::$algorithm),
             #[cfg(test)]
-            samples: || $algorithm::samples().into_iter().map(Rule::$algorithm).collect(),
+            samples: || $algorithm::samples().into_iter().map(LimitAlgorithm::$algorithm).collect(),
         }),+];
 
-        $(impl From<$algorithm> for Rule {
+        $(impl From<$algorithm> for LimitAlgorithm {
             fn from(algorithm: $algorithm) -> Self {
-                Rule::$algorithm(algorithm)
+                LimitAlgorithm::$algorithm(algorithm)
             }
         })+
 
@@ -145,7 +145,7 @@ macro_rules! algorithms {
         macro_rules! of_each {
             ($dollar rule:expr, $dollar each:ident => $dollar value:expr) => {
                 match $dollar rule {
-                    $(Rule::$algorithm($dollar each) => $dollar value),+
+                    $(LimitAlgorithm::$algorithm($dollar each) => $dollar value),+
                 }
             };
         }
@@ -163,7 +163,7 @@ fn constants<A: Algorithm>(_: &A) -> (usize, u64) {
     (A::WIDTH, A::ID)
 }
 
-impl Rule {
+impl LimitAlgorithm {
     /// [`Algorithm::WIDTH`]
     pub fn width(&self) -> usize {
         of_each!(self, each => constants(each).0)
@@ -239,9 +239,9 @@ impl Rule {
         of_each!(self, each => Algorithm::remaining(each, state, now))
     }
 
-    /// [`Algorithm::whole_in`]
-    pub fn whole_in(&self, state: State, now: u64) -> u64 {
-        of_each!(self, each => Algorithm::whole_in(each, state, now))
+    /// [`Algorithm::resets_in`]
+    pub fn resets_in(&self, state: State, now: u64) -> u64 {
+        of_each!(self, each => Algorithm::resets_in(each, state, now))
     }
 
     /// [`Algorithm::load`]
@@ -249,9 +249,9 @@ impl Rule {
         of_each!(self, each => Algorithm::load(each, state, now))
     }
 
-    /// [`Algorithm::join`]
-    pub fn join(&self, one: State, other: State, now: u64) -> State {
-        of_each!(self, each => Algorithm::join(each, one, other, now))
+    /// [`Algorithm::merge`]
+    pub fn merge(&self, one: State, other: State, now: u64) -> State {
+        of_each!(self, each => Algorithm::merge(each, one, other, now))
     }
 }
 
@@ -261,10 +261,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads the field of an algorithm. `Some(None)` when there is none.
-pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Option<Rule>> {
+pub(super) fn read(
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+) -> Option<Option<LimitAlgorithm>> {
     let written = ALGORITHMS.iter();
     let written = written.filter_map(|each| Some((each, fields.optional(each.name)?)));
-    let written: Vec<(&Entry, Node<'_>)> = written.collect();
+    let written: Vec<(&AlgorithmEntry, Node<'_>)> = written.collect();
     match &written[..] {
         [] => Some(None),
         [(algorithm, node)] => (algorithm.read)(node, problems).map(Some),

@@ -126,7 +126,7 @@ impl SlidingWindow {
     }
 
     /// How long until nothing that was counted counts any more.
-    pub fn whole_in(&self, count: Count, now: u64) -> u64 {
+    pub fn resets_in(&self, count: Count, now: u64) -> u64 {
         let count = self.settle(count, now);
         let left = self.left(count, now);
         match (count.previous, count.current) {
@@ -192,7 +192,7 @@ impl Algorithm for SlidingWindow {
             .and_then(|node| node.integer(problems, 1..=1_000_000_000));
         let per_node = fields.required("per", problems);
         let per = per_node.as_ref().and_then(|node| node.duration(problems));
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         let window = Self::new(u32::try_from(requests?).ok()?, nanoseconds(per?));
         if let (None, Some(node)) = (window, per_node) {
             node.report(problems, "must not be 0");
@@ -259,15 +259,15 @@ impl Algorithm for SlidingWindow {
         self.remaining(unpacked(state), now)
     }
 
-    fn whole_in(&self, state: State, now: u64) -> u64 {
-        self.whole_in(unpacked(state), now)
+    fn resets_in(&self, state: State, now: u64) -> u64 {
+        self.resets_in(unpacked(state), now)
     }
 
     fn load(&self, state: State, now: u64) -> u128 {
         self.used(self.settle(unpacked(state), now), now)
     }
 
-    fn join(&self, one: State, other: State, now: u64) -> State {
+    fn merge(&self, one: State, other: State, now: u64) -> State {
         let (one, other) = (unpacked(one), unpacked(other));
         let (one, other) = (self.settle(one, now), self.settle(other, now));
         // If a clock stepped back, one may stand a window further: brought there, the other has

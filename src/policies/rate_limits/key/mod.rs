@@ -21,12 +21,12 @@ use portcullis_wire::json::compact;
 /// `key: [ … ]`. A key without parts is the same for all requests.
 #[derive(Debug)]
 pub struct Key {
-    parts: Vec<Part>,
+    parts: Vec<KeyPart>,
 }
 
 /// One part of a key.
 #[derive(Debug)]
-enum Part {
+enum KeyPart {
     /// The client's address, or the network it is in.
     ClientAddress {
         ipv4_prefix: u32,
@@ -61,7 +61,7 @@ pub struct Caller<'r> {
 
 /// Why a request has no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unkeyed {
+pub enum KeyError {
     /// A part is not there, or empty.
     Missing,
     /// A header field, a parameter or a token came more than once: which of them would count is for
@@ -83,7 +83,7 @@ enum Value<'v> {
 impl Key {
     /// When all parts can be known.
     pub fn stage(&self) -> Stage {
-        let proven = |part: &Part| matches!(part, Part::Subject | Part::Claim(..));
+        let proven = |part: &KeyPart| matches!(part, KeyPart::Subject | KeyPart::Claim(..));
         if self.parts.iter().any(proven) {
             Stage::Identity
         } else {
@@ -93,30 +93,34 @@ impl Key {
 
     /// Whether it says who asks before that is known.
     pub fn has_claimed_subject(&self) -> bool {
-        let claimed = |part: &Part| matches!(part, Part::ClaimedSubject);
+        let claimed = |part: &KeyPart| matches!(part, KeyPart::ClaimedSubject);
         self.parts.iter().any(claimed)
     }
 
     /// Whether a part of it comes from a token: what that means depends on who issued it.
     pub fn is_of_tokens(&self) -> bool {
-        let of_token =
-            |part: &Part| matches!(part, Part::Subject | Part::ClaimedSubject | Part::Claim(..));
+        let of_token = |part: &KeyPart| {
+            matches!(
+                part,
+                KeyPart::Subject | KeyPart::ClaimedSubject | KeyPart::Claim(..)
+            )
+        };
         self.parts.iter().any(of_token)
     }
 
     /// What its parts are, as the document names them.
     pub fn kinds(&self) -> Vec<&'static str> {
-        let kind = |part: &Part| match part {
-            Part::ClientAddress { .. } => "client_address",
-            Part::Subject => "subject",
-            Part::ClaimedSubject => "claimed_subject",
-            Part::Claim(..) => "claim",
-            Part::Header(_) => "header",
-            Part::QueryParameter(_) => "query_parameter",
-            Part::PathTemplate(_) => "path_template",
-            Part::Method => "method",
-            Part::Route => "route",
-            Part::Constant(_) => "constant",
+        let kind = |part: &KeyPart| match part {
+            KeyPart::ClientAddress { .. } => "client_address",
+            KeyPart::Subject => "subject",
+            KeyPart::ClaimedSubject => "claimed_subject",
+            KeyPart::Claim(..) => "claim",
+            KeyPart::Header(_) => "header",
+            KeyPart::QueryParameter(_) => "query_parameter",
+            KeyPart::PathTemplate(_) => "path_template",
+            KeyPart::Method => "method",
+            KeyPart::Route => "route",
+            KeyPart::Constant(_) => "constant",
         };
         self.parts.iter().map(kind).collect()
     }
@@ -128,10 +132,11 @@ impl Key {
 
     /// For how many values there should be room, unless the document says so.
     pub fn usual_entries(&self) -> u64 {
-        let constant = |part: &Part| matches!(part, Part::Constant(_));
+        let constant = |part: &KeyPart| matches!(part, KeyPart::Constant(_));
         // The document has a number of these that clients cannot raise.
-        let listed =
-            |part: &Part| constant(part) || matches!(part, Part::Route | Part::PathTemplate(_));
+        let listed = |part: &KeyPart| {
+            constant(part) || matches!(part, KeyPart::Route | KeyPart::PathTemplate(_))
+        };
         if self.parts.iter().all(constant) {
             1
         } else if self.parts.iter().all(listed) {
@@ -144,8 +149,8 @@ impl Key {
     /// Hands out the key of a request, piece by piece: bytes that differ whenever keys differ.
     ///
     /// # Errors
-    /// [`Unkeyed`].
-    pub fn pieces(&self, caller: &Caller<'_>, out: &mut dyn FnMut(&[u8])) -> Result<(), Unkeyed> {
+    /// [`KeyError`].
+    pub fn pieces(&self, caller: &Caller<'_>, out: &mut dyn FnMut(&[u8])) -> Result<(), KeyError> {
         for part in &self.parts {
             part.value(caller)?.pieces(out);
         }
@@ -156,8 +161,8 @@ impl Key {
     /// `client_address=192.0.2.1|claim.plan=gold`. Different keys have different texts.
     ///
     /// # Errors
-    /// [`Unkeyed`].
-    pub fn text(&self, caller: &Caller<'_>) -> Result<String, Unkeyed> {
+    /// [`KeyError`].
+    pub fn text(&self, caller: &Caller<'_>) -> Result<String, KeyError> {
         let mut text = String::with_capacity(64);
         for part in &self.parts {
             let value = part.value(caller)?;
@@ -172,12 +177,12 @@ impl Key {
     /// The text of the key; what is longer than `longest` bytes, as its digest.
     ///
     /// # Errors
-    /// [`Unkeyed`].
+    /// [`KeyError`].
     pub fn header_value(
         &self,
         caller: &Caller<'_>,
         longest: usize,
-    ) -> Result<HeaderValue, Unkeyed> {
+    ) -> Result<HeaderValue, KeyError> {
         let text = self.text(caller)?;
         let text = if text.len() > longest {
             format!(
@@ -187,23 +192,23 @@ impl Key {
         } else {
             text
         };
-        HeaderValue::parse(text.as_bytes()).map_err(|_| Unkeyed::Missing)
+        HeaderValue::parse(text.as_bytes()).map_err(|_| KeyError::Missing)
     }
 
     /// The SHA-256 of the key's text, for those who must not see what stands in it.
     ///
     /// # Errors
-    /// [`Unkeyed`].
-    pub fn digest(&self, caller: &Caller<'_>) -> Result<HeaderValue, Unkeyed> {
+    /// [`KeyError`].
+    pub fn digest(&self, caller: &Caller<'_>) -> Result<HeaderValue, KeyError> {
         self.header_value(caller, 0)
     }
 }
 
-impl Part {
-    fn value<'v>(&'v self, caller: &'v Caller<'v>) -> Result<Value<'v>, Unkeyed> {
+impl KeyPart {
+    fn value<'v>(&'v self, caller: &'v Caller<'v>) -> Result<Value<'v>, KeyError> {
         let principal = caller.facts.principal.as_ref();
         let value = match self {
-            Part::ClientAddress {
+            KeyPart::ClientAddress {
                 ipv4_prefix,
                 ipv6_prefix,
             } => caller.facts.client(caller.host).map(|client| {
@@ -216,54 +221,56 @@ impl Part {
                     *prefix,
                 )
             }),
-            Part::Subject => {
+            KeyPart::Subject => {
                 principal.and_then(|who| Some(Value::Subject(&who.authority, who.subject()?)))
             }
-            Part::ClaimedSubject => {
+            KeyPart::ClaimedSubject => {
                 let claimants = caller.facts.claimants.as_ref();
                 let subject = claimants.map(|claimants| claimants.subject(&caller.request));
-                let subject = subject.transpose().map_err(|Several| Unkeyed::Repeated)?;
+                let subject = subject.transpose().map_err(|Several| KeyError::Repeated)?;
                 subject
                     .flatten()
                     .map(|subject| Value::Owned(subject.into_bytes()))
             }
-            Part::Claim(path, _) => principal.and_then(|who| scalar(path.value(&who.attributes)?)),
-            Part::Header(name) => {
-                let one = caller.request.headers.one(name.as_str());
-                one.map_err(|_| Unkeyed::Repeated)?.map(Value::Bytes)
+            KeyPart::Claim(path, _) => {
+                principal.and_then(|who| scalar(path.value(&who.attributes)?))
             }
-            Part::QueryParameter(name) => {
+            KeyPart::Header(name) => {
+                let one = caller.request.headers.one(name.as_str());
+                one.map_err(|_| KeyError::Repeated)?.map(Value::Bytes)
+            }
+            KeyPart::QueryParameter(name) => {
                 let query = caller.request.query().unwrap_or_default();
                 parameter(query, name)?.map(Value::Owned)
             }
-            Part::PathTemplate(templates) => {
+            KeyPart::PathTemplate(templates) => {
                 let path = caller.request.target.path();
                 let fitting = templates.iter().find(|template| template.matches(path));
                 fitting.map(|template| Value::Bytes(template.as_str().as_bytes()))
             }
-            Part::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
-            Part::Route => Some(Value::Bytes(caller.route.as_bytes())),
-            Part::Constant(text) => Some(Value::Bytes(text.as_bytes())),
+            KeyPart::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
+            KeyPart::Route => Some(Value::Bytes(caller.route.as_bytes())),
+            KeyPart::Constant(text) => Some(Value::Bytes(text.as_bytes())),
         };
         value
             .filter(|value| !value.is_empty())
-            .ok_or(Unkeyed::Missing)
+            .ok_or(KeyError::Missing)
     }
 
     fn label(&self) -> String {
         match self {
-            Part::ClientAddress { .. } => "client_address".to_owned(),
-            Part::Subject => "subject".to_owned(),
-            Part::ClaimedSubject => "claimed_subject".to_owned(),
-            Part::Claim(_, written) => format!("claim.{}", Spelled(written.as_bytes())),
-            Part::Header(name) => format!("header.{}", Spelled(name.as_str().as_bytes())),
-            Part::QueryParameter(name) => {
+            KeyPart::ClientAddress { .. } => "client_address".to_owned(),
+            KeyPart::Subject => "subject".to_owned(),
+            KeyPart::ClaimedSubject => "claimed_subject".to_owned(),
+            KeyPart::Claim(_, written) => format!("claim.{}", Spelled(written.as_bytes())),
+            KeyPart::Header(name) => format!("header.{}", Spelled(name.as_str().as_bytes())),
+            KeyPart::QueryParameter(name) => {
                 format!("query_parameter.{}", Spelled(name.as_bytes()))
             }
-            Part::PathTemplate(_) => "path_template".to_owned(),
-            Part::Method => "method".to_owned(),
-            Part::Route => "route".to_owned(),
-            Part::Constant(_) => "constant".to_owned(),
+            KeyPart::PathTemplate(_) => "path_template".to_owned(),
+            KeyPart::Method => "method".to_owned(),
+            KeyPart::Route => "route".to_owned(),
+            KeyPart::Constant(_) => "constant".to_owned(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Parameters of a query, as services read them.
 
-use super::Unkeyed;
+use super::KeyError;
 
 /// The decoded value of a parameter: `a%62c` and `abc` are one value, and so are names.
-pub(super) fn parameter(query: &[u8], name: &str) -> Result<Option<Vec<u8>>, Unkeyed> {
+pub(super) fn parameter(query: &[u8], name: &str) -> Result<Option<Vec<u8>>, KeyError> {
     let mut found = None;
     for pair in query.split(|b| *b == b'&') {
         let mut halves = pair.splitn(2, |b| *b == b'=');
@@ -12,7 +12,7 @@ pub(super) fn parameter(query: &[u8], name: &str) -> Result<Option<Vec<u8>>, Unk
             continue;
         }
         if found.is_some() {
-            return Err(Unkeyed::Repeated);
+            return Err(KeyError::Repeated);
         }
         found = Some(decode(value.unwrap_or_default()));
     }
@@ -62,6 +62,6 @@ mod tests {
         assert_eq!(of("key=a=b"), value("a=b"));
         assert_eq!(of("keys=1&Key=2"), Ok(None));
         assert_eq!(of(""), Ok(None));
-        assert_eq!(of("key=1&%6bey=1"), Err(Unkeyed::Repeated));
+        assert_eq!(of("key=1&%6bey=1"), Err(KeyError::Repeated));
     }
 }

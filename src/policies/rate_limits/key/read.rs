@@ -1,6 +1,6 @@
 //! Reads keys from the document.
 
-use super::{Key, Part};
+use super::{Key, KeyPart};
 use crate::authn::jwt::Providers;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
@@ -30,30 +30,30 @@ impl Key {
     /// Reads `key: [ … ]`. An empty list is a key that all requests share.
     pub fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Option<Self> {
         let items = node.items(problems)?;
-        let parts: Vec<Option<Part>> = items
+        let parts: Vec<Option<KeyPart>> = items
             .iter()
-            .map(|item| Part::read(item, providers, problems))
+            .map(|item| KeyPart::read(item, providers, problems))
             .collect();
         let parts = parts.into_iter().collect::<Option<_>>()?;
         Some(Self { parts })
     }
 }
 
-impl Part {
+impl KeyPart {
     fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Option<Self> {
         if let Json::Object(_) = node.json() {
             let mut fields = node.fields(problems)?;
             let part = Self::read_object(&mut fields, problems);
-            fields.finish(problems);
+            fields.deny_unknown(problems);
             return part;
         }
         let word = node.text(problems)?;
         Some(match word {
-            "client_address" => Part::ClientAddress {
+            "client_address" => KeyPart::ClientAddress {
                 ipv4_prefix: 32,
                 ipv6_prefix: 64,
             },
-            "subject" => Part::Subject,
+            "subject" => KeyPart::Subject,
             "claimed_subject" if providers.names().next().is_none() => {
                 node.report(
                     problems,
@@ -61,9 +61,9 @@ impl Part {
                 );
                 return None;
             }
-            "claimed_subject" => Part::ClaimedSubject,
-            "method" => Part::Method,
-            "route" => Part::Route,
+            "claimed_subject" => KeyPart::ClaimedSubject,
+            "method" => KeyPart::Method,
+            "route" => KeyPart::Route,
             _ => {
                 let near = match word {
                     "remote_ip" | "remote_address" | "source_ip" | "client_ip" | "ip" => {
@@ -101,28 +101,30 @@ impl Part {
             "client_address" => read_networks(&node, problems),
             "claim" => {
                 let path = ClaimPath::read(&node, problems)?;
-                Some(Part::Claim(path, node.text(problems)?.to_owned()))
+                Some(KeyPart::Claim(path, node.text(problems)?.to_owned()))
             }
-            "header" => read_header_name(&node, problems).map(Part::Header),
-            "query_parameter" => Some(Part::QueryParameter(node.name(problems)?.to_owned())),
+            "header" => read_header_name(&node, problems).map(KeyPart::Header),
+            "query_parameter" => Some(KeyPart::QueryParameter(
+                node.non_empty(problems)?.to_owned(),
+            )),
             "path_template" => node
                 .list(problems, PathTemplate::read)
-                .map(Part::PathTemplate),
-            _ => Some(Part::Constant(node.name(problems)?.to_owned())),
+                .map(KeyPart::PathTemplate),
+            _ => Some(KeyPart::Constant(node.non_empty(problems)?.to_owned())),
         }
     }
 }
 
-fn read_networks(node: &Node<'_>, problems: &mut Problems) -> Option<Part> {
+fn read_networks(node: &Node<'_>, problems: &mut Problems) -> Option<KeyPart> {
     let mut fields = node.fields(problems)?;
-    let ipv4_prefix = fields.or("v4_prefix_mask_len", 32, problems, |node, problems| {
+    let ipv4_prefix = fields.or_default("v4_prefix_mask_len", 32, problems, |node, problems| {
         node.integer(problems, 0..=32)
     });
-    let ipv6_prefix = fields.or("v6_prefix_mask_len", 64, problems, |node, problems| {
+    let ipv6_prefix = fields.or_default("v6_prefix_mask_len", 64, problems, |node, problems| {
         node.integer(problems, 0..=128)
     });
-    fields.finish(problems);
-    Some(Part::ClientAddress {
+    fields.deny_unknown(problems);
+    Some(KeyPart::ClientAddress {
         ipv4_prefix: u32::try_from(ipv4_prefix?).ok()?,
         ipv6_prefix: u32::try_from(ipv6_prefix?).ok()?,
     })

@@ -12,7 +12,7 @@ fn key(text: &str) -> Key {
     let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
     let key = Key::read(&Node::root(&json), &Providers::default(), &mut problems);
-    problems.settle(key).unwrap()
+    problems.into_result(key).unwrap()
 }
 
 /// One request, and what is known of it.
@@ -58,11 +58,11 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
     })
 }
 
-fn text(written: &str, sent: &Sent) -> Result<String, Unkeyed> {
+fn text(written: &str, sent: &Sent) -> Result<String, KeyError> {
     of(sent, |caller| key(written).text(caller))
 }
 
-fn bytes_of(key: &Key, caller: &Caller<'_>) -> Result<Vec<u8>, Unkeyed> {
+fn bytes_of(key: &Key, caller: &Caller<'_>) -> Result<Vec<u8>, KeyError> {
     let mut bytes = Vec::new();
     key.pieces(caller, &mut |piece| bytes.extend_from_slice(piece))?;
     Ok(bytes)
@@ -102,7 +102,7 @@ fn claims_are_read_from_an_accepted_token_alone() {
         (r#"[{"claim": "n"}]"#, "claim.n=7"),
     ] {
         assert_eq!(text(written, &known).as_deref(), Ok(expected));
-        assert_eq!(text(written, &PLAIN), Err(Unkeyed::Missing));
+        assert_eq!(text(written, &PLAIN), Err(KeyError::Missing));
         assert_eq!(key(written).stage(), Stage::Identity);
     }
     for none in [
@@ -110,7 +110,7 @@ fn claims_are_read_from_an_accepted_token_alone() {
         r#"[{"claim": "e"}]"#,
         r#"[{"claim": "x"}]"#,
     ] {
-        assert_eq!(text(none, &known), Err(Unkeyed::Missing), "{none}");
+        assert_eq!(text(none, &known), Err(KeyError::Missing), "{none}");
     }
     assert_eq!(
         key(r#"["client_address", "route"]"#).stage(),
@@ -129,7 +129,7 @@ fn what_is_not_there_or_twice_is_no_key() {
         r#"[{"header": "x-api-key"}]"#,
         r#"[{"query_parameter": "key"}]"#,
     ] {
-        assert_eq!(text(written, &twice), Err(Unkeyed::Repeated));
+        assert_eq!(text(written, &twice), Err(KeyError::Repeated));
     }
     let bare = Sent {
         headers: &[("x-api-key", "")],
@@ -143,7 +143,7 @@ fn what_is_not_there_or_twice_is_no_key() {
         r#"[{"query_parameter": "key"}]"#,
         r#"[{"path_template": ["/b"]}]"#,
     ] {
-        assert_eq!(text(written, &bare), Err(Unkeyed::Missing), "{written}");
+        assert_eq!(text(written, &bare), Err(KeyError::Missing), "{written}");
     }
 }
 
@@ -217,7 +217,7 @@ fn what_is_no_part_is_explained() {
         let json = Json::parse(wrong.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
         let key = Key::read(&Node::root(&json), &Providers::default(), &mut problems);
-        let error = problems.settle(key).unwrap_err();
+        let error = problems.into_result(key).unwrap_err();
         assert_eq!(error.problems[0].to_string(), problem);
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Takes {
     Endpoint,
 }
 
-/// Every directive that browsers have, except those that no longer do anything.
+/// Every directive that browsers have, except directives that no longer do anything.
 pub(super) const DIRECTIVES: &[(&str, Takes)] = &[
     ("default-src", Takes::Scripts),
     ("script-src", Takes::Scripts),

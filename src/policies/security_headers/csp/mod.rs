@@ -6,11 +6,11 @@ mod source;
 
 use self::directive::{DIRECTIVES, GONE, Takes};
 use self::source::Source;
-use super::structured::{Disposition, Header};
+use super::structured::{Disposition, StructuredHeader};
 use portcullis_document::{DidYouMean, Node, Problems, Quoted};
 use portcullis_exchange::policy::Context;
 
-pub(super) const HEADER: Header = Header {
+pub(super) const HEADER: StructuredHeader = StructuredHeader {
     enforced: "content-security-policy",
     report_only: "content-security-policy-report-only",
     write,
@@ -26,7 +26,7 @@ struct Directive<'d> {
 
 /// Reads the directives and writes them down as they go into the header field.
 fn write(node: &Node<'_>, disposition: Disposition, context: &mut Context<'_>) -> Option<String> {
-    let entries = node.entries(context.problems)?;
+    let entries = node.members(context.problems)?;
     if entries.is_empty() {
         node.report(context.problems, "must not be empty");
         return None;

@@ -106,10 +106,10 @@ fn preset() -> Vec<(String, String)> {
     }
     let host = still(0);
     let mut stream = Stream::new(engine);
-    stream.request_headers(headers, BodyState::Complete, &host);
-    let head = stream.response_headers(None, BodyState::Open, &host);
+    stream.on_request_headers(headers, BodyState::Complete, &host);
+    let head = stream.on_response_headers(None, BodyState::Open, &host);
     let edits = head.edits.iter().flat_map(|edit| match edit {
-        Edit::Shared(edits) => edits.to_vec(),
+        Edit::Prepared(edits) => edits.to_vec(),
         edit => vec![edit.clone()],
     });
     edits

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::answer::{FetchError, MAX_DEPTH};
+use super::response::{FetchError, MAX_DEPTH};
 use crate::authn::jwt::claims::Accepted;
 use crate::authn::jwt::rules::are_near;
 use portcullis_document::{Fields, Node, Problems, Quoted};
@@ -33,14 +33,14 @@ impl Discovery {
         problems: &mut Problems,
     ) -> Option<Self> {
         let written = fields.optional("issuer");
-        let uri = fields.or("uri", None, problems, |node, problems| {
+        let uri = fields.or_default("uri", None, problems, |node, problems| {
             Uri::read(node, problems).map(Some)
         });
-        let keys_cluster = fields.or("jwks_cluster", None, problems, |node, problems| {
-            node.name(problems).map(|name| Some(name.into()))
+        let keys_cluster = fields.or_default("jwks_cluster", None, problems, |node, problems| {
+            node.non_empty(problems).map(|name| Some(name.into()))
         });
         let issuer = match (&written, accepted) {
-            (Some(node), _) => node.name(problems)?,
+            (Some(node), _) => node.non_empty(problems)?,
             (None, Some(Accepted::OneOf(issuers))) if issuers.len() == 1 => issuers.first()?,
             (None, None) => return None,
             (None, Some(_)) => {
@@ -73,9 +73,9 @@ impl Discovery {
         })
     }
 
-    /// Whose document an answer is that is of another issuer, and whose it should be.
-    pub(super) fn issuers(&self, answer: &[u8]) -> Option<String> {
-        let json = Compact::parse(answer, MAX_DEPTH)?;
+    /// Whose document a response is that is of another issuer, and whose it should be.
+    pub(super) fn issuers(&self, response: &[u8]) -> Option<String> {
+        let json = Compact::parse(response, MAX_DEPTH)?;
         let said = json.member("issuer").and_then(Value::as_str);
         let wanted = Quoted(&self.issuer);
         let Some(said) = said else {
@@ -92,9 +92,9 @@ impl Discovery {
         ))
     }
 
-    /// Where the keys are, by the answer to a question for the document.
-    pub(super) fn keys_uri(&self, answer: &[u8]) -> Result<Uri, FetchError> {
-        let uri = read_discovery_document(answer, &self.issuer)?;
+    /// Where the keys are, by the response to a question for the document.
+    pub(super) fn keys_uri(&self, response: &[u8]) -> Result<Uri, FetchError> {
+        let uri = read_discovery_document(response, &self.issuer)?;
         self.allows(&uri).map(|()| uri)
     }
 

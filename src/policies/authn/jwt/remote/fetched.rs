@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::answer::FetchError;
-use super::question::{self, Question, Settled, Subject};
-use super::{Place, RemoteKeys};
+use super::request::{self, FetchOutcome, FetchRequest, FetchTarget};
+use super::response::FetchError;
+use super::{KeyLocation, RemoteKeys};
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
@@ -44,7 +44,8 @@ impl Fetched for RemoteKeys {
     }
 
     fn due(&self, now: Duration, host: &dyn Host) -> Option<Errand> {
-        self.due(now).then(|| self.call(&self.question(now), host))
+        self.due(now)
+            .then(|| self.call(&self.first_request(now), host))
     }
 
     fn longest(&self, purpose: Purpose) -> usize {
@@ -59,18 +60,18 @@ impl Fetched for RemoteKeys {
         host: &dyn Host,
     ) -> Received {
         let subject = subject_of(purpose);
-        let settled = self.arrived(now, subject, read(response));
+        let settled = self.on_response(now, subject, read(response));
         let event = match (subject, settled.outcome) {
-            (Subject::Keys, Ok(())) => Event::KeysFetched,
-            (Subject::Keys, Err(_)) => Event::KeysFetchFailed,
-            (Subject::Document, Ok(())) => Event::DocumentFetched,
-            (Subject::Document, Err(_)) => Event::DocumentFetchFailed,
+            (FetchTarget::KeySet, Ok(())) => Event::KeysFetched,
+            (FetchTarget::KeySet, Err(_)) => Event::KeysFetchFailed,
+            (FetchTarget::Discovery, Ok(())) => Event::DocumentFetched,
+            (FetchTarget::Discovery, Err(_)) => Event::DocumentFetchFailed,
         };
         let notes = self.notes(subject, &settled, host);
         let next = match settled.next {
-            question::Next::Ask(question) => Next::Call(self.call(&question, host)),
-            question::Next::Share(record) => Next::Publish(record),
-            question::Next::Wait(pause) => Next::Wait(pause),
+            request::Next::Ask(request) => Next::Call(self.call(&request, host)),
+            request::Next::Share(record) => Next::Publish(record),
+            request::Next::Wait(pause) => Next::Wait(pause),
         };
         Received { event, notes, next }
     }
@@ -81,13 +82,13 @@ impl Fetched for RemoteKeys {
 }
 
 impl RemoteKeys {
-    fn call(&self, question: &Question, host: &dyn Host) -> Errand {
-        let Question {
+    fn call(&self, request: &FetchRequest, host: &dyn Host) -> Errand {
+        let FetchRequest {
             subject,
             cluster,
             uri,
             timeout,
-        } = question;
+        } = request;
         let mut headers = uri.fields("GET");
         headers.push(("accept".into(), subject.media_types().to_owned()));
         for credential in self.credentials_for(*subject) {
@@ -101,27 +102,27 @@ impl RemoteKeys {
             timeout: *timeout,
         };
         let purpose = match subject {
-            Subject::Document => DOCUMENT,
-            Subject::Keys => KEYS,
+            FetchTarget::Discovery => DOCUMENT,
+            FetchTarget::KeySet => KEYS,
         };
         Errand { call, purpose }
     }
 
     /// The credentials with which a question is put. They are for the host of the document: keys on
     /// another host are asked for without.
-    fn credentials_for(&self, subject: Subject) -> &[Credential] {
+    fn credentials_for(&self, subject: FetchTarget) -> &[Credential] {
         match &self.source.place {
-            Place::Discovered(discovery)
-                if discovery.keys_cluster.is_some() && subject == Subject::Keys =>
+            KeyLocation::Discovered(discovery)
+                if discovery.keys_cluster.is_some() && subject == FetchTarget::KeySet =>
             {
                 &[]
             }
-            Place::Known(_) | Place::Discovered(_) => &self.source.credentials,
+            KeyLocation::Known(_) | KeyLocation::Discovered(_) => &self.source.credentials,
         }
     }
 
     /// What the log is told of a response.
-    fn notes(&self, subject: Subject, settled: &Settled, host: &dyn Host) -> Vec<Note> {
+    fn notes(&self, subject: FetchTarget, settled: &FetchOutcome, host: &dyn Host) -> Vec<Note> {
         let shown = |text: String| {
             let tells = self.tells(&text, host);
             let instead = "(left out, since a part of a credential stands in it)";
@@ -135,12 +136,12 @@ impl RemoteKeys {
         }
         if let Err(error) = settled.outcome {
             let then = match &settled.next {
-                question::Next::Ask(question) => {
-                    let uri = shown(question.uri.to_string());
+                request::Next::Ask(request) => {
+                    let uri = shown(request.uri.to_string());
                     format!("keys are fetched from {uri} again")
                 }
-                question::Next::Share(_) => String::new(),
-                question::Next::Wait(pause) => format!("next try in {} ms", pause.as_millis()),
+                request::Next::Share(_) => String::new(),
+                request::Next::Wait(pause) => format!("next try in {} ms", pause.as_millis()),
             };
             let text = format!("{subject} cannot be fetched: {error}; {then}");
             note(Level::Warn, text);
@@ -155,17 +156,17 @@ impl RemoteKeys {
 const DOCUMENT: Purpose = Purpose(0);
 const KEYS: Purpose = Purpose(1);
 
-fn subject_of(purpose: Purpose) -> Subject {
+fn subject_of(purpose: Purpose) -> FetchTarget {
     match purpose {
-        KEYS => Subject::Keys,
-        _ => Subject::Document,
+        KEYS => FetchTarget::KeySet,
+        _ => FetchTarget::Discovery,
     }
 }
 
 /// A body, and for how long the provider says that it is good; or why there is none.
-type Answer<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
+pub(super) type FetchResponse<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
 
-fn read(response: Result<CallResponse<'_>, CallError>) -> Answer<'_> {
+fn read(response: Result<CallResponse<'_>, CallError>) -> FetchResponse<'_> {
     let response = response.map_err(|error| match error {
         CallError::NoCluster => FetchError::NoCluster,
         CallError::Unreachable | CallError::Timeout => FetchError::Unreachable,

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use hmac_sha256::Hash;
 
-use super::settings::{Limits, Place, Source};
+use super::settings::{KeyLocation, Limits, RemoteSource};
 use portcullis_exchange::credentials::Credential;
 
 /// The names under which workers share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct CellNames {
     /// That of the keys: where they come from, through which cluster, and with which credentials
     /// they are asked for.
     pub(super) keys: String,
@@ -36,14 +36,14 @@ impl Pieces {
     }
 }
 
-impl Source {
+impl RemoteSource {
     /// The names for a source that is asked with these values.
-    pub(super) fn names(&self, value: impl Fn(&Credential) -> Option<String>) -> Names {
+    pub(super) fn names(&self, value: impl Fn(&Credential) -> Option<String>) -> CellNames {
         let mut pieces = Pieces(Hash::new());
         pieces.add(self.cluster.as_bytes());
         match &self.place {
-            Place::Known(uri) => pieces.add(uri.to_string().as_bytes()),
-            Place::Discovered(discovery) => {
+            KeyLocation::Known(uri) => pieces.add(uri.to_string().as_bytes()),
+            KeyLocation::Discovered(discovery) => {
                 pieces.add(discovery.issuer.as_bytes());
                 pieces.add(discovery.document.to_string().as_bytes());
                 let through = discovery.keys_cluster.as_deref();
@@ -64,7 +64,7 @@ impl Source {
         for limit in [timeout, cache_duration, max_stale, cooldown] {
             pieces.add(&Duration::as_nanos(&limit).to_le_bytes());
         }
-        Names {
+        CellNames {
             keys,
             lease: pieces.name(),
         }

@@ -1,26 +1,26 @@
-//! Keys that a provider publishes: when to ask for them, what to make of the answer, and how long
+//! Keys that a provider publishes: when to ask for them, what to make of the response, and how long
 //! to go on with the old ones.
 //!
 //! This is a state machine without input and output. A worker carries messages, as for all that is
 //! [`Fetched`](portcullis_exchange::fetched::Fetched): on its ticks it asks whether something is
-//! [due](RemoteKeys::due), puts the [question](RemoteKeys::question), and tells what
-//! [arrived](RemoteKeys::arrived), which may lead to the next question. One worker fetches and leaves
-//! the answer where the others find it.
+//! [due](RemoteKeys::due), puts the [question](RemoteKeys::first_request), and tells what
+//! [arrived](RemoteKeys::on_response), which may lead to the next question. One worker fetches and leaves
+//! the response where the others find it.
 //!
 //! Where the keys are is either known or asked of the provider first. That is asked again when
-//! the answer has aged, and when keys could not be had there.
+//! the response has aged, and when keys could not be had there.
 //!
-//! A bad answer changes nothing but the time of the next question.
+//! A bad response changes nothing but the time of the next question.
 //!
 //! All times are those of the clock that does not step ([`portcullis_exchange::host::Clock::monotonic`]), those that workers
 //! share included.
 
-mod answer;
 mod discovery;
 mod fetched;
 mod identity;
 mod published;
-mod question;
+mod request;
+mod response;
 mod settings;
 mod successor;
 #[cfg(test)]
@@ -32,14 +32,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::answer::Record;
 use self::discovery::Discovery;
-use self::identity::Names;
+use self::identity::CellNames;
 use self::published::{MOST_MEMORY, Published, read_set};
-use self::settings::{Place, Source};
-use self::successor::Part;
+use self::response::SharedKeySet;
+use self::settings::{KeyLocation, RemoteSource};
+use self::successor::Fetcher;
 use super::claims::Accepted;
-use super::jwk::Key;
+use super::jwk::Jwk;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::credentials::tells;
 use portcullis_exchange::host::Host;
@@ -47,22 +47,22 @@ use portcullis_wire::budget::Share;
 
 pub(super) use self::published::read_set as read_published;
 
-pub use self::answer::FetchError;
 pub use self::discovery::read_discovery_document;
-pub use self::question::{Next, Question, Settled, Subject};
+pub use self::request::{FetchOutcome, FetchRequest, FetchTarget, Next};
+pub use self::response::FetchError;
 pub use portcullis_exchange::http_uri::Uri;
 
 /// The published keys of one provider.
 pub struct RemoteKeys {
     provider: Rc<str>,
-    source: Source,
-    part: Part,
-    state: RefCell<State>,
+    source: RemoteSource,
+    part: Fetcher,
+    state: RefCell<FetchState>,
     jitter: RandomState,
 }
 
 #[derive(Default)]
-struct State {
+struct FetchState {
     loaded: Option<Loaded>,
     location: Option<Location>,
     next_fetch: Duration,
@@ -99,7 +99,7 @@ impl RemoteKeys {
         problems: &mut Problems,
     ) -> Option<Self> {
         problems.account(node.pointer(), Share::Documents, MOST_MEMORY);
-        Source::read_remote(node, problems).map(|source| Self::new(provider, source))
+        RemoteSource::read_remote(node, problems).map(|source| Self::new(provider, source))
     }
 
     /// Reads `discovery`, an issuer that tells the address. `accepted` are the issuers of tokens.
@@ -111,14 +111,14 @@ impl RemoteKeys {
         problems: &mut Problems,
     ) -> Option<Self> {
         problems.account(node.pointer(), Share::Documents, MOST_MEMORY);
-        let source = Source::read_discovery(node, accepted, notes, problems);
+        let source = RemoteSource::read_discovery(node, accepted, notes, problems);
         source.map(|source| Self::new(provider, source))
     }
 
-    fn new(provider: &Rc<str>, source: Source) -> Self {
+    fn new(provider: &Rc<str>, source: RemoteSource) -> Self {
         Self {
             provider: Rc::clone(provider),
-            part: Part::new(source.names(|each| Some(each.written().to_owned())).keys),
+            part: Fetcher::new(source.names(|each| Some(each.written().to_owned())).keys),
             source,
             state: RefCell::default(),
             jitter: RandomState::new(),
@@ -131,7 +131,7 @@ impl RemoteKeys {
     }
 
     /// The names under which workers share the keys, and the right to ask for them.
-    fn names(&self, host: &dyn Host) -> Names {
+    fn names(&self, host: &dyn Host) -> CellNames {
         self.source
             .names(|each| each.field(host).map(|(_, value)| value))
     }
@@ -146,16 +146,16 @@ impl RemoteKeys {
         fields.any(|(_, value)| tells(said, &value))
     }
 
-    /// The keys to check tokens with at `now`; none before the first answer, and none once they
+    /// The keys to check tokens with at `now`; none before the first response, and none once they
     /// are too old.
-    pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Key]>> {
+    pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Jwk]>> {
         let state = self.state.try_borrow().ok()?;
         let loaded = state.loaded.as_ref()?;
         let too_old = now > loaded.fetched.saturating_add(self.source.limits.max_stale);
         (!too_old).then(|| Rc::clone(&loaded.published.keys))
     }
 
-    /// The time since the keys were fetched; none before the first answer.
+    /// The time since the keys were fetched; none before the first response.
     pub(super) fn age(&self, now: Duration) -> Option<Duration> {
         let state = self.state.try_borrow().ok()?;
         let loaded = state.loaded.as_ref()?;
@@ -169,7 +169,7 @@ impl RemoteKeys {
 
     /// Asks for an early fetch because a token names a key that is not there. At most once in a
     /// cool-down, so that nobody can have the provider hammered.
-    pub(super) fn want_fetch(&self, now: Duration) {
+    pub(super) fn request_refresh(&self, now: Duration) {
         if let Ok(mut state) = self.state.try_borrow_mut()
             && now >= state.next_early
         {
@@ -198,13 +198,13 @@ impl RemoteKeys {
     }
 
     /// What to ask first when a fetch is due.
-    pub fn question(&self, now: Duration) -> Question {
+    pub fn first_request(&self, now: Duration) -> FetchRequest {
         match &self.source.place {
-            Place::Known(uri) => self.ask_for_keys(&self.source.cluster, uri),
-            Place::Discovered(discovery) => match self.fresh_location(now) {
+            KeyLocation::Known(uri) => self.ask_for_keys(&self.source.cluster, uri),
+            KeyLocation::Discovered(discovery) => match self.fresh_location(now) {
                 Some(uri) => self.ask_for_found_keys(discovery, &uri),
-                None => Question {
-                    subject: Subject::Document,
+                None => FetchRequest {
+                    subject: FetchTarget::Discovery,
                     cluster: Rc::clone(&self.source.cluster),
                     uri: Rc::clone(&discovery.document),
                     timeout: self.source.limits.timeout,
@@ -213,16 +213,16 @@ impl RemoteKeys {
         }
     }
 
-    fn ask_for_keys(&self, cluster: &Rc<str>, uri: &Rc<Uri>) -> Question {
-        Question {
-            subject: Subject::Keys,
+    fn ask_for_keys(&self, cluster: &Rc<str>, uri: &Rc<Uri>) -> FetchRequest {
+        FetchRequest {
+            subject: FetchTarget::KeySet,
             cluster: Rc::clone(cluster),
             uri: Rc::clone(uri),
             timeout: self.source.limits.timeout,
         }
     }
 
-    fn ask_for_found_keys(&self, discovery: &Discovery, uri: &Rc<Uri>) -> Question {
+    fn ask_for_found_keys(&self, discovery: &Discovery, uri: &Rc<Uri>) -> FetchRequest {
         let cluster = discovery.keys_cluster.as_ref();
         self.ask_for_keys(cluster.unwrap_or(&self.source.cluster), uri)
     }
@@ -236,19 +236,19 @@ impl RemoteKeys {
         (!aged && !late).then(|| Rc::clone(&location.uri))
     }
 
-    /// An answer to a question arrived at `now`, or none did; the age is how long the provider
+    /// A response to a question arrived at `now`, or none did; the age is how long the provider
     /// says that it is good. The keys, and where they are, change only when it is of use.
-    pub fn arrived(
+    pub fn on_response(
         &self,
         now: Duration,
-        subject: Subject,
-        answer: Result<(&[u8], Option<Duration>), FetchError>,
-    ) -> Settled {
+        subject: FetchTarget,
+        response: Result<(&[u8], Option<Duration>), FetchError>,
+    ) -> FetchOutcome {
         match (subject, &self.source.place) {
-            (Subject::Document, Place::Discovered(discovery)) => {
-                self.document_arrived(now, discovery, answer)
+            (FetchTarget::Discovery, KeyLocation::Discovered(discovery)) => {
+                self.document_arrived(now, discovery, response)
             }
-            _ => self.keys_arrived(now, answer),
+            _ => self.keys_arrived(now, response),
         }
     }
 
@@ -256,15 +256,15 @@ impl RemoteKeys {
         &self,
         now: Duration,
         discovery: &Discovery,
-        answer: Result<(&[u8], Option<Duration>), FetchError>,
-    ) -> Settled {
-        let body = answer.map_or(&[][..], |(body, _)| body);
-        let read = answer.and_then(|(body, age)| Ok((discovery.keys_uri(body)?, age)));
+        response: Result<(&[u8], Option<Duration>), FetchError>,
+    ) -> FetchOutcome {
+        let body = response.map_or(&[][..], |(body, _)| body);
+        let read = response.and_then(|(body, age)| Ok((discovery.keys_uri(body)?, age)));
         match read {
             Ok((uri, age)) => {
                 let until = now.saturating_add(self.pause(age));
                 let (uri, moved) = self.locate(uri, until);
-                Settled {
+                FetchOutcome {
                     outcome: Ok(()),
                     next: Next::Ask(self.ask_for_found_keys(discovery, &uri)),
                     moved: moved.then_some(uri),
@@ -286,7 +286,7 @@ impl RemoteKeys {
                     FetchError::OtherIssuer => discovery.issuers(body),
                     _ => None,
                 };
-                Settled {
+                FetchOutcome {
                     outcome: Err(error),
                     next,
                     moved: None,
@@ -299,10 +299,10 @@ impl RemoteKeys {
     fn keys_arrived(
         &self,
         now: Duration,
-        answer: Result<(&[u8], Option<Duration>), FetchError>,
-    ) -> Settled {
+        response: Result<(&[u8], Option<Duration>), FetchError>,
+    ) -> FetchOutcome {
         let mut notes = Vec::new();
-        let read = answer.and_then(|(body, age)| Ok((body, age, read_set(body, &mut notes)?)));
+        let read = response.and_then(|(body, age)| Ok((body, age, read_set(body, &mut notes)?)));
         let (outcome, next) = match read {
             Ok((body, age, published)) => {
                 let next_fetch = now.saturating_add(self.early(self.pause(age)));
@@ -311,7 +311,7 @@ impl RemoteKeys {
             }
             Err(error) => (Err(error), Next::Wait(self.back_off(now))),
         };
-        Settled {
+        FetchOutcome {
             outcome,
             next,
             moved: None,
@@ -319,7 +319,7 @@ impl RemoteKeys {
         }
     }
 
-    /// How long an answer is good, within the bounds of the document.
+    /// How long a response is good, within the bounds of the document.
     fn pause(&self, age: Option<Duration>) -> Duration {
         let longest = self.source.limits.cache_duration;
         let shortest = self.source.limits.cooldown.min(longest);
@@ -345,7 +345,7 @@ impl RemoteKeys {
             let location = state.location.as_ref()?;
             Some((location.uri.to_string(), location.until))
         });
-        let record = Record {
+        let record = SharedKeySet {
             fetched,
             next_fetch,
             location: location.as_ref().map(|(uri, until)| (uri.as_str(), *until)),
@@ -358,7 +358,7 @@ impl RemoteKeys {
     /// this one asks no later than it would have. Bytes in shared data are anybody's: what is not
     /// a record, or not newer, or from the future, is left alone.
     pub fn adopt(&self, record: &[u8], now: Duration) -> bool {
-        let Some(record) = Record::read(record) else {
+        let Some(record) = SharedKeySet::read(record) else {
             return false;
         };
         let newer = self.state.try_borrow().is_ok_and(|state| {
@@ -374,7 +374,7 @@ impl RemoteKeys {
         let longest = record
             .fetched
             .saturating_add(self.source.limits.cache_duration);
-        if let (Place::Discovered(discovery), Some((uri, until))) =
+        if let (KeyLocation::Discovered(discovery), Some((uri, until))) =
             (&self.source.place, record.location)
             && let Some(uri) = Uri::parse(uri).filter(|uri| discovery.allows(uri).is_ok())
         {

@@ -6,20 +6,20 @@ use std::rc::{Rc, Weak};
 
 use hmac_sha256::Hash;
 
-use super::answer::{FetchError, MAX_BODY_BYTES, MAX_DEPTH};
-use crate::authn::jwt::jwk::{Key, unusable};
+use super::response::{FetchError, MAX_BODY_BYTES, MAX_DEPTH};
+use crate::authn::jwt::jwk::{Jwk, unusable};
 use crate::authn::jwt::signature::KeyClass;
 use portcullis_document::{Node, Problems, Quoted};
 use portcullis_wire::budget::{Share, reserve};
 use portcullis_wire::json::compact::{Compact, FACTOR_WHILE_READ, Value};
 
-/// Keys, and what tells the answer that they come from from others.
+/// Keys, and what tells the response that they come from from others.
 pub(in crate::authn::jwt) struct Published {
-    pub(in crate::authn::jwt) keys: Rc<[Key]>,
+    pub(in crate::authn::jwt) keys: Rc<[Jwk]>,
     pub(super) digest: [u8; 32],
 }
 
-/// The most keys of an answer that are kept, and the most that are looked at.
+/// The most keys of a response that are kept, and the most that are looked at.
 const MAX_KEYS: usize = 64;
 const MAX_LOOKED_AT: usize = 256;
 /// So many keys that were passed over are named; the others are counted.
@@ -32,10 +32,10 @@ const MAX_ID_BYTES: usize = 1024;
 /// held as numbers and in the form that the proxy takes.
 pub(super) const MOST_MEMORY: usize = MAX_KEYS * (MAX_ID_BYTES + 4096);
 
-/// The keys of an answer, while somebody uses them.
+/// The keys of a response, while a document uses them.
 struct Held {
     digest: [u8; 32],
-    keys: Weak<[Key]>,
+    keys: Weak<[Jwk]>,
 }
 
 thread_local! {
@@ -64,7 +64,7 @@ pub(in crate::authn::jwt) fn read_set(
     Ok(Published { keys, digest })
 }
 
-fn read_keys(body: &[u8], notes: &mut Vec<String>) -> Result<Rc<[Key]>, FetchError> {
+fn read_keys(body: &[u8], notes: &mut Vec<String>) -> Result<Rc<[Jwk]>, FetchError> {
     let memory = body.len().saturating_mul(FACTOR_WHILE_READ);
     let _memory = reserve(Share::Queues, memory).ok_or(FetchError::NoMemory)?;
     let set = Compact::parse(body, MAX_DEPTH).ok_or(FetchError::NoKeySet)?;
@@ -93,13 +93,13 @@ fn read_keys(body: &[u8], notes: &mut Vec<String>) -> Result<Rc<[Key]>, FetchErr
 }
 
 /// Key by key: a tree of the whole set would be many times as large.
-fn read_key(item: Value<'_>) -> Result<Key, String> {
+fn read_key(item: Value<'_>) -> Result<Jwk, String> {
     let Some(tree) = item.to_tree(MAX_VALUES) else {
         return Err(format!("it has more than {MAX_VALUES} values"));
     };
     let mut problems = Problems::default();
-    let read = Key::read(&Node::root(&tree), &mut problems);
-    let key = problems.settle(read).map_err(|error| {
+    let read = Jwk::read(&Node::root(&tree), &mut problems);
+    let key = problems.into_result(read).map_err(|error| {
         let first = || {
             let first = error.problems.first()?;
             Some(match &*first.pointer {
@@ -158,14 +158,14 @@ impl PassedOver {
     }
 }
 
-fn held(digest: &[u8; 32]) -> Option<Rc<[Key]>> {
+fn held(digest: &[u8; 32]) -> Option<Rc<[Jwk]>> {
     HELD.with_borrow(|held| {
         let found = held.iter().find(|each| each.digest == *digest);
         found.and_then(|found| found.keys.upgrade())
     })
 }
 
-fn hold(digest: [u8; 32], keys: &Rc<[Key]>) {
+fn hold(digest: [u8; 32], keys: &Rc<[Jwk]>) {
     HELD.with_borrow_mut(|held| {
         held.retain(|each| each.keys.strong_count() > 0);
         let keys = Rc::downgrade(keys);

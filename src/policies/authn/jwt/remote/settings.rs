@@ -11,9 +11,9 @@ use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::http_uri::Uri;
 
 /// Where keys are published, and through which cluster of the proxy they are fetched.
-pub(super) struct Source {
+pub(super) struct RemoteSource {
     pub(super) cluster: Rc<str>,
-    pub(super) place: Place,
+    pub(super) place: KeyLocation,
     /// With which fields of the head it is asked.
     pub(super) credentials: Vec<Credential>,
     pub(super) limits: Limits,
@@ -21,7 +21,7 @@ pub(super) struct Source {
 
 /// How it is known where the keys are.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum KeyLocation {
     /// The document says.
     Known(Rc<Uri>),
     /// The provider says.
@@ -30,17 +30,17 @@ pub(super) enum Place {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// How long an answer may take.
+    /// How long a response may take.
     pub(super) timeout: Duration,
     /// The longest time between two fetches that succeed.
     pub(super) cache_duration: Duration,
-    /// How long keys are used without a new answer.
+    /// How long keys are used without a new response.
     pub(super) max_stale: Duration,
     /// The shortest time between two fetches, whatever happens.
     pub(super) cooldown: Duration,
 }
 
-impl Source {
+impl RemoteSource {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown }`.
     pub(super) fn read_remote(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
@@ -50,10 +50,10 @@ impl Source {
             .and_then(|node| Uri::read(&node, problems));
         let credentials = read_headers(&mut fields, problems);
         let limits = Limits::read(&mut fields, problems);
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             cluster: cluster?,
-            place: Place::Known(Rc::new(uri?)),
+            place: KeyLocation::Known(Rc::new(uri?)),
             credentials: credentials?,
             limits: limits?,
         })
@@ -71,10 +71,10 @@ impl Source {
         let discovery = Discovery::read(&mut fields, accepted, notes, problems);
         let credentials = read_headers(&mut fields, problems);
         let limits = Limits::read(&mut fields, problems);
-        fields.finish(problems);
+        fields.deny_unknown(problems);
         Some(Self {
             cluster: cluster?,
-            place: Place::Discovered(discovery?),
+            place: KeyLocation::Discovered(discovery?),
             credentials: credentials?,
             limits: limits?,
         })
@@ -82,14 +82,14 @@ impl Source {
 }
 
 fn read_headers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<Credential>> {
-    fields.or("headers", Vec::new(), problems, Credential::read_all)
+    fields.or_default("headers", Vec::new(), problems, Credential::read_all)
 }
 
 impl Limits {
     fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let seconds = Duration::from_secs;
         let mut read = |name, default: Duration, range: RangeInclusive<Duration>| {
-            fields.or(name, default, problems, |node, problems| {
+            fields.or_default(name, default, problems, |node, problems| {
                 read_duration(node, range, problems)
             })
         };
@@ -110,7 +110,7 @@ impl Limits {
 
 fn read_cluster(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Rc<str>> {
     let node = fields.required("cluster", problems)?;
-    node.name(problems).map(Rc::from)
+    node.non_empty(problems).map(Rc::from)
 }
 
 fn read_duration(

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 /// One document's part in fetching keys of a name.
-pub(super) struct Part {
+pub(super) struct Fetcher {
     name: String,
     released: Rc<Cell<bool>>,
 }
@@ -13,7 +13,7 @@ thread_local! {
     static PARTS: RefCell<Vec<(String, Weak<Cell<bool>>)>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Part {
+impl Fetcher {
     pub(super) fn new(name: String) -> Self {
         let released = Rc::new(Cell::new(false));
         PARTS.with_borrow_mut(|parts| {
@@ -45,11 +45,11 @@ mod tests {
 
     #[test]
     fn a_document_rests_while_a_newer_one_fetches_the_same() {
-        let old = Part::new("a".to_owned());
-        let other = Part::new("b".to_owned());
+        let old = Fetcher::new("a".to_owned());
+        let other = Fetcher::new("b".to_owned());
         old.release();
         assert!(!old.is_replaced(), "nobody else fetches them");
-        let new = Part::new("a".to_owned());
+        let new = Fetcher::new("a".to_owned());
         assert!(old.is_replaced() && !new.is_replaced() && !other.is_replaced());
         drop(new);
         assert!(!old.is_replaced());

@@ -1,3 +1,4 @@
+use super::fetched::FetchResponse;
 use super::*;
 use portcullis_wire::json::Json;
 
@@ -19,18 +20,16 @@ fn remote() -> RemoteKeys {
     let json = Json::parse(text, 4).unwrap();
     let mut problems = Problems::default();
     let remote = RemoteKeys::read(&"corp".into(), &Node::root(&json), &mut problems);
-    problems.settle(remote).unwrap()
+    problems.into_result(remote).unwrap()
 }
-
-type Answer<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
 
 /// The record to share, or why there is none and how long to wait.
 fn arrive(
     remote: &RemoteKeys,
     second: u64,
-    answer: Answer<'_>,
+    response: FetchResponse<'_>,
 ) -> Result<Vec<u8>, (FetchError, Duration)> {
-    let settled = remote.arrived(at(second), Subject::Keys, answer);
+    let settled = remote.on_response(at(second), FetchTarget::KeySet, response);
     match (settled.outcome, settled.next) {
         (Ok(()), Next::Share(record)) => Ok(record),
         (Err(error), Next::Wait(pause)) => Err((error, pause)),
@@ -91,14 +90,14 @@ fn cache_control_is_honoured_within_bounds() {
 fn an_unknown_key_asks_once_in_a_cool_down() {
     let remote = remote();
     assert!(arrive(&remote, 0, Ok((SET, None))).is_ok());
-    remote.want_fetch(at(1));
+    remote.request_refresh(at(1));
     assert!(remote.due(at(1)));
     assert!(arrive(&remote, 1, Ok((SET, None))).is_ok());
     for second in 2..11 {
-        remote.want_fetch(at(second));
+        remote.request_refresh(at(second));
         assert!(!remote.due(at(second)), "second {second}");
     }
-    remote.want_fetch(at(11));
+    remote.request_refresh(at(11));
     assert!(remote.due(at(11)));
 }
 
@@ -143,7 +142,7 @@ fn discovering(cluster: &str) -> RemoteKeys {
         &mut Vec::new(),
         &mut problems,
     );
-    problems.settle(remote).unwrap()
+    problems.into_result(remote).unwrap()
 }
 
 fn document(uri: &str) -> String {
@@ -151,19 +150,19 @@ fn document(uri: &str) -> String {
 }
 
 /// What is asked: the first letter of its subject, the cluster and the address.
-fn asked(question: &Question) -> String {
-    let Question {
+fn asked(request: &FetchRequest) -> String {
+    let FetchRequest {
         subject,
         cluster,
         uri,
         ..
-    } = question;
+    } = request;
     format!("{subject:?} {cluster} {uri}")
 }
 
-fn asks(settled: &Settled) -> String {
+fn asks(settled: &FetchOutcome) -> String {
     match &settled.next {
-        Next::Ask(question) => asked(question),
+        Next::Ask(request) => asked(request),
         next => format!("{next:?}"),
     }
 }
@@ -190,18 +189,20 @@ fn keys_are_asked_for_where_the_document_says() {
         ),
     ] {
         let remote = discovering(cluster);
-        assert_eq!(asked(&remote.question(at(0))), DOCUMENT);
+        assert_eq!(asked(&remote.first_request(at(0))), DOCUMENT);
         let body = document(uri);
-        let settled = remote.arrived(at(0), Subject::Document, Ok((body.as_bytes(), None)));
+        let settled =
+            remote.on_response(at(0), FetchTarget::Discovery, Ok((body.as_bytes(), None)));
         assert_eq!(settled.outcome, Ok(()));
         assert_eq!(settled.moved.as_ref().unwrap().to_string(), uri);
         assert_eq!(asks(&settled), then);
         assert!(arrive(&remote, 1, Ok((SET, None))).is_ok());
         // The next fetch knows where the keys are, and one after that asks anew.
-        remote.want_fetch(at(50));
-        assert_eq!(asked(&remote.question(at(50))), then);
-        assert_eq!(asked(&remote.question(at(100))), DOCUMENT);
-        let again = remote.arrived(at(100), Subject::Document, Ok((body.as_bytes(), None)));
+        remote.request_refresh(at(50));
+        assert_eq!(asked(&remote.first_request(at(50))), then);
+        assert_eq!(asked(&remote.first_request(at(100))), DOCUMENT);
+        let again =
+            remote.on_response(at(100), FetchTarget::Discovery, Ok((body.as_bytes(), None)));
         assert_eq!((again.moved, again.outcome), (None, Ok(())));
     }
 }
@@ -211,25 +212,25 @@ fn a_bad_document_harms_no_keys() {
     let remote = discovering("");
     let other_host = document("https://evil.example/keys");
     let other_issuer = document("https://id.example.com/keys").replace("/t", "/u");
-    let bad: [Answer<'_>; 4] = [
+    let bad: [FetchResponse<'_>; 4] = [
         Err(FetchError::Status(500)),
         Ok((b"<html>", None)),
         Ok((other_host.as_bytes(), None)),
         Ok((other_issuer.as_bytes(), None)),
     ];
-    for answer in bad {
-        let settled = remote.arrived(at(0), Subject::Document, answer);
+    for response in bad {
+        let settled = remote.on_response(at(0), FetchTarget::Discovery, response);
         assert!(settled.outcome.is_err() && settled.moved.is_none());
         assert!(matches!(settled.next, Next::Wait(_)), "{settled:?}");
         assert!(!remote.due(at(0)));
     }
     let good = document("https://id.example.com/keys");
-    let settled = remote.arrived(at(100), Subject::Document, Ok((good.as_bytes(), None)));
+    let settled = remote.on_response(at(100), FetchTarget::Discovery, Ok((good.as_bytes(), None)));
     let keys = asks(&settled);
     assert!(arrive(&remote, 100, Ok((SET, None))).is_ok());
-    for answer in bad {
+    for response in bad {
         // Where they were before, keys are asked for all the same.
-        let settled = remote.arrived(at(300), Subject::Document, answer);
+        let settled = remote.on_response(at(300), FetchTarget::Discovery, response);
         assert!(settled.outcome.is_err() && settled.moved.is_none());
         assert_eq!(asks(&settled), keys);
         assert!(remote.keys(at(300)).is_some());
@@ -251,32 +252,39 @@ fn keys_that_are_not_there_are_looked_for_anew() {
     let body = document("https://id.example.com/keys");
     let found = |second| {
         let age = Some(Duration::from_secs(100));
-        remote.arrived(at(second), Subject::Document, Ok((body.as_bytes(), age)))
+        remote.on_response(
+            at(second),
+            FetchTarget::Discovery,
+            Ok((body.as_bytes(), age)),
+        )
     };
     found(0);
     assert!(arrive(&remote, 0, Ok((SET, Some(Duration::from_secs(10))))).is_ok());
-    assert!(asked(&remote.question(first_tick(&remote, 0))).starts_with("Keys"));
+    assert!(asked(&remote.first_request(first_tick(&remote, 0))).starts_with("Keys"));
     assert!(arrive(&remote, 10, Err(FetchError::Status(404))).is_err());
-    assert_eq!(asked(&remote.question(at(12))), DOCUMENT);
+    assert_eq!(asked(&remote.first_request(at(12))), DOCUMENT);
     // Another worker does not know of the failure; that nobody has brought keys in time tells it.
     let other = discovering("");
     found(20);
     let record = arrive(&remote, 20, Ok((OTHER, Some(Duration::from_secs(10))))).unwrap();
     assert!(other.adopt(&record, at(20)));
     let next = first_tick(&other, 20);
-    assert!(asked(&other.question(next)).starts_with("Keys"), "at once");
+    assert!(
+        asked(&other.first_request(next)).starts_with("Keys"),
+        "at once"
+    );
     let late = next + Duration::from_secs(1);
-    assert_eq!(asked(&other.question(late)), DOCUMENT, "too late");
+    assert_eq!(asked(&other.first_request(late)), DOCUMENT, "too late");
 }
 
 #[test]
 fn a_record_does_not_lead_to_another_host() {
     let (lenient, strict) = (discovering(r#""jwks_cluster":"cdn","#), discovering(""));
     let body = document("https://evil.example/keys");
-    lenient.arrived(at(0), Subject::Document, Ok((body.as_bytes(), None)));
+    lenient.on_response(at(0), FetchTarget::Discovery, Ok((body.as_bytes(), None)));
     let record = arrive(&lenient, 0, Ok((SET, None))).unwrap();
     assert!(strict.adopt(&record, at(0)));
-    assert_eq!(asked(&strict.question(at(1))), DOCUMENT);
+    assert_eq!(asked(&strict.first_request(at(1))), DOCUMENT);
 }
 
 #[test]
@@ -291,7 +299,7 @@ fn a_document_that_is_replaced_takes_up_what_its_successor_fetches() {
     let record = arrive(&new, 101, Ok((OTHER, None))).unwrap();
     assert!(old.adopt(&record, at(102)));
     assert_eq!(old.keys(at(102)).unwrap()[0].id.as_deref(), Some("b"));
-    old.want_fetch(at(103));
+    old.request_refresh(at(103));
     assert!(old.due(at(103)), "the other may see no token of a new key");
     let record = arrive(&new, 103, Ok((SET, None))).unwrap();
     assert!(old.adopt(&record, at(103)) && !old.due(at(103)));
@@ -304,12 +312,12 @@ fn a_document_that_is_replaced_takes_up_what_its_successor_fetches() {
 }
 
 /// Names for a source with these fields beside cluster and address.
-fn names(more: &str, value: &str) -> Names {
+fn names(more: &str, value: &str) -> CellNames {
     let text = format!(r#"{{"cluster":"idp","uri":"https://id.example.com/jwks"{more}}}"#);
     let json = Json::parse(text.as_bytes(), 4).unwrap();
     let mut problems = Problems::default();
     let remote = RemoteKeys::read(&"corp".into(), &Node::root(&json), &mut problems);
-    let remote = problems.settle(remote).unwrap();
+    let remote = problems.into_result(remote).unwrap();
     remote.source.names(|_| Some(value.to_owned()))
 }
 
@@ -349,7 +357,7 @@ fn a_record_of_somebody_who_asks_seldom_puts_nothing_off() {
     let json = Json::parse(seldom, 4).unwrap();
     let mut problems = Problems::default();
     let seldom = RemoteKeys::read(&"corp".into(), &Node::root(&json), &mut problems);
-    let seldom = problems.settle(seldom).unwrap();
+    let seldom = problems.into_result(seldom).unwrap();
     let record = arrive(&seldom, 0, Ok((SET, None))).unwrap();
     let often = remote();
     assert!(often.adopt(&record, at(1)));

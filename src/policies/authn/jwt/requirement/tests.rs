@@ -8,7 +8,7 @@ fn requirement(text: &str) -> Result<Requirement, String> {
     let mut problems = Problems::default();
     let requirement = Requirement::read(&Node::root(&json), &mut problems);
     problems
-        .settle(requirement)
+        .into_result(requirement)
         .map_err(|error| error.to_string())
 }
 
@@ -22,7 +22,7 @@ fn with_request<T>(ask: impl FnOnce(&Request<'_>) -> T) -> T {
     })
 }
 
-fn check(written: &str, claims: &str) -> Result<(), Unmet> {
+fn check(written: &str, claims: &str) -> Result<(), RequirementError> {
     let requirement = requirement(written).unwrap();
     let claims = Compact::parse(claims.as_bytes(), 16).unwrap();
     with_request(|request| requirement.check(request, &claims))
@@ -39,11 +39,18 @@ fn scopes_are_whole_words() {
         "{}",
         r#"{"scope": 1}"#,
     ] {
-        assert_eq!(check(both, claims), Err(Unmet::Scope), "{claims}");
+        assert_eq!(
+            check(both, claims),
+            Err(RequirementError::Scope),
+            "{claims}"
+        );
     }
     let any = r#"{"scopes": {"any": ["a", "b"]}}"#;
     assert_eq!(check(any, r#"{"scope": "b"}"#), Ok(()));
-    assert_eq!(check(any, r#"{"scope": "c"}"#), Err(Unmet::Scope));
+    assert_eq!(
+        check(any, r#"{"scope": "c"}"#),
+        Err(RequirementError::Scope)
+    );
 }
 
 #[test]
@@ -111,7 +118,11 @@ fn conditions_mean_what_they_say() {
         (r#"{"not": {"claim": "s", "prefix": "gold"}}"#, false),
         (r#"{"not": {"claim": "x", "exact": "y"}}"#, true),
     ] {
-        let expected = if holds { Ok(()) } else { Err(Unmet::Claim(0)) };
+        let expected = if holds {
+            Ok(())
+        } else {
+            Err(RequirementError::Claim(0))
+        };
         let written = format!(r#"{{"claims": [{condition}]}}"#);
         assert_eq!(check(&written, claims), expected, "{condition}");
     }
@@ -133,8 +144,8 @@ fn what_is_not_met_is_named_and_in_what_way() {
             let mut facts = detail.facts().iter().filter(|(each, _)| *each == name);
             facts.next().map_or(String::new(), |(_, fact)| match fact {
                 Fact::Word(word) => (*word).to_owned(),
-                Fact::Own(name) => name.to_string(),
-                Fact::Owns(names) => names.join(" "),
+                Fact::Trusted(name) => name.to_string(),
+                Fact::TrustedList(names) => names.join(" "),
                 other => panic!("{other:?}"),
             })
         };
@@ -216,7 +227,7 @@ fn a_condition_that_is_too_costly_neither_holds_nor_fails() {
         let written = format!(r#"{{"claims": [{condition}]}}"#);
         assert_eq!(
             check(&written, &claims),
-            Err(Unmet::Effort(0)),
+            Err(RequirementError::Effort(0)),
             "{condition}"
         );
     }

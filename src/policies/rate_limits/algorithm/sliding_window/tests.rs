@@ -40,7 +40,7 @@ fn what_passes_now_passes_later() {
                 window.remaining(count, now) > 0,
                 window.spend(count, now, 1).is_ok()
             );
-            let whole = now + window.whole_in(count, now);
+            let whole = now + window.resets_in(count, now);
             assert_eq!(window.remaining(count, whole), window.requests());
         }
     }
@@ -86,7 +86,7 @@ fn the_ends_of_the_ranges_do_not_overflow() {
                         let _ = window.refund(count, number, now, cost);
                     }
                     assert!(window.remaining(count, now) <= window.requests());
-                    let _ = window.whole_in(count, now);
+                    let _ = window.resets_in(count, now);
                 }
             }
         }

@@ -1,12 +1,12 @@
-//! The answer on its way back: its head, shaped, and its body, judged.
+//! The response on its way back: its head, shaped, and its body, judged.
 
 use std::time::Duration;
 
-use super::body::{Awaiting, Body, held, holds, most};
+use super::body::{Awaiting, StreamedBody, held, holds, most};
 use super::settle::Stop;
 use super::{Action, Stream};
 use crate::engine::{Engine, Lane};
-use portcullis_exchange::body::{Content, Inspection, Rest};
+use portcullis_exchange::body::{BufferedBody, HostBuffer, Inspection};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{Author, BodyState, Edit, Response};
 use portcullis_exchange::host::{Failure, Host, Side};
@@ -15,7 +15,7 @@ use portcullis_exchange::refusal::core::{BODY_NOT_SHOWN, WAIT};
 use portcullis_exchange::refusal::{Refusal, Reply};
 use portcullis_wire::headers::Headers;
 
-/// What is to become of the head of an answer.
+/// What is to become of the head of a response.
 #[derive(Debug, Default)]
 pub struct ResponseHead {
     /// Changes to its fields.
@@ -26,11 +26,11 @@ pub struct ResponseHead {
     pub held: bool,
 }
 
-/// The body of the service's answer, as far as it is judged.
+/// The body of the service's response, as far as it is judged.
 #[derive(Default)]
-pub(super) struct Answer {
+pub(super) struct JudgedResponse {
     awaiting: Vec<Awaiting>,
-    body: Body,
+    body: StreamedBody,
     /// How long it has been judged.
     pub(super) judging: Duration,
     refused: bool,
@@ -38,7 +38,7 @@ pub(super) struct Answer {
     replaced: bool,
 }
 
-impl Answer {
+impl JudgedResponse {
     /// Lets go of what is kept of it.
     pub(super) fn end(&mut self) {
         self.body.take_kept();
@@ -51,15 +51,15 @@ impl Answer {
 }
 
 impl Stream {
-    /// Whether [`Stream::response_headers`] is to be given the answer's fields.
+    /// Whether [`Stream::on_response_headers`] is to be given the response's fields.
     pub fn reads_response(&self) -> bool {
         let engine = self.engine.as_deref();
         !self.has_replied() && engine.is_some_and(|engine| self.chain(engine).reads_response)
     }
 
-    /// Shapes the head of the service's answer. `rest` is complete when nothing will follow the
+    /// Shapes the head of the service's response. `rest` is complete when nothing will follow the
     /// head. Of a reply of ours, which proxies may take back through here, nothing is left to do.
-    pub fn response_headers(
+    pub fn on_response_headers(
         &mut self,
         headers: Option<&Headers>,
         rest: BodyState,
@@ -72,36 +72,36 @@ impl Stream {
         self.responded = true;
         let none = Headers::default();
         let headers = headers.unwrap_or(&none);
-        let mut head = self.shape(&engine, headers, Author::Service, rest, host);
+        let mut head = self.edit_response(&engine, headers, Author::Upstream, rest, host);
         let judged = rest == BodyState::Open && head.body.is_none();
         if judged {
-            self.await_answer(&engine, headers, rest);
+            self.await_response(&engine, headers, rest);
         }
         // Whether there is a body that can be replaced is not known before it comes.
-        self.answer.replaced = head.body.is_some() && rest == BodyState::Open;
+        self.response.replaced = head.body.is_some() && rest == BodyState::Open;
         head.held = engine.inspection == Inspection::HoldHeaders
-            && (self.answer.replaced || holds(&self.answer.awaiting));
+            && (self.response.replaced || holds(&self.response.awaiting));
         head
     }
 
-    /// Whether [`Stream::response_body`] has anything to do, or to hold, when a piece of the body comes.
+    /// Whether [`Stream::on_response_body`] has anything to do, or to hold, when a piece of the body comes.
     pub fn minds_response_body(&self) -> bool {
-        self.answer.refused || self.answer.awaits()
+        self.response.refused || self.response.awaits()
     }
 
-    /// Judges the body of the answer. `size` is as in [`Stream::request_body`].
-    pub fn response_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
-        self.answer.body.arrived(size);
+    /// Judges the body of the response. `size` is as in [`Stream::on_request_body`].
+    pub fn on_response_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
+        self.response.body.arrived(size);
         let side = Side::Response;
         let before = self.before_body(side, host);
-        let action = self.judge_answer(state, Some(Rest { host, side }), host);
+        let action = self.judge_response(state, Some(HostBuffer { host, side }), host);
         self.after_body(side, before, host);
         action
     }
 
     /// The proxy keeps back the body for which a head waits: what is answered, if the head still
     /// waits.
-    pub fn never_shown(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
+    pub fn body_withheld(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
         let refusal = Refusal::new(&BODY_NOT_SHOWN);
         match side {
             Side::Request if !holds(&self.awaiting) => None,
@@ -109,10 +109,10 @@ impl Stream {
                 Action::Reply(reply) => Some(reply),
                 Action::Continue(_) | Action::Pause { .. } => None,
             },
-            Side::Response if !holds(&self.answer.awaiting) && !self.answer.replaced => None,
+            Side::Response if !holds(&self.response.awaiting) && !self.response.replaced => None,
             Side::Response => {
-                self.answer.awaiting.clear();
-                self.answer.refused = true;
+                self.response.awaiting.clear();
+                self.response.refused = true;
                 Some(self.refusal_reply(refusal, None, host))
             }
         }
@@ -128,16 +128,16 @@ impl Stream {
                 Action::Reply(reply) => Some(reply),
                 Action::Continue(_) | Action::Pause { .. } => None,
             },
-            Side::Response if !judged(&self.answer.awaiting) && !self.answer.replaced => None,
+            Side::Response if !judged(&self.response.awaiting) && !self.response.replaced => None,
             Side::Response => {
-                self.answer.awaiting.clear();
-                self.answer.refused = true;
+                self.response.awaiting.clear();
+                self.response.refused = true;
                 Some(self.refusal_reply(refusal, None, host))
             }
         }
     }
 
-    /// The head of the answer cannot be read: what goes out in its place, unless nothing is refused.
+    /// The head of the response cannot be read: what goes out in its place, unless nothing is refused.
     pub fn response_unread(&mut self, failure: Failure, host: &dyn Host) -> Option<Reply> {
         let engine = self.engine.clone()?;
         let mut steps = self.chain(&engine).steps.iter();
@@ -147,27 +147,27 @@ impl Stream {
         if self.has_replied() || !enforced {
             return None;
         }
-        self.answer.refused = true;
+        self.response.refused = true;
         Some(self.refusal_reply(failure.refusal(), None, host))
     }
 
-    /// Whether [`Stream::response_ended`] is to be given the answer's trailers.
+    /// Whether [`Stream::response_ended`] is to be given the response's trailers.
     pub fn reads_response_trailers(&self) -> bool {
         self.facts.limits.awaits_trailers()
     }
 
-    /// Hears of the trailers of the answer, before [`Stream::response_trailers`].
+    /// Hears of the trailers of the response, before [`Stream::on_response_trailers`].
     pub fn response_ended(&mut self, trailers: &Headers, host: &dyn Host) {
         if let Some(engine) = self.engine.clone() {
             let mut facts = std::mem::take(&mut self.facts);
             for policy in self.hearing(&engine) {
-                policy.ended(trailers, &mut facts, host);
+                policy.upstream_ended(trailers, &mut facts, host);
             }
             self.facts = facts;
         }
     }
 
-    /// Those policies that hear of the service's answer.
+    /// The policies that hear of the service's response.
     fn hearing<'e>(&self, engine: &'e Engine) -> impl Iterator<Item = &'e dyn Policy> {
         let passes = self.passes();
         let asked = self
@@ -181,18 +181,18 @@ impl Stream {
         asked.map(|step| &*step.policy)
     }
 
-    /// Judges the body of the answer when trailers end it.
-    pub fn response_trailers(&mut self, host: &dyn Host) -> Action {
+    /// Judges the body of the response when trailers end it.
+    pub fn on_response_trailers(&mut self, host: &dyn Host) -> Action {
         let side = Side::Response;
         let before = self.before_body(side, host);
-        let rest = self.answer.body.at_trailers(Rest { host, side });
-        let action = self.judge_answer(BodyState::Complete, rest, host);
+        let rest = self.response.body.at_trailers(HostBuffer { host, side });
+        let action = self.judge_response(BodyState::Complete, rest, host);
         self.after_body(side, before, host);
         action
     }
 
     /// Has the chain shape the head of a response.
-    pub(super) fn shape(
+    pub(super) fn edit_response(
         &mut self,
         engine: &Engine,
         headers: &Headers,
@@ -203,12 +203,12 @@ impl Stream {
         let mut facts = std::mem::take(&mut self.facts);
         let trusts = self.chain(engine).trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
-        if author == Author::Service {
-            if engine.mode == Mode::Shadow && !self.record.shadow.is_empty() {
+        if author == Author::Upstream {
+            if engine.mode == Mode::Shadow && !self.decision.shadow.is_empty() {
                 facts.limits.never_asked(host);
             }
             for policy in self.hearing(engine) {
-                policy.answered(headers, &mut facts, host);
+                policy.upstream_responded(headers, &mut facts, host);
             }
         }
         let mut response = Response {
@@ -223,10 +223,10 @@ impl Stream {
         };
         for step in &self.chain(engine).steps {
             if engine.mode.over(step.mode) == Mode::Enforce {
-                step.policy.response_headers(&mut response, host);
+                step.policy.edit_response(&mut response, host);
             }
         }
-        self.tell(engine, &mut response.edits);
+        self.append_diagnostics(engine, &mut response.edits);
         let head = ResponseHead {
             edits: response.edits,
             body: response.body,
@@ -237,11 +237,11 @@ impl Stream {
     }
 
     /// Notes which policies want to judge the body.
-    fn await_answer(&mut self, engine: &Engine, headers: &Headers, rest: BodyState) {
+    fn await_response(&mut self, engine: &Engine, headers: &Headers, rest: BodyState) {
         let mut facts = std::mem::take(&mut self.facts);
         let mut response = Response {
             request: &self.headers,
-            author: Author::Service,
+            author: Author::Upstream,
             headers,
             rest,
             page: self.chain(engine).error_page.as_deref(),
@@ -255,7 +255,7 @@ impl Stream {
                 lane: Lane::InForce,
                 step: index,
                 mode: engine.mode.over(step.mode),
-                need: step.policy.response_need(&mut response)?,
+                need: step.policy.response_body_need(&mut response)?,
             })
         });
         let mut awaiting: Vec<Awaiting> = awaiting.collect();
@@ -268,39 +268,43 @@ impl Stream {
                 body: None,
                 ..response
             };
-            awaiting.extend(step.policy.response_need(&mut apart).map(|need| Awaiting {
-                lane: Lane::Beside,
-                step: index,
-                mode: Mode::Shadow,
-                need,
-            }));
+            awaiting.extend(
+                step.policy
+                    .response_body_need(&mut apart)
+                    .map(|need| Awaiting {
+                        lane: Lane::Beside,
+                        step: index,
+                        mode: Mode::Shadow,
+                        need,
+                    }),
+            );
             self.beside.put(step.kind, own);
         }
         self.facts = facts;
-        self.answer.awaiting = awaiting;
+        self.response.awaiting = awaiting;
     }
 
-    fn judge_answer(
+    fn judge_response(
         &mut self,
         state: BodyState,
-        at_hand: Option<Rest<'_>>,
+        at_hand: Option<HostBuffer<'_>>,
         host: &dyn Host,
     ) -> Action {
-        if self.answer.refused {
+        if self.response.refused {
             return held();
         }
-        if self.answer.awaiting.is_empty() {
+        if self.response.awaiting.is_empty() {
             return Action::Continue(Vec::new());
         }
-        let kept = self.answer.body.take_kept();
-        let progress = self.answer.body.progress(state);
-        let most = most(&self.answer.awaiting);
-        let content = Content::new(progress, most, kept, at_hand);
-        let awaiting = std::mem::take(&mut self.answer.awaiting);
+        let kept = self.response.body.take_kept();
+        let progress = self.response.body.progress(state);
+        let most = most(&self.response.awaiting);
+        let content = BufferedBody::new(progress, most, kept, at_hand);
+        let awaiting = std::mem::take(&mut self.response.awaiting);
         match self.ask_all(Side::Response, awaiting, progress, &content, host) {
-            Ok(awaiting) => self.answer.awaiting = awaiting,
+            Ok(awaiting) => self.response.awaiting = awaiting,
             Err((stop, by)) => {
-                self.answer.refused = true;
+                self.response.refused = true;
                 return Action::Reply(match stop {
                     Stop::Refuse(refusal) => {
                         self.refusal_reply(refusal, by.map(|by| by.name), host)
@@ -314,12 +318,14 @@ impl Stream {
             }
         }
         if state == BodyState::Complete {
-            self.answer.awaiting.clear();
+            self.response.awaiting.clear();
         }
         match at_hand {
             Some(rest) => {
-                let Self { answer, .. } = self;
-                let Answer { awaiting, body, .. } = answer;
+                let Self {
+                    response: answer, ..
+                } = self;
+                let JudgedResponse { awaiting, body, .. } = answer;
                 body.go_on(awaiting, content.into_kept(), rest)
             }
             None => Action::Continue(Vec::new()),

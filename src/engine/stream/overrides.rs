@@ -1,4 +1,4 @@
-//! Header fields and trailers of a client's that the service must not get.
+//! Header fields and trailers of clients' that the upstream must not get: overrides of method and path, names that are the filter's.
 
 use crate::engine::{Engine, Overrides};
 use portcullis_exchange::exchange::Edit;
@@ -96,7 +96,7 @@ pub(super) fn has_override(headers: &Headers) -> bool {
 
 /// Removes what only this filter may set, and what names another method or path, in every spelling that
 /// services fold together.
-pub(super) fn foreign_fields(engine: &Engine, headers: &Headers) -> Vec<Edit> {
+pub(super) fn strip_reserved_headers(engine: &Engine, headers: &Headers) -> Vec<Edit> {
     let strips = engine.overrides == Overrides::Strip;
     if engine.owned_request_headers.is_empty() && !strips {
         return Vec::new();
@@ -107,7 +107,7 @@ pub(super) fn foreign_fields(engine: &Engine, headers: &Headers) -> Vec<Edit> {
 }
 
 /// Removes from trailers what is no use there.
-pub(super) fn foreign_trailers(engine: &Engine, trailers: &Headers) -> Vec<Edit> {
+pub(super) fn strip_reserved_trailers(engine: &Engine, trailers: &Headers) -> Vec<Edit> {
     removed(trailers, |name| {
         NO_TRAILERS
             .iter()
@@ -123,7 +123,7 @@ pub(super) fn foreign_trailers(engine: &Engine, trailers: &Headers) -> Vec<Edit>
 }
 
 /// Removes from trailers what asks for an explanation: its value may be a secret.
-pub(super) fn question_in_trailers(engine: &Engine, trailers: &Headers) -> Vec<Edit> {
+pub(super) fn strip_explain_trailer(engine: &Engine, trailers: &Headers) -> Vec<Edit> {
     let asks = engine.explain.as_ref().map(|explain| explain.header());
     removed(trailers, |name| {
         asks.is_some_and(|asks| are_alike(asks.as_str().as_bytes(), name))
@@ -198,7 +198,7 @@ mod tests {
         ];
         let names = names.map(str::to_ascii_lowercase);
         let names = names.each_ref().map(String::as_str);
-        let kept = left(&names, &foreign_trailers(&engine, &fields(&names)));
+        let kept = left(&names, &strip_reserved_trailers(&engine, &fields(&names)));
         let expected = [
             "grpc-status",
             "digest",
@@ -207,7 +207,7 @@ mod tests {
             "x-why",
         ];
         assert_eq!(kept, expected);
-        let edits = question_in_trailers(&engine, &fields(&["x_why", "x-checksum"]));
+        let edits = strip_explain_trailer(&engine, &fields(&["x_why", "x-checksum"]));
         assert_eq!(left(&["x_why", "x-checksum"], &edits), ["x-checksum"]);
     }
 
@@ -224,8 +224,8 @@ mod tests {
             "http-method",
         ];
         let stripping = engine(r#""requests": {"override_headers": "strip"},"#);
-        let kept = left(&names, &foreign_fields(&stripping, &fields(&names)));
+        let kept = left(&names, &strip_reserved_headers(&stripping, &fields(&names)));
         assert_eq!(kept, ["x-http-methods", "x-original-uri", "http-method"]);
-        assert_eq!(foreign_fields(&engine(""), &fields(&names)), []);
+        assert_eq!(strip_reserved_headers(&engine(""), &fields(&names)), []);
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Why an answer is of no use.
+/// Why a response is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchError {
     /// The proxy has no cluster of that name.
     NoCluster,
-    /// No answer, or not in time.
+    /// No response, or not in time.
     Unreachable,
     /// A status other than 200.
     Status(u16),
@@ -37,7 +37,7 @@ pub enum FetchError {
 /// The longest key set that is read.
 pub(super) const MAX_BODY_BYTES: usize = 512 << 10;
 
-/// How deep an answer may nest.
+/// How deep a response may nest.
 pub(super) const MAX_DEPTH: usize = 16;
 
 impl fmt::Display for FetchError {
@@ -67,7 +67,7 @@ impl fmt::Display for FetchError {
 
 /// What workers share. Bytes in shared data are anybody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record<'r> {
+pub(super) struct SharedKeySet<'r> {
     pub(super) fetched: Duration,
     pub(super) next_fetch: Duration,
     /// Where the keys were found, and until when that needs no new question.
@@ -76,7 +76,7 @@ pub(super) struct Record<'r> {
     pub(super) body: &'r [u8],
 }
 
-impl<'r> Record<'r> {
+impl<'r> SharedKeySet<'r> {
     const FORMAT: u8 = 3;
 
     /// A format number; three times in milliseconds, on the clock that does not step; the length of the location
@@ -127,18 +127,18 @@ mod tests {
     fn records_come_back_as_they_were_written() {
         let at = Duration::from_millis;
         for location in [None, Some(("https://a/j", at(3)))] {
-            let record = Record {
+            let record = SharedKeySet {
                 fetched: at(1),
                 next_fetch: at(2),
                 location,
                 body: b"{}",
             };
             let bytes = record.write();
-            assert_eq!(Record::read(&bytes), Some(record));
+            assert_eq!(SharedKeySet::read(&bytes), Some(record));
             for end in 0..bytes.len() - 2 {
-                assert_eq!(Record::read(&bytes[..end]), None);
+                assert_eq!(SharedKeySet::read(&bytes[..end]), None);
             }
         }
-        assert_eq!(Record::read(&[2; 60]), None, "an older format");
+        assert_eq!(SharedKeySet::read(&[2; 60]), None, "an older format");
     }
 }

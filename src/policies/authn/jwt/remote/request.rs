@@ -4,36 +4,36 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::answer::{FetchError, MAX_BODY_BYTES};
 use super::discovery::MAX_DOCUMENT_BYTES;
+use super::response::{FetchError, MAX_BODY_BYTES};
 use portcullis_exchange::http_uri::Uri;
 
 /// Something to ask a provider for.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct FetchRequest {
     /// What is asked for.
-    pub subject: Subject,
+    pub subject: FetchTarget,
     /// The proxy's cluster for the host.
     pub cluster: Rc<str>,
     /// Where it is.
     pub uri: Rc<Uri>,
-    /// How long an answer may take.
+    /// How long a response may take.
     pub timeout: Duration,
 }
 
 /// What a question is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum FetchTarget {
     /// The document that says where the keys are.
-    Document,
+    Discovery,
     /// The keys.
-    Keys,
+    KeySet,
 }
 
 /// What has become of a question.
 #[derive(Debug)]
-pub struct Settled {
-    /// Why the answer is of no use, if it is not.
+pub struct FetchOutcome {
+    /// Why the response is of no use, if it is not.
     pub outcome: Result<(), FetchError>,
     /// What to do now.
     pub next: Next,
@@ -43,40 +43,40 @@ pub struct Settled {
     pub notes: Vec<String>,
 }
 
-/// What to do after an answer.
+/// What to do after a response.
 #[derive(Debug)]
 pub enum Next {
     /// Ask this.
-    Ask(Question),
+    Ask(FetchRequest),
     /// Leave this record where the other workers find it; they need not ask then.
     Share(Vec<u8>),
     /// Wait for so long before anything is asked again.
     Wait(Duration),
 }
 
-impl Subject {
+impl FetchTarget {
     /// The longest answer that is read, in bytes.
     pub fn longest(self) -> usize {
         match self {
-            Subject::Document => MAX_DOCUMENT_BYTES,
-            Subject::Keys => MAX_BODY_BYTES,
+            FetchTarget::Discovery => MAX_DOCUMENT_BYTES,
+            FetchTarget::KeySet => MAX_BODY_BYTES,
         }
     }
 
     /// The media types to ask for.
     pub fn media_types(self) -> &'static str {
         match self {
-            Subject::Document => "application/json",
-            Subject::Keys => "application/jwk-set+json, application/json",
+            FetchTarget::Discovery => "application/json",
+            FetchTarget::KeySet => "application/jwk-set+json, application/json",
         }
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for FetchTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Subject::Document => "the discovery document",
-            Subject::Keys => "the keys",
+            FetchTarget::Discovery => "the discovery document",
+            FetchTarget::KeySet => "the keys",
         })
     }
 }

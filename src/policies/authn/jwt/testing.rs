@@ -5,17 +5,19 @@
 
 use std::rc::Rc;
 
-use super::jwk::{self, Key};
+use super::jwk::{self, Jwk};
 use super::remote::{FetchError, read_published};
-use super::signature::{ALGORITHMS, Algorithm, Checked, Checker, VerifyingKey};
+use super::signature::{
+    ALGORITHMS, SignatureAlgorithm, SignatureBackend, SignatureResult, VerifyingKey,
+};
 use portcullis_document::{ConfigError, Node, Problem, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_wire::json::Json;
 
 /// Keys that have been accepted.
-pub struct KeySet(Rc<[Key]>);
+pub struct KeySet(Rc<[Jwk]>);
 
-/// What there is to know of a key.
+/// The facts of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
     /// Its `kid`.
@@ -47,7 +49,7 @@ impl KeySet {
                 });
             }
         };
-        problems.settle(set).map(|keys| Self(keys.into()))
+        problems.into_result(set).map(|keys| Self(keys.into()))
     }
 
     /// Reads a JWK Set as one that a provider publishes: a key that cannot be used is left out.
@@ -72,7 +74,7 @@ impl KeySet {
         signature: &[u8],
         host: &dyn Host,
     ) -> Option<bool> {
-        let algorithm = Algorithm::named(algorithm)?;
+        let algorithm = SignatureAlgorithm::named(algorithm)?;
         let mut able = self
             .0
             .iter()
@@ -80,15 +82,15 @@ impl KeySet {
             .peekable();
         able.peek()?;
         Some(able.any(|key| {
-            let checked = key
-                .verifying
-                .verify(algorithm, signed, signature, Checker::Auto, host);
-            checked == Checked::Valid
+            let checked =
+                key.verifying
+                    .verify(algorithm, signed, signature, SignatureBackend::Auto, host);
+            checked == SignatureResult::Valid
         }))
     }
 }
 
-fn facts(key: &Key) -> KeyFacts {
+fn facts(key: &Jwk) -> KeyFacts {
     let (kind, bits) = match &key.verifying {
         VerifyingKey::Secret(secret) => ("oct", secret.len().saturating_mul(8)),
         VerifyingKey::Environment(_) => ("oct", 0),

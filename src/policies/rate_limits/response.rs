@@ -4,36 +4,36 @@ use std::fmt::Write as _;
 
 use super::algorithm::nanoseconds;
 use super::charge::{ChargedOn, Learned, number};
-use super::ledger::{Entry, Ledger, tightest};
+use super::ledger::{LimitResult, LimitResults, tightest};
 use super::refusals::seconds;
 use portcullis_exchange::exchange::{Edit, Facts, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::limits::{LimitRecord as _, Standing};
+use portcullis_exchange::limits::{LimitRecord as _, LimitStatus};
 use portcullis_exchange::policy::{Declaration, Policy};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
 /// Charges what becomes known afterwards, and writes header fields.
-pub(super) struct Answer {
-    /// Whether what is charged depends on the service's answer.
+pub(super) struct ResponsePart {
+    /// Whether what is charged depends on the service's response.
     reads_response: bool,
-    names: Names,
+    names: HeaderNames,
 }
 
 /// What the fields are called that tell of limits.
-struct Names {
+struct HeaderNames {
     x_ratelimit: [HeaderName; 3],
     policy: HeaderName,
     limit: HeaderName,
 }
 
-impl Answer {
+impl ResponsePart {
     /// Nothing in it can fail; the constants are names.
     pub(super) fn new(reads_response: bool) -> Option<Self> {
         let name = |text| HeaderName::parse(text).ok();
         Some(Self {
             reads_response,
-            names: Names {
+            names: HeaderNames {
                 x_ratelimit: [
                     name("x-ratelimit-limit")?,
                     name("x-ratelimit-remaining")?,
@@ -46,7 +46,7 @@ impl Answer {
     }
 }
 
-impl Policy for Answer {
+impl Policy for ResponsePart {
     fn refused(
         &self,
         refusal: &Refusal,
@@ -54,7 +54,7 @@ impl Policy for Answer {
         facts: &mut Facts,
         host: &dyn Host,
     ) {
-        let Some(ledger) = facts.limits.kept_mut::<Ledger>() else {
+        let Some(ledger) = facts.limits.kept_mut::<LimitResults>() else {
             return;
         };
         let now = nanoseconds(host.monotonic());
@@ -64,7 +64,7 @@ impl Policy for Answer {
             match entry.limit.charged {
                 ChargedOn::Refusal if counts => entry.charge_more(entry.cost, now, host),
                 ChargedOn::Refusal => {}
-                ChargedOn::Answer(_) => entry.settle_failure(counts, now, host),
+                ChargedOn::Response(_) => entry.settle_failure(counts, now, host),
                 // Its body is what was refused: what the service has done meanwhile, nobody will say.
                 ChargedOn::Request if is_under_way => {}
                 // The service has done nothing for it.
@@ -80,8 +80,8 @@ impl Policy for Answer {
         }
     }
 
-    fn answered(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
-        let ledger = facts.limits.kept_mut::<Ledger>();
+    fn upstream_responded(&self, headers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let ledger = facts.limits.kept_mut::<LimitResults>();
         let Some(ledger) = ledger.filter(|_| self.reads_response) else {
             return;
         };
@@ -96,8 +96,8 @@ impl Policy for Answer {
         }
     }
 
-    fn ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
-        let ledger = facts.limits.kept_mut::<Ledger>();
+    fn upstream_ended(&self, trailers: &Headers, facts: &mut Facts, host: &dyn Host) {
+        let ledger = facts.limits.kept_mut::<LimitResults>();
         if let Some(ledger) = ledger.filter(|ledger| ledger.awaits_trailers()) {
             let now = nanoseconds(host.monotonic());
             let learned = Learned::of_trailers(trailers);
@@ -107,34 +107,34 @@ impl Policy for Answer {
         }
     }
 
-    fn response_headers(&self, response: &mut Response<'_>, _: &dyn Host) {
-        if let Some(Ledger { entries, .. }) = response.facts.limits.kept() {
+    fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
+        if let Some(LimitResults { entries, .. }) = response.facts.limits.kept() {
             self.names.x_ratelimit(entries, &mut response.edits);
             self.names.ietf(entries, &mut response.edits);
         }
     }
 }
 
-impl Entry {
+impl LimitResult {
     /// Whether clients are told. Of a limit that only failed attempts are charged to they learn
     /// when it refuses them.
-    fn is_told(&self) -> bool {
+    fn is_disclosed(&self) -> bool {
         let is_silent = self.limit.charged.is_lockout() && self.standing().remaining >= self.cost;
         self.enforced && !is_silent
     }
 }
 
-impl Names {
+impl HeaderNames {
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy's filters write them: numbers, and
     /// seconds from now.
-    fn x_ratelimit(&self, entries: &[Entry], edits: &mut Vec<Edit>) {
+    fn x_ratelimit(&self, entries: &[LimitResult], edits: &mut Vec<Edit>) {
         let told = entries
             .iter()
-            .filter(|entry| entry.is_told() && entry.limit.headers.x_ratelimit);
+            .filter(|entry| entry.is_disclosed() && entry.limit.headers.x_ratelimit);
         let Some((_, standing)) = tightest(told) else {
             return;
         };
-        let Standing {
+        let LimitStatus {
             quota,
             period: _,
             remaining,
@@ -147,13 +147,13 @@ impl Names {
 
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10: lists of
     /// strings with parameters, RFC 9651.
-    fn ietf(&self, entries: &[Entry], edits: &mut Vec<Edit>) {
+    fn ietf(&self, entries: &[LimitResult], edits: &mut Vec<Edit>) {
         let (mut policies, mut limits) = (String::new(), String::new());
         for entry in entries {
-            if !entry.is_told() || !entry.limit.headers.ietf {
+            if !entry.is_disclosed() || !entry.limit.headers.ietf {
                 continue;
             }
-            let Standing {
+            let LimitStatus {
                 quota,
                 period,
                 remaining,

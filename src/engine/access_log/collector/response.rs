@@ -10,7 +10,7 @@ use portcullis_wire::json::compact::{Compact, FACTOR_WHILE_READ, Value};
 /// What the collector made of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Receipt {
-    /// It took the records, but for those that it says it rejected.
+    /// It took the records, but for the number that it says it rejected.
     Taken(Partial),
     /// It may take them later, not before that time if it names one.
     Later(Option<Duration>),
@@ -28,7 +28,7 @@ pub(super) struct Partial {
 }
 
 /// The longest answer that is read.
-pub const LONGEST_ANSWER: usize = 64 << 10;
+pub const LONGEST_RESPONSE: usize = 64 << 10;
 /// The longest that a collector may ask to be left alone.
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
 

@@ -1,4 +1,4 @@
-//! What an answer tells the browser: which page may read it.
+//! What a response tells the browser: which page may read it.
 
 use std::rc::Rc;
 
@@ -10,8 +10,8 @@ use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::preflight::Preflight;
 
-/// Grants the answer to the page that asked, and takes away what the service granted.
-pub(super) struct Answer {
+/// Grants the response to the page that asked, and takes away what the service granted.
+pub(super) struct ResponseGrant {
     settings: Rc<Settings>,
     allow_origin: HeaderName,
     star: HeaderValue,
@@ -35,7 +35,7 @@ const CREDENTIALS: &str = "access-control-allow-credentials";
 
 const EXPOSED: &str = "access-control-expose-headers";
 
-impl Answer {
+impl ResponseGrant {
     /// Nothing in it can fail; the constants are names and values.
     pub(super) fn new(settings: Rc<Settings>) -> Option<Self> {
         let value = |text: &str| HeaderValue::parse(text.as_bytes()).ok();
@@ -68,8 +68,8 @@ impl Answer {
         Some(Self {
             allow_origin,
             star: value("*")?,
-            granted: Edit::Shared(granted.into()),
-            withheld: Edit::Shared(withheld.into()),
+            granted: Edit::Prepared(granted.into()),
+            withheld: Edit::Prepared(withheld.into()),
             settings,
         })
     }
