@@ -113,7 +113,8 @@
 //! | `jwks/lease/<hash>` | until when one worker alone may ask | the same, and how often the document asks |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
-//! nothing else. Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
+//! nothing else. A worker that has written a limit's cell need not read it before it writes again
+//! ([`cell_memory`]). Times in cells are those of [`host::Clock::monotonic`]. What is no such cell, or of
 //! another format, counts as none.
 //!
 //! # What is deliberately absent
@@ -138,9 +139,9 @@ pub use portcullis_engine::{
     access_log, config, engine, explain, metrics, proof, record, stream, worker,
 };
 pub use portcullis_exchange::{
-    body, call, condition, connection, credentials, edit, enforcement, exchange, fetched, gauges,
-    host, http_uri, limits, media_type, meter, origin, plan, principal, refusal, route, section,
-    seed, target, wait,
+    body, call, cell_memory, condition, connection, credentials, edit, enforcement, exchange,
+    fetched, gauges, host, http_uri, limits, media_type, meter, origin, plan, principal, refusal,
+    route, section, seed, target, wait,
 };
 pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;

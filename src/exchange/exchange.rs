@@ -18,7 +18,7 @@ use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
 
 pub use crate::connection::Scheme;
-pub use crate::edit::{Edit, FilterStateKey, effective};
+pub use crate::edit::{Change, Edit, FilterStateKey, changes};
 
 /// A request whose target can be judged.
 #[derive(Clone, Copy, Debug)]

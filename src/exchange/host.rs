@@ -67,6 +67,12 @@ pub trait Cells {
     /// # Errors
     /// The proxy does not say.
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable>;
+    /// What this worker wrote to a cell, and the mark that the cell has if nobody has written since: by that
+    /// alone nothing may be decided. A write that names the mark shows whether it was so; it is
+    /// [`CasResult::Changed`] if not, and then there is nothing here until the next write.
+    fn remembered(&self, _key: &str) -> Option<(Vec<u8>, CasToken)> {
+        None
+    }
     /// Writes a cell if it has not changed since `seen`. Without `seen`, and to a cell that does
     /// not exist, it is written in any case. INVARIANT: keys are never removed, so nothing a client sends may
     /// become one.

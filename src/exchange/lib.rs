@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod call;
+pub mod cell_memory;
 pub mod condition;
 pub mod connection;
 pub mod credentials;

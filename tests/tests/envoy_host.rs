@@ -2,6 +2,7 @@
 //! a dead worker. Rules that a case file can show are in `tests/cases`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -377,4 +378,59 @@ fn counters_tell_what_became_of_requests() {
     ] {
         assert_eq!(envoy.told_stat(name).unwrap(), count, "{name}");
     }
+}
+
+/// A list without the callbacks for bodies leaves out a host call as well, by which the filter knows.
+fn refuses_bodies_that_are_not_shown(options: &Options) {
+    let wasm = std::fs::read(module_path()).expect("the module is built: make build");
+    let module = wasmi::Module::new(&wasmi::Engine::default(), &wasm).expect("it is a module");
+    let imports = module.imports().map(|import| import.name().to_owned());
+    let exports = module.exports().map(|export| export.name().to_owned());
+    let left_out = [
+        "proxy_on_request_body",
+        "proxy_on_response_body",
+        "proxy_set_buffer_bytes",
+    ];
+    let allowed = imports
+        .chain(exports)
+        .filter(|name| !left_out.contains(&name.as_str()));
+    let allowed: serde_json::Map<String, Value> = allowed.map(|name| (name, json!({}))).collect();
+    let upstream = Upstream::start().unwrap();
+    let text = string_value(&policy("api").to_string());
+    let mut filter = wasm_filter("bodies", &module_path(), text, WasmOptions::default());
+    filter["typed_config"]["config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    let guarded = listener("bodies", vec![filter], ListenerOptions::default());
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let envoy = Envoy::start(bootstrap(vec![guarded], clusters), options).unwrap();
+    let addr = envoy.listener_addr("bodies").unwrap();
+    let authorization = format!("Bearer {}", token());
+    let id = "not-shown";
+    let mut request = get(&[("authorization", &authorization), ("x-request-id", id)]);
+    assert_eq!(client::send(addr, &request, TIMEOUT).unwrap().status, 200);
+    assert_eq!(upstream.take_request(id).len(), 1);
+    request.method = b"POST".to_vec();
+    request.body = Some(vec![b"one".to_vec()]);
+    assert_eq!(client::send(addr, &request, TIMEOUT).unwrap().status, 503);
+    assert!(upstream.take_request(id).is_empty(), "it went on");
+    let said = "capability_restriction_config keeps proxy_set_buffer_bytes from the filter";
+    assert!(envoy.log().contains(said), "{}", envoy.log());
+}
+
+#[test]
+fn bodies_that_are_not_shown_are_not_let_pass() {
+    refuses_bodies_that_are_not_shown(&Options::default());
+}
+
+#[test]
+fn bodies_that_are_not_shown_are_not_let_pass_by_the_oldest_envoy() {
+    let oldest = std::env::var_os("ENVOY_1_36").map(PathBuf::from);
+    assert!(
+        oldest.is_some(),
+        "ENVOY_1_36 names the binary of Envoy 1.36; `make test` sets it"
+    );
+    refuses_bodies_that_are_not_shown(&Options {
+        binary: oldest,
+        ..Options::default()
+    });
 }

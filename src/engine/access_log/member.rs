@@ -136,6 +136,14 @@ impl Member {
         }
     }
 
+    /// What the proxy is asked for it.
+    pub(super) fn property(&self) -> Option<Property> {
+        match self.source {
+            Source::Proxy { property, .. } => Some(property),
+            Source::Exchange(_) | Source::Line => None,
+        }
+    }
+
     /// Whether it may tell who a person is.
     pub fn is_personal(&self) -> bool {
         self.is_personal

@@ -32,7 +32,7 @@ pub use self::verdict::errors;
 use crate::record::Summary;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::FilterStateKey;
-use portcullis_exchange::host::Host;
+use portcullis_exchange::host::{Host, Property};
 use portcullis_wire::headers::{HeaderName, Headers};
 
 /// `access_log`, ready to write.
@@ -95,6 +95,12 @@ impl AccessLog {
     fn hides(&self, field: &HeaderName) -> bool {
         let named = self.redacted.iter().any(|each| each == field.as_str());
         named || redact::is_secret_header(field.as_str())
+    }
+
+    /// Whether records have what the proxy is asked for by that property.
+    pub fn asks(&self, property: Property) -> bool {
+        let mut members = self.members.iter();
+        members.any(|(_, member)| member.property() == Some(property))
     }
 
     /// Where records go.

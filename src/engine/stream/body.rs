@@ -46,6 +46,11 @@ impl Awaiting {
         self.mode == Mode::Enforce && self.need.holds()
     }
 
+    /// Whether what it says is carried out.
+    pub(super) fn is_enforced(&self) -> bool {
+        self.mode == Mode::Enforce && self.lane == Lane::InForce
+    }
+
     /// Whether it refuses when the bytes of a body of that size cannot be had.
     pub(super) fn needs_bytes(&self, progress: BodyProgress) -> bool {
         self.mode == Mode::Enforce && self.need.most() >= progress.size.max(1)
@@ -120,6 +125,12 @@ impl StreamedBody {
 }
 
 impl Stream {
+    /// Whether [`Stream::request_body`] has anything to do, or to hold, when a piece of the body comes.
+    /// It does not begin to without having been asked for the head.
+    pub fn minds_request_body(&self) -> bool {
+        self.is_paused() || self.has_replied() || !self.awaiting.is_empty()
+    }
+
     /// Judges the body. `size` is what the proxy says has come: all of it while it is held,
     /// the piece at hand while it streams.
     pub fn on_request_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {

@@ -85,6 +85,11 @@ impl Stream {
         head
     }
 
+    /// Whether [`Stream::on_response_body`] has anything to do, or to hold, when a piece of the body comes.
+    pub fn minds_response_body(&self) -> bool {
+        self.response.refused || self.response.awaits()
+    }
+
     /// Judges the body of the response. `size` is as in [`Stream::on_request_body`].
     pub fn on_response_body(&mut self, size: u64, state: BodyState, host: &dyn Host) -> Action {
         self.response.body.arrived(size);
@@ -106,6 +111,25 @@ impl Stream {
                 Action::Continue(_) | Action::Pause { .. } => None,
             },
             Side::Response if !holds(&self.response.awaiting) && !self.response.replaced => None,
+            Side::Response => {
+                self.response.awaiting.clear();
+                self.response.refused = true;
+                Some(self.refusal_reply(refusal, None, host))
+            }
+        }
+    }
+
+    /// Where the proxy shows no bodies: what is answered, if one would have to be judged or replaced.
+    pub fn without_body(&mut self, side: Side, host: &dyn Host) -> Option<Reply> {
+        let judged = |awaiting: &[Awaiting]| awaiting.iter().any(Awaiting::is_enforced);
+        let refusal = Refusal::new(&BODY_NOT_SHOWN);
+        match side {
+            Side::Request if self.has_replied() || !judged(&self.awaiting) => None,
+            Side::Request => match self.refuse(refusal, None, host) {
+                Action::Reply(reply) => Some(reply),
+                Action::Continue(_) | Action::Pause { .. } => None,
+            },
+            Side::Response if !judged(&self.response.awaiting) && !self.response.replaced => None,
             Side::Response => {
                 self.response.awaiting.clear();
                 self.response.refused = true;

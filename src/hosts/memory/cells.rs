@@ -10,6 +10,8 @@ use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells};
 pub struct CellTable {
     cells: BTreeMap<String, (Vec<u8>, u32)>,
     last_mark: u32,
+    /// Whether each cell has a counter of its own.
+    apart: bool,
     /// Of keys and values.
     bytes: usize,
 }
@@ -34,6 +36,14 @@ pub(super) enum CellFault {
 }
 
 impl CellTable {
+    /// One in which the marks of each cell are counted apart, as another proxy might.
+    pub fn numbered_apart() -> Self {
+        Self {
+            apart: true,
+            ..Self::default()
+        }
+    }
+
     /// A cell, and the mark of its last change.
     pub fn read(&self, key: &str) -> Option<(Vec<u8>, CasToken)> {
         let (value, mark) = self.cells.get(key)?;
@@ -62,8 +72,12 @@ impl CellTable {
         if bytes > MOST_BYTES {
             return Err(CellUnavailable);
         }
+        let last_mark = match self.apart {
+            true => there.map_or(0, |(_, mark)| *mark),
+            false => self.last_mark,
+        };
         self.bytes = bytes;
-        self.last_mark = next(self.last_mark);
+        self.last_mark = next(last_mark);
         let cell = (value.to_vec(), self.last_mark);
         self.cells.insert(key.to_owned(), cell);
         Ok(CasResult::Written)

@@ -28,6 +28,7 @@ pub use calls::{CallEnd, MemoryResponse};
 pub use cells::{CellTable, ForgetfulCells};
 pub use metrics::Recorded;
 use portcullis_exchange::call::{Call, CallError, Calls, Token};
+use portcullis_exchange::cell_memory::CellMemory;
 use portcullis_exchange::host::{
     Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
     Environment, Failure, Histogram, HostVerdict, Level, Log, MetricId, MetricKind, Metrics,
@@ -55,6 +56,8 @@ pub struct MemoryHost {
     cells: Rc<RefCell<CellTable>>,
     /// Where cells are, if not in the table.
     store: Option<Rc<dyn Cells>>,
+    /// What was written to cells last, if that is remembered.
+    memory: RefCell<Option<CellMemory>>,
     fault: Cell<CellFault>,
     bodies: RefCell<BodyBuffers>,
     random: Cell<u64>,
@@ -84,6 +87,7 @@ impl MemoryHost {
             properties: RefCell::default(),
             cells: Rc::default(),
             store: None,
+            memory: RefCell::new(None),
             fault: Cell::default(),
             bodies: RefCell::default(),
             random: Cell::new(0),
@@ -179,6 +183,13 @@ impl MemoryHost {
     #[must_use]
     pub fn with_cell_store(mut self, store: Rc<dyn Cells>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// What is written to cells is remembered, as the worker of a proxy does.
+    #[must_use]
+    pub fn with_cell_memory(self) -> Self {
+        self.memory.replace(Some(CellMemory::default()));
         self
     }
 
@@ -406,6 +417,10 @@ impl Properties for MemoryHost {
 }
 
 impl Cells for MemoryHost {
+    fn remembered(&self, key: &str) -> Option<(Vec<u8>, CasToken)> {
+        self.memory.borrow_mut().as_mut()?.take(key)
+    }
+
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         if self.fault.get() == CellFault::Unavailable {
             return Err(CellUnavailable);
@@ -430,10 +445,14 @@ impl Cells for MemoryHost {
             }
             CellFault::Lost(0) | CellFault::None => {}
         }
-        match &self.store {
+        let swap = match &self.store {
             Some(store) => store.compare_and_swap(key, seen, value),
             None => self.cells.borrow_mut().write(key, seen, value),
+        }?;
+        if let Some(memory) = &mut *self.memory.borrow_mut() {
+            memory.wrote(key, seen, value, swap);
         }
+        Ok(swap)
     }
 }
 

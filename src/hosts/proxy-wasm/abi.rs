@@ -4,13 +4,15 @@
 //! is not in their enum into undefined behaviour; a panic here takes down the VM of a worker.
 //! Its local reply also carries either an HTTP status or a gRPC status and never the details.
 //! So the imports are declared once more, with the status as a plain number. INVARIANT: all unsafe code
-//! of the filter is in this file.
+//! that shares memory with the proxy is in this file.
 #![allow(
     unsafe_code,
     reason = "the one place where memory is shared with the host"
 )]
 
 use portcullis_exchange::host::Failure;
+
+pub(super) use proxy_wasm::types::Action;
 
 /// A host call did not succeed; the ABI's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +188,7 @@ pub(super) fn buffer_of(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostErro
 }
 
 /// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand
-/// bytes over allocate in a callback of the SDK's, which traps where there is no memory.
+/// bytes over allocate in a callback, which traps where there is no memory.
 pub(super) fn has_room(bytes: usize) -> bool {
     const BESIDE: usize = 4096;
     let mut room: Vec<u8> = Vec::new();
@@ -260,6 +262,25 @@ pub(super) fn replace_buffer(buffer: Buffer, bytes: &[u8]) -> Result<(), HostErr
     check(unsafe {
         proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len())
     })
+}
+
+/// Whether the filter may replace bodies. It may not where `capability_restriction_config` leaves
+/// `proxy_set_buffer_bytes` out, which says that callbacks for bodies may be left out too: that they
+/// are cannot be seen. Asked where there is no body, so nothing is replaced.
+pub(super) fn may_replace_bodies() -> bool {
+    const DENIED: HostError = HostError(10);
+    let nothing: &[u8] = &[];
+    // SAFETY: the slice is empty, and is only read.
+    let asked = check(unsafe {
+        proxy_set_buffer_bytes(
+            Buffer::PluginConfiguration as u32,
+            0,
+            0,
+            nothing.as_ptr(),
+            0,
+        )
+    });
+    asked != Err(DENIED)
 }
 
 /// Removes every field of a name.
@@ -395,7 +416,7 @@ fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8
         return Ok(Vec::new());
     }
     // SAFETY: the host has written `length` bytes to memory that it asked for through
-    // `proxy_on_memory_allocate(length)`, which the SDK answers with a `Vec` of that capacity,
-    // given up to whoever receives the pointer: us, once.
+    // `proxy_on_memory_allocate(length)`, allocated as a `Vec` of that capacity is, and given up to
+    // whoever receives the pointer: us, once.
     Ok(unsafe { Vec::from_raw_parts(data, length, length) })
 }

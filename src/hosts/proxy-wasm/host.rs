@@ -10,6 +10,7 @@ use super::signature;
 use super::vm;
 use portcullis_engine::metrics;
 use portcullis_engine::worker::PendingCount;
+use portcullis_exchange::cell_memory::CellMemory;
 use portcullis_exchange::host::{
     Bodies, CasResult, CasToken, CellUnavailable, Cells, Clock, Counter, Counters, Entropy,
     Environment, Failure, Histogram, HostVerdict, Level, Log, MetricId, MetricKind, Metrics,
@@ -24,6 +25,10 @@ pub(super) struct Envoy {
     /// Whether there are ticks, on which the proxy is told of counters.
     ticks: Cell<bool>,
     cells: RefCell<CellKeys>,
+    /// What this worker wrote to cells last.
+    written: RefCell<CellMemory>,
+    /// The status of the response to the request that is being recorded, where it is known.
+    status: Cell<Option<u16>>,
 }
 
 /// What the proxy calls the filter's metrics in this VM, and what it can do. Each metric is made
@@ -66,6 +71,8 @@ impl Envoy {
             ids,
             ticks: Cell::new(false),
             cells: RefCell::new(CellKeys::new()),
+            written: RefCell::default(),
+            status: Cell::new(None),
         }
     }
 }
@@ -120,9 +127,21 @@ impl CellKeys {
 }
 
 impl Envoy {
+    /// Notes the status of the response to the request that is being recorded: the proxy need not be asked.
+    pub(super) fn know_status(&self, status: Option<u16>) {
+        self.status.set(status);
+    }
+
     /// Notes that there are ticks from now on.
     pub(super) fn ticks(&self) {
         self.ticks.set(true);
+    }
+
+    /// Forgets what was written to cells. Marks are remembered from one tick to the next, at the most.
+    pub(super) fn forget_cells(&self) {
+        if let Ok(mut written) = self.written.try_borrow_mut() {
+            written.age();
+        }
     }
 
     /// Tells the proxy what has been counted; totals last, so that a reader who sees them sees what
@@ -194,6 +213,9 @@ impl Signatures for Envoy {
 
 impl Properties for Envoy {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
+        if let (Property::ResponseStatus, Some(status)) = (property, self.status.get()) {
+            return Some(u64::from(status).to_le_bytes().to_vec());
+        }
         let path: &[u8] = match property {
             Property::ClientAddress => b"source\0address",
             Property::TlsVersion => b"connection\0tls_version",
@@ -210,6 +232,10 @@ impl Properties for Envoy {
 }
 
 impl Cells for Envoy {
+    fn remembered(&self, key: &str) -> Option<(Vec<u8>, CasToken)> {
+        self.written.try_borrow_mut().ok()?.take(key)
+    }
+
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
@@ -227,13 +253,20 @@ impl Cells for Envoy {
         value: &[u8],
     ) -> Result<CasResult, CellUnavailable> {
         const CAS_MISMATCH: HostError = HostError(8);
-        let seen = seen.map(|CasToken(mark)| mark);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
-        match abi::set_shared(keys.whole(key), value, seen) {
-            Ok(()) => Ok(CasResult::Written),
-            Err(CAS_MISMATCH) => Ok(CasResult::Changed),
-            Err(HostError(_)) => Err(CellUnavailable),
+        let mark = seen.map(|CasToken(mark)| mark);
+        let swap = match abi::set_shared(keys.whole(key), value, mark) {
+            Ok(()) => CasResult::Written,
+            Err(CAS_MISMATCH) => CasResult::Changed,
+            Err(HostError(_)) => return Err(CellUnavailable),
+        };
+        // It is forgotten on ticks.
+        if self.has_ticks()
+            && let Ok(mut written) = self.written.try_borrow_mut()
+        {
+            written.wrote(key, seen, value, swap);
         }
+        Ok(swap)
     }
 }
 

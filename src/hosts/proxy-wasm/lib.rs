@@ -1,9 +1,11 @@
-//! The one crate that names `proxy_wasm`: callbacks in, host calls out.
+//! The one crate that names `proxy_wasm`: callbacks in ([`callbacks`]), host calls out ([`abi`]).
 #![cfg(target_arch = "wasm32")]
 
 mod abi;
 mod allocator;
+mod callbacks;
 mod calls;
+mod contexts;
 mod filter;
 mod held;
 mod host;
@@ -11,12 +13,11 @@ mod logger;
 mod pairs;
 mod plugin;
 mod refusing;
-mod root;
 mod signature;
 mod vm;
 mod waits;
 
 proxy_wasm::main! {{
     logger::install();
-    proxy_wasm::set_root_context(root::create);
+    proxy_wasm::set_root_context(callbacks::create);
 }}

@@ -1,7 +1,7 @@
 //! The ABI's serialisation of header maps: a count, then the lengths of every name and value,
 //! then names and values, each followed by NUL; numbers are little-endian 32 bits.
 
-use portcullis_wire::headers::{FieldSpan, HeaderName, HeaderValue, Headers};
+use portcullis_wire::headers::{FieldSpan, Headers};
 
 /// How many bytes a map takes when it is read: its serialisation, and where each field stands.
 pub(super) fn memory(bytes: usize, fields: usize) -> usize {
@@ -43,17 +43,23 @@ pub(super) fn read(block: Vec<u8>) -> Option<Headers> {
 }
 
 /// Writes a map.
-pub(super) fn write(headers: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
+pub(super) fn write<'f>(
+    fields: impl ExactSizeIterator<Item = (&'f [u8], &'f [u8])> + Clone,
+) -> Vec<u8> {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut block = number(headers.len()).to_vec();
-    for (name, value) in headers {
-        block.extend_from_slice(&number(name.as_str().len()));
-        block.extend_from_slice(&number(value.as_bytes().len()));
+    let sizes = fields.clone();
+    let sizes = sizes.map(|(name, value)| name.len().saturating_add(value.len()));
+    let bytes = sizes.fold(0, usize::saturating_add);
+    let mut block = Vec::with_capacity(memory(bytes, fields.len()));
+    block.extend_from_slice(&number(fields.len()));
+    for (name, value) in fields.clone() {
+        block.extend_from_slice(&number(name.len()));
+        block.extend_from_slice(&number(value.len()));
     }
-    for (name, value) in headers {
-        block.extend_from_slice(name.as_str().as_bytes());
+    for (name, value) in fields {
+        block.extend_from_slice(name);
         block.push(0);
-        block.extend_from_slice(value.as_bytes());
+        block.extend_from_slice(value);
         block.push(0);
     }
     block

@@ -17,7 +17,7 @@ use portcullis_engine::proof;
 use portcullis_engine::worker::{Worker, report_missing};
 use portcullis_exchange::call::Token;
 use portcullis_exchange::exchange::FilterStateKey;
-use portcullis_exchange::host::{Clock as _, MetricId, MetricKind};
+use portcullis_exchange::host::{Clock as _, MetricId, MetricKind, Property};
 use portcullis_wire::budget;
 use portcullis_wire::budget::{Reservation, Share};
 
@@ -54,6 +54,11 @@ enum State {
 pub(super) struct Running {
     pub(super) engine: Rc<Engine>,
     pub(super) host: Rc<Envoy>,
+    /// Whether bodies are shown as far as can be known: where they are not, nothing that is to be judged
+    /// by its body may pass.
+    pub(super) shows_bodies: bool,
+    /// Whether records have the status of the response.
+    pub(super) records_status: bool,
     pub(super) held: BodyHoldWatchdog,
     pub(super) waits: Waits,
     pub(super) worker: Worker,
@@ -116,10 +121,12 @@ impl Plugin {
         abi::buffer(Buffer::PluginConfiguration)
     }
 
-    /// What judges requests. A document that was taken and not compiled is compiled now.
-    pub(super) fn running(self: &Rc<Self>) -> Option<Rc<Running>> {
+    /// What judges a request, in its context. A document that was taken and not compiled is compiled now.
+    pub(super) fn running(self: &Rc<Self>, context: u32) -> Option<Rc<Running>> {
         self.compiled().or_else(|| {
             self.compile();
+            // That concerned the plugin; what follows concerns the request.
+            abi::set_effective_context(context).ok()?;
             self.compiled()
         })
     }
@@ -205,7 +212,17 @@ impl Plugin {
         if self.ask_for_tick(TICK_MILLISECONDS) {
             host.ticks();
         }
+        let shows_bodies = abi::may_replace_bodies();
+        if !shows_bodies {
+            log::warn!(
+                "capability_restriction_config keeps proxy_set_buffer_bytes from the filter, so that bodies count as not shown: what is to be judged by its body gets 503"
+            );
+        }
         let running = Running {
+            shows_bodies,
+            records_status: engine
+                .access_log()
+                .is_some_and(|log| log.asks(Property::ResponseStatus)),
             held: BodyHoldWatchdog::default(),
             waits: Waits::new(host.monotonic()),
             worker,
@@ -325,6 +342,7 @@ impl Running {
     }
 
     fn tick(&self, root: u32) {
+        self.host.forget_cells();
         self.worker.tick();
         // What follows concerns requests.
         self.held.tick(&*self.host);

@@ -14,7 +14,7 @@ use super::algorithm::LimitAlgorithm;
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
 use super::spend::{Charge, LimitCheck, LimitVerdict, OnError, spend};
-use super::table::CounterStore;
+use super::table::{Charged, CounterStore};
 use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells, Host};
 use portcullis_exchange::seed::Seed;
 use portcullis_memory_host::{CellTable, MemoryHost};
@@ -135,7 +135,8 @@ impl<T> Model<'_, T> {
         });
         let host = MemoryHost::new()
             .with_seed(index as u64)
-            .with_cell_store(cells.clone());
+            .with_cell_store(cells.clone())
+            .with_cell_memory();
         match catch_unwind(AssertUnwindSafe(|| (self.run)(index, &host))) {
             Ok(result) => Ok(result),
             Err(thrown) if thrown.is::<Suspended>() => {
@@ -328,6 +329,98 @@ fn what_one_limit_refuses_is_charged_to_none() {
             .explore();
         }
     }
+}
+
+/// A worker that has written remembers the cell, and charges again without reading it: that it is still
+/// so, the write shows. Whether marks are counted for all cells or for each apart, the limit is exact, and
+/// so is what is left; a second limit gets its marks in between.
+#[test]
+fn what_workers_remember_of_cells_charges_nothing_twice_and_passes_nothing() {
+    let stores = [CellTable::default(), CellTable::numbered_apart()];
+    for (begin, rule) in stores
+        .into_iter()
+        .flat_map(|begin| [bucket(2), bucket(3), window(3)].map(|rule| (begin.clone(), rule)))
+    {
+        for others in [0, 1] {
+            let tables = [
+                CounterStore::new(&["a"], rule, 2),
+                CounterStore::new(&["b"], bucket(9), 2),
+            ];
+            let ends = Cell::new(0);
+            Model {
+                workers: 2,
+                begin: begin.clone(),
+                run: &|_, host| {
+                    let first = passes(&request(&tables[..1], host));
+                    if others > 0 {
+                        request(&tables[1..], host);
+                    }
+                    [first, passes(&request(&tables[..1], host))]
+                },
+                check: &|results, cells| {
+                    let passed = results.iter().flatten().filter(|passed| **passed).count() as u64;
+                    assert_eq!(passed, rule.quota().min(4));
+                    assert_eq!(left(&tables[..1], cells), [rule.quota() - passed]);
+                    ends.set(ends.get() + 1);
+                },
+            }
+            .explore();
+            assert!(ends.get() > 0);
+        }
+    }
+}
+
+/// Cells that count what is asked of them.
+#[derive(Default)]
+struct Counted {
+    cells: RefCell<CellTable>,
+    reads: Cell<u32>,
+}
+
+impl Cells for Counted {
+    fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
+        self.reads.set(self.reads.get() + 1);
+        Ok(self.cells.borrow().read(key))
+    }
+
+    fn compare_and_swap(
+        &self,
+        key: &str,
+        seen: Option<CasToken>,
+        value: &[u8],
+    ) -> Result<CasResult, CellUnavailable> {
+        self.cells.borrow_mut().write(key, seen, value)
+    }
+}
+
+#[test]
+fn a_worker_alone_reads_its_cell_until_it_knows_a_mark() {
+    let table = CounterStore::new(&["a"], bucket(4), 2);
+    let cells = Rc::new(Counted::default());
+    let host = MemoryHost::new()
+        .with_cell_store(cells.clone())
+        .with_cell_memory();
+    let caller = Seed::default().hash(b"key", &host).unwrap();
+    cells.reads.set(0);
+    let charge = || {
+        let draft = table.draft_to_charge(caller, 1, NOW, &host).unwrap();
+        matches!(
+            table.charge(draft, caller, 1, NOW, &host),
+            Charged::Made(..)
+        )
+    };
+    // The first makes the cell, the second learns its mark; the last two would be refused by what is
+    // remembered, and look.
+    let expected = [
+        (true, 1),
+        (true, 2),
+        (true, 2),
+        (true, 2),
+        (false, 3),
+        (false, 4),
+    ];
+    let seen = expected.map(|_| (charge(), cells.reads.get()));
+    assert_eq!(seen, expected);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl plan::Limit for PlannedLimit {
         host: &dyn Host,
     ) -> Option<Charge> {
         let (table, caller) = (self.table()?, self.caller(caller, host)?);
-        let draft = table.look(caller, self.cost, now, host).ok()?;
+        let draft = table.look_to_charge(caller, self.cost, now, host).ok()?;
         let charge = |State(state), receipt| Charge {
             caller,
             state,

@@ -74,7 +74,16 @@ pub fn spend(demands: &[LimitCheck<'_>], now: u64, host: &dyn Host) -> Vec<Limit
         }
     };
     for (demand, place) in demands.iter().zip(&mut *drafts) {
-        let draft = demand.table.draft(demand.caller, demand.cost, now, host);
+        let LimitCheck {
+            table,
+            caller,
+            cost,
+            ..
+        } = *demand;
+        let draft = match demand.charge {
+            Charge::Now => table.draft_to_charge(caller, cost, now, host),
+            Charge::Later => table.draft(caller, cost, now, host),
+        };
         said.push(match &draft {
             Err(_) => demand.on_error.said(host),
             Ok(draft) => match draft.wait() {

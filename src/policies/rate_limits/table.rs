@@ -155,17 +155,69 @@ impl CounterStore {
         now: u64,
         host: &dyn Host,
     ) -> Result<PendingCharge, CellUnavailable> {
-        let (place, mark, shard) = self.read(caller, now, host)?;
+        let place = self.place(caller);
+        let (mark, shard) = self.read(place, now, host)?;
+        Ok(self.drafted((place, mark, shard), caller, cost, now))
+    }
+
+    /// The same as [`CounterStore::draft`] for a request that is to be [charged](Self::charge) at once if it
+    /// passes. What this worker remembers of the cell does for that, since the charge stands only where it
+    /// is still so. Whoever would be refused by it is judged by what there is.
+    ///
+    /// # Errors
+    /// The proxy does not give access to its cells.
+    pub fn draft_to_charge(
+        &self,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<PendingCharge, CellUnavailable> {
+        let draft = self.look_to_charge(caller, cost, now, host)?;
+        self.note(&draft);
+        Ok(draft)
+    }
+
+    /// The same as [`CounterStore::draft_to_charge`], and nothing is noted.
+    pub(super) fn look_to_charge(
+        &self,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<PendingCharge, CellUnavailable> {
+        let place = self.place(caller);
+        let remembered = self.with_key(place, |key| host.remembered(key));
+        let remembered = remembered.and_then(|(bytes, mark)| {
+            let shard = Shard::read(bytes, &self.rule, now)?;
+            Some((place, Some(mark), shard))
+        });
+        if let Some(remembered) = remembered {
+            let draft = self.drafted(remembered, caller, cost, now);
+            if draft.after.is_ok() {
+                return Ok(draft);
+            }
+        }
+        self.look(caller, cost, now, host)
+    }
+
+    fn drafted(
+        &self,
+        (place, mark, shard): (u64, Option<CasToken>, Shard),
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+    ) -> PendingCharge {
         let before = shard.state(caller.tag, self.slots, &self.rule, now);
         let after = self.rule.spend(before, now, cost);
-        Ok(PendingCharge {
+        PendingCharge {
             place,
             mark,
             shard,
             tag: caller.tag,
             before,
             after,
-        })
+        }
     }
 
     /// Charges what a draft has come to. If the cell has changed since, that is judged anew.
@@ -220,7 +272,8 @@ impl CounterStore {
     /// room, stays.
     pub fn refund(&self, caller: Hashed, receipt: Receipt, cost: u64, now: u64, host: &dyn Host) {
         for _ in 0..REFUND_ATTEMPTS {
-            let Ok((place, mark, mut shard)) = self.read(caller, now, host) else {
+            let place = self.place(caller);
+            let Ok((mark, mut shard)) = self.read(place, now, host) else {
                 return;
             };
             let Some(state) = shard.known(caller.tag) else {
@@ -244,17 +297,21 @@ impl CounterStore {
         }
     }
 
-    fn read(
-        &self,
-        caller: Hashed,
-        now: u64,
-        host: &dyn Host,
-    ) -> Result<(u64, Option<CasToken>, Shard), CellUnavailable> {
+    /// The cell that a caller has a place in.
+    fn place(&self, caller: Hashed) -> u64 {
         // The upper bits of a product: a hash scaled to the number of shards.
         let scaled = u128::from(caller.place).saturating_mul(self.shards.into());
-        let place = u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default();
+        u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default()
+    }
+
+    fn read(
+        &self,
+        place: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<(Option<CasToken>, Shard), CellUnavailable> {
         let empty = || Shard::empty(&self.rule, now);
-        let (mark, shard) = match self.with_key(place, |key| host.cell(key))? {
+        Ok(match self.with_key(place, |key| host.cell(key))? {
             None => (None, empty()),
             Some((bytes, mark)) => {
                 let shard = Shard::read(bytes, &self.rule, now).unwrap_or_else(|| {
@@ -263,8 +320,7 @@ impl CounterStore {
                 });
                 (Some(mark), shard)
             }
-        };
-        Ok((place, mark, shard))
+        })
     }
 
     /// Does something with the key of a cell.

@@ -83,7 +83,13 @@ fn define(
         let mut guest = Guest { caller };
         guest.vm().calls.count(name);
         guest.check_allowed(name)?;
-        let status = match run(&mut guest, &Args(args)) {
+        const INTERNAL_FAILURE: u32 = 10;
+        let is_denied = guest.vm().options.denied.contains(&name);
+        let ran = match is_denied {
+            true => Err(Stop::Status(INTERNAL_FAILURE)),
+            false => run(&mut guest, &Args(args)),
+        };
+        let status = match ran {
             Ok(()) => 0,
             Err(Stop::Status(status)) => status,
             Err(Stop::Fault) => fault,

@@ -46,7 +46,7 @@ impl FakeHost {
     }
 
     fn start_with(&mut self, name: &str, root: u32, size: u32) -> Result<(), StartError> {
-        if self.has_failed() {
+        if self.has_failed() || !self.exports(name) {
             return Ok(());
         }
         match self.call_start::<_, u32>(name, (root, size))? {

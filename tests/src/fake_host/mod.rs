@@ -58,6 +58,8 @@ pub struct HostOptions {
     pub now_nanos: u64,
     /// Whether a timer is refused.
     pub refuses_ticks: bool,
+    /// Callbacks and host calls that `capability_restriction_config` leaves out.
+    pub denied: &'static [&'static str],
 }
 
 /// One line the module wrote.
@@ -394,12 +396,16 @@ impl FakeHost {
         }
     }
 
-    fn callback<P: WasmParams, R: WasmResults>(
+    /// Calls back. What the module does not export is not called, and the proxy goes on.
+    fn callback<P: WasmParams, R: WasmResults + Default>(
         &mut self,
         name: &str,
         params: P,
         logged: usize,
     ) -> Result<R, Trap> {
+        if !self.exports(name) {
+            return Ok(R::default());
+        }
         let called = self.call(name, params).and_then(|result| {
             // The module went on, but its VM has failed; the proxy looks again after each callback.
             match self.store.data().failed {
@@ -412,6 +418,11 @@ impl FakeHost {
             message: format!("{name}: {message}"),
             log: self.log()[logged..].to_vec(),
         })
+    }
+
+    fn exports(&self, name: &str) -> bool {
+        !self.store.data().options.denied.contains(&name)
+            && self.instance.get_func(&self.store, name).is_some()
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {

@@ -1,0 +1,305 @@
+//! The contexts of a VM by the numbers that the proxy gives them: plugins, and exchanges.
+//!
+//! What makes an exchange is put off until it is first heard of. A number that is not known here is
+//! that of an exchange that was refused without one, or has ended: what else comes of it is held.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
+
+use super::abi::{Action, LogLevel};
+use super::calls::Arrived;
+use super::filter::Live;
+use super::plugin::Plugin;
+use super::refusing;
+use super::vm;
+use portcullis_engine::stream::{NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply};
+
+thread_local! {
+    static CONTEXTS: Contexts = const {
+        Contexts {
+            roots: RefCell::new(Vec::new()),
+            made: Cell::new(None),
+            exchanges: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
+            minding: Cell::new(0),
+            refused: Cell::new(false),
+        }
+    };
+}
+
+struct Contexts {
+    /// Few: the plugins of a VM, and the generations of their documents. One that there was no memory
+    /// for is missing here, and refuses.
+    roots: RefCell<Vec<(u32, Rc<Plugin>)>>,
+    /// The context that was made last and has not been heard of, and its root's. The proxy calls with
+    /// the head of a request right after.
+    made: Cell<Option<(u32, u32)>>,
+    exchanges: RefCell<HashMap<u32, Exchange, BuildHasherDefault<Spread>>>,
+    /// How many exchanges have something to do when a piece of a body comes.
+    minding: Cell<usize>,
+    /// Whether requests have been refused without an exchange. If the proxy did not take the refusal,
+    /// their bodies must not have them go on.
+    refused: Cell<bool>,
+}
+
+enum Exchange {
+    /// Another context was made before this one was heard of. With its root's.
+    Made(u32),
+    Begun(Rc<Live>),
+}
+
+/// Numbers come in order and are not a client's: to spread them is enough.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32((*byte).into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // 2^64 divided by the golden ratio.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(FACTOR);
+    }
+}
+
+/// A root context for a configuration; `false` if there is no memory for it.
+pub(super) fn make_root(id: u32) -> bool {
+    /// For the plugin, and for what is noted of it, by the SDK too.
+    const MOST_BYTES: usize = 4096;
+    if !vm::has_room(MOST_BYTES) {
+        return false;
+    }
+    let plugin = Rc::new(Plugin::new(id));
+    with(|contexts| {
+        let Ok(mut roots) = contexts.roots.try_borrow_mut() else {
+            return false;
+        };
+        let has_room = roots.try_reserve(1).is_ok();
+        if has_room {
+            roots.push((id, plugin));
+        }
+        has_room
+    })
+}
+
+/// A context for a request is only noted.
+pub(super) fn make_stream(id: u32, root: u32) {
+    with(|contexts| {
+        let Some((earlier, root)) = contexts.made.replace(Some((id, root))) else {
+            return;
+        };
+        // One that is not noted is refused when it is heard of.
+        if let Ok(mut exchanges) = contexts.exchanges.try_borrow_mut()
+            && exchanges.try_reserve(1).is_ok()
+        {
+            exchanges.insert(earlier, Exchange::Made(root));
+        }
+    });
+}
+
+/// `false` only for bytes that are no valid document, see [`Plugin::configure`].
+pub(super) fn configure(root: u32, size: usize) -> bool {
+    match plugin(root) {
+        Some(plugin) => plugin.configure(size),
+        None => {
+            no_root();
+            true
+        }
+    }
+}
+
+/// A plugin that there was no memory for is configured.
+pub(super) fn no_root() {
+    vm::say(
+        LogLevel::Error,
+        "there is no memory for this plugin in the worker's VM; it refuses every request until the next update",
+    );
+}
+
+/// Refuses a request for which there is no memory.
+pub(super) fn refuse_for_memory() -> Action {
+    refuse(&NO_MEMORY_REPLY)
+}
+
+fn refuse(reply: &PreparedReply) -> Action {
+    with(|contexts| contexts.refused.set(true));
+    refusing::send(reply)
+}
+
+pub(super) fn tick(root: u32) {
+    if let Some(plugin) = plugin(root) {
+        plugin.tick();
+    }
+}
+
+pub(super) fn call_response(root: u32, token: u32, fields: usize, body: usize) {
+    if let Some(plugin) = plugin(root) {
+        plugin.call_response(token, &Arrived { fields, body });
+    }
+}
+
+pub(super) fn request_headers(id: u32, fields: usize, ends: bool) -> Action {
+    match begun(id).map_or_else(|| begin(id), Ok) {
+        Ok(live) => live.request_headers(fields, ends),
+        Err(reply) => refuse(reply),
+    }
+}
+
+/// Whether anybody has something to do when a piece of a body comes.
+pub(super) fn minds_bodies() -> bool {
+    with(|contexts| contexts.minding.get() > 0 || contexts.refused.get())
+}
+
+/// An exchange begins, or ceases, to have something to do when a piece of a body comes.
+pub(super) fn mind(more: bool) {
+    with(|contexts| {
+        let minding = contexts.minding.get();
+        contexts.minding.set(match more {
+            true => minding.saturating_add(1),
+            false => minding.saturating_sub(1),
+        });
+    });
+}
+
+pub(super) fn request_body(id: u32, size: usize, ends: bool) -> Action {
+    begun(id).map_or(Action::Pause, |live| live.request_body(size, ends))
+}
+
+pub(super) fn request_trailers(id: u32, fields: usize) -> Action {
+    begun(id).map_or(Action::Pause, |live| live.request_trailers(fields))
+}
+
+pub(super) fn response_headers(id: u32, fields: usize, ends: bool) -> Action {
+    begun(id).map_or(Action::Continue, |live| live.response_headers(fields, ends))
+}
+
+pub(super) fn response_body(id: u32, size: usize, ends: bool) -> Action {
+    begun(id).map_or(Action::Continue, |live| live.response_body(size, ends))
+}
+
+pub(super) fn response_trailers(id: u32, fields: usize) -> Action {
+    begun(id).map_or(Action::Continue, |live| live.response_trailers(fields))
+}
+
+/// The proxy logs an exchange, after which nothing of it comes but its end.
+pub(super) fn log(id: u32) {
+    if let Some(live) = end(id) {
+        live.log();
+    } else if let Some(root) = made(id)
+        && let Ok(live) = exchange(id, root)
+    {
+        // It was made for the log alone: the request never came here.
+        live.log();
+    }
+}
+
+/// A context ends: an exchange's, or a plugin's.
+pub(super) fn done(id: u32) {
+    if let Some(live) = end(id) {
+        live.done();
+        return;
+    }
+    made(id);
+    let plugin = with(|contexts| {
+        let mut roots = contexts.roots.try_borrow_mut().ok()?;
+        let place = roots.iter().position(|(root, _)| *root == id)?;
+        Some(roots.swap_remove(place))
+    });
+    drop(plugin);
+}
+
+fn with<T>(work: impl FnOnce(&Contexts) -> T) -> T {
+    CONTEXTS.with(work)
+}
+
+fn plugin(root: u32) -> Option<Rc<Plugin>> {
+    with(|contexts| {
+        let roots = contexts.roots.try_borrow().ok()?;
+        // The newest has most to do.
+        let (_, plugin) = roots.iter().rev().find(|(id, _)| *id == root)?;
+        Some(Rc::clone(plugin))
+    })
+}
+
+/// The root's number of a context that was made and has not been heard of. From now on it has.
+fn made(id: u32) -> Option<u32> {
+    with(|contexts| match contexts.made.take() {
+        Some((made, root)) if made == id => Some(root),
+        other => {
+            contexts.made.set(other);
+            let mut exchanges = contexts.exchanges.try_borrow_mut().ok()?;
+            match exchanges.entry(id) {
+                Entry::Occupied(entry) => match entry.get() {
+                    Exchange::Made(root) => {
+                        let root = *root;
+                        entry.remove();
+                        Some(root)
+                    }
+                    Exchange::Begun(_) => None,
+                },
+                Entry::Vacant(_) => None,
+            }
+        }
+    })
+}
+
+fn begun(id: u32) -> Option<Rc<Live>> {
+    with(|contexts| {
+        // What was made last has not begun.
+        if contexts.made.get().is_some_and(|(made, _)| made == id) {
+            return None;
+        }
+        let exchanges = contexts.exchanges.try_borrow().ok()?;
+        match exchanges.get(&id)? {
+            Exchange::Begun(live) => Some(Rc::clone(live)),
+            Exchange::Made(_) => None,
+        }
+    })
+}
+
+/// Begins an exchange; what is answered if it cannot be.
+fn begin(id: u32) -> Result<Rc<Live>, &'static PreparedReply> {
+    let root = made(id).ok_or(&NO_MEMORY_REPLY)?;
+    let live = exchange(id, root)?;
+    let is_kept = with(|contexts| {
+        let Ok(mut exchanges) = contexts.exchanges.try_borrow_mut() else {
+            return false;
+        };
+        let has_room = exchanges.try_reserve(1).is_ok();
+        if has_room {
+            exchanges.insert(id, Exchange::Begun(Rc::clone(&live)));
+        }
+        has_room
+    });
+    is_kept.then_some(live).ok_or(&NO_MEMORY_REPLY)
+}
+
+fn exchange(id: u32, root: u32) -> Result<Rc<Live>, &'static PreparedReply> {
+    let plugin = plugin(root).ok_or(&NO_MEMORY_REPLY)?;
+    let running = plugin.running(id).ok_or(&NOT_CONFIGURED_REPLY)?;
+    Live::begin(id, &running).ok_or(&NO_MEMORY_REPLY)
+}
+
+/// Takes an exchange out of those that are on their way.
+fn end(id: u32) -> Option<Rc<Live>> {
+    with(|contexts| {
+        let mut exchanges = contexts.exchanges.try_borrow_mut().ok()?;
+        match exchanges.entry(id) {
+            Entry::Occupied(entry) if matches!(entry.get(), Exchange::Begun(_)) => {
+                match entry.remove() {
+                    Exchange::Begun(live) => Some(live),
+                    Exchange::Made(_) => None,
+                }
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => None,
+        }
+    })
+}

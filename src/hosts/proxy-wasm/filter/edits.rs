@@ -1,0 +1,74 @@
+//! Changes of heads, as calls to the proxy.
+
+use crate::abi::{self, HostError, Map};
+use portcullis_exchange::exchange::{Change, Edit, changes};
+use portcullis_wire::headers::Headers;
+
+/// What host calls cost, in hundredths of a microsecond on Envoy 1.40.
+mod price {
+    /// To remove a field that is not there.
+    pub(super) const REMOVAL: usize = 10;
+    /// To replace a field rather than add it.
+    pub(super) const REPLACEMENT: usize = 10;
+    /// To ask for the status when the exchange is recorded.
+    pub(super) const STATUS: usize = 57;
+    /// To read the fields of a response.
+    pub(super) const READING: usize = 71;
+}
+
+/// Whether it costs less to read the fields of a head first than to make these changes without knowing
+/// them, and to ask for the status later, if that is wanted.
+pub(super) fn pay_for_reading(edits: &[Edit], wants_status: bool) -> bool {
+    fn saved(edits: &[Edit]) -> usize {
+        let each = edits.iter().map(|edit| match edit {
+            Edit::Remove(_) => price::REMOVAL,
+            Edit::Set(..) => price::REPLACEMENT,
+            Edit::Prepared(edits) => saved(edits),
+            Edit::Add(..) | Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => 0,
+        });
+        each.fold(0, usize::saturating_add)
+    }
+    let status = if wants_status { price::STATUS } else { 0 };
+    saved(edits).saturating_add(status) > price::READING
+}
+
+/// Makes changes of a head with these fields.
+pub(super) fn apply_to(fields: &Headers, map: Map, edits: &[Edit]) -> Result<(), HostError> {
+    changes(edits, fields)
+        .into_iter()
+        .try_for_each(|change| match change {
+            Change::Remove(name) => abi::remove_header(map, name.as_str()),
+            Change::Replace(name, value) => {
+                abi::replace_header(map, name.as_str(), value.as_bytes())
+            }
+            Change::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
+            Change::Other(edit) => carry(map, edit),
+        })
+}
+
+/// Makes changes of a head whose fields are not known.
+pub(super) fn apply(map: Map, edits: &[Edit]) -> Result<(), HostError> {
+    edits.iter().try_for_each(|edit| carry(map, edit))
+}
+
+fn carry(map: Map, edit: &Edit) -> Result<(), HostError> {
+    match edit {
+        Edit::Remove(name) => abi::remove_header(map, name.as_str()),
+        Edit::Set(name, value) => abi::replace_header(map, name.as_str(), value.as_bytes()),
+        Edit::Add(name, value) => abi::add_header(map, name.as_str(), value.as_bytes()),
+        Edit::SetPath(value) => abi::replace_header(map, ":path", value.as_bytes()),
+        Edit::FilterState(name, value) => abi::set_property(name.as_str(), value.as_bytes()),
+        Edit::HitsAddend(hits) => set_hits(*hits),
+        Edit::Prepared(edits) => apply(map, edits),
+    }
+}
+
+/// Tells Envoy's own rate limit filter how much the request costs.
+fn set_hits(hits: u32) -> Result<(), HostError> {
+    // `SetEnvoyFilterStateArguments`: `path`, of 27 bytes, and `value`, of fewer than 128.
+    let mut message = b"\x0a\x1benvoy.ratelimit.hits_addend\x12".to_vec();
+    let value = hits.to_string();
+    message.extend(u8::try_from(value.len()));
+    message.extend_from_slice(value.as_bytes());
+    abi::foreign_function("set_envoy_filter_state", &message).map(|_| ())
+}

@@ -1,0 +1,316 @@
+//! One exchange as the proxy calls it: callbacks carried to a [`Stream`], and its answers back.
+
+mod edits;
+mod request;
+mod response;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::abi::{self, HostError, Map};
+use super::contexts;
+use super::host::Envoy;
+use super::pairs;
+use super::plugin::Running;
+use edits::apply;
+use portcullis_engine::stream::{Action, MOST_HEAD, PauseReason, Stream};
+use portcullis_engine::worker::WholeResponse;
+use portcullis_exchange::body::Inspection;
+use portcullis_exchange::call::{CallError, Token};
+use portcullis_exchange::exchange::BodyState;
+use portcullis_exchange::host::{Clock as _, Failure, Metrics as _, Side};
+use portcullis_exchange::refusal::Reply;
+use portcullis_exchange::wait::Wait;
+use portcullis_wire::budget;
+use portcullis_wire::budget::{Reservation, Share};
+use portcullis_wire::headers::Headers;
+
+/// As many fields as a head seldom has: where the proxy does not say how many there are.
+const MOST_FIELDS: usize = 1000;
+
+/// One exchange. Those share it who look after a request between its callbacks: while its head waits for
+/// the body, or it waits in the midst of its chain.
+pub(super) struct Live {
+    pub(super) id: u32,
+    pub(super) stream: RefCell<Stream>,
+    running: Rc<Running>,
+    /// The body for which the head in hand waits.
+    waits_for: Cell<Option<Side>>,
+    /// What had come with the head of a request that waits in its chain.
+    size: Cell<Option<u64>>,
+    /// The last call that was made for it.
+    call: Cell<Option<Token>>,
+    /// Whether it has something to do when a piece of a body comes.
+    minds: Cell<bool>,
+    /// The status of the response, if that was read and went on.
+    status: Cell<Option<u16>>,
+    /// What goes out in place of the response's body, if something does.
+    response_body: RefCell<Option<Vec<u8>>>,
+    _memory: Reservation,
+}
+
+/// Where an action is carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// In the callback for the request's head.
+    Head,
+    /// In one for its body or trailers.
+    Body,
+    /// In one that is not the request's: its head has been kept, and has to be let go on.
+    Later,
+}
+
+/// The proxy need not be asked to skip what it does not call.
+impl Drop for Live {
+    fn drop(&mut self) {
+        if self.minds.get() {
+            contexts::mind(false);
+        }
+    }
+}
+
+impl Live {
+    /// None if there is no memory for it.
+    pub(super) fn begin(id: u32, running: &Rc<Running>) -> Option<Rc<Self>> {
+        // What of a stream is there from the beginning, and its place among the contexts.
+        const BYTES: usize = size_of::<Live>().saturating_add(64);
+        let memory = budget::reserve(Share::Streams, BYTES)?;
+        Some(Rc::new(Self {
+            id,
+            stream: RefCell::new(Stream::new(Some(Rc::clone(&running.engine)))),
+            running: Rc::clone(running),
+            waits_for: Cell::new(None),
+            size: Cell::new(None),
+            call: Cell::new(None),
+            minds: Cell::new(false),
+            status: Cell::new(None),
+            response_body: RefCell::new(None),
+            _memory: memory,
+        }))
+    }
+
+    /// The proxy logs it. If it knows nothing of the request, that never came here.
+    pub(super) fn log(&self) {
+        self.tell(|| read(Map::Request, MOST_FIELDS).ok());
+    }
+
+    /// Over HTTP/3, Envoy asks only its own access loggers to log, later, and never the filters:
+    /// this is the last that is heard of most exchanges.
+    pub(super) fn done(&self) {
+        self.tell(|| None);
+    }
+
+    /// Tells of its end, once: it is among the contexts no more.
+    fn tell(&self, late: impl Fn() -> Option<Headers>) {
+        let Live { id, running, .. } = self;
+        running.waits.remove(*id);
+        self.forget(None);
+        let mut stream = self.stream.borrow_mut();
+        stream.tell_end(self.host());
+        running.host.know_status(self.status.get());
+        running.worker.finished(&stream, &late);
+        running.host.know_status(None);
+        stream.end();
+    }
+
+    /// Notes whether it has something to do when a piece of a body comes. Once it has, it is asked until
+    /// its end.
+    fn mind(&self, minds: bool) {
+        if minds && !self.minds.replace(true) {
+            contexts::mind(true);
+        }
+    }
+
+    pub(super) fn host(&self) -> &Envoy {
+        &self.running.host
+    }
+
+    fn carry_out(self: &Rc<Self>, mut action: Action, phase: Phase) -> abi::Action {
+        loop {
+            if !self.running.shows_bodies
+                && let Some(reply) = self
+                    .stream
+                    .borrow_mut()
+                    .without_body(Side::Request, self.host())
+            {
+                return send(&reply);
+            }
+            let (edits, then) = match action {
+                Action::Reply(reply) => return send(&reply),
+                Action::Pause {
+                    reason: PauseReason::Wait(wait),
+                    ..
+                } => match self.pause(&wait, phase) {
+                    Some(next) => {
+                        action = next;
+                        continue;
+                    }
+                    None => return abi::Action::Pause,
+                },
+                Action::Pause { edits, .. } => {
+                    if phase != Phase::Body {
+                        self.wait(Side::Request, phase);
+                    }
+                    (edits, abi::Action::Pause)
+                }
+                Action::Continue(edits) => (edits, abi::Action::Continue),
+            };
+            // An edit may take a token or a forged identity away: not one to do without.
+            if let Err(error) = apply(Map::Request, &edits) {
+                return self.fail("change the request", error);
+            }
+            if (phase, then) == (Phase::Later, abi::Action::Continue)
+                && let Err(error) = abi::resume_request()
+            {
+                return self.fail("let the request go on", error);
+            }
+            return then;
+        }
+    }
+
+    /// Begins a wait in the midst of the chain; what is to be done, if it is over at once.
+    fn pause(self: &Rc<Self>, wait: &Wait, phase: Phase) -> Option<Action> {
+        let host = self.host();
+        let mut stream = self.stream.borrow_mut();
+        if !host.has_ticks() {
+            log::error!("the proxy gives no ticks; a request that would have to wait is refused");
+            return Some(stream.host_failed(Failure::HostCall, host));
+        }
+        if phase == Phase::Head && self.running.engine.inspection() == Inspection::HoldHeaders {
+            self.size.set(self.running.held.size(host));
+        }
+        if let Wait::Response(call) = wait {
+            match self.running.worker.call_for(self.id, call) {
+                Ok(token) => {
+                    stream.called(token);
+                    self.forget(Some(token));
+                }
+                Err(error) => return stream.not_called(error, host),
+            }
+        }
+        if let Some(deadline) = stream.deadline() {
+            let now = host.monotonic();
+            self.running.waits.add(self.id, self, deadline, now);
+        }
+        None
+    }
+
+    /// Of calls before this one, nothing more is to be heard. With the context, the proxy forgets its
+    /// calls without a word.
+    fn forget(&self, next: Option<Token>) {
+        if let Some(before) = self.call.replace(next) {
+            self.running.worker.forget(before);
+        }
+    }
+
+    /// Time has passed. What follows concerns this context.
+    pub(super) fn passed(self: &Rc<Self>, now: Duration) {
+        // Nobody else runs while the root ticks.
+        let Ok(mut stream) = self.stream.try_borrow_mut() else {
+            return;
+        };
+        let action = stream.passed(now, self.host());
+        drop(stream);
+        if let Some(action) = action {
+            self.carry_out(action, Phase::Later);
+        }
+    }
+
+    /// The end of a call. What follows concerns this context.
+    pub(super) fn received(
+        self: &Rc<Self>,
+        token: Token,
+        response: &Result<WholeResponse, CallError>,
+    ) {
+        let Ok(mut stream) = self.stream.try_borrow_mut() else {
+            return;
+        };
+        let response = match response {
+            Ok(response) => Ok(response.as_response()),
+            Err(error) => Err(*error),
+        };
+        let action = stream.received(token, response, self.host());
+        drop(stream);
+        if let Some(action) = action {
+            self.running.waits.remove(self.id);
+            self.carry_out(action, Phase::Later);
+        }
+    }
+
+    fn wait(self: &Rc<Self>, side: Side, phase: Phase) {
+        self.waits_for.set(Some(side));
+        let (held, host) = (&self.running.held, self.host());
+        let size = match phase {
+            Phase::Later => self.size.get(),
+            Phase::Head | Phase::Body => held.size(host),
+        };
+        held.wait(self, side, size, host);
+    }
+
+    /// A piece of a body that comes while the chain waits, and the head with it, says that the proxy
+    /// shows the bodies of held heads.
+    fn shown_meanwhile(&self) {
+        let waits = self.stream.borrow().deadline().is_some();
+        if waits && self.size.get().is_some() {
+            self.running.held.body_arrived();
+        }
+    }
+
+    /// Bodies are shown in any case where heads do not wait.
+    fn shown(&self, side: Side) {
+        if self.waits_for.get() == Some(side) {
+            self.waits_for.set(None);
+            self.running.held.body_arrived();
+        }
+    }
+
+    fn fail(&self, what: &str, error: HostError) -> abi::Action {
+        let HostError(status) = error;
+        log::error!("the proxy does not {what} (status {status}); the request is refused");
+        let mut stream = self.stream.borrow_mut();
+        let failed = stream.host_failed(error.failure(), self.host());
+        match failed {
+            Action::Reply(reply) => send(&reply),
+            Action::Pause { .. } | Action::Continue(_) => abi::Action::Pause,
+        }
+    }
+}
+
+/// Reads the fields of a map that is looked at and let go.
+fn read(map: Map, fields: usize) -> Result<Headers, HostError> {
+    let size = pairs::memory(abi::header_bytes(map)?, fields);
+    if size > MOST_HEAD {
+        return Err(HostError::NO_MEMORY);
+    }
+    let block = abi::header_pairs_of(map, size)?;
+    pairs::read(block).ok_or(HostError(0))
+}
+
+fn state(end_of_stream: bool) -> BodyState {
+    if end_of_stream {
+        BodyState::Complete
+    } else {
+        BodyState::Open
+    }
+}
+
+/// Whether or not the reply can be sent, the request does not go on.
+pub(super) fn send(reply: &Reply) -> abi::Action {
+    let Reply {
+        status,
+        grpc_status,
+        headers,
+        body,
+        details,
+    } = reply;
+    let headers = headers.iter();
+    let headers =
+        pairs::write(headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
+    if let Err(HostError(status)) =
+        abi::send_local_response(*status, *grpc_status, &headers, body, details)
+    {
+        log::error!("the proxy does not send the refusal (status {status}); the request is held");
+    }
+    abi::Action::Pause
+}
