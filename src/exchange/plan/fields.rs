@@ -80,14 +80,19 @@ impl Names {
         let watched = watched.map(|name| (name, None, false));
         let mut names: Vec<Name> = Vec::new();
         for (text, slot, is_kept) in of_slots.chain(watched) {
-            // What is watched and read has left the plan before it is read.
-            match names.iter_mut().find(|each| *each.text == *text) {
-                Some(found) => found.slot = found.slot.and(slot),
-                None => names.push(Name {
+            // What is watched and read has left the plan before it is read, in every spelling that services
+            // take for it: records may show one.
+            if slot.is_none() {
+                let alike = |each: &&mut Name| are_alike(each.text.as_bytes(), text.as_bytes());
+                let alike = names.iter_mut().filter(alike);
+                alike.for_each(|each| each.slot = None);
+            }
+            if !names.iter().any(|each| *each.text == *text) {
+                names.push(Name {
                     text: text.into(),
                     slot,
                     is_kept,
-                }),
+                });
             }
         }
         let is_too_long = |each: &Name| each.text.len() >= LONGEST_NAME;
@@ -271,5 +276,19 @@ mod tests {
             assert_eq!(find(fields), None, "{fields:?}");
         }
         assert!(find(&[("x-users", "a"), ("http-method", "a")]).is_some());
+    }
+
+    #[test]
+    fn what_is_watched_is_watched_in_every_spelling_that_is_read() {
+        let slots = [("x_user", true), ("x.user", false), ("x-users", true)];
+        let names = Names::new(slots.into_iter(), ["x-user"].into_iter()).unwrap();
+        let read = |name: &str| {
+            let field = [(name.as_bytes(), &b"a"[..])];
+            names.read(pairs::write(field.into_iter())).is_ok()
+        };
+        for name in ["x_user", "x.user", "x-user", "x*user"] {
+            assert!(!read(name), "{name}");
+        }
+        assert!(read("x-users"));
     }
 }
