@@ -40,6 +40,8 @@ pub struct Plan {
     pub steps: Box<[Step]>,
     /// How its answer is shaped; none if policies are asked.
     pub shapings: Option<Box<[Shaping]>>,
+    /// Whether that depends on the answer's fields.
+    pub reads_response: bool,
     /// Its record if it passes; none if that is written by asking.
     pub record: Option<Prepared>,
     /// Why a request without a token is refused, where no page tells of that.

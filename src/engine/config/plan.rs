@@ -132,6 +132,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
     }
     Some(Plan {
         record: writing.record(None, None, limit),
+        reads_response: chain.reads_response,
         shapings,
         missing,
         full,
@@ -154,6 +155,7 @@ fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
     Some(Plan {
         steps: Box::default(),
         shapings: Some(shapings),
+        reads_response: chain.reads_response,
         record: None,
         missing: Some(writing.refused(Refusal::new(&NOTHING_HERE), None, None, None)?),
         full: None,

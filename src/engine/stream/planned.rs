@@ -14,6 +14,7 @@ use crate::plan::{
     End, FORWARDED_PROTO, Plan, Refused, behind, find, is_for_programs, is_in, plain_path,
 };
 use portcullis_exchange::connection::{Connection, Scheme};
+use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::{Author, Facts};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::limits::{LimitStatus, seconds};
@@ -24,6 +25,35 @@ use portcullis_exchange::refusal::{Reply, usable_id};
 use portcullis_wire::digits;
 use portcullis_wire::digits::Digits;
 use portcullis_wire::headers::Headers;
+
+/// A head of an answer that is shaped.
+trait Shaped {
+    fn change(&mut self, change: Change<'_>);
+    fn edit(&mut self, edit: &Edit);
+}
+
+/// Names each change to somebody who carries it out.
+struct EachChange<'n>(&'n mut dyn FnMut(Change<'_>));
+
+impl Shaped for EachChange<'_> {
+    fn change(&mut self, change: Change<'_>) {
+        (self.0)(change);
+    }
+
+    fn edit(&mut self, edit: &Edit) {
+        edit.changes(self.0);
+    }
+}
+
+impl Shaped for Reply {
+    fn change(&mut self, change: Change<'_>) {
+        Reply::change(self, change);
+    }
+
+    fn edit(&mut self, edit: &Edit) {
+        Reply::edit(self, edit);
+    }
+}
 
 /// What is kept of a request that passed on a plan.
 pub(super) struct Planned {
@@ -278,7 +308,7 @@ impl Stream {
             };
             let none = Headers::default();
             let answer = (Author::Upstream, headers.unwrap_or(&none));
-            planned.shape_all(shapings, answer, plan, engine, host, each);
+            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
         }
         self.responded = true;
         true
@@ -441,14 +471,14 @@ impl Planned {
         };
         let mut reply = refused.reply(id, wait);
         let mut headers = Headers::default();
-        for (name, value) in &reply.headers {
-            headers.push(name.as_str().as_bytes(), value.as_bytes());
+        if plan.reads_response {
+            for (name, value) in &reply.headers {
+                headers.push(name.as_str().as_bytes(), value.as_bytes());
+            }
         }
         let shapings = plan.shapings.as_deref().unwrap_or_default();
         let answer = (Author::Filter, &headers);
-        self.shape_all(shapings, answer, plan, engine, host, &mut |change| {
-            reply.change(change);
-        });
+        self.shape_all(shapings, answer, plan, engine, host, &mut reply);
         reply
     }
 
@@ -459,15 +489,15 @@ impl Planned {
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
-        each: &mut dyn FnMut(Change<'_>),
+        shaped: &mut dyn Shaped,
     ) {
         for shaping in shapings {
-            self.shape(shaping, answer, plan, engine, host, each);
+            self.shape(shaping, answer, plan, engine, host, shaped);
         }
         if let Some(name) = &engine.request_id {
             let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
             if let Some(id) = id {
-                each(Change::Set(name.as_str(), id.as_bytes()));
+                shaped.change(Change::Set(name.as_str(), id.as_bytes()));
             }
         }
     }
@@ -486,11 +516,11 @@ impl Planned {
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
-        each: &mut dyn FnMut(Change<'_>),
+        shaped: &mut dyn Shaped,
     ) {
         let is_known = self.accepted.is_some() || author == Author::Filter;
         match shaping {
-            Shaping::Always(edits) => _ = edits.iter().all(|edit| edit.changes(each)),
+            Shaping::Always(edits) => edits.iter().for_each(|edit| shaped.edit(edit)),
             Shaping::ByCaller {
                 minds_scheme,
                 https,
@@ -504,14 +534,14 @@ impl Planned {
                     true => &by_caller.authenticated,
                     false => &by_caller.anyone,
                 };
-                edits.iter().all(|edit| edit.changes(each));
+                edits.iter().for_each(|edit| shaped.edit(edit));
             }
             Shaping::Revealing(names) => {
                 for (name, _) in answer.iter() {
                     let find = |known: &&str| known.as_bytes().cmp(name);
                     let found = names.binary_search_by(find).ok();
                     if let Some(name) = found.and_then(|place| names.get(place)) {
-                        each(Change::Remove(name));
+                        shaped.change(Change::Remove(name));
                     }
                 }
             }
@@ -524,7 +554,7 @@ impl Planned {
                     let applies = (!field.needs_tls || scheme == Scheme::Https)
                         && (!field.needs_caller || is_known);
                     if applies && answer.all(field.name.as_str()).next().is_none() {
-                        field.edit.changes(each);
+                        shaped.edit(&field.edit);
                     }
                 }
             }
@@ -542,10 +572,10 @@ impl Planned {
             {
                 Some(origin) => {
                     let says = star.as_ref().map_or(origin, |star| star.as_bytes());
-                    each(Change::Set(name.as_str(), says));
-                    granted.changes(each);
+                    shaped.change(Change::Set(name.as_str(), says));
+                    shaped.edit(granted);
                 }
-                None => _ = withheld.changes(each),
+                None => shaped.edit(withheld),
             },
             Shaping::Limits { numbers, lists } => {
                 let Some((limit, standing)) = self.standing(plan) else {
@@ -555,7 +585,7 @@ impl Planned {
                 if told_in_numbers {
                     let values = [standing.quota, standing.remaining, seconds(standing.reset)];
                     for (name, value) in numbers.iter().zip(values) {
-                        each(Change::Set(name.as_str(), Digits::of(value).as_bytes()));
+                        shaped.change(Change::Set(name.as_str(), Digits::of(value).as_bytes()));
                     }
                 }
                 if told_in_lists {
@@ -577,7 +607,7 @@ impl Planned {
                                 buffer.push_str(parameter);
                                 digits::push(buffer, number);
                             }
-                            each(Change::Set(name.as_str(), buffer.as_bytes()));
+                            shaped.change(Change::Set(name.as_str(), buffer.as_bytes()));
                         }
                     });
                 }
