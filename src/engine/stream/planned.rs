@@ -55,7 +55,8 @@ struct Judged<'p> {
     end: End,
 }
 
-/// What a stream keeps of a limit beyond its own size, and of the rest that is made up when it is asked for.
+/// Room in the budget for what is made up later beside the fields: [`General`] itself, and what it says of a
+/// limit.
 const GENERAL: usize = 512;
 
 impl Stream {
@@ -199,7 +200,8 @@ impl Stream {
             if charge.receipt.is_none() {
                 judged.end = End::Full;
                 asked = index;
-                // It has not been asked for.
+                // By asking, the chain ends at the limit. What comes after it has not been asked: nobody
+                // knows whose token that is.
                 let is_after = |step: &Step| matches!(step, Step::Token { .. });
                 let mut later = plan.steps.iter().skip(index);
                 if later.any(is_after) {
