@@ -66,7 +66,7 @@ impl Stream {
     ///
     /// # Errors
     /// The fields, as they were handed over, where no plan knows all of the request. Nothing has been changed
-    /// or counted: it is to be judged by [`Stream::request_headers`].
+    /// or counted: it is to be judged by [`Stream::on_request_headers`].
     pub fn request_by_plan(
         &mut self,
         block: Vec<u8>,
@@ -263,7 +263,7 @@ impl Stream {
 
     /// Shapes the head of the answer by the plan: names its changes, in order. `headers` are its fields where
     /// [`Stream::reads_response`] asks for them. False if that is to be done by
-    /// [`Stream::response_headers`]; then none is named.
+    /// [`Stream::on_response_headers`]; then none is named.
     pub fn response_by_plan(
         &mut self,
         headers: Option<&Headers>,
