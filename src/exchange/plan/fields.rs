@@ -80,7 +80,7 @@ impl Names {
         let watched = watched.map(|name| (name, None, false));
         let mut names: Vec<Name> = Vec::new();
         for (text, slot, is_kept) in of_slots.chain(watched) {
-            // A field that is both watched and read is watched: with it a request leaves the plan.
+            // What is watched and read has left the plan before it is read.
             match names.iter_mut().find(|each| *each.text == *text) {
                 Some(found) => found.slot = found.slot.and(slot),
                 None => names.push(Name {
