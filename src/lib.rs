@@ -13,7 +13,7 @@
 //! | [`portcullis_wire`], `src/wire` | bytes of peers: header fields, JSON, addresses, patterns; what they may take ([`budget`]) and cost ([`effort`]) | documents |
 //! | [`portcullis_document`], `src/document` | values of a configuration document with their places, and all [`config::Problems`] at once | what a document may say |
 //! | [`schema`], `src/schema` | JSON values judged by JSON Schema | requests |
-//! | [`portcullis_exchange`], `src/exchange` | a request and its response as policies see them: [`exchange`], [`target`], [`route`], [`body`], [`refusal`], [`condition`], [`wait`]; and what a [`policy::Policy`], a [`section`], a [`call`] and a [`host`] are | any policy |
+//! | [`portcullis_exchange`], `src/exchange` | a request and its response as policies see them: [`exchange`], [`target`], [`route`], [`body`], [`refusal`], [`condition`], [`wait`], [`plan`]; and what a [`policy::Policy`], a [`section`], a [`call`] and a [`host`] are | any policy |
 //! | [`portcullis_policies`], `src/policies` | a file or folder for each policy, and their list | streams, records |
 //! | [`portcullis_engine`], `src/engine` | a document compiled ([`config`], [`engine`]), an exchange on its way ([`stream`]), the [`worker`], the [`access_log`], [`metrics`] | the proxy |
 //! | `src/hosts/proxy-wasm` | the module that a proxy loads; the one crate that names the proxy's ABI | other hosts |
@@ -36,7 +36,9 @@
 //! gives a value, the judgement; one place settles it: counts, records, replies. A policy that must
 //! see the [`body`] says so, and is asked again when more of it has come; one that must [`wait`] for
 //! a response or a time stops the chain until then. What is tried beside a block in force is asked
-//! apart, and nothing comes of it but a record. [`refusal`] alone knows what a client is told;
+//! apart, and nothing comes of it but a record. That is judging by asking. Most requests come to the
+//! same by the [`plan`] of their route: its policies' work as a list of steps, made with the document,
+//! which one function goes through (`src/engine/stream/planned.rs`). [`refusal`] alone knows what a client is told;
 //! [`access_log`] writes records and security events, and [`explain`] tells who may ask what was
 //! made of a request.
 //!
@@ -56,6 +58,7 @@
 //! | policy | what judges by a block; a *part* is what it does at one stage |
 //! | chain | the parts of a route, in order of their stages |
 //! | stage | when in a chain a part is asked |
+//! | plan | a chain's work on usual requests as data; what is not usual *leaves* it, before anything is changed or counted, and is judged *by asking* the parts |
 //! | stream | one exchange on its way |
 //! | facts | what policies have found out of a request, for others |
 //! | principal | who calls, whatever proves it |

@@ -2,9 +2,9 @@
 //! on one, is [`portcullis_exchange::plan`].
 //!
 //! INVARIANT: a request leaves its plan before anything of it has been changed or counted, and what a plan
-//! comes to is what asking every policy comes to, in every byte. Neither is decided twice: plans charge the
-//! same cells by the same functions, remember tokens in the same caches, and write with the same functions
-//! what comes from a request.
+//! comes to is what asking every policy comes to, in every byte. So the two ways share what decides: the
+//! cells of limits and the functions that charge them, the caches of tokens, and the functions that write
+//! into records what comes from a request.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,13 +23,14 @@ pub struct Plans {
     pub names: Option<Names>,
     /// By the place of the route.
     pub routes: Box<[Option<Plan>]>,
-    /// Of requests that no route is for: they are refused as those without a token.
+    /// Of requests that no route is for. It has no steps, and its refusal stands in [`Plan::missing`].
     pub nowhere: Option<Plan>,
-    /// A field that is taken away from every request.
+    /// The field that asks for `explain`, which is taken away from every request.
     pub removed: Option<HeaderName>,
-    /// The host that was asked last.
+    /// The host that was named last, so that it is not parsed again for the next request.
     host: RefCell<KnownHost>,
     taken: Cell<u64>,
+    /// For texts that are written for each request: its memory is allocated once.
     buffer: RefCell<String>,
 }
 
@@ -44,9 +45,10 @@ pub struct Plan {
     pub reads_response: bool,
     /// Its record if it passes; none if that is written by asking.
     pub record: Option<Prepared>,
-    /// Why a request without a token is refused, where no page tells of that.
+    /// How a request without a token is refused, or one without a route. None if that is judged by
+    /// asking, as where the client may get a page of HTML.
     pub missing: Option<Refused>,
-    /// Why a request is refused for which a limit has no room.
+    /// How a request is refused for which the limit has no room; none as above.
     pub full: Option<Refused>,
 }
 
@@ -55,7 +57,7 @@ pub struct Plan {
 pub enum End {
     /// It goes on.
     Passes,
-    /// It has no token.
+    /// It has no token, or no route is for it.
     Missing,
     /// A limit has no room for it.
     Full,
@@ -100,8 +102,9 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Prepares a refusal of requests that are not a browser's and not gRPC. None if its body is of
-    /// another form.
+    /// Prepares a refusal for clients that get problem documents: no pages, no gRPC. The place of the
+    /// request's id is found by comparing the bodies without an id and with one; none if they differ in
+    /// more than that.
     pub fn new(
         refusal: Refusal,
         policy: Option<&'static str>,
@@ -159,9 +162,10 @@ struct KnownHost {
     length: usize,
 }
 
-/// Slots that plans read whatever the policies, beside those of records.
+/// `x-forwarded-proto`, which tells whether a request came over TLS where the document trusts it.
+/// Every plan has this slot, as it has those of [`Shown`].
 pub const FORWARDED_PROTO: Slot = Slot(Shown::NAMES.len());
-/// See [`FORWARDED_PROTO`].
+/// `content-type`, which tells gRPC. Every plan has this slot.
 pub const CONTENT_TYPE: Slot = Slot(Shown::NAMES.len() + 1);
 /// Their names, in order.
 pub const OTHER_NAMES: [&str; 2] = ["x-forwarded-proto", "content-type"];
@@ -255,7 +259,7 @@ pub fn plain_path(target: &[u8]) -> Option<&str> {
     std::str::from_utf8(path).ok()
 }
 
-/// Whether a request is for a client that gets problem documents.
+/// Whether refusals of a request are problem documents: those of gRPC are not, and are not prepared.
 pub fn is_for_programs(fields: &Fields) -> bool {
     let media_type = fields.one(CONTENT_TYPE).unwrap_or_default();
     !media_type.starts_with(b"application/grpc")

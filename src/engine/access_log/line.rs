@@ -41,7 +41,7 @@ impl JsonLine {
         }
     }
 
-    /// The same, as [`Line::new`] bounds it.
+    /// The same, as [`JsonLine::new`] bounds it.
     pub(super) fn bounded(text: String, longest: usize) -> Self {
         let end = CUT.len().saturating_add(r#","":true}"#.len());
         Self {

@@ -260,7 +260,7 @@ impl AccessLog {
             "portcullis.duration_us" => Some(Piece::Duration(name)),
             "portcullis.filter_us" => Some(Piece::Judging(name)),
             _ if member.attribute().is_some() => Some(Piece::Proxy(name, member)),
-            // Provenance these, a request on a plan has none.
+            // A request on a plan has none of these.
             "portcullis.errors"
             | "portcullis.shadow"
             | "portcullis.claimed.signature"
@@ -276,7 +276,7 @@ impl AccessLog {
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
             | super::line::CUT => None,
-            // What is new here is written without plans until it has its piece.
+            // A member that is new here: documents with it have no prepared records until it has its piece.
             _ => return None,
         };
         if let Some(piece) = piece {

@@ -113,7 +113,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
     };
     let limit = limit(&steps);
     let (mut missing, mut full) = (None, None);
-    // The page of a route is not prepared, nor what is asked of the policies.
+    // No refusal is prepared that may be a page, or whose head the policies are asked to shape.
     let is_plain = chain.error_page.is_none() && shapings.is_some();
     for (index, (step, part)) in steps.iter().zip(&parts).enumerate().filter(|_| is_plain) {
         match step {

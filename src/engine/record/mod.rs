@@ -48,6 +48,7 @@ pub struct ShadowRefusal {
     pub detail: Option<Box<Detail>>,
 }
 
+/// How many bytes of memory a list takes.
 fn violations(list: &Vec<Violation>) -> usize {
     let list_itself = list.capacity().saturating_mul(size_of::<Violation>());
     let texts = list.iter().map(|each| {

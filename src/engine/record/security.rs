@@ -22,14 +22,14 @@ pub struct EventKind {
     pub owasp: &'static str,
     /// The refusals that are such an event.
     pub causes: &'static [Selector],
-    /// Whose refusals alone, if not everybody's.
+    /// The policy whose refusals alone count; all do, if none is named.
     pub by: Option<&'static str>,
 }
 
 /// How grave an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// For the file.
+    /// Worth keeping, and no sign of an attack.
     Info,
     /// One alone means nothing.
     Low,

@@ -85,7 +85,8 @@ struct Judged<'p> {
     end: End,
 }
 
-/// What a stream keeps of a limit beyond its own size, and of the rest that is made up when it is asked for.
+/// Room in the budget for what is made up later beside the fields: [`General`] itself, and what it says of a
+/// limit.
 const GENERAL: usize = 512;
 
 impl Stream {
@@ -95,7 +96,7 @@ impl Stream {
     ///
     /// # Errors
     /// The fields, as they were handed over, where no plan knows all of the request. Nothing has been changed
-    /// or counted: it is to be judged by [`Stream::request_headers`].
+    /// or counted: it is to be judged by [`Stream::on_request_headers`].
     pub fn request_by_plan(
         &mut self,
         block: Vec<u8>,
@@ -229,7 +230,8 @@ impl Stream {
             if charge.receipt.is_none() {
                 judged.end = End::Full;
                 asked = index;
-                // It has not been asked for.
+                // By asking, the chain ends at the limit. What comes after it has not been asked: nobody
+                // knows whose token that is.
                 let is_after = |step: &Step| matches!(step, Step::Token { .. });
                 let mut later = plan.steps.iter().skip(index);
                 if later.any(is_after) {
@@ -291,7 +293,7 @@ impl Stream {
 
     /// Shapes the head of the answer by the plan: names its changes, in order. `headers` are its fields where
     /// [`Stream::reads_response`] asks for them. False if that is to be done by
-    /// [`Stream::response_headers`]; then none is named.
+    /// [`Stream::on_response_headers`]; then none is named.
     pub fn response_by_plan(
         &mut self,
         headers: Option<&Headers>,

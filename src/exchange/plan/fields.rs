@@ -7,7 +7,7 @@ use portcullis_wire::pairs::Pairs;
 /// The most fields that plans of one document read.
 pub const MOST_SLOTS: usize = 32;
 
-/// Names are shorter.
+/// Names are shorter: each length has a bit of [`Names::lengths`].
 const LONGEST_NAME: usize = 64;
 
 /// The longest value that is shown or read later; it is kept as it is, and a record shows all of it.
@@ -50,7 +50,7 @@ struct Span {
 }
 
 impl Span {
-    /// The lengths that come before all fields stand there.
+    /// No value begins there: a block begins with the number of its fields.
     const ABSENT: Self = Self {
         start: 0,
         length: 0,
@@ -208,7 +208,7 @@ impl Fields {
             return;
         }
         let mut spans = [Span::ABSENT; MOST_SLOTS];
-        // Values are not to begin where an absent one does.
+        // A value that began at 0 would count as absent.
         let mut block = vec![0];
         for slot in kept {
             let (Some(value), Some(span)) = (self.one(slot), spans.get_mut(slot.0)) else {

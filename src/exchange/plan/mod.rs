@@ -51,18 +51,19 @@ pub enum Step {
     Token {
         /// The field.
         slot: Slot,
-        /// What stands in front of the token, in any case; then there may be blanks.
+        /// What stands in front of the token, in upper or lower case; blanks may follow it.
         prefix: Box<str>,
-        /// The field, where the upstream does not get it.
+        /// The field, if it is taken out of the request before the upstream gets it.
         strips: Option<HeaderName>,
         /// Where accepted tokens are remembered.
         tokens: Rc<dyn Tokens>,
         /// Why a request without the field is refused.
         missing: Refusal,
     },
-    /// A limit has room for it. A plan has one at most, and it is asked last.
+    /// A limit has room for it. A plan has one at most, which is charged after all else has been asked:
+    /// a request that left its plan after that would be charged twice.
     Limit(Rc<dyn Limit>),
-    /// Nothing; it is counted.
+    /// Nothing is asked; this is counted.
     Count(Counter),
 }
 
@@ -84,7 +85,7 @@ pub enum HeadTest {
     Is(Slot, Rc<[HeaderValue]>),
     /// It has one of these methods.
     Method(&'static [&'static str]),
-    /// The proxy has a word for that, and it is one of these; any, if there are none.
+    /// The proxy gives the property one of these values; any value, if none is listed.
     Proxy(Property, &'static [&'static [u8]]),
 }
 
@@ -95,7 +96,7 @@ pub enum Shaping {
     Always(Rc<[Edit]>),
     /// By how the request came, and by whether its sender is known.
     ByCaller {
-        /// Whether it matters how it came.
+        /// Whether the two below differ; if not, the proxy is not asked about TLS.
         minds_scheme: bool,
         /// Over TLS.
         https: ByCaller,
@@ -119,7 +120,7 @@ pub enum Shaping {
         listed: Rc<[HeaderValue]>,
         /// The field that says so.
         name: HeaderName,
-        /// What it says, if not the origin.
+        /// `*`, if that is what it says and not the origin.
         star: Option<HeaderValue>,
         /// What follows for these.
         granted: Edit,
@@ -159,11 +160,11 @@ pub struct IfAbsent {
 
 /// Tokens that were accepted before.
 pub trait Tokens {
-    /// What is known of one that is remembered, holds now, and suffices on the route. None of any other:
-    /// that changes nothing which can be seen.
+    /// What is known of one that is remembered, holds now, and suffices on the route; none of any other,
+    /// which then leaves the plan. Looking has no effect that can be seen.
     fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<AcceptedToken>;
 
-    /// Remembers what records say of its sender, with the token.
+    /// Keeps with the token what records say of its sender, so that it is written once.
     fn note(&self, token: &[u8], words: &Rc<str>);
 
     /// What is counted of a request with a token that is remembered.
@@ -189,8 +190,9 @@ pub trait Limit {
     /// Whether `X-RateLimit-*` and whether `RateLimit` tell of it.
     fn is_told(&self) -> [bool; 2];
 
-    /// Charges a request, if there is room for it. None where nobody can say, and where there is no room and
-    /// it may not refuse: nothing has been charged then.
+    /// Charges a request, if there is room for it. None, and nothing has been charged, if the request
+    /// leaves the plan: its cell or its key is not to be had, or there is no room and no refusal prepared
+    /// (`may_refuse`).
     fn charge(
         &self,
         caller: &Caller<'_>,

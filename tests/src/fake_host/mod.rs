@@ -1,10 +1,10 @@
 //! A fake Envoy: it loads the built module in an interpreter and sends exchanges through it.
 //!
 //! It is a fake by state, not by script: shared cells, metrics, log lines, properties and a
-//! clock that only a test moves. What the proxy does around the filter follows
-//! `envoy-host.md`. What it leaves out: routes and clusters (calls to other services fail as
-//! for an unknown cluster), other filters, TLS, and anything that takes time, so that a
-//! stream which waits is reported as a [`Trap`] of kind [`TrapKind::Hang`].
+//! clock that only a test moves. Of what Envoy does around a filter it leaves out routes and
+//! clusters (calls to other services fail as for an unknown cluster), other filters, TLS, and
+//! anything that takes time, so that a stream which waits is reported as a [`Trap`] of kind
+//! [`TrapKind::Hang`].
 
 mod abi;
 mod course;

@@ -1,5 +1,5 @@
-//! What the public operation must yield: RFC 8017 §9. Nothing here is secret, so nothing takes care
-//! to last equally long.
+//! What the public operation must yield: RFC 8017 §9. Nothing here is secret, so nothing needs to
+//! take constant time.
 
 use sha2::Digest;
 

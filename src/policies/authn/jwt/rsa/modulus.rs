@@ -1,8 +1,8 @@
 //! The public operation of RSA, `s^65537 mod n`.
 //!
 //! Of our own because libraries take many times as long in wasm: they are made for private
-//! operations too. Here signature, modulus and exponent are public, so nothing takes care to last
-//! equally long.
+//! operations too. Here signature, modulus and exponent are public, so nothing needs to take
+//! constant time.
 //!
 //! It is Montgomery's multiplication, column by column. A number is a row of limbs of 27 bits, the
 //! least first. Products of limbs have 54 bits and are added up without carrying: of the sums of a
@@ -29,11 +29,13 @@ const ZERO: Number = [[0; 4]; MOST_TILES];
 /// An odd number of 2048 to 4096 bits, and what multiplying modulo it needs.
 pub(super) struct Modulus {
     bits: usize,
-    /// Its tiles, as many as hold four times the number; what it is multiplied with has as many.
+    /// Its tiles, as many as hold four times the number: then `R` is so large that factors below twice
+    /// the modulus give a product below that, with no subtraction between. All numbers have as many.
     tiles: Vec<Tile>,
     /// Its least tile.
     least: Tile,
-    /// The number that its least limb gives -1 with, modulo a limb.
+    /// `-1` divided by its least limb, modulo `2^27`: times a column, it says which multiple of the
+    /// modulus makes that column zero.
     inverse: u32,
     /// `R²` modulo the modulus; `R` is one more than the largest number of its tiles.
     square: Vec<Tile>,
@@ -53,7 +55,7 @@ impl Columns {
         for (a, b) in a.iter().zip(b.iter().rev()) {
             let [c0, c1, c2, c3, c4, c5, c6] = &mut self.0;
             let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (*a, *b);
-            // Casts, since functions are what takes the time where nothing is optimised.
+            // Casts, and not `u64::from`: builds for tests do not inline it, and take long enough.
             let [a0, a1, a2, a3] = [a0 as u64, a1 as u64, a2 as u64, a3 as u64];
             let [b0, b1, b2, b3] = [b0 as u64, b1 as u64, b2 as u64, b3 as u64];
             *c0 += a0 * b0;
@@ -245,7 +247,8 @@ impl Modulus {
         self.reduce(number);
     }
 
-    /// `R²` modulo this. `R` is a power of two, and a square of `R * 2^m / R` has `2m` of them.
+    /// `R²` modulo this. `R` is `2^exponent`, so this is `R * 2^m` with that `m`: from `R * 2`, by the
+    /// exponent's bits. Multiplying divides by `R`, so `R * 2^m` squared is `R * 2^2m`.
     fn square_of_r(&self) -> Option<Vec<Tile>> {
         let exponent = self.tiles.len() * TILE_BITS;
         let mut number = ZERO;
