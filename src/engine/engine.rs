@@ -231,13 +231,6 @@ pub struct PreflightRoutes {
 }
 
 impl Engine {
-    /// The same engine, which judges each request by asking every policy: what plans are measured by.
-    #[must_use]
-    pub fn without_plans(self) -> Self {
-        let plans = Plans::default();
-        Self { plans, ..self }
-    }
-
     /// How many requests have been judged by plans.
     pub fn planned(&self) -> u64 {
         self.plans.taken()

@@ -29,6 +29,16 @@ pub fn whole_chain(others: usize) -> Rc<Engine> {
     Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
 }
 
+/// The same with the plans of its routes.
+pub fn planned_chain() -> Rc<Engine> {
+    let engine = Engine::compile(whole_document(0).to_string().as_bytes());
+    Rc::new(
+        engine
+            .unwrap_or_else(|error| panic!("{error}"))
+            .with_plans(),
+    )
+}
+
 /// The document of [`whole_chain`].
 pub fn whole_document(others: usize) -> Value {
     let route = |name: String, prefix: String| json!({ "name": name, "match": { "path": { "prefix": prefix } }, "jwt": { "provider": "corp" } });

@@ -138,9 +138,9 @@ impl Both {
     /// # Errors
     /// What is wrong with the document.
     pub fn new(document: &[u8], host: impl Fn() -> MemoryHost) -> Result<Self, ConfigError> {
-        let asked = Engine::compile(document)?.without_plans();
+        let asked = Engine::compile(document)?;
         Ok(Self {
-            planned: (Rc::new(Engine::compile(document)?), host()),
+            planned: (Rc::new(Engine::compile(document)?.with_plans()), host()),
             asked: (Rc::new(asked), host()),
         })
     }

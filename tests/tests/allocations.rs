@@ -16,7 +16,7 @@ use portcullis::host::{
 use portcullis::memory_host::MemoryHost;
 use portcullis::pairs;
 use portcullis::stream::{Action, Stream};
-use portcullis_tests::believing::{believing, good_request, whole_chain};
+use portcullis_tests::believing::{believing, good_request, planned_chain, whole_chain};
 
 /// Counts what each thread asks for.
 struct Counting;
@@ -195,7 +195,7 @@ fn by_plan(
 
 #[test]
 fn a_plan_asks_for_no_memory() {
-    let (engine, proxy) = (whole_chain(0), Uncounted(believing()));
+    let (engine, proxy) = (planned_chain(), Uncounted(believing()));
     let mut headers = good_request("alice");
     headers.replace(":path", b"/orders/1");
     exchange(&engine, &headers, &proxy);

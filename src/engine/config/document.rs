@@ -6,7 +6,6 @@ use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
-use super::plan;
 use super::problem::{ConfigError, Problems, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
@@ -52,7 +51,6 @@ pub(super) fn compile(document: &[u8]) -> Result<Engine, ConfigError> {
     engine.registry.memory_estimates.push(footprint(needs));
     engine.compiled_bytes = compiled_bytes;
     engine.digest = hmac_sha256::Hash::hash(document);
-    engine.plans = plan::compile(&engine);
     metrics::show(&engine.digest, &mut engine.registry.gauges);
     Ok(engine)
 }

@@ -31,4 +31,12 @@ impl Engine {
     pub fn compile(document: &[u8]) -> Result<Self, ConfigError> {
         document::compile(document)
     }
+
+    /// The same engine with the plans of its routes, for hosts that go by them. Without, each request is
+    /// judged by asking every policy.
+    #[must_use]
+    pub fn with_plans(self) -> Self {
+        let plans = plan::compile(&self);
+        Self { plans, ..self }
+    }
 }

@@ -62,7 +62,7 @@ fn unlike(case: &Case) -> Vec<String> {
     let [Ok(planned), Ok(asked)] = engines else {
         return vec!["the document is not accepted a second time".to_owned()];
     };
-    let sides = [planned, asked.without_plans()].map(|engine| {
+    let sides = [planned.with_plans(), asked].map(|engine| {
         let still = |host: MemoryHost| host.at(now);
         (Rc::new(engine), Proxy::of(still(MemoryHost::new())))
     });

@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
 use super::jwk::Jwk;
 use super::provider::Provider;
-use super::signature::{ALGORITHMS, SignatureAlgorithm};
 use super::token::TokenError;
 use portcullis_document::{Fields, Problems};
 

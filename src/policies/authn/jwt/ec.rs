@@ -7,7 +7,7 @@ use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::Verifier as _;
 use p521::pkcs8::EncodePublicKey as _;
 
-use super::signature::SignatureAlgorithm;
+use super::algorithm::SignatureAlgorithm;
 use portcullis_exchange::host::{Hash, HostScheme};
 
 /// A curve; it fixes the algorithm and its hash (RFC 7518 §3.4, RFC 8812 §3.2).

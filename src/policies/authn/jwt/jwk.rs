@@ -4,10 +4,11 @@ use std::fmt;
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
+use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
 use super::ec::{CURVES, EcKey};
 use super::ed25519::Ed25519Key;
 use super::rsa::RsaKey;
-use super::signature::{ALGORITHMS, KeyClass, SignatureAlgorithm, VerifyingKey};
+use super::signature::{KeyClass, VerifyingKey};
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted, is_near};
 use portcullis_wire::json::{Json, Object};
 

@@ -11,6 +11,7 @@ use jwt_simple::algorithms::{
 use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
 use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
+use super::algorithm::SignatureAlgorithm;
 use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
 use super::ed25519::Ed25519Key;
@@ -18,7 +19,7 @@ use super::jwk::{self, Jwk};
 use super::remote::RemoteKeys;
 use super::rsa::RsaKey;
 use super::secret::EnvironmentSecret;
-use super::signature::{SignatureAlgorithm, VerifyingKey};
+use super::signature::VerifyingKey;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
 

@@ -5,6 +5,7 @@
 //! the payload read, and only then are claims compared. Where several providers could have issued
 //! a token, its `iss` is looked at before that, to choose between them and for nothing else.
 
+mod algorithm;
 mod cache;
 mod cache_limits;
 mod checks;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, KeyChoice, Naming};
@@ -15,7 +16,7 @@ use super::key_source::KeySource;
 use super::refusals::{ISSUER, field_of_provider};
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
-use super::signature::{ALGORITHMS, SignatureAlgorithm, SignatureBackend, SignatureResult};
+use super::signature::{SignatureBackend, SignatureResult};
 use super::token::{
     MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
 };

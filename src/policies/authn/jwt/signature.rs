@@ -8,31 +8,13 @@
 use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
 use jwt_simple::reexports::ct_codecs;
 
+use super::algorithm::SignatureAlgorithm;
 use super::ec::{self, EcKey};
 use super::ed25519::Ed25519Key;
 use super::rsa::RsaKey;
 use super::secret::EnvironmentSecret;
 use portcullis_exchange::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
 use portcullis_exchange::meter::Event;
-
-/// A JWS signature algorithm that we check, by its registered name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SignatureAlgorithm {
-    Hs256,
-    Hs384,
-    Hs512,
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    Es512,
-    Es256k,
-    EdDsa,
-}
 
 /// What a key can check. The key fixes the family, so that no token can choose it.
 pub(super) enum VerifyingKey {
@@ -70,56 +52,12 @@ pub(super) enum KeyClass {
     Public,
 }
 
-/// Every algorithm with its names in RFC 7518, RFC 8037, RFC 8812 and RFC 9864.
-pub(super) const ALGORITHMS: [(&str, SignatureAlgorithm); 15] = [
-    ("HS256", SignatureAlgorithm::Hs256),
-    ("HS384", SignatureAlgorithm::Hs384),
-    ("HS512", SignatureAlgorithm::Hs512),
-    ("RS256", SignatureAlgorithm::Rs256),
-    ("RS384", SignatureAlgorithm::Rs384),
-    ("RS512", SignatureAlgorithm::Rs512),
-    ("PS256", SignatureAlgorithm::Ps256),
-    ("PS384", SignatureAlgorithm::Ps384),
-    ("PS512", SignatureAlgorithm::Ps512),
-    ("ES256", SignatureAlgorithm::Es256),
-    ("ES384", SignatureAlgorithm::Es384),
-    ("ES512", SignatureAlgorithm::Es512),
-    ("ES256K", SignatureAlgorithm::Es256k),
-    ("EdDSA", SignatureAlgorithm::EdDsa),
-    ("Ed25519", SignatureAlgorithm::EdDsa),
-];
-
 impl From<bool> for SignatureResult {
     fn from(fits: bool) -> Self {
         if fits {
             SignatureResult::Valid
         } else {
             SignatureResult::Invalid
-        }
-    }
-}
-
-impl SignatureAlgorithm {
-    /// By its exact name; RFC 7515 §4.1.1: case counts.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        ALGORITHMS
-            .iter()
-            .find(|(each, _)| *each == name)
-            .map(|(_, algorithm)| *algorithm)
-    }
-
-    /// Whether the proxy's `verify_signature` has what it takes: no PSS, no Ed25519, no HMAC.
-    pub(super) fn suits_proxy(self) -> bool {
-        use SignatureAlgorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
-        matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384 | Es512)
-    }
-
-    /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.
-    pub(super) fn least_secret(self) -> usize {
-        match self {
-            SignatureAlgorithm::Hs384 => 48,
-            SignatureAlgorithm::Hs512 => 64,
-            _ => 32,
         }
     }
 }

@@ -5,11 +5,10 @@
 
 use std::rc::Rc;
 
+use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
 use super::jwk::{self, Jwk};
 use super::remote::{FetchError, read_published};
-use super::signature::{
-    ALGORITHMS, SignatureAlgorithm, SignatureBackend, SignatureResult, VerifyingKey,
-};
+use super::signature::{SignatureBackend, SignatureResult, VerifyingKey};
 use portcullis_document::{ConfigError, Node, Problem, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_wire::json::Json;

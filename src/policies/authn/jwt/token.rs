@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 
-use super::signature::SignatureAlgorithm;
+use super::algorithm::SignatureAlgorithm;
 use portcullis_document::{Fields, Problems};
 use portcullis_wire::json::compact::{Compact, Members, Value};
 

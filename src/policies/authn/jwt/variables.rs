@@ -1,9 +1,9 @@
 //! Which variables of the VM's environment a provider needs.
 
+use super::algorithm::ALGORITHMS;
 use super::key_source::KeySource;
 use super::provider::Provider;
 use super::secret::too_short;
-use super::signature::ALGORITHMS;
 use portcullis_exchange::section::Variable;
 
 /// The variables that a provider needs.

@@ -10,7 +10,7 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use self::encoding::{SHA256, SHA384, SHA512};
 use self::modulus::{MOST_BYTES, Modulus};
-use super::signature::SignatureAlgorithm;
+use super::algorithm::SignatureAlgorithm;
 
 /// An RSA key of the size and exponent that jwt-simple demands: 2048 to 4096 bits, 65537.
 pub(super) struct RsaKey {
