@@ -171,6 +171,27 @@ fn what_a_plan_does_not_know_leaves_it() {
 }
 
 #[test]
+fn spellings_that_records_show_leave_the_plan_as_others_do() {
+    let mut document = whole_document(0);
+    document["access_log"]["fields"] = json!({ "headers": ["x_user", "x_http_method_override"] });
+    document["requests"] = json!({ "override_headers": "refuse" });
+    document["providers"]["corp"]["claim_to_headers"] =
+        json!([{ "header_name": "x-user", "claim_name": "sub" }]);
+    let both = both(&document);
+    let good = good_request("alice");
+    let with = |name: &str| {
+        let mut headers = good.clone();
+        headers.push(name.as_bytes(), b"mallory");
+        headers
+    };
+    let take = |request: &Headers| both.exchange(request, BodyState::Complete, &answer());
+    assert!(!take(&good) && take(&good));
+    for name in ["x_user", "x-user", "x_http_method_override"] {
+        assert!(!take(&with(name)), "{name}");
+    }
+}
+
+#[test]
 fn a_token_is_on_the_plan_for_as_long_as_it_is_accepted() {
     let both = both(&whole_document(0));
     let request = good_request("alice");
