@@ -233,7 +233,9 @@ fn requests_make_these_host_calls() {
         ..HostOptions::default()
     };
     let all = ["jwt", "security_headers", "cors", "rate_limits"];
-    let chains: [(&str, &[&str], bool, &[(&str, usize)]); 5] = [
+    // What it is, its blocks, whether it is recorded, and its calls.
+    type Expected<'e> = (&'e str, &'e [&'e str], bool, &'e [(&'e str, usize)]);
+    let chains: [Expected<'_>; 5] = [
         (
             "whole",
             &all,

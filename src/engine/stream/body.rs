@@ -125,7 +125,7 @@ impl StreamedBody {
 }
 
 impl Stream {
-    /// Whether [`Stream::request_body`] has anything to do, or to hold, when a piece of the body comes.
+    /// Whether [`Stream::on_request_body`] has anything to do, or to hold, when a piece of the body comes.
     /// It does not begin to without having been asked for the head.
     pub fn minds_request_body(&self) -> bool {
         self.is_paused() || self.has_replied() || !self.awaiting.is_empty()
