@@ -11,7 +11,7 @@ use portcullis::host::{Counter, Histogram, Host};
 use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::{self, ExchangeCounter, TIMINGS};
 use portcullis::pairs;
-use portcullis::plan::Change;
+use portcullis::plan::PlannedChange;
 use portcullis::stream::{Action, ResponseHead, Stream};
 
 /// Judges the head of a request: by a plan, if one knows all of it.
@@ -62,14 +62,14 @@ pub fn record(stream: &Stream, host: &dyn Host) -> Option<String> {
     }
 }
 
-fn edit(change: Change<'_>) -> Edit {
+fn edit(change: PlannedChange<'_>) -> Edit {
     let name = |name| HeaderName::parse(name).expect("a name");
     let value = |value| HeaderValue::parse(value).expect("a value");
     match change {
-        Change::Remove(of) => Edit::Remove(name(of)),
-        Change::Set(of, is) => Edit::Set(name(of), value(is)),
-        Change::Add(of, is) => Edit::Add(name(of), value(is)),
-        Change::FilterState(of, is) => {
+        PlannedChange::Remove(of) => Edit::Remove(name(of)),
+        PlannedChange::Set(of, is) => Edit::Set(name(of), value(is)),
+        PlannedChange::Add(of, is) => Edit::Add(name(of), value(is)),
+        PlannedChange::FilterState(of, is) => {
             let key = of.strip_prefix("portcullis.").expect("a name of ours");
             Edit::FilterState(FilterStateKey::parse(key).expect("a key"), value(is))
         }

@@ -19,7 +19,7 @@ use portcullis_exchange::exchange::{Author, Facts};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::limits::{LimitStatus, seconds};
 use portcullis_exchange::plan::{
-    AcceptedToken, Caller, Change, Charge, Fields, Limit, Shaping, Step, Tokens,
+    AcceptedToken, Caller, Charge, Fields, Limit, PlannedChange, Shaping, Step, Tokens,
 };
 use portcullis_exchange::refusal::{Reply, usable_id};
 use portcullis_wire::digits;
@@ -28,15 +28,15 @@ use portcullis_wire::headers::Headers;
 
 /// A head of an answer that is shaped.
 trait Shaped {
-    fn change(&mut self, change: Change<'_>);
+    fn change(&mut self, change: PlannedChange<'_>);
     fn edit(&mut self, edit: &Edit);
 }
 
 /// Names each change to somebody who carries it out.
-struct EachChange<'n>(&'n mut dyn FnMut(Change<'_>));
+struct EachChange<'n>(&'n mut dyn FnMut(PlannedChange<'_>));
 
 impl Shaped for EachChange<'_> {
-    fn change(&mut self, change: Change<'_>) {
+    fn change(&mut self, change: PlannedChange<'_>) {
         (self.0)(change);
     }
 
@@ -46,7 +46,7 @@ impl Shaped for EachChange<'_> {
 }
 
 impl Shaped for Reply {
-    fn change(&mut self, change: Change<'_>) {
+    fn change(&mut self, change: PlannedChange<'_>) {
         Reply::change(self, change);
     }
 
@@ -274,20 +274,20 @@ impl Stream {
     }
 
     /// Names the changes of a request that was judged by a plan, in order.
-    pub fn planned_changes(&self, each: &mut dyn FnMut(Change<'_>)) {
+    pub fn planned_changes(&self, each: &mut dyn FnMut(PlannedChange<'_>)) {
         let Some((planned, engine, plan)) = self.on_plan() else {
             return;
         };
         for step in &plan.steps {
             if let (Step::Token { strips, .. }, Some(accepted)) = (step, &planned.accepted) {
                 if let Some(name) = strips {
-                    each(Change::Remove(name.as_str()));
+                    each(PlannedChange::Remove(name.as_str()));
                 }
                 accepted.edits.iter().all(|edit| edit.changes(each));
             }
         }
         if let Some(name) = &engine.plans.removed {
-            each(Change::Remove(name.as_str()));
+            each(PlannedChange::Remove(name.as_str()));
         }
     }
 
@@ -298,7 +298,7 @@ impl Stream {
         &mut self,
         headers: Option<&Headers>,
         host: &dyn Host,
-        each: &mut dyn FnMut(Change<'_>),
+        each: &mut dyn FnMut(PlannedChange<'_>),
     ) -> bool {
         let Some((planned, engine, plan)) = self.on_plan() else {
             return false;
@@ -499,7 +499,7 @@ impl Planned {
         if let Some(name) = &engine.request_id {
             let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
             if let Some(id) = id {
-                shaped.change(Change::Set(name.as_str(), id.as_bytes()));
+                shaped.change(PlannedChange::Set(name.as_str(), id.as_bytes()));
             }
         }
     }
@@ -543,7 +543,7 @@ impl Planned {
                     let find = |known: &&str| known.as_bytes().cmp(name);
                     let found = names.binary_search_by(find).ok();
                     if let Some(name) = found.and_then(|place| names.get(place)) {
-                        shaped.change(Change::Remove(name));
+                        shaped.change(PlannedChange::Remove(name));
                     }
                 }
             }
@@ -574,7 +574,7 @@ impl Planned {
             {
                 Some(origin) => {
                     let says = star.as_ref().map_or(origin, |star| star.as_bytes());
-                    shaped.change(Change::Set(name.as_str(), says));
+                    shaped.change(PlannedChange::Set(name.as_str(), says));
                     shaped.edit(granted);
                 }
                 None => shaped.edit(withheld),
@@ -587,7 +587,10 @@ impl Planned {
                 if told_in_numbers {
                     let values = [standing.quota, standing.remaining, seconds(standing.reset)];
                     for (name, value) in numbers.iter().zip(values) {
-                        shaped.change(Change::Set(name.as_str(), Digits::of(value).as_bytes()));
+                        shaped.change(PlannedChange::Set(
+                            name.as_str(),
+                            Digits::of(value).as_bytes(),
+                        ));
                     }
                 }
                 if told_in_lists {
@@ -609,7 +612,7 @@ impl Planned {
                                 buffer.push_str(parameter);
                                 digits::push(buffer, number);
                             }
-                            shaped.change(Change::Set(name.as_str(), buffer.as_bytes()));
+                            shaped.change(PlannedChange::Set(name.as_str(), buffer.as_bytes()));
                         }
                     });
                 }

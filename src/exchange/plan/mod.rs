@@ -237,7 +237,7 @@ pub struct Charge {
 
 /// One change of a message's head, as hosts carry it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change<'c> {
+pub enum PlannedChange<'c> {
     /// Remove every field of that name.
     Remove(&'c str),
     /// Replace every field of that name by one.
@@ -295,13 +295,13 @@ impl Case {
 
 impl Edit {
     /// Names its changes, in order. False if it is one that no plan makes; the rest is not named then.
-    pub fn changes(&self, each: &mut dyn FnMut(Change<'_>)) -> bool {
+    pub fn changes(&self, each: &mut dyn FnMut(PlannedChange<'_>)) -> bool {
         match self {
-            Edit::Remove(name) => each(Change::Remove(name.as_str())),
-            Edit::Set(name, value) => each(Change::Set(name.as_str(), value.as_bytes())),
-            Edit::Add(name, value) => each(Change::Add(name.as_str(), value.as_bytes())),
+            Edit::Remove(name) => each(PlannedChange::Remove(name.as_str())),
+            Edit::Set(name, value) => each(PlannedChange::Set(name.as_str(), value.as_bytes())),
+            Edit::Add(name, value) => each(PlannedChange::Add(name.as_str(), value.as_bytes())),
             Edit::FilterState(name, value) => {
-                each(Change::FilterState(name.as_str(), value.as_bytes()))
+                each(PlannedChange::FilterState(name.as_str(), value.as_bytes()))
             }
             Edit::Prepared(edits) => return edits.iter().all(|edit| edit.changes(each)),
             Edit::SetPath(_) | Edit::HitsAddend(_) => return false,
@@ -312,19 +312,19 @@ impl Edit {
 
 impl Reply {
     /// Changes its header fields.
-    pub fn change(&mut self, change: Change<'_>) {
+    pub fn change(&mut self, change: PlannedChange<'_>) {
         match change {
-            Change::Remove(name) => self.headers.retain(|(each, _)| each.as_str() != name),
-            Change::Set(name, value) => {
-                self.change(Change::Remove(name));
-                self.change(Change::Add(name, value));
+            PlannedChange::Remove(name) => self.headers.retain(|(each, _)| each.as_str() != name),
+            PlannedChange::Set(name, value) => {
+                self.change(PlannedChange::Remove(name));
+                self.change(PlannedChange::Add(name, value));
             }
-            Change::Add(name, value) => {
+            PlannedChange::Add(name, value) => {
                 let parsed = HeaderName::parse(name).ok();
                 self.headers
                     .extend(parsed.zip(HeaderValue::parse(value).ok()));
             }
-            Change::FilterState(..) => {}
+            PlannedChange::FilterState(..) => {}
         }
     }
 }

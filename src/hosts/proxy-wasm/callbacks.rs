@@ -17,7 +17,7 @@ struct Root(u32);
 struct NoRoot;
 
 /// An exchange, by the numbers of its context and of its plugin's.
-struct Exchange {
+struct ExchangeContext {
     id: u32,
     root: u32,
 }
@@ -60,7 +60,7 @@ impl RootContext for Root {
             return Some(Box::new(NoExchange));
         }
         contexts::make_stream(id, self.0);
-        Some(Box::new(Exchange { id, root: self.0 }))
+        Some(Box::new(ExchangeContext { id, root: self.0 }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -85,7 +85,7 @@ impl RootContext for NoRoot {
     }
 }
 
-impl Context for Exchange {
+impl Context for ExchangeContext {
     fn on_done(&mut self) -> bool {
         contexts::done(self.id);
         true
@@ -97,7 +97,7 @@ impl Context for Exchange {
     }
 }
 
-impl HttpContext for Exchange {
+impl HttpContext for ExchangeContext {
     fn on_http_request_headers(&mut self, fields: usize, ends: bool) -> Action {
         contexts::request_headers(self.id, fields, ends)
     }

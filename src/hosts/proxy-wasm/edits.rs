@@ -1,6 +1,6 @@
 //! Changes of heads, as calls to the proxy.
 
-use crate::abi::{self, HostError, Map};
+use super::abi::{self, HostError, Map};
 use portcullis_exchange::exchange::{Change, Edit, changes};
 use portcullis_wire::headers::Headers;
 

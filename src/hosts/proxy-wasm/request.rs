@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
+use super::abi::{self, HostError, Map};
 use super::edits::apply;
-use super::{Live, Phase, read, send, state};
-use crate::abi::{self, HostError, Map};
-use crate::pairs;
+use super::filter::{Live, Phase, read, send, state};
+use super::pairs;
 use portcullis_engine::stream::Action;
 use portcullis_exchange::host::Side;
 

@@ -1,19 +1,15 @@
 //! One exchange as the proxy calls it: callbacks carried to a [`Stream`], and its answers back.
 
-mod edits;
-mod request;
-mod response;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::abi::{self, HostError, Map};
 use super::contexts;
+use super::edits::apply;
 use super::host::Envoy;
 use super::pairs;
 use super::plugin::Running;
-use edits::apply;
 use portcullis_engine::stream::{Action, MOST_HEAD, PauseReason, Stream};
 use portcullis_engine::worker::WholeResponse;
 use portcullis_exchange::body::Inspection;
@@ -27,32 +23,32 @@ use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
 /// As many fields as a head seldom has: where the proxy does not say how many there are.
-const MOST_FIELDS: usize = 1000;
+pub(super) const MOST_FIELDS: usize = 1000;
 
 /// One exchange. Those share it who look after a request between its callbacks: while its head waits for
 /// the body, or it waits in the midst of its chain.
 pub(super) struct Live {
     pub(super) id: u32,
     pub(super) stream: RefCell<Stream>,
-    running: Rc<Running>,
+    pub(super) running: Rc<Running>,
     /// The body for which the head in hand waits.
-    waits_for: Cell<Option<Side>>,
+    pub(super) waits_for: Cell<Option<Side>>,
     /// What had come with the head of a request that waits in its chain.
-    size: Cell<Option<u64>>,
+    pub(super) size: Cell<Option<u64>>,
     /// The last call that was made for it.
-    call: Cell<Option<Token>>,
+    pub(super) call: Cell<Option<Token>>,
     /// Whether it has something to do when a piece of a body comes.
-    minds: Cell<bool>,
+    pub(super) minds: Cell<bool>,
     /// The status of the response, if that was read and went on.
-    status: Cell<Option<u16>>,
+    pub(super) status: Cell<Option<u16>>,
     /// What goes out in place of the response's body, if something does.
-    response_body: RefCell<Option<Vec<u8>>>,
+    pub(super) response_body: RefCell<Option<Vec<u8>>>,
     _memory: Reservation,
 }
 
 /// Where an action is carried out.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// In the callback for the request's head.
     Head,
     /// In one for its body or trailers.
@@ -102,7 +98,7 @@ impl Live {
     }
 
     /// Tells of its end, once: it is among the contexts no more.
-    fn tell(&self, late: impl Fn() -> Option<Headers>) {
+    pub(super) fn tell(&self, late: impl Fn() -> Option<Headers>) {
         let Live { id, running, .. } = self;
         running.waits.remove(*id);
         self.forget(None);
@@ -116,7 +112,7 @@ impl Live {
 
     /// Notes whether it has something to do when a piece of a body comes. Once it has, it is asked until
     /// its end.
-    fn mind(&self, minds: bool) {
+    pub(super) fn mind(&self, minds: bool) {
         if minds && !self.minds.replace(true) {
             contexts::mind(true);
         }
@@ -126,7 +122,7 @@ impl Live {
         &self.running.host
     }
 
-    fn carry_out(self: &Rc<Self>, mut action: Action, phase: Phase) -> abi::Action {
+    pub(super) fn carry_out(self: &Rc<Self>, mut action: Action, phase: Phase) -> abi::Action {
         loop {
             if !self.running.shows_bodies
                 && let Some(reply) = self
@@ -170,7 +166,7 @@ impl Live {
     }
 
     /// Begins a wait in the midst of the chain; what is to be done, if it is over at once.
-    fn pause(self: &Rc<Self>, wait: &Wait, phase: Phase) -> Option<Action> {
+    pub(super) fn pause(self: &Rc<Self>, wait: &Wait, phase: Phase) -> Option<Action> {
         let host = self.host();
         let mut stream = self.stream.borrow_mut();
         if !host.has_ticks() {
@@ -198,7 +194,7 @@ impl Live {
 
     /// Of calls before this one, nothing more is to be heard. With the context, the proxy forgets its
     /// calls without a word.
-    fn forget(&self, next: Option<Token>) {
+    pub(super) fn forget(&self, next: Option<Token>) {
         if let Some(before) = self.call.replace(next) {
             self.running.worker.forget(before);
         }
@@ -238,7 +234,7 @@ impl Live {
         }
     }
 
-    fn wait(self: &Rc<Self>, side: Side, phase: Phase) {
+    pub(super) fn wait(self: &Rc<Self>, side: Side, phase: Phase) {
         self.waits_for.set(Some(side));
         let (held, host) = (&self.running.held, self.host());
         let size = match phase {
@@ -250,7 +246,7 @@ impl Live {
 
     /// A piece of a body that comes while the chain waits, and the head with it, says that the proxy
     /// shows the bodies of held heads.
-    fn shown_meanwhile(&self) {
+    pub(super) fn shown_meanwhile(&self) {
         let waits = self.stream.borrow().deadline().is_some();
         if waits && self.size.get().is_some() {
             self.running.held.body_arrived();
@@ -258,14 +254,14 @@ impl Live {
     }
 
     /// Bodies are shown in any case where heads do not wait.
-    fn shown(&self, side: Side) {
+    pub(super) fn shown(&self, side: Side) {
         if self.waits_for.get() == Some(side) {
             self.waits_for.set(None);
             self.running.held.body_arrived();
         }
     }
 
-    fn fail(&self, what: &str, error: HostError) -> abi::Action {
+    pub(super) fn fail(&self, what: &str, error: HostError) -> abi::Action {
         let HostError(status) = error;
         log::error!("the proxy does not {what} (status {status}); the request is refused");
         let mut stream = self.stream.borrow_mut();
@@ -278,7 +274,7 @@ impl Live {
 }
 
 /// Reads the fields of a map that is looked at and let go.
-fn read(map: Map, fields: usize) -> Result<Headers, HostError> {
+pub(super) fn read(map: Map, fields: usize) -> Result<Headers, HostError> {
     let size = pairs::memory(abi::header_bytes(map)?, fields);
     if size > MOST_HEAD {
         return Err(HostError::NO_MEMORY);
@@ -287,7 +283,7 @@ fn read(map: Map, fields: usize) -> Result<Headers, HostError> {
     pairs::read(block).ok_or(HostError(0))
 }
 
-fn state(end_of_stream: bool) -> BodyState {
+pub(super) fn state(end_of_stream: bool) -> BodyState {
     if end_of_stream {
         BodyState::Complete
     } else {

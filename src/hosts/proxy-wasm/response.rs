@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
+use super::abi::{self, Buffer, HostError, Map};
 use super::edits::{apply, apply_to, pay_for_reading};
-use super::{Live, MOST_FIELDS, Phase, read, send, state};
-use crate::abi::{self, Buffer, HostError, Map};
+use super::filter::{Live, MOST_FIELDS, Phase, read, send, state};
 use portcullis_engine::stream::Action;
 use portcullis_exchange::exchange::BodyState;
 use portcullis_exchange::host::Side;
