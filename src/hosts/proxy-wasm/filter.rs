@@ -57,7 +57,7 @@ pub(super) enum Phase {
     Later,
 }
 
-/// The proxy need not be asked to skip what it does not call.
+/// While no exchange minds bodies, their callbacks return at once: one that is gone minds none.
 impl Drop for Live {
     fn drop(&mut self) {
         if self.minds.get() {
