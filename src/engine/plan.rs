@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::access_log::prepared::{Prepared, Shown};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
-use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Refusal, Reply};
+use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Reason, Refusal, Reply};
 use portcullis_exchange::target::Authority;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
@@ -50,6 +50,10 @@ pub struct Plan {
     pub missing: Option<Refused>,
     /// How a request is refused for which the limit has no room; none as above.
     pub full: Option<Refused>,
+    /// How requests are refused for their token, one for each reason that is prepared.
+    pub by_token: Box<[Refused]>,
+    /// The record of all of these; none if that is written by asking.
+    pub token_record: Option<Prepared>,
 }
 
 /// How a request ends on its plan.
@@ -61,6 +65,24 @@ pub enum End {
     Missing,
     /// A limit has no room for it.
     Full,
+    /// Its token is refused, for the reason at that place of [`Plan::by_token`].
+    Token(u8),
+}
+
+impl End {
+    /// More than there are ways to end.
+    pub const MOST: usize = 16;
+
+    /// A number of its own, less than [`End::MOST`].
+    pub fn number(self) -> usize {
+        let number = match self {
+            End::Passes => 0,
+            End::Missing => 1,
+            End::Full => 2,
+            End::Token(place) => usize::from(place).saturating_add(3),
+        };
+        number.min(Self::MOST - 1)
+    }
 }
 
 impl Plan {
@@ -70,7 +92,15 @@ impl Plan {
             End::Passes => None,
             End::Missing => self.missing.as_ref(),
             End::Full => self.full.as_ref(),
+            End::Token(place) => self.by_token.get(usize::from(place)),
         }
+    }
+
+    /// How a request ends whose token is refused for that reason, if that is prepared.
+    pub fn refuses_token(&self, reason: &Reason) -> Option<End> {
+        let mut prepared = self.by_token.iter();
+        let place = prepared.position(|each| *each.refusal.reason == *reason)?;
+        u8::try_from(place).ok().map(End::Token)
     }
 
     /// The record of requests that end so.
@@ -78,6 +108,7 @@ impl Plan {
         match end {
             End::Passes => self.record.as_ref(),
             End::Missing | End::Full => self.refused(end)?.record.as_ref(),
+            End::Token(_) => self.token_record.as_ref(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Compiles the plans of a document: each route whose policies all put their work on one.
 
-use crate::access_log::prepared::{Common, Prepared, Shown};
+use crate::access_log::prepared::{Cause, Common, Prepared, Shown};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
 use crate::plan::{OTHER_NAMES, Plan, Plans, Refused};
@@ -58,6 +58,9 @@ fn all(engine: &Engine) -> Option<Plans> {
     Some(Plans::new(names, routes, nowhere, question.cloned()))
 }
 
+/// For how many reasons refusals of tokens are prepared on one plan, at most.
+const MOST_REASONS: usize = 8;
+
 /// What the policies of a chain put on a plan.
 struct Drafted {
     steps: Vec<Step>,
@@ -113,15 +116,24 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
     };
     let limit = limit(&steps);
     let (mut missing, mut full) = (None, None);
+    let (mut by_token, mut token_record) = (Vec::new(), None);
     // No refusal is prepared that may be a page, or whose head the policies are asked to shape.
     let is_plain = chain.error_page.is_none() && shapings.is_some();
     for (index, (step, part)) in steps.iter().zip(&parts).enumerate().filter(|_| is_plain) {
         match step {
             Step::Token {
-                missing: refusal, ..
+                missing: refusal,
+                refused,
+                ..
             } => {
-                let before = steps.get(..index).unwrap_or_default();
-                missing = writing.refused(refusal.clone(), Some(*part), self::limit(before), None);
+                let limit = self::limit(steps.get(..index).unwrap_or_default());
+                missing = writing.refused(refusal.clone(), Some(*part), limit, None);
+                let refused = refused.iter().take(MOST_REASONS);
+                by_token.extend(refused.filter_map(|refusal| {
+                    writing.refused_alike(refusal.clone(), Some(*part), None, None)
+                }));
+                let policy = chain.steps.get(*part).map(|step| step.name);
+                token_record = writing.record(Some((Cause::Own, policy)), Some(*part), limit);
             }
             Step::Limit(limit) => {
                 let (refusal, counter) = limit.refusal();
@@ -136,6 +148,8 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
         shapings,
         missing,
         full,
+        by_token: by_token.into(),
+        token_record,
         steps: steps.into(),
     })
 }
@@ -159,6 +173,8 @@ fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
         record: None,
         missing: Some(writing.refused(Refusal::new(&NOTHING_HERE), None, None, None)?),
         full: None,
+        by_token: Box::default(),
+        token_record: None,
     })
 }
 
@@ -190,16 +206,28 @@ impl Writing<'_> {
             Some(step) => step.placed(refusal),
             None => refusal,
         };
-        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
         let policy = step.map(|step| step.name);
-        let record = self.record(Some((&refusal, policy)), part, limit);
-        Refused::new(refusal, policy, part, counters, record)
+        let record = self.record(Some((Cause::Same(&refusal), policy)), part, limit);
+        self.refused_alike(refusal, part, counter, record)
+    }
+
+    /// The same, with this record.
+    fn refused_alike(
+        &self,
+        refusal: Refusal,
+        part: Option<usize>,
+        counter: Option<Counter>,
+        record: Option<Prepared>,
+    ) -> Option<Refused> {
+        let step = part.and_then(|part| self.chain.steps.get(part));
+        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
+        Refused::new(refusal, step.map(|step| step.name), part, counters, record)
     }
 
     /// The record of requests that all parts up to one of them were asked about.
     fn record(
         &self,
-        refusal: Option<(&Refusal, Option<&'static str>)>,
+        refusal: Option<(Cause<'_>, Option<&'static str>)>,
         last: Option<usize>,
         limit: Option<&dyn Limit>,
     ) -> Option<Prepared> {

@@ -19,9 +19,10 @@ use portcullis_exchange::exchange::{Author, Facts};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::limits::{LimitStatus, seconds};
 use portcullis_exchange::plan::{
-    AcceptedToken, Caller, Charge, Fields, Limit, PlannedChange, Shaping, Step, Tokens,
+    AcceptedToken, Caller, Charge, Fields, JudgedToken, Limit, PlannedChange, RefusedToken,
+    Shaping, Step, Tokens,
 };
-use portcullis_exchange::refusal::{Reply, usable_id};
+use portcullis_exchange::refusal::{Detail, Reply, usable_id};
 use portcullis_wire::digits;
 use portcullis_wire::digits::Digits;
 use portcullis_wire::headers::Headers;
@@ -61,6 +62,8 @@ pub(super) struct Planned {
     /// How much of `:authority` is the host's one spelling.
     host_length: usize,
     accepted: Option<AcceptedToken>,
+    /// What records say of the token for which it was refused.
+    refused_words: Option<Rc<str>>,
     charge: Option<Charge>,
     end: End,
     connection: Connection,
@@ -81,6 +84,8 @@ struct Judged<'p> {
     plan: &'p Plan,
     host_length: usize,
     accepted: Option<AcceptedToken>,
+    /// The token for which it is refused.
+    refused: Option<RefusedToken>,
     charge: Option<Charge>,
     end: End,
 }
@@ -118,9 +123,14 @@ impl Stream {
             plan,
             host_length,
             accepted,
+            refused,
             charge,
             end,
         } = judged;
+        let (refusal, refused_words) = match refused {
+            Some(RefusedToken { refusal, words }) => (Some(refusal), words),
+            None => (None, None),
+        };
         let connection = connection(&engine, route, &fields);
         fields.keep(names.kept().map(|(_, slot)| slot));
         self.route = route;
@@ -130,6 +140,7 @@ impl Stream {
             fields,
             host_length,
             accepted,
+            refused_words,
             charge,
             end,
             connection,
@@ -137,7 +148,10 @@ impl Stream {
         };
         let reply = plan.refused(end).map(|refused| {
             self.decision.refusal = Some(refused.refusal.reason);
-            self.decision.detail.clone_from(&refused.refusal.detail);
+            self.decision.detail = match refusal {
+                Some(refusal) => refusal.detail,
+                None => refused.refusal.detail.clone(),
+            };
             self.decision.refused_by = refused.policy;
             self.decision.ended_at = refused.step;
             planned.reply(refused, plan, &engine, host)
@@ -171,6 +185,7 @@ impl Stream {
             plan,
             host_length,
             accepted: None,
+            refused: None,
             charge: None,
             end: End::Passes,
         };
@@ -196,8 +211,17 @@ impl Stream {
                     };
                     let text = behind(value, prefix)?;
                     let now = self.started.unwrap_or_default();
-                    judged.accepted = Some(tokens.accepted(text, now, host)?);
                     token = Some((tokens, text));
+                    match tokens.judged(text, now, host)? {
+                        JudgedToken::Accepted(accepted) => judged.accepted = Some(accepted),
+                        JudgedToken::Refused(refused) => {
+                            let end = plan.refuses_token(refused.refusal.reason);
+                            judged.end = end.filter(|_| may_refuse)?;
+                            judged.refused = Some(claiming(refused, plan, judged.end, engine, route)?);
+                            asked = index.saturating_add(1);
+                            break;
+                        }
+                    }
                 }
                 Step::Limit(each) => limit = Some((index, each)),
                 Step::Count(_) => {}
@@ -205,7 +229,10 @@ impl Stream {
         }
         let claims = judged.accepted.as_ref();
         let claims = claims.map(|each| each.principal.memory());
-        let need = [FIXED, GENERAL, fields.memory(), claims.unwrap_or(0)];
+        let detail = judged.refused.as_ref();
+        let detail = detail.and_then(|each| each.refusal.detail.as_deref());
+        let detail = detail.map_or(0, Detail::memory);
+        let need = [FIXED, GENERAL, fields.memory(), claims.unwrap_or(0), detail];
         let need = need.into_iter().fold(0, usize::saturating_add);
         let more = need.saturating_sub(self.memory.bytes());
         (more == 0 || self.memory.grow(more)).then_some(())?;
@@ -214,9 +241,19 @@ impl Stream {
             && accepted.words.is_none()
             && plan.record.is_some()
         {
-            let words = log.words(&accepted.principal, host);
+            let words = log.words(Some(&accepted.principal), None, host);
             words.iter().for_each(|words| tokens.note(text, words));
             accepted.words = words;
+        }
+        if let (Some(refused), Some(log), Some((tokens, text))) =
+            (&mut judged.refused, &engine.access_log, token)
+            && let Some(detail) = &refused.refusal.detail
+            && refused.words.is_none()
+            && plan.token_record.is_some()
+        {
+            let words = log.words(detail.principal.as_ref(), detail.claimed.as_deref(), host);
+            words.iter().for_each(|words| tokens.note(text, words));
+            refused.words = words;
         }
         if let (Some((index, limit)), Some((_, route))) = (limit, route) {
             let caller = Caller {
@@ -236,6 +273,7 @@ impl Stream {
                 let mut later = plan.steps.iter().skip(index);
                 if later.any(is_after) {
                     judged.accepted = None;
+                    judged.refused = None;
                 }
             }
             judged.charge = Some(charge);
@@ -266,11 +304,10 @@ impl Stream {
     /// A number for its plan and the way in which it ended there, if it was judged by one: requests of one
     /// number raise the same counters.
     pub fn plan_number(&self) -> Option<usize> {
-        const ENDS: usize = 3;
         let planned = self.planned.as_ref()?;
         let route = self.route.map_or(0, |route| route.saturating_add(1));
-        let of_route = route.checked_mul(ENDS)?;
-        of_route.checked_add(planned.end as usize)
+        let of_route = route.checked_mul(End::MOST)?;
+        of_route.checked_add(planned.end.number())
     }
 
     /// Names the changes of a request that was judged by a plan, in order.
@@ -325,12 +362,13 @@ impl Stream {
         let (Some(log), Some(record)) = (&engine.access_log, plan.record(planned.end)) else {
             return false;
         };
-        let words = match &planned.accepted {
-            None => "",
-            Some(AcceptedToken {
-                words: Some(words), ..
-            }) => words,
-            Some(AcceptedToken { words: None, .. }) => return false,
+        let words = match (&planned.accepted, planned.end) {
+            (Some(accepted), _) => accepted.words.as_deref(),
+            (None, End::Token(_)) => planned.refused_words.as_deref(),
+            (None, _) => Some(""),
+        };
+        let Some(words) = words else {
+            return false;
         };
         let (Some(started), Some(elapsed)) = (self.started, self.elapsed(host)) else {
             return false;
@@ -339,6 +377,8 @@ impl Stream {
             fields: &planned.fields,
             host_name: planned.host_name(),
             words,
+            reason: self.decision.refusal,
+            detail: self.decision.detail.as_deref(),
             remaining: planned
                 .standing(plan)
                 .map(|(_, standing)| standing.remaining),
@@ -375,6 +415,28 @@ impl Stream {
         (self.headers, self.facts) = (headers, facts);
         self.reserve_kept();
     }
+}
+
+/// The refusal of a token, with the place of its rule and with what records show of it. None if that has not
+/// been read yet.
+fn claiming(
+    refused: RefusedToken,
+    plan: &Plan,
+    end: End,
+    engine: &Engine,
+    route: Option<(usize, &Route)>,
+) -> Option<RefusedToken> {
+    let RefusedToken { refusal, words } = refused;
+    let (_, route) = route?;
+    let step = plan.refused(end)?.step?;
+    let mut refusal = route.chain.steps.get(step)?.placed(refusal);
+    let detail = refusal.detail.as_mut()?;
+    if !engine.notes_claimed() {
+        detail.claimed = None;
+    } else if detail.principal.is_none() && detail.claimed.is_none() {
+        return None;
+    }
+    Some(RefusedToken { refusal, words })
 }
 
 /// The first route that is for a request, or that there is none. None if that cannot be told without effort,
@@ -469,7 +531,7 @@ impl Planned {
             End::Full => self
                 .standing(plan)
                 .map(|(_, standing)| seconds(standing.reset).max(1)),
-            End::Missing | End::Passes => None,
+            End::Missing | End::Passes | End::Token(_) => None,
         };
         let mut reply = refused.reply(id, wait);
         let mut headers = Headers::default();
