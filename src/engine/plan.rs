@@ -43,6 +43,8 @@ pub struct Plan {
     pub shapings: Option<Box<[Shaping]>>,
     /// Whether that depends on the answer's fields.
     pub reads_response: bool,
+    /// How many fields of an answer it sets or removes, at most.
+    pub changes: usize,
     /// Its record if it passes; none if that is written by asking.
     pub record: Option<Prepared>,
     /// How a request without a token is refused, or one without a route. None if that is judged by

@@ -9,7 +9,7 @@ use crate::stream::override_fields;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::host::Counter;
 use portcullis_exchange::meter::Outcome;
-use portcullis_exchange::plan::{Draft, Limit, Names, Shaping, Step};
+use portcullis_exchange::plan::{ByCaller, Draft, Limit, Names, PlannedChange, Shaping, Step};
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NOTHING_HERE;
@@ -133,6 +133,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
     Some(Plan {
         record: writing.record(None, None, limit),
         reads_response: chain.reads_response,
+        changes: shapings.iter().flatten().map(changes).sum(),
         shapings,
         missing,
         full,
@@ -154,6 +155,7 @@ fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
     };
     Some(Plan {
         steps: Box::default(),
+        changes: shapings.iter().map(changes).sum(),
         shapings: Some(shapings),
         reads_response: chain.reads_response,
         record: None,
@@ -243,5 +245,29 @@ fn is_known(shaping: &Shaping) -> bool {
         } => known(granted) && known(withheld),
         Shaping::IfAbsent { fields, .. } => fields.iter().all(|field| known(&field.edit)),
         Shaping::Revealing(_) | Shaping::Limits { .. } => true,
+    }
+}
+
+/// How many fields of an answer are set or removed, at most.
+fn changes(shaping: &Shaping) -> usize {
+    let of = |edit: &Edit| {
+        let mut count = 0_usize;
+        edit.changes(&mut |change| match change {
+            PlannedChange::Set(..) | PlannedChange::Remove(_) => count = count.saturating_add(1),
+            PlannedChange::Add(..) | PlannedChange::FilterState(..) => {}
+        });
+        count
+    };
+    let all = |edits: &[Edit]| edits.iter().map(of).sum::<usize>();
+    let by_caller = |each: &ByCaller| all(&each.authenticated).max(all(&each.anyone));
+    match shaping {
+        Shaping::Always(edits) => all(edits),
+        Shaping::ByCaller { https, http, .. } => by_caller(https).max(by_caller(http)),
+        Shaping::ByOrigin {
+            granted, withheld, ..
+        } => of(granted).saturating_add(1).max(of(withheld)),
+        Shaping::IfAbsent { fields, .. } => fields.len(),
+        Shaping::Revealing(_) => 0,
+        Shaping::Limits { numbers, lists } => numbers.len().saturating_add(lists.len()),
     }
 }
