@@ -1,5 +1,6 @@
 //! Compiles the plans of a document: each route whose policies all put their work on one.
 
+use super::size::{MOST_PLANS, PLAN};
 use crate::access_log::prepared::{Common, Prepared, Shown};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
@@ -28,8 +29,10 @@ fn all(engine: &Engine) -> Option<Plans> {
     let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
     names.extend(OTHER_NAMES.map(Box::from));
     let routes = engine.routes.iter();
+    let kept = |plan: Option<Plan>| plan.filter(|plan| plan.memory() <= PLAN);
     let routes: Box<[Option<Plan>]> = routes
-        .map(|route| plan(engine, route, &mut names))
+        .take(MOST_PLANS)
+        .map(|route| kept(plan(engine, route, &mut names)))
         .collect();
     let planned = engine.routes.iter().zip(&routes);
     let planned = planned.filter(|(_, plan)| plan.is_some());
@@ -37,7 +40,7 @@ fn all(engine: &Engine) -> Option<Plans> {
     if chains.is_empty() {
         return None;
     }
-    let nowhere = nowhere(engine, &mut names);
+    let nowhere = kept(nowhere(engine, &mut names));
     chains.extend(nowhere.as_ref().map(|_| &engine.fallback));
     let later = chains.iter().flat_map(|chain| &chain.later_request_fields);
     let kept: Vec<&str> = engine.shown_fields.names().chain(later.copied()).collect();

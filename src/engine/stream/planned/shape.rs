@@ -93,7 +93,13 @@ impl Stream {
 
 impl Planned {
     /// A refusal as the client gets it.
-    pub(super) fn reply(&self, refused: &Refused, plan: &Plan, engine: &Engine, host: &dyn Host) -> Reply {
+    pub(super) fn reply(
+        &self,
+        refused: &Refused,
+        plan: &Plan,
+        engine: &Engine,
+        host: &dyn Host,
+    ) -> Reply {
         let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
         let wait = match self.end {
             End::Full => self
