@@ -54,7 +54,7 @@ pub struct Plan {
     pub full: Option<Refused>,
     /// How requests are refused for their token, one for each reason that is prepared.
     pub by_token: Box<[Refused]>,
-    /// The record of all of these; none if that is written by asking.
+    /// The record of all of these, and of requests without a token; none if that is written by asking.
     pub token_record: Option<Prepared>,
 }
 
@@ -122,6 +122,9 @@ impl Plan {
     pub fn record(&self, end: End) -> Option<&Prepared> {
         match end {
             End::Passes => self.record.as_ref(),
+            End::Missing | End::Token(_) if self.token_record.is_some() => {
+                self.token_record.as_ref()
+            }
             End::Missing | End::Full => self.refused(end)?.record.as_ref(),
             End::Token(_) => self.token_record.as_ref(),
         }
@@ -131,7 +134,7 @@ impl Plan {
 /// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
 #[derive(Debug)]
 pub struct Refused {
-    /// Why, with the place of the rule.
+    /// Why, with the place of the rule; without header fields.
     pub refusal: Refusal,
     /// The policy; none if it is the core.
     pub policy: Option<&'static str>,
@@ -163,6 +166,11 @@ impl Refused {
         let named = refusal.clone().reply(audience(), Some(b"x"));
         let mut both = reply.body.iter().zip(&named.body);
         let instance = both.position(|(one, other)| one != other)?;
+        let refusal = Refusal {
+            // They are in the reply.
+            headers: Vec::new(),
+            ..refusal
+        };
         let refused = Self {
             refusal,
             policy,

@@ -119,14 +119,21 @@ pub fn counted(engine: &Engine, host: &MemoryHost) -> Vec<(String, String)> {
 /// The same but for what tells whether tokens were remembered: how many were and were not, in one number,
 /// and nothing of signatures that were checked, and of how long that took.
 pub fn but_for_memory(counted: Vec<(String, String)>) -> Vec<(String, String)> {
-    const WORK: [&str; 3] = ["jwt_signature_proxy", "jwt_signature_filter", "jwt_verify_us"];
+    const WORK: [&str; 3] = [
+        "jwt_signature_proxy",
+        "jwt_signature_filter",
+        "jwt_verify_us",
+    ];
     const TOKENS: [&str; 2] = ["jwt_cache_hit", "jwt_cache_miss"];
     let of = |name: &str, all: &[&str]| all.iter().any(|each| name.ends_with(each));
     let tokens = counted.iter().filter(|(name, _)| of(name, &TOKENS));
-    let tokens: u64 = tokens.filter_map(|(_, count)| count.parse::<u64>().ok()).sum();
+    let tokens: u64 = tokens
+        .filter_map(|(_, count)| count.parse::<u64>().ok())
+        .sum();
     let rest = counted.into_iter();
     let rest = rest.filter(|(name, _)| !of(name, &WORK) && !of(name, &TOKENS));
-    rest.chain([("tokens".to_owned(), tokens.to_string())]).collect()
+    rest.chain([("tokens".to_owned(), tokens.to_string())])
+        .collect()
 }
 
 /// What a finished exchange leaves behind: its record, the counters that it raises, and events.

@@ -181,13 +181,20 @@ fn tokens_that_were_refused_are_refused_by_plans() {
         for (request, planned) in [
             (with_token("p256", &json!({ "exp": NOW - 100 })), 3),
             (with_token("p256-other", &json!({})), 3),
-            (with_token("p256-other", &json!({ "sub": "a\"b", "aud": ["x", "y\n"] })), 3),
+            (
+                with_token("p256-other", &json!({ "sub": "a\"b", "aud": ["x", "y\n"] })),
+                3,
+            ),
             (with_token("p256", &json!({ "aud": "others" })), 0),
             (with_token("p256", &json!({ "nbf": NOW + 100 })), 0),
             (with(&[("authorization", "Bearer a.b.c")]), 0),
         ] {
             let requests = vec![request; 4];
-            assert_eq!(planned_without_belief(&document, &requests), planned, "{requests:?}");
+            assert_eq!(
+                planned_without_belief(&document, &requests),
+                planned,
+                "{requests:?}"
+            );
         }
     }
     document["providers"]["corp"]["jwt_cache"] = json!("off");
@@ -221,7 +228,8 @@ fn a_limit_that_comes_first_is_charged_by_refused_tokens_too() {
     let limit = &mut document["defaults"]["rate_limits"][0];
     limit["key"] = json!(["client_address"]);
     limit["headers"] = json!("both");
-    limit["token_bucket"] = json!({ "max_tokens": 3, "tokens_per_fill": 1, "fill_interval": "10s" });
+    limit["token_bucket"] =
+        json!({ "max_tokens": 3, "tokens_per_fill": 1, "fill_interval": "10s" });
     let requests = vec![with_token("p256-other", &json!({})); 6];
     assert_eq!(planned_without_belief(&document, &requests), 5);
 }

@@ -352,7 +352,12 @@ impl AccessLog {
 /// Whether a member tells of the token: these follow one another, and are all among the words.
 fn is_word(member: &Member) -> bool {
     let name = member.otel().or(member.ecs()).unwrap_or_default();
-    let of_accepted = ["user.id", "user.hash", "portcullis.issuer", "portcullis.provider"];
+    let of_accepted = [
+        "user.id",
+        "user.hash",
+        "portcullis.issuer",
+        "portcullis.provider",
+    ];
     of_accepted.contains(&name) || name.starts_with("portcullis.claimed.")
 }
 
@@ -411,7 +416,9 @@ impl Prepared {
                     }
                 }
                 Piece::Words => line.raw(known.words),
-                Piece::Code(name) => own(&mut line, name, known.reason.map(|reason| reason.code.name)),
+                Piece::Code(name) => {
+                    own(&mut line, name, known.reason.map(|reason| reason.code.name))
+                }
                 Piece::Reason(name) => own(&mut line, name, known.reason.map(|reason| reason.name)),
                 Piece::Detail(name) => {
                     if let Some(detail) = known.detail {

@@ -102,7 +102,7 @@ impl Drafted {
 fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Plan> {
     let chain = &route.chain;
     let Drafted {
-        steps,
+        mut steps,
         parts,
         shapings,
     } = Drafted::of(chain, names)?;
@@ -117,7 +117,6 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
         chain,
         route: Some(&route.name),
     };
-    let limit = limit(&steps);
     let (mut missing, mut full) = (None, None);
     let (mut by_token, mut token_record) = (Vec::new(), None);
     // No refusal is prepared that may be a page, or whose head the policies are asked to shape.
@@ -129,12 +128,10 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
                 refused,
                 ..
             } => {
-                let limit = self::limit(steps.get(..index).unwrap_or_default());
-                missing = writing.refused(refusal.clone(), Some(*part), limit, None);
-                let refused = refused.iter().take(MOST_REASONS);
-                by_token.extend(refused.filter_map(|refusal| {
-                    writing.refused_alike(refusal.clone(), Some(*part), None, None)
-                }));
+                let limit = limit(steps.get(..index).unwrap_or_default());
+                let own = |refusal: &Refusal| writing.refused_alike(refusal.clone(), *part);
+                missing = own(refusal);
+                by_token.extend(refused.iter().take(MOST_REASONS).filter_map(own));
                 let policy = chain.steps.get(*part).map(|step| step.name);
                 token_record = writing.record(Some((Cause::Own, policy)), Some(*part), limit);
             }
@@ -145,8 +142,18 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
             Step::OneOf(_) | Step::Count(_) => {}
         }
     }
+    for step in &mut steps {
+        // What has been prepared of it is all that is needed.
+        if let Step::Token {
+            missing, refused, ..
+        } = step
+        {
+            missing.headers = Vec::new();
+            *refused = Box::default();
+        }
+    }
     Some(Plan {
-        record: writing.record(None, None, limit),
+        record: writing.record(None, None, limit(&steps)),
         reads_response: chain.reads_response,
         changes: shapings.iter().flatten().map(changes).sum(),
         shapings,
@@ -211,22 +218,18 @@ impl Writing<'_> {
             Some(step) => step.placed(refusal),
             None => refusal,
         };
+        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
         let policy = step.map(|step| step.name);
         let record = self.record(Some((Cause::Same(&refusal), policy)), part, limit);
-        self.refused_alike(refusal, part, counter, record)
+        Refused::new(refusal, policy, part, counters, record)
     }
 
-    /// The same, with this record.
-    fn refused_alike(
-        &self,
-        refusal: Refusal,
-        part: Option<usize>,
-        counter: Option<Counter>,
-        record: Option<Prepared>,
-    ) -> Option<Refused> {
-        let step = part.and_then(|part| self.chain.steps.get(part));
-        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
-        Refused::new(refusal, step.map(|step| step.name), part, counters, record)
+    /// One of several refusals by the part at a place of the chain, which have one record.
+    fn refused_alike(&self, refusal: Refusal, part: usize) -> Option<Refused> {
+        let step = self.chain.steps.get(part)?;
+        let refusal = step.placed(refusal);
+        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), None];
+        Refused::new(refusal, Some(step.name), Some(part), counters, None)
     }
 
     /// The record of requests that all parts up to one of them were asked about.

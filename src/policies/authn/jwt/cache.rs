@@ -167,13 +167,18 @@ impl Weighed for Verified {
         let words = self.words.as_ref();
         let words = words.map_or(0, |words| words.len().saturating_add(AROUND));
         let parts = [self.claims.size(), AROUND, AROUND, words];
-        parts.into_iter().chain(edits).fold(0, usize::saturating_add)
+        parts
+            .into_iter()
+            .chain(edits)
+            .fold(0, usize::saturating_add)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::jwt::checks::CheckedSignature;
+    use crate::authn::jwt::token::TokenError;
     use portcullis_wire::budget::{Share, reserve, used};
 
     fn verified() -> Verified {
@@ -329,5 +334,61 @@ mod tests {
         assert_eq!(used(Share::Caches), once);
         cache.forget(b"a");
         assert_eq!(used(Share::Caches), 0);
+    }
+
+    fn refused() -> Refused {
+        let signature = CheckedSignature {
+            said: Err(TokenError::Signature),
+            checks: 1,
+        };
+        Refused::unsigned(signature, &TokenError::Signature.into())
+    }
+
+    #[test]
+    fn refused_tokens_push_out_no_accepted_ones_and_stay_within_their_part() {
+        const MOST: usize = 1 << 20;
+        let cache = TokenCache::new(CacheLimits {
+            max_entries: 1000,
+            max_token_bytes: 4096,
+            max_bytes: MOST,
+        });
+        for number in 0..100 {
+            cache.remember(format!("good {number}").as_bytes(), verified());
+        }
+        let good = used(Share::Caches);
+        for number in 0..10_000 {
+            let token = format!("{number:02000}");
+            cache.remember_refused(token.as_bytes(), refused());
+            assert!(cache.find_refused(token.as_bytes()).is_some());
+            assert!(used(Share::Caches) <= good + MOST / 16);
+        }
+        assert_eq!(cache.len(), 100);
+        assert!(
+            cache
+                .find_refused(format!("{:02000}", 0).as_bytes())
+                .is_none()
+        );
+        assert!((0..100).all(|number| cache.find(format!("good {number}").as_bytes()).is_some()));
+        cache.belong_to(1);
+        assert!(
+            cache
+                .find_refused(format!("{:02000}", 9999).as_bytes())
+                .is_none()
+        );
+        assert_eq!(used(Share::Caches), 0);
+    }
+
+    #[test]
+    fn both_parts_together_take_no_more_than_all() {
+        for max_bytes in [64 << 10, (4 << 20) + 15, 32 << 20] {
+            let limits = CacheLimits {
+                max_entries: 2,
+                max_token_bytes: 2,
+                max_bytes,
+            };
+            let (accepted, refused) = (limits.of_accepted(), limits.of_refused());
+            assert_eq!(accepted.max_bytes + refused.max_bytes, max_bytes);
+            assert_eq!((accepted.max_entries, refused.max_entries), (2, 2));
+        }
     }
 }

@@ -69,7 +69,12 @@ impl Jwt {
 
 impl PlannedTokens {
     /// One that was accepted, and whose time it is.
-    fn suffices(&self, cache: &TokenCache, token: &[u8], verified: Verified) -> Option<JudgedToken> {
+    fn suffices(
+        &self,
+        cache: &TokenCache,
+        token: &[u8],
+        verified: Verified,
+    ) -> Option<JudgedToken> {
         let principal = Principal {
             kind: CredentialKind::Jwt,
             authority: Rc::clone(&self.provider.name),

@@ -467,11 +467,12 @@ impl Provider {
         let said = allowance.settle(self, || self.check_signature(&parsed, allowance, host));
         let checks = left.saturating_sub(allowance.left());
         let signature = CheckedSignature::of(said, checks, self.choice.most);
-        let unaccepted = |refusal: Refusal, refused: &dyn Fn(CheckedSignature, &Refusal) -> Refused| {
-            let refusal = self.placed(refusal);
-            let refused = signature.map(|signature| refused(signature, &refusal));
-            Unaccepted { refusal, refused }
-        };
+        let unaccepted =
+            |refusal: Refusal, refused: &dyn Fn(CheckedSignature, &Refusal) -> Refused| {
+                let refusal = self.placed(refusal);
+                let refused = signature.map(|signature| refused(signature, &refusal));
+                Unaccepted { refusal, refused }
+            };
         said.map_err(|error| unaccepted(error.into(), &Refused::unsigned))?;
         let key_id = parsed.header.key_id.as_deref();
         let checked = self.rules.check(&parsed.payload, key_id, now);

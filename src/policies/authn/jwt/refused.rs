@@ -123,5 +123,7 @@ const CLAIMED: usize = size_of::<Claimed>() + AROUND * (5 + Claimed::AUDIENCES);
 /// Each fact may be a piece of memory.
 fn memory(detail: &Detail) -> usize {
     let pieces = detail.facts().len().saturating_add(3);
-    detail.memory().saturating_add(pieces.saturating_mul(AROUND))
+    detail
+        .memory()
+        .saturating_add(pieces.saturating_mul(AROUND))
 }
