@@ -129,9 +129,10 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
                 ..
             } => {
                 let limit = limit(steps.get(..index).unwrap_or_default());
-                let own = |refusal: &Refusal| writing.refused_alike(refusal.clone(), *part);
-                missing = own(refusal);
-                by_token.extend(refused.iter().take(MOST_REASONS).filter_map(own));
+                missing = writing.refused_alike(refusal, *part);
+                let refused = refused.iter().take(MOST_REASONS);
+                by_token
+                    .extend(refused.filter_map(|refusal| writing.refused_alike(refusal, *part)));
                 let policy = chain.steps.get(*part).map(|step| step.name);
                 token_record = writing.record(Some((Cause::Own, policy)), Some(*part), limit);
             }
@@ -225,9 +226,9 @@ impl Writing<'_> {
     }
 
     /// One of several refusals by the part at a place of the chain, which have one record.
-    fn refused_alike(&self, refusal: Refusal, part: usize) -> Option<Refused> {
+    fn refused_alike(&self, refusal: &Refusal, part: usize) -> Option<Refused> {
         let step = self.chain.steps.get(part)?;
-        let refusal = step.placed(refusal);
+        let refusal = step.placed(refusal.clone());
         let counters = [metrics::by_code(refusal.code(), Outcome::Denied), None];
         Refused::new(refusal, Some(step.name), Some(part), counters, None)
     }

@@ -396,7 +396,7 @@ impl Provider {
         host.observe(Timing::TokenVerification.histogram(), micros(took));
         let verified = verified.map_err(|Unaccepted { refusal, refused }| {
             if let (Some(cache), Some(refused)) = (&self.cache, refused) {
-                cache.remember_refused(token, refused);
+                cache.remember_refused(token, *refused);
             }
             refusal
         })?;
@@ -470,7 +470,7 @@ impl Provider {
         let unaccepted =
             |refusal: Refusal, refused: &dyn Fn(CheckedSignature, &Refusal) -> Refused| {
                 let refusal = self.placed(refusal);
-                let refused = signature.map(|signature| refused(signature, &refusal));
+                let refused = signature.map(|signature| Box::new(refused(signature, &refusal)));
                 Unaccepted { refusal, refused }
             };
         said.map_err(|error| unaccepted(error.into(), &Refused::unsigned))?;
@@ -559,7 +559,7 @@ impl Provider {
 /// Why a token is not accepted, and what is remembered of that.
 struct Unaccepted {
     refusal: Refusal,
-    refused: Option<Refused>,
+    refused: Option<Box<Refused>>,
 }
 
 /// Nothing is remembered of it.
