@@ -58,6 +58,9 @@ pub struct Plan {
     pub token_record: Option<Prepared>,
 }
 
+/// A plan has no more steps.
+pub const MOST_STEPS: usize = 16;
+
 /// How a request ends on its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

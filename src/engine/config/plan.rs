@@ -4,7 +4,7 @@ use super::size::{MOST_PLANS, PLAN};
 use crate::access_log::prepared::{Cause, Common, Prepared, Shown};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
-use crate::plan::{OTHER_NAMES, Plan, Plans, Refused};
+use crate::plan::{MOST_STEPS, OTHER_NAMES, Plan, Plans, Refused};
 use crate::record::{PolicyVerdict, Verdicts};
 use crate::stream::override_fields;
 use portcullis_exchange::edit::Edit;
@@ -109,7 +109,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
     let is_limit = |step: &Step| matches!(step, Step::Limit(_));
     let is_token = |step: &Step| matches!(step, Step::Token { .. });
     let many = |is: fn(&Step) -> bool| steps.iter().filter(|step| is(step)).count();
-    if many(is_limit) > 1 || many(is_token) > 1 {
+    if many(is_limit) > 1 || many(is_token) > 1 || steps.len() > MOST_STEPS {
         return None;
     }
     let writing = Writing {

@@ -316,7 +316,7 @@ impl Case {
 
 impl Edit {
     /// Names its changes, in order. False if it is one that no plan makes; the rest is not named then.
-    pub fn changes(&self, each: &mut dyn FnMut(PlannedChange<'_>)) -> bool {
+    pub fn changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) -> bool {
         match self {
             Edit::Remove(name) => each(PlannedChange::Remove(name.as_str())),
             Edit::Set(name, value) => each(PlannedChange::Set(name.as_str(), value.as_bytes())),

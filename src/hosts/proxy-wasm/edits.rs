@@ -108,6 +108,8 @@ impl<'f> Applied<'f> {
         }
     }
 
+    // Once in the code, for all its callers.
+    #[inline(never)]
     pub(super) fn change(&mut self, change: PlannedChange<'_>) {
         if self.result.is_ok() {
             self.result = self.carry_out(change);

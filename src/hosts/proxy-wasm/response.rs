@@ -26,6 +26,8 @@ impl Live {
         action
     }
 
+    // Most responses go by a plan, and this is not among their code.
+    #[inline(never)]
     fn shape_head(self: &Rc<Self>, fields: usize, ends: bool) -> abi::Action {
         let headers = if self.stream.borrow().reads_response() {
             match read(Map::Response, fields) {

@@ -8,7 +8,9 @@ use super::Planned;
 use crate::access_log::prepared::Shown;
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
-use crate::plan::{End, FORWARDED_PROTO, Plan, behind, find, is_for_programs, plain_path};
+use crate::plan::{
+    End, FORWARDED_PROTO, MOST_STEPS, Plan, behind, find, is_for_programs, plain_path,
+};
 use crate::stream::Stream;
 use crate::stream::kept::{FIXED, is_crowded};
 use portcullis_exchange::connection::Connection;
@@ -84,6 +86,7 @@ impl Stream {
             charge,
             end,
             connection,
+            standing: OnceCell::new(),
             general: OnceCell::new(),
         };
         let reply = plan.refused(end).map(|refused| {
@@ -135,9 +138,13 @@ impl Stream {
         let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
         let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
         let mut asked = plan.steps.len();
+        let mut counters = [None; MOST_STEPS];
         for (index, step) in plan.steps.iter().enumerate() {
             match step {
-                Step::OneOf(cases) => _ = find(cases, fields, method, host)?,
+                Step::OneOf(cases) => {
+                    let case = find(cases, fields, method, host)?;
+                    note(&mut counters, index, case.counter);
+                }
                 Step::Token {
                     slot,
                     prefix,
@@ -150,6 +157,7 @@ impl Stream {
                         break;
                     };
                     let text = behind(value, prefix)?;
+                    note(&mut counters, index, Some(tokens.counter()));
                     let now = self.started.unwrap_or_default();
                     token = Some((tokens, text));
                     match tokens.judged(text, now, host)? {
@@ -166,7 +174,7 @@ impl Stream {
                     }
                 }
                 Step::Limit(each) => limit = Some((index, each)),
-                Step::Count(_) => {}
+                Step::Count(counter) => note(&mut counters, index, Some(*counter)),
             }
         }
         let claims = judged.accepted.as_ref();
@@ -223,10 +231,8 @@ impl Stream {
         }
         // From here on it stays on the plan.
         self.memory.shrink_to(need);
-        for step in plan.steps.iter().take(asked) {
-            if let Some(counter) = counter(step, fields, method, host) {
-                host.count(counter);
-            }
+        for counter in counters.iter().take(asked).flatten() {
+            host.count(*counter);
         }
         match plan.refused(judged.end) {
             None => host.count(Outcome::Allowed.counter()),
@@ -317,14 +323,10 @@ fn connection(engine: &Engine, route: Option<usize>, fields: &Fields) -> Connect
     connection
 }
 
-/// What is counted of a step that a request has fitted.
-fn counter(step: &Step, fields: &Fields, method: &str, host: &dyn Host) -> Option<Counter> {
-    match step {
-        Step::OneOf(cases) if cases.iter().all(|case| case.counter.is_none()) => None,
-        Step::OneOf(cases) => find(cases, fields, method, host)?.counter,
-        Step::Token { tokens, .. } => Some(tokens.counter()),
-        Step::Count(counter) => Some(*counter),
-        Step::Limit(_) => None,
+/// Notes what is counted of a request that has fitted the step at a place, if it stays on the plan.
+fn note(counters: &mut [Option<Counter>; MOST_STEPS], place: usize, counter: Option<Counter>) {
+    if let Some(noted) = counters.get_mut(place) {
+        *noted = counter;
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Planned {
     charge: Option<Charge>,
     end: End,
     connection: Connection,
+    /// How the caller then stood with the limit.
+    standing: OnceCell<LimitStatus>,
     /// The same as a stream has it that was judged by asking.
     general: OnceCell<Box<General>>,
 }
@@ -57,7 +59,7 @@ impl Stream {
     }
 
     /// Names the changes of a request that was judged by a plan, in order.
-    pub fn planned_changes(&self, each: &mut dyn FnMut(PlannedChange<'_>)) {
+    pub fn planned_changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) {
         let Some((planned, engine, plan)) = self.on_plan() else {
             return;
         };
@@ -146,10 +148,14 @@ impl Planned {
 
     fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
         let charge = self.charge.as_ref()?;
-        plan.steps.iter().find_map(|step| match step {
-            Step::Limit(limit) => Some((&**limit, limit.standing(charge))),
+        let mut limits = plan.steps.iter().filter_map(|step| match step {
+            Step::Limit(limit) => Some(&**limit),
             _ => None,
-        })
+        });
+        let limit = limits.next()?;
+        // The answer says it, and then the record.
+        let standing = self.standing.get_or_init(|| limit.standing(charge));
+        Some((limit, *standing))
     }
 
     /// What a stream keeps that was judged by asking.

@@ -33,9 +33,9 @@ trait Shaped {
 }
 
 /// Names each change to somebody who carries it out.
-struct EachChange<'n>(&'n mut dyn FnMut(PlannedChange<'_>));
+struct EachChange<'n, F>(&'n mut F);
 
-impl Shaped for EachChange<'_> {
+impl<F: FnMut(PlannedChange<'_>)> Shaped for EachChange<'_, F> {
     fn change(&mut self, change: PlannedChange<'_>) {
         (self.0)(change);
     }
@@ -73,7 +73,7 @@ impl Stream {
         &mut self,
         answer: Option<&Block>,
         host: &dyn Host,
-        each: &mut dyn FnMut(PlannedChange<'_>),
+        each: &mut impl FnMut(PlannedChange<'_>),
     ) -> bool {
         let Some((planned, engine, plan)) = self.on_plan() else {
             return false;
@@ -125,7 +125,7 @@ impl Planned {
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
-        shaped: &mut dyn Shaped,
+        shaped: &mut impl Shaped,
     ) {
         for shaping in shapings {
             self.shape(shaping, answer, plan, engine, host, shaped);
@@ -152,7 +152,7 @@ impl Planned {
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
-        shaped: &mut dyn Shaped,
+        shaped: &mut impl Shaped,
     ) {
         let is_known = self.accepted.is_some() || author == Author::Filter;
         match shaping {
