@@ -1,6 +1,7 @@
 //! Tokens that have been verified, so that a signature is checked once and not at every request.
 //!
-//! A token is looked up whole, byte by byte; only one that passed every check is kept. What
+//! A token is found by a [fingerprint](super::fingerprint) of all its bytes, since its text would take
+//! more memory than all that is known of it. Only one that passed every check is kept. What
 //! changes with time is checked again at every use. The cache belongs to one provider of one
 //! document in one VM and ends with it, and with its keys.
 //!
@@ -8,11 +9,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 use super::cache_limits::CacheLimits;
 use super::claims::Times;
+use super::fingerprint::{ByFingerprint, Fingerprint, Fingerprints};
 use portcullis_exchange::exchange::Edit;
 use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::json::compact::Compact;
@@ -35,6 +36,7 @@ pub(super) struct Verified {
 /// not been used for half the capacity.
 pub(super) struct TokenCache {
     limits: CacheLimits,
+    fingerprints: Fingerprints,
     generations: RefCell<Generations>,
     /// How many demands have a bit of [`Verified::met`].
     bits: Cell<u32>,
@@ -51,42 +53,15 @@ struct Generations {
 
 /// Tokens, and the memory that is theirs.
 struct Generation {
-    tokens: HashMap<Box<[u8]>, Verified, ByEnding>,
+    tokens: HashMap<Fingerprint, Box<Verified>, ByFingerprint>,
     memory: Reservation,
-}
-
-/// Hashes the length and the last bytes of a token, which are its signature's, with the standard
-/// library's keyed hash. Whole tokens are compared after that: tokens that end alike cost time and
-/// nothing else, and only tokens that an issuer has signed are ever in the table.
-#[derive(Clone, Default)]
-struct ByEnding(RandomState);
-
-struct EndingHasher(DefaultHasher);
-
-impl BuildHasher for ByEnding {
-    type Hasher = EndingHasher;
-
-    fn build_hasher(&self) -> EndingHasher {
-        EndingHasher(self.0.build_hasher())
-    }
-}
-
-impl Hasher for EndingHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        const ENDING: usize = 32;
-        let start = bytes.len().saturating_sub(ENDING);
-        self.0.write(bytes.get(start..).unwrap_or(bytes));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
 }
 
 impl TokenCache {
     pub(super) fn new(limits: CacheLimits) -> Self {
         Self {
             limits,
+            fingerprints: Fingerprints::default(),
             generations: RefCell::default(),
             bits: Cell::new(0),
         }
@@ -128,12 +103,14 @@ impl TokenCache {
     /// What is remembered of a token.
     pub(super) fn find(&self, token: &[u8]) -> Option<Verified> {
         let mut generations = self.generations.try_borrow_mut().ok()?;
-        if let Some(verified) = generations.young.tokens.get(token) {
-            return Some(verified.clone());
+        let token = self.fingerprints.of(token);
+        if let Some(verified) = generations.young.tokens.get(&token) {
+            return Some((**verified).clone());
         }
-        let (token, verified) = generations.old.take(token)?;
-        generations.insert(token, verified.clone(), self.limits);
-        Some(verified)
+        let verified = generations.old.take(token)?;
+        let found = (*verified).clone();
+        generations.insert(token, verified, self.limits);
+        Some(found)
     }
 
     /// Remembers a token that has passed every check.
@@ -142,7 +119,8 @@ impl TokenCache {
             return;
         }
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.insert(token.into(), verified, self.limits);
+            let token = self.fingerprints.of(token);
+            generations.insert(token, Box::new(verified), self.limits);
         }
     }
 
@@ -156,12 +134,13 @@ impl TokenCache {
     /// Changes what is remembered of a token, if it is, and what that weighs.
     pub(super) fn change(&self, token: &[u8], change: impl FnOnce(&mut Verified)) {
         if let Ok(mut generations) = self.generations.try_borrow_mut()
-            && let Some((token, before)) = generations.young.take(token)
+            && let token = self.fingerprints.of(token)
+            && let Some(before) = generations.young.take(token)
         {
             let mut after = before.clone();
             change(&mut after);
             // One that grows out of the cache stays in it as it was.
-            let fits = after.weight(&token) <= self.limits.max_bytes / 2;
+            let fits = after.weight() <= self.limits.max_bytes / 2;
             generations.insert(token, if fits { after } else { before }, self.limits);
         }
     }
@@ -169,6 +148,7 @@ impl TokenCache {
     /// Forgets a token.
     pub(super) fn forget(&self, token: &[u8]) {
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
+            let token = self.fingerprints.of(token);
             generations.young.take(token);
             generations.old.take(token);
         }
@@ -186,8 +166,8 @@ impl TokenCache {
 
 impl Generations {
     /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
-    fn insert(&mut self, token: Box<[u8]>, verified: Verified, limits: CacheLimits) {
-        let weight = verified.weight(&token);
+    fn insert(&mut self, token: Fingerprint, verified: Box<Verified>, limits: CacheLimits) {
+        let weight = verified.weight();
         let limits = if self.released {
             limits.of_replaced()
         } else {
@@ -217,12 +197,11 @@ impl Generations {
 }
 
 impl Generation {
-    fn take(&mut self, token: &[u8]) -> Option<(Box<[u8]>, Verified)> {
-        let (token, verified) = self.tokens.remove_entry(token)?;
-        let weight = verified.weight(&token);
-        let left = self.memory.bytes().saturating_sub(weight);
+    fn take(&mut self, token: Fingerprint) -> Option<Box<Verified>> {
+        let verified = self.tokens.remove(&token)?;
+        let left = self.memory.bytes().saturating_sub(verified.weight());
         self.memory.shrink_to(left);
-        Some((token, verified))
+        Some(verified)
     }
 }
 
@@ -236,12 +215,12 @@ impl Default for Generation {
 }
 
 impl Verified {
-    /// The bytes that remembering it takes, under that token: what it keeps, what the allocator
-    /// keeps around each of that, and its place in a table, which is up to twice as large as it need
-    /// be and exists twice while it grows.
-    fn weight(&self, token: &[u8]) -> usize {
+    /// The bytes that remembering it takes: what it keeps, what the allocator keeps around each of
+    /// that, and its place in a table, which is up to twice as large as it need be and exists twice
+    /// while it grows.
+    fn weight(&self) -> usize {
         const AROUND: usize = 24;
-        const PLACE: usize = 3 * (size_of::<(Box<[u8]>, Verified)>() + 1);
+        const PLACE: usize = 3 * (size_of::<(Fingerprint, Box<Verified>)>() + 1);
         let edits = self.edits.iter().map(|edit| {
             let kept = edit.value().map_or(0, |value| value.as_bytes().len());
             size_of::<Edit>()
@@ -249,12 +228,11 @@ impl Verified {
                 .saturating_add(AROUND)
         });
         [
-            token.len(),
-            AROUND,
+            PLACE,
+            size_of::<Self>() + AROUND,
             self.claims.size(),
             AROUND,
             AROUND,
-            PLACE,
             self.words
                 .as_ref()
                 .map_or(0, |words| words.len().saturating_add(AROUND)),
