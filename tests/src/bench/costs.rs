@@ -20,8 +20,8 @@ use super::spread::Aggregation;
 use super::wrk::Wrk;
 use super::{alike, document, step};
 
-/// What `envoy/build.sh without-schemas` writes.
-const WITHOUT_SCHEMAS: &str = "portcullis-without-schemas.wasm";
+/// What `envoy/build.sh minimal` writes.
+const MINIMAL: &str = "portcullis-minimal.wasm";
 /// How often loading and starting are measured.
 const TRIALS: usize = 5;
 /// Listeners that are added at once, because one alone loads faster than one can look.
@@ -33,8 +33,8 @@ const WORKERS: [u32; 3] = [1, 2, 4];
 pub(super) struct Costs {
     pub(super) module_bytes: u64,
     pub(super) module_gzip_bytes: Option<u64>,
-    /// Of a module that is built without JSON Schema, if there is one beside it.
-    pub(super) bytes_without_schemas: Option<u64>,
+    /// Of the smallest module, if there is one beside it.
+    pub(super) minimal_bytes: Option<u64>,
     pub(super) loads: Vec<Load>,
     pub(super) memory: Vec<Memory>,
     pub(super) cold_starts: Vec<ColdStart>,
@@ -96,7 +96,7 @@ pub(super) fn measure(
     let gzip = Command::new("gzip").arg("-9c").arg(module).output();
     Ok(Costs {
         module_bytes: bytes.len(),
-        bytes_without_schemas: fs::metadata(module.with_file_name(WITHOUT_SCHEMAS))
+        minimal_bytes: fs::metadata(module.with_file_name(MINIMAL))
             .ok()
             .map(|bytes| bytes.len()),
         module_gzip_bytes: gzip.ok().map(|output| output.stdout.len() as u64),

@@ -241,8 +241,8 @@ fn others(costs: &Costs, out: &mut String) {
         out,
         format_args!("\nModule: {} bytes, with gzip {gzip}\n", costs.module_bytes),
     );
-    if let Some(bytes) = costs.bytes_without_schemas {
-        line(out, format_args!("Without JSON Schema: {bytes} bytes\n"));
+    if let Some(bytes) = costs.minimal_bytes {
+        line(out, format_args!("The smallest module: {bytes} bytes\n"));
     }
     table(
         out,
