@@ -11,7 +11,9 @@ use wasm_encoder::{
     CodeSection, Encode, ExportKind, ExportSection, Instruction, MemArg, MemArgTarget,
     MemorySection, MemoryType, Module, RawSection,
 };
-use wasmparser::{BinaryReaderError, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload,
+};
 
 /// The memory that the numbers stand in, by its export.
 pub(crate) const MEMORY: &str = "portcullis_entries";
@@ -256,7 +258,9 @@ mod tests {
         let engine = Engine::default();
         let module = Module::new(&engine, &counting.wasm).unwrap();
         let mut store = Store::new(&engine, ());
-        let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module).unwrap();
+        let instance = Linker::new(&engine)
+            .instantiate_and_start(&mut store, &module)
+            .unwrap();
         let run = instance.get_typed_func::<(), i32>(&store, "run").unwrap();
         assert_eq!(run.call(&mut store, ()).unwrap(), 12);
         let numbers = instance.get_memory(&store, MEMORY).unwrap();

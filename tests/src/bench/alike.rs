@@ -22,23 +22,23 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
             let name = each.chain.id;
             differences.extend(found.map(|found| format!("{name}: {what}: {found}")));
         };
-        let mut good = tokens.good.iter();
-        if each.chain.traffic == Traffic::OverLimit
-            && let Some((_, first)) = good.next()
-        {
-            expect("the one request of a limit", Some(first), 200);
-            for (algorithm, token) in good {
-                expect(&format!("over the limit ({algorithm:?})"), Some(token), 429);
-            }
-        } else {
-            for (algorithm, token) in good {
-                expect(&format!("a good token ({algorithm:?})"), Some(token), 200);
-            }
+        let is_spent = each.chain.traffic == Traffic::OverLimit;
+        if is_spent && let Some((_, token)) = tokens.good.first() {
+            expect("the one request of a limit", Some(token), 200);
+        }
+        let passes = if is_spent { 429 } else { 200 };
+        for (algorithm, token) in &tokens.good {
+            expect(
+                &format!("a good token ({algorithm:?})"),
+                Some(token),
+                passes,
+            );
         }
         if matches!(each.chain.work, Work::Token | Work::Whole) {
-            expect("no token", None, 401);
-            expect("an expired token", Some(&tokens.expired), 401);
-            expect("a forged token", Some(&tokens.forged), 401);
+            let refused = if is_spent { 429 } else { 401 };
+            expect("no token", None, refused);
+            expect("an expired token", Some(&tokens.expired), refused);
+            expect("a forged token", Some(&tokens.forged), refused);
         }
     }
     match differences.is_empty() {
@@ -88,8 +88,15 @@ fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String>
         Work::Nothing | Work::Token | Work::Headers => false,
     };
     if limited {
-        let names = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
-        if let Some(name) = names.into_iter().find(|name| value(response, name).is_empty()) {
+        let names = [
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+        ];
+        if let Some(name) = names
+            .into_iter()
+            .find(|name| value(response, name).is_empty())
+        {
             return Some(format!("no {name}"));
         }
     }

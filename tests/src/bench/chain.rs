@@ -200,7 +200,8 @@ pub(super) fn native(
     native_with((id, title), native::jwt_authn(cache), Bucket::Ample, log)
 }
 
-/// The whole native chain with its token cache, and a limit that is spent.
+/// The whole native chain with its token cache, and a limit that is spent. The limit comes first, as in the module,
+/// whose limits that need no token are asked before it.
 pub(super) fn native_spent(id: &'static str, title: &'static str, log: PathBuf) -> Chain {
     let jwt_authn = native::jwt_authn(TokenCache::On);
     native_with((id, title), jwt_authn, Bucket::Spent, log)
@@ -223,12 +224,15 @@ fn native_with(
     bucket: Bucket,
     log: PathBuf,
 ) -> Chain {
-    let filters = vec![
+    let mut filters = vec![
         native::cors(),
         jwt_authn,
         native::local_ratelimit(bucket),
         native::header_mutation(&HEADERS),
     ];
+    if bucket == Bucket::Spent {
+        filters.swap(1, 2);
+    }
     let mut manager = json!({ "access_log": native::access_log(&log) });
     manager["route_config"] = routes(native::cors_policy());
     Chain {

@@ -178,13 +178,7 @@ fn native_filled(module: &Path, scratch: &Scratch) -> Chain {
 fn portcullis_filled(module: &Path, _: &Scratch) -> Chain {
     let document = document::with_large_cache();
     let work = (Traffic::New(Algorithm::Rs256), Work::Whole);
-    chain::portcullis(
-        FILLED,
-        "Portcullis",
-        module,
-        &document,
-        work,
-    )
+    chain::portcullis(FILLED, "Portcullis", module, &document, work)
 }
 
 fn loads(module: &Path) -> Result<Vec<Load>, String> {

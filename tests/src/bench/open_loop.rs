@@ -47,7 +47,9 @@ pub(super) fn drive(
 /// The generator's own process: address, rate, seconds, file with a token. It prints what it saw as JSON.
 pub(crate) fn run(arguments: &[String]) -> Result<String, String> {
     let [addr, rate, seconds, tokens] = arguments else {
-        return Err(format!("{MODE} needs an address, a rate, seconds and a file"));
+        return Err(format!(
+            "{MODE} needs an address, a rate, seconds and a file"
+        ));
     };
     let wrong = |what: &str| format!("{MODE}: no {what}");
     let addr: SocketAddr = addr.parse().map_err(|_| wrong("address"))?;

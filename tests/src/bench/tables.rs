@@ -4,12 +4,16 @@ use std::fmt::Write as _;
 
 use super::costs::Costs;
 use super::report::{Aimed, Compared, GroupReport, Report};
-use super::rounds::{Both, HalfLoad, Cores, Measured};
+use super::rounds::{Both, Cores, HalfLoad, Measured};
 use super::spread::Aggregation;
 
 /// A head, and rows of as many cells.
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut out = format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len()));
+    let mut out = format!(
+        "| {} |\n|{}\n",
+        head.join(" | "),
+        " --- |".repeat(head.len())
+    );
     for row in rows {
         // Writing to a `String` cannot fail.
         let _ = writeln!(out, "| {} |", row.join(" | "));
@@ -21,7 +25,10 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 fn spread(both: &Both<Aggregation>, digits: usize) -> [String; 4] {
     let [idle, busy] = Cores::ALL.map(|cores| {
         let value = both.get(cores);
-        (format!("{value:.digits$}"), format!("{:.digits$}", value.low))
+        (
+            format!("{value:.digits$}"),
+            format!("{:.digits$}", value.low),
+        )
     });
     [idle.0, idle.1, busy.0, busy.1]
 }
@@ -185,7 +192,10 @@ impl Costs {
     pub(super) fn tables(&self) -> String {
         let gzip = self.module_gzip_bytes;
         let gzip = gzip.map_or("unknown".to_owned(), |bytes| bytes.to_string());
-        let mut out = format!("The module has {} bytes, {gzip} with gzip", self.module_bytes);
+        let mut out = format!(
+            "The module has {} bytes, {gzip} with gzip",
+            self.module_bytes
+        );
         if let Some(bytes) = self.bytes_without_schemas {
             let _ = write!(out, "; without JSON Schema {bytes}");
         }
@@ -213,7 +223,10 @@ impl Costs {
         });
         out.push_str(&table(&head, memory));
         out.push('\n');
-        let head = ["chain", "ms from the start of the process to the first refusal"];
+        let head = [
+            "chain",
+            "ms from the start of the process to the first refusal",
+        ];
         let starts = self.cold_starts.iter();
         let starts = starts.map(|each| vec![each.id.to_owned(), format!("{:.0}", each.ms)]);
         out.push_str(&table(&head, starts));

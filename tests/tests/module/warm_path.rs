@@ -10,9 +10,9 @@ use std::fs;
 
 use portcullis_tests::entries::{self, Function};
 use portcullis_tests::fake_host::{Exchange, FakeHost, HostOptions};
+use portcullis_tests::module_path;
 use portcullis_tests::tokens::repository;
 use portcullis_tests::wire::Request;
-use portcullis_tests::module_path;
 use serde_json::{Value, json};
 
 use super::{NOW, request, service};
@@ -284,7 +284,11 @@ impl Cost {
 
     fn line(&self, name: &str) -> String {
         let calls: usize = self.calls.values().sum();
-        let bytes: usize = self.entered.iter().map(|(function, _)| function.bytes).sum();
+        let bytes: usize = self
+            .entered
+            .iter()
+            .map(|(function, _)| function.bytes)
+            .sum();
         format!(
             "{name}: {calls} host calls, {} allocations (aim {ALLOCATIONS_AIM}), {} functions of {bytes} bytes \
              (aim {FUNCTIONS_AIM})",

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::chain::{
-    Algorithm, Bucket, Chain, Traffic, Work, answering, portcullis, router,
-};
+use super::super::chain::{Algorithm, Bucket, Chain, Traffic, Work, answering, portcullis, router};
 use super::super::native;
 use super::super::{document, scratch::Scratch};
 use super::{Group, aim, compare};
