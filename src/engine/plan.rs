@@ -43,6 +43,8 @@ pub struct Plan {
     pub shapings: Option<Box<[Shaping]>>,
     /// Whether that depends on the answer's fields.
     pub reads_response: bool,
+    /// How many fields of an answer it sets or removes, at most.
+    pub changes: usize,
     /// Its record if it passes; none if that is written by asking.
     pub record: Option<Prepared>,
     /// How a request without a token is refused, or one without a route. None if that is judged by
@@ -64,6 +66,16 @@ pub enum End {
 }
 
 impl Plan {
+    /// How much memory it takes, but for what it shares with the policies of its route.
+    pub fn memory(&self) -> usize {
+        let steps = self.steps.iter().map(step_memory);
+        let shapings = self.shapings.iter().flatten().map(shaping_memory);
+        let records = self.record.iter().map(Prepared::memory);
+        let refused = self.missing.iter().chain(&self.full).map(Refused::memory);
+        let all = steps.chain(shapings).chain(records).chain(refused);
+        all.fold(size_of::<Self>(), usize::saturating_add)
+    }
+
     /// The refusal of requests that end so, if it is one.
     pub fn refused(&self, end: End) -> Option<&Refused> {
         match end {
@@ -129,6 +141,20 @@ impl Refused {
         (refused.body(Some("x")) == named.body).then_some(refused)
     }
 
+    fn memory(&self) -> usize {
+        let field = |(name, value): &(HeaderName, HeaderValue)| {
+            // Each is counted, with what a shared text needs beside itself.
+            let texts = name.as_str().len().saturating_add(value.as_bytes().len());
+            texts.saturating_add(FIELD)
+        };
+        let reply = self.reply.headers.iter().chain(&self.refusal.headers);
+        let detail = self.refusal.detail.iter().map(|detail| detail.memory());
+        let record = self.record.iter().map(Prepared::memory);
+        let all = reply.map(field).chain(detail).chain(record);
+        all.fold(self.reply.body.capacity(), usize::saturating_add)
+            .saturating_add(self.reply.details.capacity())
+    }
+
     fn body(&self, id: Option<&str>) -> Vec<u8> {
         let body = &self.reply.body;
         let (Some(id), Some((start, end))) = (id, body.split_at_checked(self.instance)) else {
@@ -152,6 +178,45 @@ impl Refused {
             details: self.reply.details.clone(),
         }
     }
+}
+
+/// What a field takes of memory beside its texts.
+const FIELD: usize = 64;
+
+fn step_memory(step: &Step) -> usize {
+    let more = match step {
+        Step::OneOf(cases) => {
+            let tests = cases.iter().map(|case| size_of_val(&*case.tests));
+            tests.fold(size_of_val(&**cases), usize::saturating_add)
+        }
+        Step::Token {
+            prefix, missing, ..
+        } => {
+            let detail = missing.detail.iter().map(|detail| detail.memory());
+            let fields = missing
+                .headers
+                .len()
+                .saturating_mul(FIELD.saturating_mul(4));
+            let fixed = prefix.len().saturating_add(fields).saturating_add(FIELD);
+            detail.fold(fixed, usize::saturating_add)
+        }
+        Step::Limit(_) => FIELD.saturating_mul(2),
+        Step::Count(_) => 0,
+    };
+    more.saturating_add(size_of::<Step>())
+}
+
+fn shaping_memory(shaping: &Shaping) -> usize {
+    let more = match shaping {
+        Shaping::IfAbsent { fields, .. } => size_of_val(&**fields),
+        Shaping::Revealing(names) => size_of_val(&**names),
+        // Their edits are the policies' own.
+        Shaping::Always(_)
+        | Shaping::ByCaller { .. }
+        | Shaping::ByOrigin { .. }
+        | Shaping::Limits { .. } => 0,
+    };
+    more.saturating_add(size_of::<Shaping>())
 }
 
 /// A host as a request named it. Most name the same.

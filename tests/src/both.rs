@@ -11,6 +11,7 @@ use portcullis::host::{Counter, Histogram, Host};
 use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::{self, ExchangeCounter, TIMINGS};
 use portcullis::pairs;
+use portcullis::pairs::Block;
 use portcullis::plan::PlannedChange;
 use portcullis::stream::{Action, ResponseHead, Stream};
 
@@ -43,7 +44,12 @@ pub fn response_headers(
     host: &dyn Host,
 ) -> ResponseHead {
     let mut edits = Vec::new();
-    match stream.response_by_plan(headers, host, &mut |change| edits.push(edit(change))) {
+    let answer = headers.and_then(|headers| {
+        let fields = headers.iter().collect::<Vec<_>>();
+        Block::of(pairs::write(fields.into_iter()))
+    });
+    let each = &mut |change: PlannedChange<'_>| edits.push(edit(change));
+    match stream.response_by_plan(answer.as_ref(), host, each) {
         true => ResponseHead {
             edits,
             ..ResponseHead::default()

@@ -322,6 +322,16 @@ impl AccessLog {
 }
 
 impl Prepared {
+    /// How much memory it takes beside itself.
+    pub fn memory(&self) -> usize {
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len(),
+            _ => 0,
+        };
+        let texts = self.pieces.iter().map(text);
+        texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
+    }
+
     /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
     /// be cut as records are without plans.
     pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {

@@ -1,5 +1,6 @@
 //! Compiles the plans of a document: each route whose policies all put their work on one.
 
+use super::size::{MOST_PLANS, PLAN};
 use crate::access_log::prepared::{Common, Prepared, Shown};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
@@ -9,7 +10,7 @@ use crate::stream::override_fields;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::host::Counter;
 use portcullis_exchange::meter::Outcome;
-use portcullis_exchange::plan::{Draft, Limit, Names, Shaping, Step};
+use portcullis_exchange::plan::{ByCaller, Draft, Limit, Names, PlannedChange, Shaping, Step};
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NOTHING_HERE;
@@ -28,8 +29,10 @@ fn all(engine: &Engine) -> Option<Plans> {
     let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
     names.extend(OTHER_NAMES.map(Box::from));
     let routes = engine.routes.iter();
+    let kept = |plan: Option<Plan>| plan.filter(|plan| plan.memory() <= PLAN);
     let routes: Box<[Option<Plan>]> = routes
-        .map(|route| plan(engine, route, &mut names))
+        .take(MOST_PLANS)
+        .map(|route| kept(plan(engine, route, &mut names)))
         .collect();
     let planned = engine.routes.iter().zip(&routes);
     let planned = planned.filter(|(_, plan)| plan.is_some());
@@ -37,7 +40,7 @@ fn all(engine: &Engine) -> Option<Plans> {
     if chains.is_empty() {
         return None;
     }
-    let nowhere = nowhere(engine, &mut names);
+    let nowhere = kept(nowhere(engine, &mut names));
     chains.extend(nowhere.as_ref().map(|_| &engine.fallback));
     let later = chains.iter().flat_map(|chain| &chain.later_request_fields);
     let kept: Vec<&str> = engine.shown_fields.names().chain(later.copied()).collect();
@@ -133,6 +136,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
     Some(Plan {
         record: writing.record(None, None, limit),
         reads_response: chain.reads_response,
+        changes: shapings.iter().flatten().map(changes).sum(),
         shapings,
         missing,
         full,
@@ -154,6 +158,7 @@ fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
     };
     Some(Plan {
         steps: Box::default(),
+        changes: shapings.iter().map(changes).sum(),
         shapings: Some(shapings),
         reads_response: chain.reads_response,
         record: None,
@@ -243,5 +248,29 @@ fn is_known(shaping: &Shaping) -> bool {
         } => known(granted) && known(withheld),
         Shaping::IfAbsent { fields, .. } => fields.iter().all(|field| known(&field.edit)),
         Shaping::Revealing(_) | Shaping::Limits { .. } => true,
+    }
+}
+
+/// How many fields of an answer are set or removed, at most.
+fn changes(shaping: &Shaping) -> usize {
+    let of = |edit: &Edit| {
+        let mut count = 0_usize;
+        edit.changes(&mut |change| match change {
+            PlannedChange::Set(..) | PlannedChange::Remove(_) => count = count.saturating_add(1),
+            PlannedChange::Add(..) | PlannedChange::FilterState(..) => {}
+        });
+        count
+    };
+    let all = |edits: &[Edit]| edits.iter().map(of).sum::<usize>();
+    let by_caller = |each: &ByCaller| all(&each.authenticated).max(all(&each.anyone));
+    match shaping {
+        Shaping::Always(edits) => all(edits),
+        Shaping::ByCaller { https, http, .. } => by_caller(https).max(by_caller(http)),
+        Shaping::ByOrigin {
+            granted, withheld, ..
+        } => of(granted).saturating_add(1).max(of(withheld)),
+        Shaping::IfAbsent { fields, .. } => fields.len(),
+        Shaping::Revealing(_) => 0,
+        Shaping::Limits { numbers, lists } => numbers.len().saturating_add(lists.len()),
     }
 }

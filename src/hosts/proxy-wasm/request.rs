@@ -27,11 +27,15 @@ impl Live {
         if let Some(refused) = refused {
             return self.carry_out(refused, Phase::Head);
         }
-        let headers = match abi::header_pairs_of(Map::Request, size) {
+        let block = match abi::header_pairs_of(Map::Request, size) {
             Ok(block) => block,
             Err(error) => return self.fail("hand over the request", error),
         };
-        let Some(headers) = pairs::read(headers) else {
+        let block = match self.judge_by_plan(block) {
+            Ok(action) => return action,
+            Err(block) => block,
+        };
+        let Some(headers) = pairs::read(block) else {
             return self.fail("hand over the request in a known form", HostError(0));
         };
         let mut stream = self.stream.borrow_mut();

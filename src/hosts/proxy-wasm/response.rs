@@ -17,6 +17,9 @@ impl Live {
         if self.stream.borrow().has_replied() {
             return abi::Action::Continue;
         }
+        if self.shape_by_plan(fields) {
+            return abi::Action::Continue;
+        }
         let action = self.shape_head(fields, ends);
         let minds = self.response_body.borrow().is_some();
         self.mind(minds || self.stream.borrow().minds_response_body());
