@@ -218,7 +218,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
     write(format!("{name}.svg"), plot::draw(&report))?;
     println!("\nwritten: tests/bench/results/{name}.json and {name}.svg");
     if settings.page {
-        page::write(&report, settings.only.is_empty())?;
+        page::write(&report, &name, settings.only.is_empty())?;
         println!("written: the tables on the pages for people");
     }
     Ok(())

@@ -13,11 +13,15 @@ const AIMS: &str = "aims";
 /// What the README shows, and the group that it is from.
 const WHOLE: &str = "whole";
 
-/// Writes the tables of the groups that were measured in place of those that are there.
-pub(super) fn write(report: &Report, is_whole: bool) -> Result<(), String> {
+/// Writes the tables of the groups that were measured in place of those that are there. `results` is the name of the
+/// files with all that was measured.
+pub(super) fn write(report: &Report, results: &str, is_whole: bool) -> Result<(), String> {
     let mut figures: Vec<(&str, String)> = Vec::new();
     if is_whole {
-        figures.push((AIMS, report.aims()));
+        let measured = measured(report);
+        let links = links("../tests/bench/results", results);
+        let aims = report.aims();
+        figures.push((AIMS, format!("{measured}: {links}.\n\n{aims}")));
     }
     let groups = report.groups.iter();
     figures.extend(groups.map(|group| (group.name, group.tables())));
@@ -25,14 +29,26 @@ pub(super) fn write(report: &Report, is_whole: bool) -> Result<(), String> {
     figures.extend(costs.map(|costs| (super::COSTS, costs.tables())));
     replace(FIGURES, &figures)?;
     let mut groups = report.groups.iter();
-    let whole = groups.find(|group| group.name == WHOLE);
-    replace(
-        README,
-        &whole
-            .map(|group| (WHOLE, group.requests()))
-            .into_iter()
-            .collect::<Vec<_>>(),
+    let Some(whole) = groups.find(|group| group.name == WHOLE) else {
+        return Ok(());
+    };
+    let (measured, links) = (measured(report), links("tests/bench/results", results));
+    let (requests, ratios) = (whole.requests(), whole.ratios());
+    let text =
+        format!("{measured}: [all figures]({FIGURES}#figures), {links}.\n\n{requests}\n{ratios}");
+    replace(README, &[(WHOLE, text)])
+}
+
+fn measured(report: &Report) -> String {
+    let day = report.date.get(..10).unwrap_or(&report.date);
+    format!(
+        "{} rounds of {} s on {} cores, {day}, Envoy {}, one worker unless it says otherwise",
+        report.rounds, report.seconds, report.machine.cores, report.envoy
     )
+}
+
+fn links(folder: &str, results: &str) -> String {
+    format!("[as data]({folder}/{results}.json), [as a plot]({folder}/{results}.svg)")
 }
 
 fn replace(name: &str, parts: &[(&str, String)]) -> Result<(), String> {

@@ -123,7 +123,8 @@ impl GroupReport {
         table(&head, rows)
     }
 
-    fn ratios(&self) -> String {
+    /// What they take by what others take.
+    pub(super) fn ratios(&self) -> String {
         let head = [
             "CPU of",
             "against",
