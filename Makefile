@@ -50,7 +50,7 @@ BINARY = $(filter $(firstword $(ONLY)),$(SUITES))
 ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),CASES="$(ONLY)" $(SUITE) --test cases)
 
 test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
-	@$(if $(filter fault_injection fail_closed,$(ONLY)),envoy/build.sh with-faults,$(if $(filter minimal,$(ONLY)),envoy/build.sh minimal,:))
+	@$(if $(filter fault_injection fail_closed module,$(ONLY)),envoy/build.sh with-faults,$(if $(filter minimal,$(ONLY)),envoy/build.sh minimal,:))
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
 	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(SUITES:%='$(SUITE) --test %') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
