@@ -25,6 +25,7 @@ mod rule;
 mod type_set;
 mod uri;
 mod value;
+mod walk;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +35,9 @@ use std::rc::Rc;
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, Found, misnamed, uri_of};
 use self::keyword::KEYWORDS;
+use self::walk::Walked;
 use portcullis_document::{Node, Pointer, Problems, Quoted};
+use portcullis_wire::json_gate::{Fault, Limits, measure};
 use portcullis_wire::regex::Effort;
 use portcullis_wire::sort;
 
@@ -74,6 +77,27 @@ pub struct Schema {
     set: Rc<Set>,
     id: SchemaId,
     formats: Formats,
+}
+
+/// Why a text is not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unjudged {
+    /// It does not pass the gate.
+    Gate(Fault),
+    /// It passes, and cannot be read.
+    Text(TextError),
+}
+
+impl From<Fault> for Unjudged {
+    fn from(fault: Fault) -> Self {
+        Unjudged::Gate(fault)
+    }
+}
+
+impl From<TextError> for Unjudged {
+    fn from(error: TextError) -> Self {
+        Unjudged::Text(error)
+    }
 }
 
 /// What `format` is for.
@@ -244,6 +268,34 @@ impl Schema {
     pub fn items_kinds(&self) -> TypeSet {
         let items = self.set.items(self.id, 0);
         items.map_or(TypeSet::STRING, |items| self.set.kinds(items, 0))
+    }
+
+    /// Passes a text through the gate, and judges it. No more than `depth` arrays and objects may contain
+    /// one another.
+    ///
+    /// # Errors
+    /// See [`Unjudged`].
+    pub fn judge_bytes(
+        &self,
+        bytes: &[u8],
+        limits: &Limits,
+        depth: usize,
+    ) -> Result<Verdict, Unjudged> {
+        let shape = if self.walks() {
+            match walk::judge(&self.set.plan, self.id, bytes, limits, depth)? {
+                Walked::Valid => return Ok(Verdict::Valid),
+                Walked::Unsure(shape) => shape,
+            }
+        } else {
+            measure(bytes, limits)?
+        };
+        Ok(self.judge(&Text::read(bytes, &shape, depth)?))
+    }
+
+    /// Whether texts are judged by it while they pass the gate, as far as they are valid.
+    pub fn walks(&self) -> bool {
+        let asserts = self.formats == Formats::Assert;
+        self.set.plan.walks(self.id, asserts)
     }
 
     /// Judges a text that has been read.

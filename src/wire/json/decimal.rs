@@ -156,6 +156,15 @@ impl Decimal {
         }
     }
 
+    /// Its digits, if 64 bits hold them, and the power of ten that they are multiplied by; without the
+    /// sign.
+    pub fn short(&self) -> Option<(u64, i32)> {
+        match self.digits {
+            Significand::Short(digits) => Some((digits, self.exponent)),
+            Significand::Long(_) => None,
+        }
+    }
+
     /// The number, if it is whole, not negative, and small enough.
     pub fn to_u64(&self) -> Option<u64> {
         let Significand::Short(digits) = self.digits else {
