@@ -464,7 +464,9 @@ fn size(json: &Json, body: &Body) -> usize {
             value.weight().saturating_mul(2)
         }
         (_, Json::Object(named)) => {
-            let names = named.iter().map(|(name, _)| name.len().saturating_mul(2).saturating_add(128));
+            let names = named
+                .iter()
+                .map(|(name, _)| name.len().saturating_mul(2).saturating_add(128));
             names.fold(0, usize::saturating_add)
         }
         (_, Json::Array(items)) => items.len().saturating_mul(16),

@@ -66,9 +66,7 @@ impl Keyword for Properties {
     }
 
     fn demand(&self, demand: &mut Demand) -> bool {
-        self.patterns.is_empty()
-            && !self.open
-            && demand.properties(&self.named, self.additional)
+        self.patterns.is_empty() && !self.open && demand.properties(&self.named, self.additional)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The walk itself.
 
 use portcullis_wire::budget::{self, Reservation, Share};
-use portcullis_wire::json_gate::{Fault, Kind, Limits, Name, Shape, Text, Watch, Word, watch};
+use portcullis_wire::json_gate::{
+    Fault, Kind, Limits, Name, Shape, Text, Watch, Word, Written, watch,
+};
 use portcullis_wire::regex::{Effort, Regex};
 
 use super::demand::{Choice, Demand, Together};
@@ -38,7 +40,11 @@ pub(crate) fn judge(
     let shape = judge.shape.whole();
     let effort = allowance(text.len(), shape.values);
     let enough = judge.holds && effort.spend(judge.steps).is_ok();
-    if enough && judge.patterns.hold(&Effort::new(effort.left() / PART_OF_PATTERNS)) {
+    if enough
+        && judge
+            .patterns
+            .hold(&Effort::new(effort.left() / PART_OF_PATTERNS))
+    {
         Ok(Walked::Valid)
     } else {
         Ok(Walked::Unsure(shape))
@@ -121,25 +127,15 @@ impl<'t> Watch<'t> for Judge<'t, '_> {
     fn string(&mut self, text: Text<'t>) {
         self.shape.string(text);
         if let (Some(next), true) = (self.next, self.holds) {
-            let holds = match text.plain() {
-                Some(plain) => self.scalar(next, &Scalar::String(plain, text)),
-                None => self.escaped(next, text),
-            };
-            self.holds = holds && self.sure;
+            self.judge_string(next, text);
         }
     }
 
     #[inline(always)]
-    fn number(&mut self, written: &'t [u8]) {
-        self.shape.number(written);
-        if self.holds {
-            let holds = match (Numeral::read(written), self.next) {
-                (Some(number), Some(next)) => self.scalar(next, &Scalar::Number(&number)),
-                (Some(_), None) => true,
-                // Whoever reads the value refuses it.
-                (None, _) => false,
-            };
-            self.holds = holds && self.sure;
+    fn number(&mut self, number: Written<'t>) {
+        self.shape.number(number);
+        if self.holds && (self.next.is_some() || Numeral::is_doubtful(number)) {
+            self.judge_number(number);
         }
     }
 
@@ -239,6 +235,26 @@ impl<'t, 'p> Judge<'t, 'p> {
         };
     }
 
+    #[inline(never)]
+    fn judge_string(&mut self, next: &'p Planned, text: Text<'t>) {
+        let holds = match text.plain() {
+            Some(plain) => self.scalar(next, &Scalar::String(plain, text)),
+            None => self.escaped(next, text),
+        };
+        self.holds = holds && self.sure;
+    }
+
+    #[inline(never)]
+    fn judge_number(&mut self, number: Written<'t>) {
+        let holds = match (Numeral::read(number), self.next) {
+            (Some(number), Some(next)) => self.scalar(next, &Scalar::Number(&number)),
+            (Some(_), None) => true,
+            // Whoever reads the value refuses it.
+            (None, _) => false,
+        };
+        self.holds = holds && self.sure;
+    }
+
     #[cold]
     #[inline(never)]
     fn escaped(&mut self, next: &'p Planned, text: Text<'t>) -> bool {
@@ -250,8 +266,7 @@ impl<'t, 'p> Judge<'t, 'p> {
     #[inline(always)]
     fn scalar(&mut self, planned: &'p Planned, value: &Scalar<'_, 't>) -> bool {
         let demand = &planned.demand;
-        self.alone(demand, value)
-            && (demand.together.is_empty() || self.together(demand, value))
+        self.alone(demand, value) && (demand.together.is_empty() || self.together(demand, value))
     }
 
     /// Whether it is as that schema asks by itself.
@@ -299,7 +314,9 @@ impl<'t, 'p> Judge<'t, 'p> {
         let fits = demand.characters.of_bytes(meant.len());
         let fits = fits.unwrap_or_else(|| {
             let eighth = u64::try_from(meant.len() / 8).unwrap_or(u64::MAX);
-            self.steps = self.steps.saturating_add(eighth.saturating_mul(demand.lengths));
+            self.steps = self
+                .steps
+                .saturating_add(eighth.saturating_mul(demand.lengths));
             // The first byte of each character.
             let first = |byte: &&u8| **byte & 0xc0 != 0x80;
             demand.characters.has(meant.iter().filter(first).count())

@@ -96,7 +96,12 @@ impl Plan {
         let Some(planned) = self.get(id) else {
             return;
         };
-        let under: Vec<SchemaId> = planned.demand.together.iter().flat_map(Together::schemas).collect();
+        let under: Vec<SchemaId> = planned
+            .demand
+            .together
+            .iter()
+            .flat_map(Together::schemas)
+            .collect();
         if depth < MOST_NESTED {
             for each in under {
                 self.settle(each, depth.saturating_add(1), done);
@@ -146,14 +151,21 @@ impl Plan {
             false => Inside::Free,
         };
         for together in &demand.together {
-            let of = |id: SchemaId| self.get(id).map_or(Inside::Unknown, |each| each.of_kind(kind));
+            let of = |id: SchemaId| {
+                self.get(id)
+                    .map_or(Inside::Unknown, |each| each.of_kind(kind))
+            };
             let all = |ids: &[SchemaId]| {
-                ids.iter().fold(Inside::Free, |found, id| found.and(of(*id)))
+                ids.iter()
+                    .fold(Inside::Free, |found, id| found.and(of(*id)))
             };
             let inside = match together {
                 Together::All(ids) => all(ids),
                 Together::Any(ids) | Together::One(ids) => {
-                    let mut live = ids.iter().map(|id| of(*id)).filter(|each| *each != Inside::Wrong);
+                    let mut live = ids
+                        .iter()
+                        .map(|id| of(*id))
+                        .filter(|each| *each != Inside::Wrong);
                     match (live.next(), live.next()) {
                         (None, _) => Inside::Wrong,
                         (Some(only), None) => only,

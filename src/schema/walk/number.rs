@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use portcullis_wire::json::decimal::Decimal;
+use portcullis_wire::json_gate::Written;
 
 /// A number of a text.
 pub(super) struct Numeral<'t> {
@@ -35,16 +36,28 @@ pub(super) struct Divisor {
 
 /// With one more, there may be no room for them.
 const MOST_DIGITS: u32 = 18;
+/// Numbers of no more bytes have no more digits.
+const MOST_BYTES: usize = 18;
 
 impl<'t> Numeral<'t> {
     /// Reads a number that the gate has seen. None if it is out of all proportion.
     #[inline]
-    pub(super) fn read(written: &'t [u8]) -> Option<Self> {
-        let short = Short::read(written);
+    pub(super) fn read(number: Written<'t>) -> Option<Self> {
+        let Written { written, .. } = number;
+        let short = match Self::is_doubtful(number) {
+            true => None,
+            false => Short::read(written),
+        };
         if short.is_none() {
             Decimal::parse(written)?;
         }
         Some(Self { written, short })
+    }
+
+    /// Whether a number that the gate has seen may be out of all proportion.
+    #[inline]
+    pub(super) fn is_doubtful(number: Written<'_>) -> bool {
+        !number.is_plain || number.written.len() > MOST_BYTES
     }
 
     /// It, exact.
@@ -76,24 +89,16 @@ impl Short {
             [b'-', rest @ ..] => (true, rest),
             _ => (false, written),
         };
-        let most = usize::try_from(MOST_DIGITS).unwrap_or(0);
-        if rest.len() > most {
-            return None;
-        }
         let mut digits = 0_u64;
         while let [digit @ b'0'..=b'9', after @ ..] = rest {
-            digits = digits
-                .wrapping_mul(10)
-                .wrapping_add(u64::from(digit & 0xf));
+            digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit & 0xf));
             rest = after;
         }
         let mut decimals = 0_u32;
         if let [b'.', after @ ..] = rest {
             rest = after;
             while let [digit @ b'0'..=b'9', after @ ..] = rest {
-                digits = digits
-                    .wrapping_mul(10)
-                    .wrapping_add(u64::from(digit & 0xf));
+                digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit & 0xf));
                 decimals = decimals.wrapping_add(1);
                 rest = after;
             }

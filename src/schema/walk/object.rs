@@ -3,8 +3,8 @@
 use portcullis_wire::json_gate::Name;
 
 use super::demand::Range;
-use crate::cost::{MEMBER_STEPS, search_steps};
 use crate::check::SchemaId;
+use crate::cost::{MEMBER_STEPS, search_steps};
 use portcullis_wire::sort::sort;
 
 /// What is asked of an object.
@@ -95,7 +95,9 @@ impl ObjectDemand {
             named.schema = others;
         }
         sort(&mut self.names, |one, other| {
-            one.word.cmp(&other.word).then_with(|| one.name.cmp(&other.name))
+            one.word
+                .cmp(&other.word)
+                .then_with(|| one.name.cmp(&other.name))
         });
     }
 

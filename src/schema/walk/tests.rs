@@ -75,7 +75,11 @@ impl Random {
     }
 
     fn some(&mut self, list: &[&str]) -> String {
-        let chosen: Vec<&str> = list.iter().copied().filter(|_| self.below(2) == 0).collect();
+        let chosen: Vec<&str> = list
+            .iter()
+            .copied()
+            .filter(|_| self.below(2) == 0)
+            .collect();
         chosen.join(",")
     }
 }
@@ -158,7 +162,9 @@ const KINDS: [&str; 7] = [
 /// A keyword, from the ones most used to those that no walk knows.
 fn keyword(random: &mut Random, depth: usize) -> String {
     let under = |random: &mut Random| match depth {
-        0 => random.one(&["true", "{}", "{\"type\":\"string\"}", "false"]).to_owned(),
+        0 => random
+            .one(&["true", "{}", "{\"type\":\"string\"}", "false"])
+            .to_owned(),
         depth => schema_text(random, depth - 1),
     };
     let list = |random: &mut Random| {
@@ -181,22 +187,40 @@ fn keyword(random: &mut Random, depth: usize) -> String {
             }
             format!("\"properties\":{{{}}}", named.join(","))
         }
-        10 | 11 => format!("\"required\":[{}]", random.some(&[NAMES[0], NAMES[1], NAMES[5]])),
+        10 | 11 => format!(
+            "\"required\":[{}]",
+            random.some(&[NAMES[0], NAMES[1], NAMES[5]])
+        ),
         12 | 13 => format!("\"additionalProperties\":{}", under(random)),
         14 | 15 => format!("\"items\":{}", under(random)),
         16 => format!("\"minItems\":{}", random.below(3)),
         17 => format!("\"maxItems\":{}", random.below(4)),
         18 => {
             let values = format!("{},{}", SCALARS[3], random.one(&SCALARS[19..]));
-            format!("\"enum\":[null,{values},{}]", random.one(&["true", "[1]", "1.5"]))
+            format!(
+                "\"enum\":[null,{values},{}]",
+                random.one(&["true", "[1]", "1.5"])
+            )
         }
         19 => format!("\"const\":{}", random.one(&SCALARS)),
-        20 => format!("\"minimum\":{}", random.one(&["0", "1.5", "-3", "1e3", "0.015"])),
-        21 => format!("\"exclusiveMaximum\":{}", random.one(&["10", "1.0", "3", "1e30"])),
-        22 => format!("\"multipleOf\":{}", random.one(&["0.01", "1", "2.5", "7", "1e2"])),
+        20 => format!(
+            "\"minimum\":{}",
+            random.one(&["0", "1.5", "-3", "1e3", "0.015"])
+        ),
+        21 => format!(
+            "\"exclusiveMaximum\":{}",
+            random.one(&["10", "1.0", "3", "1e30"])
+        ),
+        22 => format!(
+            "\"multipleOf\":{}",
+            random.one(&["0.01", "1", "2.5", "7", "1e2"])
+        ),
         23 => format!("\"minLength\":{}", random.below(3)),
         24 => format!("\"maxLength\":{}", random.below(12)),
-        25 => format!("\"pattern\":{}", random.one(&["\"^a\"", "\"b\"", "\"^.{2}$\""])),
+        25 => format!(
+            "\"pattern\":{}",
+            random.one(&["\"^a\"", "\"b\"", "\"^.{2}$\""])
+        ),
         26 => format!("\"anyOf\":[{}]", list(random)),
         27 => format!("\"oneOf\":[{}]", list(random)),
         28 => format!("\"allOf\":[{}]", list(random)),
@@ -204,18 +228,19 @@ fn keyword(random: &mut Random, depth: usize) -> String {
         30 => format!("\"if\":{},\"then\":{}", under(random), under(random)),
         31 => format!("\"maxProperties\":{}", random.below(5)),
         32 => format!("\"format\":{}", random.one(&["\"date\"", "\"ipv4\""])),
-        _ => random.one(&[
-            "\"uniqueItems\":true",
-            "\"contains\":{\"const\":1}",
-            "\"propertyNames\":{\"maxLength\":1}",
-            "\"patternProperties\":{\"^a\":{\"type\":\"string\"}}",
-            "\"unevaluatedProperties\":false",
-            "\"prefixItems\":[true]",
-            "\"dependentRequired\":{\"a\":[\"b\"]}",
-            "\"$ref\":\"#/$defs/other\"",
-            "\"$ref\":\"#\"",
-        ])
-        .to_owned(),
+        _ => random
+            .one(&[
+                "\"uniqueItems\":true",
+                "\"contains\":{\"const\":1}",
+                "\"propertyNames\":{\"maxLength\":1}",
+                "\"patternProperties\":{\"^a\":{\"type\":\"string\"}}",
+                "\"unevaluatedProperties\":false",
+                "\"prefixItems\":[true]",
+                "\"dependentRequired\":{\"a\":[\"b\"]}",
+                "\"$ref\":\"#/$defs/other\"",
+                "\"$ref\":\"#\"",
+            ])
+            .to_owned(),
     }
 }
 
@@ -239,12 +264,18 @@ fn both_ways_say_the_same_of_whatever_is_made_up() {
     for _ in 0..2000 {
         let mut text = schema_text(&mut random, 3);
         let other = schema_text(&mut random, 1).replace("\"$ref\":\"#/$defs/other\"", "");
-        let other = other.replace(",,", ",").replace("{,", "{").replace(",}", "}");
+        let other = other
+            .replace(",,", ",")
+            .replace("{,", "{")
+            .replace(",}", "}");
         let defs = format!("\"$defs\":{{\"other\":{other}}}");
         text = match text.as_str() {
             "{}" => format!("{{{defs}}}"),
-            text => format!("{},{defs}}}", text.trim_end_matches('}').to_owned()
-                + &"}".repeat(text.len() - text.trim_end_matches('}').len() - 1)),
+            text => format!(
+                "{},{defs}}}",
+                text.trim_end_matches('}').to_owned()
+                    + &"}".repeat(text.len() - text.trim_end_matches('}').len() - 1)
+            ),
         };
         let Ok(json) = Json::parse(format!("{{\"s\":{text}}}").as_bytes(), 64) else {
             panic!("{text}");
@@ -287,29 +318,72 @@ fn the_walk_takes_what_most_schemas_ask() {
         (r#"{"enum":["a",null,1,true]}"#, "1.0", "2"),
         (r#"{"const":false}"#, "false", "true"),
         (r#"{"minimum":0.1,"exclusiveMaximum":1e3}"#, "0.10", "1000"),
-        (r#"{"minimum":12345678901234567890123}"#, "12345678901234567890123", "12345678901234567890122"),
+        (
+            r#"{"minimum":12345678901234567890123}"#,
+            "12345678901234567890123",
+            "12345678901234567890122",
+        ),
         (r#"{"multipleOf":0.01}"#, "1.23", "1.234"),
         (r#"{"multipleOf":3}"#, "-9", "10"),
         (r#"{"multipleOf":1e30}"#, "3e30", "3e29"),
-        (r#"{"minLength":2,"maxLength":3}"#, "\"\u{e9}\u{e9}\u{e9}\"", "\"\u{e9}\""),
-        (r#"{"pattern":"^\\p{Lu}"}"#, "\"\\u00c9t\u{e9}\"", "\"\u{e9}t\u{e9}\""),
-        (r#"{"minItems":1,"maxItems":2,"items":{"type":"string"}}"#, r#"["a","b"]"#, "[]"),
-        (r#"{"required":["a","b"],"minProperties":2}"#, r#"{"b":1,"a":2}"#, r#"{"b":1,"c":2}"#),
+        (
+            r#"{"minLength":2,"maxLength":3}"#,
+            "\"\u{e9}\u{e9}\u{e9}\"",
+            "\"\u{e9}\"",
+        ),
+        (
+            r#"{"pattern":"^\\p{Lu}"}"#,
+            "\"\\u00c9t\u{e9}\"",
+            "\"\u{e9}t\u{e9}\"",
+        ),
+        (
+            r#"{"minItems":1,"maxItems":2,"items":{"type":"string"}}"#,
+            r#"["a","b"]"#,
+            "[]",
+        ),
+        (
+            r#"{"required":["a","b"],"minProperties":2}"#,
+            r#"{"b":1,"a":2}"#,
+            r#"{"b":1,"c":2}"#,
+        ),
         (
             r#"{"properties":{"a":{"type":"string"}},"required":["b"],"additionalProperties":{"type":"null"}}"#,
             r#"{"b":null,"a":"","c":null}"#,
             r#"{"b":1,"a":""}"#,
         ),
-        (r#"{"anyOf":[{"type":"null"},{"type":"object","required":["a"]}]}"#, r#"{"a":1}"#, "{}"),
-        (r#"{"oneOf":[{"type":"null"},{"type":"string"},{"maxLength":2}]}"#, r#""abc""#, r#""ab""#),
-        (r#"{"allOf":[{"minimum":1},{"maximum":2}],"not":{"const":1.5}}"#, "2", "1.50"),
-        (r#"{"if":{"type":"string"},"then":{"minLength":2},"else":{"type":"null"}}"#, r#""ab""#, "1"),
-        (r##"{"properties":{"next":{"$ref":"#"}},"additionalProperties":false}"##, r#"{"next":{"next":{}}}"#, r#"{"next":{"last":{}}}"#),
+        (
+            r#"{"anyOf":[{"type":"null"},{"type":"object","required":["a"]}]}"#,
+            r#"{"a":1}"#,
+            "{}",
+        ),
+        (
+            r#"{"oneOf":[{"type":"null"},{"type":"string"},{"maxLength":2}]}"#,
+            r#""abc""#,
+            r#""ab""#,
+        ),
+        (
+            r#"{"allOf":[{"minimum":1},{"maximum":2}],"not":{"const":1.5}}"#,
+            "2",
+            "1.50",
+        ),
+        (
+            r#"{"if":{"type":"string"},"then":{"minLength":2},"else":{"type":"null"}}"#,
+            r#""ab""#,
+            "1",
+        ),
+        (
+            r##"{"properties":{"next":{"$ref":"#"}},"additionalProperties":false}"##,
+            r#"{"next":{"next":{}}}"#,
+            r#"{"next":{"last":{}}}"#,
+        ),
         (r#"{"format":"date"}"#, r#""no date""#, ""),
     ] {
         let schema = schema(schema_text);
         assert!(takes(&schema, good), "{schema_text} of {good}");
-        assert!(bad.is_empty() || !is_valid(&schema, bad), "{schema_text} of {bad}");
+        assert!(
+            bad.is_empty() || !is_valid(&schema, bad),
+            "{schema_text} of {bad}"
+        );
     }
 }
 
@@ -347,7 +421,10 @@ fn what_cannot_be_told_on_the_way_is_left_to_the_slow_way() {
 #[test]
 fn members_are_found_among_many() {
     let names: Vec<String> = (0..100).map(|n| format!("\"the member {n}\"")).collect();
-    let named: Vec<String> = names.iter().map(|name| format!("{name}:{{\"type\":\"null\"}}")).collect();
+    let named: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name}:{{\"type\":\"null\"}}"))
+        .collect();
     let required = |count: usize| {
         let (named, required) = (named.join(","), names[..count].join(","));
         schema(&format!(
@@ -355,7 +432,10 @@ fn members_are_found_among_many() {
         ))
     };
     let members = |count: usize, last: &str| {
-        let members: Vec<String> = names[..count].iter().map(|name| format!("{name}:null")).collect();
+        let members: Vec<String> = names[..count]
+            .iter()
+            .map(|name| format!("{name}:null"))
+            .collect();
         format!("{{{}{last}}}", members.join(","))
     };
     let all = required(64);
@@ -371,8 +451,16 @@ fn what_is_too_deep_or_too_large_is_refused_in_the_same_way() {
     let deep = |count: usize| ["[".repeat(count), "]".repeat(count)].concat();
     let any = schema(r#"{"type":"array"}"#);
     for depth in [1, 2, 3, 127, 128, 129] {
-        assert_eq!(judged(&any, &deep(depth), 3).0.is_ok(), depth <= 3, "{depth}");
-        assert_eq!(judged(&any, &deep(depth), 128).0.is_ok(), depth <= 128, "{depth}");
+        assert_eq!(
+            judged(&any, &deep(depth), 3).0.is_ok(),
+            depth <= 3,
+            "{depth}"
+        );
+        assert_eq!(
+            judged(&any, &deep(depth), 128).0.is_ok(),
+            depth <= 128,
+            "{depth}"
+        );
     }
     // Each level is four schemas deep.
     let chain = schema(
@@ -396,11 +484,20 @@ fn what_is_too_deep_or_too_large_is_refused_in_the_same_way() {
 #[test]
 fn what_costs_too_much_is_not_decided_by_the_walk_either() {
     // The walk counts each of these as if it were the long one.
-    let choice = schema(&format!("{{\"items\":{{\"enum\":[\"a\",\"{}\"]}}}}", "b".repeat(100_000)));
+    let choice = schema(&format!(
+        "{{\"items\":{{\"enum\":[\"a\",\"{}\"]}}}}",
+        "b".repeat(100_000)
+    ));
     let items = vec!["\"a\""; 1000].join(",");
     let text = format!("[{items}]");
     assert!(is_valid(&choice, &text));
-    let walked = judge(&choice.set.plan, choice.id, text.as_bytes(), &Limits::GENEROUS, DEPTH);
+    let walked = judge(
+        &choice.set.plan,
+        choice.id,
+        text.as_bytes(),
+        &Limits::GENEROUS,
+        DEPTH,
+    );
     assert!(matches!(walked, Ok(Walked::Unsure(_))), "{walked:?}");
     let multiples = schema(r#"{"items":{"multipleOf":3}}"#);
     let nines = vec!["9".repeat(100_000); 20].join(",");

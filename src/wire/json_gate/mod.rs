@@ -17,7 +17,7 @@ pub use self::number::Numbers;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;
 pub use self::text::read as read_string;
-pub use self::walk::{Kind, Name, Watch, Word};
+pub use self::walk::{Kind, Name, Watch, Word, Written};
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +111,7 @@ pub fn walk<'t>(
 ///
 /// # Errors
 /// The first [`Fault`], which may be one of `watch`.
-pub fn watch<'t>(
-    text: &'t [u8],
-    limits: &Limits,
-    watch: &mut impl Watch<'t>,
-) -> Result<(), Fault> {
+pub fn watch<'t>(text: &'t [u8], limits: &Limits, watch: &mut impl Watch<'t>) -> Result<(), Fault> {
     walk::run(text, limits, watch)
 }
 

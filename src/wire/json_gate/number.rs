@@ -23,17 +23,18 @@ struct Parts<'t> {
     exponent: Option<i64>,
 }
 
-/// Reads a number that begins there; where it ends.
+/// Reads a number that begins there; where it ends, and whether it is of the kind that most are of, without
+/// an exponent.
 #[inline(always)]
-pub(super) fn read(text: &[u8], at: usize, limits: &Limits) -> Result<usize, Fault> {
+pub(super) fn read(text: &[u8], at: usize, limits: &Limits) -> Result<(usize, bool), Fault> {
     let Some(end) = short(text, at) else {
         return read_long(text.get(at..).unwrap_or_default(), limits)
-            .map(|length| at.wrapping_add(length));
+            .map(|length| (at.wrapping_add(length), false));
     };
-    if end.saturating_sub(at) > limits.number_bytes {
+    if end.wrapping_sub(at) > limits.number_bytes {
         return Err(Fault::NumberBytes);
     }
-    Ok(end)
+    Ok((end, true))
 }
 
 /// Reads a number of another kind than most; its length.
@@ -196,7 +197,7 @@ mod tests {
             numbers,
             ..Limits::GENEROUS
         };
-        let end = read(text.as_bytes(), 0, &limits)?;
+        let (end, _) = read(text.as_bytes(), 0, &limits)?;
         Ok(text.len() - end)
     }
 

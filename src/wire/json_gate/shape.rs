@@ -1,7 +1,7 @@
 //! How much there is in a text: what a tree of its values will take is known before it is built.
 
 use super::list::List;
-use super::{Fault, Kind, Limits, Name, Text, Watch, watch};
+use super::{Fault, Kind, Limits, Name, Text, Watch, Written, watch};
 
 /// What is in a text that has passed.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl<'t> Watch<'t> for Shape {
     }
 
     #[inline]
-    fn number(&mut self, written: &'t [u8]) {
+    fn number(&mut self, Written { written, .. }: Written<'t>) {
         if written.len() > LONGEST_IN_PLACE {
             // Its digits are gathered, and then put where they are kept.
             self.apart(written.len().saturating_mul(2));

@@ -8,7 +8,8 @@ use super::Fault;
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'t> {
     raw: &'t [u8],
-    escaped: bool,
+    /// How many escapes are in it. Words alone are copied in one go.
+    escapes: usize,
 }
 
 impl<'t> Text<'t> {
@@ -19,7 +20,7 @@ impl<'t> Text<'t> {
 
     /// What it means, if that is what was sent.
     pub fn plain(self) -> Option<&'t [u8]> {
-        (!self.escaped).then_some(self.raw)
+        (self.escapes == 0).then_some(self.raw)
     }
 
     /// Whether both mean the same characters.
@@ -32,7 +33,7 @@ impl<'t> Text<'t> {
 
     /// What it means: UTF-8, escapes resolved.
     pub fn decoded(self) -> Cow<'t, [u8]> {
-        if !self.escaped {
+        if self.escapes == 0 {
             return Cow::Borrowed(self.raw);
         }
         let mut decoded = Vec::with_capacity(self.raw.len());
@@ -57,19 +58,34 @@ pub fn read(start: &[u8]) -> Result<(Text<'_>, &[u8]), Fault> {
 /// closing quote.
 #[inline(always)]
 pub(super) fn read_at(text: &[u8], start: usize) -> Result<(Text<'_>, usize), Fault> {
-    let end = skip_plain(text, start);
-    if text.get(end) == Some(&b'"') {
-        let raw = text.get(start..end).unwrap_or_default();
-        let escaped = false;
-        return Ok((Text { raw, escaped }, end.wrapping_add(1)));
+    let from = text.get(start..).unwrap_or_default();
+    let mut rest = from;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        let eight = u64::from_le_bytes(*eight);
+        let found = special(eight);
+        if found == 0 {
+            rest = after;
+            continue;
+        }
+        let bits = found.trailing_zeros() & !7;
+        let length = from
+            .len()
+            .wrapping_sub(rest.len())
+            .wrapping_add((bits / 8) as usize);
+        if eight.wrapping_shr(bits) & 0xff == u64::from(b'"') {
+            let raw = from.get(..length).unwrap_or_default();
+            let end = start.wrapping_add(length);
+            return Ok((Text { raw, escapes: 0 }, end.wrapping_add(1)));
+        }
+        return read_on(text, start, start.wrapping_add(length));
     }
-    read_on(text, start, end)
+    read_on(text, start, text.len().wrapping_sub(rest.len()))
 }
 
 /// Reads on where something other than a quote has been found.
 #[inline(never)]
 fn read_on(text: &[u8], start: usize, at: usize) -> Result<(Text<'_>, usize), Fault> {
-    let mut escaped = false;
+    let mut escapes: usize = 0;
     let mut at = at;
     loop {
         let rest = text.get(at..).unwrap_or_default();
@@ -77,10 +93,10 @@ fn read_on(text: &[u8], start: usize, at: usize) -> Result<(Text<'_>, usize), Fa
             [b'"', after @ ..] => {
                 let raw = text.get(start..at).unwrap_or_default();
                 let after = text.len().saturating_sub(after.len());
-                return Ok((Text { raw, escaped }, after));
+                return Ok((Text { raw, escapes }, after));
             }
             [b'\\', after @ ..] => {
-                escaped = true;
+                escapes = escapes.wrapping_add(1);
                 check_escape(after)?
             }
             [0x80..=0xff, ..] => skip_wide(rest)?,
@@ -99,14 +115,16 @@ pub(super) fn eight_at(text: &[u8], at: usize) -> Option<u64> {
 }
 
 /// Skips bytes that mean themselves, eight at a time; fewer than eight may be left of them.
-#[inline(always)]
 fn skip_plain(text: &[u8], at: usize) -> usize {
     let mut rest = text.get(at..).unwrap_or_default();
     while let Some((eight, after)) = rest.split_first_chunk::<8>() {
         let found = special(u64::from_le_bytes(*eight));
         if found != 0 {
             let plain = found.trailing_zeros() / 8;
-            return text.len().wrapping_sub(rest.len()).wrapping_add(plain as usize);
+            return text
+                .len()
+                .wrapping_sub(rest.len())
+                .wrapping_add(plain as usize);
         }
         rest = after;
     }

@@ -9,8 +9,8 @@ pub trait Watch<'t> {
     fn name(&mut self, _name: Name<'t>) {}
     /// A string.
     fn string(&mut self, _text: Text<'t>) {}
-    /// A number, as it is written.
-    fn number(&mut self, _written: &'t [u8]) {}
+    /// A number.
+    fn number(&mut self, _number: Written<'t>) {}
     /// `null`, `true` or `false`.
     fn word(&mut self, _word: Word) {}
     /// An array or object that has nothing in it.
@@ -46,6 +46,15 @@ pub enum Word {
     False,
 }
 
+/// A number, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'t> {
+    /// Its text.
+    pub written: &'t [u8],
+    /// Whether it has no exponent, and fewer than sixteen digits before its point.
+    pub is_plain: bool,
+}
+
 /// The name of a member.
 #[derive(Clone, Copy, Debug)]
 pub struct Name<'t> {
@@ -53,6 +62,19 @@ pub struct Name<'t> {
     pub text: Text<'t>,
     /// Its first eight bytes as sent, the first one lowest, with zeros for those that it does not have.
     pub word: u64,
+}
+
+impl Frame {
+    /// Field by field: read in larger pieces than it was written in, it would have to wait as well.
+    #[inline(always)]
+    fn copied(&self) -> Self {
+        Self {
+            holds: self.holds,
+            place: self.place,
+            length: self.length,
+            names: self.names,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,56 +123,75 @@ pub(super) fn run<'t>(
     };
     let mut at = 0;
     let mut values = limits.values;
+    // Whether the name of a member comes next.
+    let mut is_name = false;
     loop {
-        if here.holds == Holds::Members {
-            at = walker.name(at, &mut here, &mut keys, watch)?;
-        }
-        values = values.checked_sub(1).ok_or(Fault::Values)?;
         at = skip_blanks(text, at);
-        let after = at.wrapping_add(1);
-        let kind = match text.get(at) {
-            Some(b'"') => {
-                at = walker.string(after, watch)?;
-                None
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                let end = number::read(text, at, limits)?;
-                watch.number(text.get(at..end).unwrap_or_default());
-                at = end;
-                None
-            }
-            Some(b'{') => Some(Kind::Object),
-            Some(b'[') => Some(Kind::Array),
-            Some(b't') => {
-                at = walker.word(at, Word::True, watch)?;
-                None
-            }
-            Some(b'f') => {
-                at = walker.word(at, Word::False, watch)?;
-                None
-            }
-            Some(b'n') => {
-                at = walker.word(at, Word::Null, watch)?;
-                None
-            }
-            _ => return Err(Fault::Syntax),
-        };
-        if let Some(kind) = kind {
-            if open.len() >= limits.depth {
-                return Err(Fault::Depth);
-            }
-            at = skip_blanks(text, after);
-            let end = match kind {
-                Kind::Array => b']',
-                Kind::Object => b'}',
-            };
-            if text.get(at) != Some(&end) {
-                let inner = walker.begin(kind, &keys, watch)?;
-                open.push(std::mem::replace(&mut here, inner));
+        if !is_name {
+            values = values.checked_sub(1).ok_or(Fault::Values)?;
+        }
+        let byte = text.get(at).copied().unwrap_or_default();
+        if byte == b'"' {
+            let start = at.wrapping_add(1);
+            let (string, after) = text::read_at(text, start)?;
+            at = after;
+            if is_name {
+                walker.name(start, string, &mut here, &mut keys, watch)?;
+                at = skip_blanks(text, at);
+                if text.get(at) != Some(&b':') {
+                    return Err(Fault::Syntax);
+                }
+                at = at.wrapping_add(1);
+                is_name = false;
                 continue;
             }
-            watch.empty(kind);
-            at = at.wrapping_add(1);
+            if string.raw().len() > limits.string_bytes {
+                return Err(Fault::StringBytes);
+            }
+            watch.string(string);
+        } else if is_name {
+            return Err(Fault::Syntax);
+        } else {
+            match byte {
+                b'-' | b'0'..=b'9' => {
+                    let (end, is_plain) = number::read(text, at, limits)?;
+                    let written = text.get(at..end).unwrap_or_default();
+                    watch.number(Written { written, is_plain });
+                    at = end;
+                }
+                b'{' | b'[' => {
+                    let kind = match byte {
+                        b'{' => Kind::Object,
+                        _ => Kind::Array,
+                    };
+                    if open.len() >= limits.depth {
+                        return Err(Fault::Depth);
+                    }
+                    at = skip_blanks(text, at.wrapping_add(1));
+                    let end = match kind {
+                        Kind::Array => b']',
+                        Kind::Object => b'}',
+                    };
+                    if text.get(at) != Some(&end) {
+                        let inner = walker.begin(kind, &keys, watch)?;
+                        open.push(std::mem::replace(&mut here, inner));
+                        is_name = kind == Kind::Object;
+                        continue;
+                    }
+                    watch.empty(kind);
+                    at = at.wrapping_add(1);
+                }
+                _ => {
+                    let word = match byte {
+                        b't' => Word::True,
+                        b'f' => Word::False,
+                        b'n' => Word::Null,
+                        _ => return Err(Fault::Syntax),
+                    };
+                    at = walker.word(at, word)?;
+                    watch.word(word);
+                }
+            }
         }
         // On after a value: out of the containers that end here, to the next value.
         loop {
@@ -163,7 +204,10 @@ pub(super) fn run<'t>(
             };
             at = at.wrapping_add(1);
             match (byte, here.holds) {
-                (b',', Holds::Members) => break,
+                (b',', Holds::Members) => {
+                    is_name = true;
+                    break;
+                }
                 (b',', Holds::Elements) => {
                     if here.length >= limits.elements {
                         return Err(Fault::Elements);
@@ -178,38 +222,28 @@ pub(super) fn run<'t>(
                 (b']', Holds::Elements) => watch.ends(here.place, here.length, Kind::Array),
                 _ => return Err(Fault::Syntax),
             }
-            match open.pop() {
-                Some(outer) => here = outer,
-                None => return Err(Fault::Syntax),
-            }
+            let Some(outer) = open.last() else {
+                return Err(Fault::Syntax);
+            };
+            here = outer.copied();
+            open.truncate(open.len().wrapping_sub(1));
         }
     }
 }
 
 impl<'t> Walker<'t, '_> {
     #[inline(always)]
-    fn string(self, at: usize, watch: &mut impl Watch<'t>) -> Result<usize, Fault> {
-        let (string, after) = text::read_at(self.text, at)?;
-        if string.raw().len() > self.limits.string_bytes {
-            return Err(Fault::StringBytes);
-        }
-        watch.string(string);
-        Ok(after)
-    }
-
-    #[inline(always)]
-    fn word(self, at: usize, word: Word, watch: &mut impl Watch<'t>) -> Result<usize, Fault> {
+    fn word(self, at: usize, word: Word) -> Result<usize, Fault> {
         let written = match word {
             Word::Null => &b"null"[..],
             Word::True => b"true",
             Word::False => b"false",
         };
         let after = at.wrapping_add(written.len());
-        if self.text.get(at..after) != Some(written) {
-            return Err(Fault::Syntax);
+        match self.text.get(at..after) == Some(written) {
+            true => Ok(after),
+            false => Err(Fault::Syntax),
         }
-        watch.word(word);
-        Ok(after)
     }
 
     /// Begins an array or object that is not empty.
@@ -235,60 +269,42 @@ impl<'t> Walker<'t, '_> {
         })
     }
 
-    /// A name and its colon.
+    /// Takes in a name that begins there.
     #[inline(always)]
     fn name(
         self,
-        at: usize,
+        start: usize,
+        text: Text<'t>,
         here: &mut Frame,
         keys: &mut Keys<'t>,
         watch: &mut impl Watch<'t>,
-    ) -> Result<usize, Fault> {
-        let text = self.text;
-        let at = skip_blanks(text, at);
-        if text.get(at) != Some(&b'"') {
-            return Err(Fault::Syntax);
-        }
-        let at = at.wrapping_add(1);
-        let (name, after) = text::read_at(text, at)?;
-        if name.raw().len() > self.limits.key_bytes {
+    ) -> Result<(), Fault> {
+        let length = text.raw().len();
+        if length > self.limits.key_bytes {
             return Err(Fault::KeyBytes);
         }
-        let word = word(text, at, name.raw().len());
-        let name = Name { text: name, word };
+        let word = word(self.text, start, length);
+        let name = Name { text, word };
         watch.name(name);
         keys.push(&mut here.names, name)?;
         here.length = here.length.wrapping_add(1);
         if here.length > self.limits.members {
             return Err(Fault::Members);
         }
-        let after = skip_blanks(text, after);
-        if text.get(after) != Some(&b':') {
-            return Err(Fault::Syntax);
-        }
-        Ok(after.wrapping_add(1))
+        Ok(())
     }
 }
 
+/// Texts for machines have none, and texts for people have them in runs.
 #[inline(always)]
 fn skip_blanks(text: &[u8], at: usize) -> usize {
-    // Texts for machines have none.
-    match text.get(at) {
-        Some(0..=b' ') => skip_run_of_blanks(text, at),
-        _ => at,
-    }
-}
-
-/// Texts for people have them in runs.
-#[inline(never)]
-fn skip_run_of_blanks(text: &[u8], at: usize) -> usize {
     const EIGHT_SPACES: [u8; 8] = [b' '; 8];
-    let mut rest = text.get(at..).unwrap_or_default();
-    while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = rest {
-        rest = after;
-        while let Some((&EIGHT_SPACES, after)) = rest.split_first_chunk::<8>() {
-            rest = after;
+    let mut at = at;
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at = at.wrapping_add(1);
+        while text.get(at..).and_then(<[u8]>::first_chunk) == Some(&EIGHT_SPACES) {
+            at = at.wrapping_add(8);
         }
     }
-    text.len().saturating_sub(rest.len())
+    at
 }
