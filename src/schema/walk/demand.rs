@@ -56,7 +56,9 @@ pub(super) struct Choice {
     pub(super) null: bool,
     pub(super) truth: bool,
     pub(super) falsehood: bool,
+    /// In their order.
     pub(super) texts: Vec<String>,
+    /// In their order.
     pub(super) numbers: Vec<Decimal>,
 }
 
@@ -108,7 +110,7 @@ impl Demand {
         true
     }
 
-    /// One of these values, which costs so much at most. False if there is one among them that holds others.
+    /// One of these values, in their order, which costs so much at most. False if there is one among them that holds others.
     pub(crate) fn choice(&mut self, values: &[Value<'_>], steps: u64) -> bool {
         let mut choice = Choice {
             null: false,

@@ -26,6 +26,12 @@ pub(crate) enum Walked {
 /// look for them again.
 const PART_OF_PATTERNS: u64 = 8;
 
+/// How many steps a walk may take, so that a text which it does not take costs little more for it: so many in
+/// any case, and more for each byte and for each value that holds no others. Most texts need half of that.
+const STEPS: u64 = 50_000;
+const STEPS_PER_BYTE: u64 = 2;
+const STEPS_PER_VALUE: u64 = 16;
+
 /// Passes a text through the gate, and judges it on the way by the schema `id`, which must be one that walks.
 /// No more than `depth` arrays and objects may contain one another.
 pub(crate) fn judge(
@@ -35,7 +41,7 @@ pub(crate) fn judge(
     limits: &Limits,
     depth: usize,
 ) -> Result<Walked, Fault> {
-    let mut judge = Judge::new(plan, id, depth);
+    let mut judge = Judge::new(plan, id, text, depth);
     watch(text, limits, &mut judge)?;
     let shape = judge.shape.whole();
     let effort = allowance(text.len(), shape.values);
@@ -61,6 +67,8 @@ struct Judge<'t, 'p> {
     outer: Vec<Level<'p>>,
     /// What it would have cost so far, at most.
     steps: u64,
+    /// What it may have cost.
+    most: u64,
     patterns: Patterns<'t, 'p>,
     /// Whether all has held so far, and it was told of all of it.
     holds: bool,
@@ -177,8 +185,10 @@ impl<'t> Watch<'t> for Judge<'t, '_> {
 }
 
 impl<'t, 'p> Judge<'t, 'p> {
-    fn new(plan: &'p Plan, id: SchemaId, depth: usize) -> Self {
+    fn new(plan: &'p Plan, id: SchemaId, text: &[u8], depth: usize) -> Self {
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
         Self {
+            most: bytes.saturating_mul(STEPS_PER_BYTE).saturating_add(STEPS),
             plan,
             shape: Shape::default(),
             deepest: depth.min(plan.deepest()),
@@ -237,6 +247,7 @@ impl<'t, 'p> Judge<'t, 'p> {
 
     #[inline(never)]
     fn judge_string(&mut self, next: &'p Planned, text: Text<'t>) {
+        self.most = self.most.saturating_add(STEPS_PER_VALUE);
         let holds = match text.plain() {
             Some(plain) => self.scalar(next, &Scalar::String(plain, text)),
             None => self.escaped(next, text),
@@ -246,6 +257,7 @@ impl<'t, 'p> Judge<'t, 'p> {
 
     #[inline(never)]
     fn judge_number(&mut self, number: Written<'t>) {
+        self.most = self.most.saturating_add(STEPS_PER_VALUE);
         let holds = match (Numeral::read(number), self.next) {
             (Some(number), Some(next)) => self.scalar(next, &Scalar::Number(&number)),
             (Some(_), None) => true,
@@ -273,6 +285,11 @@ impl<'t, 'p> Judge<'t, 'p> {
     #[inline(always)]
     fn alone(&mut self, demand: &'p Demand, value: &Scalar<'_, 't>) -> bool {
         self.steps = self.steps.saturating_add(demand.steps);
+        // Not even half of it is told then, and of `not` of it nothing.
+        self.sure &= self.steps <= self.most;
+        if !self.sure {
+            return false;
+        }
         let kind = match value {
             Scalar::Word(Word::Null) => TypeSet::NULL,
             Scalar::Word(Word::True | Word::False) => TypeSet::BOOLEAN,
@@ -362,9 +379,12 @@ impl Choice {
             Scalar::Word(Word::Null) => self.null,
             Scalar::Word(Word::True) => self.truth,
             Scalar::Word(Word::False) => self.falsehood,
-            Scalar::String(meant, _) => self.texts.iter().any(|text| text.as_bytes() == *meant),
+            Scalar::String(meant, _) => {
+                let order = |text: &String| text.as_bytes().cmp(meant);
+                self.texts.binary_search_by(order).is_ok()
+            }
             Scalar::Number(number) => {
-                !self.numbers.is_empty() && self.numbers.contains(&number.decimal())
+                !self.numbers.is_empty() && self.numbers.binary_search(&number.decimal()).is_ok()
             }
         }
     }
@@ -424,7 +444,7 @@ impl<'t, 'p> Patterns<'t, 'p> {
 /// What a walk would count for a text that it takes, patterns included; none if it does not take it.
 #[cfg(test)]
 pub(super) fn counted(plan: &Plan, id: SchemaId, text: &[u8], depth: usize) -> Option<u64> {
-    let mut judge = Judge::new(plan, id, depth);
+    let mut judge = Judge::new(plan, id, text, depth);
     watch(text, &Limits::GENEROUS, &mut judge).ok()?;
     let effort = Effort::new(u64::MAX);
     let holds = judge.holds && judge.patterns.hold(&effort);

@@ -131,7 +131,7 @@ impl Short {
             let more = decimals.wrapping_sub(short.decimals);
             let size = match more {
                 0 => short.digits,
-                more => short.digits.checked_mul(power_of_ten(more))?,
+                more => product(short.digits, power_of_ten(more))?,
             };
             let size = i64::try_from(size).ok()?;
             Some(if short.negative {
@@ -152,11 +152,11 @@ impl Short {
         );
         let digits = match more {
             0 => self.digits,
-            more => self.digits.checked_mul(power_of_ten(more))?,
+            more => product(self.digits, power_of_ten(more))?,
         };
         let divisor = match fewer {
             0 => other.digits,
-            fewer => other.digits.checked_mul(power_of_ten(fewer))?,
+            fewer => product(other.digits, power_of_ten(fewer))?,
         };
         match divisor {
             1 => Some(true),
@@ -211,6 +211,15 @@ impl Divisor {
 
 /// Numbers that take longer are left to who reads the whole text as a value, and does not do it twice.
 const MOST_DIVISION_STEPS: u64 = 1000;
+
+/// The product, if 64 bits hold it. To tell that takes 128 bits, where both do not have 32.
+#[inline]
+fn product(one: u64, other: u64) -> Option<u64> {
+    match (one | other) >> 32 {
+        0 => Some(one.wrapping_mul(other)),
+        _ => one.checked_mul(other),
+    }
+}
 
 /// Up to the largest power that 64 bits hold; 0 beyond.
 #[inline]

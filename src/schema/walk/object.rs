@@ -124,12 +124,13 @@ impl ObjectDemand {
     #[inline]
     pub(super) fn find(&self, name: Name<'_>) -> Option<&Named> {
         let plain = name.text.raw();
-        let mut names = self.names.as_slice();
+        let names = self.names.as_slice();
         if names.len() > Self::FEW {
-            let first = names.partition_point(|each| each.word < name.word);
-            names = names.get(first..)?;
-            let end = names.iter().position(|each| each.word != name.word);
-            names = names.get(..end.unwrap_or(names.len()))?;
+            let order = |each: &Named| {
+                let words = each.word.cmp(&name.word);
+                words.then_with(|| (*each.name).cmp(plain))
+            };
+            return names.get(names.binary_search_by(order).ok()?);
         }
         let mut names = names.iter();
         names.find(|each| {

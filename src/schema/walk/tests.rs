@@ -517,3 +517,41 @@ fn a_walk_without_memory_leaves_the_text_to_the_slow_way() {
     drop(spent);
     assert!(takes(&texts, &text));
 }
+
+#[test]
+fn a_walk_that_takes_long_ends() {
+    let references = vec!["{\"$ref\":\"#/$defs/any\"}"; 100].join(",");
+    let references = schema(&format!(
+        "{{\"items\":{{\"allOf\":[{references}]}},\"$defs\":{{\"any\":{{\"minimum\":0}}}}}}"
+    ));
+    assert!(takes(&references, "[1,2,3]"));
+    let (verdict, taken) = judged(&references, &format!("[{}1]", "1,".repeat(2000)), DEPTH);
+    assert_eq!((verdict, taken), (Ok(Verdict::Undecided), false));
+    // Nor is what it has not told a reason to take the opposite for told.
+    let not = schema(&format!(
+        "{{\"items\":{{\"not\":{{\"not\":{{\"allOf\":[{}]}}}}}}}}",
+        vec!["{\"minimum\":2}"; 100].join(",")
+    ));
+    let (verdict, taken) = judged(&not, &format!("[{}1]", "2,".repeat(1000)), DEPTH);
+    assert!(
+        matches!(verdict, Ok(Verdict::Invalid(_))) && !taken,
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_value_is_found_among_many() {
+    let texts: Vec<String> = (0..1000).map(|n| format!("\"{n}\"")).collect();
+    let numbers: Vec<String> = (0..1000).map(|n| format!("{n}.5")).collect();
+    let choice = schema(&format!(
+        "{{\"enum\":[{},{}]}}",
+        texts.join(","),
+        numbers.join(",")
+    ));
+    for text in texts.iter().chain(&numbers) {
+        assert!(takes(&choice, text), "{text}");
+    }
+    for text in ["\"1000\"", "\"\"", "1", "1000.5", "null"] {
+        assert!(!is_valid(&choice, text), "{text}");
+    }
+}
