@@ -267,9 +267,14 @@ impl Engine {
         self.registry.fetched.iter().cloned()
     }
 
-    /// Forgets every token that was verified: each will be verified anew.
+    /// Forgets every token that was judged: each will be verified anew.
     pub fn forget_tokens(&self) {
         self.sections.forget();
+    }
+
+    /// Forgets every token that was refused: each will be judged anew.
+    pub fn forget_refused_tokens(&self) {
+        self.sections.get::<Providers>().forget_refused();
     }
 
     /// Lets go of what is only kept to be quicker, and keeps little of it from then on: for a document

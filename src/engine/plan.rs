@@ -12,7 +12,7 @@ use std::rc::Rc;
 use crate::access_log::prepared::{Prepared, Shown};
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
-use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Refusal, Reply};
+use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Reason, Refusal, Reply};
 use portcullis_exchange::target::Authority;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
@@ -43,6 +43,8 @@ pub struct Plan {
     pub shapings: Option<Box<[Shaping]>>,
     /// Whether that depends on the answer's fields.
     pub reads_response: bool,
+    /// How many fields of an answer it sets or removes, at most.
+    pub changes: usize,
     /// Its record if it passes; none if that is written by asking.
     pub record: Option<Prepared>,
     /// How a request without a token is refused, or one without a route. None if that is judged by
@@ -50,7 +52,14 @@ pub struct Plan {
     pub missing: Option<Refused>,
     /// How a request is refused for which the limit has no room; none as above.
     pub full: Option<Refused>,
+    /// How requests are refused for their token, one for each reason that is prepared.
+    pub by_token: Box<[Refused]>,
+    /// The record of all of these, and of requests without a token; none if that is written by asking.
+    pub token_record: Option<Prepared>,
 }
+
+/// A plan has no more steps.
+pub const MOST_STEPS: usize = 16;
 
 /// How a request ends on its plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,23 +70,66 @@ pub enum End {
     Missing,
     /// A limit has no room for it.
     Full,
+    /// Its token is refused, for the reason at that place of [`Plan::by_token`].
+    Token(u8),
+}
+
+impl End {
+    /// More than there are ways to end.
+    pub const MOST: usize = 16;
+
+    /// A number of its own, less than [`End::MOST`].
+    pub fn number(self) -> usize {
+        let number = match self {
+            End::Passes => 0,
+            End::Missing => 1,
+            End::Full => 2,
+            End::Token(place) => usize::from(place).saturating_add(3),
+        };
+        number.min(Self::MOST - 1)
+    }
 }
 
 impl Plan {
+    /// How much memory it takes, but for what it shares with the policies of its route.
+    pub fn memory(&self) -> usize {
+        let steps = self.steps.iter().map(step_memory);
+        let shapings = self.shapings.iter().flatten().map(shaping_memory);
+        let records = self.record.iter().map(Prepared::memory);
+        let records = records.chain(self.token_record.iter().map(Prepared::memory));
+        let refused = self.missing.iter().chain(&self.full);
+        let refused = refused.chain(&self.by_token).map(Refused::memory);
+        let all = steps.chain(shapings).chain(records).chain(refused);
+        let own = size_of::<Self>().saturating_add(size_of_val(&*self.by_token));
+        all.fold(own, usize::saturating_add)
+    }
+
     /// The refusal of requests that end so, if it is one.
     pub fn refused(&self, end: End) -> Option<&Refused> {
         match end {
             End::Passes => None,
             End::Missing => self.missing.as_ref(),
             End::Full => self.full.as_ref(),
+            End::Token(place) => self.by_token.get(usize::from(place)),
         }
+    }
+
+    /// How a request ends whose token is refused for that reason, if that is prepared.
+    pub fn refuses_token(&self, reason: &Reason) -> Option<End> {
+        let mut prepared = self.by_token.iter();
+        let place = prepared.position(|each| *each.refusal.reason == *reason)?;
+        u8::try_from(place).ok().map(End::Token)
     }
 
     /// The record of requests that end so.
     pub fn record(&self, end: End) -> Option<&Prepared> {
         match end {
             End::Passes => self.record.as_ref(),
+            End::Missing | End::Token(_) if self.token_record.is_some() => {
+                self.token_record.as_ref()
+            }
             End::Missing | End::Full => self.refused(end)?.record.as_ref(),
+            End::Token(_) => self.token_record.as_ref(),
         }
     }
 }
@@ -85,7 +137,7 @@ impl Plan {
 /// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
 #[derive(Debug)]
 pub struct Refused {
-    /// Why, with the place of the rule.
+    /// Why, with the place of the rule; without header fields.
     pub refusal: Refusal,
     /// The policy; none if it is the core.
     pub policy: Option<&'static str>,
@@ -117,6 +169,11 @@ impl Refused {
         let named = refusal.clone().reply(audience(), Some(b"x"));
         let mut both = reply.body.iter().zip(&named.body);
         let instance = both.position(|(one, other)| one != other)?;
+        let refusal = Refusal {
+            // They are in the reply.
+            headers: Vec::new(),
+            ..refusal
+        };
         let refused = Self {
             refusal,
             policy,
@@ -127,6 +184,20 @@ impl Refused {
             instance,
         };
         (refused.body(Some("x")) == named.body).then_some(refused)
+    }
+
+    fn memory(&self) -> usize {
+        let field = |(name, value): &(HeaderName, HeaderValue)| {
+            // Each is counted, with what a shared text needs beside itself.
+            let texts = name.as_str().len().saturating_add(value.as_bytes().len());
+            texts.saturating_add(FIELD)
+        };
+        let reply = self.reply.headers.iter().chain(&self.refusal.headers);
+        let detail = self.refusal.detail.iter().map(|detail| detail.memory());
+        let record = self.record.iter().map(Prepared::memory);
+        let all = reply.map(field).chain(detail).chain(record);
+        all.fold(self.reply.body.capacity(), usize::saturating_add)
+            .saturating_add(self.reply.details.capacity())
     }
 
     fn body(&self, id: Option<&str>) -> Vec<u8> {
@@ -152,6 +223,50 @@ impl Refused {
             details: self.reply.details.clone(),
         }
     }
+}
+
+/// What a field takes of memory beside its texts.
+const FIELD: usize = 64;
+
+fn step_memory(step: &Step) -> usize {
+    let more = match step {
+        Step::OneOf(cases) => {
+            let tests = cases.iter().map(|case| size_of_val(&*case.tests));
+            tests.fold(size_of_val(&**cases), usize::saturating_add)
+        }
+        Step::Token {
+            prefix,
+            missing,
+            refused,
+            ..
+        } => {
+            let refusals = refused.iter().chain([missing]);
+            let refusals = refusals.map(|refusal| {
+                let detail = refusal.detail.iter().map(|detail| detail.memory());
+                let fields = refusal.headers.len();
+                let fields = fields.saturating_mul(FIELD.saturating_mul(4));
+                detail.fold(fields, usize::saturating_add)
+            });
+            let fixed = prefix.len().saturating_add(size_of_val(&**refused));
+            refusals.fold(fixed.saturating_add(FIELD), usize::saturating_add)
+        }
+        Step::Limit(_) => FIELD.saturating_mul(2),
+        Step::Count(_) => 0,
+    };
+    more.saturating_add(size_of::<Step>())
+}
+
+fn shaping_memory(shaping: &Shaping) -> usize {
+    let more = match shaping {
+        Shaping::IfAbsent { fields, .. } => size_of_val(&**fields),
+        Shaping::Revealing(names) => size_of_val(&**names),
+        // Their edits are the policies' own.
+        Shaping::Always(_)
+        | Shaping::ByCaller { .. }
+        | Shaping::ByOrigin { .. }
+        | Shaping::Limits { .. } => 0,
+    };
+    more.saturating_add(size_of::<Shaping>())
 }
 
 /// A host as a request named it. Most name the same.

@@ -80,6 +80,49 @@ fn is_there(name: &HeaderName, fields: &Headers, changes: &[Change<'_>]) -> bool
     made.unwrap_or_else(|| fields.all(name.as_str()).next().is_some())
 }
 
+/// The names of fields that have been written to a head: some that have not may seem to be among them,
+/// and none that has is missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written {
+    prints: [u64; Self::MOST],
+    many: usize,
+}
+
+impl Written {
+    const MOST: usize = 32;
+
+    /// Notes a name.
+    pub fn note(&mut self, name: &str) {
+        if let Some(place) = self.prints.get_mut(self.many) {
+            *place = print(name);
+        }
+        self.many = self.many.saturating_add(1);
+    }
+
+    /// Whether that name may have been noted.
+    pub fn may_have(&self, name: &str) -> bool {
+        let print = print(name);
+        let mut noted = self.prints.iter().take(self.many);
+        self.many > Self::MOST || noted.any(|each| *each == print)
+    }
+}
+
+/// The length of a name with its first and its last eight bytes: for most, it is told apart by them.
+fn print(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let first = bytes
+        .first_chunk()
+        .map_or(0, |first| u64::from_le_bytes(*first));
+    let last = match bytes.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => bytes
+            .iter()
+            .fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    };
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    first.rotate_left(21) ^ last ^ length.rotate_left(48)
+}
+
 impl Edit {
     /// What it writes, where that is one value.
     pub fn value(&self) -> Option<&HeaderValue> {
@@ -115,6 +158,24 @@ impl FilterStateKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_been_written_is_known() {
+        let names: Vec<String> = (0..40)
+            .map(|n| format!("x-{}{n}", "a".repeat(n % 9)))
+            .collect();
+        let mut written = Written::default();
+        for (count, name) in names.iter().enumerate() {
+            assert_eq!(written.may_have(name), count > Written::MOST, "{name}");
+            written.note(name);
+            assert!(names[..=count].iter().all(|each| written.may_have(each)));
+        }
+        let mut written = Written::default();
+        written.note("vary");
+        for other in ["", "va", "vari", "x-vary", "access-control-allow-origin"] {
+            assert!(!written.may_have(other), "{other}");
+        }
+    }
 
     #[test]
     fn what_is_set_is_added_only_where_there_is_none() {

@@ -60,6 +60,51 @@ impl Iterator for Pairs<'_> {
     }
 }
 
+/// The fields of one message in a block, of which some are looked for.
+#[derive(Debug)]
+pub struct Block {
+    bytes: Vec<u8>,
+    /// A bit for each length that a name has, but for the longest.
+    lengths: u64,
+}
+
+impl Block {
+    /// Takes a block; none if it is not of that form.
+    pub fn of(bytes: Vec<u8>) -> Option<Self> {
+        let mut lengths = 0;
+        for field in Pairs::of(&bytes)? {
+            lengths |= bit(field?.name.1);
+        }
+        Some(Self { bytes, lengths })
+    }
+
+    /// The first value of a field, if it is there.
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        if self.lengths & bit(name.len()) == 0 {
+            return None;
+        }
+        let mut named = self.iter().filter(|(each, _)| *each == name.as_bytes());
+        named.next().map(|(_, value)| value)
+    }
+
+    /// All fields in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let pairs = Pairs::of(&self.bytes).into_iter().flatten().flatten();
+        pairs.map(|field| (self.slice(field.name), self.slice(field.value)))
+    }
+
+    fn slice(&self, (start, length): (usize, usize)) -> &[u8] {
+        let end = start.saturating_add(length);
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+}
+
+/// The bit of a length. Names that are longer than any other share one.
+fn bit(length: usize) -> u64 {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    1_u64.checked_shl(length).unwrap_or(1)
+}
+
 fn number(block: &[u8], at: usize) -> Option<usize> {
     let bytes = block.get(at..)?.first_chunk::<NUMBER>()?;
     usize::try_from(u32::from_le_bytes(*bytes)).ok()
@@ -100,6 +145,35 @@ mod tests {
             assert_eq!(read(&block).unwrap(), all[..some]);
         }
         assert_eq!(read(b""), Some(Vec::new()));
+    }
+
+    #[test]
+    fn fields_of_a_block_are_found_by_name() {
+        let long = "x".repeat(100);
+        let fields = [
+            (":status", "200"),
+            ("a", ""),
+            ("b", "1"),
+            ("b", "2"),
+            (&long, "3"),
+        ];
+        let pairs = || {
+            fields
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        };
+        let block = Block::of(write(pairs())).unwrap();
+        assert!(block.iter().eq(pairs()));
+        for (name, value) in [(":status", "200"), ("a", ""), ("b", "1"), (&long, "3")] {
+            assert_eq!(block.first(name), Some(value.as_bytes()));
+        }
+        for name in ["", "c", "aa", &"y".repeat(100), &"x".repeat(99)] {
+            assert_eq!(block.first(name), None);
+        }
+        assert_eq!(Block::of(Vec::new()).unwrap().first("a"), None);
+        let mut cut = write(pairs());
+        cut.pop();
+        assert!(Block::of(cut).is_none());
     }
 
     #[test]

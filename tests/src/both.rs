@@ -11,6 +11,7 @@ use portcullis::host::{Counter, Histogram, Host};
 use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::{self, ExchangeCounter, TIMINGS};
 use portcullis::pairs;
+use portcullis::pairs::Block;
 use portcullis::plan::PlannedChange;
 use portcullis::stream::{Action, ResponseHead, Stream};
 
@@ -43,7 +44,12 @@ pub fn response_headers(
     host: &dyn Host,
 ) -> ResponseHead {
     let mut edits = Vec::new();
-    match stream.response_by_plan(headers, host, &mut |change| edits.push(edit(change))) {
+    let answer = headers.and_then(|headers| {
+        let fields = headers.iter().collect::<Vec<_>>();
+        Block::of(pairs::write(fields.into_iter()))
+    });
+    let each = &mut |change: PlannedChange<'_>| edits.push(edit(change));
+    match stream.response_by_plan(answer.as_ref(), host, each) {
         true => ResponseHead {
             edits,
             ..ResponseHead::default()
@@ -110,6 +116,26 @@ pub fn counted(engine: &Engine, host: &MemoryHost) -> Vec<(String, String)> {
     counters.chain(timings).chain(gauges).collect()
 }
 
+/// The same but for what tells whether tokens were remembered: how many were and were not, in one number,
+/// and nothing of signatures that were checked, and of how long that took.
+pub fn but_for_memory(counted: Vec<(String, String)>) -> Vec<(String, String)> {
+    const WORK: [&str; 3] = [
+        "jwt_signature_proxy",
+        "jwt_signature_filter",
+        "jwt_verify_us",
+    ];
+    const TOKENS: [&str; 2] = ["jwt_cache_hit", "jwt_cache_miss"];
+    let of = |name: &str, all: &[&str]| all.iter().any(|each| name.ends_with(each));
+    let tokens = counted.iter().filter(|(name, _)| of(name, &TOKENS));
+    let tokens: u64 = tokens
+        .filter_map(|(_, count)| count.parse::<u64>().ok())
+        .sum();
+    let rest = counted.into_iter();
+    let rest = rest.filter(|(name, _)| !of(name, &WORK) && !of(name, &TOKENS));
+    rest.chain([("tokens".to_owned(), tokens.to_string())])
+        .collect()
+}
+
 /// What a finished exchange leaves behind: its record, the counters that it raises, and events.
 pub fn left(stream: &Stream, host: &dyn Host) -> Vec<String> {
     let mut left = vec![format!("{:?}", record(stream, host))];
@@ -168,7 +194,7 @@ impl Both {
 }
 
 /// All that can be seen of an exchange from outside.
-fn seen(
+pub fn seen(
     engine: &Rc<Engine>,
     request: &Headers,
     body: BodyState,

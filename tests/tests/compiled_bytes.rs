@@ -7,6 +7,7 @@ use std::path::Path;
 
 use portcullis::config::{MAX_COMPILED, bound};
 use portcullis::engine::Engine;
+use portcullis_tests::tokens::SigningKey;
 use serde_json::{Value, json};
 
 /// Adds up what each thread has.
@@ -52,7 +53,7 @@ static ALLOCATOR: Counting = Counting;
 fn measure(document: &[u8]) -> (usize, usize, Option<usize>) {
     let before = LIVE.get();
     MOST.set(before);
-    let engine = Engine::compile(document);
+    let engine = Engine::compile(document).map(Engine::with_plans);
     let most = MOST.get().saturating_sub(before);
     let estimated = engine.as_ref().ok().map(Engine::compiled_bytes);
     let kept = LIVE.get().saturating_sub(before);
@@ -72,6 +73,7 @@ fn check(name: &str, document: &Value) {
         );
     }
     if let Some(estimated) = estimated {
+        println!("{name}: kept {kept} of {estimated}");
         assert!(
             kept <= estimated,
             "{name}: {kept} bytes, estimated {estimated}"
@@ -189,6 +191,7 @@ fn large_documents_take_no_more_than_was_estimated() {
                 json!([{"name": "a", "open": true, "match": {}, "parameters": inputs}]),
             ),
         ),
+        ("plans", plans()),
     ] {
         check(name, &document);
     }
@@ -203,6 +206,32 @@ fn large_documents_take_no_more_than_was_estimated() {
     document["routes"][0]["openapi"] =
         json!({"api": "a", "max_bytes": "1MiB", "responses": {"mode": "enforce"}});
     check("openapi", &document);
+}
+
+/// Routes that say little and whose plans have all that plans can have.
+fn plans() -> Value {
+    let keys = json!({"keys": [SigningKey::named("p256").jwk()]});
+    let mut document = with(
+        "routes",
+        json!(many(
+            2000,
+            |n| json!({"name": format!("r{n}"), "match": {}})
+        )),
+    );
+    document["providers"] = json!({"corp": {
+        "issuer": "https://corp.example", "audiences": ["api"], "jwks": {"inline": keys},
+    }});
+    document["defaults"] = json!({
+        "jwt": {"provider": "corp"},
+        "security_headers": {"preset": "web"},
+        "csrf": {},
+        "cors": {"allow_origins": [{"exact": "https://app.example.com"}]},
+        "rate_limits": [{
+            "name": "all", "key": [], "headers": "both",
+            "token_bucket": {"max_tokens": 1000, "tokens_per_fill": 1000, "fill_interval": "1s"},
+        }],
+    });
+    document
 }
 
 #[test]

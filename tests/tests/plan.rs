@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
+use portcullis::memory_host::MemoryHost;
 use portcullis_tests::believing::{NOW, believing, good_request, whole_document};
 use portcullis_tests::both::Both;
+use portcullis_tests::tokens;
 use serde_json::{Value, json};
 
 fn both(document: &Value) -> Both {
@@ -137,6 +139,120 @@ fn refusals_that_are_the_same_for_all_are_judged_by_plans() {
         0,
         "with a page"
     );
+}
+
+/// The good request with another token.
+fn with_token(key: &str, claims: &Value) -> Headers {
+    let mut all = json!({ "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": NOW + 60 });
+    for (name, value) in claims.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    let token = tokens::mint(&json!({ "key": key, "claims": all }), NOW);
+    with(&[("authorization", &format!("Bearer {token}"))])
+}
+
+/// How many of these requests are judged by a plan, each after the other, where no signature is believed.
+fn planned_without_belief(document: &Value, requests: &[Headers]) -> u64 {
+    let host = || {
+        let host = MemoryHost::new().at_second(NOW);
+        let host = host.with_client("192.0.2.1:40000");
+        host.with_variable("HASH_KEY", "a key of hashes")
+    };
+    let both = Both::new(document.to_string().as_bytes(), host);
+    let both = both.unwrap_or_else(|error| panic!("{error}"));
+    for request in requests {
+        both.exchange(request, BodyState::Complete, &answer());
+    }
+    both.planned.0.planned()
+}
+
+#[test]
+fn tokens_that_were_refused_are_refused_by_plans() {
+    let logs = [
+        json!({ "sinks": ["filter_state"] }),
+        json!({ "sinks": ["filter_state"], "claimed": "off" }),
+        json!({ "schema": "ecs", "claimed": "hashed", "subject": "hashed", "subject_key": { "env": "HASH_KEY" } }),
+        json!("off"),
+    ];
+    let mut document = whole_document(0);
+    document["security_events"] = json!({});
+    for log in logs {
+        document["access_log"] = log;
+        for (request, planned) in [
+            (with_token("p256", &json!({ "exp": NOW - 100 })), 3),
+            (with_token("p256-other", &json!({})), 3),
+            (
+                with_token("p256-other", &json!({ "sub": "a\"b", "aud": ["x", "y\n"] })),
+                3,
+            ),
+            (with_token("p256", &json!({ "aud": "others" })), 0),
+            (with_token("p256", &json!({ "nbf": NOW + 100 })), 0),
+            (with(&[("authorization", "Bearer a.b.c")]), 0),
+        ] {
+            let requests = vec![request; 4];
+            assert_eq!(
+                planned_without_belief(&document, &requests),
+                planned,
+                "{requests:?}"
+            );
+        }
+    }
+    document["providers"]["corp"]["jwt_cache"] = json!("off");
+    let requests = vec![with_token("p256-other", &json!({})); 4];
+    assert_eq!(planned_without_belief(&document, &requests), 0);
+}
+
+#[test]
+fn a_token_without_the_scope_is_refused_by_plans() {
+    let mut document = whole_document(0);
+    for scopes in [json!(["read", "write"]), json!({ "any": ["write", "all"] })] {
+        document["routes"][0]["jwt"]["require"] =
+            json!({ "scopes": scopes, "claims": [{ "claim": "plan", "exact": "gold" }] });
+        for (claims, expected) in [
+            (json!({ "scope": "write read", "plan": "gold" }), 3),
+            (json!({ "scope": "read" }), 3),
+            (json!({ "scope": 7, "plan": "gold" }), 3),
+            (json!({ "scp": ["a"] }), 3),
+            (json!({}), 3),
+            (json!({ "scope": "write read", "plan": "silver" }), 0),
+        ] {
+            let request = with_token("p256", &claims);
+            assert_eq!(planned(&document, &request, 4), expected, "{claims}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_comes_first_is_charged_by_refused_tokens_too() {
+    let mut document = whole_document(0);
+    let limit = &mut document["defaults"]["rate_limits"][0];
+    limit["key"] = json!(["client_address"]);
+    limit["headers"] = json!("both");
+    limit["token_bucket"] =
+        json!({ "max_tokens": 3, "tokens_per_fill": 1, "fill_interval": "10s" });
+    let requests = vec![with_token("p256-other", &json!({})); 6];
+    assert_eq!(planned_without_belief(&document, &requests), 5);
+}
+
+#[test]
+fn a_token_ends_and_begins_again_with_its_time_on_the_plan_too() {
+    let both = both(&whole_document(0));
+    let request = good_request("alice");
+    let take = || both.exchange(&request, BodyState::Complete, &answer());
+    let set = |second: u64| {
+        for (_, host) in [&both.planned, &both.asked] {
+            host.set_wall_clock(Duration::from_secs(second));
+        }
+    };
+    assert!(!take() && take());
+    set(NOW + 200);
+    assert!(!take(), "it is forgotten");
+    assert!(!take(), "it is judged again");
+    assert!(take() && take(), "it is known as expired");
+    set(NOW + 5000);
+    assert!(take(), "for longer");
+    set(NOW);
+    assert!(!take() && take(), "the clock was set back");
 }
 
 #[test]

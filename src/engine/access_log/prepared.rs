@@ -5,21 +5,20 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::finished::Finished;
 use super::line::JsonLine;
 use super::member::Member;
-use super::members::MEMBERS;
 use super::name::{Convention, ECS_VERSION};
 use super::sample::{SampleRate, Sampled};
-use super::subject::Provenance;
 use super::time::{rfc3339, without_port};
 use super::trace::Trace;
 use super::{AccessLog, verdict};
-use crate::record::{Ending, Verdicts};
+use crate::record::{Ending, Summary, Verdicts};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::micros;
 use portcullis_exchange::plan::{Fields, Slot};
 use portcullis_exchange::principal::Principal;
-use portcullis_exchange::refusal::{Reason, Refusal};
+use portcullis_exchange::refusal::{Claimed, Detail, Reason, Refusal};
 
 /// A record with places for what is known of one request.
 #[derive(Debug)]
@@ -33,11 +32,20 @@ pub struct Common<'c> {
     /// Its name; none of requests that no route is for.
     pub route: Option<&'c str>,
     /// Why they were refused, if they were, and by which policy.
-    pub refusal: Option<(&'c Refusal, Option<&'static str>)>,
+    pub refusal: Option<(Cause<'c>, Option<&'static str>)>,
     /// What its policies say of such requests.
     pub verdicts: &'c Verdicts,
     /// The name of its limit.
     pub limit: Option<&'c str>,
+}
+
+/// Why requests are refused.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'c> {
+    /// All for the same reason.
+    Same(&'c Refusal),
+    /// Each for its own.
+    Own,
 }
 
 /// What is known of one request.
@@ -48,6 +56,10 @@ pub struct PlannedExchange<'k> {
     pub host_name: &'k str,
     /// What the token says for records: [`AccessLog::words`].
     pub words: &'k str,
+    /// Why it was refused, if it was.
+    pub reason: Option<&'static Reason>,
+    /// Which rule it did not meet, and in what way.
+    pub detail: Option<&'k Detail>,
     /// How much more of its limit it may ask.
     pub remaining: Option<u64>,
     /// When the record is written.
@@ -74,6 +86,9 @@ enum Piece {
     Query(&'static str),
     /// All members that tell of the token.
     Words,
+    Code(&'static str),
+    Reason(&'static str),
+    Detail(&'static str),
     Remaining(&'static str),
     Duration(&'static str),
     Judging(&'static str),
@@ -146,8 +161,17 @@ impl Common<'_> {
         }
     }
 
-    fn reason(&self) -> Option<&'static Reason> {
-        self.refusal.map(|(refusal, _)| refusal.reason)
+    /// Why all of them were refused, if they were, for the same reason.
+    fn refusal(&self) -> Option<&Refusal> {
+        match self.refusal {
+            Some((Cause::Same(refusal), _)) => Some(refusal),
+            Some((Cause::Own, _)) | None => None,
+        }
+    }
+
+    /// The piece of what each was refused for, if that is not the same for all.
+    fn own(&self, piece: Piece) -> Option<Piece> {
+        matches!(self.refusal, Some((Cause::Own, _))).then_some(piece)
     }
 }
 
@@ -218,19 +242,21 @@ impl AccessLog {
                 None
             }
             "portcullis.code" => {
-                own(text, name, common.reason().map(|reason| reason.code.name));
-                None
+                let refusal = common.refusal();
+                own(text, name, refusal.map(|refusal| refusal.code().name));
+                common.own(Piece::Code(name))
             }
             "portcullis.reason" => {
-                own(text, name, common.reason().map(|reason| reason.name));
-                None
+                let refusal = common.refusal();
+                own(text, name, refusal.map(|refusal| refusal.reason.name));
+                common.own(Piece::Reason(name))
             }
             "portcullis.detail" => {
-                let refusal = common.refusal.map(|(refusal, _)| refusal);
+                let refusal = common.refusal();
                 if let Some(detail) = refusal.and_then(|refusal| refusal.detail.as_ref()) {
                     text.detail(name, detail, self.parameters());
                 }
-                None
+                common.own(Piece::Detail(name))
             }
             "portcullis.verdicts" => {
                 if !common.verdicts.is_empty() {
@@ -248,8 +274,7 @@ impl AccessLog {
             "url.path" => Some(Piece::Path(name)),
             "url.query" => Some(Piece::Query(name)),
             "user.id" => Some(Piece::Words),
-            // Among the words.
-            "user.hash" | "portcullis.issuer" | "portcullis.provider" => None,
+            _ if is_word(member) => None,
             "portcullis.rate_limit.name" => {
                 if let Some(limit) = common.limit {
                     text.trusted(name, limit);
@@ -263,16 +288,6 @@ impl AccessLog {
             // A request on a plan has none of these.
             "portcullis.errors"
             | "portcullis.shadow"
-            | "portcullis.claimed.signature"
-            | "portcullis.claimed.issuer"
-            | "portcullis.claimed.issuer_hash"
-            | "portcullis.claimed.subject"
-            | "portcullis.claimed.subject_hash"
-            | "portcullis.claimed.key_id"
-            | "portcullis.claimed.key_id_hash"
-            | "portcullis.claimed.audience"
-            | "portcullis.claimed.audience_hash"
-            | "portcullis.claimed.algorithm"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
             | super::line::CUT => None,
@@ -288,32 +303,45 @@ impl AccessLog {
         Some(())
     }
 
-    /// What records say of whose token was accepted: members with a comma in front of each. None if that
-    /// is long.
-    pub fn words(&self, principal: &Principal, host: &dyn Host) -> Option<Rc<str>> {
+    /// What records say of a token, of whose it is if it was accepted or of what it claims if it was not:
+    /// members with a comma in front of each. None if that is long.
+    pub fn words(
+        &self,
+        principal: Option<&Principal>,
+        claimed: Option<&Claimed>,
+        host: &dyn Host,
+    ) -> Option<Rc<str>> {
         const LONGEST: usize = 1 << 10;
+        let (headers, facts, record) = Default::default();
+        let exchange = Summary {
+            headers: &headers,
+            facts: &facts,
+            record: &record,
+            verdicts: Verdicts::default(),
+            ending: Ending::Denied,
+            route: None,
+            route_name: None,
+            started: None,
+            began: None,
+            judging: None,
+        };
+        let of = Finished {
+            log: self,
+            exchange: &exchange,
+            headers: &headers,
+            host,
+            request_id: None,
+            trace: None,
+            written: Duration::ZERO,
+            elapsed: None,
+            principal,
+            claimed: claimed.filter(|_| self.shows_claimed()),
+            limit: None,
+        };
         let mut line = JsonLine::unbounded(String::new());
-        let subject = principal.subject().map(str::as_bytes);
-        for member in MEMBERS {
-            let Some(name) = member.name_in(self.schema) else {
-                continue;
-            };
-            match member.otel().or(member.ecs()) {
-                Some("user.id") if self.subjects.shows_plain(Provenance::Accepted) => {
-                    line.optional(name, subject);
-                }
-                Some("user.hash") => {
-                    let hashed =
-                        |subject| self.subjects.hashed(Provenance::Accepted, subject, host);
-                    if let Some(hash) = subject.and_then(hashed) {
-                        line.trusted(name, &hash);
-                    }
-                }
-                Some("portcullis.issuer") => {
-                    line.optional(name, principal.issuer().map(str::as_bytes));
-                }
-                Some("portcullis.provider") => line.trusted(name, &principal.authority),
-                _ => {}
+        for (name, member) in &self.members {
+            if is_word(member) {
+                member.write(&mut line, name, &of);
             }
         }
         let words = line.into_text();
@@ -321,7 +349,29 @@ impl AccessLog {
     }
 }
 
+/// Whether a member tells of the token: these follow one another, and are all among the words.
+fn is_word(member: &Member) -> bool {
+    let name = member.otel().or(member.ecs()).unwrap_or_default();
+    let of_accepted = [
+        "user.id",
+        "user.hash",
+        "portcullis.issuer",
+        "portcullis.provider",
+    ];
+    of_accepted.contains(&name) || name.starts_with("portcullis.claimed.")
+}
+
 impl Prepared {
+    /// How much memory it takes beside itself.
+    pub fn memory(&self) -> usize {
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len(),
+            _ => 0,
+        };
+        let texts = self.pieces.iter().map(text);
+        texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
+    }
+
     /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
     /// be cut as records are without plans.
     pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
@@ -366,6 +416,15 @@ impl Prepared {
                     }
                 }
                 Piece::Words => line.raw(known.words),
+                Piece::Code(name) => {
+                    own(&mut line, name, known.reason.map(|reason| reason.code.name))
+                }
+                Piece::Reason(name) => own(&mut line, name, known.reason.map(|reason| reason.name)),
+                Piece::Detail(name) => {
+                    if let Some(detail) = known.detail {
+                        line.detail(name, detail, log.parameters());
+                    }
+                }
                 Piece::Remaining(name) => line.number(name, known.remaining),
                 Piece::Duration(name) => line.number(name, known.elapsed.map(micros)),
                 Piece::Judging(name) => line.number(name, known.judging.map(micros)),

@@ -241,7 +241,7 @@ fn character(text: &[u8], at: usize, rounds: usize) -> Option<(u8, usize)> {
             let (low, next) = digit(next)?;
             Some(((high << 4) | low, next))
         };
-        match digits().filter(|_| byte == b'%') {
+        match (byte == b'%').then(digits).flatten() {
             Some(decoded) => (byte, next) = decoded,
             None => break,
         }
@@ -279,11 +279,17 @@ enum Start {
 
 /// What a text begins as.
 fn start_of(text: &[u8]) -> Option<Start> {
-    let mut at = 0;
-    let mut start = [0_u8; 3];
-    for place in &mut start {
-        (*place, at) = character(text, at, ROUNDS)?;
-    }
+    let start = match text.first_chunk::<3>() {
+        Some(plain) if !plain.contains(&b'%') => *plain,
+        _ => {
+            let mut at = 0;
+            let mut start = [0_u8; 3];
+            for place in &mut start {
+                (*place, at) = character(text, at, ROUNDS)?;
+            }
+            start
+        }
+    };
     match &start {
         b"eyJ" => Some(Start::Sure),
         // `{` and a blank, a line break or a tab.

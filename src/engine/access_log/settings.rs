@@ -14,6 +14,7 @@ use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::route::read_header_name;
 use portcullis_exchange::section::{Reading, Registry, Section, Variable};
+use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderName;
 
 /// The key of the record among the values left for others.
@@ -58,6 +59,9 @@ impl AccessLog {
         let shares = fields.or_default("sample", Vec::new(), problems, read_shares);
         fields.deny_unknown(problems);
         let (More { claims, headers }, schema) = (more?, schema?);
+        // The memory of the last record is kept for the next. A text takes up to twice its length.
+        let kept = longest?.saturating_mul(2);
+        problems.account(node.pointer(), Share::Documents, kept);
         Some(Self {
             sinks: sinks?,
             schema,

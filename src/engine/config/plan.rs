@@ -1,15 +1,16 @@
 //! Compiles the plans of a document: each route whose policies all put their work on one.
 
-use crate::access_log::prepared::{Common, Prepared, Shown};
+use super::size::{MOST_PLANS, PLAN};
+use crate::access_log::prepared::{Cause, Common, Prepared, Shown};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
-use crate::plan::{OTHER_NAMES, Plan, Plans, Refused};
+use crate::plan::{MOST_STEPS, OTHER_NAMES, Plan, Plans, Refused};
 use crate::record::{PolicyVerdict, Verdicts};
 use crate::stream::override_fields;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::host::Counter;
 use portcullis_exchange::meter::Outcome;
-use portcullis_exchange::plan::{Draft, Limit, Names, Shaping, Step};
+use portcullis_exchange::plan::{ByCaller, Draft, Limit, Names, PlannedChange, Shaping, Step};
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NOTHING_HERE;
@@ -28,8 +29,10 @@ fn all(engine: &Engine) -> Option<Plans> {
     let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
     names.extend(OTHER_NAMES.map(Box::from));
     let routes = engine.routes.iter();
+    let kept = |plan: Option<Plan>| plan.filter(|plan| plan.memory() <= PLAN);
     let routes: Box<[Option<Plan>]> = routes
-        .map(|route| plan(engine, route, &mut names))
+        .take(MOST_PLANS)
+        .map(|route| kept(plan(engine, route, &mut names)))
         .collect();
     let planned = engine.routes.iter().zip(&routes);
     let planned = planned.filter(|(_, plan)| plan.is_some());
@@ -37,7 +40,7 @@ fn all(engine: &Engine) -> Option<Plans> {
     if chains.is_empty() {
         return None;
     }
-    let nowhere = nowhere(engine, &mut names);
+    let nowhere = kept(nowhere(engine, &mut names));
     chains.extend(nowhere.as_ref().map(|_| &engine.fallback));
     let later = chains.iter().flat_map(|chain| &chain.later_request_fields);
     let kept: Vec<&str> = engine.shown_fields.names().chain(later.copied()).collect();
@@ -57,6 +60,9 @@ fn all(engine: &Engine) -> Option<Plans> {
     let names = Names::new(slots, overrides.iter().copied().chain(owned))?;
     Some(Plans::new(names, routes, nowhere, question.cloned()))
 }
+
+/// For how many reasons refusals of tokens are prepared on one plan, at most.
+const MOST_REASONS: usize = 8;
 
 /// What the policies of a chain put on a plan.
 struct Drafted {
@@ -96,14 +102,14 @@ impl Drafted {
 fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Plan> {
     let chain = &route.chain;
     let Drafted {
-        steps,
+        mut steps,
         parts,
         shapings,
     } = Drafted::of(chain, names)?;
     let is_limit = |step: &Step| matches!(step, Step::Limit(_));
     let is_token = |step: &Step| matches!(step, Step::Token { .. });
     let many = |is: fn(&Step) -> bool| steps.iter().filter(|step| is(step)).count();
-    if many(is_limit) > 1 || many(is_token) > 1 {
+    if many(is_limit) > 1 || many(is_token) > 1 || steps.len() > MOST_STEPS {
         return None;
     }
     let writing = Writing {
@@ -111,17 +117,24 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
         chain,
         route: Some(&route.name),
     };
-    let limit = limit(&steps);
     let (mut missing, mut full) = (None, None);
+    let (mut by_token, mut token_record) = (Vec::new(), None);
     // No refusal is prepared that may be a page, or whose head the policies are asked to shape.
     let is_plain = chain.error_page.is_none() && shapings.is_some();
     for (index, (step, part)) in steps.iter().zip(&parts).enumerate().filter(|_| is_plain) {
         match step {
             Step::Token {
-                missing: refusal, ..
+                missing: refusal,
+                refused,
+                ..
             } => {
-                let before = steps.get(..index).unwrap_or_default();
-                missing = writing.refused(refusal.clone(), Some(*part), self::limit(before), None);
+                let limit = limit(steps.get(..index).unwrap_or_default());
+                missing = writing.refused_alike(refusal, *part);
+                let refused = refused.iter().take(MOST_REASONS);
+                by_token
+                    .extend(refused.filter_map(|refusal| writing.refused_alike(refusal, *part)));
+                let policy = chain.steps.get(*part).map(|step| step.name);
+                token_record = writing.record(Some((Cause::Own, policy)), Some(*part), limit);
             }
             Step::Limit(limit) => {
                 let (refusal, counter) = limit.refusal();
@@ -130,12 +143,25 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
             Step::OneOf(_) | Step::Count(_) => {}
         }
     }
+    for step in &mut steps {
+        // What has been prepared of it is all that is needed.
+        if let Step::Token {
+            missing, refused, ..
+        } = step
+        {
+            missing.headers = Vec::new();
+            *refused = Box::default();
+        }
+    }
     Some(Plan {
-        record: writing.record(None, None, limit),
+        record: writing.record(None, None, limit(&steps)),
         reads_response: chain.reads_response,
+        changes: shapings.iter().flatten().map(changes).sum(),
         shapings,
         missing,
         full,
+        by_token: by_token.into(),
+        token_record,
         steps: steps.into(),
     })
 }
@@ -154,11 +180,14 @@ fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
     };
     Some(Plan {
         steps: Box::default(),
+        changes: shapings.iter().map(changes).sum(),
         shapings: Some(shapings),
         reads_response: chain.reads_response,
         record: None,
         missing: Some(writing.refused(Refusal::new(&NOTHING_HERE), None, None, None)?),
         full: None,
+        by_token: Box::default(),
+        token_record: None,
     })
 }
 
@@ -192,14 +221,22 @@ impl Writing<'_> {
         };
         let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
         let policy = step.map(|step| step.name);
-        let record = self.record(Some((&refusal, policy)), part, limit);
+        let record = self.record(Some((Cause::Same(&refusal), policy)), part, limit);
         Refused::new(refusal, policy, part, counters, record)
+    }
+
+    /// One of several refusals by the part at a place of the chain, which have one record.
+    fn refused_alike(&self, refusal: &Refusal, part: usize) -> Option<Refused> {
+        let step = self.chain.steps.get(part)?;
+        let refusal = step.placed(refusal.clone());
+        let counters = [metrics::by_code(refusal.code(), Outcome::Denied), None];
+        Refused::new(refusal, Some(step.name), Some(part), counters, None)
     }
 
     /// The record of requests that all parts up to one of them were asked about.
     fn record(
         &self,
-        refusal: Option<(&Refusal, Option<&'static str>)>,
+        refusal: Option<(Cause<'_>, Option<&'static str>)>,
         last: Option<usize>,
         limit: Option<&dyn Limit>,
     ) -> Option<Prepared> {
@@ -243,5 +280,29 @@ fn is_known(shaping: &Shaping) -> bool {
         } => known(granted) && known(withheld),
         Shaping::IfAbsent { fields, .. } => fields.iter().all(|field| known(&field.edit)),
         Shaping::Revealing(_) | Shaping::Limits { .. } => true,
+    }
+}
+
+/// How many fields of an answer are set or removed, at most.
+fn changes(shaping: &Shaping) -> usize {
+    let of = |edit: &Edit| {
+        let mut count = 0_usize;
+        edit.changes(&mut |change| match change {
+            PlannedChange::Set(..) | PlannedChange::Remove(_) => count = count.saturating_add(1),
+            PlannedChange::Add(..) | PlannedChange::FilterState(..) => {}
+        });
+        count
+    };
+    let all = |edits: &[Edit]| edits.iter().map(of).sum::<usize>();
+    let by_caller = |each: &ByCaller| all(&each.authenticated).max(all(&each.anyone));
+    match shaping {
+        Shaping::Always(edits) => all(edits),
+        Shaping::ByCaller { https, http, .. } => by_caller(https).max(by_caller(http)),
+        Shaping::ByOrigin {
+            granted, withheld, ..
+        } => of(granted).saturating_add(1).max(of(withheld)),
+        Shaping::IfAbsent { fields, .. } => fields.len(),
+        Shaping::Revealing(_) => 0,
+        Shaping::Limits { numbers, lists } => numbers.len().saturating_add(lists.len()),
     }
 }

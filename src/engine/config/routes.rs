@@ -7,7 +7,7 @@ use super::document::Document;
 use super::fields::Fields;
 use super::node::Node;
 use super::problem::{Problems, Quoted};
-use super::size::{EACH, ROUTE};
+use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
 use crate::engine::{Chain, Mode, Route, Step};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
@@ -112,11 +112,13 @@ impl Document<'_> {
                     format_args!("another route is named {} too", Quoted(name)).to_string();
                 node.report(self.problems, reason);
             }
+            let plan = if routes.len() < MOST_PLANS { PLAN } else { 0 };
             let size = item
                 .json()
                 .weight()
                 .saturating_mul(EACH)
-                .saturating_add(ROUTE);
+                .saturating_add(ROUTE)
+                .saturating_add(plan);
             let fits = self
                 .problems
                 .account(item.pointer(), Share::Documents, size);

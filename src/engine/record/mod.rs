@@ -94,7 +94,7 @@ impl Decision {
 
     /// What a token says that was not accepted.
     pub fn claimed(&self) -> Option<&Claimed> {
-        self.details().find_map(|detail| detail.claimed.as_ref())
+        self.details().find_map(|detail| detail.claimed.as_deref())
     }
 
     /// How many bytes of memory it takes.

@@ -36,6 +36,7 @@ use portcullis_wire::headers::Headers;
 
 pub use self::kept::MOST_HEAD;
 pub use self::overrides::override_fields;
+pub use self::planned::PlannedAnswer;
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;

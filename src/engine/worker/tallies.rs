@@ -66,29 +66,7 @@ impl CounterBuffer {
             }
             return;
         }
-        let mut raised: Vec<Place> = Vec::new();
-        ExchangeCounter::of(&stream.outcome(), engine.measured().by_route, |counter| {
-            let place = counter.of.place();
-            if all.len() <= place {
-                all.resize_with(place.saturating_add(1), Vec::new);
-            }
-            let Some(known) = all.get_mut(place) else {
-                return;
-            };
-            let found = known.iter().position(|each| each.counter == counter);
-            let index = found.unwrap_or_else(|| {
-                known.push(Known {
-                    counter,
-                    id: None,
-                    pending: PendingCount::default(),
-                });
-                known.len().saturating_sub(1)
-            });
-            if let Some(known) = known.get(index) {
-                known.pending.add(1);
-            }
-            raised.push((place, index));
-        });
+        let raised = raise(&mut all, stream, engine);
         if let Some(plan) = plan {
             by_plan.insert(plan, raised.into());
         }
@@ -108,4 +86,34 @@ impl CounterBuffer {
             }
         }
     }
+}
+
+/// Counts an exchange; the places of the counters that it raises. Only the first of a plan and those without
+/// come here, and this is not among the code of others.
+#[inline(never)]
+fn raise(all: &mut Vec<Vec<Known>>, stream: &Stream, engine: &Engine) -> Vec<Place> {
+    let mut raised: Vec<Place> = Vec::new();
+    ExchangeCounter::of(&stream.outcome(), engine.measured().by_route, |counter| {
+        let place = counter.of.place();
+        if all.len() <= place {
+            all.resize_with(place.saturating_add(1), Vec::new);
+        }
+        let Some(known) = all.get_mut(place) else {
+            return;
+        };
+        let found = known.iter().position(|each| each.counter == counter);
+        let index = found.unwrap_or_else(|| {
+            known.push(Known {
+                counter,
+                id: None,
+                pending: PendingCount::default(),
+            });
+            known.len().saturating_sub(1)
+        });
+        if let Some(known) = known.get(index) {
+            known.pending.add(1);
+        }
+        raised.push((place, index));
+    });
+    raised
 }

@@ -47,7 +47,7 @@ pub struct Draft<'d> {
 pub enum Step {
     /// One of these cases is the request's: the first that is counts.
     OneOf(Box<[Case]>),
-    /// The token in that field was accepted before.
+    /// The token in that field was accepted before, or is refused for a reason that is known.
     Token {
         /// The field.
         slot: Slot,
@@ -55,10 +55,13 @@ pub enum Step {
         prefix: Box<str>,
         /// The field, if it is taken out of the request before the upstream gets it.
         strips: Option<HeaderName>,
-        /// Where accepted tokens are remembered.
+        /// Where tokens are remembered.
         tokens: Rc<dyn Tokens>,
         /// Why a request without the field is refused.
         missing: Refusal,
+        /// Why a request with a token is refused, but for its details: one for each reason that is to be
+        /// prepared. A request that is refused for any other leaves the plan.
+        refused: Box<[Refusal]>,
     },
     /// A limit has room for it. A plan has one at most, which is charged after all else has been asked:
     /// a request that left its plan after that would be charged twice.
@@ -158,17 +161,35 @@ pub struct IfAbsent {
     pub needs_caller: bool,
 }
 
-/// Tokens that were accepted before.
+/// Tokens that were judged before.
 pub trait Tokens {
-    /// What is known of one that is remembered, holds now, and suffices on the route; none of any other,
-    /// which then leaves the plan. Looking has no effect that can be seen.
-    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<AcceptedToken>;
+    /// What is known of one that is remembered: that it holds now and suffices on the route, or why it is
+    /// refused. None of any other, which then leaves the plan. Looking has no effect that can be seen.
+    fn judged(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<JudgedToken>;
 
-    /// Keeps with the token what records say of its sender, so that it is written once.
+    /// Keeps with the token what records say of it, so that it is written once.
     fn note(&self, token: &[u8], words: &Rc<str>);
 
     /// What is counted of a request with a token that is remembered.
     fn counter(&self) -> Counter;
+}
+
+/// What is known of a token.
+#[derive(Clone, Debug)]
+pub enum JudgedToken {
+    /// It is accepted, and suffices.
+    Accepted(AcceptedToken),
+    /// The request is refused for it.
+    Refused(RefusedToken),
+}
+
+/// A token for which a request is refused.
+#[derive(Clone, Debug)]
+pub struct RefusedToken {
+    /// Why, without header fields.
+    pub refusal: Refusal,
+    /// What records say of it, once that has been noted.
+    pub words: Option<Rc<str>>,
 }
 
 /// A token that was accepted before.
@@ -295,7 +316,7 @@ impl Case {
 
 impl Edit {
     /// Names its changes, in order. False if it is one that no plan makes; the rest is not named then.
-    pub fn changes(&self, each: &mut dyn FnMut(PlannedChange<'_>)) -> bool {
+    pub fn changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) -> bool {
         match self {
             Edit::Remove(name) => each(PlannedChange::Remove(name.as_str())),
             Edit::Set(name, value) => each(PlannedChange::Set(name.as_str(), value.as_bytes())),

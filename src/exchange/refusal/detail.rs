@@ -18,7 +18,7 @@ pub struct Detail {
     /// Whether the signature of a token that was not accepted is good.
     pub signed: bool,
     /// What a token says that was not accepted.
-    pub claimed: Option<Claimed>,
+    pub claimed: Option<Rc<Claimed>>,
 }
 
 /// Where the rule stands that was not met.
@@ -169,7 +169,7 @@ impl Detail {
             rule,
             list,
             principal.map_or(0, Principal::memory),
-            self.claimed.as_ref().map_or(0, Claimed::memory),
+            self.claimed.as_deref().map_or(0, Claimed::memory),
         ];
         facts.chain(parts).fold(0, usize::saturating_add)
     }
@@ -210,7 +210,8 @@ impl Claimed {
     /// The most audiences that are kept.
     pub const AUDIENCES: usize = 4;
 
-    fn memory(&self) -> usize {
+    /// How many bytes of memory its texts take.
+    pub fn memory(&self) -> usize {
         let texts = [&self.issuer, &self.subject, &self.key_id, &self.algorithm];
         let texts = texts.into_iter().flatten().chain(&self.audiences);
         let list = self

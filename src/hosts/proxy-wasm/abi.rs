@@ -166,9 +166,19 @@ unsafe extern "C" {
 /// it counts.
 pub(super) fn monotonic_clock() -> Result<u64, HostError> {
     const MONOTONIC: u32 = 1;
+    clock(MONOTONIC)
+}
+
+/// Nanoseconds since the epoch.
+pub(super) fn wall_clock() -> Result<u64, HostError> {
+    const REALTIME: u32 = 0;
+    clock(REALTIME)
+}
+
+fn clock(which: u32) -> Result<u64, HostError> {
     let mut time = 0;
     // SAFETY: the host writes eight bytes to `time`, which is alive and aligned.
-    check(unsafe { clock_time_get(MONOTONIC, 0, &raw mut time) })?;
+    check(unsafe { clock_time_get(which, 0, &raw mut time) })?;
     Ok(time)
 }
 

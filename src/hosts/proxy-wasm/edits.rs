@@ -1,15 +1,16 @@
 //! Changes of heads, as calls to the proxy.
 
 use super::abi::{self, HostError, Map};
+use portcullis_exchange::edit::Written;
 use portcullis_exchange::exchange::{Change, Edit, changes};
+use portcullis_exchange::plan::PlannedChange;
 use portcullis_wire::headers::Headers;
+use portcullis_wire::pairs::Block;
 
 /// What host calls cost, in hundredths of a microsecond on Envoy 1.40.
 mod price {
-    /// To remove a field that is not there.
-    pub(super) const REMOVAL: usize = 10;
-    /// To replace a field rather than add it.
-    pub(super) const REPLACEMENT: usize = 10;
+    /// To remove a field that is not there, or to replace one rather than add it.
+    pub(super) const CHANGE: usize = 10;
     /// To ask for the status when the exchange is recorded.
     pub(super) const STATUS: usize = 57;
     /// To read the fields of a response.
@@ -19,17 +20,22 @@ mod price {
 /// Whether it costs less to read the fields of a head first than to make these changes without knowing
 /// them, and to ask for the status later, if that is wanted.
 pub(super) fn pay_for_reading(edits: &[Edit], wants_status: bool) -> bool {
-    fn saved(edits: &[Edit]) -> usize {
+    fn count(edits: &[Edit]) -> usize {
         let each = edits.iter().map(|edit| match edit {
-            Edit::Remove(_) => price::REMOVAL,
-            Edit::Set(..) => price::REPLACEMENT,
-            Edit::Prepared(edits) => saved(edits),
+            Edit::Remove(_) | Edit::Set(..) => 1,
+            Edit::Prepared(edits) => count(edits),
             Edit::Add(..) | Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => 0,
         });
         each.fold(0, usize::saturating_add)
     }
+    pays_for_reading(count(edits), wants_status)
+}
+
+/// The same for so many fields that are set or removed.
+pub(super) fn pays_for_reading(changes: usize, wants_status: bool) -> bool {
     let status = if wants_status { price::STATUS } else { 0 };
-    saved(edits).saturating_add(status) > price::READING
+    let saved = changes.saturating_mul(price::CHANGE);
+    saved.saturating_add(status) > price::READING
 }
 
 /// Makes changes of a head with these fields.
@@ -71,4 +77,72 @@ fn set_hits(hits: u32) -> Result<(), HostError> {
     message.extend(u8::try_from(value.len()));
     message.extend_from_slice(value.as_bytes());
     abi::foreign_function("set_envoy_filter_state", &message).map(|_| ())
+}
+
+/// Changes of a head that come one by one, each carried out at once, until one is not.
+pub(super) struct Applied<'f> {
+    map: Map,
+    /// The fields that it had, if they are known.
+    fields: Option<&'f Block>,
+    written: Written,
+    result: Result<(), HostError>,
+}
+
+impl<'f> Applied<'f> {
+    /// To a head whose fields are not known.
+    pub(super) fn blindly(map: Map) -> Self {
+        Self {
+            map,
+            fields: None,
+            written: Written::default(),
+            result: Ok(()),
+        }
+    }
+
+    /// To a head with these fields: one that is not there need not be removed, and what is set where there
+    /// is none is added, never beside one that is there.
+    pub(super) fn knowing(map: Map, fields: &'f Block) -> Self {
+        Self {
+            fields: Some(fields),
+            ..Self::blindly(map)
+        }
+    }
+
+    // Once in the code, for all its callers.
+    #[inline(never)]
+    pub(super) fn change(&mut self, change: PlannedChange<'_>) {
+        if self.result.is_ok() {
+            self.result = self.carry_out(change);
+        }
+    }
+
+    /// Whether all have been carried out.
+    pub(super) fn result(self) -> Result<(), HostError> {
+        self.result
+    }
+
+    fn carry_out(&mut self, change: PlannedChange<'_>) -> Result<(), HostError> {
+        match change {
+            PlannedChange::Remove(name) if self.is_absent(name) => Ok(()),
+            PlannedChange::Remove(name) => abi::remove_header(self.map, name),
+            PlannedChange::Set(name, value) if self.is_absent(name) => {
+                self.written.note(name);
+                abi::add_header(self.map, name, value)
+            }
+            PlannedChange::Set(name, value) => abi::replace_header(self.map, name, value),
+            PlannedChange::Add(name, value) => {
+                self.written.note(name);
+                abi::add_header(self.map, name, value)
+            }
+            PlannedChange::FilterState(name, value) => abi::set_property(name, value),
+        }
+    }
+
+    /// Whether it is certain that there is no field of that name now.
+    fn is_absent(&self, name: &str) -> bool {
+        let there = self
+            .fields
+            .is_none_or(|fields| fields.first(name).is_some());
+        !there && !self.written.may_have(name)
+    }
 }

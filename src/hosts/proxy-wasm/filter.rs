@@ -37,6 +37,8 @@ pub(super) struct Live {
     pub(super) size: Cell<Option<u64>>,
     /// The last call that was made for it.
     pub(super) call: Cell<Option<Token>>,
+    /// Whether it has ever waited in its chain.
+    waited: Cell<bool>,
     /// Whether it has something to do when a piece of a body comes.
     pub(super) minds: Cell<bool>,
     /// The status of the response, if that was read and went on.
@@ -79,6 +81,7 @@ impl Live {
             waits_for: Cell::new(None),
             size: Cell::new(None),
             call: Cell::new(None),
+            waited: Cell::new(false),
             minds: Cell::new(false),
             status: Cell::new(None),
             response_body: RefCell::new(None),
@@ -87,27 +90,35 @@ impl Live {
     }
 
     /// The proxy logs it. If it knows nothing of the request, that never came here.
-    pub(super) fn log(&self) {
+    pub(super) fn log(self: &Rc<Self>) {
         self.tell(|| read(Map::Request, MOST_FIELDS).ok());
     }
 
     /// Over HTTP/3, Envoy asks only its own access loggers to log, later, and never the filters:
     /// this is the last that is heard of most exchanges.
-    pub(super) fn done(&self) {
+    pub(super) fn done(self: &Rc<Self>) {
         self.tell(|| None);
     }
 
     /// Tells of its end, once: it is among the contexts no more.
-    pub(super) fn tell(&self, late: impl Fn() -> Option<Headers>) {
-        let Live { id, running, .. } = self;
-        running.waits.remove(*id);
+    fn tell(self: &Rc<Self>, late: impl Fn() -> Option<Headers>) {
+        let Live { id, running, .. } = &**self;
+        if self.waited.get() {
+            running.waits.remove(*id);
+        }
         self.forget(None);
         let mut stream = self.stream.borrow_mut();
-        stream.tell_end(self.host());
+        // Where a policy hears of the end there are no plans.
+        if !stream.is_planned() {
+            stream.tell_end(self.host());
+        }
         running.host.know_status(self.status.get());
         running.worker.finished(&stream, &late);
         running.host.know_status(None);
-        stream.end();
+        // Most are gone with this one.
+        if Rc::strong_count(self) > 1 {
+            stream.end();
+        }
     }
 
     /// Notes whether it has something to do when a piece of a body comes. Once it has, it is asked until
@@ -187,6 +198,7 @@ impl Live {
         }
         if let Some(deadline) = stream.deadline() {
             let now = host.monotonic();
+            self.waited.set(true);
             self.running.waits.add(self.id, self, deadline, now);
         }
         None

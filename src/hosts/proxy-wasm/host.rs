@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::abi::{self, Buffer, HostError, LogLevel};
 use super::signature;
@@ -162,13 +162,7 @@ impl Drop for Envoy {
 
 impl Clock for Envoy {
     fn wall_clock(&self) -> Duration {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "this is the clock that everything else is given"
-        )]
-        let now = SystemTime::now();
-        now.duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
+        abi::wall_clock().map_or(Duration::ZERO, Duration::from_nanos)
     }
 
     fn monotonic(&self) -> Duration {

@@ -12,6 +12,7 @@ mod held;
 mod host;
 mod logger;
 mod pairs;
+mod planned;
 mod plugin;
 mod refusing;
 mod request;

@@ -156,7 +156,7 @@ impl Plugin {
         // A request may have come before the tick; what follows concerns the plugin.
         let _ = abi::set_effective_context(self.id);
         let before = budget::live();
-        match Engine::compile(&document) {
+        match Engine::compile(&document).map(Engine::with_plans) {
             Ok(engine) => {
                 // What is left over is the engine's own.
                 memory.shrink_to(budget::live().saturating_sub(before));

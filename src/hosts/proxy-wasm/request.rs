@@ -27,11 +27,21 @@ impl Live {
         if let Some(refused) = refused {
             return self.carry_out(refused, Phase::Head);
         }
-        let headers = match abi::header_pairs_of(Map::Request, size) {
+        let block = match abi::header_pairs_of(Map::Request, size) {
             Ok(block) => block,
             Err(error) => return self.fail("hand over the request", error),
         };
-        let Some(headers) = pairs::read(headers) else {
+        let block = match self.judge_by_plan(block) {
+            Ok(action) => return action,
+            Err(block) => block,
+        };
+        self.judge_by_asking(block, ends)
+    }
+
+    // Most requests go by a plan, and this is not among their code.
+    #[inline(never)]
+    fn judge_by_asking(self: &Rc<Self>, block: Vec<u8>, ends: bool) -> abi::Action {
+        let Some(headers) = pairs::read(block) else {
             return self.fail("hand over the request in a known form", HostError(0));
         };
         let mut stream = self.stream.borrow_mut();

@@ -48,7 +48,8 @@ pub fn run(case: &Case) -> Vec<String> {
     differences
 }
 
-/// What differs where requests are judged by plans, each three times.
+/// What differs where requests are judged by plans, and where no refused token is remembered, each
+/// three times.
 fn unlike(case: &Case) -> Vec<String> {
     #[allow(
         clippy::disallowed_methods,
@@ -58,18 +59,20 @@ fn unlike(case: &Case) -> Vec<String> {
     let engines = [
         Engine::compile(&case.document),
         Engine::compile(&case.document),
+        Engine::compile(&case.document),
     ];
-    let [Ok(planned), Ok(asked)] = engines else {
+    let [Ok(planned), Ok(asked), Ok(forgetful)] = engines else {
         return vec!["the document is not accepted a second time".to_owned()];
     };
-    let sides = [planned.with_plans(), asked].map(|engine| {
+    let sides = [planned.with_plans(), asked, forgetful].map(|engine| {
         let still = |host: MemoryHost| host.at(now);
         (Rc::new(engine), Proxy::of(still(MemoryHost::new())))
     });
     let mut differences = Vec::new();
     for exchange in &case.fresh_exchanges() {
         for _ in 0..3 {
-            let [planned, asked] = sides.each_ref().map(|(engine, proxy)| {
+            sides[2].0.forget_refused_tokens();
+            let [planned, asked, forgetful] = sides.each_ref().map(|(engine, proxy)| {
                 let outcome = judge(engine, &exchange.request, &exchange.upstream, proxy);
                 let lines = proxy.left.take();
                 let counted = both::counted(engine, &proxy.host);
@@ -81,9 +84,19 @@ fn unlike(case: &Case) -> Vec<String> {
                     exchange.name
                 ));
             }
+            let but_for_memory = |(outcome, lines, counted)| -> (String, Vec<String>, _) {
+                (outcome, lines, both::but_for_memory(counted))
+            };
+            let [asked, forgetful] = [asked, forgetful].map(but_for_memory);
+            if asked != forgetful {
+                differences.push(format!(
+                    "{}: from memory {asked:?}, without {forgetful:?}",
+                    exchange.name
+                ));
+            }
         }
     }
-    let [(planned, _), _] = sides;
+    let [(planned, _), _, _] = sides;
     PLANNED.fetch_add(planned.planned(), Ordering::Relaxed);
     differences
 }

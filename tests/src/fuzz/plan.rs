@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
+use portcullis::host::{HostVerdict, Property};
 use portcullis::memory_host::MemoryHost;
 use serde_json::{Map, Value, json};
 
@@ -50,9 +51,17 @@ pub fn plan(bytes: &[u8]) -> bool {
     both.planned.0.planned() > 0
 }
 
+/// No signature is good under a header that is longer.
+const FORGED: usize = 50;
+
 fn proxy(over_tls: bool) -> MemoryHost {
-    use portcullis::host::Property;
-    let host = believing();
+    let host = believing().with_signatures(|check| {
+        let header = check.signed.iter().position(|b| *b == b'.');
+        match header.is_some_and(|length| length > FORGED) {
+            true => HostVerdict::Invalid,
+            false => HostVerdict::Valid,
+        }
+    });
     host.set_variable("HASH_KEY", b"a key of hashes".as_slice());
     match over_tls {
         true => host.with_property(Property::TlsVersion, "TLSv1.2"),
@@ -118,6 +127,9 @@ fn document(choices: &mut Choices<'_>) -> Value {
         json!({ "schema": "ecs", "max_bytes": "512B" }),
         json!({ "subject": "hashed", "subject_key": { "env": "HASH_KEY" } }),
         json!({ "fields": { "claims": ["sub"], "headers": ["x-a", "cookie"] }, "query": "off" }),
+        json!({ "fields": { "headers": ["x_user", "x-a", "x_http_method_override", "x-original_url"] } }),
+        json!({ "sinks": ["filter_state"], "claimed": "off" }),
+        json!({ "claimed": "hashed", "subject": "hashed", "subject_key": { "env": "HASH_KEY" } }),
         json!({ "sample": { "allowed": "50%" } }),
         json!("off"),
     ];
@@ -368,7 +380,7 @@ fn request(choices: &mut Choices<'_>) -> Headers {
 
 type Field = (&'static str, &'static [&'static str]);
 
-const FIELDS: [Field; 18] = [
+const FIELDS: [Field; 19] = [
     (
         "origin",
         &[
@@ -405,6 +417,7 @@ const FIELDS: [Field; 18] = [
     ("x_user", &["mallory"]),
     ("x-http-method-override", &["DELETE"]),
     ("x-original_url", &["/admin"]),
+    ("x_http_method_override", &["DELETE"]),
     ("x-why", &["1"]),
     ("x-a", &["1", ""]),
     ("cookie", &["a=b", "token=x"]),
@@ -451,5 +464,12 @@ fn minted() -> Vec<String> {
         mint(json!({ "exp": NOW + 1000, "nbf": NOW + 65 })),
         mint(json!({ "iss": "https://other.example.com/" })),
         "a.b.c".to_owned(),
+        tokens::mint(
+            &json!({
+                "key": "p256", "header": { "kid": "a name that makes the header long" },
+                "claims": { "iss": "https://id.example.com/", "sub": "m\u{e9}\"", "aud": ["a", "b"], "exp": NOW + 9 },
+            }),
+            NOW,
+        ),
     ]
 }

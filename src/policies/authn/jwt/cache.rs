@@ -1,23 +1,26 @@
-//! Tokens that have been verified, so that a signature is checked once and not at every request.
+//! Tokens that have been judged, so that a signature is checked once and not at every request.
 //!
-//! A token is looked up whole, byte by byte; only one that passed every check is kept. What
-//! changes with time is checked again at every use. The cache belongs to one provider of one
-//! document in one VM and ends with it, and with its keys.
+//! A token is looked up whole, byte by byte; only one that passed every check is kept among the accepted, and
+//! only one whose signature was checked among the refused. What changes with time is checked again at
+//! every use. The cache belongs to one provider of one document in one VM and ends with it, and with its
+//! keys.
 //!
-//! It is bounded by bytes: each entry weighs what it keeps, and is asked of the VM's budget.
+//! It is bounded by bytes: each entry weighs what it keeps, and is asked of the VM's budget. Refused tokens
+//! are anybody's, so they have a small part of it, which is theirs alone: however many there are, they
+//! push out no accepted ones.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 use super::cache_limits::CacheLimits;
 use super::claims::Times;
+use super::refused::Refused;
+use super::store::{AROUND, TokenStore, Weighed};
 use portcullis_exchange::exchange::Edit;
-use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::json::compact::Compact;
 
-/// What is remembered of a token.
+/// What is remembered of an accepted token.
 #[derive(Clone, Debug)]
 pub(super) struct Verified {
     pub(super) claims: Compact,
@@ -30,29 +33,13 @@ pub(super) struct Verified {
     pub(super) words: Option<Rc<str>>,
 }
 
-/// Verified tokens in two generations: when the young one is full, the old one is forgotten and
-/// the young one becomes old. A token in use moves to the young one, so what is forgotten has
-/// not been used for half the capacity.
+/// Tokens of one provider that have been judged.
 pub(super) struct TokenCache {
-    limits: CacheLimits,
-    generations: RefCell<Generations>,
+    accepted: TokenStore<Verified, ByEnding>,
+    /// By all of their bytes: whoever sends one chooses them, its end included.
+    refused: TokenStore<Refused, RandomState>,
     /// How many demands have a bit of [`Verified::met`].
     bits: Cell<u32>,
-}
-
-#[derive(Default)]
-struct Generations {
-    /// Whether another document has replaced the one whose tokens these are.
-    released: bool,
-    keys: u64,
-    young: Generation,
-    old: Generation,
-}
-
-/// Tokens, and the memory that is theirs.
-struct Generation {
-    tokens: HashMap<Box<[u8]>, Verified, ByEnding>,
-    memory: Reservation,
 }
 
 /// Hashes the length and the last bytes of a token, which are its signature's, with the standard
@@ -86,64 +73,64 @@ impl Hasher for EndingHasher {
 impl TokenCache {
     pub(super) fn new(limits: CacheLimits) -> Self {
         Self {
-            limits,
-            generations: RefCell::default(),
+            accepted: TokenStore::new(limits.of_accepted()),
+            refused: TokenStore::new(limits.of_refused()),
             bits: Cell::new(0),
         }
     }
 
-    /// Forgets everything unless it was verified with these keys.
+    /// Forgets everything unless it was judged with these keys.
     pub(super) fn belong_to(&self, keys: u64) {
-        if let Ok(mut generations) = self.generations.try_borrow_mut()
-            && generations.keys != keys
-        {
-            *generations = Generations {
-                keys,
-                released: generations.released,
-                ..Generations::default()
-            };
-        }
+        self.accepted.belong_to(keys);
+        self.refused.belong_to(keys);
     }
 
     /// Forgets everything, and remembers little from then on: another document has replaced this
     /// one, or one of the same name stands beside it, which cannot be told apart.
     pub(super) fn release(&self) {
-        self.forget_all();
-        if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.released = true;
-        }
+        self.accepted.release();
+        self.refused.release();
     }
 
     /// Forgets everything.
     pub(super) fn forget_all(&self) {
-        if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            *generations = Generations {
-                keys: generations.keys,
-                released: generations.released,
-                ..Generations::default()
-            };
-        }
+        self.accepted.forget_all();
+        self.forget_refused();
     }
 
-    /// What is remembered of a token.
+    /// Forgets every refused token.
+    pub(super) fn forget_refused(&self) {
+        self.refused.forget_all();
+    }
+
+    /// What is remembered of an accepted token.
     pub(super) fn find(&self, token: &[u8]) -> Option<Verified> {
-        let mut generations = self.generations.try_borrow_mut().ok()?;
-        if let Some(verified) = generations.young.tokens.get(token) {
-            return Some(verified.clone());
-        }
-        let (token, verified) = generations.old.take(token)?;
-        generations.insert(token, verified.clone(), self.limits);
-        Some(verified)
+        self.accepted.find(token)
     }
 
     /// Remembers a token that has passed every check.
     pub(super) fn remember(&self, token: &[u8], verified: Verified) {
-        if token.len() > self.limits.max_token_bytes {
-            return;
-        }
-        if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.insert(token.into(), verified, self.limits);
-        }
+        self.accepted.remember(token, verified);
+    }
+
+    /// What is remembered of a refused token.
+    pub(super) fn find_refused(&self, token: &[u8]) -> Option<Refused> {
+        self.refused.find(token)
+    }
+
+    /// Remembers a token that has not passed every check.
+    pub(super) fn remember_refused(&self, token: &[u8], refused: Refused) {
+        self.refused.remember(token, refused);
+    }
+
+    /// Changes what is remembered of a refused token that has just been found.
+    pub(super) fn change_refused(&self, token: &[u8], change: impl FnOnce(&mut Refused)) {
+        self.refused.change(token, change);
+    }
+
+    /// Forgets a refused token.
+    pub(super) fn forget_one_refused(&self, token: &[u8]) {
+        self.refused.forget(token);
     }
 
     /// A bit of [`Verified::met`] for one more demand; none if all are taken.
@@ -153,122 +140,46 @@ impl TokenCache {
         Some(bit)
     }
 
-    /// Changes what is remembered of a token, if it is, and what that weighs.
-    pub(super) fn change(&self, token: &[u8], change: impl FnOnce(&mut Verified)) {
-        if let Ok(mut generations) = self.generations.try_borrow_mut()
-            && let Some((token, before)) = generations.young.take(token)
-        {
-            let mut after = before.clone();
-            change(&mut after);
-            // One that grows out of the cache stays in it as it was.
-            let fits = after.weight(&token) <= self.limits.max_bytes / 2;
-            generations.insert(token, if fits { after } else { before }, self.limits);
-        }
+    /// Changes what is remembered of an accepted token that has just been found. Whether it is one.
+    pub(super) fn change(&self, token: &[u8], change: impl FnOnce(&mut Verified)) -> bool {
+        self.accepted.change(token, change)
     }
 
-    /// Forgets a token.
+    /// Forgets an accepted token.
     pub(super) fn forget(&self, token: &[u8]) {
-        if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.young.take(token);
-            generations.old.take(token);
-        }
+        self.accepted.forget(token);
     }
 
-    /// How many tokens are remembered.
+    /// How many accepted tokens are remembered.
     pub(super) fn len(&self) -> usize {
-        let generations = self.generations.try_borrow();
-        generations.map_or(0, |both| {
-            let (young, old) = (both.young.tokens.len(), both.old.tokens.len());
-            young.saturating_add(old)
-        })
+        self.accepted.len()
     }
 }
 
-impl Generations {
-    /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
-    fn insert(&mut self, token: Box<[u8]>, verified: Verified, limits: CacheLimits) {
-        let weight = verified.weight(&token);
-        let limits = if self.released {
-            limits.of_replaced()
-        } else {
-            limits
-        };
-        let (most_tokens, most_bytes) = (limits.max_entries / 2, limits.max_bytes / 2);
-        if weight > most_bytes {
-            return;
-        }
-        let bytes = self.young.memory.bytes().saturating_add(weight);
-        if self.young.tokens.len() >= most_tokens || bytes > most_bytes {
-            self.old = std::mem::take(&mut self.young);
-        }
-        if !self.young.memory.grow(weight) {
-            self.old = Generation::default();
-            if !self.young.memory.grow(weight) {
-                return;
-            }
-        }
-        if let Some(before) = self.young.tokens.insert(token, verified) {
-            // The same token, verified twice, weighs the same.
-            drop(before);
-            let once = self.young.memory.bytes().saturating_sub(weight);
-            self.young.memory.shrink_to(once);
-        }
-    }
-}
-
-impl Generation {
-    fn take(&mut self, token: &[u8]) -> Option<(Box<[u8]>, Verified)> {
-        let (token, verified) = self.tokens.remove_entry(token)?;
-        let weight = verified.weight(&token);
-        let left = self.memory.bytes().saturating_sub(weight);
-        self.memory.shrink_to(left);
-        Some((token, verified))
-    }
-}
-
-impl Default for Generation {
-    fn default() -> Self {
-        Self {
-            tokens: HashMap::default(),
-            memory: Reservation::none(Share::Caches),
-        }
-    }
-}
-
-impl Verified {
-    /// The bytes that remembering it takes, under that token: what it keeps, what the allocator
-    /// keeps around each of that, and its place in a table, which is up to twice as large as it need
-    /// be and exists twice while it grows.
-    fn weight(&self, token: &[u8]) -> usize {
-        const AROUND: usize = 24;
-        const PLACE: usize = 3 * (size_of::<(Box<[u8]>, Verified)>() + 1);
+impl Weighed for Verified {
+    fn weight(&self) -> usize {
         let edits = self.edits.iter().map(|edit| {
             let kept = edit.value().map_or(0, |value| value.as_bytes().len());
             size_of::<Edit>()
                 .saturating_add(kept)
                 .saturating_add(AROUND)
         });
-        [
-            token.len(),
-            AROUND,
-            self.claims.size(),
-            AROUND,
-            AROUND,
-            PLACE,
-            self.words
-                .as_ref()
-                .map_or(0, |words| words.len().saturating_add(AROUND)),
-        ]
-        .into_iter()
-        .chain(edits)
-        .fold(0, usize::saturating_add)
+        let words = self.words.as_ref();
+        let words = words.map_or(0, |words| words.len().saturating_add(AROUND));
+        let parts = [self.claims.size(), AROUND, AROUND, words];
+        parts
+            .into_iter()
+            .chain(edits)
+            .fold(0, usize::saturating_add)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_wire::budget::{reserve, used};
+    use crate::authn::jwt::checks::CheckedSignature;
+    use crate::authn::jwt::token::TokenError;
+    use portcullis_wire::budget::{Share, reserve, used};
 
     fn verified() -> Verified {
         of_claims("{}")
@@ -423,5 +334,61 @@ mod tests {
         assert_eq!(used(Share::Caches), once);
         cache.forget(b"a");
         assert_eq!(used(Share::Caches), 0);
+    }
+
+    fn refused() -> Refused {
+        let signature = CheckedSignature {
+            said: Err(TokenError::Signature),
+            checks: 1,
+        };
+        Refused::unsigned(signature, &TokenError::Signature.into())
+    }
+
+    #[test]
+    fn refused_tokens_push_out_no_accepted_ones_and_stay_within_their_part() {
+        const MOST: usize = 1 << 20;
+        let cache = TokenCache::new(CacheLimits {
+            max_entries: 1000,
+            max_token_bytes: 4096,
+            max_bytes: MOST,
+        });
+        for number in 0..100 {
+            cache.remember(format!("good {number}").as_bytes(), verified());
+        }
+        let good = used(Share::Caches);
+        for number in 0..10_000 {
+            let token = format!("{number:02000}");
+            cache.remember_refused(token.as_bytes(), refused());
+            assert!(cache.find_refused(token.as_bytes()).is_some());
+            assert!(used(Share::Caches) <= good + MOST / 16);
+        }
+        assert_eq!(cache.len(), 100);
+        assert!(
+            cache
+                .find_refused(format!("{:02000}", 0).as_bytes())
+                .is_none()
+        );
+        assert!((0..100).all(|number| cache.find(format!("good {number}").as_bytes()).is_some()));
+        cache.belong_to(1);
+        assert!(
+            cache
+                .find_refused(format!("{:02000}", 9999).as_bytes())
+                .is_none()
+        );
+        assert_eq!(used(Share::Caches), 0);
+    }
+
+    #[test]
+    fn both_parts_together_take_no_more_than_all() {
+        for max_bytes in [64 << 10, (4 << 20) + 15, 32 << 20] {
+            let limits = CacheLimits {
+                max_entries: 2,
+                max_token_bytes: 2,
+                max_bytes,
+            };
+            let (accepted, refused) = (limits.of_accepted(), limits.of_refused());
+            assert_eq!(accepted.max_bytes + refused.max_bytes, max_bytes);
+            assert_eq!((accepted.max_entries, refused.max_entries), (2, 2));
+        }
     }
 }

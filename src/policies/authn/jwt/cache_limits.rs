@@ -28,10 +28,28 @@ impl CacheLimits {
 
     /// What is left to a document that another of its name has replaced.
     pub(super) fn of_replaced(self) -> Self {
+        self.sixteenth()
+    }
+
+    /// The part of refused tokens.
+    pub(super) fn of_refused(self) -> Self {
+        self.sixteenth()
+    }
+
+    fn sixteenth(self) -> Self {
         const PART: usize = 16;
         Self {
             max_entries: (self.max_entries / PART).max(2),
             max_bytes: self.max_bytes / PART,
+            ..self
+        }
+    }
+
+    /// The part of accepted tokens: all bytes but those of the refused.
+    pub(super) fn of_accepted(self) -> Self {
+        let refused = self.of_refused().max_bytes;
+        Self {
+            max_bytes: self.max_bytes.saturating_sub(refused),
             ..self
         }
     }

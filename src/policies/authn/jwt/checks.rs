@@ -34,6 +34,13 @@ pub(super) struct Allowance {
     settled: RefCell<Vec<(usize, Result<(), TokenError>)>>,
 }
 
+/// What came of a signature, if that is the same each time, and how many checks it took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CheckedSignature {
+    pub(super) said: Result<(), TokenError>,
+    pub(super) checks: usize,
+}
+
 /// Two, so that a key can be replaced by another where neither has a name.
 const DEFAULT: usize = 2;
 const MOST: u64 = 8;
@@ -154,6 +161,20 @@ pub(super) fn note_shared(providers: &[&Rc<Provider>]) -> Option<String> {
         .next()
 }
 
+impl CheckedSignature {
+    /// None if a token is to be judged anew each time: it cost nothing that is worth remembering, or another
+    /// time it may come to something else. A provider checks against `most` keys.
+    pub(super) fn of(said: Result<(), TokenError>, checks: usize, most: usize) -> Option<Self> {
+        let lasts = match said {
+            Ok(()) | Err(TokenError::Signature) => true,
+            // Unless other providers had left it fewer checks.
+            Err(TokenError::Untried) => checks == most,
+            Err(_) => false,
+        };
+        (lasts && checks > 0).then_some(Self { said, checks })
+    }
+}
+
 impl Allowance {
     pub(super) fn new(checks: usize) -> Self {
         Self {
@@ -169,18 +190,41 @@ impl Allowance {
         check: impl FnOnce() -> Result<(), TokenError>,
     ) -> Result<(), TokenError> {
         let place = std::ptr::from_ref(provider).addr();
-        let known = self
-            .settled
-            .borrow()
-            .iter()
-            .find(|(each, _)| *each == place)
-            .copied();
-        if let Some((_, said)) = known {
+        if let Some(said) = self.known(place) {
             return said;
         }
         let said = check();
         self.settled.borrow_mut().push((place, said));
         said
+    }
+
+    /// What that provider has said of the signature.
+    fn known(&self, place: usize) -> Option<Result<(), TokenError>> {
+        let settled = self.settled.borrow();
+        let mut settled = settled.iter();
+        let known = settled.find(|(each, _)| *each == place);
+        known.map(|(_, said)| *said)
+    }
+
+    /// Does as if the provider checked a signature once more. False, and nothing has been taken, if that
+    /// would not come to the same here: there are fewer checks left, or it has said something else.
+    pub(super) fn repeat(&self, provider: &Provider, signature: CheckedSignature) -> bool {
+        let place = std::ptr::from_ref(provider).addr();
+        let CheckedSignature { said, checks } = signature;
+        if let Some(known) = self.known(place) {
+            return known == said;
+        }
+        let Some(left) = self.left.get().checked_sub(checks) else {
+            return false;
+        };
+        self.left.set(left);
+        self.settled.borrow_mut().push((place, said));
+        true
+    }
+
+    /// How many checks there are.
+    pub(super) fn left(&self) -> usize {
+        self.left.get()
     }
 
     /// Takes one check; whether there was one.

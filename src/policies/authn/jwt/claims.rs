@@ -110,9 +110,10 @@ impl ClaimRules {
             return Err(missing.by("/require_expiration"));
         }
         self.check_lifetime(times)?;
-        self.check_times(times, now)?;
+        let after = |objection: Objection| objection.after(times);
+        self.check_times(times, now).map_err(after)?;
         match self.revoked.objection(claims, times, key_id) {
-            Some(objection) => Err(objection),
+            Some(objection) => Err(after(objection)),
             None => Ok((json, times)),
         }
     }

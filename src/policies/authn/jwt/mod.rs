@@ -22,12 +22,14 @@ mod objection;
 mod planned;
 mod provider;
 pub mod refusals;
+mod refused;
 mod remote;
 mod requirement;
 mod rsa;
 mod rules;
 mod secret;
 mod signature;
+mod store;
 pub mod testing;
 mod token;
 mod variables;
@@ -249,7 +251,10 @@ impl Authenticator for ProviderRequirement {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
-        let verified = verified.map_err(|refusal| attach(claiming(refusal, token, exchange)))?;
+        let verified = verified.map_err(|refusal| {
+            let by = Some(&*self.provider);
+            attach(claiming(refusal, token, by, exchange))
+        })?;
         let (request, claims) = (&exchange.request, &verified.claims);
         if let Err(unmet) = self.requirement.check(request, claims) {
             let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
@@ -276,7 +281,7 @@ impl Authenticator for ProviderRequirement {
         let refusal = by.iter().fold(refusal, |refusal, demand| {
             demand.provider.naming_issuer(refusal, claims)
         });
-        claiming(refusal, attempt.unverified.token(), exchange)
+        claiming(refusal, attempt.unverified.token(), None, exchange)
     }
 
     fn resembling(place: &str) -> Refusal {
@@ -288,11 +293,25 @@ impl Authenticator for ProviderRequirement {
     }
 }
 
-/// The refusal of a token, with what that says for the record.
-fn claiming(mut refusal: Refusal, token: &[u8], exchange: &Exchange<'_>) -> Refusal {
-    if exchange.notes_claimed {
-        let detail = refusal.detail.get_or_insert_default();
-        detail.claimed = claimed(token, detail.signed);
+/// The refusal of a token, with what that says for the record. The provider that refused it keeps that with
+/// the token.
+fn claiming(
+    mut refusal: Refusal,
+    token: &[u8],
+    by: Option<&Provider>,
+    exchange: &Exchange<'_>,
+) -> Refusal {
+    match &mut refusal.detail {
+        Some(detail) if !exchange.notes_claimed => detail.claimed = None,
+        Some(detail) if detail.claimed.is_some() => {}
+        _ if !exchange.notes_claimed => {}
+        detail => {
+            let detail = detail.get_or_insert_default();
+            detail.claimed = claimed(token, detail.signed).map(Rc::new);
+            if let (Some(by), Some(claimed)) = (by, &detail.claimed) {
+                by.note_claimed(token, claimed);
+            }
+        }
     }
     refusal
 }

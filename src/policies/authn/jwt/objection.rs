@@ -1,7 +1,7 @@
 //! What a provider objects to in the claims of a token: which of them is wrong, in what way, and by
 //! which of its rules. Not the values: those are a client's.
 
-use super::claims::ClaimsError;
+use super::claims::{ClaimsError, Times};
 use portcullis_exchange::refusal::{Detail, Fact};
 
 /// Why the claims of a well-signed token are not accepted.
@@ -13,6 +13,8 @@ pub(super) struct Objection {
     fault: ClaimFault,
     /// Where in the provider's block the rule stands; nothing, if it is one that always holds.
     rule: &'static str,
+    /// When the token is valid, if that had been read and its lifetime accepted.
+    pub(super) times: Option<Times>,
 }
 
 /// What is wrong with a claim.
@@ -52,6 +54,7 @@ impl ClaimsError {
             claim: Some(claim),
             fault,
             rule: "",
+            times: None,
         }
     }
 }
@@ -63,11 +66,20 @@ impl Objection {
         claim: None,
         fault: ClaimFault::Unreadable,
         rule: "",
+        times: None,
     };
 
     /// By a rule that stands there in the provider's block.
     pub(super) const fn by(self, rule: &'static str) -> Self {
         Self { rule, ..self }
+    }
+
+    /// Of a token with these times, when they had been read and its lifetime accepted.
+    pub(super) const fn after(self, times: Times) -> Self {
+        Self {
+            times: Some(times),
+            ..self
+        }
     }
 
     /// For the log.

@@ -1,21 +1,29 @@
-//! Tokens on the plan of a route: those that this provider has accepted before.
+//! Tokens on the plan of a route: those that this provider has judged before.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Jwt;
+use super::cache::{TokenCache, Verified};
 use super::provider::Provider;
-use super::requirement::Requirement;
+use super::refusals::{PAST_EXPIRY, SCOPE, SIGNATURE};
+use super::requirement::{Requirement, RequirementError};
 use crate::authn::combination::Presence;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::meter::Event;
-use portcullis_exchange::plan::{AcceptedToken, Draft, Step, Tokens};
+use portcullis_exchange::plan::{AcceptedToken, Draft, JudgedToken, RefusedToken, Step, Tokens};
 use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::refusal::{Reason, Refusal};
+
+/// For which reasons refusals of tokens are prepared: those of clients that go on with what is of no use.
+const PREPARED: [&Reason; 3] = [&PAST_EXPIRY, &SIGNATURE, &SCOPE];
 
 /// The tokens of one provider that meet what one route demands.
 struct PlannedTokens {
     provider: Rc<Provider>,
     requirement: Rc<Requirement>,
+    /// Where the demand stands in the block of the policy.
+    at: String,
     /// The bit by which the cache remembers that a token meets it; none if nothing is demanded.
     bit: Option<u64>,
 }
@@ -35,6 +43,10 @@ impl Jwt {
             true => None,
             false => Some(cache.next_bit()?),
         };
+        let refused = PREPARED.into_iter().filter(|reason| {
+            let needs_demand = *reason == &SCOPE;
+            !needs_demand || demand.requirement.demands_scopes()
+        });
         let step = Step::Token {
             slot: draft.slot(name.as_str()),
             prefix: prefix.into(),
@@ -42,42 +54,83 @@ impl Jwt {
             tokens: Rc::new(PlannedTokens {
                 provider: Rc::clone(&demand.provider),
                 requirement: Rc::clone(&demand.requirement),
+                at: demand.at.clone(),
                 bit,
             }),
             missing: self.combination.missing(),
+            refused: refused
+                .map(|reason| demand.challenges.attach(Refusal::new(reason)))
+                .collect(),
         };
         draft.steps.push(step);
         Some(())
     }
 }
 
-impl Tokens for PlannedTokens {
-    fn accepted(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<AcceptedToken> {
-        let cache = self.provider.cache_in_force(host)??;
-        let verified = cache.find(token)?;
-        self.provider
-            .is_in_time(verified.times, now)
-            .then_some(())?;
+impl PlannedTokens {
+    /// One that was accepted, and whose time it is.
+    fn suffices(
+        &self,
+        cache: &TokenCache,
+        token: &[u8],
+        verified: Verified,
+    ) -> Option<JudgedToken> {
+        let principal = Principal {
+            kind: CredentialKind::Jwt,
+            authority: Rc::clone(&self.provider.name),
+            attributes: verified.claims,
+        };
+        let claims = &principal.attributes;
         if let Some(bit) = self.bit
             && verified.met & bit == 0
         {
-            self.requirement.is_met_by(&verified.claims).then_some(())?;
+            if !self.requirement.grants_scopes(claims) {
+                let mut detail = self.requirement.scope_detail(claims, &self.at);
+                detail.principal = Some(principal);
+                return Some(JudgedToken::Refused(RefusedToken {
+                    refusal: Refusal::from(RequirementError::Scope).because(detail),
+                    words: verified.words,
+                }));
+            }
+            self.requirement.is_met_by(claims).then_some(())?;
             cache.change(token, |verified| verified.met |= bit);
         }
-        Some(AcceptedToken {
-            principal: Principal {
-                kind: CredentialKind::Jwt,
-                authority: Rc::clone(&self.provider.name),
-                attributes: verified.claims,
-            },
+        Some(JudgedToken::Accepted(AcceptedToken {
+            principal,
             edits: verified.edits,
             words: verified.words,
-        })
+        }))
+    }
+
+    /// One that was refused.
+    fn refused(&self, cache: &TokenCache, token: &[u8], now: Duration) -> Option<JudgedToken> {
+        let refused = cache.find_refused(token)?;
+        let refusal = self.provider.recalled(&refused, now)?;
+        let words = refused.words;
+        Some(JudgedToken::Refused(RefusedToken { refusal, words }))
+    }
+}
+
+impl Tokens for PlannedTokens {
+    fn judged(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<JudgedToken> {
+        let cache = self.provider.cache_in_force(host)??;
+        match cache.find(token) {
+            None => self.refused(cache, token, now),
+            Some(verified) => {
+                let is_in_time = self.provider.is_in_time(verified.times, now);
+                is_in_time.then_some(())?;
+                self.suffices(cache, token, verified)
+            }
+        }
     }
 
     fn note(&self, token: &[u8], words: &Rc<str>) {
         if let Some(cache) = &self.provider.cache {
-            cache.change(token, |verified| verified.words = Some(Rc::clone(words)));
+            let words = || Some(Rc::clone(words));
+            let is_accepted = cache.change(token, |verified| verified.words = words());
+            if !is_accepted {
+                cache.change_refused(token, |refused| refused.words = words());
+            }
         }
     }
 

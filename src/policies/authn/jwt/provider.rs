@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
-use super::checks::{Allowance, KeyChoice, Naming};
+use super::checks::{Allowance, CheckedSignature, KeyChoice, Naming};
 use super::claims::{Accepted, ClaimRules, Times};
 use super::dotted::note_dotted;
 use super::gauges::ProviderNames;
 use super::jwk;
 use super::key_source::KeySource;
 use super::refusals::{ISSUER, field_of_provider};
+use super::refused::Refused;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
 use super::signature::{SignatureBackend, SignatureResult};
@@ -27,7 +28,7 @@ use portcullis_document::{Node, Problems, Quoted};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::{Event, Timing, micros};
-use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Refusal};
+use portcullis_exchange::refusal::{BlockPlace, Claimed, Detail, Fact, Refusal};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderValue;
@@ -139,6 +140,12 @@ impl Providers {
             .collect()
     }
 
+    /// Forgets every token that was refused.
+    pub fn forget_refused(&self) {
+        let caches = self.valid().filter_map(|provider| provider.cache.as_ref());
+        caches.for_each(TokenCache::forget_refused);
+    }
+
     /// The providers whose blocks are right.
     pub(super) fn valid(&self) -> impl Iterator<Item = &Rc<Provider>> {
         self.named.iter().filter_map(|each| each.provider.as_ref())
@@ -174,7 +181,7 @@ impl Section for Providers {
         section.show(&mut registry.gauges);
     }
 
-    /// Forgets every token that was verified.
+    /// Forgets every token that was judged.
     fn forget(&self) {
         let caches = self.valid().filter_map(|provider| provider.cache.as_ref());
         caches.for_each(TokenCache::forget_all);
@@ -376,6 +383,10 @@ impl Provider {
             judged?;
             return Ok(verified);
         }
+        if let Some(refusal) = cache.and_then(|cache| self.recall(cache, token, now, allowance)) {
+            host.count(Event::TokenCacheHit.counter());
+            return Err(refusal);
+        }
         if self.cache.is_some() {
             host.count(Event::TokenCacheMiss.counter());
         }
@@ -383,11 +394,45 @@ impl Provider {
         let verified = self.verify_anew(token, now, allowance, host);
         let took = host.monotonic().saturating_sub(began);
         host.observe(Timing::TokenVerification.histogram(), micros(took));
-        let verified = verified?;
+        let verified = verified.map_err(|Unaccepted { refusal, refused }| {
+            if let (Some(cache), Some(refused)) = (&self.cache, refused) {
+                cache.remember_refused(token, *refused);
+            }
+            refusal
+        })?;
         if let Some(cache) = &self.cache {
             cache.remember(token, verified.clone());
         }
         Ok(verified)
+    }
+
+    /// Why a token is refused that was refused before, if judging it anew would come to that.
+    fn recall(
+        &self,
+        cache: &TokenCache,
+        token: &[u8],
+        now: Duration,
+        allowance: &Allowance,
+    ) -> Option<Refusal> {
+        let refused = cache.find_refused(token)?;
+        let refusal = self.recalled(&refused, now);
+        if refusal.is_none() {
+            cache.forget_one_refused(token);
+        }
+        refusal.filter(|_| allowance.repeat(self, refused.signature))
+    }
+
+    /// Why such a token is refused at that time, if that is known.
+    pub(super) fn recalled(&self, refused: &Refused, now: Duration) -> Option<Refusal> {
+        let refusal = refused.refusal(&self.rules, now);
+        refusal.map(|refusal| self.placed(refusal))
+    }
+
+    /// Keeps with a refused token what it says, so that it is read once.
+    pub(super) fn note_claimed(&self, token: &[u8], claimed: &Rc<Claimed>) {
+        if let Some(cache) = &self.cache {
+            cache.change_refused(token, |refused| refused.note_claimed(claimed));
+        }
     }
 
     /// The tokens that the keys have signed which are in force, if any are remembered. None if there are no
@@ -412,21 +457,38 @@ impl Provider {
         now: Duration,
         allowance: &Allowance,
         host: &dyn Host,
-    ) -> Result<Verified, Refusal> {
+    ) -> Result<Verified, Unaccepted> {
         let parsed = Token::parse(token, &self.form)?;
         if !self.types.accepts(parsed.header.typ.as_deref()) {
             let detail = Detail::within("/typ").and("member", Fact::Word("typ"));
-            return Err(Refusal::from(TokenError::Header).because(detail));
+            return Err(Refusal::from(TokenError::Header).because(detail).into());
         }
-        allowance.settle(self, || self.check_signature(&parsed, allowance, host))?;
+        let left = allowance.left();
+        let said = allowance.settle(self, || self.check_signature(&parsed, allowance, host));
+        let checks = left.saturating_sub(allowance.left());
+        let signature = CheckedSignature::of(said, checks, self.choice.most);
+        let unaccepted =
+            |refusal: Refusal, refused: &dyn Fn(CheckedSignature, &Refusal) -> Refused| {
+                let refusal = self.placed(refusal);
+                let refused = signature.map(|signature| Box::new(refused(signature, &refusal)));
+                Unaccepted { refusal, refused }
+            };
+        said.map_err(|error| unaccepted(error.into(), &Refused::unsigned))?;
         let key_id = parsed.header.key_id.as_deref();
         let checked = self.rules.check(&parsed.payload, key_id, now);
         let (claims, times) = checked.map_err(|objection| {
             let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
-            self.naming_issuer(objection.into(), claims.as_ref())
+            let refusal = self.naming_issuer(objection.into(), claims.as_ref());
+            unaccepted(refusal, &|signature, refusal| {
+                Refused::objected(signature, &objection, refusal)
+            })
         })?;
         let edits = self.forwarding.edits(&claims);
-        let mut edits = edits.map_err(|Unwritable| TokenError::ClaimValue)?;
+        let mut edits = edits.map_err(|Unwritable| {
+            unaccepted(TokenError::ClaimValue.into(), &|signature, refusal| {
+                Refused::unusable(signature, times, refusal)
+            })
+        })?;
         if let Some(name) = self.forwarding.payload() {
             edits.push(Edit::Set(name.clone(), payload(token)?));
         }
@@ -491,6 +553,29 @@ impl Provider {
             }
         }
         Err(TokenError::Signature)
+    }
+}
+
+/// Why a token is not accepted, and what is remembered of that.
+struct Unaccepted {
+    refusal: Refusal,
+    refused: Option<Box<Refused>>,
+}
+
+/// Nothing is remembered of it.
+impl From<Refusal> for Unaccepted {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            refused: None,
+        }
+    }
+}
+
+/// Nor of this.
+impl From<TokenError> for Unaccepted {
+    fn from(error: TokenError) -> Self {
+        Refusal::from(error).into()
     }
 }
 

@@ -79,6 +79,11 @@ impl Requirement {
         self.all_scopes.is_empty() && self.any_scopes.is_empty() && self.claims.is_empty()
     }
 
+    /// Whether it demands scopes.
+    pub(super) fn demands_scopes(&self) -> bool {
+        !(self.all_scopes.is_empty() && self.any_scopes.is_empty())
+    }
+
     /// Whether the claims of a token meet everything, as far as it takes nothing but claims.
     pub(super) fn is_met_by(&self, claims: &Compact) -> bool {
         let effort = Effort::new(effort::HEAD);
@@ -145,7 +150,8 @@ impl Requirement {
         }
     }
 
-    fn scope_detail(&self, claims: &Compact, at: &str) -> Detail {
+    /// Which scopes a token lacks, for the log; `at` as above.
+    pub(super) fn scope_detail(&self, claims: &Compact, at: &str) -> Detail {
         let granted = granted_scopes(claims);
         let lacks = |scope: &&String| !granted.contains(scope.as_str());
         let lacking: Vec<&str> = self
@@ -176,7 +182,8 @@ impl Requirement {
         }
     }
 
-    fn grants_scopes(&self, claims: &Compact) -> bool {
+    /// Whether the claims of a token have the scopes: what is asked first.
+    pub(super) fn grants_scopes(&self, claims: &Compact) -> bool {
         if self.any_scopes.is_empty() && self.all_scopes.is_empty() {
             return true;
         }

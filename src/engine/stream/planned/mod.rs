@@ -1,0 +1,184 @@
+//! A request on the plan of its route. What it lacks of a stream that was judged by asking is made up when
+//! somebody wants it.
+
+mod head;
+mod shape;
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+pub use self::shape::PlannedAnswer;
+use super::Stream;
+use crate::access_log::prepared::{PlannedExchange, Shown};
+use crate::engine::{Engine, Route};
+use crate::plan::{End, Plan};
+use portcullis_exchange::connection::Connection;
+use portcullis_exchange::exchange::Facts;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::limits::LimitStatus;
+use portcullis_exchange::plan::{AcceptedToken, Charge, Fields, Limit, PlannedChange, Step};
+use portcullis_wire::headers::Headers;
+
+/// What is kept of a request that passed on a plan.
+pub(super) struct Planned {
+    fields: Fields,
+    /// How much of `:authority` is the host's one spelling.
+    host_length: usize,
+    accepted: Option<AcceptedToken>,
+    /// What records say of the token for which it was refused.
+    refused_words: Option<Rc<str>>,
+    charge: Option<Charge>,
+    end: End,
+    connection: Connection,
+    /// How the caller then stood with the limit.
+    standing: OnceCell<LimitStatus>,
+    /// The same as a stream has it that was judged by asking.
+    general: OnceCell<Box<General>>,
+}
+
+/// What a stream keeps that was judged by asking.
+#[derive(Default)]
+pub(super) struct General {
+    pub(super) headers: Headers,
+    pub(super) facts: Facts,
+}
+
+impl Stream {
+    /// Whether it was judged by a plan.
+    pub fn is_planned(&self) -> bool {
+        self.planned.is_some()
+    }
+
+    /// A number for its plan and the way in which it ended there, if it was judged by one: requests of one
+    /// number raise the same counters.
+    pub fn plan_number(&self) -> Option<usize> {
+        let planned = self.planned.as_ref()?;
+        let route = self.route.map_or(0, |route| route.saturating_add(1));
+        let of_route = route.checked_mul(End::MOST)?;
+        of_route.checked_add(planned.end.number())
+    }
+
+    /// Names the changes of a request that was judged by a plan, in order.
+    pub fn planned_changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) {
+        let Some((planned, engine, plan)) = self.on_plan() else {
+            return;
+        };
+        for step in &plan.steps {
+            if let (Step::Token { strips, .. }, Some(accepted)) = (step, &planned.accepted) {
+                if let Some(name) = strips {
+                    each(PlannedChange::Remove(name.as_str()));
+                }
+                accepted.edits.iter().all(|edit| edit.changes(each));
+            }
+        }
+        if let Some(name) = &engine.plans.removed {
+            each(PlannedChange::Remove(name.as_str()));
+        }
+    }
+
+    /// Writes the record of a request that was judged by a plan in place of what `buffer` holds. False if
+    /// that is to be written as for all others.
+    pub fn record_by_plan(&self, host: &dyn Host, buffer: &mut String) -> bool {
+        let Some((planned, engine, plan)) = self.on_plan() else {
+            return false;
+        };
+        let (Some(log), Some(record)) = (&engine.access_log, plan.record(planned.end)) else {
+            return false;
+        };
+        let words = match (&planned.accepted, planned.end) {
+            (Some(accepted), _) => accepted.words.as_deref(),
+            (None, End::Token(_)) => planned.refused_words.as_deref(),
+            (None, _) => Some(""),
+        };
+        let Some(words) = words else {
+            return false;
+        };
+        let (Some(started), Some(elapsed)) = (self.started, self.elapsed(host)) else {
+            return false;
+        };
+        let known = PlannedExchange {
+            fields: &planned.fields,
+            host_name: planned.host_name(),
+            words,
+            reason: self.decision.refusal,
+            detail: self.decision.detail.as_deref(),
+            remaining: planned
+                .standing(plan)
+                .map(|(_, standing)| standing.remaining),
+            written: started.saturating_add(elapsed),
+            elapsed: Some(elapsed),
+            judging: self.judging,
+            host,
+        };
+        record.write(log, &known, buffer)
+    }
+
+    fn on_plan(&self) -> Option<(&Planned, &Engine, &Plan)> {
+        let planned = self.planned.as_ref()?;
+        let engine = self.engine.as_deref()?;
+        Some((planned, engine, engine.plans.of(self.route)?))
+    }
+
+    /// What a stream keeps that was judged by asking, if this one was not.
+    pub(super) fn general(&self) -> Option<&General> {
+        let (planned, engine, plan) = self.on_plan()?;
+        let route = self.route.and_then(|route| engine.routes.get(route));
+        let made_up = || Box::new(planned.make_up(engine, route, plan));
+        Some(planned.general.get_or_init(made_up))
+    }
+
+    /// Takes a request off its plan: what follows is as if it had been judged by asking.
+    pub(super) fn leave_plan(&mut self) {
+        if self.general().is_none() {
+            return;
+        }
+        let planned = self.planned.take();
+        let general = planned.and_then(|mut planned| planned.general.take());
+        let General { headers, facts } = *general.unwrap_or_default();
+        (self.headers, self.facts) = (headers, facts);
+        self.reserve_kept();
+    }
+}
+
+impl Planned {
+    fn host_name(&self) -> &str {
+        let named = self.fields.text(Shown::AUTHORITY).unwrap_or_default();
+        named.get(..self.host_length).unwrap_or_default()
+    }
+
+    fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
+        let charge = self.charge.as_ref()?;
+        let mut limits = plan.steps.iter().filter_map(|step| match step {
+            Step::Limit(limit) => Some(&**limit),
+            _ => None,
+        });
+        let limit = limits.next()?;
+        // The answer says it, and then the record.
+        let standing = self.standing.get_or_init(|| limit.standing(charge));
+        Some((limit, *standing))
+    }
+
+    /// What a stream keeps that was judged by asking.
+    fn make_up(&self, engine: &Engine, route: Option<&Route>, plan: &Plan) -> General {
+        let mut general = General::default();
+        let names = engine.plans.names.iter();
+        for (name, slot) in names.flat_map(|names| names.kept()) {
+            if let Some(value) = self.fields.one(slot) {
+                general.headers.push(name.as_bytes(), value);
+            }
+        }
+        let facts = &mut general.facts;
+        facts.principal = self.accepted.as_ref().map(|each| each.principal.clone());
+        facts.claimants = route.and_then(|route| route.chain.claimants.clone());
+        facts.connection = self.connection.clone();
+        for step in &plan.steps {
+            if let (Step::Limit(limit), Some(charge)) = (step, &self.charge) {
+                limit.enter(charge, facts);
+            }
+        }
+        if self.end == End::Passes {
+            facts.limits.goes_ahead();
+        }
+        general
+    }
+}
