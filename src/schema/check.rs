@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
 use super::rule::{Outcome, Rule};
 use super::value::Value;
+use super::walk::Plan;
 use portcullis_document::Pointer;
 use portcullis_wire::regex::{Effort, Regex};
 
@@ -18,6 +19,8 @@ pub(super) struct Set {
     pub(super) nodes: Vec<Node>,
     /// For each resource its dynamic anchors.
     pub(super) anchors: Vec<Vec<(String, SchemaId)>>,
+    /// What they ask of a text that is walked over.
+    pub(super) plan: Plan,
 }
 
 /// One schema object.
@@ -68,7 +71,7 @@ pub enum Verdict {
 /// How many violations are gathered.
 const MAX_VIOLATIONS: usize = 8;
 /// How deep schemas may be evaluated within one another. A worker's stack must hold that.
-const MAX_DEPTH: usize = 400;
+pub(super) const MAX_DEPTH: usize = 400;
 /// One judgement.
 pub(super) struct Check<'s> {
     set: &'s Set,

@@ -9,6 +9,7 @@ use super::index::{Home, Index, address, is_schema};
 use super::notes::Notes;
 use super::rule::{Entry, Keywords, Meaning, Rule};
 use super::uri::Uri;
+use super::walk::Plan;
 use portcullis_document::{Pointer, Problems, Quoted, nearest};
 use portcullis_wire::budget::Share;
 use portcullis_wire::json::{Json, Object};
@@ -156,8 +157,10 @@ impl<'d> Compiler<'d> {
         });
         let anchors = anchors.collect();
         let nodes: Option<Vec<Node>> = std::mem::take(&mut self.nodes).into_iter().collect();
-        sound.then_some(Set {
-            nodes: nodes?,
+        let nodes = nodes.filter(|_| sound)?;
+        Some(Set {
+            plan: Plan::of(&nodes),
+            nodes,
             anchors,
         })
     }
@@ -443,7 +446,7 @@ fn is_mistaken(name: &str, near: &Entry) -> bool {
 /// What a compiled schema takes of memory, at most, apart from its patterns and from the schemas
 /// under it.
 fn size(json: &Json, body: &Body) -> usize {
-    const NODE: usize = 1200;
+    const NODE: usize = 1800;
     const RULE: usize = 160;
     let rules = match body {
         Body::Rules { rules, .. } => rules.len(),
@@ -452,10 +455,12 @@ fn size(json: &Json, body: &Body) -> usize {
     let members = json.as_object().map(Object::iter).into_iter().flatten();
     let under = members.map(|(name, value)| match (name, value) {
         ("enum" | "const" | "required" | "dependentRequired" | "dependencies", value) => {
-            value.weight()
+            value.weight().saturating_mul(2)
         }
         (_, Json::Object(named)) => {
-            let names = named.iter().map(|(name, _)| name.len().saturating_add(64));
+            let names = named
+                .iter()
+                .map(|(name, _)| name.len().saturating_mul(2).saturating_add(128));
             names.fold(0, usize::saturating_add)
         }
         (_, Json::Array(items)) => items.len().saturating_mul(16),

@@ -10,6 +10,15 @@ const STEPS_PER_VALUE: u64 = 8;
 pub(super) const SCHEMA_STEPS: u64 = 5;
 pub(super) const KEYWORD_STEPS: u64 = 1;
 
+/// What looking at a member by name costs, where members are judged by name.
+pub(super) const MEMBER_STEPS: u64 = 8;
+
+/// What it costs to look one up among so many members.
+pub(super) fn search_steps(members: usize) -> u64 {
+    let rounds = members.checked_ilog2().unwrap_or(0);
+    u64::from(rounds).saturating_add(2).saturating_mul(2)
+}
+
 /// What it may cost to judge so many bytes of values.
 pub fn allowance(bytes: usize, values: usize) -> Effort {
     let steps = |count: usize, each: u64| {

@@ -2,7 +2,8 @@
 //!
 //! `parse` reads a body into a [`Value`] with exact numbers. `index` finds out where schemas
 //! stand; `compile` turns them into rules, one file for each kind under `keyword`; `check` runs
-//! them. What could be a keyword written wrong is an error, and what else a dialect does not know is
+//! them. Where the keywords allow it, `walk` tells that a text is valid while it passes the gate, and
+//! no value is made of it. What could be a keyword written wrong is an error, and what else a dialect does not know is
 //! noted. Nothing is fetched: a reference leads to a schema of the same document, to the
 //! metaschemas, or nowhere.
 
@@ -25,6 +26,7 @@ mod rule;
 mod type_set;
 mod uri;
 mod value;
+mod walk;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +36,9 @@ use std::rc::Rc;
 use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, Found, misnamed, uri_of};
 use self::keyword::KEYWORDS;
+use self::walk::Walked;
 use portcullis_document::{LeftOut, Node, Pointer, Problems, Quoted};
+use portcullis_wire::json_gate::{Fault, Limits, measure};
 use portcullis_wire::regex::Effort;
 use portcullis_wire::sort;
 
@@ -77,6 +81,27 @@ pub struct Schema {
     set: Rc<Set>,
     id: SchemaId,
     formats: Formats,
+}
+
+/// Why a text is not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unjudged {
+    /// It does not pass the gate.
+    Gate(Fault),
+    /// It passes, and cannot be read.
+    Text(TextError),
+}
+
+impl From<Fault> for Unjudged {
+    fn from(fault: Fault) -> Self {
+        Unjudged::Gate(fault)
+    }
+}
+
+impl From<TextError> for Unjudged {
+    fn from(error: TextError) -> Self {
+        Unjudged::Text(error)
+    }
 }
 
 /// What `format` is for.
@@ -262,6 +287,34 @@ impl Schema {
     pub fn items_kinds(&self) -> TypeSet {
         let items = self.set.items(self.id, 0);
         items.map_or(TypeSet::STRING, |items| self.set.kinds(items, 0))
+    }
+
+    /// Passes a text through the gate, and judges it. No more than `depth` arrays and objects may contain
+    /// one another.
+    ///
+    /// # Errors
+    /// See [`Unjudged`].
+    pub fn judge_bytes(
+        &self,
+        bytes: &[u8],
+        limits: &Limits,
+        depth: usize,
+    ) -> Result<Verdict, Unjudged> {
+        let shape = if self.walks() {
+            match walk::judge(&self.set.plan, self.id, bytes, limits, depth)? {
+                Walked::Valid => return Ok(Verdict::Valid),
+                Walked::Unsure(shape) => shape,
+            }
+        } else {
+            measure(bytes, limits)?
+        };
+        Ok(self.judge(&Text::read(bytes, &shape, depth)?))
+    }
+
+    /// Whether texts are judged by it while they pass the gate, as far as they are valid.
+    pub fn walks(&self) -> bool {
+        let asserts = self.formats == Formats::Assert;
+        self.set.plan.walks(self.id, asserts)
     }
 
     /// Judges a text that has been read.

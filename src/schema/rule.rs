@@ -8,6 +8,7 @@ use super::cursor::SchemaCursor;
 use super::dialect::Dialect;
 use super::type_set::TypeSet;
 use super::value::Value;
+use super::walk::Demand;
 
 /// One keyword of a schema, compiled.
 pub(super) struct Rule {
@@ -25,6 +26,15 @@ pub(super) trait Keyword {
         at: At<'_>,
         seen: &mut Seen,
     ) -> Outcome;
+
+    /// Adds what it asks to what is asked of a text that is walked over. False if that cannot be told
+    /// there; then texts are judged as values.
+    ///
+    /// What it holds for, and what it costs at most, must be what [`Self::check`] says.
+    fn demand(&self, demand: &mut Demand) -> bool {
+        let _ = demand;
+        false
+    }
 
     /// The kinds of value for which it can hold; none if it says nothing of them.
     fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {

@@ -22,7 +22,7 @@ impl TypeSet {
     pub(super) const STRING: Self = Self(1 << 4);
     pub(super) const ARRAY: Self = Self(1 << 5);
     pub(super) const OBJECT: Self = Self(1 << 6);
-    const EVERY: Self = Self(0x7f);
+    pub(super) const EVERY: Self = Self(0x7f);
 
     /// The kind of a value.
     pub(super) fn of(value: &Value<'_>) -> Self {
@@ -50,6 +50,11 @@ impl TypeSet {
     /// Whether one of `others` is among them.
     pub(super) fn has(self, others: Self) -> bool {
         self.and(others) != Self::NONE
+    }
+
+    /// Whether it tells whole numbers from others.
+    pub(super) fn tells_numbers(self) -> bool {
+        self.has(Self::INTEGER) != self.has(Self::FRACTION)
     }
 
     /// Whether nothing is said: every kind is among them.

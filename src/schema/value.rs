@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::cost::search_steps;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json_gate::Shape;
@@ -76,8 +77,7 @@ impl<'t> Members<'t> {
 
     /// What it costs to look one up, in steps of an effort.
     pub(super) fn search_steps(&self) -> u64 {
-        let rounds = self.len().checked_ilog2().unwrap_or(0);
-        u64::from(rounds).saturating_add(2).saturating_mul(2)
+        search_steps(self.len())
     }
 
     /// All of them.

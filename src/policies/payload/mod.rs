@@ -443,11 +443,10 @@ impl Payload {
                     if self.sniffs() && !typed && !begins_like_json(bytes) {
                         return Ok(());
                     }
-                    let Some(schema) = self.schema(headers) else {
-                        return json_gate::check(bytes, limits).map_err(json::refusal);
-                    };
-                    let shape = json_gate::measure(bytes, limits).map_err(json::refusal)?;
-                    schema.judge(bytes, &shape)
+                    match self.schema(headers) {
+                        Some(schema) => schema.judge(bytes, limits),
+                        None => json_gate::check(bytes, limits).map_err(json::refusal),
+                    }
                 }
                 Err(NoBytes::TooMany) => Err(Refusal::new(&BODY_TOO_LARGE)),
                 // The first is not so, and of the other the stream takes care.

@@ -18,7 +18,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
 use portcullis_exchange::policy::{ChainPart, Context, Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{Disclosure, Refusal};
-use portcullis_schema::{Schema, Text, TextError, Verdict as Judged};
+use portcullis_schema::{Schema, Text, TextError, Unjudged, Verdict as Judged};
 use portcullis_wire::headers::{HeaderName, Headers};
 use portcullis_wire::json_gate;
 use portcullis_wire::json_gate::Limits;
@@ -165,21 +165,27 @@ impl Responses {
             // There is nothing to say yet, and of the other the stream takes care.
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
         };
-        let read = json_gate::measure(bytes, &LIMITS).map_err(TextError::from);
-        let read = read.and_then(|shape| Text::read(bytes, &shape, MAX_DEPTH));
-        let text = match read {
-            Ok(text) => text,
-            Err(error @ TextError::Memory) => return Err(unreadable(error)),
-            Err(TextError::TooMany) => return refuse(&RESPONSE_EFFORT),
-            Err(_) => return refuse(unreadable_as),
+        let judged = match schema {
+            Some(schema) => schema.judge_bytes(bytes, &LIMITS, MAX_DEPTH),
+            None => json_gate::measure(bytes, &LIMITS)
+                .map_err(Unjudged::Gate)
+                .and_then(|shape| Text::read(bytes, &shape, MAX_DEPTH).map_err(Unjudged::Text))
+                .map(|_| Judged::Valid),
         };
-        match schema.map(|schema| schema.judge(&text)) {
-            None | Some(Judged::Valid) => Ok(()),
-            Some(Judged::Undecided) => refuse(&RESPONSE_EFFORT),
-            Some(Judged::Invalid(violations)) => {
+        let judged = judged.map_err(|error| match error {
+            Unjudged::Gate(fault) => TextError::from(fault),
+            Unjudged::Text(error) => error,
+        });
+        match judged {
+            Ok(Judged::Valid) => Ok(()),
+            Ok(Judged::Undecided) => refuse(&RESPONSE_EFFORT),
+            Ok(Judged::Invalid(violations)) => {
                 Err(Refusal::new(&RESPONSE_SCHEMA)
                     .with_violations(violations, Disclosure::CodeOnly))
             }
+            Err(error @ TextError::Memory) => Err(unreadable(error)),
+            Err(TextError::TooMany) => refuse(&RESPONSE_EFFORT),
+            Err(_) => refuse(unreadable_as),
         }
     }
 }

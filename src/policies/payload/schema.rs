@@ -1,5 +1,6 @@
 //! `json_schema`: what a JSON body must be like.
 
+use super::json;
 use super::refusals::{
     JSON_DEPTH, JSON_DUPLICATE_KEY, JSON_NUMBER_RANGE, JSON_SURROGATE, JSON_SYNTAX, JSON_VALUES,
     SCHEMA_EFFORT, SCHEMA_VIOLATED,
@@ -8,9 +9,9 @@ use portcullis_document::{DidYouMean, Fields, Node, Quoted};
 use portcullis_exchange::policy::Context;
 use portcullis_exchange::refusal::core::NO_MEMORY;
 use portcullis_exchange::refusal::{Disclosure, Refusal};
-use portcullis_schema::{Formats, Schema, Schemas, Text, TextError, Verdict};
+use portcullis_schema::{Formats, Schema, Schemas, TextError, Unjudged, Verdict};
 use portcullis_wire::json::Json;
-use portcullis_wire::json_gate::Shape;
+use portcullis_wire::json_gate::Limits;
 
 /// How deep a body that is judged may nest, whatever `json` allows.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -60,13 +61,17 @@ impl SchemaCheck {
         }))
     }
 
-    /// Judges a JSON text of that shape.
+    /// Judges a text, which has to pass the gate as well.
     ///
     /// # Errors
     /// Why it may not pass.
-    pub(super) fn judge(&self, body: &[u8], shape: &Shape) -> Result<(), Refusal> {
-        let text = Text::read(body, shape, MAX_DEPTH).map_err(unreadable)?;
-        match self.schema.judge(&text) {
+    pub(super) fn judge(&self, body: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        let judged = self.schema.judge_bytes(body, limits, MAX_DEPTH);
+        let judged = judged.map_err(|error| match error {
+            Unjudged::Gate(fault) => json::refusal(fault),
+            Unjudged::Text(error) => unreadable(error),
+        });
+        match judged? {
             Verdict::Valid => Ok(()),
             Verdict::Undecided => Err(Refusal::new(&SCHEMA_EFFORT)),
             Verdict::Invalid(violations) => {

@@ -5,6 +5,7 @@ use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
 use crate::type_set::TypeSet;
 use crate::value::Value;
+use crate::walk::{Demand, Together};
 
 struct AllOf(Vec<SchemaId>);
 
@@ -49,6 +50,10 @@ impl Keyword for AllOf {
     fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
         self.0.iter().find_map(|id| set.items(*id, depth))
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.together(Together::All(self.0.clone()))
+    }
 }
 
 impl Keyword for AnyOf {
@@ -78,6 +83,10 @@ impl Keyword for AnyOf {
 
     fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         set.any_kinds(&self.0, depth)
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.together(Together::Any(self.0.clone()))
     }
 }
 
@@ -109,11 +118,19 @@ impl Keyword for OneOf {
     fn kinds(&self, set: &Set, depth: usize) -> Option<TypeSet> {
         set.any_kinds(&self.0, depth)
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.together(Together::One(self.0.clone()))
+    }
 }
 
 impl Keyword for Not {
     fn check(&self, check: &mut Check<'_>, value: &Value<'_>, at: At<'_>, _: &mut Seen) -> Outcome {
         Outcome::of(!check.schema(self.0, value, at.quietly(), &mut Seen::Off))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.together(Together::Not(self.0))
     }
 }
 
@@ -133,6 +150,10 @@ impl Keyword for If {
             self.otherwise
         };
         Outcome::within(branch.is_none_or(|id| check.schema(id, value, at, seen)))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.together(Together::If(self.condition, self.then, self.otherwise))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cursor::SchemaCursor;
 use crate::dialect::Dialect;
 use crate::rule::{Keyword, Outcome};
 use crate::value::Value;
+use crate::walk::Demand;
 use portcullis_wire::json::Json;
 use portcullis_wire::sort::sort;
 
@@ -50,6 +51,10 @@ impl Keyword for Items {
     fn items(&self, _: &Set, _: usize) -> Option<SchemaId> {
         self.rest.filter(|_| self.first.is_empty())
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        self.first.is_empty() && demand.items(self.rest)
+    }
 }
 
 impl Keyword for ItemCount {
@@ -58,6 +63,10 @@ impl Keyword for ItemCount {
             return Outcome::Holds;
         };
         Outcome::of((self.least..=self.most).contains(&items.len()))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.item_count(self.least, self.most)
     }
 }
 

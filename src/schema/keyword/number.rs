@@ -7,6 +7,7 @@ use crate::cursor::SchemaCursor;
 use crate::dialect::Dialect;
 use crate::rule::{Keyword, Outcome};
 use crate::value::Value;
+use crate::walk::Demand;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::decimal::Decimal;
 
@@ -31,6 +32,10 @@ impl Keyword for Bound {
         let wrong = order == self.wrong || (self.excluded && order == Ordering::Equal);
         Outcome::of(!wrong)
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.bound(&self.bound, self.wrong, self.excluded)
+    }
 }
 
 impl Keyword for Multiple {
@@ -40,6 +45,10 @@ impl Keyword for Multiple {
         };
         check.spend(number.division_steps(&self.0));
         Outcome::of(!check.is_exhausted() && number.is_multiple_of(&self.0))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.divisor(&self.0)
     }
 }
 

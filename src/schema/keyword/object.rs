@@ -8,6 +8,7 @@ use crate::check::{At, Check, SchemaId, Seen};
 use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
 use crate::value::{Members, Value};
+use crate::walk::Demand;
 use portcullis_wire::json::Json;
 
 struct Required(Vec<String>);
@@ -36,6 +37,10 @@ impl Keyword for Required {
         check.spend_on(self.0.len(), members.search_steps());
         Outcome::of(has_all(members, &self.0))
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.required(&self.0)
+    }
 }
 
 impl Keyword for MemberCount {
@@ -44,6 +49,10 @@ impl Keyword for MemberCount {
             return Outcome::Holds;
         };
         Outcome::of((self.least..=self.most).contains(&members.len()))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.member_count(self.least, self.most)
     }
 }
 

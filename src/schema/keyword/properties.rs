@@ -3,9 +3,11 @@
 use portcullis_wire::regex::Regex;
 
 use crate::check::{At, Check, SchemaId, Seen};
+use crate::cost::MEMBER_STEPS;
 use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
 use crate::value::{Value, by_length};
+use crate::walk::Demand;
 use portcullis_wire::sort::sort;
 
 struct Properties {
@@ -28,7 +30,7 @@ impl Keyword for Properties {
         let Value::Object(members) = value else {
             return Outcome::Holds;
         };
-        check.spend_on(members.len(), 8);
+        check.spend_on(members.len(), MEMBER_STEPS);
         let mut holds = true;
         // Both are in order, so what was passed is not looked at again.
         let mut named = self.named.as_slice();
@@ -61,6 +63,10 @@ impl Keyword for Properties {
             }
         }
         Outcome::within(holds)
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        self.patterns.is_empty() && !self.open && demand.properties(&self.named, self.additional)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
 use crate::type_set::TypeSet;
 use crate::value::Value;
+use crate::walk::{Demand, Together};
 
 struct Reference(SchemaId);
 
@@ -31,6 +32,10 @@ impl Keyword for Reference {
 
     fn items(&self, set: &Set, depth: usize) -> Option<SchemaId> {
         set.items(self.0, depth)
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.together(Together::All(vec![self.0]))
     }
 }
 

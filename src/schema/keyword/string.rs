@@ -7,6 +7,7 @@ use crate::cursor::SchemaCursor;
 use crate::format::{self, Format};
 use crate::rule::{Keyword, Outcome};
 use crate::value::Value;
+use crate::walk::Demand;
 
 /// Length in characters, not in bytes.
 struct Length {
@@ -36,6 +37,10 @@ impl Keyword for Length {
         let length = text.chars().count();
         Outcome::of((self.least..=self.most).contains(&length))
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.characters(self.least, self.most)
+    }
 }
 
 impl Keyword for Pattern {
@@ -44,6 +49,10 @@ impl Keyword for Pattern {
             return Outcome::Holds;
         };
         Outcome::of(check.finds(&self.0, text))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.pattern(&self.0)
     }
 }
 
@@ -54,6 +63,10 @@ impl Keyword for Formatted {
         }
         check.spend(self.0.steps(value));
         Outcome::of(!check.is_exhausted() && self.0.fits(value))
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.format()
     }
 }
 

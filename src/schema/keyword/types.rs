@@ -5,6 +5,7 @@ use crate::cursor::SchemaCursor;
 use crate::rule::{Keyword, Outcome};
 use crate::type_set::TypeSet;
 use crate::value::Value;
+use crate::walk::Demand;
 use portcullis_wire::json::Json;
 use portcullis_wire::sort::sort;
 
@@ -23,6 +24,13 @@ impl Choice {
         let size = values.iter().map(Value::size).max().unwrap_or(0);
         Self { values, size }
     }
+
+    /// What it costs to look for a value of that size.
+    fn steps(&self, size: u64) -> u64 {
+        let rounds = self.values.len().checked_ilog2().unwrap_or(0);
+        let rounds = u64::from(rounds).saturating_add(1);
+        size.saturating_mul(rounds).saturating_mul(6)
+    }
 }
 
 impl Keyword for Types {
@@ -33,19 +41,19 @@ impl Keyword for Types {
     fn kinds(&self, _: &Set, _: usize) -> Option<TypeSet> {
         Some(self.0)
     }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.kinds(self.0)
+    }
 }
 
 impl Keyword for Choice {
     fn check(&self, check: &mut Check<'_>, value: &Value<'_>, _: At<'_>, _: &mut Seen) -> Outcome {
-        let rounds = self.values.len().checked_ilog2().unwrap_or(0);
         let size = match value {
             Value::Array(_) | Value::Object(_) => self.size,
             value => value.size().min(self.size),
         };
-        check.spend(
-            size.saturating_mul(u64::from(rounds).saturating_add(1))
-                .saturating_mul(6),
-        );
+        check.spend(self.steps(size));
         if check.is_exhausted() {
             return Outcome::Fails;
         }
@@ -54,6 +62,10 @@ impl Keyword for Choice {
 
     fn kinds(&self, _: &Set, _: usize) -> Option<TypeSet> {
         self.values.iter().map(TypeSet::of).reduce(TypeSet::or)
+    }
+
+    fn demand(&self, demand: &mut Demand) -> bool {
+        demand.choice(&self.values, self.steps(self.size))
     }
 }
 

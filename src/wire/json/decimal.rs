@@ -77,13 +77,21 @@ impl Decimal {
     }
 
     fn assemble(negative: bool, whole: &[u8], fraction: &[u8], exponent: i64) -> Option<Self> {
-        let mut value = Some(0_u64);
-        for digit in whole.iter().chain(fraction) {
-            let digit = u64::from(digit.wrapping_sub(b'0'));
-            value = value.and_then(|value| value.checked_mul(10)?.checked_add(digit));
-        }
+        let digits = || whole.iter().chain(fraction);
+        let value = match whole.len().saturating_add(fraction.len()) {
+            // There is room for as many.
+            0..=19 => Some(digits().fold(0_u64, |value, digit| {
+                let digit = u64::from(digit.wrapping_sub(b'0'));
+                value.wrapping_mul(10).wrapping_add(digit)
+            })),
+            _ => digits().try_fold(0_u64, |value, digit| {
+                let digit = u64::from(digit.wrapping_sub(b'0'));
+                value.checked_mul(10)?.checked_add(digit)
+            }),
+        };
         let (digits, zeros) = match value {
             Some(0) => return Some(Self::whole(0)),
+            Some(value) if digits().next_back() != Some(&b'0') => (Significand::Short(value), 0),
             Some(value) => {
                 let stripped = Self::whole(value);
                 (stripped.digits, i64::from(stripped.exponent))
@@ -153,6 +161,15 @@ impl Decimal {
         Self {
             negative: !self.negative && !self.is_zero(),
             ..self
+        }
+    }
+
+    /// Its digits, if 64 bits hold them, and the power of ten that they are multiplied by; without the
+    /// sign.
+    pub fn short(&self) -> Option<(u64, i32)> {
+        match self.digits {
+            Significand::Short(digits) => Some((digits, self.exponent)),
+            Significand::Long(_) => None,
         }
     }
 

@@ -8,7 +8,8 @@
 use std::cmp::Ordering;
 
 use super::list::List;
-use super::{Fault, Text};
+use super::text::eight_at;
+use super::{Fault, Name, Text};
 use crate::budget::{self, Share};
 
 /// The names of all open objects, those of the innermost last.
@@ -23,8 +24,9 @@ pub(super) struct Names {
     first: usize,
     /// A bit for each kind of name that has come; see [`kind`].
     seen: u64,
-    /// Whether two names are of one kind. Until then none has come twice.
-    crowded: bool,
+    /// How many names are of a kind that has come before, or of one that cannot be told. Without any, no name
+    /// has come twice.
+    doubtful: usize,
 }
 
 impl Names {
@@ -33,39 +35,32 @@ impl Names {
         Self {
             first: keys.names.len(),
             seen: 0,
-            crowded: false,
+            doubtful: 0,
         }
     }
 }
 
 impl<'t> Keys<'t> {
-    /// Adds a name of the innermost object; how many it has then.
-    #[inline]
-    pub(super) fn push(&mut self, names: &mut Names, text: Text<'t>) -> Result<usize, Fault> {
-        match text.plain() {
+    /// Adds a name of the innermost object.
+    #[inline(always)]
+    pub(super) fn push(&mut self, names: &mut Names, name: Name<'t>) -> Result<(), Fault> {
+        match name.text.plain() {
             Some(plain) => {
-                let bit = 1u64.wrapping_shl(kind(plain));
-                names.crowded |= names.seen & bit != 0;
+                let bit = 1u64.wrapping_shl(kind(plain, name.word));
+                let again = usize::from(names.seen & bit != 0);
+                names.doubtful = names.doubtful.saturating_add(again);
                 names.seen |= bit;
             }
             // It may be any of them, differently spelled.
-            None => names.crowded = true,
+            None => names.doubtful = names.doubtful.saturating_add(1),
         }
-        self.names.push(text)?;
-        Ok(self.count(*names))
-    }
-
-    /// How many names the innermost object has.
-    #[inline]
-    pub(super) fn count(&self, names: Names) -> usize {
-        self.names.len().saturating_sub(names.first)
+        self.names.push(name.text)
     }
 
     /// Ends the innermost object.
-    #[inline]
+    #[inline(always)]
     pub(super) fn close(&mut self, names: Names) -> Result<(), Fault> {
-        let own = self.names.as_slice().get(names.first..);
-        let twice = names.crowded && has_twice(own.unwrap_or_default())?;
+        let twice = names.doubtful > 0 && self.has_twice(names)?;
         self.names.truncate(names.first);
         if twice {
             Err(Fault::DuplicateKey)
@@ -73,16 +68,42 @@ impl<'t> Keys<'t> {
             Ok(())
         }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn has_twice(&self, names: Names) -> Result<bool, Fault> {
+        let own = self.names.as_slice().get(names.first..);
+        has_twice(own.unwrap_or_default())
+    }
 }
 
-/// A number below 64 that equal names share, and other names seldom.
-#[inline]
-fn kind(name: &[u8]) -> u32 {
-    const MULTIPLIER: u32 = 0x9e37_79b1;
-    let end = |byte: Option<&u8>| u32::from(byte.copied().unwrap_or_default());
-    let length = u32::try_from(name.len()).unwrap_or_default();
-    let ends = end(name.first()) << 8 | end(name.last());
-    (length << 16 ^ ends).wrapping_mul(MULTIPLIER) >> 26
+/// The first eight bytes of a name of that length, which begins there; zeros for those that it does
+/// not have. Names of fewer bytes that mean themselves differ in it.
+#[inline(always)]
+pub(super) fn word(text: &[u8], at: usize, length: usize) -> u64 {
+    let Some(eight) = eight_at(text, at) else {
+        let end = at.saturating_add(length);
+        let name = text.get(at..end).unwrap_or_default();
+        let bytes = name.iter().take(8).rev();
+        return bytes.fold(0, |word, byte| word << 8 | u64::from(*byte));
+    };
+    match u32::try_from(length) {
+        Ok(length @ 0..8) => eight & !u64::MAX.wrapping_shl(length.wrapping_mul(8)),
+        _ => eight,
+    }
+}
+
+/// A number below 64 that equal names share, and other names seldom. `word` is what the name begins with.
+#[inline(always)]
+fn kind(name: &[u8], word: u64) -> u32 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut mixed = word;
+    if let [_, _, _, _, _, _, _, _, .., last] = name {
+        let length = u64::try_from(name.len()).unwrap_or_default();
+        mixed ^= u64::from(*last) << 32 ^ length;
+    }
+    let kind = mixed.wrapping_mul(MULTIPLIER) >> 58;
+    u32::try_from(kind).unwrap_or_default()
 }
 
 fn has_twice(names: &[Text<'_>]) -> Result<bool, Fault> {

@@ -11,12 +11,13 @@ mod list;
 mod number;
 mod shape;
 mod text;
+mod walk;
 
-use self::keys::{Keys, Names};
 pub use self::number::Numbers;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;
 pub use self::text::read as read_string;
+pub use self::walk::{Kind, Name, Watch, Word, Written};
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,21 +103,16 @@ pub fn walk<'t>(
     limits: &Limits,
     see: &mut impl FnMut(Text<'t>),
 ) -> Result<(), Fault> {
-    Walker::new(limits, &mut Shown(see)).run(text)
+    self::watch(text, limits, &mut Shown(see))
 }
 
-/// Who is told what stands in a text.
-trait Watch<'t> {
-    /// A name, or a string.
-    fn text(&mut self, text: Text<'t>);
-    /// A number of so many bytes.
-    fn number(&mut self, _bytes: usize) {}
-    /// An array or object that is not empty; what to call it when it ends.
-    fn begins(&mut self) -> Result<usize, Fault> {
-        Ok(0)
-    }
-    /// It has so many values.
-    fn ends(&mut self, _place: usize, _length: usize, _is_object: bool) {}
+/// Judges one JSON text, and tells `watch` on the way what stands in it. What is told may stand
+/// before a fault.
+///
+/// # Errors
+/// The first [`Fault`], which may be one of `watch`.
+pub fn watch<'t>(text: &'t [u8], limits: &Limits, watch: &mut impl Watch<'t>) -> Result<(), Fault> {
+    walk::run(text, limits, watch)
 }
 
 /// Who wants to see texts alone.
@@ -124,213 +120,14 @@ struct Shown<'s, See>(&'s mut See);
 
 impl<'t, See: FnMut(Text<'t>)> Watch<'t> for Shown<'_, See> {
     #[inline]
-    fn text(&mut self, text: Text<'t>) {
+    fn name(&mut self, name: Name<'t>) {
+        (self.0)(name.text);
+    }
+
+    #[inline]
+    fn string(&mut self, text: Text<'t>) {
         (self.0)(text);
     }
-}
-
-struct Walker<'t, 'w, W> {
-    limits: &'w Limits,
-    open: Vec<Frame>,
-    keys: Keys<'t>,
-    watch: &'w mut W,
-}
-
-/// An array or object that has begun.
-struct Frame {
-    place: usize,
-    holds: Holds,
-}
-
-enum Holds {
-    Elements(usize),
-    Members(Names),
-}
-
-/// What stands behind an opening bracket or brace.
-enum Inside<'t> {
-    /// A value.
-    Value(&'t [u8]),
-    /// The other one; this follows.
-    Nothing(&'t [u8]),
-}
-
-impl<'t, 'w, W: Watch<'t>> Walker<'t, 'w, W> {
-    fn new(limits: &'w Limits, watch: &'w mut W) -> Self {
-        Self {
-            limits,
-            open: Vec::new(),
-            keys: Keys::default(),
-            watch,
-        }
-    }
-
-    fn run(mut self, text: &'t [u8]) -> Result<(), Fault> {
-        let mut rest = text;
-        let mut values = self.limits.values;
-        loop {
-            rest = skip_blanks(rest);
-            values = values.checked_sub(1).ok_or(Fault::Values)?;
-            rest = match rest {
-                [b'"', after @ ..] => self.string(after)?,
-                [b'-' | b'0'..=b'9', ..] => {
-                    let after = number::read(rest, self.limits)?;
-                    self.watch.number(rest.len().saturating_sub(after.len()));
-                    after
-                }
-                [b'{', after @ ..] => match self.begin_object(after)? {
-                    Inside::Nothing(after) => after,
-                    Inside::Value(value) => {
-                        rest = value;
-                        continue;
-                    }
-                },
-                [b'[', after @ ..] => match self.begin_array(after)? {
-                    Inside::Nothing(after) => after,
-                    Inside::Value(value) => {
-                        rest = value;
-                        continue;
-                    }
-                },
-                [b't', b'r', b'u', b'e', after @ ..]
-                | [b'f', b'a', b'l', b's', b'e', after @ ..]
-                | [b'n', b'u', b'l', b'l', after @ ..] => after,
-                _ => return Err(Fault::Syntax),
-            };
-            match self.end_value(rest)? {
-                Some(value) => rest = value,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    fn string(&mut self, after_quote: &'t [u8]) -> Result<&'t [u8], Fault> {
-        let (text, rest) = text::read(after_quote)?;
-        if text.raw().len() > self.limits.string_bytes {
-            return Err(Fault::StringBytes);
-        }
-        self.watch.text(text);
-        Ok(rest)
-    }
-
-    fn begin_array(&mut self, after_bracket: &'t [u8]) -> Result<Inside<'t>, Fault> {
-        self.check_depth()?;
-        let rest = skip_blanks(after_bracket);
-        if let [b']', after @ ..] = rest {
-            return Ok(Inside::Nothing(after));
-        }
-        if self.limits.elements == 0 {
-            return Err(Fault::Elements);
-        }
-        self.open.push(Frame {
-            place: self.watch.begins()?,
-            holds: Holds::Elements(1),
-        });
-        Ok(Inside::Value(rest))
-    }
-
-    fn begin_object(&mut self, after_brace: &'t [u8]) -> Result<Inside<'t>, Fault> {
-        self.check_depth()?;
-        let rest = skip_blanks(after_brace);
-        if let [b'}', after @ ..] = rest {
-            return Ok(Inside::Nothing(after));
-        }
-        let place = self.watch.begins()?;
-        let mut names = Names::none(&self.keys);
-        let value = self.name(rest, &mut names)?;
-        self.open.push(Frame {
-            place,
-            holds: Holds::Members(names),
-        });
-        Ok(Inside::Value(value))
-    }
-
-    fn check_depth(&self) -> Result<(), Fault> {
-        if self.open.len() < self.limits.depth {
-            Ok(())
-        } else {
-            Err(Fault::Depth)
-        }
-    }
-
-    /// A name and its colon.
-    fn name(&mut self, rest: &'t [u8], names: &mut Names) -> Result<&'t [u8], Fault> {
-        let [b'"', after @ ..] = skip_blanks(rest) else {
-            return Err(Fault::Syntax);
-        };
-        let (name, rest) = text::read(after)?;
-        if name.raw().len() > self.limits.key_bytes {
-            return Err(Fault::KeyBytes);
-        }
-        self.watch.text(name);
-        if self.keys.push(names, name)? > self.limits.members {
-            return Err(Fault::Members);
-        }
-        match skip_blanks(rest) {
-            [b':', after @ ..] => Ok(after),
-            _ => Err(Fault::Syntax),
-        }
-    }
-
-    /// Goes on after a value: out of the containers that end here, to the next value; none if
-    /// that was the last.
-    fn end_value(&mut self, mut rest: &'t [u8]) -> Result<Option<&'t [u8]>, Fault> {
-        while let Some(Frame { place, holds }) = self.open.last_mut() {
-            match (skip_blanks(rest), holds) {
-                ([b',', after @ ..], Holds::Elements(elements)) => {
-                    if *elements >= self.limits.elements {
-                        return Err(Fault::Elements);
-                    }
-                    *elements = elements.saturating_add(1);
-                    return Ok(Some(after));
-                }
-                ([b',', after @ ..], Holds::Members(names)) => {
-                    let mut more = *names;
-                    let value = self.name(after, &mut more)?;
-                    if let Some(Frame { holds, .. }) = self.open.last_mut() {
-                        *holds = Holds::Members(more);
-                    }
-                    return Ok(Some(value));
-                }
-                ([b']', after @ ..], Holds::Elements(elements)) => {
-                    self.watch.ends(*place, *elements, false);
-                    rest = after;
-                }
-                ([b'}', after @ ..], Holds::Members(names)) => {
-                    self.watch.ends(*place, self.keys.count(*names), true);
-                    self.keys.close(*names)?;
-                    rest = after;
-                }
-                _ => return Err(Fault::Syntax),
-            }
-            self.open.pop();
-        }
-        match skip_blanks(rest) {
-            [] => Ok(None),
-            _ => Err(Fault::Syntax),
-        }
-    }
-}
-
-#[inline(always)]
-fn skip_blanks(rest: &[u8]) -> &[u8] {
-    // Texts for machines have none.
-    match rest {
-        [0..=b' ', ..] => skip_run_of_blanks(rest),
-        _ => rest,
-    }
-}
-
-/// Texts for people have them in runs.
-fn skip_run_of_blanks(mut rest: &[u8]) -> &[u8] {
-    const EIGHT_SPACES: [u8; 8] = [b' '; 8];
-    while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = rest {
-        rest = after;
-        while let Some((&EIGHT_SPACES, after)) = rest.split_first_chunk::<8>() {
-            rest = after;
-        }
-    }
-    rest
 }
 
 #[cfg(test)]

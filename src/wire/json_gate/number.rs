@@ -1,5 +1,6 @@
 //! Numbers: RFC 8259 §6.
 
+use super::text::eight_at;
 use super::{Fault, Limits};
 
 /// Which numbers may come.
@@ -22,56 +23,91 @@ struct Parts<'t> {
     exponent: Option<i64>,
 }
 
-/// Reads a number; what follows it.
-pub(super) fn read<'t>(start: &'t [u8], limits: &Limits) -> Result<&'t [u8], Fault> {
-    let (rest, doubtful) = match short(start) {
-        Some(rest) => (rest, None),
-        None => {
-            let (parts, rest) = split(start).ok_or(Fault::Syntax)?;
-            (rest, Some(parts))
-        }
+/// Reads a number that begins there; where it ends, and whether it is of the kind that most are of, without
+/// an exponent.
+#[inline(always)]
+pub(super) fn read(text: &[u8], at: usize, limits: &Limits) -> Result<(usize, bool), Fault> {
+    let Some(end) = short(text, at) else {
+        return read_long(text.get(at..).unwrap_or_default(), limits)
+            .map(|length| (at.wrapping_add(length), false));
     };
+    if end.wrapping_sub(at) > limits.number_bytes {
+        return Err(Fault::NumberBytes);
+    }
+    Ok((end, true))
+}
+
+/// Reads a number of another kind than most; its length.
+#[inline(never)]
+fn read_long(start: &[u8], limits: &Limits) -> Result<usize, Fault> {
+    let (parts, rest) = split(start).ok_or(Fault::Syntax)?;
     let length = start.len().saturating_sub(rest.len());
     if length > limits.number_bytes {
         return Err(Fault::NumberBytes);
     }
-    let literal = || start.get(..length).unwrap_or_default();
-    let fits = match (doubtful, limits.numbers) {
-        (None, _) | (_, Numbers::Any) => true,
-        (Some(parts), Numbers::Double) => parts.is_finite(literal()),
-        (Some(parts), Numbers::Exact) => parts.is_exact() && parts.is_finite(literal()),
+    let literal = start.get(..length).unwrap_or_default();
+    let fits = match limits.numbers {
+        Numbers::Any => true,
+        Numbers::Double => parts.is_finite(literal),
+        Numbers::Exact => parts.is_exact() && parts.is_finite(literal),
     };
     if fits {
-        Ok(rest)
+        Ok(length)
     } else {
         Err(Fault::NumberRange)
     }
 }
 
 /// Most numbers: no exponent, and so few digits before the point that any range has room for
-/// them. What follows it; none if it is another kind, or none.
-fn short(start: &[u8]) -> Option<&[u8]> {
+/// them. Where it ends; none if it is another kind, or none.
+#[inline(always)]
+fn short(text: &[u8], at: usize) -> Option<usize> {
     const FEWER_THAN: usize = 16;
-    let mut rest = start.strip_prefix(b"-").unwrap_or(start);
-    let unsigned = rest;
-    while let [b'0'..=b'9', after @ ..] = rest {
-        rest = after;
-    }
-    let length = unsigned.len().saturating_sub(rest.len());
-    let leading_zero = length > 1 && unsigned.first() == Some(&b'0');
+    let unsigned = match text.get(at) {
+        Some(b'-') => at.wrapping_add(1),
+        _ => at,
+    };
+    let mut end = skip_digits(text, unsigned);
+    let length = end.saturating_sub(unsigned);
+    let leading_zero = length > 1 && text.get(unsigned) == Some(&b'0');
     if leading_zero || !(1..FEWER_THAN).contains(&length) {
         return None;
     }
-    if let [b'.', b'0'..=b'9', after @ ..] = rest {
-        rest = after;
-        while let [b'0'..=b'9', after @ ..] = rest {
-            rest = after;
+    if text.get(end) == Some(&b'.') {
+        let fraction = end.wrapping_add(1);
+        end = skip_digits(text, fraction);
+        if end == fraction {
+            return None;
         }
     }
-    match rest {
-        [b'.' | b'e' | b'E', ..] => None,
-        _ => Some(rest),
+    match text.get(end) {
+        Some(b'.' | b'e' | b'E') => None,
+        _ => Some(end),
     }
+}
+
+/// Skips digits, eight at a time while there are as many bytes.
+#[inline(always)]
+fn skip_digits(text: &[u8], at: usize) -> usize {
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    let mut at = at;
+    while let Some(eight) = eight_at(text, at) {
+        // 0 to 9 for digits. More than that, or a high bit, reaches the high bit of its own byte; what is
+        // carried out of a byte, into those behind it, means nothing.
+        let value = eight ^ each(b'0');
+        let found = (value.wrapping_add(each(0x76)) | value) & each(0x80);
+        if found != 0 {
+            let digits = found.trailing_zeros() / 8;
+            return at.wrapping_add(digits as usize);
+        }
+        at = at.wrapping_add(8);
+    }
+    while let Some(b'0'..=b'9') = text.get(at) {
+        at = at.wrapping_add(1);
+    }
+    at
 }
 
 fn split(start: &[u8]) -> Option<(Parts<'_>, &[u8])> {
@@ -161,7 +197,8 @@ mod tests {
             numbers,
             ..Limits::GENEROUS
         };
-        read(text.as_bytes(), &limits).map(<[u8]>::len)
+        let (end, _) = read(text.as_bytes(), 0, &limits)?;
+        Ok(text.len() - end)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How much there is in a text: what a tree of its values will take is known before it is built.
 
 use super::list::List;
-use super::{Fault, Limits, Text, Walker, Watch};
+use super::{Fault, Kind, Limits, Name, Text, Watch, Written, watch};
 
 /// What is in a text that has passed.
 #[derive(Debug, Default)]
@@ -27,15 +27,19 @@ const LONGEST_IN_PLACE: usize = 19;
 /// # Errors
 /// The first [`Fault`].
 pub fn measure(text: &[u8], limits: &Limits) -> Result<Shape, Fault> {
-    let mut shape = Shape {
-        values: 1,
-        ..Shape::default()
-    };
-    Walker::new(limits, &mut shape).run(text)?;
-    Ok(shape)
+    let mut shape = Shape::default();
+    watch(text, limits, &mut shape)?;
+    Ok(shape.whole())
 }
 
 impl Shape {
+    /// When all of a text has been seen: the value that holds all others is in none.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.values = self.values.saturating_add(1);
+        self
+    }
+
     /// See [`Shape::lengths`].
     pub fn lengths(&self) -> &[u32] {
         self.lengths.as_slice()
@@ -49,31 +53,36 @@ impl Shape {
 
 impl<'t> Watch<'t> for Shape {
     #[inline]
-    fn text(&mut self, text: Text<'t>) {
+    fn name(&mut self, name: Name<'t>) {
+        self.string(name.text);
+    }
+
+    #[inline]
+    fn string(&mut self, text: Text<'t>) {
         if text.plain().is_none() {
             self.apart(text.raw().len());
         }
     }
 
     #[inline]
-    fn number(&mut self, bytes: usize) {
-        if bytes > LONGEST_IN_PLACE {
+    fn number(&mut self, Written { written, .. }: Written<'t>) {
+        if written.len() > LONGEST_IN_PLACE {
             // Its digits are gathered, and then put where they are kept.
-            self.apart(bytes.saturating_mul(2));
+            self.apart(written.len().saturating_mul(2));
         }
     }
 
     #[inline]
-    fn begins(&mut self) -> Result<usize, Fault> {
+    fn begins(&mut self, _: Kind) -> Result<usize, Fault> {
         let place = self.lengths.len();
         self.lengths.push(0)?;
         Ok(place)
     }
 
     #[inline]
-    fn ends(&mut self, place: usize, length: usize, is_object: bool) {
+    fn ends(&mut self, place: usize, length: usize, kind: Kind) {
         self.values = self.values.saturating_add(length);
-        if is_object {
+        if kind == Kind::Object {
             self.members = self.members.saturating_add(length);
         }
         if let Some(written) = self.lengths.get_mut(place) {

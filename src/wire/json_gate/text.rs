@@ -8,7 +8,8 @@ use super::Fault;
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'t> {
     raw: &'t [u8],
-    escaped: bool,
+    /// How many escapes are in it. Words alone are copied in one go.
+    escapes: usize,
 }
 
 impl<'t> Text<'t> {
@@ -19,7 +20,7 @@ impl<'t> Text<'t> {
 
     /// What it means, if that is what was sent.
     pub fn plain(self) -> Option<&'t [u8]> {
-        (!self.escaped).then_some(self.raw)
+        (self.escapes == 0).then_some(self.raw)
     }
 
     /// Whether both mean the same characters.
@@ -32,7 +33,7 @@ impl<'t> Text<'t> {
 
     /// What it means: UTF-8, escapes resolved.
     pub fn decoded(self) -> Cow<'t, [u8]> {
-        if !self.escaped {
+        if self.escapes == 0 {
             return Cow::Borrowed(self.raw);
         }
         let mut decoded = Vec::with_capacity(self.raw.len());
@@ -48,52 +49,86 @@ impl<'t> Text<'t> {
 }
 
 /// Reads from behind the opening quote; the string, and what follows the closing quote.
-#[inline]
 pub fn read(start: &[u8]) -> Result<(Text<'_>, &[u8]), Fault> {
-    let rest = skip_plain(start);
-    if let [b'"', after @ ..] = rest {
-        let length = start.len().saturating_sub(rest.len());
-        let raw = start.get(..length).unwrap_or_default();
-        let escaped = false;
-        return Ok((Text { raw, escaped }, after));
+    let (text, after) = read_at(start, 0)?;
+    Ok((text, start.get(after..).unwrap_or_default()))
+}
+
+/// The same, where what is behind the quote begins at `start`; the string, and where it goes on behind the
+/// closing quote.
+#[inline(always)]
+pub(super) fn read_at(text: &[u8], start: usize) -> Result<(Text<'_>, usize), Fault> {
+    let from = text.get(start..).unwrap_or_default();
+    let mut rest = from;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        let eight = u64::from_le_bytes(*eight);
+        let found = special(eight);
+        if found == 0 {
+            rest = after;
+            continue;
+        }
+        let bits = found.trailing_zeros() & !7;
+        let length = from
+            .len()
+            .wrapping_sub(rest.len())
+            .wrapping_add((bits / 8) as usize);
+        if eight.wrapping_shr(bits) & 0xff == u64::from(b'"') {
+            let raw = from.get(..length).unwrap_or_default();
+            let end = start.wrapping_add(length);
+            return Ok((Text { raw, escapes: 0 }, end.wrapping_add(1)));
+        }
+        return read_on(text, start, start.wrapping_add(length));
     }
-    read_on(start, rest)
+    read_on(text, start, text.len().wrapping_sub(rest.len()))
 }
 
 /// Reads on where something other than a quote has been found.
-fn read_on<'t>(start: &'t [u8], mut rest: &'t [u8]) -> Result<(Text<'t>, &'t [u8]), Fault> {
-    let mut escaped = false;
+#[inline(never)]
+fn read_on(text: &[u8], start: usize, at: usize) -> Result<(Text<'_>, usize), Fault> {
+    let mut escapes: usize = 0;
+    let mut at = at;
     loop {
-        rest = match rest {
+        let rest = text.get(at..).unwrap_or_default();
+        let rest = match rest {
             [b'"', after @ ..] => {
-                let length = start.len().saturating_sub(rest.len());
-                let raw = start.get(..length).unwrap_or_default();
-                return Ok((Text { raw, escaped }, after));
+                let raw = text.get(start..at).unwrap_or_default();
+                let after = text.len().saturating_sub(after.len());
+                return Ok((Text { raw, escapes }, after));
             }
             [b'\\', after @ ..] => {
-                escaped = true;
+                escapes = escapes.wrapping_add(1);
                 check_escape(after)?
             }
             [0x80..=0xff, ..] => skip_wide(rest)?,
             [0x20..=0x7f, after @ ..] => after,
             _ => return Err(Fault::Syntax),
         };
-        rest = skip_plain(rest);
+        at = skip_plain(text, text.len().saturating_sub(rest.len()));
     }
 }
 
+/// Eight bytes as one number, the first one lowest.
+#[inline(always)]
+pub(super) fn eight_at(text: &[u8], at: usize) -> Option<u64> {
+    let eight = text.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*eight))
+}
+
 /// Skips bytes that mean themselves, eight at a time; fewer than eight may be left of them.
-#[inline]
-fn skip_plain(mut rest: &[u8]) -> &[u8] {
+fn skip_plain(text: &[u8], at: usize) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
     while let Some((eight, after)) = rest.split_first_chunk::<8>() {
         let found = special(u64::from_le_bytes(*eight));
         if found != 0 {
             let plain = found.trailing_zeros() / 8;
-            return rest.get(plain as usize..).unwrap_or_default();
+            return text
+                .len()
+                .wrapping_sub(rest.len())
+                .wrapping_add(plain as usize);
         }
         rest = after;
     }
-    rest
+    text.len().wrapping_sub(rest.len())
 }
 
 /// Sets the high bit of the first byte, in the order of the text, that is a quote, a backslash, a

@@ -2,6 +2,7 @@
 
 use portcullis::config::{Node, Problems};
 use portcullis::json::Json;
+use portcullis::json_gate::Limits;
 use portcullis::schema::{Formats, Schemas, Text, Verdict};
 
 use super::document::check;
@@ -9,10 +10,15 @@ use super::spelling::respelled;
 
 const DEPTH: usize = 32;
 
+const LIMITS: Limits = Limits {
+    depth: DEPTH,
+    ..Limits::GENEROUS
+};
+
 /// `schemas`, a line break, a value. Compiled twice, schemas are the same or wrong for the same
 /// reasons, each with its place. Each schema says the same of one value in two spellings, and so
-/// does the schema in another spelling, unless it gives up; it says what is wrong where something
-/// is, and quotes no value.
+/// does the schema in another spelling, unless it gives up; it says the same of a text that it judges
+/// while it passes the gate; it says what is wrong where something is, and quotes no value.
 ///
 /// # Panics
 /// When that does not hold.
@@ -40,7 +46,7 @@ pub fn schema(bytes: &[u8]) -> bool {
     if Text::parse(value, DEPTH).is_err() {
         return false;
     }
-    let respelled = respelled(value, b"E+0");
+    let (written_value, respelled) = (value, respelled(value, b"E+0"));
     let value = Text::parse(value, DEPTH).expect("it has been read");
     let same = Text::parse(&respelled, DEPTH).expect("the same value");
     assert_eq!(value.count, same.count);
@@ -50,6 +56,10 @@ pub fn schema(bytes: &[u8]) -> bool {
         for formats in [Formats::Annotate, Formats::Assert] {
             let schema = schemas.named(name, formats).flatten().expect("it is there");
             let verdict = schema.judge(&value);
+            for text in [written_value, &respelled] {
+                let walked = schema.judge_bytes(text, &LIMITS, DEPTH);
+                assert_eq!(walked.as_ref(), Ok(&verdict), "{name}");
+            }
             assert_eq!(verdict, schema.judge(&same), "{name}");
             if let Verdict::Invalid(violations) = &verdict {
                 assert!((1..=8).contains(&violations.len()), "{name}");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis::config::{Node, Problems};
 use portcullis::json::Json;
+use portcullis::json_gate::Limits;
 use portcullis::schema::{Formats, Schemas, Text, Verdict};
 use portcullis_tests::tokens::repository;
 use serde_json::{Map, Value};
@@ -138,6 +139,8 @@ fn compile(schemas: &Value) -> Result<Schemas, String> {
 
 #[derive(Default)]
 struct Tally {
+    /// Values whose schema judges texts while they pass the gate.
+    walking: usize,
     passed: usize,
     excepted: usize,
     wrong: Vec<String>,
@@ -193,6 +196,10 @@ fn run(draft: &Draft, formats: Formats, chosen: impl Fn(&Group) -> bool) -> Tall
             let data = test["data"].to_string();
             let text = Text::parse(data.as_bytes(), DEPTH).unwrap();
             let verdict = schema.judge(&text);
+            // While it passes the gate, too.
+            let walked = schema.judge_bytes(data.as_bytes(), &Limits::GENEROUS, DEPTH);
+            assert_eq!(walked.as_ref(), Ok(&verdict), "{place}: {name}");
+            tally.walking += usize::from(schema.walks());
             let expected = test["valid"] == Value::Bool(true);
             let differs = excepted.iter().any(|exception| exception["test"] == name);
             match (&verdict, expected != differs) {
@@ -259,6 +266,8 @@ fn large_numbers_are_exact() {
             for test in tests.iter().map(|test| test.as_object().unwrap()) {
                 let data = test.member("data").unwrap().to_string();
                 let verdict = schema.judge(&Text::parse(data.as_bytes(), DEPTH).unwrap());
+                let walked = schema.judge_bytes(data.as_bytes(), &Limits::GENEROUS, DEPTH);
+                assert_eq!(walked.as_ref(), Ok(&verdict), "{data}");
                 let valid = test.member("valid") == Some(&Json::Bool(true));
                 assert_eq!(verdict == Verdict::Valid, valid, "{data}");
                 judged += 1;
@@ -274,6 +283,7 @@ fn required_of_draft_2020_12() {
         !group.file.starts_with("optional/")
     });
     assert_all(&tally, 1294, 5);
+    assert!(tally.walking > 400, "{} values", tally.walking);
 }
 
 #[test]
@@ -282,6 +292,7 @@ fn required_of_draft_7() {
         !group.file.starts_with("optional/")
     });
     assert_all(&tally, 927, 0);
+    assert!(tally.walking > 400, "{} values", tally.walking);
 }
 
 #[test]

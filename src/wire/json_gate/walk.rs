@@ -1,0 +1,310 @@
+//! The walk over a text: what it is made of, in the order of the text.
+
+use super::keys::{Keys, Names, word};
+use super::{Fault, Limits, Text, number, text};
+
+/// Who is told what stands in a text.
+pub trait Watch<'t> {
+    /// The name of the member whose value comes next.
+    fn name(&mut self, _name: Name<'t>) {}
+    /// A string.
+    fn string(&mut self, _text: Text<'t>) {}
+    /// A number.
+    fn number(&mut self, _number: Written<'t>) {}
+    /// `null`, `true` or `false`.
+    fn word(&mut self, _word: Word) {}
+    /// An array or object that has nothing in it.
+    fn empty(&mut self, _kind: Kind) {}
+    /// Another one begins; what to call it when it ends.
+    ///
+    /// # Errors
+    /// What ends the walk.
+    fn begins(&mut self, _kind: Kind) -> Result<usize, Fault> {
+        Ok(0)
+    }
+    /// It has so many values.
+    fn ends(&mut self, _place: usize, _length: usize, _kind: Kind) {}
+}
+
+/// What holds other values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Elements.
+    Array,
+    /// Members.
+    Object,
+}
+
+/// A value that is one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// `null`
+    Null,
+    /// `true`
+    True,
+    /// `false`
+    False,
+}
+
+/// A number, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'t> {
+    /// Its text.
+    pub written: &'t [u8],
+    /// Whether it has no exponent, and fewer than sixteen digits before its point.
+    pub is_plain: bool,
+}
+
+/// The name of a member.
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'t> {
+    /// The name.
+    pub text: Text<'t>,
+    /// Its first eight bytes as sent, the first one lowest, with zeros for those that it does not have.
+    pub word: u64,
+}
+
+impl Frame {
+    /// Field by field: read in larger pieces than it was written in, it would have to wait as well.
+    #[inline(always)]
+    fn copied(&self) -> Self {
+        Self {
+            holds: self.holds,
+            place: self.place,
+            length: self.length,
+            names: self.names,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Holds {
+    Text,
+    Elements,
+    Members,
+}
+
+/// What is walked over.
+///
+/// Whatever changes on the way is apart from it, each thing in a place of its own, so that the compiler
+/// can keep it at hand.
+#[derive(Clone, Copy)]
+struct Walker<'t, 'l> {
+    text: &'t [u8],
+    limits: &'l Limits,
+}
+
+/// An array or object that has begun, or what is around the text.
+///
+/// All fields are words: what is put on the stack in pieces, and taken from it as a whole, has to wait.
+struct Frame {
+    holds: Holds,
+    /// What the watcher calls it.
+    place: usize,
+    /// How many values have begun in it.
+    length: usize,
+    names: Names,
+}
+
+/// Walks over a text.
+pub(super) fn run<'t>(
+    text: &'t [u8],
+    limits: &Limits,
+    watch: &mut impl Watch<'t>,
+) -> Result<(), Fault> {
+    let walker = Walker { text, limits };
+    let (mut open, mut keys) = (Vec::new(), Keys::default());
+    let mut here = Frame {
+        holds: Holds::Text,
+        place: 0,
+        length: 0,
+        names: Names::none(&keys),
+    };
+    let mut at = 0;
+    let mut values = limits.values;
+    // Whether the name of a member comes next.
+    let mut is_name = false;
+    loop {
+        at = skip_blanks(text, at);
+        if !is_name {
+            values = values.checked_sub(1).ok_or(Fault::Values)?;
+        }
+        let byte = text.get(at).copied().unwrap_or_default();
+        if byte == b'"' {
+            let start = at.wrapping_add(1);
+            let (string, after) = text::read_at(text, start)?;
+            at = after;
+            if is_name {
+                walker.name(start, string, &mut here, &mut keys, watch)?;
+                at = skip_blanks(text, at);
+                if text.get(at) != Some(&b':') {
+                    return Err(Fault::Syntax);
+                }
+                at = at.wrapping_add(1);
+                is_name = false;
+                continue;
+            }
+            if string.raw().len() > limits.string_bytes {
+                return Err(Fault::StringBytes);
+            }
+            watch.string(string);
+        } else if is_name {
+            return Err(Fault::Syntax);
+        } else {
+            match byte {
+                b'-' | b'0'..=b'9' => {
+                    let (end, is_plain) = number::read(text, at, limits)?;
+                    let written = text.get(at..end).unwrap_or_default();
+                    watch.number(Written { written, is_plain });
+                    at = end;
+                }
+                b'{' | b'[' => {
+                    let kind = match byte {
+                        b'{' => Kind::Object,
+                        _ => Kind::Array,
+                    };
+                    if open.len() >= limits.depth {
+                        return Err(Fault::Depth);
+                    }
+                    at = skip_blanks(text, at.wrapping_add(1));
+                    let end = match kind {
+                        Kind::Array => b']',
+                        Kind::Object => b'}',
+                    };
+                    if text.get(at) != Some(&end) {
+                        let inner = walker.begin(kind, &keys, watch)?;
+                        open.push(std::mem::replace(&mut here, inner));
+                        is_name = kind == Kind::Object;
+                        continue;
+                    }
+                    watch.empty(kind);
+                    at = at.wrapping_add(1);
+                }
+                _ => {
+                    let word = match byte {
+                        b't' => Word::True,
+                        b'f' => Word::False,
+                        b'n' => Word::Null,
+                        _ => return Err(Fault::Syntax),
+                    };
+                    at = walker.word(at, word)?;
+                    watch.word(word);
+                }
+            }
+        }
+        // On after a value: out of the containers that end here, to the next value.
+        loop {
+            at = skip_blanks(text, at);
+            let Some(byte) = text.get(at) else {
+                return match here.holds {
+                    Holds::Text => Ok(()),
+                    _ => Err(Fault::Syntax),
+                };
+            };
+            at = at.wrapping_add(1);
+            match (byte, here.holds) {
+                (b',', Holds::Members) => {
+                    is_name = true;
+                    break;
+                }
+                (b',', Holds::Elements) => {
+                    if here.length >= limits.elements {
+                        return Err(Fault::Elements);
+                    }
+                    here.length = here.length.wrapping_add(1);
+                    break;
+                }
+                (b'}', Holds::Members) => {
+                    watch.ends(here.place, here.length, Kind::Object);
+                    keys.close(here.names)?;
+                }
+                (b']', Holds::Elements) => watch.ends(here.place, here.length, Kind::Array),
+                _ => return Err(Fault::Syntax),
+            }
+            let Some(outer) = open.last() else {
+                return Err(Fault::Syntax);
+            };
+            here = outer.copied();
+            open.truncate(open.len().wrapping_sub(1));
+        }
+    }
+}
+
+impl<'t> Walker<'t, '_> {
+    #[inline(always)]
+    fn word(self, at: usize, word: Word) -> Result<usize, Fault> {
+        let written = match word {
+            Word::Null => &b"null"[..],
+            Word::True => b"true",
+            Word::False => b"false",
+        };
+        let after = at.wrapping_add(written.len());
+        match self.text.get(at..after) == Some(written) {
+            true => Ok(after),
+            false => Err(Fault::Syntax),
+        }
+    }
+
+    /// Begins an array or object that is not empty.
+    #[inline(always)]
+    fn begin(
+        self,
+        kind: Kind,
+        keys: &Keys<'t>,
+        watch: &mut impl Watch<'t>,
+    ) -> Result<Frame, Fault> {
+        if kind == Kind::Array && self.limits.elements == 0 {
+            return Err(Fault::Elements);
+        }
+        Ok(Frame {
+            holds: match kind {
+                Kind::Array => Holds::Elements,
+                Kind::Object => Holds::Members,
+            },
+            place: watch.begins(kind)?,
+            // Members are counted by their names.
+            length: usize::from(kind == Kind::Array),
+            names: Names::none(keys),
+        })
+    }
+
+    /// Takes in a name that begins there.
+    #[inline(always)]
+    fn name(
+        self,
+        start: usize,
+        text: Text<'t>,
+        here: &mut Frame,
+        keys: &mut Keys<'t>,
+        watch: &mut impl Watch<'t>,
+    ) -> Result<(), Fault> {
+        let length = text.raw().len();
+        if length > self.limits.key_bytes {
+            return Err(Fault::KeyBytes);
+        }
+        let word = word(self.text, start, length);
+        let name = Name { text, word };
+        watch.name(name);
+        keys.push(&mut here.names, name)?;
+        here.length = here.length.wrapping_add(1);
+        if here.length > self.limits.members {
+            return Err(Fault::Members);
+        }
+        Ok(())
+    }
+}
+
+/// Texts for machines have none, and texts for people have them in runs.
+#[inline(always)]
+fn skip_blanks(text: &[u8], at: usize) -> usize {
+    const EIGHT_SPACES: [u8; 8] = [b' '; 8];
+    let mut at = at;
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at = at.wrapping_add(1);
+        while text.get(at..).and_then(<[u8]>::first_chunk) == Some(&EIGHT_SPACES) {
+            at = at.wrapping_add(8);
+        }
+    }
+    at
+}
