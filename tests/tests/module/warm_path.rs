@@ -232,7 +232,7 @@ const BEFORE: usize = 2;
 impl Chain {
     /// Token, one limit for all, CORS, five header fields and a record, or some of it.
     fn document(&self) -> Vec<u8> {
-        let has = |block: &str| self.blocks.iter().any(|each| *each == block);
+        let has = |block: &str| self.blocks.contains(&block);
         let set = [
             "referrer-policy",
             "x-content-type-options",
