@@ -1,9 +1,9 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
 # it is built: parts of it exist for wasm only. With `quick` it builds a module that is less optimised
-# in seconds, into target/portcullis-quick.wasm; with `without-schemas` one that judges nothing by JSON
-# Schema into target/portcullis-without-schemas.wasm; with `with-faults` one for tests alone, whose
-# allocations can be made to fail and which has a policy that waits, into target/portcullis-faults.wasm.
+# in seconds, into target/portcullis-quick.wasm; with `minimal` a small one, without JSON Schema, regular
+# expressions and signatures of its own, into target/portcullis-minimal.wasm; with `with-faults` one for tests
+# alone, whose allocations can be made to fail and which has a policy that waits, into target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
@@ -26,9 +26,10 @@ quick)
     profile=quick
     out=target/portcullis-quick.wasm
     ;;
-without-schemas)
+minimal)
     features=--no-default-features
-    out=target/portcullis-without-schemas.wasm
+    profile=minimal
+    out=target/portcullis-minimal.wasm
     ;;
 with-faults)
     features="--features fault-injection"
@@ -37,7 +38,7 @@ with-faults)
     ;;
 lint) DEBIAN_PACKAGES="$DEBIAN_PACKAGES rust-web-clippy" ;;
 *)
-    echo "usage: $0 [build|quick|lint|without-schemas|with-faults]" >&2
+    echo "usage: $0 [build|quick|lint|minimal|with-faults]" >&2
     exit 2
     ;;
 esac
@@ -152,7 +153,7 @@ optimise() {
     built=$small
 }
 
-[ $profile != release ] || optimise
+[ $profile = quick ] || optimise
 mkdir -p target
 cmp -s "$built" $out || { cp "$built" $out.new && mv $out.new $out; }
 echo "$out: $(($(wc -c <$out))) bytes, $(($(gzip -c $out | wc -c))) with gzip"

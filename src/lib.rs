@@ -38,7 +38,7 @@
 //! a response or a time stops the chain until then. What is tried beside a block in force is asked
 //! apart, and nothing comes of it but a record. That is judging by asking. Most requests come to the
 //! same by the [`plan`] of their route: its policies' work as a list of steps, made with the document,
-//! which one function goes through (`src/engine/stream/planned`). [`refusal`] alone knows what a client
+//! which one function goes through (`src/engine/stream/planned_head.rs`). [`refusal`] alone knows what a client
 //! is told;
 //! [`access_log`] writes records and security events, and [`explain`] tells who may ask what was
 //! made of a request.

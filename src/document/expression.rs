@@ -1,5 +1,6 @@
 //! Regular expressions in the document.
 
+use super::left_out::LeftOut;
 use super::node::Node;
 use super::problem::Problems;
 use portcullis_wire::regex::{self, Regex};
@@ -41,6 +42,10 @@ impl Node<'_> {
             Ok(regex) => {
                 problems.account_pattern(self.pointer(), &regex);
                 Some(regex)
+            }
+            Err(regex::Error::LeftOut) => {
+                self.report(problems, LeftOut::PATTERNS);
+                None
             }
             Err(regex::Error::TooLarge | regex::Error::Alphabet) => {
                 self.report(

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod foreign;
 pub mod form;
 pub mod header;
+mod left_out;
 pub mod misplaced;
 pub mod node;
 pub mod problem;
@@ -20,6 +21,7 @@ pub mod units;
 
 pub use expression::Case;
 pub use fields::Fields;
+pub use left_out::LeftOut;
 pub use node::Node;
 pub use problem::{
     ConfigError, DidYouMean, MAX_COMPILED, Pointer, Problem, Problems, Quoted, Words, is_near,

@@ -212,12 +212,6 @@ impl<'d> Compiler<'d> {
             .resources
             .get(home.resource)
             .map_or(Dialect::Draft202012, |resource| resource.dialect);
-        if self.index.keywords.0.is_empty() && object.iter().next().is_some() {
-            let reason =
-                "this module is built without JSON Schema; build it with the feature `json-schema`";
-            self.problems.push((home.place.clone(), reason.to_owned()));
-            return Body::Anything;
-        }
         let keywords = self.index.keywords;
         let alone = dialect.reference_stands_alone() && object.member("$ref").is_some();
         let mut written = Vec::new();

@@ -37,7 +37,7 @@ use self::check::{Check, SchemaId, Set};
 use self::compile::{Compiler, Found, misnamed, uri_of};
 use self::keyword::KEYWORDS;
 use self::walk::Walked;
-use portcullis_document::{Node, Pointer, Problems, Quoted};
+use portcullis_document::{LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_wire::json_gate::{Fault, Limits, measure};
 use portcullis_wire::regex::Effort;
 use portcullis_wire::sort;
@@ -52,6 +52,9 @@ pub use self::parse::{Text, TextError};
 pub use self::type_set::TypeSet;
 pub use self::value::{Members, Twice, Value};
 pub use portcullis_wire::json::decimal::Decimal;
+
+/// Whether this build judges by schemas. Where it does not, what would read them is left out of the module.
+pub const AVAILABLE: bool = cfg!(feature = "json-schema");
 
 /// The document's `schemas`: compiled, by name.
 #[derive(Default)]
@@ -125,6 +128,17 @@ impl Schemas {
     /// Reads `schemas`: an object of schemas that may refer to one another.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Self {
         let entries = node.members(problems).unwrap_or_default();
+        if !AVAILABLE {
+            // Those who name one need not be told as well.
+            let named = entries.iter().map(|(name, schema)| {
+                schema.report(problems, LeftOut::SCHEMAS);
+                ((*name).to_owned(), None)
+            });
+            return Self {
+                named: named.collect(),
+                ..Self::default()
+            };
+        }
         let metaschemas = Metaschemas::default();
         let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);
@@ -234,6 +248,10 @@ impl Schema {
         notes: &mut Notes,
         problems: &mut Problems,
     ) -> Option<Self> {
+        if !AVAILABLE {
+            node.report(problems, LeftOut::SCHEMAS);
+            return None;
+        }
         let metaschemas = Metaschemas::default();
         let mut compiler = Compiler::new(KEYWORDS);
         compiler.index.metaschemas = Some(&metaschemas);
@@ -314,6 +332,9 @@ impl Schema {
 
     /// Judges a value, by as much effort as there is.
     pub fn judge_value(&self, value: &Value<'_>, effort: &Effort) -> Verdict {
+        if !AVAILABLE {
+            return Verdict::Undecided;
+        }
         let formats = self.formats == Formats::Assert;
         Check::run(&self.set, self.id, value, formats, effort)
     }

@@ -233,7 +233,7 @@ impl Envoy {
         self.process.resident_memory()
     }
 
-    /// The processor time of all its threads so far, in steps of 10 ms.
+    /// The processor time of all its threads so far.
     pub fn cpu_time(&self) -> Result<Duration, EnvoyError> {
         self.process.cpu_time()
     }

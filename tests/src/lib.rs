@@ -5,6 +5,7 @@ pub mod case;
 pub mod chromium;
 pub mod client;
 pub mod conformance;
+pub mod entries;
 pub mod envoy;
 pub mod fake_host;
 pub mod fetch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::memory_host::MemoryHost;
+use portcullis::meter::Event;
 use portcullis_tests::believing::{NOW, believing, good_request, whole_document};
 use portcullis_tests::both::Both;
 use portcullis_tests::tokens;
@@ -353,6 +354,15 @@ fn a_limit_whose_cells_cannot_be_had_or_change_leaves_the_plan() {
     assert!(!take() && take());
     of_both(&|host| host.lose_writes(3));
     assert!(take(), "others were quicker, and there is still room");
+    // On the plan nobody hears of it: it is counted once, when asking has been in vain as well.
+    const ATTEMPTS: u32 = 16;
+    both.planned.1.lose_writes(2 * ATTEMPTS);
+    both.asked.1.lose_writes(ATTEMPTS);
+    assert!(!take());
+    assert_eq!(
+        both.planned.1.counted(Event::RateLimitContended.counter()),
+        1
+    );
     of_both(&|host| host.fail_cells(true));
     assert!(!take());
     of_both(&|host| host.fail_cells(false));

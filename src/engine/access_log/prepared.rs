@@ -32,7 +32,7 @@ pub struct Common<'c> {
     /// Its name; none of requests that no route is for.
     pub route: Option<&'c str>,
     /// Why they were refused, if they were, and by which policy.
-    pub refusal: Option<(Cause<'c>, Option<&'static str>)>,
+    pub refusal: Option<(WrittenRefusal<'c>, Option<&'static str>)>,
     /// What its policies say of such requests.
     pub verdicts: &'c Verdicts,
     /// The name of its limit.
@@ -41,7 +41,7 @@ pub struct Common<'c> {
 
 /// Why requests are refused.
 #[derive(Clone, Copy, Debug)]
-pub enum Cause<'c> {
+pub enum WrittenRefusal<'c> {
     /// All for the same reason.
     Same(&'c Refusal),
     /// Each for its own.
@@ -164,14 +164,14 @@ impl Common<'_> {
     /// Why all of them were refused, if they were, for the same reason.
     fn refusal(&self) -> Option<&Refusal> {
         match self.refusal {
-            Some((Cause::Same(refusal), _)) => Some(refusal),
-            Some((Cause::Own, _)) | None => None,
+            Some((WrittenRefusal::Same(refusal), _)) => Some(refusal),
+            Some((WrittenRefusal::Own, _)) | None => None,
         }
     }
 
     /// The piece of what each was refused for, if that is not the same for all.
     fn own(&self, piece: Piece) -> Option<Piece> {
-        matches!(self.refusal, Some((Cause::Own, _))).then_some(piece)
+        matches!(self.refusal, Some((WrittenRefusal::Own, _))).then_some(piece)
     }
 }
 

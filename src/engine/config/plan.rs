@@ -1,7 +1,7 @@
 //! Compiles the plans of a document: each route whose policies all put their work on one.
 
 use super::size::{MOST_PLANS, PLAN};
-use crate::access_log::prepared::{Cause, Common, Prepared, Shown};
+use crate::access_log::prepared::{Common, Prepared, Shown, WrittenRefusal};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
 use crate::plan::{MOST_STEPS, OTHER_NAMES, Plan, Plans, Refused};
@@ -134,7 +134,8 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
                 by_token
                     .extend(refused.filter_map(|refusal| writing.refused_alike(refusal, *part)));
                 let policy = chain.steps.get(*part).map(|step| step.name);
-                token_record = writing.record(Some((Cause::Own, policy)), Some(*part), limit);
+                token_record =
+                    writing.record(Some((WrittenRefusal::Own, policy)), Some(*part), limit);
             }
             Step::Limit(limit) => {
                 let (refusal, counter) = limit.refusal();
@@ -221,7 +222,7 @@ impl Writing<'_> {
         };
         let counters = [metrics::by_code(refusal.code(), Outcome::Denied), counter];
         let policy = step.map(|step| step.name);
-        let record = self.record(Some((Cause::Same(&refusal), policy)), part, limit);
+        let record = self.record(Some((WrittenRefusal::Same(&refusal), policy)), part, limit);
         Refused::new(refusal, policy, part, counters, record)
     }
 
@@ -236,7 +237,7 @@ impl Writing<'_> {
     /// The record of requests that all parts up to one of them were asked about.
     fn record(
         &self,
-        refusal: Option<(Cause<'_>, Option<&'static str>)>,
+        refusal: Option<(WrittenRefusal<'_>, Option<&'static str>)>,
         last: Option<usize>,
         limit: Option<&dyn Limit>,
     ) -> Option<Prepared> {

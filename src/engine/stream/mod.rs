@@ -8,6 +8,8 @@ mod kept;
 mod measure;
 mod overrides;
 mod planned;
+mod planned_answer;
+mod planned_head;
 mod response;
 mod settle;
 mod summary;
@@ -36,7 +38,7 @@ use portcullis_wire::headers::Headers;
 
 pub use self::kept::MOST_HEAD;
 pub use self::overrides::override_fields;
-pub use self::planned::PlannedAnswer;
+pub use self::planned_answer::PlannedAnswer;
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;

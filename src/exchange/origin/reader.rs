@@ -3,10 +3,10 @@
 use super::allowed::Below;
 use super::strangers::{Accepted, Strangers, is_cleartext};
 use super::{Origin, public_suffix};
-use portcullis_document::{Case, Fields, Node, Problems, Quoted};
+use portcullis_document::{Case, Fields, LeftOut, Node, Problems, Quoted};
 use portcullis_wire::effort::TooCostly;
 use portcullis_wire::headers::HeaderValue;
-use portcullis_wire::regex::Regex;
+use portcullis_wire::regex::{self, Regex};
 
 /// What the pages of listed origins may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,11 @@ impl<'n> Reader<'n> {
         if written == "*" {
             return Some(Item::Any);
         }
+        // Which names are anybody's is a long list, and left out with expressions.
+        if !regex::AVAILABLE {
+            node.report(problems, LeftOut::PATTERNS);
+            return None;
+        }
         let below = match Below::read(written) {
             Ok(below) => below,
             Err(error) => {
@@ -137,7 +142,11 @@ impl<'n> Reader<'n> {
     /// Everywhere in a document an expression must match the whole value. Here it must say so as
     /// well: elsewhere such expressions search, and one that was copied may have been meant to.
     fn regex(&mut self, node: &Node<'_>, problems: &mut Problems) -> Option<Regex> {
-        let regex = node.regex(problems, Case::Significant)?;
+        let regex = node.regex(problems, Case::Significant);
+        if !regex::AVAILABLE {
+            return None;
+        }
+        let regex = regex?;
         let pattern = node.text(problems)?;
         if !pattern.starts_with('^') || !pattern.ends_with('$') || pattern.ends_with("\\$") {
             node.report(

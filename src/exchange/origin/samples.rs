@@ -7,6 +7,7 @@ use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::regex;
 
 /// The longest text, in bytes: no host of an origin is as long.
 const LONGEST: usize = 320;
@@ -29,6 +30,9 @@ pub(super) fn each(
     effort: &Effort,
     mut show: impl FnMut(&str) -> Result<bool, TooCostly>,
 ) -> Result<(), TooCostly> {
+    if !regex::AVAILABLE {
+        return Err(TooCostly);
+    }
     let Ok(hir) = ParserBuilder::new().build().parse(pattern) else {
         return Ok(());
     };

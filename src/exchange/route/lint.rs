@@ -4,6 +4,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use portcullis_document::{Node, Quoted};
+use portcullis_wire::regex;
 
 /// Why a path that stands for itself alone was meant as a pattern; none if it was not.
 pub(super) fn pattern_in_literal(kind: &str, path: &str) -> Option<String> {
@@ -99,7 +100,7 @@ pub(super) fn unseen_field(name: &str) -> Option<&'static str> {
 
 /// Why no path matches an expression.
 pub(super) fn impossible_regex(pattern: &str) -> Option<&'static str> {
-    let hir = regex_syntax::parse(pattern).ok()?;
+    let hir = parse(pattern)?;
     if !begins(&hir).has_slash {
         return Some(
             "matches no path: an expression is compared with the whole path, which begins with \"/\"",
@@ -117,7 +118,7 @@ pub(super) fn impossible_regex(pattern: &str) -> Option<&'static str> {
 pub fn notes(block: &Node<'_>) -> Option<String> {
     let node = block.member("path")?.member("regex")?;
     let pattern = node.json().as_str()?;
-    let hir = regex_syntax::parse(pattern).ok()?;
+    let hir = parse(pattern)?;
     let cure = match (pattern.starts_with('^'), pattern.ends_with('$')) {
         (true, false) if !is_open(&hir, End::Last) => {
             "an expression is compared with the whole path, so this is for no path that only begins so; end it with `.*` if that is meant, else with `$`"
@@ -128,6 +129,13 @@ pub fn notes(block: &Node<'_>) -> Option<String> {
         _ => return None,
     };
     Some(format!("{}: {cure}", node.pointer()))
+}
+
+fn parse(pattern: &str) -> Option<Hir> {
+    if !regex::AVAILABLE {
+        return None;
+    }
+    regex_syntax::parse(pattern).ok()
 }
 
 /// How the texts of an expression begin.

@@ -5,13 +5,13 @@ mod builtin;
 
 use std::borrow::Cow;
 
-use portcullis_wire::regex::{Effort, Regex, TooCostly};
+use portcullis_wire::regex::{self, Effort, Regex, TooCostly};
 
 use self::builtin::{BUILT_IN, BuiltIn, Searcher};
 use super::payload::head::is_upgrade;
 use super::payload::untold::{Declared, begins_like_json};
 use super::rate_limits::key::query::decode as decode_leniently;
-use portcullis_document::{Case, Fields, Node, Problems};
+use portcullis_document::{Case, Fields, LeftOut, Node, Problems};
 use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
 use portcullis_exchange::exchange::{BodyState, Exchange};
 use portcullis_exchange::host::Host;
@@ -141,6 +141,10 @@ const LIMITS: Limits = Limits {
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
+    if !regex::AVAILABLE {
+        problems.report(fields.pointer(), LeftOut::PATTERNS);
+        return None;
+    }
     let sets = fields.or_default(
         "sets",
         BUILT_IN.iter().collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use super::{Apis, OpenApi, Operation, Path, parts};
 use crate::forms::{FileRule, FormRules, FormType, Forms};
 use crate::parameters::Undeclared;
 use crate::payload::{BodyRules, Expected, Payload, Responses, USUAL_JSON, read_limits};
-use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Problems, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::media_type::MediaRange;
@@ -36,6 +36,10 @@ pub(super) fn compile(
     fields: &mut Fields<'_>,
     context: &mut Context<'_>,
 ) -> Option<Vec<ChainPart>> {
+    if !portcullis_schema::AVAILABLE {
+        context.problems.report(fields.pointer(), LeftOut::SCHEMAS);
+        return None;
+    }
     let api = fields.required("api", context.problems);
     let settings = RouteSettings::read(fields, context.inspection, context.problems);
     let api = api.and_then(|node| {

@@ -10,6 +10,7 @@ mod reader;
 
 use std::fmt;
 
+use portcullis_document::LeftOut;
 use portcullis_wire::regex::{self, Regex, Syntax};
 use regex_syntax::ast::parse::ParserBuilder;
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Repetition};
@@ -31,6 +32,8 @@ pub(super) enum PatternError {
     Property,
     /// It would take too much memory.
     TooLarge,
+    /// No expression can be had.
+    LeftOut,
 }
 
 impl fmt::Display for PatternError {
@@ -48,6 +51,7 @@ impl fmt::Display for PatternError {
                 "names a Unicode property other than a general category, such as \\p{L} or \\p{Letter}"
             }
             PatternError::TooLarge => "is too large when compiled; bound lengths with `maxLength`",
+            PatternError::LeftOut => return LeftOut::PATTERNS.fmt(f),
         })
     }
 }
@@ -57,6 +61,7 @@ impl From<regex::Error> for PatternError {
         match error {
             regex::Error::Syntax => PatternError::Syntax,
             regex::Error::TooLarge | regex::Error::Alphabet => PatternError::TooLarge,
+            regex::Error::LeftOut => PatternError::LeftOut,
         }
     }
 }

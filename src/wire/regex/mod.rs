@@ -41,6 +41,8 @@ pub enum Error {
     TooLarge,
     /// It tells too many characters apart.
     Alphabet,
+    /// No expression can be had.
+    LeftOut,
 }
 
 /// What an expression is written in, and so what its text means.
@@ -53,6 +55,9 @@ pub enum Syntax {
     /// That of ECMA-262.
     Ecma,
 }
+
+/// Whether this build has expressions. Where it has none, what would read them is left out of the module.
+pub const AVAILABLE: bool = cfg!(feature = "patterns");
 
 type Key = (Syntax, Rc<str>);
 
@@ -112,6 +117,9 @@ impl Regex {
         pattern: &str,
         parse: impl FnOnce() -> Result<Hir, E>,
     ) -> Result<Self, E> {
+        if !AVAILABLE {
+            return Err(Error::LeftOut.into());
+        }
         let key: Key = (syntax, pattern.into());
         let known = COMPILED.with_borrow(|compiled| compiled.get(&key).and_then(Weak::upgrade));
         if let Some(known) = known {
@@ -128,6 +136,9 @@ impl Regex {
     /// [`TooCostly`] when that is not known: it takes more than there is left.
     pub fn is_match(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
         effort.spend(4)?;
+        if !AVAILABLE {
+            return Err(TooCostly);
+        }
         if self.0.anchors.rule_out(text.len()) {
             return Ok(false);
         }
@@ -205,6 +216,9 @@ impl Trials<'_> {
     /// # Errors
     /// See there.
     pub fn is_match(&mut self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        if !AVAILABLE {
+            return Err(TooCostly);
+        }
         let compiled = &self.regex.0;
         match &compiled.machine {
             Machine::Own(program, _) => {
@@ -363,6 +377,7 @@ impl fmt::Display for Error {
             Error::Syntax => "no regular expression",
             Error::TooLarge => "too large when compiled",
             Error::Alphabet => "tells too many characters apart",
+            Error::LeftOut => "left out of this build",
         })
     }
 }

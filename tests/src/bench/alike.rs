@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis_tests::client;
 use portcullis_tests::wire::{Request, Response};
 
-use super::chain::{BODY, Chain, HEADERS, ORIGIN, PATH, Tokens, Work};
+use super::chain::{BODY, Chain, HEADERS, ORIGIN, PATH, Tokens, Traffic, Work};
 use super::rounds::Running;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,13 +22,23 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
             let name = each.chain.id;
             differences.extend(found.map(|found| format!("{name}: {what}: {found}")));
         };
+        let is_spent = each.chain.traffic == Traffic::OverLimit;
+        if is_spent && let Some((_, token)) = tokens.good.first() {
+            expect("the one request of a limit", Some(token), 200);
+        }
+        let passes = if is_spent { 429 } else { 200 };
         for (algorithm, token) in &tokens.good {
-            expect(&format!("a good token ({algorithm:?})"), Some(token), 200);
+            expect(
+                &format!("a good token ({algorithm:?})"),
+                Some(token),
+                passes,
+            );
         }
         if matches!(each.chain.work, Work::Token | Work::Whole) {
-            expect("no token", None, 401);
-            expect("an expired token", Some(&tokens.expired), 401);
-            expect("a forged token", Some(&tokens.forged), 401);
+            let refused = if is_spent { 429 } else { 401 };
+            expect("no token", None, refused);
+            expect("an expired token", Some(&tokens.expired), refused);
+            expect("a forged token", Some(&tokens.forged), refused);
         }
     }
     match differences.is_empty() {
@@ -68,10 +78,29 @@ fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String>
     if passed && response.body != BODY.as_bytes() {
         return Some("another body than the service's".to_owned());
     }
-    if !passed && !value(response, "www-authenticate").starts_with("Bearer") {
+    if status == 401 && !value(response, "www-authenticate").starts_with("Bearer") {
         return Some("no www-authenticate".to_owned());
     }
-    if work == Work::Nothing || work == Work::Token {
+    let limited = match work {
+        Work::Limit => true,
+        // A token that is refused is refused before there is a limit.
+        Work::Whole => status != 401,
+        Work::Nothing | Work::Token | Work::Headers => false,
+    };
+    if limited {
+        let names = [
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+        ];
+        if let Some(name) = names
+            .into_iter()
+            .find(|name| value(response, name).is_empty())
+        {
+            return Some(format!("no {name}"));
+        }
+    }
+    if !matches!(work, Work::Headers | Work::Whole) {
         return None;
     }
     let granted = value(response, "access-control-allow-origin");
@@ -79,9 +108,6 @@ fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String>
     let has_something_to_say = chain.service.is_some() || chain.id.starts_with("portcullis");
     if passed && granted != ORIGIN && has_something_to_say {
         return Some(format!("access-control-allow-origin: `{granted}`"));
-    }
-    if passed && work == Work::Whole && value(response, "x-ratelimit-limit").is_empty() {
-        return Some("no x-ratelimit-limit".to_owned());
     }
     let wrong = |name: &str, wanted: &str| {
         let found = value(response, name);

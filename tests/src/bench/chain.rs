@@ -93,12 +93,36 @@ pub(super) enum Traffic {
     Same(Algorithm),
     /// Another one each time, more of them than a cache holds.
     New(Algorithm),
-    /// One that has expired, so that every request is refused.
-    Bad,
+    /// None, so that every request is refused.
+    None,
+    /// One that has expired, the same each time, so that every request is refused.
+    Expired,
+    /// The same good one each time, to a chain with [`Bucket::Spent`].
+    OverLimit,
     /// The same one each time, among as many fields as [`WIDE`] says.
     Wide,
     /// The same one each time, over HTTP/2.
     Http2,
+}
+
+impl Traffic {
+    /// The status of the refusal that every request gets, but for those that spend a limit.
+    pub(super) fn refused(self) -> Option<u16> {
+        match self {
+            Self::None | Self::Expired => Some(401),
+            Self::OverLimit => Some(429),
+            Self::Same(_) | Self::New(_) | Self::Wide | Self::Http2 => None,
+        }
+    }
+}
+
+/// How much a limit admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bucket {
+    /// More than any load asks for.
+    Ample,
+    /// One request an hour.
+    Spent,
 }
 
 /// How many fields the requests of [`Traffic::Wide`] have besides the usual ones.
@@ -143,6 +167,8 @@ impl Algorithm {
 pub(super) enum Work {
     Nothing,
     Token,
+    /// A limit, with the `x-ratelimit` fields.
+    Limit,
     /// Response headers.
     Headers,
     /// Token, limit, CORS, response headers and, but for one chain, an access log.
@@ -171,7 +197,14 @@ pub(super) fn native(
     cache: TokenCache,
     log: PathBuf,
 ) -> Chain {
-    native_with(id, title, native::jwt_authn(cache), log)
+    native_with((id, title), native::jwt_authn(cache), Bucket::Ample, log)
+}
+
+/// The whole native chain with its token cache, and a limit that is spent. The limit comes first, as in the module,
+/// whose limits that need no token are asked before it.
+pub(super) fn native_spent(id: &'static str, title: &'static str, log: PathBuf) -> Chain {
+    let jwt_authn = native::jwt_authn(TokenCache::On);
+    native_with((id, title), jwt_authn, Bucket::Spent, log)
 }
 
 /// The whole native chain with its token cache, and rules for other prefixes in front.
@@ -182,16 +215,24 @@ pub(super) fn native_behind(
     log: PathBuf,
 ) -> Chain {
     let jwt_authn = native::jwt_authn_behind(TokenCache::On, prefixes);
-    native_with(id, title, jwt_authn, log)
+    native_with((id, title), jwt_authn, Bucket::Ample, log)
 }
 
-fn native_with(id: &'static str, title: &'static str, jwt_authn: Value, log: PathBuf) -> Chain {
-    let filters = vec![
+fn native_with(
+    (id, title): (&'static str, &'static str),
+    jwt_authn: Value,
+    bucket: Bucket,
+    log: PathBuf,
+) -> Chain {
+    let mut filters = vec![
         native::cors(),
         jwt_authn,
-        native::local_ratelimit(),
+        native::local_ratelimit(bucket),
         native::header_mutation(&HEADERS),
     ];
+    if bucket == Bucket::Spent {
+        filters.swap(1, 2);
+    }
     let mut manager = json!({ "access_log": native::access_log(&log) });
     manager["route_config"] = routes(native::cors_policy());
     Chain {
@@ -324,13 +365,15 @@ impl Tokens {
             .first()
             .map(|(_, path): &(Traffic, PathBuf)| path.clone());
         let same = same.unwrap_or_default();
-        files.extend([(Traffic::Wide, same.clone()), (Traffic::Http2, same)]);
+        let alike = [Traffic::Wide, Traffic::Http2, Traffic::OverLimit];
+        files.extend(alike.map(|traffic| (traffic, same.clone())));
+        files.push((Traffic::None, scratch.write("none", "\n")?));
         let mut expired = described(Algorithm::Rs256, 0);
         expired["claims"]["exp"] = "now-3600".into();
         let mut forged = described(Algorithm::Rs256, 0);
         forged["tamper"] = "signature".into();
         let expired = tokens::mint_with(&rsa, &expired, now);
-        files.push((Traffic::Bad, scratch.write("expired", &expired)?));
+        files.push((Traffic::Expired, scratch.write("expired", &expired)?));
         Ok(Self {
             expired,
             forged: tokens::mint_with(&rsa, &forged, now),

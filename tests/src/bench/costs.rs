@@ -20,21 +20,28 @@ use super::spread::Aggregation;
 use super::wrk::Wrk;
 use super::{alike, document, step};
 
-/// What `envoy/build.sh without-schemas` writes.
-const WITHOUT_SCHEMAS: &str = "portcullis-without-schemas.wasm";
+/// What `envoy/build.sh minimal` writes.
+const MINIMAL: &str = "portcullis-minimal.wasm";
 /// How often loading and starting are measured.
 const TRIALS: usize = 5;
 /// Listeners that are added at once, because one alone loads faster than one can look.
 const LISTENERS: usize = 8;
 const WORKERS: [u32; 3] = [1, 2, 4];
+/// Chains whose memory is compared.
+const NATIVE: &str = "native-cached";
+const PORTCULLIS: &str = "portcullis";
+const FILLED: &str = "portcullis-new-tokens";
+/// The most that is aimed at.
+const ONE_WORKER_MIB: f64 = 70.0;
+const FILLED_WORKER_MIB: f64 = 8.0;
 
 /// All of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Costs {
     pub(super) module_bytes: u64,
     pub(super) module_gzip_bytes: Option<u64>,
-    /// Of a module that is built without JSON Schema, if there is one beside it.
-    pub(super) bytes_without_schemas: Option<u64>,
+    /// Of the smallest module, if there is one beside it.
+    pub(super) minimal_bytes: Option<u64>,
     pub(super) loads: Vec<Load>,
     pub(super) memory: Vec<Memory>,
     pub(super) cold_starts: Vec<ColdStart>,
@@ -96,7 +103,7 @@ pub(super) fn measure(
     let gzip = Command::new("gzip").arg("-9c").arg(module).output();
     Ok(Costs {
         module_bytes: bytes.len(),
-        bytes_without_schemas: fs::metadata(module.with_file_name(WITHOUT_SCHEMAS))
+        minimal_bytes: fs::metadata(module.with_file_name(MINIMAL))
             .ok()
             .map(|bytes| bytes.len()),
         module_gzip_bytes: gzip.ok().map(|output| output.stdout.len() as u64),
@@ -106,19 +113,58 @@ pub(super) fn measure(
     })
 }
 
+/// An aim for memory, in MiB.
+pub(super) struct MemoryAim {
+    pub(super) name: &'static str,
+    pub(super) found: f64,
+    pub(super) most: f64,
+}
+
+impl Costs {
+    pub(super) fn aims(&self) -> Vec<MemoryAim> {
+        let of = |id: &str| self.memory.iter().find(|memory| memory.id == id);
+        let one_worker = |id: &str| {
+            let (_, mib) = of(id)?.resident_mib.first()?;
+            Some(*mib)
+        };
+        let over_native = || Some(one_worker(PORTCULLIS)? - one_worker(NATIVE)?);
+        let aims = [
+            (
+                "memory of one worker over native",
+                over_native(),
+                ONE_WORKER_MIB,
+            ),
+            (
+                "memory of each worker more, with 10 000 tokens",
+                of(FILLED).map(|memory| memory.mib_per_worker),
+                FILLED_WORKER_MIB,
+            ),
+        ];
+        let aims = aims.into_iter();
+        aims.filter_map(|(name, found, most)| {
+            Some(MemoryAim {
+                name,
+                found: found?,
+                most,
+            })
+        })
+        .collect()
+    }
+}
+
 fn router(_: &Path, _: &Scratch) -> Chain {
     chain::router()
 }
 
 fn native(_: &Path, scratch: &Scratch) -> Chain {
     let log = scratch.file("costs.log");
-    chain::native("native-cached", "native chain", TokenCache::On, log)
+    chain::native(NATIVE, "native chain", TokenCache::On, log)
 }
 
 fn portcullis(module: &Path, _: &Scratch) -> Chain {
     let document = document::whole();
     let work = (Traffic::Same(Algorithm::Rs256), Work::Whole);
-    chain::portcullis("portcullis", "Portcullis", module, &document, work)
+    chain::portcullis(PORTCULLIS, "Portcullis", module, &document, work)
 }
 
 fn native_filled(module: &Path, scratch: &Scratch) -> Chain {
@@ -132,13 +178,7 @@ fn native_filled(module: &Path, scratch: &Scratch) -> Chain {
 fn portcullis_filled(module: &Path, _: &Scratch) -> Chain {
     let document = document::with_large_cache();
     let work = (Traffic::New(Algorithm::Rs256), Work::Whole);
-    chain::portcullis(
-        "portcullis-new-tokens",
-        "Portcullis",
-        module,
-        &document,
-        work,
-    )
+    chain::portcullis(FILLED, "Portcullis", module, &document, work)
 }
 
 fn loads(module: &Path) -> Result<Vec<Load>, String> {
@@ -291,7 +331,7 @@ fn memory(
             let mut resident = Vec::new();
             for workers in WORKERS {
                 let running = Running::start(make(module, scratch), workers)?;
-                running.sample(wrk, tokens, 2 * workers, 0)?;
+                running.warm_up(wrk, tokens, 2 * workers)?;
                 resident.push((workers, running.resident_mib()?));
             }
             let slope = match (resident.first(), resident.last()) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::chain::{AUDIENCE, CACHED_TOKENS, HEADERS, ISSUER, ORIGIN, jwks};
+use super::chain::{AUDIENCE, Bucket, CACHED_TOKENS, HEADERS, ISSUER, ORIGIN, jwks};
 
 /// Token, limit, CORS, response headers and access log, as the native chain does them. The record
 /// goes to Envoy's own logger, as the native chain's does.
@@ -16,10 +16,17 @@ pub(super) fn whole() -> Value {
         "security_headers": { "preset": "none", "set": set },
         "cors": cors(),
         "rate_limits": [{
-            "name": "all", "key": [], "token_bucket": bucket(), "headers": "x_ratelimit",
+            "name": "all", "key": [], "token_bucket": bucket(Bucket::Ample), "headers": "x_ratelimit",
         }],
     });
     document["access_log"] = json!({ "sinks": ["filter_state"] });
+    document
+}
+
+/// [`whole`] with a limit that is spent.
+pub(super) fn spent() -> Value {
+    let mut document = whole();
+    document["defaults"]["rate_limits"][0]["token_bucket"] = bucket(Bucket::Spent);
     document
 }
 
@@ -44,14 +51,23 @@ pub(super) fn without_log() -> Value {
     document
 }
 
-/// Limits and nothing else, that no load reaches.
+/// Limits by the client's address and nothing else, that no load reaches.
 pub(super) fn limits(count: usize) -> Value {
     let limits: Vec<Value> = (0..count)
-        .map(|number| {
-            json!({ "name": format!("l{number}"), "key": ["client_address"], "token_bucket": bucket() })
-        })
+        .map(|number| limit(&format!("l{number}"), &["client_address"]))
         .collect();
     open(json!({ "rate_limits": limits }))
+}
+
+/// One limit for all callers together.
+pub(super) fn limit_for_all() -> Value {
+    open(json!({ "rate_limits": [limit("all", &[])] }))
+}
+
+fn limit(name: &str, key: &[&str]) -> Value {
+    json!({
+        "name": name, "key": key, "token_bucket": bucket(Bucket::Ample), "headers": "x_ratelimit",
+    })
 }
 
 /// CORS and the preset `web`.
@@ -81,8 +97,12 @@ fn cors() -> Value {
     json!({ "allow_origins": [{ "exact": ORIGIN }], "allow_methods": ["GET", "POST"] })
 }
 
-fn bucket() -> Value {
-    json!({ "max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s" })
+fn bucket(bucket: Bucket) -> Value {
+    let (tokens, interval) = match bucket {
+        Bucket::Ample => (1_000_000, "1s"),
+        Bucket::Spent => (1, "1h"),
+    };
+    json!({ "max_tokens": tokens, "tokens_per_fill": tokens, "fill_interval": interval })
 }
 
 /// Like [`whole`], with room for as many tokens as the native cache has.

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::chain::PATH;
-use super::wrk::{CONNECTIONS, Load, Wrk};
+use super::placement::Placement;
+use super::wrk::{CONNECTIONS, Load};
 
 /// Drives `addr` for so many seconds, with one request under way on each connection.
 pub(super) fn drive(
-    wrk: &Wrk,
+    placement: &Placement,
     addr: SocketAddr,
     tokens: &Path,
     seconds: u32,
@@ -21,7 +22,7 @@ pub(super) fn drive(
     let log = tokens.with_extension("h2load");
     // It appends.
     let _ = fs::remove_file(&log);
-    let mut command = wrk.command("h2load");
+    let mut command = placement.load("h2load");
     command
         .args(["-t", "1", "-m", "1", "-c", &CONNECTIONS.to_string()])
         .args(["-D", &format!("{seconds}s"), "-p", "h2c"])

@@ -3,8 +3,10 @@
 //! [`groups`] lists what is compared, [`chain`], [`native`] and [`document`] configure it. Each chain has an
 //! Envoy process of its own with one worker, which answers by itself (`direct_response`) or, behind
 //! the chains of `browser`, for a service, so that only the chains differ. [`alike`] checks that they answer alike; that alone can fail a run.
-//! [`rounds`] drives one chain after the other, again and again, with [`wrk`]; [`costs`] measures
-//! what a request does not show, [`worst`] searches for the request that costs most. [`report`] prints, [`plot`] draws.
+//! [`rounds`] drives one chain after the other, again and again, with [`wrk`] as fast as they answer, and with
+//! [`open_loop`] at a fixed rate; each time by itself and beside a [`neighbour`] on the same cores
+//! ([`placement`]). [`costs`] measures what a request does not show, [`worst`] searches for the request that costs
+//! most. [`report`] holds the results, [`tables`] prints them, [`page`] puts them on pages, [`plot`] draws.
 
 #![allow(
     clippy::disallowed_methods,
@@ -19,11 +21,16 @@ mod groups;
 mod h2load;
 mod machine;
 mod native;
+pub(crate) mod neighbour;
+pub(crate) mod open_loop;
+mod page;
+mod placement;
 mod plot;
 mod report;
 mod rounds;
 mod scratch;
 mod spread;
+mod tables;
 mod worst;
 mod wrk;
 
@@ -38,12 +45,13 @@ use self::wrk::Wrk;
 
 /// What the command line may say.
 pub(crate) const USAGE: &str = "\
-usage: bench [--group NAME]... [--rounds N] [--seconds N] [--tokens N] [--note TEXT]
-  --group    only this group of chains, `costs` or `worst`   (BENCH_GROUP, default all)
+usage: bench [--group NAME]... [--rounds N] [--seconds N] [--tokens N] [--note TEXT] [--page]
+  --group    only this group of chains, `costs` or `worst`   (BENCH_GROUP, default all but `worst`)
   --rounds   rounds over all chains                          (BENCH_ROUNDS, default 7)
-  --seconds  how long each chain is driven in a round        (BENCH_SECONDS, default 3)
+  --seconds  how long each chain is driven in a round        (BENCH_SECONDS, default 1)
   --tokens   different tokens where each is to look new      (BENCH_TOKENS, default 20000)
-  --note     a remark that goes into the results             (BENCH_NOTE)";
+  --note     a remark that goes into the results             (BENCH_NOTE)
+  --page     puts the tables on the pages for people as well (BENCH_PAGE=1)";
 
 /// How long and how often.
 #[derive(Clone, Debug)]
@@ -53,6 +61,7 @@ pub(crate) struct Settings {
     tokens: u32,
     note: String,
     only: Vec<String>,
+    page: bool,
 }
 
 impl Settings {
@@ -60,12 +69,17 @@ impl Settings {
     pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut rounds = variable("BENCH_ROUNDS").unwrap_or_else(|| "7".into());
-        let mut seconds = variable("BENCH_SECONDS").unwrap_or_else(|| "3".into());
+        let mut seconds = variable("BENCH_SECONDS").unwrap_or_else(|| "1".into());
         let mut tokens = variable("BENCH_TOKENS").unwrap_or_else(|| "20000".into());
         let mut note = variable("BENCH_NOTE").unwrap_or_default();
         let mut only: Vec<String> = variable("BENCH_GROUP").into_iter().collect();
+        let mut page = variable("BENCH_PAGE").is_some();
         let mut arguments = arguments;
         while let Some(flag) = arguments.next() {
+            if flag == "--page" {
+                page = true;
+                continue;
+            }
             let mut group = String::new();
             let target = match flag.as_str() {
                 "--group" => &mut group,
@@ -92,6 +106,7 @@ impl Settings {
             tokens: count("tokens", &tokens)?,
             note,
             only: known_groups(only)?,
+            page,
         })
     }
 }
@@ -127,7 +142,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         return Err(format!("{}: no module; run `make build`", module.display()));
     }
     envoy::locate().map_err(|error| error.to_string())?;
-    if settings.wants(worst::WORST) {
+    if settings.only.iter().any(|only| only == worst::WORST) {
         worst::run(&module, &settings.note)?;
         if settings.only == [worst::WORST] {
             return Ok(());
@@ -151,15 +166,15 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
             "{}: starting one Envoy for each chain",
             group.name
         ));
-        let running = rounds::start((group.chains)(&module, &scratch))?;
+        let running = rounds::start((group.chains)(&module, &scratch), &wrk)?;
         step("checking that the chains answer alike");
         alike::check(&running, &traffic)?;
         let measured = rounds::measure(&running, &wrk, &traffic, settings)?;
-        let equal_load = match group.equal_load {
+        let half_load = match group.half_load {
             [] => None,
             chosen => {
                 let chosen = (measured.as_slice(), chosen);
-                Some(rounds::equal_load(
+                Some(rounds::half_load(
                     &running, &wrk, &traffic, settings, chosen,
                 )?)
             }
@@ -167,7 +182,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         if let Some(first) = running.first() {
             envoy = first.version();
         }
-        groups.push(report::GroupReport::of(group, measured, equal_load));
+        groups.push(report::GroupReport::of(group, measured, half_load));
     }
     let costs = match settings.wants(COSTS) {
         true => Some(costs::measure(&module, &scratch, &wrk, &traffic)?),
@@ -186,11 +201,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         seconds: settings.seconds,
         connections: wrk::CONNECTIONS,
         different_tokens: settings.tokens,
-        pinned: wrk.pins(),
+        pinned: wrk.placement().pins(),
         groups,
         costs,
     };
-    print!("{}", report.table());
+    print!("{}", report.text());
 
     let folder = tokens::repository().join("tests/bench/results");
     let write = |name: String, text: String| {
@@ -202,6 +217,10 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
     write(format!("{name}.json"), report.json()?)?;
     write(format!("{name}.svg"), plot::draw(&report))?;
     println!("\nwritten: tests/bench/results/{name}.json and {name}.svg");
+    if settings.page {
+        page::write(&report, &name, settings.only.is_empty())?;
+        println!("written: the tables on the pages for people");
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use portcullis_tests::envoy::json_filter;
 use serde_json::{Value, json};
 
-use super::chain::{AUDIENCE, CACHED_TOKENS, ISSUER, ORIGIN, jwks};
+use super::chain::{AUDIENCE, Bucket, CACHED_TOKENS, ISSUER, ORIGIN, jwks};
 
 /// Whether `jwt_authn` remembers tokens it has verified; by default it does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,24 +60,41 @@ pub(super) fn jwt_authn_behind(cache: TokenCache, prefixes: &[String]) -> Value 
     )
 }
 
-/// A limit that no load reaches, with the `x-ratelimit` headers.
-pub(super) fn local_ratelimit() -> Value {
+/// One bucket for all, with the `x-ratelimit` fields.
+pub(super) fn local_ratelimit(bucket: Bucket) -> Value {
     let always = json!({ "default_value": { "numerator": 100, "denominator": "HUNDRED" } });
     json_filter(
         "envoy.filters.http.local_ratelimit",
         json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
             "stat_prefix": "bench",
-            "token_bucket": {
-                "max_tokens": 1_000_000_000,
-                "tokens_per_fill": 1_000_000_000,
-                "fill_interval": "1s",
-            },
+            "token_bucket": token_bucket(bucket),
             "filter_enabled": always,
             "filter_enforced": always,
             "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
         }),
     )
+}
+
+/// A bucket for each client's address.
+pub(super) fn local_ratelimit_by_address() -> Value {
+    let mut filter = local_ratelimit(Bucket::Ample);
+    let config = &mut filter["typed_config"];
+    config["rate_limits"] = json!([{ "actions": [{ "remote_address": {} }] }]);
+    // Without a value it stands for any, with a bucket each.
+    config["descriptors"] = json!([{
+        "entries": [{ "key": "remote_address" }],
+        "token_bucket": token_bucket(Bucket::Ample),
+    }]);
+    filter
+}
+
+fn token_bucket(bucket: Bucket) -> Value {
+    let (tokens, interval) = match bucket {
+        Bucket::Ample => (1_000_000_000, "1s"),
+        Bucket::Spent => (1, "3600s"),
+    };
+    json!({ "max_tokens": tokens, "tokens_per_fill": tokens, "fill_interval": interval })
 }
 
 pub(super) fn header_mutation(fields: &[(&str, &str)]) -> Value {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::costs::Load;
 use super::report::Report;
-use super::rounds::MetricsConfig;
+use super::rounds::{Cores, Measured};
 use super::spread::Aggregation;
 
 const WIDTH: f64 = 960.0;
@@ -13,18 +13,21 @@ const RIGHT: f64 = 130.0;
 const TOP: f64 = 64.0;
 const ROW: f64 = 30.0;
 const BAR: f64 = 18.0;
+/// Of two bars of one chain.
+const HALF_BAR: f64 = 12.0;
 const OURS: &str = "#c8784a";
 
 /// An SVG image: a bar for the median of each chain, a line from the least to the most.
 pub(super) fn draw(report: &Report) -> String {
-    let chains: Vec<&MetricsConfig> = report
+    let chains: Vec<&Measured> = report
         .groups
         .iter()
         .flat_map(|group| &group.chains)
         .collect();
     let most = chains
         .iter()
-        .map(|each| each.cpu_us_per_request.max)
+        .flat_map(|each| Cores::ALL.map(|cores| each.figures.get(cores)))
+        .map(|figures| figures.cpu_us_per_request.max)
         .fold(1.0, f64::max);
     let scale = (WIDTH - LEFT - RIGHT) / most;
     let loads = report.costs.as_ref().map_or(&[][..], |costs| &costs.loads);
@@ -41,14 +44,22 @@ pub(super) fn draw(report: &Report) -> String {
          <text x=\"16\" y=\"28\" font-size=\"17\">CPU time of Envoy per request, in µs</text>\n\
          <text x=\"16\" y=\"48\" fill=\"#666666\">{}</text>\n",
         escape(&format!(
-            "Envoy {}, one worker, median of {} rounds of {} s; {}",
+            "Envoy {}, median of {} rounds of {} s, above by itself, below beside a busy neighbour; {}",
             report.envoy, report.rounds, report.seconds, report.date
         ))
     );
     for (row, chain) in chains.iter().enumerate() {
-        let cpu = chain.cpu_us_per_request;
         let top = TOP + ROW * row as f64;
-        bar(&mut svg, top, (chain.title, color(chain.id)), cpu, scale);
+        let color = color(chain.id);
+        for (number, cores) in Cores::ALL.into_iter().enumerate() {
+            let title = match cores {
+                Cores::Idle => chain.title,
+                Cores::Busy => "",
+            };
+            let place = (top + HALF_BAR * number as f64, HALF_BAR);
+            let cpu = chain.figures.get(cores).cpu_us_per_request;
+            bar(&mut svg, place, (title, color), cpu, scale);
+        }
     }
     if !loads.is_empty() {
         load_bars(&mut svg, requests_end, loads);
@@ -73,19 +84,26 @@ fn load_bars(svg: &mut String, top: f64, loads: &[Load]) {
     for (row, load) in loads.iter().enumerate() {
         let title = format!("{}, {}", load.of, load.vm.title());
         let top = top + TOP + ROW * row as f64;
-        bar(svg, top, (&title, OURS), load.ms_per_configuration, scale);
+        let place = (top, BAR);
+        bar(svg, place, (&title, OURS), load.ms_per_configuration, scale);
     }
 }
 
 /// A bar for the median, with its title and color, and a line for the rest.
-fn bar(svg: &mut String, top: f64, (title, color): (&str, &str), cpu: Aggregation, scale: f64) {
-    let middle = top + BAR / 2.0;
+fn bar(
+    svg: &mut String,
+    (top, height): (f64, f64),
+    (title, color): (&str, &str),
+    cpu: Aggregation,
+    scale: f64,
+) {
+    let middle = top + height / 2.0;
     let at = |value: f64| LEFT + value * scale;
     // Writing to a `String` cannot fail.
     let _ = writeln!(
         svg,
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n\
-         <rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{color}\"/>\n\
+         <rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{height}\" fill=\"{color}\"/>\n\
          <line x1=\"{:.1}\" y1=\"{middle:.1}\" x2=\"{:.1}\" y2=\"{middle:.1}\" stroke=\"#222222\"/>\n\
          <text x=\"{:.1}\" y=\"{:.1}\">{:.1}</text>",
         LEFT - 8.0,

@@ -1,13 +1,13 @@
-//! The results as tables for people and as JSON.
+//! The results: for people as tables, for others as JSON.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::costs::Costs;
-use super::groups::{Comparison, Group};
+use super::groups::{Aim, Comparison, Group, P99_AIM};
 use super::machine::Machine;
-use super::rounds::{EqualLoad, MetricsConfig};
+use super::rounds::{Both, HalfLoad, Measured};
 use super::spread::Aggregation;
 
 /// Said under the tables, and in the results.
@@ -15,9 +15,11 @@ pub(super) const NOTES: &[&str] = &[
     "Both whole chains check the token, count one bucket for all with the x-ratelimit fields, answer CORS, set five header fields and write a record of each request. The answers are direct responses of the proxy: Envoy's `cors` adds nothing to those, so the native chains do that much less.",
     "In the group `browser` a service stands behind every chain, so that `cors` has its work: a second listener of the same Envoy, whose time is in all three figures. Native and module send the same fields.",
     "The same token comes with each request, except where tokens are new; there, more of them go round than the module remembers by default, and native jwt_authn remembers none.",
-    "CPU is user and system time of the whole Envoy process, in steps of 10 ms, by answered requests.",
-    "The same load is a pause before each request of a connection, not a fixed rate: slower answers make it a little lower.",
-    "Latency in the first table is that of a saturated worker, with the next request sent when an answer is here.",
+    "Requests of the group `refusals` are refused, each one: those over the limit have a good token that was seen before. Native refusals are a line of text, the module's a problem document.",
+    "CPU is the time of all threads of the Envoy process on a processor, as the kernel counts it in nanoseconds, by answered requests; not that of the neighbour. Low is the mean of the lowest third of the rounds.",
+    "The neighbour is a process on each of Envoy's cores that walks through 64 MiB for 100 µs and sleeps for 100 µs, again and again.",
+    "Half load is half of the requests a second that the slowest of these chains answers at full load, at random times, in an open loop over 32 connections: a request that is due is sent, or its wait is counted, whatever came of the one before.",
+    "Chains take turns in each round, in reversed order in every other; the neighbour's turn is a round of its own.",
     "The native access log goes to a file by Envoy's buffered logger. So does the module's record from the sink `filter_state`; from the sink `envoy_log` it goes to Envoy's own log, a file too, with a write for each line.",
     "Load time is the time from a new listener configuration to its acceptance, looked for every 5 ms, divided by how often on_configure ran, as Envoy's log counts it: in a VM that only tries the document, in the main thread's and in the worker's. The first VM of a process waits for the compiler as well; for those after it V8 has the code. For these, eight listeners are added at once.",
     "Memory: `new-tokens` is after that many different tokens, with a cache for 10000 of them in each worker.",
@@ -37,7 +39,7 @@ pub(super) struct Report {
     pub(super) seconds: u32,
     pub(super) connections: u32,
     pub(super) different_tokens: u32,
-    /// Envoy on the first core, the load generator on the second.
+    /// Envoy and the load generator on cores of their own.
     pub(super) pinned: bool,
     pub(super) groups: Vec<GroupReport>,
     pub(super) costs: Option<Costs>,
@@ -48,68 +50,128 @@ pub(super) struct Report {
 pub(super) struct GroupReport {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
-    pub(super) chains: Vec<MetricsConfig>,
+    pub(super) chains: Vec<Measured>,
     pub(super) comparisons: Vec<Compared>,
-    pub(super) equal_load: Option<EqualLoad>,
+    pub(super) half_load: Option<HalfLoad>,
+    /// The 99th percentile at half load of each chain, by that of the first.
+    pub(super) half_load_p99: Vec<Compared>,
+}
+
+/// One chain by another, round by round.
+#[derive(Debug, Serialize)]
+pub(super) struct Compared {
+    pub(super) of: &'static str,
+    pub(super) against: &'static str,
+    #[serde(flatten)]
+    pub(super) ratio: Both<Aggregation>,
+    /// Requests a second, on an idle machine.
+    pub(super) requests_per_second: Option<Aggregation>,
+    pub(super) aim: Option<Aimed>,
+}
+
+/// An aim, and what it is called.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Aimed {
+    pub(super) name: String,
+    pub(super) most: Both<f64>,
+}
+
+impl From<&Aim> for Aimed {
+    fn from(aim: &Aim) -> Self {
+        Self {
+            name: aim.of.to_owned(),
+            most: aim.most,
+        }
+    }
+}
+
+impl Compared {
+    /// Whether the medians are within the aim.
+    pub(super) fn meets(&self) -> Option<bool> {
+        let most = self.aim.as_ref()?.most;
+        let ratio = &self.ratio;
+        Some(ratio.idle.median <= most.idle && ratio.busy.median <= most.busy)
+    }
 }
 
 impl GroupReport {
-    pub(super) fn of(
-        group: &Group,
-        chains: Vec<MetricsConfig>,
-        equal_load: Option<EqualLoad>,
-    ) -> Self {
+    pub(super) fn of(group: &Group, chains: Vec<Measured>, half_load: Option<HalfLoad>) -> Self {
         let named = |id| chains.iter().find(|each| each.id == id);
         let comparisons = group.comparisons.iter().filter_map(|comparison| {
-            let &Comparison { of, against, aim } = comparison;
+            let &Comparison {
+                of,
+                against,
+                ref aim,
+            } = comparison;
             let (ours, theirs) = (named(of)?, named(against)?);
+            let per_second = ours.ratio(theirs, |sample| sample.requests_per_second);
             Some(Compared {
                 of,
                 against,
-                aim,
-                requests_per_second: ours.ratio(theirs, |sample| sample.requests_per_second),
-                cpu: ours.ratio(theirs, |sample| sample.cpu_us_per_request),
-                p99: ours.ratio(theirs, |sample| sample.load.p99_us as f64),
+                ratio: ours.ratio(theirs, |sample| sample.cpu_us_per_request),
+                requests_per_second: Some(per_second.idle),
+                aim: aim.as_ref().map(Aimed::from),
             })
         });
         Self {
             name: group.name,
             about: group.about,
             comparisons: comparisons.collect(),
+            half_load_p99: half_load.as_ref().map(p99).unwrap_or_default(),
             chains,
-            equal_load,
+            half_load,
         }
+    }
+
+    /// What was measured of a chain at full load.
+    pub(super) fn chain(&self, id: &str) -> Option<&Measured> {
+        self.chains.iter().find(|each| each.id == id)
     }
 }
 
-/// One chain by another, round by round.
-#[derive(Debug, Serialize)]
-pub(super) struct Compared {
-    of: &'static str,
-    against: &'static str,
-    /// What is aimed at: requests per second, as a share of the other's.
-    aim: Option<f64>,
-    requests_per_second: Aggregation,
-    cpu: Aggregation,
-    p99: Aggregation,
+/// The last chain is the one that has an aim.
+fn p99(half_load: &HalfLoad) -> Vec<Compared> {
+    let Some((peer, others)) = half_load.chains.split_first() else {
+        return Vec::new();
+    };
+    let compared = others.iter().map(|each| {
+        let is_ours = each.id.starts_with("portcullis");
+        let workers = match each.workers {
+            1 => "one worker".to_owned(),
+            count => format!("{count} workers"),
+        };
+        Compared {
+            of: each.id,
+            against: peer.id,
+            ratio: each.ratio(peer, |sample| sample.load.p99_us as f64),
+            requests_per_second: None,
+            aim: is_ours.then(|| Aimed {
+                name: format!("p99 at half load, {workers}"),
+                most: Both {
+                    idle: P99_AIM,
+                    busy: P99_AIM,
+                },
+            }),
+        }
+    });
+    compared.collect()
 }
 
 impl Report {
     /// What goes to standard output.
-    pub(super) fn table(&self) -> String {
-        let mut out = String::new();
-        self.head(&mut out);
+    pub(super) fn text(&self) -> String {
+        let mut out = self.head();
+        out.push_str(&self.aims());
         for group in &self.groups {
-            group.requests(&mut out);
-            group.ratios(&mut out);
-            group.latency(&mut out);
+            let _ = write!(out, "\n## {}: {}\n\n", group.name, group.about);
+            out.push_str(&group.tables());
         }
         if let Some(costs) = &self.costs {
-            others(costs, &mut out);
+            let _ = write!(out, "\n## costs\n\n{}", costs.tables());
         }
         out.push('\n');
         for note in self.notes {
-            line(&mut out, format_args!("- {note}"));
+            let _ = writeln!(out, "- {note}");
         }
         out
     }
@@ -120,196 +182,26 @@ impl Report {
         Ok(text + "\n")
     }
 
-    fn head(&self, out: &mut String) {
+    fn head(&self) -> String {
         let Machine {
             processor,
             cores,
             memory_mib,
             load_average_before,
         } = &self.machine;
-        line(
-            out,
-            format_args!(
-                "{}: Envoy {}, {} cores ({processor}), {memory_mib} MiB; {} with {} connections",
-                self.date, self.envoy, cores, self.load_generator, self.connections
-            ),
+        let mut out = format!(
+            "{}: Envoy {}, {cores} cores ({processor}), {memory_mib} MiB; {} with {} connections\n",
+            self.date, self.envoy, self.load_generator, self.connections
         );
-        line(
+        let _ = writeln!(
             out,
-            format_args!(
-                "{} rounds of {} s for each chain; load average {load_average_before} before, {} after",
-                self.rounds, self.seconds, self.load_average_after
-            ),
+            "{} rounds of {} s for each chain; load average {load_average_before} before, {} after",
+            self.rounds, self.seconds, self.load_average_after
         );
         if !self.note.is_empty() {
-            line(out, format_args!("{}", self.note));
+            let _ = writeln!(out, "{}", self.note);
         }
-    }
-}
-
-impl GroupReport {
-    fn requests(&self, out: &mut String) {
-        line(
-            out,
-            format_args!(
-                "\n## {}: {}\n\nFull load, one worker: median (least–most of the rounds)\n",
-                self.name, self.about
-            ),
-        );
-        table(
-            out,
-            &[
-                "chain",
-                "",
-                "requests/s",
-                "CPU µs",
-                "p50 µs",
-                "p99 µs",
-                "MiB",
-            ],
-            self.chains.iter().map(|each| {
-                vec![
-                    each.id.to_owned(),
-                    each.title.to_owned(),
-                    format!("{:.0}", each.requests_per_second),
-                    format!("{:.1}", each.cpu_us_per_request),
-                    format!("{:.0}", each.p50_us.median),
-                    format!("{:.0}", each.p99_us),
-                    format!("{:.0}", each.resident_mib),
-                ]
-            }),
-        );
-    }
-
-    fn ratios(&self, out: &mut String) {
-        line(out, format_args!("\nRatios, round by round\n"));
-        table(
-            out,
-            &["chain", "against", "requests/s", "aim", "CPU", "p99"],
-            self.comparisons.iter().map(|each| {
-                vec![
-                    each.of.to_owned(),
-                    each.against.to_owned(),
-                    format!("{:.3}", each.requests_per_second),
-                    each.aim.map_or(String::new(), |aim| format!("≥ {aim}")),
-                    format!("{:.2}", each.cpu),
-                    format!("{:.2}", each.p99),
-                ]
-            }),
-        );
-    }
-
-    fn latency(&self, out: &mut String) {
-        let Some(equal_load) = &self.equal_load else {
-            return;
-        };
-        let pause = equal_load.pause_ms;
-        line(
-            out,
-            format_args!("\nThe same load for all: a pause of {pause} ms before each request\n"),
-        );
-        let peer = equal_load.chains.first();
-        table(
-            out,
-            &[
-                "chain",
-                "requests/s",
-                "CPU µs",
-                "p50 µs",
-                "p99 µs",
-                "p99 ratio",
-            ],
-            equal_load.chains.iter().map(|each| {
-                let p99 = peer.map(|peer| each.ratio(peer, |sample| sample.load.p99_us as f64));
-                vec![
-                    each.id.to_owned(),
-                    format!("{:.0}", each.requests_per_second.median),
-                    format!("{:.1}", each.cpu_us_per_request),
-                    format!("{:.0}", each.p50_us),
-                    format!("{:.0}", each.p99_us),
-                    format!("{:.2}", p99.unwrap_or_default()),
-                ]
-            }),
-        );
-    }
-}
-
-fn others(costs: &Costs, out: &mut String) {
-    let gzip = costs.module_gzip_bytes;
-    let gzip = gzip.map_or("unknown".to_owned(), |bytes| format!("{bytes} bytes"));
-    line(
-        out,
-        format_args!("\nModule: {} bytes, with gzip {gzip}\n", costs.module_bytes),
-    );
-    if let Some(bytes) = costs.bytes_without_schemas {
-        line(out, format_args!("Without JSON Schema: {bytes} bytes\n"));
-    }
-    table(
-        out,
-        &[
-            "document",
-            "VM",
-            "on_configure runs",
-            "ms/listener",
-            "ms/run",
-            "CPU ms/run",
-        ],
-        costs.loads.iter().map(|load| {
-            vec![
-                load.of.clone(),
-                load.vm.title().to_owned(),
-                format!("{:.1}", load.configured_per_listener),
-                format!("{:.1}", load.ms_per_listener),
-                format!("{:.1}", load.ms_per_configuration),
-                format!("{:.1}", load.cpu_ms_per_configuration),
-            ]
-        }),
-    );
-    out.push('\n');
-    table(
-        out,
-        &["chain", "resident MiB by workers", "MiB per worker"],
-        costs.memory.iter().map(|memory| {
-            let by_workers = memory.resident_mib.iter();
-            let by_workers = by_workers.map(|(workers, mib)| format!("{workers}: {mib:.1}"));
-            vec![
-                memory.id.to_owned(),
-                by_workers.collect::<Vec<_>>().join(", "),
-                format!("{:.1}", memory.mib_per_worker),
-            ]
-        }),
-    );
-    out.push('\n');
-    table(
-        out,
-        &["chain", "ms from start to the first 401"],
-        costs
-            .cold_starts
-            .iter()
-            .map(|each| vec![each.id.to_owned(), format!("{:.0}", each.ms)]),
-    );
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a `String` cannot fail.
-    let _ = writeln!(out, "{text}");
-}
-
-/// Columns as wide as they need to be.
-fn table(out: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in &rows {
-        let mut text = String::new();
-        for (cell, &width) in row.iter().zip(&widths) {
-            let _ = write!(text, "{cell:width$}  ");
-        }
-        line(out, format_args!("{}", text.trim_end()));
+        out.push('\n');
+        out
     }
 }

@@ -1,4 +1,4 @@
-//! One chain after the other, round after round.
+//! One chain after the other, round after round, on an idle machine and beside a busy neighbour.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -8,10 +8,10 @@ use portcullis_tests::upstream::Upstream;
 use serde::Serialize;
 
 use super::chain::{Chain, Service, Tokens, Traffic};
-use super::scratch;
+use super::neighbour::Neighbours;
 use super::spread::{self, Aggregation};
 use super::wrk::{Load, Wrk};
-use super::{Settings, step};
+use super::{Settings, open_loop, scratch, step};
 
 /// An Envoy with one chain.
 pub(super) struct Running {
@@ -25,17 +25,74 @@ pub(super) struct Running {
 /// The cluster to which chains may send records.
 pub(super) const COLLECTOR: &str = "collector";
 
-/// A chain's figures.
+/// What else happens on Envoy's cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cores {
+    Idle,
+    Busy,
+}
+
+impl Cores {
+    pub(super) const ALL: [Self; 2] = [Self::Idle, Self::Busy];
+
+    /// Has the neighbours run for as long as what comes of it is kept.
+    fn neighbours(self, wrk: &Wrk, workers: u32) -> Result<Option<Neighbours>, String> {
+        match self {
+            Self::Idle => Ok(None),
+            Self::Busy => Neighbours::start(wrk.placement(), workers).map(Some),
+        }
+    }
+}
+
+/// A value for both.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Both<T> {
+    pub(super) idle: T,
+    pub(super) busy: T,
+}
+
+impl<T> Both<T> {
+    pub(super) fn of<E>(mut value: impl FnMut(Cores) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self {
+            idle: value(Cores::Idle)?,
+            busy: value(Cores::Busy)?,
+        })
+    }
+
+    pub(super) fn get(&self, cores: Cores) -> &T {
+        match cores {
+            Cores::Idle => &self.idle,
+            Cores::Busy => &self.busy,
+        }
+    }
+
+    pub(super) fn map<U>(&self, value: impl Fn(&T) -> U) -> Both<U> {
+        Both {
+            idle: value(&self.idle),
+            busy: value(&self.busy),
+        }
+    }
+}
+
+/// A chain with its figures.
 #[derive(Debug, Serialize)]
-pub(super) struct MetricsConfig {
+pub(super) struct Measured {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
+    pub(super) workers: u32,
+    #[serde(flatten)]
+    pub(super) figures: Both<Figures>,
+    #[serde(serialize_with = "spread::rounded")]
+    pub(super) resident_mib: f64,
+}
+
+/// What all rounds say together.
+#[derive(Debug, Serialize)]
+pub(super) struct Figures {
     pub(super) requests_per_second: Aggregation,
     pub(super) cpu_us_per_request: Aggregation,
     pub(super) p50_us: Aggregation,
     pub(super) p99_us: Aggregation,
-    #[serde(serialize_with = "spread::rounded")]
-    pub(super) resident_mib: f64,
     pub(super) rounds: Vec<Sample>,
 }
 
@@ -51,11 +108,22 @@ pub(super) struct Sample {
     pub(super) load: Load,
 }
 
-/// Latency when all chains get the same load, well below what the slowest can do.
+/// How a chain is driven.
+#[derive(Clone, Copy, Debug)]
+enum Drive {
+    /// As fast as it answers.
+    Full,
+    /// So many requests a second, whatever the answers do.
+    Rate(u32),
+}
+
+/// Latency when all chains get half of what the slowest can do.
 #[derive(Debug, Serialize)]
-pub(super) struct EqualLoad {
-    pub(super) pause_ms: u32,
-    pub(super) chains: Vec<MetricsConfig>,
+pub(super) struct HalfLoad {
+    /// How many requests a second all got.
+    pub(super) rate: Both<u32>,
+    /// The peer first.
+    pub(super) chains: Vec<Measured>,
 }
 
 impl Running {
@@ -90,34 +158,37 @@ impl Running {
         Ok(bytes as f64 / f64::from(1 << 20))
     }
 
+    /// Drives it for a while, as fast as it answers.
+    pub(super) fn warm_up(&self, wrk: &Wrk, tokens: &Tokens, seconds: u32) -> Result<(), String> {
+        self.sample(wrk, tokens, seconds, Drive::Full).map(|_| ())
+    }
+
     /// Drives it for a while and looks at what it took.
-    pub(super) fn sample(
+    fn sample(
         &self,
         wrk: &Wrk,
         tokens: &Tokens,
         seconds: u32,
-        pause: u32,
+        drive: Drive,
     ) -> Result<Sample, String> {
         let id = self.chain.id;
         let cpu = || self.envoy.cpu_time().map_err(|error| error.to_string());
         let before = cpu()?;
         let traffic = self.chain.traffic;
-        let sent = (traffic, tokens.file(traffic), self.chain.body.as_deref());
-        let load = wrk.drive(self.addr, sent, seconds, pause);
+        let file = tokens.file(traffic);
+        let load = match drive {
+            Drive::Full => {
+                let sent = (traffic, file, self.chain.body.as_deref());
+                wrk.drive(self.addr, sent, seconds)
+            }
+            Drive::Rate(rate) => {
+                open_loop::drive(wrk.placement(), self.addr, file, (rate, seconds))
+            }
+        };
         let load = load.map_err(|error| format!("{id}: {error}"))?;
         let used = cpu()?.saturating_sub(before);
         self.empty_logs();
-        if traffic == Traffic::Bad && load.refused < load.requests {
-            return Err(format!(
-                "{id}: requests with an expired token were not refused"
-            ));
-        }
-        if traffic != Traffic::Bad && load.refused > 0 {
-            return Err(format!(
-                "{id}: {} of {} good requests were refused",
-                load.refused, load.requests
-            ));
-        }
+        check_refused(traffic, &load).map_err(|error| format!("{id}: {error}"))?;
         Ok(Sample {
             requests_per_second: load.per_second(),
             cpu_us_per_request: used.as_secs_f64() * 1e6 / load.requests as f64,
@@ -134,13 +205,32 @@ impl Running {
     }
 }
 
+/// Whether as many were refused as should be.
+fn check_refused(traffic: Traffic, load: &Load) -> Result<(), String> {
+    let Load {
+        requests, refused, ..
+    } = load;
+    match traffic.refused() {
+        Some(_) if refused < requests => Err(format!(
+            "{} of {requests} requests passed that are to be refused",
+            requests - refused
+        )),
+        None if *refused > 0 => Err(format!(
+            "{refused} of {requests} good requests were refused"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// One Envoy for each chain.
-pub(super) fn start(chains: Vec<Chain>) -> Result<Vec<Running>, String> {
+pub(super) fn start(chains: Vec<Chain>, wrk: &Wrk) -> Result<Vec<Running>, String> {
     chains
         .into_iter()
         .map(|chain| {
             let workers = chain.workers;
-            Running::start(chain, workers)
+            let running = Running::start(chain, workers)?;
+            wrk.placement().keep(running.envoy.pid(), workers);
+            Ok(running)
         })
         .collect()
 }
@@ -151,42 +241,38 @@ pub(super) fn measure(
     wrk: &Wrk,
     tokens: &Tokens,
     settings: &Settings,
-) -> Result<Vec<MetricsConfig>, String> {
-    for each in running {
-        wrk.pin(each.envoy.pid());
-    }
+) -> Result<Vec<Measured>, String> {
     step("warming up");
     for each in running {
-        each.sample(wrk, tokens, 1, 0)?;
+        each.warm_up(wrk, tokens, 1)?;
     }
     let all: Vec<&Running> = running.iter().collect();
-    take_turns(&all, wrk, tokens, settings, 0)
+    take_turns(&all, wrk, tokens, settings, |_| Drive::Full)
 }
 
-/// The same load on the chains that are compared, about half of what the slowest can do.
-pub(super) fn equal_load(
+/// The same load on the chains that are compared, half of what the slowest can do.
+pub(super) fn half_load(
     running: &[Running],
     wrk: &Wrk,
     tokens: &Tokens,
     settings: &Settings,
-    (measured, chosen): (&[MetricsConfig], &[&str]),
-) -> Result<EqualLoad, String> {
-    let chosen = |id: &str| chosen.contains(&id);
-    let slowest = measured
-        .iter()
-        .filter(|each| chosen(each.id))
-        .map(|each| each.requests_per_second.median)
-        .fold(f64::INFINITY, f64::min);
-    let pause = f64::from(super::wrk::CONNECTIONS) * 1000.0 / (slowest / 2.0);
-    let pause = pause.ceil().clamp(1.0, 1000.0) as u32;
-    step("the same load for all");
-    let all: Vec<&Running> = running
-        .iter()
-        .filter(|each| chosen(each.chain.id))
-        .collect();
-    Ok(EqualLoad {
-        pause_ms: pause,
-        chains: take_turns(&all, wrk, tokens, settings, pause)?,
+    (measured, chosen): (&[Measured], &[&str]),
+) -> Result<HalfLoad, String> {
+    let slowest = |cores| {
+        let chosen = measured.iter().filter(|each| chosen.contains(&each.id));
+        let rates = chosen.map(|each| each.figures.get(cores).requests_per_second.median);
+        let slowest = rates.fold(f64::INFINITY, f64::min);
+        Ok::<u32, String>((slowest / 2.0).clamp(1.0, 1e6) as u32)
+    };
+    let rate = Both::of(slowest)?;
+    step("half load");
+    let named = |id: &&str| running.iter().find(|each| each.chain.id == *id);
+    let all: Vec<&Running> = chosen.iter().filter_map(named).collect();
+    Ok(HalfLoad {
+        rate,
+        chains: take_turns(&all, wrk, tokens, settings, |cores| {
+            Drive::Rate(*rate.get(cores))
+        })?,
     })
 }
 
@@ -195,44 +281,87 @@ fn take_turns(
     wrk: &Wrk,
     tokens: &Tokens,
     settings: &Settings,
-    pause: u32,
-) -> Result<Vec<MetricsConfig>, String> {
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); running.len()];
-    for round in 1..=settings.rounds {
+    drive: impl Fn(Cores) -> Drive,
+) -> Result<Vec<Measured>, String> {
+    let mut samples: Vec<Both<Vec<Sample>>> = Vec::new();
+    samples.resize_with(running.len(), Both::default);
+    for round in 0..settings.rounds {
         let begun = Instant::now();
-        for (each, samples) in running.iter().zip(&mut samples) {
-            samples.push(each.sample(wrk, tokens, settings.seconds, pause)?);
+        for cores in Cores::ALL {
+            let most = running.iter().map(|each| each.chain.workers).max();
+            let beside = cores.neighbours(wrk, most.unwrap_or(1))?;
+            // What drifts in a round is for one half of the rounds to one chain's credit, for the other to
+            // another's.
+            let mut order: Vec<usize> = (0..running.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for number in order {
+                let (Some(each), Some(samples)) = (running.get(number), samples.get_mut(number))
+                else {
+                    continue;
+                };
+                let sample = each.sample(wrk, tokens, settings.seconds, drive(cores))?;
+                match cores {
+                    Cores::Idle => samples.idle.push(sample),
+                    Cores::Busy => samples.busy.push(sample),
+                }
+            }
+            drop(beside);
         }
         let seconds = begun.elapsed().as_secs();
         step(&format!(
-            "round {round} of {} ({seconds} s)",
+            "round {} of {} ({seconds} s)",
+            round + 1,
             settings.rounds
         ));
     }
     let chains = running.iter().zip(samples);
     chains
-        .map(|(each, samples)| MetricsConfig::of(each, samples))
+        .map(|(each, samples)| {
+            Ok(Measured {
+                id: each.chain.id,
+                title: each.chain.title,
+                workers: each.chain.workers,
+                figures: Both {
+                    idle: Figures::of(samples.idle),
+                    busy: Figures::of(samples.busy),
+                },
+                resident_mib: each.resident_mib()?,
+            })
+        })
         .collect()
 }
 
-impl MetricsConfig {
-    fn of(running: &Running, rounds: Vec<Sample>) -> Result<Self, String> {
+impl Figures {
+    fn of(rounds: Vec<Sample>) -> Self {
         let spread = |value: fn(&Sample) -> f64| Aggregation::of(rounds.iter().map(value));
-        Ok(Self {
-            id: running.chain.id,
-            title: running.chain.title,
+        Self {
             requests_per_second: spread(|sample| sample.requests_per_second),
             cpu_us_per_request: spread(|sample| sample.cpu_us_per_request),
             p50_us: spread(|sample| sample.load.p50_us as f64),
             p99_us: spread(|sample| sample.load.p99_us as f64),
-            resident_mib: running.resident_mib()?,
             rounds,
-        })
+        }
     }
 
-    /// This chain's figure by that of another, round by round.
+    /// This chain's figure by that of another, round by round; and what is low of one by what is low of the other.
     pub(super) fn ratio(&self, other: &Self, value: fn(&Sample) -> f64) -> Aggregation {
         let pairs = self.rounds.iter().zip(&other.rounds);
-        Aggregation::of(pairs.map(|(ours, theirs)| value(ours) / value(theirs)))
+        let low = |figures: &Self| Aggregation::of(figures.rounds.iter().map(value)).low;
+        Aggregation {
+            low: low(self) / low(other),
+            ..Aggregation::of(pairs.map(|(ours, theirs)| value(ours) / value(theirs)))
+        }
+    }
+}
+
+impl Measured {
+    pub(super) fn ratio(&self, other: &Self, value: fn(&Sample) -> f64) -> Both<Aggregation> {
+        let (ours, theirs) = (&self.figures, &other.figures);
+        Both {
+            idle: ours.idle.ratio(&theirs.idle, value),
+            busy: ours.busy.ratio(&theirs.busy, value),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// The median of all rounds, the least and the most.
+/// The median of all rounds, the least and the most, and what is left when others disturb least.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Aggregation {
     #[serde(serialize_with = "rounded")]
@@ -13,6 +13,9 @@ pub(super) struct Aggregation {
     pub(super) min: f64,
     #[serde(serialize_with = "rounded")]
     pub(super) max: f64,
+    /// The mean of the lowest third of the rounds.
+    #[serde(serialize_with = "rounded")]
+    pub(super) low: f64,
 }
 
 /// To three decimals; what follows is noise.
@@ -32,7 +35,14 @@ impl Aggregation {
             0 => (values[middle - 1] + values[middle]) / 2.0,
             _ => values[middle],
         };
-        Self { median, min, max }
+        let third = values.get(..(values.len() / 3).max(1)).unwrap_or_default();
+        let low = third.iter().sum::<f64>() / third.len() as f64;
+        Self {
+            median,
+            min,
+            max,
+            low,
+        }
     }
 }
 
@@ -40,7 +50,9 @@ impl Aggregation {
 impl fmt::Display for Aggregation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(1);
-        let Self { median, min, max } = self;
+        let Self {
+            median, min, max, ..
+        } = self;
         write!(f, "{median:.digits$} ({min:.digits$}–{max:.digits$})")
     }
 }
@@ -54,6 +66,14 @@ mod tests {
         let spread = Aggregation::of([4.0, 1.0, 3.0, 2.0]);
         assert_eq!((spread.median, spread.min, spread.max), (2.5, 1.0, 4.0));
         assert_eq!(Aggregation::of([]), Aggregation::default());
+    }
+
+    #[test]
+    fn what_is_low_is_a_third_of_the_rounds() {
+        let low = |rounds: &[f64]| Aggregation::of(rounds.iter().copied()).low;
+        assert_eq!(low(&[7.0, 5.0, 3.0, 9.0, 9.0, 9.0]), 4.0);
+        assert_eq!(low(&[7.0, 5.0, 3.0]), 3.0);
+        assert_eq!(low(&[2.0]), 2.0);
     }
 
     #[test]

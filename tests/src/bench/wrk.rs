@@ -2,20 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
 use super::chain::{PATH, Traffic, WIDE};
 use super::h2load;
+use super::placement::Placement;
 use super::scratch::Scratch;
 
 /// Connections, each with one request under way at a time.
 pub(super) const CONNECTIONS: u32 = 16;
 
-/// Reads tokens from a file, one a line, and the body if there is one; more than one go round. A pause is kept by each
-/// connection before each of its requests. In the end it prints one line of JSON.
+/// Reads tokens from a file, one a line, and the body if there is one; more than one go round, and an empty one is none.
+/// In the end it prints one line of JSON.
 const SCRIPT: &str = r#"
 local requests, next = {}, 0
 
@@ -26,7 +26,7 @@ end
 
 local function ask(token)
   local fields = {
-    ["Authorization"] = "Bearer " .. token,
+    ["Authorization"] = token ~= "" and "Bearer " .. token or nil,
     ["Accept"] = "application/json",
     ["Accept-Encoding"] = "gzip",
     ["User-Agent"] = "portcullis-bench/1",
@@ -54,11 +54,6 @@ function request()
   return requests[next]
 end
 
-local pause = tonumber(os.getenv("BENCH_WRK_PAUSE"))
-if pause > 0 then
-  function delay() return pause end
-end
-
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
@@ -73,7 +68,7 @@ end
 pub(super) struct Wrk {
     script: PathBuf,
     version: String,
-    pins: bool,
+    placement: Placement,
 }
 
 /// What one run saw.
@@ -103,16 +98,10 @@ impl Wrk {
         })?;
         let about = String::from_utf8_lossy(&about.stdout).into_owned();
         let version = about.split_whitespace().take(2).collect::<Vec<_>>();
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let taskset = Command::new("taskset")
-            .arg("-V")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
         Ok(Self {
             script: scratch.write("script.lua", SCRIPT)?,
             version: version.join(" "),
-            pins: cores > 1 && taskset.is_ok_and(|status| status.success()),
+            placement: Placement::look(),
         })
     }
 
@@ -120,46 +109,27 @@ impl Wrk {
         self.version.clone()
     }
 
-    /// Whether Envoy is kept on the first core and wrk on the second.
-    pub(super) fn pins(&self) -> bool {
-        self.pins
+    pub(super) fn placement(&self) -> &Placement {
+        &self.placement
     }
 
-    /// Keeps all threads of a process on the first core.
-    pub(super) fn pin(&self, pid: u32) {
-        if self.pins {
-            // Without it the figures are as good, only noisier.
-            let _ = Command::new("taskset")
-                .args(["-a", "-c", "-p", "0", &pid.to_string()])
-                .stdout(Stdio::null())
-                .status();
-        }
-    }
-
-    /// A load generator, on the second core if there is one.
-    pub(super) fn command(&self, program: &str) -> Command {
-        if !self.pins {
-            return Command::new(program);
-        }
-        let mut command = Command::new("taskset");
-        command.args(["-c", "1", program]);
-        command
-    }
-
-    /// Drives `addr` with these tokens, and that body, for so many seconds, with `pause` milliseconds before each request.
+    /// Drives `addr` with these tokens, and that body, for so many seconds, as fast as it answers.
     pub(super) fn drive(
         &self,
         addr: SocketAddr,
         (traffic, tokens, body): (Traffic, &Path, Option<&Path>),
         seconds: u32,
-        pause: u32,
     ) -> Result<Load, String> {
         let fields = match traffic {
-            Traffic::Http2 => return h2load::drive(self, addr, tokens, seconds),
+            Traffic::Http2 => return h2load::drive(&self.placement, addr, tokens, seconds),
             Traffic::Wide => WIDE,
-            Traffic::Same(_) | Traffic::New(_) | Traffic::Bad => 0,
+            Traffic::Same(_)
+            | Traffic::New(_)
+            | Traffic::None
+            | Traffic::Expired
+            | Traffic::OverLimit => 0,
         };
-        let mut command = self.command("wrk");
+        let mut command = self.placement.load("wrk");
         command
             .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
             .args(["-d", &format!("{seconds}s"), "--timeout", "5s", "-s"])
@@ -167,8 +137,7 @@ impl Wrk {
             .arg(format!("http://{addr}{PATH}"))
             .env("BENCH_WRK_TOKENS", tokens)
             .env("BENCH_WRK_FIELDS", fields.to_string())
-            .env("BENCH_WRK_BODY", body.unwrap_or(Path::new("")))
-            .env("BENCH_WRK_PAUSE", pause.to_string());
+            .env("BENCH_WRK_BODY", body.unwrap_or(Path::new("")));
         let output = command.output().map_err(|error| format!("wrk: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let load: Option<Load> = text

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::state::{Stage, Vm};
 use super::{FakeHost, StartError, Trap, http};
+use crate::entries;
 use crate::wire::Response;
 
 /// A page of wasm memory.
@@ -170,6 +171,21 @@ impl FakeHost {
         function
             .call(&mut self.store, ())
             .expect("it reads a number")
+    }
+
+    /// How often each function was entered since the last call, in a module that
+    /// [counts](crate::entries::counting).
+    pub fn entries(&mut self) -> Vec<u32> {
+        let memory = self.instance.get_memory(&self.store, entries::MEMORY);
+        let memory = memory.expect("the module counts");
+        let numbers = memory.data_mut(&mut self.store);
+        let entries = numbers.chunks_exact(entries::WIDTH).map(|number| {
+            let number = number.first_chunk().expect("it is as wide");
+            u32::from_le_bytes(*number)
+        });
+        let entries = entries.collect();
+        numbers.fill(0);
+        entries
     }
 }
 

@@ -1,5 +1,9 @@
 //! The signature algorithms of tokens.
 
+/// Whether this build checks signatures of public keys itself. Where it does not, the proxy does, and the
+/// libraries for keys are left out of the module.
+pub(super) const CHECKS_SIGNATURES: bool = cfg!(feature = "signatures");
+
 /// A JWS signature algorithm that we check, by its registered name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignatureAlgorithm {
@@ -51,6 +55,12 @@ impl SignatureAlgorithm {
     pub(super) fn suits_proxy(self) -> bool {
         use SignatureAlgorithm::{Es256, Es384, Es512, Rs256, Rs384, Rs512};
         matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384 | Es512)
+    }
+
+    /// Whether this build can have it checked, by the proxy if need be.
+    pub(super) fn is_available(self) -> bool {
+        use SignatureAlgorithm::{Hs256, Hs384, Hs512};
+        CHECKS_SIGNATURES || self.suits_proxy() || matches!(self, Hs256 | Hs384 | Hs512)
     }
 
     /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.

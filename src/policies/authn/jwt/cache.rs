@@ -1,7 +1,7 @@
 //! Tokens that have been judged, so that a signature is checked once and not at every request.
 //!
-//! A token is looked up whole, byte by byte; only one that passed every check is kept among the accepted, and
-//! only one whose signature was checked among the refused. What changes with time is checked again at
+//! A token is found by a [fingerprint](super::fingerprint) of all its bytes, since its text would take more
+//! memory than what is known of it. Only one that passed every check is kept among the accepted, and only one whose signature was checked among the refused. What changes with time is checked again at
 //! every use. The cache belongs to one provider of one document in one VM and ends with it, and with its
 //! keys.
 //!
@@ -10,7 +10,6 @@
 //! push out no accepted ones.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::rc::Rc;
 
 use super::cache_limits::CacheLimits;
@@ -35,39 +34,10 @@ pub(super) struct Verified {
 
 /// Tokens of one provider that have been judged.
 pub(super) struct TokenCache {
-    accepted: TokenStore<Verified, ByEnding>,
-    /// By all of their bytes: whoever sends one chooses them, its end included.
-    refused: TokenStore<Refused, RandomState>,
+    accepted: TokenStore<Verified>,
+    refused: TokenStore<Refused>,
     /// How many demands have a bit of [`Verified::met`].
     bits: Cell<u32>,
-}
-
-/// Hashes the length and the last bytes of a token, which are its signature's, with the standard
-/// library's keyed hash. Whole tokens are compared after that: tokens that end alike cost time and
-/// nothing else, and only tokens that an issuer has signed are ever in the table.
-#[derive(Clone, Default)]
-struct ByEnding(RandomState);
-
-struct EndingHasher(DefaultHasher);
-
-impl BuildHasher for ByEnding {
-    type Hasher = EndingHasher;
-
-    fn build_hasher(&self) -> EndingHasher {
-        EndingHasher(self.0.build_hasher())
-    }
-}
-
-impl Hasher for EndingHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        const ENDING: usize = 32;
-        let start = bytes.len().saturating_sub(ENDING);
-        self.0.write(bytes.get(start..).unwrap_or(bytes));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.finish()
-    }
 }
 
 impl TokenCache {

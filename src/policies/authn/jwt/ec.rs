@@ -5,9 +5,9 @@ use jwt_simple::algorithms::{
 };
 use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::Verifier as _;
-use p521::pkcs8::EncodePublicKey as _;
 
-use super::algorithm::SignatureAlgorithm;
+use super::algorithm::{CHECKS_SIGNATURES, SignatureAlgorithm};
+use super::spki;
 use portcullis_exchange::host::{Hash, HostScheme};
 
 /// A curve; it fixes the algorithm and its hash (RFC 7518 §3.4, RFC 8812 §3.2).
@@ -27,6 +27,8 @@ pub(super) struct EcKey {
 }
 
 enum Point {
+    /// Left to the proxy, which reads it at each signature and refuses what is on no curve.
+    Unread(Curve),
     P256(ES256PublicKey),
     P384(ES384PublicKey),
     P521(Box<p521::ecdsa::VerifyingKey>),
@@ -95,22 +97,14 @@ impl EcKey {
         let full = curve.field_bytes();
         let zeros = |number: &[u8]| Some(vec![0; full.checked_sub(number.len())?]);
         let point = [&[4][..], &zeros(x)?, x, &zeros(y)?, y].concat();
-        let (point, spki) = match curve {
-            Curve::P256 => {
-                let key = ES256PublicKey::from_bytes(&point).ok()?;
-                let spki = key.to_der().ok()?;
-                (Point::P256(key), spki)
-            }
-            Curve::P384 => {
-                let key = ES384PublicKey::from_bytes(&point).ok()?;
-                let spki = key.to_der().ok()?;
-                (Point::P384(key), spki)
-            }
+        let spki = spki::of_point(curve, &point).unwrap_or_default();
+        let point = match curve {
+            _ if !CHECKS_SIGNATURES => Point::Unread(curve),
+            Curve::P256 => Point::P256(ES256PublicKey::from_bytes(&point).ok()?),
+            Curve::P384 => Point::P384(ES384PublicKey::from_bytes(&point).ok()?),
             Curve::P521 => {
-                let spki = p521::PublicKey::from_sec1_bytes(&point).ok()?;
-                let spki = spki.to_public_key_der().ok()?.into_vec();
                 let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
-                (Point::P521(Box::new(key)), spki)
+                Point::P521(Box::new(key))
             }
             Curve::Secp256k1 => {
                 // Reading a point in its short form takes 26 KB of code, and a JWK has the long one.
@@ -118,7 +112,7 @@ impl EcKey {
                 let (x, y) = (x.try_into().ok()?, y.try_into().ok()?);
                 let point = k256::AffinePoint::from_coordinates(x, y);
                 let key = k256::ecdsa::VerifyingKey::from_affine(point.into_option()?).ok()?;
-                (Point::Secp256k1(Box::new(key)), Vec::new())
+                Point::Secp256k1(Box::new(key))
             }
         };
         Some(Self { point, spki })
@@ -126,6 +120,7 @@ impl EcKey {
 
     pub(super) fn curve(&self) -> Curve {
         match self.point {
+            Point::Unread(curve) => curve,
             Point::P256(_) => Curve::P256,
             Point::P384(_) => Curve::P384,
             Point::P521(_) => Curve::P521,
@@ -141,6 +136,7 @@ impl EcKey {
     /// Whether `signature`, JOSE's `r‖s`, is one of `signed`.
     pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> bool {
         match &self.point {
+            Point::Unread(_) => false,
             Point::P256(key) => {
                 p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
                     key.public_key().as_ref().verify(signed, &signature).is_ok()
@@ -164,30 +160,11 @@ impl EcKey {
 /// JOSE's `r‖s` (RFC 7518 §3.4) as the `ECDSA-Sig-Value` of RFC 3279 §2.2.3. `None` when it does
 /// not have the length that the curve demands.
 pub(super) fn signature_to_der(curve: Curve, signature: &[u8]) -> Option<Vec<u8>> {
-    const LONG_FORM: usize = 0x80;
     let (r, s) = signature.split_at_checked(curve.field_bytes())?;
     if s.len() != curve.field_bytes() {
         return None;
     }
-    let body = [der_integer(r), der_integer(s)].concat();
-    let length = u8::try_from(body.len()).ok()?;
-    let head = match body.len() {
-        0..LONG_FORM => vec![0x30, length],
-        _ => vec![0x30, 0x81, length],
-    };
-    Some([head, body].concat())
-}
-
-/// X.690 §8.3: the shortest form, and positive.
-fn der_integer(number: &[u8]) -> Vec<u8> {
-    let significant: Vec<u8> = number.iter().copied().skip_while(|b| *b == 0).collect();
-    let padding: &[u8] = match significant.first() {
-        Some(first) if *first < 0x80 => &[],
-        _ => &[0],
-    };
-    let length = significant.len().saturating_add(padding.len());
-    let head = [0x02, u8::try_from(length).unwrap_or(u8::MAX)];
-    [&head[..], padding, &significant].concat()
+    Some(spki::sequence(&[&spki::integer(r), &spki::integer(s)]))
 }
 
 #[cfg(test)]

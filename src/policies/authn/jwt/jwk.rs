@@ -4,12 +4,12 @@ use std::fmt;
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
-use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
+use super::algorithm::{ALGORITHMS, CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::ec::{CURVES, EcKey};
 use super::ed25519::Ed25519Key;
 use super::rsa::RsaKey;
 use super::signature::{KeyClass, VerifyingKey};
-use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted, is_near};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Problems, Quoted, is_near};
 use portcullis_wire::json::{Json, Object};
 
 /// The most keys that a provider may have.
@@ -188,6 +188,10 @@ pub(super) fn read_algorithm(
 ) -> Option<SignatureAlgorithm> {
     let name = node.text(problems)?;
     let algorithm = SignatureAlgorithm::named(name);
+    if algorithm.is_some_and(|algorithm| !algorithm.is_available()) {
+        node.report(problems, LeftOut::SIGNATURES);
+        return None;
+    }
     if algorithm.is_none() {
         let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
         node.report(
@@ -209,6 +213,10 @@ pub(super) fn read_own_algorithm(
 ) -> Option<SignatureAlgorithm> {
     let name = node.text(problems)?;
     let algorithm = SignatureAlgorithm::named(name);
+    if algorithm.is_some_and(|algorithm| !algorithm.is_available()) {
+        node.report(problems, LeftOut::SIGNATURES);
+        return None;
+    }
     if algorithm.is_none() {
         let near = DidYouMean(name, ALGORITHMS.iter().map(|(name, _)| *name));
         node.report(
@@ -265,7 +273,12 @@ fn read_ec(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifying
         .and_then(|node| node.choice(problems, &CURVES));
     let x = required_bytes(fields, "x", problems);
     let y = required_bytes(fields, "y", problems);
-    let key = EcKey::new(curve?, &x?, &y?);
+    let curve = curve?;
+    if !curve.algorithm().is_available() {
+        problems.report(fields.pointer(), LeftOut::SIGNATURES);
+        return None;
+    }
+    let key = EcKey::new(curve, &x?, &y?);
     if key.is_none() {
         problems.report(fields.pointer(), "`x` and `y` are not a point of the curve");
     }
@@ -279,6 +292,10 @@ fn read_okp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Verifyin
         .and_then(|node| node.choice(problems, &[("Ed25519", ())]));
     let x = required_bytes(fields, "x", problems);
     let (_, x) = (curve?, x?);
+    if !CHECKS_SIGNATURES {
+        problems.report(fields.pointer(), LeftOut::SIGNATURES);
+        return None;
+    }
     let key = Ed25519Key::new(&x);
     if key.is_none() {
         problems.report(fields.pointer(), "`x` is not an Ed25519 public key");

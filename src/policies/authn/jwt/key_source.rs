@@ -11,7 +11,7 @@ use jwt_simple::algorithms::{
 use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
 use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::algorithm::SignatureAlgorithm;
+use super::algorithm::{CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::claims::Accepted;
 use super::ec::{Curve, EcKey};
 use super::ed25519::Ed25519Key;
@@ -20,7 +20,7 @@ use super::remote::RemoteKeys;
 use super::rsa::RsaKey;
 use super::secret::EnvironmentSecret;
 use super::signature::VerifyingKey;
-use portcullis_document::{Fields, Node, Problems};
+use portcullis_document::{Fields, LeftOut, Node, Problems};
 use portcullis_exchange::host::Host;
 
 /// A provider's keys.
@@ -187,6 +187,10 @@ fn read_jwks(
 
 /// `{ key, kid, alg }`, where `key` is a public key in PEM.
 fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Jwk> {
+    if !CHECKS_SIGNATURES {
+        node.report(problems, LeftOut::SIGNATURES);
+        return None;
+    }
     let mut fields = node.fields(problems)?;
     let key = fields.required("key", problems);
     let (id, algorithm) = read_name(&mut fields, problems);

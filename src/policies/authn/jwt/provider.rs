@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::algorithm::{ALGORITHMS, SignatureAlgorithm};
+use super::algorithm::{ALGORITHMS, CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, CheckedSignature, KeyChoice, Naming};
@@ -24,7 +24,7 @@ use super::token::{
 use super::variables::variables;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::{Locations, Unwritable};
-use portcullis_document::{Node, Problems, Quoted};
+use portcullis_document::{LeftOut, Node, Problems, Quoted};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::{Event, Timing, micros};
@@ -241,7 +241,12 @@ impl Provider {
                     ("proxy", SignatureBackend::Proxy),
                     ("filter", SignatureBackend::Filter),
                 ];
-                node.choice(problems, &choices)
+                let chosen = node.choice(problems, &choices)?;
+                if chosen == SignatureBackend::Filter && !CHECKS_SIGNATURES {
+                    node.report(problems, LeftOut::SIGNATURES);
+                    return None;
+                }
+                Some(chosen)
             },
         );
         fields.deny_unknown(problems);
@@ -503,7 +508,8 @@ impl Provider {
 
     pub(super) fn allows(&self, algorithm: SignatureAlgorithm) -> bool {
         let listed = self.algorithms.is_empty() || self.algorithms.contains(&algorithm);
-        listed && (self.checker != SignatureBackend::Proxy || algorithm.suits_proxy())
+        let is_left_to_proxy = self.checker == SignatureBackend::Proxy;
+        listed && algorithm.is_available() && (!is_left_to_proxy || algorithm.suits_proxy())
     }
 
     fn check_signature(

@@ -8,7 +8,7 @@
 use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
 use jwt_simple::reexports::ct_codecs;
 
-use super::algorithm::SignatureAlgorithm;
+use super::algorithm::{CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::ec::{self, EcKey};
 use super::ed25519::Ed25519Key;
 use super::rsa::RsaKey;
@@ -116,7 +116,9 @@ impl VerifyingKey {
             match verdict {
                 HostVerdict::Valid => return SignatureResult::Valid,
                 HostVerdict::Invalid => return SignatureResult::Invalid,
-                HostVerdict::Unavailable if checker == SignatureBackend::Proxy => {
+                HostVerdict::Unavailable
+                    if checker == SignatureBackend::Proxy || !self.is_checked_here() =>
+                {
                     return SignatureResult::Impossible;
                 }
                 HostVerdict::Unavailable => {}
@@ -132,6 +134,11 @@ impl VerifyingKey {
             };
         }
         self.verify_here(algorithm, signed, signature).into()
+    }
+
+    /// Whether this build checks signatures by such keys itself.
+    fn is_checked_here(&self) -> bool {
+        CHECKS_SIGNATURES || self.class() == KeyClass::Secret
     }
 
     fn ask_host(
@@ -177,6 +184,7 @@ impl VerifyingKey {
         match self {
             VerifyingKey::Secret(secret) => verify_mac(secret, algorithm, signed, signature),
             VerifyingKey::Environment(_) => false,
+            _ if !CHECKS_SIGNATURES => false,
             VerifyingKey::Rsa(key) => key.verify(algorithm, signed, signature),
             VerifyingKey::Ec(key) => key.verify(signed, signature),
             VerifyingKey::Ed25519(key) => key.verify(signed, signature),

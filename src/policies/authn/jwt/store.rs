@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 
 use super::cache_limits::CacheLimits;
+use super::fingerprint::{ByFingerprint, Fingerprint, Fingerprints};
 use portcullis_wire::budget::{Reservation, Share};
 
 /// What is remembered of one token.
 pub(super) trait Weighed: Clone {
-    /// The bytes that remembering it takes, beside the token, [`AROUND`] that and its place in the table.
+    /// The bytes that remembering it takes, beside its own size, [`AROUND`] that and its place in the table.
     fn weight(&self) -> usize;
 }
 
@@ -19,29 +19,31 @@ pub(super) const AROUND: usize = 24;
 /// Tokens in two generations: when the young one is full, the old one is forgotten and the young one
 /// becomes old. A token in use moves to the young one, so what is forgotten has not been used for half
 /// the capacity.
-pub(super) struct TokenStore<V, S> {
+pub(super) struct TokenStore<V> {
     limits: CacheLimits,
-    generations: RefCell<Generations<V, S>>,
+    fingerprints: Fingerprints,
+    generations: RefCell<Generations<V>>,
 }
 
-struct Generations<V, S> {
+struct Generations<V> {
     /// Whether another document has replaced the one whose tokens these are.
     released: bool,
     keys: u64,
-    young: Generation<V, S>,
-    old: Generation<V, S>,
+    young: Generation<V>,
+    old: Generation<V>,
 }
 
 /// Tokens, and the memory that is theirs.
-struct Generation<V, S> {
-    tokens: HashMap<Box<[u8]>, V, S>,
+struct Generation<V> {
+    tokens: HashMap<Fingerprint, Box<V>, ByFingerprint>,
     memory: Reservation,
 }
 
-impl<V: Weighed, S: BuildHasher + Default> TokenStore<V, S> {
+impl<V: Weighed> TokenStore<V> {
     pub(super) fn new(limits: CacheLimits) -> Self {
         Self {
             limits,
+            fingerprints: Fingerprints::default(),
             generations: RefCell::default(),
         }
     }
@@ -82,12 +84,14 @@ impl<V: Weighed, S: BuildHasher + Default> TokenStore<V, S> {
     /// What is remembered of a token.
     pub(super) fn find(&self, token: &[u8]) -> Option<V> {
         let mut generations = self.generations.try_borrow_mut().ok()?;
-        if let Some(known) = generations.young.tokens.get(token) {
-            return Some(known.clone());
+        let token = self.fingerprints.of(token);
+        if let Some(known) = generations.young.tokens.get(&token) {
+            return Some((**known).clone());
         }
-        let (token, known) = generations.old.take(token)?;
-        generations.insert(token, known.clone(), self.limits);
-        Some(known)
+        let known = generations.old.take(token)?;
+        let found = (*known).clone();
+        generations.insert(token, known, self.limits);
+        Some(found)
     }
 
     /// Remembers that of a token.
@@ -96,7 +100,8 @@ impl<V: Weighed, S: BuildHasher + Default> TokenStore<V, S> {
             return;
         }
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.insert(token.into(), known, self.limits);
+            let token = self.fingerprints.of(token);
+            generations.insert(token, Box::new(known), self.limits);
         }
     }
 
@@ -106,13 +111,14 @@ impl<V: Weighed, S: BuildHasher + Default> TokenStore<V, S> {
         let Ok(mut generations) = self.generations.try_borrow_mut() else {
             return false;
         };
-        let Some((token, before)) = generations.young.take(token) else {
+        let token = self.fingerprints.of(token);
+        let Some(before) = generations.young.take(token) else {
             return false;
         };
         let mut after = before.clone();
         change(&mut after);
         // One that grows out of the store stays in it as it was.
-        let fits = weight(&token, &after) <= self.limits.max_bytes / 2;
+        let fits = weight(&*after) <= self.limits.max_bytes / 2;
         generations.insert(token, if fits { after } else { before }, self.limits);
         true
     }
@@ -120,6 +126,7 @@ impl<V: Weighed, S: BuildHasher + Default> TokenStore<V, S> {
     /// Forgets a token.
     pub(super) fn forget(&self, token: &[u8]) {
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
+            let token = self.fingerprints.of(token);
             generations.young.take(token);
             generations.old.take(token);
         }
@@ -135,10 +142,10 @@ impl<V: Weighed, S: BuildHasher + Default> TokenStore<V, S> {
     }
 }
 
-impl<V: Weighed, S: BuildHasher + Default> Generations<V, S> {
+impl<V: Weighed> Generations<V> {
     /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
-    fn insert(&mut self, token: Box<[u8]>, known: V, limits: CacheLimits) {
-        let weight = weight(&token, &known);
+    fn insert(&mut self, token: Fingerprint, known: Box<V>, limits: CacheLimits) {
+        let weight = weight(&*known);
         let limits = if self.released {
             limits.of_replaced()
         } else {
@@ -159,26 +166,24 @@ impl<V: Weighed, S: BuildHasher + Default> Generations<V, S> {
             }
         }
         // One judged twice may weigh another time what it did not before.
-        let before = self.young.tokens.remove_entry(&token);
-        if let Some((before, was)) = before {
+        if let Some(before) = self.young.tokens.insert(token, known) {
             let once = self.young.memory.bytes();
-            let once = once.saturating_sub(self::weight(&before, &was));
+            let once = once.saturating_sub(self::weight(&*before));
             self.young.memory.shrink_to(once);
         }
-        self.young.tokens.insert(token, known);
     }
 }
 
-impl<V: Weighed, S: BuildHasher> Generation<V, S> {
-    fn take(&mut self, token: &[u8]) -> Option<(Box<[u8]>, V)> {
-        let (token, known) = self.tokens.remove_entry(token)?;
-        let left = self.memory.bytes().saturating_sub(weight(&token, &known));
+impl<V: Weighed> Generation<V> {
+    fn take(&mut self, token: Fingerprint) -> Option<Box<V>> {
+        let known = self.tokens.remove(&token)?;
+        let left = self.memory.bytes().saturating_sub(weight(&*known));
         self.memory.shrink_to(left);
-        Some((token, known))
+        Some(known)
     }
 }
 
-impl<V, S: Default> Default for Generations<V, S> {
+impl<V> Default for Generations<V> {
     fn default() -> Self {
         Self {
             released: false,
@@ -189,7 +194,7 @@ impl<V, S: Default> Default for Generations<V, S> {
     }
 }
 
-impl<V, S: Default> Default for Generation<V, S> {
+impl<V> Default for Generation<V> {
     fn default() -> Self {
         Self {
             tokens: HashMap::default(),
@@ -198,11 +203,10 @@ impl<V, S: Default> Default for Generation<V, S> {
     }
 }
 
-/// The bytes that remembering it takes, under that token: what it keeps, what the allocator keeps
-/// around each of that, and its place in a table, which is up to twice as large as it need be and
-/// exists twice while it grows.
-fn weight<V: Weighed>(token: &[u8], known: &V) -> usize {
-    let place = 3_usize.saturating_mul(size_of::<(Box<[u8]>, V)>().saturating_add(1));
-    let parts = [token.len(), AROUND, known.weight(), place];
+/// The bytes that remembering it takes: what it keeps, what the allocator keeps around each of that, and
+/// its place in a table, which is up to twice as large as it need be and exists twice while it grows.
+fn weight<V: Weighed>(known: &V) -> usize {
+    let place = 3_usize.saturating_mul(size_of::<(Fingerprint, Box<V>)>().saturating_add(1));
+    let parts = [size_of::<V>(), AROUND, known.weight(), place];
     parts.into_iter().fold(0, usize::saturating_add)
 }

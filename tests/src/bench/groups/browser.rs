@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::super::chain::{Chain, PATH, Service, Work, filter, router};
 use super::super::native;
 use super::super::{document, scratch::Scratch};
-use super::{Group, compare};
+use super::{Group, aim, compare};
 
 const UPSTREAM_TIME: &str = "x-envoy-upstream-service-time";
 
@@ -24,10 +24,14 @@ pub(super) const GROUP: Group = Group {
     about: "CORS and the preset web against cors and header_mutation",
     chains,
     comparisons: &[
-        compare("portcullis-browser", "native-browser", None),
-        compare("portcullis-browser", "router-browser", None),
+        aim(
+            ("portcullis-browser", "native-browser"),
+            "CORS and headers alone",
+            1.1,
+        ),
+        compare("portcullis-browser", "router-browser"),
     ],
-    equal_load: &[],
+    half_load: &[],
 };
 
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {

@@ -8,19 +8,23 @@ use super::super::chain::{Algorithm, Chain, Traffic, Work, answering, filter, po
 use super::super::native;
 use super::super::rounds::COLLECTOR;
 use super::super::{document, scratch::Scratch};
-use super::{Group, compare};
+use super::{Group, aim, compare};
 
 pub(super) const GROUP: Group = Group {
     name: "records",
     about: "the access log alone, by sink",
     chains,
     comparisons: &[
-        compare("portcullis-filter-state", "native-log", None),
-        compare("portcullis-envoy-log", "native-log", None),
-        compare("portcullis-otlp", "native-log", None),
-        compare("portcullis-no-record", "router", None),
+        aim(
+            ("portcullis-filter-state", "native-log"),
+            "record alone",
+            1.1,
+        ),
+        compare("portcullis-envoy-log", "native-log"),
+        compare("portcullis-otlp", "native-log"),
+        compare("portcullis-no-record", "router"),
     ],
-    equal_load: &[],
+    half_load: &[],
 };
 
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {

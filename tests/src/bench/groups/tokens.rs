@@ -7,21 +7,37 @@ use serde_json::json;
 use super::super::chain::{Algorithm, Chain, Traffic, Work, answering, portcullis};
 use super::super::native::{self, TokenCache};
 use super::super::{document, scratch::Scratch};
-use super::{Group, compare};
+use super::{Group, aim, compare};
 
 pub(super) const GROUP: Group = Group {
     name: "tokens",
     about: "jwt alone against jwt_authn alone",
     chains,
     comparisons: &[
-        compare("portcullis-new-rs256", "native-new-rs256", Some(0.95)),
-        compare("portcullis-new-es256", "native-new-es256", Some(0.95)),
-        compare("portcullis-new-ps256", "native-new-ps256", None),
-        compare("portcullis-new-eddsa", "native-new-eddsa", None),
-        compare("portcullis-seen-rs256", "native-seen-rs256", Some(1.0)),
-        compare("portcullis-seen-es256", "native-seen-es256", Some(1.0)),
+        aim(
+            ("portcullis-new-rs256", "native-new-rs256"),
+            "new RS256 tokens, against `jwt_authn`",
+            1.05,
+        ),
+        aim(
+            ("portcullis-new-es256", "native-new-es256"),
+            "new ES256 tokens, against `jwt_authn`",
+            1.05,
+        ),
+        aim(
+            ("portcullis-new-ps256", "native-new-ps256"),
+            "new PS256 tokens, against `jwt_authn`",
+            3.5,
+        ),
+        aim(
+            ("portcullis-new-eddsa", "native-new-eddsa"),
+            "new EdDSA tokens, against `jwt_authn`",
+            1.4,
+        ),
+        compare("portcullis-seen-rs256", "native-seen-rs256"),
+        compare("portcullis-seen-es256", "native-seen-es256"),
     ],
-    equal_load: &[],
+    half_load: &[],
 };
 
 fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {

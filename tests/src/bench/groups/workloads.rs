@@ -5,24 +5,31 @@ use std::path::Path;
 use super::super::chain::{Algorithm, Chain, Traffic, native, native_behind, recorded};
 use super::super::native::TokenCache;
 use super::super::{document, scratch::Scratch};
-use super::{Group, compare};
+use super::{Group, aim, compare};
 
 pub(super) const GROUP: Group = Group {
     name: "workloads",
-    about: "the whole chain: refused tokens, many fields, HTTP/2, two workers, many routes",
+    about: "the whole chain: many fields, HTTP/2, two workers, many routes",
     chains,
     comparisons: &[
-        compare("portcullis-bad", "native-bad", None),
-        compare("portcullis-64-fields", "native-64-fields", None),
-        compare("portcullis-http2", "native-http2", None),
-        compare("portcullis-2w", "native-2w", None),
-        compare("portcullis-10-routes", "native-10-routes", None),
-        compare("portcullis-100-routes", "native-100-routes", None),
-        compare("portcullis-500-routes", "native-500-routes", None),
-        compare("portcullis-500-routes", "portcullis-10-routes", None),
-        compare("portcullis-50-providers", "portcullis-10-routes", None),
+        aim(
+            ("portcullis-64-fields", "native-64-fields"),
+            "64 more fields",
+            1.2,
+        ),
+        aim(("portcullis-http2", "native-http2"), "HTTP/2", 1.2),
+        aim(("portcullis-2w", "native-2w"), "two workers", 1.2),
+        aim(
+            ("portcullis-500-routes", "native-500-routes"),
+            "500 routes",
+            1.2,
+        ),
+        compare("portcullis-10-routes", "native-10-routes"),
+        compare("portcullis-100-routes", "native-100-routes"),
+        compare("portcullis-500-routes", "portcullis-10-routes"),
+        compare("portcullis-50-providers", "portcullis-10-routes"),
     ],
-    equal_load: &[],
+    half_load: &["native-2w", "portcullis-2w"],
 };
 
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
@@ -44,8 +51,6 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     };
     let same = Traffic::Same(Algorithm::Rs256);
     let mut chains = vec![
-        peer("native-bad", "native chain, expired token", Traffic::Bad),
-        ours("portcullis-bad", "Portcullis, expired token", Traffic::Bad),
         peer(
             "native-64-fields",
             "native chain, 64 more fields",

@@ -5,27 +5,31 @@ mod modulus;
 #[cfg(test)]
 mod tests;
 
-use jwt_simple::algorithms::RS256PublicKey;
 use sha2::{Sha256, Sha384, Sha512};
 
 use self::encoding::{SHA256, SHA384, SHA512};
 use self::modulus::{MOST_BYTES, Modulus};
 use super::algorithm::SignatureAlgorithm;
+use super::spki::{self, significant};
 
-/// An RSA key of the size and exponent that jwt-simple demands: 2048 to 4096 bits, 65537.
+/// The one exponent that is taken, 65537.
+const EXPONENT: [u8; 3] = [1, 0, 1];
+
+/// An RSA key of 2048 to 4096 bits, whose exponent is 65537.
 pub(super) struct RsaKey {
     modulus: Modulus,
     spki: Vec<u8>,
 }
 
 impl RsaKey {
-    /// Big-endian modulus and exponent. `None` when jwt-simple refuses them.
+    /// Big-endian modulus and exponent. `None` when they are not those of such a key.
     pub(super) fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
-        let key = RS256PublicKey::from_components(modulus, exponent).ok()?;
-        Some(Self {
-            spki: key.to_der().ok()?,
+        let exponent = significant(exponent);
+        let key = Self {
             modulus: Modulus::new(modulus)?,
-        })
+            spki: spki::of_rsa(significant(modulus), exponent),
+        };
+        (exponent == EXPONENT).then_some(key)
     }
 
     /// The size of the modulus.

@@ -1,5 +1,7 @@
 //! The built module in a fake host: what it asks of the proxy, and what it leaves there.
 
+mod warm_path;
+
 use std::fs;
 
 use portcullis_tests::fake_host::{FakeHost, HostOptions};
@@ -204,115 +206,6 @@ fn whole_chain() -> Vec<u8> {
         }],
     });
     document.to_string().into_bytes()
-}
-
-/// The same, with some of it alone.
-fn part_of_chain(blocks: &[&str], recorded: bool) -> Vec<u8> {
-    let mut document: Value = serde_json::from_slice(&whole_chain()).expect("it is JSON");
-    let defaults = document["defaults"].as_object_mut().expect("it is one");
-    defaults.retain(|name, _| blocks.contains(&name.as_str()));
-    let route = document["routes"][0].as_object_mut().expect("it is one");
-    if !blocks.contains(&"jwt") {
-        route.remove("jwt");
-        route.insert("open".to_owned(), true.into());
-    }
-    if !recorded {
-        document["access_log"] = json!("off");
-    }
-    document.to_string().into_bytes()
-}
-
-/// Crossing between the proxy and the module is a good part of what a request costs: a call more is to be
-/// noticed, and one less noted here. Of these return bytes, at six times the price of others:
-/// `proxy_get_header_map_pairs` (request, answer), `proxy_get_shared_data`, `proxy_get_property`.
-#[test]
-fn requests_make_these_host_calls() {
-    let wasm = fs::read(module_path()).expect("the module is built: make build");
-    let options = HostOptions {
-        now_nanos: NOW * 1_000_000_000,
-        ..HostOptions::default()
-    };
-    let all = ["jwt", "security_headers", "cors", "rate_limits"];
-    // What it is, its blocks, whether it is recorded, and its calls.
-    type Expected<'e> = (&'e str, &'e [&'e str], bool, &'e [(&'e str, usize)]);
-    let chains: [Expected<'_>; 5] = [
-        (
-            "whole",
-            &all,
-            true,
-            &[
-                ("clock_time_get", 5),
-                ("proxy_add_header_map_value", 10),
-                ("proxy_get_header_map_pairs", 2),
-                ("proxy_get_header_map_size", 2),
-                ("proxy_get_property", 1),
-                ("proxy_remove_header_map_value", 1),
-                ("proxy_set_property", 1),
-                ("proxy_set_shared_data", 1),
-            ],
-        ),
-        (
-            "token",
-            &all[..1],
-            false,
-            &[
-                ("clock_time_get", 1),
-                ("proxy_get_header_map_pairs", 1),
-                ("proxy_get_header_map_size", 1),
-                ("proxy_remove_header_map_value", 1),
-            ],
-        ),
-        (
-            "headers and cors",
-            &all[1..3],
-            false,
-            &[
-                ("clock_time_get", 1),
-                ("proxy_add_header_map_value", 7),
-                ("proxy_get_header_map_pairs", 2),
-                ("proxy_get_header_map_size", 2),
-            ],
-        ),
-        (
-            "limit",
-            &all[3..],
-            false,
-            &[
-                ("clock_time_get", 2),
-                ("proxy_get_header_map_pairs", 1),
-                ("proxy_get_header_map_size", 1),
-                ("proxy_replace_header_map_value", 3),
-                ("proxy_set_shared_data", 1),
-            ],
-        ),
-        (
-            "record",
-            &[],
-            true,
-            &[
-                ("clock_time_get", 4),
-                ("proxy_get_header_map_pairs", 1),
-                ("proxy_get_header_map_size", 1),
-                ("proxy_get_property", 2),
-                ("proxy_set_property", 1),
-            ],
-        ),
-    ];
-    for (name, blocks, recorded, expected) in chains {
-        let document = part_of_chain(blocks, recorded);
-        let mut host = FakeHost::start(&wasm, &document, options.clone()).unwrap();
-        let mut request = request("alice", NOW + 60);
-        let origin = (b"origin".to_vec(), b"https://app.example.com".to_vec());
-        request.headers.push(origin);
-        // The first makes the limit's cell, and the second learns its mark.
-        for _ in 0..2 {
-            host.exchange(&request, &service()).unwrap();
-        }
-        let again = host.exchange(&request, &service()).unwrap();
-        assert_eq!(again.response.status, 200, "{name}");
-        let calls: Vec<(&str, usize)> = again.calls.by_name.into_iter().collect();
-        assert_eq!(calls, expected, "{name}");
-    }
 }
 
 /// CORS takes away what the service granted; where the answer's fields are read anyhow, only what

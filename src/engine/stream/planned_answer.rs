@@ -1,10 +1,10 @@
 //! Shaping an answer by the plan of its request, the service's or a refusal of ours.
 
-use super::Planned;
+use super::Stream;
+use super::planned::Planned;
 use crate::access_log::prepared::Shown;
 use crate::engine::Engine;
 use crate::plan::{End, Plan, Refused, is_in};
-use crate::stream::Stream;
 use portcullis_exchange::connection::Scheme;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::Author;

@@ -4,15 +4,15 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Planned;
+use super::Stream;
+use super::kept::{FIXED, is_crowded};
+use super::planned::Planned;
 use crate::access_log::prepared::Shown;
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
 use crate::plan::{
     End, FORWARDED_PROTO, MOST_STEPS, Plan, behind, find, is_for_programs, plain_path,
 };
-use crate::stream::Stream;
-use crate::stream::kept::{FIXED, is_crowded};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{

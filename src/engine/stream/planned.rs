@@ -1,13 +1,9 @@
 //! A request on the plan of its route. What it lacks of a stream that was judged by asking is made up when
 //! somebody wants it.
 
-mod head;
-mod shape;
-
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-pub use self::shape::PlannedAnswer;
 use super::Stream;
 use crate::access_log::prepared::{PlannedExchange, Shown};
 use crate::engine::{Engine, Route};
@@ -21,19 +17,19 @@ use portcullis_wire::headers::Headers;
 
 /// What is kept of a request that passed on a plan.
 pub(super) struct Planned {
-    fields: Fields,
+    pub(super) fields: Fields,
     /// How much of `:authority` is the host's one spelling.
-    host_length: usize,
-    accepted: Option<AcceptedToken>,
+    pub(super) host_length: usize,
+    pub(super) accepted: Option<AcceptedToken>,
     /// What records say of the token for which it was refused.
-    refused_words: Option<Rc<str>>,
-    charge: Option<Charge>,
-    end: End,
-    connection: Connection,
+    pub(super) refused_words: Option<Rc<str>>,
+    pub(super) charge: Option<Charge>,
+    pub(super) end: End,
+    pub(super) connection: Connection,
     /// How the caller then stood with the limit.
-    standing: OnceCell<LimitStatus>,
+    pub(super) standing: OnceCell<LimitStatus>,
     /// The same as a stream has it that was judged by asking.
-    general: OnceCell<Box<General>>,
+    pub(super) general: OnceCell<Box<General>>,
 }
 
 /// What a stream keeps that was judged by asking.
@@ -113,7 +109,7 @@ impl Stream {
         record.write(log, &known, buffer)
     }
 
-    fn on_plan(&self) -> Option<(&Planned, &Engine, &Plan)> {
+    pub(super) fn on_plan(&self) -> Option<(&Planned, &Engine, &Plan)> {
         let planned = self.planned.as_ref()?;
         let engine = self.engine.as_deref()?;
         Some((planned, engine, engine.plans.of(self.route)?))
@@ -141,12 +137,12 @@ impl Stream {
 }
 
 impl Planned {
-    fn host_name(&self) -> &str {
+    pub(super) fn host_name(&self) -> &str {
         let named = self.fields.text(Shown::AUTHORITY).unwrap_or_default();
         named.get(..self.host_length).unwrap_or_default()
     }
 
-    fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
+    pub(super) fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
         let charge = self.charge.as_ref()?;
         let mut limits = plan.steps.iter().filter_map(|step| match step {
             Step::Limit(limit) => Some(&**limit),

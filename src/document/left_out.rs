@@ -1,0 +1,39 @@
+//! What a module lacks that was built without a feature.
+
+use std::fmt;
+
+/// That a document asks for what has been left out of the module. A module that would pass over it
+/// would not guard what it was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    what: &'static str,
+    feature: &'static str,
+}
+
+impl LeftOut {
+    /// Judging values by schemas, and so by OpenAPI documents.
+    pub const SCHEMAS: Self = Self {
+        what: "JSON Schema",
+        feature: "json-schema",
+    };
+    /// Regular expressions, and what is built on them.
+    pub const PATTERNS: Self = Self {
+        what: "regular expressions",
+        feature: "patterns",
+    };
+    /// Signatures that the module itself checks, and the libraries for their keys.
+    pub const SIGNATURES: Self = Self {
+        what: "signatures that it checks itself",
+        feature: "signatures",
+    };
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "this module is built without {}; build it with the feature `{}`",
+            self.what, self.feature
+        )
+    }
+}
