@@ -300,15 +300,23 @@ impl Schema {
         limits: &Limits,
         depth: usize,
     ) -> Result<Verdict, Unjudged> {
-        let shape = if self.walks() {
-            match walk::judge(&self.set.plan, self.id, bytes, limits, depth)? {
+        let plan = &self.set.plan;
+        let is_tried = self.walks() && plan.is_promising(self.id);
+        let shape = if is_tried {
+            let walked = walk::judge(plan, self.id, bytes, limits, depth)?;
+            plan.walked(self.id, matches!(walked, Walked::Valid));
+            match walked {
                 Walked::Valid => return Ok(Verdict::Valid),
                 Walked::Unsure(shape) => shape,
             }
         } else {
             measure(bytes, limits)?
         };
-        Ok(self.judge(&Text::read(bytes, &shape, depth)?))
+        let verdict = self.judge(&Text::read(bytes, &shape, depth)?);
+        if !is_tried && verdict == Verdict::Valid {
+            plan.valid_without(self.id);
+        }
+        Ok(verdict)
     }
 
     /// Whether texts are judged by it while they pass the gate, as far as they are valid.

@@ -17,6 +17,8 @@ mod object;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 pub(crate) use self::demand::{Demand, Together};
 pub(crate) use self::judge::{Walked, judge};
 use crate::check::{Body, MAX_DEPTH, Node, SchemaId};
@@ -43,7 +45,13 @@ struct Planned {
     has_pattern: bool,
     /// Whether a text can be judged by it on the walk, where formats are not asserted and where they are.
     walks: [bool; 2],
+    credit: Cell<u8>,
 }
+
+/// Whether a walk is likely to take the next text of a schema. One that it does not take costs more than if
+/// it had not been tried; so whoever sends such texts, one after the other, makes nobody try.
+const FULL_CREDIT: u8 = 12;
+const CREDIT_OF_A_WALK: u8 = 4;
 
 /// What becomes of what is in an array or object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +93,32 @@ impl Plan {
             [_, walks] if asserts_formats => walks,
             [walks, _] => walks,
         })
+    }
+
+    /// Whether a walk is worth trying.
+    pub(crate) fn is_promising(&self, id: SchemaId) -> bool {
+        let planned = self.get(id);
+        planned.is_some_and(|planned| planned.credit.get() >= CREDIT_OF_A_WALK)
+    }
+
+    /// Notes whether a walk took a text.
+    pub(crate) fn walked(&self, id: SchemaId, taken: bool) {
+        self.change_credit(id, |credit| match taken {
+            true => credit.saturating_add(CREDIT_OF_A_WALK),
+            false => credit.saturating_sub(CREDIT_OF_A_WALK),
+        });
+    }
+
+    /// Notes that a text was valid that no walk has been tried on: it might have taken it.
+    pub(crate) fn valid_without(&self, id: SchemaId) {
+        self.change_credit(id, |credit| credit.saturating_add(1));
+    }
+
+    fn change_credit(&self, id: SchemaId, change: impl Fn(u8) -> u8) {
+        if let Some(planned) = self.get(id) {
+            let credit = change(planned.credit.get());
+            planned.credit.set(credit.min(FULL_CREDIT));
+        }
     }
 
     /// Finds out what the schemas that judge the same value come to, those further in first.
@@ -253,6 +287,7 @@ impl Planned {
             nested: MOST_NESTED.saturating_add(1),
             has_pattern: true,
             walks: [sound, sound && formats],
+            credit: Cell::new(FULL_CREDIT),
         }
     }
 

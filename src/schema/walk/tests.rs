@@ -33,6 +33,7 @@ fn as_value(schema: &Schema, text: &[u8], depth: usize) -> Result<Verdict, Unjud
 fn judged(schema: &Schema, text: &str, depth: usize) -> (Result<Verdict, Unjudged>, bool) {
     let bytes = text.as_bytes();
     let slow = as_value(schema, bytes, depth);
+    (0..8).for_each(|_| schema.set.plan.walked(schema.id, true));
     let quick = schema.judge_bytes(bytes, &Limits::GENEROUS, depth);
     assert_eq!(quick, slow, "{text}");
     let counted = match schema.walks() {
@@ -554,4 +555,25 @@ fn a_value_is_found_among_many() {
     for text in ["\"1000\"", "\"\"", "1", "1000.5", "null"] {
         assert!(!is_valid(&choice, text), "{text}");
     }
+}
+
+#[test]
+fn texts_that_no_walk_takes_are_soon_not_tried() {
+    let schema = schema(r#"{"items":{"type":"null"}}"#);
+    let promising = || schema.set.plan.is_promising(schema.id);
+    let judge = |text: &str| {
+        let judged = schema.judge_bytes(text.as_bytes(), &Limits::GENEROUS, DEPTH);
+        judged == Ok(Verdict::Valid)
+    };
+    assert!(promising());
+    (0..3).for_each(|_| assert!(!judge("[1]")));
+    assert!(!promising());
+    assert!(
+        !judge("[1]") && !promising(),
+        "what is wrong is no reason to try again"
+    );
+    (0..4).for_each(|_| assert!(judge("[null]")));
+    assert!(promising(), "what is valid is");
+    assert!(judge("[null]") && judge("[null]") && promising());
+    assert!(!judge("[1]") && promising(), "one text is no rule");
 }
