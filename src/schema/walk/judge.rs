@@ -261,7 +261,7 @@ impl<'t, 'p> Judge<'t, 'p> {
         let holds = match (Numeral::read(number), self.next) {
             (Some(number), Some(next)) => self.scalar(next, &Scalar::Number(&number)),
             (Some(_), None) => true,
-            // Whoever reads the value refuses it.
+            // Whoever reads the value refuses it, or has no memory either.
             (None, _) => false,
         };
         self.holds = holds && self.sure;
@@ -384,7 +384,11 @@ impl Choice {
                 self.texts.binary_search_by(order).is_ok()
             }
             Scalar::Number(number) => {
-                !self.numbers.is_empty() && self.numbers.binary_search(&number.decimal()).is_ok()
+                !self.numbers.is_empty()
+                    && self
+                        .numbers
+                        .binary_search(number.decimal().as_ref())
+                        .is_ok()
             }
         }
     }

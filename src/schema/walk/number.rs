@@ -1,7 +1,9 @@
 //! Numbers of a text, compared without being taken apart where they are short.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use portcullis_wire::budget::{self, Reservation, Share};
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json_gate::Written;
 
@@ -9,6 +11,13 @@ use portcullis_wire::json_gate::Written;
 pub(super) struct Numeral<'t> {
     written: &'t [u8],
     short: Option<Short>,
+    /// It, exact, where it is not short: many schemas may ask for it, and it is read once.
+    long: Option<Long>,
+}
+
+struct Long {
+    exact: Decimal,
+    _memory: Reservation,
 }
 
 /// So many digits, of which so many stand behind the point.
@@ -40,7 +49,7 @@ const MOST_DIGITS: u32 = 18;
 const MOST_BYTES: usize = 18;
 
 impl<'t> Numeral<'t> {
-    /// Reads a number that the gate has seen. None if it is out of all proportion.
+    /// Reads a number that the gate has seen. None if it is out of all proportion, or there is no memory for it.
     #[inline]
     pub(super) fn read(number: Written<'t>) -> Option<Self> {
         let Written { written, .. } = number;
@@ -48,10 +57,15 @@ impl<'t> Numeral<'t> {
             true => None,
             false => Short::read(written),
         };
-        if short.is_none() {
-            Decimal::parse(written)?;
-        }
-        Some(Self { written, short })
+        let long = match short {
+            Some(_) => None,
+            None => Some(Long::read(written)?),
+        };
+        Some(Self {
+            written,
+            short,
+            long,
+        })
     }
 
     /// Whether a number that the gate has seen may be out of all proportion.
@@ -61,9 +75,12 @@ impl<'t> Numeral<'t> {
     }
 
     /// It, exact.
-    pub(super) fn decimal(&self) -> Decimal {
-        // It has been read once.
-        Decimal::parse(self.written).unwrap_or(Decimal::ZERO)
+    pub(super) fn decimal(&self) -> Cow<'_, Decimal> {
+        match &self.long {
+            Some(long) => Cow::Borrowed(&long.exact),
+            // What is short is a number.
+            None => Cow::Owned(Decimal::parse(self.written).unwrap_or(Decimal::ZERO)),
+        }
     }
 
     /// Whether it has no fraction.
@@ -79,6 +96,18 @@ impl<'t> Numeral<'t> {
     pub(super) fn steps(&self) -> u64 {
         let long = u64::try_from(self.written.len() / 16).unwrap_or(u64::MAX);
         long.saturating_add(1)
+    }
+}
+
+impl Long {
+    #[inline(never)]
+    fn read(written: &[u8]) -> Option<Self> {
+        // Its digits are gathered, and then put where they are kept.
+        let memory = budget::reserve(Share::Bodies, written.len().saturating_mul(2))?;
+        Some(Self {
+            exact: Decimal::parse(written)?,
+            _memory: memory,
+        })
     }
 }
 
@@ -180,7 +209,7 @@ impl Bound {
             (Some(number), Some(bound)) => number.compare(bound),
             _ => None,
         };
-        let order = short.unwrap_or_else(|| number.decimal().cmp(&self.bound));
+        let order = short.unwrap_or_else(|| number.decimal().as_ref().cmp(&self.bound));
         !(order == self.wrong || (self.excluded && order == Ordering::Equal))
     }
 }

@@ -577,3 +577,39 @@ fn texts_that_no_walk_takes_are_soon_not_tried() {
     assert!(judge("[null]") && judge("[null]") && promising());
     assert!(!judge("[1]") && promising(), "one text is no rule");
 }
+
+#[test]
+fn a_long_number_is_read_where_there_is_memory_for_it() {
+    let long = "9".repeat(100_000);
+    for (schema_text, text) in [
+        (r#"{"type":"integer"}"#, long.clone()),
+        (r#"{"type":"array"}"#, format!("[{long}]")),
+        (r#"{"items":{"minimum":1}}"#, format!("[{long}]")),
+    ] {
+        let schema = schema(schema_text);
+        assert!(takes(&schema, &text), "{schema_text}");
+        let spent = reserve(Share::Bodies, Share::Bodies.most() - 100_000).unwrap();
+        let refused = schema.judge_bytes(text.as_bytes(), &Limits::GENEROUS, DEPTH);
+        assert!(refused.is_err(), "{schema_text}: {refused:?}");
+        drop(spent);
+        assert!(takes(&schema, &text), "{schema_text}");
+    }
+}
+
+#[test]
+fn a_long_number_is_what_it_is_to_all_schemas_that_judge_it() {
+    let (nines, tens) = ("9".repeat(40), format!("1{}", "0".repeat(40)));
+    let schema = schema(&format!(
+        r#"{{"oneOf":[{{"const":1}},{{"const":{nines}}},{{"const":1e40}},{{"maximum":-1,"type":"integer"}}]}}"#
+    ));
+    for text in [&nines, &tens, &format!("{nines}.0"), &format!("-{tens}")] {
+        assert!(takes(&schema, text), "{text}");
+    }
+    for text in [
+        format!("{nines}8"),
+        format!("-{nines}.5"),
+        "1e41".to_owned(),
+    ] {
+        assert!(!is_valid(&schema, &text), "{text}");
+    }
+}
