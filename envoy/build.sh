@@ -2,7 +2,7 @@
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
 # it is built: parts of it exist for wasm only. With `quick` it builds a module that is less optimised
 # in seconds, into target/portcullis-quick.wasm; with `minimal` a small one, without JSON Schema, regular
-# expressions and signatures of its own, into target/portcullis-minimal.wasm; with `with-faults` one for tests
+# expressions and signatures that it checks itself, into target/portcullis-minimal.wasm; with `with-faults` one for tests
 # alone, whose allocations can be made to fail and which has a policy that waits, into target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
