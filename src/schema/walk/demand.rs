@@ -149,11 +149,12 @@ impl Demand {
         true
     }
 
-    /// A string of so many characters.
+    /// A string of so many characters. False if no string has so many: whoever looks at one bound after the other
+    /// may count the characters before that is told, which costs more than to look at both at once.
     pub(crate) fn characters(&mut self, least: usize, most: usize) -> bool {
         self.characters.narrow(least, most);
         self.lengths = self.lengths.saturating_add(1);
-        true
+        self.characters.0 <= self.characters.1
     }
 
     /// A string in which that is found.

@@ -411,6 +411,7 @@ fn what_cannot_be_told_on_the_way_is_left_to_the_slow_way() {
         r#"{"allOf":[{"required":["a"]},{"required":["b"]}]}"#,
         r#"{"anyOf":[{"required":["a"]},{"required":["b"]}]}"#,
         r#"{"unevaluatedProperties":false}"#,
+        r#"{"not":{"minLength":7,"maxLength":2}}"#,
     ] {
         assert!(!schema(text).walks(), "{text}");
     }
