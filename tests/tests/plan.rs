@@ -1,13 +1,17 @@
 //! Plans: what they come to is what asking every policy comes to.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use portcullis::budget::{Share, used};
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
+use portcullis::host::Failure;
 use portcullis::memory_host::MemoryHost;
 use portcullis::meter::Event;
+use portcullis::stream::Stream;
 use portcullis_tests::believing::{NOW, believing, good_request, whole_document};
-use portcullis_tests::both::Both;
+use portcullis_tests::both::{Both, counted, left, request_headers};
 use portcullis_tests::tokens;
 use serde_json::{Value, json};
 
@@ -367,4 +371,134 @@ fn a_limit_whose_cells_cannot_be_had_or_change_leaves_the_plan() {
     assert!(!take());
     of_both(&|host| host.fail_cells(false));
     assert!(take());
+}
+
+/// Documents in which answers, records and refusals read what is kept of a large head.
+fn documents_with_large_heads() -> Vec<Value> {
+    let mut documents = Vec::new();
+    for log in [
+        json!("off"),
+        json!({ "sinks": ["filter_state"] }),
+        json!({ "schema": "ecs", "query": "values", "attributes": "all" }),
+    ] {
+        for shaped in [
+            json!({ "preset": "api" }),
+            json!({ "preset": "web", "action": "if_absent" }),
+        ] {
+            let mut document = whole_document(0);
+            document["access_log"] = log.clone();
+            document["request_id"] = json!({ "response_header": "x-id" });
+            document["security_events"] = json!({});
+            document["defaults"]["security_headers"] = shaped;
+            document["defaults"]["https"] = json!({ "trust_forwarded_proto": true });
+            let limit = &mut document["defaults"]["rate_limits"][0];
+            limit["headers"] = json!("both");
+            limit["token_bucket"] =
+                json!({ "max_tokens": 3, "tokens_per_fill": 1, "fill_interval": "10s" });
+            documents.push(document);
+        }
+    }
+    documents
+}
+
+#[test]
+fn what_is_kept_of_a_large_head_is_all_that_is_read_later() {
+    let cookie = "a".repeat(20_000);
+    for document in documents_with_large_heads() {
+        for more in [
+            &[][..],
+            &[("authorization", "")],
+            &[("origin", "")],
+            &[("x-request-id", "")],
+            &[(":path", "/orders/?a=b"), (":method", "PURGE")],
+            &[(
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            )],
+            &[("content-type", "application/grpc"), ("authorization", "")],
+        ] {
+            let changes = [
+                &[("cookie", &*cookie), ("x-forwarded-proto", "https")],
+                more,
+            ]
+            .concat();
+            let request = with(&changes);
+            planned(&document, &request, 6);
+        }
+    }
+}
+
+#[test]
+fn a_host_that_fails_after_a_plan_has_judged_is_told_the_same() {
+    let mut document = whole_document(0);
+    document["security_events"] = json!({});
+    let sides = both(&document);
+    for cookie in [10, 5000] {
+        let request = with(&[("cookie", &"a".repeat(cookie))]);
+        for _ in 0..4 {
+            let all = [&sides.planned, &sides.asked].map(|(engine, host)| {
+                let mut stream = Stream::new(Some(Rc::clone(engine)));
+                request_headers(&mut stream, request.clone(), BodyState::Complete, host);
+                let failed = stream.host_failed(Failure::HostCall, host);
+                stream.tell_end(host);
+                (
+                    format!("{failed:?}"),
+                    left(&stream, host),
+                    counted(engine, host),
+                )
+            });
+            assert_eq!(all[0], all[1]);
+        }
+    }
+    assert!(sides.planned.0.planned() > 0);
+}
+
+#[test]
+fn a_request_on_a_plan_has_no_more_memory_than_what_is_kept_of_it() {
+    for (cookie, authorization) in [(10, None), (50_000, None), (50_000, Some(""))] {
+        let cookie = "a".repeat(cookie);
+        let without_token = authorization.map(|value| ("authorization", value));
+        let changes: Vec<_> = without_token
+            .into_iter()
+            .chain([("cookie", &*cookie)])
+            .collect();
+        let request = with(&changes);
+        let both = both(&whole_document(0));
+        both.exchange(&request, BodyState::Complete, &answer());
+        let (engine, host) = &both.planned;
+        let before = used(Share::Streams);
+        let mut stream = Stream::new(Some(Rc::clone(engine)));
+        request_headers(&mut stream, request, BodyState::Complete, host);
+        assert!(stream.is_planned());
+        let reserved = used(Share::Streams) - before;
+        assert!(reserved < 6 << 10, "{reserved}");
+    }
+}
+
+#[test]
+fn a_token_in_a_field_that_resembles_another_is_judged_by_asking() {
+    let request = good_request("alice");
+    let token = request.text("authorization").trim_start_matches("Bearer ");
+    for name in [
+        "x_request_id",
+        "user_agent",
+        "x_forwarded_proto",
+        "content_type",
+    ] {
+        let mut document = whole_document(0);
+        document["providers"]["corp"]["from_headers"] = json!([{ "name": name }]);
+        let both = both(&document);
+        let resembling = name.replace('_', "-");
+        for fields in [
+            &[(name, token)][..],
+            &[(name, token), (&*resembling, "a")],
+            &[(name, token), (&*resembling, &token[..200])],
+            &[(&*resembling, &token[..200])],
+        ] {
+            let fields = [&[("authorization", "")], fields].concat();
+            for _ in 0..3 {
+                both.exchange(&with(&fields), BodyState::Complete, &answer());
+            }
+        }
+    }
 }

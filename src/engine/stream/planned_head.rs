@@ -74,7 +74,12 @@ impl Stream {
             None => (None, None),
         };
         let connection = connection(&engine, route, &fields);
+        // A client that sends much and then waits has no more of the budget than what is kept.
+        let whole = fields.memory();
         fields.keep(names.kept().map(|(_, slot)| slot));
+        let gone = whole.saturating_sub(fields.memory());
+        self.memory
+            .shrink_to(self.memory.bytes().saturating_sub(gone));
         self.route = route;
         engine.plans.take();
         self.head_judged(&engine, host);

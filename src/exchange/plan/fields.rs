@@ -79,13 +79,15 @@ impl Names {
         let of_slots = of_slots.map(|(place, (name, is_kept))| (name, Some(Slot(place)), is_kept));
         let watched = watched.map(|name| (name, None, false));
         let mut names: Vec<Name> = Vec::new();
-        for (text, slot, is_kept) in of_slots.chain(watched) {
-            // What is watched and read has left the plan before it is read, in every spelling that services
-            // take for it: records may show one.
-            if slot.is_none() {
-                let alike = |each: &&mut Name| are_alike(each.text.as_bytes(), text.as_bytes());
-                let alike = names.iter_mut().filter(alike);
-                alike.for_each(|each| each.slot = None);
+        for (text, mut slot, is_kept) in of_slots.chain(watched) {
+            // What is watched has left the plan before it is read, in every spelling that services take for
+            // it: records may show one. So has each of two names that they take for one: whoever asks for
+            // one of them may mind the other.
+            let alike = |each: &&mut Name| are_alike(each.text.as_bytes(), text.as_bytes());
+            for each in names.iter_mut().filter(alike) {
+                if slot.is_none() || *each.text != *text {
+                    (each.slot, slot) = (None, None);
+                }
             }
             if !names.iter().any(|each| *each.text == *text) {
                 names.push(Name {
@@ -276,6 +278,22 @@ mod tests {
             assert_eq!(find(fields), None, "{fields:?}");
         }
         assert!(find(&[("x-users", "a"), ("http-method", "a")]).is_some());
+    }
+
+    #[test]
+    fn two_names_that_are_read_as_one_leave_the_plan() {
+        for slots in [["x-user", "x_user"], ["x_user", "x-user"]] {
+            let slots = slots
+                .into_iter()
+                .chain(["x-other"])
+                .map(|name| (name, true));
+            let names = Names::new(slots, [].into_iter()).unwrap();
+            let read = |name: &str| {
+                let field = [(name.as_bytes(), &b"a"[..])];
+                names.read(pairs::write(field.into_iter())).is_ok()
+            };
+            assert!(!read("x-user") && !read("x_user") && read("x-other"));
+        }
     }
 
     #[test]

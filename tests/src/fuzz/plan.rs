@@ -277,6 +277,7 @@ fn providers(choices: &mut Choices<'_>) -> Value {
             json!([{ "key": "user", "claim_name": "sub" }]),
         ),
         ("from_headers", json!([{ "name": "x-token" }])),
+        ("from_headers", json!([{ "name": "x_request_id" }])),
         ("from_cookies", json!(["token"])),
     ];
     for (name, value) in more {
@@ -365,6 +366,7 @@ fn request(choices: &mut Choices<'_>) -> Headers {
             "authorization",
             "x-token",
             "authorization_",
+            "x_request_id",
         ]);
         push(name, format!("{scheme}{token}").as_bytes());
     }
@@ -374,6 +376,10 @@ fn request(choices: &mut Choices<'_>) -> Headers {
             true => push(name, choices.bytes(24)),
             false => push(name, choices.of(values).as_bytes()),
         }
+    }
+    // Of a large head, no more is kept than what is read later.
+    if choices.is(9) {
+        headers.push(b"x-large", &[b'a'; 3000]);
     }
     headers
 }
