@@ -27,6 +27,12 @@ mod type_set;
 mod uri;
 mod value;
 mod walk;
+mod walk_demand;
+mod walk_judge;
+mod walk_number;
+mod walk_object;
+#[cfg(test)]
+mod walk_tests;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -51,7 +51,7 @@ const fn structure(name: &'static str, dialects: &'static [Dialect]) -> Entry {
 }
 
 /// Every keyword that this module is built with.
-pub(super) const KEYWORDS: Keywords = Keywords(match super::AVAILABLE {
+pub(super) const KEYWORDS: Keywords = Keywords(match cfg!(feature = "json-schema") {
     true => EVERY,
     false => &[],
 });

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use super::list::List;
 use super::text::eight_at;
-use super::{Fault, Name, Text};
+use super::{Fault, MemberName, Text};
 use crate::budget::{self, Share};
 
 /// The names of all open objects, those of the innermost last.
@@ -43,7 +43,7 @@ impl Names {
 impl<'t> Keys<'t> {
     /// Adds a name of the innermost object.
     #[inline(always)]
-    pub(super) fn push(&mut self, names: &mut Names, name: Name<'t>) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, names: &mut Names, name: MemberName<'t>) -> Result<(), Fault> {
         match name.text.plain() {
             Some(plain) => {
                 let bit = 1u64.wrapping_shl(kind(plain, name.word));

@@ -17,7 +17,7 @@ pub use self::number::Numbers;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;
 pub use self::text::read as read_string;
-pub use self::walk::{Kind, Name, Watch, Word, Written};
+pub use self::walk::{Kind, MemberName, Watch, Word, Written};
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ struct Shown<'s, See>(&'s mut See);
 
 impl<'t, See: FnMut(Text<'t>)> Watch<'t> for Shown<'_, See> {
     #[inline]
-    fn name(&mut self, name: Name<'t>) {
+    fn name(&mut self, name: MemberName<'t>) {
         (self.0)(name.text);
     }
 

@@ -1,7 +1,7 @@
 //! How much there is in a text: what a tree of its values will take is known before it is built.
 
 use super::list::List;
-use super::{Fault, Kind, Limits, Name, Text, Watch, Written, watch};
+use super::{Fault, Kind, Limits, MemberName, Text, Watch, Written, watch};
 
 /// What is in a text that has passed.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Shape {
 
 impl<'t> Watch<'t> for Shape {
     #[inline]
-    fn name(&mut self, name: Name<'t>) {
+    fn name(&mut self, name: MemberName<'t>) {
         self.string(name.text);
     }
 

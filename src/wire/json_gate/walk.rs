@@ -6,7 +6,7 @@ use super::{Fault, Limits, Text, number, text};
 /// Who is told what stands in a text.
 pub trait Watch<'t> {
     /// The name of the member whose value comes next.
-    fn name(&mut self, _name: Name<'t>) {}
+    fn name(&mut self, _name: MemberName<'t>) {}
     /// A string.
     fn string(&mut self, _text: Text<'t>) {}
     /// A number.
@@ -57,7 +57,7 @@ pub struct Written<'t> {
 
 /// The name of a member.
 #[derive(Clone, Copy, Debug)]
-pub struct Name<'t> {
+pub struct MemberName<'t> {
     /// The name.
     pub text: Text<'t>,
     /// Its first eight bytes as sent, the first one lowest, with zeros for those that it does not have.
@@ -284,7 +284,7 @@ impl<'t> Walker<'t, '_> {
             return Err(Fault::KeyBytes);
         }
         let word = word(self.text, start, length);
-        let name = Name { text, word };
+        let name = MemberName { text, word };
         watch.name(name);
         keys.push(&mut here.names, name)?;
         here.length = here.length.wrapping_add(1);

@@ -29,7 +29,7 @@ struct Short {
 }
 
 /// A number with which others are compared.
-pub(super) struct Bound {
+pub(super) struct NumberBound {
     bound: Decimal,
     short: Option<Short>,
     wrong: Ordering,
@@ -194,7 +194,7 @@ impl Short {
     }
 }
 
-impl Bound {
+impl NumberBound {
     pub(super) fn new(bound: &Decimal, wrong: Ordering, excluded: bool) -> Self {
         Self {
             bound: bound.clone(),

@@ -2,16 +2,16 @@
 
 use portcullis_wire::budget::{self, Reservation, Share};
 use portcullis_wire::json_gate::{
-    Fault, Kind, Limits, Name, Shape, Text, Watch, Word, Written, watch,
+    Fault, Kind, Limits, MemberName, Shape, Text, Watch, Word, Written, watch,
 };
 use portcullis_wire::regex::{Effort, Regex};
 
-use super::demand::{Choice, Demand, Together};
-use super::number::Numeral;
-use super::{Inside, Plan, Planned};
 use crate::check::SchemaId;
 use crate::cost::allowance;
 use crate::type_set::TypeSet;
+use crate::walk::{Inside, Plan, Planned};
+use crate::walk_demand::{Alternatives, Demand, Together};
+use crate::walk_number::Numeral;
 
 /// What a walk over a text that passes the gate comes to.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Level<'_> {
 
 impl<'t> Watch<'t> for Judge<'t, '_> {
     #[inline(always)]
-    fn name(&mut self, name: Name<'t>) {
+    fn name(&mut self, name: MemberName<'t>) {
         self.shape.name(name);
         let Some(demand) = self.here.demand.filter(|_| self.holds) else {
             return;
@@ -372,7 +372,7 @@ impl<'t, 'p> Judge<'t, 'p> {
     }
 }
 
-impl Choice {
+impl Alternatives {
     #[inline(always)]
     fn has(&self, value: &Scalar<'_, '_>) -> bool {
         match value {

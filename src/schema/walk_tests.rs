@@ -6,7 +6,7 @@ use portcullis_wire::json::Json;
 use portcullis_wire::json_gate::{Limits, measure};
 use portcullis_wire::regex::Effort;
 
-use super::judge::{Walked, counted, judge};
+use crate::walk_judge::{Walked, counted, judge};
 use crate::{Formats, Schema, Schemas, Text, Unjudged, Verdict};
 
 const DEPTH: usize = 128;
@@ -61,9 +61,9 @@ fn is_valid(schema: &Schema, text: &str) -> bool {
     judged(schema, text, DEPTH).0 == Ok(Verdict::Valid)
 }
 
-struct Random(u64);
+struct Generator(u64);
 
-impl Random {
+impl Generator {
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -125,7 +125,7 @@ const SCALARS: [&str; 26] = [
     "\"a longer text \\u00e9\"",
 ];
 
-fn value(random: &mut Random, depth: usize) -> String {
+fn value(random: &mut Generator, depth: usize) -> String {
     match random.below(if depth == 0 { 4 } else { 8 }) {
         0..=3 => random.one(&SCALARS).to_owned(),
         4 | 5 => {
@@ -161,14 +161,14 @@ const KINDS: [&str; 7] = [
 ];
 
 /// A keyword, from the ones most used to those that no walk knows.
-fn keyword(random: &mut Random, depth: usize) -> String {
-    let under = |random: &mut Random| match depth {
+fn keyword(random: &mut Generator, depth: usize) -> String {
+    let under = |random: &mut Generator| match depth {
         0 => random
             .one(&["true", "{}", "{\"type\":\"string\"}", "false"])
             .to_owned(),
         depth => schema_text(random, depth - 1),
     };
-    let list = |random: &mut Random| {
+    let list = |random: &mut Generator| {
         let list: Vec<String> = (0..=random.below(3)).map(|_| under(random)).collect();
         list.join(",")
     };
@@ -245,7 +245,7 @@ fn keyword(random: &mut Random, depth: usize) -> String {
     }
 }
 
-fn schema_text(random: &mut Random, depth: usize) -> String {
+fn schema_text(random: &mut Generator, depth: usize) -> String {
     let mut keywords: Vec<(String, String)> = Vec::new();
     for _ in 0..random.below(4) {
         let keyword = keyword(random, depth);
@@ -260,7 +260,7 @@ fn schema_text(random: &mut Random, depth: usize) -> String {
 
 #[test]
 fn both_ways_say_the_same_of_whatever_is_made_up() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Generator(0x9e37_79b9_7f4a_7c15);
     let (mut walking, mut taken, mut valid, mut wrong) = (0, 0, 0, 0);
     for _ in 0..2000 {
         let mut text = schema_text(&mut random, 3);

@@ -10,20 +10,13 @@
 //! a whole, and so is one of which it cannot be told beforehand which single schema an array or
 //! object has to be judged by. Patterns come last, when all else holds.
 
-mod demand;
-mod judge;
-mod number;
-mod object;
-#[cfg(test)]
-mod tests;
-
 use std::cell::Cell;
 
-pub(crate) use self::demand::{Demand, Together};
-pub(crate) use self::judge::{Walked, judge};
 use crate::check::{Body, MAX_DEPTH, Node, SchemaId};
 use crate::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
 use crate::type_set::TypeSet;
+pub(crate) use crate::walk_demand::{Demand, Together};
+pub(crate) use crate::walk_judge::{Walked, judge};
 use portcullis_wire::json_gate::Kind;
 
 /// What schemas ask, each in the place that it has among them.
@@ -32,20 +25,20 @@ pub(crate) struct Plan {
     schemas: Vec<Planned>,
 }
 
-struct Planned {
-    id: SchemaId,
-    demand: Demand,
+pub(crate) struct Planned {
+    pub(crate) id: SchemaId,
+    pub(crate) demand: Demand,
     /// By whom an array is judged, and an object.
-    inside: [Inside; 2],
+    pub(crate) inside: [Inside; 2],
     /// What all schemas that judge the same value cost together, at most.
-    steps: u64,
+    pub(crate) steps: u64,
     /// How many of them are evaluated within one another.
-    nested: usize,
+    pub(crate) nested: usize,
     /// Whether a pattern is among them.
-    has_pattern: bool,
+    pub(crate) has_pattern: bool,
     /// Whether a text can be judged by it on the walk, where formats are not asserted and where they are.
-    walks: [bool; 2],
-    credit: Cell<u8>,
+    pub(crate) walks: [bool; 2],
+    pub(crate) credit: Cell<u8>,
 }
 
 /// Whether a walk is likely to take the next text of a schema. One that it does not take costs more than if
@@ -55,7 +48,7 @@ const CREDIT_OF_A_WALK: u8 = 4;
 
 /// What becomes of what is in an array or object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Inside {
+pub(crate) enum Inside {
     /// There may be no such value.
     Wrong,
     /// Nobody asks.
@@ -82,7 +75,7 @@ impl Plan {
         plan
     }
 
-    fn get(&self, id: SchemaId) -> Option<&Planned> {
+    pub(crate) fn get(&self, id: SchemaId) -> Option<&Planned> {
         self.schemas.get(id.0)
     }
 
@@ -255,7 +248,7 @@ impl Plan {
 
     /// How many arrays and objects may be within one another so that schemas are not evaluated too deep
     /// within one another.
-    fn deepest(&self) -> usize {
+    pub(crate) fn deepest(&self) -> usize {
         let nested = self.schemas.iter().map(|planned| planned.nested).max();
         let levels = MAX_DEPTH.checked_div(nested.unwrap_or(1).max(1));
         levels.unwrap_or(0).saturating_sub(1)
@@ -291,7 +284,7 @@ impl Planned {
         }
     }
 
-    fn of_kind(&self, kind: Kind) -> Inside {
+    pub(crate) fn of_kind(&self, kind: Kind) -> Inside {
         let [array, object] = self.inside;
         match kind {
             Kind::Array => array,

@@ -1,10 +1,10 @@
 //! What a schema asks of an object: which members, and what of each.
 
-use portcullis_wire::json_gate::Name;
+use portcullis_wire::json_gate::MemberName;
 
-use super::demand::Range;
 use crate::check::SchemaId;
 use crate::cost::{MEMBER_STEPS, search_steps};
+use crate::walk_demand::Range;
 use portcullis_wire::sort::sort;
 
 /// What is asked of an object.
@@ -12,7 +12,7 @@ pub(super) struct ObjectDemand {
     /// Whether it says anything of members by name.
     pub(super) is_named: bool,
     /// In the order of the words.
-    names: Vec<Named>,
+    names: Vec<NamedDemand>,
     /// What the members of other names must be like.
     pub(super) others: Option<SchemaId>,
     /// The bits of those that must be there.
@@ -24,8 +24,8 @@ pub(super) struct ObjectDemand {
 }
 
 /// What is asked of a member of that name.
-pub(super) struct Named {
-    /// See [`Name::word`].
+pub(super) struct NamedDemand {
+    /// See [`MemberName::word`].
     word: u64,
     name: Box<[u8]>,
     pub(super) schema: Option<SchemaId>,
@@ -102,14 +102,14 @@ impl ObjectDemand {
     }
 
     /// What is said of that name.
-    fn entry(&mut self, name: &str) -> Option<&mut Named> {
+    fn entry(&mut self, name: &str) -> Option<&mut NamedDemand> {
         let found = self
             .names
             .iter()
             .position(|each| *each.name == *name.as_bytes());
         let place = found.unwrap_or(self.names.len());
         if found.is_none() {
-            self.names.push(Named {
+            self.names.push(NamedDemand {
                 word: word(name.as_bytes()),
                 name: name.as_bytes().into(),
                 schema: None,
@@ -122,11 +122,11 @@ impl ObjectDemand {
 
     /// What is said of that name, which means itself.
     #[inline]
-    pub(super) fn find(&self, name: Name<'_>) -> Option<&Named> {
+    pub(super) fn find(&self, name: MemberName<'_>) -> Option<&NamedDemand> {
         let plain = name.text.raw();
         let names = self.names.as_slice();
         if names.len() > Self::FEW {
-            let order = |each: &Named| {
+            let order = |each: &NamedDemand| {
                 let words = each.word.cmp(&name.word);
                 words.then_with(|| (*each.name).cmp(plain))
             };
@@ -159,7 +159,7 @@ impl ObjectDemand {
     }
 }
 
-/// As [`Name::word`].
+/// As [`MemberName::word`].
 fn word(name: &[u8]) -> u64 {
     let bytes = name.iter().take(8).rev();
     bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))

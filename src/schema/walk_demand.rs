@@ -5,24 +5,24 @@ use std::cmp::Ordering;
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::regex::Regex;
 
-use super::number::{Bound, Divisor};
-use super::object::ObjectDemand;
 use crate::check::SchemaId;
 use crate::type_set::TypeSet;
 use crate::value::Value;
+use crate::walk_number::{Divisor, NumberBound};
+use crate::walk_object::ObjectDemand;
 
 /// What one schema asks. Each of its keywords adds to it.
 pub(crate) struct Demand {
     pub(super) kinds: TypeSet,
     /// What it costs, at most, apart from what depends on the value and from the schemas under it.
     pub(super) steps: u64,
-    pub(super) choices: Vec<Choice>,
+    pub(super) choices: Vec<Alternatives>,
     /// How many characters a string may have.
     pub(super) characters: Range,
     /// By how many keywords.
     pub(super) lengths: u64,
     pub(super) patterns: Vec<Regex>,
-    pub(super) bounds: Vec<Bound>,
+    pub(super) bounds: Vec<NumberBound>,
     pub(super) divisors: Vec<Divisor>,
     /// How many items an array may have.
     pub(super) item_count: Range,
@@ -52,7 +52,7 @@ pub(crate) enum Together {
 }
 
 /// One of some values, none of which holds others.
-pub(super) struct Choice {
+pub(super) struct Alternatives {
     pub(super) null: bool,
     pub(super) truth: bool,
     pub(super) falsehood: bool,
@@ -112,7 +112,7 @@ impl Demand {
 
     /// One of these values, in their order, which costs so much at most. False if there is one among them that holds others.
     pub(crate) fn choice(&mut self, values: &[Value<'_>], steps: u64) -> bool {
-        let mut choice = Choice {
+        let mut choice = Alternatives {
             null: false,
             truth: false,
             falsehood: false,
@@ -139,7 +139,7 @@ impl Demand {
 
     /// A number that does not compare so with that one.
     pub(crate) fn bound(&mut self, bound: &Decimal, wrong: Ordering, excluded: bool) -> bool {
-        self.bounds.push(Bound::new(bound, wrong, excluded));
+        self.bounds.push(NumberBound::new(bound, wrong, excluded));
         true
     }
 
