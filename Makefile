@@ -4,6 +4,8 @@ WASM := target/portcullis.wasm
 QUICK := target/portcullis-quick.wasm
 # The same with what not everybody needs left out.
 MINIMAL := target/portcullis-minimal.wasm
+# One for tests, whose allocations can be made to fail.
+FAULTS := target/portcullis-faults.wasm
 # What the image may weigh, 3 MiB, and what the smaller module may, 1.2 MiB.
 SIZE_BUDGET := 3145728
 MINIMAL_BUDGET := 1258291
@@ -20,7 +22,7 @@ FLOOD ?= 3000000
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +47,11 @@ WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
 # The smallest module is built and tested by `make minimal`.
 SUITES = $(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*))))
 LONG = cases fail_closed rate_limits fault_injection
+# A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
+# have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
+START_MANY = bodies browser cors discovery explain fail_closed global_limit headers http3 https internal_redirects json_schema \
+	observability openapi otlp paths rate_limits record record_kinds remote_keys security_events signatures websockets
+RUN_SUITE = $(if $(filter $(1),$(START_MANY)),PORTCULLIS_WASM=$(CURDIR)/$(FAULTS) )$(SUITE) --test $(1)
 
 # ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
 BINARY = $(filter $(firstword $(ONLY)),$(SUITES))
@@ -53,7 +60,7 @@ ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),
 test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
 	@$(if $(filter fault_injection fail_closed module,$(ONLY)),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(SUITES:%='$(SUITE) --test %') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
+	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
 
 # Written out in a recipe, MAKE would run it for `make -n` too.
@@ -64,7 +71,7 @@ parts:
 	@echo "lint, the tests and the module are compiled side by side, by $$($(CARGO) --version)"
 	@tests/side-by-side.sh 3 '$(AGAIN) servers' \
 	'envoy/build.sh lint && envoy/build.sh && envoy/build.sh with-faults' \
-	'$(AGAIN) lint-native && $(SUITE) --no-run && $(WAITS)'
+	'$(AGAIN) lint-crates && $(SUITE) --no-run && $(WAITS)'
 
 servers:
 	@$(SERVERS)
@@ -93,10 +100,12 @@ lint: lint-native ## formatting, clippy for both targets, documentation links, l
 	@envoy/build.sh lint
 
 # There are no examples. To ask for them has cargo take crates with the features that tests need, and so once.
-lint-native:
+lint-crates: BUT_TESTS = --exclude portcullis-tests
+# Without the tests' own crate, whose many dependencies would be read once more, where time is short.
+lint-native lint-crates:
 	@$(call FMT,--check)
-	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --all-features --document-private-items --exclude portcullis-proxy-wasm --lib --bins --examples
+	$(CARGO) clippy --locked --workspace $(BUT_TESTS) --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace $(BUT_TESTS) --all-features --document-private-items --exclude portcullis-proxy-wasm --lib --bins --examples
 	@tests/deny.sh
 
 audit: ## check licences and sources of the crates that are built in, and ask for advisories; needs a network
