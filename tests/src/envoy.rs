@@ -10,15 +10,17 @@ mod config;
 mod error;
 mod lds;
 mod locate;
+mod pool;
 mod process;
+mod resources;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use config::{
     FailPolicy, ListenerOptions, WasmOptions, bootstrap, cluster, downstream_quic, downstream_tls,
@@ -40,10 +42,13 @@ const POLL: Duration = Duration::from_millis(5);
 /// standard error says where.
 #[derive(Debug)]
 pub struct Envoy {
-    process: Process,
+    process: Arc<Process>,
     admin: SocketAddr,
     version: String,
     lds: Option<Mutex<Lds>>,
+    /// How much of the log and of the output is that of earlier tests.
+    earlier: [u64; 2],
+    pooled: Option<pool::Pooled>,
 }
 
 /// How Envoy is started.
@@ -63,6 +68,13 @@ pub struct Options {
     /// Every connection to something replaced ends with its next answer, instead
     /// of one after the other over the drain time.
     pub drain_at_once: bool,
+    /// Whether it may be one that earlier tests of this process have used, and goes on to the next.
+    ///
+    /// It takes seconds of processor time to compile the module, and each Envoy does it once. What
+    /// another test has left is gone: listeners, clusters, VMs and what these share, counters and
+    /// log lines. Not for tests of memory, time, or VMs, nor for any with old connections to
+    /// replaced listeners: these live on for a second only.
+    pub reuse: bool,
     /// Further variables of its environment.
     pub environment: Vec<(String, String)>,
     /// How long it may take until it is ready, and an update until it is applied.
@@ -78,8 +90,19 @@ impl Default for Options {
             component_log_level: None,
             drain_time: None,
             drain_at_once: false,
+            reuse: false,
             environment: Vec::new(),
             timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Options {
+    /// The default ones, for an Envoy that [others use too](Self::reuse).
+    pub fn reused() -> Self {
+        Self {
+            reuse: true,
+            ..Self::default()
         }
     }
 }
@@ -89,7 +112,10 @@ impl Envoy {
     ///
     /// A bootstrap without `admin` gets one on a free port of 127.0.0.1.
     pub fn start(bootstrap: Value, options: &Options) -> Result<Self, EnvoyError> {
-        Self::launch(bootstrap, None, options)
+        match options.reuse {
+            true => pool::take(bootstrap, &[], options),
+            false => Self::launch(bootstrap, None, options),
+        }
     }
 
     /// Starts Envoy with listeners that [`update_listeners`](Self::update_listeners) can replace.
@@ -100,7 +126,10 @@ impl Envoy {
         listeners: &[Value],
         options: &Options,
     ) -> Result<Self, EnvoyError> {
-        Self::launch(bootstrap, Some(listeners), options)
+        match options.reuse {
+            true => pool::take(bootstrap, listeners, options),
+            false => Self::launch(bootstrap, Some(listeners), options),
+        }
     }
 
     fn launch(
@@ -110,28 +139,34 @@ impl Envoy {
     ) -> Result<Self, EnvoyError> {
         let deadline = Instant::now() + options.timeout;
         let directory = process::Directory::create()?;
+        config::with_admin(&mut bootstrap);
         let lds = listeners
-            .map(|listeners| Lds::create(directory.path(), listeners, options))
+            .map(|listeners| Lds::create(directory.path(), listeners, None, options))
             .transpose()?;
         if let Some(lds) = &lds {
             bootstrap["dynamic_resources"]["lds_config"] = lds.config_source();
         }
-        if bootstrap.get("admin").is_none() {
-            bootstrap["admin"] = json!({ "address": config::address(([127, 0, 0, 1], 0).into()) });
-        }
-        let mut process = Process::spawn(directory, &bootstrap, options)?;
-        let admin = process.wait_until_ready(deadline)?;
-        let mut envoy = Self {
-            process,
-            admin,
-            version: String::new(),
-            lds: None,
-        };
-        envoy.version = envoy.ask_version()?;
+        let process = Process::spawn(directory, &bootstrap, options)?;
+        let mut envoy = Self::ready(process, deadline)?;
         if let Some(lds) = lds {
             lds.wait_for_first(&envoy, deadline)?;
             envoy.lds = Some(Mutex::new(lds));
         }
+        Ok(envoy)
+    }
+
+    /// The one of this process, when it is ready.
+    fn ready(mut process: Process, deadline: Instant) -> Result<Self, EnvoyError> {
+        let admin = process.wait_until_ready(deadline)?;
+        let mut envoy = Self {
+            process: Arc::new(process),
+            admin,
+            version: String::new(),
+            lds: None,
+            earlier: [0; 2],
+            pooled: None,
+        };
+        envoy.version = envoy.ask_version()?;
         Ok(envoy)
     }
 
@@ -154,23 +189,24 @@ impl Envoy {
 
     /// What Envoy has logged so far, with everything else on its standard error.
     pub fn log(&self) -> String {
-        read_lossy(&self.process.path().join("stderr"))
+        self.log_since(0)
     }
 
     /// What Envoy has logged after [`log_mark`](Self::log_mark) returned `mark`.
     pub fn log_since(&self, mark: u64) -> String {
-        let log = fs::read(self.process.path().join("stderr")).unwrap_or_default();
-        String::from_utf8_lossy(log.get(mark as usize..).unwrap_or(&[])).into_owned()
+        let [log, _] = self.earlier;
+        read_lossy(&self.file("stderr"), mark.max(log))
     }
 
     /// How long the log is now, in bytes.
     pub fn log_mark(&self) -> u64 {
-        fs::metadata(self.process.path().join("stderr")).map_or(0, |file| file.len())
+        length(&self.file("stderr"))
     }
 
     /// What Envoy has written to standard output: the access log, where it goes there.
     pub fn stdout(&self) -> String {
-        read_lossy(&self.process.path().join("stdout"))
+        let [_, output] = self.earlier;
+        read_lossy(&self.file("stdout"), output)
     }
 
     /// Waits until the log contains `text`, which it may do already.
@@ -238,6 +274,10 @@ impl Envoy {
         self.process.cpu_time()
     }
 
+    fn file(&self, name: &str) -> PathBuf {
+        self.process.path().join(name)
+    }
+
     /// Asks again and again until there is an answer.
     fn wait_until<T>(
         &self,
@@ -262,6 +302,20 @@ impl Envoy {
     }
 }
 
-fn read_lossy(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        // One whose test has failed says where its log is, and ends.
+        if !thread::panicking() {
+            pool::put(self);
+        }
+    }
+}
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
+}
+
+fn read_lossy(path: &Path, mark: u64) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(bytes.get(mark as usize..).unwrap_or(&[])).into_owned()
 }

@@ -40,8 +40,23 @@ impl Mesh {
         Self::start_in(document, workers, clusters, &[])
     }
 
+    /// The same, in an Envoy that [others use too](Options::reuse).
+    pub fn start_reused(document: &Value, workers: u32, clusters: &[(&str, &Upstream)]) -> Self {
+        Self::start_by(Options::reused(), document, workers, clusters, &[])
+    }
+
     /// The same, with these variables in the VM's environment.
     pub fn start_in(
+        document: &Value,
+        workers: u32,
+        clusters: &[(&str, &Upstream)],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::start_by(Options::default(), document, workers, clusters, environment)
+    }
+
+    fn start_by(
+        options: Options,
         document: &Value,
         workers: u32,
         clusters: &[(&str, &Upstream)],
@@ -68,7 +83,7 @@ impl Mesh {
         let listeners = vec![listener("remote", vec![filter], ListenerOptions::default())];
         let options = Options {
             concurrency: workers,
-            ..Options::default()
+            ..options
         };
         let mut bootstrap = bootstrap(listeners, clusters);
         bootstrap["stats_config"] = shipped_tags();

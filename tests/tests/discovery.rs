@@ -50,7 +50,7 @@ fn keys_are_found_and_followed_when_they_move() {
     idp.answer_path("/keys/1", key_set(&[("p256", "a")]));
     idp.answer_path("/keys/2", key_set(&[("rsa", "b")]));
     let settings = json!({ "cache_duration": "2s" });
-    let mesh = Mesh::start(&document(&settings), 4, &[("idp", &idp)]);
+    let mesh = Mesh::start_reused(&document(&settings), 4, &[("idp", &idp)]);
     mesh.wait_for("p256", "a", 200);
     let question = idp.take_path(WELL_KNOWN).remove(0);
     assert_eq!(question.values("host").next(), Some(&b"id.example.com"[..]));
@@ -94,7 +94,7 @@ fn bad_documents_never_harm_good_keys() {
         idp.answer_path(&format!("/{number}/keys"), key_set(&[("p256", "a")]));
     }
     idp.answer_path("/evil", key_set(&[("rsa", "a"), ("p256-other", "a")]));
-    let mesh = Mesh::start(&many(all.len(), document_path), 2, &[("idp", &idp)]);
+    let mesh = Mesh::start_reused(&many(all.len(), document_path), 2, &[("idp", &idp)]);
     let status = |number: usize, key: &str| {
         let request = Request {
             path: format!("/{number}/").into_bytes(),
@@ -205,7 +205,7 @@ fn without_a_good_document_tokens_are_503() {
     let idp = Upstream::start().unwrap();
     idp.answer_path(WELL_KNOWN, says("https://keys.example.net/keys"));
     idp.answer_path("/keys", key_set(&[("p256", "a")]));
-    let mesh = Mesh::start(&document(&json!({})), 2, &[("idp", &idp)]);
+    let mesh = Mesh::start_reused(&document(&json!({})), 2, &[("idp", &idp)]);
     let line = "a jwks_uri on another host, and jwks_cluster is not written; next try in";
     mesh.wait_for_log(0, line, || assert_eq!(mesh.status("p256", "a"), 503));
     assert_eq!(asked(&idp, "/keys"), 0);
@@ -225,7 +225,7 @@ fn keys_on_another_host_have_a_cluster_of_their_own() {
         "uri": format!("https://id.example.com{place}"), "jwks_cluster": "cdn",
     });
     let clusters = [("idp", &idp), ("cdn", &cdn)];
-    let mesh = Mesh::start(&document(&settings), 2, &clusters);
+    let mesh = Mesh::start_reused(&document(&settings), 2, &clusters);
     mesh.wait_for("p256", "a", 200);
     let question = cdn.take_path("/tenant/keys").remove(0);
     assert_eq!(
@@ -246,7 +246,7 @@ fn keys_that_are_gone_are_looked_for_before_the_document_has_aged() {
     idp.answer_path("/keys/1", Answer::Respond(soon));
     idp.answer_path("/keys/2", key_set(&[("rsa", "b")]));
     let settings = json!({ "cache_duration": "1h" });
-    let mesh = Mesh::start(&document(&settings), 2, &[("idp", &idp)]);
+    let mesh = Mesh::start_reused(&document(&settings), 2, &[("idp", &idp)]);
     mesh.wait_for("p256", "a", 200);
     idp.answer_path(WELL_KNOWN, says("https://id.example.com/keys/2"));
     idp.answer_path("/keys/1", answer(404, ""));

@@ -47,7 +47,7 @@ fn start_by(document: &Value) -> (Envoy, Upstream) {
     );
     let clusters = vec![cluster("upstream", upstream.addr())];
     let listeners = vec![listener("chain", vec![ours], ListenerOptions::default())];
-    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
     (envoy, upstream)
 }
 

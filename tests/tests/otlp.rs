@@ -72,7 +72,7 @@ fn start(collector: Option<&Upstream>, more: &Value) -> (Envoy, Upstream) {
     let listeners = vec![listener("chain", vec![ours], ListenerOptions::default())];
     let options = Options {
         concurrency: 1,
-        ..Options::default()
+        ..Options::reused()
     };
     let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
     (envoy, upstream)

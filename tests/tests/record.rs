@@ -86,7 +86,7 @@ fn start_behind(
     clusters.push(cluster("upstream", upstream.addr()));
     filters.push(ours);
     let listeners = vec![listener("chain", filters, options)];
-    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
     (envoy, upstream)
 }
 

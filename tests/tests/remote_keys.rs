@@ -48,6 +48,14 @@ impl Mesh {
     fn start(remote: &Value, workers: u32, answer: Answer) -> Self {
         let idp = Upstream::start().unwrap();
         idp.answer_path("/jwks", answer);
+        let mesh = mesh::Mesh::start_reused(&document(remote), workers, &[("idp", &idp)]);
+        Self { mesh, idp }
+    }
+
+    /// One whose gauges no other test has set.
+    fn start_fresh(remote: &Value, workers: u32, answer: Answer) -> Self {
+        let idp = Upstream::start().unwrap();
+        idp.answer_path("/jwks", answer);
         let mesh = mesh::Mesh::start(&document(remote), workers, &[("idp", &idp)]);
         Self { mesh, idp }
     }
@@ -218,7 +226,7 @@ fn keys_and_their_age_are_shown() {
     let age = "provider.corp_eu.jwks_age_seconds";
     let good = key_set(&[("p256", "a"), ("rsa", "b")]);
     let limits = json!({ "cache_duration": "1s", "max_stale": "10s", "timeout": "5s" });
-    let mesh = Mesh::start(&limits, 2, good);
+    let mesh = Mesh::start_fresh(&limits, 2, good);
     mesh.wait_for_metric(keys, |keys| keys == 2);
     mesh.wait_for_metric(age, |age| age <= 3);
     // The worker that takes a request may not have looked at them yet.

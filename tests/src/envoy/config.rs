@@ -88,6 +88,13 @@ pub fn bootstrap(listeners: Vec<Value>, clusters: Vec<Value>) -> Value {
     })
 }
 
+/// An admin interface on a free port of 127.0.0.1, where there is none.
+pub(super) fn with_admin(bootstrap: &mut Value) {
+    if bootstrap.get("admin").is_none() {
+        bootstrap["admin"] = json!({ "address": address(([127, 0, 0, 1], 0).into()) });
+    }
+}
+
 /// A listener for HTTP/1.1 and HTTP/2 on one port, with these filters before
 /// the router, and one route for everything.
 ///

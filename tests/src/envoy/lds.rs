@@ -1,13 +1,12 @@
 //! Listeners from a file that is replaced while Envoy runs.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::process::cannot;
+use super::resources::Resources;
 use super::{Envoy, EnvoyError, Options};
 
 /// What Envoy made of new listeners.
@@ -22,12 +21,12 @@ pub enum Update {
     },
 }
 
-/// The file. It lives in a directory that Envoy watches, and gets there by a rename.
+/// The listeners, and how long Envoy may take to serve them.
 #[derive(Debug)]
 pub(super) struct Lds {
-    watched: PathBuf,
-    draft: PathBuf,
-    version: u64,
+    resources: Resources,
+    /// One that is always there.
+    always: Option<Value>,
     concurrency: u64,
     timeout: Duration,
 }
@@ -36,28 +35,21 @@ impl Lds {
     pub(super) fn create(
         directory: &Path,
         listeners: &[Value],
+        always: Option<Value>,
         options: &Options,
     ) -> Result<Self, EnvoyError> {
         let mut lds = Self {
-            watched: directory.join("lds"),
-            draft: directory.join("lds-draft.json"),
-            version: 0,
+            resources: Resources::create(directory, "lds", "listener.v3.Listener")?,
+            always,
             concurrency: options.concurrency.into(),
             timeout: options.timeout,
         };
-        fs::create_dir(&lds.watched).map_err(cannot("create a directory"))?;
         lds.write(listeners)?;
         Ok(lds)
     }
 
     pub(super) fn config_source(&self) -> Value {
-        json!({
-            "resource_api_version": "V3",
-            "path_config_source": {
-                "path": self.file(),
-                "watched_directory": { "path": self.watched },
-            },
-        })
+        self.resources.config_source()
     }
 
     pub(super) fn wait_for_first(
@@ -119,27 +111,9 @@ impl Lds {
         })
     }
 
-    fn write(&mut self, listeners: &[Value]) -> Result<(), EnvoyError> {
-        self.version += 1;
-        let resources: Vec<Value> = listeners
-            .iter()
-            .map(|listener| {
-                let mut resource = listener.clone();
-                resource["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener".into();
-                resource
-            })
-            .collect();
-        let response = json!({
-            "version_info": self.version.to_string(),
-            "resources": resources,
-        });
-        fs::write(&self.draft, response.to_string())
-            .and_then(|()| fs::rename(&self.draft, self.file()))
-            .map_err(cannot("write the listeners"))
-    }
-
-    fn file(&self) -> PathBuf {
-        self.watched.join("listeners.json")
+    /// Offers them, and does not wait.
+    pub(super) fn write(&mut self, listeners: &[Value]) -> Result<(), EnvoyError> {
+        self.resources.write(listeners.iter().chain(&self.always))
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Process {
     child: Mutex<Child>,
     pid: u32,
     directory: Directory,
+    /// Ends it when this process has ended, if it may outlive its test.
+    guard: Option<Child>,
 }
 
 impl Process {
@@ -107,7 +109,23 @@ impl Process {
             pid: child.id(),
             child: Mutex::new(child),
             directory,
+            guard: None,
         })
+    }
+
+    /// From now on it ends with this process at the latest, and its directory goes.
+    pub(super) fn end_with_us(&mut self) -> Result<(), EnvoyError> {
+        // What it reads ends when nobody holds the other end of the pipe any more.
+        let script = "read -r _; kill -TERM $1; rm -rf $2";
+        let guard = Command::new("sh")
+            .args(["-c", script, "sh", &self.pid.to_string()])
+            .arg(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.guard = Some(guard.map_err(cannot("start sh"))?);
+        Ok(())
     }
 
     /// Waits until `/ready` answers 200, and returns the address of the admin interface.
@@ -212,13 +230,17 @@ impl Process {
     }
 
     fn log_tail(&self) -> String {
-        tail(&read_lossy(&self.path().join("stderr")))
+        tail(&read_lossy(&self.path().join("stderr"), 0))
     }
 }
 
 impl Drop for Process {
     /// SIGTERM, then SIGKILL; never to a process that has been waited for.
     fn drop(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
         if self.has_ended() {
             return;
         }

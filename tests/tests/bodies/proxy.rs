@@ -35,7 +35,7 @@ impl Proxy {
         let bootstrap = bootstrap(listeners.collect(), clusters);
         let options = Options {
             concurrency: 1,
-            ..Options::default()
+            ..Options::reused()
         };
         let envoy = Envoy::start(bootstrap, &options).expect("Envoy starts");
         Self { envoy }

@@ -42,7 +42,7 @@ impl Proxy {
             .map(|(name, filter, options)| listener(name, vec![filter], options));
         let clusters = vec![cluster("upstream", service.addr())];
         let bootstrap = bootstrap(listeners.collect(), clusters);
-        let envoy = Envoy::start(bootstrap, &Options::default()).expect("Envoy starts");
+        let envoy = Envoy::start(bootstrap, &Options::reused()).expect("Envoy starts");
         Self { envoy, service }
     }
 

@@ -98,7 +98,7 @@ impl Proxy {
         });
         let clusters = vec![cluster("upstream", service.addr())];
         let bootstrap = bootstrap(listeners.collect(), clusters);
-        let envoy = Envoy::start(bootstrap, &Options::default()).expect("Envoy starts");
+        let envoy = Envoy::start(bootstrap, &Options::reused()).expect("Envoy starts");
         Self { envoy, service }
     }
 

@@ -220,7 +220,7 @@ fn no_spelling_reaches_the_service_under_another_policy() {
         .map(|(_, listener)| listener)
         .collect();
     let bootstrap = bootstrap(listeners, vec![cluster("upstream", service.addr())]);
-    let envoy = Envoy::start(bootstrap, &Options::default()).expect("Envoy starts");
+    let envoy = Envoy::start(bootstrap, &Options::reused()).expect("Envoy starts");
     for name in names {
         let addr = envoy.listener_addr(&name).expect("it listens");
         for spelling in SPELLINGS {
