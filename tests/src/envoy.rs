@@ -92,7 +92,7 @@ impl Default for Options {
             drain_at_once: false,
             reuse: false,
             environment: Vec::new(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(180),
         }
     }
 }

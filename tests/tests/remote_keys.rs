@@ -52,7 +52,7 @@ impl Mesh {
         Self { mesh, idp }
     }
 
-    /// One whose gauges no other test has set.
+    /// One whose gauges and memory are of this test alone.
     fn start_fresh(remote: &Value, workers: u32, answer: Answer) -> Self {
         let idp = Upstream::start().unwrap();
         idp.answer_path("/jwks", answer);
@@ -254,7 +254,7 @@ fn keys_and_their_age_are_shown() {
 #[test]
 fn an_answer_that_is_too_long_is_not_read() {
     let limits = json!({ "cache_duration": "1s" });
-    let mesh = Mesh::start(&limits, 1, key_set(&[("p256", "a")]));
+    let mesh = Mesh::start_fresh(&limits, 1, key_set(&[("p256", "a")]));
     mesh.wait_for("p256", "a", 200);
     let body = format!("{{\"keys\":[{}]}}", " ".repeat(31 << 20));
     let before = mesh.envoy.resident_memory().unwrap();
