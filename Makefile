@@ -46,7 +46,7 @@ WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
 # Those that take longest are begun first.
 # The smallest module is built and tested by `make minimal`.
 SUITES = $(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*))))
-LONG = cases fail_closed rate_limits fault_injection
+LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
 # A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
 # have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
 START_MANY = bodies browser cors discovery explain fail_closed global_limit headers http3 https internal_redirects json_schema \

@@ -91,7 +91,7 @@ impl Proxy {
             listener("overwritten", vec![filter], options),
         ];
         let clusters = vec![cluster("upstream", upstream.addr())];
-        let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+        let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
         Self {
             envoy,
             _upstream: upstream,

@@ -71,7 +71,7 @@ fn start(more: Value, clusters: Vec<Value>) -> (Envoy, Upstream) {
     let mut all = vec![cluster("upstream", upstream.addr())];
     all.extend(clusters);
     let listeners = vec![listener("chain", vec![ours], options)];
-    let envoy = Envoy::start(bootstrap(listeners, all), &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap(listeners, all), &Options::reused()).unwrap();
     (envoy, upstream)
 }
 

@@ -169,7 +169,7 @@ fn a_bad_token_costs_two_signature_checks_however_many_keys_there_are() {
             "kid",
         ),
     ] {
-        let mesh = Mesh::start(&document(&providers, jwt), 1, &[]);
+        let mesh = Mesh::start_reused(&document(&providers, jwt), 1, &[]);
         let tokens = all_forged(header, 512, random, REQUESTS);
         let (statuses, took) = send(&mesh, &tokens);
         assert_eq!(statuses, [401], "{about}");
@@ -199,7 +199,7 @@ fn one_check_of_each_algorithm_by_the_filter() {
         ("EdDSA", of("ed25519"), 64),
     ] {
         let providers = json!({ "p": provider(&[key], &json!({ "signatures": "filter" })) });
-        let mesh = Mesh::start(&document(&providers, &json!({ "provider": "p" })), 1, &[]);
+        let mesh = Mesh::start_reused(&document(&providers, &json!({ "provider": "p" })), 1, &[]);
         let tokens = all_forged(&json!({ "alg": algorithm }), length, random, 60);
         let (statuses, took) = send(&mesh, &tokens);
         assert_eq!(statuses, [401], "{algorithm}");

@@ -14,6 +14,7 @@ mod headers;
 mod http;
 mod incoming;
 mod life;
+mod modules;
 mod properties;
 mod services;
 mod state;
@@ -24,9 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use wasmi::{
-    CompilationMode, Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults,
-};
+use wasmi::{Instance, Linker, Module, Store, WasmParams, WasmResults};
 
 pub use exchange::Exchange;
 use state::{MetricKind, ROOT, Server, Stat, Vm};
@@ -147,13 +146,7 @@ impl FakeHost {
     /// Loads a module and initialises it, without a plugin in it: for tests that set something
     /// up which [`FakeHost::configure`] is to find.
     pub fn load(wasm: &[u8], options: HostOptions) -> Result<FakeHost, StartError> {
-        // Rust code nests deeper than the interpreter's defaults allow, and V8 lets it.
-        let mut config = Config::default();
-        config.set_max_recursion_depth(32 * 1024);
-        config.set_max_stack_height(8 << 20);
-        config.compilation_mode(CompilationMode::LazyTranslation);
-        let engine = Engine::new(&config);
-        let module = Module::new(&engine, wasm).map_err(|e| StartError::Module(e.to_string()))?;
+        let module = modules::read(wasm).map_err(|e| StartError::Module(e.to_string()))?;
         let server = Server {
             now_nanos: options.now_nanos,
             ..Server::default()

@@ -58,7 +58,12 @@ fn judge(what: &str, keys: Value, algorithm: &'static str, length: usize, verify
     provider["jwks"]["inline"]["keys"] = keys;
     provider["algorithms"] = json!([algorithm]);
     provider["signatures"] = verify.into();
-    let stage = Stage::start(Setting::new(1, Delivery::Lds), &document);
+    let setting = Setting {
+        drain: Duration::from_secs(1),
+        reuse: true,
+        ..Setting::new(1, Delivery::Lds)
+    };
+    let stage = Stage::start(setting, &document);
     cost(&stage, 50, |_| None);
     let plain = cost(&stage, 200, |_| None);
     cost(&stage, 10, |number| Some(forged(algorithm, length, number)));

@@ -17,6 +17,9 @@ fn stage(document: &Value) -> Stage {
             per_connection_buffer_limit_bytes: Some(4 << 20),
             ..ListenerOptions::default()
         },
+        // Nothing is replaced in it.
+        drain: Duration::from_secs(1),
+        reuse: true,
         ..Setting::new(1, Delivery::Lds)
     };
     Stage::start(setting, document)

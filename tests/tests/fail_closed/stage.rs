@@ -43,6 +43,8 @@ pub(crate) struct Setting {
     pub(crate) listener: ListenerOptions,
     /// How long what was replaced lives on.
     pub(crate) drain: Duration,
+    /// Whether in an Envoy that others use too.
+    pub(crate) reuse: bool,
     /// Other services, by the names of their clusters.
     pub(crate) clusters: Vec<(&'static str, SocketAddr)>,
 }
@@ -54,6 +56,7 @@ impl Setting {
             delivery,
             listener: ListenerOptions::default(),
             drain: Duration::from_secs(size(15, 60)),
+            reuse: false,
             clusters: Vec::new(),
         }
     }
@@ -94,6 +97,7 @@ impl Stage {
             concurrency: setting.workers,
             timeout: Duration::from_secs(180),
             drain_time: Some(setting.drain),
+            reuse: setting.reuse,
             ..Options::default()
         };
         let first = [listener(NAME, filters, setting.listener.clone())];

@@ -93,7 +93,7 @@ fn start_with(policy: &Value, manager: Value) -> Setting {
     let listeners = [listener("guarded", filters, options)];
     let clusters = vec![cluster("upstream", upstream.addr())];
     let bootstrap = bootstrap(Vec::new(), clusters);
-    let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default()).unwrap();
+    let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::reused()).unwrap();
     let addr = envoy.listener_addr("guarded").unwrap();
     Setting {
         _envoy: envoy,

@@ -64,7 +64,7 @@ impl Service {
         let clusters = vec![cluster("upstream", upstream.addr())];
         let bootstrap = bootstrap(Vec::new(), clusters);
         let listeners = [encrypted.clone()];
-        let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default()).unwrap();
+        let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::reused()).unwrap();
         let port = envoy.listener_addr("encrypted").unwrap().port();
         let https = json!({ "on_cleartext": "redirect", "hosts": [HOST], "port": port });
         let update = envoy.update_listeners(&[encrypted, guarded("cleartext", https)]);

@@ -47,7 +47,7 @@ fn the_readme_shows_what_is_answered() {
         ListenerOptions::default(),
     )];
     let bootstrap = bootstrap(Vec::new(), vec![cluster("upstream", upstream.addr())]);
-    let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default()).unwrap();
+    let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::reused()).unwrap();
     let request = Request {
         method: b"GET".to_vec(),
         path: b"/orders".to_vec(),

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use portcullis_tests::envoy::cluster;
+use portcullis_tests::envoy::{Options, cluster};
 use portcullis_tests::module_path;
 use portcullis_tests::upstream::{Answer, Upstream};
 use portcullis_tests::wire::Response;
@@ -31,7 +31,11 @@ fn start(charge: &Value, max_tokens: u64) -> (Proxy, Upstream) {
     }
     let listener = limited_by(&module_path(), &json!([limit]), json!({}));
     let clusters = vec![cluster("upstream", upstream.addr())];
-    (Proxy::start_with(4, clusters, &listener), upstream)
+    let options = Options {
+        concurrency: 4,
+        ..Options::reused()
+    };
+    (Proxy::start_with(&options, clusters, &listener), upstream)
 }
 
 fn answer(upstream: &Upstream, status: u16, cost: Option<&str>) {

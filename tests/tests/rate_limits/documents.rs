@@ -62,7 +62,7 @@ fn answering(name: &str, filters: Vec<Value>) -> Value {
 fn start(workers: u32, listeners: &[Value]) -> Envoy {
     let options = Options {
         concurrency: workers,
-        ..Options::default()
+        ..Options::reused()
     };
     Envoy::start_with_lds(bootstrap(Vec::new(), Vec::new()), listeners, &options).unwrap()
 }
@@ -209,7 +209,9 @@ fn old_and_new_numbers_both_hold_while_a_listener_drains() {
         (bucket(10), bucket(12)),
     ] {
         let of = |rule: &Value| answering("one", vec![filter(&document(rule), "", "")]);
-        let envoy = start(2, &[of(&before)]);
+        // What is replaced goes on for as long as the test.
+        let bootstrap = bootstrap(Vec::new(), Vec::new());
+        let envoy = Envoy::start_with_lds(bootstrap, &[of(&before)], &Options::default()).unwrap();
         let mut old = Connection::new(envoy.listener_addr("one").unwrap());
         let ask =
             |connection: &mut Connection| connection.send(&request(&[]), PATIENCE).unwrap().status;

@@ -32,17 +32,17 @@ struct Proxy {
 impl Proxy {
     /// One that answers by itself.
     fn start(workers: u32, limits: &Value) -> Self {
-        Self::start_with(workers, Vec::new(), &limited(limits))
-    }
-
-    fn start_with(workers: u32, clusters: Vec<Value>, listener: &Value) -> Self {
         let options = Options {
             concurrency: workers,
             ..Options::default()
         };
+        Self::start_with(&options, Vec::new(), &limited(limits))
+    }
+
+    fn start_with(options: &Options, clusters: Vec<Value>, listener: &Value) -> Self {
         let bootstrap = bootstrap(Vec::new(), clusters);
         let listeners = std::slice::from_ref(listener);
-        let envoy = Envoy::start_with_lds(bootstrap, listeners, &options).unwrap();
+        let envoy = Envoy::start_with_lds(bootstrap, listeners, options).unwrap();
         let addr = envoy.listener_addr("limits").unwrap();
         Self { envoy, addr }
     }

@@ -4,10 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portcullis_tests::client;
+use portcullis_tests::envoy::Options;
 use portcullis_tests::wire::{Request, Response};
 use serde_json::{Value, json};
 
-use super::Proxy;
+use super::{Proxy, limited};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,7 +33,7 @@ fn is_true_of(rule: &Value) {
     let mut limit = rule.clone();
     limit["name"] = json!("one");
     limit["key"] = json!(["client_address"]);
-    let proxy = Proxy::start(2, &json!([limit]));
+    let proxy = Proxy::start_with(&Options::reused(), Vec::new(), &limited(&json!([limit])));
     assert_eq!(get(&proxy).status, 200);
     // On a busy machine a request can take longer than the wait; then it says nothing.
     let mut too_early = 0;

@@ -127,7 +127,11 @@ fn counts_outlive_a_vm() {
     let upstream = Upstream::start().unwrap();
     let clusters = vec![cluster("upstream", upstream.addr())];
     let listener = |module: &Path| limited_by(module, &three(), json!({}));
-    let proxy = Proxy::start_with(1, clusters, &listener(&module_path()));
+    let options = Options {
+        concurrency: 1,
+        ..Options::default()
+    };
+    let proxy = Proxy::start_with(&options, clusters, &listener(&module_path()));
     assert_eq!(get(proxy.addr), 200);
     let module = trapping(proxy.envoy.directory());
     let update = proxy.envoy.update_listeners(&[listener(&module)]);
