@@ -14,6 +14,7 @@ pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
+pub mod protected_resource;
 pub mod rate_limits;
 pub mod sanitize_errors;
 pub mod security_headers;
@@ -57,6 +58,7 @@ kinds! {
     deny_patterns,
     sanitize_errors,
     error_pages,
+    protected_resource,
     security_headers,
     cors,
     csrf,
