@@ -12,12 +12,15 @@
 //! ([`portcullis_exchange::wait`]), but [`Authenticator::authenticate`] has to answer at once. Nothing else
 //! here depends on that.
 
+pub mod api_key;
 mod challenge;
 mod combination;
 mod forwarding;
+mod grants;
 pub mod jwt;
 mod location;
 mod places;
+mod secret;
 
 use self::challenge::Challenges;
 use self::location::{LocationError, Locations, PresentedCredential};

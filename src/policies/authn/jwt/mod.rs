@@ -28,7 +28,6 @@ mod remote;
 mod requirement;
 mod rsa;
 mod rules;
-mod secret;
 mod signature;
 mod spki;
 mod store;
