@@ -23,12 +23,9 @@ pub(super) fn read_grants(
     let scopes = fields.or_default("scopes", Vec::new(), problems, |node, problems| {
         node.list(problems, read_scope)
     });
-    let attributes = fields.or_default(
-        "attributes",
-        String::new(),
-        problems,
-        |node, problems| read_attributes(node, problems, check),
-    );
+    let attributes = fields.or_default("attributes", String::new(), problems, |node, problems| {
+        read_attributes(node, problems, check)
+    });
     let (scopes, attributes) = (scopes?, attributes?);
     let mut grants = match scopes.is_empty() {
         true => String::new(),

@@ -112,11 +112,7 @@ impl Requirement {
     }
 
     /// Whether the claims of a token that came with that request meet everything.
-    fn check(
-        &self,
-        request: &Request<'_>,
-        claims: &Compact,
-    ) -> Result<(), RequirementError> {
+    fn check(&self, request: &Request<'_>, claims: &Compact) -> Result<(), RequirementError> {
         if !self.grants_scopes(claims) {
             return Err(RequirementError::Scope);
         }
@@ -242,7 +238,7 @@ struct Scopes {
 }
 
 /// A list of which all are needed, or `{ all: [...] }`, or `{ any: [...] }`.
-pub(super) fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
+fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
     if let Json::Array(_) | Json::String(_) = node.json() {
         return Some(Scopes {
             all_at: "/require/scopes",

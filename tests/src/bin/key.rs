@@ -50,8 +50,10 @@ fn main() -> ExitCode {
         id => id,
     };
     let (id, client) = (json!(id), json!(client));
-    println!(r#"{key}
-{{ "id": {id}, "hash": "{hash}", "client": {client} }}"#);
+    println!(
+        r#"{key}
+{{ "id": {id}, "hash": "{hash}", "client": {client} }}"#
+    );
     ExitCode::SUCCESS
 }
 

@@ -27,7 +27,9 @@ impl KeyHash {
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         const SHA_256: &str = "sha256";
         if let Json::String(_) = node.json() {
-            return node.choice(problems, &[(SHA_256, ())]).map(|()| Self::Sha256);
+            return node
+                .choice(problems, &[(SHA_256, ())])
+                .map(|()| Self::Sha256);
         }
         let mut fields = node.fields(problems)?;
         let secret = fields

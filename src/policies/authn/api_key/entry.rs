@@ -28,7 +28,10 @@ const CURE: &str = "write its SHA-256 in 64 hexadecimal digits as `hash`: `make 
 impl<'d> WrittenKey<'d> {
     /// Reads `{ id, hash, client, scopes, attributes, not_before, not_after, state }`.
     pub(super) fn read(node: &Node<'d>, problems: &mut Problems) -> Option<Self> {
-        let mut fields = node.object(problems, "{\"id\": \"…\", \"hash\": \"…\", \"client\": \"…\"}")?;
+        let mut fields = node.object(
+            problems,
+            "{\"id\": \"…\", \"hash\": \"…\", \"client\": \"…\"}",
+        )?;
         if let Some(key) = fields.optional("key") {
             key.report(
                 problems,
@@ -137,7 +140,9 @@ fn from_hex(text: &[u8]) -> Option<Digest> {
     let (pairs, []) = text.as_chunks::<2>() else {
         return None;
     };
-    let bytes = pairs.iter().map(|[high, low]| Some((digit(high)? << 4) | digit(low)?));
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| Some((digit(high)? << 4) | digit(low)?));
     let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
     bytes.try_into().ok()
 }

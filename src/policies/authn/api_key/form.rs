@@ -64,7 +64,7 @@ pub(super) fn is_well_formed(key: &[u8], prefix: &str) -> bool {
 fn push_base62(out: &mut String, number: &[u8], digits: usize) {
     const BASE: u32 = 62;
     let mut rest = number.to_vec();
-    let mut reversed = Vec::with_capacity(digits);
+    let mut reversed: Vec<u8> = Vec::with_capacity(digits);
     for _ in 0..digits {
         let mut remainder = 0_u32;
         for byte in &mut rest {
@@ -111,7 +111,10 @@ mod tests {
         let none = key("a", &[0; RANDOM_BYTES]);
         assert!(none.starts_with(&format!("a_{}", "0".repeat(27))), "{none}");
         // 2^160 - 1 in base 62.
-        assert!(made.starts_with("pk_live_aWgEPTl1tmebfsQzFP4bxwgy80V"), "{made}");
+        assert!(
+            made.starts_with("pk_live_aWgEPTl1tmebfsQzFP4bxwgy80V"),
+            "{made}"
+        );
     }
 
     #[test]
@@ -139,7 +142,9 @@ mod tests {
             assert!(is_prefix(fine), "{fine}");
         }
         let long = "a".repeat(33);
-        for wrong in ["", "_", "pk_", "_pk", "a__b", "PK", "1a", "a-b", "\u{e9}", &long] {
+        for wrong in [
+            "", "_", "pk_", "_pk", "a__b", "PK", "1a", "a-b", "\u{e9}", &long,
+        ] {
             assert!(!is_prefix(wrong), "{wrong}");
         }
     }

@@ -110,7 +110,9 @@ pub(super) fn field_of_store(refusal: &Refusal) -> Option<&'static str> {
         (&NOT_YET_VALID, "keys"),
         (&NO_SECRET, "hash"),
     ];
-    let found = FIELDS.iter().find(|(reason, _)| *reason == refusal.reason)?;
+    let found = FIELDS
+        .iter()
+        .find(|(reason, _)| *reason == refusal.reason)?;
     Some(found.1)
 }
 

@@ -144,7 +144,11 @@ impl ApiKeyStore {
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let place = BlockPlace::of(node);
-        problems.account(node.pointer(), Share::Documents, FIXED.saturating_add(place.memory()));
+        problems.account(
+            node.pointer(),
+            Share::Documents,
+            FIXED.saturating_add(place.memory()),
+        );
         Some(Self {
             name: Rc::clone(name),
             place,
@@ -191,8 +195,7 @@ impl ApiKeyStore {
         let entry = self.keys.find(&digest);
         let entry = entry.ok_or_else(|| Refusal::new(&UNKNOWN))?;
         check_use(&entry, now.as_secs())?;
-        self.principal(&entry)
-            .ok_or_else(|| Refusal::new(&UNKNOWN))
+        self.principal(&entry).ok_or_else(|| Refusal::new(&UNKNOWN))
     }
 
     /// What can be seen of a key without looking for it.
@@ -279,10 +282,7 @@ fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<KeyTable> {
     problems.account(node.pointer(), Share::Documents, builder.memory());
     if let Some(twice) = builder.twice() {
         let at = node.pointer().item(twice.second).member(twice.field);
-        problems.report(
-            &at,
-            format_args!("is that of item {} as well", twice.first),
-        );
+        problems.report(&at, format_args!("is that of item {} as well", twice.first));
         return None;
     }
     Some(builder.finish())

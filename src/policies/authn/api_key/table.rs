@@ -108,7 +108,9 @@ impl KeyTable {
             let start = self.starts.get(place)?;
             usize::try_from(*start).ok()
         };
-        let near = self.slots.get(start(first)?..start(first.checked_add(1)?)?)?;
+        let near = self
+            .slots
+            .get(start(first)?..start(first.checked_add(1)?)?)?;
         let place = near.binary_search_by(|slot| slot.digest.cmp(digest)).ok()?;
         near.get(place).map(|slot| self.entry(slot))
     }
@@ -139,11 +141,6 @@ impl Slot {
 }
 
 impl TableBuilder {
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     /// How many bytes of memory the table would take.
     pub(super) fn memory(&self) -> usize {
         let each = size_of::<Slot>().saturating_add(size_of::<u32>());
@@ -241,7 +238,9 @@ impl TableBuilder {
 
 /// The first bits of a digest, as a number.
 fn leading(digest: &Digest, bits: u32) -> usize {
-    let first = digest.first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
+    let first = digest
+        .first_chunk()
+        .map_or(0, |first| u32::from_be_bytes(*first));
     let leading = first.checked_shr(u32::BITS.saturating_sub(bits));
     usize::try_from(leading.unwrap_or_default()).unwrap_or_default()
 }
@@ -301,7 +300,7 @@ mod tests {
                 assert_eq!(table.find(&expected.digest), Some(expected));
             }
             for other in count..count + 1000 {
-                assert_eq!(table.find(&Hash::hash(number(other))), None);
+                assert_eq!(table.find(&Hash::hash(&number(other))), None);
             }
             assert_eq!(table.find(&[0; 32]), None);
             assert_eq!(table.find(&[0xff; 32]), None);

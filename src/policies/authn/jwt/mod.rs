@@ -44,11 +44,11 @@ use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
 use self::token::{TokenError, Unverified};
-use super::{Accepted, Authenticator};
 use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
+use super::{Accepted, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -245,9 +245,9 @@ impl Authenticator for ProviderRequirement {
             attach(claiming(refusal, token, by, exchange))
         })?;
         let principal = self.principal(verified.claims);
-        let sufficient = self
-            .requirement
-            .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
+        let sufficient =
+            self.requirement
+                .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
         let principal = sufficient.map_err(attach)?;
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);

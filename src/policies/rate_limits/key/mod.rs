@@ -349,11 +349,7 @@ impl<'v> Value<'v> {
     }
 
     fn subject(who: &'v Principal) -> Option<Self> {
-        Some(Value::Subject(
-            who.kind,
-            &who.authority,
-            who.subject()?,
-        ))
+        Some(Value::Subject(who.kind, &who.authority, who.subject()?))
     }
 }
 
