@@ -25,11 +25,15 @@ const LEAST_SECRET: usize = 32;
 impl KeyHash {
     /// Reads `hash`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        const SHA_256: &str = "sha256";
-        if let Json::String(_) = node.json() {
-            return node
-                .choice(problems, &[(SHA_256, ())])
-                .map(|()| Self::Sha256);
+        if let Json::String(name) = node.json() {
+            let is_plain = name == "sha256";
+            if !is_plain {
+                node.report(
+                    problems,
+                    "must be \"sha256\", or {\"hmac_sha256\": {\"env\": \"…\"}}",
+                );
+            }
+            return is_plain.then_some(Self::Sha256);
         }
         let mut fields = node.fields(problems)?;
         let secret = fields

@@ -95,7 +95,8 @@ impl KeyTable {
     }
 
     /// How many bytes of memory it takes.
-    pub(super) fn memory(&self) -> usize {
+    #[cfg(test)]
+    fn memory(&self) -> usize {
         size_of_val(&*self.slots)
             .saturating_add(size_of_val(&*self.starts))
             .saturating_add(self.texts.len())
