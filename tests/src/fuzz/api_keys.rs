@@ -15,10 +15,7 @@ thread_local! {
 }
 
 /// Keys that requests are made with, each with its hash. Seeds have these hashes.
-///
-/// # Panics
-/// Never.
-pub fn keys() -> Vec<(String, String)> {
+pub(super) fn keys() -> Vec<(String, String)> {
     let made = (1..4).map(|byte| form::key("pk_live", &[byte; RANDOM_BYTES]));
     let all = made.chain(["a-key-of-another-make".to_owned()]);
     all.map(|key| {

@@ -102,7 +102,7 @@ pub(super) fn resembling(place: &str) -> Refusal {
 
 /// The field of a store's block that decides.
 pub(super) fn field_of_store(refusal: &Refusal) -> Option<&'static str> {
-    const FIELDS: &[(&Reason, &str)] = &[
+    const DECIDING: &[(&Reason, &str)] = &[
         (&MALFORMED, "prefix"),
         (&UNKNOWN, "keys"),
         (&REVOKED, "keys"),
@@ -110,7 +110,7 @@ pub(super) fn field_of_store(refusal: &Refusal) -> Option<&'static str> {
         (&NOT_YET_VALID, "keys"),
         (&NO_SECRET, "hash"),
     ];
-    let found = FIELDS
+    let found = DECIDING
         .iter()
         .find(|(reason, _)| *reason == refusal.reason)?;
     Some(found.1)
