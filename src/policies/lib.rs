@@ -25,6 +25,7 @@ use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
+pub use self::authn::api_key;
 pub use self::authn::jwt;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
@@ -50,6 +51,7 @@ macro_rules! kinds {
 kinds! {
     https,
     jwt,
+    api_key,
     rate_limits,
     parameters,
     payload,

@@ -25,10 +25,8 @@ mod provider;
 pub mod refusals;
 mod refused;
 mod remote;
-mod requirement;
 mod rsa;
 mod rules;
-mod secret;
 mod signature;
 mod spki;
 mod store;
@@ -43,14 +41,14 @@ use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
 use self::refusals::{
-    CODES, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
+    CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
-use self::requirement::Requirement;
 use self::token::{TokenError, Unverified};
-use super::Authenticator;
 use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
+use super::requirement::Requirement;
+use super::{Accepted, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -99,18 +97,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let providers = &*context.sections.get::<Providers>();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
-    let presence = fields.or_default(
-        "optional",
-        Presence::Required,
-        problems,
-        |node, problems| {
-            Some(if node.boolean(problems)? {
-                Presence::Optional
-            } else {
-                Presence::Required
-            })
-        },
-    );
+    let presence = Presence::read(fields, problems);
     let any_of = fields.optional("any_of");
     let all_of = fields.optional("all_of");
     let several = match (&any_of, &all_of) {
@@ -249,7 +236,7 @@ impl Authenticator for ProviderRequirement {
         attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Accepted, Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
@@ -257,20 +244,19 @@ impl Authenticator for ProviderRequirement {
             let by = Some(&*self.provider);
             attach(claiming(refusal, token, by, exchange))
         })?;
-        let (request, claims) = (&exchange.request, &verified.claims);
-        if let Err(unmet) = self.requirement.check(request, claims) {
-            let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
-            detail.principal = Some(self.principal(verified.claims));
-            return Err(attach(Refusal::from(unmet).because(detail)));
-        }
+        let principal = self.principal(verified.claims);
+        let sufficient =
+            self.requirement
+                .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
+        let principal = sufficient.map_err(attach)?;
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
         }
-        exchange.edits.extend(verified.edits.iter().cloned());
-        let principal = &mut exchange.facts.principal;
-        principal.get_or_insert_with(|| self.principal(verified.claims));
-        Ok(())
+        Ok(Accepted {
+            principal,
+            edits: verified.edits,
+        })
     }
 
     /// Where one provider alone was asked, its rule is named.
