@@ -24,6 +24,8 @@ use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
+pub use self::authn::certificate;
+pub use self::authn::credentials;
 pub use self::authn::jwt;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
@@ -49,6 +51,8 @@ macro_rules! kinds {
 kinds! {
     https,
     jwt,
+    certificate,
+    credentials,
     rate_limits,
     parameters,
     payload,

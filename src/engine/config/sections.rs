@@ -12,6 +12,7 @@ use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
+use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
@@ -32,6 +33,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::Agreement(sinks_are_there),
     Entry::Agreement(secrets_are_redacted),
     Entry::of::<Providers>(),
+    Entry::of::<CertificateSets>(),
     Entry::of::<SharedLimits>(),
     Entry::of::<Schemas>(),
     Entry::of::<Apis>(),

@@ -13,12 +13,16 @@
 //! ([`portcullis_exchange::wait`]), but [`Authenticator::authenticate`] has to answer at once. Nothing else
 //! here depends on that.
 
+pub mod certificate;
 mod challenge;
 mod combination;
+pub mod credentials;
 mod forwarding;
 pub mod jwt;
 mod kindred;
 mod location;
+mod member;
+mod mixed;
 mod places;
 mod requirement;
 
