@@ -138,7 +138,8 @@ impl Proxy {
         let socket = TcpStream::connect(self.envoy.listener_addr(listener).unwrap())?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         let mut stream = StreamOwned::new(connection, socket);
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n");
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n");
         stream.write_all(head.as_bytes())?;
         let mut answer = Vec::new();
         // Envoy may close without a word of TLS; what had come is what counts.
@@ -215,7 +216,8 @@ fn clients_are_known_by_the_certificates_that_envoy_has_verified() {
             (OPTIONAL, "/listener"),
             (OPTIONAL, "/edge"),
         ] {
-            for (certificate, client) in [("uri", "billing"), ("dns", "batch"), ("plain", "plain")] {
+            for (certificate, client) in [("uri", "billing"), ("dns", "batch"), ("plain", "plain")]
+            {
                 let told = proxy.client_header(listener, &Client::with(certificate), route);
                 let about = format!("{certificate} at {listener}{route}");
                 assert_eq!(told.as_deref(), Some(client), "{about}");
@@ -228,7 +230,10 @@ fn clients_are_known_by_the_certificates_that_envoy_has_verified() {
         assert_eq!(scoped("uri").0, 200);
         let (status, answer) = scoped("dns");
         assert_eq!(status, 403);
-        assert!(answer.contains("certificate_insufficient_scope"), "{answer}");
+        assert!(
+            answer.contains("certificate_insufficient_scope"),
+            "{answer}"
+        );
     });
 }
 
@@ -274,7 +279,10 @@ fn certificates_that_envoy_does_not_accept_get_nowhere() {
             assert_eq!(status, 401, "{certificate}: {answer}");
             assert!(answer.contains("certificate_invalid"), "{answer}");
         }
-        assert_eq!(proxy.status(UNTRUSTED, &Client::with("uri"), "/mesh").0, 200);
+        assert_eq!(
+            proxy.status(UNTRUSTED, &Client::with("uri"), "/mesh").0,
+            200
+        );
     });
 }
 

@@ -21,6 +21,7 @@ mod schema;
 mod seeds;
 mod spelling;
 mod token;
+mod xfcc;
 
 pub use bytes::mutate_part;
 pub use claims::claims;
@@ -40,6 +41,7 @@ pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
 pub use token::token;
+pub use xfcc::xfcc;
 
 /// The name of a target, and its law, which tells whether the bytes were accepted as what they
 /// were taken for.
@@ -61,4 +63,5 @@ pub const TARGETS: &[Target] = &[
     ("regex", regex),
     ("schema", schema),
     ("token", token),
+    ("xfcc", xfcc),
 ];

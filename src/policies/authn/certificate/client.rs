@@ -45,12 +45,12 @@ impl Client {
             problems,
             "{\"spiffe\": {\"exact\": \"…\"}, \"client\": \"…\"}",
         )?;
-        let spiffe = optional(&mut fields, "spiffe", problems, SpiffeMatcher::read);
-        let uri = optional(&mut fields, "uri", problems, read_text);
-        let dns = optional(&mut fields, "dns", problems, read_dns_name);
-        let subject = optional(&mut fields, "subject", problems, read_text);
-        let sha256 = optional(&mut fields, "sha256", problems, read_digest);
-        let client = optional(&mut fields, "client", problems, read_text);
+        let spiffe = optional("spiffe", &mut fields, problems, SpiffeMatcher::read);
+        let uri = optional("uri", &mut fields, problems, read_text);
+        let dns = optional("dns", &mut fields, problems, read_dns_name);
+        let subject = optional("subject", &mut fields, problems, read_text);
+        let sha256 = optional("sha256", &mut fields, problems, read_digest);
+        let client = optional("client", &mut fields, problems, read_text);
         let scopes = fields.or_default("scopes", Vec::new(), problems, |node, problems| {
             node.list(problems, read_scope)
         });
@@ -182,8 +182,8 @@ fn facts_of(client: &str, rest: &str) -> Option<Compact> {
 }
 
 fn optional<T>(
-    fields: &mut Fields<'_>,
     name: &'static str,
+    fields: &mut Fields<'_>,
     problems: &mut Problems,
     read: impl FnOnce(&Node<'_>, &mut Problems) -> Option<T>,
 ) -> Option<Option<T>> {

@@ -12,7 +12,7 @@ mod spiffe;
 
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
@@ -213,7 +213,9 @@ fn named_set(
 ) -> Option<Option<Rc<CertificateSet>>> {
     let name = node.non_empty(problems)?;
     let found = sets.named(name);
-    if found.is_none() {
+    let none_is_read = sets.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "certificates");
+    if found.is_none() && !is_amiss {
         let near = DidYouMean(name, sets.names());
         node.report(
             problems,

@@ -71,7 +71,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let realm = fields.or_default("realm", "api", context.problems, read_realm);
     let presence = Presence::read(fields, context.problems);
     let (needed, items) = read_items(fields, context)?;
-    let (realm, presence) = (realm?, presence?);
+    // What stands beside a realm or an item that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
+    let count = items.len();
+    let items: Vec<Item<'_>> = items.into_iter().flatten().collect();
+    let are_read = items.len() == count;
     let mut order: Vec<usize> = Vec::new();
     for item in &items {
         if !order.contains(&item.kind) {
@@ -80,8 +84,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     }
     let kinds: Vec<&MemberKind> = order.iter().filter_map(|kind| KINDS.get(*kind)).collect();
     let challenges: Vec<Option<String>> =
-        kinds.iter().map(|kind| (kind.challenge)(realm)).collect();
-    let count = items.len();
+        kinds.iter().map(|kind| (kind.challenge)(named)).collect();
     let mut read = Vec::with_capacity(kinds.len());
     let mut rest = items;
     for (index, kind) in kinds.iter().enumerate() {
@@ -97,19 +100,20 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         };
         let about = About {
             at: "",
-            realm,
+            realm: named,
             beside: &beside,
         };
         read.push((kind.read)(&own, &about, context));
     }
     let read = read.into_iter().collect::<Option<Vec<_>>>()?;
+    (are_read && realm.is_some()).then_some(())?;
     if let Some(problem) = shared_place(&kinds, &read) {
         context.problems.report(fields.pointer(), problem);
         return None;
     }
     let challenges = Challenges::none(&MISSING)?.beside(&joined(&challenges, None))?;
     let missing = (&NO_CREDENTIAL, challenges);
-    let policy = Mixed::new(needed, presence, read, count, missing);
+    let policy = Mixed::new(needed, presence?, read, count, missing);
     Some(ChainPart::only(Stage::Credentials, policy))
 }
 
@@ -121,11 +125,11 @@ fn joined(challenges: &[Option<String>], without: Option<usize>) -> String {
     others.join(", ")
 }
 
-/// The members, and how many of them must accept a credential.
+/// The members, none for one that is wrong, and how many of them must accept a credential.
 fn read_items<'d>(
     fields: &mut Fields<'d>,
     context: &mut Context<'_>,
-) -> Option<(Needed, Vec<Item<'d>>)> {
+) -> Option<(Needed, Vec<Option<Item<'d>>>)> {
     let problems = &mut *context.problems;
     let any_of = fields.optional("any_of");
     let all_of = fields.optional("all_of");
@@ -138,7 +142,7 @@ fn read_items<'d>(
         (None, Some(list)) => (Needed::All, "all_of", list),
         (None, None) => {
             let item = read_item(fields, 0, "", &["any_of", "all_of"], context)?;
-            return Some((Needed::Any, vec![item]));
+            return Some((Needed::Any, vec![Some(item)]));
         }
     };
     let nodes = list.items(problems)?;
@@ -160,7 +164,6 @@ fn read_items<'d>(
         });
         items.push(item);
     }
-    let items = items.into_iter().collect::<Option<Vec<_>>>()?;
     Some((needed, items))
 }
 
