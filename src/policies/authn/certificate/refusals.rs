@@ -8,6 +8,7 @@ pub(super) const CODES: &[&Code] = &[
     &MISSING,
     &REPEATED,
     &INVALID,
+    &UNVERIFIABLE,
     &UNKNOWN,
     &INSUFFICIENT_SCOPE,
     &CLAIM_NOT_ALLOWED,
@@ -45,6 +46,16 @@ pub static UNVERIFIED: Reason = Reason::new("unverified", &INVALID, Blame::Crede
 pub static FORMAT: Reason = Reason::new("format", &INVALID, Blame::Credential);
 pub static ELEMENTS: Reason = Reason::new("elements", &INVALID, Blame::Credential);
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &INVALID, Blame::Credential);
+
+pub static UNVERIFIABLE: Code = Code {
+    name: "certificate_unverifiable",
+    status: 503,
+    grpc_status: grpc::UNAVAILABLE,
+    title: "Client certificates cannot be verified right now.",
+    reasons: &[&NOT_REPORTED],
+};
+
+pub static NOT_REPORTED: Reason = Reason::new("not_reported", &UNVERIFIABLE, Blame::Ourselves);
 
 pub static UNKNOWN: Code = Code {
     name: "certificate_unknown",

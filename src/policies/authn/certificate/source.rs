@@ -10,7 +10,7 @@ use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
 use portcullis_wire::xfcc::{self, XfccError};
 
-use super::refusals::{ELEMENTS, FORMAT, UNVERIFIED};
+use super::refusals::{ELEMENTS, FORMAT, NOT_REPORTED, UNVERIFIED};
 
 /// From where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Source {
 /// What shows that the proxy has verified the certificate of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verification {
-    /// It says so of this connection. Of a TLS session that was resumed it does not.
+    /// It says so of this connection. Of a TLS session that was resumed it does not, and older ones never do.
     Reported,
     /// It has one, and the document says that the listener lets nobody in whose certificate it has not
     /// verified.
@@ -164,9 +164,13 @@ fn of_connection(
     asked: Asked,
     host: &dyn Host,
 ) -> Result<Certificate<'static>, Refusal> {
-    let says = |property| host.property(property).as_deref() == Some(&[1]);
-    if verification == Verification::Reported && !says(Property::PeerCertificateValid) {
-        return Err(Refusal::new(&UNVERIFIED));
+    if verification == Verification::Reported {
+        match host.property(Property::PeerCertificateValid).as_deref() {
+            Some([1]) => {}
+            Some(_) => return Err(Refusal::new(&UNVERIFIED)),
+            // Older proxies have no word for it.
+            None => return Err(Refusal::new(&NOT_REPORTED)),
+        }
     }
     // What is no text names nobody.
     let text = |is_asked: bool, property| {
