@@ -96,17 +96,18 @@ impl Mixed {
     fn missing(&self, presented: &[usize]) -> Refusal {
         let missing = (0..self.count).filter(|place| !presented.contains(place));
         let missing: Vec<usize> = missing.collect();
-        let lacks = |kin: &&Box<dyn Kin>| missing.iter().all(|place| kin.has(*place));
-        match self.kinds.iter().find(lacks) {
+        let lacks = |kin: &dyn Kin| missing.iter().all(|place| kin.has(*place));
+        match self.kinds.iter().find(|kin| lacks(&***kin)) {
             Some(kin) => kin.missing(),
             None => self.challenges.attach(Refusal::new(self.missing)),
         }
     }
 
     fn resembling(&self, place: &str) -> Refusal {
-        let looks = |kin: &&Box<dyn Kin>| kin.locations().into_iter().any(|all| all.names(place));
+        let looks = |kin: &dyn Kin| kin.locations().into_iter().any(|all| all.names(place));
         let mut kinds = self.kinds.iter();
-        match kinds.find(looks).or(self.kinds.first()) {
+        let found = kinds.find(|kin| looks(&***kin));
+        match found.or(self.kinds.first()) {
             Some(kin) => kin.resembling(place),
             None => self.challenges.attach(Refusal::new(self.missing)),
         }

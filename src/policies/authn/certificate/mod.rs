@@ -152,7 +152,7 @@ impl Authenticator for CertificateRequirement {
         }
     }
 
-    fn attempt<'c>(_: &'c [u8], _: &mut dyn Iterator<Item = &Self>) {}
+    fn attempt(_: &[u8], _: &mut dyn Iterator<Item = &Self>) {}
 
     /// A certificate does not say of which set it is.
     fn may_have_issued(&self, (): &()) -> bool {

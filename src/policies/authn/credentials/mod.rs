@@ -43,8 +43,11 @@ const KINDS: &[MemberKind] = &[
 struct MemberKind {
     name: &'static str,
     challenge: fn(&str) -> Option<String>,
-    read: fn(&[Item<'_>], &About<'_>, &mut Context<'_>) -> Option<Box<dyn Kin>>,
+    read: ReadMembers,
 }
+
+/// Reads the members of one kind; none if something is wrong with one.
+type ReadMembers = fn(&[Item<'_>], &About<'_>, &mut Context<'_>) -> Option<Box<dyn Kin>>;
 
 /// A member as it is written.
 struct Item<'d> {
