@@ -26,6 +26,8 @@ use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
 pub use self::authn::api_key;
+pub use self::authn::certificate;
+pub use self::authn::credentials;
 pub use self::authn::jwt;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
@@ -52,6 +54,8 @@ kinds! {
     https,
     jwt,
     api_key,
+    certificate,
+    credentials,
     rate_limits,
     parameters,
     payload,
