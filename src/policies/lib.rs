@@ -14,6 +14,7 @@ pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
+pub mod protected_resource;
 pub mod rate_limits;
 pub mod sanitize_errors;
 pub mod security_headers;
@@ -24,6 +25,7 @@ use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
+pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;
 pub use self::authn::jwt;
@@ -51,6 +53,7 @@ macro_rules! kinds {
 kinds! {
     https,
     jwt,
+    api_key,
     certificate,
     credentials,
     rate_limits,
@@ -61,6 +64,7 @@ kinds! {
     deny_patterns,
     sanitize_errors,
     error_pages,
+    protected_resource,
     security_headers,
     cors,
     csrf,

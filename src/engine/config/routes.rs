@@ -277,6 +277,7 @@ impl Document<'_> {
                     _ => Mode::Enforce,
                 };
                 let mut fields = match kind.name {
+                    "api_key" => block?.object(context.problems, "{\"store\": \"…\"}")?,
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,
                 };

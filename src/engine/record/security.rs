@@ -2,6 +2,7 @@
 
 use portcullis_exchange::refusal::core as general;
 use portcullis_exchange::refusal::{Blame, Reason, Selector};
+use portcullis_policies::api_key::refusals as api_key;
 use portcullis_policies::certificate::refusals as certificate;
 use portcullis_policies::cors;
 use portcullis_policies::csrf;
@@ -117,8 +118,21 @@ pub const KINDS: &[&EventKind] = &[
         causes: &[
             Selector::Code(&jwt::INSUFFICIENT_SCOPE),
             Selector::Code(&jwt::CLAIM_NOT_ALLOWED),
+            Selector::Code(&api_key::INSUFFICIENT_SCOPE),
+            Selector::Code(&api_key::NOT_ALLOWED),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&api_key::MALFORMED),
+            Selector::Reason(&api_key::UNKNOWN),
+        ],
+        ..kind("api_key_guessed", Severity::Low, "API2:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Reason(&api_key::REVOKED)],
+        ..kind("api_key_revoked", Severity::High, "API2:2023")
     },
     &EventKind {
         causes: &[

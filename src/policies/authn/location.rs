@@ -59,6 +59,15 @@ impl Locations {
     /// Reads `from_headers`, `from_params` and `from_cookies`; with none of them, the place is
     /// `Authorization: Bearer`, RFC 6750 §2.1.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        Self::read_or(fields, ("authorization", "Bearer "), problems)
+    }
+
+    /// The same, where another header field and what stands in it before a credential are the usual place.
+    pub(super) fn read_or(
+        fields: &mut Fields<'_>,
+        (name, value_prefix): (&str, &str),
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let headers = fields.or_default("from_headers", Vec::new(), problems, |node, problems| {
             node.list(problems, HeaderLocation::read)
         });
@@ -70,10 +79,9 @@ impl Locations {
         });
         let (mut headers, params, cookies) = (headers?, params?, cookies?);
         if headers.is_empty() && params.is_empty() && cookies.is_empty() {
-            let name = HeaderName::parse("authorization").ok()?;
             headers.push(HeaderLocation {
-                name,
-                value_prefix: "Bearer ".to_owned(),
+                name: HeaderName::parse(name).ok()?,
+                value_prefix: value_prefix.to_owned(),
             });
         }
         let mut names: Vec<&str> = headers

@@ -13,11 +13,13 @@
 //! ([`portcullis_exchange::wait`]), but [`Authenticator::authenticate`] has to answer at once. Nothing else
 //! here depends on that.
 
+pub mod api_key;
 pub mod certificate;
 mod challenge;
 mod combination;
 pub mod credentials;
 mod forwarding;
+mod grants;
 pub mod jwt;
 mod kindred;
 mod location;
@@ -25,6 +27,7 @@ mod member;
 mod mixed;
 mod places;
 mod requirement;
+mod secret;
 
 use std::rc::Rc;
 

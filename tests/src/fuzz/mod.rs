@@ -2,6 +2,7 @@
 //! when a law is broken. Fuzzers search for such bytes (`tests/fuzz`), and the suite puts to them
 //! those that have been found worth keeping.
 
+mod api_keys;
 mod bytes;
 mod claims;
 mod compact;
@@ -23,6 +24,7 @@ mod spelling;
 mod token;
 mod xfcc;
 
+pub use api_keys::api_keys;
 pub use bytes::mutate_part;
 pub use claims::claims;
 pub use compact::compact;
@@ -49,6 +51,7 @@ pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target, by the name of its program and of its seeds' folder.
 pub const TARGETS: &[Target] = &[
+    ("api_keys", api_keys),
     ("claims", claims),
     ("compact", compact),
     ("discovery", discovery),

@@ -28,7 +28,6 @@ mod refused;
 mod remote;
 mod rsa;
 mod rules;
-mod secret;
 mod signature;
 mod spki;
 mod store;

@@ -134,7 +134,7 @@ impl Tokens for PlannedTokens {
         }
     }
 
-    fn counter(&self) -> Counter {
-        Event::TokenCacheHit.counter()
+    fn counter(&self) -> Option<Counter> {
+        Some(Event::TokenCacheHit.counter())
     }
 }
