@@ -58,7 +58,6 @@ impl Challenges {
     }
 
     /// Of a scheme that says nothing but where it is for.
-    #[allow(dead_code, reason = "for API keys, which come next")]
     pub(super) fn plain(several: &'static Code, scheme: &str, realm: &str) -> Option<Self> {
         let value = plain_challenge(scheme, realm);
         let value = HeaderValue::parse(value.as_bytes()).ok()?;

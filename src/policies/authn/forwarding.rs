@@ -39,13 +39,7 @@ struct ClaimExport {
 impl Forwarding {
     /// Reads `forward`, `claim_to_headers`, `forward_payload_header` and `claim_to_filter_state`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let payload = fields.or_default(
-            "forward_payload_header",
-            None,
-            problems,
-            |node, problems| owned::read_header(node, problems).map(Some),
-        );
-        Self::read_beside(payload, fields, problems)
+        Self::read_with(read_payload, fields, problems)
     }
 
     /// The same of a kind of credential that has no payload.
@@ -53,11 +47,11 @@ impl Forwarding {
         fields: &mut Fields<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        Self::read_beside(Some(None), fields, problems)
+        Self::read_with(|_, _| Some(None), fields, problems)
     }
 
-    fn read_beside(
-        payload: Option<Option<HeaderName>>,
+    fn read_with(
+        payload: fn(&mut Fields<'_>, &mut Problems) -> Option<Option<HeaderName>>,
         fields: &mut Fields<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -79,6 +73,7 @@ impl Forwarding {
             problems,
             |node, problems| node.list(problems, ClaimHeader::read),
         );
+        let payload = payload(fields, problems);
         let exports = fields.or_default(
             "claim_to_filter_state",
             Vec::new(),
@@ -158,6 +153,15 @@ impl Forwarding {
         let claims = self.claims.iter().map(|header| header.name.clone());
         claims.chain(self.payload.clone()).collect()
     }
+}
+
+fn read_payload(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Option<HeaderName>> {
+    fields.or_default(
+        "forward_payload_header",
+        None,
+        problems,
+        |node, problems| owned::read_header(node, problems).map(Some),
+    )
 }
 
 impl ClaimHeader {

@@ -19,9 +19,10 @@ use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable,
 };
 use self::store::ApiKeyStore;
-use super::challenge::{Challenges, read_realm};
+use super::challenge::{Challenges, plain_challenge, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
+use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{Accepted, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
@@ -62,24 +63,18 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let stores = &*context.sections.get::<ApiKeyStores>();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
-    let presence = fields.or_default(
-        "optional",
-        Presence::Required,
-        problems,
-        |node, problems| {
-            Some(if node.boolean(problems)? {
-                Presence::Optional
-            } else {
-                Presence::Required
-            })
-        },
-    );
+    let presence = Presence::read(fields, problems);
     // What stands beside a realm that is wrong is read all the same.
-    let named = realm.unwrap_or("api");
-    let demand = StoreRequirement::read(fields, String::new(), named, stores, problems);
+    let about = About {
+        at: "",
+        realm: realm.unwrap_or("api"),
+        beside: "",
+    };
+    let demand = StoreRequirement::read_one(fields, &about, stores, problems);
     // A store whose own block is wrong has been reported there.
     let demand = demand??;
-    let challenges = StoreRequirement::challenges(realm?)?;
+    realm?;
+    let challenges = StoreRequirement::challenges(&about, "")?;
     let policy = ApiKey {
         combination: Combination::new(Needed::Any, presence?, vec![demand], challenges),
     };
@@ -88,10 +83,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
 
 impl StoreRequirement {
     /// Reads `store` and `require`; `Some(None)` when the store's own block is wrong.
-    pub(super) fn read(
+    fn read_one(
         fields: &mut Fields<'_>,
-        at: String,
-        realm: &str,
+        about: &About<'_>,
         stores: &ApiKeyStores,
         problems: &mut Problems,
     ) -> Option<Option<Self>> {
@@ -105,27 +99,41 @@ impl StoreRequirement {
             Requirement::read,
         );
         let (store, requirement) = (store?, requirement?);
-        let challenges = Self::challenges(realm)?;
+        let challenges = Self::challenges(about, "")?;
         Some(store.map(|store| Self {
-            at,
+            at: about.at.to_owned(),
             store,
             requirement: Rc::new(requirement),
             challenges,
         }))
     }
+}
 
-    /// What a client is told that is to present a key.
-    pub(super) fn challenges(realm: &str) -> Option<Challenges> {
-        Challenges::plain(&REPEATED, SCHEME, realm)
+impl Member for StoreRequirement {
+    const NAME: &'static str = "api_key";
+
+    fn read(
+        fields: &mut Fields<'_>,
+        about: &About<'_>,
+        context: &mut Context<'_>,
+    ) -> Option<Option<Self>> {
+        let stores = context.sections.get::<ApiKeyStores>();
+        Self::read_one(fields, about, &stores, context.problems)
     }
 
-    /// What it says of itself while the document is compiled.
-    pub(super) fn declare(&self, declared: &mut Declaration) {
-        let (forwarding, locations) = (&self.store.forwarding, &self.store.locations);
-        let owned = forwarding.owned_headers();
-        declared.owned_request_headers.extend(owned);
-        let judged = locations.header_names();
-        declared.judged_request_headers.extend(judged);
+    fn challenge_alone(realm: &str) -> Option<String> {
+        Some(plain_challenge(SCHEME, realm))
+    }
+
+    fn challenges(about: &About<'_>, _: &str) -> Option<Challenges> {
+        Challenges::plain(&REPEATED, SCHEME, about.realm)?.beside(about.beside)
+    }
+
+    fn declare(&self, declared: &mut Declaration) {
+        let forwarding = &self.store.forwarding;
+        declared
+            .owned_request_headers
+            .extend(forwarding.owned_headers());
         declared.exports.extend(forwarding.exports());
     }
 }
@@ -228,8 +236,11 @@ impl Policy for ApiKey {
 
     fn declares(&self) -> Declaration {
         let mut declared = Declaration::default();
-        let members = self.combination.members().iter();
-        members.for_each(|member| member.declare(&mut declared));
+        for member in self.combination.members() {
+            member.declare(&mut declared);
+            let judged = member.store.locations.header_names();
+            declared.judged_request_headers.extend(judged);
+        }
         declared
     }
 }

@@ -9,7 +9,7 @@ use portcullis_wire::xfcc::is_sha256;
 
 use super::source::{Asked, Certificate};
 use super::spiffe::SpiffeMatcher;
-use crate::authn::requirement::read_scope;
+use crate::authn::grants::read_grants;
 
 /// One client: the names of its certificate, and what is known of it.
 #[derive(Debug)]
@@ -32,9 +32,6 @@ enum Facts {
     Named(String),
 }
 
-/// The names under which a client's own facts stand.
-const OWN: [&str; 6] = ["sub", "client", "scope", "scp", "iss", "aud"];
-
 /// How deep attributes are nested at most, the object around them included.
 const MAX_DEPTH: usize = 16;
 
@@ -51,10 +48,7 @@ impl Client {
         let subject = optional("subject", &mut fields, problems, read_text);
         let sha256 = optional("sha256", &mut fields, problems, read_digest);
         let client = optional("client", &mut fields, problems, read_text);
-        let scopes = fields.or_default("scopes", Vec::new(), problems, |node, problems| {
-            node.list(problems, read_scope)
-        });
-        let attributes = fields.or_default("attributes", String::new(), problems, read_attributes);
+        let grants = read_grants(&mut fields, problems, |_, _| true);
         let (spiffe, uri, dns) = (spiffe?, uri?, dns?);
         let (subject, sha256, client) = (subject?, sha256?, client?);
         if spiffe.is_none()
@@ -73,11 +67,7 @@ impl Client {
             return None;
         }
         fields.deny_unknown(problems);
-        let (scopes, attributes) = (scopes?, attributes?);
-        let mut rest = attributes;
-        if !scopes.is_empty() {
-            rest = format!("{rest},\"scope\":{}", quoted(&scopes.join(" ")));
-        }
+        let rest = grants?;
         let facts = match client {
             None => Facts::Named(rest),
             Some(client) => match facts_of(&client, &rest) {
@@ -220,21 +210,4 @@ fn read_digest(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     Some(digest.to_ascii_lowercase())
-}
-
-/// The members, each behind a comma.
-fn read_attributes(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let mut text = String::new();
-    let mut good = true;
-    for (name, value) in node.members(problems)? {
-        if OWN.contains(&name) {
-            value.report(
-                problems,
-                "is said by `client` and `scopes`; choose another name",
-            );
-            good = false;
-        }
-        text = format!("{text},{}:{}", quoted(name), value.json());
-    }
-    good.then_some(text)
 }

@@ -100,11 +100,8 @@ impl CertificateSet {
         let clients = fields
             .required("clients", problems)
             .and_then(|node| read_clients(&node, problems));
-        if let Some(node) = fields.optional("forward_payload_header") {
-            node.report(problems, "is for tokens: a certificate has no payload");
-        }
         let forward = fields.optional("forward");
-        let forwarding = Forwarding::read(&mut fields, problems);
+        let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let (source, clients) = (source?, clients?);
         if let (None, Some(node)) = (source.header(), forward) {

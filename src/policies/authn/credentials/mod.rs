@@ -4,6 +4,7 @@ use portcullis_document::{Fields, Node};
 use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
 use portcullis_exchange::refusal::{Blame, Code, Reason, Selector, grpc};
 
+use super::api_key::StoreRequirement;
 use super::certificate::CertificateRequirement;
 use super::challenge::{Challenges, read_realm};
 use super::combination::{Needed, Presence};
@@ -36,6 +37,7 @@ const MAX_MEMBERS: usize = 8;
 /// What may be a member.
 const KINDS: &[MemberKind] = &[
     MemberKind::of::<ProviderRequirement>(),
+    MemberKind::of::<StoreRequirement>(),
     MemberKind::of::<CertificateRequirement>(),
 ];
 
