@@ -87,7 +87,8 @@ fn keys_are_made_and_revoked_without_another_document() {
     let mesh = Mesh::start(&json!({}), 2, down);
     mesh.wait_for_log(0, "the API keys cannot be fetched: status 500", || {});
     assert_eq!(mesh.status_of("one"), 503);
-    mesh.keys.answer_path("/store", store(&[entry("one", "active")]));
+    mesh.keys
+        .answer_path("/store", store(&[entry("one", "active")]));
     mesh.wait_until_status("one", 200);
     assert_eq!(mesh.status_of("two"), 401);
     let both = [entry("one", "active"), entry("two", "active")];
@@ -100,7 +101,10 @@ fn keys_are_made_and_revoked_without_another_document() {
     // Whatever is wrong with an answer, the keys that there are go on.
     for (bad, message) in [
         (answer(200, "<html>"), "an answer that is not"),
-        (answer(200, r#"{"keys":[{"id":"x"}]}"#), "no key can be used"),
+        (
+            answer(200, r#"{"keys":[{"id":"x"}]}"#),
+            "no key can be used",
+        ),
         (Answer::HangUp, "status 503"),
     ] {
         let mark = mesh.envoy.log_mark();

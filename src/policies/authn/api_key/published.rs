@@ -88,13 +88,13 @@ pub(super) fn read_store(
     let mut builder = TableBuilder::default();
     let (mut passed, mut all) = (0_usize, 0_usize);
     let mut rest = inner(body).ok_or(StoreError::NoStore)?;
-    while let Some((item, after)) = next_item(rest, all)? {
+    while let Some(Item { text, after }) = next_item(rest, all)? {
         rest = after;
         all = all.saturating_add(1);
         if all > bounds.keys {
             return Err(StoreError::TooMany(bounds.keys));
         }
-        let json = Json::parse(item, MAX_DEPTH).map_err(|_| StoreError::NoStore)?;
+        let json = Json::parse(text, MAX_DEPTH).map_err(|_| StoreError::NoStore)?;
         let mut problems = Problems::default();
         let key = WrittenKey::read(&Node::root(&json), &mut problems);
         match problems.into_result(key) {
@@ -147,9 +147,15 @@ fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
+/// An item of a list, and what follows it.
+struct Item<'b> {
+    text: &'b [u8],
+    after: &'b [u8],
+}
+
 /// The next item of a list of which `before` have been, and what follows it. Whether it is JSON is for
 /// others to see: here it ends at the first comma that is in no string and in no brackets.
-fn next_item(list: &[u8], before: usize) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+fn next_item(list: &[u8], before: usize) -> Result<Option<Item<'_>>, StoreError> {
     let list = blanks(list);
     let list = match (list.split_first(), before) {
         (None, _) => return Ok(None),
@@ -171,7 +177,8 @@ fn next_item(list: &[u8], before: usize) -> Result<Option<(&[u8], &[u8])>, Store
         false
     });
     let item = list.split_at_checked(end.unwrap_or(list.len()));
-    item.map(Some).ok_or(StoreError::NoStore)
+    let (text, after) = item.ok_or(StoreError::NoStore)?;
+    Ok(Some(Item { text, after }))
 }
 
 impl fmt::Display for StoreError {
