@@ -13,6 +13,7 @@ use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies::api_key::ApiKeyStores;
+use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
@@ -34,6 +35,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Providers>(),
     Entry::of::<ApiKeyStores>(),
     Entry::Agreement(secrets_are_redacted),
+    Entry::of::<CertificateSets>(),
     Entry::of::<SharedLimits>(),
     Entry::of::<Schemas>(),
     Entry::of::<Apis>(),

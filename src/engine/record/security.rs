@@ -3,6 +3,7 @@
 use portcullis_exchange::refusal::core as general;
 use portcullis_exchange::refusal::{Blame, Reason, Selector};
 use portcullis_policies::api_key::refusals as api_key;
+use portcullis_policies::certificate::refusals as certificate;
 use portcullis_policies::cors;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
@@ -132,6 +133,20 @@ pub const KINDS: &[&EventKind] = &[
     &EventKind {
         causes: &[Selector::Reason(&api_key::REVOKED)],
         ..kind("api_key_revoked", Severity::High, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Code(&certificate::INVALID),
+            Selector::Code(&certificate::UNKNOWN),
+        ],
+        ..kind("certificate_refused", Severity::Medium, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Code(&certificate::INSUFFICIENT_SCOPE),
+            Selector::Code(&certificate::CLAIM_NOT_ALLOWED),
+        ],
+        ..kind("certificate_insufficient", Severity::Low, "API5:2023")
     },
     &EventKind {
         causes: &[Selector::Reason(&limits::LOCKED_OUT)],

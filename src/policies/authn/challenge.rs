@@ -58,7 +58,7 @@ impl Challenges {
     }
 
     /// Of a scheme that says nothing but where it is for.
-    #[allow(dead_code, reason = "for the kinds that come next")]
+    #[allow(dead_code, reason = "for API keys, which come next")]
     pub(super) fn plain(several: &'static Code, scheme: &str, realm: &str) -> Option<Self> {
         let value = plain_challenge(scheme, realm);
         let value = HeaderValue::parse(value.as_bytes()).ok()?;
@@ -73,7 +73,6 @@ impl Challenges {
     }
 
     /// Of what no header field asks for.
-    #[allow(dead_code, reason = "for the kinds that come next")]
     pub(super) fn none(several: &'static Code) -> Option<Self> {
         Some(Self {
             name: name()?,
@@ -86,7 +85,6 @@ impl Challenges {
     }
 
     /// With the challenges of other kinds that would do as well, behind its own, RFC 9110 §11.6.1.
-    #[allow(dead_code, reason = "for the kinds that come next")]
     pub(super) fn beside(mut self, others: &str) -> Option<Self> {
         if others.is_empty() {
             return Some(self);

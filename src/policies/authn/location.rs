@@ -30,8 +30,16 @@ pub(super) struct PresentedCredential<'r> {
 #[derive(Debug)]
 enum CredentialSource<'r> {
     Header(&'r HeaderName),
-    Param { path: &'r [u8], name: &'r str },
-    Cookie { line: &'r [u8], name: &'r str },
+    Param {
+        path: &'r [u8],
+        name: &'r str,
+    },
+    Cookie {
+        line: &'r [u8],
+        name: &'r str,
+    },
+    /// In no part of the request.
+    Connection,
 }
 
 /// Why there is not one token.
@@ -96,6 +104,57 @@ impl Locations {
             params,
             cookies,
         })
+    }
+
+    /// Nowhere in a request.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            headers: Vec::new(),
+            params: Vec::new(),
+            cookies: Vec::new(),
+        }
+    }
+
+    /// One header field, of which all is the credential.
+    pub(super) fn header(name: HeaderName) -> Self {
+        let value_prefix = String::new();
+        Self {
+            headers: vec![HeaderLocation { name, value_prefix }],
+            ..Self::nowhere()
+        }
+    }
+
+    /// Whether a header field, a parameter or a cookie of that name is one of them.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let mut headers = self.headers().map(|(name, _)| name.as_str());
+        headers.any(|each| each == name)
+            || self.params().any(|each| each == name)
+            || self.cookies().any(|each| each == name)
+    }
+
+    /// The name of a place where what stands there may be read as a credential for both.
+    pub(super) fn shared_with<'l>(&'l self, other: &Self) -> Option<&'l str> {
+        let begins = |one: &str, with: &str| {
+            let start = one.as_bytes().get(..with.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+        };
+        let mut headers = self.headers();
+        let header = headers.find(|(name, prefix)| {
+            let mut others = other.headers().filter(|(other, _)| other == name);
+            others.any(|(_, other)| begins(prefix, other) || begins(other, prefix))
+        });
+        let param = || {
+            self.params()
+                .find(|name| other.params.iter().any(|other| other == name))
+        };
+        let cookie = || {
+            self.cookies()
+                .find(|name| other.cookies.iter().any(|other| other == name))
+        };
+        header
+            .map(|(name, _)| name.as_str())
+            .or_else(param)
+            .or_else(cookie)
     }
 
     /// The header fields in which tokens may stand.
@@ -238,9 +297,19 @@ impl<'r> PresentedCredential<'r> {
         self.token
     }
 
+    /// What the connection proves.
+    pub(super) fn of_connection() -> Self {
+        let (token, place) = (&[][..], CredentialSource::Connection);
+        Self { token, place }
+    }
+
     /// Whether it is the same token in the same place.
     pub(super) fn is_same(&self, other: &PresentedCredential<'_>) -> bool {
-        std::ptr::eq(self.token, other.token)
+        match (&self.place, &other.place) {
+            (CredentialSource::Connection, CredentialSource::Connection) => true,
+            (CredentialSource::Connection, _) | (_, CredentialSource::Connection) => false,
+            _ => std::ptr::eq(self.token, other.token),
+        }
     }
 
     /// Takes the token out of what the service will see, and nothing else. What has been taken out
@@ -269,6 +338,7 @@ impl<'r> PresentedCredential<'r> {
                     rest => Edit::Set(header, value(rest)?),
                 }
             }
+            CredentialSource::Connection => return Ok(()),
         };
         edits.push(edit);
         Ok(())

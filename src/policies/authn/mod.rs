@@ -14,13 +14,17 @@
 //! here depends on that.
 
 pub mod api_key;
+pub mod certificate;
 mod challenge;
 mod combination;
+pub mod credentials;
 mod forwarding;
 mod grants;
 pub mod jwt;
 mod kindred;
 mod location;
+mod member;
+mod mixed;
 mod places;
 mod requirement;
 mod secret;

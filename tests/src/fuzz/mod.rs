@@ -22,6 +22,7 @@ mod schema;
 mod seeds;
 mod spelling;
 mod token;
+mod xfcc;
 
 pub use api_keys::api_keys;
 pub use bytes::mutate_part;
@@ -42,6 +43,7 @@ pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
 pub use token::token;
+pub use xfcc::xfcc;
 
 /// The name of a target, and its law, which tells whether the bytes were accepted as what they
 /// were taken for.
@@ -64,4 +66,5 @@ pub const TARGETS: &[Target] = &[
     ("regex", regex),
     ("schema", schema),
     ("token", token),
+    ("xfcc", xfcc),
 ];

@@ -19,6 +19,7 @@ mod fingerprint;
 mod gauges;
 mod jwk;
 mod key_source;
+mod member;
 mod objection;
 mod planned;
 mod provider;
@@ -47,6 +48,7 @@ use self::token::{TokenError, Unverified};
 use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
+use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{Accepted, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
@@ -82,7 +84,7 @@ struct Jwt {
 }
 
 /// A token of one provider, and what it must grant.
-struct ProviderRequirement {
+pub(super) struct ProviderRequirement {
     /// Where it stands in the block, if it is one of several.
     at: String,
     provider: Rc<Provider>,
@@ -114,8 +116,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let named = realm.unwrap_or("api");
     let (needed, demands) = match several {
         None => {
-            let demand =
-                ProviderRequirement::read(fields, String::new(), named, providers, problems);
+            let about = About {
+                at: "",
+                realm: named,
+                beside: "",
+            };
+            let demand = ProviderRequirement::read_one(fields, &about, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
@@ -127,7 +133,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             let demands = list.list(problems, |item, problems| {
                 let at = places.next().unwrap_or_default();
                 let mut fields = item.fields(problems)?;
-                let demand = ProviderRequirement::read(&mut fields, at, named, providers, problems);
+                let about = About {
+                    at: &at,
+                    realm: named,
+                    beside: "",
+                };
+                let demand =
+                    ProviderRequirement::read_one(&mut fields, &about, providers, problems);
                 fields.deny_unknown(problems);
                 demand
             })?;
@@ -167,10 +179,9 @@ fn distinct(demands: &[ProviderRequirement]) -> Vec<&Rc<Provider>> {
 
 impl ProviderRequirement {
     /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
-    fn read(
+    fn read_one(
         fields: &mut Fields<'_>,
-        at: String,
-        realm: &str,
+        about: &About<'_>,
         providers: &Providers,
         problems: &mut Problems,
     ) -> Option<Option<Self>> {
@@ -184,9 +195,9 @@ impl ProviderRequirement {
             Requirement::read,
         );
         let (provider, requirement) = (provider?, requirement?);
-        let challenges = Challenges::bearer(&REPEATED, realm, &requirement.scopes())?;
+        let challenges = <Self as Member>::challenges(about, &requirement.scopes())?;
         Some(provider.map(|provider| Self {
-            at,
+            at: about.at.to_owned(),
             provider,
             requirement: Rc::new(requirement),
             challenges,
@@ -203,7 +214,7 @@ impl ProviderRequirement {
 }
 
 /// A token whose issuer is looked for, and how many of its signatures may still be checked.
-struct Attempt<'t> {
+pub(super) struct Attempt<'t> {
     unverified: Unverified<'t>,
     allowance: Allowance,
 }
@@ -341,15 +352,12 @@ impl Policy for Jwt {
             claimants: Some(Rc::<UnverifiedSubject>::clone(&self.claimants)),
             ..Declaration::default()
         };
-        for ProviderRequirement { provider, .. } in self.combination.members() {
-            let (forwarding, locations) = (&provider.forwarding, &provider.locations);
-            declared
-                .owned_request_headers
-                .extend(forwarding.owned_headers());
+        for demand in self.combination.members() {
+            demand.declare(&mut declared);
+            let locations = &demand.provider.locations;
             declared
                 .judged_request_headers
                 .extend(locations.header_names());
-            declared.exports.extend(forwarding.exports());
         }
         declared
     }
