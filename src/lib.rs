@@ -115,6 +115,8 @@
 //! | `configuration` | the documents that have been told to be in force, each by its hash | |
 //! | `jwks/keys/<hash>` | a response with keys | cluster, address or issuer, and the credentials that it was asked with |
 //! | `jwks/lease/<hash>` | until when one worker alone may ask | the same, and how often the document asks |
+//! | `api_keys/keys/<hash>`, `api_keys/data/<hash>` | which response with API keys is in force, and the response | as of `jwks/keys` |
+//! | `api_keys/lease/<hash>` | as `jwks/lease` | as of `jwks/lease` |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
 //! nothing else. A worker that has written a limit's cell need not read it before it writes again

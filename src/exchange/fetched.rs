@@ -53,8 +53,9 @@ pub trait Fetched {
     ) -> Received;
 
     /// Takes up what another worker published, and says whether it was of use: the bytes of a
-    /// shared cell may come from another document or release.
-    fn adopt(&self, published: &[u8], now: Duration) -> bool;
+    /// shared cell may come from another document or release. What is large stands in another cell, of
+    /// its own name: this one is read on every tick.
+    fn adopt(&self, published: &[u8], now: Duration, host: &dyn Host) -> bool;
 }
 
 /// The names of cells, after the host's own prefix.

@@ -84,6 +84,10 @@ events! {
     DocumentFetched = "discovery_fetch_success",
     /// It did not, or not so that it can be used.
     DocumentFetchFailed = "discovery_fetch_failed",
+    /// The API keys of a store arrived.
+    ApiKeysFetched = "api_keys_fetch_success",
+    /// They did not, or were of no use.
+    ApiKeysFetchFailed = "api_keys_fetch_failed",
     /// A request named an origin that may use its route.
     OriginValid = "origin_valid",
     /// It named another.

@@ -113,7 +113,7 @@ impl Fetch {
             return;
         };
         let is_new = self.seen.replace(mark) != Some(mark);
-        if is_new && self.fetched.adopt(&published, now) {
+        if is_new && self.fetched.adopt(&published, now, host) {
             let line = format!("took up new {}", self.fetched.noun());
             self.log(Level::Info, &line, host);
         }

@@ -419,7 +419,7 @@ impl Fetched for List {
             next,
         }
     }
-    fn adopt(&self, published: &[u8], _: Duration) -> bool {
+    fn adopt(&self, published: &[u8], _: Duration, _: &dyn Host) -> bool {
         self.published.replace(published.to_vec()) != published
     }
 }

@@ -6,9 +6,11 @@
 
 mod digest;
 mod entry;
+mod fetched;
 pub mod form;
 mod moment;
 mod planned;
+mod published;
 pub mod refusals;
 mod store;
 mod table;

@@ -63,10 +63,11 @@ pub static UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "API keys cannot be verified right now.",
-    reasons: &[&NO_SECRET],
+    reasons: &[&NO_SECRET, &NO_KEYS],
 };
 
 pub static NO_SECRET: Reason = Reason::new("no_secret", &UNAVAILABLE, Blame::Ourselves);
+pub static NO_KEYS: Reason = Reason::new("keys", &UNAVAILABLE, Blame::Dependency);
 
 pub static INSUFFICIENT_SCOPE: Code = Code {
     name: "api_key_insufficient_scope",
@@ -109,6 +110,7 @@ pub(super) fn field_of_store(refusal: &Refusal) -> Option<&'static str> {
         (&EXPIRED, "keys"),
         (&NOT_YET_VALID, "keys"),
         (&NO_SECRET, "hash"),
+        (&NO_KEYS, "remote"),
     ];
     let found = DECIDING
         .iter()

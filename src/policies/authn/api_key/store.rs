@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::digest::KeyHash;
 use super::entry::WrittenKey;
+use super::fetched::FetchedStore;
 use super::form;
 use super::refusals::{
-    EXPIRED, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store, malformed,
+    EXPIRED, NO_KEYS, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store, malformed,
 };
 use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::Locations;
-use portcullis_document::{Node, Problems, Quoted};
+use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Reason, Refusal};
@@ -46,7 +47,15 @@ pub(in crate::authn) struct ApiKeyStore {
     hash: KeyHash,
     /// How its keys begin, if all of them are of the form that this project makes.
     prefix: Option<Box<str>>,
-    keys: KeyTable,
+    keys: KeySource,
+}
+
+/// Where its keys come from.
+enum KeySource {
+    /// The document.
+    Written(Rc<KeyTable>),
+    /// A service.
+    Fetched(Rc<FetchedStore>),
 }
 
 /// The longest key, in bytes.
@@ -73,6 +82,13 @@ impl ApiKeyStores {
     /// The stores whose blocks are right.
     fn valid(&self) -> impl Iterator<Item = &Rc<ApiKeyStore>> {
         self.named.iter().filter_map(|each| each.store.as_ref())
+    }
+
+    fn fetched(&self) -> impl Iterator<Item = Rc<FetchedStore>> {
+        self.valid().filter_map(|store| match &store.keys {
+            KeySource::Written(_) => None,
+            KeySource::Fetched(fetched) => Some(Rc::clone(fetched)),
+        })
     }
 
     /// The header fields, parameters and cookies in which keys stand.
@@ -129,6 +145,14 @@ impl Section for ApiKeyStores {
         let variables = section.valid();
         let variables = variables.filter_map(|store| store.hash.variable(&store.name));
         registry.environment.extend(variables);
+        for fetched in section.fetched() {
+            registry.fetch(fetched);
+        }
+    }
+
+    /// Keys are fetched no longer while another document fetches the same.
+    fn release(&self) {
+        self.fetched().for_each(|fetched| fetched.release());
     }
 }
 
@@ -138,9 +162,7 @@ impl ApiKeyStore {
         let locations = Locations::read_or(&mut fields, ("x-api-key", ""), problems);
         let hash = fields.or_default("hash", KeyHash::Sha256, problems, KeyHash::read);
         let prefix = fields.or_default("prefix", None, problems, read_prefix);
-        let keys = fields
-            .required("keys", problems)
-            .and_then(|node| read_keys(&node, problems));
+        let keys = KeySource::read(name, &mut fields, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let place = BlockPlace::of(node);
@@ -192,8 +214,15 @@ impl ApiKeyStore {
         self.check_form(key)?;
         let digest = self.hash.of(key, host);
         let digest = digest.ok_or_else(|| Refusal::new(&NO_SECRET))?;
-        let entry = self.keys.find(&digest);
-        let entry = entry.ok_or_else(|| Refusal::new(&UNKNOWN))?;
+        let table = self.keys.table(host);
+        let table = table.ok_or_else(|| Refusal::new(&NO_KEYS))?;
+        let Some(entry) = table.find(&digest) else {
+            // It may have been made since.
+            if let KeySource::Fetched(fetched) = &self.keys {
+                fetched.request_refresh(host.monotonic());
+            }
+            return Err(Refusal::new(&UNKNOWN));
+        };
         check_use(&entry, now.as_secs())?;
         self.principal(&entry).ok_or_else(|| Refusal::new(&UNKNOWN))
     }
@@ -225,6 +254,45 @@ impl ApiKeyStore {
             authority: Rc::clone(&self.name),
             attributes: Compact::parse(known.as_bytes(), MAX_DEPTH)?,
         })
+    }
+}
+
+impl KeySource {
+    /// Reads `keys`, or `remote`.
+    fn read(name: &Rc<str>, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        match (fields.optional("keys"), fields.optional("remote")) {
+            (Some(keys), None) => {
+                let table = read_keys(&keys, problems)?;
+                Some(Self::Written(Rc::new(table)))
+            }
+            (None, Some(remote)) => {
+                let fetched = FetchedStore::read(name, &remote, problems)?;
+                Some(Self::Fetched(Rc::new(fetched)))
+            }
+            (Some(_), Some(remote)) => {
+                remote.report(
+                    problems,
+                    "cannot stand beside `keys`; keep one of them, or make two stores",
+                );
+                None
+            }
+            (None, None) => {
+                fields.lacks(
+                    &["keys", "remote"],
+                    problems,
+                    "has no keys; add `keys` or `remote`",
+                );
+                None
+            }
+        }
+    }
+
+    /// The keys; none while those of a service are not there.
+    fn table(&self, host: &dyn Host) -> Option<Rc<KeyTable>> {
+        match self {
+            Self::Written(table) => Some(Rc::clone(table)),
+            Self::Fetched(fetched) => fetched.keys(host.monotonic()),
+        }
     }
 }
 
@@ -290,6 +358,6 @@ fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<KeyTable> {
 
 impl std::fmt::Debug for ApiKeyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ApiKeyStore({}: {} keys)", self.name, self.keys.len())
+        write!(f, "ApiKeyStore({})", self.name)
     }
 }

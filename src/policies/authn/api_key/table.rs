@@ -90,13 +90,14 @@ const EACH: usize = 4;
 
 impl KeyTable {
     /// How many there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// How many bytes of memory it takes.
     #[cfg(test)]
-    fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         size_of_val(&*self.slots)
             .saturating_add(size_of_val(&*self.starts))
             .saturating_add(self.texts.len())

@@ -25,7 +25,7 @@ mod planned;
 mod provider;
 pub mod refusals;
 mod refused;
-mod remote;
+pub(super) mod remote;
 mod rsa;
 mod rules;
 mod signature;

@@ -76,7 +76,7 @@ impl Fetched for RemoteKeys {
         Received { event, notes, next }
     }
 
-    fn adopt(&self, published: &[u8], now: Duration) -> bool {
+    fn adopt(&self, published: &[u8], now: Duration, _: &dyn Host) -> bool {
         self.adopt(published, now)
     }
 }
@@ -164,9 +164,10 @@ fn subject_of(purpose: Purpose) -> FetchTarget {
 }
 
 /// A body, and for how long the provider says that it is good; or why there is none.
-pub(super) type FetchResponse<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
+pub(in crate::authn) type FetchResponse<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
 
-fn read(response: Result<CallResponse<'_>, CallError>) -> FetchResponse<'_> {
+/// A response as its kind takes it.
+pub(in crate::authn) fn read(response: Result<CallResponse<'_>, CallError>) -> FetchResponse<'_> {
     let response = response.map_err(|error| match error {
         CallError::NoCluster => FetchError::NoCluster,
         CallError::Unreachable | CallError::Timeout => FetchError::Unreachable,

@@ -11,12 +11,12 @@ use portcullis_exchange::credentials::Credential;
 
 /// The names under which workers share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CellNames {
+pub(in crate::authn) struct CellNames {
     /// That of the keys: where they come from, through which cluster, and with which credentials
     /// they are asked for.
-    pub(super) keys: String,
+    pub(in crate::authn) keys: String,
     /// That of the right to ask: the same, and how often the document asks.
-    pub(super) lease: String,
+    pub(in crate::authn) lease: String,
 }
 
 /// A hash of pieces; no two lists of pieces look alike.
@@ -38,7 +38,10 @@ impl Pieces {
 
 impl RemoteSource {
     /// The names for a source that is asked with these values.
-    pub(super) fn names(&self, value: impl Fn(&Credential) -> Option<String>) -> CellNames {
+    pub(in crate::authn) fn names(
+        &self,
+        value: impl Fn(&Credential) -> Option<String>,
+    ) -> CellNames {
         let mut pieces = Pieces(Hash::new());
         pieces.add(self.cluster.as_bytes());
         match &self.place {

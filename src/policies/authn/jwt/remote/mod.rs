@@ -33,11 +33,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use self::discovery::Discovery;
-use self::identity::CellNames;
 use self::published::{MOST_MEMORY, Published, read_set};
 use self::response::SharedKeySet;
-use self::settings::{KeyLocation, RemoteSource};
-use self::successor::Fetcher;
+use self::settings::KeyLocation;
 use super::claims::Accepted;
 use super::jwk::Jwk;
 use portcullis_document::{Node, Problems};
@@ -45,7 +43,11 @@ use portcullis_exchange::credentials::tells;
 use portcullis_exchange::host::Host;
 use portcullis_wire::budget::Share;
 
+pub(in crate::authn) use self::fetched::read as read_response;
+pub(in crate::authn) use self::identity::CellNames;
 pub(super) use self::published::read_set as read_published;
+pub(in crate::authn) use self::settings::RemoteSource;
+pub(in crate::authn) use self::successor::Fetcher;
 
 pub use self::discovery::read_discovery_document;
 pub use self::request::{FetchOutcome, FetchRequest, FetchTarget, Next};
@@ -262,7 +264,7 @@ impl RemoteKeys {
         let read = response.and_then(|(body, age)| Ok((discovery.keys_uri(body)?, age)));
         match read {
             Ok((uri, age)) => {
-                let until = now.saturating_add(self.pause(age));
+                let until = now.saturating_add(self.source.limits.pause(age));
                 let (uri, moved) = self.locate(uri, until);
                 FetchOutcome {
                     outcome: Ok(()),
@@ -305,7 +307,7 @@ impl RemoteKeys {
         let read = response.and_then(|(body, age)| Ok((body, age, read_set(body, &mut notes)?)));
         let (outcome, next) = match read {
             Ok((body, age, published)) => {
-                let next_fetch = now.saturating_add(self.early(self.pause(age)));
+                let next_fetch = now.saturating_add(self.early(self.source.limits.pause(age)));
                 self.load(published, now, next_fetch);
                 (Ok(()), Next::Share(self.record(now, next_fetch, body)))
             }
@@ -317,13 +319,6 @@ impl RemoteKeys {
             moved: None,
             notes,
         }
-    }
-
-    /// How long a response is good, within the bounds of the document.
-    fn pause(&self, age: Option<Duration>) -> Duration {
-        let longest = self.source.limits.cache_duration;
-        let shortest = self.source.limits.cooldown.min(longest);
-        age.map_or(longest, |age| age.clamp(shortest, longest))
     }
 
     fn locate(&self, uri: Uri, until: Duration) -> (Rc<Uri>, bool) {

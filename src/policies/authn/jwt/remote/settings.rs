@@ -11,12 +11,12 @@ use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::http_uri::Uri;
 
 /// Where keys are published, and through which cluster of the proxy they are fetched.
-pub(super) struct RemoteSource {
-    pub(super) cluster: Rc<str>,
+pub(in crate::authn) struct RemoteSource {
+    pub(in crate::authn) cluster: Rc<str>,
     pub(super) place: KeyLocation,
     /// With which fields of the head it is asked.
-    pub(super) credentials: Vec<Credential>,
-    pub(super) limits: Limits,
+    pub(in crate::authn) credentials: Vec<Credential>,
+    pub(in crate::authn) limits: Limits,
 }
 
 /// How it is known where the keys are.
@@ -29,34 +29,51 @@ pub(super) enum KeyLocation {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(in crate::authn) struct Limits {
     /// How long a response may take.
-    pub(super) timeout: Duration,
+    pub(in crate::authn) timeout: Duration,
     /// The longest time between two fetches that succeed.
-    pub(super) cache_duration: Duration,
+    pub(in crate::authn) cache_duration: Duration,
     /// How long keys are used without a new response.
-    pub(super) max_stale: Duration,
+    pub(in crate::authn) max_stale: Duration,
     /// The shortest time between two fetches, whatever happens.
-    pub(super) cooldown: Duration,
+    pub(in crate::authn) cooldown: Duration,
 }
 
 impl RemoteSource {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown }`.
     pub(super) fn read_remote(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let cluster = read_cluster(&mut fields, problems);
+        let source = Self::read_known(&mut fields, problems);
+        fields.deny_unknown(problems);
+        source
+    }
+
+    /// Reads the same, where more stands beside it.
+    pub(in crate::authn) fn read_known(
+        fields: &mut Fields<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let cluster = read_cluster(fields, problems);
         let uri = fields
             .required("uri", problems)
             .and_then(|node| Uri::read(&node, problems));
-        let credentials = read_headers(&mut fields, problems);
-        let limits = Limits::read(&mut fields, problems);
-        fields.deny_unknown(problems);
+        let credentials = read_headers(fields, problems);
+        let limits = Limits::read(fields, problems);
         Some(Self {
             cluster: cluster?,
             place: KeyLocation::Known(Rc::new(uri?)),
             credentials: credentials?,
             limits: limits?,
         })
+    }
+
+    /// Where it is, if the document says so.
+    pub(in crate::authn) fn known(&self) -> Option<&Rc<Uri>> {
+        match &self.place {
+            KeyLocation::Known(uri) => Some(uri),
+            KeyLocation::Discovered(_) => None,
+        }
     }
 
     /// Reads `discovery: { cluster, issuer, uri, jwks_cluster, … }` with the limits of `remote`.
@@ -86,6 +103,13 @@ fn read_headers(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<
 }
 
 impl Limits {
+    /// How long a response is good, of which the sender says that it is good for `age`.
+    pub(in crate::authn) fn pause(&self, age: Option<Duration>) -> Duration {
+        let longest = self.cache_duration;
+        let shortest = self.cooldown.min(longest);
+        age.map_or(longest, |age| age.clamp(shortest, longest))
+    }
+
     fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let seconds = Duration::from_secs;
         let mut read = |name, default: Duration, range: RangeInclusive<Duration>| {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 /// One document's part in fetching keys of a name.
-pub(super) struct Fetcher {
+pub(in crate::authn) struct Fetcher {
     name: String,
     released: Rc<Cell<bool>>,
 }
@@ -14,7 +14,7 @@ thread_local! {
 }
 
 impl Fetcher {
-    pub(super) fn new(name: String) -> Self {
+    pub(in crate::authn) fn new(name: String) -> Self {
         let released = Rc::new(Cell::new(false));
         PARTS.with_borrow_mut(|parts| {
             parts.retain(|(_, part)| part.strong_count() > 0);
@@ -24,12 +24,12 @@ impl Fetcher {
     }
 
     /// Leaves fetching to another document, as long as there is one.
-    pub(super) fn release(&self) {
+    pub(in crate::authn) fn release(&self) {
         self.released.set(true);
     }
 
     /// Whether another document fetches these keys.
-    pub(super) fn is_replaced(&self) -> bool {
+    pub(in crate::authn) fn is_replaced(&self) -> bool {
         self.released.get()
             && PARTS.with_borrow(|parts| {
                 let same = parts.iter().filter(|(name, _)| *name == self.name);

@@ -1,0 +1,348 @@
+//! A store that is fetched: when to ask for its keys, what to make of the response, and how long to go on
+//! with the old ones. The rules are those of published keys of tokens; there is no discovery.
+//!
+//! A bad response changes nothing but the time of the next question. Workers share the response in a
+//! cell of its own, and what they look at on every tick is small: which response that is.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+use std::time::Duration;
+
+use hmac_sha256::Hash;
+
+use super::published::{Bounds, StoreError, read_store};
+use super::table::KeyTable;
+use crate::authn::jwt::remote::{CellNames, Fetcher, RemoteSource, read_response};
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::call::{Call, CallError, CallResponse};
+use portcullis_exchange::credentials::{Credential, tells};
+use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
+use portcullis_exchange::host::{Host, Level};
+use portcullis_exchange::meter::{Event, Timing};
+use portcullis_wire::budget::{Share, reserve};
+
+/// The keys of one store that are fetched.
+pub(super) struct FetchedStore {
+    name: Rc<str>,
+    source: RemoteSource,
+    bounds: Bounds,
+    part: Fetcher,
+    state: RefCell<State>,
+    jitter: RandomState,
+}
+
+#[derive(Default)]
+struct State {
+    loaded: Option<Loaded>,
+    next_fetch: Duration,
+    next_early: Duration,
+    failures: u32,
+    /// Whether a key has come that is not there since keys were last heard of.
+    wanted: bool,
+}
+
+struct Loaded {
+    table: Rc<KeyTable>,
+    record: Record,
+}
+
+/// Which response is in force, as workers tell one another. Bytes in shared data are anybody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    fetched: Duration,
+    next_fetch: Duration,
+    digest: [u8; 32],
+    length: u32,
+}
+
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl FetchedStore {
+    /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown, max_keys }`.
+    pub(super) fn read(name: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields: Fields<'_> = node.fields(problems)?;
+        let source = RemoteSource::read_known(&mut fields, problems);
+        let bounds = fields.or_default("max_keys", Bounds::default(), problems, Bounds::read);
+        fields.deny_unknown(problems);
+        let (source, bounds) = (source?, bounds?);
+        problems.account(node.pointer(), Share::Documents, bounds.memory());
+        Some(Self {
+            name: Rc::clone(name),
+            part: Fetcher::new(source.names(|each| Some(each.written().to_owned())).keys),
+            source,
+            bounds,
+            state: RefCell::default(),
+            jitter: RandomState::new(),
+        })
+    }
+
+    /// The keys at `now`, on the clock that does not step; none before the first response, and none once
+    /// they are too old.
+    pub(super) fn keys(&self, now: Duration) -> Option<Rc<KeyTable>> {
+        let state = self.state.try_borrow().ok()?;
+        let loaded = state.loaded.as_ref()?;
+        let limit = loaded
+            .record
+            .fetched
+            .saturating_add(self.source.limits.max_stale);
+        (now <= limit).then(|| Rc::clone(&loaded.table))
+    }
+
+    /// Asks for an early fetch because a key came that is not there. At most once in a cool-down, so that
+    /// nobody can have the service hammered.
+    pub(super) fn request_refresh(&self, now: Duration) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && now >= state.next_early
+        {
+            state.next_early = now.saturating_add(self.source.limits.cooldown);
+            state.next_fetch = state.next_fetch.min(now);
+            state.wanted = true;
+        }
+    }
+
+    /// Leaves fetching to another document with the same store, as long as there is one.
+    pub(super) fn release(&self) {
+        self.part.release();
+    }
+
+    fn names(&self, host: &dyn Host) -> CellNames {
+        self.source
+            .names(|each| each.field(host).map(|(_, value)| value))
+    }
+
+    /// The cell with the response itself.
+    fn data_cell(&self, host: &dyn Host) -> String {
+        format!("api_keys/data/{}", self.names(host).keys)
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        let Ok(state) = self.state.try_borrow() else {
+            return false;
+        };
+        let rests = self.part.is_replaced() && !state.wanted;
+        // The other may share its answer where it is not found here: then there is none for long.
+        let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
+        now >= state.next_fetch.saturating_add(patience)
+    }
+
+    /// Takes a response, or the news that there is none.
+    fn arrived(
+        &self,
+        now: Duration,
+        response: Result<(&[u8], Option<Duration>), StoreError>,
+        notes: &mut Vec<String>,
+        host: &dyn Host,
+    ) -> Result<Record, StoreError> {
+        let (body, age) = response?;
+        let table = read_store(body, self.bounds, notes)?;
+        let pause = self.early(self.source.limits.pause(age));
+        let record = Record {
+            fetched: now,
+            next_fetch: now.saturating_add(pause),
+            digest: Hash::hash(body),
+            length: u32::try_from(body.len()).unwrap_or_default(),
+        };
+        // Should it not be taken, the others find no response of that digest, and ask themselves.
+        let _ = host.compare_and_swap(&self.data_cell(host), None, body);
+        self.load(Rc::new(table), record);
+        Ok(record)
+    }
+
+    fn load(&self, table: Rc<KeyTable>, record: Record) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.failures = 0;
+            state.wanted = false;
+            state.next_fetch = record.next_fetch;
+            state.loaded = Some(Loaded { table, record });
+        }
+    }
+
+    /// Doubles the pause with each failure, up to a minute.
+    fn back_off(&self, now: Duration) -> Duration {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return LONGEST_PAUSE;
+        };
+        let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
+        let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
+        state.failures = state.failures.saturating_add(1).min(16);
+        state.next_fetch = now.saturating_add(pause);
+        state.wanted = false;
+        pause
+    }
+
+    /// A little less than `pause`, so that many proxies do not ask all at once.
+    fn early(&self, pause: Duration) -> Duration {
+        let random = self.jitter.hash_one(pause) % 1000;
+        pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
+    }
+
+    /// The table of a response that another worker has fetched.
+    fn shared(&self, record: &Record, host: &dyn Host) -> Option<KeyTable> {
+        let length = usize::try_from(record.length).ok()?;
+        (length <= self.bounds.body()).then_some(())?;
+        let _memory = reserve(Share::Queues, length)?;
+        let (body, _) = host.cell(&self.data_cell(host)).ok()??;
+        let is_it = body.len() == length && Hash::hash(&body) == record.digest;
+        is_it.then(|| read_store(&body, self.bounds, &mut Vec::new()).ok())?
+    }
+
+    /// What is said of a response, without any part of a credential.
+    fn shown(&self, text: String, host: &dyn Host) -> String {
+        let credentials = self.source.credentials.iter();
+        let mut fields = credentials.filter_map(|each| each.field(host));
+        match fields.any(|(_, value)| tells(&text, &value)) {
+            true => "(left out, since a part of a credential stands in it)".to_owned(),
+            false => text,
+        }
+    }
+}
+
+impl Fetched for FetchedStore {
+    fn place(&self) -> String {
+        format!("API key store {}", self.name)
+    }
+
+    fn noun(&self) -> &'static str {
+        "API keys"
+    }
+
+    fn cells(&self, host: &dyn Host) -> SharedCells {
+        let names = self.names(host);
+        SharedCells {
+            published: format!("api_keys/keys/{}", names.keys),
+            lease: format!("api_keys/lease/{}", names.lease),
+        }
+    }
+
+    fn credentials(&self) -> &[Credential] {
+        &self.source.credentials
+    }
+
+    fn cooldown(&self) -> Duration {
+        self.source.limits.cooldown
+    }
+
+    fn timing(&self) -> Timing {
+        Timing::KeysFetch
+    }
+
+    fn due(&self, now: Duration, host: &dyn Host) -> Option<Errand> {
+        let uri = self.source.known().filter(|_| self.is_due(now))?;
+        let mut headers = uri.fields("GET");
+        headers.push(("accept".into(), "application/json".to_owned()));
+        for credential in &self.source.credentials {
+            let field = credential.field(host);
+            headers.extend(field.map(|(name, value)| (Cow::Owned(name.to_owned()), value)));
+        }
+        Some(Errand {
+            call: Call {
+                cluster: Rc::clone(&self.source.cluster),
+                headers,
+                body: Vec::new(),
+                timeout: self.source.limits.timeout,
+            },
+            purpose: Purpose::default(),
+        })
+    }
+
+    fn longest(&self, _: Purpose) -> usize {
+        self.bounds.body()
+    }
+
+    fn received(
+        &self,
+        now: Duration,
+        _: Purpose,
+        response: Result<CallResponse<'_>, CallError>,
+        host: &dyn Host,
+    ) -> Received {
+        let mut passed_over = Vec::new();
+        let response = read_response(response).map_err(StoreError::Fetch);
+        let arrived = self.arrived(now, response, &mut passed_over, host);
+        let warn = |text: String| Note {
+            level: Level::Warn,
+            text: self.shown(text, host),
+        };
+        let mut notes: Vec<Note> = passed_over.into_iter().map(warn).collect();
+        let (event, next) = match arrived {
+            Ok(record) => (Event::ApiKeysFetched, Next::Publish(record.write())),
+            Err(error) => {
+                let pause = self.back_off(now);
+                let then = pause.as_millis();
+                let text =
+                    format!("the API keys cannot be fetched: {error}; next try in {then} ms");
+                notes.push(warn(text));
+                (Event::ApiKeysFetchFailed, Next::Wait(pause))
+            }
+        };
+        Received { event, notes, next }
+    }
+
+    fn adopt(&self, published: &[u8], now: Duration, host: &dyn Host) -> bool {
+        let Some(record) = Record::read(published) else {
+            return false;
+        };
+        let known = self.state.try_borrow().ok();
+        let known = known.and_then(|state| {
+            let loaded = state.loaded.as_ref()?;
+            Some((Rc::clone(&loaded.table), loaded.record))
+        });
+        let newer = known
+            .as_ref()
+            .is_none_or(|(_, known)| record.fetched > known.fetched);
+        if !newer || record.fetched > now.saturating_add(Duration::from_secs(60)) {
+            return false;
+        }
+        let longest = self.source.limits.cache_duration;
+        let longest = record.fetched.saturating_add(longest);
+        let record = Record {
+            next_fetch: record.next_fetch.min(longest),
+            ..record
+        };
+        let table = match known {
+            Some((table, known)) if known.digest == record.digest => Some(table),
+            _ => self.shared(&record, host).map(Rc::new),
+        };
+        let adopted = table.is_some();
+        table.into_iter().for_each(|table| self.load(table, record));
+        adopted
+    }
+}
+
+impl Record {
+    const FORMAT: u8 = 1;
+
+    /// A format number; two times in milliseconds, on the clock that does not step; the length and the
+    /// digest of the response.
+    fn write(&self) -> Vec<u8> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let mut record = vec![Self::FORMAT];
+        for time in [self.fetched, self.next_fetch] {
+            record.extend_from_slice(&millis(time).to_le_bytes());
+        }
+        record.extend_from_slice(&self.length.to_le_bytes());
+        record.extend_from_slice(&self.digest);
+        record
+    }
+
+    fn read(record: &[u8]) -> Option<Self> {
+        let (format, rest) = record.split_first()?;
+        (*format == Self::FORMAT).then_some(())?;
+        let (fetched, rest) = rest.split_first_chunk()?;
+        let (next_fetch, rest) = rest.split_first_chunk()?;
+        let (length, digest) = rest.split_first_chunk()?;
+        let time = |bytes: &[u8; 8]| Duration::from_millis(u64::from_le_bytes(*bytes));
+        Some(Self {
+            fetched: time(fetched),
+            next_fetch: time(next_fetch),
+            length: u32::from_le_bytes(*length),
+            digest: digest.try_into().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
