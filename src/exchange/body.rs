@@ -277,9 +277,8 @@ impl<'c> BufferedBody<'c> {
         };
         let missing = size.checked_sub(kept.bytes.len());
         let missing = missing.ok_or(Failure::HostCall)?;
-        match self.rest {
-            Some(rest) => kept.append(rest, missing, size),
-            None => {}
+        if let Some(rest) = self.rest {
+            kept.append(rest, missing, size);
         }
         match kept.failed {
             Some(failure) => Err(failure),

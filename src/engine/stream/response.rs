@@ -30,7 +30,7 @@ pub struct ResponseHead {
 #[derive(Default)]
 pub(super) struct JudgedResponse {
     awaiting: Vec<Awaiting>,
-    body: StreamedBody,
+    pub(super) body: StreamedBody,
     /// How long it has been judged.
     pub(super) judging: Duration,
     refused: bool,

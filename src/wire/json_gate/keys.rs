@@ -83,13 +83,13 @@ impl Keys {
     #[inline(never)]
     fn has_twice(&self, names: Names, text: &[u8]) -> Result<bool, Fault> {
         let places = self.names.as_slice().get(names.first..);
-        let places = places.unwrap_or_default().iter();
-        let kept = self.kept_names.saturating_sub(names.first);
-        let names = places.enumerate().map(|(index, place)| match index < kept {
-            true => place.text(self.kept.as_slice()),
-            false => place.text(text),
-        });
-        has_twice(names)
+        let own = Own {
+            places: places.unwrap_or_default(),
+            kept_names: self.kept_names.saturating_sub(names.first),
+            kept: self.kept.as_slice(),
+            text,
+        };
+        own.has_twice()
     }
 
     /// Keeps the names that stand in the text at hand, which goes.
@@ -142,41 +142,78 @@ fn kind(name: &[u8], word: u64) -> u32 {
     u32::try_from(kind).unwrap_or_default()
 }
 
-fn has_twice<'n>(names: impl ExactSizeIterator<Item = Text<'n>> + Clone) -> Result<bool, Fault> {
-    /// Up to here, comparing each with each is quicker than sorting.
-    const FEW: usize = 12;
-    // Two names are decoded at a time, where there is something to decode.
-    let escaped = names.clone().filter(|name| name.plain().is_none());
-    let longest = escaped.map(|name| name.raw().len()).max().unwrap_or(0);
-    let needed = match names.len() > FEW {
-        true => names.len().saturating_mul(size_of::<(u64, Text<'_>)>()),
-        false => 0,
-    };
-    let needed = needed.saturating_add(longest.saturating_mul(2));
-    let _memory = budget::reserve(Share::Bodies, needed).ok_or(Fault::Memory)?;
-    if names.len() > FEW {
-        return Ok(has_twice_among_many(names));
-    }
-    let (mut few, count) = ([Text::EMPTY; FEW], names.len());
-    few.iter_mut()
-        .zip(names)
-        .for_each(|(place, name)| *place = name);
-    let mut rest = few.get(..count).unwrap_or_default();
-    while let Some((name, others)) = rest.split_first() {
-        if others.iter().any(|other| name.means_the_same(*other)) {
-            return Ok(true);
-        }
-        rest = others;
-    }
-    Ok(false)
+/// The names of one object.
+#[derive(Clone, Copy)]
+struct Own<'n> {
+    places: &'n [Place],
+    /// How many of them, from the first on, stand in what is kept; the others stand in the text.
+    kept_names: usize,
+    kept: &'n [u8],
+    text: &'n [u8],
 }
 
-fn has_twice_among_many<'n>(names: impl Iterator<Item = Text<'n>>) -> bool {
-    let mut sorted: Vec<(u64, Text<'_>)> =
-        names.map(|name| (hash(&name.decoded()), name)).collect();
-    sorted.sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| by_text(*a, *b)));
-    let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
-    pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))
+impl<'n> Own<'n> {
+    /// Up to here, comparing each with each is quicker than sorting.
+    const FEW: usize = 12;
+
+    fn get(self, index: usize, place: Place) -> Text<'n> {
+        match index < self.kept_names {
+            true => place.text(self.kept),
+            false => place.text(self.text),
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = Text<'n>> {
+        let places = self.places.iter().enumerate();
+        places.map(move |(index, place)| self.get(index, *place))
+    }
+
+    fn has_twice(self) -> Result<bool, Fault> {
+        let is_few = self.places.len() <= Self::FEW;
+        // Two names are decoded at a time, where there is something to decode.
+        let escaped = self.places.iter().filter(|place| !place.is_plain());
+        let longest = escaped.map(|place| place.length).max().unwrap_or(0);
+        let sorted = match is_few {
+            true => 0,
+            false => size_of::<(u64, Text<'_>)>().saturating_mul(self.places.len()),
+        };
+        let needed = sorted.saturating_add(longest.saturating_mul(2));
+        let _memory = match needed {
+            0 => None,
+            _ => Some(budget::reserve(Share::Bodies, needed).ok_or(Fault::Memory)?),
+        };
+        Ok(match is_few {
+            true => self.has_twice_among_few(),
+            false => self.has_twice_among_many(),
+        })
+    }
+
+    fn has_twice_among_few(self) -> bool {
+        let mut places = self.places.iter().enumerate();
+        while let Some((index, one)) = places.next() {
+            let name = self.get(index, *one);
+            // Most differ in their lengths.
+            let twice = places.clone().any(|(index, other)| {
+                (one.length == other.length || !one.is_plain() || !other.is_plain())
+                    && name.means_the_same(self.get(index, *other))
+            });
+            if twice {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn has_twice_among_many(self) -> bool {
+        let mut sorted: Vec<(u64, Text<'_>)> = self
+            .all()
+            .map(|name| (hash(&name.decoded()), name))
+            .collect();
+        sorted
+            .sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| by_text(*a, *b)));
+        let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
+        pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))
+    }
 }
 
 /// For those whose hashes are equal. Not copied to every comparison of the sort.

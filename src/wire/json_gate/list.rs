@@ -66,11 +66,6 @@ impl<T> List<T> {
     }
 
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<T> {
-        self.items.pop()
-    }
-
-    #[inline]
     pub(super) fn truncate(&mut self, length: usize) {
         self.items.truncate(length);
     }
@@ -83,6 +78,7 @@ impl<T> List<T> {
         &mut self.items
     }
 
+    #[inline]
     pub(super) fn as_slice(&self) -> &[T] {
         &self.items
     }

@@ -21,6 +21,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Whether it means what was sent.
+    pub(super) fn is_plain(self) -> bool {
+        self.escapes == 0
+    }
+
     /// The string of which this is the place.
     pub(super) fn text(self, text: &[u8]) -> Text<'_> {
         let end = self.start.saturating_add(self.length);
@@ -32,11 +37,6 @@ impl Place {
 }
 
 impl<'t> Text<'t> {
-    pub(super) const EMPTY: Self = Self {
-        raw: &[],
-        escapes: 0,
-    };
-
     /// Its place in the text, where it begins there.
     #[inline(always)]
     pub(super) fn place(self, start: usize) -> Place {

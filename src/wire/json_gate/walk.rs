@@ -180,119 +180,119 @@ impl State {
         let mut is_behind_value = self.next == Next::Separator;
         let is_piece = extent == Extent::Piece;
         let next = 'values: loop {
+            if is_name {
+                let byte = next_byte(text, &mut at);
+                if byte != b'"' {
+                    if is_piece && at >= text.len() {
+                        break Next::Name;
+                    }
+                    return Err(Fault::Syntax);
+                }
+                let start = at.wrapping_add(1);
+                let (string, mut end) = match text::read_at(text, start) {
+                    Ok(read) => read,
+                    Err(broken) if is_piece && broken.may_be_cut_off() => break Next::Name,
+                    Err(broken) => return Err(broken.fault),
+                };
+                let is_colon = next_byte(text, &mut end) == b':';
+                if !is_colon && is_piece && end >= text.len() {
+                    break Next::Name;
+                }
+                walker.name(start, string, &mut here, &mut keys, watch)?;
+                if !is_colon {
+                    return Err(Fault::Syntax);
+                }
+                at = end.wrapping_add(1);
+                is_name = false;
+            }
             if !std::mem::take(&mut is_behind_value) {
-                at = skip_blanks(text, at);
-                if is_piece && at >= text.len() {
-                    break Next::before(is_name);
+                let byte = next_byte(text, &mut at);
+                if values == 0 {
+                    return Err(Fault::Values);
                 }
-                let token = at;
-                if !is_name {
-                    values = values.checked_sub(1).ok_or(Fault::Values)?;
-                }
-                let is_cut_off = 'token: {
-                    let byte = text.get(at).copied().unwrap_or_default();
+                let is_cut_off = 'value: {
                     if byte == b'"' {
-                        let start = at.wrapping_add(1);
-                        let string = match text::read_at(text, start) {
-                            Ok((string, after)) => {
-                                at = after;
-                                string
-                            }
+                        let (string, end) = match text::read_at(text, at.wrapping_add(1)) {
+                            Ok(read) => read,
                             Err(broken) if is_piece && broken.may_be_cut_off() => {
-                                break 'token true;
+                                break 'value true;
                             }
                             Err(broken) => return Err(broken.fault),
                         };
-                        if is_name {
-                            at = skip_blanks(text, at);
-                            if is_piece && at >= text.len() {
-                                break 'token true;
-                            }
-                            walker.name(start, string, &mut here, &mut keys, watch)?;
-                            if text.get(at) != Some(&b':') {
-                                return Err(Fault::Syntax);
-                            }
-                            at = at.wrapping_add(1);
-                            is_name = false;
-                            continue 'values;
-                        }
                         if string.raw().len() > limits.string_bytes {
                             return Err(Fault::StringBytes);
                         }
                         watch.string(string);
-                    } else if is_name {
-                        return Err(Fault::Syntax);
-                    } else {
-                        match byte {
-                            b'-' | b'0'..=b'9' => {
-                                let read = number::read(text, at, limits);
-                                if is_piece && number::may_go_on(text, at, read) {
-                                    break 'token true;
-                                }
-                                let (end, is_plain) = read?;
-                                let written = text.get(at..end).unwrap_or_default();
-                                watch.number(Written { written, is_plain });
-                                at = end;
+                        at = end;
+                        break 'value false;
+                    }
+                    if is_numeric(byte) {
+                        let read = number::read(text, at, limits);
+                        if is_piece && number::may_go_on(text, at, read) {
+                            break 'value true;
+                        }
+                        let (end, is_plain) = read?;
+                        let written = text.get(at..end).unwrap_or_default();
+                        watch.number(Written { written, is_plain });
+                        at = end;
+                        break 'value false;
+                    }
+                    match byte {
+                        b'{' | b'[' => {
+                            let kind = match byte {
+                                b'{' => Kind::Object,
+                                _ => Kind::Array,
+                            };
+                            if open.len() >= limits.depth {
+                                return Err(Fault::Depth);
                             }
-                            b'{' | b'[' => {
-                                let kind = match byte {
-                                    b'{' => Kind::Object,
-                                    _ => Kind::Array,
-                                };
-                                if open.len() >= limits.depth {
-                                    return Err(Fault::Depth);
+                            let mut inside = at.wrapping_add(1);
+                            let first = next_byte(text, &mut inside);
+                            let end = match kind {
+                                Kind::Array => b']',
+                                Kind::Object => b'}',
+                            };
+                            if first != end {
+                                if is_piece && inside >= text.len() {
+                                    break 'value true;
                                 }
-                                at = skip_blanks(text, at.wrapping_add(1));
-                                if is_piece && at >= text.len() {
-                                    break 'token true;
-                                }
-                                let end = match kind {
-                                    Kind::Array => b']',
-                                    Kind::Object => b'}',
-                                };
-                                if text.get(at) != Some(&end) {
-                                    let inner = walker.begin(kind, &keys, watch)?;
-                                    open.push(std::mem::replace(&mut here, inner))?;
-                                    is_name = kind == Kind::Object;
-                                    continue 'values;
-                                }
-                                watch.empty(kind);
-                                at = at.wrapping_add(1);
+                                at = inside;
+                                let inner = walker.begin(kind, &keys, watch)?;
+                                open.push(std::mem::replace(&mut here, inner))?;
+                                is_name = kind == Kind::Object;
+                                values = values.wrapping_sub(1);
+                                continue 'values;
                             }
-                            _ => {
-                                let word = match byte {
-                                    b't' => Word::True,
-                                    b'f' => Word::False,
-                                    b'n' => Word::Null,
-                                    _ => return Err(Fault::Syntax),
-                                };
-                                at = match walker.word(at, word) {
-                                    Some(after) => after,
-                                    None if is_piece && walker.is_near_end(at) => {
-                                        break 'token true;
-                                    }
-                                    None => return Err(Fault::Syntax),
-                                };
-                                watch.word(word);
-                            }
+                            watch.empty(kind);
+                            at = inside.wrapping_add(1);
+                        }
+                        _ => {
+                            let word = match byte {
+                                b't' => Word::True,
+                                b'f' => Word::False,
+                                b'n' => Word::Null,
+                                _ if is_piece && at >= text.len() => break 'value true,
+                                _ => return Err(Fault::Syntax),
+                            };
+                            at = match walker.word(at, word) {
+                                Some(end) => end,
+                                None if is_piece && walker.is_near_end(at) => break 'value true,
+                                None => return Err(Fault::Syntax),
+                            };
+                            watch.word(word);
                         }
                     }
                     false
                 };
                 if is_cut_off {
                     // Nothing has been said of it.
-                    at = token;
-                    values = values.wrapping_add(usize::from(!is_name));
-                    break Next::before(is_name);
+                    break Next::Value;
                 }
+                values = values.wrapping_sub(1);
             }
             // On after a value: out of the containers that end here, to the next value.
             let is_end = loop {
-                at = skip_blanks(text, at);
-                let Some(byte) = text.get(at) else {
-                    break true;
-                };
-                at = at.wrapping_add(1);
+                let byte = next_byte(text, &mut at);
                 match (byte, here.holds) {
                     (b',', Holds::Members) => {
                         is_name = true;
@@ -310,13 +310,20 @@ impl State {
                         keys.close(here.names, text)?;
                     }
                     (b']', Holds::Elements) => watch.ends(here.place, here.length, Kind::Array),
+                    _ if at >= text.len() => break true,
                     _ => return Err(Fault::Syntax),
                 }
-                here = open.pop().ok_or(Fault::Syntax)?;
+                at = at.wrapping_add(1);
+                let Some(outer) = open.as_slice().last() else {
+                    return Err(Fault::Syntax);
+                };
+                here = outer.copied();
+                open.truncate(open.len().wrapping_sub(1));
             };
             if is_end {
                 break Next::Separator;
             }
+            at = at.wrapping_add(1);
         };
         if !is_piece {
             return match (next, here.holds) {
@@ -333,15 +340,6 @@ impl State {
             next,
         };
         Ok(at)
-    }
-}
-
-impl Next {
-    fn before(is_name: bool) -> Self {
-        match is_name {
-            true => Next::Name,
-            false => Next::Value,
-        }
     }
 }
 
@@ -408,8 +406,27 @@ impl<'t> Walker<'t, '_> {
     }
 }
 
-/// Texts for machines have none, and texts for people have them in runs.
+/// Whether a number begins with it.
 #[inline(always)]
+fn is_numeric(byte: u8) -> bool {
+    // No branch of its own: most values that are no strings are numbers.
+    byte.is_ascii_digit() | (byte == b'-')
+}
+
+/// The first byte from there on that is no blank, where `at` is then; 0 behind the end.
+#[inline(always)]
+fn next_byte(text: &[u8], at: &mut usize) -> u8 {
+    if let Some(byte) = text.get(*at)
+        && *byte > b' '
+    {
+        return *byte;
+    }
+    *at = skip_blanks(text, *at);
+    text.get(*at).copied().unwrap_or_default()
+}
+
+/// Texts for machines have none, and texts for people have them in runs.
+#[inline(never)]
 fn skip_blanks(text: &[u8], at: usize) -> usize {
     const EIGHT_SPACES: [u8; 8] = [b' '; 8];
     let mut at = at;

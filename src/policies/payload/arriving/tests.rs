@@ -124,7 +124,7 @@ fn judged(payload: &Payload, body: &[u8], ends: &[usize], way: Way) -> (Verdict,
         }
         before = end;
     }
-    unreachable!("it has ended")
+    panic!("it has not ended")
 }
 
 fn refused(verdict: Verdict) -> Option<portcullis_exchange::refusal::Refusal> {
