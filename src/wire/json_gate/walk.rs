@@ -161,6 +161,9 @@ impl State {
     /// hand again, with what follows: it is one name, value or separator that may go on there, or blanks.
     ///
     /// After a fault there is nowhere to go on from.
+    ///
+    /// There is one of it for each watch, and not another for each extent: that would be no quicker.
+    #[inline(never)]
     pub(super) fn walk<'t>(
         &mut self,
         text: &'t [u8],
