@@ -74,7 +74,7 @@ pub fn json_gate(text: &[u8]) -> bool {
 ///
 /// # Errors
 /// As `check`.
-pub fn in_pieces(text: &[u8], step: usize, limits: Limits) -> Result<(), Fault> {
+fn in_pieces(text: &[u8], step: usize, limits: Limits) -> Result<(), Fault> {
     let (mut pieces, mut done) = (Pieces::new(limits), 0);
     for end in (0..text.len()).step_by(step) {
         done += pieces.more(&text[done..end], &mut ())?;
