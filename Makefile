@@ -22,7 +22,7 @@ FLOOD ?= 3000000
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases validate token bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases validate token key bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -124,6 +124,9 @@ validate: ## check the policy document FILE (JSON)
 
 token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audience|forged
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin mint -- $(NAME)
+
+key: ## make an API key: print it once, and its entry for the document; PREFIX=pk_live CLIENT=acme ID=acme-1 SECRET=VARIABLE
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin key -- "$(PREFIX)" "$(CLIENT)" "$(ID)" "$(SECRET)"
 
 bench: build ## measure the module in Envoy
 	@envoy/build.sh minimal

@@ -192,6 +192,18 @@ pub enum Property {
     ClientAddress,
     /// `TLSv1.3`; none over cleartext.
     TlsVersion,
+    /// Whether the client has presented a certificate, verified or not; one byte.
+    PeerCertificatePresented,
+    /// Whether the proxy has verified it in this connection; one byte.
+    PeerCertificateValid,
+    /// The first URI among its names.
+    PeerUri,
+    /// The first host name among them.
+    PeerDnsName,
+    /// Its subject, RFC 2253.
+    PeerSubject,
+    /// The SHA-256 of the certificate, in hexadecimal digits.
+    PeerSha256,
     /// `HTTP/1.1`, `HTTP/2`.
     Protocol,
     /// The bytes of the request, head included; eight bytes, little-endian, as all numbers.

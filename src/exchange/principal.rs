@@ -25,6 +25,21 @@ pub struct Principal {
 pub enum CredentialKind {
     /// A JSON Web Token.
     Jwt,
+    /// An API key.
+    ApiKey,
+    /// A client certificate.
+    Certificate,
+}
+
+impl CredentialKind {
+    /// The word in the log: the name of the policy that asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CredentialKind::Jwt => "jwt",
+            CredentialKind::ApiKey => "api_key",
+            CredentialKind::Certificate => "certificate",
+        }
+    }
 }
 
 impl Principal {

@@ -14,6 +14,7 @@ pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
+pub mod protected_resource;
 pub mod rate_limits;
 pub mod sanitize_errors;
 pub mod security_headers;
@@ -24,6 +25,9 @@ use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
+pub use self::authn::api_key;
+pub use self::authn::certificate;
+pub use self::authn::credentials;
 pub use self::authn::jwt;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
@@ -49,6 +53,9 @@ macro_rules! kinds {
 kinds! {
     https,
     jwt,
+    api_key,
+    certificate,
+    credentials,
     rate_limits,
     parameters,
     payload,
@@ -57,6 +64,7 @@ kinds! {
     deny_patterns,
     sanitize_errors,
     error_pages,
+    protected_resource,
     security_headers,
     cors,
     csrf,

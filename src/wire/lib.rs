@@ -10,6 +10,7 @@
 //!   a body, judged without taking it up.
 //! - [`regex`]: patterns that take bounded time and memory.
 //! - [`mod@sort`]: sorting with little code.
+//! - [`xfcc`]: what proxies in front say of client certificates.
 
 pub mod address;
 pub mod budget;
@@ -22,3 +23,4 @@ pub mod pairs;
 pub mod preflight;
 pub mod regex;
 pub mod sort;
+pub mod xfcc;

@@ -21,8 +21,9 @@ use std::{fs, thread};
 use serde_json::{Value, json};
 
 pub use config::{
-    FailPolicy, ListenerOptions, WasmOptions, bootstrap, cluster, downstream_quic, downstream_tls,
-    json_filter, listener, router_filter, string_value, upstream_quic, wasm_filter,
+    FailPolicy, ListenerOptions, WasmOptions, bootstrap, client_certificates, cluster,
+    downstream_quic, downstream_tls, json_filter, listener, router_filter, string_value,
+    upstream_quic, wasm_filter,
 };
 pub use error::EnvoyError;
 pub use lds::Update;

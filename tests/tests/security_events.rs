@@ -52,6 +52,9 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
             "revoked": { "jti": ["stolen"] },
         } },
+        "certificates": { "mesh": {
+            "source": { "x_forwarded_client_cert": {} }, "clients": [{ "dns": "a.example" }],
+        } },
         "schemas": { "list": { "type": "array" } },
         "apis": { "pets": {
             "openapi": "3.0.3", "info": { "title": "Pets", "version": "1" },
@@ -76,6 +79,8 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
                 "files": [{ "name": "f", "max_bytes": 64, "extensions": [".png"] }] } },
             { "name": "searched", "match": { "path": { "prefix": "/searched" } }, "open": true,
               "deny_patterns": {}, "payload": { "max_bytes": 64, "responses": { "json_schema": "list", "mode": "enforce" } } },
+            { "name": "known", "match": { "path": { "prefix": "/known" } },
+              "certificate": { "set": "mesh", "require": { "scopes": ["admin"] } } },
             { "name": "guarded", "match": {}, "jwt": { "provider": "corp" } },
         ],
     });
@@ -190,6 +195,8 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
         ("/a", "authorization", &*forged),
         ("/login", "authorization", &*forged),
         ("/login", "authorization", &*forged),
+        ("/known", "x-forwarded-client-cert", "DNS=b.example"),
+        ("/known", "x-forwarded-client-cert", "DNS=a.example"),
         ("/pets/unknown", "x-a", "4"),
         ("/searched?q=%3Cscript%3Ealert(1)%3C/script%3E", "x-a", "6"),
     ] {

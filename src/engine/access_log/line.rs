@@ -1,5 +1,6 @@
 //! A JSON object in the making: every value from outside is escaped, redacted and bounded.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl JsonLine {
 
     /// Text of a peer. What looks like a token is not shown.
     pub(super) fn untrusted(&mut self, name: &str, value: &[u8]) {
-        self.member(name, |out| quoted(out, &redact::tokens(value)));
+        self.member(name, |out| shown(out, value, redact::tokens));
     }
 
     pub(super) fn optional(&mut self, name: &str, value: Option<&[u8]>) {
@@ -107,7 +108,7 @@ impl JsonLine {
         self.member(name, |out| {
             for (index, value) in values.enumerate() {
                 out.push(if index == 0 { '[' } else { ',' });
-                quoted(out, &redact::tokens(value));
+                shown(out, value, redact::tokens);
             }
             out.push(']');
         });
@@ -116,7 +117,7 @@ impl JsonLine {
     /// A path that a peer wrote.
     pub(super) fn path(&mut self, name: &str, path: Option<&[u8]>) {
         if let Some(path) = path {
-            self.member(name, |out| quoted(out, &redact::path(path)));
+            self.member(name, |out| shown(out, path, redact::path));
         }
     }
 
@@ -203,6 +204,24 @@ impl JsonLine {
     }
 }
 
+/// A value of a peer, redacted and escaped. Most need neither.
+fn shown(out: &mut String, value: &[u8], redact: fn(&[u8]) -> Cow<'_, [u8]>) {
+    match std::str::from_utf8(value) {
+        Ok(text) if value.len() <= LONGEST_VALUE && redact::is_plain(value) => {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
+        }
+        Ok(_) | Err(_) => quoted_after(out, value, redact),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn quoted_after(out: &mut String, value: &[u8], redact: fn(&[u8]) -> Cow<'_, [u8]>) {
+    quoted(out, &redact(value));
+}
+
 /// A JSON string of at most [`LONGEST_VALUE`] bytes before escaping.
 pub(super) fn quoted(out: &mut String, value: &[u8]) {
     out.push('"');
@@ -254,6 +273,8 @@ fn all_plain(word: u64) -> bool {
     (word | below(word, b' ') | is(b'"') | is(b'\\') | is(0x7f)) & HIGH == 0
 }
 
+#[cold]
+#[inline(never)]
 fn escape_all(out: &mut String, value: &[u8]) {
     for chunk in value.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -12,6 +12,7 @@ use super::time::without_port;
 use super::verdict;
 use crate::record::Ending;
 use portcullis_exchange::host::Property;
+use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::target::Authority;
 
 /// Every member. What does not fit into a record any more is left out: what comes first is what
@@ -152,6 +153,12 @@ pub const MEMBERS: &[Member] = &[
             name,
             of.principal.map(|principal| &*principal.authority),
         );
+    }),
+    member("portcullis.credential", |line, name, of| {
+        // Most are tokens, and each record would say so.
+        let kind = of.principal.map(|principal| principal.kind);
+        let other = kind.filter(|kind| *kind != CredentialKind::Jwt);
+        trusted(line, name, other.map(CredentialKind::name));
     }),
     member("portcullis.claimed.signature", |line, name, of| {
         let signature = |signed| if signed { "valid" } else { "unverified" };

@@ -71,9 +71,9 @@ enum Query {
 }
 
 impl AccessLog {
-    /// Never shows the values of a header field.
-    pub fn redact(&mut self, name: &HeaderName) {
-        self.redacted.push(name.as_str().to_owned());
+    /// Never shows the values of a header field or parameter.
+    pub fn redact(&mut self, name: &str) {
+        self.redacted.push(name.to_ascii_lowercase());
     }
 
     /// How many bytes a record has at most.

@@ -357,6 +357,7 @@ fn is_word(member: &Member) -> bool {
         "user.hash",
         "portcullis.issuer",
         "portcullis.provider",
+        "portcullis.credential",
     ];
     of_accepted.contains(&name) || name.starts_with("portcullis.claimed.")
 }

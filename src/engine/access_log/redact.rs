@@ -79,6 +79,18 @@ pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(shown)
 }
 
+/// Whether a value stands for itself in a record: nothing in it has to be escaped, and nothing begins as a
+/// token does. `;` is not among what does, for behind it secrets stand in a path. Others may be fit to be
+/// shown too: this one pass tells it of most.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    let mut before = 0;
+    value.iter().all(|byte| {
+        let begins_token = before == b'e' && matches!(byte, b'y' | b'w');
+        before = *byte;
+        matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'%' | b';') && !begins_token
+    })
+}
+
 /// A query with its names, and values as `shown` says. What is not shown is [`REDACTED`].
 pub(super) fn query(query: &[u8], shown: &ShownValues<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(query.len());
@@ -348,6 +360,34 @@ mod tests {
         ] {
             assert_eq!(tokens(value.as_bytes()), shown.as_bytes(), "{value}");
         }
+    }
+
+    /// Every text of up to four of the characters that matter, and each byte alone.
+    #[test]
+    fn what_is_plain_needs_nothing_done() {
+        let mut texts: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
+        let mut longest = vec![Vec::new()];
+        for _ in 0..4 {
+            let each = |text: &Vec<u8>| {
+                let with = |byte: &u8| [text.as_slice(), &[*byte]].concat();
+                b"eywJAo0.%6\"\\;/ \n\x7f\xc3".iter().map(with).collect()
+            };
+            let longer: Vec<Vec<u8>> = longest.iter().flat_map(|t| -> Vec<_> { each(t) }).collect();
+            texts.extend(longer.iter().cloned());
+            longest = longer;
+        }
+        let mut plain = 0;
+        for text in texts.iter().filter(|text| is_plain(text)) {
+            plain += 1;
+            for begin in ["", "aaaaaaaaaaaaaaaaaaaa.a."] {
+                let whole = [begin.as_bytes(), text].concat();
+                let mut quoted = String::new();
+                super::super::line::quoted(&mut quoted, &path(&whole));
+                assert_eq!(quoted.as_bytes(), [b"\"", &whole[..], b"\""].concat());
+                assert_eq!(tokens(&whole), whole);
+            }
+        }
+        assert!(plain > 10_000, "{plain}");
     }
 
     #[test]

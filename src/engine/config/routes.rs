@@ -148,6 +148,7 @@ impl Document<'_> {
             beside: Vec::new(),
         };
         let mut authenticated = false;
+        let mut asking: Vec<&'static str> = Vec::new();
         for kind in policy::LIST {
             let written = fields.optional(kind.name);
             let candidate = tried.as_mut().and_then(|tried| tried.optional(kind.name));
@@ -176,6 +177,9 @@ impl Document<'_> {
                     None => self.read_policy(kind, None, &place),
                 },
             };
+            if authenticates && block.as_ref().is_some_and(|block| !block.steps.is_empty()) {
+                asking.push(kind.name);
+            }
             let Block { steps, mut beside } = block.unwrap_or_else(|| Block {
                 steps: Vec::new(),
                 beside: Vec::new(),
@@ -195,6 +199,12 @@ impl Document<'_> {
             }
             chain.steps.extend(steps);
             chain.beside.extend(beside);
+        }
+        if let [first, second, ..] = asking[..] {
+            let reason = format_args!(
+                "asks for credentials twice, in `{first}` and in `{second}`, and there is to be one caller; write one `credentials` block with `any_of` or `all_of`, and `off` for a block of `defaults`"
+            );
+            self.problems.report(fields.pointer(), reason);
         }
         if access == Some(Access::Guarded) && !authenticated {
             let kinds = policy::LIST
@@ -267,6 +277,7 @@ impl Document<'_> {
                     _ => Mode::Enforce,
                 };
                 let mut fields = match kind.name {
+                    "api_key" => block?.object(context.problems, "{\"store\": \"…\"}")?,
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,
                 };

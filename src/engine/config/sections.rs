@@ -12,6 +12,8 @@ use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
+use portcullis_policies::api_key::ApiKeyStores;
+use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
@@ -30,8 +32,10 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Explain>(),
     Entry::of::<RequestId>(),
     Entry::Agreement(sinks_are_there),
-    Entry::Agreement(secrets_are_redacted),
     Entry::of::<Providers>(),
+    Entry::of::<ApiKeyStores>(),
+    Entry::Agreement(secrets_are_redacted),
+    Entry::of::<CertificateSets>(),
     Entry::of::<SharedLimits>(),
     Entry::of::<Schemas>(),
     Entry::of::<Apis>(),
@@ -77,7 +81,7 @@ fn sinks_are_there(
     }
 }
 
-/// What asks for an explanation may be a secret: the log does not show it.
+/// What asks for an explanation may be a secret, and API keys are: the log does not show them.
 fn secrets_are_redacted(
     known: &mut Sections,
     _: &mut Fields<'_>,
@@ -85,6 +89,9 @@ fn secrets_are_redacted(
     _: &mut Problems,
 ) {
     if let Some(explain) = known.find::<Explain>() {
-        known.change(|log: &mut AccessLog| log.redact(explain.header()));
+        known.change(|log: &mut AccessLog| log.redact(explain.header().as_str()));
+    }
+    if let Some(stores) = known.find::<ApiKeyStores>() {
+        known.change(|log: &mut AccessLog| stores.places().for_each(|name| log.redact(name)));
     }
 }

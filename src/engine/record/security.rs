@@ -2,6 +2,8 @@
 
 use portcullis_exchange::refusal::core as general;
 use portcullis_exchange::refusal::{Blame, Reason, Selector};
+use portcullis_policies::api_key::refusals as api_key;
+use portcullis_policies::certificate::refusals as certificate;
 use portcullis_policies::cors;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
@@ -116,8 +118,35 @@ pub const KINDS: &[&EventKind] = &[
         causes: &[
             Selector::Code(&jwt::INSUFFICIENT_SCOPE),
             Selector::Code(&jwt::CLAIM_NOT_ALLOWED),
+            Selector::Code(&api_key::INSUFFICIENT_SCOPE),
+            Selector::Code(&api_key::NOT_ALLOWED),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&api_key::MALFORMED),
+            Selector::Reason(&api_key::UNKNOWN),
+        ],
+        ..kind("api_key_guessed", Severity::Low, "API2:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Reason(&api_key::REVOKED)],
+        ..kind("api_key_revoked", Severity::High, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Code(&certificate::INVALID),
+            Selector::Code(&certificate::UNKNOWN),
+        ],
+        ..kind("certificate_refused", Severity::Medium, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Code(&certificate::INSUFFICIENT_SCOPE),
+            Selector::Code(&certificate::CLAIM_NOT_ALLOWED),
+        ],
+        ..kind("certificate_insufficient", Severity::Low, "API5:2023")
     },
     &EventKind {
         causes: &[Selector::Reason(&limits::LOCKED_OUT)],

@@ -162,7 +162,7 @@ impl Stream {
                         break;
                     };
                     let text = behind(value, prefix)?;
-                    note(&mut counters, index, Some(tokens.counter()));
+                    note(&mut counters, index, tokens.counter());
                     let now = self.started.unwrap_or_default();
                     token = Some((tokens, text));
                     match tokens.judged(text, now, host)? {

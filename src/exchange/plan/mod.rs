@@ -170,8 +170,8 @@ pub trait Tokens {
     /// Keeps with the token what records say of it, so that it is written once.
     fn note(&self, token: &[u8], words: &Rc<str>);
 
-    /// What is counted of a request with a token that is remembered.
-    fn counter(&self) -> Counter;
+    /// What is counted of a request with a token that is remembered, if anything is.
+    fn counter(&self) -> Option<Counter>;
 }
 
 /// What is known of a token.

@@ -213,6 +213,12 @@ impl Properties for Envoy {
         let path: &[u8] = match property {
             Property::ClientAddress => b"source\0address",
             Property::TlsVersion => b"connection\0tls_version",
+            Property::PeerCertificatePresented => b"connection\0mtls",
+            Property::PeerCertificateValid => b"connection\0peer_certificate_valid",
+            Property::PeerUri => b"connection\0uri_san_peer_certificate",
+            Property::PeerDnsName => b"connection\0dns_san_peer_certificate",
+            Property::PeerSubject => b"connection\0subject_peer_certificate",
+            Property::PeerSha256 => b"connection\0sha256_peer_certificate_digest",
             Property::Protocol => b"request\0protocol",
             Property::RequestSize => b"request\0total_size",
             Property::ResponseStatus => b"response\0code",

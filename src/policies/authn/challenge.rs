@@ -1,18 +1,18 @@
-//! `WWW-Authenticate`: what a client is to do to be let in, RFC 6750 §3.
+//! `WWW-Authenticate`: what a client is to do to be let in, RFC 9110 §11.6.1 and RFC 6750 §3.
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::refusal::{Blame, Code, Refusal};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
-/// The field for each class of response.
+/// The field for each class of response; none where there is no scheme to name.
 pub(super) struct Challenges {
     name: HeaderName,
     /// With which code credentials are refused of which there are too many.
     several: &'static Code,
-    missing: HeaderValue,
-    invalid_request: HeaderValue,
-    invalid_token: HeaderValue,
-    insufficient_scope: HeaderValue,
+    missing: Option<HeaderValue>,
+    invalid_request: Option<HeaderValue>,
+    invalid_token: Option<HeaderValue>,
+    insufficient_scope: Option<HeaderValue>,
 }
 
 /// Reads a realm: what may stand between quotes without escapes, RFC 9110 §5.6.4.
@@ -30,24 +30,78 @@ pub(super) fn read_realm<'d>(node: &Node<'d>, problems: &mut Problems) -> Option
     plain.then_some(realm)
 }
 
+/// The challenge of a scheme that says nothing but where it is for.
+pub(super) fn plain_challenge(scheme: &str, realm: &str) -> String {
+    format!("{scheme} realm=\"{realm}\"")
+}
+
 impl Challenges {
     /// `scopes` are the scopes that a client may lack.
     pub(super) fn bearer(several: &'static Code, realm: &str, scopes: &str) -> Option<Self> {
+        let bearer = plain_challenge("Bearer", realm);
         let value = |parameters: &str| {
-            HeaderValue::parse(format!("Bearer realm=\"{realm}\"{parameters}").as_bytes()).ok()
+            let value = HeaderValue::parse([&bearer, parameters].concat().as_bytes());
+            value.ok().map(Some)
         };
         let scope = match scopes {
             "" => String::new(),
             scopes => format!(", scope=\"{scopes}\""),
         };
         Some(Self {
-            name: HeaderName::parse("www-authenticate").ok()?,
+            name: name()?,
             several,
             missing: value("")?,
             invalid_request: value(", error=\"invalid_request\"")?,
             invalid_token: value(", error=\"invalid_token\"")?,
             insufficient_scope: value(&format!(", error=\"insufficient_scope\"{scope}"))?,
         })
+    }
+
+    /// Of a scheme that says nothing but where it is for.
+    #[allow(dead_code, reason = "for API keys, which come next")]
+    pub(super) fn plain(several: &'static Code, scheme: &str, realm: &str) -> Option<Self> {
+        let value = plain_challenge(scheme, realm);
+        let value = HeaderValue::parse(value.as_bytes()).ok()?;
+        Some(Self {
+            name: name()?,
+            several,
+            missing: Some(value.clone()),
+            invalid_request: Some(value.clone()),
+            invalid_token: Some(value.clone()),
+            insufficient_scope: Some(value),
+        })
+    }
+
+    /// Of what no header field asks for.
+    pub(super) fn none(several: &'static Code) -> Option<Self> {
+        Some(Self {
+            name: name()?,
+            several,
+            missing: None,
+            invalid_request: None,
+            invalid_token: None,
+            insufficient_scope: None,
+        })
+    }
+
+    /// With the challenges of other kinds that would do as well, behind its own, RFC 9110 §11.6.1.
+    pub(super) fn beside(mut self, others: &str) -> Option<Self> {
+        if others.is_empty() {
+            return Some(self);
+        }
+        for value in [
+            &mut self.missing,
+            &mut self.invalid_request,
+            &mut self.invalid_token,
+            &mut self.insufficient_scope,
+        ] {
+            let all = match value {
+                Some(own) => [own.as_bytes(), b", ", others.as_bytes()].concat(),
+                None => others.into(),
+            };
+            *value = Some(HeaderValue::parse(&all).ok()?);
+        }
+        Some(self)
     }
 
     /// RFC 9110 §11.6.1: on 401, and here on 403; any other answer has nothing to ask for.
@@ -59,6 +113,13 @@ impl Challenges {
             Blame::Credential | Blame::ExpiredCredential => &self.invalid_token,
             _ => return refusal,
         };
-        refusal.with_header(self.name.clone(), value.clone())
+        match value {
+            Some(value) => refusal.with_header(self.name.clone(), value.clone()),
+            None => refusal,
+        }
     }
+}
+
+fn name() -> Option<HeaderName> {
+    HeaderName::parse("www-authenticate").ok()
 }

@@ -39,6 +39,28 @@ struct ClaimExport {
 impl Forwarding {
     /// Reads `forward`, `claim_to_headers`, `forward_payload_header` and `claim_to_filter_state`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let payload = fields.or_default(
+            "forward_payload_header",
+            None,
+            problems,
+            |node, problems| owned::read_header(node, problems).map(Some),
+        );
+        Self::read_beside(payload, fields, problems)
+    }
+
+    /// The same of a kind of credential that has no payload.
+    pub(super) fn read_without_payload(
+        fields: &mut Fields<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        Self::read_beside(Some(None), fields, problems)
+    }
+
+    fn read_beside(
+        payload: Option<Option<HeaderName>>,
+        fields: &mut Fields<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let token = fields.or_default(
             "forward",
             TokenFate::Stripped,
@@ -56,12 +78,6 @@ impl Forwarding {
             Vec::new(),
             problems,
             |node, problems| node.list(problems, ClaimHeader::read),
-        );
-        let payload = fields.or_default(
-            "forward_payload_header",
-            None,
-            problems,
-            |node, problems| owned::read_header(node, problems).map(Some),
         );
         let exports = fields.or_default(
             "claim_to_filter_state",

@@ -30,8 +30,16 @@ pub(super) struct PresentedCredential<'r> {
 #[derive(Debug)]
 enum CredentialSource<'r> {
     Header(&'r HeaderName),
-    Param { path: &'r [u8], name: &'r str },
-    Cookie { line: &'r [u8], name: &'r str },
+    Param {
+        path: &'r [u8],
+        name: &'r str,
+    },
+    Cookie {
+        line: &'r [u8],
+        name: &'r str,
+    },
+    /// In no part of the request.
+    Connection,
 }
 
 /// Why there is not one token.
@@ -51,6 +59,15 @@ impl Locations {
     /// Reads `from_headers`, `from_params` and `from_cookies`; with none of them, the place is
     /// `Authorization: Bearer`, RFC 6750 §2.1.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        Self::read_or(fields, ("authorization", "Bearer "), problems)
+    }
+
+    /// The same, where another header field and what stands in it before a credential are the usual place.
+    pub(super) fn read_or(
+        fields: &mut Fields<'_>,
+        (name, value_prefix): (&str, &str),
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let headers = fields.or_default("from_headers", Vec::new(), problems, |node, problems| {
             node.list(problems, HeaderLocation::read)
         });
@@ -62,10 +79,9 @@ impl Locations {
         });
         let (mut headers, params, cookies) = (headers?, params?, cookies?);
         if headers.is_empty() && params.is_empty() && cookies.is_empty() {
-            let name = HeaderName::parse("authorization").ok()?;
             headers.push(HeaderLocation {
-                name,
-                value_prefix: "Bearer ".to_owned(),
+                name: HeaderName::parse(name).ok()?,
+                value_prefix: value_prefix.to_owned(),
             });
         }
         let mut names: Vec<&str> = headers
@@ -88,6 +104,57 @@ impl Locations {
             params,
             cookies,
         })
+    }
+
+    /// Nowhere in a request.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            headers: Vec::new(),
+            params: Vec::new(),
+            cookies: Vec::new(),
+        }
+    }
+
+    /// One header field, of which all is the credential.
+    pub(super) fn header(name: HeaderName) -> Self {
+        let value_prefix = String::new();
+        Self {
+            headers: vec![HeaderLocation { name, value_prefix }],
+            ..Self::nowhere()
+        }
+    }
+
+    /// Whether a header field, a parameter or a cookie of that name is one of them.
+    pub(super) fn names(&self, name: &str) -> bool {
+        let mut headers = self.headers().map(|(name, _)| name.as_str());
+        headers.any(|each| each == name)
+            || self.params().any(|each| each == name)
+            || self.cookies().any(|each| each == name)
+    }
+
+    /// The name of a place where what stands there may be read as a credential for both.
+    pub(super) fn shared_with<'l>(&'l self, other: &Self) -> Option<&'l str> {
+        let begins = |one: &str, with: &str| {
+            let start = one.as_bytes().get(..with.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+        };
+        let mut headers = self.headers();
+        let header = headers.find(|(name, prefix)| {
+            let mut others = other.headers().filter(|(other, _)| other == name);
+            others.any(|(_, other)| begins(prefix, other) || begins(other, prefix))
+        });
+        let param = || {
+            self.params()
+                .find(|name| other.params.iter().any(|other| other == name))
+        };
+        let cookie = || {
+            self.cookies()
+                .find(|name| other.cookies.iter().any(|other| other == name))
+        };
+        header
+            .map(|(name, _)| name.as_str())
+            .or_else(param)
+            .or_else(cookie)
     }
 
     /// The header fields in which tokens may stand.
@@ -230,9 +297,19 @@ impl<'r> PresentedCredential<'r> {
         self.token
     }
 
+    /// What the connection proves.
+    pub(super) fn of_connection() -> Self {
+        let (token, place) = (&[][..], CredentialSource::Connection);
+        Self { token, place }
+    }
+
     /// Whether it is the same token in the same place.
     pub(super) fn is_same(&self, other: &PresentedCredential<'_>) -> bool {
-        std::ptr::eq(self.token, other.token)
+        match (&self.place, &other.place) {
+            (CredentialSource::Connection, CredentialSource::Connection) => true,
+            (CredentialSource::Connection, _) | (_, CredentialSource::Connection) => false,
+            _ => std::ptr::eq(self.token, other.token),
+        }
     }
 
     /// Takes the token out of what the service will see, and nothing else. What has been taken out
@@ -261,6 +338,7 @@ impl<'r> PresentedCredential<'r> {
                     rest => Edit::Set(header, value(rest)?),
                 }
             }
+            CredentialSource::Connection => return Ok(()),
         };
         edits.push(edit);
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! A kind is an [`Authenticator`]: it knows where its credentials stand ([`location`]), judges one,
 //! and tells what to send instead ([`challenge`]). A route asks for one or for all of several
-//! ([`combination`]). What of an accepted credential goes on to the upstream is [`forwarding`]'s
+//! ([`combination`]); those of one kind are judged beside one another ([`kindred`]), and what they must
+//! grant is a [`requirement`]. What of an accepted credential goes on to the upstream is [`forwarding`]'s
 //! concern, and what only looks like one is found by [`places`].
 //!
 //! INVARIANT: a credential that is present and not accepted is refused, whatever else would do. Only
@@ -12,17 +13,29 @@
 //! ([`portcullis_exchange::wait`]), but [`Authenticator::authenticate`] has to answer at once. Nothing else
 //! here depends on that.
 
+pub mod api_key;
+pub mod certificate;
 mod challenge;
 mod combination;
+pub mod credentials;
 mod forwarding;
+mod grants;
 pub mod jwt;
+mod kindred;
 mod location;
+mod member;
+mod mixed;
 mod places;
+mod requirement;
+mod secret;
+
+use std::rc::Rc;
 
 use self::challenge::Challenges;
 use self::location::{LocationError, Locations, PresentedCredential};
-use portcullis_exchange::exchange::{Exchange, Request};
+use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::{Reason, Refusal};
 
 /// One authority that vouches for credentials of its kind, and what they must grant.
@@ -41,7 +54,9 @@ trait Authenticator {
     fn extract<'r>(
         &'r self,
         request: &Request<'r>,
+        host: &dyn Host,
     ) -> Result<PresentedCredential<'r>, LocationError> {
+        let _ = host;
         self.locations().find(request)
     }
 
@@ -52,15 +67,15 @@ trait Authenticator {
     /// choose who judges it.
     fn may_have_issued(&self, attempt: &Self::Attempt<'_>) -> bool;
 
-    /// Accepts the credential, or says why not, with its challenge. Nothing is left in the exchange
-    /// unless it is accepted.
+    /// Accepts the credential, or says why not, with its challenge. An accepted one is taken out of what
+    /// the service will see, unless it is to be forwarded; nothing else is left in the exchange.
     fn authenticate(
         &self,
         found: &PresentedCredential<'_>,
         attempt: &Self::Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<(), Refusal>;
+    ) -> Result<Accepted, Refusal>;
 
     /// Why a credential is refused that none of these has issued; without a challenge.
     fn not_issued(by: &[&Self], attempt: &Self::Attempt<'_>, exchange: &Exchange<'_>) -> Refusal;
@@ -70,4 +85,20 @@ trait Authenticator {
 
     /// What a client is to do to be let in.
     fn challenge(&self) -> &Challenges;
+}
+
+/// What an accepted credential says.
+struct Accepted {
+    /// Who calls.
+    principal: Principal,
+    /// What the service and other filters are told of it.
+    edits: Rc<[Edit]>,
+}
+
+impl Accepted {
+    /// Leaves it in an exchange. The first that was accepted says who calls.
+    fn enter(self, exchange: &mut Exchange<'_>) {
+        exchange.edits.extend(self.edits.iter().cloned());
+        exchange.facts.principal.get_or_insert(self.principal);
+    }
 }

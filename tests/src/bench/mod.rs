@@ -35,6 +35,7 @@ mod worst;
 mod wrk;
 
 use std::fs;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use portcullis_tests::{envoy, module_path, tokens};
@@ -158,34 +159,27 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
     let traffic = chain::Tokens::mint(&scratch, settings.tokens, now())?;
     let mut groups = Vec::new();
     let mut envoy = String::new();
-    for group in groups::ALL
+    // What has been measured is told, whatever fails later.
+    let mut failures = Vec::new();
+    let wanted = groups::ALL
         .iter()
-        .filter(|group| settings.wants(group.name))
-    {
-        step(&format!(
-            "{}: starting one Envoy for each chain",
-            group.name
-        ));
-        let running = rounds::start((group.chains)(&module, &scratch), &wrk)?;
-        step("checking that the chains answer alike");
-        alike::check(&running, &traffic)?;
-        let measured = rounds::measure(&running, &wrk, &traffic, settings)?;
-        let half_load = match group.half_load {
-            [] => None,
-            chosen => {
-                let chosen = (measured.as_slice(), chosen);
-                Some(rounds::half_load(
-                    &running, &wrk, &traffic, settings, chosen,
-                )?)
+        .filter(|group| settings.wants(group.name));
+    for group in wanted {
+        match measure(group, (&module, &scratch), &wrk, &traffic, settings) {
+            Ok((version, report)) => {
+                envoy = version;
+                groups.push(report);
             }
-        };
-        if let Some(first) = running.first() {
-            envoy = first.version();
+            Err(error) => {
+                step(&format!("{}: {error}", group.name));
+                failures.push(format!("{}: {error}", group.name));
+            }
         }
-        groups.push(report::GroupReport::of(group, measured, half_load));
     }
     let costs = match settings.wants(COSTS) {
-        true => Some(costs::measure(&module, &scratch, &wrk, &traffic)?),
+        true => costs::measure(&module, &scratch, &wrk, &traffic)
+            .map_err(|error| failures.push(format!("{COSTS}: {error}")))
+            .ok(),
         false => None,
     };
 
@@ -221,7 +215,38 @@ pub(crate) fn run(settings: &Settings) -> Result<(), String> {
         page::write(&report, &name, settings.only.is_empty())?;
         println!("written: the tables on the pages for people");
     }
-    Ok(())
+    match failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(failures.join("\n")),
+    }
+}
+
+/// One group: the version of Envoy, and what was measured.
+fn measure(
+    group: &groups::Group,
+    (module, scratch): (&Path, &Scratch),
+    wrk: &Wrk,
+    traffic: &chain::Tokens,
+    settings: &Settings,
+) -> Result<(String, report::GroupReport), String> {
+    step(&format!(
+        "{}: starting one Envoy for each chain",
+        group.name
+    ));
+    let running = rounds::start((group.chains)(module, scratch), wrk)?;
+    step("checking that the chains answer alike");
+    alike::check(&running, traffic)?;
+    let measured = rounds::measure(&running, wrk, traffic, settings)?;
+    let half_load = match group.half_load {
+        [] => None,
+        chosen => {
+            let chosen = (measured.as_slice(), chosen);
+            Some(rounds::half_load(&running, wrk, traffic, settings, chosen)?)
+        }
+    };
+    let version = running.first().map(|first| first.version());
+    let report = report::GroupReport::of(group, measured, half_load);
+    Ok((version.unwrap_or_default(), report))
 }
 
 fn step(what: &str) {

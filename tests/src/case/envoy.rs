@@ -69,8 +69,12 @@ fn case_listener(wasm: &Path, case: &Case) -> Value {
         vec![filter],
         ListenerOptions {
             route,
-            // Envoy itself refuses upgrades that its configuration does not name.
-            http_connection_manager: json!({ "upgrade_configs": [{ "upgrade_type": "websocket" }] }),
+            // Envoy itself refuses upgrades that its configuration does not name, and takes out what clients
+            // say of certificates: here the client stands for a proxy in front.
+            http_connection_manager: json!({
+                "upgrade_configs": [{ "upgrade_type": "websocket" }],
+                "forward_client_cert_details": "ALWAYS_FORWARD_ONLY",
+            }),
             ..ListenerOptions::default()
         },
     )

@@ -202,6 +202,16 @@ pub fn upstream_quic(cluster: &mut Value, server_name: &str) {
     });
 }
 
+/// Lets a [`downstream_tls`] listener ask clients for certificates of the authority in `tests/keys/tls/clients`.
+///
+/// `context` is merged into its `DownstreamTlsContext`: which of them it accepts.
+pub fn client_certificates(listener: &mut Value, context: Value) {
+    let config = &mut listener["filter_chains"][0]["transport_socket"]["typed_config"];
+    config["common_tls_context"]["validation_context"] =
+        json!({ "trusted_ca": tls_file("clients/ca.pem") });
+    merge(config, context);
+}
+
 fn tls_file(name: &str) -> Value {
     json!({ "filename": tokens::repository().join("tests/keys/tls").join(name) })
 }

@@ -2,6 +2,7 @@
 //! when a law is broken. Fuzzers search for such bytes (`tests/fuzz`), and the suite puts to them
 //! those that have been found worth keeping.
 
+mod api_keys;
 mod bytes;
 mod claims;
 mod compact;
@@ -21,7 +22,9 @@ mod schema;
 mod seeds;
 mod spelling;
 mod token;
+mod xfcc;
 
+pub use api_keys::api_keys;
 pub use bytes::mutate_part;
 pub use claims::claims;
 pub use compact::compact;
@@ -40,6 +43,7 @@ pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
 pub use token::token;
+pub use xfcc::xfcc;
 
 /// The name of a target, and its law, which tells whether the bytes were accepted as what they
 /// were taken for.
@@ -47,6 +51,7 @@ pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// Every target, by the name of its program and of its seeds' folder.
 pub const TARGETS: &[Target] = &[
+    ("api_keys", api_keys),
     ("claims", claims),
     ("compact", compact),
     ("discovery", discovery),
@@ -61,4 +66,5 @@ pub const TARGETS: &[Target] = &[
     ("regex", regex),
     ("schema", schema),
     ("token", token),
+    ("xfcc", xfcc),
 ];

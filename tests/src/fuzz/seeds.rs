@@ -15,6 +15,7 @@ use crate::tokens::{SigningKey, repository};
 /// When the repository is not whole.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
+        "api_keys" => key_stores(),
         "claims" => claims(),
         "compact" => texts().into_iter().chain(numbers()).collect(),
         "discovery" => discovery_documents(),
@@ -93,6 +94,36 @@ fn claims() -> Vec<Vec<u8>> {
     with_headers
         .chain(with_claims)
         .map(|(header, more)| format!("{header}\n{{{good},{more}}}").into_bytes())
+        .collect()
+}
+
+/// Stores with the keys that requests are made with.
+fn key_stores() -> Vec<Vec<u8>> {
+    let keys = super::api_keys::keys();
+    let entry = |place: usize, more: Value| {
+        let (_, hash) = &keys[place];
+        let mut entry = json!({ "id": place.to_string(), "hash": hash, "client": "acme" });
+        let members = more.as_object().into_iter().flatten();
+        members.for_each(|(name, value)| entry[name] = value.clone());
+        entry
+    };
+    let (key, hash) = &keys[0];
+    let all = [
+        json!({ "keys": [entry(0, json!({})), entry(1, json!({})), entry(3, json!({}))] }),
+        json!({ "prefix": "pk_live", "keys": [entry(0, json!({})), entry(3, json!({}))] }),
+        json!({ "keys": [entry(0, json!({ "state": "revoked" })), entry(1, json!({ "not_after": 1 }))] }),
+        json!({ "keys": [entry(0, json!({ "not_before": "2033-05-18T03:33:20Z", "not_after": 2_000_000_001 }))] }),
+        json!({ "keys": [entry(0, json!({ "scopes": ["a", "b"], "attributes": { "plan": [1, { "a": null }] } }))] }),
+        json!({ "keys": [entry(0, json!({ "hash": hash.to_uppercase() }))], "forward": true, "hash": "sha256" }),
+        json!({ "keys": [entry(0, json!({})), entry(1, json!({}))], "from_headers": [{ "name": "authorization", "value_prefix": "ApiKey " }], "from_params": ["k"], "from_cookies": ["c"] }),
+        json!({ "keys": [entry(0, json!({}))], "claim_to_headers": [{ "header_name": "x-c", "claim_name": "client" }] }),
+        json!({ "keys": [entry(0, json!({})), entry(0, json!({ "id": "b" }))] }),
+        json!({ "keys": [entry(0, json!({ "hash": key }))] }),
+        json!({ "keys": [entry(0, json!({ "key": key }))] }),
+        json!({ "hash": { "hmac_sha256": { "env": "LOG_KEY" } }, "keys": [entry(0, json!({}))] }),
+    ];
+    all.iter()
+        .map(|store| store.to_string().into_bytes())
         .collect()
 }
 

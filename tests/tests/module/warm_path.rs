@@ -69,7 +69,7 @@ const CHAINS: [Chain; 8] = [
             ("proxy_set_shared_data", 1),
         ],
         allocations: 8,
-        functions: 104,
+        functions: 96,
     },
     Chain {
         name: "token alone",
@@ -102,7 +102,7 @@ const CHAINS: [Chain; 8] = [
             ("proxy_set_shared_data", 1),
         ],
         allocations: 27,
-        functions: 110,
+        functions: 104,
     },
     Chain {
         name: "refused, expired",
@@ -120,7 +120,7 @@ const CHAINS: [Chain; 8] = [
             ("proxy_set_shared_data", 1),
         ],
         allocations: 29,
-        functions: 129,
+        functions: 122,
     },
     Chain {
         name: "refused, over the limit",
@@ -138,7 +138,7 @@ const CHAINS: [Chain; 8] = [
             ("proxy_set_property", 1),
         ],
         allocations: 26,
-        functions: 112,
+        functions: 104,
     },
     Chain {
         name: "one limit alone",
@@ -185,7 +185,7 @@ const CHAINS: [Chain; 8] = [
             ("proxy_set_property", 1),
         ],
         allocations: 4,
-        functions: 73,
+        functions: 66,
     },
 ];
 

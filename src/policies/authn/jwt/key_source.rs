@@ -18,8 +18,8 @@ use super::ed25519::Ed25519Key;
 use super::jwk::{self, Jwk};
 use super::remote::RemoteKeys;
 use super::rsa::RsaKey;
-use super::secret::EnvironmentSecret;
 use super::signature::VerifyingKey;
+use crate::authn::secret::{EnvironmentSecret, read_variable};
 use portcullis_document::{Fields, LeftOut, Node, Problems};
 use portcullis_exchange::host::Host;
 
@@ -224,22 +224,6 @@ fn read_secret(node: &Node<'_>, problems: &mut Problems) -> Option<Jwk> {
     fields.deny_unknown(problems);
     let verifying = VerifyingKey::Environment(EnvironmentSecret::new(variable?));
     finish(node, id?, algorithm?, verifying, problems)
-}
-
-/// The name of a variable. It will stand in the log if there is none of that name, so it must not be
-/// the secret itself, written in the wrong place.
-fn read_variable(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    const LONGEST: usize = 128;
-    let name = node.non_empty(problems)?;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    let usable = name.len() <= LONGEST && name.bytes().all(plain);
-    if !usable {
-        node.report(
-            problems,
-            "is not the name of a variable, which is made of letters, digits, `_`, `-` and `.`; the secret itself stands in vm_config.environment_variables",
-        );
-    }
-    usable.then(|| name.to_owned())
 }
 
 /// What names a key: its `kid` and its `alg`, either of which may be absent.

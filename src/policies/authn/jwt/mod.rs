@@ -19,16 +19,15 @@ mod fingerprint;
 mod gauges;
 mod jwk;
 mod key_source;
+mod member;
 mod objection;
 mod planned;
 mod provider;
 pub mod refusals;
 mod refused;
 mod remote;
-mod requirement;
 mod rsa;
 mod rules;
-mod secret;
 mod signature;
 mod spki;
 mod store;
@@ -43,14 +42,15 @@ use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
 use self::refusals::{
-    CODES, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
+    CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
-use self::requirement::Requirement;
 use self::token::{TokenError, Unverified};
-use super::Authenticator;
 use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
+use super::member::{About, Member};
+use super::requirement::Requirement;
+use super::{Accepted, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -84,7 +84,7 @@ struct Jwt {
 }
 
 /// A token of one provider, and what it must grant.
-struct ProviderRequirement {
+pub(super) struct ProviderRequirement {
     /// Where it stands in the block, if it is one of several.
     at: String,
     provider: Rc<Provider>,
@@ -99,18 +99,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let providers = &*context.sections.get::<Providers>();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
-    let presence = fields.or_default(
-        "optional",
-        Presence::Required,
-        problems,
-        |node, problems| {
-            Some(if node.boolean(problems)? {
-                Presence::Optional
-            } else {
-                Presence::Required
-            })
-        },
-    );
+    let presence = Presence::read(fields, problems);
     let any_of = fields.optional("any_of");
     let all_of = fields.optional("all_of");
     let several = match (&any_of, &all_of) {
@@ -127,8 +116,12 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let named = realm.unwrap_or("api");
     let (needed, demands) = match several {
         None => {
-            let demand =
-                ProviderRequirement::read(fields, String::new(), named, providers, problems);
+            let about = About {
+                at: "",
+                realm: named,
+                beside: "",
+            };
+            let demand = ProviderRequirement::read_one(fields, &about, providers, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
@@ -140,7 +133,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             let demands = list.list(problems, |item, problems| {
                 let at = places.next().unwrap_or_default();
                 let mut fields = item.fields(problems)?;
-                let demand = ProviderRequirement::read(&mut fields, at, named, providers, problems);
+                let about = About {
+                    at: &at,
+                    realm: named,
+                    beside: "",
+                };
+                let demand =
+                    ProviderRequirement::read_one(&mut fields, &about, providers, problems);
                 fields.deny_unknown(problems);
                 demand
             })?;
@@ -180,10 +179,9 @@ fn distinct(demands: &[ProviderRequirement]) -> Vec<&Rc<Provider>> {
 
 impl ProviderRequirement {
     /// Reads `provider` and `require`; `Some(None)` when the provider's own block is wrong.
-    fn read(
+    fn read_one(
         fields: &mut Fields<'_>,
-        at: String,
-        realm: &str,
+        about: &About<'_>,
         providers: &Providers,
         problems: &mut Problems,
     ) -> Option<Option<Self>> {
@@ -197,9 +195,9 @@ impl ProviderRequirement {
             Requirement::read,
         );
         let (provider, requirement) = (provider?, requirement?);
-        let challenges = Challenges::bearer(&REPEATED, realm, &requirement.scopes())?;
+        let challenges = <Self as Member>::challenges(about, &requirement.scopes())?;
         Some(provider.map(|provider| Self {
-            at,
+            at: about.at.to_owned(),
             provider,
             requirement: Rc::new(requirement),
             challenges,
@@ -216,7 +214,7 @@ impl ProviderRequirement {
 }
 
 /// A token whose issuer is looked for, and how many of its signatures may still be checked.
-struct Attempt<'t> {
+pub(super) struct Attempt<'t> {
     unverified: Unverified<'t>,
     allowance: Allowance,
 }
@@ -249,7 +247,7 @@ impl Authenticator for ProviderRequirement {
         attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Accepted, Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
@@ -257,20 +255,19 @@ impl Authenticator for ProviderRequirement {
             let by = Some(&*self.provider);
             attach(claiming(refusal, token, by, exchange))
         })?;
-        let (request, claims) = (&exchange.request, &verified.claims);
-        if let Err(unmet) = self.requirement.check(request, claims) {
-            let mut detail = self.requirement.detail(unmet, request, claims, &self.at);
-            detail.principal = Some(self.principal(verified.claims));
-            return Err(attach(Refusal::from(unmet).because(detail)));
-        }
+        let principal = self.principal(verified.claims);
+        let sufficient =
+            self.requirement
+                .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
+        let principal = sufficient.map_err(attach)?;
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
         }
-        exchange.edits.extend(verified.edits.iter().cloned());
-        let principal = &mut exchange.facts.principal;
-        principal.get_or_insert_with(|| self.principal(verified.claims));
-        Ok(())
+        Ok(Accepted {
+            principal,
+            edits: verified.edits,
+        })
     }
 
     /// Where one provider alone was asked, its rule is named.
@@ -355,15 +352,12 @@ impl Policy for Jwt {
             claimants: Some(Rc::<UnverifiedSubject>::clone(&self.claimants)),
             ..Declaration::default()
         };
-        for ProviderRequirement { provider, .. } in self.combination.members() {
-            let (forwarding, locations) = (&provider.forwarding, &provider.locations);
-            declared
-                .owned_request_headers
-                .extend(forwarding.owned_headers());
+        for demand in self.combination.members() {
+            demand.declare(&mut declared);
+            let locations = &demand.provider.locations;
             declared
                 .judged_request_headers
                 .extend(locations.header_names());
-            declared.exports.extend(forwarding.exports());
         }
         declared
     }

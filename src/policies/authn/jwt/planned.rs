@@ -7,8 +7,8 @@ use super::Jwt;
 use super::cache::{TokenCache, Verified};
 use super::provider::Provider;
 use super::refusals::{PAST_EXPIRY, SCOPE, SIGNATURE};
-use super::requirement::{Requirement, RequirementError};
 use crate::authn::combination::Presence;
+use crate::authn::requirement::Requirement;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::plan::{AcceptedToken, Draft, JudgedToken, RefusedToken, Step, Tokens};
@@ -88,7 +88,7 @@ impl PlannedTokens {
                 let mut detail = self.requirement.scope_detail(claims, &self.at);
                 detail.principal = Some(principal);
                 return Some(JudgedToken::Refused(RefusedToken {
-                    refusal: Refusal::from(RequirementError::Scope).because(detail),
+                    refusal: Refusal::new(&SCOPE).because(detail),
                     words: verified.words,
                 }));
             }
@@ -134,7 +134,7 @@ impl Tokens for PlannedTokens {
         }
     }
 
-    fn counter(&self) -> Counter {
-        Event::TokenCacheHit.counter()
+    fn counter(&self) -> Option<Counter> {
+        Some(Event::TokenCacheHit.counter())
     }
 }

@@ -2,8 +2,8 @@
 
 use super::claims::ClaimsError;
 use super::objection::Objection;
-use super::requirement::RequirementError;
 use super::token::TokenError;
+use crate::authn::requirement::Insufficient;
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 
 /// Every code with which tokens are refused.
@@ -221,12 +221,9 @@ pub(super) fn field_of_provider(refusal: &Refusal) -> Option<&'static str> {
     Some(found.1)
 }
 
-impl From<RequirementError> for Refusal {
-    fn from(unmet: RequirementError) -> Self {
-        match unmet {
-            RequirementError::Scope => Refusal::new(&SCOPE),
-            RequirementError::Claim(_) => Refusal::new(&CLAIM),
-            RequirementError::Effort(_) => Refusal::new(&CLAIM_EFFORT),
-        }
-    }
-}
+/// Said of a token that is accepted and does not grant what is needed.
+pub(super) const INSUFFICIENT: Insufficient = Insufficient {
+    scope: &SCOPE,
+    claim: &CLAIM,
+    effort: &CLAIM_EFFORT,
+};

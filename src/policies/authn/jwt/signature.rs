@@ -12,7 +12,7 @@ use super::algorithm::{CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::ec::{self, EcKey};
 use super::ed25519::Ed25519Key;
 use super::rsa::RsaKey;
-use super::secret::EnvironmentSecret;
+use crate::authn::secret::EnvironmentSecret;
 use portcullis_exchange::host::{Hash, Host, HostScheme, HostVerdict, SignatureCheck};
 use portcullis_exchange::meter::Event;
 

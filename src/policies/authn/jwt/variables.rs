@@ -3,7 +3,7 @@
 use super::algorithm::ALGORITHMS;
 use super::key_source::KeySource;
 use super::provider::Provider;
-use super::secret::too_short;
+use crate::authn::secret::too_short;
 use portcullis_exchange::section::Variable;
 
 /// The variables that a provider needs.

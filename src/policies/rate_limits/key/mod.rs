@@ -14,7 +14,7 @@ use portcullis_exchange::exchange::{Facts, Request};
 use portcullis_exchange::host::{Host, Property};
 use portcullis_exchange::plan;
 use portcullis_exchange::policy::Stage;
-use portcullis_exchange::principal::Principal;
+use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::route::PathTemplate;
 use portcullis_wire::address;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
@@ -78,8 +78,8 @@ enum Value<'v> {
     Address(IpAddr, u32),
     Bytes(&'v [u8]),
     Owned(Vec<u8>),
-    /// Whose subjects they are, and which.
-    Subject(&'v str, &'v str),
+    /// Whose subject it is.
+    Subject(CredentialKind, &'v str, &'v str),
 }
 
 impl Key {
@@ -349,7 +349,7 @@ impl<'v> Value<'v> {
     }
 
     fn subject(who: &'v Principal) -> Option<Self> {
-        Some(Value::Subject(&who.authority, who.subject()?))
+        Some(Value::Subject(who.kind, &who.authority, who.subject()?))
     }
 }
 
@@ -359,7 +359,7 @@ impl Value<'_> {
             Value::Address(..) => false,
             Value::Bytes(bytes) => bytes.is_empty(),
             Value::Owned(bytes) => bytes.is_empty(),
-            Value::Subject(_, subject) => subject.is_empty(),
+            Value::Subject(_, _, subject) => subject.is_empty(),
         }
     }
 
@@ -374,8 +374,12 @@ impl Value<'_> {
             Value::Address(IpAddr::V6(address), _) => piece(&address.octets()),
             Value::Bytes(bytes) => piece(bytes),
             Value::Owned(bytes) => piece(bytes),
-            Value::Subject(provider, subject) => {
-                piece(provider.as_bytes());
+            Value::Subject(kind, authority, subject) => {
+                // A piece more than a token's: what vouches for another kind may have a provider's name.
+                if *kind != CredentialKind::Jwt {
+                    piece(kind.name().as_bytes());
+                }
+                piece(authority.as_bytes());
                 piece(subject.as_bytes());
             }
         }
@@ -390,11 +394,16 @@ impl Value<'_> {
             Value::Address(address, prefix) => fmt::write(out, format_args!("{address}/{prefix}")),
             Value::Bytes(bytes) => fmt::write(out, format_args!("{}", Spelled(bytes))),
             Value::Owned(bytes) => fmt::write(out, format_args!("{}", Spelled(bytes))),
-            Value::Subject(provider, subject) => fmt::write(
+            Value::Subject(kind, authority, subject) => fmt::write(
                 out,
                 format_args!(
-                    "{},{}",
-                    Spelled(provider.as_bytes()),
+                    "{}{},{}",
+                    match kind {
+                        CredentialKind::Jwt => "",
+                        CredentialKind::ApiKey => "api_key,",
+                        CredentialKind::Certificate => "certificate,",
+                    },
+                    Spelled(authority.as_bytes()),
                     Spelled(subject.as_bytes())
                 ),
             ),

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::fmt;
 
+use portcullis_document::{Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::section::EnvironmentFault;
 
@@ -45,6 +46,16 @@ impl EnvironmentSecret {
         }
     }
 
+    /// Reads `{ env }`.
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.object(problems, "{\"env\": \"…\"}")?;
+        let variable = fields
+            .required("env", problems)
+            .and_then(|node| read_variable(&node, problems));
+        fields.deny_unknown(problems);
+        variable.map(Self::new)
+    }
+
     /// The name of the variable.
     pub(super) fn variable(&self) -> &str {
         &self.variable
@@ -55,6 +66,22 @@ impl EnvironmentSecret {
         let read = || host.environment(&self.variable).map(Vec::into_boxed_slice);
         self.value.get_or_init(read).as_deref()
     }
+}
+
+/// The name of a variable. It will stand in the log if there is none of that name, so it must not be
+/// the secret itself, written in the wrong place.
+pub(super) fn read_variable(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+    const LONGEST: usize = 128;
+    let name = node.non_empty(problems)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    let usable = name.len() <= LONGEST && name.bytes().all(plain);
+    if !usable {
+        node.report(
+            problems,
+            "is not the name of a variable, which is made of letters, digits, `_`, `-` and `.`; the secret itself stands in vm_config.environment_variables",
+        );
+    }
+    usable.then(|| name.to_owned())
 }
 
 /// The name, and nothing of the secret.

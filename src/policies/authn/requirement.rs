@@ -1,4 +1,5 @@
-//! What a route demands of the claims of an accepted token.
+//! What a route demands of an accepted credential: of the claims of a token, or of what is known of another
+//! kind under the same names.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,8 @@ use portcullis_exchange::condition::{
     ClaimPath, Condition, Language, Operand, OperandField, Scalars, Undecidable, View,
 };
 use portcullis_exchange::exchange::Request;
-use portcullis_exchange::refusal::{Detail, Fact};
+use portcullis_exchange::principal::Principal;
+use portcullis_exchange::refusal::{Detail, Fact, Reason, Refusal};
 use portcullis_wire::effort;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::json::Json;
@@ -26,11 +28,28 @@ pub(super) struct Requirement {
 
 /// What is not met: the scopes, or the condition at that place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequirementError {
+enum RequirementError {
     Scope,
     Claim(usize),
     /// It would take too much work to tell.
     Effort(usize),
+}
+
+/// Why a kind of credential is refused that is accepted and does not suffice.
+pub(super) struct Insufficient {
+    pub(super) scope: &'static Reason,
+    pub(super) claim: &'static Reason,
+    pub(super) effort: &'static Reason,
+}
+
+impl Insufficient {
+    fn reason(&self, unmet: RequirementError) -> &'static Reason {
+        match unmet {
+            RequirementError::Scope => self.scope,
+            RequirementError::Claim(_) => self.claim,
+            RequirementError::Effort(_) => self.effort,
+        }
+    }
 }
 
 /// The conditions on the claims of a token.
@@ -93,11 +112,7 @@ impl Requirement {
     }
 
     /// Whether the claims of a token that came with that request meet everything.
-    pub(super) fn check(
-        &self,
-        request: &Request<'_>,
-        claims: &Compact,
-    ) -> Result<(), RequirementError> {
+    fn check(&self, request: &Request<'_>, claims: &Compact) -> Result<(), RequirementError> {
         if !self.grants_scopes(claims) {
             return Err(RequirementError::Scope);
         }
@@ -119,8 +134,28 @@ impl Requirement {
         Ok(())
     }
 
-    /// What is not met, for the log. `at` is where the block with this stands in that of the policy.
-    pub(super) fn detail(
+    /// Who asks with that request, if what is known of them meets everything. `at` is where the block with
+    /// this stands in that of the policy.
+    pub(super) fn met(
+        &self,
+        principal: Principal,
+        request: &Request<'_>,
+        at: &str,
+        insufficient: &Insufficient,
+    ) -> Result<Principal, Refusal> {
+        let claims = &principal.attributes;
+        match self.check(request, claims) {
+            Ok(()) => Ok(principal),
+            Err(unmet) => {
+                let mut detail = self.detail(unmet, request, claims, at);
+                detail.principal = Some(principal);
+                Err(Refusal::new(insufficient.reason(unmet)).because(detail))
+            }
+        }
+    }
+
+    /// What is not met, for the log. `at` as above.
+    fn detail(
         &self,
         unmet: RequirementError,
         request: &Request<'_>,
@@ -233,7 +268,7 @@ fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
 }
 
 /// RFC 6749 §3.3 `scope-token`.
-fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
+pub(super) fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     let scope = node.non_empty(problems)?;
     let plain = scope
         .bytes()

@@ -1,0 +1,235 @@
+//! API keys: who calls, by a secret that a store knows the hash of.
+//!
+//! No key stands anywhere but in the request that presents it: a document has hashes, and records and
+//! explanations have the names of keys. The form of a key is judged before any look-up, so that what cannot
+//! be one costs nothing.
+
+mod digest;
+mod entry;
+pub mod form;
+mod moment;
+mod planned;
+pub mod refusals;
+mod store;
+mod table;
+
+use std::rc::Rc;
+
+use self::refusals::{
+    CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable,
+};
+use self::store::ApiKeyStore;
+use super::challenge::{Challenges, read_realm};
+use super::combination::{Combination, Needed, Presence};
+use super::location::{Locations, PresentedCredential, Unwritable};
+use super::requirement::Requirement;
+use super::{Accepted, Authenticator};
+use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::Draft;
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+};
+use portcullis_exchange::refusal::{Reason, Refusal, Selector};
+
+pub use self::store::ApiKeyStores;
+
+/// `api_key: { store, require, optional, realm }`.
+pub const KIND: PolicyKind = PolicyKind {
+    name: "api_key",
+    role: Role::Authenticates,
+    codes: CODES,
+    compile: Compile::Object(compile),
+    rules: &[(Selector::Code(&MISSING), "store")],
+};
+
+/// Asks for a key, and for what it must grant.
+struct ApiKey {
+    combination: Combination<StoreRequirement>,
+}
+
+/// A key of one store, and what it must grant.
+pub(super) struct StoreRequirement {
+    /// Where it stands in the block, if it is one of several.
+    at: String,
+    store: Rc<ApiKeyStore>,
+    requirement: Rc<Requirement>,
+    challenges: Challenges,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    let stores = &*context.sections.get::<ApiKeyStores>();
+    let problems = &mut *context.problems;
+    let realm = fields.or_default("realm", "api", problems, read_realm);
+    let presence = fields.or_default(
+        "optional",
+        Presence::Required,
+        problems,
+        |node, problems| {
+            Some(if node.boolean(problems)? {
+                Presence::Optional
+            } else {
+                Presence::Required
+            })
+        },
+    );
+    // What stands beside a realm that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
+    let demand = StoreRequirement::read(fields, String::new(), named, stores, problems);
+    // A store whose own block is wrong has been reported there.
+    let demand = demand??;
+    let challenges = StoreRequirement::challenges(realm?)?;
+    let policy = ApiKey {
+        combination: Combination::new(Needed::Any, presence?, vec![demand], challenges),
+    };
+    Some(ChainPart::only(Stage::Credentials, policy))
+}
+
+impl StoreRequirement {
+    /// Reads `store` and `require`; `Some(None)` when the store's own block is wrong.
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        at: String,
+        realm: &str,
+        stores: &ApiKeyStores,
+        problems: &mut Problems,
+    ) -> Option<Option<Self>> {
+        let store = fields
+            .required("store", problems)
+            .and_then(|node| named_store(&node, stores, problems));
+        let requirement = fields.or_default(
+            "require",
+            Requirement::default(),
+            problems,
+            Requirement::read,
+        );
+        let (store, requirement) = (store?, requirement?);
+        let challenges = Self::challenges(realm)?;
+        Some(store.map(|store| Self {
+            at,
+            store,
+            requirement: Rc::new(requirement),
+            challenges,
+        }))
+    }
+
+    /// What a client is told that is to present a key.
+    pub(super) fn challenges(realm: &str) -> Option<Challenges> {
+        Challenges::plain(&REPEATED, SCHEME, realm)
+    }
+
+    /// What it says of itself while the document is compiled.
+    pub(super) fn declare(&self, declared: &mut Declaration) {
+        let (forwarding, locations) = (&self.store.forwarding, &self.store.locations);
+        let owned = forwarding.owned_headers();
+        declared.owned_request_headers.extend(owned);
+        let judged = locations.header_names();
+        declared.judged_request_headers.extend(judged);
+        declared.exports.extend(forwarding.exports());
+    }
+}
+
+/// The scheme in `WWW-Authenticate`. There is no registered one; this is what most gateways say.
+pub(super) const SCHEME: &str = "ApiKey";
+
+impl Authenticator for StoreRequirement {
+    type Attempt<'c> = &'c [u8];
+    const MISSING: &'static Reason = &NO_KEY;
+    const SEVERAL: &'static Reason = &SEVERAL_KEYS;
+
+    fn locations(&self) -> &Locations {
+        &self.store.locations
+    }
+
+    fn attempt<'c>(key: &'c [u8], _: &mut dyn Iterator<Item = &Self>) -> &'c [u8] {
+        key
+    }
+
+    fn may_have_issued(&self, key: &&[u8]) -> bool {
+        self.store.may_have_issued(key)
+    }
+
+    fn authenticate(
+        &self,
+        found: &PresentedCredential<'_>,
+        _: &&[u8],
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Accepted, Refusal> {
+        let attach = |refusal| self.challenges.attach(refusal);
+        let principal = self.store.judge(found.token(), exchange.arrived, host);
+        let principal = principal.map_err(attach)?;
+        let edits = self.store.forwarding.edits(&principal.attributes);
+        let edits = edits.map_err(|Unwritable| attach(self.store.placed(unusable())))?;
+        let sufficient =
+            self.requirement
+                .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
+        let principal = sufficient.map_err(attach)?;
+        if !self.store.forwarding.forwards_token() {
+            let stripped = found.strip(&mut exchange.edits);
+            stripped.map_err(|Unwritable| attach(refusals::malformed("characters")))?;
+        }
+        Ok(Accepted {
+            principal,
+            edits: edits.into(),
+        })
+    }
+
+    /// Where one store alone was asked, its rule is named.
+    fn not_issued(by: &[&Self], _: &&[u8], _: &Exchange<'_>) -> Refusal {
+        let refusal = Refusal::new(&UNKNOWN);
+        match by {
+            [one] => one.store.placed(refusal),
+            _ => refusal,
+        }
+    }
+
+    fn resembling(place: &str) -> Refusal {
+        resembling(place)
+    }
+
+    fn challenge(&self) -> &Challenges {
+        &self.challenges
+    }
+}
+
+/// The store, or `Some(None)` when its own block is wrong and has been reported there.
+fn named_store(
+    node: &Node<'_>,
+    stores: &ApiKeyStores,
+    problems: &mut Problems,
+) -> Option<Option<Rc<ApiKeyStore>>> {
+    let name = node.non_empty(problems)?;
+    let found = stores.named(name);
+    let none_is_read = stores.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "api_key_stores");
+    if found.is_none() && !is_amiss {
+        let near = DidYouMean(name, stores.names());
+        node.report(
+            problems,
+            format_args!("no API key store is named {}{near}", Quoted(name)),
+        );
+    }
+    found
+}
+
+impl Policy for ApiKey {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        match self.combination.judge(exchange, host) {
+            Ok(()) => Verdict::Pass,
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        self.put_on(draft)
+    }
+
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration::default();
+        let members = self.combination.members().iter();
+        members.for_each(|member| member.declare(&mut declared));
+        declared
+    }
+}

@@ -1,0 +1,295 @@
+//! A store of API keys: where they stand in a request, how they are hashed, and which there are.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::digest::KeyHash;
+use super::entry::WrittenKey;
+use super::form;
+use super::refusals::{
+    EXPIRED, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store, malformed,
+};
+use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
+use crate::authn::forwarding::Forwarding;
+use crate::authn::location::Locations;
+use portcullis_document::{Node, Problems, Quoted};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Reason, Refusal};
+use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
+use portcullis_wire::budget::Share;
+use portcullis_wire::json::compact::Compact;
+use portcullis_wire::json::quoted;
+
+/// The document's `api_key_stores`. One whose block is wrong is still known by name.
+#[derive(Debug, Default)]
+pub struct ApiKeyStores {
+    named: Vec<NamedStore>,
+}
+
+#[derive(Debug)]
+struct NamedStore {
+    name: Rc<str>,
+    store: Option<Rc<ApiKeyStore>>,
+    /// Whether anything has named it.
+    used: Cell<bool>,
+}
+
+/// One store.
+pub(in crate::authn) struct ApiKeyStore {
+    pub(super) name: Rc<str>,
+    /// Where its block stands.
+    place: BlockPlace,
+    pub(super) locations: Locations,
+    pub(super) forwarding: Forwarding,
+    hash: KeyHash,
+    /// How its keys begin, if all of them are of the form that this project makes.
+    prefix: Option<Box<str>>,
+    keys: KeyTable,
+}
+
+/// The longest key, in bytes.
+pub(super) const LONGEST_KEY: usize = 256;
+
+/// The longest name of a store, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// How deep what is known of a key may nest.
+const MAX_DEPTH: usize = 16;
+
+impl ApiKeyStores {
+    /// The store of that name; `Some(None)` if its block is wrong.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<ApiKeyStore>>> {
+        let named = self.named.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.store.clone())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|each| &*each.name)
+    }
+
+    /// The stores whose blocks are right.
+    fn valid(&self) -> impl Iterator<Item = &Rc<ApiKeyStore>> {
+        self.named.iter().filter_map(|each| each.store.as_ref())
+    }
+
+    /// The header fields, parameters and cookies in which keys stand.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.valid().flat_map(|store| {
+            let locations = &store.locations;
+            let headers = locations.headers().map(|(name, _)| name.as_str());
+            headers.chain(locations.params()).chain(locations.cookies())
+        })
+    }
+}
+
+impl Section for ApiKeyStores {
+    const NAME: &'static str = "api_key_stores";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let problems = &mut *reading.problems;
+        let entries = node.members(problems).unwrap_or_default();
+        let named = entries.into_iter().map(|(name, node)| {
+            if name.is_empty() || name.len() > LONGEST_NAME {
+                node.report(
+                    problems,
+                    format_args!("the name of a store has from 1 to {LONGEST_NAME} bytes"),
+                );
+            }
+            let name: Rc<str> = name.into();
+            let store = ApiKeyStore::read(&name, &node, problems).map(Rc::new);
+            NamedStore {
+                name,
+                store,
+                used: Cell::new(false),
+            }
+        });
+        Some(Self {
+            named: named.collect(),
+        })
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        let unused = self.named.iter().filter(|each| !each.used.get());
+        finishing.notes.extend(unused.map(|each| {
+            format!(
+                "API key store {} is used by no block: no route asks for its keys",
+                Quoted(&each.name)
+            )
+        }));
+    }
+
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        let variables = section.valid();
+        let variables = variables.filter_map(|store| store.hash.variable(&store.name));
+        registry.environment.extend(variables);
+    }
+}
+
+impl ApiKeyStore {
+    fn read(name: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.object(problems, "{\"keys\": […]}")?;
+        let locations = Locations::read_or(&mut fields, ("x-api-key", ""), problems);
+        let hash = fields.or_default("hash", KeyHash::Sha256, problems, KeyHash::read);
+        let prefix = fields.or_default("prefix", None, problems, read_prefix);
+        let keys = fields
+            .required("keys", problems)
+            .and_then(|node| read_keys(&node, problems));
+        let forwarding = Forwarding::read_without_payload(&mut fields, problems);
+        fields.deny_unknown(problems);
+        let place = BlockPlace::of(node);
+        problems.account(
+            node.pointer(),
+            Share::Documents,
+            FIXED.saturating_add(place.memory()),
+        );
+        Some(Self {
+            name: Rc::clone(name),
+            place,
+            locations: locations?,
+            forwarding: forwarding?,
+            hash: hash?,
+            prefix: prefix?,
+            keys: keys?,
+        })
+    }
+
+    /// Whether a key may be of this store.
+    pub(super) fn may_have_issued(&self, key: &[u8]) -> bool {
+        match &self.prefix {
+            Some(prefix) => {
+                let rest = key.strip_prefix(prefix.as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(b"_"))
+            }
+            None => true,
+        }
+    }
+
+    /// Who calls with that key at `now`, by the wall clock.
+    pub(super) fn judge(
+        &self,
+        key: &[u8],
+        now: Duration,
+        host: &dyn Host,
+    ) -> Result<Principal, Refusal> {
+        let judged = self.find(key, now, host);
+        judged.map_err(|refusal| self.placed(refusal))
+    }
+
+    /// A refusal by one of its rules.
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        let field = field_of_store(&refusal);
+        refusal.placed(&self.place, field)
+    }
+
+    fn find(&self, key: &[u8], now: Duration, host: &dyn Host) -> Result<Principal, Refusal> {
+        self.check_form(key)?;
+        let digest = self.hash.of(key, host);
+        let digest = digest.ok_or_else(|| Refusal::new(&NO_SECRET))?;
+        let entry = self.keys.find(&digest);
+        let entry = entry.ok_or_else(|| Refusal::new(&UNKNOWN))?;
+        check_use(&entry, now.as_secs())?;
+        self.principal(&entry).ok_or_else(|| Refusal::new(&UNKNOWN))
+    }
+
+    /// What can be seen of a key without looking for it.
+    fn check_form(&self, key: &[u8]) -> Result<(), Refusal> {
+        if key.is_empty() || key.len() > LONGEST_KEY {
+            return Err(malformed("length"));
+        }
+        if !key.iter().all(u8::is_ascii_graphic) {
+            return Err(malformed("characters"));
+        }
+        match &self.prefix {
+            Some(_) if !self.may_have_issued(key) => Err(malformed("prefix")),
+            Some(prefix) if !form::is_well_formed(key, prefix) => Err(malformed("checksum")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Made at each use: kept for each key it would take more memory than all else that is kept of it.
+    fn principal(&self, entry: &KeyEntry<'_>) -> Option<Principal> {
+        let KeyEntry {
+            id, client, grants, ..
+        } = entry;
+        let (client, id) = (quoted(client), quoted(id));
+        let known = format!(r#"{{"sub":{client},"client":{client},"key_id":{id}{grants}}}"#);
+        Some(Principal {
+            kind: CredentialKind::ApiKey,
+            authority: Rc::clone(&self.name),
+            attributes: Compact::parse(known.as_bytes(), MAX_DEPTH)?,
+        })
+    }
+}
+
+/// Whether a key that is known may be used in that second.
+fn check_use(entry: &KeyEntry<'_>, now: u64) -> Result<(), Refusal> {
+    let reason: &'static Reason = if entry.state == KeyState::Revoked {
+        &REVOKED
+    } else if entry.not_after != NEVER && now >= u64::from(entry.not_after) {
+        &EXPIRED
+    } else if now < u64::from(entry.not_before) {
+        &NOT_YET_VALID
+    } else {
+        return Ok(());
+    };
+    let detail = Detail::default().and("key_id", Fact::trusted(entry.id));
+    Err(Refusal::new(reason).because(detail.and("client", Fact::trusted(entry.client))))
+}
+
+/// What a store takes beside its keys and what it says.
+const FIXED: usize = 2048;
+
+fn read_prefix(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Box<str>>> {
+    let prefix = node.non_empty(problems)?;
+    if !form::is_prefix(prefix) {
+        node.report(
+            problems,
+            format_args!(
+                "must be up to {} lower-case letters and digits, in words that `_` parts, and begin with a letter: keys are this, `_`, and 33 letters and digits, as `make key` makes them",
+                form::LONGEST_PREFIX
+            ),
+        );
+        return None;
+    }
+    Some(Some(prefix.into()))
+}
+
+fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<KeyTable> {
+    let items = node.items(problems)?;
+    if items.len() > MOST_KEYS {
+        node.report(
+            problems,
+            format_args!("has more than {MOST_KEYS} keys; make two stores"),
+        );
+        return None;
+    }
+    let mut builder = TableBuilder::default();
+    let mut good = true;
+    for item in &items {
+        let written = WrittenKey::read(item, problems);
+        good &= written.is_some_and(|written| builder.push(&written.entry()));
+    }
+    if !good {
+        return None;
+    }
+    problems.account(node.pointer(), Share::Documents, builder.memory());
+    if let Some(twice) = builder.twice() {
+        let at = node.pointer().item(twice.second).member(twice.field);
+        problems.report(&at, format_args!("is that of item {} as well", twice.first));
+        return None;
+    }
+    Some(builder.finish())
+}
+
+impl std::fmt::Debug for ApiKeyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiKeyStore({}: {} keys)", self.name, self.keys.len())
+    }
+}

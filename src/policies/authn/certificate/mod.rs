@@ -1,0 +1,226 @@
+//! Client certificates: who asks, proven to the proxy by a TLS handshake.
+//!
+//! The proxy verifies them, and this filter believes it: of the connection that it has, or of what proxies in
+//! front have written into a header field, where the document says that they do. Whose certificate it is,
+//! the document says.
+
+mod client;
+pub mod refusals;
+mod set;
+mod source;
+mod spiffe;
+
+use std::rc::Rc;
+
+use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_exchange::exchange::{Edit, Exchange, Request};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Declaration, PolicyKind, Role, Stage,
+};
+use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::refusal::{Reason, Refusal, Selector};
+
+use self::refusals::{
+    CLAIM_VALUE, CODES, FORMAT, INSUFFICIENT, MISSING, NO_CERTIFICATE, NO_ENTRY, REPEATED,
+    SEVERAL_CERTIFICATES,
+};
+use self::set::CertificateSet;
+use self::source::Source;
+use super::challenge::Challenges;
+use super::combination::{Needed, Presence};
+use super::location::{LocationError, Locations, PresentedCredential, Unwritable};
+use super::member::{About, Member, kin};
+use super::mixed::Mixed;
+use super::requirement::Requirement;
+use super::{Accepted, Authenticator};
+
+pub use self::set::CertificateSets;
+
+/// `certificate: { set, require, optional }`.
+pub const KIND: PolicyKind = PolicyKind {
+    name: "certificate",
+    role: Role::Authenticates,
+    codes: CODES,
+    compile: Compile::Object(compile),
+    rules: &[(Selector::Code(&MISSING), "set")],
+};
+
+/// A certificate of one set, and what its client must be granted.
+pub(super) struct CertificateRequirement {
+    /// Where it stands in the block, if it is one of several.
+    at: String,
+    set: Rc<CertificateSet>,
+    requirement: Requirement,
+    challenges: Challenges,
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    let presence = Presence::read(fields, context.problems);
+    let about = About {
+        at: "",
+        realm: "",
+        beside: "",
+    };
+    let member = CertificateRequirement::read(fields, &about, context)??;
+    let kinds = vec![kin(vec![(0, member)], &about)?];
+    let missing = (&NO_CERTIFICATE, Challenges::none(&REPEATED)?);
+    let policy = Mixed::new(Needed::Any, presence?, kinds, 1, missing);
+    Some(ChainPart::only(Stage::Credentials, policy))
+}
+
+impl Member for CertificateRequirement {
+    const NAME: &'static str = "certificate";
+
+    /// Reads `set` and `require`.
+    fn read(
+        fields: &mut Fields<'_>,
+        about: &About<'_>,
+        context: &mut Context<'_>,
+    ) -> Option<Option<Self>> {
+        let sets = context.sections.get::<CertificateSets>();
+        let problems = &mut *context.problems;
+        let set = fields
+            .required("set", problems)
+            .and_then(|node| named_set(&node, &sets, problems));
+        let requirement = fields.or_default(
+            "require",
+            Requirement::default(),
+            problems,
+            Requirement::read,
+        );
+        let (set, requirement) = (set?, requirement?);
+        let challenges = Self::challenges(about, "")?;
+        Some(set.map(|set| Self {
+            at: about.at.to_owned(),
+            set,
+            requirement,
+            challenges,
+        }))
+    }
+
+    fn challenge_alone(_: &str) -> Option<String> {
+        None
+    }
+
+    fn challenges(about: &About<'_>, _: &str) -> Option<Challenges> {
+        Challenges::none(&REPEATED)?.beside(about.beside)
+    }
+
+    fn declare(&self, declared: &mut Declaration) {
+        let forwarding = &self.set.forwarding;
+        declared
+            .owned_request_headers
+            .extend(forwarding.owned_headers());
+        declared.exports.extend(forwarding.exports());
+    }
+
+    fn take_out(&self, edits: &mut Vec<Edit>) {
+        if !self.set.forwarding.forwards_token() {
+            self.set.source.take_out(edits);
+        }
+    }
+}
+
+impl Authenticator for CertificateRequirement {
+    type Attempt<'c> = ();
+    const MISSING: &'static Reason = &NO_CERTIFICATE;
+    const SEVERAL: &'static Reason = &SEVERAL_CERTIFICATES;
+
+    fn locations(&self) -> &Locations {
+        &self.set.locations
+    }
+
+    /// A connection has one or none. A field may tell of proxies alone: then the client had none.
+    fn extract<'r>(
+        &'r self,
+        request: &Request<'r>,
+        host: &dyn Host,
+    ) -> Result<PresentedCredential<'r>, LocationError> {
+        match &self.set.source {
+            Source::Connection(_) if Source::is_presented(host) => {
+                Ok(PresentedCredential::of_connection())
+            }
+            Source::Connection(_) => Err(LocationError::Missing),
+            Source::Header { hops, .. } => {
+                let found = self.set.locations.find(request)?;
+                match Source::tells(found.token(), *hops) {
+                    true => Ok(found),
+                    false => Err(LocationError::Missing),
+                }
+            }
+        }
+    }
+
+    fn attempt(_: &[u8], _: &mut dyn Iterator<Item = &Self>) {}
+
+    /// A certificate does not say of which set it is.
+    fn may_have_issued(&self, (): &()) -> bool {
+        true
+    }
+
+    fn authenticate(
+        &self,
+        found: &PresentedCredential<'_>,
+        (): &(),
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Accepted, Refusal> {
+        let set = &*self.set;
+        let refuse = |refusal: Refusal, field| {
+            let refusal = refusal.placed(&set.place, Some(field));
+            self.challenges.attach(refusal)
+        };
+        let certificate = set.source.certificate(found.token(), set.asked, host);
+        let certificate = certificate.map_err(|refusal| refuse(refusal, "source"))?;
+        let facts = set.facts(&certificate);
+        let facts = facts.ok_or_else(|| refuse(Refusal::new(&NO_ENTRY), "clients"))?;
+        let edits = set.forwarding.edits(&facts);
+        let edits =
+            edits.map_err(|Unwritable| refuse(Refusal::new(&CLAIM_VALUE), "claim_to_headers"))?;
+        let principal = Principal {
+            kind: CredentialKind::Certificate,
+            authority: Rc::clone(&set.name),
+            attributes: facts,
+        };
+        let (request, at) = (&exchange.request, &*self.at);
+        let met = self.requirement.met(principal, request, at, &INSUFFICIENT);
+        Ok(Accepted {
+            principal: met.map_err(|refusal| self.challenges.attach(refusal))?,
+            edits: edits.into(),
+        })
+    }
+
+    fn not_issued(_: &[&Self], (): &(), _: &Exchange<'_>) -> Refusal {
+        Refusal::new(&NO_ENTRY)
+    }
+
+    /// Some services take one field for the other.
+    fn resembling(_: &str) -> Refusal {
+        Refusal::new(&FORMAT)
+    }
+
+    fn challenge(&self) -> &Challenges {
+        &self.challenges
+    }
+}
+
+/// The set, or `Some(None)` when its own block is wrong and has been reported there.
+fn named_set(
+    node: &Node<'_>,
+    sets: &CertificateSets,
+    problems: &mut Problems,
+) -> Option<Option<Rc<CertificateSet>>> {
+    let name = node.non_empty(problems)?;
+    let found = sets.named(name);
+    let none_is_read = sets.names().next().is_none();
+    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "certificates");
+    if found.is_none() && !is_amiss {
+        let near = DidYouMean(name, sets.names());
+        node.report(
+            problems,
+            format_args!("no set of `certificates` is named {}{near}", Quoted(name)),
+        );
+    }
+    found
+}

@@ -1,0 +1,172 @@
+//! The document's `certificates`: by name, whose certificates are known, and from where.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use portcullis_document::{Node, Problems, Quoted};
+use portcullis_exchange::section::{Finishing, Reading, Section};
+use portcullis_wire::budget::Share;
+use portcullis_wire::json::compact::Compact;
+
+use super::client::Client;
+use super::source::{Asked, Certificate, Source};
+use crate::authn::forwarding::Forwarding;
+use crate::authn::location::Locations;
+use portcullis_exchange::refusal::BlockPlace;
+
+/// The document's `certificates`. One whose block is wrong is still known by name.
+#[derive(Debug, Default)]
+pub struct CertificateSets {
+    named: Vec<Named>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: Rc<str>,
+    set: Option<Rc<CertificateSet>>,
+    /// Whether anything has named it.
+    used: Cell<bool>,
+}
+
+/// Clients that are known by their certificates.
+pub(super) struct CertificateSet {
+    pub(super) name: Rc<str>,
+    /// Where its block stands.
+    pub(super) place: BlockPlace,
+    pub(super) source: Source,
+    /// Where that is in a request, if it is there.
+    pub(super) locations: Locations,
+    pub(super) forwarding: Forwarding,
+    clients: Vec<Client>,
+    pub(super) asked: Asked,
+}
+
+/// The most clients of a set: each may be compared with a certificate.
+const MAX_CLIENTS: usize = 1000;
+
+impl CertificateSets {
+    /// The set of that name; `Some(None)` if its block is wrong.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<CertificateSet>>> {
+        let named = self.named.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.set.clone())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|each| &*each.name)
+    }
+}
+
+impl Section for CertificateSets {
+    const NAME: &'static str = "certificates";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let entries = node.members(reading.problems)?;
+        let named = entries.into_iter().map(|(name, node)| {
+            let name: Rc<str> = name.into();
+            let set = CertificateSet::read(&name, &node, reading);
+            Named {
+                name,
+                set: set.map(Rc::new),
+                used: Cell::new(false),
+            }
+        });
+        Some(Self {
+            named: named.collect(),
+        })
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        let unused = self.named.iter().filter(|each| !each.used.get());
+        finishing.notes.extend(unused.map(|each| {
+            format!(
+                "/certificates: {} is used by no `certificate` or `credentials` block: no route asks for its certificates",
+                Quoted(&each.name)
+            )
+        }));
+    }
+}
+
+impl CertificateSet {
+    fn read(name: &Rc<str>, node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let problems = &mut *reading.problems;
+        let mut fields = node.fields(problems)?;
+        let source = fields.or_default("source", Source::default(), problems, Source::read);
+        let clients = fields
+            .required("clients", problems)
+            .and_then(|node| read_clients(&node, problems));
+        if let Some(node) = fields.optional("forward_payload_header") {
+            node.report(problems, "is for tokens: a certificate has no payload");
+        }
+        let forward = fields.optional("forward");
+        let forwarding = Forwarding::read(&mut fields, problems);
+        fields.deny_unknown(problems);
+        let (source, clients) = (source?, clients?);
+        if let (None, Some(node)) = (source.header(), forward) {
+            node.report(
+                problems,
+                "says nothing here: the certificate of a connection stands in no field; it is for `x_forwarded_client_cert`",
+            );
+            return None;
+        }
+        let memory = clients.iter().map(Client::memory);
+        let memory = memory.fold(size_of::<Self>(), usize::saturating_add);
+        let place = BlockPlace::of(node);
+        problems.account(
+            node.pointer(),
+            Share::Documents,
+            memory.saturating_add(place.memory()),
+        );
+        if let Source::Header { hops, .. } = &source {
+            reading.notes.push(format!(
+                "/certificates: {} believes the last {hops} elements of `x-forwarded-client-cert`: the first of the proxies in front has to say `forward_client_cert_details: SANITIZE_SET`, and nobody else may reach this one",
+                Quoted(name)
+            ));
+        }
+        let mut asked = Asked::default();
+        clients.iter().for_each(|client| client.asks(&mut asked));
+        let locations = match source.header() {
+            None => Locations::nowhere(),
+            Some(name) => Locations::header(name.clone()),
+        };
+        Some(Self {
+            name: Rc::clone(name),
+            place,
+            source,
+            locations,
+            forwarding: forwarding?,
+            clients,
+            asked,
+        })
+    }
+
+    /// What is known of the client with that certificate: the first entry that it fits says so.
+    pub(super) fn facts(&self, certificate: &Certificate<'_>) -> Option<Compact> {
+        let mut clients = self.clients.iter();
+        clients.find_map(|client| client.facts(certificate))
+    }
+}
+
+fn read_clients(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Client>> {
+    let clients = node.list(problems, Client::read)?;
+    if clients.is_empty() {
+        node.report(problems, "must not be empty: nobody could call");
+        return None;
+    }
+    if clients.len() > MAX_CLIENTS {
+        node.report(problems, format_args!("has more than {MAX_CLIENTS} items"));
+        return None;
+    }
+    Some(clients)
+}
+
+impl fmt::Debug for CertificateSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificateSet({}, {})", self.name, self.clients.len())
+    }
+}

@@ -1,0 +1,251 @@
+//! Credentials of different kinds: a token, or a key, or a certificate; or one of each.
+
+use portcullis_document::{Fields, Node};
+use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
+use portcullis_exchange::refusal::{Blame, Code, Reason, Selector, grpc};
+
+use super::certificate::CertificateRequirement;
+use super::challenge::{Challenges, read_realm};
+use super::combination::{Needed, Presence};
+use super::jwt::ProviderRequirement;
+use super::member::{About, Kin, Member, kin};
+use super::mixed::Mixed;
+
+/// `credentials: { any_of, all_of, optional, realm }`, or one member in the place of the list.
+pub const KIND: PolicyKind = PolicyKind {
+    name: "credentials",
+    role: Role::Authenticates,
+    codes: &[&MISSING],
+    compile: Compile::Object(compile),
+    rules: &[(Selector::Code(&MISSING), "any_of")],
+};
+
+static MISSING: Code = Code {
+    name: "credentials_missing",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "A credential is needed.",
+    reasons: &[&NO_CREDENTIAL],
+};
+
+static NO_CREDENTIAL: Reason = Reason::new("missing", &MISSING, Blame::NoCredential);
+
+/// The most members of a list: each may be judged.
+const MAX_MEMBERS: usize = 8;
+
+/// What may be a member.
+const KINDS: &[MemberKind] = &[
+    MemberKind::of::<ProviderRequirement>(),
+    MemberKind::of::<CertificateRequirement>(),
+];
+
+/// A kind of member, without its type.
+struct MemberKind {
+    name: &'static str,
+    challenge: fn(&str) -> Option<String>,
+    read: ReadMembers,
+}
+
+/// Reads the members of one kind; none if something is wrong with one.
+type ReadMembers = fn(&[Item<'_>], &About<'_>, &mut Context<'_>) -> Option<Box<dyn Kin>>;
+
+/// A member as it is written.
+struct Item<'d> {
+    /// Its place in the list.
+    place: usize,
+    /// What kind it is: the place in [`KINDS`].
+    kind: usize,
+    /// In the block of the policy: a JSON pointer.
+    at: String,
+    node: Node<'d>,
+}
+
+impl MemberKind {
+    const fn of<M: Member>() -> Self {
+        Self {
+            name: M::NAME,
+            challenge: M::challenge_alone,
+            read: read_kind::<M>,
+        }
+    }
+}
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    let realm = fields.or_default("realm", "api", context.problems, read_realm);
+    let presence = Presence::read(fields, context.problems);
+    let (needed, items) = read_items(fields, context)?;
+    // What stands beside a realm or an item that is wrong is read all the same.
+    let named = realm.unwrap_or("api");
+    let count = items.len();
+    let items: Vec<Item<'_>> = items.into_iter().flatten().collect();
+    let are_read = items.len() == count;
+    let mut order: Vec<usize> = Vec::new();
+    for item in &items {
+        if !order.contains(&item.kind) {
+            order.push(item.kind);
+        }
+    }
+    let kinds: Vec<&MemberKind> = order.iter().filter_map(|kind| KINDS.get(*kind)).collect();
+    let challenges: Vec<Option<String>> =
+        kinds.iter().map(|kind| (kind.challenge)(named)).collect();
+    let mut read = Vec::with_capacity(kinds.len());
+    let mut rest = items;
+    for (index, kind) in kinds.iter().enumerate() {
+        let is_of_kind = |item: &Item<'_>| {
+            let found = KINDS.get(item.kind);
+            found.is_some_and(|found| found.name == kind.name)
+        };
+        let (own, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_of_kind);
+        rest = others;
+        let beside = match needed {
+            Needed::Any => joined(&challenges, Some(index)),
+            Needed::All => String::new(),
+        };
+        let about = About {
+            at: "",
+            realm: named,
+            beside: &beside,
+        };
+        read.push((kind.read)(&own, &about, context));
+    }
+    let read = read.into_iter().collect::<Option<Vec<_>>>()?;
+    (are_read && realm.is_some()).then_some(())?;
+    if let Some(problem) = shared_place(&kinds, &read) {
+        context.problems.report(fields.pointer(), problem);
+        return None;
+    }
+    let challenges = Challenges::none(&MISSING)?.beside(&joined(&challenges, None))?;
+    let missing = (&NO_CREDENTIAL, challenges);
+    let policy = Mixed::new(needed, presence?, read, count, missing);
+    Some(ChainPart::only(Stage::Credentials, policy))
+}
+
+/// The challenges of all kinds but one.
+fn joined(challenges: &[Option<String>], without: Option<usize>) -> String {
+    let others = challenges.iter().enumerate();
+    let others = others.filter(|(index, _)| Some(*index) != without);
+    let others: Vec<&str> = others.filter_map(|(_, text)| text.as_deref()).collect();
+    others.join(", ")
+}
+
+/// The members, none for one that is wrong, and how many of them must accept a credential.
+fn read_items<'d>(
+    fields: &mut Fields<'d>,
+    context: &mut Context<'_>,
+) -> Option<(Needed, Vec<Option<Item<'d>>>)> {
+    let problems = &mut *context.problems;
+    let any_of = fields.optional("any_of");
+    let all_of = fields.optional("all_of");
+    let (needed, name, list) = match (any_of, all_of) {
+        (Some(_), Some(second)) => {
+            second.report(problems, "cannot stand beside `any_of`; keep one of them");
+            return None;
+        }
+        (Some(list), None) => (Needed::Any, "any_of", list),
+        (None, Some(list)) => (Needed::All, "all_of", list),
+        (None, None) => {
+            let item = read_item(fields, 0, "", &["any_of", "all_of"], context)?;
+            return Some((Needed::Any, vec![Some(item)]));
+        }
+    };
+    let nodes = list.items(problems)?;
+    if nodes.is_empty() {
+        list.report(problems, "must not be empty");
+        return None;
+    }
+    if nodes.len() > MAX_MEMBERS {
+        list.report(problems, format_args!("has more than {MAX_MEMBERS} items"));
+        return None;
+    }
+    let mut items = Vec::with_capacity(nodes.len());
+    for (place, node) in nodes.iter().enumerate() {
+        let item = node.fields(context.problems).and_then(|mut fields| {
+            let at = format!("/{name}/{place}");
+            let item = read_item(&mut fields, place, &at, &[], context);
+            fields.deny_unknown(context.problems);
+            item
+        });
+        items.push(item);
+    }
+    Some((needed, items))
+}
+
+/// The one member that an object is.
+fn read_item<'d>(
+    fields: &mut Fields<'d>,
+    place: usize,
+    at: &str,
+    instead: &[&'static str],
+    context: &mut Context<'_>,
+) -> Option<Item<'d>> {
+    let problems = &mut *context.problems;
+    let mut found = None;
+    for (kind, MemberKind { name, .. }) in KINDS.iter().enumerate() {
+        let Some(node) = fields.optional(name) else {
+            continue;
+        };
+        if found.is_some() {
+            node.report(problems, "is a second kind; make it an item of its own");
+            return None;
+        }
+        let at = format!("{at}/{name}");
+        found = Some(Item {
+            place,
+            kind,
+            at,
+            node,
+        });
+    }
+    if found.is_none() {
+        let kinds = KINDS.iter().map(|kind| kind.name);
+        let names: Vec<&str> = instead.iter().copied().chain(kinds).collect();
+        let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        fields.lacks(
+            &names,
+            problems,
+            format_args!("needs one of {}", listed.join(", ")),
+        );
+    }
+    found
+}
+
+/// The members of one kind.
+fn read_kind<M: Member>(
+    items: &[Item<'_>],
+    about: &About<'_>,
+    context: &mut Context<'_>,
+) -> Option<Box<dyn Kin>> {
+    let members = items.iter().map(|item| {
+        let mut fields = item.node.fields(context.problems)?;
+        let about = About {
+            at: &item.at,
+            ..*about
+        };
+        let member = M::read(&mut fields, &about, context);
+        fields.deny_unknown(context.problems);
+        // What it names may be wrong, and has been reported there.
+        Some((item.place, member??))
+    });
+    let members: Vec<Option<(usize, M)>> = members.collect();
+    kin(members.into_iter().collect::<Option<_>>()?, about)
+}
+
+/// What is wrong where two kinds would take one and the same for their credential.
+fn shared_place(kinds: &[&MemberKind], read: &[Box<dyn Kin>]) -> Option<String> {
+    let mut rest: Vec<(&&MemberKind, &Box<dyn Kin>)> = kinds.iter().zip(read).collect();
+    while let Some((kind, kin)) = rest.pop() {
+        for (other, others) in &rest {
+            let mut pairs = kin.locations().into_iter().flat_map(|own| {
+                let others = others.locations().into_iter();
+                others.map(move |other| (own, other))
+            });
+            if let Some(place) = pairs.find_map(|(own, other)| own.shared_with(other)) {
+                return Some(format!(
+                    "`{}` and `{}` both look for credentials in `{place}`: each would take the other's for its own; give one of them another place or prefix",
+                    other.name, kind.name
+                ));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,176 @@
+//! Credentials of different kinds beside one another: what a kind is to a route that asks for several.
+
+use std::rc::Rc;
+
+use super::challenge::Challenges;
+use super::combination::Needed;
+use super::kindred::{Kindred, check_issuers};
+use super::location::Locations;
+use super::{Accepted, Authenticator};
+use portcullis_document::Fields;
+use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{Context, Declaration};
+use portcullis_exchange::refusal::Refusal;
+
+/// A kind of credential that may be asked for beside others.
+pub(super) trait Member: Authenticator + Sized + 'static {
+    /// What a member of this kind is called.
+    const NAME: &'static str;
+
+    /// Reads a member; `Some(None)` when what it names is wrong and has been reported there.
+    fn read(
+        fields: &mut Fields<'_>,
+        about: &About<'_>,
+        context: &mut Context<'_>,
+    ) -> Option<Option<Self>>;
+
+    /// What asks a client for one; none if no header field does.
+    fn challenge_alone(realm: &str) -> Option<String>;
+
+    /// The same for all that may be said of one, with the challenges of others behind it.
+    fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges>;
+
+    /// What the policy says of itself for its sake, but for where its credentials stand.
+    fn declare(&self, declared: &mut Declaration);
+
+    /// Who a request says it comes from, if its credentials tell before they are judged.
+    fn claimants(needed: Needed, members: &[Self]) -> Option<Rc<dyn ClaimedSubject>> {
+        let _ = (needed, members);
+        None
+    }
+
+    /// Takes out of a request that passes what no service may see, whoever was accepted.
+    fn take_out(&self, edits: &mut Vec<Edit>) {
+        let _ = edits;
+    }
+}
+
+/// Where a member stands.
+pub(super) struct About<'m> {
+    /// In the block of the policy: a JSON pointer.
+    pub(super) at: &'m str,
+    pub(super) realm: &'m str,
+    /// The challenges of the other kinds that would do as well.
+    pub(super) beside: &'m str,
+}
+
+/// The members of one kind, whatever it is.
+pub(super) trait Kin {
+    /// Where all of them look for credentials.
+    fn locations(&self) -> Vec<&Locations>;
+    /// The places in the list of those for which a request has a credential.
+    fn presented(&self, request: &Request<'_>, host: &dyn Host) -> Result<Vec<usize>, Refusal>;
+    /// Has one of them accept what a request has for them, if it has anything; with its place in the list.
+    fn any(
+        &self,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Option<(usize, Accepted)>, Refusal>;
+    /// Has each of them accept what the request has for it.
+    fn all(
+        &self,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Vec<(usize, Accepted)>, Refusal>;
+    /// Whether one of them stands there in the list.
+    fn has(&self, place: usize) -> bool;
+    /// Why a request is refused that has none of theirs.
+    fn missing(&self) -> Refusal;
+    /// Why a request is refused that has something like one at that place.
+    fn resembling(&self, place: &str) -> Refusal;
+    /// What the policy says of itself for their sake.
+    fn declare(&self, needed: Needed, declared: &mut Declaration);
+    /// See [`Member::take_out`].
+    fn take_out(&self, edits: &mut Vec<Edit>);
+}
+
+/// The members of one kind, and where each stands in the list of all.
+struct Listed<M> {
+    kindred: Kindred<M>,
+    places: Vec<usize>,
+}
+
+/// The members of one kind, with their places in the list of all.
+pub(super) fn kin<M: Member>(members: Vec<(usize, M)>, about: &About<'_>) -> Option<Box<dyn Kin>> {
+    let (places, members) = members.into_iter().unzip();
+    let kindred = Kindred::new(members, M::challenges(about, "")?);
+    Some(Box::new(Listed { kindred, places }))
+}
+
+impl<M> Listed<M> {
+    /// The place in the list of all of the one at that place among its kind.
+    fn place(&self, at: usize) -> usize {
+        self.places.get(at).copied().unwrap_or(usize::MAX)
+    }
+}
+
+impl<M: Member> Kin for Listed<M> {
+    fn locations(&self) -> Vec<&Locations> {
+        self.kindred.locations().collect()
+    }
+
+    fn presented(&self, request: &Request<'_>, host: &dyn Host) -> Result<Vec<usize>, Refusal> {
+        let found = self.kindred.presented(request, host)?;
+        Ok(found.iter().map(|each| self.place(each.at)).collect())
+    }
+
+    fn any(
+        &self,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Option<(usize, Accepted)>, Refusal> {
+        let request = exchange.request;
+        let found = self.kindred.presented(&request, host)?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let (at, accepted) = self.kindred.meet_any(&found, exchange, host)?;
+        Ok(Some((self.place(at), accepted)))
+    }
+
+    fn all(
+        &self,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Vec<(usize, Accepted)>, Refusal> {
+        let request = exchange.request;
+        let found = self.kindred.presented(&request, host)?;
+        if found.len() < self.places.len() {
+            return Err(self.kindred.missing());
+        }
+        if found.len() > 1 {
+            check_issuers(&found, exchange)?;
+        }
+        let accepted = found.iter().map(|each| {
+            let accepted = each.judge(exchange, host)?;
+            Ok((self.place(each.at), accepted))
+        });
+        accepted.collect()
+    }
+
+    fn has(&self, place: usize) -> bool {
+        self.places.contains(&place)
+    }
+
+    fn missing(&self) -> Refusal {
+        self.kindred.missing()
+    }
+
+    fn resembling(&self, place: &str) -> Refusal {
+        self.kindred.resembling(place)
+    }
+
+    fn declare(&self, needed: Needed, declared: &mut Declaration) {
+        let members = self.kindred.members();
+        members.iter().for_each(|each| each.declare(declared));
+        if declared.claimants.is_none() {
+            declared.claimants = M::claimants(needed, members);
+        }
+    }
+
+    fn take_out(&self, edits: &mut Vec<Edit>) {
+        let members = self.kindred.members();
+        members.iter().for_each(|each| each.take_out(edits));
+    }
+}

@@ -1,0 +1,150 @@
+//! Which credentials of several kinds a route asks for, and who calls when more than one was accepted.
+
+use super::Accepted;
+use super::challenge::Challenges;
+use super::combination::{Needed, Presence};
+use super::location::Locations;
+use super::member::Kin;
+use super::places::{Places, Stray};
+use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{Declaration, Policy, Verdict};
+use portcullis_exchange::refusal::{Reason, Refusal};
+use portcullis_wire::sort;
+
+/// Asks for credentials of several kinds.
+pub(super) struct Mixed {
+    needed: Needed,
+    presence: Presence,
+    /// Each kind, in the order in which the first of its members is listed.
+    kinds: Vec<Box<dyn Kin>>,
+    /// How many members there are.
+    count: usize,
+    /// Where all of them look for credentials: what one kind takes is nothing strange to another.
+    places: Places,
+    missing: &'static Reason,
+    challenges: Challenges,
+}
+
+impl Mixed {
+    /// `missing` is why a request is refused without credentials of which more than one kind would do.
+    pub(super) fn new(
+        needed: Needed,
+        presence: Presence,
+        kinds: Vec<Box<dyn Kin>>,
+        count: usize,
+        missing: (&'static Reason, Challenges),
+    ) -> Self {
+        let places = Places::of(kinds.iter().flat_map(|kin| kin.locations()));
+        let (missing, challenges) = missing;
+        Self {
+            needed,
+            presence,
+            kinds,
+            count,
+            places,
+            missing,
+            challenges,
+        }
+    }
+
+    fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), Refusal> {
+        let request = exchange.request;
+        let mut presented = Vec::with_capacity(self.count);
+        for kin in &self.kinds {
+            presented.append(&mut kin.presented(&request, host)?);
+        }
+        let stray = self.places.stray(&request);
+        match (stray, self.presence, presented.len()) {
+            (None | Some((Stray::Empty, _)), Presence::Required, 0) => {
+                return Err(self.missing(&presented));
+            }
+            (None, _, _) => {}
+            (Some((_, place)), _, _) => return Err(self.resembling(place)),
+        }
+        match self.needed {
+            _ if presented.is_empty() => {}
+            Needed::All if presented.len() < self.count => return Err(self.missing(&presented)),
+            Needed::All => {
+                let mut accepted = Vec::with_capacity(self.count);
+                for kin in &self.kinds {
+                    accepted.append(&mut kin.all(exchange, host)?);
+                }
+                enter_all(accepted, exchange);
+            }
+            Needed::Any => {
+                let mut first: Option<(usize, Accepted)> = None;
+                for kin in &self.kinds {
+                    let found = kin.any(exchange, host)?;
+                    let place = |one: &Option<(usize, Accepted)>| one.as_ref().map(|one| one.0);
+                    if found.is_some() && (first.is_none() || place(&found) < place(&first)) {
+                        first = found;
+                    }
+                }
+                if let Some((_, accepted)) = first {
+                    accepted.enter(exchange);
+                }
+            }
+        }
+        let edits = &mut exchange.edits;
+        self.kinds.iter().for_each(|kin| kin.take_out(edits));
+        Ok(())
+    }
+
+    /// Why a request is refused that presents credentials to these members alone: if one kind is missing,
+    /// that one.
+    fn missing(&self, presented: &[usize]) -> Refusal {
+        let missing = (0..self.count).filter(|place| !presented.contains(place));
+        let missing: Vec<usize> = missing.collect();
+        let lacks = |kin: &dyn Kin| missing.iter().all(|place| kin.has(*place));
+        match self.kinds.iter().find(|kin| lacks(&***kin)) {
+            Some(kin) => kin.missing(),
+            None => self.challenges.attach(Refusal::new(self.missing)),
+        }
+    }
+
+    fn resembling(&self, place: &str) -> Refusal {
+        let looks = |kin: &dyn Kin| kin.locations().into_iter().any(|all| all.names(place));
+        let mut kinds = self.kinds.iter();
+        let found = kinds.find(|kin| looks(&***kin));
+        match found.or(self.kinds.first()) {
+            Some(kin) => kin.resembling(place),
+            None => self.challenges.attach(Refusal::new(self.missing)),
+        }
+    }
+}
+
+/// Leaves in an exchange what several credentials say. The one that is listed first says who calls, and what
+/// it tells others counts where two would tell the same.
+fn enter_all(mut accepted: Vec<(usize, Accepted)>, exchange: &mut Exchange<'_>) {
+    sort::sort(&mut accepted, |(one, _), (other, _)| one.cmp(other));
+    let mut accepted = accepted.into_iter();
+    let first = accepted.next();
+    for (_, Accepted { edits, .. }) in accepted.rev() {
+        exchange.edits.extend(edits.iter().cloned());
+    }
+    if let Some((_, first)) = first {
+        first.enter(exchange);
+    }
+}
+
+impl Policy for Mixed {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        match self.judge(exchange, host) {
+            Ok(()) => Verdict::Pass,
+            Err(refusal) => Verdict::Refuse(refusal),
+        }
+    }
+
+    fn declares(&self) -> Declaration {
+        let mut declared = Declaration::default();
+        for kin in &self.kinds {
+            kin.declare(self.needed, &mut declared);
+            let locations = kin.locations().into_iter();
+            declared
+                .judged_request_headers
+                .extend(locations.flat_map(Locations::header_names));
+        }
+        declared
+    }
+}
