@@ -3,7 +3,7 @@
 //! `parse` reads a body into a [`Value`] with exact numbers. `index` finds out where schemas
 //! stand; `compile` turns them into rules, one file for each kind under `keyword`; `check` runs
 //! them. Where the keywords allow it, `walk` tells that a text is valid while it passes the gate, and
-//! no value is made of it. What could be a keyword written wrong is an error, and what else a dialect does not know is
+//! no value is made of it; `pieces` has it walk while the text comes. What could be a keyword written wrong is an error, and what else a dialect does not know is
 //! noted. Nothing is fetched: a reference leads to a schema of the same document, to the
 //! metaschemas, or nowhere.
 
