@@ -123,8 +123,8 @@ impl Entropy for Uncounted {
 }
 
 impl Bodies for Uncounted {
-    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
-        self.0.body(side, size)
+    fn body(&self, side: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure> {
+        self.0.body(side, start, size)
     }
 }
 
