@@ -319,3 +319,104 @@ fn of_field(field: &[u8], hops: usize) -> Result<Certificate<'_>, Refusal> {
         sha256: element.hash.map(Cow::Borrowed),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use portcullis_memory_host::MemoryHost;
+
+    use super::*;
+
+    const CLIENT: &[u8] = b"URI=https://client.example";
+    const BOTH: &[u8] = b"URI=https://client.example,URI=https://edge.example";
+
+    fn read(source: &str) -> Result<Source, String> {
+        let json = Json::parse(source.as_bytes(), 16).unwrap();
+        let mut problems = Problems::default();
+        let read = Source::read(&Node::root(&json), &mut problems);
+        problems.into_result(read).map_err(|error| error.to_string())
+    }
+
+    /// A connection whose certificate has that URI; Envoy says so much of its verification.
+    fn connection(uri: &str, verified: Option<u8>) -> MemoryHost {
+        let host = MemoryHost::default()
+            .with_property(Property::PeerCertificatePresented, [1])
+            .with_property(Property::PeerUri, uri.as_bytes());
+        match verified {
+            Some(verified) => host.with_property(Property::PeerCertificateValid, [verified]),
+            None => host,
+        }
+    }
+
+    /// The reason for which a field is refused; none if the client is `client.example`.
+    fn refused(source: &Source, field: &[u8], host: &MemoryHost) -> Option<&'static str> {
+        match source.certificate(field, Asked::default(), host) {
+            Ok(certificate) => {
+                assert_eq!(certificate.uris, ["https://client.example"]);
+                None
+            }
+            Err(refusal) => Some(refusal.reason.name),
+        }
+    }
+
+    #[test]
+    fn the_proxy_in_front_is_known_by_the_connection() {
+        for (hops, field) in [(1, CLIENT), (2, BOTH)] {
+            let source = read(&format!(
+                r#"{{"x_forwarded_client_cert": {{"hops": {hops}, "proxies": [{{"dns": "a.example"}}, {{"uri": "https://edge.example"}}]}}}}"#
+            ));
+            let source = source.unwrap();
+            let reason = |uri: &str, verified| refused(&source, field, &connection(uri, verified));
+            assert_eq!(reason("https://edge.example", Some(1)), None);
+            assert_eq!(reason("https://edge.example", Some(0)), Some("unverified"));
+            assert_eq!(reason("https://edge.example", None), Some("not_reported"));
+            assert_eq!(reason("https://other.example", Some(1)), Some("proxy"));
+            // A name in which the elements of two certificates stand.
+            let both = "https://client.example,URI=https://edge.example";
+            assert_eq!(reason(both, Some(1)), Some("proxy"));
+            assert_eq!(
+                refused(&source, field, &MemoryHost::default()),
+                Some("unverified")
+            );
+        }
+    }
+
+    #[test]
+    fn the_listener_may_be_believed_of_proxies_too() {
+        let source = read(
+            r#"{"x_forwarded_client_cert": {"verified": "by_listener", "proxies": [{"uri": "https://edge.example"}]}}"#,
+        );
+        let source = source.unwrap();
+        let reason = |uri| refused(&source, CLIENT, &connection(uri, None));
+        assert_eq!(reason("https://edge.example"), None);
+        assert_eq!(reason("https://client.example"), Some("proxy"));
+    }
+
+    #[test]
+    fn what_this_proxy_writes_of_a_connection_may_be_asked_of_it() {
+        let source = read(r#"{"x_forwarded_client_cert": {"verified": "reported"}}"#).unwrap();
+        let reason = |verified| {
+            let host = connection("https://client.example", verified);
+            refused(&source, CLIENT, &host)
+        };
+        assert_eq!(reason(Some(1)), None);
+        assert_eq!(reason(Some(0)), Some("unverified"));
+        assert_eq!(reason(None), Some("not_reported"));
+        let alone = read(r#"{"x_forwarded_client_cert": {}}"#).unwrap();
+        assert_eq!(refused(&alone, CLIENT, &MemoryHost::default()), None);
+    }
+
+    #[test]
+    fn more_elements_are_believed_of_known_proxies_alone() {
+        for (source, reason) in [
+            (r#"{"hops": 2}"#, "needs `proxies`"),
+            (r#"{"hops": 2, "verified": "reported"}"#, "needs `proxies`"),
+            (r#"{"hops": 3, "proxies": [{"dns": "a"}]}"#, "must be 1 or 2"),
+            (r#"{"proxies": []}"#, "must not be empty"),
+            (r#"{"proxies": [{}]}"#, "would be every certificate"),
+        ] {
+            let text = format!(r#"{{"x_forwarded_client_cert": {source}}}"#);
+            let error = read(&text).map(|_| ()).unwrap_err();
+            assert!(error.contains(reason), "{source}: {error}");
+        }
+    }
+}
