@@ -1,10 +1,12 @@
 //! Bodies on their way through the policies: how much of one has come, and its bytes.
 //!
 //! A policy says with [`BodyNeed`] what it must see. While the proxy holds a body, its bytes are
-//! read once, when all of it is there. Of a body that passes on meanwhile, as in shadow mode,
-//! copies of the pieces are kept. The memory for either is asked of the budget first.
+//! read when all of it is there, or as they come, by a policy that can judge them so. Of a body that
+//! passes on meanwhile, as in shadow mode, copies of the pieces are kept. The memory for either is asked
+//! of the budget first.
 //! Nothing here changes a body.
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell};
 
 use crate::exchange::{BodyProgress, BodyState, Facts};
@@ -65,6 +67,8 @@ pub struct RequestBody<'b> {
     /// What the policy said last that it must see.
     pub need: BodyNeed,
     pub content: &'b BufferedBody<'b>,
+    /// What the policy knows of it from before.
+    pub under_way: &'b mut UnderWay,
 }
 
 /// The body of the service's response, as policies judge it.
@@ -79,7 +83,12 @@ pub struct ResponseBody<'b> {
     /// What the policy said last that it must see.
     pub need: BodyNeed,
     pub content: &'b BufferedBody<'b>,
+    /// What the policy knows of it from before.
+    pub under_way: &'b mut UnderWay,
 }
+
+/// What a policy keeps of a body until more of it comes. It asks the budget for it.
+pub type UnderWay = Option<Box<dyn Any>>;
 
 /// Why there are no bytes to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,13 +174,12 @@ impl std::fmt::Debug for HostBuffer<'_> {
 }
 
 impl HostBuffer<'_> {
-    /// Reads so many bytes, which must be all that the proxy has. The memory for them is asked for
-    /// first.
-    fn read(&self, size: usize) -> Result<Read, Failure> {
+    /// Reads so many bytes, which must be there. The memory for them is asked for first.
+    fn read(&self, start: usize, size: usize) -> Result<Read, Failure> {
         let memory = budget::reserve(Share::Bodies, size).ok_or(Failure::Memory)?;
         let bytes = match size {
             0 => Vec::new(),
-            _ => self.host.body(self.side, size)?,
+            _ => self.host.body(self.side, start, size)?,
         };
         if bytes.len() != size {
             return Err(Failure::HostCall);
@@ -224,12 +232,42 @@ impl<'c> BufferedBody<'c> {
         Ok(&read.bytes)
     }
 
+    /// Shows the bytes that have come behind the first `done`, if they can be had: all that have come are no
+    /// more than `most`, and there is memory for them.
+    pub fn show<T>(&self, done: u64, most: u64, see: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let size = self.progress.size;
+        if size > self.most.min(most) {
+            return None;
+        }
+        let (done, size) = (usize::try_from(done).ok()?, usize::try_from(size).ok()?);
+        let new = size.checked_sub(done)?;
+        let Some(mut kept) = self.kept.take() else {
+            let read = match self.rest {
+                Some(rest) => rest.read(done, new).ok()?,
+                None => return None,
+            };
+            return Some(see(&read.bytes));
+        };
+        match (self.rest, self.progress.state) {
+            (Some(rest), BodyState::Open) => kept.push(rest, self.progress.size, self.most),
+            (Some(rest), BodyState::Complete) => {
+                let missing = size.saturating_sub(kept.bytes.len());
+                kept.append(rest, missing, size);
+            }
+            (None, _) => {}
+        }
+        let is_whole = kept.failed.is_none() && kept.bytes.len() == size;
+        let shown = kept.bytes.get(done..).filter(|_| is_whole).map(see);
+        self.kept.set(Some(kept));
+        shown
+    }
+
     /// An error unless there are as many bytes as the proxy has counted.
     fn read_all(&self) -> Result<Read, Failure> {
         let size = usize::try_from(self.progress.size).map_err(|_| Failure::Memory)?;
         let Some(mut kept) = self.kept.take() else {
             return match self.rest {
-                Some(rest) => rest.read(size),
+                Some(rest) => rest.read(0, size),
                 None if size == 0 => Ok(Read {
                     bytes: Vec::new(),
                     _memory: Reservation::none(Share::Bodies),
@@ -239,9 +277,8 @@ impl<'c> BufferedBody<'c> {
         };
         let missing = size.checked_sub(kept.bytes.len());
         let missing = missing.ok_or(Failure::HostCall)?;
-        match self.rest {
-            Some(rest) if missing > 0 => kept.append(rest, missing, size),
-            _ => {}
+        if let Some(rest) = self.rest {
+            kept.append(rest, missing, size);
         }
         match kept.failed {
             Some(failure) => Err(failure),
@@ -273,28 +310,35 @@ impl Default for BodyCopy {
     }
 }
 
+/// Whether too much is taken for anything to be kept of a body that is still to come. Bodies that are held, and
+/// judged by policies that refuse, have half of the room to themselves when all of them is there.
+pub fn is_crowded() -> bool {
+    budget::used(Share::Bodies) > Share::Bodies.most() / 2
+}
+
 impl BodyCopy {
-    /// Keeps the piece at hand, of so many bytes, if there is room for it. Otherwise nothing is
-    /// kept any more. Bodies that are held, and judged by policies that refuse, have half of the
-    /// room to themselves.
-    pub fn push(&mut self, rest: HostBuffer<'_>, piece: u64, most: u64) {
-        let crowded = budget::used(Share::Bodies) > Share::Bodies.most() / 2;
-        let (piece, most) = (usize::try_from(piece), usize::try_from(most));
-        match (piece, most) {
-            (Ok(piece), Ok(most)) if !crowded => self.append(rest, piece, most),
+    /// Keeps the piece at hand, if there is room for it; with it, so many bytes have come. Otherwise
+    /// nothing is kept any more.
+    pub fn push(&mut self, rest: HostBuffer<'_>, size: u64, most: u64) {
+        let (size, most) = (usize::try_from(size), usize::try_from(most));
+        match (size, most) {
+            (Ok(size), Ok(most)) if !is_crowded() => {
+                let piece = size.saturating_sub(self.bytes.len());
+                self.append(rest, piece, most);
+            }
             _ => self.give_up(Failure::Memory),
         }
     }
 
     fn append(&mut self, rest: HostBuffer<'_>, piece: usize, most: usize) {
-        if self.failed.is_some() {
+        if self.failed.is_some() || piece == 0 {
             return;
         }
         let total = self.bytes.len().saturating_add(piece);
         if total > most || !self.make_room(total, most) {
             return self.give_up(Failure::Memory);
         }
-        match rest.read(piece) {
+        match rest.read(0, piece) {
             Ok(read) => self.bytes.extend_from_slice(&read.bytes),
             Err(failure) => self.give_up(failure),
         }
@@ -330,8 +374,9 @@ mod tests {
     struct Hand(Vec<u8>);
 
     impl Bodies for Hand {
-        fn body(&self, _: Side, _: usize) -> Result<Vec<u8>, Failure> {
-            Ok(self.0.clone())
+        fn body(&self, _: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure> {
+            let rest = self.0.get(start..).unwrap_or_default();
+            Ok(rest.get(..size).unwrap_or(rest).to_vec())
         }
     }
 
@@ -356,7 +401,7 @@ mod tests {
         one.push(rest(&six), 6, most);
         assert_eq!((one.bytes.as_slice(), one.failed), (&[1; 6][..], None));
         let others = budget::reserve(Share::Bodies, half).unwrap();
-        one.push(rest(&six), 6, most);
+        one.push(rest(&six), 12, most);
         assert_eq!((one.bytes.len(), one.failed), (0, Some(Failure::Memory)));
         drop(others);
         assert_eq!(
@@ -372,9 +417,9 @@ mod tests {
     #[test]
     fn a_body_in_many_pieces_is_seldom_copied() {
         let (hand, mut kept, mut moves) = (hand(&[7]), BodyCopy::default(), 0);
-        for _ in 0..10_000 {
+        for size in 1..=10_000 {
             let before = kept.bytes.capacity();
-            kept.push(rest(&hand), 1, 1 << 20);
+            kept.push(rest(&hand), size, 1 << 20);
             moves += usize::from(kept.bytes.capacity() != before);
         }
         assert!(kept.bytes.len() == 10_000 && moves < 20, "{moves}");
@@ -405,6 +450,33 @@ mod tests {
             (large.bytes(9), large.failed()),
             (Err(NoBytes::TooMany), None)
         );
+    }
+
+    #[test]
+    fn what_has_come_is_shown_from_any_byte_on() {
+        let shown = |body: &BufferedBody<'_>, done| body.show(done, 9, <[u8]>::to_vec);
+        let held = hand(b"abcd");
+        let body = BufferedBody::new(progress(4, BodyState::Open), 9, None, Some(rest(&held)));
+        assert_eq!(shown(&body, 0).unwrap(), b"abcd");
+        assert_eq!(shown(&body, 3).unwrap(), b"d");
+        assert_eq!(shown(&body, 4).unwrap(), b"");
+        assert_eq!(shown(&body, 5), None);
+        assert_eq!(body.show(0, 3, <[u8]>::to_vec), None, "too many");
+        let short = BufferedBody::new(progress(5, BodyState::Open), 9, None, Some(rest(&held)));
+        assert_eq!((shown(&short, 2), short.failed()), (None, None));
+        for state in [BodyState::Open, BodyState::Complete] {
+            let mut kept = BodyCopy::default();
+            kept.push(rest(&held), 4, 9);
+            let piece = hand(b"ef");
+            let body = BufferedBody::new(progress(6, state), 9, Some(kept), Some(rest(&piece)));
+            assert_eq!(shown(&body, 3).unwrap(), b"def");
+            assert_eq!(shown(&body, 0).unwrap(), b"abcdef");
+            let mut kept = body.into_kept().unwrap();
+            kept.push(rest(&piece), 6, 9);
+            assert_eq!(kept.bytes, b"abcdef", "a piece is kept once");
+        }
+        let none = BufferedBody::new(progress(4, BodyState::Complete), 9, None, None);
+        assert_eq!(shown(&none, 0), None);
     }
 
     #[test]

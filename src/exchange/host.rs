@@ -105,12 +105,12 @@ pub trait Entropy {
 
 /// Bodies on their way.
 pub trait Bodies {
-    /// What the proxy has at hand of a body: all that has come while it is held, the last piece
-    /// while it passes on. There are `size` bytes of it.
+    /// So many bytes, from `start` on, of what the proxy has at hand of a body: all that has come while
+    /// it is held, the last piece while it passes on.
     ///
     /// # Errors
     /// It does not hand them over.
-    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure>;
+    fn body(&self, side: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure>;
 }
 
 /// The proxy's log, and values for the proxy's own access loggers.

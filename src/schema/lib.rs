@@ -3,7 +3,7 @@
 //! `parse` reads a body into a [`Value`] with exact numbers. `index` finds out where schemas
 //! stand; `compile` turns them into rules, one file for each kind under `keyword`; `check` runs
 //! them. Where the keywords allow it, `walk` tells that a text is valid while it passes the gate, and
-//! no value is made of it. What could be a keyword written wrong is an error, and what else a dialect does not know is
+//! no value is made of it; `pieces` has it walk while the text comes. What could be a keyword written wrong is an error, and what else a dialect does not know is
 //! noted. Nothing is fetched: a reference leads to a schema of the same document, to the
 //! metaschemas, or nowhere.
 
@@ -22,6 +22,7 @@ mod metaschemas;
 mod notes;
 mod parse;
 mod pattern;
+mod pieces;
 mod rule;
 mod type_set;
 mod uri;
@@ -44,7 +45,7 @@ use self::compile::{Compiler, Found, misnamed, uri_of};
 use self::keyword::KEYWORDS;
 use self::walk::Walked;
 use portcullis_document::{LeftOut, Node, Pointer, Problems, Quoted};
-use portcullis_wire::json_gate::{Fault, Limits, measure};
+use portcullis_wire::json_gate::{Fault, Limits, Shape, measure};
 use portcullis_wire::regex::Effort;
 use portcullis_wire::sort;
 
@@ -55,6 +56,7 @@ pub use self::embedded::{Compiled, Direction, Embedded, Handle};
 pub use self::metaschemas::Metaschemas;
 pub use self::notes::Notes;
 pub use self::parse::{Text, TextError};
+pub use self::pieces::Pieces;
 pub use self::type_set::TypeSet;
 pub use self::value::{Members, Twice, Value};
 pub use portcullis_wire::json::decimal::Decimal;
@@ -87,6 +89,23 @@ pub struct Schema {
     set: Rc<Set>,
     id: SchemaId,
     formats: Formats,
+}
+
+/// What a text that passes the gate comes to by that alone.
+#[derive(Debug)]
+pub enum Passed {
+    /// It is valid.
+    Valid,
+    /// It has to be read: [`Schema::judge_passed`].
+    Unsure(Unsure),
+}
+
+/// What is known of a text that has passed the gate.
+#[derive(Debug)]
+pub struct Unsure {
+    shape: Shape,
+    /// Whether it has been judged on the way.
+    is_tried: bool,
 }
 
 /// Why a text is not judged.
@@ -306,23 +325,50 @@ impl Schema {
         limits: &Limits,
         depth: usize,
     ) -> Result<Verdict, Unjudged> {
-        let plan = &self.set.plan;
-        let is_tried = self.walks() && plan.is_promising(self.id);
-        let shape = if is_tried {
-            let walked = walk::judge(plan, self.id, bytes, limits, depth)?;
-            plan.walked(self.id, matches!(walked, Walked::Valid));
-            match walked {
-                Walked::Valid => return Ok(Verdict::Valid),
-                Walked::Unsure(shape) => shape,
-            }
-        } else {
-            measure(bytes, limits)?
+        let is_tried = self.tries_walk();
+        let walked = match is_tried {
+            true => walk::judge(&self.set.plan, self.id, bytes, limits, depth)?,
+            false => Walked::Unsure(measure(bytes, limits)?),
         };
-        let verdict = self.judge(&Text::read(bytes, &shape, depth)?);
-        if !is_tried && verdict == Verdict::Valid {
-            plan.valid_without(self.id);
+        match self.passed(walked, is_tried) {
+            Passed::Valid => Ok(Verdict::Valid),
+            Passed::Unsure(unsure) => Ok(self.judge_passed(bytes, &unsure, depth)?),
+        }
+    }
+
+    /// Judges a text that has passed the gate without its being told that it is valid. No more than `depth`
+    /// arrays and objects may contain one another.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn judge_passed(
+        &self,
+        bytes: &[u8],
+        unsure: &Unsure,
+        depth: usize,
+    ) -> Result<Verdict, TextError> {
+        let verdict = self.judge(&Text::read(bytes, &unsure.shape, depth)?);
+        if !unsure.is_tried && verdict == Verdict::Valid {
+            self.set.plan.valid_without(self.id);
         }
         Ok(verdict)
+    }
+
+    /// What a walk has come to, or, if none has been tried, what has been found without one.
+    fn passed(&self, walked: Walked, is_tried: bool) -> Passed {
+        if is_tried {
+            let taken = matches!(walked, Walked::Valid);
+            self.set.plan.walked(self.id, taken);
+        }
+        match walked {
+            Walked::Valid => Passed::Valid,
+            Walked::Unsure(shape) => Passed::Unsure(Unsure { shape, is_tried }),
+        }
+    }
+
+    /// Whether the next text is to be judged while it passes the gate.
+    fn tries_walk(&self) -> bool {
+        self.walks() && self.set.plan.is_promising(self.id)
     }
 
     /// Whether texts are judged by it while they pass the gate, as far as they are valid.

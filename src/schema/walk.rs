@@ -16,7 +16,7 @@ use crate::check::{Body, MAX_DEPTH, Node, SchemaId};
 use crate::cost::{KEYWORD_STEPS, SCHEMA_STEPS};
 use crate::type_set::TypeSet;
 pub(crate) use crate::walk_demand::{Demand, Together};
-pub(crate) use crate::walk_judge::{Walked, judge};
+pub(crate) use crate::walk_judge::{Judge, Level, Patterns, Walked, judge};
 use portcullis_wire::json_gate::Kind;
 
 /// What schemas ask, each in the place that it has among them.

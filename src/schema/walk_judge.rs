@@ -41,51 +41,40 @@ pub(crate) fn judge(
     limits: &Limits,
     depth: usize,
 ) -> Result<Walked, Fault> {
-    let mut judge = Judge::new(plan, id, text, depth);
+    let mut judge = Judge::new(plan, id, text.len(), depth);
     watch(text, limits, &mut judge)?;
-    let shape = judge.shape.whole();
-    let effort = allowance(text.len(), shape.values);
-    let enough = judge.holds && effort.spend(judge.steps).is_ok();
-    if enough
-        && judge
-            .patterns
-            .hold(&Effort::new(effort.left() / PART_OF_PATTERNS))
-    {
-        Ok(Walked::Valid)
-    } else {
-        Ok(Walked::Unsure(shape))
-    }
+    Ok(judge.end(text.len()))
 }
 
-struct Judge<'t, 'p> {
-    plan: &'p Plan,
-    shape: Shape,
-    deepest: usize,
+pub(crate) struct Judge<'t, 'p> {
+    pub(crate) plan: &'p Plan,
+    pub(crate) shape: Shape,
+    pub(crate) deepest: usize,
     /// What judges the next value; none if nobody asks.
-    next: Option<&'p Planned>,
-    here: Level<'p>,
-    outer: Vec<Level<'p>>,
+    pub(crate) next: Option<&'p Planned>,
+    pub(crate) here: Level<'p>,
+    pub(crate) outer: Vec<Level<'p>>,
     /// What it would have cost so far, at most.
-    steps: u64,
+    pub(crate) steps: u64,
     /// What it may have cost.
-    most: u64,
-    patterns: Patterns<'t, 'p>,
+    pub(crate) most: u64,
+    pub(crate) patterns: Patterns<'t, 'p>,
     /// Whether all has held so far, and it was told of all of it.
-    holds: bool,
+    pub(crate) holds: bool,
     /// Whether it could be told so far: what could not is neither so nor not so, and of `not` of it nothing is
     /// known either.
-    sure: bool,
+    pub(crate) sure: bool,
 }
 
 /// An array or object that is being walked over.
 #[derive(Clone, Copy)]
-struct Level<'p> {
+pub(crate) struct Level<'p> {
     /// Who judges it; none if nobody asks.
-    demand: Option<&'p Demand>,
+    pub(crate) by: Option<&'p Planned>,
     /// Who judges its items.
-    items: Option<&'p Planned>,
+    pub(crate) items: Option<&'p Planned>,
     /// Which of the members that must be there have come.
-    came: u64,
+    pub(crate) came: u64,
 }
 
 /// A value that holds no others.
@@ -97,14 +86,16 @@ enum Scalar<'v, 't> {
 }
 
 /// What is left to be looked for when all else holds.
-struct Patterns<'t, 'p> {
+pub(crate) struct Patterns<'t, 'p> {
     pending: Vec<(&'p Regex, Text<'t>)>,
     memory: Reservation,
+    /// What looking for those before has cost.
+    pub(crate) steps: u64,
 }
 
 impl Level<'_> {
-    const FREE: Self = Self {
-        demand: None,
+    pub(crate) const FREE: Self = Self {
+        by: None,
         items: None,
         came: 0,
     };
@@ -114,10 +105,10 @@ impl<'t> Watch<'t> for Judge<'t, '_> {
     #[inline(always)]
     fn name(&mut self, name: MemberName<'t>) {
         self.shape.name(name);
-        let Some(demand) = self.here.demand.filter(|_| self.holds) else {
+        let Some(planned) = self.here.by.filter(|_| self.holds) else {
             return;
         };
-        let object = &demand.object;
+        let object = &planned.demand.object;
         // What else it may be called takes longer to tell.
         self.holds &= name.text.plain().is_some();
         let named = object.find(name);
@@ -185,10 +176,10 @@ impl<'t> Watch<'t> for Judge<'t, '_> {
 }
 
 impl<'t, 'p> Judge<'t, 'p> {
-    fn new(plan: &'p Plan, id: SchemaId, text: &[u8], depth: usize) -> Self {
-        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        Self {
-            most: bytes.saturating_mul(STEPS_PER_BYTE).saturating_add(STEPS),
+    /// Before the first of so many bytes.
+    pub(crate) fn new(plan: &'p Plan, id: SchemaId, bytes: usize, depth: usize) -> Self {
+        let mut judge = Self {
+            most: STEPS,
             plan,
             shape: Shape::default(),
             deepest: depth.min(plan.deepest()),
@@ -199,6 +190,34 @@ impl<'t, 'p> Judge<'t, 'p> {
             patterns: Patterns::default(),
             holds: true,
             sure: true,
+        };
+        judge.allow(bytes);
+        judge
+    }
+
+    /// There are so many more bytes.
+    pub(crate) fn allow(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let steps = bytes.saturating_mul(STEPS_PER_BYTE);
+        self.most = self.most.saturating_add(steps);
+    }
+
+    /// Looks for the patterns that are left to be looked for, when so many bytes have been seen.
+    pub(crate) fn look(&mut self, bytes: usize) {
+        if self.holds {
+            let effort = allowance(bytes, self.shape.values);
+            let enough = effort.spend(self.steps).is_ok();
+            self.holds = enough && self.patterns.hold(effort.left() / PART_OF_PATTERNS);
+        }
+    }
+
+    /// What it comes to when all bytes have been seen.
+    pub(crate) fn end(mut self, bytes: usize) -> Walked {
+        self.shape = std::mem::take(&mut self.shape).whole();
+        self.look(bytes);
+        match self.holds {
+            true => Walked::Valid,
+            false => Walked::Unsure(self.shape),
         }
     }
 
@@ -213,10 +232,9 @@ impl<'t, 'p> Judge<'t, 'p> {
                 match next.of_kind(kind) {
                     Inside::Free => Some(Level::FREE),
                     Inside::By(id) => self.plan.get(id).map(|planned| {
-                        let demand = &planned.demand;
-                        let items = demand.items.filter(|_| kind == Kind::Array);
+                        let items = planned.demand.items.filter(|_| kind == Kind::Array);
                         Level {
-                            demand: Some(demand),
+                            by: Some(planned),
                             items: items.and_then(|id| self.plan.get(id)),
                             came: 0,
                         }
@@ -232,7 +250,7 @@ impl<'t, 'p> Judge<'t, 'p> {
     /// Judges an array or object of which all has been seen.
     #[inline(always)]
     fn leave(&mut self, level: Level<'p>, length: usize, kind: Kind) {
-        let Some(demand) = level.demand else {
+        let Some(Planned { demand, .. }) = level.by else {
             return;
         };
         self.holds &= match kind {
@@ -399,6 +417,7 @@ impl Default for Patterns<'_, '_> {
         Self {
             pending: Vec::new(),
             memory: Reservation::none(Share::Bodies),
+            steps: 0,
         }
     }
 }
@@ -430,8 +449,20 @@ impl<'t, 'p> Patterns<'t, 'p> {
         grown
     }
 
-    /// Whether all of them are found, by that much effort.
-    fn hold(&self, effort: &Effort) -> bool {
+    /// Whether all of them are found, by that much effort in all.
+    fn hold(&mut self, most: u64) -> bool {
+        let Some(left) = most.checked_sub(self.steps) else {
+            return false;
+        };
+        let effort = Effort::new(left);
+        let found = self.are_found(&effort);
+        let steps = left.saturating_sub(effort.left());
+        self.steps = self.steps.saturating_add(steps);
+        self.pending.clear();
+        found
+    }
+
+    fn are_found(&self, effort: &Effort) -> bool {
         self.pending.iter().all(|(pattern, text)| {
             let memory = match text.plain() {
                 Some(_) => Some(Reservation::none(Share::Bodies)),
@@ -448,10 +479,8 @@ impl<'t, 'p> Patterns<'t, 'p> {
 /// What a walk would count for a text that it takes, patterns included; none if it does not take it.
 #[cfg(test)]
 pub(super) fn counted(plan: &Plan, id: SchemaId, text: &[u8], depth: usize) -> Option<u64> {
-    let mut judge = Judge::new(plan, id, text, depth);
+    let mut judge = Judge::new(plan, id, text.len(), depth);
     watch(text, &Limits::GENEROUS, &mut judge).ok()?;
-    let effort = Effort::new(u64::MAX);
-    let holds = judge.holds && judge.patterns.hold(&effort);
-    let patterns = u64::MAX.saturating_sub(effort.left());
-    holds.then(|| judge.steps.saturating_add(patterns))
+    let holds = judge.holds && judge.patterns.hold(u64::MAX);
+    holds.then(|| judge.steps.saturating_add(judge.patterns.steps))
 }

@@ -3,11 +3,11 @@
 use portcullis_document::{Node, Problems};
 use portcullis_wire::budget::{Share, reserve};
 use portcullis_wire::json::Json;
-use portcullis_wire::json_gate::{Limits, measure};
+use portcullis_wire::json_gate::{Fault, Limits, measure};
 use portcullis_wire::regex::Effort;
 
 use crate::walk_judge::{Walked, counted, judge};
-use crate::{Formats, Schema, Schemas, Text, Unjudged, Verdict};
+use crate::{Formats, Passed, Pieces, Schema, Schemas, Text, Unjudged, Verdict};
 
 const DEPTH: usize = 128;
 
@@ -29,6 +29,46 @@ fn as_value(schema: &Schema, text: &[u8], depth: usize) -> Result<Verdict, Unjud
     Ok(schema.judge(&Text::read(text, &shape, depth)?))
 }
 
+/// What is said of a text that comes up to there, and there, and in the end as a whole; none if there is no
+/// memory to begin with.
+fn in_pieces(
+    schema: &Schema,
+    text: &[u8],
+    depth: usize,
+    ends: impl Iterator<Item = usize>,
+) -> Option<Result<Passed, Fault>> {
+    let mut pieces = Pieces::new(schema, Limits::GENEROUS, depth)?;
+    let mut done = 0;
+    for end in ends {
+        // Memory of its own, so that nothing can be read beyond it.
+        let at_hand = text[done..end].to_vec();
+        match pieces.more(&at_hand) {
+            Ok(more) => done += more,
+            Err(fault) => return Some(Err(fault)),
+        }
+    }
+    Some(pieces.last(&text[done..]))
+}
+
+/// Judges a text that comes in pieces, which must come to the same.
+fn pieces_say(schema: &Schema, text: &[u8], depth: usize, expected: &Result<Verdict, Unjudged>) {
+    let some = (text.len() / 20).max(1);
+    for (first, step) in [(0, some), (text.len() / 2, text.len() + 1)] {
+        (0..8).for_each(|_| schema.set.plan.walked(schema.id, true));
+        let ends = (first.min(text.len())..=text.len()).step_by(step);
+        let verdict = match in_pieces(schema, text, depth, ends) {
+            None => continue,
+            Some(Ok(Passed::Valid)) => Ok(Verdict::Valid),
+            Some(Ok(Passed::Unsure(unsure))) => {
+                let judged = schema.judge_passed(text, &unsure, depth);
+                judged.map_err(Unjudged::Text)
+            }
+            Some(Err(fault)) => Err(Unjudged::Gate(fault)),
+        };
+        assert_eq!(verdict, *expected, "{}", String::from_utf8_lossy(text));
+    }
+}
+
 /// What both ways say, which must be the same; whether the walk took the text.
 fn judged(schema: &Schema, text: &str, depth: usize) -> (Result<Verdict, Unjudged>, bool) {
     let bytes = text.as_bytes();
@@ -36,6 +76,7 @@ fn judged(schema: &Schema, text: &str, depth: usize) -> (Result<Verdict, Unjudge
     (0..8).for_each(|_| schema.set.plan.walked(schema.id, true));
     let quick = schema.judge_bytes(bytes, &Limits::GENEROUS, depth);
     assert_eq!(quick, slow, "{text}");
+    pieces_say(schema, bytes, depth, &slow);
     let counted = match schema.walks() {
         true => counted(&schema.set.plan, schema.id, bytes, depth),
         false => None,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
+use portcullis::json_gate::{Fault, Limits, Pieces, check};
 use portcullis::stream::{Action, Stream};
 use portcullis_tests::client;
 use portcullis_tests::envoy::{
@@ -114,6 +115,32 @@ fn judge(engine: &Rc<Engine>, text: &[u8]) -> Option<&'static str> {
         Action::Reply(_) => Some(stream.decision().refusal.expect("it is refused").name),
         Action::Continue(_) => None,
         Action::Pause { .. } => panic!("a complete body is held"),
+    }
+}
+
+/// What the gate says of a text that comes up to each of these, and then as a whole.
+fn in_pieces(text: &[u8], ends: impl Iterator<Item = usize>) -> Result<(), Fault> {
+    let (mut pieces, mut done) = (Pieces::new(Limits::GENEROUS), 0);
+    for end in ends {
+        done += pieces.more(&text[done..end], &mut ())?;
+    }
+    pieces.last(&text[done..], &mut ())
+}
+
+#[test]
+fn at_the_gate_in_pieces() {
+    for Text { name, bytes } in suite() {
+        let whole = check(&bytes, &Limits::GENEROUS);
+        // Of the two texts of a hundred thousand brackets, a thousandth part of the places.
+        let step = 1 + bytes.len() / 1000;
+        for end in (0..=bytes.len()).step_by(step) {
+            let in_two = in_pieces(&bytes, [end].into_iter());
+            assert_eq!(in_two, whole, "{name} up to {end}");
+        }
+        for step in [step, 2 * step, 3 * step] {
+            let in_many = in_pieces(&bytes, (0..bytes.len()).step_by(step));
+            assert_eq!(in_many, whole, "{name} by {step}");
+        }
     }
 }
 

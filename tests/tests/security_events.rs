@@ -52,6 +52,10 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
             "revoked": { "jti": ["stolen"] },
         } },
+        "api_key_stores": { "partners": { "prefix": "pk", "keys": [{
+            "id": "g", "client": "gold", "state": "revoked",
+            "hash": "306b3c442f1f611f6267b3068f378f9aa117ad763f85351ec37e8b5a1f4fe1a6",
+        }] } },
         "certificates": { "mesh": {
             "source": { "x_forwarded_client_cert": {} }, "clients": [{ "dns": "a.example" }],
         } },
@@ -79,6 +83,7 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
                 "files": [{ "name": "f", "max_bytes": 64, "extensions": [".png"] }] } },
             { "name": "searched", "match": { "path": { "prefix": "/searched" } }, "open": true,
               "deny_patterns": {}, "payload": { "max_bytes": 64, "responses": { "json_schema": "list", "mode": "enforce" } } },
+            { "name": "keys", "match": { "path": { "prefix": "/keys" } }, "api_key": { "store": "partners" } },
             { "name": "known", "match": { "path": { "prefix": "/known" } },
               "certificate": { "set": "mesh", "require": { "scopes": ["admin"] } } },
             { "name": "guarded", "match": {}, "jwt": { "provider": "corp" } },
@@ -195,6 +200,8 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
         ("/a", "authorization", &*forged),
         ("/login", "authorization", &*forged),
         ("/login", "authorization", &*forged),
+        ("/keys", "x-api-key", "pk_guessed"),
+        ("/keys", "x-api-key", "pk_5FvplO4wnfiJWCemi4pjGs6SoCZ1r3s0I"),
         ("/known", "x-forwarded-client-cert", "DNS=b.example"),
         ("/known", "x-forwarded-client-cert", "DNS=a.example"),
         ("/pets/unknown", "x-a", "4"),

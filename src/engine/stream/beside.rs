@@ -177,6 +177,7 @@ pub(super) fn ask_of_no_body(
         progress,
         need,
         content: &BufferedBody::new(progress, need.most(), None, None),
+        under_way: &mut None,
     };
     step.policy.request_body(&mut empty, host)
 }
@@ -238,7 +239,7 @@ impl Entropy for ReadOnlyHost<'_> {
 }
 
 impl Bodies for ReadOnlyHost<'_> {
-    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
-        self.0.body(side, size)
+    fn body(&self, side: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure> {
+        self.0.body(side, start, size)
     }
 }

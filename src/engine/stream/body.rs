@@ -10,7 +10,7 @@ use super::{Action, PauseReason, Stream};
 use crate::engine::{Engine, Lane, Step};
 use crate::record::ShadowRefusal;
 use portcullis_exchange::body::{
-    BodyCopy, BodyNeed, BufferedBody, HostBuffer, Inspection, RequestBody, ResponseBody,
+    BodyCopy, BodyNeed, BufferedBody, HostBuffer, Inspection, RequestBody, ResponseBody, UnderWay,
 };
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyProgress, BodyState, Edit, Facts};
@@ -31,13 +31,13 @@ pub(super) struct Awaiting {
 #[derive(Default)]
 pub(super) struct StreamedBody {
     pub(super) size: u64,
-    /// How much of that came last.
-    pub(super) piece: u64,
     pub(super) held: bool,
     /// Set when some of it has come while the request waits in its chain: whether that is all.
     pub(super) meanwhile: Option<BodyState>,
     /// What has passed on.
     kept: Option<BodyCopy>,
+    /// What policies know of it, by their places.
+    under_way: Vec<((Lane, usize), UnderWay)>,
 }
 
 impl Awaiting {
@@ -80,13 +80,11 @@ impl StreamedBody {
     /// Counts what has come: `size` is what the proxy says. While it holds the body it counts in
     /// total; while the body streams, by pieces.
     pub(super) fn arrived(&mut self, size: u64) {
-        let before = self.size;
         self.size = if self.held {
             size
         } else {
             self.size.saturating_add(size)
         };
-        self.piece = self.size.saturating_sub(before);
     }
 
     pub(super) fn progress(&self, state: BodyState) -> BodyProgress {
@@ -97,6 +95,27 @@ impl StreamedBody {
     /// What is still in the proxy when trailers come: what streamed has gone.
     pub(super) fn at_trailers<'h>(&self, rest: HostBuffer<'h>) -> Option<HostBuffer<'h>> {
         self.held.then_some(rest)
+    }
+
+    /// What a policy knows of it.
+    fn under_way(&mut self, waiting: Awaiting) -> UnderWay {
+        let place = (waiting.lane, waiting.step);
+        let mut known = self.under_way.iter();
+        let found = known.position(|(each, _)| *each == place)?;
+        self.under_way.swap_remove(found).1
+    }
+
+    /// Keeps what a policy knows of it.
+    fn keep_under_way(&mut self, waiting: Awaiting, known: UnderWay) {
+        if known.is_some() {
+            let place = (waiting.lane, waiting.step);
+            self.under_way.push((place, known));
+        }
+    }
+
+    /// Forgets what policies know of it: nobody waits for it any more.
+    pub(super) fn is_judged(&mut self) {
+        self.under_way = Vec::new();
     }
 
     pub(super) fn take_kept(&mut self) -> Option<BodyCopy> {
@@ -117,7 +136,7 @@ impl StreamedBody {
         let most = most(awaiting);
         if most > 0 {
             let mut kept = kept.unwrap_or_default();
-            kept.push(rest, self.piece, most);
+            kept.push(rest, self.size, most);
             self.kept = Some(kept);
         }
         Action::Continue(Vec::new())
@@ -204,10 +223,14 @@ impl Stream {
         let awaiting = std::mem::take(&mut self.awaiting);
         match self.ask_all(Side::Request, awaiting, progress, &content, host) {
             Ok(awaiting) => self.awaiting = awaiting,
-            Err((stop, by)) => return self.stop(stop, by, host),
+            Err((stop, by)) => {
+                self.body.is_judged();
+                return self.stop(stop, by, host);
+            }
         }
         if state == BodyState::Complete {
             self.awaiting.clear();
+            self.body.is_judged();
         }
         if waited && !self.awaits_body() {
             self.allow(host);
@@ -272,7 +295,9 @@ impl Stream {
         content: &BufferedBody<'_>,
         host: &dyn Host,
     ) -> Verdict {
-        let ask = |facts: &mut Facts, host: &dyn Host| {
+        let mut under_way = self.body_of(side).under_way(waiting);
+        let mut ask = |facts: &mut Facts, host: &dyn Host| {
+            let under_way = &mut under_way;
             let (request, need) = (&self.headers, waiting.need);
             match side {
                 Side::Request => {
@@ -282,6 +307,7 @@ impl Stream {
                         progress,
                         need,
                         content,
+                        under_way,
                     };
                     step.policy.request_body(&mut body, host)
                 }
@@ -292,12 +318,13 @@ impl Stream {
                         progress,
                         need,
                         content,
+                        under_way,
                     };
                     step.policy.response_body(&mut body, host)
                 }
             }
         };
-        match waiting.lane {
+        let verdict = match waiting.lane {
             Lane::InForce => ask(&mut self.facts, host),
             Lane::Beside => {
                 let mut facts = self.beside.take(step.kind, &self.facts);
@@ -305,6 +332,15 @@ impl Stream {
                 self.beside.put(step.kind, facts);
                 verdict
             }
+        };
+        self.body_of(side).keep_under_way(waiting, under_way);
+        verdict
+    }
+
+    fn body_of(&mut self, side: Side) -> &mut StreamedBody {
+        match side {
+            Side::Request => &mut self.body,
+            Side::Response => &mut self.response.body,
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct ResponseHead {
 #[derive(Default)]
 pub(super) struct JudgedResponse {
     awaiting: Vec<Awaiting>,
-    body: StreamedBody,
+    pub(super) body: StreamedBody,
     /// How long it has been judged.
     pub(super) judging: Duration,
     refused: bool,
@@ -308,6 +308,7 @@ impl Stream {
             Ok(awaiting) => self.response.awaiting = awaiting,
             Err((stop, by)) => {
                 self.response.refused = true;
+                self.response.body.is_judged();
                 return Action::Reply(match stop {
                     Stop::Refuse(refusal) => {
                         self.refusal_reply(refusal, by.map(|by| by.name), host)
@@ -322,6 +323,7 @@ impl Stream {
         }
         if state == BodyState::Complete {
             self.response.awaiting.clear();
+            self.response.body.is_judged();
         }
         match at_hand {
             Some(rest) => {

@@ -287,9 +287,7 @@ impl Stream {
 impl StreamedBody {
     /// Whether something of it came while the request waited, all of which the proxy has at hand.
     fn came_meanwhile(&mut self) -> Option<BodyState> {
-        let state = self.meanwhile.take()?;
-        self.piece = self.size;
-        Some(state)
+        self.meanwhile.take()
     }
 
     /// Notes that it, or a part of it, comes while the request waits. The proxy holds it.

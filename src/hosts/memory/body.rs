@@ -31,12 +31,13 @@ impl BodyBuffers {
     }
 
     /// `size` bytes of it, or what there are.
-    pub(super) fn read(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
+    pub(super) fn read(&self, side: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure> {
         let body = match side {
             Side::Request => &self.request,
             Side::Response => &self.response,
         };
         let body = body.as_deref().ok_or(Failure::HostCall)?;
-        Ok(body.get(..size).unwrap_or(body).to_vec())
+        let rest = body.get(start..).unwrap_or_default();
+        Ok(rest.get(..size).unwrap_or(rest).to_vec())
     }
 }

@@ -468,8 +468,8 @@ impl Entropy for MemoryHost {
 }
 
 impl Bodies for MemoryHost {
-    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
-        self.bodies.borrow().read(side, size)
+    fn body(&self, side: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure> {
+        self.bodies.borrow().read(side, start, size)
     }
 }
 

@@ -147,7 +147,7 @@ fn it_knows_what_it_was_told() {
 #[test]
 fn bodies_come_in_pieces() {
     let host = MemoryHost::new();
-    let at_hand = |size| host.body(Side::Request, size);
+    let at_hand = |size| host.body(Side::Request, 0, size);
     assert_eq!(at_hand(1), Err(Failure::HostCall));
     assert_eq!(host.receive(Side::Request, b"ab", true), 2);
     assert_eq!(host.receive(Side::Request, b"cd", true), 4);
@@ -156,9 +156,11 @@ fn bodies_come_in_pieces() {
         (at_hand(3).unwrap(), at_hand(9).unwrap()),
         (b"abc".to_vec(), b"abcd".to_vec())
     );
+    assert_eq!(host.body(Side::Request, 1, 2).unwrap(), b"bc");
+    assert_eq!(host.body(Side::Request, 5, 2).unwrap(), b"");
     assert_eq!(host.receive(Side::Request, b"e", false), 1);
     assert_eq!(at_hand(1).unwrap(), b"e");
-    assert_eq!(host.body(Side::Response, 1), Err(Failure::HostCall));
+    assert_eq!(host.body(Side::Response, 0, 1), Err(Failure::HostCall));
 }
 
 #[test]

@@ -188,13 +188,15 @@ pub(super) fn log(level: LogLevel, message: &[u8]) -> Result<(), HostError> {
     check(unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) })
 }
 
-/// As many bytes of a buffer, from its beginning. The memory for them must be there.
-pub(super) fn buffer_of(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostError> {
+/// As many bytes of a buffer, from `start` on. The memory for them must be there.
+pub(super) fn buffer_of(buffer: Buffer, start: usize, size: usize) -> Result<Vec<u8>, HostError> {
     if !has_room(size) {
         return Err(HostError::NO_MEMORY);
     }
     // SAFETY: `received` passes pointers that are valid for the call.
-    received(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, length) })
+    received(|data, length| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, start, size, data, length)
+    })
 }
 
 /// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand

@@ -59,7 +59,7 @@ impl HostResponse for Arrived {
     }
 
     fn body(&self) -> Result<Vec<u8>, CallError> {
-        abi::buffer_of(Buffer::CallResponseBody, self.body).map_err(unreadable)
+        abi::buffer_of(Buffer::CallResponseBody, 0, self.body).map_err(unreadable)
     }
 }
 

@@ -278,12 +278,12 @@ impl Entropy for Envoy {
 }
 
 impl Bodies for Envoy {
-    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, Failure> {
+    fn body(&self, side: Side, start: usize, size: usize) -> Result<Vec<u8>, Failure> {
         let buffer = match side {
             Side::Request => Buffer::RequestBody,
             Side::Response => Buffer::ResponseBody,
         };
-        abi::buffer_of(buffer, size).map_err(abi::HostError::failure)
+        abi::buffer_of(buffer, start, size).map_err(abi::HostError::failure)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shape of a request's body: how large it is, of which type, and whether it is well formed.
 //! A body that is judged reaches the service whole or not at all. Nothing here changes one.
 
+mod arriving;
 pub(super) mod head;
 mod json;
 pub mod refusals;
@@ -8,6 +9,7 @@ mod responses;
 mod schema;
 pub(super) mod untold;
 
+use self::arriving::Coming;
 use self::head::Upgrades;
 pub use self::json::{USUAL as USUAL_JSON, read as read_limits};
 use self::refusals::{
@@ -29,7 +31,7 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::refusal::{Disclosure, Fact, Refusal, Selector};
 use portcullis_exchange::route::read_method;
-use portcullis_schema::Schema;
+use portcullis_schema::{Passed, Schema};
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json_gate;
 use portcullis_wire::json_gate::Limits;
@@ -413,46 +415,68 @@ impl Payload {
     }
 
     /// Judges what has come of a body.
-    fn judge(&self, body: &RequestBody<'_>) -> Result<(), Refusal> {
+    fn judge(&self, body: &mut RequestBody<'_>) -> Result<(), Refusal> {
         let (headers, size) = (body.request, body.progress.size);
         if size > self.max_bytes {
             return Err(Refusal::new(&BODY_TOO_LARGE));
         }
+        let typed = headers.all("content-type").next().is_some();
         if size > 0 {
             if names(&self.forbids_body, headers.method()) {
                 return Err(Refusal::new(&BODY_FORBIDDEN));
             }
-            let typed = self.assumed_type.is_some() || headers.all("content-type").next().is_some();
+            let typed = typed || self.assumed_type.is_some();
             if self.content_types.is_some() && !typed {
                 return Err(self.untyped());
             }
         }
-        if body.progress.state == BodyState::Open {
-            return Ok(());
-        }
-        if size == 0 {
+        if body.progress.state == BodyState::Complete && size == 0 {
             return match names(&self.needs_body, headers.method()) {
                 true => Err(Refusal::new(&BODY_MISSING)),
                 false => Ok(()),
             };
         }
         match (body.need, &self.json) {
-            (BodyNeed::Bytes { .. }, Some(limits)) => match body.bytes() {
-                Ok(bytes) => {
-                    let typed = headers.all("content-type").next().is_some();
-                    if self.sniffs() && !typed && !begins_like_json(bytes) {
-                        return Ok(());
-                    }
-                    match self.schema(headers) {
-                        Some(schema) => schema.judge(bytes, limits),
-                        None => json_gate::check(bytes, limits).map_err(json::refusal),
-                    }
-                }
-                Err(NoBytes::TooMany) => Err(Refusal::new(&BODY_TOO_LARGE)),
-                // The first is not so, and of the other the stream takes care.
-                Err(NoBytes::Incomplete | NoBytes::Unavailable) => Ok(()),
-            },
+            (BodyNeed::Bytes { .. }, Some(limits)) => self.judge_json(body, limits, typed),
             _ => Ok(()),
+        }
+    }
+
+    /// Judges what has come of a body that is JSON, or is not `typed` and may be.
+    fn judge_json(
+        &self,
+        body: &mut RequestBody<'_>,
+        limits: &Limits,
+        typed: bool,
+    ) -> Result<(), Refusal> {
+        let sniffs = self.sniffs() && !typed;
+        let check = self.schema(body.request);
+        let mut coming = Coming {
+            content: body.content,
+            progress: body.progress,
+            need: body.need,
+            under_way: body.under_way,
+        };
+        if body.progress.state == BodyState::Open {
+            if !sniffs {
+                coming.look(check.map(SchemaCheck::schema), limits);
+            }
+            return Ok(());
+        }
+        let passed = coming.end().transpose().map_err(json::refusal)?;
+        if let Some(Passed::Valid) = passed {
+            return Ok(());
+        }
+        match (body.bytes(), check, passed) {
+            (Ok(bytes), Some(check), Some(Passed::Unsure(unsure))) => {
+                check.judge_passed(bytes, &unsure)
+            }
+            (Ok(bytes), _, _) if sniffs && !begins_like_json(bytes) => Ok(()),
+            (Ok(bytes), Some(check), _) => check.judge(bytes, limits),
+            (Ok(bytes), None, _) => json_gate::check(bytes, limits).map_err(json::refusal),
+            (Err(NoBytes::TooMany), _, _) => Err(Refusal::new(&BODY_TOO_LARGE)),
+            // The first is not so, and of the other the stream takes care.
+            (Err(NoBytes::Incomplete | NoBytes::Unavailable), _, _) => Ok(()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
+use super::arriving::Coming;
 use super::json::MOST_VALUES;
 use super::refusals::{
     RESPONSE_CONTENT_ENCODING, RESPONSE_CONTENT_TYPE, RESPONSE_EFFORT, RESPONSE_JSON,
@@ -18,7 +19,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
 use portcullis_exchange::policy::{ChainPart, Context, Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{Disclosure, Refusal};
-use portcullis_schema::{Schema, Text, TextError, Unjudged, Verdict as Judged};
+use portcullis_schema::{Passed, Schema, Text, TextError, Unjudged, Verdict as Judged};
 use portcullis_wire::headers::{HeaderName, Headers};
 use portcullis_wire::json_gate;
 use portcullis_wire::json_gate::Limits;
@@ -142,7 +143,7 @@ impl Responses {
             .map(|place| first.saturating_add(place))
     }
 
-    fn judge(&self, body: &ResponseBody<'_>) -> Result<(), Refusal> {
+    fn judge(&self, body: &mut ResponseBody<'_>) -> Result<(), Refusal> {
         let refuse = |reason| Err(Refusal::new(reason));
         let answers = body.facts.response_checks.iter();
         let mut checks = answers.filter(|(judge, _)| *judge == self.id());
@@ -159,18 +160,27 @@ impl Responses {
         }
         let expected = self.expected.get(index);
         let schema = expected.and_then(|expected| expected.schema.as_ref());
-        let bytes = match body.bytes() {
-            Ok(bytes) => bytes,
-            Err(NoBytes::TooMany) => return refuse(&RESPONSE_SIZE),
-            // There is nothing to say yet, and of the other the stream takes care.
-            Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
+        let mut coming = Coming {
+            content: body.content,
+            progress: body.progress,
+            need: body.need,
+            under_way: body.under_way,
         };
-        let judged = match schema {
-            Some(schema) => schema.judge_bytes(bytes, &LIMITS, MAX_DEPTH),
-            None => json_gate::measure(bytes, &LIMITS)
-                .map_err(Unjudged::Gate)
-                .and_then(|shape| Text::read(bytes, &shape, MAX_DEPTH).map_err(Unjudged::Text))
-                .map(|_| Judged::Valid),
+        if body.progress.state == BodyState::Open {
+            if schema.is_some() {
+                coming.look(schema, &LIMITS);
+            }
+            return Ok(());
+        }
+        let judged = match coming.end().transpose() {
+            Ok(Some(Passed::Valid)) => return Ok(()),
+            Err(fault) => Err(Unjudged::Gate(fault)),
+            Ok(passed) => match body.bytes() {
+                Ok(bytes) => judge_whole(bytes, schema, passed),
+                Err(NoBytes::TooMany) => return refuse(&RESPONSE_SIZE),
+                // There is nothing to say yet, and of the other the stream takes care.
+                Err(NoBytes::Incomplete | NoBytes::Unavailable) => return Ok(()),
+            },
         };
         let judged = judged.map_err(|error| match error {
             Unjudged::Gate(fault) => TextError::from(fault),
@@ -187,6 +197,25 @@ impl Responses {
             Err(TextError::TooMany) => refuse(&RESPONSE_EFFORT),
             Err(_) => refuse(unreadable_as),
         }
+    }
+}
+
+/// Judges all of a body, of which that is known from before.
+fn judge_whole(
+    bytes: &[u8],
+    schema: Option<&Schema>,
+    passed: Option<Passed>,
+) -> Result<Judged, Unjudged> {
+    match (schema, passed) {
+        (Some(schema), Some(Passed::Unsure(unsure))) => {
+            let judged = schema.judge_passed(bytes, &unsure, MAX_DEPTH);
+            judged.map_err(Unjudged::Text)
+        }
+        (Some(schema), _) => schema.judge_bytes(bytes, &LIMITS, MAX_DEPTH),
+        (None, _) => json_gate::measure(bytes, &LIMITS)
+            .map_err(Unjudged::Gate)
+            .and_then(|shape| Text::read(bytes, &shape, MAX_DEPTH).map_err(Unjudged::Text))
+            .map(|_| Judged::Valid),
     }
 }
 

@@ -9,7 +9,7 @@ use portcullis_document::{DidYouMean, Fields, Node, Quoted};
 use portcullis_exchange::policy::Context;
 use portcullis_exchange::refusal::core::NO_MEMORY;
 use portcullis_exchange::refusal::{Disclosure, Refusal};
-use portcullis_schema::{Formats, Schema, Schemas, TextError, Unjudged, Verdict};
+use portcullis_schema::{Formats, Schema, Schemas, TextError, Unjudged, Unsure, Verdict};
 use portcullis_wire::json::Json;
 use portcullis_wire::json_gate::Limits;
 
@@ -61,12 +61,30 @@ impl SchemaCheck {
         }))
     }
 
+    /// The schema.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// Judges a text, which has to pass the gate as well.
     ///
     /// # Errors
     /// Why it may not pass.
     pub(super) fn judge(&self, body: &[u8], limits: &Limits) -> Result<(), Refusal> {
         let judged = self.schema.judge_bytes(body, limits, MAX_DEPTH);
+        self.settle(judged)
+    }
+
+    /// Judges a text that has passed the gate.
+    ///
+    /// # Errors
+    /// Why it may not pass.
+    pub(super) fn judge_passed(&self, body: &[u8], unsure: &Unsure) -> Result<(), Refusal> {
+        let judged = self.schema.judge_passed(body, unsure, MAX_DEPTH);
+        self.settle(judged.map_err(Unjudged::Text))
+    }
+
+    fn settle(&self, judged: Result<Verdict, Unjudged>) -> Result<(), Refusal> {
         let judged = judged.map_err(|error| match error {
             Unjudged::Gate(fault) => json::refusal(fault),
             Unjudged::Text(error) => unreadable(error),

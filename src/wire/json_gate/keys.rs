@@ -8,14 +8,18 @@
 use std::cmp::Ordering;
 
 use super::list::List;
-use super::text::eight_at;
+use super::text::{Place, eight_at};
 use super::{Fault, MemberName, Text};
 use crate::budget::{self, Share};
 
 /// The names of all open objects, those of the innermost last.
 #[derive(Default)]
-pub(super) struct Keys<'t> {
-    names: List<Text<'t>>,
+pub(super) struct Keys {
+    names: List<Place>,
+    /// How many of them, from the outermost on, stand in what is kept; the others stand in the text at hand.
+    kept_names: usize,
+    /// Names of texts that are no longer at hand.
+    kept: List<u8>,
 }
 
 /// The names of one object that is open.
@@ -31,7 +35,7 @@ pub(super) struct Names {
 
 impl Names {
     /// None yet, of an object that begins here.
-    pub(super) fn none(keys: &Keys<'_>) -> Self {
+    pub(super) fn none(keys: &Keys) -> Self {
         Self {
             first: keys.names.len(),
             seen: 0,
@@ -40,10 +44,15 @@ impl Names {
     }
 }
 
-impl<'t> Keys<'t> {
-    /// Adds a name of the innermost object.
+impl Keys {
+    /// Adds a name of the innermost object, which begins there in the text at hand.
     #[inline(always)]
-    pub(super) fn push(&mut self, names: &mut Names, name: MemberName<'t>) -> Result<(), Fault> {
+    pub(super) fn push(
+        &mut self,
+        names: &mut Names,
+        start: usize,
+        name: MemberName<'_>,
+    ) -> Result<(), Fault> {
         match name.text.plain() {
             Some(plain) => {
                 let bit = 1u64.wrapping_shl(kind(plain, name.word));
@@ -54,14 +63,15 @@ impl<'t> Keys<'t> {
             // It may be any of them, differently spelled.
             None => names.doubtful = names.doubtful.saturating_add(1),
         }
-        self.names.push(name.text)
+        self.names.push(name.text.place(start))
     }
 
-    /// Ends the innermost object.
+    /// Ends the innermost object, where `text` is at hand.
     #[inline(always)]
-    pub(super) fn close(&mut self, names: Names) -> Result<(), Fault> {
-        let twice = names.doubtful > 0 && self.has_twice(names)?;
+    pub(super) fn close(&mut self, names: Names, text: &[u8]) -> Result<(), Fault> {
+        let twice = names.doubtful > 0 && self.has_twice(names, text)?;
         self.names.truncate(names.first);
+        self.kept_names = self.kept_names.min(names.first);
         if twice {
             Err(Fault::DuplicateKey)
         } else {
@@ -71,9 +81,35 @@ impl<'t> Keys<'t> {
 
     #[cold]
     #[inline(never)]
-    fn has_twice(&self, names: Names) -> Result<bool, Fault> {
-        let own = self.names.as_slice().get(names.first..);
-        has_twice(own.unwrap_or_default())
+    fn has_twice(&self, names: Names, text: &[u8]) -> Result<bool, Fault> {
+        let places = self.names.as_slice().get(names.first..);
+        let own = Own {
+            places: places.unwrap_or_default(),
+            kept_names: self.kept_names.saturating_sub(names.first),
+            kept: self.kept.as_slice(),
+            text,
+        };
+        own.has_twice()
+    }
+
+    /// Keeps the names that stand in the text at hand, which goes.
+    pub(super) fn keep(&mut self, text: &[u8]) -> Result<(), Fault> {
+        let (before, new) = self
+            .names
+            .as_mut_slice()
+            .split_at_mut_checked(self.kept_names)
+            .unwrap_or_default();
+        let end = before
+            .last()
+            .map_or(0, |last| last.start.saturating_add(last.length));
+        self.kept.truncate(end);
+        for place in new {
+            let start = self.kept.len();
+            self.kept.extend(place.text(text).raw())?;
+            place.start = start;
+        }
+        self.kept_names = self.names.len();
+        Ok(())
     }
 }
 
@@ -106,39 +142,78 @@ fn kind(name: &[u8], word: u64) -> u32 {
     u32::try_from(kind).unwrap_or_default()
 }
 
-fn has_twice(names: &[Text<'_>]) -> Result<bool, Fault> {
-    /// Up to here, comparing each with each is quicker than sorting.
-    const FEW: usize = 12;
-    // Two names are decoded at a time, where there is something to decode.
-    let escaped = names.iter().filter(|name| name.plain().is_none());
-    let longest = escaped.map(|name| name.raw().len()).max().unwrap_or(0);
-    let needed = match names.len() > FEW {
-        true => size_of_val(names).saturating_mul(2),
-        false => 0,
-    };
-    let needed = needed.saturating_add(longest.saturating_mul(2));
-    let _memory = budget::reserve(Share::Bodies, needed).ok_or(Fault::Memory)?;
-    if names.len() > FEW {
-        return Ok(has_twice_among_many(names));
-    }
-    let mut rest = names;
-    while let Some((name, others)) = rest.split_first() {
-        if others.iter().any(|other| name.means_the_same(*other)) {
-            return Ok(true);
-        }
-        rest = others;
-    }
-    Ok(false)
+/// The names of one object.
+#[derive(Clone, Copy)]
+struct Own<'n> {
+    places: &'n [Place],
+    /// How many of them, from the first on, stand in what is kept; the others stand in the text.
+    kept_names: usize,
+    kept: &'n [u8],
+    text: &'n [u8],
 }
 
-fn has_twice_among_many(names: &[Text<'_>]) -> bool {
-    let mut sorted: Vec<(u64, Text<'_>)> = names
-        .iter()
-        .map(|name| (hash(&name.decoded()), *name))
-        .collect();
-    sorted.sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| by_text(*a, *b)));
-    let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
-    pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))
+impl<'n> Own<'n> {
+    /// Up to here, comparing each with each is quicker than sorting.
+    const FEW: usize = 12;
+
+    fn get(self, index: usize, place: Place) -> Text<'n> {
+        match index < self.kept_names {
+            true => place.text(self.kept),
+            false => place.text(self.text),
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = Text<'n>> {
+        let places = self.places.iter().enumerate();
+        places.map(move |(index, place)| self.get(index, *place))
+    }
+
+    fn has_twice(self) -> Result<bool, Fault> {
+        let is_few = self.places.len() <= Self::FEW;
+        // Two names are decoded at a time, where there is something to decode.
+        let escaped = self.places.iter().filter(|place| !place.is_plain());
+        let longest = escaped.map(|place| place.length).max().unwrap_or(0);
+        let sorted = match is_few {
+            true => 0,
+            false => size_of::<(u64, Text<'_>)>().saturating_mul(self.places.len()),
+        };
+        let needed = sorted.saturating_add(longest.saturating_mul(2));
+        let _memory = match needed {
+            0 => None,
+            _ => Some(budget::reserve(Share::Bodies, needed).ok_or(Fault::Memory)?),
+        };
+        Ok(match is_few {
+            true => self.has_twice_among_few(),
+            false => self.has_twice_among_many(),
+        })
+    }
+
+    fn has_twice_among_few(self) -> bool {
+        let mut places = self.places.iter().enumerate();
+        while let Some((index, one)) = places.next() {
+            let name = self.get(index, *one);
+            // Most differ in their lengths.
+            let twice = places.clone().any(|(index, other)| {
+                (one.length == other.length || !one.is_plain() || !other.is_plain())
+                    && name.means_the_same(self.get(index, *other))
+            });
+            if twice {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn has_twice_among_many(self) -> bool {
+        let mut sorted: Vec<(u64, Text<'_>)> = self
+            .all()
+            .map(|name| (hash(&name.decoded()), name))
+            .collect();
+        sorted
+            .sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| by_text(*a, *b)));
+        let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
+        pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))
+    }
 }
 
 /// For those whose hashes are equal. Not copied to every comparison of the sort.

@@ -29,12 +29,30 @@ impl<T> List<T> {
         Ok(())
     }
 
-    /// Takes twice the room. The old and the new are both there for a moment.
+    /// Adds them behind the others.
+    pub(super) fn extend(&mut self, items: &[T]) -> Result<(), Fault>
+    where
+        T: Copy,
+    {
+        let length = self.items.len().saturating_add(items.len());
+        if length > self.items.capacity() {
+            self.make_room(length)?;
+        }
+        self.items.extend_from_slice(items);
+        Ok(())
+    }
+
     #[cold]
     fn grow(&mut self) -> Result<(), Fault> {
+        self.make_room(self.items.len().saturating_add(1))
+    }
+
+    /// Takes room for so many, and twice the room at least. The old and the new are both there for a moment.
+    #[cold]
+    fn make_room(&mut self, least: usize) -> Result<(), Fault> {
         const FIRST: usize = 16;
         let length = self.items.len();
-        let room = length.saturating_mul(2).max(FIRST);
+        let room = length.saturating_mul(2).max(least).max(FIRST);
         let grown = self.memory.grow(bytes::<T>(room));
         let more = room.saturating_sub(length);
         let grown = grown && self.items.try_reserve_exact(more).is_ok();
@@ -42,10 +60,12 @@ impl<T> List<T> {
         if grown { Ok(()) } else { Err(Fault::Memory) }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
 
+    #[inline]
     pub(super) fn truncate(&mut self, length: usize) {
         self.items.truncate(length);
     }
@@ -54,6 +74,11 @@ impl<T> List<T> {
         self.items.get_mut(place)
     }
 
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.items
+    }
+
+    #[inline]
     pub(super) fn as_slice(&self) -> &[T] {
         &self.items
     }

@@ -9,15 +9,19 @@
 mod keys;
 mod list;
 mod number;
+mod pieces;
 mod shape;
 mod text;
 mod walk;
 
 pub use self::number::Numbers;
+pub use self::pieces::Pieces;
 pub use self::shape::{Shape, measure};
 pub use self::text::Text;
 pub use self::text::read as read_string;
 pub use self::walk::{Kind, MemberName, Watch, Word, Written};
+
+use self::walk::{Extent, State};
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +116,8 @@ pub fn walk<'t>(
 /// # Errors
 /// The first [`Fault`], which may be one of `watch`.
 pub fn watch<'t>(text: &'t [u8], limits: &Limits, watch: &mut impl Watch<'t>) -> Result<(), Fault> {
-    walk::run(text, limits, watch)
+    let mut state = State::new(limits);
+    state.walk(text, Extent::Rest, limits, watch).map(|_| ())
 }
 
 /// Who wants to see texts alone.

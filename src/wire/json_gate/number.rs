@@ -37,6 +37,23 @@ pub(super) fn read(text: &[u8], at: usize, limits: &Limits) -> Result<(usize, bo
     Ok((end, true))
 }
 
+/// Whether more bytes behind the text could make what begins there another number, whatever has been read.
+#[inline(always)]
+pub(super) fn may_go_on(text: &[u8], at: usize, read: Result<(usize, bool), Fault>) -> bool {
+    match read {
+        Ok((end, _)) => end >= text.len(),
+        Err(_) => reaches_end(text.get(at..).unwrap_or_default()),
+    }
+}
+
+/// Whether nothing comes that cannot stand in a number.
+#[cold]
+#[inline(never)]
+fn reaches_end(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+}
+
 /// Reads a number of another kind than most; its length.
 #[inline(never)]
 fn read_long(start: &[u8], limits: &Limits) -> Result<usize, Fault> {

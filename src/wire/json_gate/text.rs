@@ -12,7 +12,41 @@ pub struct Text<'t> {
     escapes: usize,
 }
 
+/// Where the inside of a string stands in a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) start: usize,
+    pub(super) length: usize,
+    escapes: usize,
+}
+
+impl Place {
+    /// Whether it means what was sent.
+    pub(super) fn is_plain(self) -> bool {
+        self.escapes == 0
+    }
+
+    /// The string of which this is the place.
+    pub(super) fn text(self, text: &[u8]) -> Text<'_> {
+        let end = self.start.saturating_add(self.length);
+        Text {
+            raw: text.get(self.start..end).unwrap_or_default(),
+            escapes: self.escapes,
+        }
+    }
+}
+
 impl<'t> Text<'t> {
+    /// Its place in the text, where it begins there.
+    #[inline(always)]
+    pub(super) fn place(self, start: usize) -> Place {
+        Place {
+            start,
+            length: self.raw.len(),
+            escapes: self.escapes,
+        }
+    }
+
     /// As sent, without the quotes.
     pub fn raw(self) -> &'t [u8] {
         self.raw
@@ -48,16 +82,33 @@ impl<'t> Text<'t> {
     }
 }
 
+/// Why there is no string to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Broken {
+    pub(super) fault: Fault,
+    /// How many bytes there are from where it shows.
+    left: usize,
+}
+
+impl Broken {
+    /// Whether more bytes behind the text could make it another one, or none.
+    pub(super) fn may_be_cut_off(self) -> bool {
+        /// Two halves of a surrogate pair.
+        const LONGEST_ESCAPE: usize = 12;
+        self.left < LONGEST_ESCAPE
+    }
+}
+
 /// Reads from behind the opening quote; the string, and what follows the closing quote.
 pub fn read(start: &[u8]) -> Result<(Text<'_>, &[u8]), Fault> {
-    let (text, after) = read_at(start, 0)?;
+    let (text, after) = read_at(start, 0).map_err(|broken| broken.fault)?;
     Ok((text, start.get(after..).unwrap_or_default()))
 }
 
 /// The same, where what is behind the quote begins at `start`; the string, and where it goes on behind the
 /// closing quote.
 #[inline(always)]
-pub(super) fn read_at(text: &[u8], start: usize) -> Result<(Text<'_>, usize), Fault> {
+pub(super) fn read_at(text: &[u8], start: usize) -> Result<(Text<'_>, usize), Broken> {
     let from = text.get(start..).unwrap_or_default();
     let mut rest = from;
     while let Some((eight, after)) = rest.split_first_chunk::<8>() {
@@ -84,11 +135,15 @@ pub(super) fn read_at(text: &[u8], start: usize) -> Result<(Text<'_>, usize), Fa
 
 /// Reads on where something other than a quote has been found.
 #[inline(never)]
-fn read_on(text: &[u8], start: usize, at: usize) -> Result<(Text<'_>, usize), Fault> {
+fn read_on(text: &[u8], start: usize, at: usize) -> Result<(Text<'_>, usize), Broken> {
     let mut escapes: usize = 0;
     let mut at = at;
     loop {
         let rest = text.get(at..).unwrap_or_default();
+        let broken = |fault| Broken {
+            fault,
+            left: rest.len(),
+        };
         let rest = match rest {
             [b'"', after @ ..] => {
                 let raw = text.get(start..at).unwrap_or_default();
@@ -97,11 +152,11 @@ fn read_on(text: &[u8], start: usize, at: usize) -> Result<(Text<'_>, usize), Fa
             }
             [b'\\', after @ ..] => {
                 escapes = escapes.wrapping_add(1);
-                check_escape(after)?
+                check_escape(after).map_err(broken)?
             }
             [0x80..=0xff, ..] => skip_wide(rest)?,
             [0x20..=0x7f, after @ ..] => after,
-            _ => return Err(Fault::Syntax),
+            _ => return Err(broken(Fault::Syntax)),
         };
         at = skip_plain(text, text.len().saturating_sub(rest.len()));
     }
@@ -144,7 +199,7 @@ fn special(eight: u64) -> u64 {
 }
 
 /// Skips characters outside ASCII: the well-formed sequences of Unicode 16, table 3-7.
-fn skip_wide(mut rest: &[u8]) -> Result<&[u8], Fault> {
+fn skip_wide(mut rest: &[u8]) -> Result<&[u8], Broken> {
     loop {
         rest = match rest {
             [0xc2..=0xdf, 0x80..=0xbf, after @ ..]
@@ -161,7 +216,12 @@ fn skip_wide(mut rest: &[u8]) -> Result<&[u8], Fault> {
                 after @ ..,
             ]
             | [0xf4, 0x80..=0x8f, 0x80..=0xbf, 0x80..=0xbf, after @ ..] => after,
-            [0x80..=0xff, ..] => return Err(Fault::Utf8),
+            [0x80..=0xff, ..] => {
+                return Err(Broken {
+                    fault: Fault::Utf8,
+                    left: rest.len(),
+                });
+            }
             _ => return Ok(rest),
         };
     }

@@ -1,6 +1,7 @@
 //! The walk over a text: what it is made of, in the order of the text.
 
 use super::keys::{Keys, Names, word};
+use super::list::List;
 use super::{Fault, Limits, Text, number, text};
 
 /// Who is told what stands in a text.
@@ -91,6 +92,7 @@ enum Holds {
 /// can keep it at hand.
 #[derive(Clone, Copy)]
 struct Walker<'t, 'l> {
+    /// What is at hand of it.
     text: &'t [u8],
     limits: &'l Limits,
 }
@@ -107,153 +109,265 @@ struct Frame {
     names: Names,
 }
 
-/// Walks over a text.
-pub(super) fn run<'t>(
-    text: &'t [u8],
-    limits: &Limits,
-    watch: &mut impl Watch<'t>,
-) -> Result<(), Fault> {
-    let walker = Walker { text, limits };
-    let (mut open, mut keys) = (Vec::new(), Keys::default());
-    let mut here = Frame {
-        holds: Holds::Text,
-        place: 0,
-        length: 0,
-        names: Names::none(&keys),
-    };
-    let mut at = 0;
-    let mut values = limits.values;
-    // Whether the name of a member comes next.
-    let mut is_name = false;
-    loop {
-        at = skip_blanks(text, at);
-        if !is_name {
-            values = values.checked_sub(1).ok_or(Fault::Values)?;
+/// Where a walk over a text that comes in pieces has got to.
+pub(super) struct State {
+    open: List<Frame>,
+    keys: Keys,
+    here: Frame,
+    /// How many values there may still be.
+    values: usize,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Value,
+    /// The name of a member.
+    Name,
+    /// What follows a value.
+    Separator,
+}
+
+/// How much there is of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// More may follow what is at hand.
+    Piece,
+    /// Nothing follows.
+    Rest,
+}
+
+impl State {
+    /// Before the first byte.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let keys = Keys::default();
+        let here = Frame {
+            holds: Holds::Text,
+            place: 0,
+            length: 0,
+            names: Names::none(&keys),
+        };
+        Self {
+            open: List::default(),
+            keys,
+            here,
+            values: limits.values,
+            next: Next::Value,
         }
-        let byte = text.get(at).copied().unwrap_or_default();
-        if byte == b'"' {
-            let start = at.wrapping_add(1);
-            let (string, after) = text::read_at(text, start)?;
-            at = after;
+    }
+
+    /// Walks on over what is at hand of a text: how much of it is done with. The rest of it is to be at
+    /// hand again, with what follows: it is one name, value or separator that may go on there, or blanks.
+    ///
+    /// After a fault there is nowhere to go on from.
+    ///
+    /// There is one of it for each watch, and not another for each extent: that would be no quicker.
+    #[inline(never)]
+    pub(super) fn walk<'t>(
+        &mut self,
+        text: &'t [u8],
+        extent: Extent,
+        limits: &Limits,
+        watch: &mut impl Watch<'t>,
+    ) -> Result<usize, Fault> {
+        let walker = Walker { text, limits };
+        let (mut open, mut keys) = (
+            std::mem::take(&mut self.open),
+            std::mem::take(&mut self.keys),
+        );
+        let (mut here, mut values) = (self.here.copied(), self.values);
+        let mut at = 0;
+        // Whether the name of a member comes next.
+        let mut is_name = self.next == Next::Name;
+        let mut is_behind_value = self.next == Next::Separator;
+        let is_piece = extent == Extent::Piece;
+        let next = 'values: loop {
             if is_name {
-                walker.name(start, string, &mut here, &mut keys, watch)?;
-                at = skip_blanks(text, at);
-                if text.get(at) != Some(&b':') {
+                let byte = next_byte(text, &mut at);
+                if byte != b'"' {
+                    if is_piece && at >= text.len() {
+                        break Next::Name;
+                    }
                     return Err(Fault::Syntax);
                 }
-                at = at.wrapping_add(1);
-                is_name = false;
-                continue;
-            }
-            if string.raw().len() > limits.string_bytes {
-                return Err(Fault::StringBytes);
-            }
-            watch.string(string);
-        } else if is_name {
-            return Err(Fault::Syntax);
-        } else {
-            match byte {
-                b'-' | b'0'..=b'9' => {
-                    let (end, is_plain) = number::read(text, at, limits)?;
-                    let written = text.get(at..end).unwrap_or_default();
-                    watch.number(Written { written, is_plain });
-                    at = end;
-                }
-                b'{' | b'[' => {
-                    let kind = match byte {
-                        b'{' => Kind::Object,
-                        _ => Kind::Array,
-                    };
-                    if open.len() >= limits.depth {
-                        return Err(Fault::Depth);
-                    }
-                    at = skip_blanks(text, at.wrapping_add(1));
-                    let end = match kind {
-                        Kind::Array => b']',
-                        Kind::Object => b'}',
-                    };
-                    if text.get(at) != Some(&end) {
-                        let inner = walker.begin(kind, &keys, watch)?;
-                        open.push(std::mem::replace(&mut here, inner));
-                        is_name = kind == Kind::Object;
-                        continue;
-                    }
-                    watch.empty(kind);
-                    at = at.wrapping_add(1);
-                }
-                _ => {
-                    let word = match byte {
-                        b't' => Word::True,
-                        b'f' => Word::False,
-                        b'n' => Word::Null,
-                        _ => return Err(Fault::Syntax),
-                    };
-                    at = walker.word(at, word)?;
-                    watch.word(word);
-                }
-            }
-        }
-        // On after a value: out of the containers that end here, to the next value.
-        loop {
-            at = skip_blanks(text, at);
-            let Some(byte) = text.get(at) else {
-                return match here.holds {
-                    Holds::Text => Ok(()),
-                    _ => Err(Fault::Syntax),
+                let start = at.wrapping_add(1);
+                let (string, mut end) = match text::read_at(text, start) {
+                    Ok(read) => read,
+                    Err(broken) if is_piece && broken.may_be_cut_off() => break Next::Name,
+                    Err(broken) => return Err(broken.fault),
                 };
-            };
-            at = at.wrapping_add(1);
-            match (byte, here.holds) {
-                (b',', Holds::Members) => {
-                    is_name = true;
-                    break;
+                let is_colon = next_byte(text, &mut end) == b':';
+                if !is_colon && is_piece && end >= text.len() {
+                    break Next::Name;
                 }
-                (b',', Holds::Elements) => {
-                    if here.length >= limits.elements {
-                        return Err(Fault::Elements);
-                    }
-                    here.length = here.length.wrapping_add(1);
-                    break;
+                walker.name(start, string, &mut here, &mut keys, watch)?;
+                if !is_colon {
+                    return Err(Fault::Syntax);
                 }
-                (b'}', Holds::Members) => {
-                    watch.ends(here.place, here.length, Kind::Object);
-                    keys.close(here.names)?;
-                }
-                (b']', Holds::Elements) => watch.ends(here.place, here.length, Kind::Array),
-                _ => return Err(Fault::Syntax),
+                at = end.wrapping_add(1);
+                is_name = false;
             }
-            let Some(outer) = open.last() else {
-                return Err(Fault::Syntax);
+            if !std::mem::take(&mut is_behind_value) {
+                let byte = next_byte(text, &mut at);
+                if values == 0 {
+                    return Err(Fault::Values);
+                }
+                let is_cut_off = 'value: {
+                    if byte == b'"' {
+                        let (string, end) = match text::read_at(text, at.wrapping_add(1)) {
+                            Ok(read) => read,
+                            Err(broken) if is_piece && broken.may_be_cut_off() => {
+                                break 'value true;
+                            }
+                            Err(broken) => return Err(broken.fault),
+                        };
+                        if string.raw().len() > limits.string_bytes {
+                            return Err(Fault::StringBytes);
+                        }
+                        watch.string(string);
+                        at = end;
+                        break 'value false;
+                    }
+                    if is_numeric(byte) {
+                        let read = number::read(text, at, limits);
+                        if is_piece && number::may_go_on(text, at, read) {
+                            break 'value true;
+                        }
+                        let (end, is_plain) = read?;
+                        let written = text.get(at..end).unwrap_or_default();
+                        watch.number(Written { written, is_plain });
+                        at = end;
+                        break 'value false;
+                    }
+                    match byte {
+                        b'{' | b'[' => {
+                            let kind = match byte {
+                                b'{' => Kind::Object,
+                                _ => Kind::Array,
+                            };
+                            if open.len() >= limits.depth {
+                                return Err(Fault::Depth);
+                            }
+                            let mut inside = at.wrapping_add(1);
+                            let first = next_byte(text, &mut inside);
+                            let end = match kind {
+                                Kind::Array => b']',
+                                Kind::Object => b'}',
+                            };
+                            if first != end {
+                                if is_piece && inside >= text.len() {
+                                    break 'value true;
+                                }
+                                at = inside;
+                                let inner = walker.begin(kind, &keys, watch)?;
+                                open.push(std::mem::replace(&mut here, inner))?;
+                                is_name = kind == Kind::Object;
+                                values = values.wrapping_sub(1);
+                                continue 'values;
+                            }
+                            watch.empty(kind);
+                            at = inside.wrapping_add(1);
+                        }
+                        _ => {
+                            let word = match byte {
+                                b't' => Word::True,
+                                b'f' => Word::False,
+                                b'n' => Word::Null,
+                                _ if is_piece && at >= text.len() => break 'value true,
+                                _ => return Err(Fault::Syntax),
+                            };
+                            at = match walker.word(at, word) {
+                                Some(end) => end,
+                                None if is_piece && walker.is_near_end(at) => break 'value true,
+                                None => return Err(Fault::Syntax),
+                            };
+                            watch.word(word);
+                        }
+                    }
+                    false
+                };
+                if is_cut_off {
+                    // Nothing has been said of it.
+                    break Next::Value;
+                }
+                values = values.wrapping_sub(1);
+            }
+            // On after a value: out of the containers that end here, to the next value.
+            let is_end = loop {
+                let byte = next_byte(text, &mut at);
+                match (byte, here.holds) {
+                    (b',', Holds::Members) => {
+                        is_name = true;
+                        break false;
+                    }
+                    (b',', Holds::Elements) => {
+                        if here.length >= limits.elements {
+                            return Err(Fault::Elements);
+                        }
+                        here.length = here.length.wrapping_add(1);
+                        break false;
+                    }
+                    (b'}', Holds::Members) => {
+                        watch.ends(here.place, here.length, Kind::Object);
+                        keys.close(here.names, text)?;
+                    }
+                    (b']', Holds::Elements) => watch.ends(here.place, here.length, Kind::Array),
+                    _ if at >= text.len() => break true,
+                    _ => return Err(Fault::Syntax),
+                }
+                at = at.wrapping_add(1);
+                let Some(outer) = open.as_slice().last() else {
+                    return Err(Fault::Syntax);
+                };
+                here = outer.copied();
+                open.truncate(open.len().wrapping_sub(1));
             };
-            here = outer.copied();
-            open.truncate(open.len().wrapping_sub(1));
+            if is_end {
+                break Next::Separator;
+            }
+            at = at.wrapping_add(1);
+        };
+        if !is_piece {
+            return match (next, here.holds) {
+                (Next::Separator, Holds::Text) => Ok(at),
+                _ => Err(Fault::Syntax),
+            };
         }
+        keys.keep(text)?;
+        *self = Self {
+            open,
+            keys,
+            here,
+            values,
+            next,
+        };
+        Ok(at)
     }
 }
 
 impl<'t> Walker<'t, '_> {
+    /// Where that word ends, if it stands there.
     #[inline(always)]
-    fn word(self, at: usize, word: Word) -> Result<usize, Fault> {
+    fn word(self, at: usize, word: Word) -> Option<usize> {
         let written = match word {
             Word::Null => &b"null"[..],
             Word::True => b"true",
             Word::False => b"false",
         };
         let after = at.wrapping_add(written.len());
-        match self.text.get(at..after) == Some(written) {
-            true => Ok(after),
-            false => Err(Fault::Syntax),
-        }
+        (self.text.get(at..after) == Some(written)).then_some(after)
+    }
+
+    /// Whether there may be more of a word than there is of the text.
+    fn is_near_end(self, at: usize) -> bool {
+        const LONGEST_WORD: usize = 5;
+        self.text.len().saturating_sub(at) < LONGEST_WORD
     }
 
     /// Begins an array or object that is not empty.
     #[inline(always)]
-    fn begin(
-        self,
-        kind: Kind,
-        keys: &Keys<'t>,
-        watch: &mut impl Watch<'t>,
-    ) -> Result<Frame, Fault> {
+    fn begin(self, kind: Kind, keys: &Keys, watch: &mut impl Watch<'t>) -> Result<Frame, Fault> {
         if kind == Kind::Array && self.limits.elements == 0 {
             return Err(Fault::Elements);
         }
@@ -276,7 +390,7 @@ impl<'t> Walker<'t, '_> {
         start: usize,
         text: Text<'t>,
         here: &mut Frame,
-        keys: &mut Keys<'t>,
+        keys: &mut Keys,
         watch: &mut impl Watch<'t>,
     ) -> Result<(), Fault> {
         let length = text.raw().len();
@@ -286,7 +400,7 @@ impl<'t> Walker<'t, '_> {
         let word = word(self.text, start, length);
         let name = MemberName { text, word };
         watch.name(name);
-        keys.push(&mut here.names, name)?;
+        keys.push(&mut here.names, start, name)?;
         here.length = here.length.wrapping_add(1);
         if here.length > self.limits.members {
             return Err(Fault::Members);
@@ -295,8 +409,27 @@ impl<'t> Walker<'t, '_> {
     }
 }
 
-/// Texts for machines have none, and texts for people have them in runs.
+/// Whether a number begins with it.
 #[inline(always)]
+fn is_numeric(byte: u8) -> bool {
+    // No branch of its own: most values that are no strings are numbers.
+    byte.is_ascii_digit() | (byte == b'-')
+}
+
+/// The first byte from there on that is no blank, where `at` is then; 0 behind the end.
+#[inline(always)]
+fn next_byte(text: &[u8], at: &mut usize) -> u8 {
+    if let Some(byte) = text.get(*at)
+        && *byte > b' '
+    {
+        return *byte;
+    }
+    *at = skip_blanks(text, *at);
+    text.get(*at).copied().unwrap_or_default()
+}
+
+/// Texts for machines have none, and texts for people have them in runs.
+#[inline(never)]
 fn skip_blanks(text: &[u8], at: usize) -> usize {
     const EIGHT_SPACES: [u8; 8] = [b' '; 8];
     let mut at = at;

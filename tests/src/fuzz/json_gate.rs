@@ -1,7 +1,7 @@
 //! JSON texts before the gate.
 
 use portcullis::json::{Json, JsonError};
-use portcullis::json_gate::{Fault, Limits, Numbers, check, walk};
+use portcullis::json_gate::{Fault, Limits, Numbers, Pieces, check, walk};
 use portcullis::schema::{Text, TextError};
 
 use super::spelling::respelled;
@@ -25,8 +25,8 @@ const NARROW: Limits = Limits {
 
 /// The gate opens for exactly the texts that a reader of another make reads, and that have no name
 /// twice; it says the same of the same value in another spelling; it shows as many names and
-/// strings as there are; tighter limits open it for nothing more; and whatever passes it can be
-/// read by those who judge by schemas.
+/// strings as there are; tighter limits open it for nothing more; whatever passes it can be
+/// read by those who judge by schemas; and a text in pieces comes to the same as in one.
 ///
 /// # Panics
 /// When that does not hold.
@@ -56,12 +56,30 @@ pub fn json_gate(text: &[u8]) -> bool {
         assert!(matches!(verdict, Ok(()) | Err(Fault::NumberRange)));
         assert_eq!(check(&respelled(text, b"E+0"), &LIMITS), verdict);
     }
+    for limits in [LIMITS, NARROW] {
+        let whole = check(text, &limits);
+        for step in [1, 2, 7, text.len() / 2 + 1] {
+            assert_eq!(in_pieces(text, step, limits), whole, "{step}");
+        }
+    }
     if let Ok(read) = &read {
         let mut shown = 0;
         let walked = walk(text, &LIMITS, &mut |_| shown += 1);
         assert_eq!((walked, shown), (Ok(()), strings(read)));
     }
     verdict.is_ok()
+}
+
+/// Judges a text of which so many bytes come at a time.
+///
+/// # Errors
+/// As `check`.
+fn in_pieces(text: &[u8], step: usize, limits: Limits) -> Result<(), Fault> {
+    let (mut pieces, mut done) = (Pieces::new(limits), 0);
+    for end in (0..text.len()).step_by(step) {
+        done += pieces.more(&text[done..end], &mut ())?;
+    }
+    pieces.last(&text[done..], &mut ())
 }
 
 fn strings(json: &Json) -> usize {

@@ -3,7 +3,7 @@
 use portcullis::config::{Node, Problems};
 use portcullis::json::Json;
 use portcullis::json_gate::Limits;
-use portcullis::schema::{Formats, Schemas, Text, Verdict};
+use portcullis::schema::{Formats, Passed, Pieces, Schema, Schemas, Text, Unjudged, Verdict};
 
 use super::document::check;
 use super::spelling::respelled;
@@ -18,7 +18,7 @@ const LIMITS: Limits = Limits {
 /// `schemas`, a line break, a value. Compiled twice, schemas are the same or wrong for the same
 /// reasons, each with its place. Each schema says the same of one value in two spellings, and so
 /// does the schema in another spelling, unless it gives up; it says the same of a text that it judges
-/// while it passes the gate; it says what is wrong where something is, and quotes no value.
+/// while it passes the gate, at once or in pieces; it says what is wrong where something is, and quotes no value.
 ///
 /// # Panics
 /// When that does not hold.
@@ -59,6 +59,10 @@ pub fn schema(bytes: &[u8]) -> bool {
             for text in [written_value, &respelled] {
                 let walked = schema.judge_bytes(text, &LIMITS, DEPTH);
                 assert_eq!(walked.as_ref(), Ok(&verdict), "{name}");
+                for step in [5, text.len() / 2 + 1] {
+                    let in_pieces = in_pieces(&schema, text, step);
+                    assert_eq!(in_pieces.as_ref(), Ok(&verdict), "{name}");
+                }
             }
             assert_eq!(verdict, schema.judge(&same), "{name}");
             if let Verdict::Invalid(violations) = &verdict {
@@ -80,6 +84,19 @@ pub fn schema(bytes: &[u8]) -> bool {
         }
     }
     valid
+}
+
+/// Judges a text of which so many bytes come at a time.
+fn in_pieces(schema: &Schema, text: &[u8], step: usize) -> Result<Verdict, Unjudged> {
+    let mut pieces = Pieces::new(schema, LIMITS, DEPTH).expect("there is memory");
+    let mut done = 0;
+    for end in (0..text.len()).step_by(step) {
+        done += pieces.more(&text[done..end])?;
+    }
+    match pieces.last(&text[done..])? {
+        Passed::Valid => Ok(Verdict::Valid),
+        Passed::Unsure(unsure) => Ok(schema.judge_passed(text, &unsure, DEPTH)?),
+    }
 }
 
 fn compile(json: &Json) -> Result<Schemas, portcullis::config::ConfigError> {
