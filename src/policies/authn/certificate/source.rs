@@ -248,15 +248,18 @@ fn read_verification(node: &Node<'_>, problems: &mut Problems) -> Option<Verific
 }
 
 fn read_hops(node: &Node<'_>, problems: &mut Problems) -> Option<u64> {
-    let hops = node.integer(problems, 1..=u64::from(u8::MAX))?;
-    if hops > MOST_HOPS {
+    let written = match node.json() {
+        Json::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    if written.is_some_and(|hops| hops > MOST_HOPS) {
         node.report(
             problems,
             "must be 1 or 2: of elements between the first and the last, nothing shows who wrote them; let the proxies between say `FORWARD_ONLY`, which adds none",
         );
         return None;
     }
-    Some(hops)
+    node.integer(problems, 1..=MOST_HOPS)
 }
 
 fn read_proxies(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Names>> {
@@ -333,7 +336,9 @@ mod tests {
         let json = Json::parse(source.as_bytes(), 16).unwrap();
         let mut problems = Problems::default();
         let read = Source::read(&Node::root(&json), &mut problems);
-        problems.into_result(read).map_err(|error| error.to_string())
+        problems
+            .into_result(read)
+            .map_err(|error| error.to_string())
     }
 
     /// A connection whose certificate has that URI; Envoy says so much of its verification.
@@ -410,7 +415,10 @@ mod tests {
         for (source, reason) in [
             (r#"{"hops": 2}"#, "needs `proxies`"),
             (r#"{"hops": 2, "verified": "reported"}"#, "needs `proxies`"),
-            (r#"{"hops": 3, "proxies": [{"dns": "a"}]}"#, "must be 1 or 2"),
+            (
+                r#"{"hops": 3, "proxies": [{"dns": "a"}]}"#,
+                "must be 1 or 2",
+            ),
             (r#"{"proxies": []}"#, "must not be empty"),
             (r#"{"proxies": [{}]}"#, "would be every certificate"),
         ] {
