@@ -3,6 +3,10 @@
 //! One element for each proxy, the last one's at the end, in Envoy's syntax: elements are parted by `,`, pairs
 //! by `;`, and a value stands in quotes if it holds one of `,;="`, with `\"` for a quote. It is read
 //! exactly or not at all: whatever two readers could take for two things is no such field.
+//!
+//! Envoy writes URIs and host names of a certificate as they are, marks among them included. A name that would
+//! pass for another pair is found out where that pair could not stand: Envoy writes pairs in one order, and
+//! host names have few marks. A URI can still pass for a host name, or for another URI.
 
 use std::borrow::Cow;
 
@@ -17,17 +21,33 @@ pub struct Element<'v> {
     pub uris: Vec<Cow<'v, str>>,
     /// The host names among them.
     pub dns: Vec<Cow<'v, str>>,
-    seen: Seen,
+    /// The last key.
+    last: Option<Key>,
+    /// Whether it says that there is no URI.
+    has_no_uri: bool,
 }
 
-/// Which pairs there are that may be there once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Seen {
-    hash: bool,
-    subject: bool,
-    cert: bool,
-    chain: bool,
+/// The keys, in the order in which they stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    By,
+    Hash,
+    Cert,
+    Chain,
+    Subject,
+    Uri,
+    Dns,
 }
+
+const KEYS: [(&str, Key); 7] = [
+    ("By", Key::By),
+    ("Hash", Key::Hash),
+    ("Cert", Key::Cert),
+    ("Chain", Key::Chain),
+    ("Subject", Key::Subject),
+    ("URI", Key::Uri),
+    ("DNS", Key::Dns),
+];
 
 /// Why it is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,29 +60,32 @@ pub enum XfccError {
 
 /// How many pairs of an element name its proxy or its certificate at most.
 const MOST_NAMES: usize = 64;
+/// The longest field, in bytes: chains of certificates in PEM are a few kilobytes.
+pub const LONGEST: usize = 16 << 10;
 
 /// The elements, of which there are so many at most.
 ///
 /// # Errors
 /// [`XfccError`]
 pub fn elements(value: &[u8], most: usize) -> Result<Vec<Element<'_>>, XfccError> {
+    if value.len() > LONGEST {
+        return Err(XfccError::Malformed);
+    }
     let value = std::str::from_utf8(value).map_err(|_| XfccError::Malformed)?;
     if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Err(XfccError::Malformed);
     }
     let mut elements = Vec::new();
     let mut rest = value;
-    let mut is_over = false;
     loop {
-        let (element, end) = element(rest).ok_or(XfccError::Malformed)?;
-        // All of them are read: one that is malformed is said to be that.
-        is_over |= elements.len() >= most;
-        if !is_over {
-            elements.push(element);
+        // What is behind the last is not read: it may be long.
+        if elements.len() >= most {
+            return Err(XfccError::TooMany);
         }
+        let (element, end) = element(rest).ok_or(XfccError::Malformed)?;
+        elements.push(element);
         match end {
             Some(after) => rest = after.trim_start_matches(' '),
-            None if is_over => return Err(XfccError::TooMany),
             None => return Ok(elements),
         }
     }
@@ -133,29 +156,38 @@ impl<'v> Element<'v> {
     /// Takes a pair; none if it is unknown, or may not be there. Proxies write a key without a value where
     /// there is none.
     fn add(&mut self, key: &str, value: Cow<'v, str>) -> Option<()> {
-        let once = |seen: &mut bool| (!std::mem::replace(seen, true)).then_some(());
-        let is_key = |name: &str| key.eq_ignore_ascii_case(name);
-        if is_key("By") {
-        } else if is_key("Hash") {
-            once(&mut self.seen.hash)?;
-            self.hash = match value {
-                Cow::Borrowed("") => None,
-                Cow::Borrowed(hash) if is_sha256(hash) => Some(hash),
-                _ => return None,
-            };
-        } else if is_key("Cert") {
-            once(&mut self.seen.cert)?;
-        } else if is_key("Chain") {
-            once(&mut self.seen.chain)?;
-        } else if is_key("Subject") {
-            once(&mut self.seen.subject)?;
-            self.subject = Some(value).filter(|subject| !subject.is_empty());
-        } else if is_key("URI") {
-            self.uris.extend(Some(value).filter(|uri| !uri.is_empty()));
-        } else if is_key("DNS") {
-            self.dns.extend(Some(value).filter(|name| !name.is_empty()));
-        } else {
+        let mut keys = KEYS.iter();
+        let (_, key) = *keys.find(|(name, _)| name.eq_ignore_ascii_case(key))?;
+        let is_last = self.last == Some(key);
+        if self.last > Some(key) || (is_last && !matches!(key, Key::By | Key::Uri | Key::Dns)) {
             return None;
+        }
+        self.last = Some(key);
+        match key {
+            Key::By | Key::Cert | Key::Chain => {}
+            Key::Hash => {
+                self.hash = match value {
+                    Cow::Borrowed("") => None,
+                    Cow::Borrowed(hash) if is_sha256(hash) => Some(hash),
+                    _ => return None,
+                };
+            }
+            Key::Subject => self.subject = Some(value).filter(|subject| !subject.is_empty()),
+            Key::Uri => {
+                // One that is empty stands alone: that there is none.
+                if self.has_no_uri || (is_last && value.is_empty()) {
+                    return None;
+                }
+                self.has_no_uri = value.is_empty();
+                self.uris.extend(Some(value).filter(|uri| !uri.is_empty()));
+            }
+            Key::Dns => {
+                let of_host = |b: u8| b.is_ascii_alphanumeric() || b"._*-".contains(&b);
+                if !value.bytes().all(of_host) {
+                    return None;
+                }
+                self.dns.extend(Some(value).filter(|name| !name.is_empty()));
+            }
         }
         Some(())
     }
@@ -180,7 +212,7 @@ mod tests {
     #[test]
     fn what_envoy_writes_is_read() {
         let text = format!(
-            r#"By=http://frontend.example.com;Hash={HASH};Subject="/C=US/ST=CA/L=San \"F\"/CN=Test";URI=http://a.example.com;URI=spiffe://m/a;DNS=a.example.com;DNS=b.example.com, By=;hash={HASH};URI=;Cert="-----BEGIN%20CERTIFICATE-----%0Ab%3D";Chain="x";Subject="""#
+            r#"By=http://frontend.example.com;Hash={HASH};Subject="/C=US/ST=CA/L=San \"F\"/CN=Test";URI=http://a.example.com;URI=spiffe://m/a;DNS=a.example.com;DNS=b.example.com, By=;hash={HASH};Cert="-----BEGIN%20CERTIFICATE-----%0Ab%3D";Chain="x";Subject="";URI="#
         );
         let read = elements(text.as_bytes(), 2).unwrap();
         let [first, second] = &read[..] else {
@@ -239,9 +271,49 @@ mod tests {
     }
 
     #[test]
+    fn a_name_does_not_pass_for_another_pair() {
+        for text in [
+            // `DNS=` and a name that is `a;URI=spiffe://m/a`, and the like.
+            "URI=;DNS=a;URI=spiffe://m/a",
+            "DNS=a;URI=spiffe://m/a",
+            "DNS=a;Subject=\"CN=a\"",
+            "DNS=a;Hash=",
+            "DNS=a;By=b",
+            "DNS=a:b",
+            "DNS=a/b",
+            "DNS=a\\b",
+            "DNS=\"a b\"",
+            "DNS=\"a;URI=b\"",
+            "DNS=a@b",
+            // A URI.
+            "URI=a;Subject=\"CN=a\"",
+            "URI=a;Cert=\"a\"",
+            "URI=;URI=a",
+            "URI=a;URI=",
+            "URI=;URI=",
+            "Subject=\"a\";Hash=",
+        ] {
+            malformed(text);
+        }
+        let read = elements(b"URI=;DNS=*.a-b.example;DNS=_c.example", 1).unwrap();
+        assert_eq!(read[0].dns, ["*.a-b.example", "_c.example"]);
+        assert!(read[0].uris.is_empty());
+    }
+
+    #[test]
+    fn a_field_is_not_longer_than_it_takes() {
+        let of = |bytes: usize| format!("URI={}", "a".repeat(bytes - "URI=".len()));
+        assert!(elements(of(LONGEST).as_bytes(), 1).is_ok());
+        malformed(&of(LONGEST + 1));
+    }
+
+    #[test]
     fn there_are_no_more_elements_than_proxies() {
         assert_eq!(elements(b"URI=a,URI=b", 1), Err(XfccError::TooMany));
-        assert_eq!(elements(b"URI=a,URI=b,c", 1), Err(XfccError::Malformed));
+        // What is behind them is not read.
+        assert_eq!(elements(b"URI=a,URI=b,c", 1), Err(XfccError::TooMany));
+        assert_eq!(elements(b"URI=a,", 1), Err(XfccError::TooMany));
+        assert_eq!(elements(b"URI=a,URI=b,c", 3), Err(XfccError::Malformed));
         assert_eq!(elements(b"URI=a,URI=b", 2).map(|all| all.len()), Ok(2));
         let most = format!("{}URI=a", "URI=a;".repeat(MOST_NAMES - 1));
         assert_eq!(

@@ -51,11 +51,18 @@ fn policy() -> Value {
             "mesh": set(json!("connection")),
             "listener": set(json!({ "connection": { "verified": "by_listener" } })),
             "edge": set(json!({ "x_forwarded_client_cert": {} })),
+            "asked": set(json!({ "x_forwarded_client_cert": { "verified": "reported" } })),
+            "behind": set(json!({ "x_forwarded_client_cert": {
+                "hops": 2, "verified": "by_listener",
+                "proxies": [{ "spiffe": { "exact": "spiffe://mesh.example/ns/shop/sa/cart" } }],
+            } })),
         },
         "routes": [
             route("mesh", "certificate", json!({ "set": "mesh" })),
             route("listener", "certificate", json!({ "set": "listener" })),
             route("edge", "certificate", json!({ "set": "edge" })),
+            route("asked", "certificate", json!({ "set": "asked" })),
+            route("behind", "certificate", json!({ "set": "behind" })),
             route("scoped", "certificate", json!({ "set": "listener", "require": { "scopes": ["invoices.read"] } })),
             route("anybody", "certificate", json!({ "set": "mesh", "optional": true })),
             { "name": "open", "match": { "path": { "exact": "/open" } }, "open": true },
@@ -68,6 +75,8 @@ const OPTIONAL: &str = "optional";
 const REQUIRED: &str = "required";
 const UNTRUSTED: &str = "untrusted";
 const FRESH: &str = "fresh";
+/// It stands behind a proxy, and adds an element to what that one says.
+const BEHIND: &str = "behind";
 
 struct Proxy {
     envoy: Envoy,
@@ -115,8 +124,9 @@ impl Proxy {
         let listeners = vec![
             listener(OPTIONAL, json!({}), "SANITIZE_SET"),
             listener(REQUIRED, required, "SANITIZE"),
-            listener(UNTRUSTED, untrusted, "SANITIZE"),
+            listener(UNTRUSTED, untrusted, "SANITIZE_SET"),
             listener(FRESH, fresh, "SANITIZE"),
+            listener(BEHIND, json!({}), "APPEND_FORWARD"),
         ];
         let clusters = vec![cluster("upstream", upstream.addr())];
         let options = Options {
@@ -222,6 +232,8 @@ fn check_all(proxy: &Proxy) {
     what_envoy_does_not_accept_gets_nowhere(proxy);
     resumed_sessions_are_believed_where_the_document_says_so(proxy);
     what_envoy_says_of_a_certificate_ends_here(proxy);
+    what_envoy_writes_of_anybody_is_asked_of_the_connection(proxy);
+    only_known_proxies_say_who_calls(proxy);
 }
 
 fn clients_are_known_by_verified_certificates(proxy: &Proxy) {
@@ -334,4 +346,51 @@ fn what_envoy_says_of_a_certificate_ends_here(proxy: &Proxy) {
     };
     assert_eq!(fields("/edge"), 0);
     assert_eq!(fields("/open"), 1);
+}
+
+/// Envoy writes an element of each certificate that it gets, be it verified or not.
+fn what_envoy_writes_of_anybody_is_asked_of_the_connection(proxy: &Proxy) {
+    let stranger = || Client::with("stranger");
+    let told = proxy.client_header(UNTRUSTED, &stranger(), "/edge");
+    assert_eq!(
+        told.as_deref(),
+        Some("billing"),
+        "as the page says of such a listener"
+    );
+    let (denied, code) = match proxy.reports {
+        true => (401, "certificate_invalid"),
+        false => (503, "certificate_unverifiable"),
+    };
+    let (status, answer) = proxy.status(UNTRUSTED, &stranger(), "/asked");
+    assert_eq!(status, denied, "{answer}");
+    assert!(answer.contains(code), "{answer}");
+    if proxy.reports {
+        let told = proxy.client_header(OPTIONAL, &Client::with("uri"), "/asked");
+        assert_eq!(told.as_deref(), Some("billing"));
+    }
+}
+
+/// The proxy in front has the certificate `unknown`.
+fn only_known_proxies_say_who_calls(proxy: &Proxy) {
+    let said = "x-forwarded-client-cert: DNS=batch.example.com\r\n";
+    let edge = Client::with("unknown");
+    let (status, answer, received) = proxy.ask(BEHIND, &edge, "/behind", said).unwrap();
+    assert_eq!(status, 200, "{answer}");
+    let received = received.unwrap();
+    assert_eq!(received.values("x-client").next(), Some(&b"batch"[..]));
+    for certificate in ["uri", "dns", "plain"] {
+        let workload = Client::with(certificate);
+        let (status, answer, _) = proxy.ask(BEHIND, &workload, "/behind", said).unwrap();
+        assert_eq!(status, 401, "{certificate}: {answer}");
+        assert!(answer.contains("certificate_invalid"), "{answer}");
+    }
+    // Alone it has no client, and without a certificate on the connection nothing is forwarded.
+    for client in [edge, Client::of(None)] {
+        let (status, answer) = proxy.status(BEHIND, &client, "/behind");
+        assert_eq!(status, 401, "{answer}");
+        assert!(answer.contains("certificate_missing"), "{answer}");
+    }
+    let nobody = Client::of(None);
+    let (status, answer, _) = proxy.ask(BEHIND, &nobody, "/behind", said).unwrap();
+    assert_eq!(status, 401, "{answer}");
 }

@@ -5,6 +5,7 @@
 //! the document says.
 
 mod client;
+mod names;
 pub mod refusals;
 mod set;
 mod source;
@@ -142,9 +143,9 @@ impl Authenticator for CertificateRequirement {
                 Ok(PresentedCredential::of_connection())
             }
             Source::Connection(_) => Err(LocationError::Missing),
-            Source::Header { hops, .. } => {
+            Source::Header(forwarded) => {
                 let found = self.set.locations.find(request)?;
-                match Source::tells(found.token(), *hops) {
+                match forwarded.tells(found.token()) {
                     true => Ok(found),
                     false => Err(LocationError::Missing),
                 }

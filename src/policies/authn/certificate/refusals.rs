@@ -39,23 +39,25 @@ pub static INVALID: Code = Code {
     status: 401,
     grpc_status: grpc::UNAUTHENTICATED,
     title: "The client certificate is not valid.",
-    reasons: &[&UNVERIFIED, &FORMAT, &ELEMENTS, &CLAIM_VALUE],
+    reasons: &[&UNVERIFIED, &FORMAT, &ELEMENTS, &PROXY],
 };
 
 pub static UNVERIFIED: Reason = Reason::new("unverified", &INVALID, Blame::Credential);
 pub static FORMAT: Reason = Reason::new("format", &INVALID, Blame::Credential);
 pub static ELEMENTS: Reason = Reason::new("elements", &INVALID, Blame::Credential);
-pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &INVALID, Blame::Credential);
+pub static PROXY: Reason = Reason::new("proxy", &INVALID, Blame::Credential);
 
 pub static UNVERIFIABLE: Code = Code {
     name: "certificate_unverifiable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Client certificates cannot be verified right now.",
-    reasons: &[&NOT_REPORTED],
+    reasons: &[&NOT_REPORTED, &CLAIM_VALUE],
 };
 
 pub static NOT_REPORTED: Reason = Reason::new("not_reported", &UNVERIFIABLE, Blame::Ourselves);
+/// What is told of a client stands in the document, and was checked when that was read.
+pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNVERIFIABLE, Blame::Ourselves);
 
 pub static UNKNOWN: Code = Code {
     name: "certificate_unknown",

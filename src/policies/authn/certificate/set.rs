@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use portcullis_document::{Node, Problems, Quoted};
+use portcullis_document::{Node, Pointer, Problems, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Section};
 use portcullis_wire::budget::Share;
 use portcullis_wire::json::compact::Compact;
@@ -103,7 +103,9 @@ impl CertificateSet {
         let forward = fields.optional("forward");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
-        let (source, clients) = (source?, clients?);
+        let (source, clients, forwarding) = (source?, clients?, forwarding?);
+        let at = node.pointer().member("clients");
+        check_told(&clients, &forwarding, &at, problems)?;
         if let (None, Some(node)) = (source.header(), forward) {
             node.report(
                 problems,
@@ -113,17 +115,23 @@ impl CertificateSet {
         }
         let memory = clients.iter().map(Client::memory);
         let memory = memory.fold(size_of::<Self>(), usize::saturating_add);
+        let memory = memory.saturating_add(source.memory());
         let place = BlockPlace::of(node);
         problems.account(
             node.pointer(),
             Share::Documents,
             memory.saturating_add(place.memory()),
         );
-        if let Source::Header { hops, .. } = &source {
-            reading.notes.push(format!(
-                "/certificates: {} believes the last {hops} elements of `x-forwarded-client-cert`: the first of the proxies in front has to say `forward_client_cert_details: SANITIZE_SET`, and nobody else may reach this one",
-                Quoted(name)
-            ));
+        if let Source::Header(forwarded) = &source {
+            let name = Quoted(name);
+            reading.notes.push(match forwarded.knows_sender() {
+                true => format!(
+                    "/certificates: {name} believes `x-forwarded-client-cert` on connections with a certificate: the first proxy has to say `forward_client_cert_details: SANITIZE_SET`, and its listener to verify every certificate (`trusted_ca`, no `ACCEPT_UNTRUSTED`)"
+                ),
+                false => format!(
+                    "/certificates: {name} believes `x-forwarded-client-cert` whoever sends it: the first proxy has to say `forward_client_cert_details: SANITIZE_SET` and its listener to verify every certificate (`trusted_ca`, no `ACCEPT_UNTRUSTED`), and nobody else may reach this one; `verified` and `proxies` have the connection asked too"
+                ),
+            });
         }
         let mut asked = Asked::default();
         clients.iter().for_each(|client| client.asks(&mut asked));
@@ -136,7 +144,7 @@ impl CertificateSet {
             place,
             source,
             locations,
-            forwarding: forwarding?,
+            forwarding,
             clients,
             asked,
         })
@@ -160,6 +168,27 @@ fn read_clients(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Client>>
         return None;
     }
     Some(clients)
+}
+
+/// Checks that what is known of each client can be told: at a request it would be the client's fault.
+fn check_told(
+    clients: &[Client],
+    forwarding: &Forwarding,
+    at: &Pointer,
+    problems: &mut Problems,
+) -> Option<()> {
+    let mut good = Some(());
+    for (place, client) in clients.iter().enumerate() {
+        let told = client.example().map(|facts| forwarding.edits(&facts));
+        if !matches!(told, Some(Ok(_))) {
+            problems.report(
+                &at.item(place),
+                "what `claim_to_headers` or `claim_to_filter_state` tells of it cannot stand in a header: it has a control character, or blanks at its ends",
+            );
+            good = None;
+        }
+    }
+    good
 }
 
 impl fmt::Debug for CertificateSet {

@@ -10,15 +10,34 @@ use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
 use portcullis_wire::xfcc::{self, XfccError};
 
-use super::refusals::{ELEMENTS, FORMAT, NOT_REPORTED, UNVERIFIED};
+use super::names::{Names, optional};
+use super::refusals::{ELEMENTS, FORMAT, NOT_REPORTED, PROXY, UNVERIFIED};
 
 /// From where it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Source {
     /// From the connection, as this proxy sees it.
     Connection(Verification),
-    /// From a header field that the proxies in front write, of which there are so many.
-    Header { name: HeaderName, hops: usize },
+    /// From a header field.
+    Header(Forwarded),
+}
+
+/// A header field that proxies write.
+#[derive(Debug)]
+pub(super) struct Forwarded {
+    name: HeaderName,
+    /// How many elements it has: two if this proxy adds one for the certificate of the one in front.
+    hops: usize,
+    sender: Option<Sender>,
+}
+
+/// What must be known of the connection on which the field came, or of which it tells.
+#[derive(Debug)]
+struct Sender {
+    verification: Verification,
+    /// The certificates of the proxies in front; empty if any will do.
+    proxies: Vec<Names>,
+    asked: Asked,
 }
 
 /// What shows that the proxy has verified the certificate of a connection.
@@ -51,8 +70,14 @@ pub(super) struct Asked {
 }
 
 const FIELD: &str = "x-forwarded-client-cert";
-/// So many proxies there may be in front.
-const MOST_HOPS: u64 = 8;
+/// The most elements. Of what stands between two, this proxy's connection shows nothing.
+const MOST_HOPS: u64 = 2;
+/// The most entries of `proxies`.
+const MOST_PROXIES: usize = 16;
+const VERIFICATIONS: [(&str, Verification); 2] = [
+    ("reported", Verification::Reported),
+    ("by_listener", Verification::ByListener),
+];
 
 impl Default for Source {
     fn default() -> Self {
@@ -79,7 +104,7 @@ impl Source {
                 None
             }
             (Some(node), None) => read_connection(&node, problems),
-            (None, Some(node)) => read_header(&node, problems),
+            (None, Some(node)) => Forwarded::read(&node, problems).map(Source::Header),
             (None, None) => {
                 fields.lacks(
                     &["connection", "x_forwarded_client_cert"],
@@ -97,19 +122,21 @@ impl Source {
     pub(super) fn header(&self) -> Option<&HeaderName> {
         match self {
             Source::Connection(_) => None,
-            Source::Header { name, .. } => Some(name),
+            Source::Header(field) => Some(&field.name),
+        }
+    }
+
+    /// How many bytes of memory it takes beside its own.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Source::Connection(_) => 0,
+            Source::Header(forwarded) => forwarded.memory(),
         }
     }
 
     /// Whether a connection has a certificate, by what the proxy says.
     pub(super) fn is_presented(host: &dyn Host) -> bool {
         host.property(Property::PeerCertificatePresented).as_deref() == Some(&[1])
-    }
-
-    /// Whether a field tells of the client's certificate, and not only of proxies behind the first. One that
-    /// cannot be read may tell of anything.
-    pub(super) fn tells(value: &[u8], hops: usize) -> bool {
-        xfcc::elements(value, hops).map_or(true, |elements| elements.len() >= hops)
     }
 
     /// What is known of the certificate.
@@ -121,7 +148,10 @@ impl Source {
     ) -> Result<Certificate<'c>, Refusal> {
         match self {
             Source::Connection(verification) => of_connection(*verification, asked, host),
-            Source::Header { hops, .. } => of_field(field, *hops),
+            Source::Header(forwarded) => {
+                forwarded.check_sender(host)?;
+                of_field(field, forwarded.hops)
+            }
         }
     }
 
@@ -131,32 +161,123 @@ impl Source {
     }
 }
 
+impl Forwarded {
+    /// Reads `x_forwarded_client_cert`.
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut fields = node.fields(problems)?;
+        let hops = fields.or_default("hops", 1, problems, read_hops);
+        let verified = optional("verified", &mut fields, problems, read_verification);
+        let proxies = optional("proxies", &mut fields, problems, read_proxies);
+        fields.deny_unknown(problems);
+        let (hops, verified, proxies) = (hops?, verified?, proxies?);
+        if hops > 1 && proxies.is_none() {
+            let reason = "needs `proxies` where `hops` is 2: whoever may connect here could write the first element, and this proxy would add the second";
+            problems.lacks(node.pointer(), reason);
+            return None;
+        }
+        let is_asked = verified.is_some() || proxies.is_some();
+        let sender = is_asked.then(|| {
+            let proxies = proxies.unwrap_or_default();
+            let mut asked = Asked::default();
+            proxies.iter().for_each(|proxy| proxy.asks(&mut asked));
+            Sender {
+                verification: verified.unwrap_or(Verification::Reported),
+                proxies,
+                asked,
+            }
+        });
+        Some(Self {
+            name: HeaderName::parse(FIELD).ok()?,
+            hops: usize::try_from(hops).ok()?,
+            sender,
+        })
+    }
+
+    /// Whether a field tells of the client's certificate, and not only of the proxy in front. One that cannot
+    /// be read may tell of anything.
+    pub(super) fn tells(&self, value: &[u8]) -> bool {
+        let hops = self.hops;
+        // Whatever is read has one.
+        hops <= 1 || xfcc::elements(value, hops).map_or(true, |elements| elements.len() >= hops)
+    }
+
+    /// Whether anything shows that a proxy has written the field.
+    pub(super) fn knows_sender(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    fn memory(&self) -> usize {
+        let proxies = self.sender.iter().flat_map(|sender| &sender.proxies);
+        let each = proxies.map(|proxy| size_of::<Names>().saturating_add(proxy.memory()));
+        each.fold(0, usize::saturating_add)
+    }
+
+    /// Asks the connection, and not the element that this proxy has added: the names in that stand between
+    /// marks that names may have in them.
+    fn check_sender(&self, host: &dyn Host) -> Result<(), Refusal> {
+        let Some(sender) = &self.sender else {
+            return Ok(());
+        };
+        if !Source::is_presented(host) {
+            return Err(Refusal::new(&UNVERIFIED));
+        }
+        let certificate = of_connection(sender.verification, sender.asked, host)?;
+        let mut proxies = sender.proxies.iter();
+        let is_known = proxies.any(|proxy| proxy.fit(&certificate).is_some());
+        match is_known || sender.proxies.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::new(&PROXY)),
+        }
+    }
+}
+
 fn read_connection(node: &Node<'_>, problems: &mut Problems) -> Option<Source> {
     let mut fields = node.fields(problems)?;
-    let choices = [
-        ("reported", Verification::Reported),
-        ("by_listener", Verification::ByListener),
-    ];
     let verification = fields.or_default(
         "verified",
         Verification::Reported,
         problems,
-        |node, problems| node.choice(problems, &choices),
+        read_verification,
     );
     fields.deny_unknown(problems);
     verification.map(Source::Connection)
 }
 
-fn read_header(node: &Node<'_>, problems: &mut Problems) -> Option<Source> {
-    let mut fields = node.fields(problems)?;
-    let hops = fields.or_default("hops", 1, problems, |node, problems| {
-        node.integer(problems, 1..=MOST_HOPS)
-    });
-    fields.deny_unknown(problems);
-    Some(Source::Header {
-        name: HeaderName::parse(FIELD).ok()?,
-        hops: usize::try_from(hops?).ok()?,
-    })
+fn read_verification(node: &Node<'_>, problems: &mut Problems) -> Option<Verification> {
+    node.choice(problems, &VERIFICATIONS)
+}
+
+fn read_hops(node: &Node<'_>, problems: &mut Problems) -> Option<u64> {
+    let written = match node.json() {
+        Json::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    if written.is_some_and(|hops| hops > MOST_HOPS) {
+        node.report(
+            problems,
+            "must be 1 or 2: of elements between the first and the last, nothing shows who wrote them; let the proxies between say `FORWARD_ONLY`, which adds none",
+        );
+        return None;
+    }
+    node.integer(problems, 1..=MOST_HOPS)
+}
+
+fn read_proxies(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Names>> {
+    let proxies = node.list(problems, |node, problems| {
+        let mut fields = node.object(problems, "{\"spiffe\": {\"exact\": \"…\"}}")?;
+        let names = Names::read(&mut fields, problems)?;
+        fields.deny_unknown(problems);
+        Some(names)
+    })?;
+    if proxies.is_empty() {
+        node.report(problems, "must not be empty: nobody could call");
+        return None;
+    }
+    if proxies.len() > MOST_PROXIES {
+        node.report(problems, format_args!("has more than {MOST_PROXIES} items"));
+        return None;
+    }
+    Some(proxies)
 }
 
 fn of_connection(
@@ -185,7 +306,7 @@ fn of_connection(
     })
 }
 
-/// What the first of the proxies in front says: it has seen the client.
+/// What the first of the proxies says: it has seen the client.
 fn of_field(field: &[u8], hops: usize) -> Result<Certificate<'_>, Refusal> {
     let elements = xfcc::elements(field, hops).map_err(|error| match error {
         XfccError::Malformed => Refusal::new(&FORMAT),
@@ -200,4 +321,110 @@ fn of_field(field: &[u8], hops: usize) -> Result<Certificate<'_>, Refusal> {
         dns: element.dns,
         sha256: element.hash.map(Cow::Borrowed),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_memory_host::MemoryHost;
+
+    use super::*;
+
+    const CLIENT: &[u8] = b"URI=https://client.example";
+    const BOTH: &[u8] = b"URI=https://client.example,URI=https://edge.example";
+
+    fn read(source: &str) -> Result<Source, String> {
+        let json = Json::parse(source.as_bytes(), 16).unwrap();
+        let mut problems = Problems::default();
+        let read = Source::read(&Node::root(&json), &mut problems);
+        problems
+            .into_result(read)
+            .map_err(|error| error.to_string())
+    }
+
+    /// A connection whose certificate has that URI; Envoy says so much of its verification.
+    fn connection(uri: &str, verified: Option<u8>) -> MemoryHost {
+        let host = MemoryHost::default()
+            .with_property(Property::PeerCertificatePresented, [1])
+            .with_property(Property::PeerUri, uri.as_bytes());
+        match verified {
+            Some(verified) => host.with_property(Property::PeerCertificateValid, [verified]),
+            None => host,
+        }
+    }
+
+    /// The reason for which a field is refused; none if the client is `client.example`.
+    fn refused(source: &Source, field: &[u8], host: &MemoryHost) -> Option<&'static str> {
+        match source.certificate(field, Asked::default(), host) {
+            Ok(certificate) => {
+                assert_eq!(certificate.uris, ["https://client.example"]);
+                None
+            }
+            Err(refusal) => Some(refusal.reason.name),
+        }
+    }
+
+    #[test]
+    fn the_proxy_in_front_is_known_by_the_connection() {
+        for (hops, field) in [(1, CLIENT), (2, BOTH)] {
+            let source = read(&format!(
+                r#"{{"x_forwarded_client_cert": {{"hops": {hops}, "proxies": [{{"dns": "a.example"}}, {{"uri": "https://edge.example"}}]}}}}"#
+            ));
+            let source = source.unwrap();
+            let reason = |uri: &str, verified| refused(&source, field, &connection(uri, verified));
+            assert_eq!(reason("https://edge.example", Some(1)), None);
+            assert_eq!(reason("https://edge.example", Some(0)), Some("unverified"));
+            assert_eq!(reason("https://edge.example", None), Some("not_reported"));
+            assert_eq!(reason("https://other.example", Some(1)), Some("proxy"));
+            // A name in which the elements of two certificates stand.
+            let both = "https://client.example,URI=https://edge.example";
+            assert_eq!(reason(both, Some(1)), Some("proxy"));
+            assert_eq!(
+                refused(&source, field, &MemoryHost::default()),
+                Some("unverified")
+            );
+        }
+    }
+
+    #[test]
+    fn the_listener_may_be_believed_of_proxies_too() {
+        let source = read(
+            r#"{"x_forwarded_client_cert": {"verified": "by_listener", "proxies": [{"uri": "https://edge.example"}]}}"#,
+        );
+        let source = source.unwrap();
+        let reason = |uri| refused(&source, CLIENT, &connection(uri, None));
+        assert_eq!(reason("https://edge.example"), None);
+        assert_eq!(reason("https://client.example"), Some("proxy"));
+    }
+
+    #[test]
+    fn what_this_proxy_writes_of_a_connection_may_be_asked_of_it() {
+        let source = read(r#"{"x_forwarded_client_cert": {"verified": "reported"}}"#).unwrap();
+        let reason = |verified| {
+            let host = connection("https://client.example", verified);
+            refused(&source, CLIENT, &host)
+        };
+        assert_eq!(reason(Some(1)), None);
+        assert_eq!(reason(Some(0)), Some("unverified"));
+        assert_eq!(reason(None), Some("not_reported"));
+        let alone = read(r#"{"x_forwarded_client_cert": {}}"#).unwrap();
+        assert_eq!(refused(&alone, CLIENT, &MemoryHost::default()), None);
+    }
+
+    #[test]
+    fn more_elements_are_believed_of_known_proxies_alone() {
+        for (source, reason) in [
+            (r#"{"hops": 2}"#, "needs `proxies`"),
+            (r#"{"hops": 2, "verified": "reported"}"#, "needs `proxies`"),
+            (
+                r#"{"hops": 3, "proxies": [{"dns": "a"}]}"#,
+                "must be 1 or 2",
+            ),
+            (r#"{"proxies": []}"#, "must not be empty"),
+            (r#"{"proxies": [{}]}"#, "would be every certificate"),
+        ] {
+            let text = format!(r#"{{"x_forwarded_client_cert": {source}}}"#);
+            let error = read(&text).map(|_| ()).unwrap_err();
+            assert!(error.contains(reason), "{source}: {error}");
+        }
+    }
 }
