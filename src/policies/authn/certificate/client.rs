@@ -48,7 +48,7 @@ impl Client {
         let subject = optional("subject", &mut fields, problems, read_text);
         let sha256 = optional("sha256", &mut fields, problems, read_digest);
         let client = optional("client", &mut fields, problems, read_text);
-        let grants = read_grants(&mut fields, problems, |_, _| true);
+        let grants = read_grants(&mut fields, problems);
         let (spiffe, uri, dns) = (spiffe?, uri?, dns?);
         let (subject, sha256, client) = (subject?, sha256?, client?);
         if spiffe.is_none()
