@@ -426,3 +426,6 @@ impl Access {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

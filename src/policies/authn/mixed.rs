@@ -153,3 +153,6 @@ impl Policy for Mixed {
         declared
     }
 }
+
+#[cfg(test)]
+mod tests;
