@@ -427,7 +427,10 @@ mod tests {
         assert_eq!(key.len(), KEY_DIGITS);
         for (value, shown) in [
             ("/orders/pk_live_KEY", "/orders/pk_live_REDACTED"),
-            ("/orders/pk_live_KEY/pk_KEY?x", "/orders/pk_live_REDACTED/pk_REDACTED?x"),
+            (
+                "/orders/pk_live_KEY/pk_KEY?x",
+                "/orders/pk_live_REDACTED/pk_REDACTED?x",
+            ),
             ("key is sk_KEY.", "key is sk_REDACTED."),
             ("pk%5flive%5FKEY", "pk%5flive%5FREDACTED"),
             ("pk%255FKEY", "pk%255FREDACTED"),
@@ -470,7 +473,14 @@ mod tests {
         for count in 31..=36 {
             let digits = "A1z".repeat(12);
             let digits = &digits[..count];
-            for (start, end) in [("_", ""), ("k_", "/"), ("/k_", "_"), ("", "_x"), ("_", "_"), ("__", "-")] {
+            for (start, end) in [
+                ("_", ""),
+                ("k_", "/"),
+                ("/k_", "_"),
+                ("", "_x"),
+                ("_", "_"),
+                ("__", "-"),
+            ] {
                 texts.push(format!("{start}{digits}{end}").into_bytes());
             }
         }

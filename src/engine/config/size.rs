@@ -76,13 +76,17 @@ mod tests {
     fn stores_count_beside_their_keys() {
         let stores = |count: usize| {
             let names = list((0..16).map(|name| format!("\"n{name}\"")));
-            let store = format!(r#"{{"from_params": [{names}], "from_cookies": [{names}], "keys": []}}"#);
+            let store =
+                format!(r#"{{"from_params": [{names}], "from_cookies": [{names}], "keys": []}}"#);
             let stores = list((0..count).map(|place| format!("\"s{place}\": {store}")));
             document(&format!(r#""api_key_stores": {{{stores}}},"#))
         };
         assert!(Engine::compile(stores(100).as_bytes()).is_ok());
         let found = problem(&stores(4000));
-        assert!(found.contains("/api_key_stores: here the document passes"), "{found}");
+        assert!(
+            found.contains("/api_key_stores: here the document passes"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -34,6 +34,9 @@ mod tests {
         };
         assert_eq!(read(16).unwrap(), 16);
         let error = read(17).unwrap_err();
-        assert_eq!(error.problems[0].to_string(), "document: has more than 16 items");
+        assert_eq!(
+            error.problems[0].to_string(),
+            "document: has more than 16 items"
+        );
     }
 }

@@ -15,10 +15,7 @@ const RESERVED: [&str; 7] = ["sub", "client", "key_id", "scope", "scp", "iss", "
 
 /// Reads `scopes` and `attributes`, as members of a JSON object, each behind a comma: more of what is known
 /// of a client, under the names of claims.
-pub(super) fn read_grants(
-    fields: &mut Fields<'_>,
-    problems: &mut Problems,
-) -> Option<String> {
+pub(super) fn read_grants(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<String> {
     let scopes = fields.or_default("scopes", Vec::new(), problems, |node, problems| {
         node.list(problems, read_scope)
     });

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::config::sections::SECTIONS;
+use crate::config::sections::SECTIONS;
 use portcullis_exchange::section::Sections;
 use portcullis_wire::json::Json;
 

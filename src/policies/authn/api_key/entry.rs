@@ -212,7 +212,10 @@ mod tests {
             (r#","attributes":{"a":"KEY"}"#, "/attributes/a"),
             (r#","attributes":{"a":[{"b":"KEY"}]}"#, "/attributes/a/0/b"),
             (r#","attributes":{"KEY":1}"#, "/attributes"),
-            (r#","attributes":{"a":{"KEY":{"b":"KEY"}}}"#, "/attributes/a"),
+            (
+                r#","attributes":{"a":{"KEY":{"b":"KEY"}}}"#,
+                "/attributes/a",
+            ),
             (r#","state":"KEY""#, "/state"),
             (r#","not_after":"KEY""#, "/not_after"),
             (r#","more":{"a":["KEY"]}"#, "/more/a/0"),
@@ -223,7 +226,10 @@ mod tests {
                 panic!("{more}: {found:?}");
             };
             assert!(only.starts_with(&format!("{place}: ")), "{only}");
-            assert!(only.contains("replace the key") && !only.contains(KEY), "{only}");
+            assert!(
+                only.contains("replace the key") && !only.contains(KEY),
+                "{only}"
+            );
         }
         assert_eq!(problems_of(r#","attributes":{"a_b":["pk_live"]}"#).len(), 0);
     }

@@ -19,7 +19,8 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use self::refusals::{
-    CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable, weight,
+    CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable,
+    weight,
 };
 use self::store::ApiKeyStore;
 use super::challenge::{Challenges, plain_challenge, read_realm};

@@ -41,13 +41,7 @@ pub static INVALID: Code = Code {
     status: 401,
     grpc_status: grpc::UNAUTHENTICATED,
     title: "The API key is not valid.",
-    reasons: &[
-        &MALFORMED,
-        &UNKNOWN,
-        &REVOKED,
-        &EXPIRED,
-        &NOT_YET_VALID,
-    ],
+    reasons: &[&MALFORMED, &UNKNOWN, &REVOKED, &EXPIRED, &NOT_YET_VALID],
 };
 
 pub static MALFORMED: Reason = Reason::new("malformed", &INVALID, Blame::Credential);

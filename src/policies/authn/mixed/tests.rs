@@ -2,10 +2,10 @@ use super::*;
 use crate::authn::api_key::refusals::{MISSING, NO_KEY};
 use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request};
 use portcullis_exchange::principal::{CredentialKind, Principal};
-use portcullis_exchange::target::Target;
+use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
-use portcullis_wire::headers::{Authority, Headers};
+use portcullis_wire::headers::Headers;
 use portcullis_wire::json::compact::Compact;
 use std::time::Duration;
 

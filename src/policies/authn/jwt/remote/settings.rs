@@ -118,11 +118,7 @@ impl Limits {
         age.map_or(longest, |age| age.clamp(shortest, longest))
     }
 
-    fn read(
-        fields: &mut Fields<'_>,
-        max_stale: MaxStale,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    fn read(fields: &mut Fields<'_>, max_stale: MaxStale, problems: &mut Problems) -> Option<Self> {
         let seconds = Duration::from_secs;
         let mut read = |name, default: Duration, range: RangeInclusive<Duration>| {
             fields.or_default(name, default, problems, |node, problems| {
