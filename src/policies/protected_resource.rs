@@ -78,14 +78,6 @@ struct ProtectedResource {
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let problems = &mut *context.problems;
-    let at = fields.pointer().to_string();
-    if at.split('/').any(|step| step == "shadow") {
-        problems.report(
-            fields.pointer(),
-            "`protected_resource` refuses no request that could pass, so there is nothing to try",
-        );
-        return None;
-    }
     let node = fields.required("resource", problems);
     let resource = node.and_then(|node| read_url(&node, problems, Url::Resource));
     let mut body = String::from("{");
@@ -100,6 +92,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         }
     }
     body.push('}');
+    let at = fields.pointer().to_string();
+    if at.split('/').any(|step| step == "shadow") {
+        problems.report(
+            fields.pointer(),
+            "`protected_resource` refuses no request that could pass, so there is nothing to try",
+        );
+        return None;
+    }
     let path = metadata_path(resource?);
     if !is_matched_by(&path, context) {
         context.problems.report(
