@@ -92,6 +92,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         }
     }
     body.push('}');
+    let at = fields.pointer().to_string();
+    if at.split('/').any(|step| step == "shadow") {
+        problems.report(
+            fields.pointer(),
+            "`protected_resource` refuses no request that could pass, so there is nothing to try",
+        );
+        return None;
+    }
     let path = metadata_path(resource?);
     if !is_matched_by(&path, context) {
         context.problems.report(
@@ -228,6 +236,13 @@ fn read_url<'d>(node: &Node<'d>, problems: &mut Problems, of: Url) -> Option<&'d
         Url::Resource | Url::Issuer => &['?', '#'][..],
     };
     let plain = after.bytes().all(in_url) && !after.contains(may_have);
+    if has_host && plain && of == Url::Resource && !is_normal(after) {
+        node.report(
+            problems,
+            "has `.`, `..` or nothing between two slashes of its path: clients would look for its metadata elsewhere",
+        );
+        return None;
+    }
     if has_host && plain {
         return Some(text);
     }
@@ -240,6 +255,15 @@ fn read_url<'d>(node: &Node<'d>, problems: &mut Problems, of: Url) -> Option<&'d
         format_args!("must be a URL that begins with https://{without}"),
     );
     None
+}
+
+/// Whether a path has neither dot segments, spelled in any way, nor empty ones but at its end.
+fn is_normal(path: &str) -> bool {
+    let path = path.to_ascii_lowercase().replace("%2e", ".");
+    let path = path.strip_prefix('/').unwrap_or_default();
+    let segments = path.strip_suffix('/').unwrap_or(path).split('/');
+    let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
+    path.is_empty() || segments.filter(|each| is_odd(each)).count() == 0
 }
 
 impl Policy for ProtectedResource {
@@ -257,6 +281,18 @@ impl Policy for ProtectedResource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dot_segments_and_empty_ones_are_seen() {
+        for fine in ["", "/", "/a", "/a/", "/a/b.c", "/...", "/a/..b"] {
+            assert!(is_normal(fine), "{fine}");
+        }
+        for odd in [
+            "/../a", "/a/./b", "/a//b", "//", "//a", "/a//", "/..", "/a/.", "/%2E./a", "/a/%2e/",
+        ] {
+            assert!(!is_normal(odd), "{odd}");
+        }
+    }
 
     #[test]
     fn metadata_stands_between_host_and_path() {

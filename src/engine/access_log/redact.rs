@@ -57,12 +57,69 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word)) || name == "key"
 }
 
+/// A text without what looks like a token or an API key.
+pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
+    match without_tokens(value) {
+        Cow::Borrowed(text) => without_keys(text),
+        Cow::Owned(text) => Cow::Owned(without_keys(&text).into_owned()),
+    }
+}
+
+/// A text in which the secret part of what has the form of this project's API keys is replaced: the 33 letters
+/// and digits behind the `_`. What stands before that is told to everybody. The checksum is not looked at:
+/// a key with a typing error gives most of itself away. Each character may be percent-encoded.
+fn without_keys(value: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = find_key(value) else {
+        return Cow::Borrowed(value);
+    };
+    let mut shown = Vec::with_capacity(value.len());
+    let (mut rest, mut next) = (value, Some(first));
+    while let Some((start, end)) = next {
+        shown.extend_from_slice(rest.get(..start).unwrap_or_default());
+        shown.extend_from_slice(REDACTED);
+        rest = rest.get(end..).unwrap_or_default();
+        next = find_key(rest);
+    }
+    shown.extend_from_slice(rest);
+    Cow::Owned(shown)
+}
+
+/// How many letters and digits a key has behind its beginning.
+const KEY_DIGITS: usize = 33;
+
+/// Where the first begins that is the secret part of a key, and where it ends.
+fn find_key(value: &[u8]) -> Option<(usize, usize)> {
+    let starts = value.iter().enumerate();
+    let mut starts = starts.filter(|(_, b)| matches!(b, b'_' | b'%'));
+    starts.find_map(|(at, _)| {
+        let (b'_', start) = character(value, at, ROUNDS)? else {
+            return None;
+        };
+        let digit = |at| character(value, at, ROUNDS).filter(|(b, _)| b.is_ascii_alphanumeric());
+        let mut end = start;
+        for _ in 0..KEY_DIGITS {
+            (_, end) = digit(end)?;
+        }
+        digit(end).is_none().then_some((start, end))
+    })
+}
+
+/// Whether the secret part of a key may stand in a text without `%`.
+fn may_have_key(value: &[u8]) -> bool {
+    let mut pieces = value.split(|b| *b == b'_').skip(1);
+    value.len() > KEY_DIGITS
+        && pieces.any(|piece| {
+            let digits = piece.get(..KEY_DIGITS);
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_alphanumeric))
+        })
+}
+
 /// A text in which every run that looks like a compact JWS or JWE is replaced.
 ///
 /// Such a run begins with `eyJ`, the start of a JSON object in base64url, or with an object that
 /// begins with a blank or a line break, and goes on through base64url and dots. Each character may be
 /// percent-encoded, once or several times: a reader of the log can decode it.
-pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
+fn without_tokens(value: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = find_token(value) else {
         return Cow::Borrowed(value);
     };
@@ -80,15 +137,16 @@ pub(super) fn tokens(value: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Whether a value stands for itself in a record: nothing in it has to be escaped, and nothing begins as a
-/// token does. `;` is not among what does, for behind it secrets stand in a path. Others may be fit to be
+/// token does, or is as long as a key. `;` is not among what does, for behind it secrets stand in a path. Others may be fit to be
 /// shown too: this one pass tells it of most.
 pub(super) fn is_plain(value: &[u8]) -> bool {
     let mut before = 0;
-    value.iter().all(|byte| {
+    let is_plain = value.iter().all(|byte| {
         let begins_token = before == b'e' && matches!(byte, b'y' | b'w');
         before = *byte;
         matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'%' | b';') && !begins_token
-    })
+    });
+    is_plain && !may_have_key(value)
 }
 
 /// A query with its names, and values as `shown` says. What is not shown is [`REDACTED`].
@@ -362,6 +420,43 @@ mod tests {
         }
     }
 
+    /// The secret part of keys.
+    #[test]
+    fn keys_are_taken_out_wherever_they_stand() {
+        let key = "89GpSVaiRjWJpLn8ndTAiFAAEVj3UhpKO";
+        assert_eq!(key.len(), KEY_DIGITS);
+        let (_, behind) = key.split_at(1);
+        let (before, _) = key.split_at(KEY_DIGITS - 1);
+        for (value, shown) in [
+            ("/orders/pk_live_KEY", "/orders/pk_live_REDACTED"),
+            (
+                "/orders/pk_live_KEY/pk_KEY?x",
+                "/orders/pk_live_REDACTED/pk_REDACTED?x",
+            ),
+            ("key is sk_KEY.", "key is sk_REDACTED."),
+            ("pk%5flive%5FKEY", "pk%5flive%5FREDACTED"),
+            ("pk%255FKEY", "pk%255FREDACTED"),
+            ("pk_%4bKEX", "pk_REDACTED"),
+            ("pk_KEYa", "pk_KEYa"),
+            ("pk_KE", "pk_KE"),
+            ("pk-KEY", "pk-KEY"),
+            ("pk_KEX-1", "pk_KEX-1"),
+            ("eyJ.e30.x pk_KEY", "REDACTED pk_REDACTED"),
+        ] {
+            let put = |text: &str| {
+                let text = text.replace("KEY", key);
+                text.replace("KEX", behind).replace("KE", before)
+            };
+            let (value, shown) = (put(value), put(shown));
+            let found = String::from_utf8(tokens(value.as_bytes()).into_owned()).unwrap();
+            assert_eq!(found, shown);
+            assert!(!is_plain(value.as_bytes()) || found == value, "{value}");
+        }
+        let sent = format!("pk_live_{key}&a=pk_{key}");
+        let shown = query(sent.as_bytes(), &ShownValues::Except(&[]));
+        assert_eq!(shown, b"pk_live_REDACTED&a=pk_REDACTED");
+    }
+
     /// Every text of up to four of the characters that matter, and each byte alone.
     #[test]
     fn what_is_plain_needs_nothing_done() {
@@ -375,6 +470,20 @@ mod tests {
             let longer: Vec<Vec<u8>> = longest.iter().flat_map(|t| -> Vec<_> { each(t) }).collect();
             texts.extend(longer.iter().cloned());
             longest = longer;
+        }
+        // Each text that has 31 to 36 letters and digits in it.
+        for count in 31..=36 {
+            let digits: String = "A1z".chars().cycle().take(count).collect();
+            for (start, end) in [
+                ("_", ""),
+                ("k_", "/"),
+                ("/k_", "_"),
+                ("", "_x"),
+                ("_", "_"),
+                ("__", "-"),
+            ] {
+                texts.push(format!("{start}{digits}{end}").into_bytes());
+            }
         }
         let mut plain = 0;
         for text in texts.iter().filter(|text| is_plain(text)) {

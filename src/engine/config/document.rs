@@ -225,14 +225,27 @@ impl Judging {
 /// Asks for the memory that the document takes. None if there is not so much.
 fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
     for (name, section) in root.members(problems).unwrap_or_default() {
-        // These say themselves how much they are, piece by piece.
-        if !matches!(name, "routes" | "schemas" | "apis" | "api_key_stores") {
-            let size = section.json().weight().saturating_mul(EACH);
-            problems.account(section.pointer(), Share::Documents, size);
-        }
+        let weight = match name {
+            // These say themselves how much they are, piece by piece.
+            "routes" | "schemas" | "apis" => continue,
+            "api_key_stores" => without_keys(section.json()),
+            _ => section.json().weight(),
+        };
+        let size = weight.saturating_mul(EACH);
+        problems.account(section.pointer(), Share::Documents, size);
     }
     problems.account(root.pointer(), Share::Documents, ENGINE);
     (!problems.is_full()).then_some(())
+}
+
+/// What stores of API keys say beside their keys, which say themselves how much they are.
+fn without_keys(stores: &Json) -> usize {
+    let keys = |store: &Json| store.step("keys").map_or(0, Json::weight);
+    let keys = stores.as_object().map_or(0, |stores| {
+        let all = stores.iter().map(|(_, store)| keys(store));
+        all.fold(0, usize::saturating_add)
+    });
+    stores.weight().saturating_sub(keys)
 }
 
 fn read_version(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<u64> {

@@ -43,7 +43,7 @@ impl Document<'_> {
                 continue;
             };
             if !block.is_off() {
-                let block = self.read_policy(kind, Some(&block), "defaults");
+                let block = self.read_written(kind, &block, "defaults");
                 self.defaults.push(Default {
                     kind,
                     block,
@@ -166,7 +166,7 @@ impl Document<'_> {
                 }
                 Some(block) => {
                     authenticated |= authenticates;
-                    self.read_policy(kind, Some(&block), &place)
+                    self.read_written(kind, &block, &place)
                 }
                 None if open => None,
                 None => match self.inherit(kind) {
@@ -258,6 +258,22 @@ impl Document<'_> {
             problems: self.problems,
             notes: self.notes,
         }
+    }
+
+    /// The steps of a block that is written. One that makes none is a problem, whatever its reader has said:
+    /// the route would go without it.
+    fn read_written(
+        &mut self,
+        kind: &'static PolicyKind,
+        block: &Node<'_>,
+        place: &str,
+    ) -> Option<Block> {
+        let read = self.read_policy(kind, Some(block), place);
+        // What it names may be wrong, and have been reported there.
+        if read.is_none() && self.problems.count() == 0 {
+            block.report(self.problems, "cannot be read");
+        }
+        read
     }
 
     /// The steps of a block, or the steps that there are without one.
@@ -410,3 +426,6 @@ impl Access {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

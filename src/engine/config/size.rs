@@ -71,6 +71,24 @@ mod tests {
         error.problems[0].to_string()
     }
 
+    /// Where keys are looked for is kept for each store.
+    #[test]
+    fn stores_count_beside_their_keys() {
+        let stores = |count: usize| {
+            let names = list((0..16).map(|name| format!("\"n{name}\"")));
+            let store =
+                format!(r#"{{"from_params": [{names}], "from_cookies": [{names}], "keys": []}}"#);
+            let stores = list((0..count).map(|place| format!("\"s{place}\": {store}")));
+            document(&format!(r#""api_key_stores": {{{stores}}},"#))
+        };
+        assert!(Engine::compile(stores(100).as_bytes()).is_ok());
+        let found = problem(&stores(4000));
+        assert!(
+            found.contains("/api_key_stores: here the document passes"),
+            "{found}"
+        );
+    }
+
     #[test]
     fn values_are_counted_before_they_are_read() {
         for text in ["1", "[]", "{}", r#"[1,"a,b[{",{"x\\":[2,"\""]}]"#] {

@@ -1,5 +1,6 @@
 //! What the service learns of an accepted credential.
 
+use super::few::read_few;
 use super::location::Unwritable;
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
@@ -71,14 +72,14 @@ impl Forwarding {
             "claim_to_headers",
             Vec::new(),
             problems,
-            |node, problems| node.list(problems, ClaimHeader::read),
+            |node, problems| read_few(node, problems, ClaimHeader::read),
         );
         let payload = payload(fields, problems);
         let exports = fields.or_default(
             "claim_to_filter_state",
             Vec::new(),
             problems,
-            |node, problems| node.list(problems, ClaimExport::read),
+            |node, problems| read_few(node, problems, ClaimExport::read),
         );
         let forwarding = Self {
             token: token?,

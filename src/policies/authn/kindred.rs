@@ -101,11 +101,10 @@ impl<A: Authenticator> Kindred<A> {
             }
             match member.authenticate(credential, &attempt, exchange, host) {
                 Ok(accepted) => return Ok((*at, accepted)),
-                // A credential that was accepted and does not suffice says more than one that was not.
                 Err(next)
                     if refusal
                         .as_ref()
-                        .is_none_or(|last| last.code().status == 401) =>
+                        .is_none_or(|last| A::outweighs(&next, last)) =>
                 {
                     refusal = Some(next);
                 }

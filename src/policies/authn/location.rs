@@ -1,5 +1,6 @@
 //! Where a token may stand in a request, and how it is taken out of it.
 
+use super::few::read_few;
 use portcullis_document::header::read_changeable;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::{Edit, Request};
@@ -69,13 +70,13 @@ impl Locations {
         problems: &mut Problems,
     ) -> Option<Self> {
         let headers = fields.or_default("from_headers", Vec::new(), problems, |node, problems| {
-            node.list(problems, HeaderLocation::read)
+            read_few(node, problems, HeaderLocation::read)
         });
         let params = fields.or_default("from_params", Vec::new(), problems, |node, problems| {
-            node.list(problems, read_plain_name)
+            read_few(node, problems, read_plain_name)
         });
         let cookies = fields.or_default("from_cookies", Vec::new(), problems, |node, problems| {
-            node.list(problems, read_plain_name)
+            read_few(node, problems, read_plain_name)
         });
         let (mut headers, params, cookies) = (headers?, params?, cookies?);
         if headers.is_empty() && params.is_empty() && cookies.is_empty() {

@@ -76,14 +76,19 @@ impl Mixed {
                 let mut first: Option<(usize, Accepted)> = None;
                 for kin in &self.kinds {
                     let found = kin.any(exchange, host)?;
+                    // It is read again to be judged. What was there then and is not now has not been judged.
+                    if found.is_none() && presented.iter().any(|place| kin.has(*place)) {
+                        return Err(kin.missing());
+                    }
                     let place = |one: &Option<(usize, Accepted)>| one.as_ref().map(|one| one.0);
                     if found.is_some() && (first.is_none() || place(&found) < place(&first)) {
                         first = found;
                     }
                 }
-                if let Some((_, accepted)) = first {
-                    accepted.enter(exchange);
-                }
+                let Some((_, accepted)) = first else {
+                    return Err(self.missing(&[]));
+                };
+                accepted.enter(exchange);
             }
         }
         let edits = &mut exchange.edits;
@@ -148,3 +153,6 @@ impl Policy for Mixed {
         declared
     }
 }
+
+#[cfg(test)]
+mod tests;

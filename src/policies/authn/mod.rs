@@ -18,6 +18,7 @@ pub mod certificate;
 mod challenge;
 mod combination;
 pub mod credentials;
+mod few;
 mod forwarding;
 mod grants;
 pub mod jwt;
@@ -79,6 +80,13 @@ trait Authenticator {
 
     /// Why a credential is refused that none of these has issued; without a challenge.
     fn not_issued(by: &[&Self], attempt: &Self::Attempt<'_>, exchange: &Exchange<'_>) -> Refusal;
+
+    /// Whether of two refusals of one credential by two authorities the later is the one that counts: the one
+    /// that says more. A credential that was accepted and does not suffice says more than one that was not.
+    fn outweighs(later: &Refusal, earlier: &Refusal) -> bool {
+        let _ = later;
+        earlier.code().status == 401
+    }
 
     /// Why what resembles a credential is refused; without a challenge.
     fn resembling(place: &str) -> Refusal;

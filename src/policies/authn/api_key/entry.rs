@@ -5,6 +5,8 @@ use super::moment::read_moment;
 use super::table::{Digest, KeyEntry, KeyState, NEVER};
 use crate::authn::grants::read_grants;
 use portcullis_document::{Node, Problems};
+use portcullis_wire::json::compact::Compact;
+use portcullis_wire::json::{Json, quoted};
 
 /// A key that has been read.
 #[derive(Debug)]
@@ -21,6 +23,9 @@ pub(super) struct WrittenKey<'d> {
 /// The longest id, and name of a client, in bytes.
 const LONGEST_ID: usize = 128;
 const LONGEST_CLIENT: usize = 256;
+
+/// How deep what is known of a key may nest.
+const MAX_DEPTH: usize = 16;
 
 /// How to come by the hash of a key.
 const CURE: &str = "write its SHA-256 in 64 hexadecimal digits as `hash`: `make key` makes a key and prints both; of a key that there is, `printf %s \"$KEY\" | sha256sum` is the hash";
@@ -41,6 +46,8 @@ impl<'d> WrittenKey<'d> {
             );
             return None;
         }
+        // Nothing else is said of such an entry: a message could repeat the key.
+        holds_no_key(node, problems).then_some(())?;
         let id = fields
             .required("id", problems)
             .and_then(|node| read_name(&node, LONGEST_ID, problems));
@@ -50,7 +57,7 @@ impl<'d> WrittenKey<'d> {
         let client = fields
             .required("client", problems)
             .and_then(|node| read_name(&node, LONGEST_CLIENT, problems));
-        let grants = read_grants(&mut fields, problems, holds_no_key);
+        let grants = read_grants(&mut fields, problems);
         let not_before = fields.or_default("not_before", 0, problems, read_moment);
         let not_after = fields.or_default("not_after", NEVER, problems, read_moment);
         let states = [("active", KeyState::Active), ("revoked", KeyState::Revoked)];
@@ -67,7 +74,7 @@ impl<'d> WrittenKey<'d> {
             );
             return None;
         }
-        Some(Self {
+        let written = Self {
             digest: digest?,
             id: id?,
             client: client?,
@@ -75,7 +82,15 @@ impl<'d> WrittenKey<'d> {
             not_before,
             not_after,
             state: state?,
-        })
+        };
+        if known(&written.entry()).is_none() {
+            problems.report(
+                &pointer.member("attributes"),
+                format_args!("nests more than {MAX_DEPTH} deep"),
+            );
+            return None;
+        }
+        Some(written)
     }
 
     /// What is kept of it.
@@ -92,11 +107,17 @@ impl<'d> WrittenKey<'d> {
     }
 }
 
+/// What is known of who presents a key, as claims are of a token. Some of every key that has been read.
+pub(super) fn known(entry: &KeyEntry<'_>) -> Option<Compact> {
+    let (client, id, grants) = (quoted(entry.client), quoted(entry.id), entry.grants);
+    let known = format!(r#"{{"sub":{client},"client":{client},"key_id":{id}{grants}}}"#);
+    Compact::parse(known.as_bytes(), MAX_DEPTH)
+}
+
 /// A name that can stand in a header field and in a record.
 fn read_name<'d>(node: &Node<'d>, longest: usize, problems: &mut Problems) -> Option<&'d str> {
     let name = node.non_empty(problems)?;
     let plain = name.trim() == name && !name.chars().any(char::is_control);
-    holds_no_key(node, problems).then_some(())?;
     let usable = plain && name.len() <= longest;
     if !usable {
         node.report(
@@ -112,24 +133,43 @@ fn read_name<'d>(node: &Node<'d>, longest: usize, problems: &mut Problems) -> Op
 fn read_digest(node: &Node<'_>, problems: &mut Problems) -> Option<Digest> {
     let written = node.text(problems)?;
     let digest = from_hex(written.as_bytes());
-    if digest.is_none() && holds_no_key(node, problems) {
+    if digest.is_none() {
         node.report(problems, format_args!("is not a hash; {CURE}"));
     }
     digest
 }
 
-/// Whether a value is no key, as far as can be seen.
+/// Whether no key stands anywhere in a value, as far as can be seen. Where a name is one, the object is
+/// named that has it: a place with it would show it.
 fn holds_no_key(node: &Node<'_>, problems: &mut Problems) -> bool {
-    let is_key = node.json().as_str().is_some_and(has_shape);
-    if is_key {
-        node.report(
-            problems,
-            format_args!(
-                "is a key, it seems, and everybody can read it here; replace the key. {CURE}"
-            ),
-        );
-    }
-    !is_key
+    let what = match node.json() {
+        Json::String(text) if has_shape(text) => "is a key, it seems,",
+        Json::Object(object) if object.iter().any(|(name, _)| has_shape(name)) => {
+            "has a key, it seems, for the name of a member,"
+        }
+        Json::Object(object) => {
+            let mut good = true;
+            for (name, value) in object.iter() {
+                let member = Node::at(value, node.pointer().member(name));
+                good &= holds_no_key(&member, problems);
+            }
+            return good;
+        }
+        Json::Array(items) => {
+            let mut good = true;
+            for (index, item) in items.iter().enumerate() {
+                let item = Node::at(item, node.pointer().item(index));
+                good &= holds_no_key(&item, problems);
+            }
+            return good;
+        }
+        _ => return true,
+    };
+    node.report(
+        problems,
+        format_args!("{what} and everybody can read it here; replace the key. {CURE}"),
+    );
+    false
 }
 
 fn from_hex(text: &[u8]) -> Option<Digest> {
@@ -145,4 +185,64 @@ fn from_hex(text: &[u8]) -> Option<Digest> {
         .map(|[high, low]| Some((digit(high)? << 4) | digit(low)?));
     let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
     bytes.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    const KEY: &str = "pk_Mz3hF4y8BNQrZ4dA5QYjSnvKxb21f1tqW";
+
+    fn problems_of(more: &str) -> Vec<String> {
+        let text = format!(r#"{{"id":"a","client":"c","hash":"{HASH}"{more}}}"#);
+        let json = Json::parse(text.as_bytes(), 64).unwrap();
+        let mut problems = Problems::default();
+        let read = WrittenKey::read(&Node::root(&json), &mut problems);
+        match problems.into_result(read.map(|_| ())) {
+            Ok(()) => Vec::new(),
+            Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_key_in_plain_text_is_seen_anywhere_and_not_repeated() {
+        for (more, place) in [
+            (r#","scopes":["KEY"]"#, "/scopes/0"),
+            (r#","attributes":{"a":"KEY"}"#, "/attributes/a"),
+            (r#","attributes":{"a":[{"b":"KEY"}]}"#, "/attributes/a/0/b"),
+            (r#","attributes":{"KEY":1}"#, "/attributes"),
+            (
+                r#","attributes":{"a":{"KEY":{"b":"KEY"}}}"#,
+                "/attributes/a",
+            ),
+            (r#","state":"KEY""#, "/state"),
+            (r#","not_after":"KEY""#, "/not_after"),
+            (r#","more":{"a":["KEY"]}"#, "/more/a/0"),
+            (r#","KEY":1"#, "document"),
+        ] {
+            let found = problems_of(&more.replace("KEY", KEY));
+            let [only] = &found[..] else {
+                panic!("{more}: {found:?}");
+            };
+            assert!(only.starts_with(&format!("{place}: ")), "{only}");
+            assert!(
+                only.contains("replace the key") && !only.contains(KEY),
+                "{only}"
+            );
+        }
+        assert_eq!(problems_of(r#","attributes":{"a_b":["pk_live"]}"#).len(), 0);
+    }
+
+    /// What loads can be used.
+    #[test]
+    fn attributes_nest_as_deep_as_they_are_read() {
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            problems_of(&format!(r#","attributes":{{"a":{open}{close}}}"#))
+        };
+        assert_eq!(nested(MAX_DEPTH - 1).len(), 0);
+        assert_eq!(nested(MAX_DEPTH), ["/attributes: nests more than 16 deep"]);
+        assert_eq!(nested(40), ["/attributes: nests more than 16 deep"]);
+    }
 }

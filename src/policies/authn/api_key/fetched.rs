@@ -57,6 +57,14 @@ struct Record {
     length: u32,
 }
 
+/// How long keys are used without a new response, if the document does not say: an hour, and longer only where
+/// they are fetched more seldom. Whoever can keep the service from answering keeps keys alive so long that
+/// have been revoked.
+fn usual_max_stale(cache_duration: Duration) -> Duration {
+    const USUAL: Duration = Duration::from_secs(3600);
+    USUAL.max(cache_duration.saturating_mul(2))
+}
+
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -64,7 +72,7 @@ impl FetchedStore {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown, max_keys }`.
     pub(super) fn read(name: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields: Fields<'_> = node.fields(problems)?;
-        let source = RemoteSource::read_known(&mut fields, problems);
+        let source = RemoteSource::read_known(&mut fields, usual_max_stale, problems);
         let bounds = fields.or_default("max_keys", Bounds::default(), problems, Bounds::read);
         fields.deny_unknown(problems);
         let (source, bounds) = (source?, bounds?);
@@ -137,18 +145,30 @@ impl FetchedStore {
         host: &dyn Host,
     ) -> Result<Record, StoreError> {
         let (body, age) = response?;
-        let table = read_store(body, self.bounds, notes)?;
+        let digest = Hash::hash(body);
+        // Most responses are the one before: nothing has to be read again.
+        let table = match self.loaded(&digest) {
+            Some(table) => table,
+            None => Rc::new(read_store(body, self.bounds, notes)?),
+        };
         let pause = self.early(self.source.limits.pause(age));
         let record = Record {
             fetched: now,
             next_fetch: now.saturating_add(pause),
-            digest: Hash::hash(body),
+            digest,
             length: u32::try_from(body.len()).unwrap_or_default(),
         };
         // Should it not be taken, the others find no response of that digest, and ask themselves.
         let _ = host.compare_and_swap(&self.data_cell(host), None, body);
-        self.load(Rc::new(table), record);
+        self.load(table, record);
         Ok(record)
+    }
+
+    /// The table of the response of that digest, if it is the last that was read.
+    fn loaded(&self, digest: &[u8; 32]) -> Option<Rc<KeyTable>> {
+        let state = self.state.try_borrow().ok()?;
+        let loaded = state.loaded.as_ref()?;
+        (loaded.record.digest == *digest).then(|| Rc::clone(&loaded.table))
     }
 
     fn load(&self, table: Rc<KeyTable>, record: Record) {

@@ -15,10 +15,12 @@ pub mod refusals;
 mod store;
 mod table;
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
 use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable,
+    weight,
 };
 use self::store::ApiKeyStore;
 use super::challenge::{Challenges, plain_challenge, read_realm};
@@ -192,6 +194,15 @@ impl Authenticator for StoreRequirement {
         match by {
             [one] => one.store.placed(refusal),
             _ => refusal,
+        }
+    }
+
+    /// A key that one store knows is no guess, whatever another says of it.
+    fn outweighs(later: &Refusal, earlier: &Refusal) -> bool {
+        match weight(later).cmp(&weight(earlier)) {
+            Ordering::Greater => true,
+            Ordering::Equal => earlier.code().status == 401,
+            Ordering::Less => false,
         }
     }
 

@@ -41,14 +41,7 @@ pub static INVALID: Code = Code {
     status: 401,
     grpc_status: grpc::UNAUTHENTICATED,
     title: "The API key is not valid.",
-    reasons: &[
-        &MALFORMED,
-        &UNKNOWN,
-        &REVOKED,
-        &EXPIRED,
-        &NOT_YET_VALID,
-        &CLAIM_VALUE,
-    ],
+    reasons: &[&MALFORMED, &UNKNOWN, &REVOKED, &EXPIRED, &NOT_YET_VALID],
 };
 
 pub static MALFORMED: Reason = Reason::new("malformed", &INVALID, Blame::Credential);
@@ -56,18 +49,19 @@ pub static UNKNOWN: Reason = Reason::new("unknown", &INVALID, Blame::Credential)
 pub static REVOKED: Reason = Reason::new("revoked", &INVALID, Blame::Credential);
 pub static EXPIRED: Reason = Reason::new("expired", &INVALID, Blame::ExpiredCredential);
 pub static NOT_YET_VALID: Reason = Reason::new("not_yet_valid", &INVALID, Blame::Credential);
-pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &INVALID, Blame::Credential);
 
 pub static UNAVAILABLE: Code = Code {
     name: "api_keys_unavailable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "API keys cannot be verified right now.",
-    reasons: &[&NO_SECRET, &NO_KEYS],
+    reasons: &[&NO_SECRET, &NO_KEYS, &CLAIM_VALUE],
 };
 
 pub static NO_SECRET: Reason = Reason::new("no_secret", &UNAVAILABLE, Blame::Ourselves);
 pub static NO_KEYS: Reason = Reason::new("keys", &UNAVAILABLE, Blame::Dependency);
+/// The document or the service wrote it, and not the client.
+pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNAVAILABLE, Blame::Ourselves);
 
 pub static INSUFFICIENT_SCOPE: Code = Code {
     name: "api_key_insufficient_scope",
@@ -101,6 +95,18 @@ pub(super) fn resembling(place: &str) -> Refusal {
     Refusal::new(&MALFORMED).because(detail.and("fault", Fact::Word("resembles_key")))
 }
 
+/// How much a refusal by one of several stores says of a key: that it is accepted and does not suffice, that
+/// it may be good and this cannot be told now, that it is known, that it is a key.
+pub(super) fn weight(refusal: &Refusal) -> u8 {
+    match refusal.reason {
+        reason if *reason == MALFORMED => 0,
+        reason if [&REVOKED, &EXPIRED, &NOT_YET_VALID].contains(&reason) => 2,
+        _ if refusal.code().status == 401 => 1,
+        _ if refusal.code().status == 403 => 4,
+        _ => 3,
+    }
+}
+
 /// The field of a store's block that decides.
 pub(super) fn field_of_store(refusal: &Refusal) -> Option<&'static str> {
     const DECIDING: &[(&Reason, &str)] = &[
@@ -111,6 +117,7 @@ pub(super) fn field_of_store(refusal: &Refusal) -> Option<&'static str> {
         (&NOT_YET_VALID, "keys"),
         (&NO_SECRET, "hash"),
         (&NO_KEYS, "remote"),
+        (&CLAIM_VALUE, "claim_to_headers"),
     ];
     let found = DECIDING
         .iter()

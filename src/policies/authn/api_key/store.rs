@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::digest::KeyHash;
-use super::entry::WrittenKey;
+use super::entry::{WrittenKey, known};
 use super::fetched::FetchedStore;
 use super::form;
 use super::refusals::{
@@ -20,8 +20,6 @@ use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Reason, Refusal};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_wire::budget::Share;
-use portcullis_wire::json::compact::Compact;
-use portcullis_wire::json::quoted;
 
 /// The document's `api_key_stores`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -63,9 +61,6 @@ pub(super) const LONGEST_KEY: usize = 256;
 
 /// The longest name of a store, in bytes.
 const LONGEST_NAME: usize = 64;
-
-/// How deep what is known of a key may nest.
-const MAX_DEPTH: usize = 16;
 
 impl ApiKeyStores {
     /// The store of that name; `Some(None)` if its block is wrong.
@@ -244,15 +239,10 @@ impl ApiKeyStore {
 
     /// Made at each use: kept for each key it would take more memory than all else that is kept of it.
     fn principal(&self, entry: &KeyEntry<'_>) -> Option<Principal> {
-        let KeyEntry {
-            id, client, grants, ..
-        } = entry;
-        let (client, id) = (quoted(client), quoted(id));
-        let known = format!(r#"{{"sub":{client},"client":{client},"key_id":{id}{grants}}}"#);
         Some(Principal {
             kind: CredentialKind::ApiKey,
             authority: Rc::clone(&self.name),
-            attributes: Compact::parse(known.as_bytes(), MAX_DEPTH)?,
+            attributes: known(entry)?,
         })
     }
 }

@@ -39,7 +39,7 @@ impl Client {
         let client = optional("client", &mut fields, problems, |node, problems| {
             read_text(node, LONGEST_CLIENT, problems)
         });
-        let grants = read_grants(&mut fields, problems, |_, _| true);
+        let grants = read_grants(&mut fields, problems);
         let names = Names::read(&mut fields, problems)?;
         fields.deny_unknown(problems);
         let (client, rest) = (client?, grants?);

@@ -71,6 +71,37 @@ fn keys_are_used_until_they_are_stale() {
     assert_eq!(count(&store, 3701), None, "older than max_stale");
 }
 
+/// The response before was read; the same again is not.
+#[test]
+fn the_same_response_renews_what_is_there() {
+    let (store, host) = (store(), MemoryHost::new());
+    arrive(&store, 0, "200", STORE, &host);
+    let before = store.keys(at(0)).unwrap();
+    let renewed = published(arrive(&store, 3000, "200", STORE, &host));
+    assert!(Rc::ptr_eq(&before, &store.keys(at(6600)).unwrap()));
+    assert!(store.due(at(3010), &host).is_none());
+    assert_eq!(Record::read(&renewed).unwrap().fetched, at(3000));
+    arrive(&store, 6000, "200", EMPTY, &host);
+    assert_eq!(count(&store, 6000), Some(0));
+    arrive(&store, 6001, "200", STORE, &host);
+    assert_eq!(count(&store, 6001), Some(1));
+}
+
+#[test]
+fn without_max_stale_an_hour_is_the_limit() {
+    let read = |more: &str| {
+        let text = format!(r#"{{"cluster":"keys","uri":"https://keys.example/store"{more}}}"#);
+        let json = Json::parse(text.as_bytes(), 8).unwrap();
+        let mut problems = Problems::default();
+        let store = FetchedStore::read(&"partners".into(), &Node::root(&json), &mut problems);
+        let store = problems.into_result(store).unwrap();
+        store.source.limits.max_stale
+    };
+    assert_eq!(read(""), at(3600));
+    assert_eq!(read(r#","cache_duration":"2h""#), at(4 * 3600));
+    assert_eq!(read(r#","max_stale":"24h""#), at(86_400));
+}
+
 #[test]
 fn a_bad_response_takes_no_key_away() {
     let (store, host) = (store(), MemoryHost::new());

@@ -40,11 +40,18 @@ pub(in crate::authn) struct Limits {
     pub(in crate::authn) cooldown: Duration,
 }
 
+/// How long keys are used without a new response that are fetched so often, if the document does not say.
+pub(in crate::authn) type MaxStale = fn(Duration) -> Duration;
+
+fn usual_max_stale(_: Duration) -> Duration {
+    Duration::from_secs(86_400)
+}
+
 impl RemoteSource {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown }`.
     pub(super) fn read_remote(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
-        let source = Self::read_known(&mut fields, problems);
+        let source = Self::read_known(&mut fields, usual_max_stale, problems);
         fields.deny_unknown(problems);
         source
     }
@@ -52,6 +59,7 @@ impl RemoteSource {
     /// Reads the same, where more stands beside it.
     pub(in crate::authn) fn read_known(
         fields: &mut Fields<'_>,
+        max_stale: MaxStale,
         problems: &mut Problems,
     ) -> Option<Self> {
         let cluster = read_cluster(fields, problems);
@@ -59,7 +67,7 @@ impl RemoteSource {
             .required("uri", problems)
             .and_then(|node| Uri::read(&node, problems));
         let credentials = read_headers(fields, problems);
-        let limits = Limits::read(fields, problems);
+        let limits = Limits::read(fields, max_stale, problems);
         Some(Self {
             cluster: cluster?,
             place: KeyLocation::Known(Rc::new(uri?)),
@@ -87,7 +95,7 @@ impl RemoteSource {
         let cluster = read_cluster(&mut fields, problems);
         let discovery = Discovery::read(&mut fields, accepted, notes, problems);
         let credentials = read_headers(&mut fields, problems);
-        let limits = Limits::read(&mut fields, problems);
+        let limits = Limits::read(&mut fields, usual_max_stale, problems);
         fields.deny_unknown(problems);
         Some(Self {
             cluster: cluster?,
@@ -110,7 +118,7 @@ impl Limits {
         age.map_or(longest, |age| age.clamp(shortest, longest))
     }
 
-    fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+    fn read(fields: &mut Fields<'_>, max_stale: MaxStale, problems: &mut Problems) -> Option<Self> {
         let seconds = Duration::from_secs;
         let mut read = |name, default: Duration, range: RangeInclusive<Duration>| {
             fields.or_default(name, default, problems, |node, problems| {
@@ -121,7 +129,8 @@ impl Limits {
         let longest = seconds(1)..=seconds(86_400);
         let cache_duration = read("cache_duration", seconds(600), longest);
         let longest = seconds(1)..=seconds(30 * 86_400);
-        let max_stale = read("max_stale", seconds(86_400), longest);
+        let usual = max_stale(cache_duration.unwrap_or_default());
+        let max_stale = read("max_stale", usual, longest);
         let cooldown = read("cooldown", seconds(30), seconds(1)..=seconds(3600));
         Some(Self {
             timeout: timeout?,
