@@ -22,14 +22,14 @@ pub struct Element<'v> {
     /// The host names among them.
     pub dns: Vec<Cow<'v, str>>,
     /// The last key.
-    last: Option<Key>,
+    last: Option<PairName>,
     /// Whether it says that there is no URI.
     has_no_uri: bool,
 }
 
 /// The keys, in the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum PairName {
     By,
     Hash,
     Cert,
@@ -39,14 +39,14 @@ enum Key {
     Dns,
 }
 
-const KEYS: [(&str, Key); 7] = [
-    ("By", Key::By),
-    ("Hash", Key::Hash),
-    ("Cert", Key::Cert),
-    ("Chain", Key::Chain),
-    ("Subject", Key::Subject),
-    ("URI", Key::Uri),
-    ("DNS", Key::Dns),
+const KEYS: [(&str, PairName); 7] = [
+    ("By", PairName::By),
+    ("Hash", PairName::Hash),
+    ("Cert", PairName::Cert),
+    ("Chain", PairName::Chain),
+    ("Subject", PairName::Subject),
+    ("URI", PairName::Uri),
+    ("DNS", PairName::Dns),
 ];
 
 /// Why it is not read.
@@ -159,21 +159,23 @@ impl<'v> Element<'v> {
         let mut keys = KEYS.iter();
         let (_, key) = *keys.find(|(name, _)| name.eq_ignore_ascii_case(key))?;
         let is_last = self.last == Some(key);
-        if self.last > Some(key) || (is_last && !matches!(key, Key::By | Key::Uri | Key::Dns)) {
+        if self.last > Some(key)
+            || (is_last && !matches!(key, PairName::By | PairName::Uri | PairName::Dns))
+        {
             return None;
         }
         self.last = Some(key);
         match key {
-            Key::By | Key::Cert | Key::Chain => {}
-            Key::Hash => {
+            PairName::By | PairName::Cert | PairName::Chain => {}
+            PairName::Hash => {
                 self.hash = match value {
                     Cow::Borrowed("") => None,
                     Cow::Borrowed(hash) if is_sha256(hash) => Some(hash),
                     _ => return None,
                 };
             }
-            Key::Subject => self.subject = Some(value).filter(|subject| !subject.is_empty()),
-            Key::Uri => {
+            PairName::Subject => self.subject = Some(value).filter(|subject| !subject.is_empty()),
+            PairName::Uri => {
                 // One that is empty stands alone: that there is none.
                 if self.has_no_uri || (is_last && value.is_empty()) {
                     return None;
@@ -181,7 +183,7 @@ impl<'v> Element<'v> {
                 self.has_no_uri = value.is_empty();
                 self.uris.extend(Some(value).filter(|uri| !uri.is_empty()));
             }
-            Key::Dns => {
+            PairName::Dns => {
                 let of_host = |b: u8| b.is_ascii_alphanumeric() || b"._*-".contains(&b);
                 if !value.bytes().all(of_host) {
                     return None;

@@ -3,7 +3,7 @@
 
 use super::challenge::Challenges;
 use super::location::{LocationError, Locations, PresentedCredential};
-use super::{Accepted, Authenticator};
+use super::{AcceptedCredential, Authenticator};
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::Refusal;
@@ -81,7 +81,7 @@ impl<A: Authenticator> Kindred<A> {
         found: &[Presented<'_, A>],
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<(usize, Accepted), Refusal> {
+    ) -> Result<(usize, AcceptedCredential), Refusal> {
         let Some((Presented { credential, .. }, others)) = found.split_first() else {
             return Err(self.missing());
         };
@@ -147,7 +147,7 @@ impl<A: Authenticator> Presented<'_, A> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<AcceptedCredential, Refusal> {
         let attempt = of_one(self.member, self.credential.token());
         self.member
             .authenticate(&self.credential, &attempt, exchange, host)

@@ -6,7 +6,7 @@ use super::challenge::Challenges;
 use super::combination::Needed;
 use super::kindred::{Kindred, check_issuers};
 use super::location::Locations;
-use super::{Accepted, Authenticator};
+use super::{AcceptedCredential, Authenticator};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
@@ -66,13 +66,13 @@ pub(super) trait Kin {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Option<(usize, Accepted)>, Refusal>;
+    ) -> Result<Option<(usize, AcceptedCredential)>, Refusal>;
     /// Has each of them accept what the request has for it.
     fn all(
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Vec<(usize, Accepted)>, Refusal>;
+    ) -> Result<Vec<(usize, AcceptedCredential)>, Refusal>;
     /// Whether one of them stands there in the list.
     fn has(&self, place: usize) -> bool;
     /// Why a request is refused that has none of theirs.
@@ -119,7 +119,7 @@ impl<M: Member> Kin for Listed<M> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Option<(usize, Accepted)>, Refusal> {
+    ) -> Result<Option<(usize, AcceptedCredential)>, Refusal> {
         let request = exchange.request;
         let found = self.kindred.presented(&request, host)?;
         if found.is_empty() {
@@ -133,7 +133,7 @@ impl<M: Member> Kin for Listed<M> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Vec<(usize, Accepted)>, Refusal> {
+    ) -> Result<Vec<(usize, AcceptedCredential)>, Refusal> {
         let request = exchange.request;
         let found = self.kindred.presented(&request, host)?;
         if found.len() < self.places.len() {

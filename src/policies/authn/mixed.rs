@@ -1,6 +1,6 @@
 //! Which credentials of several kinds a route asks for, and who calls when more than one was accepted.
 
-use super::Accepted;
+use super::AcceptedCredential;
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
 use super::location::Locations;
@@ -73,14 +73,15 @@ impl Mixed {
                 enter_all(accepted, exchange);
             }
             Needed::Any => {
-                let mut first: Option<(usize, Accepted)> = None;
+                let mut first: Option<(usize, AcceptedCredential)> = None;
                 for kin in &self.kinds {
                     let found = kin.any(exchange, host)?;
                     // It is read again to be judged. What was there then and is not now has not been judged.
                     if found.is_none() && presented.iter().any(|place| kin.has(*place)) {
                         return Err(kin.missing());
                     }
-                    let place = |one: &Option<(usize, Accepted)>| one.as_ref().map(|one| one.0);
+                    let place =
+                        |one: &Option<(usize, AcceptedCredential)>| one.as_ref().map(|one| one.0);
                     if found.is_some() && (first.is_none() || place(&found) < place(&first)) {
                         first = found;
                     }
@@ -121,11 +122,11 @@ impl Mixed {
 
 /// Leaves in an exchange what several credentials say. The one that is listed first says who calls, and what
 /// it tells others counts where two would tell the same.
-fn enter_all(mut accepted: Vec<(usize, Accepted)>, exchange: &mut Exchange<'_>) {
+fn enter_all(mut accepted: Vec<(usize, AcceptedCredential)>, exchange: &mut Exchange<'_>) {
     sort::sort(&mut accepted, |(one, _), (other, _)| one.cmp(other));
     let mut accepted = accepted.into_iter();
     let first = accepted.next();
-    for (_, Accepted { edits, .. }) in accepted.rev() {
+    for (_, AcceptedCredential { edits, .. }) in accepted.rev() {
         exchange.edits.extend(edits.iter().cloned());
     }
     if let Some((_, first)) = first {

@@ -76,7 +76,7 @@ trait Authenticator {
         attempt: &Self::Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Accepted, Refusal>;
+    ) -> Result<AcceptedCredential, Refusal>;
 
     /// Why a credential is refused that none of these has issued; without a challenge.
     fn not_issued(by: &[&Self], attempt: &Self::Attempt<'_>, exchange: &Exchange<'_>) -> Refusal;
@@ -96,14 +96,14 @@ trait Authenticator {
 }
 
 /// What an accepted credential says.
-struct Accepted {
+struct AcceptedCredential {
     /// Who calls.
     principal: Principal,
     /// What the service and other filters are told of it.
     edits: Rc<[Edit]>,
 }
 
-impl Accepted {
+impl AcceptedCredential {
     /// Leaves it in an exchange. The first that was accepted says who calls.
     fn enter(self, exchange: &mut Exchange<'_>) {
         exchange.edits.extend(self.edits.iter().cloned());

@@ -21,7 +21,7 @@ pub use self::text::Text;
 pub use self::text::read as read_string;
 pub use self::walk::{Kind, MemberName, Watch, Word, Written};
 
-use self::walk::{Extent, State};
+use self::walk::{Extent, WalkState};
 
 /// What a text may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub fn walk<'t>(
 /// # Errors
 /// The first [`Fault`], which may be one of `watch`.
 pub fn watch<'t>(text: &'t [u8], limits: &Limits, watch: &mut impl Watch<'t>) -> Result<(), Fault> {
-    let mut state = State::new(limits);
+    let mut state = WalkState::new(limits);
     state.walk(text, Extent::Rest, limits, watch).map(|_| ())
 }
 

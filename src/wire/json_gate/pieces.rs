@@ -1,6 +1,6 @@
 //! A text that comes in pieces.
 
-use super::walk::{Extent, State};
+use super::walk::{Extent, WalkState};
 use super::{Fault, Limits, Watch};
 
 /// Judges one JSON text while it comes. It comes to the same as [`super::watch`] of all of it.
@@ -9,14 +9,14 @@ use super::{Fault, Limits, Watch};
 /// that are open. Of what is told to a watch, nothing is kept.
 pub struct Pieces {
     limits: Limits,
-    state: State,
+    state: WalkState,
 }
 
 impl Pieces {
     /// Before the first byte.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let state = State::new(&limits);
+        let state = WalkState::new(&limits);
         Self { limits, state }
     }
 

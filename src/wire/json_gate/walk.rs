@@ -110,7 +110,7 @@ struct Frame {
 }
 
 /// Where a walk over a text that comes in pieces has got to.
-pub(super) struct State {
+pub(super) struct WalkState {
     open: List<Frame>,
     keys: Keys,
     here: Frame,
@@ -138,7 +138,7 @@ pub(super) enum Extent {
     Rest,
 }
 
-impl State {
+impl WalkState {
     /// Before the first byte.
     pub(super) fn new(limits: &Limits) -> Self {
         let keys = Keys::default();

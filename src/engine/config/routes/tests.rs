@@ -5,7 +5,7 @@ use portcullis_wire::json::Json;
 
 /// A block that makes nothing, and says nothing of that.
 static SILENT: PolicyKind = PolicyKind {
-    name: "silent",
+    name: "csrf",
     role: Role::Authenticates,
     codes: &[],
     compile: Compile::Object(|_, _| None),
@@ -14,7 +14,7 @@ static SILENT: PolicyKind = PolicyKind {
 
 /// What is said of a document with that block, of which something else is wrong already.
 fn problems_of(wrong: Option<&str>) -> Vec<String> {
-    let json = Json::parse(br#"{"silent":{}}"#, 4).unwrap();
+    let json = Json::parse(br#"{"csrf":{}}"#, 4).unwrap();
     let root = Node::root(&json);
     let (mut problems, mut notes) = (Problems::default(), Vec::new());
     let mut sections = Sections::default();
@@ -22,7 +22,7 @@ fn problems_of(wrong: Option<&str>) -> Vec<String> {
     for entry in SECTIONS {
         sections.read(entry, &mut fields, &mut notes, &mut problems);
     }
-    let block = fields.optional("silent").unwrap();
+    let block = fields.optional("csrf").unwrap();
     if let Some(wrong) = wrong {
         root.report(&mut problems, wrong);
     }
@@ -44,6 +44,6 @@ fn problems_of(wrong: Option<&str>) -> Vec<String> {
 /// A guarded route whose block makes no steps would let everybody in.
 #[test]
 fn a_block_that_makes_nothing_is_a_problem() {
-    assert_eq!(problems_of(None), ["/silent: cannot be read"]);
+    assert_eq!(problems_of(None), ["/csrf: cannot be read"]);
     assert_eq!(problems_of(Some("is odd")), ["document: is odd"]);
 }

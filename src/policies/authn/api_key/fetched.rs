@@ -29,13 +29,13 @@ pub(super) struct FetchedStore {
     source: RemoteSource,
     bounds: Bounds,
     part: Fetcher,
-    state: RefCell<State>,
+    state: RefCell<StoreState>,
     jitter: RandomState,
 }
 
 #[derive(Default)]
-struct State {
-    loaded: Option<Loaded>,
+struct StoreState {
+    loaded: Option<LoadedKeys>,
     next_fetch: Duration,
     next_early: Duration,
     failures: u32,
@@ -43,7 +43,7 @@ struct State {
     wanted: bool,
 }
 
-struct Loaded {
+struct LoadedKeys {
     table: Rc<KeyTable>,
     record: Record,
 }
@@ -176,7 +176,7 @@ impl FetchedStore {
             state.failures = 0;
             state.wanted = false;
             state.next_fetch = record.next_fetch;
-            state.loaded = Some(Loaded { table, record });
+            state.loaded = Some(LoadedKeys { table, record });
         }
     }
 

@@ -28,7 +28,7 @@ use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
-use super::{Accepted, Authenticator};
+use super::{AcceptedCredential, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -168,7 +168,7 @@ impl Authenticator for StoreRequirement {
         _: &&[u8],
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<AcceptedCredential, Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
         let principal = self.store.judge(found.token(), exchange.arrived, host);
         let principal = principal.map_err(attach)?;
@@ -182,7 +182,7 @@ impl Authenticator for StoreRequirement {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|Unwritable| attach(refusals::malformed("characters")))?;
         }
-        Ok(Accepted {
+        Ok(AcceptedCredential {
             principal,
             edits: edits.into(),
         })

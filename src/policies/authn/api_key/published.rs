@@ -88,7 +88,7 @@ pub(super) fn read_store(
     let mut builder = TableBuilder::default();
     let (mut passed, mut all) = (0_usize, 0_usize);
     let mut rest = inner(body).ok_or(StoreError::NoStore)?;
-    while let Some(Item { text, after }) = next_item(rest, all)? {
+    while let Some(PublishedKey { text, after }) = next_item(rest, all)? {
         rest = after;
         all = all.saturating_add(1);
         if all > bounds.keys {
@@ -148,14 +148,14 @@ fn is_blank(byte: &u8) -> bool {
 }
 
 /// An item of a list, and what follows it.
-struct Item<'b> {
+struct PublishedKey<'b> {
     text: &'b [u8],
     after: &'b [u8],
 }
 
 /// The next item of a list of which `before` have been, and what follows it. Whether it is JSON is for
 /// others to see: here it ends at the first comma that is in no string and in no brackets.
-fn next_item(list: &[u8], before: usize) -> Result<Option<Item<'_>>, StoreError> {
+fn next_item(list: &[u8], before: usize) -> Result<Option<PublishedKey<'_>>, StoreError> {
     let list = blanks(list);
     let list = match (list.split_first(), before) {
         (None, _) => return Ok(None),
@@ -178,7 +178,7 @@ fn next_item(list: &[u8], before: usize) -> Result<Option<Item<'_>>, StoreError>
     });
     let item = list.split_at_checked(end.unwrap_or(list.len()));
     let (text, after) = item.ok_or(StoreError::NoStore)?;
-    Ok(Some(Item { text, after }))
+    Ok(Some(PublishedKey { text, after }))
 }
 
 impl fmt::Display for StoreError {

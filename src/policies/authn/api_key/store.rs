@@ -45,11 +45,11 @@ pub(in crate::authn) struct ApiKeyStore {
     hash: KeyHash,
     /// How its keys begin, if all of them are of the form that this project makes.
     prefix: Option<Box<str>>,
-    keys: KeySource,
+    keys: StoredKeys,
 }
 
 /// Where its keys come from.
-enum KeySource {
+enum StoredKeys {
     /// The document.
     Written(Rc<KeyTable>),
     /// A service.
@@ -81,8 +81,8 @@ impl ApiKeyStores {
 
     fn fetched(&self) -> impl Iterator<Item = Rc<FetchedStore>> {
         self.valid().filter_map(|store| match &store.keys {
-            KeySource::Written(_) => None,
-            KeySource::Fetched(fetched) => Some(Rc::clone(fetched)),
+            StoredKeys::Written(_) => None,
+            StoredKeys::Fetched(fetched) => Some(Rc::clone(fetched)),
         })
     }
 
@@ -157,7 +157,7 @@ impl ApiKeyStore {
         let locations = Locations::read_or(&mut fields, ("x-api-key", ""), problems);
         let hash = fields.or_default("hash", KeyHash::Sha256, problems, KeyHash::read);
         let prefix = fields.or_default("prefix", None, problems, read_prefix);
-        let keys = KeySource::read(name, &mut fields, problems);
+        let keys = StoredKeys::read(name, &mut fields, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let place = BlockPlace::of(node);
@@ -213,7 +213,7 @@ impl ApiKeyStore {
         let table = table.ok_or_else(|| Refusal::new(&NO_KEYS))?;
         let Some(entry) = table.find(&digest) else {
             // It may have been made since.
-            if let KeySource::Fetched(fetched) = &self.keys {
+            if let StoredKeys::Fetched(fetched) = &self.keys {
                 fetched.request_refresh(host.monotonic());
             }
             return Err(Refusal::new(&UNKNOWN));
@@ -247,7 +247,7 @@ impl ApiKeyStore {
     }
 }
 
-impl KeySource {
+impl StoredKeys {
     /// Reads `keys`, or `remote`.
     fn read(name: &Rc<str>, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         match (fields.optional("keys"), fields.optional("remote")) {

@@ -47,7 +47,7 @@ pub(super) const MOST_KEYS: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct KeyTable {
     /// In the order of the digests.
-    slots: Box<[Slot]>,
+    slots: Box<[KeySlot]>,
     /// Where in that order the digests begin that have the same leading bits, for each choice of these; and
     /// the end.
     starts: Box<[u32]>,
@@ -57,7 +57,7 @@ pub(super) struct KeyTable {
 
 /// A key in a table: 60 bytes.
 #[derive(Debug)]
-struct Slot {
+struct KeySlot {
     digest: Digest,
     /// Where its texts begin, and how long they are: id, client, grants.
     at: [u32; 3],
@@ -70,7 +70,7 @@ struct Slot {
 /// A table in the making.
 #[derive(Default)]
 pub(super) struct TableBuilder {
-    slots: Vec<Slot>,
+    slots: Vec<KeySlot>,
     texts: String,
     /// Where texts stand that several keys may have.
     shared: BTreeMap<Box<str>, u32>,
@@ -117,7 +117,7 @@ impl KeyTable {
         near.get(place).map(|slot| self.entry(slot))
     }
 
-    fn entry(&self, slot: &Slot) -> KeyEntry<'_> {
+    fn entry(&self, slot: &KeySlot) -> KeyEntry<'_> {
         let [id, client, grants] = slot.texts().map(|place| text(&self.texts, place));
         KeyEntry {
             digest: slot.digest,
@@ -131,7 +131,7 @@ impl KeyTable {
     }
 }
 
-impl Slot {
+impl KeySlot {
     fn texts(&self) -> [Range<usize>; 3] {
         let place = |at: u32, length: u16| {
             let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -145,7 +145,7 @@ impl Slot {
 impl TableBuilder {
     /// How many bytes of memory the table would take.
     pub(super) fn memory(&self) -> usize {
-        let each = size_of::<Slot>().saturating_add(size_of::<u32>());
+        let each = size_of::<KeySlot>().saturating_add(size_of::<u32>());
         let slots = self.slots.len().saturating_mul(each);
         slots.saturating_add(self.texts.len())
     }
@@ -163,7 +163,7 @@ impl TableBuilder {
         ) else {
             return false;
         };
-        self.slots.push(Slot {
+        self.slots.push(KeySlot {
             digest: entry.digest,
             at: [id, client, grants],
             length: [a, b, c],
@@ -208,7 +208,7 @@ impl TableBuilder {
         })
     }
 
-    fn slot(&self, place: u32) -> Option<&Slot> {
+    fn slot(&self, place: u32) -> Option<&KeySlot> {
         self.slots.get(usize::try_from(place).ok()?)
     }
 

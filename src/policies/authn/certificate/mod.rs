@@ -27,14 +27,14 @@ use self::refusals::{
     SEVERAL_CERTIFICATES,
 };
 use self::set::CertificateSet;
-use self::source::Source;
+use self::source::CertificateSource;
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
 use super::location::{LocationError, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member, kin};
 use super::mixed::Mixed;
 use super::requirement::Requirement;
-use super::{Accepted, Authenticator};
+use super::{AcceptedCredential, Authenticator};
 
 pub use self::set::CertificateSets;
 
@@ -139,11 +139,11 @@ impl Authenticator for CertificateRequirement {
         host: &dyn Host,
     ) -> Result<PresentedCredential<'r>, LocationError> {
         match &self.set.source {
-            Source::Connection(_) if Source::is_presented(host) => {
+            CertificateSource::Connection(_) if CertificateSource::is_presented(host) => {
                 Ok(PresentedCredential::of_connection())
             }
-            Source::Connection(_) => Err(LocationError::Missing),
-            Source::Header(forwarded) => {
+            CertificateSource::Connection(_) => Err(LocationError::Missing),
+            CertificateSource::Header(forwarded) => {
                 let found = self.set.locations.find(request)?;
                 match forwarded.tells(found.token()) {
                     true => Ok(found),
@@ -166,7 +166,7 @@ impl Authenticator for CertificateRequirement {
         (): &(),
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<AcceptedCredential, Refusal> {
         let set = &*self.set;
         let refuse = |refusal: Refusal, field| {
             let refusal = refusal.placed(&set.place, Some(field));
@@ -186,7 +186,7 @@ impl Authenticator for CertificateRequirement {
         };
         let (request, at) = (&exchange.request, &*self.at);
         let met = self.requirement.met(principal, request, at, &INSUFFICIENT);
-        Ok(Accepted {
+        Ok(AcceptedCredential {
             principal: met.map_err(|refusal| self.challenges.attach(refusal))?,
             edits: edits.into(),
         })

@@ -10,7 +10,7 @@ use portcullis_wire::budget::Share;
 use portcullis_wire::json::compact::Compact;
 
 use super::client::Client;
-use super::source::{Asked, Certificate, Source};
+use super::source::{Asked, Certificate, CertificateSource};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::Locations;
 use portcullis_exchange::refusal::BlockPlace;
@@ -34,7 +34,7 @@ pub(super) struct CertificateSet {
     pub(super) name: Rc<str>,
     /// Where its block stands.
     pub(super) place: BlockPlace,
-    pub(super) source: Source,
+    pub(super) source: CertificateSource,
     /// Where that is in a request, if it is there.
     pub(super) locations: Locations,
     pub(super) forwarding: Forwarding,
@@ -96,7 +96,12 @@ impl CertificateSet {
     fn read(name: &Rc<str>, node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         let problems = &mut *reading.problems;
         let mut fields = node.fields(problems)?;
-        let source = fields.or_default("source", Source::default(), problems, Source::read);
+        let source = fields.or_default(
+            "source",
+            CertificateSource::default(),
+            problems,
+            CertificateSource::read,
+        );
         let clients = fields
             .required("clients", problems)
             .and_then(|node| read_clients(&node, problems));
@@ -122,7 +127,7 @@ impl CertificateSet {
             Share::Documents,
             memory.saturating_add(place.memory()),
         );
-        if let Source::Header(forwarded) = &source {
+        if let CertificateSource::Header(forwarded) = &source {
             let name = Quoted(name);
             reading.notes.push(match forwarded.knows_sender() {
                 true => format!(

@@ -15,7 +15,7 @@ use super::refusals::{ELEMENTS, FORMAT, NOT_REPORTED, PROXY, UNVERIFIED};
 
 /// From where it is known.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum CertificateSource {
     /// From the connection, as this proxy sees it.
     Connection(Verification),
     /// From a header field.
@@ -28,12 +28,12 @@ pub(super) struct Forwarded {
     name: HeaderName,
     /// How many elements it has: two if this proxy adds one for the certificate of the one in front.
     hops: usize,
-    sender: Option<Sender>,
+    sender: Option<ConnectedPeer>,
 }
 
 /// What must be known of the connection on which the field came, or of which it tells.
 #[derive(Debug)]
-struct Sender {
+struct ConnectedPeer {
     verification: Verification,
     /// The certificates of the proxies in front; empty if any will do.
     proxies: Vec<Names>,
@@ -79,18 +79,20 @@ const VERIFICATIONS: [(&str, Verification); 2] = [
     ("by_listener", Verification::ByListener),
 ];
 
-impl Default for Source {
+impl Default for CertificateSource {
     fn default() -> Self {
-        Source::Connection(Verification::Reported)
+        CertificateSource::Connection(Verification::Reported)
     }
 }
 
-impl Source {
+impl CertificateSource {
     /// Reads `source`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         if let Json::String(_) = node.json() {
             let choices = [("connection", Verification::Reported)];
-            return node.choice(problems, &choices).map(Source::Connection);
+            return node
+                .choice(problems, &choices)
+                .map(CertificateSource::Connection);
         }
         let mut fields = node.fields(problems)?;
         let connection = fields.optional("connection");
@@ -104,7 +106,7 @@ impl Source {
                 None
             }
             (Some(node), None) => read_connection(&node, problems),
-            (None, Some(node)) => Forwarded::read(&node, problems).map(Source::Header),
+            (None, Some(node)) => Forwarded::read(&node, problems).map(CertificateSource::Header),
             (None, None) => {
                 fields.lacks(
                     &["connection", "x_forwarded_client_cert"],
@@ -121,16 +123,16 @@ impl Source {
     /// The header field, if it is one.
     pub(super) fn header(&self) -> Option<&HeaderName> {
         match self {
-            Source::Connection(_) => None,
-            Source::Header(field) => Some(&field.name),
+            CertificateSource::Connection(_) => None,
+            CertificateSource::Header(field) => Some(&field.name),
         }
     }
 
     /// How many bytes of memory it takes beside its own.
     pub(super) fn memory(&self) -> usize {
         match self {
-            Source::Connection(_) => 0,
-            Source::Header(forwarded) => forwarded.memory(),
+            CertificateSource::Connection(_) => 0,
+            CertificateSource::Header(forwarded) => forwarded.memory(),
         }
     }
 
@@ -147,8 +149,10 @@ impl Source {
         host: &dyn Host,
     ) -> Result<Certificate<'c>, Refusal> {
         match self {
-            Source::Connection(verification) => of_connection(*verification, asked, host),
-            Source::Header(forwarded) => {
+            CertificateSource::Connection(verification) => {
+                of_connection(*verification, asked, host)
+            }
+            CertificateSource::Header(forwarded) => {
                 forwarded.check_sender(host)?;
                 of_field(field, forwarded.hops)
             }
@@ -180,7 +184,7 @@ impl Forwarded {
             let proxies = proxies.unwrap_or_default();
             let mut asked = Asked::default();
             proxies.iter().for_each(|proxy| proxy.asks(&mut asked));
-            Sender {
+            ConnectedPeer {
                 verification: verified.unwrap_or(Verification::Reported),
                 proxies,
                 asked,
@@ -218,7 +222,7 @@ impl Forwarded {
         let Some(sender) = &self.sender else {
             return Ok(());
         };
-        if !Source::is_presented(host) {
+        if !CertificateSource::is_presented(host) {
             return Err(Refusal::new(&UNVERIFIED));
         }
         let certificate = of_connection(sender.verification, sender.asked, host)?;
@@ -231,7 +235,7 @@ impl Forwarded {
     }
 }
 
-fn read_connection(node: &Node<'_>, problems: &mut Problems) -> Option<Source> {
+fn read_connection(node: &Node<'_>, problems: &mut Problems) -> Option<CertificateSource> {
     let mut fields = node.fields(problems)?;
     let verification = fields.or_default(
         "verified",
@@ -240,7 +244,7 @@ fn read_connection(node: &Node<'_>, problems: &mut Problems) -> Option<Source> {
         read_verification,
     );
     fields.deny_unknown(problems);
-    verification.map(Source::Connection)
+    verification.map(CertificateSource::Connection)
 }
 
 fn read_verification(node: &Node<'_>, problems: &mut Problems) -> Option<Verification> {
@@ -332,10 +336,10 @@ mod tests {
     const CLIENT: &[u8] = b"URI=https://client.example";
     const BOTH: &[u8] = b"URI=https://client.example,URI=https://edge.example";
 
-    fn read(source: &str) -> Result<Source, String> {
+    fn read(source: &str) -> Result<CertificateSource, String> {
         let json = Json::parse(source.as_bytes(), 16).unwrap();
         let mut problems = Problems::default();
-        let read = Source::read(&Node::root(&json), &mut problems);
+        let read = CertificateSource::read(&Node::root(&json), &mut problems);
         problems
             .into_result(read)
             .map_err(|error| error.to_string())
@@ -353,7 +357,11 @@ mod tests {
     }
 
     /// The reason for which a field is refused; none if the client is `client.example`.
-    fn refused(source: &Source, field: &[u8], host: &MemoryHost) -> Option<&'static str> {
+    fn refused(
+        source: &CertificateSource,
+        field: &[u8],
+        host: &MemoryHost,
+    ) -> Option<&'static str> {
         match source.certificate(field, Asked::default(), host) {
             Ok(certificate) => {
                 assert_eq!(certificate.uris, ["https://client.example"]);

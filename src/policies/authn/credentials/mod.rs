@@ -49,10 +49,10 @@ struct MemberKind {
 }
 
 /// Reads the members of one kind; none if something is wrong with one.
-type ReadMembers = fn(&[Item<'_>], &About<'_>, &mut Context<'_>) -> Option<Box<dyn Kin>>;
+type ReadMembers = fn(&[WrittenMember<'_>], &About<'_>, &mut Context<'_>) -> Option<Box<dyn Kin>>;
 
 /// A member as it is written.
-struct Item<'d> {
+struct WrittenMember<'d> {
     /// Its place in the list.
     place: usize,
     /// What kind it is: the place in [`KINDS`].
@@ -79,7 +79,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     // What stands beside a realm or an item that is wrong is read all the same.
     let named = realm.unwrap_or("api");
     let count = items.len();
-    let items: Vec<Item<'_>> = items.into_iter().flatten().collect();
+    let items: Vec<WrittenMember<'_>> = items.into_iter().flatten().collect();
     let are_read = items.len() == count;
     let mut order: Vec<usize> = Vec::new();
     for item in &items {
@@ -93,7 +93,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let mut read = Vec::with_capacity(kinds.len());
     let mut rest = items;
     for (index, kind) in kinds.iter().enumerate() {
-        let is_of_kind = |item: &Item<'_>| {
+        let is_of_kind = |item: &WrittenMember<'_>| {
             let found = KINDS.get(item.kind);
             found.is_some_and(|found| found.name == kind.name)
         };
@@ -134,7 +134,7 @@ fn joined(challenges: &[Option<String>], without: Option<usize>) -> String {
 fn read_items<'d>(
     fields: &mut Fields<'d>,
     context: &mut Context<'_>,
-) -> Option<(Needed, Vec<Option<Item<'d>>>)> {
+) -> Option<(Needed, Vec<Option<WrittenMember<'d>>>)> {
     let problems = &mut *context.problems;
     let any_of = fields.optional("any_of");
     let all_of = fields.optional("all_of");
@@ -179,7 +179,7 @@ fn read_item<'d>(
     at: &str,
     instead: &[&'static str],
     context: &mut Context<'_>,
-) -> Option<Item<'d>> {
+) -> Option<WrittenMember<'d>> {
     let problems = &mut *context.problems;
     let mut found = None;
     for (kind, MemberKind { name, .. }) in KINDS.iter().enumerate() {
@@ -191,7 +191,7 @@ fn read_item<'d>(
             return None;
         }
         let at = format!("{at}/{name}");
-        found = Some(Item {
+        found = Some(WrittenMember {
             place,
             kind,
             at,
@@ -213,7 +213,7 @@ fn read_item<'d>(
 
 /// The members of one kind.
 fn read_kind<M: Member>(
-    items: &[Item<'_>],
+    items: &[WrittenMember<'_>],
     about: &About<'_>,
     context: &mut Context<'_>,
 ) -> Option<Box<dyn Kin>> {

@@ -50,7 +50,7 @@ use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
-use super::{Accepted, Authenticator};
+use super::{AcceptedCredential, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -247,7 +247,7 @@ impl Authenticator for ProviderRequirement {
         attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<AcceptedCredential, Refusal> {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
@@ -264,7 +264,7 @@ impl Authenticator for ProviderRequirement {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
         }
-        Ok(Accepted {
+        Ok(AcceptedCredential {
             principal,
             edits: verified.edits,
         })

@@ -29,7 +29,7 @@ impl Kin for Stub {
         &self,
         _: &mut Exchange<'_>,
         _: &dyn Host,
-    ) -> Result<Option<(usize, Accepted)>, Refusal> {
+    ) -> Result<Option<(usize, AcceptedCredential)>, Refusal> {
         let principal = Principal {
             kind: CredentialKind::ApiKey,
             authority: self.place.to_string().into(),
@@ -38,14 +38,14 @@ impl Kin for Stub {
         let edits = Vec::new().into();
         Ok(self
             .judged
-            .then_some((self.place, Accepted { principal, edits })))
+            .then_some((self.place, AcceptedCredential { principal, edits })))
     }
 
     fn all(
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Vec<(usize, Accepted)>, Refusal> {
+    ) -> Result<Vec<(usize, AcceptedCredential)>, Refusal> {
         Ok(self.any(exchange, host)?.into_iter().collect())
     }
 
