@@ -28,6 +28,7 @@ mod member;
 mod mixed;
 mod places;
 mod requirement;
+mod schedule;
 mod secret;
 
 use std::rc::Rc;

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use hmac_sha256::Hash;
 use super::published::{Bounds, StoreError, read_store};
 use super::table::KeyTable;
 use crate::authn::jwt::remote::{CellNames, Fetcher, RemoteSource, read_response};
+use crate::authn::schedule::Schedule;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::credentials::{Credential, tells};
@@ -30,17 +30,12 @@ pub(super) struct FetchedStore {
     bounds: Bounds,
     part: Fetcher,
     state: RefCell<StoreState>,
-    jitter: RandomState,
 }
 
 #[derive(Default)]
 struct StoreState {
     loaded: Option<LoadedKeys>,
-    next_fetch: Duration,
-    next_early: Duration,
-    failures: u32,
-    /// Whether a key has come that is not there since keys were last heard of.
-    wanted: bool,
+    schedule: Schedule,
 }
 
 struct LoadedKeys {
@@ -65,9 +60,6 @@ fn usual_max_stale(cache_duration: Duration) -> Duration {
     USUAL.max(cache_duration.saturating_mul(2))
 }
 
-/// The longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
 impl FetchedStore {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown, max_keys }`.
     pub(super) fn read(name: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
@@ -83,7 +75,6 @@ impl FetchedStore {
             source,
             bounds,
             state: RefCell::default(),
-            jitter: RandomState::new(),
         })
     }
 
@@ -102,12 +93,9 @@ impl FetchedStore {
     /// Asks for an early fetch because a key came that is not there. At most once in a cool-down, so that
     /// nobody can have the service hammered.
     pub(super) fn request_refresh(&self, now: Duration) {
-        if let Ok(mut state) = self.state.try_borrow_mut()
-            && now >= state.next_early
-        {
-            state.next_early = now.saturating_add(self.source.limits.cooldown);
-            state.next_fetch = state.next_fetch.min(now);
-            state.wanted = true;
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            let cooldown = self.source.limits.cooldown;
+            state.schedule.request_refresh(now, cooldown);
         }
     }
 
@@ -127,13 +115,9 @@ impl FetchedStore {
     }
 
     fn is_due(&self, now: Duration) -> bool {
-        let Ok(state) = self.state.try_borrow() else {
-            return false;
-        };
-        let rests = self.part.is_replaced() && !state.wanted;
-        // The other may share its answer where it is not found here: then there is none for long.
-        let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
-        now >= state.next_fetch.saturating_add(patience)
+        let is_replaced = self.part.is_replaced();
+        let state = self.state.try_borrow();
+        state.is_ok_and(|state| state.schedule.is_due(now, is_replaced))
     }
 
     /// Takes a response, or the news that there is none.
@@ -173,30 +157,21 @@ impl FetchedStore {
 
     fn load(&self, table: Rc<KeyTable>, record: Record) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
-            state.failures = 0;
-            state.wanted = false;
-            state.next_fetch = record.next_fetch;
+            state.schedule.answered(record.next_fetch);
             state.loaded = Some(LoadedKeys { table, record });
         }
     }
 
-    /// Doubles the pause with each failure, up to a minute.
     fn back_off(&self, now: Duration) -> Duration {
-        let Ok(mut state) = self.state.try_borrow_mut() else {
-            return LONGEST_PAUSE;
-        };
-        let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
-        let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
-        state.failures = state.failures.saturating_add(1).min(16);
-        state.next_fetch = now.saturating_add(pause);
-        state.wanted = false;
-        pause
+        let state = self.state.try_borrow_mut();
+        state.map_or(Schedule::longest_pause(), |mut state| {
+            state.schedule.back_off(now)
+        })
     }
 
-    /// A little less than `pause`, so that many proxies do not ask all at once.
     fn early(&self, pause: Duration) -> Duration {
-        let random = self.jitter.hash_one(pause) % 1000;
-        pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
+        let state = self.state.try_borrow();
+        state.map_or(pause, |state| state.schedule.early(pause))
     }
 
     /// The table of a response that another worker has fetched.

@@ -28,7 +28,6 @@ mod tests;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -38,6 +37,7 @@ use self::response::SharedKeySet;
 use self::settings::KeyLocation;
 use super::claims::Accepted;
 use super::jwk::Jwk;
+use crate::authn::schedule::Schedule;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::credentials::tells;
 use portcullis_exchange::host::Host;
@@ -60,18 +60,13 @@ pub struct RemoteKeys {
     source: RemoteSource,
     part: Fetcher,
     state: RefCell<FetchState>,
-    jitter: RandomState,
 }
 
 #[derive(Default)]
 struct FetchState {
     loaded: Option<Loaded>,
     location: Option<Location>,
-    next_fetch: Duration,
-    failures: u32,
-    next_early: Duration,
-    /// Whether a token has named a key that is not there since keys were last heard of.
-    wanted: bool,
+    schedule: Schedule,
     generation: u64,
 }
 
@@ -86,9 +81,6 @@ struct Location {
     /// Until when that needs no new question.
     until: Duration,
 }
-
-/// The longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// So much later than due, a fetch by another worker must have failed.
 const LATE: Duration = Duration::from_millis(600);
@@ -123,7 +115,6 @@ impl RemoteKeys {
             part: Fetcher::new(source.names(|each| Some(each.written().to_owned())).keys),
             source,
             state: RefCell::default(),
-            jitter: RandomState::new(),
         }
     }
 
@@ -172,12 +163,9 @@ impl RemoteKeys {
     /// Asks for an early fetch because a token names a key that is not there. At most once in a
     /// cool-down, so that nobody can have the provider hammered.
     pub(super) fn request_refresh(&self, now: Duration) {
-        if let Ok(mut state) = self.state.try_borrow_mut()
-            && now >= state.next_early
-        {
-            state.next_early = now.saturating_add(self.source.limits.cooldown);
-            state.next_fetch = state.next_fetch.min(now);
-            state.wanted = true;
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            let cooldown = self.source.limits.cooldown;
+            state.schedule.request_refresh(now, cooldown);
         }
     }
 
@@ -190,13 +178,9 @@ impl RemoteKeys {
 
     /// Whether it is time to fetch.
     pub fn due(&self, now: Duration) -> bool {
-        let Ok(state) = self.state.try_borrow() else {
-            return false;
-        };
-        let rests = self.part.is_replaced() && !state.wanted;
-        // The other may share its answer where it is not found here: then there is none for long.
-        let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
-        now >= state.next_fetch.saturating_add(patience)
+        let is_replaced = self.part.is_replaced();
+        let state = self.state.try_borrow();
+        state.is_ok_and(|state| state.schedule.is_due(now, is_replaced))
     }
 
     /// What to ask first when a fetch is due.
@@ -234,7 +218,7 @@ impl RemoteKeys {
         let state = self.state.try_borrow().ok()?;
         let location = state.location.as_ref()?;
         let aged = now >= location.until;
-        let late = now > state.next_fetch.saturating_add(LATE);
+        let late = now > state.schedule.next_fetch().saturating_add(LATE);
         (!aged && !late).then(|| Rc::clone(&location.uri))
     }
 
@@ -383,9 +367,7 @@ impl RemoteKeys {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return;
         };
-        state.failures = 0;
-        state.wanted = false;
-        state.next_fetch = next_fetch;
+        state.schedule.answered(next_fetch);
         match &mut state.loaded {
             Some(loaded) if loaded.published.digest == published.digest => {
                 loaded.fetched = fetched;
@@ -397,27 +379,20 @@ impl RemoteKeys {
         }
     }
 
-    /// Doubles the pause with each failure, up to a minute. Then it is asked again where the keys are.
+    /// There is no answer. Next it is asked again where the keys are.
     fn back_off(&self, now: Duration) -> Duration {
         let Ok(mut state) = self.state.try_borrow_mut() else {
-            return LONGEST_PAUSE;
+            return Schedule::longest_pause();
         };
-        let doubled = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
-        let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
-        state.failures = state.failures.saturating_add(1).min(16);
-        state.next_fetch = now.saturating_add(pause);
-        state.wanted = false;
         if let Some(location) = &mut state.location {
             location.until = Duration::ZERO;
         }
-        pause
+        state.schedule.back_off(now)
     }
 
-    /// A little less than `pause`, so that many proxies do not ask all at once.
     fn early(&self, pause: Duration) -> Duration {
-        let now = self.state.try_borrow().map_or(0, |state| state.generation);
-        let random = self.jitter.hash_one((now, pause)) % 1000;
-        pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
+        let state = self.state.try_borrow();
+        state.map_or(pause, |state| state.schedule.early(pause))
     }
 }
 
