@@ -72,6 +72,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let about = About {
         at: "",
         realm: realm.unwrap_or("api"),
+        metadata: "",
         beside: "",
     };
     let demand = StoreRequirement::read_one(fields, &about, stores, problems);
@@ -125,8 +126,8 @@ impl Member for StoreRequirement {
         Self::read_one(fields, about, &stores, context.problems)
     }
 
-    fn challenge_alone(realm: &str) -> Option<String> {
-        Some(plain_challenge(SCHEME, realm))
+    fn challenge_alone(about: &About<'_>) -> Option<String> {
+        Some(plain_challenge(SCHEME, about.realm))
     }
 
     fn challenges(about: &About<'_>, _: &str) -> Option<Challenges> {

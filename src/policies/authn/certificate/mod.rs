@@ -61,6 +61,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let about = About {
         at: "",
         realm: "",
+        metadata: "",
         beside: "",
     };
     let member = CertificateRequirement::read(fields, &about, context)??;
@@ -100,7 +101,7 @@ impl Member for CertificateRequirement {
         }))
     }
 
-    fn challenge_alone(_: &str) -> Option<String> {
+    fn challenge_alone(_: &About<'_>) -> Option<String> {
         None
     }
 
