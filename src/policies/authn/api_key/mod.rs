@@ -6,11 +6,9 @@
 
 mod digest;
 mod entry;
-mod fetched;
+pub(in crate::authn) mod fetched;
 pub mod form;
-mod moment;
 mod planned;
-mod published;
 pub mod refusals;
 mod store;
 mod table;

@@ -222,6 +222,11 @@ impl ClaimRules {
 }
 
 impl Times {
+    /// `iat`.
+    pub(super) fn issued(self) -> Option<f64> {
+        self.issued
+    }
+
     fn read(claims: Members<'_>) -> Result<Self, Objection> {
         Ok(Self {
             expires: date(claims, "exp")?,
