@@ -32,7 +32,7 @@ mod mixed;
 mod moment;
 mod places;
 mod requirement;
-pub mod revocation;
+pub(crate) mod revocation;
 mod schedule;
 mod secret;
 

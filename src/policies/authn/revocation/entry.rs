@@ -4,6 +4,7 @@ use portcullis_document::{Node, Problems};
 
 use super::table::{RevocationBuilder, RevokedName, Since};
 use crate::authn::moment::read_moment;
+use portcullis_wire::xfcc::is_sha256;
 
 /// The fields that name what is revoked.
 const FIELDS: [(&str, RevokedName); 6] = [
@@ -17,9 +18,6 @@ const FIELDS: [(&str, RevokedName); 6] = [
 
 /// The longest name, in bytes.
 const LONGEST: usize = 1024;
-
-/// How long the SHA-256 of a certificate is in hexadecimal digits.
-const DIGITS: usize = 64;
 
 impl RevokedName {
     /// The field that it stands in, and the word in the log.
@@ -98,14 +96,15 @@ pub(super) fn read_entry(
 fn read_text(node: &Node<'_>, name: RevokedName, problems: &mut Problems) -> Option<String> {
     let text = node.non_empty(problems)?;
     if name == RevokedName::Certificate {
-        let is_hash = text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
-        if !is_hash {
+        let digest: String = text.split(':').collect();
+        if !is_sha256(&digest) {
             node.report(
                 problems,
-                "must be the SHA-256 of a certificate in 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` tells it, without colons",
+                "must be the SHA-256 of a certificate in DER: 64 hexadecimal digits, as `openssl x509 -noout -fingerprint -sha256` prints them",
             );
+            return None;
         }
-        return is_hash.then(|| text.to_ascii_lowercase());
+        return Some(digest.to_ascii_lowercase());
     }
     if text.len() > LONGEST {
         node.report(problems, format_args!("has more than {LONGEST} bytes"));

@@ -16,7 +16,7 @@ use crate::authn::item_list::{ItemList, ListWords, MostItems, Twice};
 pub(in crate::authn) struct RevocationList {
     pub(super) name: Rc<str>,
     pub(super) entries: Entries,
-    on_error: OnMissing,
+    on_error: WithoutList,
 }
 
 /// Where its entries come from.
@@ -29,7 +29,7 @@ pub(super) enum Entries {
 
 /// What becomes of credentials while a list is not there, or too old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OnMissing {
+enum WithoutList {
     Deny,
     Allow,
 }
@@ -55,9 +55,9 @@ impl RevocationList {
         let mut fields = node.object(problems, "{\"entries\": […]}")?;
         let entries = Entries::read(name, &mut fields, problems);
         let written = fields.optional("on_error");
-        let choices = [("deny", OnMissing::Deny), ("allow", OnMissing::Allow)];
+        let choices = [("deny", WithoutList::Deny), ("allow", WithoutList::Allow)];
         let on_error = match &written {
-            None => Some(OnMissing::Deny),
+            None => Some(WithoutList::Deny),
             Some(node) => node.choice(problems, &choices),
         };
         fields.deny_unknown(problems);
@@ -69,7 +69,7 @@ impl RevocationList {
             );
             return None;
         }
-        if on_error == OnMissing::Allow {
+        if on_error == WithoutList::Allow {
             notes.push(format!(
                 "revocation list {}: `on_error` is \"allow\": while it cannot be fetched, what it revokes passes",
                 Quoted(name)
@@ -90,8 +90,8 @@ impl RevocationList {
         };
         match (fetched.in_force(now), self.on_error) {
             (Some(table), _) => InForce::Known(table),
-            (None, OnMissing::Allow) => InForce::Allowed(fetched.last()),
-            (None, OnMissing::Deny) => InForce::Missing,
+            (None, WithoutList::Allow) => InForce::Allowed(fetched.last()),
+            (None, WithoutList::Deny) => InForce::Missing,
         }
     }
 
