@@ -254,6 +254,11 @@ impl Revoked {
                 return Some(ClaimsError::Revoked.of(name, ClaimFault::Listed).by(rule));
             }
         }
+        // Whoever holds a key can leave its name out.
+        if key_id.is_none() && !self.key_ids.is_empty() {
+            let objection = ClaimsError::Revoked.of("kid", ClaimFault::Missing);
+            return Some(objection.by("/revoked/kid"));
+        }
         let limit = self.issued_before? as f64;
         let fault = match times.issued {
             None => ClaimFault::Missing,

@@ -75,7 +75,7 @@ pub(super) fn read_entry(
     {
         node.report(
             problems,
-            "stands alone or beside `sub`, `client` or `kid`: of what those name, tokens are issued again and again",
+            "stands alone or beside `sub`, `client` or `kid`: what the others name is issued once",
         );
         good = false;
     }
