@@ -9,7 +9,10 @@ what=$1
 base=$2
 failed=0
 
-# request TOKEN PATH STATUS TEXT: TOKEN is a name of `make token`, or -; TEXT is found in the answer's body.
+# The demo's API key, of which envoy.yaml has the hash. It is public: `make key` makes others.
+key=demo_IKrezonC2Pt7yogGjJdCiBkctpY22QuQS
+
+# request WITH PATH STATUS TEXT: WITH is a name of `make token`, `key`, `bad-key`, or -; TEXT is found in the answer's body.
 request() {
     "$what" "$@"
 }
@@ -19,16 +22,24 @@ requests() {
     request good /orders 200 '"path":"/orders"'
     request expired /orders 401 jwt_expired
     request wrong-scope /orders 403 jwt_insufficient_scope
+    request - /invoices 401 api_key_missing
+    request bad-key /invoices 401 api_key_invalid
+    request key /invoices 200 '"path":"/invoices"'
+    request - /reports 401 credentials_missing
+    request good /reports 200 '"path":"/reports"'
+    request key /reports 200 '"path":"/reports"'
     request - /healthz 200 '"path":"/healthz"'
     request - /nowhere 404 no_route
 }
 
 print() {
-    if [ "$1" = - ]; then
-        echo "curl -i $base$2"
-    else
-        echo "curl -i -H \"Authorization: Bearer \$(make -s token NAME=$1)\" $base$2"
-    fi
+    case $1 in
+    -) echo "curl -i $base$2" ;;
+    key) echo "curl -i -H \"X-API-Key: $key\" $base$2" ;;
+    # A digit is mistyped.
+    bad-key) echo "curl -i -H \"X-API-Key: ${key%?}T\" $base$2" ;;
+    *) echo "curl -i -H \"Authorization: Bearer \$(make -s token NAME=$1)\" $base$2" ;;
+    esac
     echo "    # $3, with $4 in the body"
 }
 
@@ -36,19 +47,24 @@ check() {
     set -- "$@" "$(answer "$@")"
     status=$(echo "$5" | tail -n 1)
     if [ "$status" = "$3" ] && echo "$5" | grep -qF -e "$4"; then
-        echo "ok: $2, token $1: $status $4"
+        echo "ok: $2, with $1: $status $4"
     else
-        echo "WRONG: $2, token $1: expected $3 with $4 in the body, got $5" >&2
+        echo "WRONG: $2, with $1: expected $3 with $4 in the body, got $5" >&2
         failed=1
     fi
 }
 
 # The body, then the status on a line of its own.
 answer() {
-    if [ "$1" != - ]; then
+    case $1 in
+    -) ;;
+    key) set -- "$@" -H "X-API-Key: $key" ;;
+    bad-key) set -- "$@" -H "X-API-Key: ${key%?}T" ;;
+    *)
         token=$(${MAKE:-make} -s --no-print-directory token NAME="$1")
         set -- "$@" -H "Authorization: Bearer $token"
-    fi
+        ;;
+    esac
     path=$2
     shift 4
     curl -s --max-time 10 -w '\n%{http_code}\n' "$@" "$base$path" || true

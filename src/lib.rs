@@ -117,6 +117,7 @@
 //! | `jwks/lease/<hash>` | until when one worker alone may ask | the same, and how often the document asks |
 //! | `api_keys/keys/<hash>`, `api_keys/data/<hash>` | which response with API keys is in force, and the response | as of `jwks/keys` |
 //! | `api_keys/lease/<hash>` | as `jwks/lease` | as of `jwks/lease` |
+//! | `revocations/keys/<hash>`, `revocations/data/<hash>`, `revocations/lease/<hash>` | the same of a list of what is revoked | as of `api_keys` |
 //!
 //! Besides there is [`proof::CELL`], of no lineage: what a build makes of a document depends on
 //! nothing else. A worker that has written a limit's cell need not read it before it writes again

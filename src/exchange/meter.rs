@@ -88,6 +88,12 @@ events! {
     ApiKeysFetched = "api_keys_fetch_success",
     /// They did not, or were of no use.
     ApiKeysFetchFailed = "api_keys_fetch_failed",
+    /// A list of what is revoked arrived.
+    RevocationsFetched = "revocations_fetch_success",
+    /// It did not, or was of no use.
+    RevocationsFetchFailed = "revocations_fetch_failed",
+    /// A list was not there, or too old, and the credential passed that it was to be asked for.
+    RevocationsUnchecked = "revocations_unchecked",
     /// A request named an origin that may use its route.
     OriginValid = "origin_valid",
     /// It named another.

@@ -29,6 +29,8 @@ pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;
 pub use self::authn::jwt;
+/// Lists of what is revoked, which every kind of credential may ask.
+pub use authn::revocation::RevocationLists;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
 /// order of this list; the first refusal ends it.

@@ -128,6 +128,33 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     good.then(|| ChainPart::only(Stage::Content, policy))
 }
 
+/// The resources whose metadata a document serves, in its order, each once. One that is only tried is answered
+/// by somebody else.
+pub(crate) fn served<'d>(document: &'d Node<'d>) -> Vec<&'d str> {
+    let routes = document.json().step("routes");
+    let Some(Json::Array(routes)) = routes else {
+        return Vec::new();
+    };
+    let mut all: Vec<&str> = Vec::new();
+    for route in routes {
+        let Some(block) = route.step(KIND.name) else {
+            continue;
+        };
+        let is_tried = block.step("mode").and_then(Json::as_str) == Some("shadow");
+        let resource = block.step("resource").and_then(Json::as_str);
+        let resource = resource.filter(|text| !is_tried && is_url(text, Url::Resource));
+        all.extend(resource.filter(|text| !all.contains(text)));
+    }
+    all
+}
+
+/// Where clients find the metadata of a resource.
+pub(crate) fn metadata_url(resource: &str) -> String {
+    let rest = resource.strip_prefix("https://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    format!("https://{host}{}", metadata_path(resource))
+}
+
 /// Where the metadata of a resource stands: between its host and its path, RFC 9728 §3.1.
 fn metadata_path(resource: &str) -> String {
     let path = resource.strip_prefix("https://").unwrap_or_default();
@@ -223,9 +250,14 @@ enum Url {
     Page,
 }
 
-fn read_url<'d>(node: &Node<'d>, problems: &mut Problems, of: Url) -> Option<&'d str> {
-    let text = node.non_empty(problems)?;
-    let rest = text.strip_prefix("https://").unwrap_or_default();
+/// Whether a text is such a URL.
+fn is_url(text: &str, of: Url) -> bool {
+    path_of(text, of).is_some_and(|path| of != Url::Resource || is_normal(path))
+}
+
+/// What follows the host of such a URL.
+fn path_of(text: &str, of: Url) -> Option<&str> {
+    let rest = text.strip_prefix("https://")?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, after) = rest.split_at_checked(end)?;
     let in_host = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b);
@@ -236,15 +268,20 @@ fn read_url<'d>(node: &Node<'d>, problems: &mut Problems, of: Url) -> Option<&'d
         Url::Resource | Url::Issuer => &['?', '#'][..],
     };
     let plain = after.bytes().all(in_url) && !after.contains(may_have);
-    if has_host && plain && of == Url::Resource && !is_normal(after) {
+    (has_host && plain).then_some(after)
+}
+
+fn read_url<'d>(node: &Node<'d>, problems: &mut Problems, of: Url) -> Option<&'d str> {
+    let text = node.non_empty(problems)?;
+    if is_url(text, of) {
+        return Some(text);
+    }
+    if path_of(text, of).is_some() {
         node.report(
             problems,
             "has `.`, `..` or nothing between two slashes of its path: clients would look for its metadata elsewhere",
         );
         return None;
-    }
-    if has_host && plain {
-        return Some(text);
     }
     let without = match of {
         Url::Page => "",
@@ -303,6 +340,11 @@ mod tests {
             ("https://a.example/b/c/", format!("{WELL_KNOWN}/b/c/")),
         ] {
             assert_eq!(metadata_path(resource), path, "{resource}");
+            assert!(metadata_url(resource).ends_with(&path), "{resource}");
         }
+        assert_eq!(
+            metadata_url("https://a.example:8443/b"),
+            format!("https://a.example:8443{WELL_KNOWN}/b")
+        );
     }
 }

@@ -228,7 +228,8 @@ fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
         let weight = match name {
             // These say themselves how much they are, piece by piece.
             "routes" | "schemas" | "apis" => continue,
-            "api_key_stores" => without_keys(section.json()),
+            "api_key_stores" => without(section.json(), "keys"),
+            "revocation_lists" => without(section.json(), "entries"),
             _ => section.json().weight(),
         };
         let size = weight.saturating_mul(EACH);
@@ -238,14 +239,14 @@ fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
     (!problems.is_full()).then_some(())
 }
 
-/// What stores of API keys say beside their keys, which say themselves how much they are.
-fn without_keys(stores: &Json) -> usize {
-    let keys = |store: &Json| store.step("keys").map_or(0, Json::weight);
-    let keys = stores.as_object().map_or(0, |stores| {
-        let all = stores.iter().map(|(_, store)| keys(store));
+/// What lists of a section say beside their items, which say themselves how much they are.
+fn without(section: &Json, items: &str) -> usize {
+    let items = |list: &Json| list.step(items).map_or(0, Json::weight);
+    let items = section.as_object().map_or(0, |lists| {
+        let all = lists.iter().map(|(_, list)| items(list));
         all.fold(0, usize::saturating_add)
     });
-    stores.weight().saturating_sub(keys)
+    section.weight().saturating_sub(items)
 }
 
 fn read_version(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<u64> {

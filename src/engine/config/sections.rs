@@ -12,6 +12,7 @@ use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
+use portcullis_policies::RevocationLists;
 use portcullis_policies::api_key::ApiKeyStores;
 use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::jwt::Providers;
@@ -32,6 +33,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Explain>(),
     Entry::of::<RequestId>(),
     Entry::Agreement(sinks_are_there),
+    Entry::of::<RevocationLists>(),
     Entry::of::<Providers>(),
     Entry::of::<ApiKeyStores>(),
     Entry::Agreement(secrets_are_redacted),

@@ -135,6 +135,10 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("api_key_revoked", Severity::High, "API2:2023")
     },
     &EventKind {
+        causes: &[Selector::Code(&certificate::REVOKED)],
+        ..kind("certificate_revoked", Severity::High, "API2:2023")
+    },
+    &EventKind {
         causes: &[
             Selector::Code(&certificate::INVALID),
             Selector::Code(&certificate::UNKNOWN),

@@ -1,6 +1,8 @@
 //! `WWW-Authenticate`: what a client is to do to be let in, RFC 9110 §11.6.1 and RFC 6750 §3.
 
-use portcullis_document::{Node, Problems};
+use crate::protected_resource::{metadata_url, served};
+use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_exchange::policy::Context;
 use portcullis_exchange::refusal::{Blame, Code, Refusal};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
@@ -35,6 +37,42 @@ pub(super) fn plain_challenge(scheme: &str, realm: &str) -> String {
     format!("{scheme} realm=\"{realm}\"")
 }
 
+/// What a challenge says of where metadata are, RFC 9728 §5.1; nothing if it is not said.
+pub(super) fn metadata_parameter(url: &str) -> String {
+    match url {
+        "" => String::new(),
+        url => format!(", resource_metadata=\"{url}\""),
+    }
+}
+
+/// Reads `resource_metadata`: the address of the metadata of a resource that this document serves, which is what
+/// it says, and nothing that a request says. Nothing if there are none, or several of which none is named.
+pub(super) fn read_metadata(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<String> {
+    let served = served(context.document);
+    let named = fields.optional("resource_metadata");
+    let resource = match (named, &served[..]) {
+        (None, [only]) => *only,
+        (None, _) => return Some(String::new()),
+        (Some(node), _) if node.is_off() => return Some(String::new()),
+        (Some(node), _) => {
+            let name = node.non_empty(context.problems)?;
+            if !served.contains(&name) {
+                let near = DidYouMean(name, served.iter().copied());
+                node.report(
+                    context.problems,
+                    format_args!(
+                        "no route of this document serves the metadata of {}{near}; write the `resource` of a `protected_resource` block, or \"off\"",
+                        Quoted(name)
+                    ),
+                );
+                return None;
+            }
+            name
+        }
+    };
+    Some(metadata_url(resource))
+}
+
 impl Challenges {
     /// `scopes` are the scopes that a client may lack.
     pub(super) fn bearer(several: &'static Code, realm: &str, scopes: &str) -> Option<Self> {
@@ -55,6 +93,28 @@ impl Challenges {
             invalid_token: value(", error=\"invalid_token\"")?,
             insufficient_scope: value(&format!(", error=\"insufficient_scope\"{scope}"))?,
         })
+    }
+
+    /// With the address at which clients learn who issues tokens, RFC 9728 §5.1; none if that is nothing.
+    pub(super) fn with_metadata(mut self, url: &str) -> Option<Self> {
+        if !url.is_empty() {
+            for value in self.values() {
+                if let Some(own) = value {
+                    let all = [own.as_bytes(), metadata_parameter(url).as_bytes()].concat();
+                    *value = Some(HeaderValue::parse(&all).ok()?);
+                }
+            }
+        }
+        Some(self)
+    }
+
+    fn values(&mut self) -> [&mut Option<HeaderValue>; 4] {
+        [
+            &mut self.missing,
+            &mut self.invalid_request,
+            &mut self.invalid_token,
+            &mut self.insufficient_scope,
+        ]
     }
 
     /// Of a scheme that says nothing but where it is for.
@@ -88,12 +148,7 @@ impl Challenges {
         if others.is_empty() {
             return Some(self);
         }
-        for value in [
-            &mut self.missing,
-            &mut self.invalid_request,
-            &mut self.invalid_token,
-            &mut self.insufficient_scope,
-        ] {
+        for value in self.values() {
             let all = match value {
                 Some(own) => [own.as_bytes(), b", ", others.as_bytes()].concat(),
                 None => others.into(),

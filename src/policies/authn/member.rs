@@ -26,7 +26,7 @@ pub(super) trait Member: Authenticator + Sized + 'static {
     ) -> Option<Option<Self>>;
 
     /// What asks a client for one; none if no header field does.
-    fn challenge_alone(realm: &str) -> Option<String>;
+    fn challenge_alone(about: &About<'_>) -> Option<String>;
 
     /// The same for all that may be said of one, with the challenges of others behind it.
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges>;
@@ -51,6 +51,8 @@ pub(super) struct About<'m> {
     /// In the block of the policy: a JSON pointer.
     pub(super) at: &'m str,
     pub(super) realm: &'m str,
+    /// Where clients learn who issues tokens; nothing if that is not told.
+    pub(super) metadata: &'m str,
     /// The challenges of the other kinds that would do as well.
     pub(super) beside: &'m str,
 }

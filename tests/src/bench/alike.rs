@@ -14,14 +14,31 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> {
     let mut differences = Vec::new();
     for each in running {
-        let mut expect = |what: &str, token: Option<&str>, status: u16| {
-            let found = match client::send(each.addr, &request(token), TIMEOUT) {
+        let traffic = each.chain.traffic;
+        let mut expect = |what: &str, credential: Option<&str>, status: u16| {
+            let request = request_with(traffic, credential);
+            let found = match client::send(each.addr, &request, TIMEOUT) {
                 Ok(response) => difference(&response, status, &each.chain),
                 Err(error) => Some(format!("no answer: {error}")),
             };
             let name = each.chain.id;
             differences.extend(found.map(|found| format!("{name}: {what}: {found}")));
         };
+        if let Some((good, bad)) = traffic.credentials() {
+            // Envoy has one status for what is missing and what is not known, the module two.
+            let refused = |ours: u16, theirs: u16| match each.chain.id.starts_with("portcullis") {
+                true => ours,
+                false => theirs,
+            };
+            let (missing, unknown) = match traffic {
+                Traffic::Certificate => (refused(401, 403), 403),
+                _ => (401, 401),
+            };
+            expect("a good credential", Some(good), 200);
+            expect("none", None, missing);
+            expect("one of nobody", Some(bad), unknown);
+            continue;
+        }
         let is_spent = each.chain.traffic == Traffic::OverLimit;
         if is_spent && let Some((_, token)) = tokens.good.first() {
             expect("the one request of a limit", Some(token), 200);
@@ -52,6 +69,10 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
 
 /// What every request looks like, but for its token.
 pub(super) fn request(token: Option<&str>) -> Request {
+    request_with(Traffic::None, token)
+}
+
+fn request_with(traffic: Traffic, credential: Option<&str>) -> Request {
     let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     let mut headers = vec![
         field("accept", "application/json"),
@@ -59,7 +80,8 @@ pub(super) fn request(token: Option<&str>) -> Request {
         field("user-agent", "portcullis-bench/1"),
         field("origin", ORIGIN),
     ];
-    headers.extend(token.map(|token| field("authorization", &format!("Bearer {token}"))));
+    let (name, prefix) = traffic.field();
+    headers.extend(credential.map(|value| field(name, &[prefix, value].concat())));
     Request {
         method: b"GET".to_vec(),
         path: PATH.into(),
@@ -78,14 +100,17 @@ fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String>
     if passed && response.body != BODY.as_bytes() {
         return Some("another body than the service's".to_owned());
     }
-    if status == 401 && !value(response, "www-authenticate").starts_with("Bearer") {
+    if work != Work::Credential
+        && status == 401
+        && !value(response, "www-authenticate").starts_with("Bearer")
+    {
         return Some("no www-authenticate".to_owned());
     }
     let limited = match work {
         Work::Limit => true,
         // A token that is refused is refused before there is a limit.
         Work::Whole => status != 401,
-        Work::Nothing | Work::Token | Work::Headers => false,
+        Work::Nothing | Work::Token | Work::Credential | Work::Headers => false,
     };
     if limited {
         let names = [

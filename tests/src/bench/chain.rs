@@ -103,6 +103,10 @@ pub(super) enum Traffic {
     Wide,
     /// The same one each time, over HTTP/2.
     Http2,
+    /// No token, and the same API key each time.
+    ApiKey,
+    /// No token, and the same certificate each time, as a proxy in front tells of it.
+    Certificate,
 }
 
 impl Traffic {
@@ -111,7 +115,33 @@ impl Traffic {
         match self {
             Self::None | Self::Expired => Some(401),
             Self::OverLimit => Some(429),
-            Self::Same(_) | Self::New(_) | Self::Wide | Self::Http2 => None,
+            Self::Same(_)
+            | Self::New(_)
+            | Self::Wide
+            | Self::Http2
+            | Self::ApiKey
+            | Self::Certificate => None,
+        }
+    }
+
+    /// The field of what it presents, and what stands there before it.
+    pub(super) fn field(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ApiKey => ("x-api-key", ""),
+            Self::Certificate => ("x-forwarded-client-cert", ""),
+            _ => ("authorization", "Bearer "),
+        }
+    }
+
+    /// What it presents that is no token, and one like it that is of nobody.
+    pub(super) fn credentials(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::ApiKey => Some((API_KEY, "bench_09z1VvPl6hJs2ZLrQ1MZbG7HNWf3oA8sD")),
+            Self::Certificate => Some((
+                CERTIFICATE,
+                "Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;URI=spiffe://bench.test/other",
+            )),
+            _ => None,
         }
     }
 }
@@ -124,6 +154,12 @@ pub(super) enum Bucket {
     /// One request an hour.
     Spent,
 }
+
+/// The key of [`Traffic::ApiKey`].
+pub(super) const API_KEY: &str = "demo_IKrezonC2Pt7yogGjJdCiBkctpY22QuQS";
+/// The certificate of [`Traffic::Certificate`], and its name.
+pub(super) const CERTIFICATE: &str = "Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;URI=spiffe://bench.test/orders";
+pub(super) const SPIFFE_ID: &str = "spiffe://bench.test/orders";
 
 /// How many fields the requests of [`Traffic::Wide`] have besides the usual ones.
 pub(super) const WIDE: u32 = 64;
@@ -167,6 +203,8 @@ impl Algorithm {
 pub(super) enum Work {
     Nothing,
     Token,
+    /// A credential that is no token.
+    Credential,
     /// A limit, with the `x-ratelimit` fields.
     Limit,
     /// Response headers.
@@ -368,6 +406,10 @@ impl Tokens {
         let alike = [Traffic::Wide, Traffic::Http2, Traffic::OverLimit];
         files.extend(alike.map(|traffic| (traffic, same.clone())));
         files.push((Traffic::None, scratch.write("none", "\n")?));
+        for traffic in [Traffic::ApiKey, Traffic::Certificate] {
+            let (good, _) = traffic.credentials().unwrap_or_default();
+            files.push((traffic, scratch.write(traffic.field().0, good)?));
+        }
         let mut expired = described(Algorithm::Rs256, 0);
         expired["claims"]["exp"] = "now-3600".into();
         let mut forged = described(Algorithm::Rs256, 0);

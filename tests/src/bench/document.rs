@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::chain::{AUDIENCE, Bucket, CACHED_TOKENS, HEADERS, ISSUER, ORIGIN, jwks};
+use super::chain::{AUDIENCE, Bucket, CACHED_TOKENS, HEADERS, ISSUER, ORIGIN, SPIFFE_ID, jwks};
 
 /// Token, limit, CORS, response headers and access log, as the native chain does them. The record
 /// goes to Envoy's own logger, as the native chain's does.
@@ -118,6 +118,35 @@ pub(super) fn token_only() -> Value {
         { "name": "health", "match": { "path": { "exact": "/healthz" } }, "open": true },
         guarded("orders", "/orders"),
     ]))
+}
+
+/// An API key and nothing else; the upstream learns the client.
+pub(super) fn api_key_only() -> Value {
+    let key = |id: &str, hash: &str| json!({ "id": id, "hash": hash, "client": id });
+    json!({
+        "version": 1,
+        "api_key_stores": { "bench": {
+            "keys": [
+                key("globex", "ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5"),
+                key("acme", "7721bf97493a400e77e27c0624f7b29936903953a78e34721adcc2d8f6c24dc5"),
+            ],
+            "claim_to_headers": [{ "header_name": "x-client", "claim_name": "client" }],
+        } },
+        "routes": [{ "name": "orders", "match": { "path": { "prefix": "/orders" } }, "api_key": { "store": "bench" } }],
+    })
+}
+
+/// A certificate that a proxy in front tells of, and nothing else.
+pub(super) fn certificate_only() -> Value {
+    json!({
+        "version": 1,
+        "certificates": { "bench": {
+            "source": { "x_forwarded_client_cert": {} },
+            "clients": [{ "spiffe": { "exact": SPIFFE_ID }, "client": "orders" }],
+            "forward": true,
+        } },
+        "routes": [{ "name": "orders", "match": { "path": { "prefix": "/orders" } }, "certificate": { "set": "bench" } }],
+    })
 }
 
 /// [`whole`] behind `count` other routes.

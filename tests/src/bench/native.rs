@@ -5,7 +5,7 @@ use std::path::Path;
 use portcullis_tests::envoy::json_filter;
 use serde_json::{Value, json};
 
-use super::chain::{AUDIENCE, Bucket, CACHED_TOKENS, ISSUER, ORIGIN, jwks};
+use super::chain::{API_KEY, AUDIENCE, Bucket, CACHED_TOKENS, ISSUER, ORIGIN, SPIFFE_ID, jwks};
 
 /// Whether `jwt_authn` remembers tokens it has verified; by default it does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,39 @@ pub(super) fn jwt_authn_behind(cache: TokenCache, prefixes: &[String]) -> Value 
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "providers": { "bench": provider },
             "rules": rules,
+        }),
+    )
+}
+
+/// API keys, one of which is that of the requests.
+pub(super) fn api_key_auth() -> Value {
+    json_filter(
+        "envoy.filters.http.api_key_auth",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth",
+            "credentials": [
+                { "key": "another", "client": "globex" },
+                { "key": API_KEY, "client": "acme" },
+            ],
+            "key_sources": [{ "header": "x-api-key" }],
+            "forwarding": { "header": "x-client", "hide_credentials": true },
+        }),
+    )
+}
+
+/// A certificate's URI, where a proxy in front tells of it: by the end of its field, as far as `rbac` can read one.
+pub(super) fn rbac_by_certificate() -> Value {
+    json_filter(
+        "envoy.filters.http.rbac",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": { "action": "ALLOW", "policies": { "orders": {
+                "permissions": [{ "any": true }],
+                "principals": [{ "header": {
+                    "name": "x-forwarded-client-cert",
+                    "string_match": { "suffix": format!(";URI={SPIFFE_ID}") },
+                } }],
+            } } },
         }),
     )
 }

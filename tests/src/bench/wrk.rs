@@ -26,7 +26,7 @@ end
 
 local function ask(token)
   local fields = {
-    ["Authorization"] = token ~= "" and "Bearer " .. token or nil,
+    [os.getenv("BENCH_WRK_NAME")] = token ~= "" and os.getenv("BENCH_WRK_PREFIX") .. token or nil,
     ["Accept"] = "application/json",
     ["Accept-Encoding"] = "gzip",
     ["User-Agent"] = "portcullis-bench/1",
@@ -127,8 +127,11 @@ impl Wrk {
             | Traffic::New(_)
             | Traffic::None
             | Traffic::Expired
-            | Traffic::OverLimit => 0,
+            | Traffic::OverLimit
+            | Traffic::ApiKey
+            | Traffic::Certificate => 0,
         };
+        let (name, prefix) = traffic.field();
         let mut command = self.placement.load("wrk");
         command
             .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
@@ -136,6 +139,8 @@ impl Wrk {
             .arg(&self.script)
             .arg(format!("http://{addr}{PATH}"))
             .env("BENCH_WRK_TOKENS", tokens)
+            .env("BENCH_WRK_NAME", name)
+            .env("BENCH_WRK_PREFIX", prefix)
             .env("BENCH_WRK_FIELDS", fields.to_string())
             .env("BENCH_WRK_BODY", body.unwrap_or(Path::new("")));
         let output = command.output().map_err(|error| format!("wrk: {error}"))?;

@@ -17,6 +17,7 @@ mod path;
 mod plan;
 mod query;
 mod regex;
+mod revocation_list;
 mod ring_host;
 mod schema;
 mod seeds;
@@ -39,6 +40,7 @@ pub use path::path;
 pub use plan::plan;
 pub use query::query;
 pub use regex::regex;
+pub use revocation_list::revocation_list;
 pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
@@ -64,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     ("plan", plan),
     ("query", query),
     ("regex", regex),
+    ("revocation_list", revocation_list),
     ("schema", schema),
     ("token", token),
     ("xfcc", xfcc),

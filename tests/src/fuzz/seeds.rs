@@ -28,6 +28,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "plan" => choices(),
         "query" => queries(),
         "regex" => expressions(),
+        "revocation_list" => revocation_lists(),
         "schema" => schemas(),
         "token" => authorizations(),
         _ => Vec::new(),
@@ -124,6 +125,38 @@ fn key_stores() -> Vec<Vec<u8>> {
     ];
     all.iter()
         .map(|store| store.to_string().into_bytes())
+        .collect()
+}
+
+/// Lists that name who calls, and others.
+fn revocation_lists() -> Vec<Vec<u8>> {
+    let hash = "46:8E:D3:3B:E7:4E:EE:65:56:D9:0C:01:49:C1:30:9E:9B:A6:1D:64:25:30:34:43:C0:74:8A:02:DD:8D:E6:88";
+    let all = [
+        json!([]),
+        json!([{ "jti": "t-1" }, { "jti": "t-2" }]),
+        json!([{ "sub": "alice", "issued_before": 1_999_999_001 }, { "sub": "acme" }]),
+        json!([{ "sub": "alice", "issued_before": "2020-01-01T00:00:00Z" }, { "client": "app" }]),
+        json!([{ "client": "web" }, { "key_id": "k-1" }, { "certificate": hash }]),
+        json!([{ "kid": "k1" }, { "kid": "k2", "issued_before": 7 }]),
+        json!([{ "issued_before": 1_999_999_001 }, { "issued_before": 5 }]),
+        json!([{ "jti": "a, [\"{}\"]" }, { "sub": "\\" }]),
+        json!([{ "jti": "t-1", "sub": "alice" }]),
+        json!([{ "jti": "t-1", "issued_before": 7 }]),
+        json!([{ "reason": "x" }]),
+    ];
+    let whole = all
+        .iter()
+        .map(|entries| json!({ "revoked": entries }).to_string());
+    let others = [
+        "",
+        "{}",
+        "[]",
+        r#"{"revoked":{}}"#,
+        r#"{"revoked":[],"more":1}"#,
+    ];
+    whole
+        .chain(others.map(str::to_owned))
+        .map(String::into_bytes)
         .collect()
 }
 

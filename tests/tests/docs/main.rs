@@ -180,6 +180,9 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
             "audiences": ["orders-api"],
             "jwks": { "remote": { "cluster": "idp", "uri": "https://id.example.com/jwks" } },
         } },
+        "revocation_lists": { "central": {
+            "remote": { "cluster": "lists", "uri": "https://lists.example.com/revoked" },
+        } },
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
         "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
@@ -194,6 +197,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         .filter(|gauge| wanted(gauge.aggregation()));
     let pattern = |name: &str| {
         let name = name.replace(".corp.", ".<provider>.");
+        let name = name.replace(".central.", ".<list>.");
         format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
     };
     gauges.map(|gauge| pattern(gauge.name())).collect()

@@ -1,9 +1,9 @@
 //! A key as a document or a service writes it: everything but the key itself.
 
 use super::form::has_shape;
-use super::moment::read_moment;
 use super::table::{Digest, KeyEntry, KeyState, NEVER};
 use crate::authn::grants::read_grants;
+use crate::authn::moment::read_moment;
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::compact::Compact;
 use portcullis_wire::json::{Json, quoted};

@@ -6,11 +6,9 @@
 
 mod digest;
 mod entry;
-mod fetched;
+pub(in crate::authn) mod fetched;
 pub mod form;
-mod moment;
 mod planned;
-mod published;
 pub mod refusals;
 mod store;
 mod table;
@@ -72,6 +70,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let about = About {
         at: "",
         realm: realm.unwrap_or("api"),
+        metadata: "",
         beside: "",
     };
     let demand = StoreRequirement::read_one(fields, &about, stores, problems);
@@ -125,8 +124,8 @@ impl Member for StoreRequirement {
         Self::read_one(fields, about, &stores, context.problems)
     }
 
-    fn challenge_alone(realm: &str) -> Option<String> {
-        Some(plain_challenge(SCHEME, realm))
+    fn challenge_alone(about: &About<'_>) -> Option<String> {
+        Some(plain_challenge(SCHEME, about.realm))
     }
 
     fn challenges(about: &About<'_>, _: &str) -> Option<Challenges> {

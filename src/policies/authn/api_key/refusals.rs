@@ -55,11 +55,12 @@ pub static UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "API keys cannot be verified right now.",
-    reasons: &[&NO_SECRET, &NO_KEYS, &CLAIM_VALUE],
+    reasons: &[&NO_SECRET, &NO_KEYS, &NO_REVOCATIONS, &CLAIM_VALUE],
 };
 
 pub static NO_SECRET: Reason = Reason::new("no_secret", &UNAVAILABLE, Blame::Ourselves);
 pub static NO_KEYS: Reason = Reason::new("keys", &UNAVAILABLE, Blame::Dependency);
+pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNAVAILABLE, Blame::Dependency);
 /// The document or the service wrote it, and not the client.
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNAVAILABLE, Blame::Ourselves);
 

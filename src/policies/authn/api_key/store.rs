@@ -9,11 +9,13 @@ use super::entry::{WrittenKey, known};
 use super::fetched::FetchedStore;
 use super::form;
 use super::refusals::{
-    EXPIRED, NO_KEYS, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store, malformed,
+    EXPIRED, NO_KEYS, NO_REVOCATIONS, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store,
+    malformed,
 };
 use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::Locations;
+use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::{CredentialKind, Principal};
@@ -46,6 +48,8 @@ pub(in crate::authn) struct ApiKeyStore {
     /// How its keys begin, if all of them are of the form that this project makes.
     prefix: Option<Box<str>>,
     keys: StoredKeys,
+    /// What is revoked whatever the keys say.
+    lists: UsedLists,
 }
 
 /// Where its keys come from.
@@ -101,6 +105,7 @@ impl Section for ApiKeyStores {
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         let problems = &mut *reading.problems;
+        let lists = &*reading.known.get::<RevocationLists>();
         let entries = node.members(problems).unwrap_or_default();
         let named = entries.into_iter().map(|(name, node)| {
             if name.is_empty() || name.len() > LONGEST_NAME {
@@ -110,7 +115,7 @@ impl Section for ApiKeyStores {
                 );
             }
             let name: Rc<str> = name.into();
-            let store = ApiKeyStore::read(&name, &node, problems).map(Rc::new);
+            let store = ApiKeyStore::read(&name, &node, lists, problems).map(Rc::new);
             NamedStore {
                 name,
                 store,
@@ -152,12 +157,18 @@ impl Section for ApiKeyStores {
 }
 
 impl ApiKeyStore {
-    fn read(name: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    fn read(
+        name: &Rc<str>,
+        node: &Node<'_>,
+        lists: &RevocationLists,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut fields = node.object(problems, "{\"keys\": […]}")?;
         let locations = Locations::read_or(&mut fields, ("x-api-key", ""), problems);
         let hash = fields.or_default("hash", KeyHash::Sha256, problems, KeyHash::read);
         let prefix = fields.or_default("prefix", None, problems, read_prefix);
         let keys = StoredKeys::read(name, &mut fields, problems);
+        let lists = UsedLists::read(&mut fields, lists, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let place = BlockPlace::of(node);
@@ -174,6 +185,7 @@ impl ApiKeyStore {
             hash: hash?,
             prefix: prefix?,
             keys: keys?,
+            lists: lists?,
         })
     }
 
@@ -219,7 +231,26 @@ impl ApiKeyStore {
             return Err(Refusal::new(&UNKNOWN));
         };
         check_use(&entry, now.as_secs())?;
+        self.check_lists(&entry, host)?;
         self.principal(&entry).ok_or_else(|| Refusal::new(&UNKNOWN))
+    }
+
+    /// Whether no list revokes a key that may be used.
+    fn check_lists(&self, entry: &KeyEntry<'_>, host: &dyn Host) -> Result<(), Refusal> {
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        let revocable = Revocable {
+            subject: Some(entry.client),
+            clients: [Some(entry.client), None],
+            api_key: Some(entry.id),
+            ..Revocable::default()
+        };
+        let checked = self.lists.check(&revocable, host);
+        checked.map_err(|objection| match objection {
+            RevocationObjection::Revoked(detail) => refused_of(&REVOKED, entry, detail),
+            RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
+        })
     }
 
     /// What can be seen of a key without looking for it.
@@ -256,7 +287,7 @@ impl StoredKeys {
                 Some(Self::Written(Rc::new(table)))
             }
             (None, Some(remote)) => {
-                let fetched = FetchedStore::read(name, &remote, problems)?;
+                let fetched = FetchedStore::read_store(name, &remote, problems)?;
                 Some(Self::Fetched(Rc::new(fetched)))
             }
             (Some(_), Some(remote)) => {
@@ -281,7 +312,7 @@ impl StoredKeys {
     fn table(&self, host: &dyn Host) -> Option<Rc<KeyTable>> {
         match self {
             Self::Written(table) => Some(Rc::clone(table)),
-            Self::Fetched(fetched) => fetched.keys(host.monotonic()),
+            Self::Fetched(fetched) => fetched.in_force(host.monotonic()),
         }
     }
 }
@@ -297,8 +328,13 @@ fn check_use(entry: &KeyEntry<'_>, now: u64) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    let detail = Detail::default().and("key_id", Fact::trusted(entry.id));
-    Err(Refusal::new(reason).because(detail.and("client", Fact::trusted(entry.client))))
+    Err(refused_of(reason, entry, Detail::default()))
+}
+
+/// A refusal of a key that is known.
+fn refused_of(reason: &'static Reason, entry: &KeyEntry<'_>, detail: Detail) -> Refusal {
+    let detail = detail.and("key_id", Fact::trusted(entry.id));
+    Refusal::new(reason).because(detail.and("client", Fact::trusted(entry.client)))
 }
 
 /// What a store takes beside its keys and what it says.

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::authn::item_list::Twice;
+use crate::authn::leading::LeadingBits;
 use portcullis_wire::sort;
 
 /// What is kept of a key in place of itself.
@@ -45,13 +47,10 @@ pub(super) const MOST_KEYS: usize = 100_000;
 
 /// The keys of a store.
 #[derive(Debug, Default)]
-pub(super) struct KeyTable {
+pub(in crate::authn) struct KeyTable {
     /// In the order of the digests.
     slots: Box<[KeySlot]>,
-    /// Where in that order the digests begin that have the same leading bits, for each choice of these; and
-    /// the end.
-    starts: Box<[u32]>,
-    leading_bits: u32,
+    leading: LeadingBits,
     texts: Box<str>,
 }
 
@@ -69,29 +68,17 @@ struct KeySlot {
 
 /// A table in the making.
 #[derive(Default)]
-pub(super) struct TableBuilder {
+pub(in crate::authn) struct TableBuilder {
     slots: Vec<KeySlot>,
     texts: String,
     /// Where texts stand that several keys may have.
     shared: BTreeMap<Box<str>, u32>,
 }
 
-/// What two keys of a store have in common that no two may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Twice {
-    pub(super) field: &'static str,
-    /// The places of both, in the order in which keys were added.
-    pub(super) first: usize,
-    pub(super) second: usize,
-}
-
-/// The most digests on average that have the same leading bits.
-const EACH: usize = 4;
-
 impl KeyTable {
     /// How many there are.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::authn) fn len(&self) -> usize {
         self.slots.len()
     }
 
@@ -99,20 +86,13 @@ impl KeyTable {
     #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         size_of_val(&*self.slots)
-            .saturating_add(size_of_val(&*self.starts))
+            .saturating_add(self.leading.memory())
             .saturating_add(self.texts.len())
     }
 
     /// The key with that digest.
     pub(super) fn find(&self, digest: &Digest) -> Option<KeyEntry<'_>> {
-        let first = leading(digest, self.leading_bits);
-        let start = |place: usize| {
-            let start = self.starts.get(place)?;
-            usize::try_from(*start).ok()
-        };
-        let near = self
-            .slots
-            .get(start(first)?..start(first.checked_add(1)?)?)?;
+        let near = self.slots.get(self.leading.near(first(digest))?)?;
         let place = near.binary_search_by(|slot| slot.digest.cmp(digest)).ok()?;
         near.get(place).map(|slot| self.entry(slot))
     }
@@ -216,35 +196,18 @@ impl TableBuilder {
     pub(super) fn finish(self) -> KeyTable {
         let mut slots = self.slots.into_boxed_slice();
         sort::sort(&mut slots, |one, other| one.digest.cmp(&other.digest));
-        let groups = slots.len().div_ceil(EACH).next_power_of_two();
-        let leading_bits = groups.trailing_zeros();
-        let mut starts = Vec::with_capacity(groups.saturating_add(1));
-        for (place, slot) in (0_u32..).zip(&slots) {
-            let group = leading(&slot.digest, leading_bits);
-            while starts.len() <= group {
-                starts.push(place);
-            }
-        }
-        let end = u32::try_from(slots.len()).unwrap_or_default();
-        while starts.len() <= groups {
-            starts.push(end);
-        }
         KeyTable {
+            leading: LeadingBits::of(slots.iter().map(|slot| first(&slot.digest))),
             slots,
-            starts: starts.into_boxed_slice(),
-            leading_bits,
             texts: self.texts.into_boxed_str(),
         }
     }
 }
 
-/// The first bits of a digest, as a number.
-fn leading(digest: &Digest, bits: u32) -> usize {
-    let first = digest
-        .first_chunk()
-        .map_or(0, |first| u32::from_be_bytes(*first));
-    let leading = first.checked_shr(u32::BITS.saturating_sub(bits));
-    usize::try_from(leading.unwrap_or_default()).unwrap_or_default()
+/// How a digest begins.
+fn first(digest: &Digest) -> u32 {
+    let first = digest.first_chunk();
+    first.map_or(0, |first| u32::from_be_bytes(*first))
 }
 
 fn text(texts: &str, place: Range<usize>) -> &str {
@@ -375,7 +338,7 @@ mod tests {
         assert!(taken <= estimated, "{taken} of {estimated}");
         assert_eq!(taken / MOST_KEYS, 84, "{taken}");
         // A look-up goes through so many digests, of however many there are.
-        let longest = table.starts.windows(2).map(|pair| pair[1] - pair[0]).max();
+        let longest = table.leading.longest();
         assert!(longest < Some(24), "{longest:?}");
     }
 }

@@ -20,20 +20,22 @@ use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, PolicyKind, Role, Stage,
 };
 use portcullis_exchange::principal::{CredentialKind, Principal};
-use portcullis_exchange::refusal::{Reason, Refusal, Selector};
+use portcullis_exchange::refusal::{Detail, Fact, Reason, Refusal, Selector};
+use portcullis_wire::json::compact::{Compact, Value};
 
 use self::refusals::{
-    CLAIM_VALUE, CODES, FORMAT, INSUFFICIENT, MISSING, NO_CERTIFICATE, NO_ENTRY, REPEATED,
-    SEVERAL_CERTIFICATES,
+    CLAIM_VALUE, CODES, FORMAT, INSUFFICIENT, LISTED_AS_REVOKED, MISSING, NO_CERTIFICATE, NO_ENTRY,
+    NO_REVOCATIONS, REPEATED, SEVERAL_CERTIFICATES,
 };
 use self::set::CertificateSet;
-use self::source::CertificateSource;
+use self::source::{Certificate, CertificateSource};
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
 use super::location::{LocationError, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member, kin};
 use super::mixed::Mixed;
 use super::requirement::Requirement;
+use super::revocation::{Revocable, RevocationObjection};
 use super::{AcceptedCredential, Authenticator};
 
 pub use self::set::CertificateSets;
@@ -61,6 +63,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let about = About {
         at: "",
         realm: "",
+        metadata: "",
         beside: "",
     };
     let member = CertificateRequirement::read(fields, &about, context)??;
@@ -100,7 +103,7 @@ impl Member for CertificateRequirement {
         }))
     }
 
-    fn challenge_alone(_: &str) -> Option<String> {
+    fn challenge_alone(_: &About<'_>) -> Option<String> {
         None
     }
 
@@ -176,6 +179,8 @@ impl Authenticator for CertificateRequirement {
         let certificate = certificate.map_err(|refusal| refuse(refusal, "source"))?;
         let facts = set.facts(&certificate);
         let facts = facts.ok_or_else(|| refuse(Refusal::new(&NO_ENTRY), "clients"))?;
+        let listed = check_lists(set, &certificate, &facts, host);
+        listed.map_err(|refusal| refuse(refusal, "revocation_lists"))?;
         let edits = set.forwarding.edits(&facts);
         let edits =
             edits.map_err(|Unwritable| refuse(Refusal::new(&CLAIM_VALUE), "claim_to_headers"))?;
@@ -204,6 +209,37 @@ impl Authenticator for CertificateRequirement {
     fn challenge(&self) -> &Challenges {
         &self.challenges
     }
+}
+
+/// Whether no list revokes a certificate of that client.
+fn check_lists(
+    set: &CertificateSet,
+    certificate: &Certificate<'_>,
+    facts: &Compact,
+    host: &dyn Host,
+) -> Result<(), Refusal> {
+    let lists = &set.lists;
+    if lists.is_empty() {
+        return Ok(());
+    }
+    let hash = certificate.sha256.as_deref();
+    // One whose hash nobody has told may be any of those that are revoked.
+    if hash.is_none() && lists.name_certificates(host) {
+        let detail = Detail::default().and("fault", Fact::Word("missing"));
+        return Err(Refusal::new(&NO_REVOCATIONS).because(detail));
+    }
+    let text = |name| facts.member(name).and_then(Value::as_str);
+    let revocable = Revocable {
+        subject: text("sub"),
+        clients: [text("client"), None],
+        certificate: hash,
+        ..Revocable::default()
+    };
+    let checked = lists.check(&revocable, host);
+    checked.map_err(|objection| match objection {
+        RevocationObjection::Revoked(detail) => Refusal::new(&LISTED_AS_REVOKED).because(detail),
+        RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
+    })
 }
 
 /// The set, or `Some(None)` when its own block is wrong and has been reported there.

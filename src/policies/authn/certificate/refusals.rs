@@ -9,6 +9,7 @@ pub(super) const CODES: &[&Code] = &[
     &REPEATED,
     &INVALID,
     &UNVERIFIABLE,
+    &REVOKED,
     &UNKNOWN,
     &INSUFFICIENT_SCOPE,
     &CLAIM_NOT_ALLOWED,
@@ -52,12 +53,23 @@ pub static UNVERIFIABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Client certificates cannot be verified right now.",
-    reasons: &[&NOT_REPORTED, &CLAIM_VALUE],
+    reasons: &[&NOT_REPORTED, &NO_REVOCATIONS, &CLAIM_VALUE],
 };
 
 pub static NOT_REPORTED: Reason = Reason::new("not_reported", &UNVERIFIABLE, Blame::Ourselves);
+pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNVERIFIABLE, Blame::Dependency);
 /// What is told of a client stands in the document, and was checked when that was read.
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNVERIFIABLE, Blame::Ourselves);
+
+pub static REVOKED: Code = Code {
+    name: "certificate_revoked",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "The client certificate has been revoked.",
+    reasons: &[&LISTED_AS_REVOKED],
+};
+
+pub static LISTED_AS_REVOKED: Reason = Reason::new("revoked", &REVOKED, Blame::Credential);
 
 pub static UNKNOWN: Code = Code {
     name: "certificate_unknown",

@@ -13,6 +13,7 @@ use super::client::Client;
 use super::source::{Asked, Certificate, CertificateSource};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::Locations;
+use crate::authn::revocation::{RevocationLists, UsedLists};
 use portcullis_exchange::refusal::BlockPlace;
 
 /// The document's `certificates`. One whose block is wrong is still known by name.
@@ -40,6 +41,8 @@ pub(super) struct CertificateSet {
     pub(super) forwarding: Forwarding,
     clients: Vec<Client>,
     pub(super) asked: Asked,
+    /// What is revoked whoever its client is.
+    pub(super) lists: UsedLists,
 }
 
 /// The most clients of a set: each may be compared with a certificate.
@@ -105,10 +108,13 @@ impl CertificateSet {
         let clients = fields
             .required("clients", problems)
             .and_then(|node| read_clients(&node, problems));
+        let known = reading.known.get::<RevocationLists>();
+        let lists = UsedLists::read(&mut fields, &known, problems);
         let forward = fields.optional("forward");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let (source, clients, forwarding) = (source?, clients?, forwarding?);
+        let lists = lists?;
         let at = node.pointer().member("clients");
         check_told(&clients, &forwarding, &at, problems)?;
         if let (None, Some(node)) = (source.header(), forward) {
@@ -140,6 +146,7 @@ impl CertificateSet {
         }
         let mut asked = Asked::default();
         clients.iter().for_each(|client| client.asks(&mut asked));
+        asked.sha256 |= !lists.is_empty();
         let locations = match source.header() {
             None => Locations::nowhere(),
             Some(name) => Locations::header(name.clone()),
@@ -152,6 +159,7 @@ impl CertificateSet {
             forwarding,
             clients,
             asked,
+            lists,
         })
     }
 

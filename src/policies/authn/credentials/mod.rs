@@ -6,13 +6,13 @@ use portcullis_exchange::refusal::{Blame, Code, Reason, Selector, grpc};
 
 use super::api_key::StoreRequirement;
 use super::certificate::CertificateRequirement;
-use super::challenge::{Challenges, read_realm};
+use super::challenge::{Challenges, metadata_parameter, read_metadata, read_realm};
 use super::combination::{Needed, Presence};
 use super::jwt::ProviderRequirement;
 use super::member::{About, Kin, Member, kin};
 use super::mixed::Mixed;
 
-/// `credentials: { any_of, all_of, optional, realm }`, or one member in the place of the list.
+/// `credentials: { any_of, all_of, optional, realm, resource_metadata }`, or one member in the place of the list.
 pub const KIND: PolicyKind = PolicyKind {
     name: "credentials",
     role: Role::Authenticates,
@@ -44,7 +44,7 @@ const KINDS: &[MemberKind] = &[
 /// A kind of member, without its type.
 struct MemberKind {
     name: &'static str,
-    challenge: fn(&str) -> Option<String>,
+    challenge: fn(&About<'_>) -> Option<String>,
     read: ReadMembers,
 }
 
@@ -75,6 +75,9 @@ impl MemberKind {
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let realm = fields.or_default("realm", "api", context.problems, read_realm);
     let presence = Presence::read(fields, context.problems);
+    let is_named = fields.optional("resource_metadata");
+    let is_named = is_named.filter(|node| !node.is_off());
+    let metadata = read_metadata(fields, context);
     let (needed, items) = read_items(fields, context)?;
     // What stands beside a realm or an item that is wrong is read all the same.
     let named = realm.unwrap_or("api");
@@ -88,8 +91,23 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         }
     }
     let kinds: Vec<&MemberKind> = order.iter().filter_map(|kind| KINDS.get(*kind)).collect();
-    let challenges: Vec<Option<String>> =
-        kinds.iter().map(|kind| (kind.challenge)(named)).collect();
+    let alone = About {
+        at: "",
+        realm: named,
+        metadata: metadata.as_deref().unwrap_or_default(),
+        beside: "",
+    };
+    let challenges = kinds.iter().map(|kind| (kind.challenge)(&alone));
+    let challenges: Vec<Option<String>> = challenges.collect();
+    let mut texts = challenges.iter().flatten();
+    let is_told = texts.any(|text| text.ends_with(&metadata_parameter(alone.metadata)));
+    if let Some(node) = is_named.filter(|_| are_read && !is_told) {
+        node.report(
+            context.problems,
+            "says nothing here: no member is a token, and only the challenge of a token names metadata",
+        );
+        return None;
+    }
     let mut read = Vec::with_capacity(kinds.len());
     let mut rest = items;
     for (index, kind) in kinds.iter().enumerate() {
@@ -104,14 +122,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             Needed::All => String::new(),
         };
         let about = About {
-            at: "",
-            realm: named,
             beside: &beside,
+            ..alone
         };
         read.push((kind.read)(&own, &about, context));
     }
     let read = read.into_iter().collect::<Option<Vec<_>>>()?;
-    (are_read && realm.is_some()).then_some(())?;
+    (are_read && realm.is_some() && metadata.is_some()).then_some(())?;
     if let Some(problem) = shared_place(&kinds, &read) {
         context.problems.report(fields.pointer(), problem);
         return None;

@@ -26,6 +26,8 @@ pub(super) struct Verified {
     pub(super) times: Times,
     /// What tells the service and other filters of it.
     pub(super) edits: Rc<[Edit]>,
+    /// In which state of the lists of what is revoked none of them had it.
+    pub(super) cleared: Option<u64>,
     /// Which demands on plans it meets, a bit for each.
     pub(super) met: u64,
     /// What records say of it, once that has been noted.
@@ -160,6 +162,7 @@ mod tests {
             claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
             times: Times::default(),
             edits: Rc::from([]),
+            cleared: None,
             met: 0,
             words: None,
         }

@@ -222,6 +222,11 @@ impl ClaimRules {
 }
 
 impl Times {
+    /// `iat`.
+    pub(super) fn issued(self) -> Option<f64> {
+        self.issued
+    }
+
     fn read(claims: Members<'_>) -> Result<Self, Objection> {
         Ok(Self {
             expires: date(claims, "exp")?,
@@ -248,6 +253,11 @@ impl Revoked {
             if value.is_some_and(|value| list.iter().any(|each| each == value)) {
                 return Some(ClaimsError::Revoked.of(name, ClaimFault::Listed).by(rule));
             }
+        }
+        // Whoever holds a key can leave its name out.
+        if key_id.is_none() && !self.key_ids.is_empty() {
+            let objection = ClaimsError::Revoked.of("kid", ClaimFault::Missing);
+            return Some(objection.by("/revoked/kid"));
         }
         let limit = self.issued_before? as f64;
         let fault = match times.issued {

@@ -6,7 +6,7 @@ use super::claimant::UnverifiedSubject;
 use super::provider::Providers;
 use super::refusals::REPEATED;
 use super::{ProviderRequirement, distinct};
-use crate::authn::challenge::{Challenges, plain_challenge};
+use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
 use crate::authn::combination::Needed;
 use crate::authn::member::{About, Member};
 use portcullis_document::Fields;
@@ -25,12 +25,14 @@ impl Member for ProviderRequirement {
         Self::read_one(fields, about, &providers, context.problems)
     }
 
-    fn challenge_alone(realm: &str) -> Option<String> {
-        Some(plain_challenge("Bearer", realm))
+    fn challenge_alone(about: &About<'_>) -> Option<String> {
+        let challenge = plain_challenge("Bearer", about.realm);
+        Some(challenge + &metadata_parameter(about.metadata))
     }
 
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges> {
-        Challenges::bearer(&REPEATED, about.realm, scopes)?.beside(about.beside)
+        let own = Challenges::bearer(&REPEATED, about.realm, scopes)?;
+        own.with_metadata(about.metadata)?.beside(about.beside)
     }
 
     fn declare(&self, declared: &mut Declaration) {

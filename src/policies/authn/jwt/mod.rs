@@ -45,7 +45,7 @@ use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
 use self::token::{TokenError, Unverified};
-use super::challenge::{Challenges, read_realm};
+use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
@@ -68,7 +68,7 @@ pub use self::remote::{
     read_discovery_document,
 };
 
-/// `jwt: { provider, require, any_of, all_of, optional, realm }`.
+/// `jwt: { provider, require, any_of, all_of, optional, realm, resource_metadata }`.
 pub const KIND: PolicyKind = PolicyKind {
     name: "jwt",
     role: Role::Authenticates,
@@ -97,6 +97,7 @@ const MAX_DEMANDS: usize = 8;
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let providers = &*context.sections.get::<Providers>();
+    let metadata = read_metadata(fields, context);
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
     let presence = Presence::read(fields, problems);
@@ -114,11 +115,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     };
     // What stands beside a realm that is wrong is read all the same.
     let named = realm.unwrap_or("api");
+    let told = metadata.as_deref().unwrap_or_default();
     let (needed, demands) = match several {
         None => {
             let about = About {
                 at: "",
                 realm: named,
+                metadata: told,
                 beside: "",
             };
             let demand = ProviderRequirement::read_one(fields, &about, providers, problems);
@@ -136,6 +139,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
                 let about = About {
                     at: &at,
                     realm: named,
+                    metadata: told,
                     beside: "",
                 };
                 let demand =
@@ -158,7 +162,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         context.notes.push(format!("{}: {note}", list.pointer()));
     }
     let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
-    let challenges = Challenges::bearer(&REPEATED, realm?, "")?;
+    let challenges = Challenges::bearer(&REPEATED, realm?, "")?.with_metadata(&metadata?)?;
     let policy = Jwt {
         combination: Combination::new(needed, presence?, demands, challenges),
         claimants: Rc::new(UnverifiedSubject::new(needed, providers)),

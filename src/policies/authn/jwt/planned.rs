@@ -119,6 +119,7 @@ impl Tokens for PlannedTokens {
             Some(verified) => {
                 let is_in_time = self.provider.is_in_time(verified.times, now);
                 is_in_time.then_some(())?;
+                self.provider.is_cleared(&verified, host).then_some(())?;
                 self.suffices(cache, token, verified)
             }
         }

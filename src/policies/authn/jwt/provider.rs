@@ -24,6 +24,7 @@ use super::token::{
 use super::variables::variables;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::{Locations, Unwritable};
+use crate::authn::revocation::{Issued, Revocable, RevocationLists, UsedLists};
 use portcullis_document::{LeftOut, Node, Problems, Quoted};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;
@@ -33,7 +34,7 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderValue;
 use portcullis_wire::json::Json;
-use portcullis_wire::json::compact::Compact;
+use portcullis_wire::json::compact::{Compact, Value};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -57,6 +58,8 @@ pub(super) struct Provider {
     pub(super) locations: Locations,
     pub(super) form: TokenForm,
     rules: ClaimRules,
+    /// What is revoked whatever the rules say.
+    pub(super) lists: UsedLists,
     types: TokenTypes,
     algorithms: Vec<SignatureAlgorithm>,
     pub(super) choice: KeyChoice,
@@ -87,14 +90,17 @@ impl TokenTypes {
 }
 
 impl Providers {
-    fn read_all(node: &Node<'_>, notes: &mut Vec<String>, problems: &mut Problems) -> Self {
+    fn read_all(node: &Node<'_>, reading: &mut Reading<'_>) -> Self {
+        let problems = &mut *reading.problems;
+        let lists = &*reading.known.get::<RevocationLists>();
         let entries = node.members(problems).unwrap_or_default();
         let mut names = ProviderNames::default();
         let cache = CacheLimits::default_of(entries.len());
         let named = entries.into_iter().map(|(name, node)| {
             names.check(name, &node, problems);
             let name: Rc<str> = name.into();
-            let provider = Provider::read(&name, &node, cache, notes, problems).map(Rc::new);
+            let provider = Provider::read(&name, &node, cache, lists, reading.notes, problems);
+            let provider = provider.map(Rc::new);
             NamedProvider {
                 name,
                 provider,
@@ -160,7 +166,7 @@ impl Section for Providers {
     const NAME: &'static str = "providers";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        Some(Self::read_all(node, reading.notes, reading.problems))
+        Some(Self::read_all(node, reading))
     }
 
     fn absent() -> Option<Self> {
@@ -206,11 +212,13 @@ impl Provider {
         name: &Rc<str>,
         node: &Node<'_>,
         cache: CacheLimits,
+        lists: &RevocationLists,
         notes: &mut Vec<String>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let rules = read_rules(&mut fields, problems);
+        let lists = UsedLists::read(&mut fields, lists, problems);
         let types = fields.or_default("typ", TokenTypes::Usual, problems, |node, problems| {
             let name =
                 |node: &Node<'_>, problems: &mut Problems| node.non_empty(problems).map(media_type);
@@ -274,6 +282,7 @@ impl Provider {
             locations: locations?,
             form: form?,
             rules,
+            lists: lists?,
             types: types?,
             algorithms,
             choice: choice?,
@@ -386,7 +395,7 @@ impl Provider {
                 cache.forget(token);
             }
             judged?;
-            return Ok(verified);
+            return self.unless_revoked(token, verified, host);
         }
         if let Some(refusal) = cache.and_then(|cache| self.recall(cache, token, now, allowance)) {
             host.count(Event::TokenCacheHit.counter());
@@ -407,6 +416,42 @@ impl Provider {
         })?;
         if let Some(cache) = &self.cache {
             cache.remember(token, verified.clone());
+        }
+        self.unless_revoked(token, verified, host)
+    }
+
+    /// A token that has passed every other check, if no list revokes it. Lists change more often than keys, so
+    /// tokens are remembered without regard to them, and with what was the last state of them that let
+    /// the token pass: in another one they are asked again.
+    fn unless_revoked(
+        &self,
+        token: &[u8],
+        verified: Verified,
+        host: &dyn Host,
+    ) -> Result<Verified, Refusal> {
+        if self.lists.is_empty() {
+            return Ok(verified);
+        }
+        let generation = self.lists.generation(host);
+        if generation.is_some() && verified.cleared == generation {
+            return Ok(verified);
+        }
+        let key_id = match self.lists.name_signing_keys(host) {
+            true => Token::parse(token, &self.form)?.header.key_id,
+            false => None,
+        };
+        let text = |name| verified.claims.member(name).and_then(Value::as_str);
+        let revocable = Revocable {
+            token: text("jti"),
+            subject: text("sub"),
+            clients: [text("client_id"), text("azp")],
+            signing_key: key_id.as_deref(),
+            issued: verified.times.issued().map_or(Issued::Unsaid, Issued::At),
+            ..Revocable::default()
+        };
+        self.lists.check(&revocable, host)?;
+        if let Some(cache) = self.cache.as_ref().filter(|_| generation.is_some()) {
+            cache.change(token, |verified| verified.cleared = generation);
         }
         Ok(verified)
     }
@@ -448,6 +493,12 @@ impl Provider {
             cache.belong_to(remote.generation());
         }
         Some(self.cache.as_ref())
+    }
+
+    /// Whether no list revokes a token that was accepted, as far as that is known without asking them again.
+    pub(super) fn is_cleared(&self, verified: &Verified, host: &dyn Host) -> bool {
+        let generation = || self.lists.generation(host);
+        self.lists.is_empty() || (verified.cleared.is_some() && verified.cleared == generation())
     }
 
     /// Whether a token with these times may be used now.
@@ -501,6 +552,7 @@ impl Provider {
             claims,
             times,
             edits: edits.into(),
+            cleared: None,
             met: 0,
             words: None,
         })

@@ -4,6 +4,7 @@ use super::claims::ClaimsError;
 use super::objection::Objection;
 use super::token::TokenError;
 use crate::authn::requirement::Insufficient;
+use crate::authn::revocation::RevocationObjection;
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 
 /// Every code with which tokens are refused.
@@ -83,10 +84,11 @@ pub static UNVERIFIABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Tokens cannot be verified right now.",
-    reasons: &[&NO_CHECKER],
+    reasons: &[&NO_CHECKER, &NO_REVOCATIONS],
 };
 
 pub static NO_CHECKER: Reason = Reason::new("no_checker", &UNVERIFIABLE, Blame::Ourselves);
+pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNVERIFIABLE, Blame::Dependency);
 
 pub static KEYS_UNAVAILABLE: Code = Code {
     name: "jwt_keys_unavailable",
@@ -188,6 +190,17 @@ impl From<Objection> for Refusal {
             ClaimsError::IssuedInFuture => Refusal::new(&ISSUED_IN_FUTURE),
         };
         refusal.because(objection.detail())
+    }
+}
+
+impl From<RevocationObjection> for Refusal {
+    fn from(objection: RevocationObjection) -> Self {
+        match objection {
+            RevocationObjection::Revoked(detail) => {
+                Refusal::new(&LISTED_AS_REVOKED).because(detail.of_signed())
+            }
+            RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is compared with what: each group of chains is measured in one go, round by round.
 
 mod browser;
+mod credentials;
 mod limits;
 pub(super) mod payload;
 mod records;
@@ -51,6 +52,7 @@ pub(super) const ALL: &[Group] = &[
     refusals::GROUP,
     workloads::GROUP,
     tokens::GROUP,
+    credentials::GROUP,
     limits::GROUP,
     browser::GROUP,
     records::GROUP,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::authn::api_key::fetched::FetchedStore;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::Json;
@@ -14,7 +15,7 @@ fn store() -> FetchedStore {
     )
     .unwrap();
     let mut problems = Problems::default();
-    let store = FetchedStore::read(&"partners".into(), &Node::root(&json), &mut problems);
+    let store = FetchedStore::read_store(&"partners".into(), &Node::root(&json), &mut problems);
     problems.into_result(store).unwrap()
 }
 
@@ -41,7 +42,7 @@ fn published(received: Received) -> Vec<u8> {
 }
 
 fn count(store: &FetchedStore, now: u64) -> Option<usize> {
-    store.keys(at(now)).map(|table| table.len())
+    store.in_force(at(now)).map(|table| table.len())
 }
 
 #[test]
@@ -76,9 +77,9 @@ fn keys_are_used_until_they_are_stale() {
 fn the_same_response_renews_what_is_there() {
     let (store, host) = (store(), MemoryHost::new());
     arrive(&store, 0, "200", STORE, &host);
-    let before = store.keys(at(0)).unwrap();
+    let before = store.in_force(at(0)).unwrap();
     let renewed = published(arrive(&store, 3000, "200", STORE, &host));
-    assert!(Rc::ptr_eq(&before, &store.keys(at(6600)).unwrap()));
+    assert!(Rc::ptr_eq(&before, &store.in_force(at(6600)).unwrap()));
     assert!(store.due(at(3010), &host).is_none());
     assert_eq!(Record::read(&renewed).unwrap().fetched, at(3000));
     arrive(&store, 6000, "200", EMPTY, &host);
@@ -93,7 +94,7 @@ fn without_max_stale_an_hour_is_the_limit() {
         let text = format!(r#"{{"cluster":"keys","uri":"https://keys.example/store"{more}}}"#);
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let store = FetchedStore::read(&"partners".into(), &Node::root(&json), &mut problems);
+        let store = FetchedStore::read_store(&"partners".into(), &Node::root(&json), &mut problems);
         let store = problems.into_result(store).unwrap();
         store.source.limits.max_stale
     };
