@@ -144,7 +144,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&bound::NO_CERTIFICATE),
             Selector::Reason(&bound::CERTIFICATE),
         ],
-        ..kind("bound_token_stolen", Severity::High, "API2:2023")
+        ..kind("bound_token_misused", Severity::Medium, "API2:2023")
     },
     &EventKind {
         causes: &[Selector::Reason(&bound::FULL)],

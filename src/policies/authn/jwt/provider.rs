@@ -272,7 +272,7 @@ impl Provider {
         if binding.told_algorithms().is_some() && !takes_dpop {
             node.report(
                 problems,
-                "takes no token in `Authorization` behind `Bearer`, and tokens that come with a proof stand there, behind `DPoP` (RFC 9449 §7.1): add {\"name\": \"authorization\", \"value_prefix\": \"DPoP \"} to `from_headers`, or say \"off\" in `bound`",
+                "takes no token in `Authorization` behind `Bearer`, and tokens that come with a proof stand there, behind `DPoP` (RFC 9449 §7.1): add {\"name\": \"authorization\", \"value_prefix\": \"DPoP \"} to `from_headers`, or say \"off\" for `dpop` in `bound`",
             );
             return None;
         }

@@ -100,11 +100,8 @@ impl ProofRules {
         });
         let origins = fields.or_default("origins", Vec::new(), problems, |node, problems| {
             let origins = node.list(problems, SeenAs::read)?;
-            if origins.is_empty() || origins.len() > MOST_ORIGINS {
-                node.report(
-                    problems,
-                    format_args!("must have from 1 to {MOST_ORIGINS} items"),
-                );
+            if origins.len() > MOST_ORIGINS {
+                node.report(problems, format_args!("has more than {MOST_ORIGINS} items"));
                 return None;
             }
             Some(origins)
@@ -151,7 +148,7 @@ fn read_algorithms(
     backend: SignatureBackend,
     problems: &mut Problems,
 ) -> Option<Vec<SignatureAlgorithm>> {
-    let algorithms = node.list(problems, |item, problems| {
+    node.list(problems, |item, problems| {
         let algorithm = read_algorithm(item, problems)?;
         if algorithm.is_symmetric() {
             item.report(
@@ -168,10 +165,5 @@ fn read_algorithms(
             return None;
         }
         Some(algorithm)
-    })?;
-    if algorithms.is_empty() {
-        node.report(problems, "must not be empty: no proof could be accepted");
-        return None;
-    }
-    Some(algorithms)
+    })
 }
