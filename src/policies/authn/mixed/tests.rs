@@ -53,6 +53,12 @@ impl Kin for Stub {
         self.place == place
     }
 
+    fn challenge(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn edit_response(&self, _: &mut Response<'_>) {}
+
     fn missing(&self) -> Refusal {
         Refusal::new(&NO_KEY)
     }
