@@ -1,6 +1,6 @@
 use super::*;
 use crate::authn::api_key::refusals::{MISSING, NO_KEY};
-use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request};
+use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request, Response};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
