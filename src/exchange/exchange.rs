@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::host::{Host, Property};
 use crate::limits::Limits;
 use crate::principal::Principal;
+use crate::proof::Proofs;
 use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::target::{Authority, Target};
 use portcullis_wire::address;
@@ -64,6 +65,8 @@ pub struct Facts {
     pub principal: Option<Principal>,
     /// What limits said. Written by `rate_limits`.
     pub limits: Limits,
+    /// What proofs of possession came with the request. Written by the policies that ask for credentials.
+    pub proofs: Proofs,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
     /// Whose tokens its route asks for. Written by the stream.
@@ -112,6 +115,7 @@ impl Facts {
         let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
         self.limits
             .memory()
+            .saturating_add(self.proofs.memory())
             .saturating_add(answers)
             .saturating_add(claims)
     }
@@ -129,6 +133,7 @@ impl Facts {
         Self {
             principal: self.principal.clone(),
             claimants: self.claimants.clone(),
+            proofs: self.proofs.clone(),
             connection: self.connection.clone(),
             client: self.client.clone(),
             limits: Limits::default(),

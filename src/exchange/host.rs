@@ -85,6 +85,11 @@ pub trait Cells {
         seen: Option<CasToken>,
         value: &[u8],
     ) -> Result<CasResult, CellUnavailable>;
+    /// Whether nothing can be written, as where a block is only tried: what would be written is known all the
+    /// same.
+    fn is_read_only(&self) -> bool {
+        false
+    }
     /// Writes a cell that does not exist: of several workers, one succeeds.
     ///
     /// Hosts compare marks only where there is a cell to compare with, so a write that names a

@@ -21,6 +21,7 @@ pub mod origin;
 pub mod plan;
 pub mod policy;
 pub mod principal;
+pub mod proof;
 pub mod refusal;
 pub mod route;
 pub mod section;

@@ -84,6 +84,10 @@ events! {
     DocumentFetched = "discovery_fetch_success",
     /// It did not, or not so that it can be used.
     DocumentFetchFailed = "discovery_fetch_failed",
+    /// A proof of possession had no place to be remembered in.
+    ProofsFull = "dpop_proofs_full",
+    /// Other workers were quicker each time that one was to be noted.
+    ProofsContended = "dpop_proofs_contended",
     /// The API keys of a store arrived.
     ApiKeysFetched = "api_keys_fetch_success",
     /// They did not, or were of no use.
@@ -140,15 +144,18 @@ pub enum Timing {
     ResponseCheck,
     /// What verifying a token took that was not remembered.
     TokenVerification,
+    /// What judging a proof of possession took.
+    ProofVerification,
 }
 
 /// All of them, by the number of their histogram.
-pub const TIMINGS: [Timing; 5] = [
+pub const TIMINGS: [Timing; 6] = [
     Timing::KeysFetch,
     Timing::Filter,
     Timing::BodyCheck,
     Timing::ResponseCheck,
     Timing::TokenVerification,
+    Timing::ProofVerification,
 ];
 
 impl Timing {
@@ -160,6 +167,7 @@ impl Timing {
             Timing::BodyCheck => "body_check_us",
             Timing::ResponseCheck => "response_check_us",
             Timing::TokenVerification => "jwt_verify_us",
+            Timing::ProofVerification => "dpop_verify_us",
         }
     }
 

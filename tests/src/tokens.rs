@@ -3,6 +3,7 @@
 //! Signing is done by ring, so that no code of the filter or of its libraries takes part, except
 //! on the two curves that ring lacks.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use jwt_simple::reexports::ct_codecs::{
 };
 use p521::ecdsa::signature::Signer as _;
 use p521::pkcs8::DecodePrivateKey as _;
+use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use ring::{hmac, signature::EcdsaSigningAlgorithm};
@@ -201,6 +203,25 @@ fn ec_jwk(curve: &str, point: &[u8]) -> Value {
 /// # Panics
 /// When the description cannot be understood.
 pub fn mint(description: &Value, now: u64) -> String {
+    mint_beside(description, now, &BTreeMap::new())
+}
+
+/// As [`mint`], beside tokens that have been minted. In `header` and `claims`, at any depth,
+///
+/// - `{"$jwk": NAME}` is the public key of that name;
+/// - `{"$jkt": NAME}` is its thumbprint, RFC 7638;
+/// - `{"$ath": NAME}` is the hash of the token of that name, RFC 9449 §4.2.
+///
+/// # Panics
+/// When the description cannot be understood.
+pub fn mint_beside(description: &Value, now: u64, tokens: &BTreeMap<String, String>) -> String {
+    let mut description = description.clone();
+    for part in ["header", "claims"] {
+        if let Some(members) = description.get_mut(part) {
+            *members = derived(members, tokens);
+        }
+    }
+    let description = &description;
     if let Some(raw) = description.get("raw") {
         return raw.as_str().expect("`raw` is a string").to_owned();
     }
@@ -254,6 +275,48 @@ pub fn mint_with(key: &SigningKey, description: &Value, now: u64) -> String {
         Some(other) => panic!("`tamper` is `signature` or `payload`, not `{other}`"),
     }
     format!("{signed}.{}", base64url(&signature))
+}
+
+/// Puts in what comes of keys and of other tokens.
+fn derived(value: &Value, tokens: &BTreeMap<String, String>) -> Value {
+    let Value::Object(members) = value else {
+        return match value {
+            Value::Array(items) => items.iter().map(|item| derived(item, tokens)).collect(),
+            other => other.clone(),
+        };
+    };
+    let name = |member: &str| members.get(member).and_then(Value::as_str);
+    match (name("$jwk"), name("$jkt"), name("$ath")) {
+        (Some(key), _, _) => {
+            let mut jwk = SigningKey::named(key).jwk();
+            for (name, value) in members.iter().filter(|(name, _)| *name != "$jwk") {
+                jwk[name] = value.clone();
+            }
+            jwk
+        }
+        (_, Some(key), _) => thumbprint(&SigningKey::named(key).jwk()).into(),
+        (_, _, Some(name)) => {
+            let token = tokens.get(name);
+            let token = token.unwrap_or_else(|| panic!("no token is named `{name}`"));
+            base64url(digest(&SHA256, token.as_bytes()).as_ref()).into()
+        }
+        _ => members
+            .iter()
+            .map(|(name, value)| (name.clone(), derived(value, tokens)))
+            .collect(),
+    }
+}
+
+/// The SHA-256 thumbprint of a public key, RFC 7638 §3, in base64url.
+pub fn thumbprint(jwk: &Value) -> String {
+    // A map of serde_json has its members in the order of their names.
+    let needed = ["crv", "e", "kty", "n", "x", "y"];
+    let members: Map<String, Value> = needed
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), jwk.get(name)?.clone())))
+        .collect();
+    let text = Value::Object(members).to_string();
+    base64url(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 /// Replaces `now`, `now+N` and `now-N` at any depth.

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 pub(super) const REDACTED: &[u8] = b"REDACTED";
 
 /// Header fields that are secrets or hold some.
-const SECRET_HEADERS: [&str; 10] = [
+const SECRET_HEADERS: [&str; 11] = [
     "authorization",
     "cookie",
+    "dpop",
     "proxy-authorization",
     "set-cookie",
     "x-amz-security-token",

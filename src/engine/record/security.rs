@@ -8,6 +8,7 @@ use portcullis_policies::cors;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
 use portcullis_policies::forms::refusals as forms;
+use portcullis_policies::jwt::bound::refusals as bound;
 use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
@@ -122,6 +123,32 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&api_key::NOT_ALLOWED),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&bound::REPLAYED)],
+        ..kind("proof_replayed", Severity::High, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&bound::SIGNATURE),
+            Selector::Reason(&bound::TOKEN),
+            Selector::Reason(&bound::METHOD),
+            Selector::Reason(&bound::URI),
+        ],
+        ..kind("proof_forged", Severity::Medium, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&bound::SCHEME),
+            Selector::Reason(&bound::KEY_MISMATCH),
+            Selector::Reason(&bound::NO_CERTIFICATE),
+            Selector::Reason(&bound::CERTIFICATE),
+        ],
+        ..kind("bound_token_misused", Severity::Medium, "API2:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Reason(&bound::FULL)],
+        ..kind("proofs_full", Severity::Medium, "API4:2023")
     },
     &EventKind {
         causes: &[

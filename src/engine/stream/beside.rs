@@ -222,6 +222,10 @@ impl Cells for ReadOnlyHost<'_> {
         self.0.cell(key)
     }
 
+    fn is_read_only(&self) -> bool {
+        true
+    }
+
     fn compare_and_swap(
         &self,
         _: &str,

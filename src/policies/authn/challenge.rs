@@ -76,9 +76,18 @@ pub(super) fn read_metadata(fields: &mut Fields<'_>, context: &mut Context<'_>) 
 impl Challenges {
     /// `scopes` are the scopes that a client may lack.
     pub(super) fn bearer(several: &'static Code, realm: &str, scopes: &str) -> Option<Self> {
-        let bearer = plain_challenge("Bearer", realm);
+        Self::of_scheme(several, &plain_challenge("Bearer", realm), "", scopes)
+    }
+
+    /// Of a scheme that says what was wrong: between the `start` of each challenge and its `end`.
+    pub(super) fn of_scheme(
+        several: &'static Code,
+        start: &str,
+        end: &str,
+        scopes: &str,
+    ) -> Option<Self> {
         let value = |parameters: &str| {
-            let value = HeaderValue::parse([&bearer, parameters].concat().as_bytes());
+            let value = HeaderValue::parse([start, parameters, end].concat().as_bytes());
             value.ok().map(Some)
         };
         let scope = match scopes {

@@ -19,12 +19,27 @@ pub(super) struct Locations {
 struct HeaderLocation {
     name: HeaderName,
     value_prefix: String,
+    /// Whether a token may stand behind `DPoP` as well.
+    takes_dpop: bool,
 }
+
+/// As what a token was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AuthScheme {
+    /// As one that needs a proof of possession: `Authorization: DPoP`, RFC 9449 §7.1.
+    Dpop,
+    /// As anything else.
+    Other,
+}
+
+/// What stands in `Authorization` before a token that comes with a proof.
+const DPOP: &str = "DPoP ";
 
 /// The one token of a request.
 #[derive(Debug)]
 pub(super) struct PresentedCredential<'r> {
     token: &'r [u8],
+    scheme: AuthScheme,
     place: CredentialSource<'r>,
 }
 
@@ -83,6 +98,7 @@ impl Locations {
             headers.push(HeaderLocation {
                 name: HeaderName::parse(name).ok()?,
                 value_prefix: value_prefix.to_owned(),
+                takes_dpop: false,
             });
         }
         let mut names: Vec<&str> = headers
@@ -118,11 +134,30 @@ impl Locations {
 
     /// One header field, of which all is the credential.
     pub(super) fn header(name: HeaderName) -> Self {
-        let value_prefix = String::new();
+        let location = HeaderLocation {
+            name,
+            value_prefix: String::new(),
+            takes_dpop: false,
+        };
         Self {
-            headers: vec![HeaderLocation { name, value_prefix }],
+            headers: vec![location],
             ..Self::nowhere()
         }
+    }
+
+    /// Takes tokens behind `DPoP` where it takes them behind `Bearer`; whether there is such a place, or one for
+    /// `DPoP` alone.
+    pub(super) fn take_dpop(&mut self) -> bool {
+        let mut found = false;
+        for location in &mut self.headers {
+            let prefix = location.value_prefix.trim_end();
+            if location.name.as_str() != "authorization" {
+                continue;
+            }
+            location.takes_dpop = prefix.eq_ignore_ascii_case("Bearer");
+            found |= location.takes_dpop || prefix.eq_ignore_ascii_case(DPOP.trim_end());
+        }
+        found
     }
 
     /// Whether a header field, a parameter or a cookie of that name is one of them.
@@ -160,17 +195,21 @@ impl Locations {
 
     /// The header fields in which tokens may stand.
     pub(super) fn header_names(&self) -> Vec<HeaderName> {
-        self.headers().map(|(name, _)| name.clone()).collect()
+        let names = self.headers.iter().map(|location| location.name.clone());
+        names.collect()
     }
 
     /// The header fields, each with what stands in it before a token.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
-        self.headers
-            .iter()
-            .map(|location| (&location.name, &*location.value_prefix))
+        self.headers.iter().flat_map(|location| {
+            let dpop = location.takes_dpop.then_some(DPOP);
+            let prefixes = std::iter::once(&*location.value_prefix).chain(dpop);
+            prefixes.map(|prefix| (&location.name, prefix))
+        })
     }
 
-    /// The header field and what stands in it before a token, if tokens stand nowhere else.
+    /// The header field and what stands in it before a token, if tokens stand nowhere else but for those that
+    /// come with a proof.
     pub(super) fn only_header(&self) -> Option<(&HeaderName, &str)> {
         match (&*self.headers, &*self.params, &*self.cookies) {
             ([only], [], []) => Some((&only.name, &only.value_prefix)),
@@ -198,9 +237,10 @@ impl Locations {
         for location in &self.headers {
             let value = request.headers.one(location.name.as_str());
             let value = value.map_err(|_| LocationError::Repeated)?;
-            if let Some(token) = value.and_then(|value| location.token(value)) {
+            if let Some((token, scheme)) = value.and_then(|value| location.token(value)) {
                 found.push(PresentedCredential {
                     token,
+                    scheme,
                     place: CredentialSource::Header(&location.name),
                 });
             }
@@ -235,6 +275,7 @@ impl Locations {
             if let Some(param) = self.params.iter().find(|param| param.as_bytes() == name) {
                 found.push(PresentedCredential {
                     token: value,
+                    scheme: AuthScheme::Other,
                     place: CredentialSource::Param { path, name: param },
                 });
             }
@@ -258,6 +299,7 @@ impl Locations {
             if let Some(cookie) = self.cookies.iter().find(|cookie| cookie.as_bytes() == name) {
                 found.push(PresentedCredential {
                     token: value,
+                    scheme: AuthScheme::Other,
                     place: CredentialSource::Cookie { line, name: cookie },
                 });
             }
@@ -279,17 +321,33 @@ impl HeaderLocation {
         Some(Self {
             name: name?,
             value_prefix: value_prefix?.to_owned(),
+            takes_dpop: false,
         })
     }
 
-    /// What follows the prefix; RFC 9110 §11: the case of a scheme does not count, and there may be
-    /// more than one blank after it.
-    fn token<'r>(&self, value: &'r [u8]) -> Option<&'r [u8]> {
-        let (prefix, rest) = value.split_at_checked(self.value_prefix.len())?;
-        let fits = prefix.eq_ignore_ascii_case(self.value_prefix.as_bytes());
-        let blanks = rest.iter().take_while(|b| **b == b' ').count();
-        fits.then_some(rest.get(blanks..)?)
+    /// What follows the prefix.
+    fn token<'r>(&self, value: &'r [u8]) -> Option<(&'r [u8], AuthScheme)> {
+        let is_authorization = self.name.as_str() == "authorization";
+        let own = || {
+            let token = behind(&self.value_prefix, value)?;
+            let prefix = self.value_prefix.trim_end();
+            let is_dpop = is_authorization && prefix.eq_ignore_ascii_case(DPOP.trim_end());
+            Some(match is_dpop {
+                true => (token, AuthScheme::Dpop),
+                false => (token, AuthScheme::Other),
+            })
+        };
+        let dpop = || Some((behind(DPOP, value)?, AuthScheme::Dpop));
+        own().or_else(|| self.takes_dpop.then(dpop).flatten())
     }
+}
+
+/// RFC 9110 §11: the case of a scheme does not count, and there may be more than one blank after it.
+fn behind<'r>(prefix: &str, value: &'r [u8]) -> Option<&'r [u8]> {
+    let (start, rest) = value.split_at_checked(prefix.len())?;
+    let fits = start.eq_ignore_ascii_case(prefix.as_bytes());
+    let blanks = rest.iter().take_while(|b| **b == b' ').count();
+    fits.then_some(rest.get(blanks..)?)
 }
 
 impl<'r> PresentedCredential<'r> {
@@ -300,8 +358,16 @@ impl<'r> PresentedCredential<'r> {
 
     /// What the connection proves.
     pub(super) fn of_connection() -> Self {
-        let (token, place) = (&[][..], CredentialSource::Connection);
-        Self { token, place }
+        Self {
+            token: &[],
+            scheme: AuthScheme::Other,
+            place: CredentialSource::Connection,
+        }
+    }
+
+    /// As what it was sent.
+    pub(super) fn scheme(&self) -> AuthScheme {
+        self.scheme
     }
 
     /// Whether it is the same token in the same place.

@@ -8,7 +8,7 @@ use super::kindred::{Kindred, check_issuers};
 use super::location::Locations;
 use super::{AcceptedCredential, Authenticator};
 use portcullis_document::Fields;
-use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request};
+use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Context, Declaration};
 use portcullis_exchange::refusal::Refusal;
@@ -30,6 +30,23 @@ pub(super) trait Member: Authenticator + Sized + 'static {
 
     /// The same for all that may be said of one, with the challenges of others behind it.
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges>;
+
+    /// The same for all members of this kind together.
+    fn challenges_of_all(members: &[Self], about: &About<'_>) -> Option<Challenges> {
+        let _ = members;
+        Self::challenges(about, "")
+    }
+
+    /// What asks a client for one of these members; none if no header field does.
+    fn challenge_of_all(members: &[Self], about: &About<'_>) -> Option<String> {
+        let _ = members;
+        Self::challenge_alone(about)
+    }
+
+    /// Tells a client with the response what it is to show the next time.
+    fn edit_response(response: &mut Response<'_>) {
+        let _ = response;
+    }
 
     /// What the policy says of itself for its sake, but for where its credentials stand.
     fn declare(&self, declared: &mut Declaration);
@@ -81,6 +98,10 @@ pub(super) trait Kin {
     fn missing(&self) -> Refusal;
     /// Why a request is refused that has something like one at that place.
     fn resembling(&self, place: &str) -> Refusal;
+    /// See [`Member::challenge_of_all`].
+    fn challenge(&self, about: &About<'_>) -> Option<String>;
+    /// See [`Member::edit_response`].
+    fn edit_response(&self, response: &mut Response<'_>);
     /// What the policy says of itself for their sake.
     fn declare(&self, needed: Needed, declared: &mut Declaration);
     /// See [`Member::take_out`].
@@ -95,8 +116,9 @@ struct Listed<M> {
 
 /// The members of one kind, with their places in the list of all.
 pub(super) fn kin<M: Member>(members: Vec<(usize, M)>, about: &About<'_>) -> Option<Box<dyn Kin>> {
-    let (places, members) = members.into_iter().unzip();
-    let kindred = Kindred::new(members, M::challenges(about, "")?);
+    let (places, members): (Vec<usize>, Vec<M>) = members.into_iter().unzip();
+    let challenges = M::challenges_of_all(&members, about)?;
+    let kindred = Kindred::new(members, challenges);
     Some(Box::new(Listed { kindred, places }))
 }
 
@@ -161,6 +183,14 @@ impl<M: Member> Kin for Listed<M> {
 
     fn resembling(&self, place: &str) -> Refusal {
         self.kindred.resembling(place)
+    }
+
+    fn challenge(&self, about: &About<'_>) -> Option<String> {
+        M::challenge_of_all(self.kindred.members(), about)
+    }
+
+    fn edit_response(&self, response: &mut Response<'_>) {
+        M::edit_response(response);
     }
 
     fn declare(&self, needed: Needed, declared: &mut Declaration) {

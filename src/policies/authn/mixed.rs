@@ -6,7 +6,7 @@ use super::combination::{Needed, Presence};
 use super::location::Locations;
 use super::member::Kin;
 use super::places::{Places, Stray};
-use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Verdict};
 use portcullis_exchange::refusal::{Reason, Refusal};
@@ -140,6 +140,12 @@ impl Policy for Mixed {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
+        self.kinds
+            .iter()
+            .for_each(|kin| kin.edit_response(response));
     }
 
     fn declares(&self) -> Declaration {

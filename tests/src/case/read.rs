@@ -147,9 +147,15 @@ fn mint_all(described: Option<&Value>) -> BTreeMap<String, String> {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |now| now.as_secs());
     let described = described.and_then(Value::as_object).into_iter().flatten();
-    described
-        .map(|(name, token)| (name.clone(), tokens::mint(token, now)))
-        .collect()
+    // Those that say something of others come after them.
+    let (proofs, others): (Vec<_>, Vec<_>) =
+        described.partition(|(_, token)| token.to_string().contains("\"$ath\""));
+    let mut minted = BTreeMap::new();
+    for (name, token) in others.into_iter().chain(proofs) {
+        let token = tokens::mint_beside(token, now, &minted);
+        minted.insert(name.clone(), token);
+    }
+    minted
 }
 
 /// Puts tokens for `{{token:NAME}}`, and keys for `{"$jwk": NAME, …}`.

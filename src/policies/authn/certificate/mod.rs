@@ -7,7 +7,7 @@
 mod client;
 mod names;
 pub mod refusals;
-mod set;
+pub(super) mod set;
 mod source;
 mod spiffe;
 

@@ -1,5 +1,6 @@
 //! The document's `certificates`: by name, whose certificates are known, and from where.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
@@ -7,14 +8,18 @@ use std::rc::Rc;
 use portcullis_document::{Node, Pointer, Problems, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Section};
 use portcullis_wire::budget::Share;
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
 
 use super::client::Client;
+use super::refusals::SEVERAL_CERTIFICATES;
 use super::source::{Asked, Certificate, CertificateSource};
 use crate::authn::forwarding::Forwarding;
-use crate::authn::location::Locations;
+use crate::authn::location::{LocationError, Locations};
 use crate::authn::revocation::{RevocationLists, UsedLists};
-use portcullis_exchange::refusal::BlockPlace;
+use portcullis_exchange::exchange::Request;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::refusal::{BlockPlace, Refusal};
 
 /// The document's `certificates`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -31,7 +36,7 @@ struct Named {
 }
 
 /// Clients that are known by their certificates.
-pub(super) struct CertificateSet {
+pub(in crate::authn) struct CertificateSet {
     pub(super) name: Rc<str>,
     /// Where its block stands.
     pub(super) place: BlockPlace,
@@ -50,13 +55,13 @@ const MAX_CLIENTS: usize = 1000;
 
 impl CertificateSets {
     /// The set of that name; `Some(None)` if its block is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<CertificateSet>>> {
+    pub(in crate::authn) fn named(&self, name: &str) -> Option<Option<Rc<CertificateSet>>> {
         let named = self.named.iter().find(|each| *each.name == *name)?;
         named.used.set(true);
         Some(named.set.clone())
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+    pub(in crate::authn) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.named.iter().map(|each| &*each.name)
     }
 }
@@ -161,6 +166,38 @@ impl CertificateSet {
             asked,
             lists,
         })
+    }
+
+    /// The header field that tells of certificates, if one does.
+    pub(in crate::authn) fn header(&self) -> Option<&HeaderName> {
+        self.source.header()
+    }
+
+    /// The SHA-256 of a client's certificate in hexadecimal digits; none if it has none.
+    pub(in crate::authn) fn sha256<'r>(
+        &'r self,
+        request: &Request<'r>,
+        host: &dyn Host,
+    ) -> Result<Option<Cow<'r, str>>, Refusal> {
+        let asked = Asked {
+            sha256: true,
+            ..Asked::default()
+        };
+        let field = match &self.source {
+            CertificateSource::Connection(_) if !CertificateSource::is_presented(host) => {
+                return Ok(None);
+            }
+            CertificateSource::Connection(_) => &[][..],
+            CertificateSource::Header(forwarded) => match self.locations.find(request) {
+                Err(LocationError::Missing) => return Ok(None),
+                Err(LocationError::Repeated) => return Err(Refusal::new(&SEVERAL_CERTIFICATES)),
+                Ok(found) if !forwarded.tells(found.token()) => return Ok(None),
+                Ok(found) => found.token(),
+            },
+        };
+        let refuse = |refusal: Refusal| refusal.placed(&self.place, Some("source"));
+        let certificate = self.source.certificate(field, asked, host);
+        Ok(certificate.map_err(refuse)?.sha256)
     }
 
     /// What is known of the client with that certificate: the first entry that it fits says so.

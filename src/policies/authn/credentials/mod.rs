@@ -133,6 +133,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         context.problems.report(fields.pointer(), problem);
         return None;
     }
+    let challenges: Vec<Option<String>> = read.iter().map(|kin| kin.challenge(&alone)).collect();
     let challenges = Challenges::none(&MISSING)?.beside(&joined(&challenges, None))?;
     let missing = (&NO_CREDENTIAL, challenges);
     let policy = Mixed::new(needed, presence?, read, count, missing);

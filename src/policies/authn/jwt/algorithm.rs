@@ -57,10 +57,15 @@ impl SignatureAlgorithm {
         matches!(self, Rs256 | Rs384 | Rs512 | Es256 | Es384 | Es512)
     }
 
+    /// Whether who checks such a signature could have made it.
+    pub(super) fn is_symmetric(self) -> bool {
+        use SignatureAlgorithm::{Hs256, Hs384, Hs512};
+        matches!(self, Hs256 | Hs384 | Hs512)
+    }
+
     /// Whether this build can have it checked, by the proxy if need be.
     pub(super) fn is_available(self) -> bool {
-        use SignatureAlgorithm::{Hs256, Hs384, Hs512};
-        CHECKS_SIGNATURES || self.suits_proxy() || matches!(self, Hs256 | Hs384 | Hs512)
+        CHECKS_SIGNATURES || self.suits_proxy() || self.is_symmetric()
     }
 
     /// RFC 7518 §3.2: an HMAC secret is at least as long as the hash.

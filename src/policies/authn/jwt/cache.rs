@@ -24,6 +24,8 @@ use portcullis_wire::json::compact::Compact;
 pub(super) struct Verified {
     pub(super) claims: Compact,
     pub(super) times: Times,
+    /// Whether its sender has to show something at every request.
+    pub(super) is_bound: bool,
     /// What tells the service and other filters of it.
     pub(super) edits: Rc<[Edit]>,
     /// In which state of the lists of what is revoked none of them had it.
@@ -161,6 +163,7 @@ mod tests {
         Verified {
             claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
             times: Times::default(),
+            is_bound: false,
             edits: Rc::from([]),
             cleared: None,
             met: 0,

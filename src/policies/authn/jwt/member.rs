@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
+use super::bound::{proof_challenge, tell_nonce};
 use super::claimant::UnverifiedSubject;
 use super::provider::Providers;
-use super::refusals::REPEATED;
 use super::{ProviderRequirement, distinct};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
 use crate::authn::combination::Needed;
 use crate::authn::member::{About, Member};
 use portcullis_document::Fields;
-use portcullis_exchange::exchange::ClaimedSubject;
+use portcullis_exchange::exchange::{ClaimedSubject, Response};
 use portcullis_exchange::policy::{Context, Declaration};
 
 impl Member for ProviderRequirement {
@@ -31,11 +31,34 @@ impl Member for ProviderRequirement {
     }
 
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges> {
-        let own = Challenges::bearer(&REPEATED, about.realm, scopes)?;
-        own.with_metadata(about.metadata)?.beside(about.beside)
+        super::challenges(&[], about, scopes)
+    }
+
+    fn challenges_of_all(members: &[Self], about: &About<'_>) -> Option<Challenges> {
+        super::challenges(&distinct(members), about, "")
+    }
+
+    fn challenge_of_all(members: &[Self], about: &About<'_>) -> Option<String> {
+        let bindings = || members.iter().map(|member| &member.provider.binding);
+        let (realm, metadata) = (about.realm, about.metadata);
+        let bearer = plain_challenge("Bearer", realm) + &metadata_parameter(metadata);
+        let told = bindings().find_map(|binding| binding.told_algorithms());
+        Some(
+            match told.map(|algorithms| proof_challenge(realm, metadata, &algorithms)) {
+                None => bearer,
+                Some(proof) if bindings().all(|binding| binding.needs_proofs()) => proof,
+                Some(proof) => format!("{bearer}, {proof}"),
+            },
+        )
+    }
+
+    fn edit_response(response: &mut Response<'_>) {
+        tell_nonce(response);
     }
 
     fn declare(&self, declared: &mut Declaration) {
+        let judged = self.provider.binding.judged_headers();
+        declared.judged_request_headers.extend(judged);
         let forwarding = &self.provider.forwarding;
         declared
             .owned_request_headers

@@ -6,6 +6,7 @@
 //! a token, its `iss` is looked at before that, to choose between them and for nothing else.
 
 mod algorithm;
+pub mod bound;
 mod cache;
 mod cache_limits;
 mod checks;
@@ -37,6 +38,9 @@ mod variables;
 
 use std::rc::Rc;
 
+use self::bound::{
+    ProofAudience, ProofChallenges, SentToken, proof_challenge, proof_parts, tell_nonce,
+};
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
@@ -45,14 +49,16 @@ use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
 use self::token::{TokenError, Unverified};
-use super::challenge::{Challenges, read_metadata, read_realm};
+use super::challenge::{
+    Challenges, metadata_parameter, plain_challenge, read_metadata, read_realm,
+};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{Locations, PresentedCredential, Unwritable};
+use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
@@ -90,6 +96,8 @@ pub(super) struct ProviderRequirement {
     provider: Rc<Provider>,
     requirement: Rc<Requirement>,
     challenges: Challenges,
+    /// For tokens that come with a proof, if they may.
+    proof_challenges: Option<ProofChallenges>,
 }
 
 /// The most demands of one block: each may cost a signature.
@@ -162,7 +170,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         context.notes.push(format!("{}: {note}", list.pointer()));
     }
     let providers = distinct(&demands).into_iter().map(Rc::clone).collect();
-    let challenges = Challenges::bearer(&REPEATED, realm?, "")?.with_metadata(&metadata?)?;
+    let about = About {
+        at: "",
+        realm: realm?,
+        metadata: &metadata?,
+        beside: "",
+    };
+    let challenges = <ProviderRequirement as Member>::challenges_of_all(&demands, &about)?;
     let policy = Jwt {
         combination: Combination::new(needed, presence?, demands, challenges),
         claimants: Rc::new(UnverifiedSubject::new(needed, providers)),
@@ -199,13 +213,31 @@ impl ProviderRequirement {
             Requirement::read,
         );
         let (provider, requirement) = (provider?, requirement?);
-        let challenges = <Self as Member>::challenges(about, &requirement.scopes())?;
-        Some(provider.map(|provider| Self {
+        let Some(provider) = provider else {
+            return Some(None);
+        };
+        let scopes = requirement.scopes();
+        let proof_challenges = match provider.binding.takes_proofs() {
+            false => None,
+            true => Some(proof_challenges(&provider, about, &scopes)?),
+        };
+        Some(Some(Self {
             at: about.at.to_owned(),
+            challenges: challenges(&[&provider], about, &scopes)?,
+            proof_challenges,
             provider,
             requirement: Rc::new(requirement),
-            challenges,
         }))
+    }
+
+    /// With what a client is to do that has sent a token so.
+    fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
+        match &self.proof_challenges {
+            Some(proofs) if scheme == AuthScheme::Dpop || proofs.concerns(&refusal) => {
+                proofs.attach(refusal)
+            }
+            _ => self.challenges.attach(refusal),
+        }
     }
 
     fn principal(&self, claims: Compact) -> Principal {
@@ -252,14 +284,23 @@ impl Authenticator for ProviderRequirement {
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<AcceptedCredential, Refusal> {
-        let attach = |refusal| self.challenges.attach(refusal);
+        let scheme = found.scheme();
+        let attach = |refusal| self.attach(refusal, scheme);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
         let verified = verified.map_err(|refusal| {
             let by = Some(&*self.provider);
             attach(claiming(refusal, token, by, exchange))
         })?;
+        let sent = SentToken { token, scheme };
+        let binding = &self.provider.binding;
+        let shown = binding.check(&sent, &verified.claims, exchange, host);
         let principal = self.principal(verified.claims);
+        let shown = shown.map_err(|mut refusal| {
+            let detail = refusal.detail.get_or_insert_default();
+            detail.principal = Some(principal.clone());
+            attach(self.provider.placed_in(refusal, "bound"))
+        })?;
         let sufficient =
             self.requirement
                 .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
@@ -267,6 +308,7 @@ impl Authenticator for ProviderRequirement {
         if !self.provider.forwarding.forwards_token() {
             let stripped = found.strip(&mut exchange.edits);
             stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
+            binding.strip(shown, &mut exchange.edits);
         }
         Ok(AcceptedCredential {
             principal,
@@ -294,6 +336,64 @@ impl Authenticator for ProviderRequirement {
     fn challenge(&self) -> &Challenges {
         &self.challenges
     }
+}
+
+/// What asks for a token of any of these providers, and says what was wrong with one that came without a proof.
+fn challenges(providers: &[&Rc<Provider>], about: &About<'_>, scopes: &str) -> Option<Challenges> {
+    let mut told = providers
+        .iter()
+        .map(|provider| provider.binding.told_algorithms());
+    let told = told.find_map(|told| told);
+    let needs_proofs = providers
+        .iter()
+        .all(|provider| provider.binding.needs_proofs());
+    match told {
+        Some(algorithms) if needs_proofs => {
+            let (start, end) = proof_parts(about.realm, about.metadata, &algorithms);
+            Challenges::of_scheme(&REPEATED, &start, &end, scopes)?.beside(about.beside)
+        }
+        Some(algorithms) => {
+            let proof = proof_challenge(about.realm, about.metadata, &algorithms);
+            let challenges = Challenges::bearer(&REPEATED, about.realm, scopes)?;
+            let challenges = challenges.with_metadata(about.metadata)?;
+            challenges.beside(&proof)?.beside(about.beside)
+        }
+        None => {
+            let challenges = Challenges::bearer(&REPEATED, about.realm, scopes)?;
+            challenges
+                .with_metadata(about.metadata)?
+                .beside(about.beside)
+        }
+    }
+}
+
+/// The same for one that came with a proof, or should have.
+fn proof_challenges(
+    provider: &Rc<Provider>,
+    about: &About<'_>,
+    scopes: &str,
+) -> Option<ProofChallenges> {
+    let bearer = match provider.binding.needs_proofs() {
+        true => None,
+        false => {
+            let bearer = plain_challenge("Bearer", about.realm);
+            Some(bearer + &metadata_parameter(about.metadata))
+        }
+    };
+    let others = [bearer.as_deref(), Some(about.beside)];
+    let others: Vec<&str> = others
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
+    ProofChallenges::new(&ProofAudience {
+        several: &REPEATED,
+        realm: about.realm,
+        metadata: about.metadata,
+        algorithms: &provider.binding.algorithms(),
+        scopes,
+        beside: &others.join(", "),
+    })
 }
 
 /// The refusal of a token, with what that says for the record. The provider that refused it keeps that with
@@ -345,6 +445,10 @@ impl Policy for Jwt {
             Ok(()) => Verdict::Pass,
             Err(refusal) => Verdict::Refuse(refusal),
         }
+    }
+
+    fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
+        tell_nonce(response);
     }
 
     fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {

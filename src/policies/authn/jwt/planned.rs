@@ -34,7 +34,9 @@ impl Jwt {
         let [demand] = self.combination.members() else {
             return None;
         };
-        if self.combination.presence() == Presence::Optional {
+        if self.combination.presence() == Presence::Optional
+            || demand.provider.binding.is_demanded()
+        {
             return None;
         }
         let (name, prefix) = demand.provider.locations.only_header()?;
@@ -117,8 +119,9 @@ impl Tokens for PlannedTokens {
         match cache.find(token) {
             None => self.refused(cache, token, now),
             Some(verified) => {
+                // What its sender has to show is judged by asking.
                 let is_in_time = self.provider.is_in_time(verified.times, now);
-                is_in_time.then_some(())?;
+                (is_in_time && !verified.is_bound).then_some(())?;
                 self.provider.is_cleared(&verified, host).then_some(())?;
                 self.suffices(cache, token, verified)
             }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::algorithm::{ALGORITHMS, CHECKS_SIGNATURES, SignatureAlgorithm};
+use super::bound::{Binding, OfProvider};
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, CheckedSignature, KeyChoice, Naming};
@@ -22,6 +23,7 @@ use super::token::{
     MAX_DEPTH, Token, TokenError, TokenForm, Unverified, media_type, without_padding,
 };
 use super::variables::variables;
+use crate::authn::certificate::set::CertificateSets;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::{Locations, Unwritable};
 use crate::authn::revocation::{Issued, Revocable, RevocationLists, UsedLists};
@@ -65,6 +67,7 @@ pub(super) struct Provider {
     pub(super) choice: KeyChoice,
     pub(super) keys: KeySource,
     pub(super) forwarding: Forwarding,
+    pub(super) binding: Binding,
     pub(super) cache: Option<TokenCache>,
     checker: SignatureBackend,
 }
@@ -91,16 +94,13 @@ impl TokenTypes {
 
 impl Providers {
     fn read_all(node: &Node<'_>, reading: &mut Reading<'_>) -> Self {
-        let problems = &mut *reading.problems;
-        let lists = &*reading.known.get::<RevocationLists>();
-        let entries = node.members(problems).unwrap_or_default();
+        let entries = node.members(reading.problems).unwrap_or_default();
         let mut names = ProviderNames::default();
         let cache = CacheLimits::default_of(entries.len());
         let named = entries.into_iter().map(|(name, node)| {
-            names.check(name, &node, problems);
+            names.check(name, &node, reading.problems);
             let name: Rc<str> = name.into();
-            let provider = Provider::read(&name, &node, cache, lists, reading.notes, problems);
-            let provider = provider.map(Rc::new);
+            let provider = Provider::read(&name, &node, cache, reading).map(Rc::new);
             NamedProvider {
                 name,
                 provider,
@@ -184,6 +184,10 @@ impl Section for Providers {
         for keys in section.remote_keys() {
             registry.fetch(keys);
         }
+        let estimates = section
+            .valid()
+            .map(|provider| provider.binding.memory_estimate());
+        registry.memory_estimates.extend(estimates.flatten());
         section.show(&mut registry.gauges);
     }
 
@@ -212,13 +216,14 @@ impl Provider {
         name: &Rc<str>,
         node: &Node<'_>,
         cache: CacheLimits,
-        lists: &RevocationLists,
-        notes: &mut Vec<String>,
-        problems: &mut Problems,
+        reading: &mut Reading<'_>,
     ) -> Option<Self> {
+        let sets = reading.known.get::<CertificateSets>();
+        let lists = reading.known.get::<RevocationLists>();
+        let (notes, problems) = (&mut *reading.notes, &mut *reading.problems);
         let mut fields = node.fields(problems)?;
         let rules = read_rules(&mut fields, problems);
-        let lists = UsedLists::read(&mut fields, lists, problems);
+        let lists = UsedLists::read(&mut fields, &lists, problems);
         let types = fields.or_default("typ", TokenTypes::Usual, problems, |node, problems| {
             let name =
                 |node: &Node<'_>, problems: &mut Problems| node.non_empty(problems).map(media_type);
@@ -257,8 +262,25 @@ impl Provider {
                 Some(chosen)
             },
         );
+        let of_provider = OfProvider {
+            name,
+            clock_skew: rules
+                .as_ref()
+                .map_or(Duration::ZERO, |rules| rules.clock_skew),
+            backend: checker.unwrap_or(SignatureBackend::Auto),
+        };
+        let binding = Binding::read(&mut fields, &of_provider, &sets, problems);
         fields.deny_unknown(problems);
         let (rules, algorithms, keys, cache) = (rules?, algorithms?, keys?, cache?);
+        let (mut locations, binding) = (locations?, binding?);
+        let takes_dpop = binding.takes_proofs() && locations.take_dpop();
+        if binding.told_algorithms().is_some() && !takes_dpop {
+            node.report(
+                problems,
+                "takes no token in `Authorization` behind `Bearer`, and tokens that come with a proof stand there, behind `DPoP` (RFC 9449 §7.1): add {\"name\": \"authorization\", \"value_prefix\": \"DPoP \"} to `from_headers`, or say \"off\" for `dpop` in `bound`",
+            );
+            return None;
+        }
         if let Some(limits) = cache {
             problems.account(node.pointer(), Share::Caches, limits.max_bytes);
         }
@@ -279,7 +301,7 @@ impl Provider {
         let provider = Self {
             name: Rc::clone(name),
             place,
-            locations: locations?,
+            locations,
             form: form?,
             rules,
             lists: lists?,
@@ -288,6 +310,7 @@ impl Provider {
             choice: choice?,
             keys,
             forwarding: forwarding?,
+            binding,
             cache: cache.map(TokenCache::new),
             checker: checker?,
         };
@@ -378,6 +401,11 @@ impl Provider {
     pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
         let field = field_of_provider(&refusal);
         refusal.placed(&self.place, field)
+    }
+
+    /// A refusal by the rule that stands in that field.
+    pub(super) fn placed_in(&self, refusal: Refusal, field: &str) -> Refusal {
+        refusal.placed(&self.place, Some(field))
     }
 
     fn judge(
@@ -549,6 +577,7 @@ impl Provider {
             edits.push(Edit::Set(name.clone(), payload(token)?));
         }
         Ok(Verified {
+            is_bound: self.binding.concerns(&claims),
             claims,
             times,
             edits: edits.into(),

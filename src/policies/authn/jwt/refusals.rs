@@ -1,5 +1,6 @@
 //! What is said of a token that is not accepted.
 
+use super::bound::refusals as bound;
 use super::claims::ClaimsError;
 use super::objection::Objection;
 use super::token::TokenError;
@@ -19,6 +20,13 @@ pub(super) const CODES: &[&Code] = &[
     &NOT_YET_VALID,
     &INSUFFICIENT_SCOPE,
     &CLAIM_NOT_ALLOWED,
+    // Of all tokens that are bound, whatever they are.
+    &bound::BINDING,
+    &bound::PROOF_MISSING,
+    &bound::PROOF,
+    &bound::REPLAYED,
+    &bound::NONCE,
+    &bound::UNAVAILABLE,
 ];
 
 pub static MISSING: Code = Code {

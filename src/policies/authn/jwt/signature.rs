@@ -27,7 +27,7 @@ pub(super) enum VerifyingKey {
 
 /// Whose code checks signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SignatureBackend {
+pub(in crate::authn) enum SignatureBackend {
     /// The proxy's where it has shown that it can, else the filter's.
     Auto,
     /// The proxy's and no other; where it cannot, tokens are refused.

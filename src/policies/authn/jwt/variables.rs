@@ -12,7 +12,10 @@ pub(super) fn variables(provider: &Provider) -> impl Iterator<Item = Variable> {
         KeySource::Fixed(keys) => &keys[..],
         KeySource::Remote(_) => &[],
     };
-    keys.iter().filter_map(|key| {
+    let of_nonces = provider
+        .binding
+        .variable(&format!("provider {}", provider.name));
+    let of_keys = keys.iter().filter_map(|key| {
         let variable = key.verifying.variable()?;
         let able = |algorithm| provider.allows(algorithm) && key.may_check(algorithm, None);
         let algorithms = ALGORITHMS.iter().filter(|(_, algorithm)| able(*algorithm));
@@ -22,5 +25,6 @@ pub(super) fn variables(provider: &Provider) -> impl Iterator<Item = Variable> {
         let place = format!("provider {}", provider.name);
         let needed = Variable::new(place, variable, "its tokens are refused with 503");
         Some(needed.checked(move |value| too_short(value.len(), &algorithms)))
-    })
+    });
+    of_keys.chain(of_nonces)
 }

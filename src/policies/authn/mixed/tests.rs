@@ -1,6 +1,7 @@
 use super::*;
 use crate::authn::api_key::refusals::{MISSING, NO_KEY};
-use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request};
+use crate::authn::member::About;
+use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request, Response};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
@@ -52,6 +53,12 @@ impl Kin for Stub {
     fn has(&self, place: usize) -> bool {
         self.place == place
     }
+
+    fn challenge(&self, _: &About<'_>) -> Option<String> {
+        None
+    }
+
+    fn edit_response(&self, _: &mut Response<'_>) {}
 
     fn missing(&self) -> Refusal {
         Refusal::new(&NO_KEY)

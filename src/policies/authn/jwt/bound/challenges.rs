@@ -1,0 +1,111 @@
+//! What a client is told to do whose token needs a proof: RFC 9449 §7.1 and §9.
+
+use super::refusals::{NONCE, PROOF, PROOF_MISSING, REPLAYED, SCHEME};
+use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
+use portcullis_exchange::refusal::{Code, Refusal};
+use portcullis_wire::headers::{HeaderName, HeaderValue};
+
+/// `WWW-Authenticate: DPoP`.
+pub(in crate::authn) struct ProofChallenges {
+    name: HeaderName,
+    /// For a token that was sent as one that needs a proof.
+    general: Challenges,
+    /// For a token that needs one and was sent as one that does not.
+    scheme: HeaderValue,
+    /// For the proof itself.
+    invalid_proof: HeaderValue,
+    use_nonce: HeaderValue,
+}
+
+/// For whom they are.
+pub(in crate::authn) struct ProofAudience<'a> {
+    /// With which code credentials are refused of which there are too many.
+    pub(in crate::authn) several: &'static Code,
+    pub(in crate::authn) realm: &'a str,
+    /// Where metadata are, if that is said.
+    pub(in crate::authn) metadata: &'a str,
+    /// The algorithms that are taken, with blanks between them.
+    pub(in crate::authn) algorithms: &'a str,
+    /// The scopes that a client may lack.
+    pub(in crate::authn) scopes: &'a str,
+    /// The challenges that would do as well.
+    pub(in crate::authn) beside: &'a str,
+}
+
+/// The scheme.
+const DPOP: &str = "DPoP";
+
+/// The challenge that says nothing but which algorithms are taken.
+pub(in crate::authn) fn proof_challenge(realm: &str, metadata: &str, algorithms: &str) -> String {
+    let (start, end) = proof_parts(realm, metadata, algorithms);
+    [start, end].concat()
+}
+
+/// With what each challenge begins and ends: between them it says what was wrong.
+pub(in crate::authn) fn proof_parts(
+    realm: &str,
+    metadata: &str,
+    algorithms: &str,
+) -> (String, String) {
+    let start = plain_challenge(DPOP, realm);
+    let metadata = metadata_parameter(metadata);
+    (start, format!(", algs=\"{algorithms}\"{metadata}"))
+}
+
+impl ProofChallenges {
+    /// Writes them.
+    pub(in crate::authn) fn new(audience: &ProofAudience<'_>) -> Option<Self> {
+        let ProofAudience {
+            several,
+            realm,
+            metadata,
+            algorithms,
+            scopes,
+            beside,
+        } = *audience;
+        let (start, end) = proof_parts(realm, metadata, algorithms);
+        let value = |text: String| {
+            let text = match beside {
+                "" => text,
+                beside => format!("{text}, {beside}"),
+            };
+            HeaderValue::parse(text.as_bytes()).ok()
+        };
+        let with_error = |error: &str| value(format!("{start}, error=\"{error}\"{end}"));
+        let bearer = plain_challenge("Bearer", realm);
+        let scheme = format!("{bearer}, error=\"invalid_token\", {start}{end}");
+        Some(Self {
+            name: HeaderName::parse("www-authenticate").ok()?,
+            general: Challenges::of_scheme(several, &start, &end, scopes)?.beside(beside)?,
+            scheme: HeaderValue::parse(scheme.as_bytes()).ok()?,
+            invalid_proof: with_error("invalid_dpop_proof")?,
+            use_nonce: with_error("use_dpop_nonce")?,
+        })
+    }
+
+    /// With what a client is to do; none if that has nothing to do with proofs and the token was not sent as one
+    /// that needs one.
+    pub(in crate::authn) fn attach(&self, refusal: Refusal) -> Refusal {
+        match self.special(&refusal) {
+            Some(value) => refusal.with_header(self.name.clone(), value.clone()),
+            None => self.general.attach(refusal),
+        }
+    }
+
+    /// Whether a refusal is of a proof, or for the want of one.
+    pub(in crate::authn) fn concerns(&self, refusal: &Refusal) -> bool {
+        self.special(refusal).is_some()
+    }
+
+    fn special(&self, refusal: &Refusal) -> Option<&HeaderValue> {
+        let code = refusal.code();
+        if *refusal.reason == SCHEME {
+            return Some(&self.scheme);
+        }
+        if *code == NONCE {
+            return Some(&self.use_nonce);
+        }
+        let is_of_proof = [&PROOF, &PROOF_MISSING, &REPLAYED].contains(&code);
+        is_of_proof.then_some(&self.invalid_proof)
+    }
+}

@@ -1,0 +1,311 @@
+//! Tokens that are of use to nobody but whom they were issued to: bound to a client certificate (RFC 8705) or
+//! to a key (DPoP, RFC 9449), which their sender shows with every request.
+//!
+//! What a token is bound to stands in its `cnf`. Whether its sender shows that is judged at every request, after
+//! the token has been accepted, whether or not it was remembered: it is the request that shows it.
+//!
+//! INVARIANT: a token that says it is bound is never taken for one that is not, unless the document says `off`.
+
+mod certificate;
+mod challenges;
+mod confirmation;
+mod dpop;
+mod nonce;
+mod proof;
+mod proof_key;
+pub mod refusals;
+mod replay;
+mod settings;
+mod target;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use self::certificate::CertificateBinding;
+use self::confirmation::{CLAIM, Confirmation, Unreadable};
+use self::dpop::{ProofChecker, ProofFields};
+use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
+use self::replay::ReplayTable;
+use self::settings::{Known, ProofRules};
+use super::signature::SignatureBackend;
+use crate::authn::certificate::set::CertificateSets;
+use crate::authn::location::AuthScheme;
+use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_exchange::exchange::{Edit, Exchange, Response};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::refusal::{Fact, Refusal};
+use portcullis_exchange::section::Variable;
+use portcullis_wire::budget::Share;
+use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::json::Json;
+use portcullis_wire::json::compact::Compact;
+
+pub(in crate::authn) use self::challenges::{
+    ProofAudience, ProofChallenges, proof_challenge, proof_parts,
+};
+
+/// What a provider asks of bound tokens, and whether its tokens have to be bound.
+pub(in crate::authn) struct Binding {
+    /// Whether a token has to be bound to one or the other.
+    is_required: bool,
+    certificate: CertificateBinding,
+    proofs: ProofChecker,
+    /// Whether the document speaks of proofs: then clients are told that they would do.
+    tells_of_proofs: bool,
+}
+
+/// Whether something that a token may be bound to is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::authn) enum BindingMode {
+    /// Every token has to be bound to it.
+    Required,
+    /// Those that are have to show it.
+    #[default]
+    IfBound,
+    /// Nobody asks.
+    Off,
+}
+
+/// A token as it was sent.
+pub(in crate::authn) struct SentToken<'t> {
+    pub(in crate::authn) token: &'t [u8],
+    pub(in crate::authn) scheme: AuthScheme,
+}
+
+/// What came of asking a sender for what a token is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::authn) enum Shown {
+    /// It is bound to nothing that is asked for.
+    Nothing,
+    /// A certificate.
+    Certificate,
+    /// A proof, perhaps with a certificate.
+    Proof,
+}
+
+/// What a provider says elsewhere, and what holds here too.
+pub(in crate::authn) struct OfProvider<'p> {
+    pub(in crate::authn) name: &'p Rc<str>,
+    pub(in crate::authn) clock_skew: Duration,
+    pub(in crate::authn) backend: SignatureBackend,
+}
+
+impl BindingMode {
+    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [
+            ("required", BindingMode::Required),
+            ("if_bound", BindingMode::IfBound),
+            ("off", BindingMode::Off),
+        ];
+        node.choice(problems, &choices)
+    }
+}
+
+impl Binding {
+    /// Reads `bound`.
+    pub(in crate::authn) fn read(
+        fields: &mut Fields<'_>,
+        provider: &OfProvider<'_>,
+        sets: &CertificateSets,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let known = Known {
+            provider: provider.name,
+            skew: provider.clock_skew,
+            backend: provider.backend,
+        };
+        let node = fields.optional("bound");
+        let Some(node) = node else {
+            let certificate = CertificateBinding::default();
+            return Self::of(false, certificate, ProofRules::usual(&known), false);
+        };
+        if let Json::String(_) = node.json() {
+            let mode = BindingMode::read(&node, problems)?;
+            let each = match mode {
+                BindingMode::Off => BindingMode::Off,
+                BindingMode::Required | BindingMode::IfBound => BindingMode::IfBound,
+            };
+            let certificate = CertificateBinding::of(each);
+            let mut rules = ProofRules::usual(&known);
+            rules.mode = each;
+            let is_required = mode == BindingMode::Required;
+            return Self::of(is_required, certificate, rules, is_required);
+        }
+        let mut fields = node.fields(problems)?;
+        let certificate = fields.or_default(
+            "certificate",
+            CertificateBinding::default(),
+            problems,
+            |node, problems| CertificateBinding::read(node, sets, problems),
+        );
+        let dpop = fields.optional("dpop");
+        let rules = match &dpop {
+            None => Some(ProofRules::usual(&known)),
+            Some(node) => ProofRules::read(node, &known, problems),
+        };
+        fields.deny_unknown(problems);
+        let rules = rules?;
+        let tells = dpop.is_some() && rules.mode != BindingMode::Off;
+        let memory = rules.memory().saturating_add(size_of::<Self>());
+        problems.account(node.pointer(), Share::Documents, memory);
+        Self::of(false, certificate?, rules, tells)
+    }
+
+    fn of(
+        is_required: bool,
+        certificate: CertificateBinding,
+        rules: ProofRules,
+        tells_of_proofs: bool,
+    ) -> Option<Self> {
+        let replay = ReplayTable::new(&rules.provider, rules.most);
+        let fields = ProofFields {
+            proof: HeaderName::parse("dpop").ok()?,
+            nonce: HeaderName::parse("dpop-nonce").ok()?,
+        };
+        Some(Self {
+            is_required,
+            certificate,
+            proofs: ProofChecker {
+                rules,
+                replay,
+                fields,
+            },
+            tells_of_proofs,
+        })
+    }
+
+    /// Whether tokens may come by the scheme `DPoP`.
+    pub(in crate::authn) fn takes_proofs(&self) -> bool {
+        self.proofs.rules.mode != BindingMode::Off
+    }
+
+    /// Whether no token comes by another scheme.
+    pub(in crate::authn) fn needs_proofs(&self) -> bool {
+        self.proofs.rules.mode == BindingMode::Required
+    }
+
+    /// The algorithms of proofs as clients are told of them; none if the document does not speak of proofs.
+    pub(in crate::authn) fn told_algorithms(&self) -> Option<String> {
+        self.tells_of_proofs.then(|| self.algorithms())
+    }
+
+    /// The algorithms of proofs, with blanks between them.
+    pub(in crate::authn) fn algorithms(&self) -> String {
+        self.proofs.rules.algorithm_names()
+    }
+
+    /// Whether every token has to be bound to something.
+    pub(in crate::authn) fn is_demanded(&self) -> bool {
+        let modes = [self.certificate.mode, self.proofs.rules.mode];
+        self.is_required || modes.contains(&BindingMode::Required)
+    }
+
+    /// Whether something is asked of who sends a token with these claims.
+    pub(in crate::authn) fn concerns(&self, claims: &Compact) -> bool {
+        let modes = [self.certificate.mode, self.proofs.rules.mode];
+        let asks = modes.iter().any(|mode| *mode != BindingMode::Off);
+        asks && (self.is_demanded() || claims.member(CLAIM).is_some())
+    }
+
+    /// The fields of a request that are judged here.
+    pub(in crate::authn) fn judged_headers(&self) -> impl Iterator<Item = HeaderName> {
+        let proof = &self.proofs.fields.proof;
+        let proof = self.takes_proofs().then(|| proof.clone());
+        proof.into_iter().chain(self.certificate.header().cloned())
+    }
+
+    /// The variables of the environment that are needed.
+    pub(in crate::authn) fn variable(&self, place: &str) -> Option<Variable> {
+        self.proofs.rules.nonces.as_ref()?.variable(place)
+    }
+
+    /// What is taken up in the proxy, where the document speaks of proofs.
+    pub(in crate::authn) fn memory_estimate(&self) -> Option<String> {
+        let rules = &self.proofs.rules;
+        self.tells_of_proofs.then(|| {
+            format!(
+                "provider {}: at most {} KiB for {} proofs, in the proxy and for all workers together",
+                Quoted(&rules.provider),
+                self.proofs.replay.most_bytes().div_ceil(1024),
+                rules.most
+            )
+        })
+    }
+
+    /// Whether who sends an accepted token shows what it is bound to.
+    pub(in crate::authn) fn check(
+        &self,
+        sent: &SentToken<'_>,
+        claims: &Compact,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Shown, Refusal> {
+        let by_proof = sent.scheme == AuthScheme::Dpop;
+        if !by_proof && !self.concerns(claims) {
+            return Ok(Shown::Nothing);
+        }
+        let (certificates, proofs) = (self.certificate.mode, self.proofs.rules.mode);
+        let confirmation = Confirmation::of(claims);
+        let confirmation = confirmation.map_err(|Unreadable| Refusal::new(&CONFIRMATION))?;
+        match (confirmation.certificate, confirmation.key) {
+            (None, None) if confirmation.is_there => {
+                return Err(Refusal::new(&CONFIRMATION_UNKNOWN));
+            }
+            (None, None) if self.is_required => return Err(Refusal::new(&UNBOUND)),
+            (None, _) if certificates == BindingMode::Required => {
+                return Err(unbound("x5t#S256"));
+            }
+            (_, None) if by_proof || proofs == BindingMode::Required => {
+                return Err(unbound("jkt"));
+            }
+            _ => {}
+        }
+        let mut shown = Shown::Nothing;
+        if let Some(thumbprint) = confirmation.certificate
+            && certificates != BindingMode::Off
+        {
+            self.certificate
+                .check(thumbprint, &exchange.request, host)?;
+            shown = Shown::Certificate;
+        }
+        if let Some(thumbprint) = confirmation.key
+            && proofs != BindingMode::Off
+        {
+            let now = exchange.arrived;
+            let checked = match by_proof {
+                false => Err(Refusal::new(&SCHEME)),
+                true => self.proofs.check(thumbprint, sent.token, exchange, host),
+            };
+            let with_nonce = |refusal| self.proofs.with_nonce(refusal, now, host);
+            checked.map_err(with_nonce)?;
+            shown = Shown::Proof;
+        }
+        Ok(shown)
+    }
+
+    /// Takes out of a request what was shown, if the token is taken out as well.
+    pub(in crate::authn) fn strip(&self, shown: Shown, edits: &mut Vec<Edit>) {
+        if shown == Shown::Proof {
+            edits.push(Edit::Remove(self.proofs.fields.proof.clone()));
+        }
+    }
+}
+
+fn unbound(member: &'static str) -> Refusal {
+    Refusal::new(&UNBOUND).and("member", Fact::Word(member))
+}
+
+/// Tells a client the nonce that it should use from now on: RFC 9449 §8.2. Nobody keeps such a response.
+pub(in crate::authn) fn tell_nonce(response: &mut Response<'_>) {
+    let Some(nonce) = response.facts.proofs.next_nonce.take() else {
+        return;
+    };
+    let names = ["dpop-nonce", "cache-control"].map(|name| HeaderName::parse(name).ok());
+    let no_store = HeaderValue::parse(b"no-store").ok();
+    let values = [Some(nonce), no_store];
+    for (name, value) in names.into_iter().zip(values) {
+        response
+            .edits
+            .extend(name.zip(value).map(|(name, value)| Edit::Set(name, value)));
+    }
+}
