@@ -29,6 +29,7 @@ pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;
 pub use self::authn::jwt;
+pub use self::authn::signed_request;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
 /// order of this list; the first refusal ends it.
@@ -56,6 +57,7 @@ kinds! {
     api_key,
     certificate,
     credentials,
+    signed_request,
     rate_limits,
     parameters,
     payload,

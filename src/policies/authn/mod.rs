@@ -30,6 +30,7 @@ mod places;
 mod requirement;
 mod schedule;
 mod secret;
+pub mod signed_request;
 
 use std::rc::Rc;
 
