@@ -31,7 +31,7 @@ pub(super) enum Seen {
 }
 
 /// One message: its tag, and the second after which its time is over.
-type Record = (u64, u64);
+type NotedMessage = (u64, u64);
 
 /// The first bytes of a cell: ours, format 1.
 const FORMAT: [u8; 8] = *b"pl-sign\x01";
@@ -109,7 +109,7 @@ impl ReplayFilter {
 }
 
 /// The messages of a cell whose time is not over. None if the bytes are none of ours.
-fn read(bytes: &[u8], now: u64) -> Option<Vec<Record>> {
+fn read(bytes: &[u8], now: u64) -> Option<Vec<NotedMessage>> {
     let (words, []) = bytes.strip_prefix(&FORMAT)?.as_chunks::<8>() else {
         return None;
     };
@@ -126,7 +126,7 @@ fn read(bytes: &[u8], now: u64) -> Option<Vec<Record>> {
     Some(records.filter(|(_, until)| *until >= now).collect())
 }
 
-fn written(records: &[Record]) -> Vec<u8> {
+fn written(records: &[NotedMessage]) -> Vec<u8> {
     let size = records.len().saturating_mul(RECORD_BYTES);
     let mut bytes = Vec::with_capacity(FORMAT.len().saturating_add(size));
     bytes.extend_from_slice(&FORMAT);

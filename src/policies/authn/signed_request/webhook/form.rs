@@ -31,7 +31,7 @@ pub(super) enum TimestampPlace {
 }
 
 /// A form that a service has made its own.
-struct Preset {
+struct WebhookPreset {
     name: &'static str,
     header: &'static str,
     layout: fn() -> TagLayout,
@@ -42,8 +42,8 @@ struct Preset {
     secrets: SecretEncoding,
 }
 
-const PRESETS: [Preset; 4] = [
-    Preset {
+const PRESETS: [WebhookPreset; 4] = [
+    WebhookPreset {
         name: "standard_webhooks",
         header: "webhook-signature",
         layout: || TagLayout::Prefixed {
@@ -56,7 +56,7 @@ const PRESETS: [Preset; 4] = [
         signed: "{id}.{timestamp}.{body}",
         secrets: SecretEncoding::Whsec,
     },
-    Preset {
+    WebhookPreset {
         name: "github",
         header: "x-hub-signature-256",
         layout: || TagLayout::Prefixed {
@@ -69,7 +69,7 @@ const PRESETS: [Preset; 4] = [
         signed: "{body}",
         secrets: SecretEncoding::Text,
     },
-    Preset {
+    WebhookPreset {
         name: "stripe",
         header: "stripe-signature",
         layout: || TagLayout::Parameter { name: "v1".into() },
@@ -79,7 +79,7 @@ const PRESETS: [Preset; 4] = [
         signed: "{timestamp}.{body}",
         secrets: SecretEncoding::Text,
     },
-    Preset {
+    WebhookPreset {
         name: "slack",
         header: "x-slack-signature",
         layout: || TagLayout::Prefixed {

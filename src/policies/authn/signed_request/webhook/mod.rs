@@ -7,13 +7,12 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Reason, Refusal};
 use portcullis_wire::headers::{HeaderName, Headers};
 
 use self::form::TimestampPlace;
-use self::tags::{Malformed, parameters};
+use self::tags::{NoTag, parameters};
 use self::template::SignedValues;
 use super::period::Period;
 use super::refusals::{FORMAT, NO_SIGNATURE, REPEATED};
@@ -51,14 +50,13 @@ impl Webhook {
     /// Judges all of a head but whether it is the sender's.
     pub(super) fn judge_head(
         &self,
-        request: &Request<'_>,
+        headers: &Headers,
         period: &Period,
         host: &dyn Host,
     ) -> Result<WebhookHead, Refusal> {
-        let headers = request.headers;
         let form = &self.form;
         let value = one(headers, &form.header)?.ok_or_else(|| Refusal::new(&NO_SIGNATURE))?;
-        let malformed = |Malformed| Refusal::new(&FORMAT);
+        let malformed = |NoTag| Refusal::new(&FORMAT);
         let tags = form.tags.tags(value).map_err(malformed)?;
         let timestamp = match &form.timestamp {
             None => None,

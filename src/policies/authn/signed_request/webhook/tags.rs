@@ -38,7 +38,7 @@ pub(super) enum TagEncoding {
 
 /// The value is not of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(super) struct NoTag;
 
 /// The most tags, of other versions too, and parameters of one field.
 const MOST: usize = 16;
@@ -84,12 +84,12 @@ impl TagForm {
     }
 
     /// The tags of a value: one at least.
-    pub(super) fn tags(&self, value: &[u8]) -> Result<Vec<MacTag>, Malformed> {
+    pub(super) fn tags(&self, value: &[u8]) -> Result<Vec<MacTag>, NoTag> {
         let written: Vec<&[u8]> = match &self.layout {
             TagLayout::Prefixed {
                 prefix,
                 separator: None,
-            } => vec![value.strip_prefix(prefix.as_bytes()).ok_or(Malformed)?],
+            } => vec![value.strip_prefix(prefix.as_bytes()).ok_or(NoTag)?],
             TagLayout::Prefixed {
                 prefix,
                 separator: Some(separator),
@@ -97,7 +97,7 @@ impl TagForm {
                 let items = value.split(|b| b == separator).map(<[u8]>::trim_ascii);
                 let items: Vec<&[u8]> = items.take(MOST.saturating_add(1)).collect();
                 if items.len() > MOST {
-                    return Err(Malformed);
+                    return Err(NoTag);
                 }
                 let prefixed = items.into_iter();
                 prefixed
@@ -107,10 +107,10 @@ impl TagForm {
             TagLayout::Parameter { name } => parameters(value, name)?,
         };
         if written.is_empty() {
-            return Err(Malformed);
+            return Err(NoTag);
         }
         let tags = written.into_iter().map(|tag| self.encoding.decode(tag));
-        tags.collect::<Option<_>>().ok_or(Malformed)
+        tags.collect::<Option<_>>().ok_or(NoTag)
     }
 }
 
@@ -131,14 +131,14 @@ impl TagEncoding {
 }
 
 /// The values of that name in `name=value,name=value`.
-pub(super) fn parameters<'v>(value: &'v [u8], name: &str) -> Result<Vec<&'v [u8]>, Malformed> {
+pub(super) fn parameters<'v>(value: &'v [u8], name: &str) -> Result<Vec<&'v [u8]>, NoTag> {
     let mut found = Vec::new();
     for (place, item) in value.split(|b| *b == b',').enumerate() {
         let item = item.trim_ascii();
-        let at = item.iter().position(|b| *b == b'=').ok_or(Malformed)?;
-        let (own, value) = item.split_at_checked(at).ok_or(Malformed)?;
+        let at = item.iter().position(|b| *b == b'=').ok_or(NoTag)?;
+        let (own, value) = item.split_at_checked(at).ok_or(NoTag)?;
         if place >= MOST {
-            return Err(Malformed);
+            return Err(NoTag);
         }
         if own == name.as_bytes() {
             found.extend(value.get(1..));
@@ -239,7 +239,7 @@ mod tests {
             (&named, format!("t=17;v1={HEX}")),
             (&named, vec![format!("v1={HEX}"); 17].join(",")),
         ] {
-            assert_eq!(form.tags(value.as_bytes()), Err(Malformed), "{value}");
+            assert_eq!(form.tags(value.as_bytes()), Err(NoTag), "{value}");
         }
     }
 }
