@@ -1,5 +1,6 @@
 //! What policies see of a request and its response, and what they leave behind.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
@@ -73,6 +74,9 @@ pub struct Facts {
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
     pub response_checks: Vec<(usize, ResponseCheck)>,
+    /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
+    /// for it.
+    pub unsettled_signature: Option<Box<dyn Any>>,
     /// What is known of the client's connection.
     pub connection: Connection,
     client: OnceCell<Option<IpAddr>>,
@@ -139,6 +143,7 @@ impl Facts {
             limits: Limits::default(),
             operation: None,
             response_checks: Vec::new(),
+            unsettled_signature: None,
         }
     }
 

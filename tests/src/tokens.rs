@@ -198,7 +198,9 @@ fn ec_jwk(curve: &str, point: &[u8]) -> Value {
 /// - `claims`: the payload; a string `now`, `now+N` or `now-N` becomes that second;
 /// - `payload`: the payload as text, in place of `claims`;
 /// - `tamper`: `signature` or `payload`, changed after signing;
-/// - `padding`: whether base64url is padded, in what is signed too.
+/// - `padding`: whether base64url is padded, in what is signed too;
+/// - `signed`: in place of a token the signature alone of that text, in which `{{now}}`, `{{now+N}}` and
+///   `{{now-N}}` become that second; with `secret`, a text, or `key`; `encoding` is `base64`, `base64url` or `hex`.
 ///
 /// # Panics
 /// When the description cannot be understood.
@@ -225,8 +227,46 @@ pub fn mint_beside(description: &Value, now: u64, tokens: &BTreeMap<String, Stri
     if let Some(raw) = description.get("raw") {
         return raw.as_str().expect("`raw` is a string").to_owned();
     }
-    let key = SigningKey::named(description["key"].as_str().expect("`key` names a key"));
-    mint_with(&key, description, now)
+    let key = match description.get("secret") {
+        Some(secret) => SigningKey::Secret(secret.as_str().expect("`secret` is a string").into()),
+        None => SigningKey::named(description["key"].as_str().expect("`key` names a key")),
+    };
+    match description.get("signed") {
+        Some(signed) => signature(&key, description, signed, now),
+        None => mint_with(&key, description, now),
+    }
+}
+
+/// A signature of a text, without a token around it.
+fn signature(key: &SigningKey, description: &Value, signed: &Value, now: u64) -> String {
+    let signed = at_now(signed.as_str().expect("`signed` is a string"), now);
+    let algorithm = description.get("alg").and_then(Value::as_str);
+    let algorithm = algorithm.unwrap_or(key.usual_algorithm());
+    let signature = key.sign(algorithm, signed.as_bytes());
+    match description.get("encoding").and_then(Value::as_str) {
+        None | Some("base64") => Base64::encode_to_string(&signature).expect("base64 encodes"),
+        Some("base64url") => base64url(&signature),
+        Some("hex") => signature.iter().map(|b| format!("{b:02x}")).collect(),
+        Some(other) => panic!("`encoding` is `base64`, `base64url` or `hex`, not `{other}`"),
+    }
+}
+
+/// A text with that second in the place of `{{now}}`, `{{now+N}}` and `{{now-N}}`.
+pub fn at_now(text: &str, now: u64) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{now") {
+        let (offset, after) = after.split_once("}}").expect("`{{now` without `}}`");
+        let offset: i64 = match offset {
+            "" => 0,
+            offset => offset.parse().expect("`{{now+N}}` has a number"),
+        };
+        filled.push_str(before);
+        filled.push_str(&now.saturating_add_signed(offset).to_string());
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
 }
 
 /// As [`mint`], with this key in place of `key`.

@@ -3,7 +3,6 @@
 use super::problem::Quoted;
 use super::reach::open_rest;
 use crate::engine::{Mode, Route, Step};
-use portcullis_exchange::policy::Role;
 use portcullis_exchange::route::PathIndex;
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
@@ -87,7 +86,7 @@ fn is_guarded(route: &Route) -> bool {
 
 fn authenticates(step: &Step) -> bool {
     let kind = policy::LIST.get(step.kind);
-    kind.is_some_and(|kind| kind.role == Role::Authenticates)
+    kind.is_some_and(|kind| kind.role.asks_for_credentials())
 }
 
 /// A note on routes with limits that go by what a token claims, where there is to be no token.

@@ -76,7 +76,7 @@ impl Document<'_> {
                 continue;
             }
             let open = match kind.role {
-                Role::Authenticates => ", or asks for no credentials",
+                Role::Authenticates | Role::Seals => ", or asks for no credentials",
                 Role::Guards => "",
             };
             self.notes.push(format!(
@@ -153,7 +153,7 @@ impl Document<'_> {
             let written = fields.optional(kind.name);
             let candidate = tried.as_mut().and_then(|tried| tried.optional(kind.name));
             let is_twice = written.as_ref().and_then(|block| block.member("shadow"));
-            let authenticates = kind.role == Role::Authenticates;
+            let authenticates = kind.role.asks_for_credentials();
             let open = access == Some(Access::Open) && authenticates;
             let block = match written {
                 Some(block) if block.is_off() => self.read_policy(kind, None, &place),
@@ -177,7 +177,8 @@ impl Document<'_> {
                     None => self.read_policy(kind, None, &place),
                 },
             };
-            if authenticates && block.as_ref().is_some_and(|block| !block.steps.is_empty()) {
+            let is_only = kind.role == Role::Authenticates;
+            if is_only && block.as_ref().is_some_and(|block| !block.steps.is_empty()) {
                 asking.push(kind.name);
             }
             let Block { steps, mut beside } = block.unwrap_or_else(|| Block {
@@ -209,7 +210,7 @@ impl Document<'_> {
         if access == Some(Access::Guarded) && !authenticated {
             let kinds = policy::LIST
                 .iter()
-                .filter(|kind| kind.role == Role::Authenticates);
+                .filter(|kind| kind.role.asks_for_credentials());
             let mut names: Vec<&str> = kinds.map(|kind| kind.name).collect();
             let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             let listed = listed.join(" or ");
@@ -394,7 +395,7 @@ impl Document<'_> {
 fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
     let authenticates = |step: &&Step| {
         let kind = policy::LIST.get(step.kind);
-        kind.is_some_and(|kind| kind.role == Role::Authenticates)
+        kind.is_some_and(|kind| kind.role.asks_for_credentials())
     };
     let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
     // A block that is wrong leaves no steps, and has been reported.

@@ -18,6 +18,7 @@ use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
+use portcullis_policies::signed_request::Signers;
 use portcullis_schema::Schemas;
 
 /// Every section, in the order in which they are read: one finds those before it. `version`, `mode`,
@@ -37,6 +38,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<CertificateSets>(),
     Entry::of::<Providers>(),
     Entry::of::<ApiKeyStores>(),
+    Entry::of::<Signers>(),
     Entry::Agreement(secrets_are_redacted),
     Entry::of::<SharedLimits>(),
     Entry::of::<Schemas>(),
@@ -83,7 +85,7 @@ fn sinks_are_there(
     }
 }
 
-/// What asks for an explanation may be a secret, and API keys are: the log does not show them.
+/// What asks for an explanation may be a secret, and API keys and signatures are: the log does not show them.
 fn secrets_are_redacted(
     known: &mut Sections,
     _: &mut Fields<'_>,
@@ -95,5 +97,8 @@ fn secrets_are_redacted(
     }
     if let Some(stores) = known.find::<ApiKeyStores>() {
         known.change(|log: &mut AccessLog| stores.places().for_each(|name| log.redact(name)));
+    }
+    if let Some(signers) = known.find::<Signers>() {
+        known.change(|log: &mut AccessLog| signers.places().for_each(|name| log.redact(&name)));
     }
 }

@@ -13,6 +13,7 @@ use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
 use portcullis_policies::rate_limits::refusals as limits;
+use portcullis_policies::signed_request::refusals as signed;
 
 /// One kind of security event.
 #[derive(Debug, PartialEq, Eq)]
@@ -180,6 +181,21 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("certificate_insufficient", Severity::Low, "API5:2023")
     },
     &EventKind {
+        causes: &[Selector::Code(&signed::INVALID)],
+        ..kind("signature_forged", Severity::Medium, "API2:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&signed::REPLAYED)],
+        ..kind("signature_replayed", Severity::High, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Code(&signed::INSUFFICIENT_SCOPE),
+            Selector::Code(&signed::CLAIM_NOT_ALLOWED),
+        ],
+        ..kind("signature_insufficient", Severity::Low, "API5:2023")
+    },
+    &EventKind {
         causes: &[Selector::Reason(&limits::LOCKED_OUT)],
         ..kind("limit_lockout", Severity::Medium, "API4:2023")
     },
@@ -248,6 +264,7 @@ pub const KINDS: &[&EventKind] = &[
         causes: &[
             Selector::Code(&payload::TOO_LARGE),
             Selector::Code(&forms::TOO_LARGE),
+            Selector::Code(&signed::TOO_LARGE),
         ],
         ..kind("body_too_large", Severity::Low, "API4:2023")
     },

@@ -96,10 +96,20 @@ pub enum Stage {
 /// What a policy does for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It asks for credentials. A route without such a policy must say `open: true`.
+    /// It asks for credentials. A route without such a policy must say `open: true`, and none has two.
     Authenticates,
+    /// It asks for a signature of the message, which is a credential too. It may stand alone, and beside a
+    /// policy that [authenticates](Role::Authenticates), which then says who calls.
+    Seals,
     /// It asks for anything else, or only shapes messages.
     Guards,
+}
+
+impl Role {
+    /// Whether it asks for credentials of any kind.
+    pub fn asks_for_credentials(self) -> bool {
+        self != Role::Guards
+    }
 }
 
 /// What a policy may refer to while its block is read.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::requirement::read_scope;
 use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_wire::json::compact::Compact;
 use portcullis_wire::json::quoted;
 
 /// The longest text of what a client may, in bytes.
@@ -12,6 +13,17 @@ const LONGEST: usize = 4096;
 /// Attributes by which something else is known: they have fields of their own, or are claims of tokens that
 /// there is none of.
 const RESERVED: [&str; 7] = ["sub", "client", "key_id", "scope", "scp", "iss", "aud"];
+
+/// How deep attributes are nested at most, the object around them included.
+const MAX_DEPTH: usize = 16;
+
+/// What is known of a client: its name, under the names that tokens have for it, and `rest`, each member of
+/// it behind a comma. None if that is nested too deeply.
+pub(super) fn known_as(client: &str, rest: &str) -> Option<Compact> {
+    let client = quoted(client);
+    let text = format!("{{\"sub\":{client},\"client\":{client}{rest}}}");
+    Compact::parse(text.as_bytes(), MAX_DEPTH)
+}
 
 /// Reads `scopes` and `attributes`, as members of a JSON object, each behind a comma: more of what is known
 /// of a client, under the names of claims.

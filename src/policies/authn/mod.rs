@@ -35,6 +35,7 @@ mod requirement;
 pub(crate) mod revocation;
 mod schedule;
 mod secret;
+pub mod signed_request;
 
 use std::rc::Rc;
 

@@ -2,7 +2,6 @@
 
 use crate as policy;
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::policy::Role;
 use portcullis_exchange::refusal::{Blame, Reason, Refusal};
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::Json;
@@ -74,7 +73,7 @@ impl ChargedOn {
             ChargedOn::Response(statuses) => {
                 let mut authenticating = policy::LIST
                     .iter()
-                    .filter(|kind| kind.role == Role::Authenticates);
+                    .filter(|kind| kind.role.asks_for_credentials());
                 authenticating.any(|kind| Some(kind.name) == by)
                     && statuses.has(u64::from(code.status))
                     && *blame != Blame::NoCredential

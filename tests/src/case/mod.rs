@@ -11,6 +11,7 @@ mod read;
 
 use std::path::{Path, PathBuf};
 
+use jwt_simple::reexports::ct_codecs::{Base64, Encoder as _};
 use serde_json::Value;
 
 use crate::tokens::repository;
@@ -95,14 +96,24 @@ impl Case {
     }
 }
 
+/// A secret that is being replaced.
+const OLD_SECRET: &str = "the secret of the year before";
+
 /// The environment of the VM in which cases run.
 fn environment() -> Vec<(String, String)> {
     let secret = std::fs::read_to_string(repository().join("tests/keys/hmac.txt"));
     let secret = secret.expect("tests/keys has the secret");
-    vec![
-        ("TEST_SECRET".to_owned(), secret),
-        ("TEST_SHORT_SECRET".to_owned(), "short".to_owned()),
-    ]
+    let encoded = Base64::encode_to_string(&secret).expect("base64 encodes");
+    let variables = [
+        ("TEST_SECRET", &*secret),
+        ("TEST_SHORT_SECRET", "short"),
+        ("TEST_WEBHOOK_SECRET", &format!("whsec_{encoded}")),
+        ("TEST_OLD_SECRET", OLD_SECRET),
+        // That of the service's published example.
+        ("TEST_GITHUB_SECRET", "It's a Secret to Everybody"),
+    ];
+    let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.into()
 }
 
 /// The number in an outcome that a case calls `grpc_status`: of a header, or of a trailer.

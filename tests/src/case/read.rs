@@ -69,7 +69,7 @@ pub(super) fn file(path: &Path) -> Result<Case, String> {
         ],
     )?;
     file.text("about")?;
-    let tokens = mint_all(file.get("tokens"));
+    let tokens = Minted::all(file.get("tokens"));
     let exchanges = match file.get("exchanges") {
         None => Vec::new(),
         Some(list) => {
@@ -112,11 +112,7 @@ fn holds_headers(document: &[u8]) -> bool {
     document["body_inspection"] == "hold_headers"
 }
 
-fn document(
-    path: &Path,
-    file: &Members<'_>,
-    tokens: &BTreeMap<String, String>,
-) -> Result<Vec<u8>, String> {
+fn document(path: &Path, file: &Members<'_>, tokens: &Minted) -> Result<Vec<u8>, String> {
     if let Some(text) = file.get("policy_text") {
         return Ok(text
             .as_str()
@@ -138,28 +134,36 @@ fn document(
     Ok(expand(policy, tokens)?.to_string().into_bytes())
 }
 
-fn mint_all(described: Option<&Value>) -> BTreeMap<String, String> {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "tokens are minted for the clock of a real proxy"
-    )]
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs());
-    let described = described.and_then(Value::as_object).into_iter().flatten();
-    // Those that say something of others come after them.
-    let (proofs, others): (Vec<_>, Vec<_>) =
-        described.partition(|(_, token)| token.to_string().contains("\"$ath\""));
-    let mut minted = BTreeMap::new();
-    for (name, token) in others.into_iter().chain(proofs) {
-        let token = tokens::mint_beside(token, now, &minted);
-        minted.insert(name.clone(), token);
+/// What stands in the place of `{{token:NAME}}` and of `{{now}}`.
+struct Minted {
+    tokens: BTreeMap<String, String>,
+    now: u64,
+}
+
+impl Minted {
+    fn all(described: Option<&Value>) -> Self {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "tokens are minted for the clock of a real proxy"
+        )]
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
+        let described = described.and_then(Value::as_object).into_iter().flatten();
+        // Those that say something of others come after them.
+        let (proofs, others): (Vec<_>, Vec<_>) =
+            described.partition(|(_, token)| token.to_string().contains("\"$ath\""));
+        let mut tokens = BTreeMap::new();
+        for (name, token) in others.into_iter().chain(proofs) {
+            let token = tokens::mint_beside(token, now, &tokens);
+            tokens.insert(name.clone(), token);
+        }
+        Self { tokens, now }
     }
-    minted
 }
 
 /// Puts tokens for `{{token:NAME}}`, and keys for `{"$jwk": NAME, …}`.
-fn expand(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Value, String> {
+fn expand(value: &Value, tokens: &Minted) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => fill(text, tokens)?.into(),
         Value::Array(items) => items
@@ -187,12 +191,14 @@ fn expand(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Value, Str
     })
 }
 
-fn fill(text: &str, tokens: &BTreeMap<String, String>) -> Result<String, String> {
+fn fill(text: &str, minted: &Minted) -> Result<String, String> {
+    let text = &*tokens::at_now(text, minted.now);
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{token:") {
         let (name, after) = after.split_once("}}").ok_or("`{{token:` without `}}`")?;
-        let token = tokens
+        let token = minted
+            .tokens
             .get(name)
             .ok_or_else(|| format!("no token is named `{name}`"))?;
         filled.push_str(before);
@@ -203,7 +209,7 @@ fn fill(text: &str, tokens: &BTreeMap<String, String>) -> Result<String, String>
     Ok(filled)
 }
 
-fn exchange(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Exchange, String> {
+fn exchange(value: &Value, tokens: &Minted) -> Result<Exchange, String> {
     let members = Members::of(
         value,
         "the exchange",
@@ -222,7 +228,7 @@ fn exchange(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Exchange
     })
 }
 
-fn request(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Request, String> {
+fn request(value: &Value, tokens: &Minted) -> Result<Request, String> {
     let members = Members::of(
         value,
         "`request`",
@@ -274,7 +280,7 @@ fn request(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Request, 
     })
 }
 
-fn response(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Response, String> {
+fn response(value: &Value, tokens: &Minted) -> Result<Response, String> {
     let members = Members::of(
         value,
         "`upstream`",
@@ -311,7 +317,7 @@ fn default_answer() -> Response {
 /// The name and the value of a header field.
 type Field = (Vec<u8>, Vec<u8>);
 
-fn fields(value: Option<&Value>, tokens: &BTreeMap<String, String>) -> Result<Vec<Field>, String> {
+fn fields(value: Option<&Value>, tokens: &Minted) -> Result<Vec<Field>, String> {
     const FORM: &str = "fields must be an array of [name, value] pairs";
     let Some(value) = value else {
         return Ok(Vec::new());
@@ -324,7 +330,7 @@ fn fields(value: Option<&Value>, tokens: &BTreeMap<String, String>) -> Result<Ve
 }
 
 /// Text, or `{"hex": "…"}`, or `{"repeat": "…", "times": N}`.
-fn bytes(value: &Value, tokens: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+fn bytes(value: &Value, tokens: &Minted) -> Result<Vec<u8>, String> {
     match value {
         Value::String(text) => Ok(fill(text, tokens)?.into_bytes()),
         Value::Object(object) => {

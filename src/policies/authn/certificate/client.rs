@@ -2,11 +2,10 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::compact::Compact;
-use portcullis_wire::json::quoted;
 
 use super::names::{Names, optional, read_text};
 use super::source::{Asked, Certificate};
-use crate::authn::grants::read_grants;
+use crate::authn::grants::{known_as, read_grants};
 
 /// One client: the names of its certificate, and what is known of it.
 #[derive(Debug)]
@@ -24,8 +23,6 @@ enum Facts {
     Named(String),
 }
 
-/// How deep attributes are nested at most, the object around them included.
-const MAX_DEPTH: usize = 16;
 /// The longest name of a client, in bytes.
 const LONGEST_CLIENT: usize = 256;
 
@@ -45,7 +42,7 @@ impl Client {
         let (client, rest) = (client?, grants?);
         // What cannot be read now could not be at any use either, whatever the certificate's name.
         let name = client.as_deref().unwrap_or_default();
-        let Some(facts) = facts_of(name, &rest) else {
+        let Some(facts) = known_as(name, &rest) else {
             node.report(problems, "its attributes are nested too deeply");
             return None;
         };
@@ -66,7 +63,7 @@ impl Client {
         let name = self.names.fit(certificate)?;
         match &self.facts {
             Facts::Whole(facts) => Some(facts.clone()),
-            Facts::Named(rest) => facts_of(name, rest),
+            Facts::Named(rest) => known_as(name, rest),
         }
     }
 
@@ -74,7 +71,7 @@ impl Client {
     pub(super) fn example(&self) -> Option<Compact> {
         match &self.facts {
             Facts::Whole(facts) => Some(facts.clone()),
-            Facts::Named(rest) => facts_of("a", rest),
+            Facts::Named(rest) => known_as("a", rest),
         }
     }
 
@@ -87,12 +84,4 @@ impl Client {
         let own = size_of::<Self>().saturating_add(facts);
         own.saturating_add(self.names.memory())
     }
-}
-
-/// What is known of a client: its name, under the names that tokens have for it, and `rest`, each member of
-/// it behind a comma.
-fn facts_of(client: &str, rest: &str) -> Option<Compact> {
-    let client = quoted(client);
-    let text = format!("{{\"sub\":{client},\"client\":{client}{rest}}}");
-    Compact::parse(text.as_bytes(), MAX_DEPTH)
 }

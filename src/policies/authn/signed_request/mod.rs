@@ -1,0 +1,288 @@
+//! Signed requests: who asks, proven by a signature over the request itself.
+//!
+//! A webhook has an HMAC over its raw body. INVARIANT: the body is judged byte for byte as it came, never what a
+//! parser makes of it, and its end is let through only when all of it has been judged. Before that nothing
+//! is known of the sender: nobody calls, and no message is taken to have been used.
+
+mod client;
+mod period;
+pub mod refusals;
+mod replay;
+mod shared_secret;
+mod signer;
+mod signers;
+mod unsettled;
+mod webhook;
+
+use std::rc::Rc;
+
+use portcullis_document::Fields;
+use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
+use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+};
+use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::refusal::{Refusal, Selector};
+
+use self::client::SigningClient;
+use self::period::Period;
+use self::refusals::{
+    AGAIN, BODY_TOO_LARGE, CHECK, CODES, INSUFFICIENT, INVALID, MEMORY, MISMATCH, MISSING,
+    NO_SIGNATURE, REPLAYS, REPLAYS_FULL, SECRET, UPGRADE,
+};
+use self::replay::Seen;
+use self::signer::{Replays, SignatureScheme, Signer};
+use self::unsettled::{BodyCheck, Claim, UnsettledSignature};
+use self::webhook::MacResult;
+use super::challenge::{Challenges, read_realm};
+use super::combination::Presence;
+use super::requirement::Requirement;
+use crate::payload::head::is_upgrade;
+
+pub use self::signers::Signers;
+
+/// `signed_request: { signer, require, optional, realm, head }`.
+pub const KIND: PolicyKind = PolicyKind {
+    name: "signed_request",
+    role: Role::Seals,
+    codes: CODES,
+    compile: Compile::Object(compile),
+    rules: &[(Selector::Code(&MISSING), "signer")],
+};
+
+/// Asks for a signature by one signer.
+struct SignedRequest {
+    signer: Rc<Signer>,
+    requirement: Requirement,
+    presence: Presence,
+    challenges: Challenges,
+}
+
+/// Whether a head may go ahead of a body by which alone its sender is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HeadFate {
+    Held,
+    Ahead,
+}
+
+/// The scheme in `WWW-Authenticate`. There is no registered one.
+const SCHEME: &str = "Signature";
+
+fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    let signers = context.sections.get::<Signers>();
+    let inspection = context.inspection;
+    let problems = &mut *context.problems;
+    let realm = fields.or_default("realm", "api", problems, read_realm);
+    let presence = Presence::read(fields, problems);
+    let signer = fields
+        .required("signer", problems)
+        .and_then(|node| signers.named(&node, problems));
+    let requirement = fields.or_default(
+        "require",
+        Requirement::default(),
+        problems,
+        Requirement::read,
+    );
+    let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
+        node.choice(
+            problems,
+            &[("held", HeadFate::Held), ("ahead", HeadFate::Ahead)],
+        )
+    });
+    // One whose own block is wrong has been reported there.
+    let (signer, head) = (signer??, head?);
+    if signer.needs_body() && inspection == Inspection::Stream {
+        if head == HeadFate::Held {
+            problems.report(
+                fields.pointer(),
+                "who signed is known from the body alone, and heads go ahead of bodies here: say `body_inspection: hold_headers` at the top of the document, or `head: ahead` where a service does nothing before it has the whole body",
+            );
+            return None;
+        }
+        if !signer.forwarding.owned_headers().is_empty() || !signer.forwarding.exports().is_empty()
+        {
+            problems.report(
+                fields.pointer(),
+                "with `head: ahead` the head would tell of a client that is not proven yet: take `claim_to_headers` and `claim_to_filter_state` out of the signer, or say `body_inspection: hold_headers`",
+            );
+            return None;
+        }
+    } else if head == HeadFate::Ahead {
+        problems.report(
+            &fields.pointer().member("head"),
+            "says nothing here: heads are held until bodies have been judged (`body_inspection`), or tell who signed; take it out",
+        );
+        return None;
+    }
+    let policy = SignedRequest {
+        signer,
+        requirement: requirement?,
+        presence: presence?,
+        challenges: Challenges::plain(&INVALID, SCHEME, realm?)?,
+    };
+    Some(ChainPart::only(Stage::Credentials, policy))
+}
+
+impl SignedRequest {
+    fn judge_head(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<Verdict, Refusal> {
+        let request = exchange.request;
+        let signer = &*self.signer;
+        if !signer.is_presented(request.headers) {
+            return match self.presence {
+                Presence::Required => Err(Refusal::new(&NO_SIGNATURE)),
+                Presence::Optional => Ok(Verdict::Pass),
+            };
+        }
+        if is_upgrade(request.headers) {
+            return Err(Refusal::new(&UPGRADE));
+        }
+        let period = Period::new(exchange.arrived, signer.tolerance);
+        let (check, until, client) = match &signer.scheme {
+            SignatureScheme::Webhook(webhook, client) => {
+                let head = webhook.judge_head(request.headers, &period, host)?;
+                (BodyCheck::Mac(head.check), head.until, client)
+            }
+        };
+        let claim = Claim {
+            client: self.met(client, exchange),
+            until,
+            now: period.now,
+        };
+        self.edit(client, &mut exchange.edits);
+        if exchange.body == BodyState::Complete {
+            self.settle(check, claim, exchange.facts, host)?;
+            return Ok(Verdict::Pass);
+        }
+        let unsettled = UnsettledSignature::new(check, claim);
+        let unsettled = unsettled.ok_or_else(|| Refusal::new(&MEMORY))?;
+        exchange.facts.unsettled_signature = Some(Box::new(unsettled));
+        let most = signer.max_bytes;
+        Ok(Verdict::AwaitBody(BodyNeed::Bytes { most }))
+    }
+
+    /// Who would have signed, if they are granted what is needed.
+    fn met(&self, client: &SigningClient, exchange: &Exchange<'_>) -> Result<Principal, Refusal> {
+        let principal = Principal {
+            kind: CredentialKind::SignedRequest,
+            authority: Rc::clone(&self.signer.name),
+            attributes: client.facts.clone(),
+        };
+        let request = &exchange.request;
+        self.requirement.met(principal, request, "", &INSUFFICIENT)
+    }
+
+    /// What becomes of the head. It goes on only if the request does.
+    fn edit(&self, client: &SigningClient, edits: &mut Vec<Edit>) {
+        if !self.signer.forwarding.forwards_token() {
+            let names = self.signer.signature_headers().into_iter();
+            edits.extend(names.map(Edit::Remove));
+        }
+        edits.extend(client.edits.iter().cloned());
+    }
+
+    fn judge_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Result<Verdict, Refusal> {
+        let unsettled = body.facts.unsettled_signature.take();
+        let unsettled = unsettled.and_then(|any| any.downcast::<UnsettledSignature>().ok());
+        // Nobody takes it out. Without it nothing has been judged.
+        let mut unsettled = unsettled.ok_or_else(|| Refusal::new(&CHECK))?;
+        unsettled.advance(body, self.signer.max_bytes)?;
+        if body.progress.state == BodyState::Open {
+            body.facts.unsettled_signature = Some(unsettled);
+            return Ok(Verdict::AwaitBody(body.need));
+        }
+        let UnsettledSignature { check, claim, .. } = *unsettled;
+        self.settle(check, claim, body.facts, host)?;
+        Ok(Verdict::Pass)
+    }
+
+    /// Judges a message of which all is there.
+    fn settle(
+        &self,
+        check: BodyCheck,
+        claim: Claim,
+        facts: &mut Facts,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let BodyCheck::Mac(check) = check;
+        let tag = match check.end() {
+            MacResult::Valid(tag) => tag,
+            MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
+            MacResult::Impossible => return Err(Refusal::new(&SECRET)),
+        };
+        let principal = claim.client?;
+        self.note(&tag, claim.until, claim.now, host)?;
+        facts.principal.get_or_insert(principal);
+        Ok(())
+    }
+
+    /// Notes that a message has been used, which it may be once.
+    fn note(
+        &self,
+        message: &[u8],
+        until: Option<u64>,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let (filter, until) = match (&self.signer.replays, until) {
+            (Replays::Allowed, _) => return Ok(()),
+            (Replays::Refused(filter), Some(until)) => (filter, until),
+            (Replays::Refused(filter), None) => (filter, u64::MAX),
+            (Replays::RefusedFor(filter, seconds), _) => (filter, now.saturating_add(*seconds)),
+        };
+        match filter.seen(message, until, now, host) {
+            Seen::First => Ok(()),
+            Seen::Again => Err(Refusal::new(&AGAIN)),
+            Seen::Full => Err(Refusal::new(&REPLAYS_FULL)),
+            Seen::Unknown => Err(Refusal::new(&REPLAYS)),
+        }
+    }
+
+    /// The refusal, with where its rule stands and what to send instead.
+    fn refuse(&self, refusal: Refusal) -> Verdict {
+        let reason = refusal.reason;
+        let field = match reason {
+            _ if reason.code == &MISSING => {
+                return Verdict::Refuse(self.challenges.attach(refusal));
+            }
+            _ if *reason == AGAIN || *reason == REPLAYS_FULL => "replay",
+            _ if *reason == BODY_TOO_LARGE => "max_bytes",
+            _ if *reason == MISMATCH || *reason == SECRET => "secrets",
+            _ if *reason.code == refusals::EXPIRED => "tolerance",
+            _ => "",
+        };
+        let is_grant =
+            [&refusals::INSUFFICIENT_SCOPE, &refusals::CLAIM_NOT_ALLOWED].contains(&reason.code);
+        let refusal = match is_grant {
+            true => refusal,
+            false => refusal.placed(
+                &self.signer.place,
+                Some(field).filter(|field| !field.is_empty()),
+            ),
+        };
+        Verdict::Refuse(self.challenges.attach(refusal))
+    }
+}
+
+impl Policy for SignedRequest {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let judged = self.judge_head(exchange, host);
+        judged.unwrap_or_else(|refusal| self.refuse(refusal))
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        let judged = self.judge_body(body, host);
+        judged.unwrap_or_else(|refusal| self.refuse(refusal))
+    }
+
+    fn declares(&self) -> Declaration {
+        let forwarding = &self.signer.forwarding;
+        Declaration {
+            owned_request_headers: forwarding.owned_headers(),
+            judged_request_headers: self.signer.judged_headers(),
+            exports: forwarding.exports(),
+            ..Declaration::default()
+        }
+    }
+}
