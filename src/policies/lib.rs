@@ -30,7 +30,7 @@ pub use self::authn::certificate;
 pub use self::authn::credentials;
 pub use self::authn::jwt;
 /// Lists of what is revoked, which every kind of credential may ask.
-pub use self::authn::revocation::RevocationLists;
+pub use authn::revocation::RevocationLists;
 pub use self::authn::signed_request;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
