@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::asked::Asked;
 use crate::connection::Connection;
 use crate::host::{Host, Property};
 use crate::limits::Limits;
@@ -72,6 +73,9 @@ pub struct Facts {
     pub response_checks: Vec<(usize, ResponseCheck)>,
     /// What is known of the client's connection.
     pub connection: Connection,
+    /// What services were asked about its credentials. Written by the policy that asks for them, and
+    /// forgotten when that has judged.
+    pub asked: Asked,
     client: OnceCell<Option<IpAddr>>,
 }
 
@@ -134,6 +138,7 @@ impl Facts {
             limits: Limits::default(),
             operation: None,
             response_checks: Vec::new(),
+            asked: Asked::default(),
         }
     }
 

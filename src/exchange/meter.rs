@@ -88,6 +88,12 @@ events! {
     ApiKeysFetched = "api_keys_fetch_success",
     /// They did not, or were of no use.
     ApiKeysFetchFailed = "api_keys_fetch_failed",
+    /// What a server has said of a token was remembered.
+    IntrospectionCacheHit = "introspection_cache_hit",
+    /// It was not, and the request waited for it.
+    IntrospectionCacheMiss = "introspection_cache_miss",
+    /// A request could not be judged by what came, or came not.
+    IntrospectionFailed = "introspection_failed",
     /// A request named an origin that may use its route.
     OriginValid = "origin_valid",
     /// It named another.
@@ -134,15 +140,18 @@ pub enum Timing {
     ResponseCheck,
     /// What verifying a token took that was not remembered.
     TokenVerification,
+    /// How long a request has waited for what a server says of its token, in milliseconds.
+    Introspection,
 }
 
 /// All of them, by the number of their histogram.
-pub const TIMINGS: [Timing; 5] = [
+pub const TIMINGS: [Timing; 6] = [
     Timing::KeysFetch,
     Timing::Filter,
     Timing::BodyCheck,
     Timing::ResponseCheck,
     Timing::TokenVerification,
+    Timing::Introspection,
 ];
 
 impl Timing {
@@ -154,6 +163,7 @@ impl Timing {
             Timing::BodyCheck => "body_check_us",
             Timing::ResponseCheck => "response_check_us",
             Timing::TokenVerification => "jwt_verify_us",
+            Timing::Introspection => "introspection_ms",
         }
     }
 

@@ -29,6 +29,8 @@ pub enum CredentialKind {
     ApiKey,
     /// A client certificate.
     Certificate,
+    /// A token that its issuer was asked about.
+    Introspection,
 }
 
 impl CredentialKind {
@@ -38,6 +40,7 @@ impl CredentialKind {
             CredentialKind::Jwt => "jwt",
             CredentialKind::ApiKey => "api_key",
             CredentialKind::Certificate => "certificate",
+            CredentialKind::Introspection => "introspection",
         }
     }
 }

@@ -28,6 +28,7 @@ use portcullis_exchange::refusal::core::CODES;
 pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;
+pub use self::authn::introspection;
 pub use self::authn::jwt;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
@@ -55,6 +56,7 @@ kinds! {
     jwt,
     api_key,
     certificate,
+    introspection,
     credentials,
     rate_limits,
     parameters,

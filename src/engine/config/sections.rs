@@ -14,6 +14,7 @@ use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies::api_key::ApiKeyStores;
 use portcullis_policies::certificate::CertificateSets;
+use portcullis_policies::introspection::IntrospectionServers;
 use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
@@ -34,6 +35,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::Agreement(sinks_are_there),
     Entry::of::<Providers>(),
     Entry::of::<ApiKeyStores>(),
+    Entry::of::<IntrospectionServers>(),
     Entry::Agreement(secrets_are_redacted),
     Entry::of::<CertificateSets>(),
     Entry::of::<SharedLimits>(),
@@ -81,7 +83,7 @@ fn sinks_are_there(
     }
 }
 
-/// What asks for an explanation may be a secret, and API keys are: the log does not show them.
+/// What asks for an explanation may be a secret, and API keys and opaque tokens are: the log does not show them.
 fn secrets_are_redacted(
     known: &mut Sections,
     _: &mut Fields<'_>,
@@ -90,6 +92,9 @@ fn secrets_are_redacted(
 ) {
     if let Some(explain) = known.find::<Explain>() {
         known.change(|log: &mut AccessLog| log.redact(explain.header().as_str()));
+    }
+    if let Some(servers) = known.find::<IntrospectionServers>() {
+        known.change(|log: &mut AccessLog| servers.places().for_each(|name| log.redact(name)));
     }
     if let Some(stores) = known.find::<ApiKeyStores>() {
         known.change(|log: &mut AccessLog| stores.places().for_each(|name| log.redact(name)));

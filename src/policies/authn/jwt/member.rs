@@ -8,7 +8,7 @@ use super::refusals::REPEATED;
 use super::{ProviderRequirement, distinct};
 use crate::authn::challenge::{Challenges, plain_challenge};
 use crate::authn::combination::Needed;
-use crate::authn::member::{About, Member};
+use crate::authn::member::{About, Member, TokenShape};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::ClaimedSubject;
 use portcullis_exchange::policy::{Context, Declaration};
@@ -31,6 +31,10 @@ impl Member for ProviderRequirement {
 
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges> {
         Challenges::bearer(&REPEATED, about.realm, scopes)?.beside(about.beside)
+    }
+
+    fn shape(_: &[Self]) -> TokenShape {
+        TokenShape::SignedJwt
     }
 
     fn declare(&self, declared: &mut Declaration) {

@@ -7,11 +7,11 @@
 
 mod algorithm;
 mod cache;
-mod cache_limits;
+pub(super) mod cache_limits;
 mod checks;
 mod claimant;
 mod claimed;
-mod claims;
+pub(super) mod claims;
 mod dotted;
 mod ec;
 mod ed25519;
@@ -20,17 +20,17 @@ mod gauges;
 mod jwk;
 mod key_source;
 mod member;
-mod objection;
+pub(super) mod objection;
 mod planned;
 mod provider;
 pub mod refusals;
 mod refused;
 pub(super) mod remote;
 mod rsa;
-mod rules;
+pub(super) mod rules;
 mod signature;
 mod spki;
-mod store;
+pub(super) mod store;
 pub mod testing;
 mod token;
 mod variables;
@@ -50,7 +50,7 @@ use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
-use super::{AcceptedCredential, Authenticator};
+use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -247,7 +247,7 @@ impl Authenticator for ProviderRequirement {
         attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<AcceptedCredential, Refusal> {
+    ) -> Result<AcceptedCredential, NotAccepted> {
         let attach = |refusal| self.challenges.attach(refusal);
         let (token, now) = (found.token(), exchange.arrived);
         let verified = self.provider.verify(token, now, &attempt.allowance, host);
@@ -265,7 +265,7 @@ impl Authenticator for ProviderRequirement {
             stripped.map_err(|Unwritable| attach(TokenError::Format.into()))?;
         }
         Ok(AcceptedCredential {
-            principal,
+            principal: Some(principal),
             edits: verified.edits,
         })
     }
@@ -337,10 +337,7 @@ fn named_provider(
 
 impl Policy for Jwt {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        match self.combination.judge(exchange, host) {
-            Ok(()) => Verdict::Pass,
-            Err(refusal) => Verdict::Refuse(refusal),
-        }
+        settle(exchange, |exchange| self.combination.judge(exchange, host))
     }
 
     fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {

@@ -402,6 +402,7 @@ impl Value<'_> {
                         CredentialKind::Jwt => "",
                         CredentialKind::ApiKey => "api_key,",
                         CredentialKind::Certificate => "certificate,",
+                        CredentialKind::Introspection => "introspection,",
                     },
                     Spelled(authority.as_bytes()),
                     Spelled(subject.as_bytes())
