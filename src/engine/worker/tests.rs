@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::metrics::{Event, Timing};
-use portcullis_exchange::call::CallResponse;
+use portcullis_exchange::call::{CallResponse, Calls as _};
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Cells, Clock, Host, Level};

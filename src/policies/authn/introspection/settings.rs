@@ -32,27 +32,14 @@ impl Lifetimes {
     /// Reads `cache_duration`, `negative_cache_duration` and `cooldown`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let seconds = Duration::from_secs;
-        let accepted = read_duration(
-            "cache_duration",
-            seconds(60),
-            Duration::ZERO..=seconds(86_400),
-            fields,
-            problems,
-        );
-        let of_rejected = read_duration(
-            "negative_cache_duration",
-            seconds(5),
-            Duration::ZERO..=seconds(600),
-            fields,
-            problems,
-        );
-        let cooldown = read_duration(
-            "cooldown",
-            seconds(5),
-            seconds(1)..=seconds(600),
-            fields,
-            problems,
-        );
+        let mut read = |name, usual, range: RangeInclusive<Duration>| {
+            read_duration(name, usual, range, fields, problems)
+        };
+        let longest = Duration::ZERO..=seconds(86_400);
+        let accepted = read("cache_duration", seconds(60), longest);
+        let longest = Duration::ZERO..=seconds(600);
+        let of_rejected = read("negative_cache_duration", seconds(5), longest);
+        let cooldown = read("cooldown", seconds(5), seconds(1)..=seconds(600));
         Some(Self {
             accepted: accepted?,
             of_rejected: of_rejected?,
