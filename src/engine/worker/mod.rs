@@ -31,7 +31,7 @@ use portcullis_wire::headers::Headers;
 
 pub use self::missing::report_missing;
 pub use self::response::{LONGEST_HEAD, ReadBody, WholeResponse, read_body};
-pub use self::shared::{Awaiting, FailedCall};
+pub use self::shared::{FailedCall, Waiters};
 pub use self::tallies::PendingCount;
 
 /// One worker, for one document.
@@ -149,7 +149,7 @@ impl Worker {
             if let Err(error) = calls.make_for(owner, ticket, &call, &*self.host) {
                 let others = shared.end(ticket);
                 let streams = std::iter::once(leader).chain(others).collect();
-                let awaiting = Awaiting { ticket, streams };
+                let awaiting = Waiters { ticket, streams };
                 failed.push(FailedCall { awaiting, error });
             }
         }
@@ -157,7 +157,7 @@ impl Worker {
     }
 
     /// A call has ended. Returns the requests that wait for it, if any do: the proxy has to wake them.
-    pub fn received(&self, token: Token, response: &dyn HostResponse) -> Option<Awaiting> {
+    pub fn received(&self, token: Token, response: &dyn HostResponse) -> Option<Waiters> {
         let host = &*self.host;
         let mut calls = self.calls.try_borrow_mut().ok()?;
         let pending = calls.end(token)?;
@@ -180,7 +180,7 @@ impl Worker {
                 let others = shared.map(|mut shared| shared.end(ticket));
                 let others = others.unwrap_or_default();
                 let streams = std::iter::once(stream).chain(others).collect();
-                Some(Awaiting { ticket, streams })
+                Some(Waiters { ticket, streams })
             }
         }
     }

@@ -148,7 +148,7 @@ pub(super) enum Departure {
 
 /// Requests that hear of the end of a call.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Awaiting {
+pub struct Waiters {
     /// By which number they know it.
     pub ticket: Token,
     /// The proxy's numbers of their contexts.
@@ -159,7 +159,7 @@ pub struct Awaiting {
 #[derive(Debug, PartialEq, Eq)]
 pub struct FailedCall {
     /// Who waits.
-    pub awaiting: Awaiting,
+    pub awaiting: Waiters,
     /// Why it is not made.
     pub error: CallError,
 }

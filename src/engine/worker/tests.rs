@@ -118,9 +118,9 @@ fn worker(document: &str, host: &Rc<MemoryHost>) -> Worker {
     Worker::new(Rc::new(engine), Rc::clone(host) as _)
 }
 
-fn awaiting(ticket: Token, streams: &[u32]) -> Awaiting {
+fn awaiting(ticket: Token, streams: &[u32]) -> Waiters {
     let streams = streams.to_vec();
-    Awaiting { ticket, streams }
+    Waiters { ticket, streams }
 }
 
 /// A refused request, which leaves a record.
@@ -499,7 +499,10 @@ fn keys_that_take_longer_than_a_tick_are_keys() {
 fn question(body: &[u8]) -> Call {
     Call {
         cluster: "introspection".into(),
-        headers: vec![(":path".into(), "/introspect".to_owned())],
+        headers: vec![
+            (":authority".into(), "id".to_owned()),
+            (":path".into(), "/introspect".to_owned()),
+        ],
         body: body.to_vec(),
         timeout: Duration::from_secs(1),
     }
@@ -545,7 +548,7 @@ fn a_call_whose_maker_leaves_is_made_again_for_the_next() {
     assert_eq!(worker.received(ticket, &good), None, "its end is too late");
     assert_eq!(worker.call_again(), []);
     let again = last(&host);
-    assert_eq!(called(&host), ["introspection /introspect"]);
+    assert_eq!(called(&host), ["introspection id/introspect"]);
     assert!(worker.call_again().is_empty() && called(&host).is_empty());
     assert!(worker.forget(2, ticket), "this one leaves too");
     assert_eq!(worker.received(again, &good), None);
@@ -573,7 +576,7 @@ fn a_call_that_cannot_be_made_again_has_an_end_too() {
     let worker = worker(DOCUMENT, &host);
     let share = |stream| worker.share_call(stream, &question(b"a")).unwrap();
     let ticket = share(1);
-    [2, 3].map(share);
+    assert_eq!([2, 3].map(share), [ticket; 2]);
     assert!(worker.forget(1, ticket));
     // The proxy takes no more.
     while host.call(&question(b"b")).is_ok() {}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::abi::{self, HostError};
 use super::calls::Arrived;
 use super::filter::Live;
-use portcullis_engine::worker::{Awaiting, WholeResponse};
+use portcullis_engine::worker::{Waiters, WholeResponse};
 use portcullis_exchange::call::CallError;
 use portcullis_exchange::host::Host;
 
@@ -132,11 +132,7 @@ impl Waits {
     }
 
     /// The end of a call, for all who wait for it. Host calls after this concern one of them.
-    pub(super) fn received(
-        &self,
-        awaiting: &Awaiting,
-        response: &Result<WholeResponse, CallError>,
-    ) {
+    pub(super) fn received(&self, awaiting: &Waiters, response: &Result<WholeResponse, CallError>) {
         for stream in &awaiting.streams {
             let live = match self.waiting.try_borrow() {
                 Ok(waiting) => waiting.get(stream).and_then(|each| each.live.upgrade()),

@@ -9,6 +9,7 @@ mod compact;
 mod discovery;
 mod document;
 mod forms;
+mod introspection_response;
 mod json_gate;
 mod judge;
 mod jwks;
@@ -31,6 +32,7 @@ pub use compact::compact;
 pub use discovery::discovery;
 pub use document::document;
 pub use forms::forms;
+pub use introspection_response::introspection_response;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
@@ -57,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     ("discovery", discovery),
     ("document", document),
     ("forms", forms),
+    ("introspection_response", introspection_response),
     ("json_gate", json_gate),
     ("jwks", jwks),
     ("openapi", openapi),
