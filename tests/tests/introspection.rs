@@ -253,7 +253,7 @@ fn clients_that_leave(proxy: &Proxy) {
     let leaving = |token: &str| {
         let mut stream = TcpStream::connect(proxy.addr("strict")).unwrap();
         let head = format!(
-            "GET /left HTTP/1.1\r\nhost: a.example\r\nauthorization: Bearer {token}\r\n\r\n"
+            "GET /gone HTTP/1.1\r\nhost: a.example\r\nauthorization: Bearer {token}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream
@@ -284,7 +284,7 @@ fn clients_that_leave(proxy: &Proxy) {
     proxy.envoy.wait_for_log(wanted, TIMEOUT).unwrap();
     proxy.server.let_go(&about("left-alone"));
     assert_eq!(proxy.send("strict", "left-alone"), "200 dave");
-    assert_eq!(proxy.upstream.take_path("/left"), []);
+    assert_eq!(proxy.upstream.take_path("/gone"), []);
 }
 
 /// A server that is slow, dead or lying has said nothing of a token.
@@ -322,10 +322,12 @@ fn failures(proxy: &Proxy) {
     }
     let asked = proxy.asked("slow");
     assert!(asked >= 3, "{asked}");
-    let records = proxy.envoy.records(1, TIMEOUT).unwrap();
-    let reasons = records.iter().map(|record| &record["portcullis.reason"]);
-    assert!(reasons.into_iter().any(|reason| reason == "timeout"));
     assert_eq!(proxy.send("quick", "slow"), UNAVAILABLE);
+    let records = proxy.envoy.records(1, TIMEOUT).unwrap();
+    for wanted in ["timeout", "resting", "response", "unreachable"] {
+        let mut reasons = records.iter().map(|record| &record["portcullis.reason"]);
+        assert!(reasons.any(|reason| reason == wanted), "{wanted}");
+    }
     proxy.server.let_go(&about("slow"));
     wait_until("it is asked again after its rest", || {
         proxy.send("quick", "slow") == "200 frank"

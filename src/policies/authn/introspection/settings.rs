@@ -93,8 +93,14 @@ fn read_duration(
     fields.or_default(name, usual, problems, |node, problems| {
         let duration = node.duration(problems)?;
         if !range.contains(&duration) {
-            let (low, high) = (range.start().as_millis(), range.end().as_secs());
-            node.report(problems, format_args!("must be from {low}ms to {high}s"));
+            let (low, high) = (range.start(), range.end().as_secs());
+            match low.subsec_millis() {
+                0 => {
+                    let low = low.as_secs();
+                    node.report(problems, format_args!("must be from {low}s to {high}s"));
+                }
+                low => node.report(problems, format_args!("must be from {low}ms to {high}s")),
+            }
             return None;
         }
         Some(duration)
