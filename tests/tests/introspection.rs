@@ -366,6 +366,8 @@ fn an_update(proxy: &Proxy) {
     thread::scope(|scope| {
         let waiting = [0; 2].map(|_| scope.spawn(|| proxy.send("strict", "update")));
         proxy.await_asked("update", 1);
+        let stat = "http.strict.downstream_rq_active";
+        wait_until("both wait", || proxy.envoy.stat(stat).unwrap() >= 2);
         let mut all = listeners();
         all[0] = listening("strict", &document(&json!({ "audiences": ["billing"] })));
         let updated = proxy.envoy.update_listeners(&all).unwrap();

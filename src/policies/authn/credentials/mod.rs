@@ -161,11 +161,11 @@ fn share_places(read: &mut [Box<dyn Kin>]) {
     if !pairs.all(|(one, other)| one == other) {
         return;
     }
-    let rules: [(usize, fn(&[u8]) -> bool); 2] = [(signed, is_signed_jwt), (opaque, is_opaque)];
-    for (place, takes) in rules {
-        if let Some(kin) = read.get_mut(place) {
-            kin.take_only(takes);
-        }
+    if let Some(kin) = read.get_mut(signed) {
+        kin.take_only(is_signed_jwt);
+    }
+    if let Some(kin) = read.get_mut(opaque) {
+        kin.take_only(is_opaque);
     }
 }
 
