@@ -146,9 +146,9 @@ pub use portcullis_engine::{
     access_log, config, engine, explain, metrics, proof, record, stream, worker,
 };
 pub use portcullis_exchange::{
-    body, call, cell_memory, condition, connection, credentials, edit, enforcement, exchange,
-    fetched, gauges, host, http_uri, limits, media_type, meter, origin, plan, principal, refusal,
-    route, section, seed, target, wait,
+    asked, body, call, cell_memory, condition, connection, credentials, edit, enforcement,
+    exchange, fetched, gauges, host, http_uri, limits, media_type, meter, origin, plan, principal,
+    refusal, route, section, seed, target, wait,
 };
 pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::asked::Asked;
 use crate::connection::Connection;
 use crate::host::{Host, Property};
 use crate::limits::Limits;
@@ -79,6 +80,9 @@ pub struct Facts {
     pub unsettled_signature: Option<Box<dyn Any>>,
     /// What is known of the client's connection.
     pub connection: Connection,
+    /// What services were asked about its credentials. Written by the policy that asks for them, and
+    /// forgotten when that has judged.
+    pub asked: Asked,
     client: OnceCell<Option<IpAddr>>,
 }
 
@@ -144,6 +148,7 @@ impl Facts {
             operation: None,
             response_checks: Vec::new(),
             unsettled_signature: None,
+            asked: Asked::default(),
         }
     }
 

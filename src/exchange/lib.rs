@@ -1,6 +1,7 @@
 //! A request and its response as policies see them, and what a policy, a host, a section of the
 //! document and a call are. Nothing here knows a policy.
 
+pub mod asked;
 pub mod body;
 pub mod call;
 pub mod cell_memory;

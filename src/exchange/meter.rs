@@ -98,6 +98,12 @@ events! {
     RevocationsFetchFailed = "revocations_fetch_failed",
     /// A list was not there, or too old, and the credential passed that it was to be asked for.
     RevocationsUnchecked = "revocations_unchecked",
+    /// What a server has said of a token was remembered.
+    IntrospectionCacheHit = "introspection_cache_hit",
+    /// It was not, and the request waited for it.
+    IntrospectionCacheMiss = "introspection_cache_miss",
+    /// A request could not be judged by what came, or came not.
+    IntrospectionFailed = "introspection_failed",
     /// A request named an origin that may use its route.
     OriginValid = "origin_valid",
     /// It named another.
@@ -146,16 +152,19 @@ pub enum Timing {
     TokenVerification,
     /// What judging a proof of possession took.
     ProofVerification,
+    /// How long a request has waited for what a server says of its token, in milliseconds.
+    Introspection,
 }
 
 /// All of them, by the number of their histogram.
-pub const TIMINGS: [Timing; 6] = [
+pub const TIMINGS: [Timing; 7] = [
     Timing::KeysFetch,
     Timing::Filter,
     Timing::BodyCheck,
     Timing::ResponseCheck,
     Timing::TokenVerification,
     Timing::ProofVerification,
+    Timing::Introspection,
 ];
 
 impl Timing {
@@ -168,6 +177,7 @@ impl Timing {
             Timing::ResponseCheck => "response_check_us",
             Timing::TokenVerification => "jwt_verify_us",
             Timing::ProofVerification => "dpop_verify_us",
+            Timing::Introspection => "introspection_ms",
         }
     }
 

@@ -31,6 +31,8 @@ pub enum CredentialKind {
     Certificate,
     /// A signature of the request.
     SignedRequest,
+    /// A token that its issuer was asked about.
+    Introspection,
 }
 
 impl CredentialKind {
@@ -41,6 +43,7 @@ impl CredentialKind {
             CredentialKind::ApiKey => "api_key",
             CredentialKind::Certificate => "certificate",
             CredentialKind::SignedRequest => "signed_request",
+            CredentialKind::Introspection => "introspection",
         }
     }
 }

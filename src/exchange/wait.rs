@@ -33,6 +33,10 @@ use crate::call::{Call, CallError, CallResponse};
 pub enum Wait {
     /// For the response to a call, which the proxy is to make.
     Response(Call),
+    /// The same, where another request's response will do: while one waits for a call that is equal in all,
+    /// others wait for that one, and hear what it hears. If the request that made it leaves, it is made again
+    /// for the next. Each has its own deadline.
+    Shared(Call),
     /// Until that time of [`Clock::monotonic`](crate::host::Clock::monotonic).
     Until(Duration),
 }

@@ -28,10 +28,11 @@ use portcullis_exchange::refusal::core::CODES;
 pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;
+pub use self::authn::introspection;
 pub use self::authn::jwt;
+pub use self::authn::signed_request;
 /// Lists of what is revoked, which every kind of credential may ask.
 pub use authn::revocation::RevocationLists;
-pub use self::authn::signed_request;
 
 /// Lists the kinds of policies. A request meets their parts by [`Stage`](portcullis_exchange::policy::Stage), those of one stage in the
 /// order of this list; the first refusal ends it.
@@ -58,6 +59,7 @@ kinds! {
     jwt,
     api_key,
     certificate,
+    introspection,
     credentials,
     signed_request,
     rate_limits,

@@ -1,4 +1,5 @@
 //! What the test suites share.
+pub mod authorization_server;
 pub mod believing;
 pub mod both;
 pub mod case;

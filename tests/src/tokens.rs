@@ -360,7 +360,7 @@ pub fn thumbprint(jwk: &Value) -> String {
 }
 
 /// Replaces `now`, `now+N` and `now-N` at any depth.
-fn at(value: &Value, now: u64) -> Value {
+pub fn at(value: &Value, now: u64) -> Value {
     match value {
         Value::String(text) => match text.strip_prefix("now") {
             Some("") => now.into(),

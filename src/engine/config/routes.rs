@@ -295,6 +295,7 @@ impl Document<'_> {
                 };
                 let mut fields = match kind.name {
                     "api_key" => block?.object(context.problems, "{\"store\": \"…\"}")?,
+                    "introspection" => block?.object(context.problems, "{\"server\": \"…\"}")?,
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,
                 };

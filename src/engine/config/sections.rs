@@ -15,6 +15,7 @@ use portcullis_exchange::target::PathRules;
 use portcullis_policies::RevocationLists;
 use portcullis_policies::api_key::ApiKeyStores;
 use portcullis_policies::certificate::CertificateSets;
+use portcullis_policies::introspection::IntrospectionServers;
 use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
@@ -39,6 +40,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Providers>(),
     Entry::of::<ApiKeyStores>(),
     Entry::of::<Signers>(),
+    Entry::of::<IntrospectionServers>(),
     Entry::Agreement(secrets_are_redacted),
     Entry::of::<SharedLimits>(),
     Entry::of::<Schemas>(),
@@ -85,7 +87,7 @@ fn sinks_are_there(
     }
 }
 
-/// What asks for an explanation may be a secret, and API keys and signatures are: the log does not show them.
+/// What asks for an explanation may be a secret, and API keys, opaque tokens and signatures are: the log does not show them.
 fn secrets_are_redacted(
     known: &mut Sections,
     _: &mut Fields<'_>,
@@ -94,6 +96,9 @@ fn secrets_are_redacted(
 ) {
     if let Some(explain) = known.find::<Explain>() {
         known.change(|log: &mut AccessLog| log.redact(explain.header().as_str()));
+    }
+    if let Some(servers) = known.find::<IntrospectionServers>() {
+        known.change(|log: &mut AccessLog| servers.places().for_each(|name| log.redact(name)));
     }
     if let Some(stores) = known.find::<ApiKeyStores>() {
         known.change(|log: &mut AccessLog| stores.places().for_each(|name| log.redact(name)));

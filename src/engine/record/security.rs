@@ -8,6 +8,7 @@ use portcullis_policies::cors;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
 use portcullis_policies::forms::refusals as forms;
+use portcullis_policies::introspection::refusals as introspection;
 use portcullis_policies::jwt::bound::refusals as bound;
 use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
@@ -113,7 +114,10 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("token_forged", Severity::Medium, "API2:2023")
     },
     &EventKind {
-        causes: &[Selector::Code(&jwt::REVOKED)],
+        causes: &[
+            Selector::Code(&jwt::REVOKED),
+            Selector::Reason(&introspection::REVOKED),
+        ],
         ..kind("token_revoked", Severity::High, "API2:2023")
     },
     &EventKind {
@@ -122,6 +126,8 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&jwt::CLAIM_NOT_ALLOWED),
             Selector::Code(&api_key::INSUFFICIENT_SCOPE),
             Selector::Code(&api_key::NOT_ALLOWED),
+            Selector::Code(&introspection::INSUFFICIENT_SCOPE),
+            Selector::Code(&introspection::NOT_ALLOWED),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
     },
@@ -165,6 +171,17 @@ pub const KINDS: &[&EventKind] = &[
     &EventKind {
         causes: &[Selector::Code(&certificate::REVOKED)],
         ..kind("certificate_revoked", Severity::High, "API2:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&introspection::MALFORMED),
+            Selector::Reason(&introspection::INACTIVE),
+        ],
+        ..kind("opaque_token_refused", Severity::Low, "API2:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&introspection::UNAVAILABLE)],
+        ..kind("introspection_failed", Severity::Medium, "API2:2023")
     },
     &EventKind {
         causes: &[

@@ -149,7 +149,7 @@ impl Stream {
         self.waits = self.waits.saturating_add(1);
         let now = host.monotonic();
         let (deadline, is_timed) = match wait {
-            Wait::Response(call) => {
+            Wait::Response(call) | Wait::Shared(call) => {
                 call.timeout = call.timeout.min(LONGEST);
                 let until = now.saturating_add(call.timeout);
                 (until.saturating_add(GRACE), false)

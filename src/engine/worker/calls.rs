@@ -19,6 +19,8 @@ pub(super) struct CallInFlight {
     pub(super) owner: Owner,
     /// When it was made.
     pub(super) since: Duration,
+    /// By which number its owner knows it: its own, unless it is made in the place of another.
+    pub(super) ticket: Token,
 }
 
 impl InFlight {
@@ -30,13 +32,45 @@ impl InFlight {
         host: &dyn WorkerHost,
     ) -> Result<Token, CallError> {
         let token = host.call(call)?;
-        let since = host.monotonic();
-        self.0.insert(token, CallInFlight { owner, since });
+        self.insert(token, token, owner, host);
         Ok(token)
     }
 
-    /// A call has ended, or its owner wants to hear nothing more of it.
+    /// Makes a call in the place of another, by whose number its owner goes on to know it.
+    pub(super) fn make_for(
+        &mut self,
+        owner: Owner,
+        ticket: Token,
+        call: &Call,
+        host: &dyn WorkerHost,
+    ) -> Result<(), CallError> {
+        let token = host.call(call)?;
+        self.insert(token, ticket, owner, host);
+        Ok(())
+    }
+
+    fn insert(&mut self, token: Token, ticket: Token, owner: Owner, host: &dyn WorkerHost) {
+        let since = host.monotonic();
+        let call = CallInFlight {
+            owner,
+            since,
+            ticket,
+        };
+        self.0.insert(token, call);
+    }
+
+    /// A call has ended.
     pub(super) fn end(&mut self, token: Token) -> Option<CallInFlight> {
         self.0.remove(&token)
+    }
+
+    /// A request wants to hear nothing more of a call.
+    pub(super) fn end_for(&mut self, ticket: Token, stream: u32) {
+        if self.0.remove(&ticket).is_none() {
+            // It was made again, under another number: few are.
+            let owner = Owner::Stream(stream);
+            self.0
+                .retain(|_, call| call.ticket != ticket || call.owner != owner);
+        }
     }
 }

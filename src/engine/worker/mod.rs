@@ -8,6 +8,7 @@ mod gauges;
 mod missing;
 mod records;
 mod response;
+mod shared;
 mod tallies;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use self::calls::InFlight;
 use self::fetches::Fetches;
 use self::gauges::ReportedGauges;
 use self::records::Records;
+use self::shared::{Departure, OrphanedCall, SharedCalls};
 use self::tallies::CounterBuffer;
 use crate::engine::Engine;
 use crate::metrics;
@@ -29,6 +31,7 @@ use portcullis_wire::headers::Headers;
 
 pub use self::missing::report_missing;
 pub use self::response::{LONGEST_HEAD, ReadBody, WholeResponse, read_body};
+pub use self::shared::{FailedCall, Waiters};
 pub use self::tallies::PendingCount;
 
 /// One worker, for one document.
@@ -36,6 +39,7 @@ pub struct Worker {
     engine: Rc<Engine>,
     host: Rc<dyn WorkerHost>,
     calls: RefCell<InFlight>,
+    shared: RefCell<SharedCalls>,
     fetches: RefCell<Fetches>,
     records: RefCell<Records>,
     gauges: RefCell<ReportedGauges>,
@@ -51,6 +55,7 @@ impl Worker {
             engine,
             host,
             calls: RefCell::default(),
+            shared: RefCell::default(),
             fetches: RefCell::new(fetches),
             records: RefCell::default(),
             gauges: RefCell::default(),
@@ -82,7 +87,7 @@ impl Worker {
     }
 
     /// Makes a call for a request that waits, `stream`. When it ends, [`received`](Self::received)
-    /// returns `stream`.
+    /// tells of `stream`.
     ///
     /// # Errors
     /// The call is not made, and nothing will be told of it.
@@ -93,16 +98,66 @@ impl Worker {
         calls.make(Owner::Stream(stream), call, &*self.host)
     }
 
-    /// The request for which a call was made does not wait any more.
-    pub fn forget(&self, token: Token) {
-        if let Ok(mut calls) = self.calls.try_borrow_mut() {
-            calls.end(token);
+    /// The same, unless one that is equal is on its way for another request: then this one hears of the end of
+    /// that. The number by which it is known to all who wait.
+    ///
+    /// # Errors
+    /// The call is not made, and nothing will be told of it.
+    pub fn share_call(&self, stream: u32, call: &Call) -> Result<Token, CallError> {
+        let Ok(mut shared) = self.shared.try_borrow_mut() else {
+            return self.call_for(stream, call);
+        };
+        if let Some(ticket) = shared.join(stream, call) {
+            return Ok(ticket);
         }
+        let token = self.call_for(stream, call)?;
+        shared.note(token, stream, call);
+        Ok(token)
     }
 
-    /// A call has ended. Returns the number of the request that waits for it, if one does: the proxy has
-    /// to wake it.
-    pub fn received(&self, token: Token, response: &dyn HostResponse) -> Option<u32> {
+    /// A request does not wait any more for a call. Whether others do, for whom it has to be made again:
+    /// [`call_again`](Self::call_again), in a callback of the root's.
+    pub fn forget(&self, stream: u32, ticket: Token) -> bool {
+        let departure = match self.shared.try_borrow_mut() {
+            Ok(mut shared) => shared.leave(ticket, stream),
+            Err(_) => Departure::Unshared,
+        };
+        if departure != Departure::Other
+            && let Ok(mut calls) = self.calls.try_borrow_mut()
+        {
+            calls.end_for(ticket, stream);
+        }
+        departure == Departure::Leader
+    }
+
+    /// Makes calls again that others wait for than those who had made them. Who has to be woken, since one
+    /// cannot be made.
+    pub fn call_again(&self) -> Vec<FailedCall> {
+        let (Ok(mut shared), Ok(mut calls)) =
+            (self.shared.try_borrow_mut(), self.calls.try_borrow_mut())
+        else {
+            return Vec::new();
+        };
+        let mut failed = Vec::new();
+        for orphaned in shared.orphaned() {
+            let OrphanedCall {
+                ticket,
+                call,
+                leader,
+            } = orphaned;
+            let owner = Owner::Stream(leader);
+            if let Err(error) = calls.make_for(owner, ticket, &call, &*self.host) {
+                let others = shared.end(ticket);
+                let streams = std::iter::once(leader).chain(others).collect();
+                let awaiting = Waiters { ticket, streams };
+                failed.push(FailedCall { awaiting, error });
+            }
+        }
+        failed
+    }
+
+    /// A call has ended. Returns the requests that wait for it, if any do: the proxy has to wake them.
+    pub fn received(&self, token: Token, response: &dyn HostResponse) -> Option<Waiters> {
         let host = &*self.host;
         let mut calls = self.calls.try_borrow_mut().ok()?;
         let pending = calls.end(token)?;
@@ -119,7 +174,14 @@ impl Worker {
                 }
                 None
             }
-            Owner::Stream(stream) => Some(stream),
+            Owner::Stream(stream) => {
+                let ticket = pending.ticket;
+                let shared = self.shared.try_borrow_mut();
+                let others = shared.map(|mut shared| shared.end(ticket));
+                let others = others.unwrap_or_default();
+                let streams = std::iter::once(stream).chain(others).collect();
+                Some(Waiters { ticket, streams })
+            }
         }
     }
 

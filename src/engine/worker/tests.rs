@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::metrics::{Event, Timing};
-use portcullis_exchange::call::CallResponse;
+use portcullis_exchange::call::{CallResponse, Calls as _};
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Cells, Clock, Host, Level};
@@ -118,6 +118,11 @@ fn worker(document: &str, host: &Rc<MemoryHost>) -> Worker {
     Worker::new(Rc::new(engine), Rc::clone(host) as _)
 }
 
+fn awaiting(ticket: Token, streams: &[u32]) -> Waiters {
+    let streams = streams.to_vec();
+    Waiters { ticket, streams }
+}
+
 /// A refused request, which leaves a record.
 fn exchange(worker: &Worker, host: &MemoryHost) {
     use portcullis_exchange::exchange::BodyState;
@@ -209,9 +214,9 @@ fn an_end_is_told_to_its_owner_alone_and_once() {
     };
     let [first, second] = [7, 8].map(|stream| worker.call_for(stream, &call).unwrap());
     let good = Ready::new("200", b"");
-    assert_eq!(worker.received(second, &good), Some(8));
+    assert_eq!(worker.received(second, &good), Some(awaiting(second, &[8])));
     assert_eq!(worker.received(second, &good), None, "it is told twice");
-    worker.forget(first);
+    assert!(!worker.forget(7, first));
     assert_eq!(worker.received(first, &good), None, "nobody waits any more");
     assert_eq!(worker.received(Token(99), &good), None);
     assert_eq!(count_of(&host, Event::RecordSent), 0);
@@ -488,4 +493,98 @@ fn keys_that_take_longer_than_a_tick_are_keys() {
     assert_eq!(count_of(&host, Event::DocumentFetched), 1);
     assert_eq!(count_of(&host, Event::KeysFetched), 1);
     assert_eq!(count_of(&host, Event::DocumentFetchFailed), 0);
+}
+
+/// A call that differs from others in its body.
+fn question(body: &[u8]) -> Call {
+    Call {
+        cluster: "introspection".into(),
+        headers: vec![
+            (":authority".into(), "id".to_owned()),
+            (":path".into(), "/introspect".to_owned()),
+        ],
+        body: body.to_vec(),
+        timeout: Duration::from_secs(1),
+    }
+}
+
+#[test]
+fn calls_that_are_equal_are_made_once_and_all_hear_of_the_end() {
+    let host = Rc::new(proxy());
+    let worker = worker(DOCUMENT, &host);
+    let share = |stream, body| worker.share_call(stream, &question(body)).unwrap();
+    let first = share(1, b"a");
+    let other = share(2, b"b");
+    assert_ne!(first, other);
+    assert_eq!([3, 4].map(|stream| share(stream, b"a")), [first; 2]);
+    assert_eq!(called(&host).len(), 2);
+    assert!(!worker.forget(3, first), "one that made no call leaves");
+    let good = Ready::new("200", b"");
+    assert_eq!(
+        worker.received(first, &good),
+        Some(awaiting(first, &[1, 4]))
+    );
+    assert_eq!(worker.received(first, &good), None);
+    assert_ne!(share(5, b"a"), first, "it has ended");
+    // One that is not to be shared is not.
+    let alone = worker.call_for(6, &question(b"b")).unwrap();
+    assert_ne!(alone, other);
+    assert_eq!(worker.received(other, &good), Some(awaiting(other, &[2])));
+    assert_eq!(used(Share::Streams), question(b"a").memory() + 256);
+    assert!(!worker.forget(5, last(&host)));
+}
+
+#[test]
+fn a_call_whose_maker_leaves_is_made_again_for_the_next() {
+    let host = Rc::new(proxy());
+    let worker = worker(DOCUMENT, &host);
+    let share = |stream| worker.share_call(stream, &question(b"a")).unwrap();
+    let ticket = share(1);
+    assert_eq!([2, 3, 4].map(share), [ticket; 3]);
+    called(&host);
+    let good = Ready::new("200", b"");
+    assert!(worker.forget(1, ticket), "others wait");
+    assert_eq!(share(5), ticket, "whoever comes joins them");
+    assert_eq!(worker.received(ticket, &good), None, "its end is too late");
+    assert_eq!(worker.call_again(), []);
+    let again = last(&host);
+    assert_eq!(called(&host), ["introspection id/introspect"]);
+    assert!(worker.call_again().is_empty() && called(&host).is_empty());
+    assert!(worker.forget(2, ticket), "this one leaves too");
+    assert_eq!(worker.received(again, &good), None);
+    assert!(!worker.forget(3, ticket), "before it is made for this one");
+    assert_eq!(worker.call_again(), []);
+    let again = last(&host);
+    assert_eq!(
+        worker.received(again, &good),
+        Some(awaiting(ticket, &[4, 5]))
+    );
+    assert_eq!(used(Share::Streams), 0);
+    // All leave.
+    let ticket = share(7);
+    share(8);
+    assert!(worker.forget(7, ticket));
+    assert!(!worker.forget(8, ticket));
+    called(&host);
+    assert!(worker.call_again().is_empty() && called(&host).is_empty());
+    assert_eq!(used(Share::Streams), 0);
+}
+
+#[test]
+fn a_call_that_cannot_be_made_again_has_an_end_too() {
+    let host = Rc::new(proxy());
+    let worker = worker(DOCUMENT, &host);
+    let share = |stream| worker.share_call(stream, &question(b"a")).unwrap();
+    let ticket = share(1);
+    assert_eq!([2, 3].map(share), [ticket; 2]);
+    assert!(worker.forget(1, ticket));
+    // The proxy takes no more.
+    while host.call(&question(b"b")).is_ok() {}
+    let failed = FailedCall {
+        awaiting: awaiting(ticket, &[2, 3]),
+        error: CallError::NoMemory,
+    };
+    assert_eq!(worker.call_again(), [failed]);
+    assert_eq!(worker.call_again(), []);
+    assert_eq!(used(Share::Streams), 0);
 }

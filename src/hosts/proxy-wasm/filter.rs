@@ -187,14 +187,19 @@ impl Live {
         if phase == Phase::Head && self.running.engine.inspection() == Inspection::HoldHeaders {
             self.size.set(self.running.held.size(host));
         }
-        if let Wait::Response(call) = wait {
-            match self.running.worker.call_for(self.id, call) {
-                Ok(token) => {
-                    stream.called(token);
-                    self.forget(Some(token));
-                }
-                Err(error) => return stream.not_called(error, host),
+        let worker = &self.running.worker;
+        let called = match wait {
+            Wait::Response(call) => Some(worker.call_for(self.id, call)),
+            Wait::Shared(call) => Some(worker.share_call(self.id, call)),
+            Wait::Until(_) => None,
+        };
+        match called {
+            Some(Ok(token)) => {
+                stream.called(token);
+                self.forget(Some(token));
             }
+            Some(Err(error)) => return stream.not_called(error, host),
+            None => {}
         }
         if let Some(deadline) = stream.deadline() {
             let now = host.monotonic();
@@ -207,8 +212,11 @@ impl Live {
     /// Of calls before this one, nothing more is to be heard. With the context, the proxy forgets its
     /// calls without a word.
     pub(super) fn forget(&self, next: Option<Token>) {
-        if let Some(before) = self.call.replace(next) {
-            self.running.worker.forget(before);
+        if let Some(before) = self.call.replace(next)
+            && self.running.worker.forget(self.id, before)
+        {
+            // Others wait for that response. A call that is made now would be lost with this context.
+            self.running.waits.tick_soon(self.host().monotonic());
         }
     }
 
@@ -242,6 +250,7 @@ impl Live {
         drop(stream);
         if let Some(action) = action {
             self.running.waits.remove(self.id);
+            self.call.set(None);
             self.carry_out(action, Phase::Later);
         }
     }

@@ -14,7 +14,7 @@ use portcullis_engine::config;
 use portcullis_engine::engine::Engine;
 use portcullis_engine::metrics;
 use portcullis_engine::proof;
-use portcullis_engine::worker::{Worker, report_missing};
+use portcullis_engine::worker::{FailedCall, Worker, report_missing};
 use portcullis_exchange::call::Token;
 use portcullis_exchange::exchange::FilterStateKey;
 use portcullis_exchange::host::{Clock as _, MetricId, MetricKind, Property};
@@ -243,6 +243,7 @@ impl Plugin {
         self.compile();
         let running = self.compiled();
         if let Some(running) = &running {
+            running.call_again(self.id);
             if !running.is_due() {
                 running.waits.tick(self.id, &*running.host);
                 return;
@@ -349,12 +350,22 @@ impl Running {
         self.waits.tick(root, &*self.host);
     }
 
+    /// Makes calls again that requests wait for which did not make them. Those who did have left, and a call
+    /// ends with the context that makes it.
+    fn call_again(&self, root: u32) {
+        for failed in self.worker.call_again() {
+            let FailedCall { awaiting, error } = failed;
+            self.waits.received(&awaiting, &Err(error));
+            let _ = abi::set_effective_context(root);
+        }
+    }
+
     fn call_response(&self, token: Token, response: &Arrived) {
-        let stream = self.worker.received(token, response);
+        let awaiting = self.worker.received(token, response);
         self.host.flush_counters();
-        // What follows concerns the request.
-        if let Some(stream) = stream {
-            self.waits.received(stream, token, response);
+        // What follows concerns requests.
+        if let Some(awaiting) = awaiting {
+            self.waits.received(&awaiting, &waits::read(response));
         }
     }
 }

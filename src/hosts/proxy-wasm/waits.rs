@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::abi::{self, HostError};
 use super::calls::Arrived;
 use super::filter::Live;
-use portcullis_engine::worker::WholeResponse;
-use portcullis_exchange::call::{CallError, Token};
+use portcullis_engine::worker::{Waiters, WholeResponse};
+use portcullis_exchange::call::CallError;
 use portcullis_exchange::host::Host;
 
 /// How often ticks come when nobody waits.
@@ -20,6 +20,9 @@ pub(super) const USUAL: Duration = Duration::from_millis(250);
 
 /// The largest body of a response that is read.
 const LONGEST_BODY: usize = 1 << 20;
+
+/// When the next tick comes where something has to be done in one.
+const SOON: Duration = Duration::from_millis(1);
 
 /// The requests of a plugin that wait, by their contexts.
 pub(super) struct Waits {
@@ -121,17 +124,24 @@ impl Waits {
         }
     }
 
-    /// The end of a call of which the root context hears; it was made in a tick.
-    pub(super) fn received(&self, stream: u32, token: Token, response: &Arrived) {
-        let live = match self.waiting.try_borrow() {
-            Ok(waiting) => waiting.get(&stream).and_then(|each| each.live.upgrade()),
-            Err(_) => None,
-        };
-        if let Some(live) = live {
-            // What the proxy has at hand of the response is the root's.
-            let response = read(response);
-            if abi::set_effective_context(stream).is_ok() {
-                live.received(token, &response);
+    /// Asks for a tick at once.
+    pub(super) fn tick_soon(&self, now: Duration) {
+        if self.next.get() > now.saturating_add(SOON) {
+            self.ask(SOON, now);
+        }
+    }
+
+    /// The end of a call, for all who wait for it. Host calls after this concern one of them.
+    pub(super) fn received(&self, awaiting: &Waiters, response: &Result<WholeResponse, CallError>) {
+        for stream in &awaiting.streams {
+            let live = match self.waiting.try_borrow() {
+                Ok(waiting) => waiting.get(stream).and_then(|each| each.live.upgrade()),
+                Err(_) => None,
+            };
+            if let Some(live) = live
+                && abi::set_effective_context(*stream).is_ok()
+            {
+                live.received(awaiting.ticket, response);
             }
         }
     }

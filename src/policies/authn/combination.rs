@@ -1,9 +1,9 @@
 //! Which credentials of one kind a route asks for: one of several, or each of them.
 
-use super::Authenticator;
 use super::challenge::Challenges;
 use super::kindred::{Kindred, check_issuers};
 use super::places::{Places, Stray};
+use super::{Authenticator, Heard, NotAccepted};
 use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -82,26 +82,30 @@ impl<A: Authenticator> Combination<A> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NotAccepted> {
         let request = exchange.request;
         let found = self.kindred.presented(&request, host)?;
         match (self.places.stray(&request), self.presence, found.len()) {
-            (None | Some((Stray::Empty, _)), Presence::Required, 0) => return Err(self.missing()),
+            (None | Some((Stray::Empty, _)), Presence::Required, 0) => {
+                return Err(self.missing().into());
+            }
             (None, Presence::Optional, 0) => return Ok(()),
             (None, _, _) => {}
-            (Some((_, place)), _, _) => return Err(self.kindred.resembling(place)),
+            (Some((_, place)), _, _) => return Err(self.kindred.resembling(place).into()),
         }
         match self.needed {
-            Needed::All if found.len() < self.members().len() => Err(self.missing()),
+            Needed::All if found.len() < self.members().len() => Err(self.missing().into()),
             // The first that is not accepted ends it.
             Needed::All => {
                 if found.len() > 1 {
                     check_issuers(&found, exchange)?;
                 }
-                found.iter().try_for_each(|presented| {
-                    presented.judge(exchange, host)?.enter(exchange);
-                    Ok(())
-                })
+                let judged = found
+                    .iter()
+                    .map(|presented| presented.judge(exchange, host));
+                let accepted = judged.collect::<Result<Vec<_>, NotAccepted>>()?;
+                accepted.into_iter().for_each(|each| each.enter(exchange));
+                Ok(())
             }
             Needed::Any => {
                 let (_, accepted) = self.kindred.meet_any(&found, exchange, host)?;
@@ -109,6 +113,11 @@ impl<A: Authenticator> Combination<A> {
                 Ok(())
             }
         }
+    }
+
+    /// Tells the members what has been asked.
+    pub(super) fn heard(&self, answer: &Heard<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) {
+        self.kindred.heard(answer, exchange, host);
     }
 
     /// Why a request without a credential is refused.

@@ -3,7 +3,7 @@
 
 use super::challenge::Challenges;
 use super::location::{LocationError, Locations, PresentedCredential};
-use super::{AcceptedCredential, Authenticator};
+use super::{AcceptedCredential, Authenticator, Heard, NotAccepted};
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::Refusal;
@@ -11,6 +11,8 @@ use portcullis_exchange::refusal::Refusal;
 /// The authorities of one kind.
 pub(super) struct Kindred<A> {
     members: Vec<A>,
+    /// Which of what stands where they look is for this kind, where another looks there too.
+    takes: Option<fn(&[u8]) -> bool>,
     /// What a client is told that is to present one of any of them.
     challenges: Challenges,
 }
@@ -27,8 +29,25 @@ impl<A: Authenticator> Kindred<A> {
     pub(super) fn new(members: Vec<A>, challenges: Challenges) -> Self {
         Self {
             members,
+            takes: None,
             challenges,
         }
+    }
+
+    /// Leaves what is not such a credential to another kind.
+    pub(super) fn take_only(&mut self, takes: fn(&[u8]) -> bool) {
+        self.takes = Some(takes);
+    }
+
+    /// Whether it leaves to another kind what has another form.
+    pub(super) fn is_told_by_form(&self) -> bool {
+        self.takes.is_some()
+    }
+
+    /// Tells each of what has been asked.
+    pub(super) fn heard(&self, answer: &Heard<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) {
+        let members = self.members.iter();
+        members.for_each(|each| each.heard(answer, exchange, host));
     }
 
     pub(super) fn members(&self) -> &[A] {
@@ -49,6 +68,7 @@ impl<A: Authenticator> Kindred<A> {
         let mut found = Vec::with_capacity(self.members.len());
         for (at, member) in self.members.iter().enumerate() {
             match member.extract(request, host) {
+                Ok(credential) if self.takes.is_some_and(|takes| !takes(credential.token())) => {}
                 Ok(credential) => found.push(Presented {
                     at,
                     member,
@@ -81,41 +101,49 @@ impl<A: Authenticator> Kindred<A> {
         found: &[Presented<'_, A>],
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<(usize, AcceptedCredential), Refusal> {
+    ) -> Result<(usize, AcceptedCredential), NotAccepted> {
         let Some((Presented { credential, .. }, others)) = found.split_first() else {
-            return Err(self.missing());
+            return Err(self.missing().into());
         };
         // Of two credentials in two places one would reach the service unchecked.
         if others
             .iter()
             .any(|other| !other.credential.is_same(credential))
         {
-            return Err(self.several());
+            return Err(self.several().into());
         }
         let mut all = found.iter().map(|each| each.member);
         let attempt = A::attempt(credential.token(), &mut all);
         let mut refusal: Option<Refusal> = None;
+        let mut unknown = None;
         for Presented { at, member, .. } in found {
             if found.len() > 1 && !member.may_have_issued(&attempt) {
                 continue;
             }
             match member.authenticate(credential, &attempt, exchange, host) {
-                Ok(accepted) => return Ok((*at, accepted)),
-                Err(next)
+                Ok(accepted) if accepted.principal.is_some() => return Ok((*at, accepted)),
+                // Another may know whose it is.
+                Ok(accepted) => unknown = unknown.or(Some((*at, accepted))),
+                Err(NotAccepted::Asks(call)) => return Err(NotAccepted::Asks(call)),
+                Err(NotAccepted::Refused(next))
                     if refusal
                         .as_ref()
                         .is_none_or(|last| A::outweighs(&next, last)) =>
                 {
                     refusal = Some(next);
                 }
-                Err(_) => {}
+                Err(NotAccepted::Refused(_)) => {}
             }
         }
-        Err(refusal.unwrap_or_else(|| {
+        if let Some(accepted) = unknown {
+            return Ok(accepted);
+        }
+        let refusal = refusal.unwrap_or_else(|| {
             let all: Vec<&A> = found.iter().map(|each| each.member).collect();
             let refusal = A::not_issued(&all, &attempt, exchange);
             self.challenges.attach(refusal)
-        }))
+        });
+        Err(refusal.into())
     }
 }
 
@@ -147,7 +175,7 @@ impl<A: Authenticator> Presented<'_, A> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<AcceptedCredential, Refusal> {
+    ) -> Result<AcceptedCredential, NotAccepted> {
         let attempt = of_one(self.member, self.credential.token());
         self.member
             .authenticate(&self.credential, &attempt, exchange, host)

@@ -8,14 +8,14 @@ use portcullis_wire::headers::{HeaderName, HeaderValue, is_token_byte};
 use portcullis_wire::sort;
 
 /// Every place where a provider's tokens may stand.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Locations {
     headers: Vec<HeaderLocation>,
     params: Vec<String>,
     cookies: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct HeaderLocation {
     name: HeaderName,
     value_prefix: String,

@@ -6,7 +6,7 @@ use super::challenge::Challenges;
 use super::combination::Needed;
 use super::kindred::{Kindred, check_issuers};
 use super::location::Locations;
-use super::{AcceptedCredential, Authenticator};
+use super::{AcceptedCredential, Authenticator, Heard, NotAccepted};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
@@ -48,6 +48,12 @@ pub(super) trait Member: Authenticator + Sized + 'static {
         let _ = response;
     }
 
+    /// Which of what stands where they look is theirs, if another kind looks there too.
+    fn shape(members: &[Self]) -> TokenShape {
+        let _ = members;
+        TokenShape::Any
+    }
+
     /// What the policy says of itself for its sake, but for where its credentials stand.
     fn declare(&self, declared: &mut Declaration);
 
@@ -61,6 +67,17 @@ pub(super) trait Member: Authenticator + Sized + 'static {
     fn take_out(&self, edits: &mut Vec<Edit>) {
         let _ = edits;
     }
+}
+
+/// By what credentials of a kind are known before they are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenShape {
+    /// By nothing: whatever stands there may be one.
+    Any,
+    /// They are signed JWTs.
+    SignedJwt,
+    /// They are anything else.
+    Opaque,
 }
 
 /// Where a member stands.
@@ -85,13 +102,21 @@ pub(super) trait Kin {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Option<(usize, AcceptedCredential)>, Refusal>;
+    ) -> Result<Option<(usize, AcceptedCredential)>, NotAccepted>;
     /// Has each of them accept what the request has for it.
     fn all(
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Vec<(usize, AcceptedCredential)>, Refusal>;
+    ) -> Result<Vec<(usize, AcceptedCredential)>, NotAccepted>;
+    /// Tells them what has been asked.
+    fn heard(&self, answer: &Heard<'_>, exchange: &mut Exchange<'_>, host: &dyn Host);
+    /// See [`Member::shape`].
+    fn shape(&self) -> TokenShape;
+    /// Whether it leaves to another kind what has another form.
+    fn is_told_by_form(&self) -> bool;
+    /// Leaves what is not such a credential to another kind that looks in the same places.
+    fn take_only(&mut self, takes: fn(&[u8]) -> bool);
     /// Whether one of them stands there in the list.
     fn has(&self, place: usize) -> bool;
     /// Why a request is refused that has none of theirs.
@@ -143,7 +168,7 @@ impl<M: Member> Kin for Listed<M> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Option<(usize, AcceptedCredential)>, Refusal> {
+    ) -> Result<Option<(usize, AcceptedCredential)>, NotAccepted> {
         let request = exchange.request;
         let found = self.kindred.presented(&request, host)?;
         if found.is_empty() {
@@ -157,11 +182,11 @@ impl<M: Member> Kin for Listed<M> {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Vec<(usize, AcceptedCredential)>, Refusal> {
+    ) -> Result<Vec<(usize, AcceptedCredential)>, NotAccepted> {
         let request = exchange.request;
         let found = self.kindred.presented(&request, host)?;
         if found.len() < self.places.len() {
-            return Err(self.kindred.missing());
+            return Err(self.kindred.missing().into());
         }
         if found.len() > 1 {
             check_issuers(&found, exchange)?;
@@ -171,6 +196,22 @@ impl<M: Member> Kin for Listed<M> {
             Ok((self.place(each.at), accepted))
         });
         accepted.collect()
+    }
+
+    fn heard(&self, answer: &Heard<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) {
+        self.kindred.heard(answer, exchange, host);
+    }
+
+    fn shape(&self) -> TokenShape {
+        M::shape(self.kindred.members())
+    }
+
+    fn is_told_by_form(&self) -> bool {
+        self.kindred.is_told_by_form()
+    }
+
+    fn take_only(&mut self, takes: fn(&[u8]) -> bool) {
+        self.kindred.take_only(takes);
     }
 
     fn has(&self, place: usize) -> bool {

@@ -1,15 +1,16 @@
 //! Which credentials of several kinds a route asks for, and who calls when more than one was accepted.
 
-use super::AcceptedCredential;
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
 use super::location::Locations;
 use super::member::Kin;
 use super::places::{Places, Stray};
+use super::{AcceptedCredential, NotAccepted, heard, settle};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Verdict};
 use portcullis_exchange::refusal::{Reason, Refusal};
+use portcullis_exchange::wait::Wake;
 use portcullis_wire::sort;
 
 /// Asks for credentials of several kinds.
@@ -48,7 +49,7 @@ impl Mixed {
         }
     }
 
-    fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), Refusal> {
+    fn judge(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<(), NotAccepted> {
         let request = exchange.request;
         let mut presented = Vec::with_capacity(self.count);
         for kin in &self.kinds {
@@ -57,14 +58,16 @@ impl Mixed {
         let stray = self.places.stray(&request);
         match (stray, self.presence, presented.len()) {
             (None | Some((Stray::Empty, _)), Presence::Required, 0) => {
-                return Err(self.missing(&presented));
+                return Err(self.missing(&presented).into());
             }
             (None, _, _) => {}
-            (Some((_, place)), _, _) => return Err(self.resembling(place)),
+            (Some((_, place)), _, _) => return Err(self.resembling(place).into()),
         }
         match self.needed {
             _ if presented.is_empty() => {}
-            Needed::All if presented.len() < self.count => return Err(self.missing(&presented)),
+            Needed::All if presented.len() < self.count => {
+                return Err(self.missing(&presented).into());
+            }
             Needed::All => {
                 let mut accepted = Vec::with_capacity(self.count);
                 for kin in &self.kinds {
@@ -78,16 +81,20 @@ impl Mixed {
                     let found = kin.any(exchange, host)?;
                     // It is read again to be judged. What was there then and is not now has not been judged.
                     if found.is_none() && presented.iter().any(|place| kin.has(*place)) {
-                        return Err(kin.missing());
+                        return Err(kin.missing().into());
                     }
-                    let place =
-                        |one: &Option<(usize, AcceptedCredential)>| one.as_ref().map(|one| one.0);
-                    if found.is_some() && (first.is_none() || place(&found) < place(&first)) {
-                        first = found;
+                    let rank =
+                        |one: &(usize, AcceptedCredential)| (one.1.principal.is_none(), one.0);
+                    if let Some(found) = found
+                        && first
+                            .as_ref()
+                            .is_none_or(|first| rank(&found) < rank(first))
+                    {
+                        first = Some(found);
                     }
                 }
                 let Some((_, accepted)) = first else {
-                    return Err(self.missing(&[]));
+                    return Err(self.missing(&[]).into());
                 };
                 accepted.enter(exchange);
             }
@@ -136,10 +143,16 @@ fn enter_all(mut accepted: Vec<(usize, AcceptedCredential)>, exchange: &mut Exch
 
 impl Policy for Mixed {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        match self.judge(exchange, host) {
-            Ok(()) => Verdict::Pass,
-            Err(refusal) => Verdict::Refuse(refusal),
+        settle(exchange, |exchange| self.judge(exchange, host))
+    }
+
+    fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        if let Some(answer) = heard(&wake) {
+            for kin in &self.kinds {
+                kin.heard(answer, exchange, host);
+            }
         }
+        self.check_request(exchange, host)
     }
 
     fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {

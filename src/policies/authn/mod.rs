@@ -9,9 +9,10 @@
 //! INVARIANT: a credential that is present and not accepted is refused, whatever else would do. Only
 //! one that is absent gives way.
 //!
-//! A kind that has to ask a service (introspection) cannot be written yet: a policy can wait for a call
-//! ([`portcullis_exchange::wait`]), but [`Authenticator::authenticate`] has to answer at once. Nothing else
-//! here depends on that.
+//! A kind may have to ask a service before it can judge: then the request waits for the answer
+//! ([`portcullis_exchange::wait`]), nothing is kept of what others have said of it so far, and all of it is
+//! judged again when the answer is there. What was asked is not asked again: the answer stays with the request
+//! until it has been judged.
 
 pub mod api_key;
 pub mod certificate;
@@ -22,6 +23,7 @@ mod fetched_list;
 mod few;
 mod forwarding;
 mod grants;
+pub mod introspection;
 mod item_list;
 pub mod jwt;
 mod kindred;
@@ -41,10 +43,13 @@ use std::rc::Rc;
 
 use self::challenge::Challenges;
 use self::location::{LocationError, Locations, PresentedCredential};
+use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::Verdict;
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::{Reason, Refusal};
+use portcullis_exchange::wait::{Wait, Wake};
 
 /// One authority that vouches for credentials of its kind, and what they must grant.
 trait Authenticator {
@@ -76,14 +81,20 @@ trait Authenticator {
     fn may_have_issued(&self, attempt: &Self::Attempt<'_>) -> bool;
 
     /// Accepts the credential, or says why not, with its challenge. An accepted one is taken out of what
-    /// the service will see, unless it is to be forwarded; nothing else is left in the exchange.
+    /// the service will see, unless it is to be forwarded; nothing else is left in the exchange, but for what
+    /// was asked where that has to be known first.
     fn authenticate(
         &self,
         found: &PresentedCredential<'_>,
         attempt: &Self::Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<AcceptedCredential, Refusal>;
+    ) -> Result<AcceptedCredential, NotAccepted>;
+
+    /// Hears what came of the question for which the request waits, if it has asked that.
+    fn heard(&self, answer: &Heard<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) {
+        let _ = (answer, exchange, host);
+    }
 
     /// Why a credential is refused that none of these has issued; without a challenge.
     fn not_issued(by: &[&Self], attempt: &Self::Attempt<'_>, exchange: &Exchange<'_>) -> Refusal;
@@ -104,16 +115,67 @@ trait Authenticator {
 
 /// What an accepted credential says.
 struct AcceptedCredential {
-    /// Who calls.
-    principal: Principal,
+    /// Who calls. None if that could not be found out, and the document lets such requests pass.
+    principal: Option<Principal>,
     /// What the service and other filters are told of it.
     edits: Rc<[Edit]>,
+}
+
+/// The response to a question about a credential, or why there is none.
+type Heard<'a> = Result<CallResponse<'a>, CallError>;
+
+/// Why a credential is not accepted.
+enum NotAccepted {
+    /// It is refused.
+    Refused(Refusal),
+    /// It is not known yet: that has to be asked first.
+    Asks(Box<Call>),
+}
+
+impl From<Refusal> for NotAccepted {
+    fn from(refusal: Refusal) -> Self {
+        NotAccepted::Refused(refusal)
+    }
 }
 
 impl AcceptedCredential {
     /// Leaves it in an exchange. The first that was accepted says who calls.
     fn enter(self, exchange: &mut Exchange<'_>) {
         exchange.edits.extend(self.edits.iter().cloned());
-        exchange.facts.principal.get_or_insert(self.principal);
+        if let Some(principal) = self.principal {
+            exchange.facts.principal.get_or_insert(principal);
+        }
+    }
+}
+
+/// What judging the credentials of a request comes to. While something is asked, nothing is left in the
+/// exchange but that: all is judged again when the answer is there.
+fn settle(
+    exchange: &mut Exchange<'_>,
+    judge: impl FnOnce(&mut Exchange<'_>) -> Result<(), NotAccepted>,
+) -> Verdict {
+    let (edits, noted) = (exchange.edits.len(), exchange.shadow.len());
+    match judge(exchange) {
+        Ok(()) => {
+            exchange.facts.asked.clear();
+            Verdict::Pass
+        }
+        Err(NotAccepted::Refused(refusal)) => {
+            exchange.facts.asked.clear();
+            Verdict::Refuse(refusal)
+        }
+        Err(NotAccepted::Asks(call)) => {
+            exchange.edits.truncate(edits);
+            exchange.shadow.truncate(noted);
+            Verdict::Wait(Wait::Shared(*call))
+        }
+    }
+}
+
+/// What was asked, and has come with a wake.
+fn heard<'w, 'a>(wake: &'w Wake<'a>) -> Option<&'w Heard<'a>> {
+    match wake {
+        Wake::Response(answer) => Some(answer),
+        Wake::Time => None,
     }
 }

@@ -1,11 +1,13 @@
 //! Cases through a real Envoy: one process, a listener for each case.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Case, Exchange, Outcome, Upstream, expect};
+use crate::authorization_server::AuthorizationServer;
 use crate::client;
 use crate::envoy::{
     Envoy, ListenerOptions, Options, Update, WasmOptions, bootstrap, cluster, listener,
@@ -23,7 +25,14 @@ pub fn run_all(wasm: &Path, cases: &[Case], options: &Options) -> Result<Vec<Str
     let (valid, invalid): (Vec<&Case>, Vec<&Case>) =
         cases.iter().partition(|case| case.problems.is_empty());
     let listeners: Vec<Value> = valid.iter().map(|case| case_listener(wasm, case)).collect();
-    let bootstrap = bootstrap(Vec::new(), vec![cluster("upstream", service.addr())]);
+    let mut clusters = vec![cluster("upstream", service.addr())];
+    let called = called(&valid)?;
+    clusters.extend(
+        called
+            .iter()
+            .map(|(name, server)| cluster(name, server.addr())),
+    );
+    let bootstrap = bootstrap(Vec::new(), clusters);
     let envoy =
         Envoy::start_with_lds(bootstrap, &listeners, options).map_err(|error| error.to_string())?;
     let mut differences = Vec::new();
@@ -47,6 +56,31 @@ pub fn run_all(wasm: &Path, cases: &[Case], options: &Options) -> Result<Vec<Str
         differences.push("Envoy has ended".to_owned());
     }
     Ok(differences)
+}
+
+/// The servers that documents have called, one for each name of a cluster. All cases that name it share it.
+fn called(cases: &[&Case]) -> Result<BTreeMap<String, AuthorizationServer>, String> {
+    let mut called = BTreeMap::new();
+    let mut known: BTreeMap<(&str, &str), &Case> = BTreeMap::new();
+    for case in cases {
+        for server in &case.servers {
+            let running = called
+                .entry(server.cluster.clone())
+                .or_insert_with(AuthorizationServer::start);
+            for (when, response) in server.answers.iter().rev() {
+                if let Some(other) = known.insert((&server.cluster, when), case) {
+                    return Err(format!(
+                        "{} and {} both say what {} answers to {when}",
+                        other.path.display(),
+                        case.path.display(),
+                        server.cluster
+                    ));
+                }
+                running.answer(when, response.clone());
+            }
+        }
+    }
+    Ok(called)
 }
 
 fn case_listener(wasm: &Path, case: &Case) -> Value {

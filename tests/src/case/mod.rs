@@ -8,6 +8,7 @@ mod expect;
 mod module;
 mod native;
 mod read;
+mod servers;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ pub use native::{
     answer as answer_on_engine, answer_by, planned, records as records_on_engine,
     run as run_on_engine,
 };
+pub use servers::CaseServer;
 
 /// One case file.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Case {
     pub headers_stop_iteration: bool,
     /// What the engine must say of the document; none when it must be accepted.
     pub problems: Vec<String>,
+    /// What is called while requests wait.
+    pub servers: Vec<CaseServer>,
     /// The exchanges, in order.
     pub exchanges: Vec<Exchange>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Case, Outcome, Upstream, expect};
+use super::{Case, Outcome, Upstream, expect, servers};
 use crate::fake_host::{FakeHost, HostOptions, LogLine, StartError};
 
 /// Runs a case; what differs from what it expects.
@@ -40,6 +40,11 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
         }
         Err(error) => return vec![format!("the module does not start: {error:?}")],
     };
+    for server in &case.servers {
+        host.set_cluster(&server.cluster);
+    }
+    let called = case.servers.clone();
+    host.set_responder(move |cluster, body| servers::answer(&called, cluster, body));
     host.set_headers_stop_iteration(case.headers_stop_iteration);
     host.set_foreign_function("set_envoy_filter_state", |_| (0, Vec::new()));
     host.set_property(&["source", "address"], b"192.0.2.1:40000".to_vec());

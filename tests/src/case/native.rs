@@ -4,17 +4,20 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use portcullis::call::{CallError, Calls as _, Token};
 use portcullis::config::ConfigError;
 use portcullis::engine::Engine;
 use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::host::{Clock as _, Property, Side};
-use portcullis::memory_host::MemoryHost;
+use portcullis::memory_host::{CallEnd, MemoryHost, MemoryResponse};
 use portcullis::refusal::{Detail, Reply};
-use portcullis::stream::{Action, Decision, Stream};
+use portcullis::stream::{Action, Decision, PauseReason, Stream};
+use portcullis::wait::Wait;
+use portcullis::worker::WholeResponse;
 use serde_json::Value;
 
-use super::{Case, Outcome, Upstream, expect};
+use super::{Case, CaseServer, Outcome, Upstream, expect, servers};
 use crate::both;
 use crate::wire::{Request, Response, Version};
 
@@ -32,7 +35,7 @@ pub fn run(case: &Case) -> Vec<String> {
         }
         (Ok(engine), []) => Rc::new(engine),
     };
-    let host = Proxy::new();
+    let host = Proxy::new(&case.servers);
     let mut differences = Vec::new();
     for exchange in &case.fresh_exchanges() {
         let outcome = judge(&engine, &exchange.request, &exchange.upstream, &host);
@@ -66,7 +69,8 @@ fn unlike(case: &Case) -> Vec<String> {
     };
     let sides = [planned.with_plans(), asked, forgetful].map(|engine| {
         let still = |host: MemoryHost| host.at(now);
-        (Rc::new(engine), Proxy::of(still(MemoryHost::new())))
+        let host = still(MemoryHost::new());
+        (Rc::new(engine), Proxy::of(host, &case.servers))
     });
     let mut differences = Vec::new();
     for exchange in &case.fresh_exchanges() {
@@ -114,7 +118,7 @@ pub fn records(case: &Case) -> Vec<Value> {
     let Ok(engine) = Engine::compile(&case.document).map(Rc::new) else {
         return Vec::new();
     };
-    let host = Proxy::new();
+    let host = Proxy::new(&case.servers);
     let exchanges = case.exchanges.iter();
     let outcomes =
         exchanges.map(|exchange| judge(&engine, &exchange.request, &exchange.upstream, &host));
@@ -158,7 +162,7 @@ pub fn answer(
 
 /// What a client gets on an engine, on the core alone.
 pub fn answer_by(engine: &Rc<Engine>, request: &Request, upstream: &Response) -> Response {
-    judge(engine, request, upstream, &Proxy::new()).response
+    judge(engine, request, upstream, &Proxy::new(&[])).response
 }
 
 /// A proxy that checks no signatures, so that the filter's own code is what runs.
@@ -172,12 +176,28 @@ struct Proxy {
 
 impl Proxy {
     /// Tokens are minted for the clock of a real proxy.
-    fn new() -> Self {
-        Self::of(MemoryHost::of_system())
+    fn new(servers: &[CaseServer]) -> Self {
+        Self::of(MemoryHost::of_system(), servers)
     }
 
-    fn of(host: MemoryHost) -> Self {
+    fn of(host: MemoryHost, servers: &[CaseServer]) -> Self {
         let host = host.with_client("192.0.2.1:40000");
+        let host = servers.iter().fold(host, |host, server| {
+            let answers = server.answers.clone();
+            host.with_responding_cluster(&server.cluster, move |call| {
+                let Response {
+                    status,
+                    headers,
+                    body,
+                    ..
+                } = servers::answer_of(&answers, &call.body);
+                let mut response = MemoryResponse::new(status, &body);
+                for (name, value) in headers {
+                    response.headers.push(name.as_bytes(), &value);
+                }
+                Ok(response)
+            })
+        });
         for (name, value) in super::environment() {
             host.set_variable(&name, value);
         }
@@ -245,7 +265,15 @@ fn forward(
         true => Upstream::Nothing,
         false => Upstream::Part,
     };
-    match both::request_headers(stream, head(request), state, host) {
+    let mut action = both::request_headers(stream, head(request), state, host);
+    while let Action::Pause {
+        reason: PauseReason::Wait(wait),
+        ..
+    } = &action
+    {
+        action = called(stream, wait, host);
+    }
+    match action {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
         Action::Pause { .. } if bodiless => {
             panic!("a request is held for a body that does not come")
@@ -289,6 +317,28 @@ fn forward(
         Action::Reply(reply) => Some((reply, gone_ahead(head_held))),
         Action::Pause { .. } => panic!("a complete request is held for ever"),
     }
+}
+
+/// Makes the call that a request waits for, and tells of its end.
+fn called(stream: &mut Stream, wait: &Wait, host: &MemoryHost) -> Action {
+    let (Wait::Response(call) | Wait::Shared(call)) = wait else {
+        panic!("no case lets time pass");
+    };
+    let next = match host.call(call) {
+        Err(error) => stream.not_called(error, host),
+        Ok(token) => {
+            stream.called(token);
+            host.take_calls();
+            let ended = |(of, end): (Token, CallEnd)| (of == token).then_some(end);
+            let end = host.take_ended().into_iter().find_map(ended);
+            let response = end
+                .ok_or(CallError::Timeout)
+                .and_then(|end| WholeResponse::read(&end, usize::MAX, |_| true));
+            let response = response.as_ref().map(WholeResponse::as_response);
+            stream.received(token, response.map_err(|error| *error), host)
+        }
+    };
+    next.expect("the request has waited for it")
 }
 
 /// The head as Envoy hands it over: pseudo-header fields first, names in lower case, repeated

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::{Case, Exchange};
+use super::{Case, CaseServer, Exchange};
 use crate::tokens::{self, SigningKey};
 use crate::wire::{Request, Response, Version};
 
@@ -63,6 +63,7 @@ pub(super) fn file(path: &Path) -> Result<Case, String> {
             "policy_hex",
             "policy_file",
             "tokens",
+            "servers",
             "headers_stop_iteration",
             "problems",
             "exchanges",
@@ -70,6 +71,7 @@ pub(super) fn file(path: &Path) -> Result<Case, String> {
     )?;
     file.text("about")?;
     let tokens = Minted::all(file.get("tokens"));
+    let servers = servers(file.get("servers"), &tokens)?;
     let exchanges = match file.get("exchanges") {
         None => Vec::new(),
         Some(list) => {
@@ -102,6 +104,7 @@ pub(super) fn file(path: &Path) -> Result<Case, String> {
         document,
         headers_stop_iteration,
         problems,
+        servers,
         exchanges,
     })
 }
@@ -142,13 +145,7 @@ struct Minted {
 
 impl Minted {
     fn all(described: Option<&Value>) -> Self {
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "tokens are minted for the clock of a real proxy"
-        )]
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.as_secs());
+        let now = now();
         let described = described.and_then(Value::as_object).into_iter().flatten();
         // Those that say something of others come after them.
         let (proofs, others): (Vec<_>, Vec<_>) =
@@ -160,6 +157,59 @@ impl Minted {
         }
         Self { tokens, now }
     }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tokens are minted for the clock of a real proxy"
+)]
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
+
+/// What is called, by the names of the proxy's clusters.
+fn servers(described: Option<&Value>, tokens: &Minted) -> Result<Vec<CaseServer>, String> {
+    let Some(described) = described else {
+        return Ok(Vec::new());
+    };
+    let described = described.as_object();
+    let described = described.ok_or("`servers` must be an object")?.iter();
+    let read = described.map(|(cluster, answers)| {
+        let answers = answers.as_array().ok_or("a server is a list of answers")?;
+        let answers = answers.iter().map(|answer| called(answer, tokens));
+        Ok(CaseServer {
+            cluster: cluster.clone(),
+            answers: answers.collect::<Result<_, String>>()?,
+        })
+    });
+    read.collect()
+}
+
+/// One answer, and to which calls it is given.
+fn called(value: &Value, tokens: &Minted) -> Result<(String, Response), String> {
+    let names = ["when", "status", "headers", "body", "json", "trailers"];
+    let members = Members::of(value, "an answer", &names)?;
+    let when = fill(&members.text("when")?, tokens)?;
+    let mut rest = members.members.clone();
+    rest.remove("when");
+    let json = rest.remove("json");
+    let mut response = response(&Value::Object(rest), tokens)?;
+    if let Some(json) = json {
+        let json = tokens::at(&expand(&json, tokens)?, tokens.now);
+        response.body = json.to_string().into_bytes();
+        if !response
+            .headers
+            .iter()
+            .any(|(name, _)| name == "content-type")
+        {
+            let media_type = b"application/json".to_vec();
+            response
+                .headers
+                .push(("content-type".to_owned(), media_type));
+        }
+    }
+    Ok((when, response))
 }
 
 /// Puts tokens for `{{token:NAME}}`, and keys for `{"$jwk": NAME, …}`.

@@ -133,7 +133,19 @@ impl Course<'_> {
             }
             None => self.host.callback(name, (self.id, size), self.logged)?,
         };
-        Ok(self.stream(|stream| {
+        let mut step = self.after(direction, action == PAUSE);
+        while matches!((&step, part), (Step::Pause, Part::Headers)) {
+            if !self.host.respond(self.logged)? {
+                break;
+            }
+            step = self.after(direction, true);
+        }
+        Ok(step)
+    }
+
+    /// What has become of the message since, that is paused or not.
+    fn after(&mut self, direction: Direction, paused: bool) -> Step {
+        self.stream(|stream| {
             let resumed = match direction {
                 Direction::Request => std::mem::take(&mut stream.resumed_request),
                 Direction::Response => std::mem::take(&mut stream.resumed_response),
@@ -141,10 +153,10 @@ impl Course<'_> {
             match stream.reply.take() {
                 _ if stream.reset => Step::Reset,
                 Some(reply) => Step::Reply(reply),
-                None if action == PAUSE && !resumed => Step::Pause,
+                None if paused && !resumed => Step::Pause,
                 None => Step::Continue,
             }
-        }))
+        })
     }
 
     fn hang(&self, direction: Direction, part: Part) -> End {

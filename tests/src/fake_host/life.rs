@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::state::{Stage, Vm};
+use super::state::{OutgoingCall, Stage, Vm};
 use super::{FakeHost, StartError, Trap, http};
 use crate::entries;
 use crate::wire::Response;
@@ -104,20 +104,57 @@ impl FakeHost {
             .partition::<Vec<_>, _>(|call| call.cluster == cluster.as_bytes());
         vm.called = waiting;
         for call in &ready {
-            let head = http::upstream_head(response, false);
-            let count = |length| u32::try_from(length).expect("an answer fits wasm memory");
-            let sizes = (count(head.len()), count(response.body.len()), 0_u32);
-            let vm = self.store.data_mut();
-            vm.effective_context = call.root;
-            vm.answered = Some((head, response.body.clone()));
-            let params = (call.root, call.number, sizes.0, sizes.1, sizes.2);
-            let told = self.callback::<_, ()>("proxy_on_http_call_response", params, logged);
-            let vm = self.store.data_mut();
-            vm.answered = None;
-            vm.effective_context = vm.root;
-            told?;
+            self.answer_call(call, response, logged)?;
         }
         Ok(ready.len())
+    }
+
+    /// Has calls of requests that wait answered at once.
+    pub fn set_responder(
+        &mut self,
+        respond: impl Fn(&str, &[u8]) -> Option<Response> + Send + Sync + 'static,
+    ) {
+        self.store.data_mut().responder = Some(Arc::new(respond));
+    }
+
+    /// Answers what waits for an answer, as far as anything does. Whether anything did.
+    pub(super) fn respond(&mut self, logged: usize) -> Result<bool, Trap> {
+        let vm = self.store.data_mut();
+        let Some(respond) = vm.responder.clone() else {
+            return Ok(false);
+        };
+        let mut answered = false;
+        for call in std::mem::take(&mut vm.called) {
+            let cluster = String::from_utf8_lossy(&call.cluster).into_owned();
+            match respond(&cluster, &call.body) {
+                Some(response) => {
+                    self.answer_call(&call, &response, logged)?;
+                    answered = true;
+                }
+                None => self.store.data_mut().called.push(call),
+            }
+        }
+        Ok(answered)
+    }
+
+    fn answer_call(
+        &mut self,
+        call: &OutgoingCall,
+        response: &Response,
+        logged: usize,
+    ) -> Result<(), Trap> {
+        let head = http::upstream_head(response, false);
+        let count = |length| u32::try_from(length).expect("an answer fits wasm memory");
+        let sizes = (count(head.len()), count(response.body.len()), 0_u32);
+        let vm = self.store.data_mut();
+        vm.effective_context = call.root;
+        vm.answered = Some((head, response.body.clone()));
+        let params = (call.root, call.number, sizes.0, sizes.1, sizes.2);
+        let told = self.callback::<_, ()>("proxy_on_http_call_response", params, logged);
+        let vm = self.store.data_mut();
+        vm.answered = None;
+        vm.effective_context = vm.root;
+        told
     }
 
     /// Whether the module has trapped: the VM takes no further callback.

@@ -73,7 +73,7 @@ fn not_found(_: &mut Guest<'_>, _: &Args<'_>) -> Answer {
 
 /// A call to a cluster that a test has named. It is answered when the test says so.
 fn http_call(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
-    let cluster = guest.bytes(args, 0)?;
+    let (cluster, body) = (guest.bytes(args, 0)?, guest.bytes(args, 4)?);
     let vm = guest.vm();
     if !vm.clusters.contains(&cluster) {
         return Err(Stop::Status(BAD_ARGUMENT));
@@ -88,6 +88,7 @@ fn http_call(guest: &mut Guest<'_>, args: &Args<'_>) -> Answer {
         number,
         root,
         cluster,
+        body,
     });
     guest.write_u32(args.u32(9), number)
 }

@@ -7,7 +7,7 @@ use wasmi::{Memory, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
 use super::headers::{HeaderMap, Kind};
 use super::{Calls, HostOptions, LogLine};
-use crate::wire::Version;
+use crate::wire::{Response, Version};
 
 /// The context id of the first plugin in a VM.
 pub(super) const ROOT: u32 = 1;
@@ -91,6 +91,8 @@ pub(super) struct Vm {
     /// Clusters that can be called, and calls that wait for an answer.
     pub(super) clusters: BTreeSet<Vec<u8>>,
     pub(super) called: Vec<OutgoingCall>,
+    /// What answers calls of requests that wait, at once.
+    pub(super) responder: Option<Responder>,
     pub(super) last_call: u32,
     /// What such a call was answered, while the module is told.
     pub(super) answered: Option<(HeaderMap, Vec<u8>)>,
@@ -99,12 +101,16 @@ pub(super) struct Vm {
     pub(super) stream: Option<Stream>,
 }
 
+/// What a cluster answers to a body; none if it does not.
+pub(super) type Responder = Arc<dyn Fn(&str, &[u8]) -> Option<Response> + Send + Sync>;
+
 /// A call to another service.
 #[derive(Clone, Debug)]
 pub(super) struct OutgoingCall {
     pub(super) number: u32,
     pub(super) root: u32,
     pub(super) cluster: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// What the module is in the middle of, as far as host calls depend on it.
@@ -146,6 +152,7 @@ impl Vm {
             root: ROOT,
             clusters: BTreeSet::new(),
             called: Vec::new(),
+            responder: None,
             last_call: 0,
             answered: None,
             effective_context: ROOT,

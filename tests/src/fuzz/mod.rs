@@ -9,6 +9,7 @@ mod compact;
 mod discovery;
 mod document;
 mod forms;
+mod introspection_response;
 mod json_gate;
 mod judge;
 mod jwks;
@@ -32,6 +33,7 @@ pub use compact::compact;
 pub use discovery::discovery;
 pub use document::document;
 pub use forms::forms;
+pub use introspection_response::introspection_response;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
@@ -59,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     ("discovery", discovery),
     ("document", document),
     ("forms", forms),
+    ("introspection_response", introspection_response),
     ("json_gate", json_gate),
     ("jwks", jwks),
     ("openapi", openapi),

@@ -68,7 +68,7 @@ fn told(action: Option<Action>) -> String {
         Some(Action::Pause { edits, reason }) => {
             let reason = match reason {
                 PauseReason::Body => "body",
-                PauseReason::Wait(Wait::Response(_)) => "call",
+                PauseReason::Wait(Wait::Response(_) | Wait::Shared(_)) => "call",
                 PauseReason::Wait(Wait::Until(_)) => "time",
             };
             format!("pause {reason} {}", waited(edits))

@@ -26,7 +26,7 @@ use super::combination::{Combination, Needed, Presence};
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
-use super::{AcceptedCredential, Authenticator};
+use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -167,7 +167,7 @@ impl Authenticator for StoreRequirement {
         _: &&[u8],
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<AcceptedCredential, Refusal> {
+    ) -> Result<AcceptedCredential, NotAccepted> {
         let attach = |refusal| self.challenges.attach(refusal);
         let principal = self.store.judge(found.token(), exchange.arrived, host);
         let principal = principal.map_err(attach)?;
@@ -182,7 +182,7 @@ impl Authenticator for StoreRequirement {
             stripped.map_err(|Unwritable| attach(refusals::malformed("characters")))?;
         }
         Ok(AcceptedCredential {
-            principal,
+            principal: Some(principal),
             edits: edits.into(),
         })
     }
@@ -236,10 +236,7 @@ fn named_store(
 
 impl Policy for ApiKey {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        match self.combination.judge(exchange, host) {
-            Ok(()) => Verdict::Pass,
-            Err(refusal) => Verdict::Refuse(refusal),
-        }
+        settle(exchange, |exchange| self.combination.judge(exchange, host))
     }
 
     fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {

@@ -36,7 +36,7 @@ use super::member::{About, Member, kin};
 use super::mixed::Mixed;
 use super::requirement::Requirement;
 use super::revocation::{Revocable, RevocationObjection};
-use super::{AcceptedCredential, Authenticator};
+use super::{AcceptedCredential, Authenticator, NotAccepted};
 
 pub use self::set::CertificateSets;
 
@@ -169,7 +169,7 @@ impl Authenticator for CertificateRequirement {
         (): &(),
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<AcceptedCredential, Refusal> {
+    ) -> Result<AcceptedCredential, NotAccepted> {
         let set = &*self.set;
         let refuse = |refusal: Refusal, field| {
             let refusal = refusal.placed(&set.place, Some(field));
@@ -192,7 +192,7 @@ impl Authenticator for CertificateRequirement {
         let (request, at) = (&exchange.request, &*self.at);
         let met = self.requirement.met(principal, request, at, &INSUFFICIENT);
         Ok(AcceptedCredential {
-            principal: met.map_err(|refusal| self.challenges.attach(refusal))?,
+            principal: Some(met.map_err(|refusal| self.challenges.attach(refusal))?),
             edits: edits.into(),
         })
     }

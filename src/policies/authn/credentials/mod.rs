@@ -8,8 +8,9 @@ use super::api_key::StoreRequirement;
 use super::certificate::CertificateRequirement;
 use super::challenge::{Challenges, metadata_parameter, read_metadata, read_realm};
 use super::combination::{Needed, Presence};
+use super::introspection::{ServerRequirement, is_opaque, is_signed_jwt};
 use super::jwt::ProviderRequirement;
-use super::member::{About, Kin, Member, kin};
+use super::member::{About, Kin, Member, TokenShape, kin};
 use super::mixed::Mixed;
 
 /// `credentials: { any_of, all_of, optional, realm, resource_metadata }`, or one member in the place of the list.
@@ -39,6 +40,7 @@ const KINDS: &[MemberKind] = &[
     MemberKind::of::<ProviderRequirement>(),
     MemberKind::of::<StoreRequirement>(),
     MemberKind::of::<CertificateRequirement>(),
+    MemberKind::of::<ServerRequirement>(),
 ];
 
 /// A kind of member, without its type.
@@ -127,8 +129,11 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         };
         read.push((kind.read)(&own, &about, context));
     }
-    let read = read.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut read = read.into_iter().collect::<Option<Vec<_>>>()?;
     (are_read && realm.is_some() && metadata.is_some()).then_some(())?;
+    if needed == Needed::Any {
+        share_places(&mut read);
+    }
     if let Some(problem) = shared_place(&kinds, &read) {
         context.problems.report(fields.pointer(), problem);
         return None;
@@ -140,12 +145,46 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     Some(ChainPart::only(Stage::Credentials, policy))
 }
 
-/// The challenges of all kinds but one.
+/// The challenges of all kinds but one, each once.
 fn joined(challenges: &[Option<String>], without: Option<usize>) -> String {
+    let own = without.and_then(|index| challenges.get(index)?.as_deref());
     let others = challenges.iter().enumerate();
     let others = others.filter(|(index, _)| Some(*index) != without);
-    let others: Vec<&str> = others.filter_map(|(_, text)| text.as_deref()).collect();
-    others.join(", ")
+    let mut texts: Vec<&str> = Vec::with_capacity(challenges.len());
+    for text in others.filter_map(|(_, text)| text.as_deref()) {
+        if Some(text) != own && !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts.join(", ")
+}
+
+/// Lets signed JWTs and other tokens stand in the same places: what is one kind's is told by its form. Only
+/// where both kinds look in all of them, so that what is left to the other is judged there.
+fn share_places(read: &mut [Box<dyn Kin>]) {
+    let of = |read: &[Box<dyn Kin>], shape| read.iter().position(|kin| kin.shape() == shape);
+    let Some(signed) = of(read, TokenShape::SignedJwt) else {
+        return;
+    };
+    let Some(opaque) = of(read, TokenShape::Opaque) else {
+        return;
+    };
+    let places = |place: usize| read.get(place).map(|kin| kin.locations());
+    let (Some(ones), Some(others)) = (places(signed), places(opaque)) else {
+        return;
+    };
+    let mut pairs = ones
+        .iter()
+        .flat_map(|one| others.iter().map(move |other| (one, other)));
+    if !pairs.all(|(one, other)| one == other) {
+        return;
+    }
+    if let Some(kin) = read.get_mut(signed) {
+        kin.take_only(is_signed_jwt);
+    }
+    if let Some(kin) = read.get_mut(opaque) {
+        kin.take_only(is_opaque);
+    }
 }
 
 /// The members, none for one that is wrong, and how many of them must accept a credential.
@@ -255,6 +294,9 @@ fn shared_place(kinds: &[&MemberKind], read: &[Box<dyn Kin>]) -> Option<String> 
     let mut rest: Vec<(&&MemberKind, &Box<dyn Kin>)> = kinds.iter().zip(read).collect();
     while let Some((kind, kin)) = rest.pop() {
         for (other, others) in &rest {
+            if kin.is_told_by_form() && others.is_told_by_form() {
+                continue;
+            }
             let mut pairs = kin.locations().into_iter().flat_map(|own| {
                 let others = others.locations().into_iter();
                 others.map(move |other| (own, other))

@@ -4,10 +4,10 @@ use portcullis_document::{Node, Problems};
 
 /// `jwt_cache: { max_entries, max_token_bytes, max_bytes }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CacheLimits {
-    pub(super) max_entries: usize,
-    pub(super) max_token_bytes: usize,
-    pub(super) max_bytes: usize,
+pub(in crate::authn) struct CacheLimits {
+    pub(in crate::authn) max_entries: usize,
+    pub(in crate::authn) max_token_bytes: usize,
+    pub(in crate::authn) max_bytes: usize,
 }
 
 /// The most bytes that the caches of a document take unless it says otherwise, all providers
@@ -17,7 +17,7 @@ const ALL_BY_DEFAULT: usize = 48 << 20;
 impl CacheLimits {
     /// 1000 tokens of up to 4 KiB in at most 4 MiB; in less where there are more than twelve
     /// `providers`.
-    pub(super) fn default_of(providers: usize) -> Self {
+    pub(in crate::authn) fn default_of(providers: usize) -> Self {
         let share = ALL_BY_DEFAULT.checked_div(providers).unwrap_or(usize::MAX);
         Self {
             max_entries: 1000,
@@ -27,12 +27,12 @@ impl CacheLimits {
     }
 
     /// What is left to a document that another of its name has replaced.
-    pub(super) fn of_replaced(self) -> Self {
+    pub(in crate::authn) fn of_replaced(self) -> Self {
         self.sixteenth()
     }
 
     /// The part of refused tokens.
-    pub(super) fn of_refused(self) -> Self {
+    pub(in crate::authn) fn of_refused(self) -> Self {
         self.sixteenth()
     }
 
@@ -46,7 +46,7 @@ impl CacheLimits {
     }
 
     /// The part of accepted tokens: all bytes but those of the refused.
-    pub(super) fn of_accepted(self) -> Self {
+    pub(in crate::authn) fn of_accepted(self) -> Self {
         let refused = self.of_refused().max_bytes;
         Self {
             max_bytes: self.max_bytes.saturating_sub(refused),
@@ -55,7 +55,7 @@ impl CacheLimits {
     }
 
     /// Reads the block; `None` inside for `off`.
-    pub(super) fn read(
+    pub(in crate::authn) fn read(
         node: &Node<'_>,
         default: Self,
         problems: &mut Problems,

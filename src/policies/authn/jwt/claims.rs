@@ -11,33 +11,33 @@ use portcullis_wire::json::compact::{Compact, Members, Value};
 
 /// What a provider demands of the registered claims, RFC 7519 §4.1.
 #[derive(Debug)]
-pub(super) struct ClaimRules {
-    pub(super) issuers: Accepted,
-    pub(super) audiences: Accepted,
+pub(in crate::authn) struct ClaimRules {
+    pub(in crate::authn) issuers: Accepted,
+    pub(in crate::authn) audiences: Accepted,
     /// The subject matches one of these; any subject, and none, when there are none.
-    pub(super) subjects: Vec<Check>,
-    pub(super) clock_skew: Duration,
-    pub(super) expiration: Expiration,
+    pub(in crate::authn) subjects: Vec<Check>,
+    pub(in crate::authn) clock_skew: Duration,
+    pub(in crate::authn) expiration: Expiration,
     /// The longest time from `iat` (or `nbf`) to `exp`.
-    pub(super) max_lifetime: Option<Duration>,
+    pub(in crate::authn) max_lifetime: Option<Duration>,
     /// The longest time since `iat`.
-    pub(super) max_age: Option<Duration>,
-    pub(super) revoked: Revoked,
+    pub(in crate::authn) max_age: Option<Duration>,
+    pub(in crate::authn) revoked: Revoked,
 }
 
 /// Tokens that are no longer good, whatever they say.
 #[derive(Debug, Default)]
-pub(super) struct Revoked {
-    pub(super) token_ids: Vec<String>,
-    pub(super) subjects: Vec<String>,
-    pub(super) key_ids: Vec<String>,
+pub(in crate::authn) struct Revoked {
+    pub(in crate::authn) token_ids: Vec<String>,
+    pub(in crate::authn) subjects: Vec<String>,
+    pub(in crate::authn) key_ids: Vec<String>,
     /// Every token issued before that second, and every one that does not say when.
-    pub(super) issued_before: Option<u64>,
+    pub(in crate::authn) issued_before: Option<u64>,
 }
 
 /// Which values of a claim are accepted.
 #[derive(Debug)]
-pub(super) enum Accepted {
+pub(in crate::authn) enum Accepted {
     /// Any value, and none: the document says `any`.
     Any,
     /// One of these.
@@ -49,7 +49,7 @@ pub(super) enum Accepted {
 
 /// Whether a token may live for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expiration {
+pub(in crate::authn) enum Expiration {
     /// `exp` must be there.
     Required,
     /// It may be absent.
@@ -58,7 +58,7 @@ pub(super) enum Expiration {
 
 /// Why the claims of a well-signed token are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ClaimsError {
+pub(in crate::authn) enum ClaimsError {
     /// Not a strict JSON object, or a registered claim of the wrong type or out of range, or
     /// one that is missing.
     Malformed,
@@ -82,7 +82,7 @@ const LATEST: f64 = 253_402_300_799.0;
 
 /// When a token is valid, in seconds since the epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Times {
+pub(in crate::authn) struct Times {
     expires: Option<f64>,
     not_before: Option<f64>,
     issued: Option<f64>,
@@ -90,7 +90,7 @@ pub(super) struct Times {
 
 impl ClaimRules {
     /// Reads the payload of a token whose signature has been checked, and judges it at `now`.
-    pub(super) fn check(
+    pub(in crate::authn) fn check(
         &self,
         payload: &[u8],
         key_id: Option<&str>,
@@ -119,7 +119,7 @@ impl ClaimRules {
     }
 
     /// Whether claims that nobody has checked name an issuer that is accepted, or cannot be read.
-    pub(super) fn may_be_issuer(&self, claims: Option<&Compact>) -> bool {
+    pub(in crate::authn) fn may_be_issuer(&self, claims: Option<&Compact>) -> bool {
         let claims = claims.and_then(|claims| claims.value().as_object());
         let is_other = |claims| {
             let objection = self.check_issuer(claims).err();
@@ -191,7 +191,11 @@ impl ClaimRules {
     }
 
     /// What has to be judged at every use of a token.
-    pub(super) fn check_times(&self, times: Times, now: Duration) -> Result<(), Objection> {
+    pub(in crate::authn) fn check_times(
+        &self,
+        times: Times,
+        now: Duration,
+    ) -> Result<(), Objection> {
         let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
         // RFC 7519 §4.1.4: on or after that time it is not accepted.
         if let Some(expires) = times.expires.filter(|expires| now >= expires + skew) {
@@ -225,6 +229,11 @@ impl Times {
     /// `iat`.
     pub(super) fn issued(self) -> Option<f64> {
         self.issued
+    }
+
+    /// When it ends, if that is said.
+    pub(in crate::authn) fn expires(self) -> Option<f64> {
+        self.expires
     }
 
     fn read(claims: Members<'_>) -> Result<Self, Objection> {

@@ -8,7 +8,7 @@ use super::provider::Providers;
 use super::{ProviderRequirement, distinct};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
 use crate::authn::combination::Needed;
-use crate::authn::member::{About, Member};
+use crate::authn::member::{About, Member, TokenShape};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{ClaimedSubject, Response};
 use portcullis_exchange::policy::{Context, Declaration};
@@ -54,6 +54,10 @@ impl Member for ProviderRequirement {
 
     fn edit_response(response: &mut Response<'_>) {
         tell_nonce(response);
+    }
+
+    fn shape(_: &[Self]) -> TokenShape {
+        TokenShape::SignedJwt
     }
 
     fn declare(&self, declared: &mut Declaration) {

@@ -8,11 +8,11 @@
 mod algorithm;
 pub mod bound;
 mod cache;
-mod cache_limits;
+pub(super) mod cache_limits;
 mod checks;
 mod claimant;
 mod claimed;
-mod claims;
+pub(super) mod claims;
 mod dotted;
 mod ec;
 mod ed25519;
@@ -21,17 +21,17 @@ mod gauges;
 mod jwk;
 mod key_source;
 mod member;
-mod objection;
+pub(super) mod objection;
 mod planned;
 mod provider;
 pub mod refusals;
 mod refused;
 pub(super) mod remote;
 mod rsa;
-mod rules;
+pub(super) mod rules;
 mod signature;
 mod spki;
-mod store;
+pub(super) mod store;
 pub mod testing;
 mod token;
 mod variables;
@@ -56,7 +56,7 @@ use super::combination::{Combination, Needed, Presence};
 use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
-use super::{AcceptedCredential, Authenticator};
+use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
@@ -283,7 +283,7 @@ impl Authenticator for ProviderRequirement {
         attempt: &Attempt<'_>,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<AcceptedCredential, Refusal> {
+    ) -> Result<AcceptedCredential, NotAccepted> {
         let scheme = found.scheme();
         let attach = |refusal| self.attach(refusal, scheme);
         let (token, now) = (found.token(), exchange.arrived);
@@ -311,7 +311,7 @@ impl Authenticator for ProviderRequirement {
             binding.strip(shown, &mut exchange.edits);
         }
         Ok(AcceptedCredential {
-            principal,
+            principal: Some(principal),
             edits: verified.edits,
         })
     }
@@ -441,10 +441,7 @@ fn named_provider(
 
 impl Policy for Jwt {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        match self.combination.judge(exchange, host) {
-            Ok(()) => Verdict::Pass,
-            Err(refusal) => Verdict::Refuse(refusal),
-        }
+        settle(exchange, |exchange| self.combination.judge(exchange, host))
     }
 
     fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {

@@ -6,20 +6,20 @@ use portcullis_exchange::refusal::{Detail, Fact};
 
 /// Why the claims of a well-signed token are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Objection {
-    pub(super) error: ClaimsError,
+pub(in crate::authn) struct Objection {
+    pub(in crate::authn) error: ClaimsError,
     /// None: all of them.
     claim: Option<&'static str>,
     fault: ClaimFault,
     /// Where in the provider's block the rule stands; nothing, if it is one that always holds.
     rule: &'static str,
     /// When the token is valid, if that had been read and its lifetime accepted.
-    pub(super) times: Option<Times>,
+    pub(in crate::authn) times: Option<Times>,
 }
 
 /// What is wrong with a claim.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum ClaimFault {
+pub(in crate::authn) enum ClaimFault {
     /// It is not there.
     Missing,
     /// It is there, and must not be.
@@ -48,7 +48,7 @@ pub(super) enum ClaimFault {
 
 impl ClaimsError {
     /// The same of a claim, with what is wrong with it.
-    pub(super) const fn of(self, claim: &'static str, fault: ClaimFault) -> Objection {
+    pub(in crate::authn) const fn of(self, claim: &'static str, fault: ClaimFault) -> Objection {
         Objection {
             error: self,
             claim: Some(claim),
@@ -61,7 +61,7 @@ impl ClaimsError {
 
 impl Objection {
     /// The payload is no JSON object.
-    pub(super) const UNREADABLE: Self = Self {
+    pub(in crate::authn) const UNREADABLE: Self = Self {
         error: ClaimsError::Malformed,
         claim: None,
         fault: ClaimFault::Unreadable,
@@ -70,20 +70,28 @@ impl Objection {
     };
 
     /// By a rule that stands there in the provider's block.
-    pub(super) const fn by(self, rule: &'static str) -> Self {
+    pub(in crate::authn) const fn by(self, rule: &'static str) -> Self {
         Self { rule, ..self }
     }
 
     /// Of a token with these times, when they had been read and its lifetime accepted.
-    pub(super) const fn after(self, times: Times) -> Self {
+    pub(in crate::authn) const fn after(self, times: Times) -> Self {
         Self {
             times: Some(times),
             ..self
         }
     }
 
+    /// Whether a claim cannot be read, whatever the rules.
+    pub(in crate::authn) fn is_of_form(self) -> bool {
+        matches!(
+            self.fault,
+            ClaimFault::Kind(_) | ClaimFault::Range | ClaimFault::Unreadable
+        )
+    }
+
     /// For the log.
-    pub(super) fn detail(self) -> Detail {
+    pub(in crate::authn) fn detail(self) -> Detail {
         // Nobody reads claims before the signature has been checked.
         let detail = Detail::within(self.rule).of_signed();
         let detail = match self.claim {

@@ -9,17 +9,43 @@ use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::{Compact, Value};
 
 /// Reads them from the fields of a provider.
-pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<ClaimRules> {
-    const LARGEST_SKEW: Duration = Duration::from_secs(600);
+pub(in crate::authn) fn read_rules(
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+) -> Option<ClaimRules> {
     let issuers = fields
         .required("issuer", problems)
-        .and_then(|node| match node.json() {
-            Json::String(_) => node.non_empty(problems).map(|name| match name {
-                "any" => Accepted::Any,
-                issuer => Accepted::OneOf(vec![issuer.to_owned()]),
-            }),
-            _ => node.list(problems, owned_name).map(Accepted::OneOf),
-        });
+        .and_then(|node| read_issuers(&node, problems));
+    read_others(issuers, Expiration::Required, fields, problems)
+}
+
+/// Reads those of what an issuer says when it is asked about a token: who answers is known, and it vouches that
+/// the token has not expired.
+pub(in crate::authn) fn read_rules_of_answers(
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+) -> Option<ClaimRules> {
+    let issuers = fields.or_default("issuer", Accepted::Any, problems, read_issuers);
+    read_others(issuers, Expiration::Optional, fields, problems)
+}
+
+fn read_issuers(node: &Node<'_>, problems: &mut Problems) -> Option<Accepted> {
+    match node.json() {
+        Json::String(_) => node.non_empty(problems).map(|name| match name {
+            "any" => Accepted::Any,
+            issuer => Accepted::OneOf(vec![issuer.to_owned()]),
+        }),
+        _ => node.list(problems, owned_name).map(Accepted::OneOf),
+    }
+}
+
+fn read_others(
+    issuers: Option<Accepted>,
+    usual_expiration: Expiration,
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+) -> Option<ClaimRules> {
+    const LARGEST_SKEW: Duration = Duration::from_secs(600);
     let audiences =
         fields.or_default(
             "audiences",
@@ -48,7 +74,7 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
     );
     let expiration = fields.or_default(
         "require_expiration",
-        Expiration::Required,
+        usual_expiration,
         problems,
         |node, problems| {
             Some(if node.boolean(problems)? {
@@ -80,7 +106,7 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
 impl ClaimRules {
     /// The issuer that is listed and that these claims have but for a `/` at its end, or for the case
     /// of letters: most likely the one that was meant.
-    pub(super) fn near_issuer(&self, claims: Option<&Compact>) -> Option<&str> {
+    pub(in crate::authn) fn near_issuer(&self, claims: Option<&Compact>) -> Option<&str> {
         let (Some(Value::String(issuer)), Accepted::OneOf(listed)) =
             (claims?.member("iss"), &self.issuers)
         else {
@@ -93,7 +119,7 @@ impl ClaimRules {
 
 /// Whether two issuers differ in a `/` at the end or in the case of letters alone: most likely the
 /// same was meant.
-pub(super) fn are_near(one: &str, other: &str) -> bool {
+pub(in crate::authn) fn are_near(one: &str, other: &str) -> bool {
     let bare = |issuer: &str| issuer.trim_end_matches('/').to_ascii_lowercase();
     bare(one) == bare(other)
 }

@@ -8,18 +8,18 @@ use super::fingerprint::{ByFingerprint, Fingerprint, Fingerprints};
 use portcullis_wire::budget::{Reservation, Share};
 
 /// What is remembered of one token.
-pub(super) trait Weighed: Clone {
+pub(in crate::authn) trait Weighed: Clone {
     /// The bytes that remembering it takes, beside its own size, [`AROUND`] that and its place in the table.
     fn weight(&self) -> usize;
 }
 
 /// What the allocator keeps around each piece of memory.
-pub(super) const AROUND: usize = 24;
+pub(in crate::authn) const AROUND: usize = 24;
 
 /// Tokens in two generations: when the young one is full, the old one is forgotten and the young one
 /// becomes old. A token in use moves to the young one, so what is forgotten has not been used for half
 /// the capacity.
-pub(super) struct TokenStore<V> {
+pub(in crate::authn) struct TokenStore<V> {
     limits: CacheLimits,
     fingerprints: Fingerprints,
     generations: RefCell<Generations<V>>,
@@ -40,7 +40,7 @@ struct Generation<V> {
 }
 
 impl<V: Weighed> TokenStore<V> {
-    pub(super) fn new(limits: CacheLimits) -> Self {
+    pub(in crate::authn) fn new(limits: CacheLimits) -> Self {
         Self {
             limits,
             fingerprints: Fingerprints::default(),
@@ -49,7 +49,7 @@ impl<V: Weighed> TokenStore<V> {
     }
 
     /// Forgets everything unless it was judged with these keys.
-    pub(super) fn belong_to(&self, keys: u64) {
+    pub(in crate::authn) fn belong_to(&self, keys: u64) {
         if let Ok(mut generations) = self.generations.try_borrow_mut()
             && generations.keys != keys
         {
@@ -63,7 +63,7 @@ impl<V: Weighed> TokenStore<V> {
 
     /// Forgets everything, and remembers little from then on: another document has replaced this
     /// one, or one of the same name stands beside it, which cannot be told apart.
-    pub(super) fn release(&self) {
+    pub(in crate::authn) fn release(&self) {
         self.forget_all();
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
             generations.released = true;
@@ -71,7 +71,7 @@ impl<V: Weighed> TokenStore<V> {
     }
 
     /// Forgets everything.
-    pub(super) fn forget_all(&self) {
+    pub(in crate::authn) fn forget_all(&self) {
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
             *generations = Generations {
                 keys: generations.keys,
@@ -82,7 +82,7 @@ impl<V: Weighed> TokenStore<V> {
     }
 
     /// What is remembered of a token.
-    pub(super) fn find(&self, token: &[u8]) -> Option<V> {
+    pub(in crate::authn) fn find(&self, token: &[u8]) -> Option<V> {
         let mut generations = self.generations.try_borrow_mut().ok()?;
         let token = self.fingerprints.of(token);
         if let Some(known) = generations.young.tokens.get(&token) {
@@ -95,7 +95,7 @@ impl<V: Weighed> TokenStore<V> {
     }
 
     /// Remembers that of a token.
-    pub(super) fn remember(&self, token: &[u8], known: V) {
+    pub(in crate::authn) fn remember(&self, token: &[u8], known: V) {
         if token.len() > self.limits.max_token_bytes {
             return;
         }
@@ -107,7 +107,7 @@ impl<V: Weighed> TokenStore<V> {
 
     /// Changes what is remembered of a token that has just been found, and what that weighs. Whether it
     /// is remembered.
-    pub(super) fn change(&self, token: &[u8], change: impl FnOnce(&mut V)) -> bool {
+    pub(in crate::authn) fn change(&self, token: &[u8], change: impl FnOnce(&mut V)) -> bool {
         let Ok(mut generations) = self.generations.try_borrow_mut() else {
             return false;
         };
@@ -124,7 +124,7 @@ impl<V: Weighed> TokenStore<V> {
     }
 
     /// Forgets a token.
-    pub(super) fn forget(&self, token: &[u8]) {
+    pub(in crate::authn) fn forget(&self, token: &[u8]) {
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
             let token = self.fingerprints.of(token);
             generations.young.take(token);
@@ -133,7 +133,7 @@ impl<V: Weighed> TokenStore<V> {
     }
 
     /// How many tokens are remembered.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::authn) fn len(&self) -> usize {
         let generations = self.generations.try_borrow();
         generations.map_or(0, |both| {
             let (young, old) = (both.young.tokens.len(), both.old.tokens.len());

@@ -1,6 +1,7 @@
 use super::*;
+use crate::authn::Heard;
 use crate::authn::api_key::refusals::{MISSING, NO_KEY};
-use crate::authn::member::About;
+use crate::authn::member::{About, TokenShape};
 use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request, Response};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::target::{Authority, Target};
@@ -30,12 +31,12 @@ impl Kin for Stub {
         &self,
         _: &mut Exchange<'_>,
         _: &dyn Host,
-    ) -> Result<Option<(usize, AcceptedCredential)>, Refusal> {
-        let principal = Principal {
+    ) -> Result<Option<(usize, AcceptedCredential)>, NotAccepted> {
+        let principal = Some(Principal {
             kind: CredentialKind::ApiKey,
             authority: self.place.to_string().into(),
             attributes: Compact::parse(b"{}", 1).unwrap(),
-        };
+        });
         let edits = Vec::new().into();
         Ok(self
             .judged
@@ -46,9 +47,21 @@ impl Kin for Stub {
         &self,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
-    ) -> Result<Vec<(usize, AcceptedCredential)>, Refusal> {
+    ) -> Result<Vec<(usize, AcceptedCredential)>, NotAccepted> {
         Ok(self.any(exchange, host)?.into_iter().collect())
     }
+
+    fn heard(&self, _: &Heard<'_>, _: &mut Exchange<'_>, _: &dyn Host) {}
+
+    fn shape(&self) -> TokenShape {
+        TokenShape::Any
+    }
+
+    fn is_told_by_form(&self) -> bool {
+        false
+    }
+
+    fn take_only(&mut self, _: fn(&[u8]) -> bool) {}
 
     fn has(&self, place: usize) -> bool {
         self.place == place
@@ -112,7 +125,8 @@ fn caller(presence: Presence, members: &[(bool, bool)]) -> Result<Option<String>
         Ok(()) => Ok(facts
             .principal
             .map(|principal| principal.authority.to_string())),
-        Err(refusal) => Err(refusal.reason.name),
+        Err(NotAccepted::Refused(refusal)) => Err(refusal.reason.name),
+        Err(NotAccepted::Asks(_)) => Err("asks"),
     }
 }
 

@@ -403,6 +403,7 @@ impl Value<'_> {
                         CredentialKind::ApiKey => "api_key,",
                         CredentialKind::Certificate => "certificate,",
                         CredentialKind::SignedRequest => "signed_request,",
+                        CredentialKind::Introspection => "introspection,",
                     },
                     Spelled(authority.as_bytes()),
                     Spelled(subject.as_bytes())

@@ -1,0 +1,424 @@
+//! A server that is asked about tokens: where they stand, how it is asked, and by which rules its answers are
+//! judged.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::cache::{AnswerCache, Rejected, Reported};
+use super::form::{AskedTokens, LONGEST_TOKEN};
+use super::patience::Patience;
+use super::refusals::{
+    AskError, BOUND, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected,
+};
+use super::request::Endpoint;
+use super::response::{self, Said};
+use super::settings::{Lifetimes, OnAskError, read_endpoint};
+use crate::authn::Heard;
+use crate::authn::forwarding::Forwarding;
+use crate::authn::jwt::cache_limits::CacheLimits;
+use crate::authn::jwt::claims::{Accepted, ClaimRules};
+use crate::authn::jwt::rules::read_rules_of_answers;
+use crate::authn::location::{Locations, Unwritable};
+use portcullis_document::{Node, Problems, Quoted};
+use portcullis_exchange::asked::{Asker, Question};
+use portcullis_exchange::call::Call;
+use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::meter::{Event, Timing};
+use portcullis_exchange::refusal::{BlockPlace, Refusal};
+use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
+use portcullis_exchange::wait::GRACE;
+use portcullis_wire::budget::{Reservation, Share, reserve};
+
+/// The document's `introspection_servers`. One whose block is wrong is still known by name.
+#[derive(Debug, Default)]
+pub struct IntrospectionServers {
+    named: Vec<NamedServer>,
+}
+
+#[derive(Debug)]
+struct NamedServer {
+    name: Rc<str>,
+    server: Option<Rc<IntrospectionServer>>,
+    /// Whether anything has named it.
+    used: Cell<bool>,
+}
+
+/// One server.
+pub(in crate::authn) struct IntrospectionServer {
+    pub(super) name: Rc<str>,
+    /// Where its block stands.
+    place: BlockPlace,
+    pub(super) locations: Locations,
+    pub(super) forwarding: Forwarding,
+    tokens: AskedTokens,
+    endpoint: Endpoint,
+    rules: ClaimRules,
+    lifetimes: Lifetimes,
+    on_error: OnAskError,
+    cache: Option<AnswerCache>,
+    patience: Patience,
+}
+
+/// Why there is nothing to report of a token.
+pub(super) enum Unreported {
+    /// It is not accepted.
+    Rejected(Refusal),
+    /// Nobody can tell now.
+    Failed(AskError),
+    /// That has to be asked first.
+    Asks(Call),
+}
+
+/// What has been heard of a token of the request in hand.
+enum Answer {
+    Reported(Reported),
+    Rejected(Rejected),
+    Failed(AskError),
+}
+
+/// The longest name of a server, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// The most bytes that the caches of a document take unless it says otherwise, all servers together.
+const ALL_BY_DEFAULT: usize = 12 << 20;
+
+/// What a server takes of memory beside what its block has.
+const FIXED: usize = 4096;
+
+impl IntrospectionServers {
+    /// The server of that name; `Some(None)` if its block is wrong.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<IntrospectionServer>>> {
+        let named = self.named.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.server.clone())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|each| &*each.name)
+    }
+
+    /// The servers whose blocks are right.
+    fn valid(&self) -> impl Iterator<Item = &Rc<IntrospectionServer>> {
+        self.named.iter().filter_map(|each| each.server.as_ref())
+    }
+
+    fn caches(&self) -> impl Iterator<Item = &AnswerCache> {
+        self.valid().filter_map(|server| server.cache.as_ref())
+    }
+
+    /// The header fields, parameters and cookies in which tokens stand.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.valid().flat_map(|server| {
+            let locations = &server.locations;
+            let headers = locations.headers().map(|(name, _)| name.as_str());
+            headers.chain(locations.params()).chain(locations.cookies())
+        })
+    }
+}
+
+impl Section for IntrospectionServers {
+    const NAME: &'static str = "introspection_servers";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let (problems, notes) = (&mut *reading.problems, &mut *reading.notes);
+        let entries = node.members(problems).unwrap_or_default();
+        let share = ALL_BY_DEFAULT.checked_div(entries.len());
+        let limits = CacheLimits {
+            max_token_bytes: LONGEST_TOKEN,
+            max_bytes: share.unwrap_or(ALL_BY_DEFAULT).clamp(64 << 10, 4 << 20),
+            ..CacheLimits::default_of(1)
+        };
+        let named = entries.into_iter().map(|(name, node)| {
+            if name.is_empty() || name.len() > LONGEST_NAME {
+                node.report(
+                    problems,
+                    format_args!("the name of a server has from 1 to {LONGEST_NAME} bytes"),
+                );
+            }
+            let name: Rc<str> = name.into();
+            let server = IntrospectionServer::read(&name, &node, limits, notes, problems);
+            NamedServer {
+                name,
+                server: server.map(Rc::new),
+                used: Cell::new(false),
+            }
+        });
+        Some(Self {
+            named: named.collect(),
+        })
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        let unused = self.named.iter().filter(|each| !each.used.get());
+        finishing.notes.extend(unused.map(|each| {
+            format!(
+                "introspection server {} is used by no block: no route asks for its tokens",
+                Quoted(&each.name)
+            )
+        }));
+    }
+
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        let variables = section.valid();
+        let variables = variables.filter_map(|server| {
+            let client = &server.endpoint.client;
+            client.variable(&server.name)
+        });
+        registry.environment.extend(variables);
+    }
+
+    fn forget(&self) {
+        self.caches().for_each(AnswerCache::forget_all);
+    }
+
+    fn release(&self) {
+        self.caches().for_each(AnswerCache::release);
+    }
+}
+
+impl IntrospectionServer {
+    fn read(
+        name: &Rc<str>,
+        node: &Node<'_>,
+        limits: CacheLimits,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut fields = node.object(problems, "{\"cluster\": \"…\", \"uri\": \"…\"}")?;
+        let endpoint = read_endpoint(&mut fields, problems);
+        let tokens =
+            fields.or_default("tokens", AskedTokens::Opaque, problems, |node, problems| {
+                let choices = [("opaque", AskedTokens::Opaque), ("any", AskedTokens::Any)];
+                node.choice(problems, &choices)
+            });
+        let lifetimes = Lifetimes::read(&mut fields, problems);
+        let on_error =
+            fields.or_default("on_error", OnAskError::Deny, problems, |node, problems| {
+                let choices = [("deny", OnAskError::Deny), ("allow", OnAskError::Allow)];
+                node.choice(problems, &choices)
+            });
+        let cache = fields.or_default(
+            "introspection_cache",
+            Some(limits),
+            problems,
+            |node, problems| CacheLimits::read(node, limits, problems),
+        );
+        let rules = read_rules_of_answers(&mut fields, problems);
+        let locations = Locations::read(&mut fields, problems);
+        let forwarding = Forwarding::read_without_payload(&mut fields, problems);
+        fields.deny_unknown(problems);
+        let (rules, cache, on_error) = (rules?, cache?, on_error?);
+        if !rules.revoked.key_ids.is_empty() {
+            problems.report(
+                &node.pointer().member("revoked").member("kid"),
+                "an answer does not say which key has signed; list `jti` or `sub`",
+            );
+            return None;
+        }
+        if let Some(limits) = cache {
+            problems.account(node.pointer(), Share::Caches, limits.max_bytes);
+        }
+        if matches!(rules.audiences, Accepted::Absent) {
+            notes.push(format!(
+                "introspection server {} has no `audiences`: tokens that name an audience are refused",
+                Quoted(name)
+            ));
+        }
+        if on_error == OnAskError::Allow {
+            notes.push(format!(
+                "introspection server {}: `on_error` is \"allow\": while it cannot be asked, any token opens the routes that require nothing more of one; whoever keeps it from answering opens them too",
+                Quoted(name)
+            ));
+        }
+        let place = BlockPlace::of(node);
+        problems.account(
+            node.pointer(),
+            Share::Documents,
+            FIXED.saturating_add(place.memory()),
+        );
+        Some(Self {
+            name: Rc::clone(name),
+            place,
+            locations: locations?,
+            forwarding: forwarding?,
+            tokens: tokens?,
+            endpoint: endpoint?,
+            rules,
+            lifetimes: lifetimes?,
+            on_error,
+            cache: cache.map(AnswerCache::new),
+            patience: Patience::default(),
+        })
+    }
+
+    /// Whether it is asked about signed JWTs too.
+    pub(super) fn asks_about_jwts(&self) -> bool {
+        self.tokens == AskedTokens::Any
+    }
+
+    /// Whether requests pass of whose tokens nobody can tell whether they are good.
+    pub(super) fn lets_pass_unknown(&self) -> bool {
+        self.on_error == OnAskError::Allow
+    }
+
+    /// A refusal by one of its rules.
+    pub(super) fn placed(&self, refusal: Refusal) -> Refusal {
+        let field = field_of_server(&refusal);
+        refusal.placed(&self.place, field)
+    }
+
+    /// What is known of a token.
+    pub(super) fn judge(
+        &self,
+        token: &[u8],
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Reported, Unreported> {
+        let rejected = |refusal| Err(Unreported::Rejected(self.placed(refusal)));
+        if let Err(refusal) = self.tokens.check(token) {
+            return rejected(refusal);
+        }
+        match exchange
+            .facts
+            .asked
+            .heard::<Answer>(self.asker())
+            .as_deref()
+        {
+            Some(Answer::Reported(reported)) => return Ok(reported.clone()),
+            Some(Answer::Rejected(known)) => return rejected(Refusal::clone(&known.refusal)),
+            Some(Answer::Failed(error)) => return Err(Unreported::Failed(*error)),
+            None => {}
+        }
+        let now = host.monotonic();
+        if let Some(cache) = &self.cache {
+            if let Some(known) = cache.accepted(token, now) {
+                host.count(Event::IntrospectionCacheHit.counter());
+                if let Err(objection) = self.rules.check_times(known.times, exchange.arrived) {
+                    cache.forget(token);
+                    return rejected(objected(objection));
+                }
+                return Ok(known);
+            }
+            if let Some(known) = cache.rejected(token, now) {
+                host.count(Event::IntrospectionCacheHit.counter());
+                return rejected(Refusal::clone(&known.refusal));
+            }
+        }
+        let Some(call) = self.endpoint.call(token, host) else {
+            host.count(Event::IntrospectionFailed.counter());
+            return Err(Unreported::Failed(AskError::NoSecret));
+        };
+        let patience = self.endpoint.timeout.saturating_add(GRACE);
+        if !self.patience.may_ask(now, patience) {
+            host.count(Event::IntrospectionFailed.counter());
+            return Err(Unreported::Failed(AskError::Resting));
+        }
+        exchange.facts.asked.ask(Question {
+            by: self.asker(),
+            since: now,
+            note: self.patience.note(),
+        });
+        Err(Unreported::Asks(call))
+    }
+
+    /// Hears what has been said of a token, if the request has waited for that.
+    pub(super) fn heard(
+        &self,
+        token: &[u8],
+        answer: &Heard<'_>,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) {
+        let Some(question) = exchange.facts.asked.take(self.asker()) else {
+            return;
+        };
+        let now = host.monotonic();
+        let waited = now.saturating_sub(question.since);
+        let waited = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        host.observe(Timing::Introspection.histogram(), waited);
+        host.count(Event::IntrospectionCacheMiss.counter());
+        // Of many who waited, the first has read it.
+        let is_known = self.cache.as_ref().is_some_and(|cache| {
+            cache.accepted(token, now).is_some() || cache.rejected(token, now).is_some()
+        });
+        if answer.is_ok() && is_known {
+            return;
+        }
+        let (answer, memory) = self.answer(answer, question.since, exchange.arrived);
+        match &answer {
+            Answer::Failed(_) => {
+                host.count(Event::IntrospectionFailed.counter());
+                self.patience
+                    .failed(question.note, now, self.lifetimes.cooldown);
+            }
+            Answer::Reported(_) | Answer::Rejected(_) => self.patience.succeeded(),
+        }
+        match (&self.cache, &answer) {
+            (Some(cache), Answer::Reported(known)) if known.until > now => {
+                cache.accept(token, known.clone());
+            }
+            (Some(cache), Answer::Rejected(known)) if known.until > now => {
+                cache.reject(token, known.clone());
+            }
+            _ => {}
+        }
+        exchange
+            .facts
+            .asked
+            .hear(self.asker(), Rc::new(answer), memory);
+    }
+
+    /// What an answer comes to that was asked for at `since`, by the clock that does not step, and is judged
+    /// at `now`, by the wall clock.
+    fn answer(&self, answer: &Heard<'_>, since: Duration, now: Duration) -> (Answer, Reservation) {
+        let none = || Reservation::none(Share::Streams);
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => return (Answer::Failed((*error).into()), none()),
+        };
+        // What is read of it, and what is kept.
+        let bytes = response.body.len().saturating_mul(2);
+        let Some(memory) = reserve(Share::Streams, bytes) else {
+            return (Answer::Failed(AskError::NoMemory), none());
+        };
+        let rejected = |refusal| {
+            Answer::Rejected(Rejected {
+                refusal: Rc::new(self.placed(refusal)),
+                until: since.saturating_add(self.lifetimes.of_rejected),
+            })
+        };
+        let answer = match response::read(response, &self.rules, now) {
+            Err(error) => Answer::Failed(error),
+            Ok(Said::Inactive) => rejected(Refusal::new(&INACTIVE)),
+            Ok(Said::Bound) => rejected(Refusal::new(&BOUND)),
+            Ok(Said::NoAccessToken) => rejected(Refusal::new(&TOKEN_TYPE)),
+            Ok(Said::Objected(objection)) => rejected(objected(objection)),
+            Ok(Said::Active(claims, times)) => match self.forwarding.edits(&claims) {
+                Err(Unwritable) => rejected(Refusal::new(&CLAIM_VALUE)),
+                Ok(edits) => Answer::Reported(Reported {
+                    claims,
+                    times,
+                    edits: edits.into(),
+                    until: since.saturating_add(self.lifetimes.of_accepted(times.expires(), now)),
+                }),
+            },
+        };
+        (answer, memory)
+    }
+
+    fn asker(&self) -> Asker {
+        Asker(std::ptr::from_ref(self).addr())
+    }
+}
+
+impl std::fmt::Debug for IntrospectionServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IntrospectionServer({})", self.name)
+    }
+}
