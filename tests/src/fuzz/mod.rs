@@ -8,6 +8,7 @@ mod claims;
 mod compact;
 mod discovery;
 mod document;
+mod dpop_proof;
 mod forms;
 mod json_gate;
 mod judge;
@@ -30,6 +31,7 @@ pub use claims::claims;
 pub use compact::compact;
 pub use discovery::discovery;
 pub use document::document;
+pub use dpop_proof::dpop_proof;
 pub use forms::forms;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
@@ -56,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     ("compact", compact),
     ("discovery", discovery),
     ("document", document),
+    ("dpop_proof", dpop_proof),
     ("forms", forms),
     ("json_gate", json_gate),
     ("jwks", jwks),

@@ -17,6 +17,8 @@ pub mod refusals;
 mod replay;
 mod settings;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::time::Duration;
