@@ -94,7 +94,8 @@ impl World {
             "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
         });
         let engine = Engine::compile(document.to_string().as_bytes());
-        let signed = good_proofs().into_iter().map(|proof| {
+        let signed = good_proofs().into_iter().chain(odd_proofs());
+        let signed = signed.map(|proof| {
             let (signed, _) = proof.rsplit_once('.').expect("a dot");
             signed.as_bytes().to_vec()
         });

@@ -39,7 +39,8 @@ mod variables;
 use std::rc::Rc;
 
 use self::bound::{
-    ProofAudience, ProofChallenges, SentToken, proof_challenge, proof_parts, tell_nonce,
+    ProofAudience, ProofChallenges, SentToken, is_of_proof, proof_challenge, proof_parts,
+    tell_nonce,
 };
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
@@ -94,8 +95,10 @@ pub(super) struct ProviderRequirement {
     provider: Rc<Provider>,
     requirement: Rc<Requirement>,
     challenges: Challenges,
-    /// For tokens that come with a proof, if they may.
-    proof_challenges: Option<ProofChallenges>,
+    /// What the challenges of tokens that come with a proof are made of, when one is refused: there are many, and
+    /// few routes ever need one.
+    realm: Box<str>,
+    beside: Box<str>,
 }
 
 /// The most demands of one block: each may cost a signature.
@@ -209,27 +212,45 @@ impl ProviderRequirement {
         let Some(provider) = provider else {
             return Some(None);
         };
-        let scopes = requirement.scopes();
-        let proof_challenges = match provider.binding.takes_proofs() {
-            false => None,
-            true => Some(proof_challenges(&provider, about, &scopes)?),
-        };
-        Some(Some(Self {
+        let challenges = challenges(&[&provider], about, &requirement.scopes())?;
+        let read = Self {
             at: about.at.to_owned(),
-            challenges: challenges(&[&provider], about, &scopes)?,
-            proof_challenges,
             provider,
             requirement: Rc::new(requirement),
-        }))
+            challenges,
+            realm: about.realm.into(),
+            beside: about.beside.into(),
+        };
+        // What can be written now can be written later.
+        read.proof_challenges()?;
+        Some(Some(read))
+    }
+
+    /// What a client is told that has sent a token with a proof, or should have.
+    fn proof_challenges(&self) -> Option<ProofChallenges> {
+        let binding = &self.provider.binding;
+        let bearer = match binding.needs_proofs() {
+            true => String::new(),
+            false => plain_challenge("Bearer", &self.realm),
+        };
+        let others = [&*bearer, &*self.beside];
+        let others: Vec<&str> = others.into_iter().filter(|text| !text.is_empty()).collect();
+        ProofChallenges::new(&ProofAudience {
+            several: &REPEATED,
+            realm: &self.realm,
+            algorithms: &binding.algorithms(),
+            scopes: &self.requirement.scopes(),
+            beside: &others.join(", "),
+        })
     }
 
     /// With what a client is to do that has sent a token so.
     fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
-        match &self.proof_challenges {
-            Some(proofs) if scheme == AuthScheme::Dpop || proofs.concerns(&refusal) => {
-                proofs.attach(refusal)
-            }
-            _ => self.challenges.attach(refusal),
+        let is_of_proof = scheme == AuthScheme::Dpop || is_of_proof(&refusal);
+        let proofs = is_of_proof && self.provider.binding.takes_proofs();
+        match proofs.then(|| self.proof_challenges()).flatten() {
+            Some(proofs) => proofs.attach(refusal),
+            None => self.challenges.attach(refusal),
         }
     }
 
@@ -352,31 +373,6 @@ fn challenges(providers: &[&Rc<Provider>], about: &About<'_>, scopes: &str) -> O
         }
         None => Challenges::bearer(&REPEATED, about.realm, scopes)?.beside(about.beside),
     }
-}
-
-/// The same for one that came with a proof, or should have.
-fn proof_challenges(
-    provider: &Rc<Provider>,
-    about: &About<'_>,
-    scopes: &str,
-) -> Option<ProofChallenges> {
-    let bearer = match provider.binding.needs_proofs() {
-        true => None,
-        false => Some(plain_challenge("Bearer", about.realm)),
-    };
-    let others = [bearer.as_deref(), Some(about.beside)];
-    let others: Vec<&str> = others
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .collect();
-    ProofChallenges::new(&ProofAudience {
-        several: &REPEATED,
-        realm: about.realm,
-        algorithms: &provider.binding.algorithms(),
-        scopes,
-        beside: &others.join(", "),
-    })
 }
 
 /// The refusal of a token, with what that says for the record. The provider that refused it keeps that with

@@ -291,6 +291,12 @@ impl Provider {
                 Quoted(name)
             ));
         }
+        if binding.is_off() {
+            notes.push(format!(
+                "provider {}: `bound` is \"off\": a token that is bound to a certificate or a key passes as a bearer token, whoever sends it",
+                Quoted(name)
+            ));
+        }
         let place = BlockPlace::of(node);
         problems.account(node.pointer(), Share::Documents, place.memory());
         let provider = Self {

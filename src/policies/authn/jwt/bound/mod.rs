@@ -43,7 +43,7 @@ use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::Compact;
 
 pub(in crate::authn) use self::challenges::{
-    ProofAudience, ProofChallenges, proof_challenge, proof_parts,
+    ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts,
 };
 
 /// What a provider asks of bound tokens, and whether its tokens have to be bound.
@@ -181,6 +181,11 @@ impl Binding {
         self.proofs.rules.mode != BindingMode::Off
     }
 
+    /// Whether nobody is asked for anything.
+    pub(in crate::authn) fn is_off(&self) -> bool {
+        self.certificate.mode == BindingMode::Off && !self.takes_proofs()
+    }
+
     /// Whether no token comes by another scheme.
     pub(in crate::authn) fn needs_proofs(&self) -> bool {
         self.proofs.rules.mode == BindingMode::Required
@@ -204,9 +209,7 @@ impl Binding {
 
     /// Whether something is asked of who sends a token with these claims.
     pub(in crate::authn) fn concerns(&self, claims: &Compact) -> bool {
-        let modes = [self.certificate.mode, self.proofs.rules.mode];
-        let asks = modes.iter().any(|mode| *mode != BindingMode::Off);
-        asks && (self.is_demanded() || claims.member(CLAIM).is_some())
+        !self.is_off() && (self.is_demanded() || claims.member(CLAIM).is_some())
     }
 
     /// The fields of a request that are judged here.
@@ -242,7 +245,7 @@ impl Binding {
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<Shown, Refusal> {
-        let by_proof = sent.scheme == AuthScheme::Dpop;
+        let by_proof = sent.scheme == AuthScheme::Dpop && self.takes_proofs();
         if !by_proof && !self.concerns(claims) {
             return Ok(Shown::Nothing);
         }
