@@ -9,6 +9,7 @@ mod algorithm;
 pub mod bound;
 mod cache;
 mod cache_limits;
+mod challenges;
 mod checks;
 mod claimant;
 mod claimed;
@@ -38,21 +39,19 @@ mod variables;
 
 use std::rc::Rc;
 
-use self::bound::{
-    ProofAudience, ProofChallenges, SentToken, is_of_proof, proof_challenge, proof_parts,
-    tell_nonce,
-};
+use self::bound::{SentToken, tell_nonce};
+use self::challenges::challenges;
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
 use self::refusals::{
-    CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
+    CODES, INSUFFICIENT, MISSING, NO_TOKEN, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
 use self::token::{TokenError, Unverified};
-use super::challenge::{Challenges, plain_challenge, read_realm};
+use super::challenge::{Challenges, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator};
@@ -226,34 +225,6 @@ impl ProviderRequirement {
         Some(Some(read))
     }
 
-    /// What a client is told that has sent a token with a proof, or should have.
-    fn proof_challenges(&self) -> Option<ProofChallenges> {
-        let binding = &self.provider.binding;
-        let bearer = match binding.needs_proofs() {
-            true => String::new(),
-            false => plain_challenge("Bearer", &self.realm),
-        };
-        let others = [&*bearer, &*self.beside];
-        let others: Vec<&str> = others.into_iter().filter(|text| !text.is_empty()).collect();
-        ProofChallenges::new(&ProofAudience {
-            several: &REPEATED,
-            realm: &self.realm,
-            algorithms: &binding.algorithms(),
-            scopes: &self.requirement.scopes(),
-            beside: &others.join(", "),
-        })
-    }
-
-    /// With what a client is to do that has sent a token so.
-    fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
-        let is_of_proof = scheme == AuthScheme::Dpop || is_of_proof(&refusal);
-        let proofs = is_of_proof && self.provider.binding.takes_proofs();
-        match proofs.then(|| self.proof_challenges()).flatten() {
-            Some(proofs) => proofs.attach(refusal),
-            None => self.challenges.attach(refusal),
-        }
-    }
-
     fn principal(&self, claims: Compact) -> Principal {
         Principal {
             kind: CredentialKind::Jwt,
@@ -349,29 +320,6 @@ impl Authenticator for ProviderRequirement {
 
     fn challenge(&self) -> &Challenges {
         &self.challenges
-    }
-}
-
-/// What asks for a token of any of these providers, and says what was wrong with one that came without a proof.
-fn challenges(providers: &[&Rc<Provider>], about: &About<'_>, scopes: &str) -> Option<Challenges> {
-    let mut told = providers
-        .iter()
-        .map(|provider| provider.binding.told_algorithms());
-    let told = told.find_map(|told| told);
-    let needs_proofs = providers
-        .iter()
-        .all(|provider| provider.binding.needs_proofs());
-    match told {
-        Some(algorithms) if needs_proofs => {
-            let (start, end) = proof_parts(about.realm, &algorithms);
-            Challenges::of_scheme(&REPEATED, &start, &end, scopes)?.beside(about.beside)
-        }
-        Some(algorithms) => {
-            let proof = proof_challenge(about.realm, &algorithms);
-            let challenges = Challenges::bearer(&REPEATED, about.realm, scopes)?;
-            challenges.beside(&proof)?.beside(about.beside)
-        }
-        None => Challenges::bearer(&REPEATED, about.realm, scopes)?.beside(about.beside),
     }
 }
 

@@ -11,7 +11,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use hmac_sha256::Hash;
 
 use super::*;
-use portcullis_document::Node;
+use crate::authn::certificate::set::CertificateSets;
+use portcullis_document::{Node, Problems};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::exchange::{BodyState, Facts, Request};
 use portcullis_exchange::host::{HostVerdict, Property};
@@ -19,6 +20,7 @@ use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::Headers;
+use portcullis_wire::json::Json;
 
 const NOW: u64 = 1_800_000_000;
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
