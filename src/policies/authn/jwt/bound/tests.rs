@@ -45,7 +45,7 @@ fn binding(bound: &str) -> Binding {
 }
 
 /// A request over TLS with what it shows.
-struct Sent<'s> {
+struct ProofRequest<'s> {
     method: &'s str,
     uri: &'s str,
     token: &'s str,
@@ -57,7 +57,7 @@ struct Sent<'s> {
 /// the nonce that comes with it.
 fn judge(
     binding: &Binding,
-    sent: &Sent<'_>,
+    sent: &ProofRequest<'_>,
     now: u64,
     host: &MemoryHost,
 ) -> Result<Option<String>, (&'static str, Option<String>)> {
@@ -156,7 +156,7 @@ fn judge_own(
     host: &MemoryHost,
 ) -> Result<Option<String>, (&'static str, Option<String>)> {
     let (jkt, proof) = proof(id, issued, more);
-    let sent = Sent {
+    let sent = ProofRequest {
         method: "GET",
         uri: "https://a.example/",
         token: TOKEN,
@@ -171,7 +171,7 @@ fn judge_own(
 fn rfc9449_7_1_the_examples_are_judged_as_the_standard_has_it() {
     let file = vectors("rfc9449.json");
     let example = file.step("resource_request").unwrap();
-    let sent = Sent {
+    let sent = ProofRequest {
         method: text(example, "method"),
         uri: text(example, "uri"),
         token: text(example, "token"),
@@ -180,15 +180,15 @@ fn rfc9449_7_1_the_examples_are_judged_as_the_standard_has_it() {
     };
     let binding = binding(r#"{"dpop":"required"}"#);
     let issued = seconds(example, "iat");
-    let judge = |sent: &Sent<'_>, now, host: &MemoryHost| judge(&binding, sent, now, host);
+    let judge = |sent: &ProofRequest<'_>, now, host: &MemoryHost| judge(&binding, sent, now, host);
     assert_eq!(judge(&sent, issued, &host()), Ok(None));
     assert_eq!(judge(&sent, issued + 66, &host()), Err(("expired", None)));
     assert_eq!(
         judge(&sent, issued - 6, &host()),
         Err(("issued_in_future", None))
     );
-    let other = |change: fn(&mut Sent<'_>)| {
-        let mut other = Sent { ..sent };
+    let other = |change: fn(&mut ProofRequest<'_>)| {
+        let mut other = ProofRequest { ..sent };
         change(&mut other);
         judge(&other, issued, &host()).unwrap_err().0
     };
@@ -207,7 +207,7 @@ fn rfc9449_7_1_the_examples_are_judged_as_the_standard_has_it() {
     };
     assert_eq!(requests.len(), 2);
     for request in requests {
-        let sent = Sent {
+        let sent = ProofRequest {
             proof: request.as_str().unwrap(),
             ..sent
         };
@@ -225,7 +225,7 @@ fn proofs_of_another_library_are_accepted_once() {
     let binding = binding(r#"{"dpop":"required"}"#);
     let host = host();
     for each in proofs {
-        let sent = Sent {
+        let sent = ProofRequest {
             method: text(each, "method"),
             uri: text(each, "uri"),
             token: text(each, "token"),
@@ -341,7 +341,7 @@ fn a_proof_costs_one_check_of_a_signature_and_only_if_all_else_fits() {
         counted.set(counted.get() + 1);
         HostVerdict::Valid
     });
-    let sent = Sent {
+    let sent = ProofRequest {
         method: text(example, "method"),
         uri: text(example, "uri"),
         token: text(example, "token"),
@@ -350,16 +350,16 @@ fn a_proof_costs_one_check_of_a_signature_and_only_if_all_else_fits() {
     };
     let issued = seconds(example, "iat");
     for wrong in [
-        Sent {
+        ProofRequest {
             method: "PUT",
             ..sent
         },
-        Sent {
+        ProofRequest {
             uri: "https://a.example/",
             ..sent
         },
-        Sent { token: "x", ..sent },
-        Sent {
+        ProofRequest { token: "x", ..sent },
+        ProofRequest {
             jkt: "1ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
             ..sent
         },
