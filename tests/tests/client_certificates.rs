@@ -5,14 +5,14 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis_tests::envoy::{
     Envoy, ListenerOptions, Options, WasmOptions, bootstrap, client_certificates, cluster,
     downstream_tls, listener, string_value, wasm_filter,
 };
 use portcullis_tests::module_path;
-use portcullis_tests::tokens::repository;
+use portcullis_tests::tokens::{SigningKey, base64url, mint, repository};
 use portcullis_tests::upstream::{Received, Upstream};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -43,6 +43,14 @@ fn policy() -> Value {
             ],
         })
     };
+    let provider = |bound: Value| {
+        json!({
+            "issuer": "https://id.example.com/",
+            "audiences": ["orders-api"],
+            "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+            "bound": bound,
+        })
+    };
     let route = |name: &str, policy: &str, block: Value| json!({ "name": name, "match": { "path": { "exact": format!("/{name}") } }, policy: block });
     json!({
         "version": 1,
@@ -57,7 +65,13 @@ fn policy() -> Value {
                 "proxies": [{ "spiffe": { "exact": "spiffe://mesh.example/ns/shop/sa/cart" } }],
             } })),
         },
+        "providers": {
+            "connection": provider(json!({ "certificate": "required" })),
+            "forwarded": provider(json!({ "certificate": { "set": "edge" } })),
+        },
         "routes": [
+            route("bound", "jwt", json!({ "provider": "connection" })),
+            route("bound-edge", "jwt", json!({ "provider": "forwarded" })),
             route("mesh", "certificate", json!({ "set": "mesh" })),
             route("listener", "certificate", json!({ "set": "listener" })),
             route("edge", "certificate", json!({ "set": "edge" })),
@@ -234,6 +248,7 @@ fn check_all(proxy: &Proxy) {
     what_envoy_says_of_a_certificate_ends_here(proxy);
     what_envoy_writes_of_anybody_is_asked_of_the_connection(proxy);
     only_known_proxies_say_who_calls(proxy);
+    bound_tokens_are_of_use_to_their_owners_alone(proxy);
 }
 
 fn clients_are_known_by_verified_certificates(proxy: &Proxy) {
@@ -393,4 +408,54 @@ fn only_known_proxies_say_who_calls(proxy: &Proxy) {
     let nobody = Client::of(None);
     let (status, answer, _) = proxy.ask(BEHIND, &nobody, "/behind", said).unwrap();
     assert_eq!(status, 401, "{answer}");
+}
+
+/// RFC 8705 §3: a token that is bound to the certificate `plain`.
+fn bound_tokens_are_of_use_to_their_owners_alone(proxy: &Proxy) {
+    let pairs = PLAIN.as_bytes().chunks(2);
+    let hash: Vec<u8> = pairs
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "tokens are minted for the clock of a real proxy"
+    )]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let claims = |cnf: Value| {
+        json!({
+            "iss": "https://id.example.com/", "aud": "orders-api",
+            "exp": now.as_secs() + 3600, "cnf": cnf,
+        })
+    };
+    let bound = claims(json!({ "x5t#S256": base64url(&hash) }));
+    let token = mint(&json!({ "key": "p256", "claims": bound }), now.as_secs());
+    let field = format!("authorization: Bearer {token}\r\n");
+    // What a client says itself of certificates comes to nothing.
+    let said = format!("{field}x-forwarded-client-cert: Hash={PLAIN}\r\n");
+    let ask = |listener: &str, client: &Client, path: &str, fields: &str| {
+        let (status, answer, _) = proxy.ask(listener, client, path, fields).unwrap();
+        (status, answer)
+    };
+    let nobody = Client::of(None);
+    for path in ["/bound", "/bound-edge"] {
+        // The first connection and one whose TLS session is resumed; one that no authority need vouch for.
+        let owner = Client::with("plain");
+        for listener in [OPTIONAL, OPTIONAL, UNTRUSTED] {
+            let (status, answer) = ask(listener, &owner, path, &field);
+            assert_eq!(status, 200, "{listener}{path}: {answer}");
+        }
+        for (listener, thief) in [
+            (OPTIONAL, &Client::with("uri")),
+            (UNTRUSTED, &Client::with("stranger")),
+            (OPTIONAL, &nobody),
+        ] {
+            for fields in [&field, &said] {
+                let (status, answer) = ask(listener, thief, path, fields);
+                assert_eq!(status, 401, "{listener}{path}: {answer}");
+                assert!(answer.contains("binding_invalid"), "{answer}");
+                let challenge = "www-authenticate: Bearer realm=\"api\", error=\"invalid_token\"";
+                assert!(answer.contains(challenge), "RFC 8705 §3: {answer}");
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod claims;
 mod compact;
 mod discovery;
 mod document;
+mod dpop_proof;
 mod forms;
 mod introspection_response;
 mod json_gate;
@@ -32,6 +33,7 @@ pub use claims::claims;
 pub use compact::compact;
 pub use discovery::discovery;
 pub use document::document;
+pub use dpop_proof::dpop_proof;
 pub use forms::forms;
 pub use introspection_response::introspection_response;
 pub use json_gate::json_gate;
@@ -60,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     ("compact", compact),
     ("discovery", discovery),
     ("document", document),
+    ("dpop_proof", dpop_proof),
     ("forms", forms),
     ("introspection_response", introspection_response),
     ("json_gate", json_gate),

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::dpop_proof::{good_proofs, odd_proofs};
 use super::token::good_tokens;
 use crate::case::Case;
 use crate::random::Random;
@@ -20,6 +21,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "compact" => texts().into_iter().chain(numbers()).collect(),
         "discovery" => discovery_documents(),
         "document" => documents(),
+        "dpop_proof" => proofs(),
         "forms" => bodies(),
         "json_gate" => texts(),
         "jwks" => key_sets(),
@@ -70,6 +72,16 @@ fn authorizations() -> Vec<Vec<u8>> {
         .map(bearer)
         .chain(odd.map(|text| text.as_bytes().to_vec()))
         .collect()
+}
+
+/// Proofs that are good, and some in which something is not.
+fn proofs() -> Vec<Vec<u8>> {
+    let good = good_proofs();
+    let twice = format!("{},{}", good[0], good[0]);
+    let rfc = vectors("dpop/rfc9449.json");
+    let example = rfc["resource_request"]["proof"].as_str().map(str::to_owned);
+    let all = good.into_iter().chain(odd_proofs()).chain([twice]);
+    all.chain(example).map(String::into_bytes).collect()
 }
 
 fn claims() -> Vec<Vec<u8>> {

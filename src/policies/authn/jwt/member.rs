@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::bound::{proof_challenge, tell_nonce};
+use super::challenges::challenges;
 use super::claimant::UnverifiedSubject;
 use super::provider::Providers;
 use super::{ProviderRequirement, distinct};
@@ -35,7 +36,7 @@ impl Member for ProviderRequirement {
     }
 
     fn challenges_of_all(members: &[Self], about: &About<'_>) -> Option<Challenges> {
-        super::challenges(&distinct(members), about, "")
+        challenges(&distinct(members), about, "")
     }
 
     fn challenge_of_all(members: &[Self], about: &About<'_>) -> Option<String> {

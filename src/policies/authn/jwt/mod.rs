@@ -9,6 +9,7 @@ mod algorithm;
 pub mod bound;
 mod cache;
 pub(super) mod cache_limits;
+mod challenges;
 mod checks;
 mod claimant;
 mod claimed;
@@ -38,22 +39,19 @@ mod variables;
 
 use std::rc::Rc;
 
-use self::bound::{
-    ProofAudience, ProofChallenges, SentToken, proof_challenge, proof_parts, tell_nonce,
-};
+use self::bound::{SentToken, tell_nonce};
+use self::challenges::challenges;
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
 use self::refusals::{
-    CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
+    CODES, INSUFFICIENT, MISSING, NO_TOKEN, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
 use self::token::{TokenError, Unverified};
-use super::challenge::{
-    Challenges, metadata_parameter, plain_challenge, read_metadata, read_realm,
-};
+use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
@@ -96,8 +94,11 @@ pub(super) struct ProviderRequirement {
     provider: Rc<Provider>,
     requirement: Rc<Requirement>,
     challenges: Challenges,
-    /// For tokens that come with a proof, if they may.
-    proof_challenges: Option<ProofChallenges>,
+    /// What the challenges of tokens that come with a proof are made of, when one is refused: there are many, and
+    /// few routes ever need one.
+    realm: Box<str>,
+    metadata: Box<str>,
+    beside: Box<str>,
 }
 
 /// The most demands of one block: each may cost a signature.
@@ -216,28 +217,19 @@ impl ProviderRequirement {
         let Some(provider) = provider else {
             return Some(None);
         };
-        let scopes = requirement.scopes();
-        let proof_challenges = match provider.binding.takes_proofs() {
-            false => None,
-            true => Some(proof_challenges(&provider, about, &scopes)?),
-        };
-        Some(Some(Self {
+        let challenges = challenges(&[&provider], about, &requirement.scopes())?;
+        let read = Self {
             at: about.at.to_owned(),
-            challenges: challenges(&[&provider], about, &scopes)?,
-            proof_challenges,
             provider,
             requirement: Rc::new(requirement),
-        }))
-    }
-
-    /// With what a client is to do that has sent a token so.
-    fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
-        match &self.proof_challenges {
-            Some(proofs) if scheme == AuthScheme::Dpop || proofs.concerns(&refusal) => {
-                proofs.attach(refusal)
-            }
-            _ => self.challenges.attach(refusal),
-        }
+            challenges,
+            realm: about.realm.into(),
+            metadata: about.metadata.into(),
+            beside: about.beside.into(),
+        };
+        // What can be written now can be written later.
+        read.proof_challenges()?;
+        Some(Some(read))
     }
 
     fn principal(&self, claims: Compact) -> Principal {
@@ -336,64 +328,6 @@ impl Authenticator for ProviderRequirement {
     fn challenge(&self) -> &Challenges {
         &self.challenges
     }
-}
-
-/// What asks for a token of any of these providers, and says what was wrong with one that came without a proof.
-fn challenges(providers: &[&Rc<Provider>], about: &About<'_>, scopes: &str) -> Option<Challenges> {
-    let mut told = providers
-        .iter()
-        .map(|provider| provider.binding.told_algorithms());
-    let told = told.find_map(|told| told);
-    let needs_proofs = providers
-        .iter()
-        .all(|provider| provider.binding.needs_proofs());
-    match told {
-        Some(algorithms) if needs_proofs => {
-            let (start, end) = proof_parts(about.realm, about.metadata, &algorithms);
-            Challenges::of_scheme(&REPEATED, &start, &end, scopes)?.beside(about.beside)
-        }
-        Some(algorithms) => {
-            let proof = proof_challenge(about.realm, about.metadata, &algorithms);
-            let challenges = Challenges::bearer(&REPEATED, about.realm, scopes)?;
-            let challenges = challenges.with_metadata(about.metadata)?;
-            challenges.beside(&proof)?.beside(about.beside)
-        }
-        None => {
-            let challenges = Challenges::bearer(&REPEATED, about.realm, scopes)?;
-            challenges
-                .with_metadata(about.metadata)?
-                .beside(about.beside)
-        }
-    }
-}
-
-/// The same for one that came with a proof, or should have.
-fn proof_challenges(
-    provider: &Rc<Provider>,
-    about: &About<'_>,
-    scopes: &str,
-) -> Option<ProofChallenges> {
-    let bearer = match provider.binding.needs_proofs() {
-        true => None,
-        false => {
-            let bearer = plain_challenge("Bearer", about.realm);
-            Some(bearer + &metadata_parameter(about.metadata))
-        }
-    };
-    let others = [bearer.as_deref(), Some(about.beside)];
-    let others: Vec<&str> = others
-        .into_iter()
-        .flatten()
-        .filter(|text| !text.is_empty())
-        .collect();
-    ProofChallenges::new(&ProofAudience {
-        several: &REPEATED,
-        realm: about.realm,
-        metadata: about.metadata,
-        algorithms: &provider.binding.algorithms(),
-        scopes,
-        beside: &others.join(", "),
-    })
 }
 
 /// The refusal of a token, with what that says for the record. The provider that refused it keeps that with

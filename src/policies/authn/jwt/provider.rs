@@ -273,14 +273,7 @@ impl Provider {
         fields.deny_unknown(problems);
         let (rules, algorithms, keys, cache) = (rules?, algorithms?, keys?, cache?);
         let (mut locations, binding) = (locations?, binding?);
-        let takes_dpop = binding.takes_proofs() && locations.take_dpop();
-        if binding.told_algorithms().is_some() && !takes_dpop {
-            node.report(
-                problems,
-                "takes no token in `Authorization` behind `Bearer`, and tokens that come with a proof stand there, behind `DPoP` (RFC 9449 §7.1): add {\"name\": \"authorization\", \"value_prefix\": \"DPoP \"} to `from_headers`, or say \"off\" for `dpop` in `bound`",
-            );
-            return None;
-        }
+        binding.settle(&mut locations, node, notes, problems)?;
         if let Some(limits) = cache {
             problems.account(node.pointer(), Share::Caches, limits.max_bytes);
         }

@@ -132,7 +132,7 @@ mod tests {
         for wrong in [
             "",
             "00",
-            &digits[1..],
+            digits.get(1..).unwrap(),
             &format!("{digits}00"),
             &digits.replace('f', "g"),
         ] {

@@ -92,20 +92,19 @@ impl ProofChallenges {
         }
     }
 
-    /// Whether a refusal is of a proof, or for the want of one.
-    pub(in crate::authn) fn concerns(&self, refusal: &Refusal) -> bool {
-        self.special(refusal).is_some()
-    }
-
     fn special(&self, refusal: &Refusal) -> Option<&HeaderValue> {
-        let code = refusal.code();
         if *refusal.reason == SCHEME {
             return Some(&self.scheme);
         }
-        if *code == NONCE {
+        if *refusal.code() == NONCE {
             return Some(&self.use_nonce);
         }
-        let is_of_proof = [&PROOF, &PROOF_MISSING, &REPLAYED].contains(&code);
-        is_of_proof.then_some(&self.invalid_proof)
+        is_of_proof(refusal).then_some(&self.invalid_proof)
     }
+}
+
+/// Whether a refusal is of a proof, or for the want of one.
+pub(in crate::authn) fn is_of_proof(refusal: &Refusal) -> bool {
+    let codes = [&NONCE, &PROOF, &PROOF_MISSING, &REPLAYED];
+    codes.contains(&refusal.code()) || *refusal.reason == SCHEME
 }

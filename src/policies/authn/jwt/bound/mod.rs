@@ -17,31 +17,28 @@ pub mod refusals;
 mod replay;
 mod settings;
 mod target;
+#[cfg(test)]
+mod tests;
+mod written;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use self::certificate::CertificateBinding;
 use self::confirmation::{CLAIM, Confirmation, Unreadable};
-use self::dpop::{ProofChecker, ProofFields};
+use self::dpop::ProofChecker;
 use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
-use self::replay::ReplayTable;
-use self::settings::{Known, ProofRules};
 use super::signature::SignatureBackend;
-use crate::authn::certificate::set::CertificateSets;
 use crate::authn::location::AuthScheme;
-use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Fact, Refusal};
 use portcullis_exchange::section::Variable;
-use portcullis_wire::budget::Share;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
-use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::Compact;
 
 pub(in crate::authn) use self::challenges::{
-    ProofAudience, ProofChallenges, proof_challenge, proof_parts,
+    ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts,
 };
 
 /// What a provider asks of bound tokens, and whether its tokens have to be bound.
@@ -90,93 +87,15 @@ pub(in crate::authn) struct OfProvider<'p> {
     pub(in crate::authn) backend: SignatureBackend,
 }
 
-impl BindingMode {
-    fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let choices = [
-            ("required", BindingMode::Required),
-            ("if_bound", BindingMode::IfBound),
-            ("off", BindingMode::Off),
-        ];
-        node.choice(problems, &choices)
-    }
-}
-
 impl Binding {
-    /// Reads `bound`.
-    pub(in crate::authn) fn read(
-        fields: &mut Fields<'_>,
-        provider: &OfProvider<'_>,
-        sets: &CertificateSets,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let known = Known {
-            provider: provider.name,
-            skew: provider.clock_skew,
-            backend: provider.backend,
-        };
-        let node = fields.optional("bound");
-        let Some(node) = node else {
-            let certificate = CertificateBinding::default();
-            return Self::of(false, certificate, ProofRules::usual(&known), false);
-        };
-        if let Json::String(_) = node.json() {
-            let mode = BindingMode::read(&node, problems)?;
-            let each = match mode {
-                BindingMode::Off => BindingMode::Off,
-                BindingMode::Required | BindingMode::IfBound => BindingMode::IfBound,
-            };
-            let certificate = CertificateBinding::of(each);
-            let mut rules = ProofRules::usual(&known);
-            rules.mode = each;
-            let is_required = mode == BindingMode::Required;
-            return Self::of(is_required, certificate, rules, is_required);
-        }
-        let mut fields = node.fields(problems)?;
-        let certificate = fields.or_default(
-            "certificate",
-            CertificateBinding::default(),
-            problems,
-            |node, problems| CertificateBinding::read(node, sets, problems),
-        );
-        let dpop = fields.optional("dpop");
-        let rules = match &dpop {
-            None => Some(ProofRules::usual(&known)),
-            Some(node) => ProofRules::read(node, &known, problems),
-        };
-        fields.deny_unknown(problems);
-        let rules = rules?;
-        let tells = dpop.is_some() && rules.mode != BindingMode::Off;
-        let memory = rules.memory().saturating_add(size_of::<Self>());
-        problems.account(node.pointer(), Share::Documents, memory);
-        Self::of(false, certificate?, rules, tells)
-    }
-
-    fn of(
-        is_required: bool,
-        certificate: CertificateBinding,
-        rules: ProofRules,
-        tells_of_proofs: bool,
-    ) -> Option<Self> {
-        let replay = ReplayTable::new(&rules.provider, rules.most);
-        let fields = ProofFields {
-            proof: HeaderName::parse("dpop").ok()?,
-            nonce: HeaderName::parse("dpop-nonce").ok()?,
-        };
-        Some(Self {
-            is_required,
-            certificate,
-            proofs: ProofChecker {
-                rules,
-                replay,
-                fields,
-            },
-            tells_of_proofs,
-        })
-    }
-
     /// Whether tokens may come by the scheme `DPoP`.
     pub(in crate::authn) fn takes_proofs(&self) -> bool {
         self.proofs.rules.mode != BindingMode::Off
+    }
+
+    /// Whether nobody is asked for anything.
+    pub(in crate::authn) fn is_off(&self) -> bool {
+        self.certificate.mode == BindingMode::Off && !self.takes_proofs()
     }
 
     /// Whether no token comes by another scheme.
@@ -202,9 +121,7 @@ impl Binding {
 
     /// Whether something is asked of who sends a token with these claims.
     pub(in crate::authn) fn concerns(&self, claims: &Compact) -> bool {
-        let modes = [self.certificate.mode, self.proofs.rules.mode];
-        let asks = modes.iter().any(|mode| *mode != BindingMode::Off);
-        asks && (self.is_demanded() || claims.member(CLAIM).is_some())
+        !self.is_off() && (self.is_demanded() || claims.member(CLAIM).is_some())
     }
 
     /// The fields of a request that are judged here.
@@ -219,19 +136,6 @@ impl Binding {
         self.proofs.rules.nonces.as_ref()?.variable(place)
     }
 
-    /// What is taken up in the proxy, where the document speaks of proofs.
-    pub(in crate::authn) fn memory_estimate(&self) -> Option<String> {
-        let rules = &self.proofs.rules;
-        self.tells_of_proofs.then(|| {
-            format!(
-                "provider {}: at most {} KiB for {} proofs, in the proxy and for all workers together",
-                Quoted(&rules.provider),
-                self.proofs.replay.most_bytes().div_ceil(1024),
-                rules.most
-            )
-        })
-    }
-
     /// Whether who sends an accepted token shows what it is bound to.
     pub(in crate::authn) fn check(
         &self,
@@ -240,7 +144,7 @@ impl Binding {
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<Shown, Refusal> {
-        let by_proof = sent.scheme == AuthScheme::Dpop;
+        let by_proof = sent.scheme == AuthScheme::Dpop && self.takes_proofs();
         if !by_proof && !self.concerns(claims) {
             return Ok(Shown::Nothing);
         }

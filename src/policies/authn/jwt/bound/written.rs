@@ -1,0 +1,136 @@
+//! Reads `bound` of a provider, and says what an operator should know of it.
+
+use super::certificate::CertificateBinding;
+use super::dpop::{ProofChecker, ProofFields};
+use super::replay::ReplayTable;
+use super::settings::{Known, ProofRules};
+use super::{Binding, BindingMode, OfProvider};
+use crate::authn::certificate::set::CertificateSets;
+use crate::authn::location::Locations;
+use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_wire::budget::Share;
+use portcullis_wire::headers::HeaderName;
+use portcullis_wire::json::Json;
+
+impl BindingMode {
+    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let choices = [
+            ("required", BindingMode::Required),
+            ("if_bound", BindingMode::IfBound),
+            ("off", BindingMode::Off),
+        ];
+        node.choice(problems, &choices)
+    }
+}
+
+impl Binding {
+    /// Reads `bound`.
+    pub(in crate::authn) fn read(
+        fields: &mut Fields<'_>,
+        provider: &OfProvider<'_>,
+        sets: &CertificateSets,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let known = Known {
+            provider: provider.name,
+            skew: provider.clock_skew,
+            backend: provider.backend,
+        };
+        let node = fields.optional("bound");
+        let Some(node) = node else {
+            let certificate = CertificateBinding::default();
+            return Self::of(false, certificate, ProofRules::usual(&known), false);
+        };
+        if let Json::String(_) = node.json() {
+            let mode = BindingMode::read(&node, problems)?;
+            let each = match mode {
+                BindingMode::Off => BindingMode::Off,
+                BindingMode::Required | BindingMode::IfBound => BindingMode::IfBound,
+            };
+            let certificate = CertificateBinding::of(each);
+            let mut rules = ProofRules::usual(&known);
+            rules.mode = each;
+            let is_required = mode == BindingMode::Required;
+            return Self::of(is_required, certificate, rules, is_required);
+        }
+        let mut fields = node.fields(problems)?;
+        let certificate = fields.or_default(
+            "certificate",
+            CertificateBinding::default(),
+            problems,
+            |node, problems| CertificateBinding::read(node, sets, problems),
+        );
+        let dpop = fields.optional("dpop");
+        let rules = match &dpop {
+            None => Some(ProofRules::usual(&known)),
+            Some(node) => ProofRules::read(node, &known, problems),
+        };
+        fields.deny_unknown(problems);
+        let rules = rules?;
+        let tells = dpop.is_some() && rules.mode != BindingMode::Off;
+        let memory = rules.memory().saturating_add(size_of::<Self>());
+        problems.account(node.pointer(), Share::Documents, memory);
+        Self::of(false, certificate?, rules, tells)
+    }
+
+    fn of(
+        is_required: bool,
+        certificate: CertificateBinding,
+        rules: ProofRules,
+        tells_of_proofs: bool,
+    ) -> Option<Self> {
+        let replay = ReplayTable::new(&rules.provider, rules.most);
+        let fields = ProofFields {
+            proof: HeaderName::parse("dpop").ok()?,
+            nonce: HeaderName::parse("dpop-nonce").ok()?,
+        };
+        Some(Self {
+            is_required,
+            certificate,
+            proofs: ProofChecker {
+                rules,
+                replay,
+                fields,
+            },
+            tells_of_proofs,
+        })
+    }
+
+    /// Takes tokens that come with proofs where the provider takes tokens, and notes what is not asked for.
+    pub(in crate::authn) fn settle(
+        &self,
+        locations: &mut Locations,
+        provider: &Node<'_>,
+        notes: &mut Vec<String>,
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let takes_proofs = self.takes_proofs() && locations.take_dpop();
+        if self.tells_of_proofs && !takes_proofs {
+            provider.report(
+                problems,
+                "takes no token in `Authorization` behind `Bearer`, and tokens that come with a proof stand there, behind `DPoP` (RFC 9449 §7.1): add {\"name\": \"authorization\", \"value_prefix\": \"DPoP \"} to `from_headers`, or say \"off\" for `dpop` in `bound`",
+            );
+            return None;
+        }
+        if self.is_off() {
+            notes.push(format!(
+                "provider {}: `bound` is \"off\": a token that is bound to a certificate or a key passes as a bearer token, whoever sends it",
+                Quoted(&self.proofs.rules.provider)
+            ));
+        }
+        Some(())
+    }
+
+    /// What is taken up in the proxy, where the document speaks of proofs.
+    pub(in crate::authn) fn memory_estimate(&self) -> Option<String> {
+        let rules = &self.proofs.rules;
+        self.tells_of_proofs.then(|| {
+            format!(
+                "provider {}: at most {} KiB for {} proofs, in the proxy and for all workers together",
+                Quoted(&rules.provider),
+                self.proofs.replay.most_bytes().div_ceil(1024),
+                rules.most
+            )
+        })
+    }
+}
