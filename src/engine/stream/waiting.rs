@@ -298,4 +298,6 @@ impl StreamedBody {
 }
 
 #[cfg(test)]
+mod introspection;
+#[cfg(test)]
 mod tests;

@@ -124,7 +124,7 @@ impl<A: Authenticator> Kindred<A> {
                 Ok(accepted) if accepted.principal.is_some() => return Ok((*at, accepted)),
                 // Another may know whose it is.
                 Ok(accepted) => unknown = unknown.or(Some((*at, accepted))),
-                Err(NotAccepted::Asks(call)) => return Err(NotAccepted::Asks(call)),
+                Err(asks @ NotAccepted::Asks(_)) => return Err(asks),
                 Err(NotAccepted::Refused(next))
                     if refusal
                         .as_ref()

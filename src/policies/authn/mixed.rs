@@ -5,7 +5,7 @@ use super::combination::{Needed, Presence};
 use super::location::Locations;
 use super::member::Kin;
 use super::places::{Places, Stray};
-use super::{AcceptedCredential, NotAccepted, heard, settle};
+use super::{AcceptedCredential, Asking, NotAccepted, heard, settle};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Verdict};
@@ -70,15 +70,23 @@ impl Mixed {
             }
             Needed::All => {
                 let mut accepted = Vec::with_capacity(self.count);
+                let mut asks = None;
                 for kin in &self.kinds {
-                    accepted.append(&mut kin.all(exchange, host)?);
+                    let all = unless_asked(kin.all(exchange, host), &mut asks)?;
+                    accepted.extend(all.into_iter().flatten());
+                }
+                if let Some(asking) = asks {
+                    return Err(NotAccepted::Asks(asking));
                 }
                 enter_all(accepted, exchange);
             }
             Needed::Any => {
                 let mut first: Option<(usize, AcceptedCredential)> = None;
+                let mut asks = None;
                 for kin in &self.kinds {
-                    let found = kin.any(exchange, host)?;
+                    let Some(found) = unless_asked(kin.any(exchange, host), &mut asks)? else {
+                        continue;
+                    };
                     // It is read again to be judged. What was there then and is not now has not been judged.
                     if found.is_none() && presented.iter().any(|place| kin.has(*place)) {
                         return Err(kin.missing().into());
@@ -92,6 +100,9 @@ impl Mixed {
                     {
                         first = Some(found);
                     }
+                }
+                if let Some(asking) = asks {
+                    return Err(NotAccepted::Asks(asking));
                 }
                 let Some((_, accepted)) = first else {
                     return Err(self.missing(&[]).into());
@@ -124,6 +135,22 @@ impl Mixed {
             Some(kin) => kin.resembling(place),
             None => self.challenges.attach(Refusal::new(self.missing)),
         }
+    }
+}
+
+/// What a kind has accepted; none while it has to ask, which waits until the others have been judged: what one
+/// of them refuses need not be asked about.
+fn unless_asked<T>(
+    judged: Result<T, NotAccepted>,
+    asks: &mut Option<Box<Asking>>,
+) -> Result<Option<T>, NotAccepted> {
+    match judged {
+        Ok(accepted) => Ok(Some(accepted)),
+        Err(NotAccepted::Asks(asking)) => {
+            asks.get_or_insert(asking);
+            Ok(None)
+        }
+        Err(refused) => Err(refused),
     }
 }
 

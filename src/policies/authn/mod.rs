@@ -43,6 +43,7 @@ use std::rc::Rc;
 
 use self::challenge::Challenges;
 use self::location::{LocationError, Locations, PresentedCredential};
+use portcullis_exchange::asked::Question;
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
@@ -81,8 +82,7 @@ trait Authenticator {
     fn may_have_issued(&self, attempt: &Self::Attempt<'_>) -> bool;
 
     /// Accepts the credential, or says why not, with its challenge. An accepted one is taken out of what
-    /// the service will see, unless it is to be forwarded; nothing else is left in the exchange, but for what
-    /// was asked where that has to be known first.
+    /// the service will see, unless it is to be forwarded; nothing else is left in the exchange.
     fn authenticate(
         &self,
         found: &PresentedCredential<'_>,
@@ -129,7 +129,13 @@ enum NotAccepted {
     /// It is refused.
     Refused(Refusal),
     /// It is not known yet: that has to be asked first.
-    Asks(Box<Call>),
+    Asks(Box<Asking>),
+}
+
+/// What has to be asked, and who asks.
+struct Asking {
+    call: Call,
+    question: Question,
 }
 
 impl From<Refusal> for NotAccepted {
@@ -164,10 +170,12 @@ fn settle(
             exchange.facts.asked.clear();
             Verdict::Refuse(refusal)
         }
-        Err(NotAccepted::Asks(call)) => {
+        Err(NotAccepted::Asks(asking)) => {
+            let Asking { call, question } = *asking;
             exchange.edits.truncate(edits);
             exchange.shadow.truncate(noted);
-            Verdict::Wait(Wait::Shared(*call))
+            exchange.facts.asked.ask(question);
+            Verdict::Wait(Wait::Shared(call))
         }
     }
 }

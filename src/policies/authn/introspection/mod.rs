@@ -14,6 +14,7 @@ pub mod refusals;
 mod request;
 mod response;
 mod server;
+mod servers;
 mod settings;
 
 use std::rc::Rc;
@@ -41,7 +42,7 @@ use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 use portcullis_exchange::wait::Wake;
 
 pub(in crate::authn) use self::form::{is_opaque, is_signed_jwt};
-pub use self::server::IntrospectionServers;
+pub use self::servers::IntrospectionServers;
 
 /// `introspection: { server, require, optional, realm, resource_metadata }`.
 pub const KIND: PolicyKind = PolicyKind {
@@ -214,7 +215,7 @@ impl Authenticator for ServerRequirement {
                 let refusal = self.server.placed(error.into());
                 return self.unknown(found, refusal, exchange);
             }
-            Err(Unreported::Asks(call)) => return Err(NotAccepted::Asks(Box::new(call))),
+            Err(Unreported::Asks(asking)) => return Err(NotAccepted::Asks(asking)),
         };
         let principal = Principal {
             kind: CredentialKind::Introspection,

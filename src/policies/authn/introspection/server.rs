@@ -1,12 +1,11 @@
 //! A server that is asked about tokens: where they stand, how it is asked, and by which rules its answers are
 //! judged.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::cache::{AnswerCache, Rejected, Reported};
-use super::form::{AskedTokens, LONGEST_TOKEN};
+use super::form::AskedTokens;
 use super::patience::Patience;
 use super::refusals::{
     AskError, BOUND, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected,
@@ -14,36 +13,21 @@ use super::refusals::{
 use super::request::Endpoint;
 use super::response::{self, Said};
 use super::settings::{Lifetimes, OnAskError, read_endpoint};
-use crate::authn::Heard;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::jwt::cache_limits::CacheLimits;
 use crate::authn::jwt::claims::{Accepted, ClaimRules};
 use crate::authn::jwt::rules::read_rules_of_answers;
 use crate::authn::location::{Locations, Unwritable};
+use crate::authn::{Asking, Heard};
 use portcullis_document::{Node, Problems, Quoted};
 use portcullis_exchange::asked::{Asker, Question};
-use portcullis_exchange::call::Call;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::{Event, Timing};
 use portcullis_exchange::refusal::{BlockPlace, Refusal};
-use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
+use portcullis_exchange::section::Variable;
 use portcullis_exchange::wait::GRACE;
 use portcullis_wire::budget::{Reservation, Share, reserve};
-
-/// The document's `introspection_servers`. One whose block is wrong is still known by name.
-#[derive(Debug, Default)]
-pub struct IntrospectionServers {
-    named: Vec<NamedServer>,
-}
-
-#[derive(Debug)]
-struct NamedServer {
-    name: Rc<str>,
-    server: Option<Rc<IntrospectionServer>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
-}
 
 /// One server.
 pub(in crate::authn) struct IntrospectionServer {
@@ -57,7 +41,7 @@ pub(in crate::authn) struct IntrospectionServer {
     rules: ClaimRules,
     lifetimes: Lifetimes,
     on_error: OnAskError,
-    cache: Option<AnswerCache>,
+    pub(super) cache: Option<AnswerCache>,
     patience: Patience,
 }
 
@@ -68,7 +52,7 @@ pub(super) enum Unreported {
     /// Nobody can tell now.
     Failed(AskError),
     /// That has to be asked first.
-    Asks(Call),
+    Asks(Box<Asking>),
 }
 
 /// What has been heard of a token of the request in hand.
@@ -78,112 +62,11 @@ enum Answer {
     Failed(AskError),
 }
 
-/// The longest name of a server, in bytes.
-const LONGEST_NAME: usize = 64;
-
-/// The most bytes that the caches of a document take unless it says otherwise, all servers together.
-const ALL_BY_DEFAULT: usize = 12 << 20;
-
 /// What a server takes of memory beside what its block has.
 const FIXED: usize = 4096;
 
-impl IntrospectionServers {
-    /// The server of that name; `Some(None)` if its block is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<IntrospectionServer>>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        Some(named.server.clone())
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
-    }
-
-    /// The servers whose blocks are right.
-    fn valid(&self) -> impl Iterator<Item = &Rc<IntrospectionServer>> {
-        self.named.iter().filter_map(|each| each.server.as_ref())
-    }
-
-    fn caches(&self) -> impl Iterator<Item = &AnswerCache> {
-        self.valid().filter_map(|server| server.cache.as_ref())
-    }
-
-    /// The header fields, parameters and cookies in which tokens stand.
-    pub fn places(&self) -> impl Iterator<Item = &str> {
-        self.valid().flat_map(|server| {
-            let locations = &server.locations;
-            let headers = locations.headers().map(|(name, _)| name.as_str());
-            headers.chain(locations.params()).chain(locations.cookies())
-        })
-    }
-}
-
-impl Section for IntrospectionServers {
-    const NAME: &'static str = "introspection_servers";
-
-    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let (problems, notes) = (&mut *reading.problems, &mut *reading.notes);
-        let entries = node.members(problems).unwrap_or_default();
-        let share = ALL_BY_DEFAULT.checked_div(entries.len());
-        let limits = CacheLimits {
-            max_token_bytes: LONGEST_TOKEN,
-            max_bytes: share.unwrap_or(ALL_BY_DEFAULT).clamp(64 << 10, 4 << 20),
-            ..CacheLimits::default_of(1)
-        };
-        let named = entries.into_iter().map(|(name, node)| {
-            if name.is_empty() || name.len() > LONGEST_NAME {
-                node.report(
-                    problems,
-                    format_args!("the name of a server has from 1 to {LONGEST_NAME} bytes"),
-                );
-            }
-            let name: Rc<str> = name.into();
-            let server = IntrospectionServer::read(&name, &node, limits, notes, problems);
-            NamedServer {
-                name,
-                server: server.map(Rc::new),
-                used: Cell::new(false),
-            }
-        });
-        Some(Self {
-            named: named.collect(),
-        })
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::default())
-    }
-
-    fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        finishing.notes.extend(unused.map(|each| {
-            format!(
-                "introspection server {} is used by no block: no route asks for its tokens",
-                Quoted(&each.name)
-            )
-        }));
-    }
-
-    fn register(section: &Rc<Self>, registry: &mut Registry) {
-        let variables = section.valid();
-        let variables = variables.filter_map(|server| {
-            let client = &server.endpoint.client;
-            client.variable(&server.name)
-        });
-        registry.environment.extend(variables);
-    }
-
-    fn forget(&self) {
-        self.caches().for_each(AnswerCache::forget_all);
-    }
-
-    fn release(&self) {
-        self.caches().for_each(AnswerCache::release);
-    }
-}
-
 impl IntrospectionServer {
-    fn read(
+    pub(super) fn read(
         name: &Rc<str>,
         node: &Node<'_>,
         limits: CacheLimits,
@@ -257,6 +140,11 @@ impl IntrospectionServer {
         })
     }
 
+    /// The variable of the environment that it needs.
+    pub(super) fn variable(&self) -> Option<Variable> {
+        self.endpoint.client.variable(&self.name)
+    }
+
     /// Whether it is asked about signed JWTs too.
     pub(super) fn asks_about_jwts(&self) -> bool {
         self.tokens == AskedTokens::Any
@@ -277,7 +165,7 @@ impl IntrospectionServer {
     pub(super) fn judge(
         &self,
         token: &[u8],
-        exchange: &mut Exchange<'_>,
+        exchange: &Exchange<'_>,
         host: &dyn Host,
     ) -> Result<Reported, Unreported> {
         let rejected = |refusal| Err(Unreported::Rejected(self.placed(refusal)));
@@ -319,12 +207,12 @@ impl IntrospectionServer {
             host.count(Event::IntrospectionFailed.counter());
             return Err(Unreported::Failed(AskError::Resting));
         }
-        exchange.facts.asked.ask(Question {
+        let question = Question {
             by: self.asker(),
             since: now,
             note: self.patience.note(),
-        });
-        Err(Unreported::Asks(call))
+        };
+        Err(Unreported::Asks(Box::new(Asking { call, question })))
     }
 
     /// Hears what has been said of a token, if the request has waited for that.
