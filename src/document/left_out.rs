@@ -21,6 +21,11 @@ impl LeftOut {
         what: "regular expressions",
         feature: "patterns",
     };
+    /// Credentials of other kinds than tokens that the module judges itself, and lists of what is revoked.
+    pub const CREDENTIALS: Self = Self {
+        what: "API keys, certificates, opaque tokens, signed requests and lists of what is revoked",
+        feature: "credentials",
+    };
     /// Signatures that the module itself checks, and the libraries for their keys.
     pub const SIGNATURES: Self = Self {
         what: "signatures that it checks itself",

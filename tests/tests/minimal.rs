@@ -23,6 +23,7 @@ const SCHEMAS: &str =
     "this module is built without JSON Schema; build it with the feature `json-schema`";
 const PATTERNS: &str =
     "this module is built without regular expressions; build it with the feature `patterns`";
+const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
 
 /// A document that this module takes, with this in it.
@@ -61,6 +62,26 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
     assert_eq!(refusal(&document(|_| {})), "");
     type Change = fn(&mut Value);
     let lacking: &[(&str, &str, Change)] = &[
+        ("/api_key_stores", CREDENTIALS, |all| {
+            all["api_key_stores"] = json!({ "partners": { "keys": [] } });
+        }),
+        ("/certificates", CREDENTIALS, |all| {
+            all["certificates"] = json!({ "mesh": {} });
+        }),
+        ("/introspection_servers", CREDENTIALS, |all| {
+            all["introspection_servers"] = json!({ "corp": {} });
+        }),
+        ("/signers", CREDENTIALS, |all| {
+            all["signers"] = json!({ "shop": {} });
+        }),
+        ("/revocation_lists", CREDENTIALS, |all| {
+            all["revocation_lists"] = json!({ "blocked": {} });
+        }),
+        ("/routes/0/credentials", CREDENTIALS, |all| {
+            let route = all["routes"][0].as_object_mut().expect("it is one");
+            route.remove("jwt");
+            all["routes"][0]["credentials"] = json!({ "any_of": [] });
+        }),
         ("/schemas/order", SCHEMAS, |all| {
             all["schemas"] = json!({ "order": { "type": "object" } });
         }),

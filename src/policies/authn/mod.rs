@@ -28,6 +28,7 @@ mod item_list;
 pub mod jwt;
 mod kindred;
 mod leading;
+mod left_out;
 mod location;
 mod member;
 mod mixed;

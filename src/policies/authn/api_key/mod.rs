@@ -23,6 +23,7 @@ use self::refusals::{
 use self::store::ApiKeyStore;
 use super::challenge::{Challenges, plain_challenge, read_realm};
 use super::combination::{Combination, Needed, Presence};
+use super::left_out::unless_left_out;
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
@@ -43,7 +44,7 @@ pub const KIND: PolicyKind = PolicyKind {
     name: "api_key",
     role: Role::Authenticates,
     codes: CODES,
-    compile: Compile::Object(compile),
+    compile: Compile::Object(unless_left_out(compile)),
     rules: &[(Selector::Code(&MISSING), "store")],
 };
 

@@ -14,6 +14,7 @@ use super::refusals::{
 };
 use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
 use crate::authn::forwarding::Forwarding;
+use crate::authn::left_out::is_there;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
 use portcullis_document::{Fields, Node, Problems, Quoted};
@@ -104,6 +105,7 @@ impl Section for ApiKeyStores {
     const NAME: &'static str = "api_key_stores";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        is_there(node, reading).then_some(())?;
         let problems = &mut *reading.problems;
         let lists = &*reading.known.get::<RevocationLists>();
         let entries = node.members(problems).unwrap_or_default();

@@ -31,6 +31,7 @@ use self::set::CertificateSet;
 use self::source::{Certificate, CertificateSource};
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
+use super::left_out::unless_left_out;
 use super::location::{LocationError, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member, kin};
 use super::mixed::Mixed;
@@ -45,7 +46,7 @@ pub const KIND: PolicyKind = PolicyKind {
     name: "certificate",
     role: Role::Authenticates,
     codes: CODES,
-    compile: Compile::Object(compile),
+    compile: Compile::Object(unless_left_out(compile)),
     rules: &[(Selector::Code(&MISSING), "set")],
 };
 

@@ -15,6 +15,7 @@ use super::client::Client;
 use super::refusals::SEVERAL_CERTIFICATES;
 use super::source::{Asked, Certificate, CertificateSource};
 use crate::authn::forwarding::Forwarding;
+use crate::authn::left_out::is_there;
 use crate::authn::location::{LocationError, Locations};
 use crate::authn::revocation::{RevocationLists, UsedLists};
 use portcullis_exchange::exchange::Request;
@@ -70,6 +71,7 @@ impl Section for CertificateSets {
     const NAME: &'static str = "certificates";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        is_there(node, reading).then_some(())?;
         let entries = node.members(reading.problems)?;
         let named = entries.into_iter().map(|(name, node)| {
             let name: Rc<str> = name.into();

@@ -10,6 +10,7 @@ use super::challenge::{Challenges, metadata_parameter, read_metadata, read_realm
 use super::combination::{Needed, Presence};
 use super::introspection::{ServerRequirement, is_opaque, is_signed_jwt};
 use super::jwt::ProviderRequirement;
+use super::left_out::unless_left_out;
 use super::member::{About, Kin, Member, TokenShape, kin};
 use super::mixed::Mixed;
 
@@ -18,7 +19,7 @@ pub const KIND: PolicyKind = PolicyKind {
     name: "credentials",
     role: Role::Authenticates,
     codes: &[&MISSING],
-    compile: Compile::Object(compile),
+    compile: Compile::Object(unless_left_out(compile)),
     rules: &[(Selector::Code(&MISSING), "any_of")],
 };
 

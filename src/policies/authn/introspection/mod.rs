@@ -27,6 +27,7 @@ use super::challenge::{
     Challenges, metadata_parameter, plain_challenge, read_metadata, read_realm,
 };
 use super::combination::{Combination, Needed, Presence};
+use super::left_out::unless_left_out;
 use super::location::{Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member, TokenShape};
 use super::requirement::Requirement;
@@ -49,7 +50,7 @@ pub const KIND: PolicyKind = PolicyKind {
     name: "introspection",
     role: Role::Authenticates,
     codes: CODES,
-    compile: Compile::Object(compile),
+    compile: Compile::Object(unless_left_out(compile)),
     rules: &[(Selector::Code(&MISSING), "server")],
 };
 

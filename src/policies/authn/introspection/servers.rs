@@ -7,6 +7,7 @@ use super::cache::AnswerCache;
 use super::form::LONGEST_TOKEN;
 use super::server::IntrospectionServer;
 use crate::authn::jwt::cache_limits::CacheLimits;
+use crate::authn::left_out::is_there;
 use portcullis_document::{Node, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
@@ -65,6 +66,7 @@ impl Section for IntrospectionServers {
     const NAME: &'static str = "introspection_servers";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        is_there(node, reading).then_some(())?;
         let (problems, notes) = (&mut *reading.problems, &mut *reading.notes);
         let entries = node.members(problems).unwrap_or_default();
         let share = ALL_BY_DEFAULT.checked_div(entries.len());

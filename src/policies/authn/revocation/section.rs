@@ -10,6 +10,7 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use super::list::{Entries, RevocationList};
 use super::table::RevocationTable;
 use crate::authn::fetched_list::FetchedList;
+use crate::authn::left_out::is_there;
 
 /// The document's `revocation_lists`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -71,6 +72,7 @@ impl Section for RevocationLists {
     const NAME: &'static str = "revocation_lists";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        is_there(node, reading).then_some(())?;
         let Reading {
             notes, problems, ..
         } = reading;

@@ -38,6 +38,7 @@ use self::unsettled::{BodyCheck, Claim, UnsettledSignature};
 use self::webhook::MacResult;
 use super::challenge::{Challenges, read_realm};
 use super::combination::Presence;
+use super::left_out::unless_left_out;
 use super::requirement::Requirement;
 use crate::payload::head::is_upgrade;
 
@@ -48,7 +49,7 @@ pub const KIND: PolicyKind = PolicyKind {
     name: "signed_request",
     role: Role::Seals,
     codes: CODES,
-    compile: Compile::Object(compile),
+    compile: Compile::Object(unless_left_out(compile)),
     rules: &[(Selector::Code(&MISSING), "signer")],
 };
 

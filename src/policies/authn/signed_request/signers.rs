@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use crate::authn::left_out::is_there;
 use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
@@ -64,6 +65,7 @@ impl Section for Signers {
     const NAME: &'static str = "signers";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        is_there(node, reading).then_some(())?;
         let entries = node.members(reading.problems)?;
         let named = entries.into_iter().map(|(name, node)| {
             let is_short = (1..=LONGEST_NAME).contains(&name.len());
