@@ -23,6 +23,7 @@ mod member;
 mod objection;
 mod planned;
 mod provider;
+mod public_key;
 pub mod refusals;
 mod refused;
 pub(super) mod remote;
@@ -41,6 +42,7 @@ use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
+pub(super) use self::public_key::{KeyVerdict, PublicKey};
 use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
