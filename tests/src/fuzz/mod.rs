@@ -20,6 +20,7 @@ mod regex;
 mod ring_host;
 mod schema;
 mod seeds;
+mod signature_input;
 mod spelling;
 mod token;
 mod xfcc;
@@ -42,6 +43,7 @@ pub use regex::regex;
 pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
+pub use signature_input::signature_input;
 pub use token::token;
 pub use xfcc::xfcc;
 
@@ -65,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     ("query", query),
     ("regex", regex),
     ("schema", schema),
+    ("signature_input", signature_input),
     ("token", token),
     ("xfcc", xfcc),
 ];

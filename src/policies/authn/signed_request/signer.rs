@@ -10,7 +10,7 @@ use portcullis_wire::budget::Share;
 use portcullis_wire::headers::{HeaderName, Headers};
 
 use super::client::SigningClient;
-use super::message::{DIGEST_FIELD, FIELDS, MessageSignatures};
+use super::message::{DIGEST_FIELD, MessageSignatures, SIGNATURE_FIELDS};
 use super::period::{USUAL_TOLERANCE, read_tolerance};
 use super::replays::Replays;
 use super::shared_secret::{SecretEncoding, SharedSecret};
@@ -102,7 +102,7 @@ impl Signer {
         match &self.scheme {
             SignatureScheme::Webhook(webhook, _) => webhook.form.header_names(),
             SignatureScheme::Message(_) => {
-                let names = FIELDS.into_iter().chain([DIGEST_FIELD]);
+                let names = SIGNATURE_FIELDS.into_iter().chain([DIGEST_FIELD]);
                 names
                     .filter_map(|name| HeaderName::parse(name).ok())
                     .collect()
@@ -115,7 +115,7 @@ impl Signer {
         match &self.scheme {
             SignatureScheme::Webhook(webhook, _) => vec![webhook.form.tag_header().clone()],
             SignatureScheme::Message(_) => {
-                let names = FIELDS.into_iter();
+                let names = SIGNATURE_FIELDS.into_iter();
                 names
                     .filter_map(|name| HeaderName::parse(name).ok())
                     .collect()

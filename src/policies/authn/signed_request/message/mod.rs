@@ -10,8 +10,6 @@ mod keys;
 mod origin;
 mod query;
 mod required;
-#[cfg(test)]
-mod tests;
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::BodyState;
@@ -85,7 +83,7 @@ enum NonceRule {
 }
 
 /// The fields of a signature.
-pub(super) const FIELDS: [&str; 2] = ["signature", "signature-input"];
+pub(super) const SIGNATURE_FIELDS: [&str; 2] = ["signature", "signature-input"];
 /// The field with the digest of a body.
 pub(super) const DIGEST_FIELD: &str = "content-digest";
 /// The longest label and tag, in bytes.
@@ -160,7 +158,7 @@ impl MessageSignatures {
 
     /// Whether a request has a signature, or a part of one.
     pub(super) fn is_presented(headers: &Headers) -> bool {
-        let mut values = FIELDS.iter().flat_map(|name| headers.all(name));
+        let mut values = SIGNATURE_FIELDS.iter().flat_map(|name| headers.all(name));
         values.any(|value| !value.is_empty())
     }
 
@@ -358,3 +356,6 @@ fn read_name(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Box<str>
     }
     Some(Some(name.into()))
 }
+
+#[cfg(test)]
+mod tests;
