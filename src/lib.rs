@@ -153,7 +153,7 @@ pub use portcullis_exchange::{
 pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;
 pub use portcullis_wire::{
-    address, budget, effort, headers, json, json_gate, pairs, preflight, regex, xfcc,
+    address, budget, effort, headers, json, json_gate, pairs, preflight, regex, structured, xfcc,
 };
 
 /// What a policy is, and the policies.

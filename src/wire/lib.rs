@@ -10,6 +10,7 @@
 //!   a body, judged without taking it up.
 //! - [`regex`]: patterns that take bounded time and memory.
 //! - [`mod@sort`]: sorting with little code.
+//! - [`structured`]: fields that have a structure, RFC 9651.
 //! - [`xfcc`]: what proxies in front say of client certificates.
 
 pub mod address;
@@ -23,4 +24,5 @@ pub mod pairs;
 pub mod preflight;
 pub mod regex;
 pub mod sort;
+pub mod structured;
 pub mod xfcc;

@@ -23,6 +23,7 @@ mod revocation_list;
 mod ring_host;
 mod schema;
 mod seeds;
+mod signature_input;
 mod spelling;
 mod token;
 mod xfcc;
@@ -48,6 +49,7 @@ pub use revocation_list::revocation_list;
 pub use ring_host::ring_host;
 pub use schema::schema;
 pub use seeds::seeds;
+pub use signature_input::signature_input;
 pub use token::token;
 pub use xfcc::xfcc;
 
@@ -74,6 +76,7 @@ pub const TARGETS: &[Target] = &[
     ("regex", regex),
     ("revocation_list", revocation_list),
     ("schema", schema),
+    ("signature_input", signature_input),
     ("token", token),
     ("xfcc", xfcc),
 ];

@@ -25,6 +25,7 @@ mod member;
 pub(super) mod objection;
 mod planned;
 mod provider;
+mod public_key;
 pub mod refusals;
 mod refused;
 pub(super) mod remote;
@@ -45,6 +46,7 @@ use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
+pub(super) use self::public_key::{KeyVerdict, PublicKey};
 use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, SEVERAL_TOKENS, resembling, unknown_issuer,
 };

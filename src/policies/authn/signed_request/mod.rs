@@ -1,13 +1,16 @@
 //! Signed requests: who asks, proven by a signature over the request itself.
 //!
-//! A webhook has an HMAC over its raw body. INVARIANT: the body is judged byte for byte as it came, never what a
+//! A webhook has an HMAC over its raw body; a message signature covers parts of the head, and with the digest
+//! of the body that too. INVARIANT: the body is judged byte for byte as it came, never what a
 //! parser makes of it, and its end is let through only when all of it has been judged. Before that nothing
 //! is known of the sender: nobody calls, and no message is taken to have been used.
 
 mod client;
+mod message;
 mod period;
 pub mod refusals;
 mod replay;
+mod replays;
 mod shared_secret;
 mod signer;
 mod signers;
@@ -17,7 +20,7 @@ mod webhook;
 use std::rc::Rc;
 
 use portcullis_document::Fields;
-use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
+use portcullis_exchange::body::{Inspection, RequestBody};
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
@@ -27,13 +30,13 @@ use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
 
 use self::client::SigningClient;
+use self::message::SignedBody;
 use self::period::Period;
 use self::refusals::{
-    AGAIN, BODY_TOO_LARGE, CHECK, CODES, INSUFFICIENT, INVALID, MEMORY, MISMATCH, MISSING,
-    NO_SIGNATURE, REPLAYS, REPLAYS_FULL, SECRET, UPGRADE,
+    AGAIN, BODY_TOO_LARGE, CHECK, CODES, DIGEST, INSUFFICIENT, INVALID, MEMORY, MISMATCH, MISSING,
+    NO_SIGNATURE, REPLAYS_FULL, SECRET, UPGRADE,
 };
-use self::replay::Seen;
-use self::signer::{Replays, SignatureScheme, Signer};
+use self::signer::{SignatureScheme, Signer};
 use self::unsettled::{BodyCheck, Claim, UnsettledSignature};
 use self::webhook::MacResult;
 use super::challenge::{Challenges, read_realm};
@@ -140,27 +143,42 @@ impl SignedRequest {
             return Err(Refusal::new(&UPGRADE));
         }
         let period = Period::new(exchange.arrived, signer.tolerance);
-        let (check, until, client) = match &signer.scheme {
+        let check = match &signer.scheme {
             SignatureScheme::Webhook(webhook, client) => {
                 let head = webhook.judge_head(request.headers, &period, host)?;
-                (BodyCheck::Mac(head.check), head.until, client)
+                let claim = Claim {
+                    client: self.met(client, exchange),
+                    until: head.until,
+                    now: period.now,
+                };
+                self.edit(client, &mut exchange.edits);
+                BodyCheck::Mac(head.check, claim)
+            }
+            SignatureScheme::Message(message) => {
+                let (headers, rest) = (request.headers, exchange.body);
+                let signed = message.judge_head(headers, rest, &period, host)?;
+                let principal = self.met(signed.client, exchange)?;
+                let until = Some(signed.until);
+                let replays = &signer.replays;
+                replays.note(&signed.identity, until, period.now, host)?;
+                exchange.facts.principal.get_or_insert(principal);
+                self.edit(signed.client, &mut exchange.edits);
+                match signed.body {
+                    SignedBody::Any => return Ok(Verdict::Pass),
+                    SignedBody::Empty => BodyCheck::Empty,
+                    SignedBody::Digest(check) => BodyCheck::Digest(check),
+                }
             }
         };
-        let claim = Claim {
-            client: self.met(client, exchange),
-            until,
-            now: period.now,
-        };
-        self.edit(client, &mut exchange.edits);
         if exchange.body == BodyState::Complete {
-            self.settle(check, claim, exchange.facts, host)?;
+            self.settle(check, exchange.facts, host)?;
             return Ok(Verdict::Pass);
         }
-        let unsettled = UnsettledSignature::new(check, claim);
+        let need = check.need(signer.max_bytes);
+        let unsettled = UnsettledSignature::new(check);
         let unsettled = unsettled.ok_or_else(|| Refusal::new(&MEMORY))?;
         exchange.facts.unsettled_signature = Some(Box::new(unsettled));
-        let most = signer.max_bytes;
-        Ok(Verdict::AwaitBody(BodyNeed::Bytes { most }))
+        Ok(Verdict::AwaitBody(need))
     }
 
     /// Who would have signed, if they are granted what is needed.
@@ -193,51 +211,32 @@ impl SignedRequest {
             body.facts.unsettled_signature = Some(unsettled);
             return Ok(Verdict::AwaitBody(body.need));
         }
-        let UnsettledSignature { check, claim, .. } = *unsettled;
-        self.settle(check, claim, body.facts, host)?;
+        self.settle(unsettled.check, body.facts, host)?;
         Ok(Verdict::Pass)
     }
 
     /// Judges a message of which all is there.
-    fn settle(
-        &self,
-        check: BodyCheck,
-        claim: Claim,
-        facts: &mut Facts,
-        host: &dyn Host,
-    ) -> Result<(), Refusal> {
-        let BodyCheck::Mac(check) = check;
+    fn settle(&self, check: BodyCheck, facts: &mut Facts, host: &dyn Host) -> Result<(), Refusal> {
+        let (check, claim) = match check {
+            BodyCheck::Empty => return Ok(()),
+            BodyCheck::Digest(check) => {
+                return match check.end() {
+                    true => Ok(()),
+                    false => Err(Refusal::new(&DIGEST)),
+                };
+            }
+            BodyCheck::Mac(check, claim) => (check, claim),
+        };
         let tag = match check.end() {
             MacResult::Valid(tag) => tag,
             MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
             MacResult::Impossible => return Err(Refusal::new(&SECRET)),
         };
         let principal = claim.client?;
-        self.note(&tag, claim.until, claim.now, host)?;
+        let replays = &self.signer.replays;
+        replays.note(&tag, claim.until, claim.now, host)?;
         facts.principal.get_or_insert(principal);
         Ok(())
-    }
-
-    /// Notes that a message has been used, which it may be once.
-    fn note(
-        &self,
-        message: &[u8],
-        until: Option<u64>,
-        now: u64,
-        host: &dyn Host,
-    ) -> Result<(), Refusal> {
-        let (filter, until) = match (&self.signer.replays, until) {
-            (Replays::Allowed, _) => return Ok(()),
-            (Replays::Refused(filter), Some(until)) => (filter, until),
-            (Replays::Refused(filter), None) => (filter, u64::MAX),
-            (Replays::RefusedFor(filter, seconds), _) => (filter, now.saturating_add(*seconds)),
-        };
-        match filter.seen(message, until, now, host) {
-            Seen::First => Ok(()),
-            Seen::Again => Err(Refusal::new(&AGAIN)),
-            Seen::Full => Err(Refusal::new(&REPLAYS_FULL)),
-            Seen::Unknown => Err(Refusal::new(&REPLAYS)),
-        }
     }
 
     /// The refusal, with where its rule stands and what to send instead.
@@ -250,6 +249,7 @@ impl SignedRequest {
             _ if *reason == AGAIN || *reason == REPLAYS_FULL => "replay",
             _ if *reason == BODY_TOO_LARGE => "max_bytes",
             _ if *reason == MISMATCH || *reason == SECRET => "secrets",
+            _ if *reason.code == INVALID => "message_signatures",
             _ if *reason.code == refusals::EXPIRED => "tolerance",
             _ => "",
         };

@@ -30,11 +30,28 @@ pub static INVALID: Code = Code {
     status: 401,
     grpc_status: grpc::UNAUTHENTICATED,
     title: "The signature of the request is not valid.",
-    reasons: &[&FORMAT, &REPEATED, &MISMATCH, &UPGRADE],
+    reasons: &[
+        &FORMAT,
+        &REPEATED,
+        &KEY,
+        &ALGORITHM,
+        &COMPONENTS,
+        &NONCE,
+        &UNSIGNED_BODY,
+        &MISMATCH,
+        &DIGEST,
+        &UPGRADE,
+    ],
 };
 
 pub static FORMAT: Reason = Reason::new("format", &INVALID, Blame::Credential);
 pub static REPEATED: Reason = Reason::new("repeated", &INVALID, Blame::Credential);
+pub static KEY: Reason = Reason::new("key", &INVALID, Blame::Credential);
+pub static ALGORITHM: Reason = Reason::new("algorithm", &INVALID, Blame::Credential);
+pub static COMPONENTS: Reason = Reason::new("components", &INVALID, Blame::Credential);
+pub static NONCE: Reason = Reason::new("nonce", &INVALID, Blame::Credential);
+pub static UNSIGNED_BODY: Reason = Reason::new("unsigned_body", &INVALID, Blame::Credential);
+pub static DIGEST: Reason = Reason::new("digest", &INVALID, Blame::Credential);
 pub static MISMATCH: Reason = Reason::new("mismatch", &INVALID, Blame::Credential);
 /// What follows such a head is no body, so nobody can have signed it.
 pub static UPGRADE: Reason = Reason::new("upgrade", &INVALID, Blame::Credential);

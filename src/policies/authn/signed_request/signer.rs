@@ -8,11 +8,11 @@ use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::section::{Reading, Variable};
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::{HeaderName, Headers};
-use portcullis_wire::json::Json;
 
 use super::client::SigningClient;
+use super::message::{DIGEST_FIELD, MessageSignatures, SIGNATURE_FIELDS};
 use super::period::{USUAL_TOLERANCE, read_tolerance};
-use super::replay::{MOST_ENTRIES, ReplayFilter, USUAL_ENTRIES};
+use super::replays::Replays;
 use super::shared_secret::{SecretEncoding, SharedSecret};
 use super::webhook::{Webhook, WebhookForm};
 use crate::authn::forwarding::Forwarding;
@@ -35,23 +35,14 @@ pub(super) struct Signer {
 pub(super) enum SignatureScheme {
     /// An HMAC over the body, of one client.
     Webhook(Webhook, SigningClient),
-}
-
-/// What becomes of a message that comes twice.
-pub(super) enum Replays {
-    Allowed,
-    /// It is refused for as long as its own time lets it be good.
-    Refused(ReplayFilter),
-    /// It has no time, and is refused for so many seconds.
-    RefusedFor(ReplayFilter, u64),
+    /// Signatures over parts of the head.
+    Message(MessageSignatures),
 }
 
 /// Usually as much as proxies hold of a body.
 const USUAL_BYTES: u64 = 1 << 20;
 /// The most secrets of a signer: each has the whole body computed.
 const MOST_SECRETS: usize = 4;
-/// The longest time for which messages without one are known.
-const MOST_SECONDS: u64 = 24 * 3600;
 
 impl Signer {
     pub(super) fn read(name: &Rc<str>, node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
@@ -102,6 +93,7 @@ impl Signer {
                 let secrets = webhook.secrets.iter();
                 secrets.map(|secret| secret.variable(&self.name)).collect()
             }
+            SignatureScheme::Message(message) => message.variables(&self.name),
         }
     }
 
@@ -109,6 +101,12 @@ impl Signer {
     pub(super) fn judged_headers(&self) -> Vec<HeaderName> {
         match &self.scheme {
             SignatureScheme::Webhook(webhook, _) => webhook.form.header_names(),
+            SignatureScheme::Message(_) => {
+                let names = SIGNATURE_FIELDS.into_iter().chain([DIGEST_FIELD]);
+                names
+                    .filter_map(|name| HeaderName::parse(name).ok())
+                    .collect()
+            }
         }
     }
 
@@ -116,6 +114,12 @@ impl Signer {
     pub(super) fn signature_headers(&self) -> Vec<HeaderName> {
         match &self.scheme {
             SignatureScheme::Webhook(webhook, _) => vec![webhook.form.tag_header().clone()],
+            SignatureScheme::Message(_) => {
+                let names = SIGNATURE_FIELDS.into_iter();
+                names
+                    .filter_map(|name| HeaderName::parse(name).ok())
+                    .collect()
+            }
         }
     }
 
@@ -123,6 +127,7 @@ impl Signer {
     pub(super) fn is_presented(&self, headers: &Headers) -> bool {
         match &self.scheme {
             SignatureScheme::Webhook(webhook, _) => webhook.is_presented(headers),
+            SignatureScheme::Message(_) => MessageSignatures::is_presented(headers),
         }
     }
 
@@ -130,15 +135,13 @@ impl Signer {
     pub(super) fn needs_body(&self) -> bool {
         match &self.scheme {
             SignatureScheme::Webhook(..) => true,
+            SignatureScheme::Message(_) => false,
         }
     }
 
     /// What it takes up in the proxy, if anything.
     pub(super) fn footprint(&self) -> Option<String> {
-        let (Replays::Refused(filter) | Replays::RefusedFor(filter, _)) = &self.replays else {
-            return None;
-        };
-        let kib = filter.footprint().div_ceil(1024);
+        let kib = self.replays.footprint()?.div_ceil(1024);
         Some(format!(
             "signer {}: at most {kib} KiB for the messages that have been accepted",
             self.name
@@ -150,21 +153,29 @@ impl SignatureScheme {
     /// Reads `preset` or `hmac`, and what belongs to it.
     fn read(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let (preset, hmac) = (fields.optional("preset"), fields.optional("hmac"));
-        let form = match (preset, hmac) {
-            (Some(node), None) => WebhookForm::read_preset(&node, problems),
-            (None, Some(node)) => WebhookForm::read(&node, problems),
-            (Some(_), Some(node)) => {
+        let message = fields.optional("message_signatures");
+        let form = match (preset, hmac, message) {
+            (None, None, Some(node)) => {
+                return MessageSignatures::read(&node, problems).map(Self::Message);
+            }
+            (Some(node), None, None) => WebhookForm::read_preset(&node, problems),
+            (None, Some(node), None) => WebhookForm::read(&node, problems),
+            (_, Some(node), None) | (_, _, Some(node)) => {
                 node.report(
                     problems,
-                    "cannot stand beside `preset`; take one of them out",
+                    "there is to be one of `preset`, `hmac` and `message_signatures`; take the others out",
                 );
-                None
+                // What else it needs depends on which of them stays.
+                for name in ["secrets", "client", "scopes", "attributes"] {
+                    fields.optional(name);
+                }
+                return None;
             }
-            (None, None) => {
+            (None, None, None) => {
                 fields.lacks(
-                    &["preset", "hmac"],
+                    &["preset", "hmac", "message_signatures"],
                     problems,
-                    "needs `preset`, or `hmac` for a form of its own",
+                    "needs `preset`, or `hmac` for a form of its own, or `message_signatures`",
                 );
                 None
             }
@@ -192,6 +203,10 @@ impl SignatureScheme {
                 let client = client.told(forwarding, node, problems)?;
                 Some(Self::Webhook(webhook, client))
             }
+            Self::Message(message) => {
+                let message = message.told(forwarding, node, problems)?;
+                Some(Self::Message(message))
+            }
         }
     }
 
@@ -199,6 +214,7 @@ impl SignatureScheme {
     fn has_time(&self) -> bool {
         match self {
             Self::Webhook(webhook, _) => webhook.form.has_timestamp(),
+            Self::Message(_) => true,
         }
     }
 
@@ -208,73 +224,9 @@ impl SignatureScheme {
                 let secrets = webhook.secrets.len().saturating_mul(256);
                 client.memory().saturating_add(secrets)
             }
+            Self::Message(message) => message.memory(),
         }
     }
-}
-
-impl Replays {
-    fn read(
-        signer: &str,
-        node: Option<&Node<'_>>,
-        has_time: bool,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let Some(node) = node else {
-            return Some(match has_time {
-                true => Self::Refused(ReplayFilter::new(signer, USUAL_ENTRIES)),
-                false => Self::Allowed,
-            });
-        };
-        if let Json::String(_) = node.json() {
-            let is_refused = node.choice(problems, &[("refuse", true), ("allow", false)])?;
-            return match (is_refused, has_time) {
-                (false, _) => Some(Self::Allowed),
-                (true, true) => Some(Self::Refused(ReplayFilter::new(signer, USUAL_ENTRIES))),
-                (true, false) => {
-                    node.report(
-                        problems,
-                        "needs to know for how long, since such a message does not say when it was signed: write {\"for\": \"1h\"}",
-                    );
-                    None
-                }
-            };
-        }
-        let mut fields = node.object(problems, "\"refuse\"")?;
-        let entries =
-            fields.or_default("max_entries", USUAL_ENTRIES, problems, |node, problems| {
-                node.integer(problems, 1..=MOST_ENTRIES)
-            });
-        let lasts = match (fields.optional("for"), has_time) {
-            (None, true) => Some(None),
-            (Some(node), false) => read_for(&node, problems).map(Some),
-            (Some(node), true) => {
-                node.report(
-                    problems,
-                    "says nothing here: a message is known for as long as its time lets it be good; see `tolerance`",
-                );
-                None
-            }
-            (None, false) => {
-                fields.required("for", problems);
-                None
-            }
-        };
-        fields.deny_unknown(problems);
-        let filter = ReplayFilter::new(signer, entries?);
-        Some(match lasts? {
-            None => Self::Refused(filter),
-            Some(seconds) => Self::RefusedFor(filter, seconds),
-        })
-    }
-}
-
-fn read_for(node: &Node<'_>, problems: &mut Problems) -> Option<u64> {
-    let seconds = node.duration(problems)?.as_secs();
-    if !(1..=MOST_SECONDS).contains(&seconds) {
-        node.report(problems, "must be from 1s to 24h");
-        return None;
-    }
-    Some(seconds)
 }
 
 fn read_secrets(

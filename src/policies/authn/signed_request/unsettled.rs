@@ -1,12 +1,13 @@
 //! What a head leaves to be compared with the body.
 
-use portcullis_exchange::body::{NoBytes, RequestBody};
+use portcullis_exchange::body::{BodyNeed, NoBytes, RequestBody};
 use portcullis_exchange::exchange::BodyState;
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::budget::{Reservation, Share, reserve};
 
-use super::refusals::{BODY_TOO_LARGE, MEMORY};
+use super::message::DigestCheck;
+use super::refusals::{BODY_TOO_LARGE, MEMORY, UNSIGNED_BODY};
 use super::webhook::MacCheck;
 
 /// A signature that the body has still to bear out.
@@ -14,14 +15,17 @@ pub(super) struct UnsettledSignature {
     pub(super) check: BodyCheck,
     /// How many bytes of the body have been taken in.
     done: u64,
-    pub(super) claim: Claim,
     _memory: Reservation,
 }
 
 /// What the body is compared with.
 pub(super) enum BodyCheck {
-    /// The tags of the message.
-    Mac(MacCheck),
+    /// The tags of the message: only with them it is known who sent it.
+    Mac(MacCheck, Claim),
+    /// The digests that a good signature covers.
+    Digest(DigestCheck),
+    /// Nothing: a good signature covers no body.
+    Empty,
 }
 
 /// Who would have signed, and what else is to be done if they have.
@@ -36,14 +40,11 @@ pub(super) struct Claim {
 
 impl UnsettledSignature {
     /// None if there is no memory for it.
-    pub(super) fn new(check: BodyCheck, claim: Claim) -> Option<Self> {
-        let client = claim.client.as_ref().map_or(512, Principal::memory);
-        let parts = [size_of::<Self>(), check.memory(), client];
-        let bytes = parts.into_iter().fold(0, usize::saturating_add);
+    pub(super) fn new(check: BodyCheck) -> Option<Self> {
+        let bytes = size_of::<Self>().saturating_add(check.memory());
         Some(Self {
             check,
             done: 0,
-            claim,
             _memory: reserve(Share::Streams, bytes)?,
         })
     }
@@ -51,6 +52,12 @@ impl UnsettledSignature {
     /// Takes in what has come of the body since it was last asked.
     pub(super) fn advance(&mut self, body: &RequestBody<'_>, most: u64) -> Result<(), Refusal> {
         let size = body.progress.size;
+        if let BodyCheck::Empty = self.check {
+            return match size {
+                0 => Ok(()),
+                _ => Err(Refusal::new(&UNSIGNED_BODY)),
+            };
+        }
         if size > most {
             return Err(Refusal::new(&BODY_TOO_LARGE));
         }
@@ -81,13 +88,28 @@ impl UnsettledSignature {
 impl BodyCheck {
     fn update(&mut self, bytes: &[u8]) {
         match self {
-            BodyCheck::Mac(check) => check.update(bytes),
+            BodyCheck::Mac(check, _) => check.update(bytes),
+            BodyCheck::Digest(check) => check.update(bytes),
+            BodyCheck::Empty => {}
+        }
+    }
+
+    /// How it has to be seen.
+    pub(super) fn need(&self, most: u64) -> BodyNeed {
+        match self {
+            BodyCheck::Mac(..) | BodyCheck::Digest(_) => BodyNeed::Bytes { most },
+            BodyCheck::Empty => BodyNeed::Size,
         }
     }
 
     fn memory(&self) -> usize {
         match self {
-            BodyCheck::Mac(check) => check.memory(),
+            BodyCheck::Mac(check, claim) => {
+                let client = claim.client.as_ref().map_or(512, Principal::memory);
+                check.memory().saturating_add(client)
+            }
+            BodyCheck::Digest(check) => check.memory(),
+            BodyCheck::Empty => 0,
         }
     }
 }

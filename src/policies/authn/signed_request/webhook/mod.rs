@@ -4,8 +4,6 @@ mod form;
 mod mac;
 mod tags;
 mod template;
-#[cfg(test)]
-mod tests;
 
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Reason, Refusal};
@@ -125,3 +123,6 @@ fn seconds(written: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(written).ok().filter(|_| is_number)?;
     digits.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use portcullis_memory_host::MemoryHost;
 use portcullis_wire::json::Json;
 
 /// A message: its preset, the secret, when it came, its fields and its body.
-struct Message<'m> {
+struct SignedExample<'m> {
     preset: &'m str,
     secret: &'m str,
     now: u64,
@@ -25,7 +25,7 @@ fn read<T>(json: &str, read: impl FnOnce(&Node<'_>, &mut Problems) -> Option<T>)
     read.unwrap_or_else(|error| panic!("{error}"))
 }
 
-impl Message<'_> {
+impl SignedExample<'_> {
     fn head(&self) -> Result<MacCheck, Refusal> {
         let form = read(&format!("{:?}", self.preset), WebhookForm::read_preset);
         let secrets = read(r#"{"env": "SECRET"}"#, |node, problems| {
@@ -57,7 +57,7 @@ impl Message<'_> {
         other[0] ^= 1;
         assert!(!self.is_valid(&other), "{}", self.preset);
         assert!(!self.is_valid(&self.body[1..]), "{}", self.preset);
-        let other = Message {
+        let other = SignedExample {
             secret: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
             ..*self
         };
@@ -66,7 +66,7 @@ impl Message<'_> {
 }
 
 /// The example of the specification of Standard Webhooks, and of its libraries.
-const STANDARD: Message<'_> = Message {
+const STANDARD: SignedExample<'_> = SignedExample {
     preset: "standard_webhooks",
     secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     now: 1_614_265_330,
@@ -89,7 +89,7 @@ fn the_example_of_standard_webhooks() {
 /// From the page of GitHub's documentation about validating deliveries.
 #[test]
 fn the_example_of_github() {
-    Message {
+    SignedExample {
         preset: "github",
         secret: "It's a Secret to Everybody",
         now: 0,
@@ -105,7 +105,7 @@ fn the_example_of_github() {
 /// From the page of Slack's documentation about verifying requests.
 #[test]
 fn the_example_of_slack() {
-    Message {
+    SignedExample {
         preset: "slack",
         secret: "8f742231b10e8888abcd99yyyzzz85a5",
         now: 1_531_420_618,
@@ -127,7 +127,7 @@ const STRIPE: &str = "t=1492774577,v1=5525348586a1c0395f71a953fc84c86a1023d7ac11
 /// PyPI, `WebhookSignature`.
 #[test]
 fn what_the_library_of_stripe_signs() {
-    Message {
+    SignedExample {
         preset: "stripe",
         secret: "whsec_5f9d2c1be04f4a7f8e9a3d1c2b6a7e80",
         now: 1_492_774_577,
@@ -140,11 +140,14 @@ fn what_the_library_of_stripe_signs() {
 #[test]
 fn the_time_of_a_message_is_near() {
     for (now, reason) in [(1_614_265_631, &OLD), (1_614_265_029, &EARLY)] {
-        let message = Message { now, ..STANDARD };
+        let message = SignedExample { now, ..STANDARD };
         let refused = message.head().err().map(|refusal| refusal.reason);
         assert_eq!(refused, Some(reason), "{now}");
     }
     for now in [1_614_265_630, 1_614_265_030] {
-        assert!(Message { now, ..STANDARD }.is_valid(STANDARD.body), "{now}");
+        assert!(
+            SignedExample { now, ..STANDARD }.is_valid(STANDARD.body),
+            "{now}"
+        );
     }
 }
