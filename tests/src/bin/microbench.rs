@@ -1,6 +1,7 @@
 //! Single functions of the engine, natively: a guide for work on them. What a request costs in
 //! Envoy is measured by `make bench`.
 
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 use divan::counter::BytesCount;
@@ -9,10 +10,13 @@ use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::json_gate::{self, Limits};
-use portcullis::memory_host::MemoryHost;
+use portcullis::memory_host::{MemoryHost, MemoryResponse};
 use portcullis::stream::Stream;
 use portcullis::target::Target;
+use portcullis::worker::Worker;
 use portcullis_tests::believing::{believing, good_request, whole_chain};
+use ring::digest::{SHA256, digest};
+use serde_json::json;
 
 fn main() {
     divan::main();
@@ -69,4 +73,65 @@ fn json_gate(bencher: Bencher<'_, '_>) {
     bencher
         .counter(BytesCount::of_str(&body))
         .bench_local(|| json_gate::check(black_box(body.as_bytes()), &Limits::GENEROUS));
+}
+
+/// A request with an API key, one of so many that have been fetched, and of a list with as much that is revoked.
+#[divan::bench(args = [1, 1000, 100_000])]
+fn api_key_among(bencher: Bencher<'_, '_>, keys: usize) {
+    let host = Rc::new(serving(keys));
+    let remote = |path: &str, most: &str| {
+        let uri = format!("https://keys.example.com/{path}");
+        json!({ "remote": { "cluster": path, "uri": uri, most: 100_000 } })
+    };
+    let mut store = remote("keys", "max_keys");
+    store["revocation_lists"] = json!(["l"]);
+    let document = json!({
+        "version": 1,
+        "revocation_lists": { "l": remote("revoked", "max_entries") },
+        "api_key_stores": { "s": store },
+        "routes": [{ "name": "all", "match": {}, "api_key": { "store": "s" } }],
+    });
+    let engine = Engine::compile(document.to_string().as_bytes()).expect("the document is right");
+    let engine = Rc::new(engine);
+    let worker = Worker::new(Rc::clone(&engine), Rc::<MemoryHost>::clone(&host));
+    worker.tick();
+    for (token, end) in host.take_ended() {
+        worker.received(token, &end);
+    }
+    let mut headers = Headers::default();
+    for (name, value) in [
+        (":authority", "api.example.com"),
+        (":path", "/"),
+        (":method", "GET"),
+        ("x-api-key", "key-0"),
+    ] {
+        headers.push(name.as_bytes(), value.as_bytes());
+    }
+    bencher.bench_local(|| judged(&engine, &headers, &host));
+}
+
+/// A proxy whose services answer with so many keys, and as much that is revoked.
+fn serving(count: usize) -> MemoryHost {
+    let mut keys: Vec<String> = Vec::new();
+    let mut revoked: Vec<String> = Vec::new();
+    for number in 0..count {
+        let mut hash = String::new();
+        for byte in digest(&SHA256, format!("key-{number}").as_bytes()).as_ref() {
+            let _ = write!(hash, "{byte:02x}");
+        }
+        keys.push(
+            json!({ "id": format!("k{number}"), "hash": hash, "client": format!("c{number}") })
+                .to_string(),
+        );
+        revoked.push(json!({ "key_id": format!("x{number}") }).to_string());
+    }
+    let answers = [("keys", "keys", keys), ("revoked", "revoked", revoked)];
+    answers
+        .into_iter()
+        .fold(MemoryHost::new(), |host, (cluster, member, items)| {
+            let body = format!("{{\"{member}\":[{}]}}", items.join(","));
+            host.with_responding_cluster(cluster, move |_| {
+                Ok(MemoryResponse::new(200, body.as_bytes()))
+            })
+        })
 }

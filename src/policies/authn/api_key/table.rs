@@ -5,10 +5,11 @@
 //! key behind it. A key is found whole or not at all.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use crate::authn::item_list::Twice;
-use crate::authn::leading::LeadingBits;
+use crate::authn::leading::{LeadingBits, arrange, has_repeated};
 use portcullis_wire::sort;
 
 /// What is kept of a key in place of itself.
@@ -39,6 +40,10 @@ pub(super) struct KeyEntry<'e> {
     pub(super) state: KeyState,
 }
 
+/// Of so many texts it is known that several keys may have them. Where clients are as many as keys there is
+/// nothing to share, and looking for it takes time.
+const MOST_SHARED: usize = 1024;
+
 /// The end of a key that has none.
 pub(super) const NEVER: u32 = u32::MAX;
 
@@ -55,7 +60,7 @@ pub(in crate::authn) struct KeyTable {
 }
 
 /// A key in a table: 60 bytes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct KeySlot {
     digest: Digest,
     /// Where its texts begin, and how long they are: id, client, grants.
@@ -166,7 +171,9 @@ impl TableBuilder {
             return Some(*at);
         }
         let at = self.append(text)?;
-        self.shared.insert(text.into(), at);
+        if self.shared.len() < MOST_SHARED {
+            self.shared.insert(text.into(), at);
+        }
         Some(at)
     }
 
@@ -179,6 +186,18 @@ impl TableBuilder {
             Some(text(&self.texts, id))
         };
         let digest = |place: u32| self.slot(place).map(|slot| &slot.digest);
+        // Which they are takes long to tell, and hardly ever are there any.
+        let hasher = RandomState::new();
+        let ids = (0_u32..)
+            .zip(&self.slots)
+            .map(|(place, _)| hasher.hash_one(id(place)));
+        let digests = self.slots.iter().map(|slot| {
+            let first = slot.digest.first_chunk();
+            first.map_or(0, |first| u64::from_be_bytes(*first))
+        });
+        if !has_repeated(ids) && !has_repeated(digests) {
+            return None;
+        }
         let found = same(self.slots.len(), digest).map(|pair| ("hash", pair));
         let found = found.or_else(|| same(self.slots.len(), id).map(|pair| ("id", pair)));
         found.map(|(field, (first, second))| Twice {
@@ -194,10 +213,10 @@ impl TableBuilder {
 
     /// The table.
     pub(super) fn finish(self) -> KeyTable {
-        let mut slots = self.slots.into_boxed_slice();
-        sort::sort(&mut slots, |one, other| one.digest.cmp(&other.digest));
+        let order = |one: &KeySlot, other: &KeySlot| one.digest.cmp(&other.digest);
+        let (slots, leading) = arrange(&self.slots, |slot| first(&slot.digest), order);
         KeyTable {
-            leading: LeadingBits::of(slots.iter().map(|slot| first(&slot.digest))),
+            leading,
             slots,
             texts: self.texts.into_boxed_str(),
         }

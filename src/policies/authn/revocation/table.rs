@@ -5,8 +5,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::authn::leading::LeadingBits;
-use portcullis_wire::sort;
+use crate::authn::leading::{LeadingBits, arrange};
 
 /// By what a credential is revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +55,7 @@ pub(super) struct RevocationTable {
 }
 
 /// An entry: 24 bytes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Mark {
     hash: [u64; 2],
     since: u32,
@@ -156,18 +155,24 @@ impl RevocationBuilder {
 
     /// The table. Of two entries of one name the one counts that revokes more.
     pub(super) fn finish(self) -> RevocationTable {
-        let mut marks = self.marks;
-        sort::sort(&mut marks, |one, other| one.hash.cmp(&other.hash));
-        marks.dedup_by(|later, earlier| {
-            let is_same = later.hash == earlier.hash;
-            if is_same {
-                earlier.since = earlier.since.max(later.since);
-            }
-            is_same
-        });
+        let order = |one: &Mark, other: &Mark| one.hash.cmp(&other.hash);
+        let begins = |mark: &Mark| first(&mark.hash);
+        let (mut marks, mut leading) = arrange(&self.marks, begins, order);
+        let is_twice = |pair: &[Mark]| matches!(pair, [one, other] if one.hash == other.hash);
+        if marks.windows(2).any(is_twice) {
+            let mut once = marks.into_vec();
+            once.dedup_by(|later, earlier| {
+                let is_same = later.hash == earlier.hash;
+                if is_same {
+                    earlier.since = earlier.since.max(later.since);
+                }
+                is_same
+            });
+            (marks, leading) = arrange(&once, begins, order);
+        }
         RevocationTable {
-            leading: LeadingBits::of(marks.iter().map(|mark| first(&mark.hash))),
-            marks: marks.into_boxed_slice(),
+            leading,
+            marks,
             hashers: self.hashers,
             names: self.names,
             issued_before: self.issued_before,
