@@ -11,6 +11,7 @@ mod challenges;
 mod confirmation;
 mod dpop;
 mod nonce;
+mod pages;
 mod proof;
 mod proof_key;
 pub mod refusals;
