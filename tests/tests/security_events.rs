@@ -28,6 +28,9 @@ use serde_json::{Map, Value, json};
 const NOW: u64 = 1_800_000_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// So many proofs of possession are remembered.
+const PROOFS: usize = 128;
+
 fn proxy() -> MemoryHost {
     MemoryHost::new()
         .at_second(NOW)
@@ -51,6 +54,7 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             "audiences": ["orders-api"],
             "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
             "revoked": { "jti": ["stolen"] },
+            "bound": { "dpop": { "origins": ["https://api.example.com"], "max_proofs": PROOFS } },
         } },
         "api_key_stores": { "partners": { "prefix": "pk", "keys": [{
             "id": "g", "client": "gold", "state": "revoked",
@@ -99,11 +103,26 @@ fn bearer(key: &str, more: &Value) -> String {
     } });
     for (name, value) in more.as_object().into_iter().flatten() {
         match name.as_str() {
-            "jti" => token["claims"][name] = value.clone(),
+            "jti" | "cnf" => token["claims"][name] = value.clone(),
             _ => token[name] = value.clone(),
         }
     }
     format!("Bearer {}", tokens::mint(&token, NOW))
+}
+
+/// A proof of possession by the key `ed25519` for a token.
+fn proof(authorization: &str, id: &str, path: &str) -> String {
+    let token = authorization.rsplit(' ').next().unwrap();
+    let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    let description = json!({
+        "key": "ed25519",
+        "header": { "typ": "dpop+jwt", "jwk": { "$jwk": "ed25519" } },
+        "claims": {
+            "jti": id, "htm": "GET", "htu": format!("https://api.example.com{path}"), "iat": NOW,
+            "ath": tokens::base64url(hash.as_ref()),
+        },
+    });
+    tokens::mint(&description, NOW)
 }
 
 /// Sends a request to its end; the events that are written at once.
@@ -209,6 +228,31 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
     ] {
         events.extend(send(engine, proxy, path, &[(name, value)], None));
     }
+    let cnf = json!({ "cnf": { "jkt": tokens::thumbprint(&SigningKey::named("ed25519").jwk()) } });
+    let bound = bearer("p256", &cnf);
+    events.extend(send(
+        engine,
+        proxy,
+        "/a",
+        &[("authorization", &bound)],
+        None,
+    ));
+    let bound = bound.replacen("Bearer", "DPoP", 1);
+    let with = |path: &str, id: &str| {
+        let proof = proof(&bound, id, path);
+        send(
+            engine,
+            proxy,
+            "/a",
+            &[("authorization", &bound), ("dpop", &proof)],
+            None,
+        )
+    };
+    events.extend(with("/b", "0"));
+    for number in 0..=PROOFS {
+        events.extend(with("/a", &number.to_string()));
+    }
+    events.extend(with("/a", "0"));
     let json = [("content-type", "application/json")];
     events.extend(send(engine, proxy, "/lists", &json, Some(b"{}")));
     events.extend(send(engine, proxy, "/lists", &json, Some(&[b' '; 99])));

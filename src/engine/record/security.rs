@@ -133,7 +133,7 @@ pub const KINDS: &[&EventKind] = &[
     },
     &EventKind {
         causes: &[Selector::Code(&bound::REPLAYED)],
-        ..kind("proof_replayed", Severity::High, "API2:2023")
+        ..kind("proof_replayed", Severity::Medium, "API2:2023")
     },
     &EventKind {
         causes: &[

@@ -176,6 +176,10 @@ impl Section for Providers {
     fn finish(&self, finishing: &mut Finishing<'_>) {
         finishing.notes.extend(self.unused());
         finishing.notes.extend(note_dotted(finishing.document));
+        let unread = self
+            .valid()
+            .filter_map(|provider| provider.binding.note(finishing.document));
+        finishing.notes.extend(unread);
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {

@@ -8,7 +8,7 @@ use hmac_sha256::Hash;
 use jwt_simple::reexports::ct_codecs;
 
 use super::super::signature::SignatureResult;
-use super::nonce::{Keyless, KnownNonce, Nonces};
+use super::nonce::{Keyless, KnownNonce};
 use super::proof::{Proof, ProofClaims};
 use super::refusals::{
     ALGORITHM, CELLS, CONTENDED, EXPIRED, FULL, ISSUED_IN_FUTURE, KEY, KEY_MISMATCH, METHOD,
@@ -22,7 +22,7 @@ use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::{CellUnavailable, Host};
 use portcullis_exchange::meter::{Event, Timing, micros};
 use portcullis_exchange::refusal::{Fact, Refusal};
-use portcullis_wire::headers::HeaderName;
+use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// Judges the proofs that come with the tokens of one provider.
 pub(super) struct ProofChecker {
@@ -196,12 +196,8 @@ impl ProofChecker {
     }
 
     /// The nonce that clients are told; none where there are none.
-    fn nonce(
-        &self,
-        now: Duration,
-        host: &dyn Host,
-    ) -> Option<Result<portcullis_wire::headers::HeaderValue, Keyless>> {
-        let nonces: &Nonces = self.rules.nonces.as_ref()?;
+    fn nonce(&self, now: Duration, host: &dyn Host) -> Option<Result<HeaderValue, Keyless>> {
+        let nonces = self.rules.nonces.as_ref()?;
         let (provider, seed) = (&*self.rules.provider, self.replay.seed());
         Some(nonces.current(provider, now, seed, host))
     }

@@ -11,6 +11,7 @@ mod challenges;
 mod confirmation;
 mod dpop;
 mod nonce;
+mod pages;
 mod proof;
 mod proof_key;
 pub mod refusals;
@@ -28,7 +29,6 @@ use self::certificate::CertificateBinding;
 use self::confirmation::{CLAIM, Confirmation, Unreadable};
 use self::dpop::ProofChecker;
 use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
-use super::signature::SignatureBackend;
 use crate::authn::location::AuthScheme;
 use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
@@ -40,6 +40,7 @@ use portcullis_wire::json::compact::Compact;
 pub(in crate::authn) use self::challenges::{
     ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts,
 };
+pub(in crate::authn) use super::signature::SignatureBackend;
 
 /// What a provider asks of bound tokens, and whether its tokens have to be bound.
 pub(in crate::authn) struct Binding {

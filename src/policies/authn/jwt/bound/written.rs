@@ -2,6 +2,7 @@
 
 use super::certificate::CertificateBinding;
 use super::dpop::{ProofChecker, ProofFields};
+use super::pages::note_unexposed;
 use super::replay::ReplayTable;
 use super::settings::{Known, ProofRules};
 use super::{Binding, BindingMode, OfProvider};
@@ -119,6 +120,13 @@ impl Binding {
             ));
         }
         Some(())
+    }
+
+    /// What an operator should know of how the document uses it.
+    pub(in crate::authn) fn note(&self, document: &Node<'_>) -> Option<String> {
+        let rules = &self.proofs.rules;
+        rules.nonces.as_ref()?;
+        note_unexposed(&rules.provider, document)
     }
 
     /// What is taken up in the proxy, where the document speaks of proofs.
