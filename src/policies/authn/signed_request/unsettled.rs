@@ -23,7 +23,7 @@ pub(super) enum BodyCheck {
     /// The tags of the message: only with them it is known who sent it.
     Mac(MacCheck, Claim),
     /// The digests that a good signature covers.
-    Digest(DigestCheck),
+    Digest(Box<DigestCheck>),
     /// Nothing: a good signature covers no body.
     Empty,
 }

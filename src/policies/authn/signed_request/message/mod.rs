@@ -65,7 +65,7 @@ pub(super) enum SignedBody {
     /// There is none.
     Empty,
     /// It has these digests.
-    Digest(DigestCheck),
+    Digest(Box<DigestCheck>),
 }
 
 /// Whether a body has to be signed.
@@ -308,7 +308,7 @@ impl MessageSignatures {
         }
         let value = joined(headers, DIGEST_FIELD)?;
         let check = DigestCheck::new(&value).map_err(|_| Refusal::new(&DIGEST))?;
-        Ok(SignedBody::Digest(check))
+        Ok(SignedBody::Digest(Box::new(check)))
     }
 }
 

@@ -225,8 +225,14 @@ mod tests {
             (&whole, format!("sha1={HEX}")),
             (&whole, format!("sha256={HEX} ")),
             (&whole, format!("sha256={HEX}00")),
-            (&whole, format!("sha256={}", &HEX[2..])),
-            (&whole, format!("sha256={}g", &HEX[1..])),
+            (
+                &whole,
+                format!("sha256={}", HEX.strip_prefix("75").unwrap()),
+            ),
+            (
+                &whole,
+                format!("sha256={}g", HEX.strip_prefix("7").unwrap()),
+            ),
             (&whole, String::new()),
             (&listed, format!("v1a,{BASE64}")),
             (&listed, format!("v1,{BASE64},v1,{BASE64}")),
