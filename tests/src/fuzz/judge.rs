@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use crate::both;
+use portcullis::call::CallError;
 use portcullis::engine::Engine;
 use portcullis::exchange::BodyState;
 use portcullis::headers::Headers;
 use portcullis::host::Host;
 use portcullis::json::Json;
-use portcullis::stream::{Action, Stream};
+use portcullis::stream::{Action, PauseReason, Stream};
 
 /// The time that all laws go by, in seconds since the epoch.
 pub const NOW: u64 = 2_000_000_000;
@@ -73,6 +74,15 @@ fn judge_once(engine: &Rc<Engine>, headers: &Headers, host: &dyn Host, by_plan: 
         true => both::request_headers(&mut stream, headers, BodyState::Open, host),
         false => stream.on_request_headers(headers, BodyState::Open, host),
     };
+    // Nobody is there to be asked.
+    while let Action::Pause {
+        reason: PauseReason::Wait(_),
+        ..
+    } = &action
+    {
+        let next = stream.not_called(CallError::Unreachable, host);
+        action = next.expect("it has waited for that");
+    }
     let is_planned = stream.is_planned();
     for step in 0..2 {
         if let Action::Continue(more) | Action::Pause { edits: more, .. } = &action {
