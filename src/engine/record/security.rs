@@ -180,7 +180,16 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("opaque_token_refused", Severity::Low, "API2:2023")
     },
     &EventKind {
-        causes: &[Selector::Code(&introspection::UNAVAILABLE)],
+        causes: &[
+            Selector::Reason(&introspection::NO_SECRET),
+            Selector::Reason(&introspection::UNREACHABLE),
+            Selector::Reason(&introspection::TIMEOUT),
+            Selector::Reason(&introspection::STATUS),
+            Selector::Reason(&introspection::RESPONSE),
+            Selector::Reason(&introspection::RESTING),
+            Selector::Reason(&introspection::NO_MEMORY),
+            Selector::Reason(&introspection::CLAIM_VALUE),
+        ],
         ..kind("introspection_failed", Severity::Medium, "API2:2023")
     },
     &EventKind {

@@ -9,6 +9,7 @@
 
 mod cache;
 mod form;
+mod lists;
 mod patience;
 pub mod refusals;
 mod request;
@@ -27,12 +28,15 @@ use super::challenge::{
     Challenges, metadata_parameter, plain_challenge, read_metadata, read_realm,
 };
 use super::combination::{Combination, Needed, Presence};
-use super::location::{Locations, PresentedCredential, Unwritable};
+use super::jwt::bound::{
+    Binding, SentToken, Shown, TokenChallenges, challenge_of, challenges_of, tell_nonce,
+};
+use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member, TokenShape};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, Heard, NotAccepted, heard, settle};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use portcullis_exchange::exchange::{Edit, Exchange};
+use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
@@ -64,7 +68,7 @@ pub(super) struct ServerRequirement {
     at: String,
     server: Rc<IntrospectionServer>,
     requirement: Requirement,
-    challenges: Challenges,
+    challenges: TokenChallenges,
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
@@ -82,9 +86,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let demand = ServerRequirement::read(fields, &about, context)??;
     realm?;
     metadata.as_ref()?;
-    let challenges = ServerRequirement::challenges(&about, "")?;
+    let demands = vec![demand];
+    let challenges = ServerRequirement::challenges_of_all(&demands, &about)?;
     let policy = Introspection {
-        combination: Combination::new(Needed::Any, presence?, vec![demand], challenges),
+        combination: Combination::new(Needed::Any, presence?, demands, challenges),
     };
     Some(ChainPart::only(Stage::Credentials, policy))
 }
@@ -97,24 +102,48 @@ impl ServerRequirement {
         refusal: Refusal,
         exchange: &mut Exchange<'_>,
     ) -> Result<AcceptedCredential, NotAccepted> {
-        // What a token must grant is not granted by one of which nothing is known.
-        if !self.server.lets_pass_unknown() || !self.requirement.is_empty() {
+        if !self.server.lets_pass_unknown() || self.needs_more() {
             return Err(refusal.into());
         }
         exchange.shadow.push(refusal);
-        self.strip(found, &mut exchange.edits)?;
+        // Nobody has judged a proof that came with it, and nobody is to believe it.
+        let came_with = match found.scheme() {
+            AuthScheme::Dpop => Shown::Proof,
+            AuthScheme::Other => Shown::Nothing,
+        };
+        self.strip(found, came_with, &mut exchange.edits)?;
         Ok(AcceptedCredential {
             principal: None,
             edits: Rc::from([]),
         })
     }
 
-    fn strip(&self, found: &PresentedCredential<'_>, edits: &mut Vec<Edit>) -> Result<(), Refusal> {
+    /// Whether a token must be more than active: what it must grant, and be bound to, is not known of one of
+    /// which nothing is known.
+    fn needs_more(&self) -> bool {
+        !self.requirement.is_empty() || self.server.binding.is_demanded()
+    }
+
+    fn strip(
+        &self,
+        found: &PresentedCredential<'_>,
+        shown: Shown,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), Refusal> {
         if self.server.forwarding.forwards_token() {
             return Ok(());
         }
         let stripped = found.strip(edits);
-        stripped.map_err(|Unwritable| self.challenges.attach(malformed("characters")))
+        stripped.map_err(|Unwritable| self.attach(malformed("characters"), found.scheme()))?;
+        self.server.binding.strip(shown, edits);
+        Ok(())
+    }
+
+    /// With what a client is to do that has sent a token so.
+    fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
+        let scopes = || self.requirement.scopes();
+        let binding = &self.server.binding;
+        self.challenges.attach(refusal, scheme, binding, scopes)
     }
 }
 
@@ -138,11 +167,12 @@ impl Member for ServerRequirement {
             Requirement::read,
         );
         let (server, requirement) = (server?, requirement?);
-        let challenges = Self::challenges(about, &requirement.scopes())?;
-        if let Some(server) = &server
-            && server.lets_pass_unknown()
-            && !requirement.is_empty()
-        {
+        let Some(server) = server else {
+            return Some(None);
+        };
+        let scopes = requirement.scopes();
+        let challenges = TokenChallenges::new(&REPEATED, &server.binding, about, &scopes)?;
+        if server.lets_pass_unknown() && !requirement.is_empty() {
             context.notes.push(format!(
                 "{}{}: `on_error: allow` of introspection server {} lets nothing pass here, since a token must grant what `require` says",
                 fields.pointer(),
@@ -150,7 +180,7 @@ impl Member for ServerRequirement {
                 Quoted(&server.name)
             ));
         }
-        Some(server.map(|server| Self {
+        Some(Some(Self {
             at: about.at.to_owned(),
             server,
             requirement,
@@ -164,8 +194,19 @@ impl Member for ServerRequirement {
     }
 
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges> {
-        let own = Challenges::bearer(&REPEATED, about.realm, scopes)?;
-        own.with_metadata(about.metadata)?.beside(about.beside)
+        challenges_of(&REPEATED, &[], about, scopes)
+    }
+
+    fn challenges_of_all(members: &[Self], about: &About<'_>) -> Option<Challenges> {
+        challenges_of(&REPEATED, &bindings(members), about, "")
+    }
+
+    fn challenge_of_all(members: &[Self], about: &About<'_>) -> Option<String> {
+        Some(challenge_of(&bindings(members), about))
+    }
+
+    fn edit_response(response: &mut Response<'_>) {
+        tell_nonce(response);
     }
 
     fn shape(members: &[Self]) -> TokenShape {
@@ -176,6 +217,8 @@ impl Member for ServerRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
+        let judged = self.server.binding.judged_headers();
+        declared.judged_request_headers.extend(judged);
         let forwarding = &self.server.forwarding;
         declared
             .owned_request_headers
@@ -207,8 +250,9 @@ impl Authenticator for ServerRequirement {
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<AcceptedCredential, NotAccepted> {
-        let attach = |refusal| self.challenges.attach(refusal);
-        let reported = match self.server.judge(found.token(), exchange, host) {
+        let (token, scheme) = (found.token(), found.scheme());
+        let attach = |refusal| self.attach(refusal, scheme);
+        let reported = match self.server.judge(token, exchange, host) {
             Ok(reported) => reported,
             Err(Unreported::Rejected(refusal)) => return Err(attach(refusal).into()),
             Err(Unreported::Failed(error)) => {
@@ -217,16 +261,24 @@ impl Authenticator for ServerRequirement {
             }
             Err(Unreported::Asks(asking)) => return Err(NotAccepted::Asks(asking)),
         };
+        let sent = SentToken { token, scheme };
+        let binding = &self.server.binding;
+        let shown = binding.check(&sent, &reported.claims, exchange, host);
         let principal = Principal {
             kind: CredentialKind::Introspection,
             authority: Rc::clone(&self.server.name),
             attributes: reported.claims,
         };
+        let shown = shown.map_err(|mut refusal| {
+            let detail = refusal.detail.get_or_insert_default();
+            detail.principal = Some(principal.clone());
+            attach(self.server.placed_in(refusal, "bound"))
+        })?;
         let sufficient =
             self.requirement
                 .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
         let principal = sufficient.map_err(attach)?;
-        self.strip(found, &mut exchange.edits)?;
+        self.strip(found, shown, &mut exchange.edits)?;
         Ok(AcceptedCredential {
             principal: Some(principal),
             edits: reported.edits,
@@ -254,8 +306,13 @@ impl Authenticator for ServerRequirement {
     }
 
     fn challenge(&self) -> &Challenges {
-        &self.challenges
+        self.challenges.plain()
     }
+}
+
+fn bindings(members: &[ServerRequirement]) -> Vec<&Binding> {
+    let members = members.iter();
+    members.map(|member| &member.server.binding).collect()
 }
 
 /// The server, or `Some(None)` when its own block is wrong and has been reported there.
@@ -288,6 +345,10 @@ impl Policy for Introspection {
             self.combination.heard(answer, exchange, host);
         }
         self.check_request(exchange, host)
+    }
+
+    fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
+        tell_nonce(response);
     }
 
     fn declares(&self) -> Declaration {

@@ -7,25 +7,27 @@ use std::time::Duration;
 use super::cache::{AnswerCache, Rejected, Reported};
 use super::form::AskedTokens;
 use super::patience::Patience;
-use super::refusals::{
-    AskError, BOUND, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected,
-};
+use super::refusals::{AskError, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected};
 use super::request::Endpoint;
 use super::response::{self, Said};
 use super::settings::{Lifetimes, OnAskError, read_endpoint};
+use crate::authn::certificate::set::CertificateSets;
 use crate::authn::forwarding::Forwarding;
+use crate::authn::jwt::bound::{Binding, OfAuthority, TokenAuthority};
 use crate::authn::jwt::cache_limits::CacheLimits;
 use crate::authn::jwt::claims::{Accepted, ClaimRules};
 use crate::authn::jwt::rules::read_rules_of_answers;
+use crate::authn::jwt::signature::SignatureBackend;
 use crate::authn::location::{Locations, Unwritable};
+use crate::authn::revocation::{RevocationLists, UsedLists};
 use crate::authn::{Asking, Heard};
-use portcullis_document::{Node, Problems, Quoted};
+use portcullis_document::{Node, Quoted};
 use portcullis_exchange::asked::{Asker, Question};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::{Event, Timing};
 use portcullis_exchange::refusal::{BlockPlace, Refusal};
-use portcullis_exchange::section::Variable;
+use portcullis_exchange::section::{Reading, Variable};
 use portcullis_exchange::wait::GRACE;
 use portcullis_wire::budget::{Reservation, Share, reserve};
 
@@ -39,6 +41,9 @@ pub(in crate::authn) struct IntrospectionServer {
     tokens: AskedTokens,
     endpoint: Endpoint,
     rules: ClaimRules,
+    /// What is revoked whatever the server says.
+    pub(super) lists: UsedLists,
+    pub(super) binding: Binding,
     lifetimes: Lifetimes,
     on_error: OnAskError,
     pub(super) cache: Option<AnswerCache>,
@@ -70,9 +75,11 @@ impl IntrospectionServer {
         name: &Rc<str>,
         node: &Node<'_>,
         limits: CacheLimits,
-        notes: &mut Vec<String>,
-        problems: &mut Problems,
+        reading: &mut Reading<'_>,
     ) -> Option<Self> {
+        let sets = reading.known.get::<CertificateSets>();
+        let lists = reading.known.get::<RevocationLists>();
+        let (notes, problems) = (&mut *reading.notes, &mut *reading.problems);
         let mut fields = node.object(problems, "{\"cluster\": \"…\", \"uri\": \"…\"}")?;
         let endpoint = read_endpoint(&mut fields, problems);
         let tokens =
@@ -93,10 +100,21 @@ impl IntrospectionServer {
             |node, problems| CacheLimits::read(node, limits, problems),
         );
         let rules = read_rules_of_answers(&mut fields, problems);
+        let lists = UsedLists::read(&mut fields, &lists, problems);
+        let of_server = OfAuthority {
+            authority: TokenAuthority::IntrospectionServer(Rc::clone(name)),
+            clock_skew: rules
+                .as_ref()
+                .map_or(Duration::ZERO, |rules| rules.clock_skew),
+            backend: SignatureBackend::Auto,
+        };
+        let binding = Binding::read(&mut fields, &of_server, &sets, problems);
         let locations = Locations::read(&mut fields, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let (rules, cache, on_error) = (rules?, cache?, on_error?);
+        let (mut locations, binding) = (locations?, binding?);
+        binding.settle(&mut locations, node, notes, problems)?;
         if !rules.revoked.key_ids.is_empty() {
             problems.report(
                 &node.pointer().member("revoked").member("kid"),
@@ -128,11 +146,13 @@ impl IntrospectionServer {
         Some(Self {
             name: Rc::clone(name),
             place,
-            locations: locations?,
+            locations,
             forwarding: forwarding?,
             tokens: tokens?,
             endpoint: endpoint?,
             rules,
+            lists: lists?,
+            binding,
             lifetimes: lifetimes?,
             on_error,
             cache: cache.map(AnswerCache::new),
@@ -140,9 +160,11 @@ impl IntrospectionServer {
         })
     }
 
-    /// The variable of the environment that it needs.
-    pub(super) fn variable(&self) -> Option<Variable> {
-        self.endpoint.client.variable(&self.name)
+    /// The variables of the environment that it needs.
+    pub(super) fn variables(&self) -> impl Iterator<Item = Variable> {
+        let place = format!("introspection server {}", self.name);
+        let of_client = self.endpoint.client.variable(&self.name);
+        of_client.into_iter().chain(self.binding.variable(&place))
     }
 
     /// Whether it is asked about signed JWTs too.
@@ -161,8 +183,26 @@ impl IntrospectionServer {
         refusal.placed(&self.place, field)
     }
 
-    /// What is known of a token.
+    /// A refusal by the rule that stands in that field.
+    pub(super) fn placed_in(&self, refusal: Refusal, field: &str) -> Refusal {
+        refusal.placed(&self.place, Some(field))
+    }
+
+    /// What is known of a token, if no list revokes it.
     pub(super) fn judge(
+        &self,
+        token: &[u8],
+        exchange: &Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Reported, Unreported> {
+        let known = self.known(token, exchange, host)?;
+        let cleared = self.check_lists(token, &known, host);
+        cleared.map_err(|refusal| Unreported::Rejected(self.placed(refusal)))?;
+        Ok(known)
+    }
+
+    /// What is known of a token.
+    fn known(
         &self,
         token: &[u8],
         exchange: &Exchange<'_>,
@@ -284,7 +324,6 @@ impl IntrospectionServer {
         let answer = match response::read(response, &self.rules, now) {
             Err(error) => Answer::Failed(error),
             Ok(Said::Inactive) => rejected(Refusal::new(&INACTIVE)),
-            Ok(Said::Bound) => rejected(Refusal::new(&BOUND)),
             Ok(Said::NoAccessToken) => rejected(Refusal::new(&TOKEN_TYPE)),
             Ok(Said::Objected(objection)) => rejected(objected(objection)),
             Ok(Said::Active(claims, times)) => match self.forwarding.edits(&claims) {
@@ -294,6 +333,7 @@ impl IntrospectionServer {
                     times,
                     edits: edits.into(),
                     until: since.saturating_add(self.lifetimes.of_accepted(times.expires(), now)),
+                    cleared: None,
                 }),
             },
         };
