@@ -215,6 +215,10 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("signature_replayed", Severity::High, "API2:2023")
     },
     &EventKind {
+        causes: &[Selector::Code(&signed::REVOKED)],
+        ..kind("signature_revoked", Severity::High, "API2:2023")
+    },
+    &EventKind {
         causes: &[
             Selector::Code(&signed::INSUFFICIENT_SCOPE),
             Selector::Code(&signed::CLAIM_NOT_ALLOWED),

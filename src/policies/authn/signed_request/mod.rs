@@ -25,12 +25,13 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
+use portcullis_wire::json::compact::Value;
 
 use self::client::SigningClient;
 use self::period::Period;
 use self::refusals::{
-    AGAIN, BODY_TOO_LARGE, CHECK, CODES, INSUFFICIENT, INVALID, MEMORY, MISMATCH, MISSING,
-    NO_SIGNATURE, REPLAYS, REPLAYS_FULL, SECRET, UPGRADE,
+    AGAIN, BODY_TOO_LARGE, CHECK, CODES, INSUFFICIENT, INVALID, LISTED_AS_REVOKED, MEMORY,
+    MISMATCH, MISSING, NO_REVOCATIONS, NO_SIGNATURE, REPLAYS, REPLAYS_FULL, SECRET, UPGRADE,
 };
 use self::replay::Seen;
 use self::signer::{Replays, SignatureScheme, Signer};
@@ -39,6 +40,7 @@ use self::webhook::MacResult;
 use super::challenge::{Challenges, read_realm};
 use super::combination::Presence;
 use super::requirement::Requirement;
+use super::revocation::{Revocable, RevocationObjection};
 use crate::payload::head::is_upgrade;
 
 pub use self::signers::Signers;
@@ -146,7 +148,7 @@ impl SignedRequest {
             }
         };
         let claim = Claim {
-            client: self.met(client, exchange),
+            client: self.met(client, exchange, host),
             until,
             now: period.now,
         };
@@ -162,8 +164,15 @@ impl SignedRequest {
         Ok(Verdict::AwaitBody(BodyNeed::Bytes { most }))
     }
 
-    /// Who would have signed, if they are granted what is needed.
-    fn met(&self, client: &SigningClient, exchange: &Exchange<'_>) -> Result<Principal, Refusal> {
+    /// Who would have signed, if no list revokes them and they are granted what is needed. Nobody is told before
+    /// it is known that they have.
+    fn met(
+        &self,
+        client: &SigningClient,
+        exchange: &Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Principal, Refusal> {
+        self.check_lists(client, host)?;
         let principal = Principal {
             kind: CredentialKind::SignedRequest,
             authority: Rc::clone(&self.signer.name),
@@ -171,6 +180,22 @@ impl SignedRequest {
         };
         let request = &exchange.request;
         self.requirement.met(principal, request, "", &INSUFFICIENT)
+    }
+
+    fn check_lists(&self, client: &SigningClient, host: &dyn Host) -> Result<(), Refusal> {
+        let name = client.facts.member("client").and_then(Value::as_str);
+        let revocable = Revocable {
+            subject: name,
+            clients: [name, None],
+            ..Revocable::default()
+        };
+        let checked = self.signer.lists.check(&revocable, host);
+        checked.map_err(|objection| match objection {
+            RevocationObjection::Revoked(detail) => {
+                Refusal::new(&LISTED_AS_REVOKED).because(detail)
+            }
+            RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
+        })
     }
 
     /// What becomes of the head. It goes on only if the request does.
@@ -247,6 +272,7 @@ impl SignedRequest {
                 return Verdict::Refuse(self.challenges.attach(refusal));
             }
             _ if *reason == AGAIN || *reason == REPLAYS_FULL => "replay",
+            _ if *reason == LISTED_AS_REVOKED || *reason == NO_REVOCATIONS => "revocation_lists",
             _ if *reason == BODY_TOO_LARGE => "max_bytes",
             _ if *reason == MISMATCH || *reason == SECRET => "secrets",
             _ if *reason.code == refusals::EXPIRED => "tolerance",
