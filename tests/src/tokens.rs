@@ -318,7 +318,7 @@ pub fn mint_with(key: &SigningKey, description: &Value, now: u64) -> String {
 }
 
 /// Puts in what comes of keys and of other tokens.
-fn derived(value: &Value, tokens: &BTreeMap<String, String>) -> Value {
+pub fn derived(value: &Value, tokens: &BTreeMap<String, String>) -> Value {
     let Value::Object(members) = value else {
         return match value {
             Value::Array(items) => items.iter().map(|item| derived(item, tokens)).collect(),

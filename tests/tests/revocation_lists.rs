@@ -1,4 +1,4 @@
-//! A list of what is revoked that a real Envoy fetches: tokens and API keys are blocked and let in again
+//! A list of what is revoked that a real Envoy fetches: tokens, opaque ones and API keys are blocked and let in again
 //! without another document.
 
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use portcullis_tests::mesh::{self, ISSUER, TIMEOUT, answer};
 use portcullis_tests::patience::wait_until;
 use portcullis_tests::tokens::{self, SigningKey};
 use portcullis_tests::upstream::{Answer, Upstream};
-use portcullis_tests::wire::Request;
+use portcullis_tests::wire::{Request, Response};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
@@ -34,7 +34,12 @@ fn document() -> Value {
         "api_key_stores": { "partners": {
             "keys": [{ "id": "k-1", "hash": key, "client": "acme" }], "revocation_lists": lists,
         } },
+        "introspection_servers": { "idp": {
+            "cluster": "lists", "uri": "http://lists.example.com/introspect", "authentication": "none",
+            "cache_duration": "600s", "revocation_lists": lists,
+        } },
         "routes": [
+            route("opaque", "introspection", json!({ "server": "idp" })),
             route("token", "jwt", json!({ "provider": "corp" })),
             route("key", "api_key", json!({ "store": "partners" })),
         ],
@@ -52,6 +57,17 @@ impl Callers {
     fn start(answer: Answer) -> Self {
         let lists = Upstream::start().unwrap();
         lists.answer_path("/list", answer);
+        let active = json!({
+            "active": true, "jti": "o-1", "sub": "bob", "exp": 4_102_444_800_u64, "iat": 2000,
+        });
+        let json = ("content-type".to_owned(), b"application/json".to_vec());
+        let response = Response {
+            status: 200,
+            headers: vec![json],
+            body: active.to_string().into_bytes(),
+            ..Response::default()
+        };
+        lists.answer_path("/introspect", Answer::Respond(response));
         let mesh = mesh::Mesh::start(&document(), 2, &[("lists", &lists)]);
         let token = |id: &str| {
             let claims = json!({
@@ -85,18 +101,19 @@ impl Callers {
         response.status
     }
 
-    /// The statuses of the two tokens and of the key.
-    fn statuses(&self) -> [u16; 3] {
+    /// The statuses of the two tokens, of the key and of the opaque token.
+    fn statuses(&self) -> [u16; 4] {
         let [one, other] = &self.tokens;
         [
             self.status("/token", "authorization", one),
             self.status("/token", "authorization", other),
             self.status("/key", "x-api-key", "key-1"),
+            self.status("/opaque", "authorization", "Bearer o-1"),
         ]
     }
 
     /// Waits until all workers, as far as can be seen, answer so.
-    fn wait_for(&self, statuses: [u16; 3]) {
+    fn wait_for(&self, statuses: [u16; 4]) {
         wait_until(&format!("{statuses:?}"), || {
             (0..16).all(|_| self.statuses() == statuses)
         });
@@ -108,19 +125,21 @@ fn credentials_are_blocked_without_another_document() {
     let callers = Callers::start(answer(500, "no"));
     let mesh = &callers.mesh;
     mesh.wait_for_log(0, "the revocations cannot be fetched: status 500", || {});
-    assert_eq!(callers.statuses(), [503; 3]);
+    assert_eq!(callers.statuses(), [503; 4]);
     callers.publish(&json!([]));
-    callers.wait_for([200; 3]);
+    callers.wait_for([200; 4]);
     // The token is remembered by now, and no more accepted for that.
     callers.publish(&json!([{ "jti": "t-1" }]));
-    callers.wait_for([401, 200, 200]);
+    callers.wait_for([401, 200, 200, 200]);
     callers.publish(&json!([{ "key_id": "k-1" }]));
-    callers.wait_for([200, 200, 401]);
+    callers.wait_for([200, 200, 401, 200]);
+    callers.publish(&json!([{ "jti": "o-1" }]));
+    callers.wait_for([200, 200, 200, 401]);
     let blocked = json!([
         { "sub": "alice", "issued_before": 1001 }, { "kid": "k2" }, { "jti": "t-9" }
     ]);
     callers.publish(&blocked);
-    callers.wait_for([401, 401, 200]);
+    callers.wait_for([401, 401, 200, 200]);
     wait_until("the list is as large as it is", || {
         mesh.metric("revocation_list.central.entries") == 3
     });
@@ -135,7 +154,7 @@ fn credentials_are_blocked_without_another_document() {
         let mark = mesh.envoy.log_mark();
         callers.lists.answer_path("/list", bad);
         mesh.wait_for_log(mark, message, || {
-            assert_eq!(callers.statuses(), [401, 401, 200], "after {message}");
+            assert_eq!(callers.statuses(), [401, 401, 200, 200], "after {message}");
         });
         callers.publish(&blocked);
         let before = mesh.metric("revocations_fetch_success");
@@ -152,12 +171,15 @@ fn credentials_are_blocked_without_another_document() {
             .collect::<Vec<_>>()
     );
     callers.publish(&many);
-    callers.wait_for([200, 200, 401]);
+    callers.wait_for([200, 200, 401, 200]);
     // Too old, it is none.
     callers.lists.answer_path("/list", Answer::HangUp);
-    callers.wait_for([503; 3]);
+    callers.wait_for([503; 4]);
     assert!(mesh.metric("revocations_fetch_failed") > 0);
     callers.publish(&json!([]));
-    callers.wait_for([200; 3]);
+    callers.wait_for([200; 4]);
+    // Each worker has asked about the opaque token once, however often the list has changed.
+    let asked = callers.lists.take_path("/introspect").len();
+    assert!((1..=2).contains(&asked), "{asked}");
     assert!(!mesh.envoy.log().contains("panicked"));
 }

@@ -180,7 +180,16 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("opaque_token_refused", Severity::Low, "API2:2023")
     },
     &EventKind {
-        causes: &[Selector::Code(&introspection::UNAVAILABLE)],
+        causes: &[
+            Selector::Reason(&introspection::NO_SECRET),
+            Selector::Reason(&introspection::UNREACHABLE),
+            Selector::Reason(&introspection::TIMEOUT),
+            Selector::Reason(&introspection::STATUS),
+            Selector::Reason(&introspection::RESPONSE),
+            Selector::Reason(&introspection::RESTING),
+            Selector::Reason(&introspection::NO_MEMORY),
+            Selector::Reason(&introspection::CLAIM_VALUE),
+        ],
         ..kind("introspection_failed", Severity::Medium, "API2:2023")
     },
     &EventKind {
@@ -204,6 +213,10 @@ pub const KINDS: &[&EventKind] = &[
     &EventKind {
         causes: &[Selector::Code(&signed::REPLAYED)],
         ..kind("signature_replayed", Severity::High, "API2:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&signed::REVOKED)],
+        ..kind("signature_revoked", Severity::High, "API2:2023")
     },
     &EventKind {
         causes: &[

@@ -196,7 +196,8 @@ fn called(value: &Value, tokens: &Minted) -> Result<(String, Response), String> 
     let json = rest.remove("json");
     let mut response = response(&Value::Object(rest), tokens)?;
     if let Some(json) = json {
-        let json = tokens::at(&expand(&json, tokens)?, tokens.now);
+        let json = tokens::derived(&expand(&json, tokens)?, &tokens.tokens);
+        let json = tokens::at(&json, tokens.now);
         response.body = json.to_string().into_bytes();
         if !response
             .headers

@@ -152,12 +152,20 @@ fn joined(challenges: &[Option<String>], without: Option<usize>) -> String {
     let others = challenges.iter().enumerate();
     let others = others.filter(|(index, _)| Some(*index) != without);
     let mut texts: Vec<&str> = Vec::with_capacity(challenges.len());
+    let all: Vec<&str> = challenges.iter().flatten().map(String::as_str).collect();
     for text in others.filter_map(|(_, text)| text.as_deref()) {
-        if Some(text) != own && !texts.contains(&text) {
+        let is_said = all.iter().any(|all| begins_with(all, text));
+        if Some(text) != own && !texts.contains(&text) && !is_said {
             texts.push(text);
         }
     }
     texts.join(", ")
+}
+
+/// Whether those challenges begin with this one, and have others behind it.
+fn begins_with(challenges: &str, one: &str) -> bool {
+    let rest = challenges.strip_prefix(one);
+    rest.is_some_and(|rest| rest.starts_with(", "))
 }
 
 /// Lets signed JWTs and other tokens stand in the same places: what is one kind's is told by its form. Only

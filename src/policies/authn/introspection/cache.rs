@@ -22,6 +22,8 @@ pub(super) struct Reported {
     pub(super) edits: Rc<[Edit]>,
     /// Until when it is believed, on the clock that does not step.
     pub(super) until: Duration,
+    /// In which state of the lists none of them revoked it, if it is known of one.
+    pub(super) cleared: Option<u64>,
 }
 
 /// A token that is not accepted.
@@ -74,6 +76,12 @@ impl AnswerCache {
     pub(super) fn reject(&self, token: &[u8], rejected: Rejected) {
         self.accepted.forget(token);
         self.rejected.remember(token, rejected);
+    }
+
+    /// Notes that the lists, in that state, revoke no such token.
+    pub(super) fn clear_by(&self, token: &[u8], generation: Option<u64>) {
+        self.accepted
+            .change(token, |reported| reported.cleared = generation);
     }
 
     pub(super) fn forget(&self, token: &[u8]) {
@@ -139,6 +147,7 @@ mod tests {
             times: Times::default(),
             edits: Rc::from([]),
             until,
+            cleared: None,
         }
     }
 

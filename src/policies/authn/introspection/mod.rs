@@ -9,6 +9,8 @@
 
 mod cache;
 mod form;
+mod lists;
+mod member;
 mod patience;
 pub mod refusals;
 mod request;
@@ -16,24 +18,24 @@ mod response;
 mod server;
 mod servers;
 mod settings;
+mod written;
 
 use std::rc::Rc;
 
 use self::refusals::{
-    CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, malformed, resembling,
+    CODES, INSUFFICIENT, MISSING, NO_TOKEN, SEVERAL_TOKENS, malformed, resembling,
 };
 use self::server::{IntrospectionServer, Unreported};
-use super::challenge::{
-    Challenges, metadata_parameter, plain_challenge, read_metadata, read_realm,
-};
+use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
+use super::jwt::bound::{SentToken, Shown, TokenChallenges, tell_nonce};
 use super::left_out::unless_left_out;
-use super::location::{Locations, PresentedCredential, Unwritable};
-use super::member::{About, Member, TokenShape};
+use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, Heard, NotAccepted, heard, settle};
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
-use portcullis_exchange::exchange::{Edit, Exchange};
+use portcullis_document::Fields;
+use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
@@ -65,7 +67,7 @@ pub(super) struct ServerRequirement {
     at: String,
     server: Rc<IntrospectionServer>,
     requirement: Requirement,
-    challenges: Challenges,
+    challenges: TokenChallenges,
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
@@ -83,9 +85,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let demand = ServerRequirement::read(fields, &about, context)??;
     realm?;
     metadata.as_ref()?;
-    let challenges = ServerRequirement::challenges(&about, "")?;
+    let demands = vec![demand];
+    let challenges = ServerRequirement::challenges_of_all(&demands, &about)?;
     let policy = Introspection {
-        combination: Combination::new(Needed::Any, presence?, vec![demand], challenges),
+        combination: Combination::new(Needed::Any, presence?, demands, challenges),
     };
     Some(ChainPart::only(Stage::Credentials, policy))
 }
@@ -98,90 +101,48 @@ impl ServerRequirement {
         refusal: Refusal,
         exchange: &mut Exchange<'_>,
     ) -> Result<AcceptedCredential, NotAccepted> {
-        // What a token must grant is not granted by one of which nothing is known.
-        if !self.server.lets_pass_unknown() || !self.requirement.is_empty() {
+        if !self.server.lets_pass_unknown() || self.needs_more() {
             return Err(refusal.into());
         }
         exchange.shadow.push(refusal);
-        self.strip(found, &mut exchange.edits)?;
+        // Nobody has judged a proof that came with it, and nobody is to believe it.
+        let came_with = match found.scheme() {
+            AuthScheme::Dpop if self.server.binding.takes_proofs() => Shown::Proof,
+            AuthScheme::Dpop | AuthScheme::Other => Shown::Nothing,
+        };
+        self.strip(found, came_with, &mut exchange.edits)?;
         Ok(AcceptedCredential {
             principal: None,
             edits: Rc::from([]),
         })
     }
 
-    fn strip(&self, found: &PresentedCredential<'_>, edits: &mut Vec<Edit>) -> Result<(), Refusal> {
+    /// Whether a token must be more than active: what it must grant, and be bound to, is not known of one of
+    /// which nothing is known.
+    fn needs_more(&self) -> bool {
+        !self.requirement.is_empty() || self.server.binding.is_demanded()
+    }
+
+    fn strip(
+        &self,
+        found: &PresentedCredential<'_>,
+        shown: Shown,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), Refusal> {
         if self.server.forwarding.forwards_token() {
             return Ok(());
         }
         let stripped = found.strip(edits);
-        stripped.map_err(|Unwritable| self.challenges.attach(malformed("characters")))
-    }
-}
-
-impl Member for ServerRequirement {
-    const NAME: &'static str = "introspection";
-
-    fn read(
-        fields: &mut Fields<'_>,
-        about: &About<'_>,
-        context: &mut Context<'_>,
-    ) -> Option<Option<Self>> {
-        let servers = context.sections.get::<IntrospectionServers>();
-        let problems = &mut *context.problems;
-        let server = fields
-            .required("server", problems)
-            .and_then(|node| named_server(&node, &servers, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            Requirement::read,
-        );
-        let (server, requirement) = (server?, requirement?);
-        let challenges = Self::challenges(about, &requirement.scopes())?;
-        if let Some(server) = &server
-            && server.lets_pass_unknown()
-            && !requirement.is_empty()
-        {
-            context.notes.push(format!(
-                "{}{}: `on_error: allow` of introspection server {} lets nothing pass here, since a token must grant what `require` says",
-                fields.pointer(),
-                about.at,
-                Quoted(&server.name)
-            ));
-        }
-        Some(server.map(|server| Self {
-            at: about.at.to_owned(),
-            server,
-            requirement,
-            challenges,
-        }))
+        stripped.map_err(|Unwritable| self.attach(malformed("characters"), found.scheme()))?;
+        self.server.binding.strip(shown, edits);
+        Ok(())
     }
 
-    fn challenge_alone(about: &About<'_>) -> Option<String> {
-        let challenge = plain_challenge("Bearer", about.realm);
-        Some(challenge + &metadata_parameter(about.metadata))
-    }
-
-    fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges> {
-        let own = Challenges::bearer(&REPEATED, about.realm, scopes)?;
-        own.with_metadata(about.metadata)?.beside(about.beside)
-    }
-
-    fn shape(members: &[Self]) -> TokenShape {
-        match members.iter().any(|each| each.server.asks_about_jwts()) {
-            true => TokenShape::Any,
-            false => TokenShape::Opaque,
-        }
-    }
-
-    fn declare(&self, declared: &mut Declaration) {
-        let forwarding = &self.server.forwarding;
-        declared
-            .owned_request_headers
-            .extend(forwarding.owned_headers());
-        declared.exports.extend(forwarding.exports());
+    /// With what a client is to do that has sent a token so.
+    fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
+        let scopes = || self.requirement.scopes();
+        let binding = &self.server.binding;
+        self.challenges.attach(refusal, scheme, binding, scopes)
     }
 }
 
@@ -208,8 +169,9 @@ impl Authenticator for ServerRequirement {
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<AcceptedCredential, NotAccepted> {
-        let attach = |refusal| self.challenges.attach(refusal);
-        let reported = match self.server.judge(found.token(), exchange, host) {
+        let (token, scheme) = (found.token(), found.scheme());
+        let attach = |refusal| self.attach(refusal, scheme);
+        let reported = match self.server.judge(token, exchange, host) {
             Ok(reported) => reported,
             Err(Unreported::Rejected(refusal)) => return Err(attach(refusal).into()),
             Err(Unreported::Failed(error)) => {
@@ -218,16 +180,24 @@ impl Authenticator for ServerRequirement {
             }
             Err(Unreported::Asks(asking)) => return Err(NotAccepted::Asks(asking)),
         };
+        let sent = SentToken { token, scheme };
+        let binding = &self.server.binding;
+        let shown = binding.check(&sent, &reported.claims, exchange, host);
         let principal = Principal {
             kind: CredentialKind::Introspection,
             authority: Rc::clone(&self.server.name),
             attributes: reported.claims,
         };
+        let shown = shown.map_err(|mut refusal| {
+            let detail = refusal.detail.get_or_insert_default();
+            detail.principal = Some(principal.clone());
+            attach(self.server.placed_in(refusal, "bound"))
+        })?;
         let sufficient =
             self.requirement
                 .met(principal, &exchange.request, &self.at, &INSUFFICIENT);
         let principal = sufficient.map_err(attach)?;
-        self.strip(found, &mut exchange.edits)?;
+        self.strip(found, shown, &mut exchange.edits)?;
         Ok(AcceptedCredential {
             principal: Some(principal),
             edits: reported.edits,
@@ -255,28 +225,8 @@ impl Authenticator for ServerRequirement {
     }
 
     fn challenge(&self) -> &Challenges {
-        &self.challenges
+        self.challenges.plain()
     }
-}
-
-/// The server, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_server(
-    node: &Node<'_>,
-    servers: &IntrospectionServers,
-    problems: &mut Problems,
-) -> Option<Option<Rc<IntrospectionServer>>> {
-    let name = node.non_empty(problems)?;
-    let found = servers.named(name);
-    let none_is_read = servers.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "introspection_servers");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, servers.names());
-        node.report(
-            problems,
-            format_args!("no introspection server is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }
 
 impl Policy for Introspection {
@@ -289,6 +239,10 @@ impl Policy for Introspection {
             self.combination.heard(answer, exchange, host);
         }
         self.check_request(exchange, host)
+    }
+
+    fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
+        tell_nonce(response);
     }
 
     fn declares(&self) -> Declaration {

@@ -3,6 +3,7 @@
 //! A client learns that its token is not accepted, and never why: its issuer does not say it to us (RFC 7662
 //! §2.2), and what our rules object to is in the log.
 
+use crate::authn::jwt::bound::refusals as bound;
 use crate::authn::jwt::claims::ClaimsError;
 use crate::authn::jwt::objection::Objection;
 use crate::authn::requirement::Insufficient;
@@ -17,6 +18,12 @@ pub(super) const CODES: &[&Code] = &[
     &UNAVAILABLE,
     &INSUFFICIENT_SCOPE,
     &NOT_ALLOWED,
+    &bound::BINDING,
+    &bound::PROOF_MISSING,
+    &bound::PROOF,
+    &bound::REPLAYED,
+    &bound::NONCE,
+    &bound::UNAVAILABLE,
 ];
 
 pub static MISSING: Code = Code {
@@ -49,7 +56,6 @@ pub static INVALID: Code = Code {
         &NOT_OPAQUE,
         &INACTIVE,
         &TOKEN_TYPE,
-        &BOUND,
         &ISSUER,
         &AUDIENCE,
         &SUBJECT,
@@ -68,8 +74,6 @@ pub static MALFORMED: Reason = Reason::new("malformed", &INVALID, Blame::Credent
 pub static NOT_OPAQUE: Reason = Reason::new("not_opaque", &INVALID, Blame::Credential);
 pub static INACTIVE: Reason = Reason::new("inactive", &INVALID, Blame::Credential);
 pub static TOKEN_TYPE: Reason = Reason::new("token_type", &INVALID, Blame::Credential);
-/// It is bound to a key or a certificate, and nobody here checks who holds that.
-pub static BOUND: Reason = Reason::new("bound", &INVALID, Blame::Credential);
 pub static ISSUER: Reason = Reason::new("issuer", &INVALID, Blame::Credential);
 pub static AUDIENCE: Reason = Reason::new("audience", &INVALID, Blame::Credential);
 pub static SUBJECT: Reason = Reason::new("subject", &INVALID, Blame::Credential);
@@ -96,6 +100,7 @@ pub static UNAVAILABLE: Code = Code {
         &RESTING,
         &NO_MEMORY,
         &CLAIM_VALUE,
+        &NO_REVOCATIONS,
     ],
 };
 
@@ -106,6 +111,8 @@ pub static STATUS: Reason = Reason::new("status", &UNAVAILABLE, Blame::Dependenc
 pub static RESPONSE: Reason = Reason::new("response", &UNAVAILABLE, Blame::Dependency);
 pub static RESTING: Reason = Reason::new("resting", &UNAVAILABLE, Blame::Dependency);
 pub static NO_MEMORY: Reason = Reason::new("memory", &UNAVAILABLE, Blame::Ourselves);
+/// A list that has to be asked about the token is not there.
+pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNAVAILABLE, Blame::Dependency);
 /// The server wrote it, and not the client.
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNAVAILABLE, Blame::Dependency);
 

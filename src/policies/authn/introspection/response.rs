@@ -27,8 +27,6 @@ pub(super) enum Said {
     Inactive,
     /// It is active, and no token to call with.
     NoAccessToken,
-    /// It is active for whoever holds a key or a certificate.
-    Bound,
     /// It is active, and a rule objects.
     Objected(Objection),
 }
@@ -82,17 +80,13 @@ fn read_body(body: &[u8], rules: &ClaimRules, now: Duration) -> Result<Said, Ask
     }
     let token_type = text("token_type")?;
     let is = |text: &str, word: &str| text.eq_ignore_ascii_case(word);
-    let is_bound = members
-        .member("cnf")
-        .is_some_and(|cnf| !matches!(cnf, Value::Null));
-    if is_bound || token_type.is_some_and(|each| is(each, "DPoP")) {
-        return Ok(Said::Bound);
-    }
     // Some servers answer for refresh tokens too, and say here that it is one.
     let others = ["refresh", "offline", "id", "logout"];
     let is_other = text("typ")?.is_some_and(|typ| others.iter().any(|each| is(typ, each)));
     let is_used_otherwise = text("token_use")?.is_some_and(|each| !is(each, "access_token"));
-    if is_other || is_used_otherwise || token_type.is_some_and(|each| !is(each, "Bearer")) {
+    let schemes = ["Bearer", "DPoP"];
+    let is_to_call = |kind: &str| schemes.iter().any(|each| is(kind, each));
+    if is_other || is_used_otherwise || token_type.is_some_and(|kind| !is_to_call(kind)) {
         return Ok(Said::NoAccessToken);
     }
     match rules.check(body, None, now) {

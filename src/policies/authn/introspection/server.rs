@@ -7,19 +7,16 @@ use std::time::Duration;
 use super::cache::{AnswerCache, Rejected, Reported};
 use super::form::AskedTokens;
 use super::patience::Patience;
-use super::refusals::{
-    AskError, BOUND, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected,
-};
+use super::refusals::{AskError, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected};
 use super::request::Endpoint;
 use super::response::{self, Said};
-use super::settings::{Lifetimes, OnAskError, read_endpoint};
+use super::settings::{Lifetimes, OnAskError};
 use crate::authn::forwarding::Forwarding;
-use crate::authn::jwt::cache_limits::CacheLimits;
-use crate::authn::jwt::claims::{Accepted, ClaimRules};
-use crate::authn::jwt::rules::read_rules_of_answers;
+use crate::authn::jwt::bound::Binding;
+use crate::authn::jwt::claims::ClaimRules;
 use crate::authn::location::{Locations, Unwritable};
+use crate::authn::revocation::UsedLists;
 use crate::authn::{Asking, Heard};
-use portcullis_document::{Node, Problems, Quoted};
 use portcullis_exchange::asked::{Asker, Question};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -33,16 +30,19 @@ use portcullis_wire::budget::{Reservation, Share, reserve};
 pub(in crate::authn) struct IntrospectionServer {
     pub(super) name: Rc<str>,
     /// Where its block stands.
-    place: BlockPlace,
+    pub(super) place: BlockPlace,
     pub(super) locations: Locations,
     pub(super) forwarding: Forwarding,
-    tokens: AskedTokens,
-    endpoint: Endpoint,
-    rules: ClaimRules,
-    lifetimes: Lifetimes,
-    on_error: OnAskError,
+    pub(super) tokens: AskedTokens,
+    pub(super) endpoint: Endpoint,
+    pub(super) rules: ClaimRules,
+    /// What is revoked whatever the server says.
+    pub(super) lists: UsedLists,
+    pub(super) binding: Binding,
+    pub(super) lifetimes: Lifetimes,
+    pub(super) on_error: OnAskError,
     pub(super) cache: Option<AnswerCache>,
-    patience: Patience,
+    pub(super) patience: Patience,
 }
 
 /// Why there is nothing to report of a token.
@@ -62,87 +62,12 @@ enum Answer {
     Failed(AskError),
 }
 
-/// What a server takes of memory beside what its block has.
-const FIXED: usize = 4096;
-
 impl IntrospectionServer {
-    pub(super) fn read(
-        name: &Rc<str>,
-        node: &Node<'_>,
-        limits: CacheLimits,
-        notes: &mut Vec<String>,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let mut fields = node.object(problems, "{\"cluster\": \"…\", \"uri\": \"…\"}")?;
-        let endpoint = read_endpoint(&mut fields, problems);
-        let tokens =
-            fields.or_default("tokens", AskedTokens::Opaque, problems, |node, problems| {
-                let choices = [("opaque", AskedTokens::Opaque), ("any", AskedTokens::Any)];
-                node.choice(problems, &choices)
-            });
-        let lifetimes = Lifetimes::read(&mut fields, problems);
-        let on_error =
-            fields.or_default("on_error", OnAskError::Deny, problems, |node, problems| {
-                let choices = [("deny", OnAskError::Deny), ("allow", OnAskError::Allow)];
-                node.choice(problems, &choices)
-            });
-        let cache = fields.or_default(
-            "introspection_cache",
-            Some(limits),
-            problems,
-            |node, problems| CacheLimits::read(node, limits, problems),
-        );
-        let rules = read_rules_of_answers(&mut fields, problems);
-        let locations = Locations::read(&mut fields, problems);
-        let forwarding = Forwarding::read_without_payload(&mut fields, problems);
-        fields.deny_unknown(problems);
-        let (rules, cache, on_error) = (rules?, cache?, on_error?);
-        if !rules.revoked.key_ids.is_empty() {
-            problems.report(
-                &node.pointer().member("revoked").member("kid"),
-                "an answer does not say which key has signed; list `jti` or `sub`",
-            );
-            return None;
-        }
-        if let Some(limits) = cache {
-            problems.account(node.pointer(), Share::Caches, limits.max_bytes);
-        }
-        if matches!(rules.audiences, Accepted::Absent) {
-            notes.push(format!(
-                "introspection server {} has no `audiences`: tokens that name an audience are refused",
-                Quoted(name)
-            ));
-        }
-        if on_error == OnAskError::Allow {
-            notes.push(format!(
-                "introspection server {}: `on_error` is \"allow\": while it cannot be asked, any token opens the routes that require nothing more of one; whoever keeps it from answering opens them too",
-                Quoted(name)
-            ));
-        }
-        let place = BlockPlace::of(node);
-        problems.account(
-            node.pointer(),
-            Share::Documents,
-            FIXED.saturating_add(place.memory()),
-        );
-        Some(Self {
-            name: Rc::clone(name),
-            place,
-            locations: locations?,
-            forwarding: forwarding?,
-            tokens: tokens?,
-            endpoint: endpoint?,
-            rules,
-            lifetimes: lifetimes?,
-            on_error,
-            cache: cache.map(AnswerCache::new),
-            patience: Patience::default(),
-        })
-    }
-
-    /// The variable of the environment that it needs.
-    pub(super) fn variable(&self) -> Option<Variable> {
-        self.endpoint.client.variable(&self.name)
+    /// The variables of the environment that it needs.
+    pub(super) fn variables(&self) -> impl Iterator<Item = Variable> {
+        let place = format!("introspection server {}", self.name);
+        let of_client = self.endpoint.client.variable(&self.name);
+        of_client.into_iter().chain(self.binding.variable(&place))
     }
 
     /// Whether it is asked about signed JWTs too.
@@ -161,8 +86,26 @@ impl IntrospectionServer {
         refusal.placed(&self.place, field)
     }
 
-    /// What is known of a token.
+    /// A refusal by the rule that stands in that field.
+    pub(super) fn placed_in(&self, refusal: Refusal, field: &str) -> Refusal {
+        refusal.placed(&self.place, Some(field))
+    }
+
+    /// What is known of a token, if no list revokes it.
     pub(super) fn judge(
+        &self,
+        token: &[u8],
+        exchange: &Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Reported, Unreported> {
+        let known = self.known(token, exchange, host)?;
+        let cleared = self.check_lists(token, &known, host);
+        cleared.map_err(|refusal| Unreported::Rejected(self.placed(refusal)))?;
+        Ok(known)
+    }
+
+    /// What is known of a token.
+    fn known(
         &self,
         token: &[u8],
         exchange: &Exchange<'_>,
@@ -284,7 +227,6 @@ impl IntrospectionServer {
         let answer = match response::read(response, &self.rules, now) {
             Err(error) => Answer::Failed(error),
             Ok(Said::Inactive) => rejected(Refusal::new(&INACTIVE)),
-            Ok(Said::Bound) => rejected(Refusal::new(&BOUND)),
             Ok(Said::NoAccessToken) => rejected(Refusal::new(&TOKEN_TYPE)),
             Ok(Said::Objected(objection)) => rejected(objected(objection)),
             Ok(Said::Active(claims, times)) => match self.forwarding.edits(&claims) {
@@ -294,6 +236,7 @@ impl IntrospectionServer {
                     times,
                     edits: edits.into(),
                     until: since.saturating_add(self.lifetimes.of_accepted(times.expires(), now)),
+                    cleared: None,
                 }),
             },
         };

@@ -67,8 +67,7 @@ impl Section for IntrospectionServers {
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         is_there(node, reading).then_some(())?;
-        let (problems, notes) = (&mut *reading.problems, &mut *reading.notes);
-        let entries = node.members(problems).unwrap_or_default();
+        let entries = node.members(reading.problems).unwrap_or_default();
         let share = ALL_BY_DEFAULT.checked_div(entries.len());
         let limits = CacheLimits {
             max_token_bytes: LONGEST_TOKEN,
@@ -78,12 +77,12 @@ impl Section for IntrospectionServers {
         let named = entries.into_iter().map(|(name, node)| {
             if name.is_empty() || name.len() > LONGEST_NAME {
                 node.report(
-                    problems,
+                    reading.problems,
                     format_args!("the name of a server has from 1 to {LONGEST_NAME} bytes"),
                 );
             }
             let name: Rc<str> = name.into();
-            let server = IntrospectionServer::read(&name, &node, limits, notes, problems);
+            let server = IntrospectionServer::read(&name, &node, limits, reading);
             NamedServer {
                 name,
                 server: server.map(Rc::new),
@@ -107,11 +106,19 @@ impl Section for IntrospectionServers {
                 Quoted(&each.name)
             )
         }));
+        let unread = self
+            .valid()
+            .filter_map(|server| server.binding.note(finishing.document));
+        finishing.notes.extend(unread);
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
-        let variables = section.valid().filter_map(|server| server.variable());
+        let variables = section.valid().flat_map(|server| server.variables());
         registry.environment.extend(variables);
+        let estimates = section
+            .valid()
+            .map(|server| server.binding.memory_estimate());
+        registry.memory_estimates.extend(estimates.flatten());
     }
 
     fn forget(&self) {

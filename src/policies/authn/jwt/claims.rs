@@ -227,7 +227,7 @@ impl ClaimRules {
 
 impl Times {
     /// `iat`.
-    pub(super) fn issued(self) -> Option<f64> {
+    pub(in crate::authn) fn issued(self) -> Option<f64> {
         self.issued
     }
 

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::bound::{proof_challenge, tell_nonce};
-use super::challenges::challenges;
+use super::bound::{Binding, challenge_of, challenges_of, tell_nonce};
 use super::claimant::UnverifiedSubject;
 use super::provider::Providers;
+use super::refusals::REPEATED;
 use super::{ProviderRequirement, distinct};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
 use crate::authn::combination::Needed;
@@ -32,25 +32,15 @@ impl Member for ProviderRequirement {
     }
 
     fn challenges(about: &About<'_>, scopes: &str) -> Option<Challenges> {
-        super::challenges(&[], about, scopes)
+        challenges_of(&REPEATED, &[], about, scopes)
     }
 
     fn challenges_of_all(members: &[Self], about: &About<'_>) -> Option<Challenges> {
-        challenges(&distinct(members), about, "")
+        challenges_of(&REPEATED, &bindings(members), about, "")
     }
 
     fn challenge_of_all(members: &[Self], about: &About<'_>) -> Option<String> {
-        let bindings = || members.iter().map(|member| &member.provider.binding);
-        let (realm, metadata) = (about.realm, about.metadata);
-        let bearer = plain_challenge("Bearer", realm) + &metadata_parameter(metadata);
-        let told = bindings().find_map(|binding| binding.told_algorithms());
-        Some(
-            match told.map(|algorithms| proof_challenge(realm, metadata, &algorithms)) {
-                None => bearer,
-                Some(proof) if bindings().all(|binding| binding.needs_proofs()) => proof,
-                Some(proof) => format!("{bearer}, {proof}"),
-            },
-        )
+        Some(challenge_of(&bindings(members), about))
     }
 
     fn edit_response(response: &mut Response<'_>) {
@@ -75,4 +65,9 @@ impl Member for ProviderRequirement {
         let providers = distinct(members).into_iter().map(Rc::clone).collect();
         Some(Rc::new(UnverifiedSubject::new(needed, providers)))
     }
+}
+
+fn bindings(members: &[ProviderRequirement]) -> Vec<&Binding> {
+    let members = members.iter();
+    members.map(|member| &member.provider.binding).collect()
 }

@@ -9,7 +9,6 @@ mod algorithm;
 pub mod bound;
 mod cache;
 pub(super) mod cache_limits;
-mod challenges;
 mod checks;
 mod claimant;
 mod claimed;
@@ -31,7 +30,7 @@ mod refused;
 pub(super) mod remote;
 mod rsa;
 pub(super) mod rules;
-mod signature;
+pub(super) mod signature;
 mod spki;
 pub(super) mod store;
 pub mod testing;
@@ -40,20 +39,19 @@ mod variables;
 
 use std::rc::Rc;
 
-use self::bound::{SentToken, tell_nonce};
-use self::challenges::challenges;
+use self::bound::{SentToken, TokenChallenges, tell_nonce};
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
 use self::provider::Provider;
 pub(super) use self::public_key::{KeyVerdict, PublicKey};
 use self::refusals::{
-    CODES, INSUFFICIENT, MISSING, NO_TOKEN, SEVERAL_TOKENS, resembling, unknown_issuer,
+    CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
 };
 use self::token::{TokenError, Unverified};
 use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{Locations, PresentedCredential, Unwritable};
+use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
 use super::member::{About, Member};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
@@ -67,6 +65,8 @@ use portcullis_exchange::policy::{
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 use portcullis_wire::json::compact::Compact;
+
+pub(super) use self::token::key_named_by;
 
 pub use self::provider::Providers;
 pub use self::remote::{
@@ -95,12 +95,7 @@ pub(super) struct ProviderRequirement {
     at: String,
     provider: Rc<Provider>,
     requirement: Rc<Requirement>,
-    challenges: Challenges,
-    /// What the challenges of tokens that come with a proof are made of, when one is refused: there are many, and
-    /// few routes ever need one.
-    realm: Box<str>,
-    metadata: Box<str>,
-    beside: Box<str>,
+    challenges: TokenChallenges,
 }
 
 /// The most demands of one block: each may cost a signature.
@@ -219,19 +214,21 @@ impl ProviderRequirement {
         let Some(provider) = provider else {
             return Some(None);
         };
-        let challenges = challenges(&[&provider], about, &requirement.scopes())?;
-        let read = Self {
+        let scopes = requirement.scopes();
+        let challenges = TokenChallenges::new(&REPEATED, &provider.binding, about, &scopes)?;
+        Some(Some(Self {
             at: about.at.to_owned(),
             provider,
             requirement: Rc::new(requirement),
             challenges,
-            realm: about.realm.into(),
-            metadata: about.metadata.into(),
-            beside: about.beside.into(),
-        };
-        // What can be written now can be written later.
-        read.proof_challenges()?;
-        Some(Some(read))
+        }))
+    }
+
+    /// With what a client is to do that has sent a token so.
+    fn attach(&self, refusal: Refusal, scheme: AuthScheme) -> Refusal {
+        let scopes = || self.requirement.scopes();
+        let binding = &self.provider.binding;
+        self.challenges.attach(refusal, scheme, binding, scopes)
     }
 
     fn principal(&self, claims: Compact) -> Principal {
@@ -328,7 +325,7 @@ impl Authenticator for ProviderRequirement {
     }
 
     fn challenge(&self) -> &Challenges {
-        &self.challenges
+        self.challenges.plain()
     }
 }
 

@@ -61,7 +61,7 @@ impl Jwt {
             }),
             missing: self.combination.missing(),
             refused: refused
-                .map(|reason| demand.challenges.attach(Refusal::new(reason)))
+                .map(|reason| demand.challenges.plain().attach(Refusal::new(reason)))
                 .collect(),
         };
         draft.steps.push(step);

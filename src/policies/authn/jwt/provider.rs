@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::algorithm::{ALGORITHMS, CHECKS_SIGNATURES, SignatureAlgorithm};
-use super::bound::{Binding, OfProvider};
+use super::bound::{Binding, OfAuthority, TokenAuthority};
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
 use super::checks::{Allowance, CheckedSignature, KeyChoice, Naming};
@@ -26,7 +26,7 @@ use super::variables::variables;
 use crate::authn::certificate::set::CertificateSets;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::{Locations, Unwritable};
-use crate::authn::revocation::{Issued, Revocable, RevocationLists, UsedLists};
+use crate::authn::revocation::{Issued, Revocable, RevocationLists, SignedBy, UsedLists};
 use portcullis_document::{LeftOut, Node, Problems, Quoted};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;
@@ -266,8 +266,8 @@ impl Provider {
                 Some(chosen)
             },
         );
-        let of_provider = OfProvider {
-            name,
+        let of_provider = OfAuthority {
+            authority: TokenAuthority::Provider(Rc::clone(name)),
             clock_skew: rules
                 .as_ref()
                 .map_or(Duration::ZERO, |rules| rules.clock_skew),
@@ -470,7 +470,7 @@ impl Provider {
             token: text("jti"),
             subject: text("sub"),
             clients: [text("client_id"), text("azp")],
-            signing_key: key_id.as_deref(),
+            signed_by: key_id.as_deref().map_or(SignedBy::Unnamed, SignedBy::Key),
             issued: verified.times.issued().map_or(Issued::Unsaid, Issued::At),
             ..Revocable::default()
         };

@@ -105,6 +105,12 @@ impl<'t> Token<'t> {
     }
 }
 
+/// The key by which a signed token says it was signed, if it says so in a way that can be read. Nothing of it is
+/// checked here.
+pub(in crate::authn) fn key_named_by(token: &[u8]) -> Option<String> {
+    Token::parse(token, &TokenForm::ANY).ok()?.header.key_id
+}
+
 impl TokenForm {
     /// What every provider's tokens can be read by.
     const ANY: Self = Self {

@@ -29,13 +29,24 @@ pub(super) struct Revocable<'c> {
     pub(super) token: Option<&'c str>,
     pub(super) subject: Option<&'c str>,
     pub(super) clients: [Option<&'c str>; 2],
-    /// `kid` of a token.
-    pub(super) signing_key: Option<&'c str>,
+    pub(super) signed_by: SignedBy<'c>,
     /// The id of an API key.
     pub(super) api_key: Option<&'c str>,
     /// The SHA-256 of a certificate, in hexadecimal digits of either case.
     pub(super) certificate: Option<&'c str>,
     pub(super) issued: Issued,
+}
+
+/// By which key a credential was signed that could be revoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SignedBy<'c> {
+    /// It has no signature: what is said of keys is not said of it.
+    #[default]
+    Nobody,
+    /// It does not say.
+    Unnamed,
+    /// `kid` of a token.
+    Key(&'c str),
 }
 
 /// When a credential was issued.
@@ -182,12 +193,16 @@ impl Revocable<'_> {
             _ => None,
         };
         let [client, other] = self.clients;
+        let key = match self.signed_by {
+            SignedBy::Key(key) => Some(key),
+            SignedBy::Nobody | SignedBy::Unnamed => None,
+        };
         let names = [
             (RevokedName::Token, self.token),
             (RevokedName::Subject, self.subject),
             (RevokedName::Client, client),
             (RevokedName::Client, other),
-            (RevokedName::SigningKey, self.signing_key),
+            (RevokedName::SigningKey, key),
             (RevokedName::ApiKey, self.api_key),
             (RevokedName::Certificate, certificate),
         ];
@@ -202,8 +217,7 @@ impl Revocable<'_> {
             }
         }
         // The key that signed it may be any of those that are revoked.
-        let is_token = self.issued != Issued::NoToken;
-        if is_token && self.signing_key.is_none() && table.has(RevokedName::SigningKey) {
+        if self.signed_by == SignedBy::Unnamed && table.has(RevokedName::SigningKey) {
             return Some((RevokedName::SigningKey.field(), "missing"));
         }
         let second = table.issued_before()?;

@@ -99,7 +99,7 @@ impl Section for RevocationLists {
         let unused = self.named.iter().filter(|each| !each.used.get());
         finishing.notes.extend(unused.map(|each| {
             format!(
-                "revocation list {} is used by nothing: name it in `revocation_lists` of a provider, a store of API keys or a set of certificates",
+                "revocation list {} is used by nothing: name it in `revocation_lists` of a provider, an introspection server, a store of API keys, a set of certificates or a signer",
                 Quoted(&each.name)
             )
         }));

@@ -135,8 +135,12 @@ fn each_kind_of_name_revokes() {
 fn times_and_signing_keys_are_those_of_tokens() {
     let lists = lists(r#"{"a":{"entries":[{"issued_before":100},{"kid":"old"}]}}"#);
     let (used, host) = (used(&lists), MemoryHost::new());
-    let token = |signing_key, issued| Revocable {
-        signing_key,
+    let token = |key: Option<&'static str>, issued| Revocable {
+        signed_by: match (key, issued) {
+            (Some(key), _) => SignedBy::Key(key),
+            (None, Issued::NoToken) => SignedBy::Nobody,
+            (None, _) => SignedBy::Unnamed,
+        },
         issued,
         ..Revocable::default()
     };

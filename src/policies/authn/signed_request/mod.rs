@@ -28,13 +28,14 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
+use portcullis_wire::json::compact::Value;
 
 use self::client::SigningClient;
 use self::message::SignedBody;
 use self::period::Period;
 use self::refusals::{
-    AGAIN, BODY_TOO_LARGE, CHECK, CODES, DIGEST, INSUFFICIENT, INVALID, MEMORY, MISMATCH, MISSING,
-    NO_SIGNATURE, REPLAYS_FULL, SECRET, UPGRADE,
+    AGAIN, BODY_TOO_LARGE, CHECK, CODES, DIGEST, INSUFFICIENT, INVALID, LISTED_AS_REVOKED, MEMORY,
+    MISMATCH, MISSING, NO_REVOCATIONS, NO_SIGNATURE, REPLAYS_FULL, SECRET, UPGRADE,
 };
 use self::signer::{SignatureScheme, Signer};
 use self::unsettled::{BodyCheck, Claim, UnsettledSignature};
@@ -43,6 +44,7 @@ use super::challenge::{Challenges, read_realm};
 use super::combination::Presence;
 use super::left_out::unless_left_out;
 use super::requirement::Requirement;
+use super::revocation::{Revocable, RevocationObjection};
 use crate::payload::head::is_upgrade;
 
 pub use self::signers::Signers;
@@ -147,7 +149,7 @@ impl SignedRequest {
             SignatureScheme::Webhook(webhook, client) => {
                 let head = webhook.judge_head(request.headers, &period, host)?;
                 let claim = Claim {
-                    client: self.met(client, exchange),
+                    client: self.met(client, exchange, host),
                     until: head.until,
                     now: period.now,
                 };
@@ -157,7 +159,7 @@ impl SignedRequest {
             SignatureScheme::Message(message) => {
                 let (headers, rest) = (request.headers, exchange.body);
                 let signed = message.judge_head(headers, rest, &period, host)?;
-                let principal = self.met(signed.client, exchange)?;
+                let principal = self.met(signed.client, exchange, host)?;
                 let until = Some(signed.until);
                 let replays = &signer.replays;
                 replays.note(&signed.identity, until, period.now, host)?;
@@ -181,8 +183,15 @@ impl SignedRequest {
         Ok(Verdict::AwaitBody(need))
     }
 
-    /// Who would have signed, if they are granted what is needed.
-    fn met(&self, client: &SigningClient, exchange: &Exchange<'_>) -> Result<Principal, Refusal> {
+    /// Who would have signed, if no list revokes them and they are granted what is needed. Nobody is told before
+    /// it is known that they have.
+    fn met(
+        &self,
+        client: &SigningClient,
+        exchange: &Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Principal, Refusal> {
+        self.check_lists(client, host)?;
         let principal = Principal {
             kind: CredentialKind::SignedRequest,
             authority: Rc::clone(&self.signer.name),
@@ -190,6 +199,22 @@ impl SignedRequest {
         };
         let request = &exchange.request;
         self.requirement.met(principal, request, "", &INSUFFICIENT)
+    }
+
+    fn check_lists(&self, client: &SigningClient, host: &dyn Host) -> Result<(), Refusal> {
+        let name = client.facts.member("client").and_then(Value::as_str);
+        let revocable = Revocable {
+            subject: name,
+            clients: [name, None],
+            ..Revocable::default()
+        };
+        let checked = self.signer.lists.check(&revocable, host);
+        checked.map_err(|objection| match objection {
+            RevocationObjection::Revoked(detail) => {
+                Refusal::new(&LISTED_AS_REVOKED).because(detail)
+            }
+            RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
+        })
     }
 
     /// What becomes of the head. It goes on only if the request does.
@@ -247,6 +272,7 @@ impl SignedRequest {
                 return Verdict::Refuse(self.challenges.attach(refusal));
             }
             _ if *reason == AGAIN || *reason == REPLAYS_FULL => "replay",
+            _ if *reason == LISTED_AS_REVOKED || *reason == NO_REVOCATIONS => "revocation_lists",
             _ if *reason == BODY_TOO_LARGE => "max_bytes",
             _ if *reason == MISMATCH || *reason == SECRET => "secrets",
             _ if *reason.code == INVALID => "message_signatures",

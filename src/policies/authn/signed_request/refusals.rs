@@ -9,6 +9,7 @@ pub(super) const CODES: &[&Code] = &[
     &INVALID,
     &EXPIRED,
     &REPLAYED,
+    &REVOKED,
     &UNVERIFIABLE,
     &TOO_LARGE,
     &INSUFFICIENT_SCOPE,
@@ -77,12 +78,29 @@ pub static REPLAYED: Code = Code {
 
 pub static AGAIN: Reason = Reason::new("again", &REPLAYED, Blame::Credential);
 
+pub static REVOKED: Code = Code {
+    name: "signature_revoked",
+    status: 401,
+    grpc_status: grpc::UNAUTHENTICATED,
+    title: "Requests of who signed this one are not accepted any more.",
+    reasons: &[&LISTED_AS_REVOKED],
+};
+
+pub static LISTED_AS_REVOKED: Reason = Reason::new("revoked", &REVOKED, Blame::Credential);
+
 pub static UNVERIFIABLE: Code = Code {
     name: "signature_unverifiable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Signatures cannot be verified right now.",
-    reasons: &[&SECRET, &CHECK, &REPLAYS, &REPLAYS_FULL, &MEMORY],
+    reasons: &[
+        &SECRET,
+        &CHECK,
+        &REPLAYS,
+        &REPLAYS_FULL,
+        &MEMORY,
+        &NO_REVOCATIONS,
+    ],
 };
 
 pub static SECRET: Reason = Reason::new("secret", &UNVERIFIABLE, Blame::Ourselves);
@@ -90,6 +108,9 @@ pub static CHECK: Reason = Reason::new("check", &UNVERIFIABLE, Blame::Ourselves)
 pub static REPLAYS: Reason = Reason::new("replays", &UNVERIFIABLE, Blame::Ourselves);
 pub static REPLAYS_FULL: Reason = Reason::new("replays_full", &UNVERIFIABLE, Blame::Ourselves);
 pub static MEMORY: Reason = Reason::new("memory", &UNVERIFIABLE, Blame::Ourselves);
+
+/// A list that has to be asked about who signed is not there.
+pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNVERIFIABLE, Blame::Dependency);
 
 pub static TOO_LARGE: Code = Code {
     name: "signed_body_too_large",

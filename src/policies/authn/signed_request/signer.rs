@@ -16,6 +16,7 @@ use super::replays::Replays;
 use super::shared_secret::{SecretEncoding, SharedSecret};
 use super::webhook::{Webhook, WebhookForm};
 use crate::authn::forwarding::Forwarding;
+use crate::authn::revocation::{RevocationLists, UsedLists};
 
 /// Who signs requests, and how.
 pub(super) struct Signer {
@@ -29,6 +30,8 @@ pub(super) struct Signer {
     /// The largest body.
     pub(super) max_bytes: u64,
     pub(super) forwarding: Forwarding,
+    /// What is revoked whatever is signed.
+    pub(super) lists: UsedLists,
 }
 
 /// How requests are signed.
@@ -46,6 +49,7 @@ const MOST_SECRETS: usize = 4;
 
 impl Signer {
     pub(super) fn read(name: &Rc<str>, node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let lists = reading.known.get::<RevocationLists>();
         let problems = &mut *reading.problems;
         let mut fields = node.object(
             problems,
@@ -59,6 +63,7 @@ impl Signer {
             node.bytes_read(problems)
         });
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
+        let lists = UsedLists::read(&mut fields, &lists, problems);
         fields.deny_unknown(problems);
         let (scheme, forwarding) = (scheme?, forwarding?);
         let scheme = scheme.told(&forwarding, node, problems)?;
@@ -83,6 +88,7 @@ impl Signer {
             replays,
             max_bytes: max_bytes?,
             forwarding,
+            lists: lists?,
         })
     }
 

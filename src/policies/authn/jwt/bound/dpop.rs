@@ -24,7 +24,7 @@ use portcullis_exchange::meter::{Event, Timing, micros};
 use portcullis_exchange::refusal::{Fact, Refusal};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
-/// Judges the proofs that come with the tokens of one provider.
+/// Judges the proofs that come with the tokens of one authority.
 pub(super) struct ProofChecker {
     pub(super) rules: ProofRules,
     pub(super) replay: ReplayTable,
@@ -133,8 +133,8 @@ impl ProofChecker {
             return Ok(None);
         };
         let nonce = claims.nonce.ok_or_else(|| Refusal::new(&NO_NONCE))?;
-        let (provider, seed) = (&*self.rules.provider, self.replay.seed());
-        let known = nonces.judge(nonce, provider, now, seed, host);
+        let (authority, seed) = (&self.rules.authority, self.replay.seed());
+        let known = nonces.judge(nonce, authority, now, seed, host);
         let known = known.map_err(|Keyless| Refusal::new(&NO_SECRET))?;
         let known = known.ok_or_else(|| Refusal::new(&OTHER_NONCE))?;
         Ok(Some(known))
@@ -198,8 +198,8 @@ impl ProofChecker {
     /// The nonce that clients are told; none where there are none.
     fn nonce(&self, now: Duration, host: &dyn Host) -> Option<Result<HeaderValue, Keyless>> {
         let nonces = self.rules.nonces.as_ref()?;
-        let (provider, seed) = (&*self.rules.provider, self.replay.seed());
-        Some(nonces.current(provider, now, seed, host))
+        let (authority, seed) = (&self.rules.authority, self.replay.seed());
+        Some(nonces.current(authority, now, seed, host))
     }
 
     /// The refusal of a proof, with a nonce for the next one: RFC 9449 §8. Without a key for it nothing can come

@@ -6,6 +6,7 @@
 //!
 //! INVARIANT: a token that says it is bound is never taken for one that is not, unless the document says `off`.
 
+mod authority;
 mod certificate;
 mod challenges;
 mod confirmation;
@@ -20,13 +21,13 @@ mod settings;
 mod target;
 #[cfg(test)]
 mod tests;
+mod told;
 mod written;
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use self::certificate::CertificateBinding;
-use self::confirmation::{CLAIM, Confirmation, Unreadable};
+use self::confirmation::{Confirmation, Unreadable};
 use self::dpop::ProofChecker;
 use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
 use crate::authn::location::AuthScheme;
@@ -37,12 +38,12 @@ use portcullis_exchange::section::Variable;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::json::compact::Compact;
 
-pub(in crate::authn) use self::challenges::{
-    ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts,
-};
+pub(in crate::authn) use self::authority::TokenAuthority;
+use self::challenges::{ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts};
+pub(in crate::authn) use self::told::{TokenChallenges, challenge_of, challenges_of};
 pub(in crate::authn) use super::signature::SignatureBackend;
 
-/// What a provider asks of bound tokens, and whether its tokens have to be bound.
+/// What an authority asks of bound tokens, and whether its tokens have to be bound.
 pub(in crate::authn) struct Binding {
     /// Whether a token has to be bound to one or the other.
     is_required: bool,
@@ -81,9 +82,9 @@ pub(in crate::authn) enum Shown {
     Proof,
 }
 
-/// What a provider says elsewhere, and what holds here too.
-pub(in crate::authn) struct OfProvider<'p> {
-    pub(in crate::authn) name: &'p Rc<str>,
+/// Whose tokens they are, and what is said elsewhere and holds here too.
+pub(in crate::authn) struct OfAuthority {
+    pub(in crate::authn) authority: TokenAuthority,
     pub(in crate::authn) clock_skew: Duration,
     pub(in crate::authn) backend: SignatureBackend,
 }
@@ -122,7 +123,15 @@ impl Binding {
 
     /// Whether something is asked of who sends a token with these claims.
     pub(in crate::authn) fn concerns(&self, claims: &Compact) -> bool {
-        !self.is_off() && (self.is_demanded() || claims.member(CLAIM).is_some())
+        let authority = &self.proofs.rules.authority;
+        let is_said =
+            || authority.confirmation(claims).is_some() || self.is_said_to_need_key(claims);
+        !self.is_off() && (self.is_demanded() || is_said())
+    }
+
+    /// Whether a token with these claims is for proofs alone, whatever its `cnf` says.
+    fn is_said_to_need_key(&self, claims: &Compact) -> bool {
+        self.takes_proofs() && self.proofs.rules.authority.says_key(claims)
     }
 
     /// The fields of a request that are judged here.
@@ -150,7 +159,8 @@ impl Binding {
             return Ok(Shown::Nothing);
         }
         let (certificates, proofs) = (self.certificate.mode, self.proofs.rules.mode);
-        let confirmation = Confirmation::of(claims);
+        let confirmation = self.proofs.rules.authority.confirmation(claims);
+        let confirmation = Confirmation::of(confirmation);
         let confirmation = confirmation.map_err(|Unreadable| Refusal::new(&CONFIRMATION))?;
         match (confirmation.certificate, confirmation.key) {
             (None, None) if confirmation.is_there => {
@@ -160,7 +170,11 @@ impl Binding {
             (None, _) if certificates == BindingMode::Required => {
                 return Err(unbound("x5t#S256"));
             }
-            (_, None) if by_proof || proofs == BindingMode::Required => {
+            (_, None)
+                if by_proof
+                    || proofs == BindingMode::Required
+                    || self.is_said_to_need_key(claims) =>
+            {
                 return Err(unbound("jkt"));
             }
             _ => {}

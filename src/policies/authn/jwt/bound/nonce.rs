@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac_sha256::HMAC;
 use jwt_simple::reexports::ct_codecs;
 
+use super::authority::TokenAuthority;
 use crate::authn::secret::{EnvironmentSecret, read_variable};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::host::Host;
@@ -105,12 +106,12 @@ impl Nonces {
     /// The nonce that clients are told now.
     pub(super) fn current(
         &self,
-        provider: &str,
+        authority: &TokenAuthority,
         now: Duration,
         seed: &Rc<Seed>,
         host: &dyn Host,
     ) -> Result<HeaderValue, Keyless> {
-        let text = self.text(self.slice(now), provider, seed, host)?;
+        let text = self.text(self.slice(now), authority, seed, host)?;
         HeaderValue::parse(text.as_bytes()).map_err(|_| Keyless)
     }
 
@@ -118,7 +119,7 @@ impl Nonces {
     pub(super) fn judge(
         &self,
         nonce: &str,
-        provider: &str,
+        authority: &TokenAuthority,
         now: Duration,
         seed: &Rc<Seed>,
         host: &dyn Host,
@@ -127,7 +128,7 @@ impl Nonces {
         // One ahead: the clock of the proxy that gave it out may be.
         let (first, last) = (current.saturating_sub(1), current.saturating_add(1));
         for slice in (first..=last).rev() {
-            let own = self.text(slice, provider, seed, host)?;
+            let own = self.text(slice, authority, seed, host)?;
             if ct_codecs::verify(own.as_bytes(), nonce.as_bytes()) {
                 let end = slice.saturating_add(2);
                 return Ok(Some(KnownNonce {
@@ -146,13 +147,14 @@ impl Nonces {
     fn text(
         &self,
         slice: u64,
-        provider: &str,
+        authority: &TokenAuthority,
         seed: &Rc<Seed>,
         host: &dyn Host,
     ) -> Result<String, Keyless> {
         let slice = slice.to_be_bytes();
         let period = self.period.to_be_bytes();
-        let message = [b"dpop nonce", &period[..], &slice, provider.as_bytes()].concat();
+        let name = authority.name().as_bytes();
+        let message = [authority.nonces(), &period[..], &slice, name].concat();
         let mac = match &self.key {
             NonceKey::Environment(secret) => {
                 let secret = secret.value(host);
@@ -192,6 +194,10 @@ mod tests {
         Nonces::new(NonceKey::Environment(secret), LIFETIME)
     }
 
+    fn provider(name: &str) -> TokenAuthority {
+        TokenAuthority::Provider(name.into())
+    }
+
     #[test]
     fn rfc9449_8_a_nonce_is_accepted_for_a_while_and_changes() {
         for nonces in [
@@ -199,7 +205,9 @@ mod tests {
             of_environment("SECRET"),
         ] {
             let (host, seed) = (proxy(), Rc::default());
-            let given = nonces.current("a", at(NOW), &seed, &host).unwrap();
+            let given = nonces
+                .current(&provider("a"), at(NOW), &seed, &host)
+                .unwrap();
             let text = String::from_utf8(given.as_bytes().to_vec()).unwrap();
             // RFC 9449 §8.1: what it is made of.
             assert!(
@@ -207,7 +215,9 @@ mod tests {
                     .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
             );
             let judge = |text: &str, now| {
-                let known = nonces.judge(text, "a", at(now), &seed, &host).unwrap();
+                let known = nonces
+                    .judge(text, &provider("a"), at(now), &seed, &host)
+                    .unwrap();
                 known.map(|known| (known.is_old, known.until))
             };
             let until = NOW + 300;
@@ -220,19 +230,28 @@ mod tests {
             // The clock of another proxy may be behind.
             assert_eq!(judge(&text, NOW - 1), Some((false, until)));
             assert_eq!(judge(&text, NOW - 151), None);
-            let next = nonces.current("a", at(NOW + 150), &seed, &host).unwrap();
+            let next = nonces
+                .current(&provider("a"), at(NOW + 150), &seed, &host)
+                .unwrap();
             assert_ne!(next, given);
             for wrong in ["", "x", text.get(1..).unwrap(), &format!("{text}x")] {
                 assert_eq!(judge(wrong, NOW), None, "{wrong}");
             }
-            assert_eq!(nonces.judge(&text, "b", at(NOW), &seed, &host), Ok(None));
+            for other in [
+                provider("b"),
+                TokenAuthority::IntrospectionServer("a".into()),
+            ] {
+                assert_eq!(nonces.judge(&text, &other, at(NOW), &seed, &host), Ok(None));
+            }
         }
     }
 
     #[test]
     fn proxies_share_nonces_by_a_secret_and_not_without() {
         let current = |nonces: &Nonces, host: &MemoryHost| {
-            nonces.current("a", at(NOW), &Rc::default(), host).unwrap()
+            nonces
+                .current(&provider("a"), at(NOW), &Rc::default(), host)
+                .unwrap()
         };
         let (one, other) = (proxy().with_seed(1), proxy().with_seed(2));
         let shared = of_environment("SECRET");
@@ -252,16 +271,16 @@ mod tests {
         for variable in ["MISSING", "SHORT"] {
             let nonces = of_environment(variable);
             assert_eq!(
-                nonces.current("a", at(NOW), &Rc::default(), &host),
+                nonces.current(&provider("a"), at(NOW), &Rc::default(), &host),
                 Err(Keyless)
             );
-            let judged = nonces.judge("x", "a", at(NOW), &Rc::default(), &host);
+            let judged = nonces.judge("x", &provider("a"), at(NOW), &Rc::default(), &host);
             assert_eq!(judged, Err(Keyless));
         }
         let nonces = Nonces::new(NonceKey::OfProxy, LIFETIME);
         let without = MemoryHost::new().without_cells();
         assert_eq!(
-            nonces.current("a", at(NOW), &Rc::default(), &without),
+            nonces.current(&provider("a"), at(NOW), &Rc::default(), &without),
             Err(Keyless)
         );
     }

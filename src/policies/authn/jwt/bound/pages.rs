@@ -1,18 +1,20 @@
 //! What pages of other origins need to send proofs and to read nonces: RFC 9449 §8.
 
+use super::authority::TokenAuthority;
 use portcullis_document::{Node, Quoted};
 use portcullis_wire::json::Json;
 
-/// What an operator should know of a provider whose proofs need nonces: of the first route on which `cors` lets
+/// What an operator should know of an authority whose proofs need nonces: of the first route on which `cors` lets
 /// pages in that cannot read them.
-pub(super) fn note_unexposed(provider: &str, document: &Node<'_>) -> Option<String> {
+pub(super) fn note_unexposed(authority: &TokenAuthority, document: &Node<'_>) -> Option<String> {
     let defaults = document.json().step("defaults");
     let Some(Json::Array(routes)) = document.json().step("routes") else {
         return None;
     };
+    let (policy, field) = authority.asked_by();
     let is_blind = |route: &&Json| {
         let block = |name| route.step(name).or_else(|| defaults?.step(name));
-        let asked = block("jwt").and_then(|jwt| jwt.step("provider"));
+        let asked = block(policy).and_then(|block| block.step(field));
         let cors = block("cors").filter(|cors| cors.as_object().is_some());
         let exposes = |cors: &Json| match cors.step("expose_headers") {
             Some(Json::Array(names)) => names.iter().any(|name| {
@@ -21,13 +23,13 @@ pub(super) fn note_unexposed(provider: &str, document: &Node<'_>) -> Option<Stri
             }),
             _ => false,
         };
-        asked.and_then(Json::as_str) == Some(provider) && cors.is_some_and(|cors| !exposes(cors))
+        asked.and_then(Json::as_str) == Some(authority.name())
+            && cors.is_some_and(|cors| !exposes(cors))
     };
     let route = routes.iter().find(is_blind)?;
     let name = route.step("name").and_then(Json::as_str)?;
     Some(format!(
-        "provider {}: pages of other origins cannot read its nonces on route {}; add \"dpop-nonce\" to `expose_headers` of its `cors`, and \"dpop\" to `allow_headers`",
-        Quoted(provider),
+        "{authority}: pages of other origins cannot read its nonces on route {}; add \"dpop-nonce\" to `expose_headers` of its `cors`, and \"dpop\" to `allow_headers`",
         Quoted(name)
     ))
 }
@@ -41,7 +43,7 @@ mod tests {
         let note = |defaults: &str, route: &str| {
             let text = format!(r#"{{"defaults":{{{defaults}}},"routes":[{{"name":"r"{route}}}]}}"#);
             let json = Json::parse(text.as_bytes(), 8).unwrap();
-            note_unexposed("corp", &Node::root(&json)).is_some()
+            note_unexposed(&TokenAuthority::Provider("corp".into()), &Node::root(&json)).is_some()
         };
         let jwt = r#""jwt":{"provider":"corp"}"#;
         let cors = r#""cors":{"allow_origins":["https://a.example"]}"#;

@@ -10,10 +10,11 @@
 use std::hash::Hasher as _;
 use std::rc::Rc;
 
+use super::authority::TokenAuthority;
 use portcullis_exchange::host::{CasResult, CellUnavailable, Host};
 use portcullis_exchange::seed::{Hashed, Seed, plain_hash};
 
-/// The proofs of one provider.
+/// The proofs of one authority.
 pub(super) struct ReplayTable {
     /// With what the keys of its cells begin.
     prefix: String,
@@ -49,12 +50,12 @@ const ATTEMPTS: usize = 16;
 
 impl ReplayTable {
     /// For at most so many proofs, rounded up to whole cells.
-    pub(super) fn new(provider: &str, most: u64) -> Self {
+    pub(super) fn new(authority: &TokenAuthority, most: u64) -> Self {
         let shards = most.div_ceil(SLOTS).max(1);
         let name = plain_hash(&[
-            b"dpop proofs",
+            authority.proofs(),
             &FORMAT,
-            provider.as_bytes(),
+            authority.name().as_bytes(),
             &shards.to_le_bytes(),
         ]);
         let [one, other] = name;
@@ -174,6 +175,10 @@ mod tests {
     use super::*;
     use portcullis_memory_host::MemoryHost;
 
+    fn table_of(name: &str, most: u64) -> ReplayTable {
+        ReplayTable::new(&TokenAuthority::Provider(name.into()), most)
+    }
+
     fn mark(table: &ReplayTable, id: &str, host: &MemoryHost) -> Hashed {
         table.mark("key", id, host).unwrap()
     }
@@ -182,7 +187,7 @@ mod tests {
     fn a_proof_is_used_once_by_all_workers_together() {
         let host = MemoryHost::new();
         let other = MemoryHost::new().with_cells_of(&host).with_seed(7);
-        let (table, another) = (ReplayTable::new("a", 1000), ReplayTable::new("a", 1000));
+        let (table, another) = (table_of("a", 1000), table_of("a", 1000));
         let used = |table: &ReplayTable, id, host: &MemoryHost, now| {
             table.use_up(mark(table, id, host), 100, now, host)
         };
@@ -191,8 +196,11 @@ mod tests {
         assert_eq!(used(&another, "1", &other, 100), Use::Again);
         assert_eq!(used(&another, "2", &other, 50), Use::First);
         // Of another provider it is another.
-        let third = ReplayTable::new("b", 1000);
+        let third = table_of("b", 1000);
         assert_eq!(used(&third, "1", &host, 50), Use::First);
+        let fourth = TokenAuthority::IntrospectionServer("a".into());
+        let fourth = ReplayTable::new(&fourth, 1000);
+        assert_eq!(used(&fourth, "1", &host, 50), Use::First);
         // When it would not be accepted any more, nothing of it is left.
         assert_eq!(used(&table, "1", &host, 101), Use::First);
     }
@@ -200,7 +208,7 @@ mod tests {
     #[test]
     fn of_two_keys_the_proofs_are_two() {
         let host = MemoryHost::new();
-        let table = ReplayTable::new("a", 1000);
+        let table = table_of("a", 1000);
         let of = |key| table.mark(key, "1", &host).unwrap();
         assert_ne!(of("k1"), of("k2"));
         assert_ne!(table.own(of("k1")), table.own(of("k2")));
@@ -209,7 +217,7 @@ mod tests {
     #[test]
     fn a_full_cell_refuses_and_forgets_nothing() {
         let host = MemoryHost::new();
-        let table = ReplayTable::new("a", 1);
+        let table = table_of("a", 1);
         let used = |number: u64, now| {
             let id = number.to_string();
             table.use_up(mark(&table, &id, &host), 100, now, &host)
@@ -229,7 +237,7 @@ mod tests {
     #[test]
     fn cells_are_bounded_whatever_comes() {
         let host = MemoryHost::new();
-        let table = ReplayTable::new("a", 1000);
+        let table = table_of("a", 1000);
         let mut full = 0;
         for number in 0..5000_u32 {
             let id = number.to_string();
@@ -248,7 +256,7 @@ mod tests {
     #[test]
     fn without_cells_no_proof_is_accepted() {
         let host = MemoryHost::new();
-        let table = ReplayTable::new("a", 1000);
+        let table = table_of("a", 1000);
         let mark = mark(&table, "1", &host);
         host.fail_cells(true);
         assert_eq!(table.use_up(mark, 100, 1, &host), Use::Unavailable);

@@ -1,12 +1,12 @@
-//! What a provider says of the proofs that come with its tokens.
+//! What an authority says of the proofs that come with its tokens.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::super::algorithm::{ALGORITHMS, SignatureAlgorithm};
 use super::super::jwk::read_algorithm;
 use super::super::signature::SignatureBackend;
 use super::BindingMode;
+use super::authority::TokenAuthority;
 use super::nonce::Nonces;
 use super::target::SeenAs;
 use portcullis_document::{Node, Problems};
@@ -15,7 +15,7 @@ use portcullis_wire::json::Json;
 /// What is asked of a proof.
 pub(super) struct ProofRules {
     /// Whose tokens it comes with.
-    pub(super) provider: Rc<str>,
+    pub(super) authority: TokenAuthority,
     pub(super) mode: BindingMode,
     /// Those of public keys alone: RFC 9449 §11.6.
     pub(super) algorithms: Vec<SignatureAlgorithm>,
@@ -31,9 +31,9 @@ pub(super) struct ProofRules {
     pub(super) backend: SignatureBackend,
 }
 
-/// What a provider has said before of tokens, and what holds for proofs as well.
+/// What has been said before of tokens, and what holds for proofs as well.
 pub(super) struct Known<'k> {
-    pub(super) provider: &'k Rc<str>,
+    pub(super) authority: &'k TokenAuthority,
     pub(super) skew: Duration,
     pub(super) backend: SignatureBackend,
 }
@@ -59,7 +59,7 @@ impl ProofRules {
             algorithm.is_available() && (!is_left_to_proxy || algorithm.suits_proxy())
         };
         Self {
-            provider: Rc::clone(known.provider),
+            authority: known.authority.clone(),
             mode: BindingMode::IfBound,
             algorithms: USUAL.into_iter().filter(suits).collect(),
             lifetime: LIFETIME,

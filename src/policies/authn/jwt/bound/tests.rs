@@ -30,8 +30,8 @@ fn binding(bound: &str) -> Binding {
     let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
     let mut fields = Node::root(&json).fields(&mut problems).unwrap();
-    let provider = OfProvider {
-        name: &"corp".into(),
+    let provider = OfAuthority {
+        authority: TokenAuthority::Provider("corp".into()),
         clock_skew: Duration::from_secs(5),
         backend: SignatureBackend::Auto,
     };

@@ -1,14 +1,14 @@
-//! Reads `bound` of a provider, and says what an operator should know of it.
+//! Reads `bound` of an authority, and says what an operator should know of it.
 
 use super::certificate::CertificateBinding;
 use super::dpop::{ProofChecker, ProofFields};
 use super::pages::note_unexposed;
 use super::replay::ReplayTable;
 use super::settings::{Known, ProofRules};
-use super::{Binding, BindingMode, OfProvider};
+use super::{Binding, BindingMode, OfAuthority};
 use crate::authn::certificate::set::CertificateSets;
 use crate::authn::location::Locations;
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_document::{Fields, Node, Problems};
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
@@ -28,14 +28,14 @@ impl Binding {
     /// Reads `bound`.
     pub(in crate::authn) fn read(
         fields: &mut Fields<'_>,
-        provider: &OfProvider<'_>,
+        of: &OfAuthority,
         sets: &CertificateSets,
         problems: &mut Problems,
     ) -> Option<Self> {
         let known = Known {
-            provider: provider.name,
-            skew: provider.clock_skew,
-            backend: provider.backend,
+            authority: &of.authority,
+            skew: of.clock_skew,
+            backend: of.backend,
         };
         let node = fields.optional("bound");
         let Some(node) = node else {
@@ -80,7 +80,7 @@ impl Binding {
         rules: ProofRules,
         tells_of_proofs: bool,
     ) -> Option<Self> {
-        let replay = ReplayTable::new(&rules.provider, rules.most);
+        let replay = ReplayTable::new(&rules.authority, rules.most);
         let fields = ProofFields {
             proof: HeaderName::parse("dpop").ok()?,
             nonce: HeaderName::parse("dpop-nonce").ok()?,
@@ -97,17 +97,17 @@ impl Binding {
         })
     }
 
-    /// Takes tokens that come with proofs where the provider takes tokens, and notes what is not asked for.
+    /// Takes tokens that come with proofs where the authority takes tokens, and notes what is not asked for.
     pub(in crate::authn) fn settle(
         &self,
         locations: &mut Locations,
-        provider: &Node<'_>,
+        node: &Node<'_>,
         notes: &mut Vec<String>,
         problems: &mut Problems,
     ) -> Option<()> {
         let takes_proofs = self.takes_proofs() && locations.take_dpop();
         if self.tells_of_proofs && !takes_proofs {
-            provider.report(
+            node.report(
                 problems,
                 "takes no token in `Authorization` behind `Bearer`, and tokens that come with a proof stand there, behind `DPoP` (RFC 9449 §7.1): add {\"name\": \"authorization\", \"value_prefix\": \"DPoP \"} to `from_headers`, or say \"off\" for `dpop` in `bound`",
             );
@@ -115,8 +115,8 @@ impl Binding {
         }
         if self.is_off() {
             notes.push(format!(
-                "provider {}: `bound` is \"off\": a token that is bound to a certificate or a key passes as a bearer token, whoever sends it",
-                Quoted(&self.proofs.rules.provider)
+                "{}: `bound` is \"off\": a token that is bound to a certificate or a key passes as a bearer token, whoever sends it",
+                self.proofs.rules.authority
             ));
         }
         Some(())
@@ -126,7 +126,7 @@ impl Binding {
     pub(in crate::authn) fn note(&self, document: &Node<'_>) -> Option<String> {
         let rules = &self.proofs.rules;
         rules.nonces.as_ref()?;
-        note_unexposed(&rules.provider, document)
+        note_unexposed(&rules.authority, document)
     }
 
     /// What is taken up in the proxy, where the document speaks of proofs.
@@ -134,8 +134,8 @@ impl Binding {
         let rules = &self.proofs.rules;
         self.tells_of_proofs.then(|| {
             format!(
-                "provider {}: at most {} KiB for {} proofs, in the proxy and for all workers together",
-                Quoted(&rules.provider),
+                "{}: at most {} KiB for {} proofs, in the proxy and for all workers together",
+                rules.authority,
                 self.proofs.replay.most_bytes().div_ceil(1024),
                 rules.most
             )
