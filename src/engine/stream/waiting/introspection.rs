@@ -1,5 +1,7 @@
 //! Requests that wait for what a server says of their tokens, with a clock that only the test moves.
 
+mod failing;
+
 use std::rc::Rc;
 
 use super::*;

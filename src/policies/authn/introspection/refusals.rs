@@ -156,6 +156,21 @@ pub enum AskError {
     NoMemory,
 }
 
+impl AskError {
+    /// Whether it is the server that fails: of what we lack ourselves nobody can say that it will pass, and no
+    /// document lets a token through for it.
+    pub(super) fn is_of_server(self) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::Timeout
+            | Self::Status(_)
+            | Self::Response(_)
+            | Self::Resting => true,
+            Self::NoSecret | Self::NoMemory => false,
+        }
+    }
+}
+
 impl From<CallError> for AskError {
     fn from(error: CallError) -> Self {
         match error {
