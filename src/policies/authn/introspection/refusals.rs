@@ -146,6 +146,8 @@ pub enum AskError {
     Unreachable,
     /// It did not answer in time.
     Timeout,
+    /// Nor did it, and it had less time: who asked first has left, and it was asked again.
+    CutShort,
     /// It answered with another status than 200.
     Status(u16),
     /// What it answered is not what RFC 7662 §2.2 has, in that way.
@@ -166,7 +168,23 @@ impl AskError {
             | Self::Status(_)
             | Self::Response(_)
             | Self::Resting => true,
-            Self::NoSecret | Self::NoMemory => false,
+            Self::NoSecret | Self::NoMemory | Self::CutShort => false,
+        }
+    }
+
+    /// Whether it says how the server does. Whatever clients can bring about by themselves does not, or they
+    /// could have the server left alone.
+    pub(super) fn counts(self) -> bool {
+        self.is_of_server() && self != Self::Resting
+    }
+
+    /// Whether the server has said it of the one token that it was asked about: it is too long for its limits,
+    /// say. What it says of us (401, 403), of itself and of how many ask (408, 429) is another matter.
+    pub(super) fn is_of_question(self) -> bool {
+        match self {
+            Self::Status(401 | 403 | 408 | 429) => false,
+            Self::Status(status) => (400..500).contains(&status),
+            _ => false,
         }
     }
 }
@@ -176,6 +194,7 @@ impl From<CallError> for AskError {
         match error {
             CallError::NoCluster | CallError::Unreachable => AskError::Unreachable,
             CallError::Timeout => AskError::Timeout,
+            CallError::CutShort => AskError::CutShort,
             CallError::TooLong(_) => AskError::Response("too_long"),
             CallError::NoMemory => AskError::NoMemory,
         }
@@ -188,7 +207,7 @@ impl From<AskError> for Refusal {
         match error {
             AskError::NoSecret => Refusal::new(&NO_SECRET),
             AskError::Unreachable => Refusal::new(&UNREACHABLE),
-            AskError::Timeout => Refusal::new(&TIMEOUT),
+            AskError::Timeout | AskError::CutShort => Refusal::new(&TIMEOUT),
             AskError::Status(status) => {
                 let status = Fact::Number(status.into());
                 Refusal::new(&STATUS).because(said("status", status))
