@@ -4,6 +4,7 @@
 //! answer here, whether or not it is remembered anywhere else.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use portcullis_wire::budget::Reservation;
 
 /// Who asks: told apart by a number of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asker(pub usize);
 
 /// A question whose answer the request waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Question {
     /// Who asks.
     pub by: Asker,
@@ -23,6 +24,42 @@ pub struct Question {
     pub since: Duration,
     /// What the asker notes with it.
     pub note: u64,
+    /// If no other is to be asked meanwhile: the turn that it takes.
+    pub turn: Option<Turn>,
+}
+
+/// The turn to ask a question beside which there is to be no other. It is taken when the call is made, and not
+/// before, and is free again when this is dropped: at the end of the question, or of the request.
+#[derive(Debug)]
+pub struct Turn {
+    taken: Rc<Cell<Option<Duration>>>,
+    until: Duration,
+    is_ours: bool,
+}
+
+impl Turn {
+    /// A turn that can be taken. `taken` says until when it is, once it has been, on the clock that does not
+    /// step: whoever else looks there asks nothing before.
+    pub fn new(taken: &Rc<Cell<Option<Duration>>>, until: Duration) -> Self {
+        Self {
+            taken: Rc::clone(taken),
+            until,
+            is_ours: false,
+        }
+    }
+
+    fn take(&mut self) {
+        self.taken.set(Some(self.until));
+        self.is_ours = true;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.is_ours && self.taken.get() == Some(self.until) {
+            self.taken.set(None);
+        }
+    }
 }
 
 /// The question that is open, and the answers to those before it. There are no more of them than a request may
@@ -37,6 +74,24 @@ impl Asked {
     /// A question has been asked.
     pub fn ask(&mut self, question: Question) {
         self.open = Some(question);
+    }
+
+    /// Who has asked the open question.
+    pub fn asker(&self) -> Option<Asker> {
+        self.open.as_ref().map(|question| question.by)
+    }
+
+    /// The call has been made with which the open question is asked.
+    pub fn made(&mut self) {
+        let open = self.open.as_mut();
+        if let Some(turn) = open.and_then(|question| question.turn.as_mut()) {
+            turn.take();
+        }
+    }
+
+    /// Nobody waits for the answer to the open question.
+    pub fn withdraw(&mut self) {
+        self.open = None;
     }
 
     /// The open question, if it is of that asker: it is open no more.
@@ -83,10 +138,11 @@ mod tests {
             by: one,
             since: Duration::ZERO,
             note: 7,
+            turn: None,
         });
-        assert_eq!(asked.take(other), None);
+        assert!(asked.take(other).is_none());
         assert_eq!(asked.take(one).map(|question| question.note), Some(7));
-        assert_eq!(asked.take(one), None);
+        assert!(asked.take(one).is_none());
         let none = || Reservation::none(Share::Streams);
         asked.hear(one, Rc::new(1_u8), none());
         asked.hear(other, Rc::new(2_u8), none());
@@ -96,5 +152,31 @@ mod tests {
         assert_eq!(asked.heard::<u16>(other), None);
         asked.clear();
         assert_eq!(asked.heard::<u8>(one), None);
+    }
+
+    #[test]
+    fn a_turn_is_taken_when_the_call_is_made_and_free_when_the_question_ends() {
+        let taken = Rc::default();
+        let until = Duration::from_secs(1);
+        let ask = |asked: &mut Asked| {
+            asked.ask(Question {
+                by: Asker(1),
+                since: Duration::ZERO,
+                note: 0,
+                turn: Some(Turn::new(&taken, until)),
+            });
+        };
+        let mut asked = Asked::default();
+        ask(&mut asked);
+        assert_eq!(taken.get(), None);
+        asked.made();
+        assert_eq!(taken.get(), Some(until));
+        // One that was never asked frees nothing.
+        let mut other = Asked::default();
+        ask(&mut other);
+        drop(other);
+        assert_eq!(taken.get(), Some(until));
+        drop(asked);
+        assert_eq!(taken.get(), None);
     }
 }

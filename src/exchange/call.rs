@@ -42,6 +42,8 @@ pub enum CallError {
     Unreachable,
     /// The response did not come in time.
     Timeout,
+    /// Nor did it, and the server had less than that time: the call had to be made again for those who waited.
+    CutShort,
     /// The response is longer than so many bytes.
     TooLong(usize),
     /// There is no memory for the response.
@@ -61,6 +63,8 @@ pub enum Owner {
     Export,
     /// A request that waits, by the proxy's number of its context.
     Stream(u32),
+    /// All requests that share it: the one that had made it first has left.
+    Shared,
 }
 
 /// The part of the proxy that makes calls.

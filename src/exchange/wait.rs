@@ -11,13 +11,14 @@
 //! | end | verdict |
 //! | --- | --- |
 //! | what was waited for has come | the policy's, in [`Policy::resume`](crate::policy::Policy::resume) |
-//! | the deadline has passed: the call's timeout and [`GRACE`], measured by our own ticks | the policy's as well: it is told [`CallError::Timeout`] |
+//! | the deadline has passed: the call's timeout and [`GRACE`], measured by our own ticks | the policy's as well: it is told [`CallError::Timeout`], or [`CallError::CutShort`] |
 //! | the client is gone, or the proxy has ended the exchange | none: the wait is dropped, and policies are told, as at every [end](crate::policy::Policy::finished) |
 //! | the VM is gone | none, and none goes on to the service: Envoy (1.36 and 1.40) answers 503 to a request whose callback trapped; others of that VM hang until a timeout of the proxy's |
 //!
 //! A new document ends no wait: the request keeps the engine that it began with.
 //!
-//! There are bounds: [`MOST`] requests of a VM wait at once, each at most [`MOST_OF_REQUEST`] times and
+//! There are bounds: [`MOST`] requests of a VM wait at once, [`MOST_OF_ASKER`] of them for one that asks by
+//! shared calls, each at most [`MOST_OF_REQUEST`] times and
 //! [`LONGEST`] at a time, and the memory for each is taken from the budget. Beyond them the
 //! request is refused: `unavailable`, with the reason `wait` or `memory`.
 //!
@@ -34,8 +35,8 @@ pub enum Wait {
     /// For the response to a call, which the proxy is to make.
     Response(Call),
     /// The same, where another request's response will do: while one waits for a call that is equal in all,
-    /// others wait for that one, and hear what it hears. If the request that made it leaves, it is made again
-    /// for the next. Each has its own deadline.
+    /// others wait for that one, and hear what it hears. If the request that made it leaves, it is made again,
+    /// once, for those who are left. Each has its own deadline.
     Shared(Call),
     /// Until that time of [`Clock::monotonic`](crate::host::Clock::monotonic).
     Until(Duration),
@@ -54,6 +55,9 @@ pub enum Wake<'a> {
 
 /// How many requests of a VM wait at once.
 pub const MOST: usize = 1000;
+
+/// How many of them wait for the answers of one server: one that is slow takes no room from the others.
+pub const MOST_OF_ASKER: usize = MOST / 2;
 
 /// How often one request waits.
 pub const MOST_OF_REQUEST: u32 = 8;

@@ -216,7 +216,10 @@ impl Judge<'_> {
                     }
                     self.note(refusal, step.name, Lane::InForce);
                 }
-                Flow::Skip => self.skipped.push((Lane::InForce, index)),
+                Flow::Skip => {
+                    exchange.facts.asked.withdraw();
+                    self.skipped.push((Lane::InForce, index));
+                }
                 Flow::Stop(stop) => {
                     place.step = index;
                     place.effort_of_tried = effort.left();

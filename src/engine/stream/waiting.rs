@@ -1,19 +1,21 @@
 //! A request that waits in the midst of its chain, see [`portcullis_exchange::wait`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::body::StreamedBody;
 
 use super::{Action, PauseReason, Stream};
 use crate::engine::Lane;
+use portcullis_exchange::asked::Asker;
 use portcullis_exchange::body::HostBuffer;
 use portcullis_exchange::call::{CallError, CallResponse, Token};
 use portcullis_exchange::exchange::{BodyState, Edit};
 use portcullis_exchange::host::{Host, Side};
 use portcullis_exchange::refusal::core::{NO_MEMORY, WAIT};
 use portcullis_exchange::refusal::{Reason, Refusal};
-use portcullis_exchange::wait::{GRACE, LONGEST, MOST, MOST_OF_REQUEST, Wait, Wake};
+use portcullis_exchange::wait::{GRACE, LONGEST, MOST, MOST_OF_ASKER, MOST_OF_REQUEST, Wait, Wake};
 use portcullis_wire::budget;
 use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::effort;
@@ -47,34 +49,54 @@ pub(super) struct Paused {
     deadline: Duration,
     /// Whether that is what it waits for; else it waits for a call.
     is_timed: bool,
+    /// How long the call may take.
+    timeout: Duration,
+    /// Since when the call is under way that is waited for; none while it has to be made again.
+    runs_since: Option<Duration>,
     /// The call, once it has been made.
     token: Option<Token>,
     _slot: Slot,
     _memory: Reservation,
 }
 
-/// One of the [`MOST`] that may wait at once.
-struct Slot;
+/// One of the [`MOST`] that may wait at once, and of the [`MOST_OF_ASKER`] that may for one asker.
+struct Slot(Option<Asker>);
 
 thread_local! {
     static WAITING: Cell<usize> = const { Cell::new(0) };
+    /// How many wait for each that any does for.
+    static WAITING_FOR: RefCell<BTreeMap<Asker, usize>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Slot {
-    fn take() -> Option<Self> {
-        WAITING.with(|waiting| {
-            let many = waiting.get();
-            (many < MOST).then(|| {
-                waiting.set(many.saturating_add(1));
-                Slot
-            })
-        })
+    fn take(asker: Option<Asker>) -> Option<Self> {
+        let all = waiting();
+        if all >= MOST {
+            return None;
+        }
+        if let Some(asker) = asker {
+            WAITING_FOR.with_borrow_mut(|each| {
+                let many = each.entry(asker).or_default();
+                (*many < MOST_OF_ASKER).then(|| *many = many.saturating_add(1))
+            })?;
+        }
+        WAITING.set(all.saturating_add(1));
+        Some(Self(asker))
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        WAITING.with(|waiting| waiting.set(waiting.get().saturating_sub(1)));
+        WAITING.set(waiting().saturating_sub(1));
+        if let Some(asker) = self.0 {
+            WAITING_FOR.with_borrow_mut(|each| {
+                let left = each.get(&asker).map_or(0, |many| many.saturating_sub(1));
+                match left {
+                    0 => each.remove(&asker),
+                    left => each.insert(asker, left),
+                }
+            });
+        }
     }
 }
 
@@ -148,20 +170,24 @@ impl Stream {
         let step = place.step;
         self.waits = self.waits.saturating_add(1);
         let now = host.monotonic();
-        let (deadline, is_timed) = match wait {
+        let (deadline, timeout) = match wait {
             Wait::Response(call) | Wait::Shared(call) => {
                 call.timeout = call.timeout.min(LONGEST);
                 let until = now.saturating_add(call.timeout);
-                (until.saturating_add(GRACE), false)
+                (until.saturating_add(GRACE), Some(call.timeout))
             }
-            Wait::Until(time) => (*time, true),
+            Wait::Until(time) => (*time, None),
+        };
+        let asker = match wait {
+            Wait::Shared(_) => self.facts.asked.asker(),
+            Wait::Response(_) | Wait::Until(_) => None,
         };
         if self.waits > MOST_OF_REQUEST
             || deadline > now.saturating_add(LONGEST).saturating_add(GRACE)
         {
             return Err((step, &WAIT));
         }
-        let slot = Slot::take().ok_or((step, &WAIT))?;
+        let slot = Slot::take(asker).ok_or((step, &WAIT))?;
         let memory = budget::reserve(Share::Streams, place.memory()).ok_or((step, &NO_MEMORY))?;
         // All of the head is kept: policies behind this one may ask for it.
         if !self.reserve_kept() {
@@ -170,7 +196,9 @@ impl Stream {
         Ok(Paused {
             place,
             deadline,
-            is_timed,
+            is_timed: timeout.is_none(),
+            timeout: timeout.unwrap_or_default(),
+            runs_since: Some(now),
             token: None,
             _slot: slot,
             _memory: memory,
@@ -196,6 +224,15 @@ impl Stream {
     pub fn called(&mut self, token: Token) {
         if let Some(paused) = &mut self.paused {
             paused.token = Some(token);
+            self.facts.asked.made();
+        }
+    }
+
+    /// Since when the call is under way that the request waits for, on the clock that does not step: it may have
+    /// been made again. None if it has yet to be.
+    pub fn call_runs_since(&mut self, since: Option<Duration>) {
+        if let Some(paused) = &mut self.paused {
+            paused.runs_since = since;
         }
     }
 
@@ -231,7 +268,13 @@ impl Stream {
         }
         let wake = match paused.is_timed {
             true => Wake::Time,
-            false => Wake::Response(Err(CallError::Timeout)),
+            false => {
+                let ran = paused.runs_since.map(|since| now.saturating_sub(since));
+                Wake::Response(Err(match ran {
+                    Some(ran) if ran >= paused.timeout => CallError::Timeout,
+                    _ => CallError::CutShort,
+                }))
+            }
         };
         self.wake(wake, host)
     }

@@ -19,7 +19,7 @@ pub(super) struct CallInFlight {
     pub(super) owner: Owner,
     /// When it was made.
     pub(super) since: Duration,
-    /// By which number its owner knows it: its own, unless it is made in the place of another.
+    /// By which number those who wait know it: its own, unless it is made in the place of another.
     pub(super) ticket: Token,
 }
 
@@ -64,13 +64,18 @@ impl InFlight {
         self.0.remove(&token)
     }
 
-    /// A request wants to hear nothing more of a call.
-    pub(super) fn end_for(&mut self, ticket: Token, stream: u32) {
+    /// No request wants to hear more of a call.
+    pub(super) fn end_for(&mut self, ticket: Token) {
         if self.0.remove(&ticket).is_none() {
             // It was made again, under another number: few are.
-            let owner = Owner::Stream(stream);
-            self.0
-                .retain(|_, call| call.ticket != ticket || call.owner != owner);
+            self.0.retain(|_, call| call.ticket != ticket);
         }
+    }
+
+    /// When the call was made that its owner knows by that number.
+    pub(super) fn since(&self, ticket: Token) -> Option<Duration> {
+        let known = self.0.get(&ticket).filter(|call| call.ticket == ticket);
+        let again = || self.0.values().find(|call| call.ticket == ticket);
+        known.or_else(again).map(|call| call.since)
     }
 }

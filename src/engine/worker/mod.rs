@@ -15,6 +15,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use self::calls::InFlight;
 use self::fetches::Fetches;
@@ -125,13 +126,19 @@ impl Worker {
         if departure != Departure::Other
             && let Ok(mut calls) = self.calls.try_borrow_mut()
         {
-            calls.end_for(ticket, stream);
+            calls.end_for(ticket);
         }
         departure == Departure::Leader
     }
 
-    /// Makes calls again that others wait for than those who had made them. Who has to be woken, since one
-    /// cannot be made.
+    /// Since when a call is under way that requests know by that number, on the clock that does not step. None
+    /// if it has to be made again.
+    pub fn call_since(&self, ticket: Token) -> Option<Duration> {
+        self.calls.try_borrow().ok()?.since(ticket)
+    }
+
+    /// Makes calls again that others wait for than those who had made them: once, for what the root makes
+    /// stays under way. Who has to be woken, since one cannot be made.
     pub fn call_again(&self) -> Vec<FailedCall> {
         let (Ok(mut shared), Ok(mut calls)) =
             (self.shared.try_borrow_mut(), self.calls.try_borrow_mut())
@@ -140,15 +147,9 @@ impl Worker {
         };
         let mut failed = Vec::new();
         for orphaned in shared.orphaned() {
-            let OrphanedCall {
-                ticket,
-                call,
-                leader,
-            } = orphaned;
-            let owner = Owner::Stream(leader);
-            if let Err(error) = calls.make_for(owner, ticket, &call, &*self.host) {
-                let others = shared.end(ticket);
-                let streams = std::iter::once(leader).chain(others).collect();
+            let OrphanedCall { ticket, call } = orphaned;
+            if let Err(error) = calls.make_for(Owner::Shared, ticket, &call, &*self.host) {
+                let streams = shared.end(ticket).into();
                 let awaiting = Waiters { ticket, streams };
                 failed.push(FailedCall { awaiting, error });
             }
@@ -174,12 +175,16 @@ impl Worker {
                 }
                 None
             }
-            Owner::Stream(stream) => {
+            owner @ (Owner::Stream(_) | Owner::Shared) => {
                 let ticket = pending.ticket;
+                let maker = match owner {
+                    Owner::Stream(stream) => Some(stream),
+                    _ => None,
+                };
                 let shared = self.shared.try_borrow_mut();
                 let others = shared.map(|mut shared| shared.end(ticket));
                 let others = others.unwrap_or_default();
-                let streams = std::iter::once(stream).chain(others).collect();
+                let streams = maker.into_iter().chain(others).collect();
                 Some(Waiters { ticket, streams })
             }
         }

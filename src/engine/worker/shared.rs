@@ -1,7 +1,8 @@
 //! Calls of which several requests hear: those that would make one and the same.
 //!
 //! INVARIANT: whoever has joined hears of an end, or leaves: the call's, or that of the one which is made
-//! in its place when the request that had made it leaves.
+//! in its place when the request that had made it leaves. That one is nobody's, and stays under way whoever
+//! leaves: clients that come and go cannot keep the others from an answer.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -24,11 +25,21 @@ pub(super) struct SharedCalls {
 struct SharedCall {
     call: Call,
     hash: u64,
-    /// The request that made it; none once that has left.
-    leader: Option<u32>,
+    maker: Maker,
     /// Those that wait as well, in the order in which they came.
     others: VecDeque<u32>,
-    _memory: Reservation,
+    memory: Reservation,
+}
+
+/// Who has made a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    /// A request: the call ends with it.
+    Request(u32),
+    /// One that has left. It has to be made again.
+    Gone,
+    /// The root context, for all who wait.
+    Root,
 }
 
 /// A shared call whose maker has left.
@@ -36,8 +47,6 @@ struct SharedCall {
 pub(super) struct OrphanedCall {
     pub(super) ticket: Token,
     pub(super) call: Call,
-    /// The request for which it is made again.
-    pub(super) leader: u32,
 }
 
 impl SharedCalls {
@@ -53,12 +62,9 @@ impl SharedCalls {
 
     /// Joins a call that is equal, if one is on its way. Its number.
     pub(super) fn join(&mut self, stream: u32, call: &Call) -> Option<Token> {
-        /// What a place in the list takes at most, which grows by doubling.
-        const PLACE: usize = 2 * size_of::<u32>();
         let ticket = *self.by_hash.get(&self.hash(call))?;
         let shared = self.by_ticket.get_mut(&ticket)?;
-        let may_join = shared.call == *call && shared._memory.grow(PLACE);
-        may_join.then(|| {
+        (shared.call == *call && shared.has_room()).then(|| {
             shared.others.push_back(stream);
             ticket
         })
@@ -78,9 +84,9 @@ impl SharedCalls {
         let shared = SharedCall {
             call: call.clone(),
             hash,
-            leader: Some(stream),
+            maker: Maker::Request(stream),
             others: VecDeque::new(),
-            _memory: memory,
+            memory,
         };
         self.by_hash.insert(hash, ticket);
         self.by_ticket.insert(ticket, shared);
@@ -100,36 +106,49 @@ impl SharedCalls {
         let Some(shared) = self.by_ticket.get_mut(&ticket) else {
             return Departure::Unshared;
         };
-        if shared.leader != Some(stream) {
-            shared.others.retain(|other| *other != stream);
-            if shared.leader.is_some() || !shared.others.is_empty() {
-                return Departure::Other;
+        let has_made = shared.maker == Maker::Request(stream);
+        match has_made {
+            true => shared.maker = Maker::Gone,
+            false => shared.others.retain(|other| *other != stream),
+        }
+        match (shared.maker, shared.others.is_empty()) {
+            (Maker::Gone | Maker::Root, true) => {
+                self.end(ticket);
+                Departure::Last
             }
-            self.end(ticket);
-            return Departure::Last;
+            _ if has_made => Departure::Leader,
+            _ => Departure::Other,
         }
-        shared.leader = None;
-        if shared.others.is_empty() {
-            self.end(ticket);
-            return Departure::Last;
-        }
-        Departure::Leader
     }
 
-    /// The calls whose makers have left, each for the one that has waited longest: it makes the call again.
+    /// The calls whose makers have left: they are to be made again, by the root context.
     pub(super) fn orphaned(&mut self) -> Vec<OrphanedCall> {
         let all = self.by_ticket.iter_mut();
-        let orphaned = all.filter(|(_, shared)| shared.leader.is_none());
-        let orphaned = orphaned.filter_map(|(ticket, shared)| {
-            let leader = shared.others.pop_front()?;
-            shared.leader = Some(leader);
-            Some(OrphanedCall {
+        let orphaned = all.filter(|(_, shared)| shared.maker == Maker::Gone);
+        let orphaned = orphaned.map(|(ticket, shared)| {
+            shared.maker = Maker::Root;
+            OrphanedCall {
                 ticket: *ticket,
                 call: shared.call.clone(),
-                leader,
-            })
+            }
         });
         orphaned.collect()
+    }
+}
+
+impl SharedCall {
+    /// Whether there is room in the list for one more. Places of those that have left are taken again.
+    fn has_room(&mut self) -> bool {
+        let many = self.others.len();
+        if many < self.others.capacity() {
+            return true;
+        }
+        let more = many.max(4);
+        let grown = self.memory.grow(more.saturating_mul(size_of::<u32>()));
+        if grown {
+            self.others.reserve_exact(more);
+        }
+        grown
     }
 }
 

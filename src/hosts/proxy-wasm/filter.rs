@@ -226,9 +226,13 @@ impl Live {
         let Ok(mut stream) = self.stream.try_borrow_mut() else {
             return;
         };
+        if let Some(ticket) = self.call.get() {
+            stream.call_runs_since(self.running.worker.call_since(ticket));
+        }
         let action = stream.passed(now, self.host());
         drop(stream);
         if let Some(action) = action {
+            self.forget(None);
             self.carry_out(action, Phase::Later);
         }
     }

@@ -120,10 +120,15 @@ impl<A: Authenticator> Kindred<A> {
             if found.len() > 1 && !member.may_have_issued(&attempt) {
                 continue;
             }
+            let (edits, noted) = (exchange.edits.len(), exchange.shadow.len());
             match member.authenticate(credential, &attempt, exchange, host) {
                 Ok(accepted) if accepted.principal.is_some() => return Ok((*at, accepted)),
-                // Another may know whose it is.
-                Ok(accepted) => unknown = unknown.or(Some((*at, accepted))),
+                // Another may know whose it is: then nothing of this is left.
+                Ok(accepted) => {
+                    let edits = exchange.edits.split_off(edits);
+                    let noted = exchange.shadow.split_off(noted);
+                    unknown = unknown.or(Some((*at, accepted, edits, noted)));
+                }
                 Err(asks @ NotAccepted::Asks(_)) => return Err(asks),
                 Err(NotAccepted::Refused(next))
                     if refusal
@@ -135,8 +140,10 @@ impl<A: Authenticator> Kindred<A> {
                 Err(NotAccepted::Refused(_)) => {}
             }
         }
-        if let Some(accepted) = unknown {
-            return Ok(accepted);
+        if let Some((at, accepted, edits, noted)) = unknown {
+            exchange.edits.extend(edits);
+            exchange.shadow.extend(noted);
+            return Ok((at, accepted));
         }
         let refusal = refusal.unwrap_or_else(|| {
             let all: Vec<&A> = found.iter().map(|each| each.member).collect();

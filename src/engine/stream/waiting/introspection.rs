@@ -1,5 +1,7 @@
 //! Requests that wait for what a server says of their tokens, with a clock that only the test moves.
 
+mod failing;
+
 use std::rc::Rc;
 
 use super::*;
@@ -229,8 +231,8 @@ fn a_server_that_fails_is_left_alone_and_nobody_waits_for_it() {
     // One asks, and nobody beside it.
     let (mut probe, action) = head(&all, "a", &[], &host);
     assert_eq!(told(Some(&action)), "asks");
-    assert_eq!(fail("500"), "portcullis.introspection_unavailable.resting");
     probe.called(Token(1));
+    assert_eq!(fail("500"), "portcullis.introspection_unavailable.resting");
     assert_eq!(answer(&mut probe, Token(1), "200", ACTIVE, &host), "passes");
     assert_eq!(sent(&all, "a", "", &host), "passes");
     assert_eq!(sent(&all, "b", ACTIVE, &host), "asks, passes");

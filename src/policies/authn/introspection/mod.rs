@@ -176,7 +176,16 @@ impl Authenticator for ServerRequirement {
             Err(Unreported::Rejected(refusal)) => return Err(attach(refusal).into()),
             Err(Unreported::Failed(error)) => {
                 let refusal = self.server.placed(error.into());
-                return self.unknown(found, refusal, exchange);
+                if !error.is_of_server() {
+                    return Err(refusal.into());
+                }
+                let unknown = self.unknown(found, refusal, exchange)?;
+                // The service would take a token that it gets from us for one that has been judged.
+                if self.server.forwarding.forwards_token() {
+                    let stripped = found.strip(&mut exchange.edits);
+                    stripped.map_err(|Unwritable| attach(malformed("characters")))?;
+                }
+                return Ok(unknown);
             }
             Err(Unreported::Asks(asking)) => return Err(NotAccepted::Asks(asking)),
         };

@@ -2,7 +2,10 @@
 //! what will not come, and no server that struggles is asked ever more.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
+
+use portcullis_exchange::asked::Turn;
 
 /// After so many failures in a row a server is left alone.
 const FAILURES: u32 = 3;
@@ -15,20 +18,25 @@ pub(super) struct Patience {
     rests_until: Cell<Duration>,
     /// Counts failures, those apart of questions that were asked before the last.
     failed: Cell<u64>,
+    /// While the one question is under way that follows a rest: until when an answer may come.
+    tried: Rc<Cell<Option<Duration>>>,
 }
 
 impl Patience {
-    /// Whether it may be asked now. When its rest is over one question is let through, and no other until there
-    /// may be an answer, `patience` later.
-    pub(super) fn may_ask(&self, now: Duration, patience: Duration) -> bool {
-        if self.failures.get() < FAILURES {
-            return true;
-        }
-        let may = now >= self.rests_until.get();
-        if may {
-            self.rests_until.set(now.saturating_add(patience));
-        }
-        may
+    /// Whether it may be asked now. When its rest is over, one question is let through that takes the
+    /// [`turn`](Self::turn), and no other before the end of that. Whoever only looks takes nothing.
+    pub(super) fn may_ask(&self, now: Duration) -> bool {
+        let is_free = || self.tried.get().is_none_or(|until| now >= until);
+        !self.has_failed() || (now >= self.rests_until.get() && is_free())
+    }
+
+    /// What a question to a server has to take that has rested: there is an answer by `until`, or none.
+    pub(super) fn turn(&self, until: Duration) -> Option<Turn> {
+        self.has_failed().then(|| Turn::new(&self.tried, until))
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failures.get() >= FAILURES
     }
 
     /// What a question notes, to be told apart from those before a failure.
@@ -47,9 +55,8 @@ impl Patience {
             return;
         }
         self.failed.set(note.wrapping_add(1));
-        let failures = self.failures.get().saturating_add(1);
-        self.failures.set(failures);
-        if failures >= FAILURES {
+        self.failures.set(self.failures.get().saturating_add(1));
+        if self.has_failed() {
             self.rests_until.set(now.saturating_add(cooldown));
         }
     }
@@ -58,6 +65,7 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_exchange::asked::{Asked, Asker, Question};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -70,20 +78,35 @@ mod tests {
         patience.succeeded();
         fail(SECOND);
         fail(SECOND);
-        assert!(patience.may_ask(SECOND, SECOND));
+        assert!(patience.may_ask(SECOND));
+        assert!(patience.turn(SECOND).is_none());
         fail(SECOND);
-        assert!(!patience.may_ask(SECOND * 2, SECOND));
-        assert!(patience.may_ask(SECOND * 6, SECOND), "one is let through");
-        assert!(!patience.may_ask(SECOND * 6, SECOND), "and no other");
-        assert!(
-            patience.may_ask(SECOND * 7, SECOND),
-            "unless it is lost with its client"
-        );
+        assert!(!patience.may_ask(SECOND * 2));
+        let ask = |now: Duration| {
+            let mut asked = Asked::default();
+            asked.ask(Question {
+                by: Asker(1),
+                since: now,
+                note: patience.note(),
+                turn: patience.turn(now + SECOND),
+            });
+            asked
+        };
+        let mut one = ask(SECOND * 6);
+        assert!(patience.may_ask(SECOND * 6), "who only looks takes nothing");
+        one.made();
+        assert!(!patience.may_ask(SECOND * 6), "one is let through");
+        drop(one);
+        assert!(patience.may_ask(SECOND * 6), "unless its client leaves");
+        let mut one = ask(SECOND * 6);
+        one.made();
+        assert!(patience.may_ask(SECOND * 7), "or there is no answer");
+        drop(one);
         fail(SECOND * 7);
-        assert!(!patience.may_ask(SECOND * 11, SECOND));
-        assert!(patience.may_ask(SECOND * 12, SECOND));
+        assert!(!patience.may_ask(SECOND * 11));
+        assert!(patience.may_ask(SECOND * 12));
         patience.succeeded();
-        assert!(patience.may_ask(SECOND * 12, SECOND));
+        assert!(patience.may_ask(SECOND * 12));
     }
 
     #[test]
@@ -93,7 +116,7 @@ mod tests {
         for _ in 0..100 {
             patience.failed(note, SECOND, SECOND);
         }
-        assert!(patience.may_ask(SECOND, SECOND));
+        assert!(patience.may_ask(SECOND));
         assert_eq!(patience.failures.get(), 1);
     }
 }

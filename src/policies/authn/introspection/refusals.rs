@@ -153,6 +153,8 @@ pub enum AskError {
     Unreachable,
     /// It did not answer in time.
     Timeout,
+    /// Nor did it, and it had less time: who asked first has left, and it was asked again.
+    CutShort,
     /// It answered with another status than 200.
     Status(u16),
     /// What it answered is not what RFC 7662 §2.2 has, in that way.
@@ -163,11 +165,43 @@ pub enum AskError {
     NoMemory,
 }
 
+impl AskError {
+    /// Whether it is the server that fails: of what we lack ourselves nobody can say that it will pass, and no
+    /// document lets a token through for it.
+    pub(super) fn is_of_server(self) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::Timeout
+            | Self::Status(_)
+            | Self::Response(_)
+            | Self::Resting => true,
+            Self::NoSecret | Self::NoMemory | Self::CutShort => false,
+        }
+    }
+
+    /// Whether it says how the server does. Whatever clients can bring about by themselves does not, or they
+    /// could have the server left alone.
+    pub(super) fn counts(self) -> bool {
+        self.is_of_server() && self != Self::Resting
+    }
+
+    /// Whether the server has said it of the one token that it was asked about: it is too long for its limits,
+    /// say. What it says of us (401, 403), of itself and of how many ask (408, 429) is another matter.
+    pub(super) fn is_of_question(self) -> bool {
+        match self {
+            Self::Status(401 | 403 | 408 | 429) => false,
+            Self::Status(status) => (400..500).contains(&status),
+            _ => false,
+        }
+    }
+}
+
 impl From<CallError> for AskError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::NoCluster | CallError::Unreachable => AskError::Unreachable,
             CallError::Timeout => AskError::Timeout,
+            CallError::CutShort => AskError::CutShort,
             CallError::TooLong(_) => AskError::Response("too_long"),
             CallError::NoMemory => AskError::NoMemory,
         }
@@ -180,7 +214,7 @@ impl From<AskError> for Refusal {
         match error {
             AskError::NoSecret => Refusal::new(&NO_SECRET),
             AskError::Unreachable => Refusal::new(&UNREACHABLE),
-            AskError::Timeout => Refusal::new(&TIMEOUT),
+            AskError::Timeout | AskError::CutShort => Refusal::new(&TIMEOUT),
             AskError::Status(status) => {
                 let status = Fact::Number(status.into());
                 Refusal::new(&STATUS).because(said("status", status))

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::cache::{AnswerCache, Rejected, Reported};
 use super::form::AskedTokens;
 use super::patience::Patience;
-use super::refusals::{AskError, CLAIM_VALUE, INACTIVE, TOKEN_TYPE, field_of_server, objected};
+use super::refusals::{
+    AskError, CLAIM_VALUE, INACTIVE, STATUS, TOKEN_TYPE, field_of_server, objected,
+};
 use super::request::Endpoint;
 use super::response::{self, Said};
 use super::settings::{Lifetimes, OnAskError};
@@ -25,6 +27,7 @@ use portcullis_exchange::refusal::{BlockPlace, Refusal};
 use portcullis_exchange::section::Variable;
 use portcullis_exchange::wait::GRACE;
 use portcullis_wire::budget::{Reservation, Share, reserve};
+use portcullis_wire::json::compact;
 
 /// One server.
 pub(in crate::authn) struct IntrospectionServer {
@@ -47,7 +50,7 @@ pub(in crate::authn) struct IntrospectionServer {
 
 /// Why there is nothing to report of a token.
 pub(super) enum Unreported {
-    /// It is not accepted.
+    /// It is not accepted, or the server objects to being asked about it.
     Rejected(Refusal),
     /// Nobody can tell now.
     Failed(AskError),
@@ -61,6 +64,10 @@ enum Answer {
     Rejected(Rejected),
     Failed(AskError),
 }
+
+/// So many times the bytes of an answer is taken while it is read, at most: by its reader, beside what has been
+/// read of it once already.
+const TIMES_THE_BODY: usize = compact::FACTOR_WHILE_READ + compact::FACTOR;
 
 impl IntrospectionServer {
     /// The variables of the environment that it needs.
@@ -146,7 +153,7 @@ impl IntrospectionServer {
             return Err(Unreported::Failed(AskError::NoSecret));
         };
         let patience = self.endpoint.timeout.saturating_add(GRACE);
-        if !self.patience.may_ask(now, patience) {
+        if !self.patience.may_ask(now) {
             host.count(Event::IntrospectionFailed.counter());
             return Err(Unreported::Failed(AskError::Resting));
         }
@@ -154,6 +161,7 @@ impl IntrospectionServer {
             by: self.asker(),
             since: now,
             note: self.patience.note(),
+            turn: self.patience.turn(now.saturating_add(patience)),
         };
         Err(Unreported::Asks(Box::new(Asking { call, question })))
     }
@@ -183,10 +191,16 @@ impl IntrospectionServer {
         }
         let (answer, memory) = self.answer(answer, question.since, exchange.arrived);
         match &answer {
-            Answer::Failed(_) => {
+            Answer::Failed(error) => {
                 host.count(Event::IntrospectionFailed.counter());
-                self.patience
-                    .failed(question.note, now, self.lifetimes.cooldown);
+                if error.counts() {
+                    self.patience
+                        .failed(question.note, now, self.lifetimes.cooldown);
+                }
+            }
+            // Said of this question alone: nothing of how the server does.
+            Answer::Rejected(known) if known.refusal.reason == &STATUS => {
+                host.count(Event::IntrospectionFailed.counter());
             }
             Answer::Reported(_) | Answer::Rejected(_) => self.patience.succeeded(),
         }
@@ -213,9 +227,10 @@ impl IntrospectionServer {
             Ok(response) => response,
             Err(error) => return (Answer::Failed((*error).into()), none()),
         };
-        // What is read of it, and what is kept.
-        let bytes = response.body.len().saturating_mul(2);
-        let Some(memory) = reserve(Share::Streams, bytes) else {
+        // What is read of it, for the rules once more, and what is kept.
+        let read = response.body.len().min(response::LONGEST_ANSWER);
+        let bytes = read.saturating_mul(TIMES_THE_BODY);
+        let Some(mut memory) = reserve(Share::Streams, bytes) else {
             return (Answer::Failed(AskError::NoMemory), none());
         };
         let rejected = |refusal| {
@@ -225,6 +240,7 @@ impl IntrospectionServer {
             })
         };
         let answer = match response::read(response, &self.rules, now) {
+            Err(error) if error.is_of_question() => rejected(error.into()),
             Err(error) => Answer::Failed(error),
             Ok(Said::Inactive) => rejected(Refusal::new(&INACTIVE)),
             Ok(Said::NoAccessToken) => rejected(Refusal::new(&TOKEN_TYPE)),
@@ -240,6 +256,7 @@ impl IntrospectionServer {
                 }),
             },
         };
+        memory.shrink_to(read.saturating_mul(compact::FACTOR));
         (answer, memory)
     }
 

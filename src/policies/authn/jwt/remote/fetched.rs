@@ -170,7 +170,9 @@ pub(in crate::authn) type FetchResponse<'a> = Result<(&'a [u8], Option<Duration>
 pub(in crate::authn) fn read(response: Result<CallResponse<'_>, CallError>) -> FetchResponse<'_> {
     let response = response.map_err(|error| match error {
         CallError::NoCluster => FetchError::NoCluster,
-        CallError::Unreachable | CallError::Timeout => FetchError::Unreachable,
+        CallError::Unreachable | CallError::Timeout | CallError::CutShort => {
+            FetchError::Unreachable
+        }
         CallError::TooLong(most) => FetchError::TooLong(most),
         CallError::NoMemory => FetchError::NoMemory,
     })?;
