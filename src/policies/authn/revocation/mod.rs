@@ -29,6 +29,8 @@ pub(super) struct Revocable<'c> {
     pub(super) token: Option<&'c str>,
     pub(super) subject: Option<&'c str>,
     pub(super) clients: [Option<&'c str>; 2],
+    /// Whether it names a client by something that is no text: services may read the name out of that.
+    pub(super) has_odd_client: bool,
     /// `kid` of a token.
     pub(super) signing_key: Option<&'c str>,
     /// The id of an API key.
@@ -200,6 +202,9 @@ impl Revocable<'_> {
                 }
                 Some(Since::Before(_)) => {}
             }
+        }
+        if self.has_odd_client && table.has(RevokedName::Client) {
+            return Some((RevokedName::Client.field(), "kind"));
         }
         // The key that signed it may be any of those that are revoked.
         let is_token = self.issued != Issued::NoToken;

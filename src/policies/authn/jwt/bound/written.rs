@@ -112,6 +112,18 @@ impl Binding {
             );
             return None;
         }
+        let owner = Quoted(&self.proofs.rules.provider);
+        if self.tells_of_proofs && self.proofs.rules.origins.is_empty() {
+            notes.push(format!(
+                "provider {owner}: `dpop` in `bound` has no `origins`: the host of a proof is compared with the one that the request names, and in a route without `hosts` that is whatever the client says: a proof made for another service does for the same path here; write `origins`, or `hosts` in each of its routes"
+            ));
+        }
+        if let Some(set) = self.certificate.gullible() {
+            notes.push(format!(
+                "provider {owner}: `certificate` in `bound` believes the set {}, which believes `x-forwarded-client-cert` whoever sends it: who can connect here and has a stolen token writes there what that is bound to; add `verified` or `proxies` to the set",
+                Quoted(set)
+            ));
+        }
         if self.is_off() {
             notes.push(format!(
                 "provider {}: `bound` is \"off\": a token that is bound to a certificate or a key passes as a bearer token, whoever sends it",
@@ -121,10 +133,10 @@ impl Binding {
         Some(())
     }
 
-    /// What is taken up in the proxy, where the document speaks of proofs.
+    /// What is taken up in the proxy, if proofs come.
     pub(in crate::authn) fn memory_estimate(&self) -> Option<String> {
         let rules = &self.proofs.rules;
-        self.tells_of_proofs.then(|| {
+        self.takes_proofs().then(|| {
             format!(
                 "provider {}: at most {} KiB for {} proofs, in the proxy and for all workers together",
                 Quoted(&rules.provider),
