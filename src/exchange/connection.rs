@@ -51,6 +51,17 @@ impl Connection {
         }
     }
 
+    /// The scheme by what the proxy and those in front that are trusted know, whatever the client says: for
+    /// what a client must not be able to choose.
+    pub fn known_scheme(&self, host: &dyn Host) -> Scheme {
+        let forwarded = self.trusts_forwarded && self.forwarded_tls;
+        if forwarded || self.has_tls(host) {
+            Scheme::Https
+        } else {
+            Scheme::Http
+        }
+    }
+
     /// The proxy is asked once.
     fn has_tls(&self, host: &dyn Host) -> bool {
         let ask = || host.property(Property::TlsVersion).is_some();

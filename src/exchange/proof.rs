@@ -9,6 +9,9 @@ pub struct Proofs {
     /// there: who judges them again for the same request does not take them for replayed. There are no more than
     /// policies of a route that ask for credentials, and each asks for a few.
     used: Vec<[u64; 4]>,
+    /// Whether the signature of the proof was not its key's: who asks again for another provider, who may have
+    /// issued the same token, is told so without another check.
+    pub is_forged: bool,
     /// The nonce that the client should use from now on.
     pub next_nonce: Option<HeaderValue>,
 }

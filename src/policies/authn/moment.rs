@@ -3,8 +3,21 @@
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::Json;
 
+/// What becomes of a fraction of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// It is cut off.
+    Down,
+    /// It makes a second.
+    Up,
+}
+
 /// Reads one, as seconds since the epoch.
-pub(super) fn read_moment(node: &Node<'_>, problems: &mut Problems) -> Option<u32> {
+pub(super) fn read_moment(
+    node: &Node<'_>,
+    rounding: Rounding,
+    problems: &mut Problems,
+) -> Option<u32> {
     let text = match node.json() {
         Json::String(text) => text,
         _ => {
@@ -12,7 +25,7 @@ pub(super) fn read_moment(node: &Node<'_>, problems: &mut Problems) -> Option<u3
             return u32::try_from(seconds).ok();
         }
     };
-    let moment = rfc3339(text.as_bytes()).and_then(|seconds| u32::try_from(seconds).ok());
+    let moment = rfc3339(text.as_bytes(), rounding).and_then(|seconds| u32::try_from(seconds).ok());
     if moment.is_none() {
         node.report(
             problems,
@@ -22,8 +35,8 @@ pub(super) fn read_moment(node: &Node<'_>, problems: &mut Problems) -> Option<u3
     moment
 }
 
-/// RFC 3339 §5.6, in whole seconds; a fraction is cut off, and a leap second is none.
-fn rfc3339(text: &[u8]) -> Option<i64> {
+/// RFC 3339 §5.6, in whole seconds; a leap second is none.
+fn rfc3339(text: &[u8], rounding: Rounding) -> Option<i64> {
     let (date, rest) = text.split_first_chunk::<19>()?;
     let part = |from: usize, to: usize| number(date.get(from..to)?);
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
@@ -34,13 +47,15 @@ fn rfc3339(text: &[u8]) -> Option<i64> {
     let in_day = hour < 24 && minute < 60 && second < 60;
     let in_month = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
     (in_day && in_month).then_some(())?;
-    let rest = match rest.split_first() {
+    let (rest, has_fraction) = match rest.split_first() {
         Some((b'.', fraction)) => {
             let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
-            (digits > 0).then_some(fraction.get(digits..)?)?
+            let (digits, rest) = fraction.split_at_checked(digits)?;
+            (!digits.is_empty()).then_some((rest, digits.iter().any(|digit| *digit != b'0')))?
         }
-        _ => rest,
+        _ => (rest, false),
     };
+    let more = i64::from(has_fraction && rounding == Rounding::Up);
     let ahead = match rest {
         b"Z" => 0,
         [sign @ (b'+' | b'-'), offset @ ..] => {
@@ -53,7 +68,7 @@ fn rfc3339(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let days = days_before(year, month) + day - 1;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second - ahead)
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second + more - ahead)
 }
 
 /// A number of decimal digits alone, of which there are at most four.
@@ -105,7 +120,22 @@ mod tests {
             ("1969-12-31T23:59:59Z", -1),
             ("0000-01-01T00:00:00Z", -62_167_219_200),
         ] {
-            assert_eq!(rfc3339(text.as_bytes()), Some(seconds), "{text}");
+            assert_eq!(
+                rfc3339(text.as_bytes(), Rounding::Down),
+                Some(seconds),
+                "{text}"
+            );
+        }
+        for (text, seconds) in [
+            ("2026-11-29T13:00:00.000Z", 1_795_957_200),
+            ("2026-11-29T13:00:00.001Z", 1_795_957_201),
+            ("2026-11-29T13:00:59.9+01:30", 1_795_951_860),
+        ] {
+            assert_eq!(
+                rfc3339(text.as_bytes(), Rounding::Up),
+                Some(seconds),
+                "{text}"
+            );
         }
     }
 
@@ -134,7 +164,7 @@ mod tests {
             "+026-04-01T00:00:00Z",
             "2026-0\u{e9}-1T00:00:00Z",
         ] {
-            assert_eq!(rfc3339(text.as_bytes()), None, "{text}");
+            assert_eq!(rfc3339(text.as_bytes(), Rounding::Up), None, "{text}");
         }
     }
 }

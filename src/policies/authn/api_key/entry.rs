@@ -3,7 +3,7 @@
 use super::form::has_shape;
 use super::table::{Digest, KeyEntry, KeyState, NEVER};
 use crate::authn::grants::read_grants;
-use crate::authn::moment::read_moment;
+use crate::authn::moment::{Rounding, read_moment};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::compact::Compact;
 use portcullis_wire::json::{Json, quoted};
@@ -58,8 +58,10 @@ impl<'d> WrittenKey<'d> {
             .required("client", problems)
             .and_then(|node| read_name(&node, LONGEST_CLIENT, problems));
         let grants = read_grants(&mut fields, problems);
-        let not_before = fields.or_default("not_before", 0, problems, read_moment);
-        let not_after = fields.or_default("not_after", NEVER, problems, read_moment);
+        let moment =
+            |node: &Node<'_>, problems: &mut _| read_moment(node, Rounding::Down, problems);
+        let not_before = fields.or_default("not_before", 0, problems, moment);
+        let not_after = fields.or_default("not_after", NEVER, problems, moment);
         let states = [("active", KeyState::Active), ("revoked", KeyState::Revoked)];
         let state = fields.or_default("state", KeyState::Active, problems, |node, problems| {
             node.choice(problems, &states)

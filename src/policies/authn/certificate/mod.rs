@@ -36,7 +36,7 @@ use super::location::{LocationError, Locations, PresentedCredential, Unwritable}
 use super::member::{About, Member, kin};
 use super::mixed::Mixed;
 use super::requirement::Requirement;
-use super::revocation::{Revocable, RevocationObjection};
+use super::revocation::{Revocable, RevocationObjection, UsedLists};
 use super::{AcceptedCredential, Authenticator, NotAccepted};
 
 pub use self::set::CertificateSets;
@@ -236,11 +236,27 @@ fn check_lists(
         certificate: hash,
         ..Revocable::default()
     };
-    let checked = lists.check(&revocable, host);
-    checked.map_err(|objection| match objection {
+    lists.check(&revocable, host).map_err(refusal)
+}
+
+/// Whether none of these lists revokes the certificate with that SHA-256, of whose client nothing is known.
+pub(super) fn unless_revoked(
+    lists: &UsedLists,
+    sha256: &str,
+    host: &dyn Host,
+) -> Result<(), Refusal> {
+    let revocable = Revocable {
+        certificate: Some(sha256),
+        ..Revocable::default()
+    };
+    lists.check(&revocable, host).map_err(refusal)
+}
+
+fn refusal(objection: RevocationObjection) -> Refusal {
+    match objection {
         RevocationObjection::Revoked(detail) => Refusal::new(&LISTED_AS_REVOKED).because(detail),
         RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
-    })
+    }
 }
 
 /// The set, or `Some(None)` when its own block is wrong and has been reported there.

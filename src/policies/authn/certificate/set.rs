@@ -14,6 +14,7 @@ use portcullis_wire::json::compact::Compact;
 use super::client::Client;
 use super::refusals::SEVERAL_CERTIFICATES;
 use super::source::{Asked, Certificate, CertificateSource};
+use super::unless_revoked;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::left_out::is_there;
 use crate::authn::location::{LocationError, Locations};
@@ -38,7 +39,7 @@ struct Named {
 
 /// Clients that are known by their certificates.
 pub(in crate::authn) struct CertificateSet {
-    pub(super) name: Rc<str>,
+    pub(in crate::authn) name: Rc<str>,
     /// Where its block stands.
     pub(super) place: BlockPlace,
     pub(super) source: CertificateSource,
@@ -175,6 +176,14 @@ impl CertificateSet {
         self.source.header()
     }
 
+    /// Whether it tells of certificates what anybody says who may connect.
+    pub(in crate::authn) fn believes_anybody(&self) -> bool {
+        match &self.source {
+            CertificateSource::Connection(_) => false,
+            CertificateSource::Header(forwarded) => !forwarded.knows_sender(),
+        }
+    }
+
     /// The SHA-256 of a client's certificate in hexadecimal digits; none if it has none.
     pub(in crate::authn) fn sha256<'r>(
         &'r self,
@@ -200,6 +209,16 @@ impl CertificateSet {
         let refuse = |refusal: Refusal| refusal.placed(&self.place, Some("source"));
         let certificate = self.source.certificate(field, asked, host);
         Ok(certificate.map_err(refuse)?.sha256)
+    }
+
+    /// Whether none of its lists revokes the certificate with that SHA-256, whoever its client is.
+    pub(in crate::authn) fn unless_revoked(
+        &self,
+        sha256: &str,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let refuse = |refusal: Refusal| refusal.placed(&self.place, Some("revocation_lists"));
+        unless_revoked(&self.lists, sha256, host).map_err(refuse)
     }
 
     /// What is known of the client with that certificate: the first entry that it fits says so.

@@ -31,10 +31,13 @@ impl IntrospectionServer {
         let is_signed = self.lists.name_signing_keys(host) && is_signed_jwt(token);
         let key = is_signed.then(|| key_named_by(token));
         let text = |name| known.claims.member(name).and_then(Value::as_str);
+        let clients = ["client_id", "azp"];
+        let is_odd = |name| known.claims.member(name).is_some() && text(name).is_none();
         let revocable = Revocable {
             token: text("jti"),
             subject: text("sub"),
-            clients: [text("client_id"), text("azp")],
+            clients: clients.map(text),
+            has_odd_client: clients.into_iter().any(is_odd),
             signed_by: match &key {
                 None => SignedBy::Nobody,
                 Some(None) => SignedBy::Unnamed,

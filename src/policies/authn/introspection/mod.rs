@@ -189,7 +189,11 @@ impl Authenticator for ServerRequirement {
             }
             Err(Unreported::Asks(asking)) => return Err(NotAccepted::Asks(asking)),
         };
-        let sent = SentToken { token, scheme };
+        let sent = SentToken {
+            token,
+            scheme,
+            lists: &self.server.lists,
+        };
         let binding = &self.server.binding;
         let shown = binding.check(&sent, &reported.claims, exchange, host);
         let principal = Principal {

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::cache_limits::CacheLimits;
+use super::checks::SigningKey;
 use super::claims::Times;
 use super::refused::Refused;
 use super::store::{AROUND, TokenStore, Weighed};
@@ -24,6 +25,8 @@ use portcullis_wire::json::compact::Compact;
 pub(super) struct Verified {
     pub(super) claims: Compact,
     pub(super) times: Times,
+    /// With which kind of key its signature was checked.
+    pub(super) signed_by: SigningKey,
     /// Whether its sender has to show something at every request.
     pub(super) is_bound: bool,
     /// What tells the service and other filters of it.
@@ -163,6 +166,7 @@ mod tests {
         Verified {
             claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
             times: Times::default(),
+            signed_by: SigningKey::Named,
             is_bound: false,
             edits: Rc::from([]),
             cleared: None,

@@ -26,18 +26,28 @@ pub(super) enum Naming {
     Optional,
 }
 
+/// What is known of the key that a token was checked with. If it has a name, a token that names a key names
+/// that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SigningKey {
+    /// It has a `kid` of its own.
+    Named,
+    /// It has none, and checks tokens whatever `kid` they have.
+    Nameless,
+}
+
 /// Signature checks that one token still has, at all providers together, and what they came to: a
 /// provider that several demands name checks it once.
 pub(super) struct Allowance {
     left: Cell<usize>,
     /// Where each provider stands in memory, and what it said.
-    settled: RefCell<Vec<(usize, Result<(), TokenError>)>>,
+    settled: RefCell<Vec<(usize, Result<SigningKey, TokenError>)>>,
 }
 
 /// What came of a signature, if that is the same each time, and how many checks it took.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckedSignature {
-    pub(super) said: Result<(), TokenError>,
+    pub(super) said: Result<SigningKey, TokenError>,
     pub(super) checks: usize,
 }
 
@@ -161,12 +171,25 @@ pub(super) fn note_shared(providers: &[&Rc<Provider>]) -> Option<String> {
         .next()
 }
 
+impl SigningKey {
+    pub(super) fn of(key: &Jwk) -> Self {
+        match key.id {
+            Some(_) => Self::Named,
+            None => Self::Nameless,
+        }
+    }
+}
+
 impl CheckedSignature {
     /// None if a token is to be judged anew each time: it cost nothing that is worth remembering, or another
     /// time it may come to something else. A provider checks against `most` keys.
-    pub(super) fn of(said: Result<(), TokenError>, checks: usize, most: usize) -> Option<Self> {
+    pub(super) fn of(
+        said: Result<SigningKey, TokenError>,
+        checks: usize,
+        most: usize,
+    ) -> Option<Self> {
         let lasts = match said {
-            Ok(()) | Err(TokenError::Signature) => true,
+            Ok(_) | Err(TokenError::Signature) => true,
             // Unless other providers had left it fewer checks.
             Err(TokenError::Untried) => checks == most,
             Err(_) => false,
@@ -187,8 +210,8 @@ impl Allowance {
     pub(super) fn settle(
         &self,
         provider: &Provider,
-        check: impl FnOnce() -> Result<(), TokenError>,
-    ) -> Result<(), TokenError> {
+        check: impl FnOnce() -> Result<SigningKey, TokenError>,
+    ) -> Result<SigningKey, TokenError> {
         let place = std::ptr::from_ref(provider).addr();
         if let Some(said) = self.known(place) {
             return said;
@@ -199,7 +222,7 @@ impl Allowance {
     }
 
     /// What that provider has said of the signature.
-    fn known(&self, place: usize) -> Option<Result<(), TokenError>> {
+    fn known(&self, place: usize) -> Option<Result<SigningKey, TokenError>> {
         let settled = self.settled.borrow();
         let mut settled = settled.iter();
         let known = settled.find(|(each, _)| *each == place);

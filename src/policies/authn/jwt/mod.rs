@@ -283,7 +283,11 @@ impl Authenticator for ProviderRequirement {
             let by = Some(&*self.provider);
             attach(claiming(refusal, token, by, exchange))
         })?;
-        let sent = SentToken { token, scheme };
+        let sent = SentToken {
+            token,
+            scheme,
+            lists: &self.provider.lists,
+        };
         let binding = &self.provider.binding;
         let shown = binding.check(&sent, &verified.claims, exchange, host);
         let principal = self.principal(verified.claims);

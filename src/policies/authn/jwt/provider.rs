@@ -8,7 +8,7 @@ use super::algorithm::{ALGORITHMS, CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::bound::{Binding, OfAuthority, TokenAuthority};
 use super::cache::{TokenCache, Verified};
 use super::cache_limits::CacheLimits;
-use super::checks::{Allowance, CheckedSignature, KeyChoice, Naming};
+use super::checks::{Allowance, CheckedSignature, KeyChoice, Naming, SigningKey};
 use super::claims::{Accepted, ClaimRules, Times};
 use super::dotted::note_dotted;
 use super::gauges::ProviderNames;
@@ -461,15 +461,20 @@ impl Provider {
         if generation.is_some() && verified.cleared == generation {
             return Ok(verified);
         }
-        let key_id = match self.lists.name_signing_keys(host) {
+        // Of a key without a name of its own, the token may say any.
+        let is_named = verified.signed_by == SigningKey::Named;
+        let key_id = match is_named && self.lists.name_signing_keys(host) {
             true => Token::parse(token, &self.form)?.header.key_id,
             false => None,
         };
         let text = |name| verified.claims.member(name).and_then(Value::as_str);
+        let clients = ["client_id", "azp"];
+        let is_odd = |name| verified.claims.member(name).is_some() && text(name).is_none();
         let revocable = Revocable {
             token: text("jti"),
             subject: text("sub"),
-            clients: [text("client_id"), text("azp")],
+            clients: clients.map(text),
+            has_odd_client: clients.into_iter().any(is_odd),
             signed_by: key_id.as_deref().map_or(SignedBy::Unnamed, SignedBy::Key),
             issued: verified.times.issued().map_or(Issued::Unsaid, Issued::At),
             ..Revocable::default()
@@ -554,8 +559,9 @@ impl Provider {
                 let refused = signature.map(|signature| Box::new(refused(signature, &refusal)));
                 Unaccepted { refusal, refused }
             };
-        said.map_err(|error| unaccepted(error.into(), &Refused::unsigned))?;
+        let signed_by = said.map_err(|error| unaccepted(error.into(), &Refused::unsigned))?;
         let key_id = parsed.header.key_id.as_deref();
+        let key_id = key_id.filter(|_| signed_by == SigningKey::Named);
         let checked = self.rules.check(&parsed.payload, key_id, now);
         let (claims, times) = checked.map_err(|objection| {
             let claims = Compact::parse(&parsed.payload, MAX_DEPTH);
@@ -574,6 +580,7 @@ impl Provider {
             edits.push(Edit::Set(name.clone(), payload(token)?));
         }
         Ok(Verified {
+            signed_by,
             is_bound: self.binding.concerns(&claims),
             claims,
             times,
@@ -595,7 +602,7 @@ impl Provider {
         token: &Token<'_>,
         allowance: &Allowance,
         host: &dyn Host,
-    ) -> Result<(), TokenError> {
+    ) -> Result<SigningKey, TokenError> {
         let algorithm = token.header.algorithm;
         let keys = self.keys.keys(host).ok_or(TokenError::NoKeys)?;
         if !self.allows(algorithm) {
@@ -631,7 +638,7 @@ impl Provider {
                 .verifying
                 .verify(algorithm, signed, signature, self.checker, host)
             {
-                SignatureResult::Valid => return Ok(()),
+                SignatureResult::Valid => return Ok(SigningKey::of(key)),
                 SignatureResult::Invalid => {}
                 SignatureResult::Impossible => return Err(TokenError::Unverifiable),
             }

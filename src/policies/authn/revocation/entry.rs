@@ -3,7 +3,7 @@
 use portcullis_document::{Node, Problems};
 
 use super::table::{RevocationBuilder, RevokedName, Since};
-use crate::authn::moment::read_moment;
+use crate::authn::moment::{Rounding, read_moment};
 use portcullis_wire::xfcc::is_sha256;
 
 /// The fields that name what is revoked.
@@ -58,7 +58,10 @@ pub(super) fn read_entry(
         named = named.or(Some((name, text.unwrap_or_default())));
     }
     let time = fields.optional("issued_before");
-    let before = time.as_ref().map(|node| read_moment(node, problems));
+    // Of a second, all of it is revoked or none.
+    let before = time
+        .as_ref()
+        .map(|node| read_moment(node, Rounding::Up, problems));
     if named.is_none() && time.is_none() {
         let mut names: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
         names.push("issued_before");

@@ -29,6 +29,8 @@ pub(super) struct Revocable<'c> {
     pub(super) token: Option<&'c str>,
     pub(super) subject: Option<&'c str>,
     pub(super) clients: [Option<&'c str>; 2],
+    /// Whether it names a client by something that is no text: services may read the name out of that.
+    pub(super) has_odd_client: bool,
     pub(super) signed_by: SignedBy<'c>,
     /// The id of an API key.
     pub(super) api_key: Option<&'c str>,
@@ -215,6 +217,9 @@ impl Revocable<'_> {
                 }
                 Some(Since::Before(_)) => {}
             }
+        }
+        if self.has_odd_client && table.has(RevokedName::Client) {
+            return Some((RevokedName::Client.field(), "kind"));
         }
         // The key that signed it may be any of those that are revoked.
         if self.signed_by == SignedBy::Unnamed && table.has(RevokedName::SigningKey) {

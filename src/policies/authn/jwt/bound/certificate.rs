@@ -10,6 +10,8 @@ use jwt_simple::reexports::ct_codecs;
 use super::BindingMode;
 use super::refusals::{CERTIFICATE, NO_CERTIFICATE};
 use crate::authn::certificate::set::{CertificateSet, CertificateSets};
+use crate::authn::certificate::unless_revoked;
+use crate::authn::revocation::UsedLists;
 use portcullis_document::{DidYouMean, Node, Problems, Quoted};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::{Host, Property};
@@ -54,16 +56,25 @@ impl CertificateBinding {
         })
     }
 
+    /// The set that it believes, if that believes anybody.
+    pub(super) fn gullible(&self) -> Option<&str> {
+        let asks = self.mode != BindingMode::Off;
+        let set = self.set.as_ref().filter(|_| asks)?;
+        set.believes_anybody().then_some(&*set.name)
+    }
+
     /// The field that it reads.
     pub(super) fn header(&self) -> Option<&HeaderName> {
         self.set.as_ref()?.header()
     }
 
-    /// Whether the certificate with that thumbprint is the client's. To have it in a handshake is to have its
-    /// key: whether anybody vouches for it does not matter here (RFC 8705 §2.2).
+    /// Whether the certificate with that thumbprint is the client's, and neither the lists of its set nor those
+    /// of who issued the token revoke it. To have it in a handshake is to have its key: whether anybody vouches
+    /// for it does not matter here (RFC 8705 §2.2).
     pub(super) fn check(
         &self,
         thumbprint: &str,
+        lists: &UsedLists,
         request: &Request<'_>,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
@@ -75,13 +86,16 @@ impl CertificateBinding {
                 .filter(|digits| !digits.is_empty()),
         };
         let shown = shown.ok_or_else(|| Refusal::new(&NO_CERTIFICATE))?;
-        let shown = bytes(&shown).map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
-        let fits =
-            shown.is_some_and(|shown| ct_codecs::verify(shown.as_bytes(), thumbprint.as_bytes()));
-        match fits {
-            true => Ok(()),
-            false => Err(Refusal::new(&CERTIFICATE)),
+        let own = bytes(&shown).map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+        let fits = own.is_some_and(|own| ct_codecs::verify(own.as_bytes(), thumbprint.as_bytes()));
+        if !fits {
+            return Err(Refusal::new(&CERTIFICATE));
         }
+        // At every request: nothing is remembered of a certificate.
+        if let Some(set) = &self.set {
+            set.unless_revoked(&shown, host)?;
+        }
+        unless_revoked(lists, &shown, host)
     }
 }
 

@@ -86,7 +86,7 @@ impl ProofChecker {
         if claims.method.as_bytes() != request.headers.method().as_bytes() {
             return Err(Refusal::new(&METHOD));
         }
-        let scheme = exchange.facts.connection.scheme(host);
+        let scheme = exchange.facts.connection.known_scheme(host);
         if !target::fits(claims.uri, &request, scheme, &self.rules.origins) {
             return Err(Refusal::new(&URI));
         }
@@ -94,7 +94,8 @@ impl ProofChecker {
         if !ct_codecs::verify(hash.as_bytes(), claims.token.as_bytes()) {
             return Err(Refusal::new(&TOKEN));
         }
-        let now = exchange.arrived;
+        // The request may have waited since it came, and what was used meanwhile be forgotten by now.
+        let now = exchange.arrived.max(host.wall_clock());
         let known = self.check_nonce(&claims, now, host)?;
         let until = match known {
             // RFC 9449 §4.3 (11): this clock says when it was made, whatever the client's does.
@@ -104,6 +105,10 @@ impl ProofChecker {
         let key = key.verifying(proof.algorithm);
         let key = key.ok_or_else(|| Refusal::new(&KEY))?;
         let backend = self.rules.backend;
+        // There is one proof in a request, whoever judges it.
+        if exchange.facts.proofs.is_forged {
+            return Err(Refusal::new(&SIGNATURE));
+        }
         match key.verify(
             proof.algorithm,
             proof.signed,
@@ -112,10 +117,13 @@ impl ProofChecker {
             host,
         ) {
             SignatureResult::Valid => {}
-            SignatureResult::Invalid => return Err(Refusal::new(&SIGNATURE)),
+            SignatureResult::Invalid => {
+                exchange.facts.proofs.is_forged = true;
+                return Err(Refusal::new(&SIGNATURE));
+            }
             SignatureResult::Impossible => return Err(Refusal::new(&NO_CHECKER)),
         }
-        self.use_up(thumbprint, &claims, &until, exchange, host)?;
+        self.use_up(thumbprint, &claims, &until, now, exchange, host)?;
         if known.is_some_and(|known| known.is_old) {
             exchange.facts.proofs.next_nonce = self.nonce(now, host).and_then(Result::ok);
         }
@@ -164,6 +172,7 @@ impl ProofChecker {
         thumbprint: &str,
         claims: &ProofClaims<'_>,
         until: &Until,
+        now: Duration,
         exchange: &mut Exchange<'_>,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
@@ -175,7 +184,7 @@ impl ProofChecker {
         }
         // Saturates. A second more: it stays for as long as the proof would be accepted.
         let until = (until.0.ceil() as u32).saturating_add(1);
-        let now = u32::try_from(exchange.arrived.as_secs()).unwrap_or(u32::MAX);
+        let now = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
         let reason = match self.replay.use_up(mark, until, now, host) {
             Use::First => {
                 exchange.facts.proofs.note(own);

@@ -31,6 +31,7 @@ use self::confirmation::{Confirmation, Unreadable};
 use self::dpop::ProofChecker;
 use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
 use crate::authn::location::AuthScheme;
+use crate::authn::revocation::UsedLists;
 use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Fact, Refusal};
@@ -69,6 +70,8 @@ pub(in crate::authn) enum BindingMode {
 pub(in crate::authn) struct SentToken<'t> {
     pub(in crate::authn) token: &'t [u8],
     pub(in crate::authn) scheme: AuthScheme,
+    /// The lists of what is revoked that its authority names: they revoke certificates as well.
+    pub(in crate::authn) lists: &'t UsedLists,
 }
 
 /// What came of asking a sender for what a token is bound to.
@@ -184,13 +187,13 @@ impl Binding {
             && certificates != BindingMode::Off
         {
             self.certificate
-                .check(thumbprint, &exchange.request, host)?;
+                .check(thumbprint, sent.lists, &exchange.request, host)?;
             shown = Shown::Certificate;
         }
         if let Some(thumbprint) = confirmation.key
             && proofs != BindingMode::Off
         {
-            let now = exchange.arrived;
+            let now = exchange.arrived.max(host.wall_clock());
             let checked = match by_proof {
                 false => Err(Refusal::new(&SCHEME)),
                 true => self.proofs.check(thumbprint, sent.token, exchange, host),

@@ -39,12 +39,14 @@ pub(super) enum Use {
     Unavailable,
 }
 
-/// The places of a cell: two thirds of all can be taken before one in a million finds its cell full.
+/// The places of a cell: when two thirds of all are taken, some one in 100 000 finds its cell full.
 const SLOTS: u64 = 128;
 /// A mark, and the second until which it stays.
 const ENTRY: usize = 12;
 /// The first bytes of a cell: ours, format 1.
 const FORMAT: [u8; 8] = *b"pl-dpop\x01";
+/// A key has this part of all cells, so that none fills the places of all others.
+const PART: u64 = 8;
 /// How often noting a proof is tried again when another worker was quicker.
 const ATTEMPTS: usize = 16;
 
@@ -80,7 +82,7 @@ impl ReplayTable {
         entries.saturating_add(AROUND).saturating_mul(self.shards)
     }
 
-    /// The mark of a proof by a key, whose thumbprint that is.
+    /// The mark of a proof by a key, whose thumbprint that is; its place is the number of a cell.
     pub(super) fn mark(
         &self,
         thumbprint: &str,
@@ -90,8 +92,20 @@ impl ReplayTable {
         let mut hasher = self.seed.hasher(host)?;
         // Thumbprints have one length.
         hasher.write(thumbprint.as_bytes());
+        let first = scaled(Hashed::of(&hasher).place, self.shards);
         hasher.write(id.as_bytes());
-        Ok(Hashed::of(&hasher))
+        let Hashed { place, tag } = Hashed::of(&hasher);
+        // The cells of the key are the first and those that follow it, in a ring.
+        let place = first.saturating_add(scaled(place, self.cells_of_key()));
+        Ok(Hashed {
+            place: place.checked_rem(self.shards).unwrap_or_default(),
+            tag,
+        })
+    }
+
+    /// How many cells the proofs of one key may be in.
+    fn cells_of_key(&self) -> u64 {
+        self.shards.div_ceil(PART).max(PART).min(self.shards)
     }
 
     /// The same for a request that asks whether it was itself that used the proof up.
@@ -102,10 +116,7 @@ impl ReplayTable {
 
     /// Notes a proof that is accepted until that second, if it has not been noted.
     pub(super) fn use_up(&self, mark: Hashed, until: u32, now: u32, host: &dyn Host) -> Use {
-        // The upper bits of a product: a hash scaled to the number of cells.
-        let place = u128::from(mark.place).saturating_mul(self.shards.into());
-        let place = u64::try_from(place.wrapping_shr(64)).unwrap_or_default();
-        let key = format!("{}{place}", self.prefix);
+        let key = format!("{}{}", self.prefix, mark.place);
         for _ in 0..ATTEMPTS {
             let Ok(cell) = host.cell(&key) else {
                 return Use::Unavailable;
@@ -133,6 +144,12 @@ impl ReplayTable {
         }
         Use::Contended
     }
+}
+
+/// A hash scaled to a number below `most`: the upper bits of a product.
+fn scaled(hash: u64, most: u64) -> u64 {
+    let product = u128::from(hash).saturating_mul(most.into());
+    u64::try_from(product.wrapping_shr(64)).unwrap_or_default()
 }
 
 /// A cell with one more mark, without those whose time is over. What is not ours is written over: its key is of
@@ -232,6 +249,25 @@ mod tests {
             assert_eq!(used(number, 100), Use::Again, "{number}");
         }
         assert_eq!(used(SLOTS, 101), Use::First);
+    }
+
+    #[test]
+    fn one_key_fills_its_own_cells_alone() {
+        let host = MemoryHost::new();
+        let table = ReplayTable::new(&TokenAuthority::Provider("a".into()), 200 * SLOTS);
+        let used = |key: &str, number: u64| {
+            let mark = table.mark(key, &number.to_string(), &host).unwrap();
+            table.use_up(mark, 100, 1, &host)
+        };
+        let most = table.cells_of_key() * SLOTS;
+        assert_eq!(most, 25 * SLOTS);
+        let uses = (0..3 * most).map(|number| used("greedy", number));
+        let first = uses.filter(|used| *used == Use::First).count() as u64;
+        assert_eq!(first, most);
+        let others = (0..200_u64).map(|key| used(&format!("key {key}"), 0));
+        let refused = others.filter(|used| *used == Use::Full).count();
+        // An eighth of them, give or take.
+        assert!((5..60).contains(&refused), "{refused}");
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub(super) struct SeenAs {
     base: String,
 }
 
+/// How much of what a request asks for is how clients see a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearness {
+    Other,
+    Host,
+    HostAndPort,
+}
+
 /// A URI without query and fragment, taken apart.
 struct Parts<'u> {
     scheme: Scheme,
@@ -53,9 +61,14 @@ impl SeenAs {
         })
     }
 
-    /// Whether that is the host and the port that a request asks for.
-    fn is_asked(&self, authority: &Authority<'_>) -> bool {
-        self.host == authority.host() && self.port == port(authority, self.scheme)
+    /// How well that is what a request asks for: the host, or the port as well.
+    fn nearness(&self, authority: &Authority<'_>) -> Nearness {
+        let is_port = self.port == port(authority, self.scheme);
+        match (self.host == authority.host(), is_port) {
+            (false, _) => Nearness::Other,
+            (true, false) => Nearness::Host,
+            (true, true) => Nearness::HostAndPort,
+        }
     }
 
     /// Whether a URI is that of a path there.
@@ -98,7 +111,8 @@ impl<'u> Parts<'u> {
 }
 
 /// Whether a proof for that URI is one for that request, which came by that scheme. Where the document says how
-/// clients see the service, the host that a request names chooses among that, if it is there.
+/// clients see the service, the host that a request names chooses among that, if it is there; with its port, if
+/// that is there as well. A client may add any port to a host: that does not make it one that is not there.
 pub(super) fn fits(uri: &str, request: &Request<'_>, scheme: Scheme, seen: &[SeenAs]) -> bool {
     let Some(uri) = Parts::of(uri) else {
         return false;
@@ -118,9 +132,9 @@ pub(super) fn fits(uri: &str, request: &Request<'_>, scheme: Scheme, seen: &[See
         };
         return own.is_of(&uri, &path);
     }
-    let is_named = seen.iter().any(|each| each.is_asked(authority));
+    let nearest = seen.iter().map(|each| each.nearness(authority)).max();
     let mut candidates = seen.iter();
-    candidates.any(|each| (!is_named || each.is_asked(authority)) && each.is_of(&uri, &path))
+    candidates.any(|each| Some(each.nearness(authority)) == nearest && each.is_of(&uri, &path))
 }
 
 /// RFC 3986 §6.2.3: the scheme's own port need not be named.
@@ -267,6 +281,9 @@ mod tests {
         assert!(!fits("https://gate.example/a", "orders.internal", "/a"));
         assert!(!fits("https://gate.example/v1a", "orders.internal", "/a"));
         assert!(!fits("https://orders.internal/a", "orders.internal", "/a"));
+        // A port that no client writes does not open the others.
+        assert!(!fits("https://gate.example/v1/a", "api.example:1", "/a"));
+        assert!(fits("https://api.example/a", "api.example:1", "/a"));
         for wrong in [
             "",
             "api.example",
@@ -277,6 +294,19 @@ mod tests {
             "https://u@a",
         ] {
             assert_eq!(SeenAs::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn of_two_ports_of_a_host_the_one_that_is_asked_counts() {
+        let seen = ["https://api.example", "https://api.example:8443"];
+        let fits =
+            |uri: &str, authority: &str| fits_request(uri, authority, "/a", Scheme::Https, &seen);
+        assert!(fits("https://api.example:8443/a", "api.example:8443"));
+        assert!(!fits("https://api.example/a", "api.example:8443"));
+        assert!(!fits("https://api.example:8443/a", "api.example"));
+        for uri in ["https://api.example/a", "https://api.example:8443/a"] {
+            assert!(fits(uri, "api.example:10000"), "{uri}");
         }
     }
 

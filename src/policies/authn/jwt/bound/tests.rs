@@ -95,6 +95,7 @@ fn judge(
     let token = SentToken {
         token: sent.token.as_bytes(),
         scheme: AuthScheme::Dpop,
+        lists: &UsedLists::default(),
     };
     let text = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
     match binding.check(&token, &claims, &mut exchange, host) {

@@ -8,7 +8,7 @@ use super::settings::{Known, ProofRules};
 use super::{Binding, BindingMode, OfAuthority};
 use crate::authn::certificate::set::CertificateSets;
 use crate::authn::location::Locations;
-use portcullis_document::{Fields, Node, Problems};
+use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
@@ -113,6 +113,18 @@ impl Binding {
             );
             return None;
         }
+        let owner = &self.proofs.rules.authority;
+        if self.tells_of_proofs && self.proofs.rules.origins.is_empty() {
+            notes.push(format!(
+                "{owner}: `dpop` in `bound` has no `origins`: the host of a proof is compared with the one that the request names, and in a route without `hosts` that is whatever the client says: a proof made for another service does for the same path here; write `origins`, or `hosts` in each of its routes"
+            ));
+        }
+        if let Some(set) = self.certificate.gullible() {
+            notes.push(format!(
+                "{owner}: `certificate` in `bound` believes the set {}, which believes `x-forwarded-client-cert` whoever sends it: who can connect here and has a stolen token writes there what that is bound to; add `verified` or `proxies` to the set",
+                Quoted(set)
+            ));
+        }
         if self.is_off() {
             notes.push(format!(
                 "{}: `bound` is \"off\": a token that is bound to a certificate or a key passes as a bearer token, whoever sends it",
@@ -129,10 +141,10 @@ impl Binding {
         note_unexposed(&rules.authority, document)
     }
 
-    /// What is taken up in the proxy, where the document speaks of proofs.
+    /// What is taken up in the proxy, if proofs come.
     pub(in crate::authn) fn memory_estimate(&self) -> Option<String> {
         let rules = &self.proofs.rules;
-        self.tells_of_proofs.then(|| {
+        self.takes_proofs().then(|| {
             format!(
                 "{}: at most {} KiB for {} proofs, in the proxy and for all workers together",
                 rules.authority,
