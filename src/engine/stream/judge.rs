@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::address::address;
-use super::beside::{Beside, ask_of_no_body};
+use super::beside::{Beside, ReadOnlyHost, ask_of_no_body};
 use super::body::Awaiting;
 use super::measure::StepTimes;
 use super::overrides::strip_reserved_headers;
@@ -183,6 +183,11 @@ impl Judge<'_> {
             let mode = self.engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
             let before = self.times.before(host);
+            let looks = ReadOnlyHost(host);
+            let host = match step.only_looks(mode) {
+                true => &looks,
+                false => host,
+            };
             let mut verdict = match wake.take() {
                 Some(wake) => step.policy.resume(wake, exchange, host),
                 None => step.policy.check_request(exchange, host),

@@ -227,3 +227,8 @@ impl Stream {
         Some(&route.name)
     }
 }
+
+#[cfg(test)]
+mod attack2;
+#[cfg(test)]
+mod signed;

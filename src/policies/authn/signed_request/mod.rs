@@ -5,6 +5,7 @@
 //! parser makes of it, and its end is let through only when all of it has been judged. Before that nothing
 //! is known of the sender: nobody calls, and no message is taken to have been used.
 
+mod acceptance;
 mod client;
 mod message;
 mod period;
@@ -17,6 +18,7 @@ mod signers;
 mod unsettled;
 mod webhook;
 
+use std::hash::Hasher as _;
 use std::rc::Rc;
 
 use portcullis_document::Fields;
@@ -28,16 +30,21 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
+use portcullis_exchange::seed::Hashed;
+use portcullis_wire::budget::{Share, reserve};
+use portcullis_wire::headers::{HeaderName, Headers, are_alike};
 
+use self::acceptance::Acceptance;
 use self::client::SigningClient;
 use self::message::SignedBody;
 use self::period::Period;
 use self::refusals::{
     AGAIN, BODY_TOO_LARGE, CHECK, CODES, DIGEST, INSUFFICIENT, INVALID, MEMORY, MISMATCH, MISSING,
-    NO_SIGNATURE, REPLAYS_FULL, SECRET, UPGRADE,
+    NO_SIGNATURE, REPEATED, REPLAYS_FULL, SECRET, UPGRADE,
 };
+use self::replay::Noting;
 use self::signer::{SignatureScheme, Signer};
-use self::unsettled::{BodyCheck, Claim, UnsettledSignature};
+use self::unsettled::{BodyCheck, MessageMark, SignedTimes, UnsettledSignature};
 use self::webhook::MacResult;
 use super::challenge::{Challenges, read_realm};
 use super::combination::Presence;
@@ -62,6 +69,7 @@ struct SignedRequest {
     requirement: Requirement,
     presence: Presence,
     challenges: Challenges,
+    inspection: Inspection,
 }
 
 /// Whether a head may go ahead of a body by which alone its sender is known.
@@ -125,14 +133,25 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         requirement: requirement?,
         presence: presence?,
         challenges: Challenges::plain(&INVALID, SCHEME, realm?)?,
+        inspection,
     };
-    Some(ChainPart::only(Stage::Credentials, policy))
+    let policy = Rc::new(policy);
+    let acceptance = Acceptance(Rc::clone(&policy));
+    let mut parts = vec![ChainPart {
+        stage: Stage::Credentials,
+        policy,
+    }];
+    parts.extend(ChainPart::only(Stage::Acceptance, acceptance));
+    Some(parts)
 }
 
 impl SignedRequest {
     fn judge_head(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<Verdict, Refusal> {
         let request = exchange.request;
         let signer = &*self.signer;
+        if has_alike(request.headers, &signer.judged) {
+            return Err(Refusal::new(&REPEATED));
+        }
         if !signer.is_presented(request.headers) {
             return match self.presence {
                 Presence::Required => Err(Refusal::new(&NO_SIGNATURE)),
@@ -142,43 +161,62 @@ impl SignedRequest {
         if is_upgrade(request.headers) {
             return Err(Refusal::new(&UPGRADE));
         }
+        let memory = reserve(Share::Streams, signer.memory_of_check());
+        let memory = memory.ok_or_else(|| Refusal::new(&MEMORY))?;
         let period = Period::new(exchange.arrived, signer.tolerance);
-        let check = match &signer.scheme {
+        let new = |check, until| {
+            let arrived = period.now;
+            UnsettledSignature::new(check, SignedTimes { until, arrived }, memory)
+        };
+        let mut unsettled = match &signer.scheme {
             SignatureScheme::Webhook(webhook, client) => {
-                let head = webhook.judge_head(request.headers, &period, host)?;
-                let claim = Claim {
-                    client: self.met(client, exchange),
-                    until: head.until,
-                    now: period.now,
-                };
-                self.edit(client, &mut exchange.edits);
-                BodyCheck::Mac(head.check, claim)
+                let text = signer.replays.hasher(host);
+                let head = webhook.judge_head(request.headers, &period, text, host)?;
+                let client = self.edited(client, exchange);
+                new(BodyCheck::Mac(head.check, client), head.until)
             }
             SignatureScheme::Message(message) => {
                 let (headers, rest) = (request.headers, exchange.body);
                 let signed = message.judge_head(headers, rest, &period, host)?;
-                let principal = self.met(signed.client, exchange)?;
-                let until = Some(signed.until);
-                let replays = &signer.replays;
-                replays.note(&signed.identity, until, period.now, host)?;
-                exchange.facts.principal.get_or_insert(principal);
-                self.edit(signed.client, &mut exchange.edits);
-                match signed.body {
-                    SignedBody::Any => return Ok(Verdict::Pass),
+                let principal = self.edited(signed.client, exchange)?;
+                let check = match signed.body {
+                    SignedBody::Any => BodyCheck::Done,
                     SignedBody::Empty => BodyCheck::Empty,
                     SignedBody::Digest(check) => BodyCheck::Digest(check),
-                }
+                };
+                let mut unsettled = new(check, Some(signed.until));
+                let hasher = signer.replays.hasher(host);
+                let message = hasher.map(|mut hasher| {
+                    hasher.write(&signed.identity);
+                    Hashed::of(&hasher)
+                });
+                let mark = unsettled.mark.insert(MessageMark(message));
+                self.check_use(*mark, unsettled.message, Noting::Look, host)?;
+                exchange.facts.principal.get_or_insert(principal);
+                unsettled
             }
         };
         if exchange.body == BodyState::Complete {
-            self.settle(check, exchange.facts, host)?;
-            return Ok(Verdict::Pass);
+            self.settle(&mut unsettled, exchange.facts, host)?;
         }
-        let need = check.need(signer.max_bytes);
-        let unsettled = UnsettledSignature::new(check);
-        let unsettled = unsettled.ok_or_else(|| Refusal::new(&MEMORY))?;
+        let need = unsettled.check.need(signer.max_bytes);
+        let is_settled = matches!(unsettled.check, BodyCheck::Done);
         exchange.facts.unsettled_signature = Some(Box::new(unsettled));
-        Ok(Verdict::AwaitBody(need))
+        match is_settled {
+            true => Ok(Verdict::Pass),
+            false => Ok(Verdict::AwaitBody(need)),
+        }
+    }
+
+    /// Who would have signed, if they are granted what is needed; what is to become of the head is noted.
+    fn edited(
+        &self,
+        client: &SigningClient,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Principal, Refusal> {
+        let principal = self.met(client, exchange);
+        self.edit(client, &mut exchange.edits);
+        principal
     }
 
     /// Who would have signed, if they are granted what is needed.
@@ -211,32 +249,40 @@ impl SignedRequest {
             body.facts.unsettled_signature = Some(unsettled);
             return Ok(Verdict::AwaitBody(body.need));
         }
-        self.settle(unsettled.check, body.facts, host)?;
+        self.settle(&mut unsettled, body.facts, host)?;
+        body.facts.unsettled_signature = Some(unsettled);
         Ok(Verdict::Pass)
     }
 
-    /// Judges a message of which all is there.
-    fn settle(&self, check: BodyCheck, facts: &mut Facts, host: &dyn Host) -> Result<(), Refusal> {
-        let (check, claim) = match check {
-            BodyCheck::Empty => return Ok(()),
-            BodyCheck::Digest(check) => {
-                return match check.end() {
-                    true => Ok(()),
-                    false => Err(Refusal::new(&DIGEST)),
+    /// Judges a message of which all is there. It may have been on its way for long.
+    fn settle(
+        &self,
+        unsettled: &mut UnsettledSignature,
+        facts: &mut Facts,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let times = unsettled.message;
+        match std::mem::replace(&mut unsettled.check, BodyCheck::Done) {
+            BodyCheck::Done => Ok(()),
+            BodyCheck::Empty => self.time_of(times, host).map(drop),
+            BodyCheck::Digest(check) => match check.end() {
+                true => self.time_of(times, host).map(drop),
+                false => Err(Refusal::new(&DIGEST)),
+            },
+            BodyCheck::Mac(check, client) => {
+                let message = match check.end() {
+                    MacResult::Valid(message) => message,
+                    MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
+                    MacResult::Impossible => return Err(Refusal::new(&SECRET)),
                 };
+                let principal = client?;
+                let mark = MessageMark(message);
+                self.check_use(mark, times, Noting::Look, host)?;
+                unsettled.mark = Some(mark);
+                facts.principal.get_or_insert(principal);
+                Ok(())
             }
-            BodyCheck::Mac(check, claim) => (check, claim),
-        };
-        let tag = match check.end() {
-            MacResult::Valid(tag) => tag,
-            MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
-            MacResult::Impossible => return Err(Refusal::new(&SECRET)),
-        };
-        let principal = claim.client?;
-        let replays = &self.signer.replays;
-        replays.note(&tag, claim.until, claim.now, host)?;
-        facts.principal.get_or_insert(principal);
-        Ok(())
+        }
     }
 
     /// The refusal, with where its rule stands and what to send instead.
@@ -281,9 +327,18 @@ impl Policy for SignedRequest {
         let forwarding = &self.signer.forwarding;
         Declaration {
             owned_request_headers: forwarding.owned_headers(),
-            judged_request_headers: self.signer.judged_headers(),
+            judged_request_headers: self.signer.judged.clone(),
+            only_looks_in_shadow: true,
             exports: forwarding.exports(),
             ..Declaration::default()
         }
     }
+}
+
+/// Whether there is a field that some gateways would take for one of these.
+fn has_alike(headers: &Headers, judged: &[HeaderName]) -> bool {
+    headers.iter().any(|(name, _)| {
+        let mut judged = judged.iter().map(|own| own.as_str().as_bytes());
+        judged.any(|own| own != name && are_alike(own, name))
+    })
 }

@@ -10,10 +10,11 @@ use portcullis_wire::budget::Share;
 use portcullis_wire::headers::{HeaderName, Headers};
 
 use super::client::SigningClient;
-use super::message::{DIGEST_FIELD, MessageSignatures, SIGNATURE_FIELDS};
+use super::message::{DIGEST_FIELD, DigestCheck, MessageSignatures, SIGNATURE_FIELDS};
 use super::period::{USUAL_TOLERANCE, read_tolerance};
 use super::replays::Replays;
 use super::shared_secret::{SecretEncoding, SharedSecret};
+use super::unsettled::UnsettledSignature;
 use super::webhook::{Webhook, WebhookForm};
 use crate::authn::forwarding::Forwarding;
 
@@ -29,6 +30,8 @@ pub(super) struct Signer {
     /// The largest body.
     pub(super) max_bytes: u64,
     pub(super) forwarding: Forwarding,
+    /// The fields that it judges. What some gateways take for one of them is refused.
+    pub(super) judged: Vec<HeaderName>,
 }
 
 /// How requests are signed.
@@ -77,6 +80,7 @@ impl Signer {
         problems.account(node.pointer(), Share::Documents, memory);
         Some(Self {
             name: Rc::clone(name),
+            judged: scheme.judged_headers(),
             place,
             scheme,
             tolerance: tolerance?,
@@ -94,19 +98,6 @@ impl Signer {
                 secrets.map(|secret| secret.variable(&self.name)).collect()
             }
             SignatureScheme::Message(message) => message.variables(&self.name),
-        }
-    }
-
-    /// The fields that it judges.
-    pub(super) fn judged_headers(&self) -> Vec<HeaderName> {
-        match &self.scheme {
-            SignatureScheme::Webhook(webhook, _) => webhook.form.header_names(),
-            SignatureScheme::Message(_) => {
-                let names = SIGNATURE_FIELDS.into_iter().chain([DIGEST_FIELD]);
-                names
-                    .filter_map(|name| HeaderName::parse(name).ok())
-                    .collect()
-            }
         }
     }
 
@@ -137,6 +128,18 @@ impl Signer {
             SignatureScheme::Webhook(..) => true,
             SignatureScheme::Message(_) => false,
         }
+    }
+
+    /// How many bytes of memory what is kept of a message takes until its body has come.
+    pub(super) fn memory_of_check(&self) -> usize {
+        let own = match &self.scheme {
+            SignatureScheme::Webhook(webhook, client) => {
+                let client = client.memory().saturating_add(512);
+                webhook.memory_of_check().saturating_add(client)
+            }
+            SignatureScheme::Message(_) => DigestCheck::memory(),
+        };
+        own.saturating_add(size_of::<UnsettledSignature>())
     }
 
     /// What it takes up in the proxy, if anything.
@@ -206,6 +209,18 @@ impl SignatureScheme {
             Self::Message(message) => {
                 let message = message.told(forwarding, node, problems)?;
                 Some(Self::Message(message))
+            }
+        }
+    }
+
+    fn judged_headers(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Webhook(webhook, _) => webhook.form.header_names(),
+            Self::Message(_) => {
+                let names = SIGNATURE_FIELDS.into_iter().chain([DIGEST_FIELD]);
+                names
+                    .filter_map(|name| HeaderName::parse(name).ok())
+                    .collect()
             }
         }
     }

@@ -214,10 +214,16 @@ impl MessageSignatures {
         }
         let base = self.base(&input, headers)?;
         key.verify(&base, signature, host)?;
+        // Who has a message with a signature by each of two keys of a client may send either alone. So nothing
+        // of it is of the key: not its name, nor what a signature says of itself.
+        let client = key.client.name.as_bytes();
         let identity = match input.nonce {
-            Some(nonce) => [key.id.as_bytes(), b"\n", nonce.as_bytes()].concat(),
-            // The same text is the same message.
-            None => base,
+            Some(nonce) => [client, b"\n", nonce.as_bytes()].concat(),
+            // The same text of the same second is the same message.
+            None => {
+                let created = input.created.unwrap_or_default().to_le_bytes();
+                [client, b"\n\n", &created, without_params(&base)].concat()
+            }
         };
         Ok(SignedMessage {
             client: &key.client,
@@ -307,9 +313,17 @@ impl MessageSignatures {
             };
         }
         let value = joined(headers, DIGEST_FIELD)?;
+        let bytes = memory_of(value.len());
+        let _memory = reserve(Share::Streams, bytes).ok_or_else(|| Refusal::new(&MEMORY))?;
         let check = DigestCheck::new(&value).map_err(|_| Refusal::new(&DIGEST))?;
         Ok(SignedBody::Digest(check))
     }
+}
+
+/// What is covered, without what the signature says of itself: RFC 9421 §2.3, the last line of the base.
+fn without_params(base: &[u8]) -> &[u8] {
+    let end = base.iter().rposition(|b| *b == b'\n');
+    end.and_then(|end| base.get(..=end)).unwrap_or_default()
 }
 
 /// Whether a head says that there is a body.
