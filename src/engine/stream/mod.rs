@@ -229,6 +229,4 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod attack2;
-#[cfg(test)]
 mod signed;

@@ -6,6 +6,8 @@
 //! is known of the sender: nobody calls, and no message is taken to have been used.
 
 mod acceptance;
+mod alike;
+mod block;
 mod client;
 mod message;
 mod period;
@@ -21,20 +23,18 @@ mod webhook;
 use std::hash::Hasher as _;
 use std::rc::Rc;
 
-use portcullis_document::Fields;
 use portcullis_exchange::body::{Inspection, RequestBody};
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
-};
+use portcullis_exchange::policy::{Compile, Declaration, Policy, PolicyKind, Role, Verdict};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
 use portcullis_exchange::seed::Hashed;
 use portcullis_wire::budget::{Share, reserve};
-use portcullis_wire::headers::{HeaderName, Headers, are_alike};
+use portcullis_wire::headers::HeaderName;
 
-use self::acceptance::Acceptance;
+use self::alike::has_alike;
+use self::block::compile;
 use self::client::SigningClient;
 use self::message::SignedBody;
 use self::period::Period;
@@ -46,7 +46,7 @@ use self::replay::Noting;
 use self::signer::{SignatureScheme, Signer};
 use self::unsettled::{BodyCheck, MessageMark, SignedTimes, UnsettledSignature};
 use self::webhook::MacResult;
-use super::challenge::{Challenges, read_realm};
+use super::challenge::Challenges;
 use super::combination::Presence;
 use super::left_out::unless_left_out;
 use super::requirement::Requirement;
@@ -72,84 +72,14 @@ struct SignedRequest {
     inspection: Inspection,
 }
 
-/// Whether a head may go ahead of a body by which alone its sender is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HeadFate {
-    Held,
-    Ahead,
-}
-
-/// The scheme in `WWW-Authenticate`. There is no registered one.
-const SCHEME: &str = "Signature";
-
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
-    let signers = context.sections.get::<Signers>();
-    let inspection = context.inspection;
-    let problems = &mut *context.problems;
-    let realm = fields.or_default("realm", "api", problems, read_realm);
-    let presence = Presence::read(fields, problems);
-    let signer = fields
-        .required("signer", problems)
-        .and_then(|node| signers.named(&node, problems));
-    let requirement = fields.or_default(
-        "require",
-        Requirement::default(),
-        problems,
-        Requirement::read,
-    );
-    let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
-        node.choice(
-            problems,
-            &[("held", HeadFate::Held), ("ahead", HeadFate::Ahead)],
-        )
-    });
-    // One whose own block is wrong has been reported there.
-    let (signer, head) = (signer??, head?);
-    if signer.needs_body() && inspection == Inspection::Stream {
-        if head == HeadFate::Held {
-            problems.report(
-                fields.pointer(),
-                "who signed is known from the body alone, and heads go ahead of bodies here: say `body_inspection: hold_headers` at the top of the document, or `head: ahead` where a service does nothing before it has the whole body",
-            );
-            return None;
-        }
-        if !signer.forwarding.owned_headers().is_empty() || !signer.forwarding.exports().is_empty()
-        {
-            problems.report(
-                fields.pointer(),
-                "with `head: ahead` the head would tell of a client that is not proven yet: take `claim_to_headers` and `claim_to_filter_state` out of the signer, or say `body_inspection: hold_headers`",
-            );
-            return None;
-        }
-    } else if head == HeadFate::Ahead {
-        problems.report(
-            &fields.pointer().member("head"),
-            "says nothing here: heads are held until bodies have been judged (`body_inspection`), or tell who signed; take it out",
-        );
-        return None;
-    }
-    let policy = SignedRequest {
-        signer,
-        requirement: requirement?,
-        presence: presence?,
-        challenges: Challenges::plain(&INVALID, SCHEME, realm?)?,
-        inspection,
-    };
-    let policy = Rc::new(policy);
-    let acceptance = Acceptance(Rc::clone(&policy));
-    let mut parts = vec![ChainPart {
-        stage: Stage::Credentials,
-        policy,
-    }];
-    parts.extend(ChainPart::only(Stage::Acceptance, acceptance));
-    Some(parts)
-}
-
 impl SignedRequest {
     fn judge_head(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<Verdict, Refusal> {
         let request = exchange.request;
         let signer = &*self.signer;
-        if has_alike(request.headers, &signer.judged) {
+        if has_alike(
+            request.headers,
+            signer.judged.iter().map(HeaderName::as_str),
+        ) {
             return Err(Refusal::new(&REPEATED));
         }
         if !signer.is_presented(request.headers) {
@@ -328,17 +258,10 @@ impl Policy for SignedRequest {
         Declaration {
             owned_request_headers: forwarding.owned_headers(),
             judged_request_headers: self.signer.judged.clone(),
+            names_caller_late: self.signer.needs_body(),
             only_looks_in_shadow: true,
             exports: forwarding.exports(),
             ..Declaration::default()
         }
     }
-}
-
-/// Whether there is a field that some gateways would take for one of these.
-fn has_alike(headers: &Headers, judged: &[HeaderName]) -> bool {
-    headers.iter().any(|(name, _)| {
-        let mut judged = judged.iter().map(|own| own.as_str().as_bytes());
-        judged.any(|own| own != name && are_alike(own, name))
-    })
 }

@@ -88,6 +88,11 @@ impl SharedSecret {
         self.read.get_or_init(read).as_deref()
     }
 
+    /// The variable in which it stands.
+    pub(super) fn name(&self) -> &str {
+        self.written.variable()
+    }
+
     /// What it needs of the environment.
     pub(super) fn variable(&self, signer: &str) -> Variable {
         let place = format!("signer {signer}");

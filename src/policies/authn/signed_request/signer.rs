@@ -61,10 +61,20 @@ impl Signer {
         let max_bytes = fields.or_default("max_bytes", USUAL_BYTES, problems, |node, problems| {
             node.bytes_read(problems)
         });
+        let exports = fields.optional("claim_to_filter_state");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let (scheme, forwarding) = (scheme?, forwarding?);
         let scheme = scheme.told(&forwarding, node, problems)?;
+        if let (Some(node), SignatureScheme::Webhook(..)) = (exports, &scheme)
+            && !forwarding.exports().is_empty()
+        {
+            node.report(
+                problems,
+                "would name the client of a webhook before its body has borne it out, also of one that is refused then: take it out, and let services go by `claim_to_headers`",
+            );
+            return None;
+        }
         if let (Some(node), false) = (says_tolerance, scheme.has_time()) {
             node.report(
                 problems,
@@ -98,6 +108,17 @@ impl Signer {
                 secrets.map(|secret| secret.variable(&self.name)).collect()
             }
             SignatureScheme::Message(message) => message.variables(&self.name),
+        }
+    }
+
+    /// The variables in which its secrets stand.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        match &self.scheme {
+            SignatureScheme::Webhook(webhook, _) => {
+                let secrets = webhook.secrets.iter();
+                secrets.map(SharedSecret::name).collect()
+            }
+            SignatureScheme::Message(message) => message.secrets(),
         }
     }
 

@@ -27,6 +27,7 @@ use self::input::{InputError, SignatureInput};
 use self::keys::{MessageKey, read_keys};
 use self::origin::Origin;
 use self::required::RequiredComponents;
+use super::alike::has_alike;
 use super::client::SigningClient;
 use super::period::Period;
 use super::refusals::{
@@ -168,6 +169,11 @@ impl MessageSignatures {
         keys.filter_map(|key| key.variable(signer)).collect()
     }
 
+    /// The variables in which its secrets stand.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        self.keys.iter().filter_map(MessageKey::secret).collect()
+    }
+
     pub(super) fn memory(&self) -> usize {
         let keys = self.keys.iter().map(MessageKey::memory);
         keys.fold(0, usize::saturating_add)
@@ -211,6 +217,10 @@ impl MessageSignatures {
         if let Some(lacking) = self.required.lacking(&input, headers) {
             let refusal = Refusal::new(&COMPONENTS);
             return Err(refusal.and("component", Fact::trusted(lacking)));
+        }
+        // What is signed, and beside it what some gateways take for the same.
+        if has_alike(headers, input.covered.iter().map(|each| each.name)) {
+            return Err(Refusal::new(&REPEATED));
         }
         let base = self.base(&input, headers)?;
         key.verify(&base, signature, host)?;
