@@ -219,7 +219,8 @@ impl MessageSignatures {
             return Err(refusal.and("component", Fact::trusted(lacking)));
         }
         // What is signed, and beside it what some gateways take for the same.
-        if has_alike(headers, input.covered.iter().map(|each| each.name)) {
+        let names = input.covered.iter().map(|each| each.name);
+        if has_alike(headers, names.filter(|name| !name.starts_with('@'))) {
             return Err(Refusal::new(&REPEATED));
         }
         let base = self.base(&input, headers)?;
