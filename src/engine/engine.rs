@@ -186,6 +186,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it is to write nothing in that mode.
+    pub fn only_looks(&self, mode: Mode) -> bool {
+        mode == Mode::Shadow && self.declared.only_looks_in_shadow
+    }
+
     /// The refusal, with the place of the rule that was not met.
     pub fn placed(&self, refusal: Refusal) -> Refusal {
         let Some(place) = &self.place else {

@@ -143,7 +143,10 @@ mod tests {
     fn blame_agrees_with_the_status() {
         for reason in codes().flat_map(|code| code.reasons) {
             let statuses: &[u16] = match reason.blame {
-                Blame::NoCredential | Blame::ExpiredCredential | Blame::Credential => &[401],
+                Blame::NoCredential
+                | Blame::ExpiredCredential
+                | Blame::UsedCredential
+                | Blame::Credential => &[401],
                 Blame::Caller => &[403],
                 Blame::Limit => &[429],
                 Blame::Upstream => &[502],

@@ -3,6 +3,7 @@
 use super::problem::Quoted;
 use super::reach::open_rest;
 use crate::engine::{Mode, Route, Step};
+use portcullis_exchange::policy::{Role, Stage};
 use portcullis_exchange::route::PathIndex;
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
@@ -14,6 +15,7 @@ const MOST_PAIRS: usize = 200_000;
 pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     let mut notes = unreached(routes);
     notes.extend(note_unclaimed(routes));
+    notes.extend(note_late(routes));
     notes.extend(open_rest(routes, paths));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
     if !steps.any(authenticates) {
@@ -99,6 +101,26 @@ fn note_unclaimed(routes: &[Route]) -> Option<String> {
     let many = routes.iter().filter(counts).count();
     Some(format!(
         "routes that ask for no token and yet count by `claimed_subject`: {many}, the first is {}; their requests have no such key",
+        Quoted(&first.name)
+    ))
+}
+
+/// A note on routes with limits that go by who calls, where that is known too late for them.
+fn note_late(routes: &[Route]) -> Option<String> {
+    let role = |step: &Step| policy::LIST.get(step.kind).map(|kind| kind.role);
+    let is_late = |route: &&Route| {
+        let steps = &route.chain.steps;
+        let is_named = steps
+            .iter()
+            .any(|step| role(step) == Some(Role::Authenticates));
+        let is_named_late = steps.iter().any(|step| step.declared.names_caller_late);
+        let limits = |step: &Step| step.name == "rate_limits" && step.stage == Stage::Identity;
+        is_named_late && !is_named && steps.iter().any(limits)
+    };
+    let first = routes.iter().find(is_late)?;
+    let many = routes.iter().filter(is_late).count();
+    Some(format!(
+        "routes with limits by subject or claims whose callers are known at the end of a body alone: {many}, the first is {}; requests with bodies have no such key, so all of them share one: count by `client_address` or `route`",
         Quoted(&first.name)
     ))
 }

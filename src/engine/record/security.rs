@@ -212,7 +212,7 @@ pub const KINDS: &[&EventKind] = &[
     },
     &EventKind {
         causes: &[Selector::Code(&signed::REPLAYED)],
-        ..kind("signature_replayed", Severity::High, "API2:2023")
+        ..kind("signature_replayed", Severity::Medium, "API2:2023")
     },
     &EventKind {
         causes: &[Selector::Code(&signed::REVOKED)],

@@ -325,6 +325,9 @@ impl Stream {
             }
         };
         let verdict = match waiting.lane {
+            Lane::InForce if step.only_looks(waiting.mode) => {
+                ask(&mut self.facts, &ReadOnlyHost(host))
+            }
             Lane::InForce => ask(&mut self.facts, host),
             Lane::Beside => {
                 let mut facts = self.beside.take(step.kind, &self.facts);

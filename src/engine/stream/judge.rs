@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::address::address;
-use super::beside::{Beside, ask_of_no_body};
+use super::beside::{Beside, ReadOnlyHost, ask_of_no_body};
 use super::body::Awaiting;
 use super::measure::StepTimes;
 use super::overrides::strip_reserved_headers;
@@ -183,9 +183,14 @@ impl Judge<'_> {
             let mode = self.engine.mode.over(step.mode);
             let edits_before = exchange.edits.len();
             let before = self.times.before(host);
+            let looks = ReadOnlyHost(host);
+            let shown: &dyn Host = match step.only_looks(mode) {
+                true => &looks,
+                false => host,
+            };
             let mut verdict = match wake.take() {
-                Some(wake) => step.policy.resume(wake, exchange, host),
-                None => step.policy.check_request(exchange, host),
+                Some(wake) => step.policy.resume(wake, exchange, shown),
+                None => step.policy.check_request(exchange, shown),
             };
             self.times.after(step.name, before, host);
             for refusal in exchange.shadow.drain(..) {
@@ -193,7 +198,7 @@ impl Judge<'_> {
             }
             if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, self.body) {
                 let (headers, facts) = (exchange.request.headers, &mut *exchange.facts);
-                verdict = ask_of_no_body(step, *need, headers, facts, host);
+                verdict = ask_of_no_body(step, *need, headers, facts, shown);
             }
             if mode == Mode::Shadow {
                 exchange.edits.truncate(edits_before);

@@ -227,3 +227,6 @@ impl Stream {
         Some(&route.name)
     }
 }
+
+#[cfg(test)]
+mod signed;

@@ -31,6 +31,10 @@ pub struct Declaration {
     pub judged_request_headers: Vec<HeaderName>,
     /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
     pub minds_end: bool,
+    /// Whether it says who calls only when all of the body has come.
+    pub names_caller_late: bool,
+    /// Whether it is to write nothing that others read where nothing is carried out of what it says.
+    pub only_looks_in_shadow: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -49,6 +53,8 @@ impl Default for Declaration {
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
             minds_end: false,
+            names_caller_late: false,
+            only_looks_in_shadow: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
         }

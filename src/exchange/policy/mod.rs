@@ -89,6 +89,8 @@ pub enum Stage {
     Identity,
     /// What the request contains: parameters and body.
     Content,
+    /// What is used up by a request that nothing else refuses.
+    Acceptance,
     /// The response alone.
     Response,
 }

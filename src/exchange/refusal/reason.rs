@@ -39,6 +39,9 @@ pub enum Blame {
     NoCredential,
     /// A credential whose time is over. It was good once, so it is no sign of an attack.
     ExpiredCredential,
+    /// A credential that was good, and has been used. Who sends it again may do so in good faith, so no log-in
+    /// has failed.
+    UsedCredential,
     /// A credential that is not accepted: malformed, forged, revoked, of another issuer, or ambiguous.
     Credential,
     /// The caller: the credential is accepted and does not grant what is asked.

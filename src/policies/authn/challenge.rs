@@ -173,7 +173,9 @@ impl Challenges {
             Blame::Caller => &self.insufficient_scope,
             Blame::NoCredential => &self.missing,
             Blame::Credential if refusal.code() == self.several => &self.invalid_request,
-            Blame::Credential | Blame::ExpiredCredential => &self.invalid_token,
+            Blame::Credential | Blame::ExpiredCredential | Blame::UsedCredential => {
+                &self.invalid_token
+            }
             _ => return refusal,
         };
         match value {

@@ -76,7 +76,7 @@ impl ChargedOn {
                     .filter(|kind| kind.role.asks_for_credentials());
                 authenticating.any(|kind| Some(kind.name) == by)
                     && statuses.has(u64::from(code.status))
-                    && *blame != Blame::NoCredential
+                    && !matches!(blame, Blame::NoCredential | Blame::UsedCredential)
             }
         }
     }

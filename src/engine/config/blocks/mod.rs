@@ -5,3 +5,4 @@ mod cors;
 mod key_sets;
 mod limits;
 mod signature_checks;
+mod signers;

@@ -13,6 +13,7 @@ use crate::authn::location::Unwritable;
 /// Who signs: what is known of them, and what the service is told of that.
 #[derive(Clone, Debug)]
 pub(super) struct SigningClient {
+    pub(super) name: Rc<str>,
     pub(super) facts: Compact,
     pub(super) edits: Rc<[Edit]>,
 }
@@ -35,6 +36,7 @@ impl SigningClient {
             return None;
         };
         Some(Self {
+            name: client.into(),
             facts,
             edits: Rc::default(),
         })
@@ -67,6 +69,7 @@ impl SigningClient {
         let edits = self.edits.len().saturating_mul(64);
         size_of::<Self>()
             .saturating_add(self.facts.size())
+            .saturating_add(self.name.len())
             .saturating_add(edits)
     }
 }

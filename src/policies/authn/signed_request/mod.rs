@@ -5,6 +5,9 @@
 //! parser makes of it, and its end is let through only when all of it has been judged. Before that nothing
 //! is known of the sender: nobody calls, and no message is taken to have been used.
 
+mod acceptance;
+mod alike;
+mod block;
 mod client;
 mod message;
 mod period;
@@ -17,30 +20,34 @@ mod signers;
 mod unsettled;
 mod webhook;
 
+use std::hash::Hasher as _;
 use std::rc::Rc;
 
-use portcullis_document::Fields;
 use portcullis_exchange::body::{Inspection, RequestBody};
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
-};
+use portcullis_exchange::policy::{Compile, Declaration, Policy, PolicyKind, Role, Verdict};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
+use portcullis_exchange::seed::Hashed;
+use portcullis_wire::budget::{Share, reserve};
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Value;
 
+use self::alike::has_alike;
+use self::block::compile;
 use self::client::SigningClient;
 use self::message::SignedBody;
 use self::period::Period;
 use self::refusals::{
     AGAIN, BODY_TOO_LARGE, CHECK, CODES, DIGEST, INSUFFICIENT, INVALID, LISTED_AS_REVOKED, MEMORY,
-    MISMATCH, MISSING, NO_REVOCATIONS, NO_SIGNATURE, REPLAYS_FULL, SECRET, UPGRADE,
+    MISMATCH, MISSING, NO_REVOCATIONS, NO_SIGNATURE, REPEATED, REPLAYS_FULL, SECRET, UPGRADE,
 };
+use self::replay::Noting;
 use self::signer::{SignatureScheme, Signer};
-use self::unsettled::{BodyCheck, Claim, UnsettledSignature};
+use self::unsettled::{BodyCheck, MessageMark, SignedTimes, UnsettledSignature};
 use self::webhook::MacResult;
-use super::challenge::{Challenges, read_realm};
+use super::challenge::Challenges;
 use super::combination::Presence;
 use super::left_out::unless_left_out;
 use super::requirement::Requirement;
@@ -64,77 +71,19 @@ struct SignedRequest {
     requirement: Requirement,
     presence: Presence,
     challenges: Challenges,
-}
-
-/// Whether a head may go ahead of a body by which alone its sender is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HeadFate {
-    Held,
-    Ahead,
-}
-
-/// The scheme in `WWW-Authenticate`. There is no registered one.
-const SCHEME: &str = "Signature";
-
-fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
-    let signers = context.sections.get::<Signers>();
-    let inspection = context.inspection;
-    let problems = &mut *context.problems;
-    let realm = fields.or_default("realm", "api", problems, read_realm);
-    let presence = Presence::read(fields, problems);
-    let signer = fields
-        .required("signer", problems)
-        .and_then(|node| signers.named(&node, problems));
-    let requirement = fields.or_default(
-        "require",
-        Requirement::default(),
-        problems,
-        Requirement::read,
-    );
-    let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
-        node.choice(
-            problems,
-            &[("held", HeadFate::Held), ("ahead", HeadFate::Ahead)],
-        )
-    });
-    // One whose own block is wrong has been reported there.
-    let (signer, head) = (signer??, head?);
-    if signer.needs_body() && inspection == Inspection::Stream {
-        if head == HeadFate::Held {
-            problems.report(
-                fields.pointer(),
-                "who signed is known from the body alone, and heads go ahead of bodies here: say `body_inspection: hold_headers` at the top of the document, or `head: ahead` where a service does nothing before it has the whole body",
-            );
-            return None;
-        }
-        if !signer.forwarding.owned_headers().is_empty() || !signer.forwarding.exports().is_empty()
-        {
-            problems.report(
-                fields.pointer(),
-                "with `head: ahead` the head would tell of a client that is not proven yet: take `claim_to_headers` and `claim_to_filter_state` out of the signer, or say `body_inspection: hold_headers`",
-            );
-            return None;
-        }
-    } else if head == HeadFate::Ahead {
-        problems.report(
-            &fields.pointer().member("head"),
-            "says nothing here: heads are held until bodies have been judged (`body_inspection`), or tell who signed; take it out",
-        );
-        return None;
-    }
-    let policy = SignedRequest {
-        signer,
-        requirement: requirement?,
-        presence: presence?,
-        challenges: Challenges::plain(&INVALID, SCHEME, realm?)?,
-    };
-    Some(ChainPart::only(Stage::Credentials, policy))
+    inspection: Inspection,
 }
 
 impl SignedRequest {
     fn judge_head(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Result<Verdict, Refusal> {
         let request = exchange.request;
         let signer = &*self.signer;
+        if has_alike(
+            request.headers,
+            signer.judged.iter().map(HeaderName::as_str),
+        ) {
+            return Err(Refusal::new(&REPEATED));
+        }
         if !signer.is_presented(request.headers) {
             return match self.presence {
                 Presence::Required => Err(Refusal::new(&NO_SIGNATURE)),
@@ -144,43 +93,63 @@ impl SignedRequest {
         if is_upgrade(request.headers) {
             return Err(Refusal::new(&UPGRADE));
         }
+        let memory = reserve(Share::Streams, signer.memory_of_check());
+        let memory = memory.ok_or_else(|| Refusal::new(&MEMORY))?;
         let period = Period::new(exchange.arrived, signer.tolerance);
-        let check = match &signer.scheme {
+        let new = |check, until| {
+            let arrived = period.now;
+            UnsettledSignature::new(check, SignedTimes { until, arrived }, memory)
+        };
+        let mut unsettled = match &signer.scheme {
             SignatureScheme::Webhook(webhook, client) => {
-                let head = webhook.judge_head(request.headers, &period, host)?;
-                let claim = Claim {
-                    client: self.met(client, exchange, host),
-                    until: head.until,
-                    now: period.now,
-                };
-                self.edit(client, &mut exchange.edits);
-                BodyCheck::Mac(head.check, claim)
+                let text = signer.replays.hasher(host);
+                let head = webhook.judge_head(request.headers, &period, text, host)?;
+                let client = self.edited(client, exchange, host);
+                new(BodyCheck::Mac(head.check, client), head.until)
             }
             SignatureScheme::Message(message) => {
                 let (headers, rest) = (request.headers, exchange.body);
                 let signed = message.judge_head(headers, rest, &period, host)?;
-                let principal = self.met(signed.client, exchange, host)?;
-                let until = Some(signed.until);
-                let replays = &signer.replays;
-                replays.note(&signed.identity, until, period.now, host)?;
-                exchange.facts.principal.get_or_insert(principal);
-                self.edit(signed.client, &mut exchange.edits);
-                match signed.body {
-                    SignedBody::Any => return Ok(Verdict::Pass),
+                let principal = self.edited(signed.client, exchange, host)?;
+                let check = match signed.body {
+                    SignedBody::Any => BodyCheck::Done,
                     SignedBody::Empty => BodyCheck::Empty,
                     SignedBody::Digest(check) => BodyCheck::Digest(check),
-                }
+                };
+                let mut unsettled = new(check, Some(signed.until));
+                let hasher = signer.replays.hasher(host);
+                let message = hasher.map(|mut hasher| {
+                    hasher.write(&signed.identity);
+                    Hashed::of(&hasher)
+                });
+                let mark = unsettled.mark.insert(MessageMark(message));
+                self.check_use(*mark, unsettled.message, Noting::Look, host)?;
+                exchange.facts.principal.get_or_insert(principal);
+                unsettled
             }
         };
         if exchange.body == BodyState::Complete {
-            self.settle(check, exchange.facts, host)?;
-            return Ok(Verdict::Pass);
+            self.settle(&mut unsettled, exchange.facts, host)?;
         }
-        let need = check.need(signer.max_bytes);
-        let unsettled = UnsettledSignature::new(check);
-        let unsettled = unsettled.ok_or_else(|| Refusal::new(&MEMORY))?;
+        let need = unsettled.check.need(signer.max_bytes);
+        let is_settled = matches!(unsettled.check, BodyCheck::Done);
         exchange.facts.unsettled_signature = Some(Box::new(unsettled));
-        Ok(Verdict::AwaitBody(need))
+        match is_settled {
+            true => Ok(Verdict::Pass),
+            false => Ok(Verdict::AwaitBody(need)),
+        }
+    }
+
+    /// Who would have signed, if they are granted what is needed; what is to become of the head is noted.
+    fn edited(
+        &self,
+        client: &SigningClient,
+        exchange: &mut Exchange<'_>,
+        host: &dyn Host,
+    ) -> Result<Principal, Refusal> {
+        let principal = self.met(client, exchange, host);
+        self.edit(client, &mut exchange.edits);
+        principal
     }
 
     /// Who would have signed, if no list revokes them and they are granted what is needed. Nobody is told before
@@ -236,32 +205,40 @@ impl SignedRequest {
             body.facts.unsettled_signature = Some(unsettled);
             return Ok(Verdict::AwaitBody(body.need));
         }
-        self.settle(unsettled.check, body.facts, host)?;
+        self.settle(&mut unsettled, body.facts, host)?;
+        body.facts.unsettled_signature = Some(unsettled);
         Ok(Verdict::Pass)
     }
 
-    /// Judges a message of which all is there.
-    fn settle(&self, check: BodyCheck, facts: &mut Facts, host: &dyn Host) -> Result<(), Refusal> {
-        let (check, claim) = match check {
-            BodyCheck::Empty => return Ok(()),
-            BodyCheck::Digest(check) => {
-                return match check.end() {
-                    true => Ok(()),
-                    false => Err(Refusal::new(&DIGEST)),
+    /// Judges a message of which all is there. It may have been on its way for long.
+    fn settle(
+        &self,
+        unsettled: &mut UnsettledSignature,
+        facts: &mut Facts,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        let times = unsettled.message;
+        match std::mem::replace(&mut unsettled.check, BodyCheck::Done) {
+            BodyCheck::Done => Ok(()),
+            BodyCheck::Empty => self.time_of(times, host).map(drop),
+            BodyCheck::Digest(check) => match check.end() {
+                true => self.time_of(times, host).map(drop),
+                false => Err(Refusal::new(&DIGEST)),
+            },
+            BodyCheck::Mac(check, client) => {
+                let message = match check.end() {
+                    MacResult::Valid(message) => message,
+                    MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
+                    MacResult::Impossible => return Err(Refusal::new(&SECRET)),
                 };
+                let principal = client?;
+                let mark = MessageMark(message);
+                self.check_use(mark, times, Noting::Look, host)?;
+                unsettled.mark = Some(mark);
+                facts.principal.get_or_insert(principal);
+                Ok(())
             }
-            BodyCheck::Mac(check, claim) => (check, claim),
-        };
-        let tag = match check.end() {
-            MacResult::Valid(tag) => tag,
-            MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
-            MacResult::Impossible => return Err(Refusal::new(&SECRET)),
-        };
-        let principal = claim.client?;
-        let replays = &self.signer.replays;
-        replays.note(&tag, claim.until, claim.now, host)?;
-        facts.principal.get_or_insert(principal);
-        Ok(())
+        }
     }
 
     /// The refusal, with where its rule stands and what to send instead.
@@ -307,7 +284,9 @@ impl Policy for SignedRequest {
         let forwarding = &self.signer.forwarding;
         Declaration {
             owned_request_headers: forwarding.owned_headers(),
-            judged_request_headers: self.signer.judged_headers(),
+            judged_request_headers: self.signer.judged.clone(),
+            names_caller_late: self.signer.needs_body(),
+            only_looks_in_shadow: true,
             exports: forwarding.exports(),
             ..Declaration::default()
         }

@@ -76,7 +76,7 @@ pub static REPLAYED: Code = Code {
     reasons: &[&AGAIN],
 };
 
-pub static AGAIN: Reason = Reason::new("again", &REPLAYED, Blame::Credential);
+pub static AGAIN: Reason = Reason::new("again", &REPLAYED, Blame::UsedCredential);
 
 pub static REVOKED: Code = Code {
     name: "signature_revoked",

@@ -1,14 +1,15 @@
 //! Which signed messages have been accepted already, so that none is accepted twice.
 //!
 //! All workers share what is known: cells of a fixed number and size. A message is known by a keyed hash of what
-//! makes it one (its tag, its nonce) until its time is over anyway. Only what has been accepted is noted, so
-//! nobody without a secret can fill the cells. INVARIANT: nothing is forgotten early. Where a cell is full
+//! makes it one (what is signed, its nonce) until its time is over anyway. Only what has been accepted is noted,
+//! so nobody without a secret can fill the cells. INVARIANT: nothing is forgotten early. Where a cell is full
 //! of messages whose time is not over, the next is not accepted.
 
 #![deny(clippy::arithmetic_side_effects)]
 
 use portcullis_exchange::host::{CasResult, Host};
-use portcullis_exchange::seed::{Seed, plain_hash};
+use portcullis_exchange::seed::{Hashed, Seed, plain_hash};
+use siphasher::sip128::SipHasher13;
 
 /// Notes messages in the cells of one signer.
 pub(super) struct ReplayFilter {
@@ -28,6 +29,14 @@ pub(super) enum Seen {
     Full,
     /// The proxy does not give access to the cells, or others have changed them each time.
     Unknown,
+}
+
+/// Whether a message is to be noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noting {
+    /// It is only looked whether it has been.
+    Look,
+    Note,
 }
 
 /// One message: its tag, and the second after which its time is over.
@@ -66,11 +75,25 @@ impl ReplayFilter {
             .saturating_mul(u64::try_from(cell).unwrap_or(u64::MAX))
     }
 
-    /// Notes a message whose time is over after the second `until`, unless it has been noted; `now` is the
-    /// time in seconds.
-    pub(super) fn seen(&self, message: &[u8], until: u64, now: u64, host: &dyn Host) -> Seen {
-        let Ok(hashed) = self.seed.hash(message, host) else {
-            return Seen::Unknown;
+    /// What hashes a message; none if the proxy does not give access to the key.
+    pub(super) fn hasher(&self, host: &dyn Host) -> Option<SipHasher13> {
+        self.seed.hasher(host).ok()
+    }
+
+    /// Looks whether a message has been noted, whose time is over after the second `until`, and notes it if it
+    /// is to be; `now` is the time in seconds. Where nothing can be written, nothing is.
+    pub(super) fn seen(
+        &self,
+        hashed: Option<Hashed>,
+        (until, now): (u64, u64),
+        noting: Noting,
+        host: &dyn Host,
+    ) -> Seen {
+        let only_looks = noting == Noting::Look || host.is_read_only();
+        let Some(hashed) = hashed else {
+            // Nobody has chosen a key yet, so nothing has been noted.
+            let is_new = host.is_read_only() && host.cell(&self.prefix).is_ok();
+            return if is_new { Seen::First } else { Seen::Unknown };
         };
         let cell = hashed.place.checked_rem(self.cells).unwrap_or(0);
         let key = format!("{}{cell}", self.prefix);
@@ -91,6 +114,9 @@ impl ReplayFilter {
             }
             if records.len() >= SLOTS {
                 return Seen::Full;
+            }
+            if only_looks {
+                return Seen::First;
             }
             records.push((hashed.tag, until));
             let bytes = written(&records);
@@ -141,21 +167,38 @@ fn written(records: &[NotedMessage]) -> Vec<u8> {
 mod tests {
     use super::*;
     use portcullis_memory_host::MemoryHost;
+    use std::hash::Hasher as _;
+
+    impl ReplayFilter {
+        fn noted(&self, message: &[u8], until: u64, now: u64, host: &dyn Host) -> Seen {
+            let hashed = self.hasher(host).map(|mut hasher| {
+                hasher.write(message);
+                Hashed::of(&hasher)
+            });
+            let times = (until, now);
+            let looked = self.seen(hashed, times, Noting::Look, host);
+            let noted = self.seen(hashed, times, Noting::Note, host);
+            if noted != Seen::Unknown {
+                assert_eq!(looked, noted);
+            }
+            noted
+        }
+    }
 
     #[test]
     fn a_message_is_known_by_all_workers_until_its_time_is_over() {
         let one = MemoryHost::new();
         let other = MemoryHost::new().with_cells_of(&one);
         let (here, there) = (ReplayFilter::new("a", 1000), ReplayFilter::new("a", 1000));
-        assert_eq!(here.seen(b"m", 600, 100, &one), Seen::First);
-        assert_eq!(there.seen(b"m", 600, 100, &other), Seen::Again);
-        assert_eq!(there.seen(b"n", 600, 100, &other), Seen::First);
-        assert_eq!(here.seen(b"m", 600, 600, &one), Seen::Again);
+        assert_eq!(here.noted(b"m", 600, 100, &one), Seen::First);
+        assert_eq!(there.noted(b"m", 600, 100, &other), Seen::Again);
+        assert_eq!(there.noted(b"n", 600, 100, &other), Seen::First);
+        assert_eq!(here.noted(b"m", 600, 600, &one), Seen::Again);
         // Nobody would accept it any more; so it is new to who asks all the same.
-        assert_eq!(here.seen(b"m", 601, 601, &one), Seen::First);
+        assert_eq!(here.noted(b"m", 601, 601, &one), Seen::First);
         // Another signer has cells of its own.
         let another = ReplayFilter::new("b", 1000);
-        assert_eq!(another.seen(b"n", 600, 100, &one), Seen::First);
+        assert_eq!(another.noted(b"n", 600, 100, &one), Seen::First);
     }
 
     #[test]
@@ -163,15 +206,15 @@ mod tests {
         let host = MemoryHost::new();
         let filter = ReplayFilter::new("a", 1);
         for number in 0_u64..128 {
-            let seen = filter.seen(&number.to_le_bytes(), 50, 10, &host);
+            let seen = filter.noted(&number.to_le_bytes(), 50, 10, &host);
             assert_eq!(seen, Seen::First, "{number}");
         }
-        assert_eq!(filter.seen(b"one more", 50, 10, &host), Seen::Full);
+        assert_eq!(filter.noted(b"one more", 50, 10, &host), Seen::Full);
         assert_eq!(
-            filter.seen(&7_u64.to_le_bytes(), 50, 10, &host),
+            filter.noted(&7_u64.to_le_bytes(), 50, 10, &host),
             Seen::Again
         );
-        assert_eq!(filter.seen(b"one more", 99, 51, &host), Seen::First);
+        assert_eq!(filter.noted(b"one more", 99, 51, &host), Seen::First);
         assert_eq!(filter.footprint(), 128 * 16 + 128);
     }
 
@@ -179,7 +222,7 @@ mod tests {
     fn what_cannot_be_known_is_not_taken_for_new() {
         let host = MemoryHost::new();
         let filter = ReplayFilter::new("a", 1);
-        assert_eq!(filter.seen(b"m", 50, 10, &host), Seen::First);
+        assert_eq!(filter.noted(b"m", 50, 10, &host), Seen::First);
         let key = format!("{}0", filter.prefix);
         for foreign in [
             &b""[..],
@@ -188,15 +231,15 @@ mod tests {
             b"pl-sign\x0112345678",
         ] {
             host.set_cell(&key, foreign).unwrap();
-            assert_eq!(filter.seen(b"m", 50, 10, &host), Seen::Unknown);
+            assert_eq!(filter.noted(b"m", 50, 10, &host), Seen::Unknown);
         }
         host.set_cell(&key, &written(&vec![(1, 99); SLOTS + 1]))
             .unwrap();
-        assert_eq!(filter.seen(b"m", 50, 10, &host), Seen::Unknown);
+        assert_eq!(filter.noted(b"m", 50, 10, &host), Seen::Unknown);
         host.set_cell(&key, &FORMAT).unwrap();
         host.lose_writes(1000);
-        assert_eq!(filter.seen(b"m", 50, 10, &host), Seen::Unknown);
+        assert_eq!(filter.noted(b"m", 50, 10, &host), Seen::Unknown);
         let shut = MemoryHost::new().without_cells();
-        assert_eq!(filter.seen(b"m", 50, 10, &shut), Seen::Unknown);
+        assert_eq!(filter.noted(b"m", 50, 10, &shut), Seen::Unknown);
     }
 }

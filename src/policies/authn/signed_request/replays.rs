@@ -3,10 +3,12 @@
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::Refusal;
+use portcullis_exchange::seed::Hashed;
 use portcullis_wire::json::Json;
+use siphasher::sip128::SipHasher13;
 
 use super::refusals::{AGAIN, REPLAYS, REPLAYS_FULL};
-use super::replay::{MOST_ENTRIES, ReplayFilter, Seen, USUAL_ENTRIES};
+use super::replay::{MOST_ENTRIES, Noting, ReplayFilter, Seen, USUAL_ENTRIES};
 
 /// What becomes of a message that comes twice.
 pub(super) enum Replays {
@@ -21,13 +23,22 @@ pub(super) enum Replays {
 const MOST_SECONDS: u64 = 24 * 3600;
 
 impl Replays {
-    /// Notes that a message has been used, which it may be once. `until` is the second after which it is no
-    /// longer good, if it says so itself, and `now` the time in seconds.
-    pub(super) fn note(
+    /// What hashes a message; none if none is to be told apart from others, or they cannot be.
+    pub(super) fn hasher(&self, host: &dyn Host) -> Option<SipHasher13> {
+        match self {
+            Self::Allowed => None,
+            Self::Refused(filter) | Self::RefusedFor(filter, _) => filter.hasher(host),
+        }
+    }
+
+    /// Refuses a message that has been used, and notes that it is now, if that is to be noted. `until` is the
+    /// second after which it is no longer good, if it says so itself, and `now` the time in seconds.
+    pub(super) fn check(
         &self,
-        message: &[u8],
+        message: Option<Hashed>,
         until: Option<u64>,
         now: u64,
+        noting: Noting,
         host: &dyn Host,
     ) -> Result<(), Refusal> {
         let (filter, until) = match (self, until) {
@@ -36,7 +47,7 @@ impl Replays {
             (Self::Refused(filter), None) => (filter, u64::MAX),
             (Self::RefusedFor(filter, seconds), _) => (filter, now.saturating_add(*seconds)),
         };
-        match filter.seen(message, until, now, host) {
+        match filter.seen(message, (until, now), noting, host) {
             Seen::First => Ok(()),
             Seen::Again => Err(Refusal::new(&AGAIN)),
             Seen::Full => Err(Refusal::new(&REPLAYS_FULL)),

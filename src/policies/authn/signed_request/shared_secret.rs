@@ -21,7 +21,7 @@ pub(super) struct SharedSecret {
 /// How a secret is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SecretEncoding {
-    /// It is what stands there, byte for byte.
+    /// It is what stands there, byte for byte, without the end of a line.
     Text,
     Base64,
     Hex,
@@ -48,7 +48,7 @@ impl SecretEncoding {
     /// The bytes of a secret; none if it is not written so.
     fn decode(self, written: &[u8]) -> Option<Vec<u8>> {
         match self {
-            SecretEncoding::Text => Some(written.to_vec()),
+            SecretEncoding::Text => Some(without_line_end(written).to_vec()),
             SecretEncoding::Base64 => STANDARD.decode(written.trim_ascii()).ok(),
             SecretEncoding::Hex => unhex(written.trim_ascii()),
             SecretEncoding::Whsec => {
@@ -88,6 +88,11 @@ impl SharedSecret {
         self.read.get_or_init(read).as_deref()
     }
 
+    /// The variable in which it stands.
+    pub(super) fn name(&self) -> &str {
+        self.written.variable()
+    }
+
     /// What it needs of the environment.
     pub(super) fn variable(&self, signer: &str) -> Variable {
         let place = format!("signer {signer}");
@@ -106,6 +111,12 @@ impl SharedSecret {
             })
         })
     }
+}
+
+/// Text without the end of its line, which files that are mounted as variables often have.
+fn without_line_end(text: &[u8]) -> &[u8] {
+    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn usable(written: &[u8], encoding: SecretEncoding) -> Option<Box<[u8]>> {
@@ -150,6 +161,8 @@ mod tests {
         let plain = b"0123456789abcdef";
         for (encoding, written) in [
             (SecretEncoding::Text, "0123456789abcdef"),
+            (SecretEncoding::Text, "0123456789abcdef\n"),
+            (SecretEncoding::Text, "0123456789abcdef\r\n"),
             (SecretEncoding::Base64, "MDEyMzQ1Njc4OWFiY2RlZg==\n"),
             (SecretEncoding::Hex, "30313233343536373839616263646566"),
             (SecretEncoding::Whsec, "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="),

@@ -10,10 +10,11 @@ use portcullis_wire::budget::Share;
 use portcullis_wire::headers::{HeaderName, Headers};
 
 use super::client::SigningClient;
-use super::message::{DIGEST_FIELD, MessageSignatures, SIGNATURE_FIELDS};
+use super::message::{DIGEST_FIELD, DigestCheck, MessageSignatures, SIGNATURE_FIELDS};
 use super::period::{USUAL_TOLERANCE, read_tolerance};
 use super::replays::Replays;
 use super::shared_secret::{SecretEncoding, SharedSecret};
+use super::unsettled::UnsettledSignature;
 use super::webhook::{Webhook, WebhookForm};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::revocation::{RevocationLists, UsedLists};
@@ -32,6 +33,8 @@ pub(super) struct Signer {
     pub(super) forwarding: Forwarding,
     /// What is revoked whatever is signed.
     pub(super) lists: UsedLists,
+    /// The fields that it judges. What some gateways take for one of them is refused.
+    pub(super) judged: Vec<HeaderName>,
 }
 
 /// How requests are signed.
@@ -62,11 +65,21 @@ impl Signer {
         let max_bytes = fields.or_default("max_bytes", USUAL_BYTES, problems, |node, problems| {
             node.bytes_read(problems)
         });
+        let exports = fields.optional("claim_to_filter_state");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         let lists = UsedLists::read(&mut fields, &lists, problems);
         fields.deny_unknown(problems);
         let (scheme, forwarding) = (scheme?, forwarding?);
         let scheme = scheme.told(&forwarding, node, problems)?;
+        if let (Some(node), SignatureScheme::Webhook(..)) = (exports, &scheme)
+            && !forwarding.exports().is_empty()
+        {
+            node.report(
+                problems,
+                "would name the client of a webhook before its body has borne it out, also of one that is refused then: take it out, and let services go by `claim_to_headers`",
+            );
+            return None;
+        }
         if let (Some(node), false) = (says_tolerance, scheme.has_time()) {
             node.report(
                 problems,
@@ -82,6 +95,7 @@ impl Signer {
         problems.account(node.pointer(), Share::Documents, memory);
         Some(Self {
             name: Rc::clone(name),
+            judged: scheme.judged_headers(),
             place,
             scheme,
             tolerance: tolerance?,
@@ -103,16 +117,14 @@ impl Signer {
         }
     }
 
-    /// The fields that it judges.
-    pub(super) fn judged_headers(&self) -> Vec<HeaderName> {
+    /// The variables in which its secrets stand.
+    pub(super) fn secrets(&self) -> Vec<&str> {
         match &self.scheme {
-            SignatureScheme::Webhook(webhook, _) => webhook.form.header_names(),
-            SignatureScheme::Message(_) => {
-                let names = SIGNATURE_FIELDS.into_iter().chain([DIGEST_FIELD]);
-                names
-                    .filter_map(|name| HeaderName::parse(name).ok())
-                    .collect()
+            SignatureScheme::Webhook(webhook, _) => {
+                let secrets = webhook.secrets.iter();
+                secrets.map(SharedSecret::name).collect()
             }
+            SignatureScheme::Message(message) => message.secrets(),
         }
     }
 
@@ -143,6 +155,18 @@ impl Signer {
             SignatureScheme::Webhook(..) => true,
             SignatureScheme::Message(_) => false,
         }
+    }
+
+    /// How many bytes of memory what is kept of a message takes until its body has come.
+    pub(super) fn memory_of_check(&self) -> usize {
+        let own = match &self.scheme {
+            SignatureScheme::Webhook(webhook, client) => {
+                let client = client.memory().saturating_add(512);
+                webhook.memory_of_check().saturating_add(client)
+            }
+            SignatureScheme::Message(_) => DigestCheck::memory(),
+        };
+        own.saturating_add(size_of::<UnsettledSignature>())
     }
 
     /// What it takes up in the proxy, if anything.
@@ -212,6 +236,18 @@ impl SignatureScheme {
             Self::Message(message) => {
                 let message = message.told(forwarding, node, problems)?;
                 Some(Self::Message(message))
+            }
+        }
+    }
+
+    fn judged_headers(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Webhook(webhook, _) => webhook.form.header_names(),
+            Self::Message(_) => {
+                let names = SIGNATURE_FIELDS.into_iter().chain([DIGEST_FIELD]);
+                names
+                    .filter_map(|name| HeaderName::parse(name).ok())
+                    .collect()
             }
         }
     }

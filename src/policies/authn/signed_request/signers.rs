@@ -1,6 +1,7 @@
 //! The document's `signers`: by name, who signs requests.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::authn::left_out::is_there;
@@ -54,6 +55,25 @@ impl Signers {
         self.named.iter().filter_map(|each| each.signer.as_ref())
     }
 
+    /// Notes on signers that share a secret: what is signed for one of them may be good for the other.
+    fn shared(&self) -> Vec<String> {
+        let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut notes = Vec::new();
+        for signer in self.valid() {
+            for secret in signer.secrets() {
+                let other = *known.entry(secret).or_insert(&signer.name);
+                if other != &*signer.name {
+                    notes.push(format!(
+                        "/signers: {} and {} have the secret {secret}: what is signed for one may be sent to the other, where its form allows; give each its own",
+                        Quoted(other),
+                        Quoted(&signer.name)
+                    ));
+                }
+            }
+        }
+        notes
+    }
+
     /// The fields of requests with signatures: a log shows none of them.
     pub fn places(&self) -> impl Iterator<Item = String> {
         let headers = self.valid().flat_map(|signer| signer.signature_headers());
@@ -100,6 +120,7 @@ impl Section for Signers {
                 Quoted(&each.name)
             )
         }));
+        finishing.notes.extend(self.shared());
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {

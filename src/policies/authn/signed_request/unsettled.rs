@@ -1,18 +1,22 @@
-//! What a head leaves to be compared with the body.
+//! What a head leaves to be compared with the body, and what is still to be noted of a message.
 
 use portcullis_exchange::body::{BodyNeed, NoBytes, RequestBody};
 use portcullis_exchange::exchange::BodyState;
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::Refusal;
-use portcullis_wire::budget::{Reservation, Share, reserve};
+use portcullis_exchange::seed::Hashed;
+use portcullis_wire::budget::Reservation;
 
 use super::message::DigestCheck;
 use super::refusals::{BODY_TOO_LARGE, MEMORY, UNSIGNED_BODY};
 use super::webhook::MacCheck;
 
-/// A signature that the body has still to bear out.
+/// A signature that the body has still to bear out, or of which it is not noted yet that it has been used.
 pub(super) struct UnsettledSignature {
     pub(super) check: BodyCheck,
+    pub(super) message: SignedTimes,
+    /// The message, when it is known to be one of ours; none once it has been noted.
+    pub(super) mark: Option<MessageMark>,
     /// How many bytes of the body have been taken in.
     done: u64,
     _memory: Reservation,
@@ -21,32 +25,38 @@ pub(super) struct UnsettledSignature {
 /// What the body is compared with.
 pub(super) enum BodyCheck {
     /// The tags of the message: only with them it is known who sent it.
-    Mac(MacCheck, Claim),
+    Mac(MacCheck, Result<Principal, Refusal>),
     /// The digests that a good signature covers.
     Digest(Box<DigestCheck>),
     /// Nothing: a good signature covers no body.
     Empty,
+    /// All has been compared.
+    Done,
 }
 
-/// Who would have signed, and what else is to be done if they have.
-pub(super) struct Claim {
-    /// Who, or why they may not even if it was them.
-    pub(super) client: Result<Principal, Refusal>,
-    /// The second after which the message is no longer good.
+/// The times of a message, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignedTimes {
+    /// The second after which it is no longer good, if it says so itself.
     pub(super) until: Option<u64>,
-    /// The time in seconds.
-    pub(super) now: u64,
+    /// When its head came.
+    pub(super) arrived: u64,
 }
+
+/// What makes a message this one and no other, hashed; none if that could not be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MessageMark(pub(super) Option<Hashed>);
 
 impl UnsettledSignature {
-    /// None if there is no memory for it.
-    pub(super) fn new(check: BodyCheck) -> Option<Self> {
-        let bytes = size_of::<Self>().saturating_add(check.memory());
-        Some(Self {
+    /// In memory that has been asked for.
+    pub(super) fn new(check: BodyCheck, message: SignedTimes, memory: Reservation) -> Self {
+        Self {
             check,
+            message,
+            mark: None,
             done: 0,
-            _memory: reserve(Share::Streams, bytes)?,
-        })
+            _memory: memory,
+        }
     }
 
     /// Takes in what has come of the body since it was last asked.
@@ -90,7 +100,7 @@ impl BodyCheck {
         match self {
             BodyCheck::Mac(check, _) => check.update(bytes),
             BodyCheck::Digest(check) => check.update(bytes),
-            BodyCheck::Empty => {}
+            BodyCheck::Empty | BodyCheck::Done => {}
         }
     }
 
@@ -98,18 +108,7 @@ impl BodyCheck {
     pub(super) fn need(&self, most: u64) -> BodyNeed {
         match self {
             BodyCheck::Mac(..) | BodyCheck::Digest(_) => BodyNeed::Bytes { most },
-            BodyCheck::Empty => BodyNeed::Size,
-        }
-    }
-
-    fn memory(&self) -> usize {
-        match self {
-            BodyCheck::Mac(check, claim) => {
-                let client = claim.client.as_ref().map_or(512, Principal::memory);
-                check.memory().saturating_add(client)
-            }
-            BodyCheck::Digest(check) => check.memory(),
-            BodyCheck::Empty => 0,
+            BodyCheck::Empty | BodyCheck::Done => BodyNeed::Size,
         }
     }
 }

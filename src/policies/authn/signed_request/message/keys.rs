@@ -129,6 +129,14 @@ impl MessageKey {
         }
     }
 
+    /// The variable in which its secret stands, if it has one.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match &self.material {
+            KeyMaterial::Secret(secret) => Some(secret.name()),
+            KeyMaterial::Public(_) => None,
+        }
+    }
+
     /// The variable of the environment that it needs.
     pub(super) fn variable(&self, signer: &str) -> Option<Variable> {
         match &self.material {

@@ -27,6 +27,7 @@ use self::input::{InputError, SignatureInput};
 use self::keys::{MessageKey, read_keys};
 use self::origin::Origin;
 use self::required::RequiredComponents;
+use super::alike::has_alike;
 use super::client::SigningClient;
 use super::period::Period;
 use super::refusals::{
@@ -168,6 +169,11 @@ impl MessageSignatures {
         keys.filter_map(|key| key.variable(signer)).collect()
     }
 
+    /// The variables in which its secrets stand.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        self.keys.iter().filter_map(MessageKey::secret).collect()
+    }
+
     pub(super) fn memory(&self) -> usize {
         let keys = self.keys.iter().map(MessageKey::memory);
         keys.fold(0, usize::saturating_add)
@@ -212,12 +218,23 @@ impl MessageSignatures {
             let refusal = Refusal::new(&COMPONENTS);
             return Err(refusal.and("component", Fact::trusted(lacking)));
         }
+        // What is signed, and beside it what some gateways take for the same.
+        let names = input.covered.iter().map(|each| each.name);
+        if has_alike(headers, names.filter(|name| !name.starts_with('@'))) {
+            return Err(Refusal::new(&REPEATED));
+        }
         let base = self.base(&input, headers)?;
         key.verify(&base, signature, host)?;
+        // Who has a message with a signature by each of two keys of a client may send either alone. So nothing
+        // of it is of the key: not its name, nor what a signature says of itself.
+        let client = key.client.name.as_bytes();
         let identity = match input.nonce {
-            Some(nonce) => [key.id.as_bytes(), b"\n", nonce.as_bytes()].concat(),
-            // The same text is the same message.
-            None => base,
+            Some(nonce) => [client, b"\n", nonce.as_bytes()].concat(),
+            // The same text of the same second is the same message.
+            None => {
+                let created = input.created.unwrap_or_default().to_le_bytes();
+                [client, b"\n\n", &created, without_params(&base)].concat()
+            }
         };
         Ok(SignedMessage {
             client: &key.client,
@@ -307,9 +324,17 @@ impl MessageSignatures {
             };
         }
         let value = joined(headers, DIGEST_FIELD)?;
+        let bytes = memory_of(value.len());
+        let _memory = reserve(Share::Streams, bytes).ok_or_else(|| Refusal::new(&MEMORY))?;
         let check = DigestCheck::new(&value).map_err(|_| Refusal::new(&DIGEST))?;
         Ok(SignedBody::Digest(Box::new(check)))
     }
+}
+
+/// What is covered, without what the signature says of itself: RFC 9421 §2.3, the last line of the base.
+fn without_params(base: &[u8]) -> &[u8] {
+    let end = base.iter().rposition(|b| *b == b'\n');
+    end.and_then(|end| base.get(..=end)).unwrap_or_default()
 }
 
 /// Whether a head says that there is a body.

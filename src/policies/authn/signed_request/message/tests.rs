@@ -128,6 +128,30 @@ fn mac(fields: &[(&str, &str)], input: &str, base: &str) -> Headers {
     signed(fields, &format!("s={input}"), &format!("s=:{tag}:"))
 }
 
+/// Whichever key signs it, and whatever a signature says of itself.
+#[test]
+fn what_is_covered_makes_a_message() {
+    let identity = |input: &str| {
+        let signer = signer(r#", "components": [], "content_digest": "optional""#);
+        let base = "\"@method\": POST\n";
+        let message = mac(REQUEST, input, base);
+        judge_at(&signer, &message, CREATED)
+            .map(|signed| signed.identity)
+            .ok()
+    };
+    let usual = "(\"@method\");created=1618884473;keyid=\"test-shared-secret\"";
+    let of = |input: &str| identity(input).unwrap_or_else(|| panic!("{input}"));
+    assert_eq!(of(usual), of(&format!("{usual};tag=\"a\"")));
+    assert_eq!(of(usual), of(&format!("{usual};expires=1618884500")));
+    assert_ne!(of(usual), of(&usual.replace("4473", "4474")));
+    assert_ne!(of(usual), of(&format!("{usual};nonce=\"a\"")));
+    let mut alike = REQUEST.to_vec();
+    alike.push(("content_type", "text/plain"));
+    let input = "(\"content-type\");created=1618884473;keyid=\"test-shared-secret\"";
+    let message = mac(&alike, input, "\"content-type\": application/json\n");
+    assert_eq!(reason(&lenient(), &message), Some(&REPEATED));
+}
+
 /// Appendix B.2 but for B.2.4, which is a response's. Each is good, and is not for any other request.
 #[test]
 fn the_examples_of_appendix_b_2() {

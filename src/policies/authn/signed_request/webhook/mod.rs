@@ -8,6 +8,7 @@ mod template;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Reason, Refusal};
 use portcullis_wire::headers::{HeaderName, Headers};
+use siphasher::sip128::SipHasher13;
 
 use self::form::TimestampPlace;
 use self::tags::{NoTag, parameters};
@@ -45,11 +46,17 @@ impl Webhook {
         values.any(|value| !value.is_empty())
     }
 
-    /// Judges all of a head but whether it is the sender's.
+    /// How many bytes of memory the tags of a message take while its body comes.
+    pub(super) fn memory_of_check(&self) -> usize {
+        MacCheck::memory_of(self.secrets.len())
+    }
+
+    /// Judges all of a head but whether it is the sender's. `text` hashes what is signed.
     pub(super) fn judge_head(
         &self,
         headers: &Headers,
         period: &Period,
+        text: Option<SipHasher13>,
         host: &dyn Host,
     ) -> Result<WebhookHead, Refusal> {
         let form = &self.form;
@@ -91,7 +98,7 @@ impl Webhook {
             path: one_value(headers, ":path")?,
         };
         let secrets = self.secrets.iter().map(|secret| secret.value(host));
-        let mut check = MacCheck::new(secrets, tags);
+        let mut check = MacCheck::new(secrets, tags, text);
         let head = form.signed.head(&values, |piece| check.update(piece));
         head.ok_or_else(|| Refusal::new(&FORMAT))?;
         Ok(WebhookHead { check, until })

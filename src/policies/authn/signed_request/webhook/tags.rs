@@ -41,7 +41,7 @@ pub(super) enum TagEncoding {
 pub(super) struct NoTag;
 
 /// The most tags, of other versions too, and parameters of one field.
-const MOST: usize = 16;
+pub(super) const MOST_TAGS: usize = 16;
 /// The longest prefix, and the longest name of a parameter.
 const LONGEST: usize = 32;
 
@@ -95,8 +95,8 @@ impl TagForm {
                 separator: Some(separator),
             } => {
                 let items = value.split(|b| b == separator).map(<[u8]>::trim_ascii);
-                let items: Vec<&[u8]> = items.take(MOST.saturating_add(1)).collect();
-                if items.len() > MOST {
+                let items: Vec<&[u8]> = items.take(MOST_TAGS.saturating_add(1)).collect();
+                if items.len() > MOST_TAGS {
                     return Err(NoTag);
                 }
                 let prefixed = items.into_iter();
@@ -137,7 +137,7 @@ pub(super) fn parameters<'v>(value: &'v [u8], name: &str) -> Result<Vec<&'v [u8]
         let item = item.trim_ascii();
         let at = item.iter().position(|b| *b == b'=').ok_or(NoTag)?;
         let (own, value) = item.split_at_checked(at).ok_or(NoTag)?;
-        if place >= MOST {
+        if place >= MOST_TAGS {
             return Err(NoTag);
         }
         if own == name.as_bytes() {

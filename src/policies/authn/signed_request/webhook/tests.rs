@@ -40,7 +40,7 @@ impl SignedExample<'_> {
         }
         let period = Period::new(Duration::from_secs(self.now), 300);
         let webhook = Webhook { form, secrets };
-        let head = webhook.judge_head(&headers, &period, &host)?;
+        let head = webhook.judge_head(&headers, &period, None, &host)?;
         Ok(head.check)
     }
 
