@@ -42,6 +42,16 @@ pub(super) struct ProofFields {
 /// Until which second a proof is accepted.
 struct Until(f64);
 
+/// The time by which proofs are judged: a request may have waited since it came, and what was used before be
+/// forgotten by now.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a proof says by a date when it was made"
+)]
+pub(super) fn now(exchange: &Exchange<'_>, host: &dyn Host) -> Duration {
+    exchange.arrived.max(host.wall_clock())
+}
+
 impl ProofChecker {
     /// Judges the proof that comes with a token, whose `cnf` has that thumbprint. What is cheap is asked first;
     /// a proof that is good is used up.
@@ -94,8 +104,7 @@ impl ProofChecker {
         if !ct_codecs::verify(hash.as_bytes(), claims.token.as_bytes()) {
             return Err(Refusal::new(&TOKEN));
         }
-        // The request may have waited since it came, and what was used meanwhile be forgotten by now.
-        let now = exchange.arrived.max(host.wall_clock());
+        let now = now(exchange, host);
         let known = self.check_nonce(&claims, now, host)?;
         let until = match known {
             // RFC 9449 §4.3 (11): this clock says when it was made, whatever the client's does.

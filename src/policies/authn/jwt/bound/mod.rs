@@ -193,7 +193,7 @@ impl Binding {
         if let Some(thumbprint) = confirmation.key
             && proofs != BindingMode::Off
         {
-            let now = exchange.arrived.max(host.wall_clock());
+            let now = dpop::now(exchange, host);
             let checked = match by_proof {
                 false => Err(Refusal::new(&SCHEME)),
                 true => self.proofs.check(thumbprint, sent.token, exchange, host),

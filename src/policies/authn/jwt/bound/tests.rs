@@ -12,6 +12,7 @@ use hmac_sha256::Hash;
 
 use super::*;
 use crate::authn::certificate::set::CertificateSets;
+use crate::authn::location::Locations;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::exchange::{BodyState, Facts, Request};
@@ -371,4 +372,65 @@ fn a_proof_costs_one_check_of_a_signature_and_only_if_all_else_fits() {
     assert_eq!(checks.get(), 0);
     assert_eq!(judge(&binding, &sent, issued, &host), Ok(None));
     assert_eq!(checks.get(), 1);
+}
+
+/// A client writes the scheme over HTTP/2 and in an absolute URI.
+#[test]
+fn the_scheme_of_a_target_is_not_what_the_client_says() {
+    for claims_tls in [true, false] {
+        let connection = Connection::said(claims_tls, false);
+        assert_eq!(connection.known_scheme(&host()).name(), "https");
+        let connection = Connection::said(claims_tls, true);
+        assert_eq!(connection.known_scheme(&MemoryHost::new()).name(), "http");
+        let mut trusted = Connection::said(claims_tls, true);
+        trusted.trust_forwarded_proto(true);
+        assert_eq!(trusted.known_scheme(&MemoryHost::new()).name(), "https");
+    }
+}
+
+/// What was used may be forgotten once it would be refused for its age: by the time that it is, not by that at
+/// which the request came.
+#[test]
+fn a_request_that_has_waited_brings_an_old_proof() {
+    let binding = binding(r#"{"dpop":{"proof_lifetime":"10s"}}"#);
+    let host = host();
+    let judged = |id, at: u64| {
+        host.set_wall_clock(Duration::from_secs(at));
+        judge_own(&binding, (id, NOW, ""), NOW, &host).map_err(|(name, _)| name)
+    };
+    assert_eq!(judged("1", NOW), Ok(None));
+    assert_eq!(judged("1", NOW + 15), Err("replayed"));
+    assert_eq!(judged("1", NOW + 17), Err("expired"));
+    assert_eq!(judged("2", NOW + 17), Err("expired"));
+}
+
+#[test]
+fn what_an_operator_should_know_is_noted() {
+    let notes = |bound: &str, sets: &CertificateSets| {
+        let text = format!(r#"{{"bound":{bound}}}"#);
+        let json = Json::parse(text.as_bytes(), 8).unwrap();
+        let (mut problems, mut notes) = (Problems::default(), Vec::new());
+        let root = Node::root(&json);
+        let mut fields = root.fields(&mut problems).unwrap();
+        let provider = OfProvider {
+            name: &"corp".into(),
+            clock_skew: Duration::from_secs(5),
+            backend: SignatureBackend::Auto,
+        };
+        let binding = Binding::read(&mut fields, &provider, sets, &mut problems).unwrap();
+        let mut locations = Locations::read(&mut fields, &mut problems).unwrap();
+        binding.settle(&mut locations, &root, &mut notes, &mut problems);
+        notes
+    };
+    let none = CertificateSets::default();
+    let origins = |notes: &[String]| {
+        let mut notes = notes.iter();
+        notes.any(|note| note.contains("has no `origins`"))
+    };
+    assert!(origins(&notes(r#"{"dpop":"required"}"#, &none)));
+    assert!(origins(&notes(r#""required""#, &none)));
+    let named = r#"{"dpop":{"origins":["https://a.example"]}}"#;
+    for fine in [named, r#""if_bound""#, r#"{"dpop":"off"}"#] {
+        assert!(!origins(&notes(fine, &none)), "{fine}");
+    }
 }
