@@ -412,8 +412,8 @@ fn what_an_operator_should_know_is_noted() {
         let (mut problems, mut notes) = (Problems::default(), Vec::new());
         let root = Node::root(&json);
         let mut fields = root.fields(&mut problems).unwrap();
-        let provider = OfProvider {
-            name: &"corp".into(),
+        let provider = OfAuthority {
+            authority: TokenAuthority::Provider("corp".into()),
             clock_skew: Duration::from_secs(5),
             backend: SignatureBackend::Auto,
         };
