@@ -105,12 +105,13 @@ impl ServerRequirement {
             return Err(refusal.into());
         }
         exchange.shadow.push(refusal);
-        // Nobody has judged a proof that came with it, and nobody is to believe it.
+        // Nobody has judged the token or a proof that came with it, and a service would take what it gets from us
+        // for something that has been judged: both are taken out, whatever `forward` says.
         let came_with = match found.scheme() {
             AuthScheme::Dpop if self.server.binding.takes_proofs() => Shown::Proof,
             AuthScheme::Dpop | AuthScheme::Other => Shown::Nothing,
         };
-        self.strip(found, came_with, &mut exchange.edits)?;
+        self.take_out(found, came_with, &mut exchange.edits)?;
         Ok(AcceptedCredential {
             principal: None,
             edits: Rc::from([]),
@@ -129,9 +130,18 @@ impl ServerRequirement {
         shown: Shown,
         edits: &mut Vec<Edit>,
     ) -> Result<(), Refusal> {
-        if self.server.forwarding.forwards_token() {
-            return Ok(());
+        match self.server.forwarding.forwards_token() {
+            true => Ok(()),
+            false => self.take_out(found, shown, edits),
         }
+    }
+
+    fn take_out(
+        &self,
+        found: &PresentedCredential<'_>,
+        shown: Shown,
+        edits: &mut Vec<Edit>,
+    ) -> Result<(), Refusal> {
         let stripped = found.strip(edits);
         stripped.map_err(|Unwritable| self.attach(malformed("characters"), found.scheme()))?;
         self.server.binding.strip(shown, edits);
@@ -179,13 +189,7 @@ impl Authenticator for ServerRequirement {
                 if !error.is_of_server() {
                     return Err(refusal.into());
                 }
-                let unknown = self.unknown(found, refusal, exchange)?;
-                // The service would take a token that it gets from us for one that has been judged.
-                if self.server.forwarding.forwards_token() {
-                    let stripped = found.strip(&mut exchange.edits);
-                    stripped.map_err(|Unwritable| attach(malformed("characters")))?;
-                }
-                return Ok(unknown);
+                return self.unknown(found, refusal, exchange);
             }
             Err(Unreported::Asks(asking)) => return Err(NotAccepted::Asks(asking)),
         };

@@ -3,7 +3,6 @@
 //! A client learns that its token is not accepted, and never why: its issuer does not say it to us (RFC 7662
 //! §2.2), and what our rules object to is in the log.
 
-use crate::authn::jwt::bound::refusals as bound;
 use crate::authn::jwt::claims::ClaimsError;
 use crate::authn::jwt::objection::Objection;
 use crate::authn::requirement::Insufficient;
@@ -18,12 +17,6 @@ pub(super) const CODES: &[&Code] = &[
     &UNAVAILABLE,
     &INSUFFICIENT_SCOPE,
     &NOT_ALLOWED,
-    &bound::BINDING,
-    &bound::PROOF_MISSING,
-    &bound::PROOF,
-    &bound::REPLAYED,
-    &bound::NONCE,
-    &bound::UNAVAILABLE,
 ];
 
 pub static MISSING: Code = Code {
