@@ -65,6 +65,21 @@ const FOREIGN: &[Foreign] = &[
         &["version", "routes"],
         "that is a resource of Kubernetes; what stands here is the policy alone, as in `pluginConfig` of a `WasmPlugin`",
     ),
+    // What others call what this project has a word for.
+    means(
+        &["basic", "basic_auth"],
+        &["api_key"],
+        "passwords of machines are a store of `api_key_stores` with `from_headers: [{\"name\": \"authorization\", \"value_prefix\": \"Basic \"}]`, which `api_key` names",
+    ),
+    named(
+        &["expires", "expires_at", "expiry", "expiration"],
+        "not_after",
+    ),
+    named(&["owner", "client_id", "azp"], "client"),
+    named(&["spiffe_id"], "spiffe"),
+    named(&["mtls"], "certificate"),
+    named(&["subject"], "sub"),
+    named(&["refresh", "refresh_interval"], "cache_duration"),
     named(&["provider_name", "providers_name"], "provider"),
     means(
         &["provider_and_audiences"],

@@ -156,6 +156,75 @@ const MISPLACED: &[Misplaced] = &[
         "any_of",
         "it stands in the provider, under `providers`",
     ),
+    renamed(
+        &["header", "header_name"],
+        "from_headers",
+        "from_headers",
+        "it is `from_headers: [{\"name\": …}]`",
+    ),
+    renamed(
+        &["secret", "value", "client_secret"],
+        "env",
+        "env",
+        "if that is the secret, everybody can read it here: replace it, put the new one into a variable of vm_config.environment_variables, and write {\"env\": \"NAME\"}",
+    ),
+    // Tokens that are bound.
+    renamed(
+        &["dpop"],
+        IN_ROUTES,
+        "jwt",
+        "it stands in `bound` of a provider: {\"bound\": {\"dpop\": \"required\"}}",
+    ),
+    within(&["dpop"], "bound", "bound"),
+    elsewhere(
+        &["mode"],
+        "dpop",
+        "write `bound: \"required\"`, or a word for each of `certificate` and `dpop`",
+    ),
+    // Kinds of credentials.
+    within(&["any_of", "all_of"], IN_ROUTES, "credentials"),
+    renamed(
+        &["provider"],
+        "api_key",
+        "jwt",
+        "it stands in `jwt`: {\"jwt\": {\"provider\": …}}",
+    ),
+    renamed(
+        &["store"],
+        "api_key",
+        "api_key",
+        "it stands in `api_key`: {\"api_key\": {\"store\": …}}",
+    ),
+    renamed(
+        &["server"],
+        "api_key",
+        "introspection",
+        "it stands in `introspection`: {\"introspection\": {\"server\": …}}",
+    ),
+    renamed(
+        &["set"],
+        "api_key",
+        "certificate",
+        "it stands in `certificate`: {\"certificate\": {\"set\": …}}",
+    ),
+    renamed(
+        &["signed_request"],
+        "api_key",
+        "api_key",
+        "it stands beside `credentials`, in the route",
+    ),
+    renamed(
+        &["provider", "store"],
+        "server",
+        "server",
+        "here it is called \"server\"",
+    ),
+    renamed(
+        &["provider", "server"],
+        "store",
+        "store",
+        "here it is called \"store\"",
+    ),
     within(&["scopes", "claims"], "require", "require"),
     within(&["all", "any"], "scopes", "scopes"),
     renamed(

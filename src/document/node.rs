@@ -79,6 +79,15 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// The same of one in whose place words stand as well: all that can, as a message says it.
+    #[inline(never)]
+    pub fn fields_or(&self, problems: &mut Problems, what: &str) -> Option<Fields<'d>> {
+        match self.json {
+            Json::Object(_) => self.fields(problems),
+            _ => self.expected(problems, what),
+        }
+    }
+
     /// The same of one for which people write something shorter: what to write in place of that.
     #[inline(never)]
     pub fn object(&self, problems: &mut Problems, instead: &str) -> Option<Fields<'d>> {

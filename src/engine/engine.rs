@@ -3,6 +3,7 @@
 mod requests;
 mod shown;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 
@@ -19,7 +20,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
 use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
-use portcullis_exchange::section::{EnvironmentFault, Registry, Sections};
+use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Variable};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
 use portcullis_policies::jwt::{Providers, RemoteKeys};
@@ -249,6 +250,12 @@ impl Engine {
     /// What the document takes up in the proxy, one line for each limit.
     pub fn memory_estimates(&self) -> &[String] {
         &self.registry.memory_estimates
+    }
+
+    /// The names of the variables that the VM's environment has to have, each once.
+    pub fn variables(&self) -> BTreeSet<&str> {
+        let needed = self.registry.environment.iter();
+        needed.map(Variable::name).collect()
     }
 
     /// What an operator should know of the environment of this VM, as the document needs it.

@@ -71,6 +71,11 @@ impl Variable {
         }
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The same, with a look at its value. What that finds is told behind place and name.
     #[must_use]
     pub fn checked(self, check: impl Fn(&[u8]) -> Option<EnvironmentFault> + 'static) -> Self {

@@ -19,6 +19,7 @@ pub mod certificate;
 mod challenge;
 mod combination;
 pub mod credentials;
+mod exposed;
 mod fetched_list;
 mod few;
 mod forwarding;

@@ -12,10 +12,11 @@ pub(super) enum Rounding {
     Up,
 }
 
-/// Reads one, as seconds since the epoch.
+/// Reads one, as seconds since the epoch; `advice` is what else to say of one that is wrong.
 pub(super) fn read_moment(
     node: &Node<'_>,
     rounding: Rounding,
+    advice: &str,
     problems: &mut Problems,
 ) -> Option<u32> {
     let text = match node.json() {
@@ -29,7 +30,9 @@ pub(super) fn read_moment(
     if moment.is_none() {
         node.report(
             problems,
-            "must be a time from 1970 to 2106: as \"2027-01-31T00:00:00Z\", or in seconds since 1970; leave out an end that never comes",
+            format_args!(
+                "must be a time from 1970 to 2106: as \"2027-01-31T00:00:00Z\", or in seconds since 1970{advice}"
+            ),
         );
     }
     moment

@@ -6,6 +6,7 @@ use std::fmt;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::section::EnvironmentFault;
+use portcullis_wire::json::Json;
 
 /// A secret in a variable of the VM's environment. The environment of a VM does not change, so it
 /// is asked once, when the first token needs it; that it is not there is remembered too.
@@ -48,6 +49,13 @@ impl EnvironmentSecret {
 
     /// Reads `{ env }`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        if let Json::String(_) = node.json() {
+            node.report(
+                problems,
+                "is the secret itself, it seems, and everybody can read it here; replace it, put the new one into a variable of vm_config.environment_variables, and write {\"env\": \"NAME\"}",
+            );
+            return None;
+        }
         let mut fields = node.object(problems, "{\"env\": \"…\"}")?;
         let variable = fields
             .required("env", problems)

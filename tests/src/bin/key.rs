@@ -8,11 +8,12 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
-const USAGE: &str = "usage: key [PREFIX] [CLIENT] [ID] [VARIABLE]
-PREFIX    how the key begins, such as pk_live; the store's `prefix`
-CLIENT    whose it is
-ID        its name; unless given, a part of its hash
-VARIABLE  the environment variable with the secret, where the store's `hash` is `hmac_sha256`";
+const USAGE: &str = "usage: make key CLIENT=… [PREFIX=…] [ID=…] [SECRET=…]
+CLIENT  whose it is
+PREFIX  how the key begins, such as pk_live; the store's `prefix`
+ID      its name; unless given, a part of its hash
+SECRET  the environment variable with the secret, where the store's `hash` is `hmac_sha256`
+The program itself takes them in the order PREFIX CLIENT ID SECRET.";
 
 fn main() -> ExitCode {
     let written: Vec<String> = std::env::args().skip(1).collect();
@@ -20,9 +21,21 @@ fn main() -> ExitCode {
         Some(word) if !word.is_empty() => word.clone(),
         _ => usual.to_owned(),
     };
-    let (prefix, client, variable) = (word(0, "key"), word(1, "CLIENT"), word(3, ""));
-    if written.len() > 4 || !form::is_prefix(&prefix) {
-        eprintln!("{USAGE}");
+    let (prefix, client, variable) = (word(0, "key"), word(1, ""), word(3, ""));
+    let wrong = if written.len() > 4 {
+        "there are more than four words".to_owned()
+    } else if !form::is_prefix(&prefix) {
+        format!(
+            "PREFIX must be up to {} lower-case letters and digits, in words that `_` parts, and begin with a letter",
+            form::LONGEST_PREFIX
+        )
+    } else if client.is_empty() {
+        "CLIENT is missing: whose key is it?".to_owned()
+    } else {
+        String::new()
+    };
+    if !wrong.is_empty() {
+        eprintln!("{wrong}\n{USAGE}");
         return ExitCode::from(2);
     }
     let mut random = [0; RANDOM_BYTES];

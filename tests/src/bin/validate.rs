@@ -32,6 +32,11 @@ fn validate(path: &str) -> bool {
             for note in engine.notes() {
                 println!("{path}: note: {note}");
             }
+            let variables: Vec<&str> = engine.variables().into_iter().collect();
+            if !variables.is_empty() {
+                let names = variables.join(", ");
+                println!("{path}: needs in vm_config.environment_variables: {names}");
+            }
             let count = engine.route_count();
             let routes = if count == 1 { "route" } else { "routes" };
             println!("{path}: valid, {count} {routes}");

@@ -1,7 +1,7 @@
 //! A key as a document or a service writes it: everything but the key itself.
 
-use super::form::has_shape;
 use super::table::{Digest, KeyEntry, KeyState, NEVER};
+use crate::authn::exposed::has_shape;
 use crate::authn::grants::read_grants;
 use crate::authn::moment::{Rounding, read_moment};
 use portcullis_document::{Node, Problems};
@@ -27,12 +27,47 @@ const LONGEST_CLIENT: usize = 256;
 /// How deep what is known of a key may nest.
 const MAX_DEPTH: usize = 16;
 
-/// How to come by the hash of a key.
+const NO_END: &str = "; leave out an end that never comes";
+
+/// What the keys of a store are: how to come by the hash of one depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HashedKey {
+    /// What stands in a request as it is.
+    Whole,
+    /// The base64 of user and password: RFC 7617 §2.
+    UserAndPassword,
+}
+
+impl HashedKey {
+    /// That of keys behind this prefix of a header field's value.
+    pub(super) fn behind(value_prefix: &str) -> Self {
+        match value_prefix.trim().eq_ignore_ascii_case("basic") {
+            true => Self::UserAndPassword,
+            false => Self::Whole,
+        }
+    }
+
+    /// How to come by the hash of a key.
+    fn cure(self) -> &'static str {
+        match self {
+            Self::Whole => CURE,
+            Self::UserAndPassword => CURE_OF_PASSWORDS,
+        }
+    }
+}
+
+const CURE_OF_PASSWORDS: &str = "what is hashed is the base64 of user and password: `printf %s \"$USER:$PASSWORD\" | base64 -w0 | tr -d '\\n' | sha256sum` prints what to write as `hash`; replace a password that has stood here";
+
 const CURE: &str = "write its SHA-256 in 64 hexadecimal digits as `hash`: `make key` makes a key and prints both; of a key that there is, `printf %s \"$KEY\" | sha256sum` is the hash";
 
 impl<'d> WrittenKey<'d> {
     /// Reads `{ id, hash, client, scopes, attributes, not_before, not_after, state }`.
-    pub(super) fn read(node: &Node<'d>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        node: &Node<'d>,
+        material: HashedKey,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let cure = material.cure();
         let mut fields = node.object(
             problems,
             "{\"id\": \"…\", \"hash\": \"…\", \"client\": \"…\"}",
@@ -41,27 +76,29 @@ impl<'d> WrittenKey<'d> {
             key.report(
                 problems,
                 format_args!(
-                    "a key itself does not stand in the document, where everybody reads it; {CURE}. Replace a key that has stood here"
+                    "a key itself does not stand in the document, where everybody reads it; {cure}. Replace a key that has stood here"
                 ),
             );
             return None;
         }
         // Nothing else is said of such an entry: a message could repeat the key.
-        holds_no_key(node, problems).then_some(())?;
+        holds_no_key(node, cure, problems).then_some(())?;
         let id = fields
             .required("id", problems)
             .and_then(|node| read_name(&node, LONGEST_ID, problems));
         let digest = fields
             .required("hash", problems)
-            .and_then(|node| read_digest(&node, problems));
+            .and_then(|node| read_digest(&node, cure, problems));
         let client = fields
             .required("client", problems)
             .and_then(|node| read_name(&node, LONGEST_CLIENT, problems));
         let grants = read_grants(&mut fields, problems);
-        let moment =
-            |node: &Node<'_>, problems: &mut _| read_moment(node, Rounding::Down, problems);
-        let not_before = fields.or_default("not_before", 0, problems, moment);
-        let not_after = fields.or_default("not_after", NEVER, problems, moment);
+        let not_before = fields.or_default("not_before", 0, problems, |node, problems| {
+            read_moment(node, Rounding::Down, "", problems)
+        });
+        let not_after = fields.or_default("not_after", NEVER, problems, |node, problems| {
+            read_moment(node, Rounding::Down, NO_END, problems)
+        });
         let states = [("active", KeyState::Active), ("revoked", KeyState::Revoked)];
         let state = fields.or_default("state", KeyState::Active, problems, |node, problems| {
             node.choice(problems, &states)
@@ -134,18 +171,18 @@ fn read_name<'d>(node: &Node<'d>, longest: usize, problems: &mut Problems) -> Op
     usable.then_some(name)
 }
 
-fn read_digest(node: &Node<'_>, problems: &mut Problems) -> Option<Digest> {
+fn read_digest(node: &Node<'_>, cure: &str, problems: &mut Problems) -> Option<Digest> {
     let written = node.text(problems)?;
     let digest = from_hex(written.as_bytes());
     if digest.is_none() {
-        node.report(problems, format_args!("is not a hash; {CURE}"));
+        node.report(problems, format_args!("is not a hash; {cure}"));
     }
     digest
 }
 
 /// Whether no key stands anywhere in a value, as far as can be seen. Where a name is one, the object is
 /// named that has it: a place with it would show it.
-fn holds_no_key(node: &Node<'_>, problems: &mut Problems) -> bool {
+fn holds_no_key(node: &Node<'_>, cure: &str, problems: &mut Problems) -> bool {
     let what = match node.json() {
         Json::String(text) if has_shape(text) => "is a key, it seems,",
         Json::Object(object) if object.iter().any(|(name, _)| has_shape(name)) => {
@@ -155,7 +192,7 @@ fn holds_no_key(node: &Node<'_>, problems: &mut Problems) -> bool {
             let mut good = true;
             for (name, value) in object.iter() {
                 let member = Node::at(value, node.pointer().member(name));
-                good &= holds_no_key(&member, problems);
+                good &= holds_no_key(&member, cure, problems);
             }
             return good;
         }
@@ -163,7 +200,7 @@ fn holds_no_key(node: &Node<'_>, problems: &mut Problems) -> bool {
             let mut good = true;
             for (index, item) in items.iter().enumerate() {
                 let item = Node::at(item, node.pointer().item(index));
-                good &= holds_no_key(&item, problems);
+                good &= holds_no_key(&item, cure, problems);
             }
             return good;
         }
@@ -171,7 +208,7 @@ fn holds_no_key(node: &Node<'_>, problems: &mut Problems) -> bool {
     };
     node.report(
         problems,
-        format_args!("{what} and everybody can read it here; replace the key. {CURE}"),
+        format_args!("{what} and everybody can read it here; replace the key; {cure}"),
     );
     false
 }
@@ -202,7 +239,7 @@ mod tests {
         let text = format!(r#"{{"id":"a","client":"c","hash":"{HASH}"{more}}}"#);
         let json = Json::parse(text.as_bytes(), 64).unwrap();
         let mut problems = Problems::default();
-        let read = WrittenKey::read(&Node::root(&json), &mut problems);
+        let read = WrittenKey::read(&Node::root(&json), HashedKey::Whole, &mut problems);
         match problems.into_result(read.map(|_| ())) {
             Ok(()) => Vec::new(),
             Err(error) => error.problems.iter().map(ToString::to_string).collect(),

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::entry::WrittenKey;
+use super::entry::{HashedKey, WrittenKey};
 use super::table::{KeyTable, MOST_KEYS, TableBuilder};
 use crate::authn::fetched_list::{FetchedContent, FetchedList};
 use crate::authn::item_list::{ItemList, ListWords, MostItems, Twice};
@@ -50,7 +50,7 @@ impl ItemList for KeyTable {
     const TEXT_EACH: usize = 512;
 
     fn push(builder: &mut TableBuilder, item: &Node<'_>, problems: &mut Problems) -> Option<bool> {
-        let written = WrittenKey::read(item, problems)?;
+        let written = WrittenKey::read(item, HashedKey::Whole, problems)?;
         Some(builder.push(&written.entry()))
     }
 

@@ -5,24 +5,12 @@
 //! only looks like one, and a key with a typing error from one that was guessed, without a look-up.
 //! It protects nothing: whoever makes up a key can make up its checksum.
 
+use crate::authn::exposed::{CHECKSUM_DIGITS, RANDOM_DIGITS};
+pub use crate::authn::exposed::{LONGEST_PREFIX, is_prefix};
+
 /// How many random bytes a key has.
 pub const RANDOM_BYTES: usize = 20;
-/// 62^27 is more than 2^160, and 62^6 more than 2^32.
-const RANDOM_DIGITS: usize = 27;
-const CHECKSUM_DIGITS: usize = 6;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// The longest beginning of a key.
-pub const LONGEST_PREFIX: usize = 32;
-
-/// Whether a text can be the beginning of keys: lower-case letters and digits, in words that `_` parts.
-pub fn is_prefix(text: &str) -> bool {
-    let mut words = text.split('_');
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    text.len() <= LONGEST_PREFIX
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && words.all(|word| !word.is_empty() && word.bytes().all(plain))
-}
 
 /// The key with that beginning and those random bytes.
 pub fn key(prefix: &str, random: &[u8; RANDOM_BYTES]) -> String {
@@ -31,16 +19,6 @@ pub fn key(prefix: &str, random: &[u8; RANDOM_BYTES]) -> String {
     let checksum = crc32(key.as_bytes());
     push_base62(&mut key, &checksum.to_be_bytes(), CHECKSUM_DIGITS);
     key
-}
-
-/// Whether a text is a key of this form, whatever its beginning, but for its checksum.
-pub(super) fn has_shape(text: &str) -> bool {
-    let parts = text.rsplit_once('_');
-    let digits = |digits: &str| {
-        digits.len() == RANDOM_DIGITS + CHECKSUM_DIGITS
-            && digits.bytes().all(|b| b.is_ascii_alphanumeric())
-    };
-    parts.is_some_and(|(prefix, rest)| is_prefix(prefix) && digits(rest))
 }
 
 /// Whether it begins with that and has the right checksum.
@@ -93,6 +71,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::exposed::has_shape;
 
     #[test]
     fn the_checksum_is_that_of_ieee() {

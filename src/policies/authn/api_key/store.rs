@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::digest::KeyHash;
-use super::entry::{WrittenKey, known};
+use super::entry::{HashedKey, WrittenKey, known};
 use super::fetched::FetchedStore;
 use super::form;
 use super::refusals::{
@@ -169,7 +169,13 @@ impl ApiKeyStore {
         let locations = Locations::read_or(&mut fields, ("x-api-key", ""), problems);
         let hash = fields.or_default("hash", KeyHash::Sha256, problems, KeyHash::read);
         let prefix = fields.or_default("prefix", None, problems, read_prefix);
-        let keys = StoredKeys::read(name, &mut fields, problems);
+        let prefix_of_values = locations
+            .iter()
+            .flat_map(Locations::headers)
+            .map(|(_, value_prefix)| value_prefix)
+            .next();
+        let material = HashedKey::behind(prefix_of_values.unwrap_or_default());
+        let keys = StoredKeys::read(name, &mut fields, material, problems);
         let lists = UsedLists::read(&mut fields, lists, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
@@ -282,10 +288,15 @@ impl ApiKeyStore {
 
 impl StoredKeys {
     /// Reads `keys`, or `remote`.
-    fn read(name: &Rc<str>, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+    fn read(
+        name: &Rc<str>,
+        fields: &mut Fields<'_>,
+        material: HashedKey,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         match (fields.optional("keys"), fields.optional("remote")) {
             (Some(keys), None) => {
-                let table = read_keys(&keys, problems)?;
+                let table = read_keys(&keys, material, problems)?;
                 Some(Self::Written(Rc::new(table)))
             }
             (None, Some(remote)) => {
@@ -357,7 +368,7 @@ fn read_prefix(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Box<st
     Some(Some(prefix.into()))
 }
 
-fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<KeyTable> {
+fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> Option<KeyTable> {
     let items = node.items(problems)?;
     if items.len() > MOST_KEYS {
         node.report(
@@ -369,7 +380,7 @@ fn read_keys(node: &Node<'_>, problems: &mut Problems) -> Option<KeyTable> {
     let mut builder = TableBuilder::default();
     let mut good = true;
     for item in &items {
-        let written = WrittenKey::read(item, problems);
+        let written = WrittenKey::read(item, material, problems);
         good &= written.is_some_and(|written| builder.push(&written.entry()));
     }
     if !good {

@@ -3,6 +3,7 @@
 use portcullis_document::{Node, Problems};
 
 use super::table::{RevocationBuilder, RevokedName, Since};
+use crate::authn::exposed::{has_shape, is_token};
 use crate::authn::moment::{Rounding, read_moment};
 use portcullis_wire::xfcc::is_sha256;
 
@@ -61,7 +62,7 @@ pub(super) fn read_entry(
     // Of a second, all of it is revoked or none.
     let before = time
         .as_ref()
-        .map(|node| read_moment(node, Rounding::Up, problems));
+        .map(|node| read_moment(node, Rounding::Up, "", problems));
     if named.is_none() && time.is_none() {
         let mut names: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
         names.push("issued_before");
@@ -96,8 +97,25 @@ pub(super) fn read_entry(
     Some(())
 }
 
+/// What a text is if it is no name of a credential but the credential.
+fn exposed(text: &str) -> Option<&'static str> {
+    if has_shape(text) {
+        return Some("is a key itself, not its id");
+    }
+    is_token(text).then_some("is a token itself, not its id")
+}
+
 fn read_text(node: &Node<'_>, name: RevokedName, problems: &mut Problems) -> Option<String> {
     let text = node.non_empty(problems)?;
+    if let Some(what) = exposed(text) {
+        node.report(
+            problems,
+            format_args!(
+                "{what}, and revokes nothing here, where everybody can read it: replace it, and write what names it; `key_id` is the `id` of a key's entry, `jti` a claim of a token"
+            ),
+        );
+        return None;
+    }
     if name == RevokedName::Certificate {
         let digest: String = text.split(':').collect();
         if !is_sha256(&digest) {
@@ -175,6 +193,22 @@ mod tests {
                 panic!("{wrong}: {found:?}");
             };
             assert!(only.starts_with(problem), "{only}");
+        }
+        let key = "pk_live_Mz3hF4y8BNQrZ4dA5QYjSnvKxb21f1tqW";
+        for (field, secret, what) in [
+            ("key_id", key, "a key"),
+            ("jti", "eyJhbGciOiJub25lIn0.e30.c2ln", "a token"),
+            ("sub", key, "a key"),
+        ] {
+            let found = problems_of(&format!(r#"{{"{field}":"{secret}"}}"#));
+            let [only] = &found[..] else {
+                panic!("{field}: {found:?}");
+            };
+            let begins = format!("/{field}: is {what} itself, not its id");
+            assert!(
+                only.starts_with(&begins) && !only.contains(secret),
+                "{only}"
+            );
         }
         let long = format!(r#"{{"sub":"{}"}}"#, "a".repeat(1025));
         assert_eq!(problems_of(&long), ["/sub: has more than 1024 bytes"]);

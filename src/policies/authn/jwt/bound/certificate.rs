@@ -43,7 +43,8 @@ impl CertificateBinding {
             let mode = BindingMode::read(node, problems)?;
             return Some(Self::of(mode));
         }
-        let mut fields = node.fields(problems)?;
+        let mut fields =
+            node.fields_or(problems, "\"required\", \"if_bound\", \"off\" or an object")?;
         let mode = fields.or_default("mode", BindingMode::IfBound, problems, BindingMode::read);
         let set = fields.or_default("set", Some(None), problems, |node, problems| {
             named(node, sets, problems)

@@ -63,7 +63,7 @@ impl Nonces {
             let is_required = node.choice(problems, &choices)?;
             return Some(is_required.then(|| Self::new(NonceKey::OfProxy, LIFETIME)));
         }
-        let mut fields = node.object(problems, "\"required\", or {\"env\": \"…\"}")?;
+        let mut fields = node.fields_or(problems, "\"required\", \"off\" or an object")?;
         let key = fields.or_default("env", NonceKey::OfProxy, problems, |node, problems| {
             let variable = read_variable(node, problems)?;
             Some(NonceKey::Environment(EnvironmentSecret::new(variable)))

@@ -82,7 +82,8 @@ impl ProofRules {
             let mode = BindingMode::read(node, problems)?;
             return Some(Self { mode, ..usual });
         }
-        let mut fields = node.fields(problems)?;
+        let mut fields =
+            node.fields_or(problems, "\"required\", \"if_bound\", \"off\" or an object")?;
         let mode = fields.or_default("mode", BindingMode::IfBound, problems, BindingMode::read);
         let algorithms = fields.or_default(
             "algorithms",

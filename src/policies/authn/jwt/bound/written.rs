@@ -54,7 +54,8 @@ impl Binding {
             let is_required = mode == BindingMode::Required;
             return Self::of(is_required, certificate, rules, is_required);
         }
-        let mut fields = node.fields(problems)?;
+        let mut fields =
+            node.fields_or(problems, "\"required\", \"if_bound\", \"off\" or an object")?;
         let certificate = fields.or_default(
             "certificate",
             CertificateBinding::default(),

@@ -43,6 +43,10 @@ pub(super) const MAX_DEPTH: usize = 16;
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
+            // The proxy's own answer where nobody answers is the same as one of the server's.
+            FetchError::Status(503) => {
+                "status 503, the server's or, if nobody answered, the proxy's"
+            }
             FetchError::Status(status) => return write!(f, "status {status}"),
             FetchError::TooLong(most) => return write!(f, "an answer longer than {most} bytes"),
             FetchError::NoCluster => "the proxy has no such cluster",
