@@ -195,7 +195,10 @@ fn bad_documents() -> Vec<(Answer, &'static str)> {
         (says("http://id.example.com/evil"), "a jwks_uri without TLS"),
         (says("https://evil.example/evil"), OTHER_HOST),
         (says("https://id.example.com:8443/evil"), OTHER_HOST),
-        (Answer::HangUp, "status 503"),
+        (
+            Answer::HangUp,
+            "status 503, the server's or, if nobody answered",
+        ),
         (late(Duration::from_secs(3), says(evil)), "status 504"),
     ]
 }

@@ -105,7 +105,10 @@ fn keys_are_made_and_revoked_without_another_document() {
             answer(200, r#"{"keys":[{"id":"x"}]}"#),
             "no key can be used",
         ),
-        (Answer::HangUp, "status 503"),
+        (
+            Answer::HangUp,
+            "status 503, the server's or, if nobody answered",
+        ),
     ] {
         let mark = mesh.envoy.log_mark();
         mesh.keys.answer_path("/store", bad);

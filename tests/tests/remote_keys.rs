@@ -125,7 +125,10 @@ fn bad_answers_never_harm_good_keys() {
         (answer(200, "{\"keys\":[]}"), "without any key"),
         (answer(200, &broken.to_string()), "without any key"),
         (answer(200, &endless), "longer than"),
-        (Answer::HangUp, "status 503"),
+        (
+            Answer::HangUp,
+            "status 503, the server's or, if nobody answered",
+        ),
         (
             late(Duration::from_secs(3), key_set(&[("p256", "b")])),
             "status 504",

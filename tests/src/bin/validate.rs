@@ -1,9 +1,22 @@
 //! Reads a configuration document as the filter would, and says what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::ExitCode;
 
 use portcullis::engine::Engine;
+use serde_json::Value;
+
+/// Where a document names clusters of the proxy; `*` is any name.
+const CLUSTERS: [&[&str]; 7] = [
+    &["providers", "*", "jwks", "remote", "cluster"],
+    &["providers", "*", "jwks", "discovery", "cluster"],
+    &["providers", "*", "jwks", "discovery", "jwks_cluster"],
+    &["api_key_stores", "*", "remote", "cluster"],
+    &["revocation_lists", "*", "remote", "cluster"],
+    &["introspection_servers", "*", "cluster"],
+    &["otlp_http", "cluster"],
+];
 
 fn main() -> ExitCode {
     let paths: Vec<String> = std::env::args().skip(1).collect();
@@ -32,11 +45,14 @@ fn validate(path: &str) -> bool {
             for note in engine.notes() {
                 println!("{path}: note: {note}");
             }
-            let variables: Vec<&str> = engine.variables().into_iter().collect();
-            if !variables.is_empty() {
-                let names = variables.join(", ");
-                println!("{path}: needs in vm_config.environment_variables: {names}");
+            let variables = engine.variables();
+            tell(path, "in vm_config.environment_variables", &variables);
+            let read: Value = serde_json::from_slice(&document).unwrap_or_default();
+            let mut clusters = BTreeSet::new();
+            for place in CLUSTERS {
+                collect(&read, place, &mut clusters);
             }
+            tell(path, "clusters of the proxy", &clusters);
             let count = engine.route_count();
             let routes = if count == 1 { "route" } else { "routes" };
             println!("{path}: valid, {count} {routes}");
@@ -47,6 +63,31 @@ fn validate(path: &str) -> bool {
                 eprintln!("{path}: {problem}");
             }
             false
+        }
+    }
+}
+
+/// Says what the document needs of the proxy, if it does.
+fn tell(path: &str, what: &str, names: &BTreeSet<&str>) {
+    if !names.is_empty() {
+        let names: Vec<&str> = names.iter().copied().collect();
+        println!("{path}: needs {what}: {}", names.join(", "));
+    }
+}
+
+/// Adds the texts that stand at a place.
+fn collect<'d>(value: &'d Value, place: &[&str], found: &mut BTreeSet<&'d str>) {
+    match place {
+        [] => found.extend(value.as_str()),
+        ["*", rest @ ..] => {
+            let members = value.as_object().into_iter().flatten();
+            members.for_each(|(_, member)| collect(member, rest, found));
+        }
+        [name, rest @ ..] => {
+            let member = value.get(name);
+            member
+                .into_iter()
+                .for_each(|member| collect(member, rest, found));
         }
     }
 }
