@@ -297,10 +297,7 @@ mod tests {
             ("expected_host", Fact::untrusted(b"api.example:8443")),
             path.clone(),
         ];
-        assert_eq!(
-            expected("API.example:8443", "/%62%40?token=x", &[]),
-            own
-        );
+        assert_eq!(expected("API.example:8443", "/%62%40?token=x", &[]), own);
         let seen = [
             "https://api.example/v1/",
             "http://api.example:8080",
