@@ -47,6 +47,7 @@ fn value(out: &mut String, fact: &Fact) {
         Fact::Trusted(name) => trusted(out, name),
         Fact::TrustedList(names) => list(out, names.iter().map(|name| &**name)),
         Fact::Untrusted(sent) | Fact::Parameter(sent) => quoted(out, &redact::tokens(sent)),
+        Fact::Path(path) => quoted(out, &redact::path(path)),
         Fact::Number(number) => digits::push(out, *number),
     }
 }
@@ -85,11 +86,15 @@ mod tests {
             .and("origin", Fact::untrusted(sent))
             .and("names", Fact::trusted_list(["x\"y"].into_iter()))
             .and("kinds", Fact::Words(vec!["a", "b"]))
+            .and(
+                "path",
+                Fact::path(b"/a;token=eye/\"eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
+            )
             .and("seconds", Fact::Number(7));
         let text = written(&detail, Parameters::Shown);
         assert_eq!(
             text,
-            r#"{"rule":"/routes/0/cors/allow_origins","origin":"a\"},{\u000d\u000a REDACTED \\xff","names":["x\"y"],"kinds":["a","b"],"seconds":7}"#
+            r#"{"rule":"/routes/0/cors/allow_origins","origin":"a\"},{\u000d\u000a REDACTED \\xff","names":["x\"y"],"kinds":["a","b"],"path":"/a;token=REDACTED/\"REDACTED","seconds":7}"#
         );
         assert!(Json::parse(text.as_bytes(), 4).is_ok());
     }

@@ -46,6 +46,8 @@ pub enum Fact {
     TrustedList(Vec<Box<str>>),
     /// What a client sent.
     Untrusted(Box<[u8]>),
+    /// A path that a client asked for, without its query.
+    Path(Box<[u8]>),
     /// The name of a parameter that a client sent: shown where names of parameters are.
     Parameter(Box<[u8]>),
     /// A number.
@@ -191,6 +193,11 @@ impl Fact {
         Fact::Untrusted(cut(value))
     }
 
+    /// A path that a client asked for, without its query.
+    pub fn path(path: &[u8]) -> Self {
+        Fact::Path(cut(path))
+    }
+
     fn memory(&self) -> usize {
         match self {
             Fact::Word(_) | Fact::Number(_) => 0,
@@ -201,7 +208,7 @@ impl Fact {
                 let lengths = names.iter().map(|name| name.len());
                 lengths.fold(list, usize::saturating_add)
             }
-            Fact::Untrusted(value) | Fact::Parameter(value) => value.len(),
+            Fact::Untrusted(value) | Fact::Path(value) | Fact::Parameter(value) => value.len(),
         }
     }
 }

@@ -143,7 +143,7 @@ impl Live {
             {
                 return send(&reply);
             }
-            let (edits, then) = match action {
+            let (edits, then, head_waits) = match action {
                 Action::Reply(reply) => return send(&reply),
                 Action::Pause {
                     reason: PauseReason::Wait(wait),
@@ -155,17 +155,19 @@ impl Live {
                     }
                     None => return abi::Action::Pause,
                 },
-                Action::Pause { edits, .. } => {
-                    if phase != Phase::Body {
-                        self.wait(Side::Request, phase);
-                    }
-                    (edits, abi::Action::Pause)
-                }
-                Action::Continue(edits) => (edits, abi::Action::Continue),
+                Action::Pause { edits, .. } => (edits, abi::Action::Pause, phase != Phase::Body),
+                Action::Continue(edits) => (edits, abi::Action::Continue, false),
+            };
+            let body = match (head_waits, phase) {
+                (true, Phase::Later) => self.came_behind_head(),
+                _ => 0,
             };
             // An edit may take a token or a forged identity away: not one to do without.
             if let Err(error) = apply(Map::Request, &edits) {
                 return self.fail("change the request", error);
+            }
+            if head_waits {
+                self.wait(Side::Request, body);
             }
             if (phase, then) == (Phase::Later, abi::Action::Continue)
                 && let Err(error) = abi::resume_request()
@@ -259,13 +261,19 @@ impl Live {
         }
     }
 
-    pub(super) fn wait(self: &Rc<Self>, side: Side, phase: Phase) {
+    /// How much of the body has come while a head has waited in its chain. The head has not been changed yet.
+    fn came_behind_head(&self) -> u64 {
+        let (with_head, now) = (self.size.get(), self.running.held.size(self.host()));
+        let both = now.zip(with_head);
+        both.map_or(0, |(now, with_head)| now.saturating_sub(with_head))
+    }
+
+    /// The head waits for its body, of which so much has come. The proxy counts the head as it is, and by now it
+    /// has been changed: what was taken out of it before would hide as many bytes of the body.
+    pub(super) fn wait(self: &Rc<Self>, side: Side, body: u64) {
         self.waits_for.set(Some(side));
         let (held, host) = (&self.running.held, self.host());
-        let size = match phase {
-            Phase::Later => self.size.get(),
-            Phase::Head | Phase::Body => held.size(host),
-        };
+        let size = held.size(host).map(|size| size.saturating_sub(body));
         held.wait(self, side, size, host);
     }
 

@@ -31,14 +31,14 @@ struct HeldBody {
     context: u32,
     live: Weak<Live>,
     side: Side,
-    /// What had come with the head.
+    /// What had come with the head, as that is now.
     size: Option<u64>,
     /// Since when it is overdue to be shown.
     since: Option<Duration>,
 }
 
 impl BodyHoldWatchdog {
-    /// A head waits for its body, of which so much had come with it.
+    /// A head waits for its body, of which so much had come with it. Nothing changes the head from now on.
     pub(super) fn wait(&self, live: &Rc<Live>, side: Side, size: Option<u64>, host: &dyn Host) {
         if self.works.get() {
             return;

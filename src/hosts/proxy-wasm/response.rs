@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::abi::{self, Buffer, HostError, Map};
 use super::edits::{apply, apply_to, pay_for_reading};
-use super::filter::{Live, MOST_FIELDS, Phase, read, send, state};
+use super::filter::{Live, MOST_FIELDS, read, send, state};
 use portcullis_engine::stream::Action;
 use portcullis_exchange::exchange::BodyState;
 use portcullis_exchange::host::Side;
@@ -70,7 +70,7 @@ impl Live {
             BodyState::Complete => None,
         };
         if head.held {
-            self.wait(Side::Response, Phase::Head);
+            self.wait(Side::Response, 0);
             abi::Action::Pause
         } else {
             abi::Action::Continue

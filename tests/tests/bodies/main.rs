@@ -15,7 +15,7 @@ use portcullis_tests::upstream::{Arrival, Upstream};
 use portcullis_tests::wire::{Request, Response, Version};
 use serde_json::{Value, json};
 
-use proxy::{Proxy, policy};
+use proxy::{Proxy, named, policy, signed};
 use service::{Service, read_head};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -163,21 +163,47 @@ fn a_failure_whose_body_is_never_shown_does_not_hang() {
 }
 
 #[test]
-fn a_slow_body_is_no_mismatch() {
+fn a_body_that_is_shorter_than_what_is_taken_out_of_its_head_is_missed() {
     let service = Upstream::start().unwrap();
-    let proxy = Proxy::start(
-        &[("held", policy("hold_headers"), true, json!({}))],
-        service.addr(),
+    let proxy = Proxy::start(&[("signed", signed(), false, json!({}))], service.addr());
+    let mut request = post("/hooks", &[b"{}"]);
+    let signature = format!("sha256={}", "0".repeat(64));
+    let header = (b"x-hub-signature-256".to_vec(), signature.into_bytes());
+    request.headers.push(header);
+    let response = client::send(proxy.addr("signed"), &request, TIMEOUT).unwrap();
+    assert_eq!(response.status, 503);
+    let log = proxy.envoy.log();
+    let lines = log.matches("\"portcullis.reason\":\"body_not_shown\"");
+    assert_eq!(lines.count(), 1, "{log}");
+    assert_eq!(service.take_all(), []);
+}
+
+#[test]
+fn a_slow_body_is_no_mismatch() {
+    const KEY: &str = "pk_live_89GpSVaiRjWJpLn8ndTAiFAAEVj3UhpKO";
+    const HASH: &str = "a7f4112960f9b42fb7f694939ea86e01b3ec4b0b68d0f4caafe4c3c82fbb6d80";
+    let service = Upstream::start().unwrap();
+    // What is added to a head is no body either.
+    let listeners = [
+        ("held", policy("hold_headers"), true, json!({})),
+        ("named", named(KEY, HASH), true, json!({})),
+    ];
+    let proxy = Proxy::start(&listeners, service.addr());
+    let mut streams = ["held", "named"].map(|name| connect(proxy.addr(name)));
+    let head = format!(
+        "POST /json HTTP/1.1\r\nhost: a\r\nx-api-key: {KEY}\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n"
     );
-    let mut stream = connect(proxy.addr("held"));
-    let head = "POST /json HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
+    for stream in &mut streams {
+        stream.write_all(head.as_bytes()).unwrap();
+    }
     // Longer than a body may be overdue once bytes of it have come; that much time must pass.
     std::thread::sleep(Duration::from_millis(2500));
-    stream.write_all(b"{}").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for mut stream in streams {
+        stream.write_all(b"{}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl Proxy {
         let listeners = listeners.iter().map(|(name, document, holds, manager)| {
             let options = WasmOptions {
                 allow_on_headers_stop_iteration: *holds,
+                environment: vec![(VARIABLE.to_owned(), "a secret of the service".to_owned())],
                 ..WasmOptions::default()
             };
             let document = string_value(&document.to_string());
@@ -44,6 +45,35 @@ impl Proxy {
     pub(crate) fn addr(&self, listener: &str) -> SocketAddr {
         self.envoy.listener_addr(listener).expect("it listens")
     }
+}
+
+/// The variable with the secret of [`signed`].
+const VARIABLE: &str = "WEBHOOK_SECRET";
+
+/// Signed requests, whose signature is taken out of the head.
+pub(crate) fn signed() -> Value {
+    json!({
+        "version": 1,
+        "body_inspection": "hold_headers",
+        "access_log": {},
+        "signers": { "github": { "preset": "github", "secrets": [{ "env": VARIABLE }] } },
+        "routes": [{ "name": "hooks", "match": {}, "signed_request": { "signer": "github" } }],
+    })
+}
+
+/// JSON from those with the key `key`, of whom the service learns with a header.
+pub(crate) fn named(key: &str, hash: &str) -> Value {
+    let mut document = policy("hold_headers");
+    document["api_key_stores"] = json!({ "partners": {
+        "prefix": key.split_once("_8").expect("it has a prefix").0,
+        "forward": true,
+        "claim_to_headers": [{ "header_name": "x-client", "claim_name": "client" }],
+        "keys": [{ "id": "acme", "hash": hash, "client": "acme" }],
+    } });
+    let route = &mut document["routes"][0];
+    route["api_key"] = json!({ "store": "partners" });
+    route.as_object_mut().expect("an object").remove("open");
+    document
 }
 
 /// JSON under `/json`, text of any kind elsewhere.

@@ -50,8 +50,10 @@ impl CertificateBinding {
             named(node, sets, problems)
         });
         fields.deny_unknown(problems);
+        let mode = mode?;
+        mode.deny_unasked(node, &["set"], problems)?;
         Some(Self {
-            mode: mode?,
+            mode,
             // One that is wrong has been reported there.
             set: set??,
         })

@@ -10,8 +10,8 @@ pub(in crate::authn) struct ProofChallenges {
     name: HeaderName,
     /// For a token that was sent as one that needs a proof.
     general: Challenges,
-    /// For a token that needs one and was sent as one that does not.
-    scheme: HeaderValue,
+    /// For a token that needs one and was sent as one that does not; none where no token is taken so.
+    scheme: Option<HeaderValue>,
     /// For the proof itself.
     invalid_proof: HeaderValue,
     use_nonce: HeaderValue,
@@ -28,7 +28,9 @@ pub(in crate::authn) struct ProofAudience<'a> {
     pub(in crate::authn) algorithms: &'a str,
     /// The scopes that a client may lack.
     pub(in crate::authn) scopes: &'a str,
-    /// The challenges that would do as well.
+    /// The challenge for tokens without a proof; none where none is taken.
+    pub(in crate::authn) bearer: Option<&'a str>,
+    /// The other challenges that would do as well.
     pub(in crate::authn) beside: &'a str,
 }
 
@@ -61,23 +63,31 @@ impl ProofChallenges {
             metadata,
             algorithms,
             scopes,
+            bearer,
             beside,
         } = *audience;
         let (start, end) = proof_parts(realm, metadata, algorithms);
-        let value = |text: String| {
-            let text = match beside {
-                "" => text,
-                beside => format!("{text}, {beside}"),
-            };
-            HeaderValue::parse(text.as_bytes()).ok()
+        let others = Some(beside).filter(|beside| !beside.is_empty());
+        let value = |challenges: &[Option<&str>]| {
+            let challenges: Vec<&str> = challenges.iter().copied().flatten().collect();
+            HeaderValue::parse(challenges.join(", ").as_bytes()).ok()
         };
-        let with_error = |error: &str| value(format!("{start}, error=\"{error}\"{end}"));
-        let bearer = plain_challenge("Bearer", realm);
-        let scheme = format!("{bearer}, error=\"invalid_token\", {start}{end}");
+        let with_error = |error: &str| {
+            let own = format!("{start}, error=\"{error}\"{end}");
+            value(&[Some(&own), bearer, others])
+        };
+        let plain = [&*start, &*end].concat();
+        let sent = plain_challenge("Bearer", realm) + ", error=\"invalid_token\"";
+        let scheme = match bearer {
+            Some(_) => Some(value(&[Some(&sent), Some(&plain), others])?),
+            None => None,
+        };
+        let general = Challenges::of_scheme(several, &start, &end, scopes)?;
+        let general = general.beside(bearer.unwrap_or_default())?.beside(beside)?;
         Some(Self {
             name: HeaderName::parse("www-authenticate").ok()?,
-            general: Challenges::of_scheme(several, &start, &end, scopes)?.beside(beside)?,
-            scheme: HeaderValue::parse(scheme.as_bytes()).ok()?,
+            general,
+            scheme,
             invalid_proof: with_error("invalid_dpop_proof")?,
             use_nonce: with_error("use_dpop_nonce")?,
         })
@@ -94,7 +104,7 @@ impl ProofChallenges {
 
     fn special(&self, refusal: &Refusal) -> Option<&HeaderValue> {
         if *refusal.reason == SCHEME {
-            return Some(&self.scheme);
+            return self.scheme.as_ref();
         }
         if *refusal.code() == NONCE {
             return Some(&self.use_nonce);

@@ -12,7 +12,7 @@ use super::nonce::{Keyless, KnownNonce};
 use super::proof::{Proof, ProofClaims};
 use super::refusals::{
     ALGORITHM, CELLS, CONTENDED, EXPIRED, FULL, ISSUED_IN_FUTURE, KEY, KEY_MISMATCH, METHOD,
-    NO_CHECKER, NO_NONCE, NO_PROOF, NO_SECRET, OTHER_NONCE, SEVERAL_PROOFS, SIGNATURE, TOKEN, URI,
+    NO_CHECKER, NO_NONCE, NO_PROOF, NO_SECRET, OTHER_NONCE, SEVERAL_PROOFS, SIGNATURE, TOKEN,
     USED_BEFORE,
 };
 use super::replay::{ReplayTable, Use};
@@ -98,7 +98,7 @@ impl ProofChecker {
         }
         let scheme = exchange.facts.connection.known_scheme(host);
         if !target::fits(claims.uri, &request, scheme, &self.rules.origins) {
-            return Err(Refusal::new(&URI));
+            return Err(target::expected(&request, scheme, &self.rules.origins));
         }
         let hash = URL_SAFE_NO_PAD.encode(Hash::hash(token));
         if !ct_codecs::verify(hash.as_bytes(), claims.token.as_bytes()) {

@@ -6,7 +6,7 @@ pub static BINDING: Code = Code {
     name: "binding_invalid",
     status: 401,
     grpc_status: grpc::UNAUTHENTICATED,
-    title: "The token was not sent by whom it is bound to.",
+    title: "The token is not shown to be bound to its sender.",
     reasons: &[
         &CONFIRMATION,
         &CONFIRMATION_UNKNOWN,

@@ -112,8 +112,20 @@ impl ProofRules {
             node.integer(problems, 128..=1_000_000)
         });
         fields.deny_unknown(problems);
+        let mode = mode?;
+        mode.deny_unasked(
+            node,
+            &[
+                "algorithms",
+                "proof_lifetime",
+                "origins",
+                "nonce",
+                "max_proofs",
+            ],
+            problems,
+        )?;
         Some(Self {
-            mode: mode?,
+            mode,
             algorithms: algorithms?,
             lifetime: lifetime?,
             origins: origins?,

@@ -1,7 +1,9 @@
 //! For which target a proof was made: its `htu`, RFC 9449 §4.3 (9).
 
+use super::refusals::URI;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::{Request, Scheme};
+use portcullis_exchange::refusal::{Fact, Refusal};
 use portcullis_exchange::target::Authority;
 
 /// Where clients see a service whose own host and path are others.
@@ -84,6 +86,18 @@ impl SeenAs {
             && own() == Some(true)
     }
 
+    /// As a client may write it.
+    fn written(&self) -> String {
+        let Self {
+            scheme, host, base, ..
+        } = self;
+        let scheme_name = name(*scheme);
+        match self.port == usual_port(*scheme) {
+            true => format!("{scheme_name}://{host}{base}"),
+            false => format!("{scheme_name}://{host}:{}{base}", self.port),
+        }
+    }
+
     /// How many bytes of memory its texts take.
     pub(super) fn memory(&self) -> usize {
         self.host.len().saturating_add(self.base.len())
@@ -117,9 +131,7 @@ pub(super) fn fits(uri: &str, request: &Request<'_>, scheme: Scheme, seen: &[See
     let Some(uri) = Parts::of(uri) else {
         return false;
     };
-    let path = request.headers.one(":path").ok().flatten();
-    let path = path.and_then(|path| normal_path(path.split(|b| *b == b'?').next()?));
-    let Some(path) = path else {
+    let Some(path) = path_of(request) else {
         return false;
     };
     let authority = request.authority;
@@ -132,18 +144,65 @@ pub(super) fn fits(uri: &str, request: &Request<'_>, scheme: Scheme, seen: &[See
         };
         return own.is_of(&uri, &path);
     }
+    nearest(seen, authority).any(|each| each.is_of(&uri, &path))
+}
+
+/// Those that a request may be meant for.
+fn nearest<'s>(
+    seen: &'s [SeenAs],
+    authority: &'s Authority<'_>,
+) -> impl Iterator<Item = &'s SeenAs> {
     let nearest = seen.iter().map(|each| each.nearness(authority)).max();
-    let mut candidates = seen.iter();
-    candidates.any(|each| Some(each.nearness(authority)) == nearest && each.is_of(&uri, &path))
+    let mut each = seen.iter();
+    std::iter::from_fn(move || each.find(|each| Some(each.nearness(authority)) == nearest))
+}
+
+/// The path of a request in its one spelling.
+fn path_of(request: &Request<'_>) -> Option<String> {
+    let path = request.headers.one(":path").ok().flatten()?;
+    normal_path(path.split(|b| *b == b'?').next()?)
+}
+
+/// The refusal of a proof for another URI than that of a request: what it was compared with.
+pub(super) fn expected(request: &Request<'_>, scheme: Scheme, seen: &[SeenAs]) -> Refusal {
+    let refusal = Refusal::new(&URI);
+    let authority = request.authority;
+    let refusal = if seen.is_empty() {
+        let host = match authority.port() {
+            Some(port) => format!("{}:{port}", authority.host()),
+            None => authority.host().to_owned(),
+        };
+        refusal
+            .and("expected_scheme", Fact::Word(name(scheme)))
+            .and("expected_host", Fact::untrusted(host.as_bytes()))
+    } else {
+        let origins: Vec<String> = nearest(seen, authority).map(SeenAs::written).collect();
+        let origins = origins.iter().map(String::as_str);
+        refusal.and("expected_origins", Fact::trusted_list(origins))
+    };
+    match path_of(request) {
+        Some(path) => refusal.and("expected_path", Fact::path(path.as_bytes())),
+        None => refusal,
+    }
+}
+
+fn name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    }
 }
 
 /// RFC 3986 §6.2.3: the scheme's own port need not be named.
 fn port(authority: &Authority<'_>, scheme: Scheme) -> u16 {
-    let usual = match scheme {
+    authority.port().unwrap_or(usual_port(scheme))
+}
+
+fn usual_port(scheme: Scheme) -> u16 {
+    match scheme {
         Scheme::Http => 80,
         Scheme::Https => 443,
-    };
-    authority.port().unwrap_or(usual)
+    }
 }
 
 /// A path in the one spelling of RFC 3986 §6.2.2 and §6.2.3: what need not be encoded is not, and what is has
@@ -198,6 +257,17 @@ mod tests {
     use portcullis_wire::headers::Headers;
 
     fn fits_request(uri: &str, authority: &str, path: &str, scheme: Scheme, seen: &[&str]) -> bool {
+        asked(authority, path, seen, |request, seen| {
+            fits(uri, request, scheme, seen)
+        })
+    }
+
+    fn asked<T>(
+        authority: &str,
+        path: &str,
+        seen: &[&str],
+        see: impl FnOnce(&Request<'_>, &[SeenAs]) -> T,
+    ) -> T {
         let mut headers = Headers::default();
         headers.push(b":authority", authority.as_bytes());
         headers.push(b":path", path.as_bytes());
@@ -210,7 +280,35 @@ mod tests {
             effort: &Effort::new(0),
         };
         let seen: Vec<SeenAs> = seen.iter().map(|uri| SeenAs::parse(uri).unwrap()).collect();
-        fits(uri, &request, scheme, &seen)
+        see(&request, &seen)
+    }
+
+    #[test]
+    fn a_refusal_says_what_a_uri_was_compared_with() {
+        let expected = |authority: &str, path: &str, seen: &[&str]| {
+            let refusal = asked(authority, path, seen, |request, seen| {
+                expected(request, Scheme::Https, seen)
+            });
+            refusal.detail.unwrap().facts().to_vec()
+        };
+        let path = ("expected_path", Fact::path(b"/b%40"));
+        let own = [
+            ("expected_scheme", Fact::Word("https")),
+            ("expected_host", Fact::untrusted(b"api.example:8443")),
+            path.clone(),
+        ];
+        assert_eq!(expected("API.example:8443", "/%62%40?token=x", &[]), own);
+        let seen = [
+            "https://api.example/v1/",
+            "http://api.example:8080",
+            "https://b.example",
+        ];
+        let origins = ["https://api.example/v1", "http://api.example:8080"];
+        let written = [
+            ("expected_origins", Fact::trusted_list(origins.into_iter())),
+            path,
+        ];
+        assert_eq!(expected("api.example:1", "/b%40", &seen), written);
     }
 
     #[test]

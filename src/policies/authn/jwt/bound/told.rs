@@ -45,19 +45,17 @@ impl TokenChallenges {
 
     /// What a client is told that has sent a token with a proof, or should have.
     fn of_proofs(&self, binding: &Binding, scopes: &str) -> Option<ProofChallenges> {
-        let bearer = match binding.needs_proofs() {
-            true => String::new(),
-            false => plain_challenge("Bearer", &self.realm) + &metadata_parameter(&self.metadata),
-        };
-        let others = [&*bearer, &*self.beside];
-        let others: Vec<&str> = others.into_iter().filter(|text| !text.is_empty()).collect();
+        let bearer =
+            || plain_challenge("Bearer", &self.realm) + &metadata_parameter(&self.metadata);
+        let bearer = (!binding.needs_proofs()).then(bearer);
         ProofChallenges::new(&ProofAudience {
             several: self.several,
             realm: &self.realm,
             metadata: &self.metadata,
             algorithms: &binding.algorithms(),
             scopes,
-            beside: &others.join(", "),
+            bearer: bearer.as_deref(),
+            beside: &self.beside,
         })
     }
 

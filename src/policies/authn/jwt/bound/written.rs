@@ -24,6 +24,32 @@ impl BindingMode {
     }
 }
 
+impl BindingMode {
+    /// Reports which of these fields of an object say how something is judged that is not asked for.
+    pub(super) fn deny_unasked(
+        self,
+        node: &Node<'_>,
+        names: &[&str],
+        problems: &mut Problems,
+    ) -> Option<()> {
+        if self != BindingMode::Off {
+            return Some(());
+        }
+        let mut told = Some(());
+        for field in names.iter().filter_map(|name| node.member(name)) {
+            // Nothing is what is asked for here as well.
+            if !field.is_off() {
+                field.report(
+                    problems,
+                    "says nothing here: `mode` is \"off\", and what a token is bound to is not asked for; take it out, or say \"if_bound\" or \"required\" for `mode`",
+                );
+                told = None;
+            }
+        }
+        told
+    }
+}
+
 impl Binding {
     /// Reads `bound`.
     pub(in crate::authn) fn read(
