@@ -62,11 +62,20 @@ pub(super) struct Service {
     pub(super) socket: PathBuf,
     /// The fields that answers have when they have come through the chain.
     pub(super) fields: Vec<(String, String)>,
+    /// The JSON that it answers.
+    pub(super) answer: &'static str,
 }
 
 impl Service {
     pub(super) fn listener(&self) -> Value {
-        let mut listener = answering("service", Vec::new(), json!({}));
+        let mut routes = routes(json!({}));
+        let route = &mut routes["virtual_hosts"][0]["routes"][0];
+        route["direct_response"]["body"] = json!({ "inline_string": self.answer });
+        route["response_headers_to_add"] = json!([{
+            "header": { "key": "content-type", "value": "application/json" },
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }]);
+        let mut listener = answering("service", Vec::new(), json!({ "route_config": routes }));
         listener["address"] = self.address();
         listener
     }
@@ -107,6 +116,8 @@ pub(super) enum Traffic {
     ApiKey,
     /// No token, and the same certificate each time, as a proxy in front tells of it.
     Certificate,
+    /// The same token each time, which is none that can be read.
+    Opaque,
 }
 
 impl Traffic {
@@ -120,7 +131,8 @@ impl Traffic {
             | Self::Wide
             | Self::Http2
             | Self::ApiKey
-            | Self::Certificate => None,
+            | Self::Certificate
+            | Self::Opaque => None,
         }
     }
 
@@ -141,6 +153,8 @@ impl Traffic {
                 CERTIFICATE,
                 "Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;URI=spiffe://bench.test/other",
             )),
+            // The service calls every token good that is one.
+            Self::Opaque => Some(("2YotnFZFEjr1zCsicMWpAA", "2Yotn!FZFEjr1zCsicMWpAA")),
             _ => None,
         }
     }
@@ -406,7 +420,7 @@ impl Tokens {
         let alike = [Traffic::Wide, Traffic::Http2, Traffic::OverLimit];
         files.extend(alike.map(|traffic| (traffic, same.clone())));
         files.push((Traffic::None, scratch.write("none", "\n")?));
-        for traffic in [Traffic::ApiKey, Traffic::Certificate] {
+        for traffic in [Traffic::ApiKey, Traffic::Certificate, Traffic::Opaque] {
             let (good, _) = traffic.credentials().unwrap_or_default();
             files.push((traffic, scratch.write(traffic.field().0, good)?));
         }

@@ -136,6 +136,25 @@ pub(super) fn api_key_only() -> Value {
     })
 }
 
+/// A token that its issuer is asked about, and nothing else; once a minute, or each time.
+pub(super) fn introspection_only(is_remembered: bool) -> Value {
+    let mut server = json!({
+        "cluster": "upstream",
+        "uri": "http://id.bench.test/introspect",
+        "authentication": "none",
+        "audiences": [AUDIENCE],
+        "claim_to_headers": [{ "header_name": "x-client", "claim_name": "sub" }],
+    });
+    if !is_remembered {
+        server["introspection_cache"] = "off".into();
+    }
+    json!({
+        "version": 1,
+        "introspection_servers": { "bench": server },
+        "routes": [{ "name": "orders", "match": { "path": { "prefix": "/orders" } }, "introspection": { "server": "bench" } }],
+    })
+}
+
 /// A certificate that a proxy in front tells of, and nothing else.
 pub(super) fn certificate_only() -> Value {
     json!({

@@ -187,3 +187,17 @@ pub(super) fn access_log(path: &Path) -> Value {
         },
     }])
 }
+
+/// A service is asked about each request, and lets it pass by the status 200.
+pub(super) fn ext_authz() -> Value {
+    json_filter(
+        "envoy.filters.http.ext_authz",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+            "http_service": {
+                "server_uri": { "uri": "http://id.bench.test", "cluster": "upstream", "timeout": "2s" },
+                "authorization_request": { "allowed_headers": { "patterns": [{ "exact": "authorization" }] } },
+            },
+        }),
+    )
+}

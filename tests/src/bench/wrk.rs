@@ -129,7 +129,8 @@ impl Wrk {
             | Traffic::Expired
             | Traffic::OverLimit
             | Traffic::ApiKey
-            | Traffic::Certificate => 0,
+            | Traffic::Certificate
+            | Traffic::Opaque => 0,
         };
         let (name, prefix) = traffic.field();
         let mut command = self.placement.load("wrk");

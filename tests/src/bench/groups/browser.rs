@@ -12,7 +12,7 @@ use portcullis_tests::envoy::{ListenerOptions, listener};
 use portcullis_tests::still::still;
 use serde_json::{Value, json};
 
-use super::super::chain::{Chain, PATH, Service, Work, filter, router};
+use super::super::chain::{BODY, Chain, PATH, Service, Work, filter, router};
 use super::super::native;
 use super::super::{document, scratch::Scratch};
 use super::{Group, aim, compare};
@@ -48,6 +48,7 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             service: Some(Service {
                 socket: scratch.file(chain.id),
                 fields: fields.clone(),
+                answer: BODY,
             }),
             ..chain
         }

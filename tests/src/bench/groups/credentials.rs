@@ -7,14 +7,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::chain::{Chain, Traffic, Work, answering, filter};
+use super::super::chain::{Chain, Service, Traffic, Work, answering, filter};
 use super::super::native;
 use super::super::{document, scratch::Scratch};
-use super::{Group, aim};
+use super::{Group, aim, compare};
 
 pub(super) const GROUP: Group = Group {
     name: "credentials",
-    about: "API keys and certificates alone, against `api_key_auth` and `rbac` alone",
+    about: "API keys, certificates and opaque tokens alone, against `api_key_auth`, `rbac` and `ext_authz` alone",
     chains,
     comparisons: &[
         aim(
@@ -27,11 +27,25 @@ pub(super) const GROUP: Group = Group {
             "a client certificate, against `rbac`",
             1.2,
         ),
+        compare("portcullis-introspection-asked", "native-ext-authz"),
+        compare("portcullis-introspection", "portcullis-api-key"),
     ],
     half_load: &[],
 };
 
-fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
+/// What the issuer says of every token. Its time is in that of the chains that ask it.
+const ACTIVE: &str =
+    r#"{"active":true,"sub":"alice","client_id":"shop","scope":"orders.read","aud":"orders-api"}"#;
+
+fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
+    let asking = |chain: Chain| Chain {
+        service: Some(Service {
+            socket: scratch.file(chain.id),
+            fields: Vec::new(),
+            answer: ACTIVE,
+        }),
+        ..chain
+    };
     let ours = |document: Value| filter(module, &document, "portcullis");
     vec![
         chain(
@@ -58,6 +72,24 @@ fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
             ours(document::certificate_only()),
             Traffic::Certificate,
         ),
+        asking(chain(
+            "native-ext-authz",
+            "ext_authz over HTTP, asked with each request",
+            native::ext_authz(),
+            Traffic::Opaque,
+        )),
+        asking(chain(
+            "portcullis-introspection-asked",
+            "Portcullis, introspection with each request",
+            ours(document::introspection_only(false)),
+            Traffic::Opaque,
+        )),
+        asking(chain(
+            "portcullis-introspection",
+            "Portcullis, introspection, remembered",
+            ours(document::introspection_only(true)),
+            Traffic::Opaque,
+        )),
     ]
 }
 
