@@ -66,24 +66,41 @@ impl Drop for Turn {
 /// wait.
 #[derive(Default)]
 pub struct Asked {
+    /// Few requests ever ask: the others hold no place for it.
+    noted: Option<Box<Noted>>,
+}
+
+#[derive(Default)]
+struct Noted {
     open: Option<Question>,
     answers: Vec<(Asker, Rc<dyn Any>, Reservation)>,
 }
 
 impl Asked {
+    /// What a request takes of memory that asks, beside its answers.
+    pub const MEMORY: usize = size_of::<Noted>();
+
+    fn noted(&mut self) -> &mut Noted {
+        self.noted.get_or_insert_default()
+    }
+
+    fn open(&self) -> Option<&Question> {
+        self.noted.as_ref()?.open.as_ref()
+    }
+
     /// A question has been asked.
     pub fn ask(&mut self, question: Question) {
-        self.open = Some(question);
+        self.noted().open = Some(question);
     }
 
     /// Who has asked the open question.
     pub fn asker(&self) -> Option<Asker> {
-        self.open.as_ref().map(|question| question.by)
+        self.open().map(|question| question.by)
     }
 
     /// The call has been made with which the open question is asked.
     pub fn made(&mut self) {
-        let open = self.open.as_mut();
+        let open = self.noted.as_mut().and_then(|noted| noted.open.as_mut());
         if let Some(turn) = open.and_then(|question| question.turn.as_mut()) {
             turn.take();
         }
@@ -91,37 +108,40 @@ impl Asked {
 
     /// Nobody waits for the answer to the open question.
     pub fn withdraw(&mut self) {
-        self.open = None;
+        if let Some(noted) = &mut self.noted {
+            noted.open = None;
+        }
     }
 
     /// The open question, if it is of that asker: it is open no more.
     pub fn take(&mut self, by: Asker) -> Option<Question> {
-        self.open.take_if(|question| question.by == by)
+        let noted = self.noted.as_mut()?;
+        noted.open.take_if(|question| question.by == by)
     }
 
     /// Notes what an asker has heard, and the memory that this takes.
     pub fn hear(&mut self, by: Asker, answer: Rc<dyn Any>, memory: Reservation) {
-        self.answers.push((by, answer, memory));
+        self.noted().answers.push((by, answer, memory));
     }
 
     /// What an asker has heard about the request, last.
     pub fn heard<T: Any>(&self, by: Asker) -> Option<Rc<T>> {
-        let mut answers = self.answers.iter().rev();
+        let mut answers = self.noted.as_ref()?.answers.iter().rev();
         let (_, answer, _) = answers.find(|(of, _, _)| *of == by)?;
         Rc::clone(answer).downcast().ok()
     }
 
     /// Forgets all: who asked has judged.
     pub fn clear(&mut self) {
-        self.open = None;
-        self.answers = Vec::new();
+        self.noted = None;
     }
 }
 
 /// The answers tell of people.
 impl fmt::Debug for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Asked({:?}, {})", self.open, self.answers.len())
+        let answers = self.noted.as_ref().map_or(0, |noted| noted.answers.len());
+        write!(f, "Asked({:?}, {answers})", self.open())
     }
 }
 

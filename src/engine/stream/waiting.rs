@@ -8,7 +8,7 @@ use super::body::StreamedBody;
 
 use super::{Action, PauseReason, Stream};
 use crate::engine::Lane;
-use portcullis_exchange::asked::Asker;
+use portcullis_exchange::asked::{Asked, Asker};
 use portcullis_exchange::body::HostBuffer;
 use portcullis_exchange::call::{CallError, CallResponse, Token};
 use portcullis_exchange::exchange::{BodyState, Edit};
@@ -188,7 +188,8 @@ impl Stream {
             return Err((step, &WAIT));
         }
         let slot = Slot::take(asker).ok_or((step, &WAIT))?;
-        let memory = budget::reserve(Share::Streams, place.memory()).ok_or((step, &NO_MEMORY))?;
+        let memory = place.memory().saturating_add(Asked::MEMORY);
+        let memory = budget::reserve(Share::Streams, memory).ok_or((step, &NO_MEMORY))?;
         // All of the head is kept: policies behind this one may ask for it.
         if !self.reserve_kept() {
             return Err((step, &NO_MEMORY));
