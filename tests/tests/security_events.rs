@@ -31,10 +31,14 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// So many proofs of possession are remembered.
 const PROOFS: usize = 128;
 
+/// The secret of those who sign requests.
+const HOOK: &str = "a secret of thirty-two bytes, or more";
+
 fn proxy() -> MemoryHost {
     MemoryHost::new()
         .at_second(NOW)
         .with_client("192.0.2.1:40000")
+        .with_variable("HOOK", HOOK)
 }
 
 fn counted(proxy: &MemoryHost, event: &str) -> u64 {
@@ -61,8 +65,24 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             "hash": "306b3c442f1f611f6267b3068f378f9aa117ad763f85351ec37e8b5a1f4fe1a6",
         }] } },
         "certificates": { "mesh": {
-            "source": { "x_forwarded_client_cert": {} }, "clients": [{ "dns": "a.example" }],
+            "source": { "x_forwarded_client_cert": {} },
+            "clients": [{ "dns": "a.example" }, { "dns": "gone.example", "client": "gone" }],
+            "revocation_lists": ["blocked"],
         } },
+        "revocation_lists": { "blocked": { "entries": [{ "client": "gone" }] } },
+        "introspection_servers": { "idp": {
+            "cluster": "idp", "uri": "https://id.example.com/introspect", "audiences": ["orders-api"],
+            "authentication": { "bearer": { "env": "NOT_THERE" } },
+        } },
+        "signers": {
+            "shop": {
+                "preset": "github", "secrets": [{ "env": "HOOK" }], "replay": { "for": "1h" },
+            },
+            "poor": { "preset": "github", "secrets": [{ "env": "HOOK" }] },
+            "gone": {
+                "preset": "github", "secrets": [{ "env": "HOOK" }], "revocation_lists": ["blocked"],
+            },
+        },
         "schemas": { "list": { "type": "array" } },
         "apis": { "pets": {
             "openapi": "3.0.3", "info": { "title": "Pets", "version": "1" },
@@ -90,6 +110,11 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             { "name": "keys", "match": { "path": { "prefix": "/keys" } }, "api_key": { "store": "partners" } },
             { "name": "known", "match": { "path": { "prefix": "/known" } },
               "certificate": { "set": "mesh", "require": { "scopes": ["admin"] } } },
+            { "name": "opaque", "match": { "path": { "prefix": "/opaque" } }, "introspection": { "server": "idp" } },
+            { "name": "shop", "match": { "path": { "prefix": "/shop" } }, "signed_request": { "signer": "shop", "head": "ahead" } },
+            { "name": "poor", "match": { "path": { "prefix": "/poor" } },
+              "signed_request": { "signer": "poor", "head": "ahead", "require": { "scopes": ["admin"] } } },
+            { "name": "gone", "match": { "path": { "prefix": "/gone" } }, "signed_request": { "signer": "gone", "head": "ahead" } },
             { "name": "guarded", "match": {}, "jwt": { "provider": "corp" } },
         ],
     });
@@ -206,6 +231,12 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
     let forged = bearer("p256-other", &json!({}));
     let revoked = bearer("p256", &json!({ "jti": "stolen" }));
     let good = bearer("p256", &json!({}));
+    let signed = tokens::mint(
+        &json!({ "signed": "", "secret": HOOK, "encoding": "hex" }),
+        NOW,
+    );
+    let signed = format!("sha256={signed}");
+    let other = format!("sha256={}", "0".repeat(64));
     let mut events = Vec::new();
     for (path, name, value) in [
         ("/a?q=1", "authorization", &*hmac),
@@ -223,6 +254,14 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
         ("/keys", "x-api-key", "pk_5FvplO4wnfiJWCemi4pjGs6SoCZ1r3s0I"),
         ("/known", "x-forwarded-client-cert", "DNS=b.example"),
         ("/known", "x-forwarded-client-cert", "DNS=a.example"),
+        ("/known", "x-forwarded-client-cert", "DNS=gone.example"),
+        ("/opaque", "authorization", "Bearer a!b"),
+        ("/opaque", "authorization", "Bearer 2YotnFZFEjr1zCsicMWpAA"),
+        ("/shop", "x-hub-signature-256", &*other),
+        ("/shop", "x-hub-signature-256", &*signed),
+        ("/shop", "x-hub-signature-256", &*signed),
+        ("/poor", "x-hub-signature-256", &*signed),
+        ("/gone", "x-hub-signature-256", &*signed),
         ("/pets/unknown", "x-a", "4"),
         ("/searched?q=%3Cscript%3Ealert(1)%3C/script%3E", "x-a", "6"),
     ] {
