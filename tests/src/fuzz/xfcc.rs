@@ -80,10 +80,17 @@ fn written(element: &Element<'_>) -> String {
             false => format!("{key}=\"{}\"", value.replace('"', "\\\"")),
         });
     };
-    add("Hash", element.hash.unwrap_or_default());
-    add("Subject", element.subject.as_deref().unwrap_or_default());
+    // No more pairs than were read: there may not be many.
+    element.hash.iter().for_each(|hash| add("Hash", hash));
+    element
+        .subject
+        .iter()
+        .for_each(|subject| add("Subject", subject));
     element.uris.iter().for_each(|uri| add("URI", uri));
     element.dns.iter().for_each(|name| add("DNS", name));
+    if pairs.is_empty() {
+        return "Hash=".to_owned();
+    }
     pairs.join(";")
 }
 
