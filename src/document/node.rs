@@ -122,6 +122,15 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// The items of an array in which somebody may write secrets: what stands in its place is not quoted.
+    #[inline(never)]
+    pub fn items_unquoted(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
+        match self.json {
+            Json::Array(_) => self.items(problems),
+            _ => self.expected(problems, "an array"),
+        }
+    }
+
     /// The items of an array.
     #[inline(never)]
     pub fn items(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
@@ -403,6 +412,14 @@ mod tests {
             });
             assert_eq!(found, [format!("document: must be an array, not {told}")]);
         }
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown_as_a_list() {
+        let found = problems_of(r#""a-secret""#, |node, problems| {
+            assert!(node.items_unquoted(problems).is_none());
+        });
+        assert_eq!(found, ["document: must be an array, not a string"]);
     }
 
     #[test]

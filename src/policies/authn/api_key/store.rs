@@ -369,7 +369,7 @@ fn read_prefix(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Box<st
 }
 
 fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> Option<KeyTable> {
-    let items = node.items(problems)?;
+    let items = node.items_unquoted(problems)?;
     if items.len() > MOST_KEYS {
         node.report(
             problems,

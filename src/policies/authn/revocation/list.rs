@@ -140,7 +140,7 @@ impl Entries {
 }
 
 fn read_entries(node: &Node<'_>, problems: &mut Problems) -> Option<RevocationTable> {
-    let items = node.items(problems)?;
+    let items = node.items_unquoted(problems)?;
     if items.len() > MOST_ENTRIES {
         node.report(
             problems,

@@ -276,6 +276,7 @@ fn read_secrets(
     encoding: SecretEncoding,
     problems: &mut Problems,
 ) -> Option<Vec<SharedSecret>> {
+    node.items_unquoted(problems)?;
     let secrets = node.list(problems, |node, problems| {
         SharedSecret::read(node, encoding, problems)
     })?;
