@@ -241,12 +241,16 @@ fn launch(port: u16, store: &Path) -> io::Result<(Child, SocketAddr)> {
     let Some(output) = process.stdout.take() else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        let port = line.strip_prefix("listening on ");
+    let mut output = BufReader::new(output);
+    let mut line = String::new();
+    while output.read_line(&mut line)? > 0 {
+        let port = line.trim_end().strip_prefix("listening on ");
         if let Some(port) = port.and_then(|port| port.parse().ok()) {
+            // What it says later has somewhere to go.
+            process.stdout = Some(output.into_inner());
             return Ok((process, (Ipv4Addr::LOCALHOST, port).into()));
         }
+        line.clear();
     }
     let status = process.wait()?;
     let text = format!("the authorization server has ended: {status}");

@@ -41,7 +41,6 @@ fn send(proxy: &Proxy, name: Option<&str>, token: &str) -> String {
     let socket = TcpStream::connect(proxy.envoy.listener_addr(TLS).unwrap()).unwrap();
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut stream = StreamOwned::new(connection, socket);
-    // HTTP/1.0 has no body in pieces.
     let head = format!(
         "GET /mtls HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
     );
