@@ -34,12 +34,7 @@ pub(super) struct Proofs {
 
 impl Proofs {
     /// A client with a token that is bound to its key: the claims of a token, with its `cnf`.
-    pub(super) fn of(
-        scratch: &Scratch,
-        issuer: &SigningKey,
-        described: Value,
-        now: u64,
-    ) -> Self {
+    pub(super) fn of(scratch: &Scratch, issuer: &SigningKey, described: Value, now: u64) -> Self {
         let key = SigningKey::named(KEY);
         let jwk = key.jwk();
         let mut described = described;

@@ -67,7 +67,10 @@ pub(crate) fn with_nonces(proxy: &Proxy) {
     let response = proxy.prove("/nonce", &token, &first);
     assert_eq!(outcome(&response), "401 dpop_nonce");
     let challenge = field(&response, "www-authenticate").unwrap();
-    assert!(challenge.contains("error=\"use_dpop_nonce\""), "{challenge}");
+    assert!(
+        challenge.contains("error=\"use_dpop_nonce\""),
+        "{challenge}"
+    );
     let nonce = field(&response, "dpop-nonce").unwrap();
     for _ in 0..8 {
         let fresh = proof(proxy, "wallet", "/nonce", &token, Some(nonce));

@@ -31,7 +31,11 @@ fn tokens(proxy: &Proxy) -> Vec<Sent> {
             token,
             verdict: format!("200 {client}"),
         });
-        let bad = if number % 2 == 0 { revoked } else { format!("made-up-{number}") };
+        let bad = if number % 2 == 0 {
+            revoked
+        } else {
+            format!("made-up-{number}")
+        };
         all.push(Sent {
             token: bad,
             verdict: INVALID.to_owned(),

@@ -69,5 +69,8 @@ fn revocation(proxy: &Proxy) {
     });
     // For as long as the document says, no worker that has asked asks again.
     let kept: Vec<String> = (0..16).map(|_| proxy.send("/kept", &token)).collect();
-    assert!(kept.iter().any(|outcome| outcome == "200 shop-2"), "{kept:?}");
+    assert!(
+        kept.iter().any(|outcome| outcome == "200 shop-2"),
+        "{kept:?}"
+    );
 }

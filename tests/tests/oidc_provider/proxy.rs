@@ -57,11 +57,8 @@ fn issued(bound: &Value) -> Value {
 fn document() -> Value {
     let origins = json!(["https://api.example.com"]);
     let dpop = json!({ "dpop": { "mode": "required", "origins": origins } });
-    let nonce =
-        json!({ "dpop": { "mode": "required", "origins": origins, "nonce": "required" } });
-    let route = |name: &str, policy: &str, block: Value| {
-        json!({ "name": name, "match": { "path": { "prefix": format!("/{name}") } }, policy: block })
-    };
+    let nonce = json!({ "dpop": { "mode": "required", "origins": origins, "nonce": "required" } });
+    let route = |name: &str, policy: &str, block: Value| json!({ "name": name, "match": { "path": { "prefix": format!("/{name}") } }, policy: block });
     let introspection = |name: &str| route(name, "introspection", json!({ "server": name }));
     let jwt = |name: &str| route(name, "jwt", json!({ "provider": name }));
     json!({
