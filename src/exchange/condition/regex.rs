@@ -1,7 +1,8 @@
 //! `regex`: an expression matches a whole text. The search takes its own price.
 
-use super::operand::Found;
-use super::test::{Expected, Kinds, Test, TestInput};
+use super::found::Found;
+use super::test::{Expected, Kinds, Test, TestInput    compare: None,
+};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -14,12 +15,13 @@ pub(super) const TEST: Test = Test {
 };
 
 fn read(node: &Node<'_>, asked: TestInput, problems: &mut Problems) -> Option<Expected> {
-    node.regex(problems, asked.case).map(Expected::Regex)
+    let regex = node.regex(problems, asked.case)?;
+    Some(Expected::Regex(regex, asked.case))
 }
 
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {
     match (expected, found.text(effort)?) {
-        (Expected::Regex(regex), Some(text)) => regex.is_match(text, effort),
+        (Expected::Regex(regex, _), Some(text)) => regex.is_match(text, effort),
         _ => Ok(false),
     }
 }

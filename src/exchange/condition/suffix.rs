@@ -1,7 +1,8 @@
 //! `suffix`: a text ends with another.
 
-use super::operand::Found;
-use super::test::{Expected, Kinds, Test, read_name};
+use super::found::Found;
+use super::test::{Expected, Kinds, Test, read_name    compare: None,
+};
 use portcullis_wire::effort::{Effort, TooCostly};
 
 pub(super) const TEST: Test = Test {
