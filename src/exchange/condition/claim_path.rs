@@ -48,7 +48,8 @@ impl ClaimPath {
     /// It as RFC 6901 writes it.
     fn pointer(&self) -> String {
         let tokens = self.tokens.iter();
-        let tokens = tokens.map(|token| ["/", &token.replace('~', "~0").replace('/', "~1")].concat());
+        let tokens =
+            tokens.map(|token| ["/", &token.replace('~', "~0").replace('/', "~1")].concat());
         tokens.collect()
     }
 

@@ -1,8 +1,7 @@
 //! `contains`: a text has another somewhere.
 
 use super::found::Found;
-use super::test::{Expected, Kinds, Test, read_name    compare: None,
-};
+use super::test::{Expected, Kinds, Test, read_name};
 use portcullis_document::Case;
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -12,6 +11,7 @@ pub(super) const TEST: Test = Test {
     fault: "no_match",
     read: read_name,
     holds,
+    compare: None,
 };
 
 /// How many bytes of a text a step of the effort is enough for.

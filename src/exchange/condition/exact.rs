@@ -1,6 +1,6 @@
 //! `exact`: a value is equal. Numbers are compared by value: `1` is `1.0`.
 
-use super::comparison::{Compare, Pair};
+use super::comparison::Compare;
 use super::found::Found;
 use super::test::{Expected, Kinds, Test, TestInput};
 use portcullis_document::{Node, Problems};
@@ -16,7 +16,7 @@ pub(super) const TEST: Test = Test {
     compare: Some(Compare {
         with: Kinds::ALL,
         instead: "exact",
-        holds: Pair::are_equal,
+        holds: |pair| pair.are_equal(),
     }),
 };
 

@@ -1,6 +1,6 @@
 //! `includes`, `includes_any`, `includes_all`: a list has a value, one of several, or all of them.
 
-use super::comparison::{Compare, Pair};
+use super::comparison::Compare;
 use super::found::Found;
 use super::test::{Choice, Expected, Kinds, Test, read_choice, read_scalar};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -17,7 +17,7 @@ pub(super) const TEST: Test = Test {
     compare: Some(Compare {
         with: Kinds::ALL,
         instead: "includes",
-        holds: Pair::includes,
+        holds: |pair| pair.includes(),
     }),
 };
 
@@ -27,7 +27,7 @@ pub(super) const ANY: Test = Test {
     compare: Some(Compare {
         with: Kinds::LIST,
         instead: "includes",
-        holds: Pair::includes_any,
+        holds: |pair| pair.includes_any(),
     }),
     ..TEST
 };
@@ -39,7 +39,7 @@ pub(super) const ALL: Test = Test {
     compare: Some(Compare {
         with: Kinds::LIST,
         instead: "includes",
-        holds: Pair::includes_all,
+        holds: |pair| pair.includes_all(),
     }),
     ..TEST
 };

@@ -1,6 +1,6 @@
 //! `in`: a value is one of several. Texts are found in a sorted list.
 
-use super::comparison::{Compare, Pair};
+use super::comparison::Compare;
 use super::found::Found;
 use super::test::{Expected, Kinds, Test, read_choice};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -14,7 +14,7 @@ pub(super) const TEST: Test = Test {
     compare: Some(Compare {
         with: Kinds::LIST,
         instead: "exact",
-        holds: Pair::is_in,
+        holds: |pair| pair.is_in(),
     }),
 };
 

@@ -1,7 +1,7 @@
 //! `prefix`: a text begins with another. With what another part of the request has, it begins with whole
 //! segments.
 
-use super::comparison::{Compare, Pair};
+use super::comparison::Compare;
 use super::found::Found;
 use super::test::{Expected, Kinds, Test, read_name};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -15,7 +15,7 @@ pub(super) const TEST: Test = Test {
     compare: Some(Compare {
         with: Kinds::TEXT,
         instead: "exact",
-        holds: Pair::begins,
+        holds: |pair| pair.begins(),
     }),
 };
 

@@ -1,8 +1,7 @@
 //! `regex`: an expression matches a whole text. The search takes its own price.
 
 use super::found::Found;
-use super::test::{Expected, Kinds, Test, TestInput    compare: None,
-};
+use super::test::{Expected, Kinds, Test, TestInput};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -12,6 +11,7 @@ pub(super) const TEST: Test = Test {
     fault: "no_match",
     read,
     holds,
+    compare: None,
 };
 
 fn read(node: &Node<'_>, asked: TestInput, problems: &mut Problems) -> Option<Expected> {

@@ -1,8 +1,7 @@
 //! `suffix`: a text ends with another.
 
 use super::found::Found;
-use super::test::{Expected, Kinds, Test, read_name    compare: None,
-};
+use super::test::{Expected, Kinds, Test, read_name};
 use portcullis_wire::effort::{Effort, TooCostly};
 
 pub(super) const TEST: Test = Test {
@@ -11,6 +10,7 @@ pub(super) const TEST: Test = Test {
     fault: "no_match",
     read: read_name,
     holds,
+    compare: None,
 };
 
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {

@@ -4,13 +4,13 @@ use super::comparison::Compare;
 use super::found::{Found, Letters};
 use super::operand::Operand;
 use crate::target::{fold_case, folded};
-use std::borrow::Cow;
 use portcullis_document::{Case, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::compact::Value;
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json::{Json, Number};
 use portcullis_wire::regex::Regex;
+use std::borrow::Cow;
 
 /// One way to compare a value: data and three functions, so that a new one is a file of its own.
 /// They are called through pointers, which costs a condition some nanoseconds.
@@ -75,7 +75,6 @@ pub(super) struct Range {
 }
 
 /// A text that was found beside the one that is expected.
-#[derive(Clone, Copy)]
 pub(super) struct Texts<'t> {
     pub(super) found: Cow<'t, str>,
     pub(super) expected: Cow<'t, str>,
@@ -139,7 +138,9 @@ impl Expected {
             (Expected::Text(own, case), Expected::Text(other, others)) => {
                 own == other && case == others
             }
-            (Expected::Regex(own, _), Expected::Regex(other, _)) => own.address() == other.address(),
+            (Expected::Regex(own, _), Expected::Regex(other, _)) => {
+                own.address() == other.address()
+            }
             (Expected::Value(own), Expected::Value(other)) => own == other,
             (Expected::Choice(own), Expected::Choice(other)) => own == other,
             (Expected::Range(own), Expected::Range(other)) => own == other,

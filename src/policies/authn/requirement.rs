@@ -56,11 +56,7 @@ impl Insufficient {
 
 impl Requirement {
     /// Reads `require: { scopes, claims }` of a route with that path.
-    pub(super) fn read(
-        node: &Node<'_>,
-        path: &RoutePath,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>, path: &RoutePath, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"scopes\": […]}")?;
         let scopes = fields.or_default("scopes", Default::default(), problems, read_scopes);
         let claims = fields.or_default("claims", Vec::new(), problems, |node, problems| {
@@ -107,7 +103,10 @@ impl Requirement {
 
     /// The header fields that it looks at.
     pub(super) fn header_names(&self) -> impl Iterator<Item = HeaderName> {
-        self.claims.iter().flat_map(Condition::header_names).cloned()
+        self.claims
+            .iter()
+            .flat_map(Condition::header_names)
+            .cloned()
     }
 
     /// Whether the claims of a token meet everything, as far as it takes nothing but claims.

@@ -46,7 +46,10 @@ pub fn conditions(text: &[u8]) -> bool {
     };
     let outcome = seen.judge(&condition);
     let opposite = format!("{{\"not\":{}}}", String::from_utf8_lossy(written));
-    if let Some(opposite) = Json::parse(opposite.as_bytes(), 9).ok().and_then(|json| read(&json)) {
+    if let Some(opposite) = Json::parse(opposite.as_bytes(), 9)
+        .ok()
+        .and_then(|json| read(&json))
+    {
         let inverted = seen.judge(&opposite);
         assert_eq!(inverted, outcome.clone().map(|yes| !yes), "{condition:?}");
     }
@@ -128,10 +131,8 @@ impl Seen<'_> {
             (Value::String(one), Value::String(other)) if folds => one.eq_ignore_ascii_case(other),
             (Value::String(text), Value::Number(number))
             | (Value::Number(number), Value::String(text)) => number.to_string() == *text,
-            (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
-            (Value::String(text), Value::Bool(value)) | (Value::Bool(value), Value::String(text)) => {
-                value.to_string() == *text
-            }
+            (Value::String(text), Value::Bool(value))
+            | (Value::Bool(value), Value::String(text)) => value.to_string() == *text,
             (one, other) => one == other && !one.is_null(),
         };
         if let Some(other) = written.get("exact").filter(|other| other.is_object()) {
@@ -142,9 +143,7 @@ impl Seen<'_> {
         }
         if let Some(other) = written.get("in").filter(|other| other.is_object()) {
             return Some(match (found, self.part(other)?) {
-                (Some(one), Some(Value::Array(items))) => {
-                    items.iter().any(|item| same(&one, item))
-                }
+                (Some(one), Some(Value::Array(items))) => items.iter().any(|item| same(&one, item)),
                 (Some(one), Some(other)) => same(&one, &other),
                 _ => false,
             });
@@ -159,6 +158,11 @@ impl Seen<'_> {
 
     /// What is there of the part that is named; the outer none if it is not known how to find that.
     fn part(&self, named: &Value) -> Option<Option<Value>> {
+        let part = self.any_part(named)?;
+        part.as_ref().is_none_or(has_plain_numbers).then_some(part)
+    }
+
+    fn any_part(&self, named: &Value) -> Option<Option<Value>> {
         let name = |field: &str| named.get(field).and_then(Value::as_str);
         if let Some(path) = name("claim") {
             let claims: Value = serde_json::from_str(&self.claims.value().to_string()).ok()?;
@@ -191,6 +195,15 @@ impl Seen<'_> {
     }
 }
 
+/// Whether every number in it is an integer, so that all who write it do so alike.
+fn has_plain_numbers(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_i64().is_some(),
+        Value::Array(items) => items.iter().all(has_plain_numbers),
+        _ => true,
+    }
+}
+
 fn at(value: &Value, path: &str) -> Option<Value> {
     match path.starts_with('/') {
         true => value.pointer(path).cloned(),
@@ -216,7 +229,9 @@ fn decoded(text: &str) -> String {
     let mut pieces = text.split('%');
     let mut out = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
-        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let byte = piece
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         out.extend(byte);
         out.extend_from_slice(piece.get(2..).unwrap_or_default().as_bytes());
     }

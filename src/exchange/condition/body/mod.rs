@@ -135,12 +135,13 @@ impl BodyPlan {
             return;
         };
         if size >= arriving.again && arriving.fault.is_none() && !is_crowded() {
+            let done = arriving.done;
             let Arriving {
                 gate, collector, ..
             } = &mut *arriving;
             let shown = body
                 .content
-                .show(arriving.done, self.most, |text| gate.more(text, collector));
+                .show(done, self.most, |text| gate.more(text, collector));
             match shown {
                 Some(Ok(done)) => {
                     let done = u64::try_from(done).unwrap_or(u64::MAX);

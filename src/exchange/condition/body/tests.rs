@@ -18,8 +18,13 @@ fn judged(written: &str, body: &str) -> Result<bool, Undecidable> {
     let condition = condition(written);
     let plan = BodyPlan::of(std::iter::once(&condition), 1 << 20).unwrap();
     let whole = holds(&condition, &plan.members_of(body.as_bytes()));
-    for step in [1, 2, 7] {
-        assert_eq!(holds(&condition, &in_pieces(&plan, body.as_bytes(), step)), whole, "{body}");
+    // A string is read again until it ends.
+    for step in [1, 2, 7].map(|step| step.max(body.len() / 100)) {
+        assert_eq!(
+            holds(&condition, &in_pieces(&plan, body.as_bytes(), step)),
+            whole,
+            "{body}"
+        );
     }
     whole
 }
@@ -53,25 +58,93 @@ fn holds(condition: &Condition, members: &BodyMembers) -> Result<bool, Undecidab
 #[test]
 fn members_are_taken_out_by_their_pointers() {
     for (condition, body, expected) in [
-        (r#"{"body": "/tenant", "exact": "acme"}"#, r#"{"tenant":"acme"}"#, true),
-        (r#"{"body": "/tenant", "exact": "acme"}"#, r#"{"a":1,"tenant":"beta"}"#, false),
-        (r#"{"body": "/tenant", "exact": "acme"}"#, r#"{"\u0074enant":"\u0061cme"}"#, true),
-        (r#"{"body": "/tenant", "exact": "acme"}"#, r#"{"x":{"tenant":"acme"}}"#, false),
-        (r#"{"body": "/tenant", "exists": true}"#, r#"{"x":[{"tenant":"acme"}]}"#, false),
-        (r#"{"body": "/a/b", "exact": 7}"#, r#"{"a":{"b":7.0}}"#, true),
-        (r#"{"body": "/a/b", "exists": false}"#, r#"{"a":null}"#, true),
+        (
+            r#"{"body": "/tenant", "exact": "acme"}"#,
+            r#"{"tenant":"acme"}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/tenant", "exact": "acme"}"#,
+            r#"{"a":1,"tenant":"beta"}"#,
+            false,
+        ),
+        (
+            r#"{"body": "/tenant", "exact": "acme"}"#,
+            r#"{"\u0074enant":"\u0061cme"}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/tenant", "exact": "acme"}"#,
+            r#"{"x":{"tenant":"acme"}}"#,
+            false,
+        ),
+        (
+            r#"{"body": "/tenant", "exists": true}"#,
+            r#"{"x":[{"tenant":"acme"}]}"#,
+            false,
+        ),
+        (
+            r#"{"body": "/a/b", "exact": 7}"#,
+            r#"{"a":{"b":7.0}}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/a/b", "exists": false}"#,
+            r#"{"a":null}"#,
+            true,
+        ),
         (r#"{"body": "/a/b", "exists": false}"#, r#"{"a":{}}"#, true),
-        (r#"{"body": "/a/1/c", "exact": true}"#, r#"{"a":[0,{"c":true}]}"#, true),
-        (r#"{"body": "/a/1", "exact": "y"}"#, r#"{"a":[[],"y",{}]}"#, true),
-        (r#"{"body": "/a/1", "exact": "y"}"#, r#"{"a":{"1":"y"}}"#, true),
-        (r#"{"body": "/a", "includes": "y"}"#, r#"{"a":["x",{"z":[1]},[2],"y"]}"#, true),
-        (r#"{"body": "/a", "includes": "z"}"#, r#"{"a":["x",{"z":[1]},[2],"y"]}"#, false),
-        (r#"{"body": "/a", "exists": true}"#, r#"{"a":{"b":{"c":[1,2]}}}"#, true),
+        (
+            r#"{"body": "/a/1/c", "exact": true}"#,
+            r#"{"a":[0,{"c":true}]}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/a/1", "exact": "y"}"#,
+            r#"{"a":[[],"y",{}]}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/a/1", "exact": "y"}"#,
+            r#"{"a":{"1":"y"}}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/a", "includes": "y"}"#,
+            r#"{"a":["x",{"z":[1]},[2],"y"]}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/a", "includes": "z"}"#,
+            r#"{"a":["x",{"z":[1]},[2],"y"]}"#,
+            false,
+        ),
+        (
+            r#"{"body": "/a", "exists": true}"#,
+            r#"{"a":{"b":{"c":[1,2]}}}"#,
+            true,
+        ),
         (r#"{"body": "/a~1b", "exact": "x"}"#, r#"{"a/b":"x"}"#, true),
-        (r#"{"body": "/a", "range": {"minimum": 3}}"#, r#"{"a":1e3}"#, true),
-        (r#"{"not": {"body": "/a", "exact": "x"}}"#, r#"{"a":"y"}"#, true),
-        (r#"{"body": "/a", "exact": {"body": "/b/0"}}"#, r#"{"a":"y","b":["y"]}"#, true),
-        (r#"{"body": "/b", "includes": {"body": "/b/0"}}"#, r#"{"b":["y","z"]}"#, true),
+        (
+            r#"{"body": "/a", "range": {"minimum": 3}}"#,
+            r#"{"a":1e3}"#,
+            true,
+        ),
+        (
+            r#"{"not": {"body": "/a", "exact": "x"}}"#,
+            r#"{"a":"y"}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/a", "exact": {"body": "/b/0"}}"#,
+            r#"{"a":"y","b":["y"]}"#,
+            true,
+        ),
+        (
+            r#"{"body": "/b", "includes": {"body": "/b/0"}}"#,
+            r#"{"b":["y","z"]}"#,
+            true,
+        ),
     ] {
         assert_eq!(judged(condition, body), Ok(expected), "{condition} {body}");
     }
@@ -85,7 +158,11 @@ fn what_two_services_may_read_differently_is_neither() {
     let body = |fault| Err(Undecidable::Body(fault));
     for (condition, text, expected) in [
         (tenant, r#"{"tenant":"acme","tenant":"b"}"#, body(Malformed)),
-        (tenant, r#"{"tenant":"acme","x":{"a":1,"a":2}}"#, body(Malformed)),
+        (
+            tenant,
+            r#"{"tenant":"acme","x":{"a":1,"a":2}}"#,
+            body(Malformed),
+        ),
         (tenant, r#"{"tenant":"acme"} x"#, body(Malformed)),
         (tenant, r#"{"tenant":"acme""#, body(Malformed)),
         (tenant, "{\"tenant\":\"\u{1}\"}", body(Malformed)),
@@ -100,13 +177,41 @@ fn what_two_services_may_read_differently_is_neither() {
         (tenant, r#"{"tenant":["acme"]}"#, Err(Undecidable::Kind)),
         (tenant, r#"{"tenant":7}"#, Err(Undecidable::Kind)),
         (tenant, r#"{"tenant":null}"#, Ok(false)),
-        (r#"{"body": "/a/s", "exists": true}"#, "{\"a\":{\"\u{17f}\":1}}", body(Ambiguous)),
-        (r#"{"body": "/a/s", "exists": true}"#, r#"{"a":"s"}"#, body(Ambiguous)),
-        (r#"{"body": "/a/0", "exists": true}"#, r#"{"a":[]}"#, Ok(false)),
-        (r#"{"body": "/a", "exact": 1}"#, r#"{"a":9007199254740993}"#, body(Number)),
-        (r#"{"body": "/a", "exact": 1}"#, r#"{"a":1e300}"#, body(Number)),
-        (r#"{"body": "/a", "includes": 1}"#, r#"{"a":[1,1e300]}"#, body(Number)),
-        (r#"{"body": "/a", "range": {"minimum": 1}}"#, r#"{"a":"7"}"#, Err(Undecidable::Kind)),
+        (
+            r#"{"body": "/a/s", "exists": true}"#,
+            "{\"a\":{\"\u{17f}\":1}}",
+            body(Ambiguous),
+        ),
+        (
+            r#"{"body": "/a/s", "exists": true}"#,
+            r#"{"a":"s"}"#,
+            body(Ambiguous),
+        ),
+        (
+            r#"{"body": "/a/0", "exists": true}"#,
+            r#"{"a":[]}"#,
+            Ok(false),
+        ),
+        (
+            r#"{"body": "/a", "exact": 1}"#,
+            r#"{"a":9007199254740993}"#,
+            body(Number),
+        ),
+        (
+            r#"{"body": "/a", "exact": 1}"#,
+            r#"{"a":1e300}"#,
+            body(Number),
+        ),
+        (
+            r#"{"body": "/a", "includes": 1}"#,
+            r#"{"a":[1,1e300]}"#,
+            body(Number),
+        ),
+        (
+            r#"{"body": "/a", "range": {"minimum": 1}}"#,
+            r#"{"a":"7"}"#,
+            Err(Undecidable::Kind),
+        ),
     ] {
         assert_eq!(judged(condition, text), expected, "{condition} {text}");
     }
@@ -150,7 +255,11 @@ fn heads_say_whether_there_is_a_body_to_be_read() {
             BodyFault::Upgrade,
         ),
     ] {
-        assert_eq!(ahead(fields, BodyState::Open, stream), fault(expected), "{fields:?}");
+        assert_eq!(
+            ahead(fields, BodyState::Open, stream),
+            fault(expected),
+            "{fields:?}"
+        );
     }
     let expect = [json, ("expect", "100-continue")];
     let held = ahead(&expect, BodyState::Open, Inspection::HoldHeaders);

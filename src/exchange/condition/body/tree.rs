@@ -82,7 +82,9 @@ impl Tree {
 
     /// What is asked for in that value and has that name, or nearly.
     pub(super) fn named(&self, at: usize, name: &str) -> impl Iterator<Item = Named> {
-        let children = self.node(at).map_or(&[][..], |node| &node.children);
+        let children = self
+            .node(at)
+            .map_or(&[][..], |node| node.children.as_slice());
         let folded = match children {
             [] => String::new(),
             _ => fold_case(name),
@@ -100,12 +102,16 @@ impl Tree {
     pub(super) fn item(&self, at: usize, index: usize) -> Option<usize> {
         let items = &self.node(at)?.items;
         let found = items.binary_search_by(|(each, _)| each.cmp(&index)).ok();
-        found.and_then(|found| items.get(found)).map(|(_, node)| *node)
+        found
+            .and_then(|found| items.get(found))
+            .map(|(_, node)| *node)
     }
 
     /// What is asked for in that value that no list has.
     pub(super) fn members_alone(&self, at: usize) -> impl Iterator<Item = usize> {
-        let children = self.node(at).map_or(&[][..], |node| &node.children);
+        let children = self
+            .node(at)
+            .map_or(&[][..], |node| node.children.as_slice());
         let names = children.iter();
         let names = names.filter(|(_, name, _)| array_index(name).is_none());
         names.map(|(.., node)| *node)
@@ -123,7 +129,9 @@ impl Tree {
 
     /// The same without the value itself.
     pub(super) fn slots_within(&self, at: usize) -> Vec<usize> {
-        let children = self.node(at).map_or(&[][..], |node| &node.children);
+        let children = self
+            .node(at)
+            .map_or(&[][..], |node| node.children.as_slice());
         let within = children.iter().map(|(.., child)| self.slots_below(*child));
         within.flatten().collect()
     }
