@@ -12,11 +12,31 @@ use portcullis_wire::json::compact::Compact;
 #[derive(Debug)]
 pub struct Kept {
     claims: Option<Compact>,
-    headers: Vec<(HeaderName, Result<Option<Box<[u8]>>, Undecidable>)>,
-    parameters: Vec<(Box<str>, Result<Option<Box<str>>, Undecidable>)>,
+    headers: Vec<(HeaderName, KeptValue<[u8]>)>,
+    parameters: Vec<(Box<str>, KeptValue<str>)>,
     readings: usize,
-    variables: Vec<(Box<str>, usize, Box<str>, Letters)>,
+    variables: Vec<KeptVariable>,
     memory: Reservation,
+}
+
+/// What was there, or why that cannot be told.
+#[derive(Debug)]
+struct KeptValue<T: ?Sized>(Result<Option<Box<T>>, Undecidable>);
+
+/// What the path has for a variable in one of its readings.
+#[derive(Debug)]
+struct KeptVariable {
+    name: Box<str>,
+    reading: usize,
+    value: Box<str>,
+    letters: Letters,
+}
+
+impl<T: ?Sized> KeptValue<T> {
+    fn get(&self) -> Result<Option<&T>, Undecidable> {
+        let value = self.0.as_ref().map_err(|why| *why)?;
+        Ok(value.as_deref())
+    }
 }
 
 /// What each of them takes beside its texts.
@@ -56,22 +76,28 @@ impl Kept {
                 let bytes = value.map_or(0, |value| value.map_or(0, <[u8]>::len));
                 self.takes(bytes)?;
                 let value = value.map(|value| value.map(Box::from));
-                self.headers.push((name.clone(), value));
+                self.headers.push((name.clone(), KeptValue(value)));
             }
             Operand::Query(name) if !self.parameters.iter().any(|(each, _)| each == name) => {
                 let value = view.parameter(name);
                 let bytes = value.map_or(0, |value| value.map_or(0, str::len));
                 self.takes(bytes)?;
                 let value = value.map(|value| value.map(Box::from));
-                self.parameters.push((name.clone(), value));
+                self.parameters.push((name.clone(), KeptValue(value)));
             }
-            Operand::PathVariable(name) if !self.variables.iter().any(|each| each.0 == *name) => {
+            Operand::PathVariable(name)
+                if !self.variables.iter().any(|each| each.name == *name) =>
+            {
                 for reading in 0..self.readings {
                     // What has no value in a reading has none then either.
                     if let Ok(Held::Text(value, letters)) = view.variable(name, reading) {
                         self.takes(value.len())?;
-                        let value = (name.clone(), reading, value.into(), letters);
-                        self.variables.push(value);
+                        self.variables.push(KeptVariable {
+                            name: name.clone(),
+                            reading,
+                            value: value.into(),
+                            letters,
+                        });
                     }
                 }
             }
@@ -94,16 +120,14 @@ impl Kept {
         let kept = headers.find(|(each, _)| each == name);
         // What was not kept cannot be told.
         let (_, value) = kept.ok_or(Undecidable::Unreadable)?;
-        let value = value.as_ref().map_err(|why| *why)?;
-        Ok(value.as_deref())
+        value.get()
     }
 
     pub(super) fn parameter(&self, name: &str) -> Result<Option<&str>, Undecidable> {
         let mut parameters = self.parameters.iter();
         let kept = parameters.find(|(each, _)| **each == *name);
         let (_, value) = kept.ok_or(Undecidable::Unreadable)?;
-        let value = value.as_ref().map_err(|why| *why)?;
-        Ok(value.as_deref())
+        value.get()
     }
 
     pub(super) fn readings(&self) -> usize {
@@ -112,8 +136,7 @@ impl Kept {
 
     pub(super) fn variable(&self, name: &str, reading: usize) -> Option<(Cow<'_, str>, Letters)> {
         let mut variables = self.variables.iter();
-        let kept = variables.find(|(each, place, ..)| **each == *name && *place == reading);
-        let (.., value, letters) = kept?;
-        Some((Cow::Borrowed(value), *letters))
+        let kept = variables.find(|each| *each.name == *name && each.reading == reading)?;
+        Some((Cow::Borrowed(&kept.value), kept.letters))
     }
 }
