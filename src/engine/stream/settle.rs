@@ -14,7 +14,7 @@ use portcullis_exchange::exchange::{Author, BodyState, Finished};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::Verdict;
 use portcullis_exchange::refusal::core::WAIT;
-use portcullis_exchange::refusal::{ErrorProtocol, Refusal, Reply};
+use portcullis_exchange::refusal::{Disclosure, ErrorProtocol, Refusal, Reply};
 use portcullis_exchange::wait::Wait;
 use portcullis_wire::headers::Headers;
 
@@ -176,9 +176,31 @@ impl Stream {
         }
         let request_id = self.headers.all("x-request-id").next();
         let engine = self.engine.as_deref();
-        let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
+        let is_hidden = refusal.told == Disclosure::NoRoute;
+        let page = engine.and_then(|engine| {
+            let chain = match is_hidden {
+                true => &engine.fallback,
+                false => self.chain(engine),
+            };
+            chain.error_page.as_deref()
+        });
         let reply = refusal.reply(ErrorProtocol::of(&self.headers, page), request_id);
-        self.shaped(reply, host)
+        match is_hidden {
+            true => self.shaped_without_route(reply, host),
+            false => self.shaped(reply, host),
+        }
+    }
+
+    /// A reply as it is shaped where no route is for a request: nothing in it tells of the route, nor of what
+    /// policies found out there.
+    fn shaped_without_route(&mut self, reply: Reply, host: &dyn Host) -> Reply {
+        let route = self.route.take();
+        let without = self.facts.of_connection();
+        let facts = std::mem::replace(&mut self.facts, without);
+        let reply = self.shaped(reply, host);
+        self.facts = facts;
+        self.route = route;
+        reply
     }
 
     /// A reply of ours as the chain shapes responses. It is done here, once: of replies to a request

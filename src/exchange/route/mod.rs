@@ -9,9 +9,7 @@ use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
-use self::path::PathPattern;
-pub use self::path::PathTemplate;
-pub use self::path::read_path;
+pub use self::path::{PathPattern, PathTemplate, read_path};
 pub use crate::condition::Undecidable;
 use crate::condition::{Condition, Language, Operand, OperandField, View};
 use crate::exchange::Request;

@@ -1,0 +1,145 @@
+//! A rule, read and ready to be decided by: plain data.
+
+use std::rc::Rc;
+
+use portcullis_exchange::condition::Condition;
+use portcullis_exchange::principal::CredentialKind;
+use portcullis_exchange::route::{HostPattern, PathPattern};
+use portcullis_wire::address::Range;
+
+use super::counts::Counts;
+use super::schedule::Schedule;
+use super::texts::Texts;
+
+/// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
+/// without groups asks for nothing.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) name: Rc<str>,
+    /// Where it stands in the document: a JSON pointer.
+    pub(super) place: Rc<str>,
+    pub(super) action: Action,
+    pub(super) from: Vec<Group>,
+    pub(super) to: Vec<Group>,
+    pub(super) when: Vec<When>,
+    pub(super) schedule: Schedule,
+    pub(super) trial: Trial,
+    /// How many parts it has: their numbers are below.
+    pub(super) parts: usize,
+    pub(super) counts: Rc<Counts>,
+}
+
+/// What comes of a rule that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Allow,
+    Deny,
+}
+
+/// For which requests what a rule says is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// For all.
+    Enforced,
+    /// For none.
+    Shadow,
+    /// For those of so many callers of a hundred.
+    Percent(u8),
+}
+
+/// Tests of which all must hold.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) tests: Vec<FieldTest>,
+}
+
+/// One field of a group. It holds where one of its values does, or none of them.
+#[derive(Debug)]
+pub(super) struct FieldTest {
+    /// Its number among the parts of the rule.
+    pub(super) part: usize,
+    /// Its name, `not_` included.
+    pub(super) name: &'static str,
+    pub(super) is_negated: bool,
+    pub(super) values: Values,
+}
+
+/// A condition of `when`.
+#[derive(Debug)]
+pub(super) struct When {
+    /// Its number among the parts of the rule.
+    pub(super) part: usize,
+    pub(super) condition: Condition,
+}
+
+/// The values of a field.
+#[derive(Debug)]
+pub(super) enum Values {
+    Clients(Texts),
+    Subjects(Texts),
+    Issuers(Texts),
+    Credentials(Vec<CredentialKind>),
+    Authorities(Vec<Box<str>>),
+    Scopes(Texts),
+    Authenticated(bool),
+    Addresses(Vec<Range>),
+    Hosts(Vec<HostPattern>),
+    Methods(Vec<String>),
+    Paths(Vec<PathPattern>),
+}
+
+/// What must be known to decide a part of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// The head of the request, and from where it comes.
+    Head,
+    /// Who calls.
+    Identity,
+}
+
+impl Values {
+    pub(super) fn need(&self) -> Need {
+        match self {
+            Values::Addresses(_) | Values::Hosts(_) | Values::Methods(_) | Values::Paths(_) => {
+                Need::Head
+            }
+            Values::Clients(_)
+            | Values::Subjects(_)
+            | Values::Issuers(_)
+            | Values::Credentials(_)
+            | Values::Authorities(_)
+            | Values::Scopes(_)
+            | Values::Authenticated(_) => Need::Identity,
+        }
+    }
+}
+
+impl Rule {
+    /// All fields of its groups.
+    pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
+        let groups = self.from.iter().chain(&self.to);
+        groups.flat_map(|group| &group.tests)
+    }
+
+    /// What must be known to decide it.
+    pub(super) fn need(&self) -> Need {
+        let tests = self.tests().map(|test| test.values.need());
+        let conditions = self.when.iter().map(|when| {
+            match when.condition.operand().needs_identity() {
+                true => Need::Identity,
+                false => Need::Head,
+            }
+        });
+        tests.chain(conditions).max().unwrap_or(Need::Head)
+    }
+
+    /// Whether it may be carried out.
+    pub(super) fn may_be_in_force(&self) -> bool {
+        !matches!(self.trial, Trial::Shadow | Trial::Percent(0))
+    }
+
+    /// Whether it is in force for every request.
+    pub(super) fn is_always_in_force(&self) -> bool {
+        matches!(self.trial, Trial::Enforced | Trial::Percent(100))
+    }
+}
