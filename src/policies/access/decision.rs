@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Kind,
     /// The proxy does not say from where the request comes.
     Address,
+    /// The proxy does not say that it has verified the certificate of the connection.
+    Certificate,
 }
 
 /// What rules ask of a request.
@@ -164,4 +166,121 @@ pub(super) fn decide<'r>(
         }
     }
     open.unwrap_or(Decision::NoRule)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::super::testing::rules;
+    use super::*;
+
+    const UNKNOWN: Truth = Truth::Unknown(Fault::Repeated);
+    const TRUTHS: [Truth; 4] = [Truth::Yes, Truth::No, UNKNOWN, Truth::Later];
+
+    #[test]
+    fn what_does_not_hold_settles_a_list_of_which_all_must() {
+        for one in TRUTHS {
+            for other in TRUTHS {
+                let both = all([one, other].into_iter());
+                assert_eq!(both, all([other, one].into_iter()), "{one:?} {other:?}");
+                let expected = match (one, other) {
+                    (Truth::No, _) | (_, Truth::No) => Truth::No,
+                    (UNKNOWN, _) | (_, UNKNOWN) => UNKNOWN,
+                    (Truth::Later, _) | (_, Truth::Later) => Truth::Later,
+                    _ => Truth::Yes,
+                };
+                assert_eq!(both, expected, "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(all(std::iter::empty()), Truth::Yes);
+    }
+
+    #[test]
+    fn what_holds_settles_a_list_of_which_one_must() {
+        for one in TRUTHS {
+            for other in TRUTHS {
+                let either = any_or_none([one, other].into_iter());
+                let swapped = any_or_none([other, one].into_iter());
+                assert_eq!(either, swapped, "{one:?} {other:?}");
+                let expected = match (one, other) {
+                    (Truth::Yes, _) | (_, Truth::Yes) => Truth::Yes,
+                    (Truth::Later, _) | (_, Truth::Later) => Truth::Later,
+                    (UNKNOWN, _) | (_, UNKNOWN) => UNKNOWN,
+                    _ => Truth::No,
+                };
+                assert_eq!(either, expected, "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(any_or_none(std::iter::empty()), Truth::Yes);
+    }
+
+    #[test]
+    fn only_what_is_known_is_negated() {
+        assert_eq!(Truth::Yes.negated_if(true), Truth::No);
+        assert_eq!(Truth::No.negated_if(true), Truth::Yes);
+        assert_eq!(UNKNOWN.negated_if(true), UNKNOWN);
+        assert_eq!(Truth::Later.negated_if(true), Truth::Later);
+        assert_eq!(Truth::Yes.negated_if(false), Truth::Yes);
+    }
+
+    /// A request of which the rules of one letter hold, or not.
+    struct Letters([Truth; 2]);
+
+    impl Asked for Letters {
+        fn field(&self, rule: &Rule, _: &FieldTest) -> Truth {
+            let [a, d] = self.0;
+            match rule.action {
+                Action::Allow => a,
+                Action::Deny => d,
+            }
+        }
+
+        fn condition(&self, _: &Rule, _: &When) -> Truth {
+            Truth::Yes
+        }
+
+        fn time(&self, _: &Schedule) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn denials_win_and_what_cannot_be_told_refuses() {
+        let rules = rules(
+            r#"[{"name": "a", "action": "allow", "to": {"methods": ["GET"]}},
+                {"name": "d", "action": "deny", "to": {"methods": ["GET"]}}]"#,
+        );
+        for allowance in TRUTHS {
+            for denial in TRUTHS {
+                let asked = Letters([allowance, denial]);
+                let decision = |fallback| {
+                    let rules: Vec<Rc<Rule>> = rules.clone();
+                    match decide(rules.iter().map(|rule| &**rule), fallback, &asked) {
+                        Decision::Allowed(_) => "allowed",
+                        Decision::Denied(_) => "denied",
+                        Decision::NoRule => "no rule",
+                        Decision::Undecidable(..) => "undecidable",
+                        Decision::Later => "later",
+                    }
+                };
+                let of_denials = match denial {
+                    Truth::Yes => Some("denied"),
+                    Truth::Unknown(_) => Some("undecidable"),
+                    Truth::Later => Some("later"),
+                    Truth::No => None,
+                };
+                let of_allowances = match allowance {
+                    Truth::Yes => "allowed",
+                    Truth::Unknown(_) => "undecidable",
+                    Truth::Later => "later",
+                    Truth::No => "no rule",
+                };
+                let expected = of_denials.unwrap_or(of_allowances);
+                assert_eq!(decision(Fallback::Deny), expected, "{allowance:?} {denial:?}");
+                let expected = of_denials.unwrap_or("allowed");
+                assert_eq!(decision(Fallback::Allow), expected, "{allowance:?} {denial:?}");
+            }
+        }
+    }
 }

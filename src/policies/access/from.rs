@@ -15,13 +15,14 @@ use super::rule::Values;
 use super::texts::Texts;
 
 /// The fields of a group of `from`.
-pub(super) const FIELDS: [Field; 8] = [
+pub(super) const FIELDS: [Field; 9] = [
     Field::new("clients", "not_clients", read_clients),
     Field::new("subjects", "not_subjects", read_subjects),
     Field::new("issuers", "not_issuers", read_issuers),
     Field::new("credentials", "not_credentials", read_credentials),
     Field::new("authorities", "not_authorities", read_authorities),
     Field::new("scopes", "not_scopes", read_scopes),
+    Field::new("certificates", "not_certificates", read_certificates),
     Field::new("addresses", "not_addresses", read_addresses),
     Field::alone("authenticated", read_authenticated),
 ];
@@ -48,6 +49,10 @@ fn read_issuers(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
 
 fn read_scopes(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Scopes)
+}
+
+fn read_certificates(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+    Texts::read(node, reader.problems).map(Values::Certificates)
 }
 
 fn read_credentials(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
@@ -102,7 +107,12 @@ pub(super) fn holds(values: &Values, caller: Caller<'_>, effort: &Effort) -> Tru
             Truth::of(names.iter().any(|name| **name == *principal.authority))
         }
         Values::Authenticated(expected) => Truth::of(*expected),
-        Values::Addresses(_) | Values::Hosts(_) | Values::Methods(_) | Values::Paths(_) => Truth::No,
+        // These are no values of a credential.
+        Values::Certificates(_)
+        | Values::Addresses(_)
+        | Values::Hosts(_)
+        | Values::Methods(_)
+        | Values::Paths(_) => Truth::Unknown(Fault::Kind),
     }
 }
 

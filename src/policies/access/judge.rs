@@ -116,6 +116,12 @@ impl Policy for Judge {
         if route.names_caller_late {
             self.names_caller_late.set(true);
         }
+        for rule in &self.rules {
+            rule.usage.is_placed.set(true);
+            if route.guard.is_some() {
+                rule.usage.is_guarded.set(true);
+            }
+        }
     }
 
     fn declares(&self) -> Declaration {

@@ -17,6 +17,8 @@ mod from;
 mod group;
 mod judge;
 mod kept;
+mod overlap;
+mod peer;
 mod read;
 pub mod refusals;
 mod request;
@@ -24,6 +26,8 @@ mod rule;
 mod schedule;
 mod section;
 mod share;
+#[cfg(test)]
+mod testing;
 mod texts;
 mod to;
 
@@ -114,6 +118,13 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             }
         }
         Fallback::Deny => {}
+    }
+    let shared = context.sections.get::<AccessRules>();
+    for note in shared.overlaps(&rules) {
+        // Rules that several blocks share overlap in each of them.
+        if !context.notes.contains(&note) {
+            context.notes.push(note);
+        }
     }
     Some(parts(OF_BLOCK, rules, fallback, shown))
 }
@@ -208,7 +219,9 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
     }
     fields.deny_unknown(context.problems);
     name?;
-    rule.map(Rc::new)
+    let rule = Rc::new(rule?);
+    context.sections.get::<AccessRules>().take_up(&rule);
+    Some(rule)
 }
 
 /// The parts of a chain that decide these rules: denials that need the head alone as early as can be.

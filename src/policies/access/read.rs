@@ -12,7 +12,7 @@ use portcullis_exchange::target::LetterCase;
 
 use super::counts::Counts;
 use super::group::{Field, Reader, read_groups};
-use super::rule::{Action, Group, Rule, Trial, When};
+use super::rule::{Action, Group, Rule, Trial, Usage, When};
 use super::schedule::Schedule;
 use super::{from, to};
 
@@ -90,6 +90,7 @@ pub(super) fn read_rule(
         trial: trial?,
         parts,
         counts,
+        usage: Usage::default(),
     })
 }
 

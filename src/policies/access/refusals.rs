@@ -94,7 +94,7 @@ impl Shown {
     /// It cannot be told whether a rule matches.
     pub(super) fn undecidable(self, rule: &Rule, fault: Fault) -> Refusal {
         let (open, concealed): (&'static Reason, &'static Reason) = match fault {
-            Fault::Repeated | Fault::Readings | Fault::Kind => {
+            Fault::Repeated | Fault::Readings | Fault::Kind | Fault::Certificate => {
                 (&UNDECIDABLE, &CONCEALED_UNDECIDABLE)
             }
             Fault::Effort => (&EFFORT, &CONCEALED_EFFORT),
@@ -114,6 +114,7 @@ impl Fault {
             Fault::Readings => "two_readings",
             Fault::Kind => "kind",
             Fault::Address => "no_address",
+            Fault::Certificate => "unverified",
         }
     }
 }

@@ -14,7 +14,7 @@ use portcullis_wire::json::compact::Compact;
 use super::decision::{Asked, Fault, Truth};
 use super::rule::{FieldTest, Rule, Values, When};
 use super::schedule::Schedule;
-use super::{from, to};
+use super::{from, peer, to};
 
 /// Who calls, as far as that is known.
 #[derive(Clone, Copy)]
@@ -87,6 +87,7 @@ impl Asked for Head<'_> {
             Values::Addresses(ranges) => {
                 from::is_in_ranges(ranges, self.facts.client(self.host), effort)
             }
+            Values::Certificates(texts) => peer::has_a_name_of(self.host, texts, effort),
             values => from::holds(values, self.caller, effort),
         }
     }

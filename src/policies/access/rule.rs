@@ -1,11 +1,14 @@
 //! A rule, read and ready to be decided by: plain data.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis_exchange::condition::Condition;
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::route::{HostPattern, PathPattern};
 use portcullis_wire::address::Range;
+use portcullis_wire::effort::{Effort, HEAD};
+use portcullis_wire::json::compact::Compact;
 
 use super::counts::Counts;
 use super::schedule::Schedule;
@@ -27,6 +30,15 @@ pub(super) struct Rule {
     /// How many parts it has: their numbers are below.
     pub(super) parts: usize,
     pub(super) counts: Rc<Counts>,
+    pub(super) usage: Usage,
+}
+
+/// On what kinds of routes a rule stands.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    pub(super) is_placed: Cell<bool>,
+    /// Routes that ask for credentials.
+    pub(super) is_guarded: Cell<bool>,
 }
 
 /// What comes of a rule that matches.
@@ -82,6 +94,7 @@ pub(super) enum Values {
     Authorities(Vec<Box<str>>),
     Scopes(Texts),
     Authenticated(bool),
+    Certificates(Texts),
     Addresses(Vec<Range>),
     Hosts(Vec<HostPattern>),
     Methods(Vec<String>),
@@ -100,9 +113,11 @@ pub(super) enum Need {
 impl Values {
     pub(super) fn need(&self) -> Need {
         match self {
-            Values::Addresses(_) | Values::Hosts(_) | Values::Methods(_) | Values::Paths(_) => {
-                Need::Head
-            }
+            Values::Certificates(_)
+            | Values::Addresses(_)
+            | Values::Hosts(_)
+            | Values::Methods(_)
+            | Values::Paths(_) => Need::Head,
             Values::Clients(_)
             | Values::Subjects(_)
             | Values::Issuers(_)
@@ -131,6 +146,25 @@ impl Rule {
             }
         });
         tests.chain(conditions).max().unwrap_or(Need::Head)
+    }
+
+    /// Whether it can match only where somebody is known.
+    pub(super) fn needs_somebody(&self) -> bool {
+        let names_somebody = |test: &FieldTest| {
+            !test.is_negated
+                && test.values.need() == Need::Identity
+                && !matches!(test.values, Values::Authenticated(false))
+        };
+        let mut groups = self.from.iter();
+        let all_name = groups.all(|group| group.tests.iter().any(names_somebody));
+        let effort = Effort::new(HEAD);
+        let none = Compact::parse(b"{}", 1);
+        let is_of_somebody = |when: &When| {
+            let holds = none.as_ref();
+            let holds = holds.and_then(|none| when.condition.holds_of_claims(none, &effort));
+            holds == Some(Ok(false))
+        };
+        !self.from.is_empty() && all_name || self.when.iter().any(is_of_somebody)
     }
 
     /// Whether it may be carried out.

@@ -10,15 +10,20 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
 
 use super::counts::Counts;
+use super::overlap;
 use super::read::{read_name, read_rule};
 use super::rule::{Action, Rule};
 
 /// Rules by name. One that is wrong is still known by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AccessRules {
     named: Vec<Shared>,
     /// By the names of their rules, as these are in names of metrics.
     counts: RefCell<BTreeMap<String, Rc<Counts>>>,
+    /// The rules of blocks.
+    own: RefCell<Vec<Rc<Rule>>>,
+    /// How many pairs of rules may still be compared.
+    pairs: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -32,6 +37,17 @@ struct Shared {
 
 /// How many names of rules are counted by: each makes four metrics.
 const MOST_COUNTED: usize = 1000;
+
+impl Default for AccessRules {
+    fn default() -> Self {
+        Self {
+            named: Vec::new(),
+            counts: RefCell::default(),
+            own: RefCell::default(),
+            pairs: Cell::new(overlap::MOST_PAIRS),
+        }
+    }
+}
 
 impl AccessRules {
     /// The rule of that name; `Some(None)` if it is wrong.
@@ -68,6 +84,24 @@ impl AccessRules {
             None if counts.len() >= MOST_COUNTED => Rc::default(),
             None => Rc::clone(counts.entry(name).or_default()),
         }
+    }
+
+    /// Takes up a rule of a block, to look at its use when all routes are known.
+    pub(super) fn take_up(&self, rule: &Rc<Rule>) {
+        if let Ok(mut own) = self.own.try_borrow_mut() {
+            own.push(Rc::clone(rule));
+        }
+    }
+
+    /// What an operator should know of rules of a block, beside those that are judged everywhere.
+    pub(super) fn overlaps(&self, rules: &[Rc<Rule>]) -> Vec<String> {
+        let everywhere = self.everywhere().count();
+        let all = self.everywhere().chain(rules);
+        let all: Vec<&Rule> = all.map(|rule| &**rule).collect();
+        let mut pairs = self.pairs.get();
+        let notes = overlap::notes(&all, everywhere, &mut pairs);
+        self.pairs.set(pairs);
+        notes
     }
 
     fn read_shared(
@@ -147,6 +181,20 @@ impl Section for AccessRules {
             format!(
                 "access rule {} is used by nothing: name it in `rules` of an `access` block, or remove it",
                 Quoted(&shared.name)
+            )
+        }));
+        let Ok(own) = self.own.try_borrow() else {
+            return;
+        };
+        let shared = self.named.iter().filter_map(|shared| shared.rule.as_ref());
+        let never = shared.chain(own.iter()).filter(|rule| {
+            let usage = &rule.usage;
+            usage.is_placed.get() && !usage.is_guarded.get() && rule.needs_somebody()
+        });
+        finishing.notes.extend(never.map(|rule| {
+            format!(
+                "{}: never matches: it asks who calls, and no route with it asks for credentials",
+                rule.place
             )
         }));
     }
