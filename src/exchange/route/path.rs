@@ -123,11 +123,7 @@ impl PathPattern {
     const FIELDS: [&'static str; 4] = ["exact", "prefix", "regex", "template"];
 
     /// Reads a `path` block.
-    pub fn read(
-        node: &Node<'_>,
-        letter_case: LetterCase,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub fn read(node: &Node<'_>, letter_case: LetterCase, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"prefix\": \"/…\"}")?;
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
         let mut written = written.into_iter().flatten();

@@ -59,9 +59,9 @@ pub(super) fn has_a_scope_of(principal: &Principal, texts: &Texts, effort: &Effo
             let mut words = words.split(' ').filter(|word| !word.is_empty());
             truth(any(&mut words, texts, effort))
         }
-        Some(Value::Array(items)) if items.iter().all(|item| item.as_str().is_some()) => {
-            truth(any(&mut items.iter().filter_map(Value::as_str), texts, effort))
-        }
+        Some(Value::Array(items)) if items.iter().all(|item| item.as_str().is_some()) => truth(
+            any(&mut items.iter().filter_map(Value::as_str), texts, effort),
+        ),
         Some(_) => Truth::Unknown(Fault::Kind),
     }
 }

@@ -118,7 +118,11 @@ pub(super) fn field_holds(rule: &Rule, test: &FieldTest, asked: &dyn Asked) -> T
 
 fn one_matches(groups: &[Group], rule: &Rule, asked: &dyn Asked) -> Truth {
     let holds = |test| field_holds(rule, test, asked);
-    any_or_none(groups.iter().map(|group| all(group.tests.iter().map(holds))))
+    any_or_none(
+        groups
+            .iter()
+            .map(|group| all(group.tests.iter().map(holds))),
+    )
 }
 
 /// Whether a rule matches.
@@ -139,7 +143,11 @@ pub(super) fn decide<'r>(
     default: Fallback,
     asked: &dyn Asked,
 ) -> Decision<'r> {
-    let of = |action| rules.clone().filter(move |rule: &&Rule| rule.action == action);
+    let of = |action| {
+        rules
+            .clone()
+            .filter(move |rule: &&Rule| rule.action == action)
+    };
     let mut open = None;
     for rule in of(Action::Deny) {
         match (matches(rule, asked), open) {
@@ -277,9 +285,17 @@ mod tests {
                     Truth::No => "no rule",
                 };
                 let expected = of_denials.unwrap_or(of_allowances);
-                assert_eq!(decision(Fallback::Deny), expected, "{allowance:?} {denial:?}");
+                assert_eq!(
+                    decision(Fallback::Deny),
+                    expected,
+                    "{allowance:?} {denial:?}"
+                );
                 let expected = of_denials.unwrap_or("allowed");
-                assert_eq!(decision(Fallback::Allow), expected, "{allowance:?} {denial:?}");
+                assert_eq!(
+                    decision(Fallback::Allow),
+                    expected,
+                    "{allowance:?} {denial:?}"
+                );
             }
         }
     }

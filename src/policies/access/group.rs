@@ -85,16 +85,15 @@ pub(super) fn read_groups(
     groups.into_iter().collect()
 }
 
-fn read_group(
-    node: &Node<'_>,
-    known: &'static [Field],
-    reader: &mut Reader<'_>,
-) -> Option<Group> {
+fn read_group(node: &Node<'_>, known: &'static [Field], reader: &mut Reader<'_>) -> Option<Group> {
     let mut fields = node.fields(reader.problems)?;
     let mut tests = Vec::new();
     let mut good = true;
     for field in known {
-        let names = [Some((field.name, false)), field.not_name.map(|name| (name, true))];
+        let names = [
+            Some((field.name, false)),
+            field.not_name.map(|name| (name, true)),
+        ];
         for (name, is_negated) in names.into_iter().flatten() {
             if let Some(node) = fields.optional(name) {
                 let values = (field.read)(&node, reader);
@@ -118,7 +117,9 @@ fn read_group(
 
 /// An empty group would match everything: nobody writes one to say that.
 fn lack(fields: &mut Fields<'_>, known: &'static [Field], problems: &mut Problems) {
-    let names = known.iter().flat_map(|field| [Some(field.name), field.not_name]);
+    let names = known
+        .iter()
+        .flat_map(|field| [Some(field.name), field.not_name]);
     let names: Vec<&str> = names.flatten().collect();
     fields.lacks(
         &names,

@@ -60,7 +60,10 @@ impl Kept {
 
     /// Its rules; all, or those in force.
     pub(super) fn rules(&self, all: bool) -> impl Iterator<Item = &Rule> + Clone {
-        let rules = self.rules.iter().filter(move |kept| all || kept.is_in_force);
+        let rules = self
+            .rules
+            .iter()
+            .filter(move |kept| all || kept.is_in_force);
         rules.map(|kept| &*kept.rule)
     }
 
@@ -75,7 +78,9 @@ impl Kept {
 
 fn parts(rule: &Rule, asked: &dyn Asked) -> Box<[Truth]> {
     let mut parts = vec![Truth::No; rule.parts];
-    let fields = rule.tests().map(|test| (test.part, asked.field(rule, test)));
+    let fields = rule
+        .tests()
+        .map(|test| (test.part, asked.field(rule, test)));
     let conditions = rule.when.iter();
     let conditions = conditions.map(|when| (when.part, asked.condition(rule, when)));
     for (part, truth) in fields.chain(conditions) {

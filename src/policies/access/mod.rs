@@ -87,7 +87,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let rules = rules.and_then(|node| read_rules(&node, context));
     let problems = &mut *context.problems;
     let fallback = fields.or_default("default", Fallback::Deny, problems, |node, problems| {
-        node.choice(problems, &[("deny", Fallback::Deny), ("allow", Fallback::Allow)])
+        node.choice(
+            problems,
+            &[("deny", Fallback::Deny), ("allow", Fallback::Allow)],
+        )
     });
     let shown = fields.or_default("conceal", Shown::Refused, problems, |node, problems| {
         Some(match node.boolean(problems)? {
@@ -173,7 +176,10 @@ fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<R
     let shared = context.sections.get::<AccessRules>();
     let found = shared.named(name);
     let none_is_read = shared.names().next().is_none();
-    let is_amiss = none_is_read && context.problems.is_amiss(&Pointer::default(), "access_rules");
+    let is_amiss = none_is_read
+        && context
+            .problems
+            .is_amiss(&Pointer::default(), "access_rules");
     if found.is_none() && !is_amiss {
         let near = DidYouMean(name, shared.names());
         let name = Quoted(name).to_string();

@@ -206,9 +206,8 @@ mod tests {
 
     #[test]
     fn only_so_many_are_compared() {
-        let rules = rules(
-            r#"[{"name": "a", "action": "allow"}, {"name": "b", "action": "allow"}]"#,
-        );
+        let rules =
+            rules(r#"[{"name": "a", "action": "allow"}, {"name": "b", "action": "allow"}]"#);
         let rules: Vec<&Rule> = rules.iter().map(|rule| &**rule).collect();
         let mut pairs = 0;
         assert_eq!(notes(&rules, 0, &mut pairs), [""; 0]);

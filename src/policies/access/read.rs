@@ -61,9 +61,12 @@ pub(super) fn read_rule(
     counts: Rc<Counts>,
     problems: &mut Problems,
 ) -> Option<Rule> {
-    let action = fields
-        .required("action", problems)
-        .and_then(|node| node.choice(problems, &[("allow", Action::Allow), ("deny", Action::Deny)]));
+    let action = fields.required("action", problems).and_then(|node| {
+        node.choice(
+            problems,
+            &[("allow", Action::Allow), ("deny", Action::Deny)],
+        )
+    });
     let trial = read_trial(fields, problems);
     let schedule = Schedule::read(fields, problems);
     let mut reader = Reader {
@@ -136,7 +139,10 @@ fn read_trial(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Trial>
     };
     let percent = node.integer(problems, 0..=100)?;
     if mode == Mode::Shadow {
-        node.report(problems, "says nothing beside `mode: shadow`; keep one of them");
+        node.report(
+            problems,
+            "says nothing beside `mode: shadow`; keep one of them",
+        );
         return None;
     }
     u8::try_from(percent).ok().map(Trial::Percent)

@@ -78,12 +78,17 @@ impl Shown {
     }
 
     /// No rule allows it; which came closest, and what of it does not hold.
-    pub(super) fn without_rule(self, closest: Option<&Closest<'_>>, tried: Option<&Rule>) -> Refusal {
+    pub(super) fn without_rule(
+        self,
+        closest: Option<&Closest<'_>>,
+        tried: Option<&Rule>,
+    ) -> Refusal {
         let mut detail = Detail::within("/rules");
         if let Some(Closest { rule, unmet }) = closest {
-            detail = detail
-                .and("closest", Fact::trusted(&rule.name))
-                .and("unmet", Fact::trusted_list(unmet.iter().map(String::as_str)));
+            detail = detail.and("closest", Fact::trusted(&rule.name)).and(
+                "unmet",
+                Fact::trusted_list(unmet.iter().map(String::as_str)),
+            );
         }
         if let Some(rule) = tried {
             detail = detail.and("allowed_in_shadow", Fact::trusted(&rule.name));

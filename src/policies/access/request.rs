@@ -81,7 +81,9 @@ impl Asked for Head<'_> {
             Values::Methods(methods) => to::is_method(methods, &self.request),
             Values::Paths(paths) => {
                 let target = self.request.target;
-                let others = self.others.get_or_init(|| target.other_readings().collect());
+                let others = self
+                    .others
+                    .get_or_init(|| target.other_readings().collect());
                 to::is_path(paths, target, others, effort)
             }
             Values::Addresses(ranges) => {

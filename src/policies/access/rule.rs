@@ -139,12 +139,13 @@ impl Rule {
     /// What must be known to decide it.
     pub(super) fn need(&self) -> Need {
         let tests = self.tests().map(|test| test.values.need());
-        let conditions = self.when.iter().map(|when| {
-            match when.condition.operand().needs_identity() {
-                true => Need::Identity,
-                false => Need::Head,
-            }
-        });
+        let conditions =
+            self.when
+                .iter()
+                .map(|when| match when.condition.operand().needs_identity() {
+                    true => Need::Identity,
+                    false => Need::Head,
+                });
         tests.chain(conditions).max().unwrap_or(Need::Head)
     }
 

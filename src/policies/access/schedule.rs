@@ -66,7 +66,10 @@ impl Schedule {
         if let (Some(begin), Some(end), Some(node)) = (not_before, not_after, &end)
             && begin >= end
         {
-            node.report(problems, "is not behind `not_before`, so the rule would never hold");
+            node.report(
+                problems,
+                "is not behind `not_before`, so the rule would never hold",
+            );
             return None;
         }
         Some(Self {
@@ -84,9 +87,12 @@ impl Schedule {
     /// Whether it holds at a time since the epoch.
     pub(super) fn holds(&self, now: Duration) -> bool {
         let seconds = now.as_secs();
-        let begun = self.not_before.is_none_or(|begin| seconds >= u64::from(begin));
+        let begun = self
+            .not_before
+            .is_none_or(|begin| seconds >= u64::from(begin));
         let goes_on = self.not_after.is_none_or(|end| seconds < u64::from(end));
-        let in_week = || self.weekly.is_empty() || self.weekly.iter().any(|window| window.holds(seconds));
+        let in_week =
+            || self.weekly.is_empty() || self.weekly.iter().any(|window| window.holds(seconds));
         begun && goes_on && in_week()
     }
 }
@@ -133,9 +139,7 @@ impl Window {
         let (from, to) = (i64::from(self.from), i64::from(self.to));
         match from < to {
             true => is_day(day) && (from..to).contains(&minute),
-            false => {
-                is_day(day) && minute >= from || is_day(day.saturating_sub(1)) && minute < to
-            }
+            false => is_day(day) && minute >= from || is_day(day.saturating_sub(1)) && minute < to,
         }
     }
 }
@@ -144,7 +148,10 @@ impl Window {
 fn read_minute(node: &Node<'_>, problems: &mut Problems) -> Option<u32> {
     let minute = clock(node.text(problems)?).filter(|minute| *minute <= MINUTES_OF_A_DAY);
     if minute.is_none() {
-        node.report(problems, "must be a time of the day from \"00:00\" to \"24:00\"");
+        node.report(
+            problems,
+            "must be a time of the day from \"00:00\" to \"24:00\"",
+        );
     }
     minute
 }
@@ -153,7 +160,11 @@ fn read_minute(node: &Node<'_>, problems: &mut Problems) -> Option<u32> {
 fn read_offset(node: &Node<'_>, problems: &mut Problems) -> Option<i64> {
     const MOST: u32 = 14 * 60;
     let text = node.text(problems)?;
-    let ahead = |digits: &str| clock(digits).filter(|minutes| *minutes <= MOST).map(i64::from);
+    let ahead = |digits: &str| {
+        clock(digits)
+            .filter(|minutes| *minutes <= MOST)
+            .map(i64::from)
+    };
     let offset = match (text, text.split_at_checked(1)) {
         ("Z", _) => Some(0),
         (_, Some(("+", digits))) => ahead(digits),
@@ -192,7 +203,9 @@ mod tests {
         let mut fields = Node::root(&json).fields(&mut problems).unwrap();
         let schedule = Schedule::read(&mut fields, &mut problems);
         fields.deny_unknown(&mut problems);
-        problems.into_result(schedule).map_err(|error| error.to_string())
+        problems
+            .into_result(schedule)
+            .map_err(|error| error.to_string())
     }
 
     fn holds(text: &str, at: u64) -> bool {
@@ -239,12 +252,24 @@ mod tests {
     fn what_never_holds_is_a_problem() {
         for (text, told) in [
             (r#"{"not_before": 7, "not_after": 7}"#, "never hold"),
-            (r#"{"weekly": [{"from": "08:00", "to": "08:00"}]}"#, "no time in it"),
-            (r#"{"weekly": [{"from": "24:00", "to": "08:00"}]}"#, "no time in it"),
+            (
+                r#"{"weekly": [{"from": "08:00", "to": "08:00"}]}"#,
+                "no time in it",
+            ),
+            (
+                r#"{"weekly": [{"from": "24:00", "to": "08:00"}]}"#,
+                "no time in it",
+            ),
             (r#"{"weekly": [{"from": "8:00"}]}"#, "a time of the day"),
             (r#"{"weekly": [{"from": "24:01"}]}"#, "a time of the day"),
-            (r#"{"weekly": [{"utc_offset": "Europe/Berlin"}]}"#, "offset from UTC"),
-            (r#"{"weekly": [{"utc_offset": "+15:00"}]}"#, "offset from UTC"),
+            (
+                r#"{"weekly": [{"utc_offset": "Europe/Berlin"}]}"#,
+                "offset from UTC",
+            ),
+            (
+                r#"{"weekly": [{"utc_offset": "+15:00"}]}"#,
+                "offset from UTC",
+            ),
             (r#"{"weekly": [{"days": ["mon"]}]}"#, "must be one of"),
             (r#"{"weekly": []}"#, "must not be empty"),
         ] {

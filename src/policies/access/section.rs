@@ -149,7 +149,10 @@ fn read_everywhere(node: &Node<'_>, rule: Option<&Rule>, problems: &mut Problems
 /// A rule of the section is called by its key.
 fn check_name(fields: &mut Fields<'_>, problems: &mut Problems) {
     if let Some(node) = fields.optional("name") {
-        node.report(problems, "a rule of this section is called by its key; remove this");
+        node.report(
+            problems,
+            "a rule of this section is called by its key; remove this",
+        );
     }
 }
 

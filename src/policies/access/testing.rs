@@ -24,5 +24,7 @@ pub(super) fn rules(text: &str) -> Vec<Rc<Rule>> {
         fields.deny_unknown(&mut problems);
         rules.extend(rule.map(Rc::new));
     }
-    problems.into_result(Some(rules)).unwrap_or_else(|error| panic!("{error}"))
+    problems
+        .into_result(Some(rules))
+        .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -57,7 +57,11 @@ impl Texts {
     /// [`TooCostly`] when that is not known.
     pub(super) fn has(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
         effort.spend((text.len() as u64 / BYTES_COMPARED_BY_A_STEP).saturating_add(1))?;
-        if self.exact.binary_search_by(|each| (**each).cmp(text)).is_ok() {
+        if self
+            .exact
+            .binary_search_by(|each| (**each).cmp(text))
+            .is_ok()
+        {
             return Ok(true);
         }
         for test in &self.tests {
@@ -80,7 +84,13 @@ mod tests {
         let texts = Texts::read(&Node::root(&json), &mut problems);
         let texts = problems.into_result(texts).unwrap();
         let effort = Effort::new(1000);
-        for (text, is_one) in [("a", true), ("b", true), ("x-1", true), ("c", false), ("", false)] {
+        for (text, is_one) in [
+            ("a", true),
+            ("b", true),
+            ("x-1", true),
+            ("c", false),
+            ("", false),
+        ] {
             assert_eq!(texts.has(text, &effort), Ok(is_one), "{text}");
         }
         assert_eq!(texts.has("a", &Effort::new(0)), Err(TooCostly));
@@ -88,10 +98,20 @@ mod tests {
 
     #[test]
     fn other_values_are_problems() {
-        for written in ["[]", "[1]", r#"[""]"#, r#"["a", {}]"#, r#""a""#, r#"[{"range": {}}]"#] {
+        for written in [
+            "[]",
+            "[1]",
+            r#"[""]"#,
+            r#"["a", {}]"#,
+            r#""a""#,
+            r#"[{"range": {}}]"#,
+        ] {
             let json = Json::parse(written.as_bytes(), 4).unwrap();
             let mut problems = Problems::default();
-            assert!(Texts::read(&Node::root(&json), &mut problems).is_none(), "{written}");
+            assert!(
+                Texts::read(&Node::root(&json), &mut problems).is_none(),
+                "{written}"
+            );
             assert_eq!(problems.count(), 1, "{written}");
         }
     }
