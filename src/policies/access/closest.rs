@@ -3,49 +3,61 @@
 use super::decision::{Asked, Truth, field_holds};
 use super::rule::{Action, Group, Rule};
 
-/// The allowance of which the fewest parts do not hold, and those parts, as places in the rule.
+/// An allowance, and what of it does not hold, as places in the rule.
 pub(super) struct Closest<'r> {
     pub(super) rule: &'r Rule,
     pub(super) unmet: Vec<String>,
+    /// Whether it is for the request.
+    is_for_request: bool,
 }
 
 /// So many allowances are looked at: more would cost a refused request more than a passed one.
 const MOST: usize = 64;
 
-/// The closest of these; of several, the first.
+/// The one that is for the request, if there is one, and of which the fewest parts do not hold; of several, the
+/// first.
 pub(super) fn closest<'r>(
     rules: impl Iterator<Item = &'r Rule>,
     asked: &dyn Asked,
 ) -> Option<Closest<'r>> {
     let allowances = rules.filter(|rule| rule.action == Action::Allow).take(MOST);
-    let unmet = allowances.map(|rule| Closest {
-        rule,
-        unmet: unmet(rule, asked),
+    let all = allowances.map(|rule| {
+        let to = unmet_groups("to", &rule.to, rule, asked);
+        Closest {
+            rule,
+            is_for_request: to.is_empty(),
+            unmet: unmet(rule, to, asked),
+        }
     });
-    unmet.min_by_key(|each| each.unmet.len())
+    all.min_by_key(|each| (!each.is_for_request, each.unmet.len()))
 }
 
-fn unmet(rule: &Rule, asked: &dyn Asked) -> Vec<String> {
+/// What of a rule does not hold, beside that of its `to`.
+fn unmet(rule: &Rule, to: Vec<String>, asked: &dyn Asked) -> Vec<String> {
     let mut unmet = Vec::new();
     if !asked.time(&rule.schedule) {
         unmet.push("time".to_owned());
     }
-    for (name, groups) in [("from", &rule.from), ("to", &rule.to)] {
-        let of_groups = groups.iter().enumerate().map(|(place, group)| {
-            let place = match groups.len() {
-                1 => name.to_owned(),
-                _ => format!("{name}/{place}"),
-            };
-            unmet_of(group, &place, rule, asked)
-        });
-        unmet.extend(of_groups.min_by_key(Vec::len).into_iter().flatten());
-    }
+    unmet.extend(unmet_groups("from", &rule.from, rule, asked));
+    unmet.extend(to);
     for (place, when) in rule.when.iter().enumerate() {
         if asked.condition(rule, when) != Truth::Yes {
             unmet.push(format!("when/{place}"));
         }
     }
     unmet
+}
+
+/// What does not hold of that group of which the least does not.
+fn unmet_groups(name: &str, groups: &[Group], rule: &Rule, asked: &dyn Asked) -> Vec<String> {
+    let all = groups.iter().enumerate().map(|(place, group)| {
+        let place = match groups.len() {
+            1 => name.to_owned(),
+            _ => format!("{name}/{place}"),
+        };
+        unmet_of(group, &place, rule, asked)
+    });
+    all.min_by_key(Vec::len).unwrap_or_default()
 }
 
 fn unmet_of(group: &Group, place: &str, rule: &Rule, asked: &dyn Asked) -> Vec<String> {
