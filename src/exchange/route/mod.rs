@@ -291,6 +291,11 @@ fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     read_method(node, problems)
 }
 
+/// Whether something that is written as a method is meant to stand for all.
+pub fn stands_for_every_method(written: &str) -> bool {
+    lint::every_method(written).is_some()
+}
+
 /// Reads a method; one of the usual ones must be in upper case.
 pub fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     const USUAL: [&str; 9] = [

@@ -84,7 +84,7 @@ impl Shown {
         tried: Option<&Rule>,
     ) -> Refusal {
         let mut detail = Detail::within("/rules");
-        if let Some(Closest { rule, unmet }) = closest {
+        if let Some(Closest { rule, unmet, .. }) = closest {
             detail = detail.and("closest", Fact::trusted(&rule.name)).and(
                 "unmet",
                 Fact::trusted_list(unmet.iter().map(String::as_str)),

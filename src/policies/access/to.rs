@@ -2,7 +2,9 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::Request;
-use portcullis_exchange::route::{HostPattern, PathPattern, read_method, read_path};
+use portcullis_exchange::route::{
+    HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
+};
 use portcullis_exchange::target::{LetterCase, Target};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
@@ -27,7 +29,13 @@ fn read_hosts(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
 }
 
 fn read_methods(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
-    let methods = node.list(reader.problems, read_method);
+    let methods = node.list(reader.problems, |item, problems| {
+        if item.json().as_str().is_some_and(stands_for_every_method) {
+            item.report(problems, "is no method; a rule without `methods` is for all of them");
+            return None;
+        }
+        read_method(item, problems)
+    });
     methods.map(Values::Methods)
 }
 
