@@ -228,6 +228,13 @@ pub const KINDS: &[&EventKind] = &[
     },
     &EventKind {
         causes: &[
+            Selector::Reason(&access::OBJECT),
+            Selector::Reason(&access::CONCEALED_OBJECT),
+        ],
+        ..kind("object_denied", Severity::Medium, "API1:2023")
+    },
+    &EventKind {
+        causes: &[
             Selector::Reason(&access::RULE),
             Selector::Reason(&access::NO_RULE),
             Selector::Reason(&access::CONCEALED_RULE),

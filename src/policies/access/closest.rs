@@ -1,7 +1,7 @@
 //! Which allowance a refused request came closest to, for the log.
 
 use super::decision::{Asked, Truth, field_holds};
-use super::rule::{Action, Group, Rule};
+use super::rule::{Action, Group, Rule, When};
 
 /// An allowance, and what of it does not hold, as places in the rule.
 pub(super) struct Closest<'r> {
@@ -9,6 +9,8 @@ pub(super) struct Closest<'r> {
     pub(super) unmet: Vec<String>,
     /// Whether it is for the request.
     is_for_request: bool,
+    /// Whether all that does not hold is that the object of the request is the caller's.
+    pub(super) lacks_only_object: bool,
 }
 
 /// So many allowances are looked at: more would cost a refused request more than a passed one.
@@ -23,13 +25,26 @@ pub(super) fn closest<'r>(
     let allowances = rules.filter(|rule| rule.action == Action::Allow).take(MOST);
     let all = allowances.map(|rule| {
         let to = unmet_groups("to", &rule.to, rule, asked);
+        let is_for_request = to.is_empty();
+        let unmet = unmet(rule, to, asked);
         Closest {
             rule,
-            is_for_request: to.is_empty(),
-            unmet: unmet(rule, to, asked),
+            is_for_request,
+            lacks_only_object: is_of_object(rule, &unmet),
+            unmet,
         }
     });
     all.min_by_key(|each| (!each.is_for_request, each.unmet.len()))
+}
+
+/// Whether these parts of a rule compare the object of a request with its caller, all of them.
+fn is_of_object(rule: &Rule, unmet: &[String]) -> bool {
+    let condition = |part: &String| {
+        let place = part.strip_prefix("when/")?.parse::<usize>().ok()?;
+        rule.when.get(place)
+    };
+    let is_of_object = |part| condition(part).is_some_and(When::is_of_object);
+    !unmet.is_empty() && unmet.iter().all(is_of_object)
 }
 
 /// What of a rule does not hold, beside that of its `to`.

@@ -1,6 +1,8 @@
 //! How rules are decided. This is the reference: it asks rule after rule. Whatever finds out sooner has to come
 //! to the same.
 
+use portcullis_exchange::condition::Undecidable;
+
 use super::rule::{Action, FieldTest, Group, Rule, When};
 use super::schedule::Schedule;
 
@@ -18,8 +20,8 @@ pub(super) enum Truth {
 /// Why it cannot be told whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// A header field came more than once.
-    Repeated,
+    /// A condition cannot be decided.
+    Condition(Undecidable),
     /// It would take too much work.
     Effort,
     /// The path may be read in several ways, of which one fits and another does not.
@@ -183,7 +185,7 @@ mod tests {
     use super::super::testing::rules;
     use super::*;
 
-    const UNKNOWN: Truth = Truth::Unknown(Fault::Repeated);
+    const UNKNOWN: Truth = Truth::Unknown(Fault::Kind);
     const TRUTHS: [Truth; 4] = [Truth::Yes, Truth::No, UNKNOWN, Truth::Later];
 
     #[test]

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::iter;
 use std::rc::Rc;
 
-use portcullis_exchange::body::{BodyNeed, RequestBody};
+use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
+use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, Facts};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Declaration, Placement, Policy, Verdict};
+use portcullis_exchange::policy::{Declaration, Placement, Policy, RoutePath, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NO_MEMORY;
 use portcullis_wire::effort::{self, Effort};
@@ -18,7 +19,7 @@ use super::counts::Effect;
 use super::decision::{Asked, Decision, Fallback, Truth, decide, matches};
 use super::kept::{Kept, Whole};
 use super::refusals::Shown;
-use super::request::Head;
+use super::request::{Head, Known};
 use super::rule::{Action, Rule};
 use super::share;
 
@@ -30,6 +31,11 @@ pub(super) struct Judge {
     pub(super) fallback: Fallback,
     pub(super) shown: Shown,
     pub(super) task: Task,
+    /// The path of the route.
+    pub(super) path: RoutePath,
+    /// What is asked of bodies, if something is.
+    pub(super) body: Option<BodyPlan>,
+    pub(super) inspection: Inspection,
     /// Whether one of its routes may learn who calls only at the end of the body.
     pub(super) names_caller_late: Cell<bool>,
 }
@@ -53,7 +59,21 @@ impl Policy for Judge {
         let is_open = exchange.body == BodyState::Open;
         let late = is_open && self.names_caller_late.get();
         let facts = &*exchange.facts;
-        let head = Head::new(exchange.request, facts, host, exchange.arrived, late);
+        let ahead = self.body.as_ref().map(|plan| {
+            plan.ahead(exchange.request.headers, exchange.body, self.inspection)
+        });
+        let known = Known {
+            facts,
+            host,
+            now: exchange.arrived,
+            names_caller_late: late,
+            path: &self.path,
+            body: match &ahead {
+                Some(BodyAhead::Known(members)) => Some(members),
+                Some(BodyAhead::Comes) | None => None,
+            },
+        };
+        let head = Head::new(exchange.request, known);
         // What is tried takes nothing from what is in force.
         let head = match self.task {
             Task::Enforce => head,
@@ -75,7 +95,8 @@ impl Policy for Judge {
             return match kept {
                 Some(kept) => {
                     keep(exchange.facts, kept);
-                    Verdict::AwaitBody(BodyNeed::Size)
+                    let need = self.body.as_ref().map(BodyPlan::need);
+                    Verdict::AwaitBody(need.unwrap_or(BodyNeed::Size))
                 }
                 None => Verdict::Refuse(Refusal::new(&NO_MEMORY)),
             };
@@ -87,28 +108,28 @@ impl Policy for Judge {
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
-        if body.progress.state == BodyState::Open {
+        let members = match &self.body {
+            Some(plan) => plan.read(body),
+            None => Some(BodyMembers::none()),
+        };
+        let is_open = body.progress.state == BodyState::Open;
+        // What cannot be read is refused at once, unless it is the end of the body that says who calls.
+        let waits = is_open && (self.body.is_none() || self.names_caller_late.get());
+        let Some(members) = members.filter(|_| !waits) else {
             return Verdict::AwaitBody(body.need);
-        }
+        };
         let Some(kept) = take(body.facts, self.part) else {
             return Verdict::Refuse(Refusal::new(&NO_MEMORY));
         };
         let (effort, explaining) = (Effort::new(effort::HEAD), Effort::new(EXPLAINING));
-        let whole = Whole {
-            kept: &kept,
-            facts: body.facts,
-            effort: &effort,
-        };
+        let whole = Whole::new(&kept, body.facts, &members, &effort);
         let decision = decide(kept.rules(false), self.fallback, &whole);
         let decision = match (self.task, decision) {
             (Task::Enforce, decision) => decision,
             (Task::Try, Decision::Allowed(_)) => decide(kept.rules(true), self.fallback, &whole),
             (Task::Try, _) => return Verdict::Pass,
         };
-        let whole = Whole {
-            effort: &explaining,
-            ..whole
-        };
+        let whole = Whole::new(&kept, body.facts, &members, &explaining);
         self.settle(decision, kept.rules(false), iter::empty(), &whole, host)
     }
 
@@ -126,13 +147,17 @@ impl Policy for Judge {
 
     fn declares(&self) -> Declaration {
         let conditions = self.rules.iter().flat_map(|rule| &rule.when);
-        let headers = conditions.filter_map(|when| when.condition.operand().header().cloned());
+        let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
         Declaration {
             mode: match self.task {
                 Task::Enforce => Mode::Enforce,
                 Task::Try => Mode::Shadow,
             },
             judged_request_headers: headers.collect(),
+            later_request_fields: match &self.body {
+                Some(_) => BodyPlan::LATER_FIELDS,
+                None => &[],
+            },
             only_looks_in_shadow: true,
             ..Declaration::default()
         }

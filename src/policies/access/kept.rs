@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
+use portcullis_exchange::condition::{self, BodyMembers, View};
 use portcullis_exchange::exchange::Facts;
 use portcullis_wire::budget::{self, Reservation, Share};
 
 use super::decision::{Asked, Truth, matches};
 use super::from;
-use super::request::Caller;
+use super::request::{Caller, Head, holds};
 use super::rule::{FieldTest, Rule, When};
 use super::schedule::Schedule;
 use portcullis_wire::effort::Effort;
@@ -17,6 +18,8 @@ pub(super) struct Kept {
     /// Of which part they are.
     pub(super) part: u8,
     rules: Vec<KeptRule>,
+    /// What their conditions look at.
+    head: condition::Kept,
     _memory: Reservation,
 }
 
@@ -33,9 +36,9 @@ impl Kept {
     pub(super) fn of<'r>(
         part: u8,
         rules: impl Iterator<Item = (&'r Rc<Rule>, bool)>,
-        asked: &dyn Asked,
+        asked: &Head<'_>,
     ) -> Option<Self> {
-        let mut kept = Vec::new();
+        let mut kept: Vec<KeptRule> = Vec::new();
         let mut bytes = 0_usize;
         for (rule, is_in_force) in rules {
             if matches(rule, asked) == Truth::No {
@@ -51,8 +54,11 @@ impl Kept {
                 parts: parts(rule, asked),
             });
         }
+        let whens = kept.iter().flat_map(|kept| kept.rule.when.iter());
+        let head = condition::Kept::of(whens.map(|when| &when.condition), asked.view())?;
         Some(Self {
             part,
+            head,
             rules: kept,
             _memory: budget::reserve(Share::Streams, bytes)?,
         })
@@ -93,16 +99,26 @@ fn parts(rule: &Rule, asked: &dyn Asked) -> Box<[Truth]> {
 
 /// A request whose body has come.
 pub(super) struct Whole<'w> {
-    pub(super) kept: &'w Kept,
-    pub(super) facts: &'w Facts,
-    pub(super) effort: &'w Effort,
+    kept: &'w Kept,
+    caller: Caller<'w>,
+    view: View<'w>,
 }
 
 impl<'w> Whole<'w> {
-    fn caller(&self) -> Caller<'w> {
-        match &self.facts.principal {
+    pub(super) fn new(
+        kept: &'w Kept,
+        facts: &'w Facts,
+        body: &'w BodyMembers,
+        effort: &'w Effort,
+    ) -> Self {
+        let caller = match &facts.principal {
             Some(principal) => Caller::Known(principal),
             None => Caller::Nobody,
+        };
+        Self {
+            kept,
+            caller,
+            view: View::later(&kept.head, body, effort).of(caller.claims()),
         }
     }
 }
@@ -110,20 +126,14 @@ impl<'w> Whole<'w> {
 impl Asked for Whole<'_> {
     fn field(&self, rule: &Rule, test: &FieldTest) -> Truth {
         match self.kept.said(rule, test.part) {
-            Truth::Later => from::holds(&test.values, self.caller(), self.effort),
+            Truth::Later => from::holds(&test.values, self.caller, self.view.effort()),
             said => said,
         }
     }
 
     fn condition(&self, rule: &Rule, when: &When) -> Truth {
         match self.kept.said(rule, when.part) {
-            Truth::Later => {
-                let claims = match self.caller() {
-                    Caller::Known(principal) => Some(&principal.attributes),
-                    Caller::Nobody | Caller::KnownLater => None,
-                };
-                super::request::claims_condition(&when.condition, claims, self.effort)
-            }
+            Truth::Later => holds(&when.condition, &self.view),
             said => said,
         }
     }

@@ -35,14 +35,18 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
-use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
+use portcullis_exchange::body::Inspection;
+use portcullis_exchange::condition::BodyPlan;
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, PolicyKind, Role, RoutePath, Stage,
+};
 use portcullis_exchange::refusal::Selector;
 use portcullis_exchange::target::PathRules;
 use portcullis_wire::json::Json;
 
 use self::decision::Fallback;
 use self::judge::{Judge, Task};
-use self::read::{read_name, read_rule};
+use self::read::{RuleContext, read_name, read_rule};
 use self::refusals::Shown;
 use self::rule::{Action, Need, Rule};
 
@@ -60,11 +64,16 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     rules: &[
         (Selector::Reason(&refusals::NO_RULE), "rules"),
         (Selector::Reason(&refusals::CONCEALED_NO_RULE), "rules"),
+        (Selector::Reason(&refusals::OBJECT), "rules"),
+        (Selector::Reason(&refusals::CONCEALED_OBJECT), "rules"),
     ],
 };
 
 /// The most rules of one block.
 const MOST_RULES: usize = 5000;
+
+/// How many bytes of a body are read, unless the block says otherwise.
+const MAX_BYTES: u64 = 64 << 10;
 
 /// The numbers of the parts: of the rules of all routes, then of those of the block.
 const EVERYWHERE: u8 = 0;
@@ -79,7 +88,8 @@ fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Cha
         Some(Json::Bool(true)) => Shown::Nothing,
         _ => Shown::Refused,
     };
-    Some(parts(EVERYWHERE, rules, Fallback::Allow, shown))
+    let setting = Setting::of(context, Fallback::Allow, shown, MAX_BYTES);
+    Some(parts(EVERYWHERE, rules, &setting))
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
@@ -98,7 +108,8 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             false => Shown::Refused,
         })
     });
-    let (rules, fallback, shown) = (rules?, fallback?, shown?);
+    let max_bytes = fields.or_default("max_bytes", MAX_BYTES, problems, Node::bytes_read);
+    let (rules, fallback, shown, max_bytes) = (rules?, fallback?, shown?, max_bytes?);
     let mut allowances = rules.iter().filter(|rule| rule.action == Action::Allow);
     match fallback {
         Fallback::Deny if !allowances.any(|rule| rule.may_be_in_force()) => {
@@ -129,7 +140,8 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             context.notes.push(note);
         }
     }
-    Some(parts(OF_BLOCK, rules, fallback, shown))
+    let setting = Setting::of(context, fallback, shown, max_bytes);
+    Some(parts(OF_BLOCK, rules, &setting))
 }
 
 /// Reads `rules`: names of shared rules, and rules of the block's own.
@@ -189,6 +201,7 @@ fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<R
         );
     }
     let rule = found.flatten()?;
+    check_variables(&rule, node, context)?;
     if shared.is_everywhere(name) {
         context.notes.push(format!(
             "{}: is judged on every route, so naming it here says nothing; remove it",
@@ -197,6 +210,23 @@ fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<R
         return Some(None);
     }
     Some(Some(rule))
+}
+
+/// Reports a path variable of a shared rule that the route does not have.
+fn check_variables(rule: &Rule, node: &Node<'_>, context: &mut Context<'_>) -> Option<()> {
+    let path = context.route_path();
+    let lacking = rule.lacking(path.variables()).filter(|_| context.is_matched);
+    let Some(name) = lacking else {
+        return Some(());
+    };
+    node.report(
+        context.problems,
+        format_args!(
+            "the rule looks at the path variable {}, which the template of the route does not have",
+            Quoted(name)
+        ),
+    );
+    None
 }
 
 fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
@@ -209,13 +239,17 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
         let written = node.text(context.problems)?;
         read_name(written, &node, context.problems)
     });
-    let letter_case = context.sections.get::<PathRules>().letter_case;
+    let path = context.route_path();
+    let rule_context = RuleContext {
+        letter_case: context.sections.get::<PathRules>().letter_case,
+        path: &path,
+    };
     let counts = match name {
         Some(name) => context.sections.get::<AccessRules>().counts(name),
         None => Rc::default(),
     };
     let written = name.unwrap_or_default();
-    let rule = read_rule(written, &mut fields, letter_case, counts, context.problems);
+    let rule = read_rule(written, &mut fields, &rule_context, counts, context.problems);
     if let Some(node) = fields.optional("everywhere") {
         node.report(
             context.problems,
@@ -230,14 +264,52 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
     Some(rule)
 }
 
+/// Where rules are judged, and what comes of them.
+struct Setting {
+    fallback: Fallback,
+    shown: Shown,
+    path: RoutePath,
+    inspection: Inspection,
+    /// How much is read of a body.
+    max_bytes: u64,
+}
+
+impl Setting {
+    fn of(context: &Context<'_>, fallback: Fallback, shown: Shown, max_bytes: u64) -> Self {
+        Self {
+            fallback,
+            shown,
+            path: context.route_path(),
+            inspection: context.inspection,
+            max_bytes,
+        }
+    }
+
+    fn judge(&self, part: u8, rules: &[Rc<Rule>], fallback: Fallback, task: Task) -> Judge {
+        let whens = rules.iter().flat_map(|rule| &rule.when);
+        let body = BodyPlan::of(whens.map(|when| &when.condition), self.max_bytes);
+        Judge {
+            part,
+            rules: rules.into(),
+            fallback,
+            shown: self.shown,
+            task,
+            path: self.path.clone(),
+            body,
+            inspection: self.inspection,
+            names_caller_late: Cell::new(false),
+        }
+    }
+}
+
 /// The parts of a chain that decide these rules: denials that need the head alone as early as can be.
-fn parts(first: u8, rules: Vec<Rc<Rule>>, fallback: Fallback, shown: Shown) -> Vec<ChainPart> {
+fn parts(first: u8, rules: Vec<Rc<Rule>>, setting: &Setting) -> Vec<ChainPart> {
     let is_early = |rule: &Rc<Rule>| rule.action == Action::Deny && rule.need() == Need::Head;
     let (early, late): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_early);
     let mut parts = Vec::new();
     let stages = [
         (Stage::Arrival, early, Fallback::Allow),
-        (Stage::Access, late, fallback),
+        (Stage::Access, late, setting.fallback),
     ];
     let mut part = first;
     for (stage, rules, fallback) in stages {
@@ -246,17 +318,8 @@ fn parts(first: u8, rules: Vec<Rc<Rule>>, fallback: Fallback, shown: Shown) -> V
         let is_asked = fallback == Fallback::Deny || !rules.is_empty();
         for (task, is_needed) in [(Task::Enforce, is_asked), (Task::Try, tried)] {
             if is_needed {
-                parts.push(ChainPart {
-                    stage,
-                    policy: Rc::new(Judge {
-                        part,
-                        rules: rules.clone(),
-                        fallback,
-                        shown,
-                        task,
-                        names_caller_late: Cell::new(false),
-                    }),
-                });
+                let judge = setting.judge(part, &rules, fallback, task);
+                parts.extend(ChainPart::only(stage, judge));
             }
             part = part.saturating_add(1);
         }

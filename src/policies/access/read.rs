@@ -3,11 +3,9 @@
 use std::rc::Rc;
 
 use portcullis_document::{Fields, Node, Problems};
-use portcullis_exchange::condition::{
-    ClaimPath, Condition, Language, Operand, OperandField, Scalars,
-};
+use portcullis_exchange::condition::ACCESS;
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::route::read_header_name;
+use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::target::LetterCase;
 
 use super::counts::Counts;
@@ -15,19 +13,6 @@ use super::group::{Field, Reader, read_groups};
 use super::rule::{Action, Group, Rule, Trial, Usage, When};
 use super::schedule::Schedule;
 use super::{from, to};
-
-/// What conditions of `when` look at.
-const LANGUAGE: Language = Language {
-    operands: &[
-        OperandField::new("claim", Operand::CLAIM, |node, problems| {
-            let path = ClaimPath::read(node, problems)?;
-            Some(Operand::Claim(path, Scalars::Typed))
-        }),
-        OperandField::new("header", Operand::HEADER, |node, problems| {
-            read_header_name(node, problems).map(Operand::Header)
-        }),
-    ],
-};
 
 /// The longest name of a rule, in bytes: it is a part of names of metrics.
 const LONGEST_NAME: usize = 64;
@@ -53,11 +38,18 @@ pub(super) fn read_name<'d>(
     usable.then_some(written)
 }
 
+/// What a rule is read with.
+pub(super) struct RuleContext<'c> {
+    pub(super) letter_case: LetterCase,
+    /// The path of its route; not known of a rule that is shared.
+    pub(super) path: &'c RoutePath,
+}
+
 /// Reads all of a rule but its name.
 pub(super) fn read_rule(
     name: &str,
     fields: &mut Fields<'_>,
-    letter_case: LetterCase,
+    context: &RuleContext<'_>,
     counts: Rc<Counts>,
     problems: &mut Problems,
 ) -> Option<Rule> {
@@ -70,7 +62,7 @@ pub(super) fn read_rule(
     let trial = read_trial(fields, problems);
     let schedule = Schedule::read(fields, problems);
     let mut reader = Reader {
-        letter_case,
+        letter_case: context.letter_case,
         problems,
         parts: 0,
     };
@@ -79,7 +71,7 @@ pub(super) fn read_rule(
     let when = fields.optional("when");
     let when = match when {
         None => Some(Vec::new()),
-        Some(node) => read_conditions(&node, &mut reader),
+        Some(node) => read_conditions(&node, context.path, &mut reader),
     };
     let parts = reader.parts;
     Some(Rule {
@@ -109,9 +101,13 @@ fn groups(
     }
 }
 
-fn read_conditions(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Vec<When>> {
+fn read_conditions(
+    node: &Node<'_>,
+    path: &RoutePath,
+    reader: &mut Reader<'_>,
+) -> Option<Vec<When>> {
     let conditions = node.list(reader.problems, |item, problems| {
-        Condition::read(item, &LANGUAGE, problems)
+        path.read(item, &ACCESS, problems)
     })?;
     if conditions.len() > MOST_CONDITIONS {
         node.report(

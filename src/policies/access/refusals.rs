@@ -4,7 +4,7 @@ use portcullis_exchange::refusal::{Blame, Code, Detail, Disclosure, Fact, Reason
 
 use super::closest::Closest;
 use super::decision::Fault;
-use super::rule::Rule;
+use super::rule::{Rule, When};
 
 /// Every code with which rules refuse.
 pub(super) const CODES: &[&Code] = &[&DENIED, &CONCEALED, &UNAVAILABLE];
@@ -14,11 +14,13 @@ pub static DENIED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "This is not allowed.",
-    reasons: &[&RULE, &NO_RULE, &UNDECIDABLE, &EFFORT],
+    reasons: &[&RULE, &NO_RULE, &OBJECT, &UNDECIDABLE, &EFFORT],
 };
 
 pub static RULE: Reason = Reason::new("rule", &DENIED, Blame::Caller);
 pub static NO_RULE: Reason = Reason::new("no_rule", &DENIED, Blame::Caller);
+/// All that is lacking is that the object is the caller's.
+pub static OBJECT: Reason = Reason::new("object", &DENIED, Blame::Caller);
 pub static UNDECIDABLE: Reason = Reason::new("undecidable", &DENIED, Blame::Request);
 pub static EFFORT: Reason = Reason::new("effort", &DENIED, Blame::Request);
 
@@ -31,6 +33,7 @@ pub static CONCEALED: Code = Code {
     reasons: &[
         &CONCEALED_RULE,
         &CONCEALED_NO_RULE,
+        &CONCEALED_OBJECT,
         &CONCEALED_UNDECIDABLE,
         &CONCEALED_EFFORT,
         &CONCEALED_ADDRESS,
@@ -39,6 +42,7 @@ pub static CONCEALED: Code = Code {
 
 pub static CONCEALED_RULE: Reason = Reason::new("rule", &CONCEALED, Blame::Caller);
 pub static CONCEALED_NO_RULE: Reason = Reason::new("no_rule", &CONCEALED, Blame::Caller);
+pub static CONCEALED_OBJECT: Reason = Reason::new("object", &CONCEALED, Blame::Caller);
 pub static CONCEALED_UNDECIDABLE: Reason = Reason::new("undecidable", &CONCEALED, Blame::Request);
 pub static CONCEALED_EFFORT: Reason = Reason::new("effort", &CONCEALED, Blame::Request);
 pub static CONCEALED_ADDRESS: Reason = Reason::new("address", &CONCEALED, Blame::Ourselves);
@@ -74,7 +78,11 @@ impl Shown {
 
     /// A rule denies it.
     pub(super) fn denied(self, rule: &Rule) -> Refusal {
-        self.refusal(&RULE, &CONCEALED_RULE).because(about(rule))
+        let refusal = match rule.when.iter().any(When::is_of_object) {
+            true => self.refusal(&OBJECT, &CONCEALED_OBJECT),
+            false => self.refusal(&RULE, &CONCEALED_RULE),
+        };
+        refusal.because(about(rule))
     }
 
     /// No rule allows it; which came closest, and what of it does not hold.
@@ -93,13 +101,17 @@ impl Shown {
         if let Some(rule) = tried {
             detail = detail.and("allowed_in_shadow", Fact::trusted(&rule.name));
         }
-        self.refusal(&NO_RULE, &CONCEALED_NO_RULE).because(detail)
+        let refusal = match closest.is_some_and(|closest| closest.lacks_only_object) {
+            true => self.refusal(&OBJECT, &CONCEALED_OBJECT),
+            false => self.refusal(&NO_RULE, &CONCEALED_NO_RULE),
+        };
+        refusal.because(detail)
     }
 
     /// It cannot be told whether a rule matches.
     pub(super) fn undecidable(self, rule: &Rule, fault: Fault) -> Refusal {
         let (open, concealed): (&'static Reason, &'static Reason) = match fault {
-            Fault::Repeated | Fault::Readings | Fault::Kind | Fault::Certificate => {
+            Fault::Condition(_) | Fault::Readings | Fault::Kind | Fault::Certificate => {
                 (&UNDECIDABLE, &CONCEALED_UNDECIDABLE)
             }
             Fault::Effort => (&EFFORT, &CONCEALED_EFFORT),
@@ -114,7 +126,7 @@ impl Fault {
     /// The word in the log.
     fn word(self) -> &'static str {
         match self {
-            Fault::Repeated => "repeated",
+            Fault::Condition(why) => why.word(),
             Fault::Effort => "too_costly",
             Fault::Readings => "two_readings",
             Fault::Kind => "kind",

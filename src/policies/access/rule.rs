@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_exchange::condition::Condition;
+use portcullis_exchange::condition::{Condition, PathVariables};
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::route::{HostPattern, PathPattern};
 use portcullis_wire::address::Range;
@@ -108,6 +108,8 @@ pub(super) enum Need {
     Head,
     /// Who calls.
     Identity,
+    /// The body.
+    Body,
 }
 
 impl Values {
@@ -129,6 +131,22 @@ impl Values {
     }
 }
 
+impl When {
+    fn need(&self) -> Need {
+        match (self.condition.needs_body(), self.condition.needs_identity()) {
+            (true, _) => Need::Body,
+            (false, true) => Need::Identity,
+            (false, false) => Need::Head,
+        }
+    }
+
+    /// Whether it compares a part of the request with what is known of the caller.
+    pub(super) fn is_of_object(&self) -> bool {
+        let condition = &self.condition;
+        condition.needs_identity() && !condition.is_of_claims()
+    }
+}
+
 impl Rule {
     /// All fields of its groups.
     pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
@@ -139,14 +157,14 @@ impl Rule {
     /// What must be known to decide it.
     pub(super) fn need(&self) -> Need {
         let tests = self.tests().map(|test| test.values.need());
-        let conditions =
-            self.when
-                .iter()
-                .map(|when| match when.condition.operand().needs_identity() {
-                    true => Need::Identity,
-                    false => Need::Head,
-                });
+        let conditions = self.when.iter().map(When::need);
         tests.chain(conditions).max().unwrap_or(Need::Head)
+    }
+
+    /// The first path variable that it looks at and a template does not have.
+    pub(super) fn lacking(&self, template: Option<&dyn PathVariables>) -> Option<&str> {
+        let mut conditions = self.when.iter();
+        conditions.find_map(|when| when.condition.lacking(template))
     }
 
     /// Whether it can match only where somebody is known.

@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
+use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
 
 use super::counts::Counts;
 use super::overlap;
-use super::read::{read_name, read_rule};
+use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{Action, Rule};
 
 /// Rules by name. One that is wrong is still known by name.
@@ -115,7 +116,11 @@ impl AccessRules {
         let (mut rule, mut is_everywhere) = (None, Some(false));
         if let Some(mut fields) = node.fields(problems) {
             let everywhere = fields.optional("everywhere");
-            let read = read_rule(name, &mut fields, letter_case, self.counts(name), problems);
+            let context = RuleContext {
+                letter_case,
+                path: &RoutePath::default(),
+            };
+            let read = read_rule(name, &mut fields, &context, self.counts(name), problems);
             is_everywhere = match &everywhere {
                 None => Some(false),
                 Some(node) => read_everywhere(node, read.as_ref(), problems),
@@ -140,6 +145,14 @@ fn read_everywhere(node: &Node<'_>, rule: Option<&Rule>, problems: &mut Problems
         node.report(
             problems,
             "only a denial can be judged on every route; name this rule in `access` of `defaults`, or of the routes that it is for",
+        );
+        return None;
+    }
+    let lacks = |rule: &Rule| rule.lacking(None).is_some();
+    if is_everywhere && rule.is_some_and(lacks) {
+        node.report(
+            problems,
+            "the rule looks at a path variable, and not every route has it; name the rule in the routes that have",
         );
         return None;
     }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use portcullis_document::{Node, Problems};
+use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::target::LetterCase;
 use portcullis_wire::json::Json;
 
-use super::read::read_rule;
+use super::read::{RuleContext, read_rule};
 use super::rule::Rule;
 
 /// The rules of a list, each an object with a name.
@@ -19,8 +20,11 @@ pub(super) fn rules(text: &str) -> Vec<Rc<Rule>> {
         let mut fields = item.fields(&mut problems).unwrap();
         let name = fields.required("name", &mut problems).unwrap();
         let name = name.json().as_str().unwrap();
-        let letter_case = LetterCase::Significant;
-        let rule = read_rule(name, &mut fields, letter_case, Rc::default(), &mut problems);
+        let context = RuleContext {
+            letter_case: LetterCase::Significant,
+            path: &RoutePath::default(),
+        };
+        let rule = read_rule(name, &mut fields, &context, Rc::default(), &mut problems);
         fields.deny_unknown(&mut problems);
         rules.extend(rule.map(Rc::new));
     }
