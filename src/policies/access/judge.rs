@@ -59,9 +59,10 @@ impl Policy for Judge {
         let is_open = exchange.body == BodyState::Open;
         let late = is_open && self.names_caller_late.get();
         let facts = &*exchange.facts;
-        let ahead = self.body.as_ref().map(|plan| {
-            plan.ahead(exchange.request.headers, exchange.body, self.inspection)
-        });
+        let ahead = self
+            .body
+            .as_ref()
+            .map(|plan| plan.ahead(exchange.request.headers, exchange.body, self.inspection));
         let known = Known {
             facts,
             host,

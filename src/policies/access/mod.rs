@@ -215,7 +215,9 @@ fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<R
 /// Reports a path variable of a shared rule that the route does not have.
 fn check_variables(rule: &Rule, node: &Node<'_>, context: &mut Context<'_>) -> Option<()> {
     let path = context.route_path();
-    let lacking = rule.lacking(path.variables()).filter(|_| context.is_matched);
+    let lacking = rule
+        .lacking(path.variables())
+        .filter(|_| context.is_matched);
     let Some(name) = lacking else {
         return Some(());
     };
@@ -249,7 +251,13 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
         None => Rc::default(),
     };
     let written = name.unwrap_or_default();
-    let rule = read_rule(written, &mut fields, &rule_context, counts, context.problems);
+    let rule = read_rule(
+        written,
+        &mut fields,
+        &rule_context,
+        counts,
+        context.problems,
+    );
     if let Some(node) = fields.optional("everywhere") {
         node.report(
             context.problems,

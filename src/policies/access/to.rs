@@ -31,7 +31,10 @@ fn read_hosts(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
 fn read_methods(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
     let methods = node.list(reader.problems, |item, problems| {
         if item.json().as_str().is_some_and(stands_for_every_method) {
-            item.report(problems, "is no method; a rule without `methods` is for all of them");
+            item.report(
+                problems,
+                "is no method; a rule without `methods` is for all of them",
+            );
             return None;
         }
         read_method(item, problems)
