@@ -78,6 +78,8 @@ pub struct Language {
     /// Those of which one may stand in a test, to be compared with. Where there are some, what cannot be
     /// read as what is asked for refuses; elsewhere it does not pass.
     pub parts: &'static [OperandField],
+    /// Fields that name operands of other languages, each with why it is none here.
+    pub elsewhere: &'static [(&'static str, &'static str)],
 }
 
 /// A field that names an operand.
@@ -367,10 +369,25 @@ impl Condition {
 }
 
 impl Language {
+    /// Whether a field is there that names an operand of another language; that is reported.
+    fn is_elsewhere(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> bool {
+        let written = self.elsewhere.iter();
+        let written = written.filter_map(|(name, why)| Some((fields.optional(name)?, why)));
+        let written: Vec<(Node<'_>, &&str)> = written.collect();
+        for (node, why) in &written {
+            node.report(problems, why);
+        }
+        !written.is_empty()
+    }
+
     fn read_plain(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Condition> {
         let written = self.operands.iter();
         let written = written.filter_map(|each| Some((each, fields.optional(each.name)?)));
         let written: Vec<(&OperandField, Node<'_>)> = written.collect();
+        if written.is_empty() && self.is_elsewhere(fields, problems) {
+            let _ = Check::read(fields, Kinds::ALL, self, problems);
+            return None;
+        }
         let first = written.first();
         // Without an operand that is the problem, and any test will do.
         let kinds = first.map_or(Kinds::ALL, |(field, _)| field.kinds);
@@ -378,7 +395,7 @@ impl Language {
             Some((field, node)) if kinds == Kinds::NONE => {
                 Check::read_beside(fields, field.name, node, problems)
             }
-            _ => Check::read(fields, kinds, self.parts, problems),
+            _ => Check::read(fields, kinds, self, problems),
         };
         let Some((field, node)) = first else {
             let names: Vec<&str> = self.operands.iter().map(|each| each.name).collect();
