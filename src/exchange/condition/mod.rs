@@ -19,9 +19,7 @@
 //!
 //! A variant of [`Operand`], and an [`OperandField`] in each language that is to have it.
 
-mod body;
 mod check;
-mod claim_path;
 mod comparison;
 mod found;
 mod kept;
@@ -40,15 +38,15 @@ mod range;
 mod regex;
 mod suffix;
 
-pub use self::body::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
 pub use self::check::Check;
-pub use self::claim_path::ClaimPath;
 use self::found::Found;
 pub use self::kept::Kept;
 pub use self::language::{ACCESS, REQUIRE, read_header_name};
 pub use self::operand::{Operand, Scalars};
 pub use self::test::{Kinds, Test};
 pub use self::view::{PathVariables, View};
+pub use crate::body_members::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
+pub use crate::claim_path::ClaimPath;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::headers::HeaderName;
@@ -432,6 +430,16 @@ impl Language {
             },
         })
     }
+}
+
+/// What these conditions ask of bodies, of which so many bytes are read. None if they ask nothing.
+pub fn body_plan<'c>(
+    conditions: impl Iterator<Item = &'c Condition>,
+    most: u64,
+) -> Option<BodyPlan> {
+    let operands = conditions.flat_map(Condition::operands);
+    let pointers: Vec<ClaimPath> = operands.filter_map(Operand::body).cloned().collect();
+    (!pointers.is_empty()).then(|| BodyPlan::new(pointers, most))
 }
 
 /// `needs one of "a", "b"`, or `lacks the field "a"`.
