@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::provider::{Provider, Providers};
+use super::provider::Provider;
+use super::providers::Providers;
 use portcullis_document::{Node, Problems, Quoted};
 use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 

@@ -24,6 +24,7 @@ mod member;
 pub(super) mod objection;
 mod planned;
 mod provider;
+mod providers;
 mod public_key;
 pub mod refusals;
 mod refused;
@@ -36,6 +37,7 @@ pub(super) mod store;
 pub mod testing;
 mod token;
 mod variables;
+mod verification;
 
 use std::rc::Rc;
 
@@ -68,7 +70,7 @@ use portcullis_wire::json::compact::Compact;
 
 pub(super) use self::token::key_named_by;
 
-pub use self::provider::Providers;
+pub use self::providers::Providers;
 pub use self::remote::{
     FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, RemoteKeys, Uri,
     read_discovery_document,
