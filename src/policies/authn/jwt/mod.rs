@@ -53,8 +53,9 @@ use self::refusals::{
 use self::token::{TokenError, Unverified};
 use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::location::Locations;
 use super::member::{About, Member};
+use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};

@@ -11,7 +11,7 @@ use super::refusals::{ISSUER, field_of_provider};
 use super::refused::Refused;
 use super::signature::SignatureResult;
 use super::token::{MAX_DEPTH, Token, TokenError, Unverified, without_padding};
-use crate::authn::location::Unwritable;
+use crate::authn::presented::Unwritable;
 use crate::authn::revocation::{Issued, Revocable, SignedBy};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;

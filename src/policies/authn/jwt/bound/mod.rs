@@ -30,7 +30,7 @@ use self::certificate::CertificateBinding;
 use self::confirmation::{Confirmation, Unreadable};
 use self::dpop::ProofChecker;
 use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
-use crate::authn::location::AuthScheme;
+use crate::authn::presented::AuthScheme;
 use crate::authn::revocation::UsedLists;
 use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;

@@ -2,7 +2,7 @@
 
 use super::{Binding, ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
-use crate::authn::location::AuthScheme;
+use crate::authn::presented::AuthScheme;
 use crate::authn::member::About;
 use portcullis_exchange::refusal::{Code, Refusal};
 
