@@ -11,6 +11,7 @@ pub mod error_pages;
 pub mod forms;
 pub mod https;
 pub mod openapi;
+mod named;
 mod owned;
 pub mod parameters;
 pub mod payload;

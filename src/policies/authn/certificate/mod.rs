@@ -88,7 +88,7 @@ impl Member for CertificateRequirement {
         let problems = &mut *context.problems;
         let set = fields
             .required("set", problems)
-            .and_then(|node| named_set(&node, &sets, problems));
+            .and_then(|node| sets.by_name.asked(&node, problems));
         let requirement = fields.or_default(
             "require",
             Requirement::default(),
@@ -258,24 +258,4 @@ fn refusal(objection: RevocationObjection) -> Refusal {
         RevocationObjection::Revoked(detail) => Refusal::new(&LISTED_AS_REVOKED).because(detail),
         RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
     }
-}
-
-/// The set, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_set(
-    node: &Node<'_>,
-    sets: &CertificateSets,
-    problems: &mut Problems,
-) -> Option<Option<Rc<CertificateSet>>> {
-    let name = node.non_empty(problems)?;
-    let found = sets.named(name);
-    let none_is_read = sets.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "certificates");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, sets.names());
-        node.report(
-            problems,
-            format_args!("no set of `certificates` is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }

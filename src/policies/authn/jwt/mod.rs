@@ -206,7 +206,7 @@ impl ProviderRequirement {
     ) -> Option<Option<Self>> {
         let provider = fields
             .required("provider", problems)
-            .and_then(|node| named_provider(&node, providers, problems));
+            .and_then(|node| providers.by_name.asked(&node, problems));
         let requirement = fields.or_default(
             "require",
             Requirement::default(),
@@ -357,26 +357,6 @@ fn claiming(
         }
     }
     refusal
-}
-
-/// The provider, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_provider(
-    node: &Node<'_>,
-    providers: &Providers,
-    problems: &mut Problems,
-) -> Option<Option<Rc<Provider>>> {
-    let name = node.non_empty(problems)?;
-    let found = providers.named(name);
-    let none_is_read = providers.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, providers.names());
-        node.report(
-            problems,
-            format_args!("no provider is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }
 
 impl Policy for Jwt {

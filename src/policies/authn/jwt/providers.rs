@@ -1,70 +1,24 @@
 //! The document's `providers`.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use super::cache::TokenCache;
 use super::cache_limits::CacheLimits;
 use super::dotted::note_dotted;
-use super::gauges::ProviderNames;
 use super::provider::Provider;
 use super::remote::RemoteKeys;
 use super::variables::variables;
-use portcullis_document::{Node, Quoted};
+use crate::named::{NamedBlock, NamedBlocks};
+use portcullis_document::Node;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct Providers {
-    named: Vec<NamedProvider>,
-}
-
-#[derive(Debug)]
-struct NamedProvider {
-    name: Rc<str>,
-    provider: Option<Rc<Provider>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
+    pub(super) by_name: NamedBlocks<Provider>,
 }
 
 impl Providers {
-    fn read_all(node: &Node<'_>, reading: &mut Reading<'_>) -> Self {
-        let entries = node.members(reading.problems).unwrap_or_default();
-        let mut names = ProviderNames::default();
-        let cache = CacheLimits::default_of(entries.len());
-        let named = entries.into_iter().map(|(name, node)| {
-            names.check(name, &node, reading.problems);
-            let name: Rc<str> = name.into();
-            let provider = Provider::read(&name, &node, cache, reading).map(Rc::new);
-            NamedProvider {
-                name,
-                provider,
-                used: Cell::new(false),
-            }
-        });
-        Self {
-            named: named.collect(),
-        }
-    }
-
-    /// The provider of that name; `Some(None)` if its block is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        Some(named.provider.clone())
-    }
-
-    /// A note for each provider that nothing has named so far.
-    fn unused(&self) -> impl Iterator<Item = String> {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        unused.map(|each| {
-            format!(
-                "provider {} is used by no `jwt` block: no route asks for its tokens",
-                Quoted(&each.name)
-            )
-        })
-    }
-
     /// Which issuers stand behind which names: with others, a subject is another person.
     pub fn issuers(&self) -> String {
         let one = |provider: &Rc<Provider>| {
@@ -89,19 +43,30 @@ impl Providers {
 
     /// The providers whose blocks are right.
     pub(super) fn valid(&self) -> impl Iterator<Item = &Rc<Provider>> {
-        self.named.iter().filter_map(|each| each.provider.as_ref())
+        self.by_name.valid()
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
+        self.by_name.names()
     }
+}
+
+impl NamedBlock for Provider {
+    const SECTION: &'static str = Providers::NAME;
+    const NOUN: &'static str = "provider";
+    const IN_METRICS: bool = true;
 }
 
 impl Section for Providers {
     const NAME: &'static str = "providers";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        Some(Self::read_all(node, reading))
+        let entries = node.members(reading.problems).unwrap_or_default();
+        let cache = CacheLimits::default_of(entries.len());
+        let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
+            Provider::read(name, node, cache, reading)
+        });
+        Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
@@ -109,7 +74,9 @@ impl Section for Providers {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        finishing.notes.extend(self.unused());
+        finishing.notes.extend(self.by_name.unused().map(|name| {
+            format!("provider {name} is used by no `jwt` block: no route asks for its tokens")
+        }));
         finishing.notes.extend(note_dotted(finishing.document));
         let unread = self
             .valid()
