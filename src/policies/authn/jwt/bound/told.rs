@@ -33,8 +33,10 @@ impl TokenChallenges {
             metadata: about.metadata.into(),
             beside: about.beside.into(),
         };
-        // What can be written now can be written later.
-        told.of_proofs(binding, scopes)?;
+        if binding.takes_proofs() {
+            // What can be written now can be written later.
+            told.of_proofs(binding, scopes)?;
+        }
         Some(told)
     }
 
