@@ -63,11 +63,7 @@ impl<T: NamedBlock> NamedBlocks<T> {
 
     /// The block that a node names, or `Some(None)` when it is wrong and has been reported there. From now on it
     /// is used.
-    pub(crate) fn asked(
-        &self,
-        node: &Node<'_>,
-        problems: &mut Problems,
-    ) -> Option<Option<Rc<T>>> {
+    pub(crate) fn asked(&self, node: &Node<'_>, problems: &mut Problems) -> Option<Option<Rc<T>>> {
         let name = node.non_empty(problems)?;
         if let Some(named) = self.all.iter().find(|each| *each.name == *name) {
             named.used.set(true);
@@ -176,12 +172,16 @@ mod tests {
     #[test]
     fn one_is_found_by_its_name() {
         let found = Some(Some(Rc::new(Lamp(7))));
-        assert_eq!(said(r#"{"lamps":{"a":1,"b":7},"lamp":"b"}"#), (found, vec![]));
+        assert_eq!(
+            said(r#"{"lamps":{"a":1,"b":7},"lamp":"b"}"#),
+            (found, vec![])
+        );
         let (found, said) = said(r#"{"lamps":{"hall":1},"lamp":"halls"}"#);
         assert_eq!(found, None);
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
-            said[0].starts_with("/lamp: no lamp is named \"halls\"") && said[0].contains("\"hall\""),
+            said[0].starts_with("/lamp: no lamp is named \"halls\"")
+                && said[0].contains("\"hall\""),
             "{said:?}"
         );
     }

@@ -60,6 +60,8 @@ fn refusal(document: &Value) -> String {
 #[test]
 fn it_says_what_it_lacks_and_where_that_is_asked_for() {
     assert_eq!(refusal(&document(|_| {})), "");
+    let as_bearers = document(|all| all["providers"]["corp"]["bound"] = "off".into());
+    assert_eq!(refusal(&as_bearers), "");
     type Change = fn(&mut Value);
     let lacking: &[(&str, &str, Change)] = &[
         ("/api_key_stores", CREDENTIALS, |all| {

@@ -17,7 +17,7 @@ use crate::authn::left_out::is_there;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
 use crate::named::{NamedBlock, NamedBlocks};
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Reason, Refusal};

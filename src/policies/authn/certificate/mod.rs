@@ -13,7 +13,7 @@ mod spiffe;
 
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{

@@ -1,16 +1,13 @@
 //! A token that a server is asked about, beside credentials of other kinds.
 
-use std::rc::Rc;
-
 use super::ServerRequirement;
 use super::refusals::REPEATED;
-use super::server::IntrospectionServer;
 use super::servers::IntrospectionServers;
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
 use crate::authn::jwt::bound::{Binding, TokenChallenges, challenge_of, challenges_of, tell_nonce};
 use crate::authn::member::{About, Member, TokenShape};
 use crate::authn::requirement::Requirement;
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Quoted};
 use portcullis_exchange::exchange::Response;
 use portcullis_exchange::policy::{Context, Declaration};
 

@@ -22,7 +22,9 @@ const ALL_BY_DEFAULT: usize = 12 << 20;
 
 impl IntrospectionServers {
     fn caches(&self) -> impl Iterator<Item = &AnswerCache> {
-        self.by_name.valid().filter_map(|server| server.cache.as_ref())
+        self.by_name
+            .valid()
+            .filter_map(|server| server.cache.as_ref())
     }
 
     /// The header fields, parameters and cookies in which tokens stand.
@@ -74,7 +76,10 @@ impl Section for IntrospectionServers {
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
-        let variables = section.by_name.valid().flat_map(|server| server.variables());
+        let variables = section
+            .by_name
+            .valid()
+            .flat_map(|server| server.variables());
         registry.environment.extend(variables);
         let estimates = section
             .by_name

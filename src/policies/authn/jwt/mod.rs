@@ -58,7 +58,7 @@ use super::member::{About, Member};
 use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;

@@ -100,12 +100,8 @@ impl Provider {
         let cache = fields.or_default("jwt_cache", Some(cache), problems, |node, problems| {
             CacheLimits::read(node, cache, problems)
         });
-        let checker = fields.or_default(
-            "signatures",
-            SignatureBackend::Auto,
-            problems,
-            read_backend,
-        );
+        let checker =
+            fields.or_default("signatures", SignatureBackend::Auto, problems, read_backend);
         let of_provider = OfAuthority {
             authority: TokenAuthority::Provider(Rc::clone(name)),
             clock_skew: rules

@@ -11,7 +11,7 @@ mod table;
 
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems, Quoted};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::refusal::{Detail, Fact};

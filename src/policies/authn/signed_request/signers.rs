@@ -38,7 +38,10 @@ impl Signers {
 
     /// The fields of requests with signatures: a log shows none of them.
     pub fn places(&self) -> impl Iterator<Item = String> {
-        let headers = self.by_name.valid().flat_map(|signer| signer.signature_headers());
+        let headers = self
+            .by_name
+            .valid()
+            .flat_map(|signer| signer.signature_headers());
         headers.map(|name| name.as_str().to_owned())
     }
 }
