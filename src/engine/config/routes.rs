@@ -10,7 +10,9 @@ use super::problem::{Problems, Quoted};
 use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
 use crate::engine::{Chain, Mode, Route, Step};
 use portcullis_exchange::body::Inspection;
-use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Misfits, PolicyKind, Role, RouteCredentials, Stage,
+};
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::route;
 use portcullis_exchange::route::RequestMatcher;
@@ -224,11 +226,13 @@ impl Document<'_> {
         if let Some(tried) = tried {
             tried.deny_unknown(self.problems);
         }
+        let at = fields.pointer().clone();
         fields.deny_unknown(self.problems);
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
         let guard = guard(authenticated, &chain.steps);
+        self.check_fit(guard, &chain, &at);
         let mut steps = chain.steps.iter().chain(&chain.beside);
         steps.by_ref().for_each(|step| step.policy.placed(guard));
         access?;
@@ -238,6 +242,25 @@ impl Document<'_> {
             is_open: access == Some(Access::Open),
             chain: Chain::new(chain.steps, chain.beside),
         })
+    }
+
+    /// Reports the policies of a route at that place which do not fit how it asks for credentials.
+    fn check_fit(&mut self, guard: Option<Mode>, chain: &Block, at: &Pointer) {
+        let asked = chain.steps.iter();
+        let asked = asked.filter_map(|step| step.declared.asks_for.as_ref());
+        let credentials = RouteCredentials {
+            guard,
+            asked: asked.collect(),
+        };
+        for step in chain.steps.iter().chain(&chain.beside) {
+            let Misfits { problems, notes } = step.policy.misfits(&credentials);
+            let name = step.name;
+            for problem in problems {
+                self.problems.report(at, format_args!("`{name}`: {problem}"));
+            }
+            let notes = notes.iter().map(|note| format!("{at}: `{name}`: {note}"));
+            self.notes.extend(notes);
+        }
     }
 
     /// The block of that kind in `defaults`, if there is one: `Some(None)` when it is wrong.

@@ -17,7 +17,7 @@ use portcullis_wire::preflight::Preflight;
 
 mod declaration;
 
-pub use self::declaration::Declaration;
+pub use self::declaration::{AskedCredentials, Declaration, Misfits, RouteCredentials};
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
@@ -218,6 +218,12 @@ pub trait Policy {
     /// it asks for none.
     fn placed(&self, guard: Option<Mode>) {
         let _ = guard;
+    }
+
+    /// Says, while the document is compiled, how it does not fit how its route asks for credentials.
+    fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
+        let _ = credentials;
+        Misfits::default()
     }
 
     /// Puts its work on the plan of its route, once the document is compiled; none if its work is not of

@@ -27,12 +27,8 @@ impl Member for ServerRequirement {
         let server = fields
             .required("server", problems)
             .and_then(|node| named_server(&node, &servers, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            Requirement::read,
-        );
+        let named = server.as_ref().and_then(Option::as_deref);
+        let requirement = Requirement::beside(fields, named.map(|server| &server.roles), problems);
         let (server, requirement) = (server?, requirement?);
         let Some(server) = server else {
             return Some(None);

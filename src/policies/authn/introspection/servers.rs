@@ -33,13 +33,13 @@ const ALL_BY_DEFAULT: usize = 12 << 20;
 
 impl IntrospectionServers {
     /// The server of that name; `Some(None)` if its block is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<IntrospectionServer>>> {
+    pub(in crate::authn) fn named(&self, name: &str) -> Option<Option<Rc<IntrospectionServer>>> {
         let named = self.named.iter().find(|each| *each.name == *name)?;
         named.used.set(true);
         Some(named.server.clone())
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+    pub(in crate::authn) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.named.iter().map(|each| &*each.name)
     }
 

@@ -14,7 +14,7 @@ use super::dotted::note_dotted;
 use super::gauges::ProviderNames;
 use super::jwk;
 use super::key_source::KeySource;
-use super::refusals::{ISSUER, field_of_provider};
+use super::refusals::{ISSUER, ROLES, field_of_provider};
 use super::refused::Refused;
 use super::remote::RemoteKeys;
 use super::rules::read_rules;
@@ -27,6 +27,7 @@ use crate::authn::certificate::set::CertificateSets;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::{Locations, Unwritable};
 use crate::authn::revocation::{Issued, Revocable, RevocationLists, SignedBy, UsedLists};
+use crate::authn::roles::RoleRules;
 use portcullis_document::{LeftOut, Node, Problems, Quoted};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;
@@ -53,11 +54,11 @@ struct NamedProvider {
 }
 
 /// One issuer of tokens.
-pub(super) struct Provider {
-    pub(super) name: Rc<str>,
+pub(in crate::authn) struct Provider {
+    pub(in crate::authn) name: Rc<str>,
     /// Where its block stands.
     place: BlockPlace,
-    pub(super) locations: Locations,
+    pub(in crate::authn) locations: Locations,
     pub(super) form: TokenForm,
     rules: ClaimRules,
     /// What is revoked whatever the rules say.
@@ -67,7 +68,8 @@ pub(super) struct Provider {
     pub(super) choice: KeyChoice,
     pub(super) keys: KeySource,
     pub(super) forwarding: Forwarding,
-    pub(super) binding: Binding,
+    pub(in crate::authn) roles: RoleRules,
+    pub(in crate::authn) binding: Binding,
     pub(super) cache: Option<TokenCache>,
     checker: SignatureBackend,
 }
@@ -113,7 +115,7 @@ impl Providers {
     }
 
     /// The provider of that name; `Some(None)` if its block is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
+    pub(in crate::authn) fn named(&self, name: &str) -> Option<Option<Rc<Provider>>> {
         let named = self.named.iter().find(|each| *each.name == *name)?;
         named.used.set(true);
         Some(named.provider.clone())
@@ -244,6 +246,7 @@ impl Provider {
         let locations = Locations::read(&mut fields, problems);
         let form = TokenForm::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
+        let roles = RoleRules::read(&mut fields, problems);
         let choice = KeyChoice::read(&mut fields, problems);
         let cache = fields.or_default("jwt_cache", Some(cache), problems, |node, problems| {
             CacheLimits::read(node, cache, problems)
@@ -307,6 +310,7 @@ impl Provider {
             choice: choice?,
             keys,
             forwarding: forwarding?,
+            roles: roles?,
             binding,
             cache: cache.map(TokenCache::new),
             checker: checker?,
@@ -570,6 +574,12 @@ impl Provider {
                 Refused::objected(signature, &objection, refusal)
             })
         })?;
+        let roles = self.roles.of(&claims).map_err(|detail| {
+            let refusal = Refusal::new(&ROLES).because(detail.of_signed());
+            unaccepted(refusal, &|signature, refusal| {
+                Refused::unusable(signature, times, refusal)
+            })
+        })?;
         let edits = self.forwarding.edits(&claims);
         let mut edits = edits.map_err(|Unwritable| {
             unaccepted(TokenError::ClaimValue.into(), &|signature, refusal| {
@@ -583,6 +593,7 @@ impl Provider {
             signed_by,
             is_bound: self.binding.concerns(&claims),
             claims,
+            roles,
             times,
             edits: edits.into(),
             cleared: None,

@@ -37,12 +37,8 @@ pub(super) fn compile(
     let signer = fields
         .required("signer", problems)
         .and_then(|node| signers.named(&node, problems));
-    let requirement = fields.or_default(
-        "require",
-        Requirement::default(),
-        problems,
-        Requirement::read,
-    );
+    let named = signer.as_ref().and_then(Option::as_deref);
+    let requirement = Requirement::beside(fields, named.map(|signer| &signer.roles), problems);
     let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
         node.choice(
             problems,
