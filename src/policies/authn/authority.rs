@@ -10,7 +10,7 @@ use super::jwt::bound::Binding;
 use super::jwt::{Provider, Providers};
 use super::location::Locations;
 use super::roles::RoleRules;
-use portcullis_document::{DidYouMean, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::section::Sections;
 use portcullis_wire::json::Json;
@@ -28,15 +28,18 @@ pub(super) enum Authority {
 struct AuthorityKind {
     /// The field that says which kind it is, where the name alone does not.
     field: &'static str,
-    /// What it is called.
+    /// The section of the document that has them.
+    section: &'static str,
+    /// What one is called.
     noun: &'static str,
     find: fn(&str, &Sections) -> Option<Option<Authority>>,
     names: fn(&Sections) -> Vec<String>,
 }
 
-const KINDS: [AuthorityKind; 4] = [
+static KINDS: [AuthorityKind; 4] = [
     AuthorityKind {
         field: "provider",
+        section: "providers",
         noun: "provider",
         find: |name, sections| {
             let found = sections.get::<Providers>().named(name)?;
@@ -46,6 +49,7 @@ const KINDS: [AuthorityKind; 4] = [
     },
     AuthorityKind {
         field: "store",
+        section: "api_key_stores",
         noun: "API key store",
         find: |name, sections| {
             let found = sections.get::<ApiKeyStores>().named(name)?;
@@ -55,6 +59,7 @@ const KINDS: [AuthorityKind; 4] = [
     },
     AuthorityKind {
         field: "set",
+        section: "certificates",
         noun: "set of `certificates`",
         find: |name, sections| {
             let found = sections.get::<CertificateSets>().named(name)?;
@@ -64,6 +69,7 @@ const KINDS: [AuthorityKind; 4] = [
     },
     AuthorityKind {
         field: "server",
+        section: "introspection_servers",
         noun: "introspection server",
         find: |name, sections| {
             let found = sections.get::<IntrospectionServers>().named(name)?;
@@ -93,7 +99,7 @@ impl Authority {
                     written.filter_map(|kind| Some((kind, fields.optional(kind.field)?)));
                 let (first, second) = (written.next(), written.next());
                 let Some((kind, named)) = first else {
-                    let names = KINDS.map(|kind| kind.field);
+                    let names: Vec<&str> = KINDS.iter().map(|kind| kind.field).collect();
                     let reason = "needs one of `provider`, `store`, `set`, `server`";
                     fields.lacks(&names, problems, reason);
                     return None;
@@ -129,6 +135,11 @@ impl Authority {
                 None
             }
             (None, _) => {
+                let is_amiss =
+                    |kind: &&AuthorityKind| problems.is_amiss(&Pointer::default(), kind.section);
+                if kinds.iter().any(is_amiss) {
+                    return None;
+                }
                 let names = kinds.iter().flat_map(|kind| (kind.names)(sections));
                 let names: Vec<String> = names.collect();
                 let near = DidYouMean(name, names.iter().map(String::as_str));
