@@ -233,7 +233,9 @@ mod tests {
         assert_eq!(listed(&names[1..]).unwrap().len(), 256);
         let twice: Vec<&str> = names[1..].iter().chain(&names[1..]).copied().collect();
         assert_eq!(listed(&twice).unwrap().len(), 256);
-        let long: Vec<String> = (100..133).map(|number| format!("{number}{:0253}", 0)).collect();
+        let long: Vec<String> = (100..133)
+            .map(|number| format!("{number}{:0253}", 0))
+            .collect();
         let long: Vec<&str> = long.iter().map(String::as_str).collect();
         assert_eq!(listed(&long), Err(RolesError::TooMany));
         let roles = Roles::of(long[..31].iter().copied()).unwrap();

@@ -307,7 +307,7 @@ pub const MEMBERS: &[Member] = &[
         Property::UpstreamAddress,
         PropertyForm::Text,
     ),
-    member("user.roles", |line, name, of| roles(line, name, of)).personal(),
+    member("user.roles", roles).personal(),
     member("portcullis.claim.<claim>", |line, _, of| claims(line, of)).personal(),
     member("http.request.header.<name>", |line, _, of| fields(line, of)).personal(),
     of_line(line::CUT),

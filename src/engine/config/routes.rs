@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::document::Document;
 use super::fields::Fields;
 use super::node::Node;
-use super::problem::{Problems, Quoted};
+use super::problem::{Pointer, Problems, Quoted};
 use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
 use crate::engine::{Chain, Mode, Route, Step};
 use portcullis_exchange::body::Inspection;
@@ -256,7 +256,8 @@ impl Document<'_> {
             let Misfits { problems, notes } = step.policy.misfits(&credentials);
             let name = step.name;
             for problem in problems {
-                self.problems.report(at, format_args!("`{name}`: {problem}"));
+                self.problems
+                    .report(at, format_args!("`{name}`: {problem}"));
             }
             let notes = notes.iter().map(|note| format!("{at}: `{name}`: {note}"));
             self.notes.extend(notes);

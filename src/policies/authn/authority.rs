@@ -125,7 +125,7 @@ impl Authority {
                 named.report(
                     problems,
                     format_args!(
-                        "is the name of a {} and of a {}; say which is meant: {{\"{}\": {}}}",
+                        "is a name of two: {}, {}; say which is meant: {{\"{}\": {}}}",
                         one.noun,
                         other.noun,
                         one.field,
@@ -144,10 +144,10 @@ impl Authority {
                 let names: Vec<String> = names.collect();
                 let near = DidYouMean(name, names.iter().map(String::as_str));
                 let nouns: Vec<&str> = kinds.iter().map(|kind| kind.noun).collect();
-                let nouns = nouns.join(", ");
+                let nouns = nouns.join(", and no ");
                 named.report(
                     problems,
-                    format_args!("names none of these: {nouns}; none is named {}{near}", Quoted(name)),
+                    format_args!("no {nouns} is named {}{near}", Quoted(name)),
                 );
                 None
             }

@@ -114,7 +114,9 @@ impl Mixed {
                 };
                 accepted.enter(exchange);
                 // What they tell the service is left out; that they were accepted is known.
-                others.into_iter().for_each(|each| exchange.facts.name(each));
+                others
+                    .into_iter()
+                    .for_each(|each| exchange.facts.name(each));
             }
         }
         let edits = &mut exchange.edits;
@@ -175,7 +177,9 @@ fn enter_all(mut accepted: Vec<(usize, AcceptedCredential)>, exchange: &mut Exch
     if let Some((_, first)) = first {
         first.enter(exchange);
     }
-    others.into_iter().for_each(|each| exchange.facts.name(each));
+    others
+        .into_iter()
+        .for_each(|each| exchange.facts.name(each));
 }
 
 impl Policy for Mixed {
@@ -201,7 +205,11 @@ impl Policy for Mixed {
     fn declares(&self) -> Declaration {
         let mut declared = Declaration {
             asks_for: Some(AskedCredentials {
-                authorities: self.kinds.iter().flat_map(|kin| kin.authorities()).collect(),
+                authorities: self
+                    .kinds
+                    .iter()
+                    .flat_map(|kin| kin.authorities())
+                    .collect(),
                 needs_all: self.needed == Needed::All,
                 is_optional: self.presence == Presence::Optional,
             }),

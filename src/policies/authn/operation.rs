@@ -200,7 +200,11 @@ impl OperationSecurity {
         }
         let beside = texts.join(", ");
         let mut scopes: Vec<&str> = Vec::new();
-        for scope in alternatives.iter().flatten().flat_map(|demand| &demand.scopes) {
+        for scope in alternatives
+            .iter()
+            .flatten()
+            .flat_map(|demand| &demand.scopes)
+        {
             if !scopes.contains(&scope.as_str()) {
                 scopes.push(scope);
             }
@@ -284,7 +288,10 @@ impl OperationSecurity {
         let has_two = |demands: &Vec<Demand>| {
             let mut rest = &demands[..];
             while let Some((first, others)) = rest.split_first() {
-                if others.iter().any(|other| other.authority.0 == first.authority.0) {
+                if others
+                    .iter()
+                    .any(|other| other.authority.0 == first.authority.0)
+                {
                     return true;
                 }
                 rest = others;

@@ -116,7 +116,12 @@ impl Requirement {
     }
 
     /// Reports roles that no caller can have by these rules. `node` is where it is written.
-    fn check_roles(&self, rules: &RoleRules, node: &Node<'_>, problems: &mut Problems) -> Option<()> {
+    fn check_roles(
+        &self,
+        rules: &RoleRules,
+        node: &Node<'_>,
+        problems: &mut Problems,
+    ) -> Option<()> {
         let at = node.pointer().member("roles");
         if rules.is_none() && !self.roles.is_empty() {
             return rules.check("", &at, problems);
@@ -126,7 +131,10 @@ impl Requirement {
             _ => at.clone(),
         };
         let mut good = Some(());
-        for (names, at) in [(&self.roles.all, list("all")), (&self.roles.any, list("any"))] {
+        for (names, at) in [
+            (&self.roles.all, list("all")),
+            (&self.roles.any, list("any")),
+        ] {
             for (place, role) in names.iter().enumerate() {
                 good = good.and(rules.check(role, &at.item(place), problems));
             }
@@ -350,9 +358,8 @@ fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Demanded> {
 }
 
 fn read_roles(node: &Node<'_>, problems: &mut Problems) -> Option<Demanded> {
-    let read = |node: &Node<'_>, problems: &mut Problems| {
-        read_role(node, problems).map(str::to_owned)
-    };
+    let read =
+        |node: &Node<'_>, problems: &mut Problems| read_role(node, problems).map(str::to_owned);
     Demanded::read(node, "roles", read, problems)
 }
 

@@ -99,13 +99,13 @@ impl RoleRules {
         let (most, bytes, longest) = (Roles::MOST, Roles::MOST_BYTES, Roles::LONGEST);
         let reason = match word("fault") {
             "kind" => format!(
-                "has {} where `roles` looks for the names of roles; write a list of strings, or words with blanks between them",
+                "`roles` looks in it for names of roles, and finds: {}; write a list of strings, or words with blanks between them",
                 word("found")
             ),
             "too_many" => format!("has more than {most} roles, or more than {bytes} bytes of them"),
-            _ => format!(
-                "has a role that is none: 1 to {longest} bytes without control characters"
-            ),
+            _ => {
+                format!("has a role that is none: 1 to {longest} bytes without control characters")
+            }
         };
         problems.report(place, reason);
         false
@@ -140,8 +140,7 @@ impl Rules {
         let from = fields
             .required("from", problems)
             .and_then(|node| read_few(&node, problems, ClaimPath::read));
-        let prefixes =
-            fields.or_default("strip_prefix", Vec::new(), problems, read_prefixes);
+        let prefixes = fields.or_default("strip_prefix", Vec::new(), problems, read_prefixes);
         let has_map = fields.optional("map");
         let map = match &has_map {
             None => Some(BTreeMap::new()),
@@ -182,7 +181,10 @@ impl Rules {
                 detail.and("fault", Fact::Word(fault))
             };
             let kind = |value: Value<'_>| fault("kind").and("found", Fact::Word(value.kind()));
-            let mut add = |name| self.add(name, &mut roles).map_err(|error| fault(word(error)));
+            let mut add = |name| {
+                self.add(name, &mut roles)
+                    .map_err(|error| fault(word(error)))
+            };
             match path.value(attributes) {
                 None | Some(Value::Null) => {}
                 Some(Value::String(words)) => {
@@ -280,7 +282,9 @@ fn read_map(
     if entries.is_empty() || entries.len() > MOST_MAPPED {
         node.report(
             problems,
-            format_args!("must have 1 to {MOST_MAPPED} members: names, each with the roles that it gives"),
+            format_args!(
+                "must have 1 to {MOST_MAPPED} members: names, each with the roles that it gives"
+            ),
         );
         return None;
     }

@@ -70,7 +70,8 @@ pub(super) fn compile(
     )?;
     reader.enforces_security = settings.security.is_some();
     let (paths, keys, anything) = (reader.paths(), reader.keys(), reader.anything());
-    let securities = settings.securities(&paths, (context.sections, context.document), &mut reader)?;
+    let securities =
+        settings.securities(&paths, (context.sections, context.document), &mut reader)?;
     let count: usize = paths.iter().map(|path| path.operations.len()).sum();
     if count > MAX_OPERATIONS {
         let reason = format!("has more than {MAX_OPERATIONS} operations");

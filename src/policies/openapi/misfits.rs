@@ -30,7 +30,8 @@ impl OpenApi {
                     true => found.open.push(name()),
                     false => found.guarded = found.guarded.saturating_add(1),
                 }
-                let is_known = |reason: &String| found.problems.iter().any(|(_, each)| each == reason);
+                let is_known =
+                    |reason: &String| found.problems.iter().any(|(_, each)| each == reason);
                 let misfit = security.misfit(credentials);
                 if let Some(reason) = misfit.filter(|reason| !is_known(reason)) {
                     found.problems.push((name(), reason));
@@ -40,7 +41,9 @@ impl OpenApi {
         let notes = found.note(credentials).into_iter().collect();
         let problems = found.problems.into_iter();
         Misfits {
-            problems: problems.map(|(name, reason)| format!("{name} {reason}")).collect(),
+            problems: problems
+                .map(|(name, reason)| format!("{name} {reason}"))
+                .collect(),
             notes,
         }
     }

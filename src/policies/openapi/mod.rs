@@ -14,7 +14,6 @@ use std::rc::Rc;
 
 use self::compile::compile;
 use self::template::Template;
-use crate::authn::operation::OperationSecurity;
 use super::forms::refusals as form_refusals;
 use super::forms::{FormType, Forms};
 use super::parameters::NamedValue;
@@ -22,6 +21,7 @@ use super::parameters::refusals as parameter_refusals;
 use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
+use crate::authn::operation::OperationSecurity;
 use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};

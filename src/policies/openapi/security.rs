@@ -105,7 +105,11 @@ impl<'d> Security<'d> {
         unused.map(|(name, _)| name.as_str())
     }
 
-    fn requirements(&mut self, node: &Node<'d>, problems: &mut Problems) -> Option<OperationSecurity> {
+    fn requirements(
+        &mut self,
+        node: &Node<'d>,
+        problems: &mut Problems,
+    ) -> Option<OperationSecurity> {
         let items = node.items(problems)?;
         if items.len() > OperationSecurity::MOST {
             let most = OperationSecurity::MOST;
@@ -114,28 +118,44 @@ impl<'d> Security<'d> {
         }
         let mut names: Vec<&'d str> = Vec::new();
         let mut alternatives = Vec::with_capacity(items.len());
+        let mut good = true;
         for item in &items {
-            let members = item.members(problems)?;
+            let Some(members) = item.members(problems) else {
+                good = false;
+                continue;
+            };
             if members.len() > OperationSecurity::MOST {
                 let most = OperationSecurity::MOST;
                 item.report(problems, format_args!("has more than {most} members"));
-                return None;
+                good = false;
+                continue;
             }
             let mut demands = Vec::with_capacity(members.len());
             for (name, list) in members {
-                demands.push(self.demand(name, &list, problems)?);
+                let demand = self.demand(name, &list, problems);
+                good &= demand.is_some();
+                demands.extend(demand);
                 if !names.contains(&name) {
                     names.push(name);
                 }
             }
             alternatives.push(demands);
         }
-        let of = names.iter().filter_map(|name| self.schemes.get(*name)?.authority.as_ref());
+        // One that cannot be read must not be taken for one that asks for nothing.
+        good.then_some(())?;
+        let of = names
+            .iter()
+            .filter_map(|name| self.schemes.get(*name)?.authority.as_ref());
         let of: Vec<&SchemeAuthority> = of.collect();
         OperationSecurity::new(alternatives, &of, node.pointer(), &self.document)
     }
 
-    fn demand(&mut self, name: &'d str, list: &Node<'d>, problems: &mut Problems) -> Option<Demand> {
+    fn demand(
+        &mut self,
+        name: &'d str,
+        list: &Node<'d>,
+        problems: &mut Problems,
+    ) -> Option<Demand> {
         let Some(scheme) = self.schemes.get_mut(name) else {
             // One message is enough, however often it is asked for.
             if !self.reported.contains(&name) {

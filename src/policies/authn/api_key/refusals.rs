@@ -55,13 +55,7 @@ pub static UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "API keys cannot be verified right now.",
-    reasons: &[
-        &NO_SECRET,
-        &NO_KEYS,
-        &NO_REVOCATIONS,
-        &CLAIM_VALUE,
-        &ROLES,
-    ],
+    reasons: &[&NO_SECRET, &NO_KEYS, &NO_REVOCATIONS, &CLAIM_VALUE, &ROLES],
 };
 
 pub static NO_SECRET: Reason = Reason::new("no_secret", &UNAVAILABLE, Blame::Ourselves);

@@ -53,7 +53,9 @@ impl Client {
             node.report(problems, "its attributes are nested too deeply");
             return None;
         };
-        rules.tells(&facts, node.pointer(), problems).then_some(())?;
+        rules
+            .tells(&facts, node.pointer(), problems)
+            .then_some(())?;
         let facts = match client {
             None => Facts::Named(rest),
             Some(_) => {

@@ -263,7 +263,12 @@ impl IntrospectionServer {
     }
 
     /// What comes of the claims of an active token.
-    fn reported(&self, claims: Compact, times: Times, until: Duration) -> Result<Reported, Refusal> {
+    fn reported(
+        &self,
+        claims: Compact,
+        times: Times,
+        until: Duration,
+    ) -> Result<Reported, Refusal> {
         let roles = self.roles.of(&claims);
         let roles = roles.map_err(|detail| Refusal::new(&ROLES).because(detail))?;
         let edits = self.forwarding.edits(&claims);

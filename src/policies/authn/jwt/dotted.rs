@@ -10,7 +10,12 @@ const MOST: usize = 8;
 /// A note on each name of a claim in a document that looks like a path.
 pub(super) fn note_dotted(document: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for section in ["providers", "introspection_servers", "rate_limits", "access_log"] {
+    for section in [
+        "providers",
+        "introspection_servers",
+        "rate_limits",
+        "access_log",
+    ] {
         if let Some(node) = document.member(section) {
             walk(&node, &mut found);
         }

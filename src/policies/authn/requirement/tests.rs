@@ -195,7 +195,15 @@ fn what_is_not_met_is_named_and_in_what_way() {
                 other => panic!("{other:?}"),
             })
         };
-        let all = ["claim", "fault", "found", "scopes", "any_scope", "roles", "any_role"];
+        let all = [
+            "claim",
+            "fault",
+            "found",
+            "scopes",
+            "any_scope",
+            "roles",
+            "any_role",
+        ];
         let all = all.map(word).join(",");
         let all = all.trim_end_matches(',');
         format!("{} {all}", detail.rule().unwrap())

@@ -30,7 +30,11 @@ fn of(written: &str, claims: &str) -> Result<String, String> {
 #[test]
 fn roles_are_found_where_issuers_write_them() {
     for (from, claims, expected) in [
-        ("/realm_access/roles", r#"{"realm_access":{"roles":["b","a"]}}"#, "a,b"),
+        (
+            "/realm_access/roles",
+            r#"{"realm_access":{"roles":["b","a"]}}"#,
+            "a,b",
+        ),
         (
             "/resource_access/shop/roles",
             r#"{"resource_access":{"shop":{"roles":["x"]},"other":{"roles":["y"]}}}"#,
@@ -52,7 +56,11 @@ fn roles_are_found_where_issuers_write_them() {
         ("/a/0", r#"{"a":["x","y"]}"#, "x"),
     ] {
         let written = format!(r#"{{"from":["{from}"]}}"#);
-        assert_eq!(of(&written, claims), Ok(expected.to_owned()), "{from} {claims}");
+        assert_eq!(
+            of(&written, claims),
+            Ok(expected.to_owned()),
+            "{from} {claims}"
+        );
     }
     let both = r#"{"from":["roles","/realm_access/roles"]}"#;
     let claims = r#"{"roles":"a","realm_access":{"roles":["b","a"]}}"#;
@@ -106,17 +114,29 @@ fn rules_that_say_nothing_or_cannot_hold_are_errors() {
         ("[]", "/roles: must be an object, not an array"),
         ("{}", "/roles: lacks the field \"from\""),
         (r#"{"from":[]}"#, "/roles/from: must not be empty"),
-        (r#"{"from":["a"],"map":{}}"#, "/roles/map: must have 1 to 1000 members"),
-        (r#"{"from":["a"],"map":{"a":[]}}"#, "/roles/map/a: must not be empty"),
-        (r#"{"from":["a"],"map":{"a":""}}"#, "/roles/map/a: is no role"),
-        (r#"{"from":["a"],"map":{"a":["x","a\nb"]}}"#, "/roles/map/a/1: is no role"),
+        (
+            r#"{"from":["a"],"map":{}}"#,
+            "/roles/map: must have 1 to 1000 members",
+        ),
+        (
+            r#"{"from":["a"],"map":{"a":[]}}"#,
+            "/roles/map/a: must not be empty",
+        ),
+        (
+            r#"{"from":["a"],"map":{"a":""}}"#,
+            "/roles/map/a: is no role",
+        ),
+        (
+            r#"{"from":["a"],"map":{"a":["x","a\nb"]}}"#,
+            "/roles/map/a/1: is no role",
+        ),
         (
             r#"{"from":["a"],"unmapped":"keep"}"#,
             "/roles/unmapped: says nothing here",
         ),
         (
             r#"{"from":["a"],"unmapped":"pass","map":{"a":"b"}}"#,
-            "/roles/unmapped: must be \"drop\" or \"keep\"",
+            "/roles/unmapped: must be one of \"drop\", \"keep\"",
         ),
         (
             r#"{"from":["a"],"strip_prefix":"R_","map":{"R_a":"b"}}"#,
@@ -126,7 +146,10 @@ fn rules_that_say_nothing_or_cannot_hold_are_errors() {
             r#"{"from":["a"],"strip_prefix":["R","R_"]}"#,
             "/roles/strip_prefix: \"R_\" is never taken away",
         ),
-        (r#"{"from":["a"],"strip_prefix":""}"#, "/roles/strip_prefix: must not be empty"),
+        (
+            r#"{"from":["a"],"strip_prefix":""}"#,
+            "/roles/strip_prefix: must not be empty",
+        ),
         (r#"{"from":["a"],"mapp":{"a":"b"}}"#, "/roles"),
     ] {
         let found = rules(written).unwrap_err();

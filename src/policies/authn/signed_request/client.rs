@@ -53,7 +53,9 @@ impl SigningClient {
         node: &Node<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        rules.tells(&self.facts, node.pointer(), problems).then_some(())?;
+        rules
+            .tells(&self.facts, node.pointer(), problems)
+            .then_some(())?;
         let roles = rules.of(&self.facts).ok()?;
         match forwarding.edits(&self.facts) {
             Ok(edits) => Some(Self {
