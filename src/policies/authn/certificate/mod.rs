@@ -84,12 +84,13 @@ impl Member for CertificateRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let sets = context.sections.get::<CertificateSets>();
+        let path = &context.route_path();
         let problems = &mut *context.problems;
         let set = fields
             .required("set", problems)
             .and_then(|node| named_set(&node, &sets, problems));
         let named = set.as_ref().and_then(Option::as_deref);
-        let requirement = Requirement::beside(fields, named.map(|set| &set.roles), problems);
+        let requirement = Requirement::beside(fields, named.map(|set| &set.roles), path, problems);
         let (set, requirement) = (set?, requirement?);
         let challenges = Self::challenges(about, "")?;
         Some(set.map(|set| Self {
@@ -109,6 +110,8 @@ impl Member for CertificateRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.set.forwarding;
         declared
             .owned_request_headers

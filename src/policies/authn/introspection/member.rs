@@ -23,12 +23,14 @@ impl Member for ServerRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let servers = context.sections.get::<IntrospectionServers>();
+        let path = &context.route_path();
         let problems = &mut *context.problems;
         let server = fields
             .required("server", problems)
             .and_then(|node| named_server(&node, &servers, problems));
         let named = server.as_ref().and_then(Option::as_deref);
-        let requirement = Requirement::beside(fields, named.map(|server| &server.roles), problems);
+        let requirement =
+            Requirement::beside(fields, named.map(|server| &server.roles), path, problems);
         let (server, requirement) = (server?, requirement?);
         let Some(server) = server else {
             return Some(None);
@@ -82,6 +84,8 @@ impl Member for ServerRequirement {
     fn declare(&self, declared: &mut Declaration) {
         let judged = self.server.binding.judged_headers();
         declared.judged_request_headers.extend(judged);
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.server.forwarding;
         declared
             .owned_request_headers

@@ -31,6 +31,7 @@ pub(super) fn compile(
 ) -> Option<Vec<ChainPart>> {
     let signers = context.sections.get::<Signers>();
     let inspection = context.inspection;
+    let path = context.route_path();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
     let presence = Presence::read(fields, problems);
@@ -38,7 +39,8 @@ pub(super) fn compile(
         .required("signer", problems)
         .and_then(|node| signers.named(&node, problems));
     let named = signer.as_ref().and_then(Option::as_deref);
-    let requirement = Requirement::beside(fields, named.map(|signer| &signer.roles), problems);
+    let requirement =
+        Requirement::beside(fields, named.map(|signer| &signer.roles), &path, problems);
     let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
         node.choice(
             problems,

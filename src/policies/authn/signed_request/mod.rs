@@ -285,9 +285,10 @@ impl Policy for SignedRequest {
 
     fn declares(&self) -> Declaration {
         let forwarding = &self.signer.forwarding;
+        let judged = self.signer.judged.iter().cloned();
         Declaration {
             owned_request_headers: forwarding.owned_headers(),
-            judged_request_headers: self.signer.judged.clone(),
+            judged_request_headers: judged.chain(self.requirement.header_names()).collect(),
             asks_for: Some(AskedCredentials {
                 authorities: vec![(CredentialKind::SignedRequest, Rc::clone(&self.signer.name))],
                 needs_all: true,
