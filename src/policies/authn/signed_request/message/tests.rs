@@ -254,6 +254,7 @@ fn the_example_of_appendix_b_4() {
 }
 
 /// §2.1: values of a field are trimmed and joined in order. §2.1.2, §2.1.3: members of dictionaries, and bytes.
+/// §7.5.1: names that begin with `@` are of no field.
 #[test]
 fn fields_are_taken_as_section_2_1_says() {
     let fields = [
@@ -263,12 +264,17 @@ fn fields_are_taken_as_section_2_1_says() {
         ("x-two", "  one "),
         ("x-two", "two, three"),
         ("x-empty", ""),
+        ("x-latin", "caf\u{e9}"),
         ("example-dict", "a=1, b=2;x=1;y=2, c=(a   b c), d"),
+        // §7.5.1: what begins so is no field, whatever a server lets through.
+        ("@method", "POST"),
     ];
     for (component, value) in [
         ("\"x-two\"", "one, two, three"),
         ("\"x-empty\"", ""),
         ("\"x-two\";bs", ":b25l:, :dHdvLCB0aHJlZQ==:"),
+        ("\"x-latin\";bs", ":Y2Fmw6k=:"),
+        ("\"@method\"", "GET"),
         ("\"example-dict\";key=\"a\"", "1"),
         ("\"example-dict\";key=\"b\"", "2;x=1;y=2"),
         ("\"example-dict\";key=\"c\"", "(a b c)"),
@@ -520,7 +526,25 @@ fn one_signature_is_chosen_and_has_both_its_parts() {
             format!("{one_tag}, {two_tag}"),
             Some(&REPEATED),
         ),
-        (&labelled, format!("{one}, {two}"), two_tag.clone(), None),
+        (
+            &labelled,
+            format!("{one}, {two}"),
+            format!("{two_tag}, {one_tag}"),
+            None,
+        ),
+        // §4: a label in one of the fields alone, though another is meant.
+        (
+            &labelled,
+            format!("{one}, {two}"),
+            two_tag.clone(),
+            Some(&FORMAT),
+        ),
+        (
+            &labelled,
+            two.clone(),
+            format!("{one_tag}, {two_tag}"),
+            Some(&FORMAT),
+        ),
         (&labelled, one.clone(), one_tag.clone(), Some(&KEY)),
         (
             &lenient(),
