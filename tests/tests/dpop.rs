@@ -33,8 +33,8 @@ fn document() -> Value {
         "version": 1,
         "access_log": {},
         "providers": {
-            "corp": provider(json!("required")),
-            "nonce": provider(json!({ "mode": "required", "nonce": "required" })),
+            "corp": provider(json!({ "mode": "required", "origins": "any" })),
+            "nonce": provider(json!({ "mode": "required", "origins": "any", "nonce": "required" })),
         },
         "routes": [
             { "name": "nonce", "match": { "path": { "prefix": "/nonce" } }, "jwt": { "provider": "nonce" } },

@@ -106,10 +106,9 @@ impl Section for IntrospectionServers {
                 Quoted(&each.name)
             )
         }));
-        let unread = self
-            .valid()
-            .filter_map(|server| server.binding.note(finishing.document));
-        finishing.notes.extend(unread);
+        for server in self.valid() {
+            server.binding.finish(finishing);
+        }
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {

@@ -176,10 +176,9 @@ impl Section for Providers {
     fn finish(&self, finishing: &mut Finishing<'_>) {
         finishing.notes.extend(self.unused());
         finishing.notes.extend(note_dotted(finishing.document));
-        let unread = self
-            .valid()
-            .filter_map(|provider| provider.binding.note(finishing.document));
-        finishing.notes.extend(unread);
+        for provider in self.valid() {
+            provider.binding.finish(finishing);
+        }
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
