@@ -29,7 +29,7 @@ impl TokenAuthority {
     }
 
     /// The policy that asks for its tokens, and the field there that names it.
-    pub(super) fn asked_by(&self) -> (&'static str, &'static str) {
+    fn asked_by(&self) -> (&'static str, &'static str) {
         match self {
             Self::Provider(_) => ("jwt", "provider"),
             Self::IntrospectionServer(_) => ("introspection", "server"),
