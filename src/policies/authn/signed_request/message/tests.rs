@@ -403,6 +403,24 @@ fn a_base_that_cannot_be_made_is_an_error() {
     }
 }
 
+/// §2.2: what is derived is printable and has no blanks at its ends; §2.5: fields may have tabs.
+#[test]
+fn a_derived_value_is_printable() {
+    for (name, value, component, expected) in [
+        (":path", "/a b", "@path", None),
+        (":path", "/a\tb", "@path", Some(&COMPONENTS)),
+        (":path", "/a ", "@path", Some(&COMPONENTS)),
+        (":path", "/a? ", "@query", Some(&COMPONENTS)),
+        (":method", " GET", "@method", Some(&COMPONENTS)),
+        ("date", "a\tb", "date", None),
+    ] {
+        let fields = changed(name, Some(value));
+        let input = format!("(\"{component}\");created={CREATED};keyid=\"test-shared-secret\"");
+        let request = mac(&fields, &input, &format!("\"{component}\": {value}\n"));
+        assert_eq!(reason(&lenient(), &request), expected, "{value:?}");
+    }
+}
+
 /// §2.3 and §3.2: what a signature says of itself.
 #[test]
 fn parameters_are_judged_as_sections_2_3_and_3_2_say() {
