@@ -181,7 +181,10 @@ mod tests {
             panic!("one entry is passed over: {notes:?}");
         };
         assert!(note.contains("/hash: is not a hash"), "{note}");
-        assert!(note.contains("$KEY") && note.contains("$USER:$PASSWORD"), "{note}");
+        assert!(
+            note.contains("$KEY") && note.contains("$USER:$PASSWORD"),
+            "{note}"
+        );
         assert!(!note.contains("dXNlcj"), "{note}");
     }
 

@@ -55,7 +55,9 @@ mod tests {
         assert_eq!(open(jwt, &format!(r#"{{"name":"r",{hosts}}}"#)), None);
         assert_eq!(open(jwt, r#"{"name":"r","jwt":"off","open":true}"#), None);
         assert_eq!(open("", r#"{"name":"r","jwt":{"provider":"other"}}"#), None);
-        let all = format!(r#"{{"name":"a",{jwt},{hosts}}},{{"name":"r","jwt":{{"any_of":[{{"provider":"corp"}}]}}}}"#);
+        let all = format!(
+            r#"{{"name":"a",{jwt},{hosts}}},{{"name":"r","jwt":{{"any_of":[{{"provider":"corp"}}]}}}}"#
+        );
         assert_eq!(open("", &all), found);
         let beside = r#"{"name":"r","credentials":{"all_of":[{"jwt":{"provider":"corp"}}]}}"#;
         assert_eq!(open("", beside), found);

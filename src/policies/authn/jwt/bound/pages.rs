@@ -47,7 +47,8 @@ mod tests {
         let exposing = r#""cors":{"expose_headers":["etag","DPoP-Nonce"]}"#;
         assert!(note(jwt, &format!(",{cors}")));
         assert!(note(&format!("{jwt},{cors}"), ""));
-        let beside = r#","credentials":{"any_of":[{"api_key":{"store":"a"}},{"jwt":{"provider":"corp"}}]}"#;
+        let beside =
+            r#","credentials":{"any_of":[{"api_key":{"store":"a"}},{"jwt":{"provider":"corp"}}]}"#;
         assert!(note(cors, beside));
         assert!(!note(cors, &beside.replace("corp", "other")));
         assert!(note(cors, &format!(",{jwt}")));

@@ -175,7 +175,9 @@ impl Binding {
         }
         if let Some(wrong) = deny_open(owner, document) {
             let steps = [owner.section(), owner.name(), "bound", "dpop"];
-            let at = steps.iter().fold(Pointer::default(), |at, step| at.member(step));
+            let at = steps
+                .iter()
+                .fold(Pointer::default(), |at, step| at.member(step));
             finishing.problems.report(&at, wrong);
         }
     }
