@@ -159,8 +159,16 @@ impl ProofRules {
 
 /// A list, or `any`, which is none.
 fn read_origins(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<SeenAs>> {
-    if node.json().as_str() == Some(ANY) {
-        return Some(Vec::new());
+    match node.json().as_str() {
+        Some(ANY) => return Some(Vec::new()),
+        Some(_) => {
+            node.report(
+                problems,
+                "must be a list of how clients write the service, such as [\"https://api.example.com\"], or \"any\"",
+            );
+            return None;
+        }
+        None => {}
     }
     let origins = node.list(problems, SeenAs::read)?;
     if origins.len() > MOST_ORIGINS {
