@@ -223,7 +223,7 @@ pub enum BodyState {
     Complete,
 }
 
-impl Request<'_> {
+impl<'r> Request<'r> {
     /// The method; empty if it is not text, which no method is.
     pub fn method(&self) -> &str {
         self.headers.method()
@@ -235,7 +235,7 @@ impl Request<'_> {
     }
 
     /// The query, without its `?`.
-    pub fn query(&self) -> Option<&[u8]> {
+    pub fn query(&self) -> Option<&'r [u8]> {
         let raw = self.headers.one(":path").ok().flatten()?;
         self.target.query(raw)
     }

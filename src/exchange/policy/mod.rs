@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
+use crate::condition::{Condition, Language, PathVariables};
 use crate::enforcement::Mode;
 use crate::exchange::{Exchange, Facts, Finished, Response};
 use crate::host::Host;
@@ -133,6 +134,49 @@ pub struct Context<'c> {
     pub problems: &'c mut Problems,
     /// What is valid, and may still not be what was meant.
     pub notes: &'c mut Vec<String>,
+}
+
+/// The path of the route that a block is for, as far as conditions go.
+#[derive(Clone, Debug, Default)]
+pub struct RoutePath {
+    template: Option<Rc<PathTemplate>>,
+    /// Whether it is known: nothing is wrong with how the route is matched.
+    is_known: bool,
+}
+
+impl Context<'_> {
+    /// The path of the route.
+    pub fn route_path(&self) -> RoutePath {
+        RoutePath {
+            template: self.template.clone(),
+            is_known: self.is_matched,
+        }
+    }
+}
+
+impl RoutePath {
+    /// The template of the path, if it has one.
+    pub fn template(&self) -> Option<&Rc<PathTemplate>> {
+        self.template.as_ref()
+    }
+
+    /// The same, as conditions look at it.
+    pub fn variables(&self) -> Option<&dyn PathVariables> {
+        let template = self.template.as_deref();
+        template.map(|template| template as &dyn PathVariables)
+    }
+
+    /// Reads a condition, which stands there; what it says of path variables has to be in the template.
+    pub fn read(
+        &self,
+        node: &Node<'_>,
+        language: &Language,
+        problems: &mut Problems,
+    ) -> Option<Condition> {
+        let condition = Condition::read(node, language, problems)?;
+        let fits = !self.is_known || condition.check_template(node, self.variables(), problems);
+        fits.then_some(condition)
+    }
 }
 
 /// A policy, ready to judge. INVARIANT: it is shared by all requests and holds nothing of any of them.

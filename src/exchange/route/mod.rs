@@ -13,6 +13,7 @@ use self::path::PathPattern;
 pub use self::path::PathTemplate;
 pub use self::path::read_path;
 pub use crate::condition::Undecidable;
+pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
@@ -57,6 +58,7 @@ const LANGUAGE: Language = Language {
         Operand::HEADER,
         |node, problems| read_seen_header(node, problems).map(Operand::Header),
     )],
+    parts: &[],
 };
 
 impl RequestMatcher {
@@ -213,11 +215,7 @@ impl RequestMatcher {
 
 /// What its header conditions see of a request: nobody is known yet.
 fn view<'r>(request: &Request<'r>) -> View<'r> {
-    View {
-        request: *request,
-        claims: None,
-        effort: request.effort,
-    }
+    View::new(request)
 }
 
 impl HostPattern {
@@ -265,12 +263,6 @@ impl HostPattern {
                 .is_some_and(|below| !below.is_empty()),
         }
     }
-}
-
-/// Reads the name of a header field.
-pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
-    let name = HeaderName::parse(node.text(problems)?);
-    name.map_err(|error| node.report(problems, error)).ok()
 }
 
 /// The name of a field that a route may see.

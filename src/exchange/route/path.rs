@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::lint;
-use crate::condition::needs_one_of;
+use crate::condition::{PathVariables, needs_one_of};
 use crate::target::{LetterCase, Target, folded};
 use portcullis_document::{Case, Node, Problems};
 use portcullis_wire::regex::{Effort, Regex, TooCostly};
@@ -96,6 +96,31 @@ impl PathTemplate {
     /// Whether a path in its one spelling fits.
     pub fn matches(&self, path: &str) -> bool {
         Segment::match_all(&self.segments, path, |literal, part| literal == part)
+    }
+}
+
+impl PathVariables for PathTemplate {
+    fn has(&self, name: &str) -> bool {
+        Self::names(self).any(|each| each == name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        Self::names(self).collect()
+    }
+
+    fn value<'p>(&self, name: &str, path: &'p str) -> Option<Cow<'p, str>> {
+        let segment = |each: &&Segment| each.name() == Some(name);
+        let place = self.segments.iter().position(|each| segment(&each))?;
+        let rest = path.strip_prefix('/')?;
+        // In another reading the path may be for another template.
+        let part = match self.segments.get(place)? {
+            Segment::Rest(_) => rest.splitn(place.checked_add(1)?, '/').nth(place)?,
+            _ => rest.split('/').nth(place)?,
+        };
+        Some(match part.contains('%') {
+            true => Cow::Owned(part.replace("%2F", "/")),
+            false => Cow::Borrowed(part),
+        })
     }
 }
 
