@@ -1,6 +1,7 @@
 //! What the documentation says, held against what the code does.
 
 mod guides;
+mod standards;
 
 use std::collections::BTreeSet;
 use std::fs;

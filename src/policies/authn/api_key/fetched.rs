@@ -50,7 +50,7 @@ impl ItemList for KeyTable {
     const TEXT_EACH: usize = 512;
 
     fn push(builder: &mut TableBuilder, item: &Node<'_>, problems: &mut Problems) -> Option<bool> {
-        let written = WrittenKey::read(item, HashedKey::Whole, problems)?;
+        let written = WrittenKey::read(item, HashedKey::Either, problems)?;
         Some(builder.push(&written.entry()))
     }
 
@@ -167,6 +167,25 @@ mod tests {
             read(&format!(r#"{{"keys":[{bad}]}}"#)),
             Err(ListError::Unusable)
         );
+    }
+
+    /// A store may hold the passwords of machines as well.
+    #[test]
+    fn the_hash_of_either_kind_of_key_is_told() {
+        let mut notes = Vec::new();
+        let bad = r#"{"id":"k1","hash":"dXNlcjpwYXNzd29yZA==","client":"a"}"#;
+        let body = format!(r#"{{"keys":[{bad},{}]}}"#, entry(1, ""));
+        let read = read_list::<KeyTable>(body.as_bytes(), MostItems::USUAL, &mut notes);
+        assert!(read.is_ok());
+        let [note] = &notes[..] else {
+            panic!("one entry is passed over: {notes:?}");
+        };
+        assert!(note.contains("/hash: is not a hash"), "{note}");
+        assert!(
+            note.contains("$KEY") && note.contains("$USER:$PASSWORD"),
+            "{note}"
+        );
+        assert!(!note.contains("dXNlcj"), "{note}");
     }
 
     /// The length that the reference states.

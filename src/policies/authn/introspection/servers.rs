@@ -68,11 +68,9 @@ impl Section for IntrospectionServers {
         finishing.notes.extend(self.by_name.unused().map(|name| {
             format!("introspection server {name} is used by no block: no route asks for its tokens")
         }));
-        let unread = self
-            .by_name
-            .valid()
-            .filter_map(|server| server.binding.note(finishing.document));
-        finishing.notes.extend(unread);
+        for server in self.by_name.valid() {
+            server.binding.finish(finishing);
+        }
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {

@@ -78,10 +78,9 @@ impl Section for Providers {
             format!("provider {name} is used by no `jwt` block: no route asks for its tokens")
         }));
         finishing.notes.extend(note_dotted(finishing.document));
-        let unread = self
-            .valid()
-            .filter_map(|provider| provider.binding.note(finishing.document));
-        finishing.notes.extend(unread);
+        for provider in self.valid() {
+            provider.binding.finish(finishing);
+        }
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {

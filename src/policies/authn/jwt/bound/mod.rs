@@ -11,6 +11,7 @@ mod certificate;
 mod challenges;
 mod confirmation;
 mod dpop;
+mod hosts;
 mod nonce;
 mod pages;
 mod proof;
