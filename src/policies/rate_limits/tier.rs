@@ -41,6 +41,7 @@ const LANGUAGE: Language = Language {
         OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
     ],
     parts: &[],
+    elsewhere: &[],
 };
 
 impl TierDraft {
@@ -115,7 +116,7 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
 mod tests {
     use super::*;
     use portcullis_exchange::exchange::{Facts, Request};
-    use portcullis_exchange::principal::{CredentialKind, Principal};
+    use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
     use portcullis_exchange::target::{Authority, Target};
     use portcullis_memory_host::MemoryHost;
     use portcullis_wire::effort::Effort;
@@ -139,6 +140,7 @@ mod tests {
                 2,
             )
             .unwrap(),
+            roles: Roles::default(),
         });
         let caller = Caller {
             request: Request {

@@ -8,8 +8,9 @@ use super::replay::ReplayTable;
 use super::settings::{Known, ProofRules};
 use super::{Binding, BindingMode, OfAuthority};
 use crate::authn::certificate::set::CertificateSets;
+use crate::authn::left_out::HAS_CREDENTIALS;
 use crate::authn::location::Locations;
-use portcullis_document::{Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::section::Finishing;
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderName;
@@ -70,7 +71,12 @@ impl Binding {
             let certificate = CertificateBinding::default();
             return Self::of(false, certificate, ProofRules::usual(&known), false);
         };
-        if let Json::String(_) = node.json() {
+        if !HAS_CREDENTIALS && !node.is_off() {
+            node.report(problems, LeftOut::CREDENTIALS);
+            return None;
+        }
+        // Without them nothing else comes here.
+        if !HAS_CREDENTIALS || matches!(node.json(), Json::String(_)) {
             let mode = BindingMode::read(&node, problems)?;
             let each = match mode {
                 BindingMode::Off => BindingMode::Off,
@@ -163,6 +169,10 @@ impl Binding {
     pub(in crate::authn) fn finish(&self, finishing: &mut Finishing<'_>) {
         let (rules, document) = (&self.proofs.rules, finishing.document);
         let owner = &rules.authority;
+        // Without the code for proofs, nothing takes any.
+        if !HAS_CREDENTIALS {
+            return;
+        }
         if rules.nonces.is_some() {
             finishing.notes.extend(note_unexposed(owner, document));
         }
