@@ -94,6 +94,7 @@ impl Member for ServerRequirement {
             .owned_request_headers
             .extend(forwarding.owned_headers());
         declared.exports.extend(forwarding.exports());
+        declared.admits_any_token |= self.requirement.is_empty();
     }
 }
 
