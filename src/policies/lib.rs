@@ -11,6 +11,7 @@ pub mod deny_patterns;
 pub mod error_pages;
 pub mod forms;
 pub mod https;
+mod named;
 pub mod openapi;
 mod owned;
 pub mod parameters;
