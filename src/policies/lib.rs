@@ -8,14 +8,17 @@ pub mod cors;
 pub mod csrf;
 pub mod deny_patterns;
 pub mod error_pages;
+mod fetched_list;
 pub mod forms;
 pub mod https;
+mod networks;
 pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
 pub mod protected_resource;
 pub mod rate_limits;
+mod remote;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
@@ -31,6 +34,8 @@ pub use self::authn::credentials;
 pub use self::authn::introspection;
 pub use self::authn::jwt;
 pub use self::authn::signed_request;
+/// Lists of networks, which whatever judges by an address may ask.
+pub use self::networks::{Membership, NetworkList, NetworkLists};
 /// Lists of what is revoked, which every kind of credential may ask.
 pub use authn::revocation::RevocationLists;
 

@@ -5,8 +5,7 @@ use std::rc::Rc;
 
 use super::entry::{HashedKey, WrittenKey};
 use super::table::{KeyTable, MOST_KEYS, TableBuilder};
-use crate::authn::fetched_list::{FetchedContent, FetchedList};
-use crate::authn::item_list::{ItemList, ListWords, MostItems, Twice};
+use crate::fetched_list::{FetchedContent, FetchedList, ItemList, ListWords, MostItems, Twice};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::meter::Event;
 
@@ -70,7 +69,7 @@ impl ItemList for KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::item_list::{ListError, MostItems, read_list};
+    use crate::fetched_list::{ListError, MostItems, read_list};
     use hmac_sha256::Hash;
 
     fn read(body: &str) -> Result<usize, ListError> {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use crate::authn::item_list::Twice;
 use crate::authn::leading::{LeadingBits, arrange, has_repeated};
+use crate::fetched_list::Twice;
 use portcullis_wire::sort;
 
 /// What is kept of a key in place of itself.

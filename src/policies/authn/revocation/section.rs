@@ -9,8 +9,8 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
 use super::list::{Entries, RevocationList};
 use super::table::RevocationTable;
-use crate::authn::fetched_list::FetchedList;
 use crate::authn::left_out::is_there;
+use crate::fetched_list::FetchedList;
 
 /// The document's `revocation_lists`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]

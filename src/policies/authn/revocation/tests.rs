@@ -227,7 +227,7 @@ fn one_entry_that_cannot_be_read_spoils_the_answer() {
 #[test]
 fn a_hundred_thousand_entries_are_read() {
     use super::table::MOST_ENTRIES;
-    use crate::authn::item_list::{MostItems, read_list};
+    use crate::fetched_list::{MostItems, read_list};
 
     let entries: Vec<String> = (0..MOST_ENTRIES)
         .map(|n| format!(r#"{{"jti":"6f1c7a52-8f0e-4d5c-9b1a-{n:012}"}}"#))

@@ -96,7 +96,7 @@ fn without_max_stale_an_hour_is_the_limit() {
         let mut problems = Problems::default();
         let store = FetchedStore::read_store(&"partners".into(), &Node::root(&json), &mut problems);
         let store = problems.into_result(store).unwrap();
-        store.source.limits.max_stale
+        store.service.limits.max_stale
     };
     assert_eq!(read(""), at(3600));
     assert_eq!(read(r#","cache_duration":"2h""#), at(4 * 3600));

@@ -4,6 +4,8 @@
 //! A bad response changes nothing but the time of the next question. Workers share the response in a
 //! cell of its own, and what they look at on every tick is small: which response that is.
 
+mod items;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,19 +13,20 @@ use std::time::Duration;
 
 use hmac_sha256::Hash;
 
-use super::item_list::{ItemList, ListError, MostItems, read_list};
-use super::schedule::Schedule;
-use crate::authn::jwt::remote::{CellNames, Fetcher, RemoteSource, read_response};
+use crate::remote::{CellNames, Fetcher, Schedule, Service, read_answer};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::credentials::{Credential, tells};
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Host, Level};
+use portcullis_exchange::http_uri::Uri;
 use portcullis_exchange::meter::{Event, Timing};
 use portcullis_wire::budget::{Share, reserve};
 
+pub(crate) use self::items::{ItemList, ListError, ListWords, MostItems, Twice, read_list};
+
 /// What is fetched so.
-pub(super) trait FetchedContent: ItemList {
+pub(crate) trait FetchedContent: ItemList {
     /// What names it in messages, before its name in the document.
     const PLACE: &'static str;
     /// What it brings, in the plural.
@@ -36,9 +39,10 @@ pub(super) trait FetchedContent: ItemList {
 }
 
 /// One such list of a document.
-pub(super) struct FetchedList<L> {
+pub(crate) struct FetchedList<L> {
     name: Rc<str>,
-    source: RemoteSource,
+    service: Service,
+    uri: Uri,
     most: MostItems,
     part: Fetcher,
     state: RefCell<ListState<L>>,
@@ -72,26 +76,40 @@ fn usual_max_stale(cache_duration: Duration) -> Duration {
     USUAL.max(cache_duration.saturating_mul(2))
 }
 
+/// The names under which workers share what is asked of a service there, with these values of its credentials.
+fn names(service: &Service, uri: &Uri, value: impl Fn(&Credential) -> Option<String>) -> CellNames {
+    service.names(&[uri.to_string().as_bytes()], value)
+}
+
 impl<L: FetchedContent> FetchedList<L> {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown }`, and what
     /// `read_most` reads of how many items there may be.
-    pub(super) fn read(
+    pub(crate) fn read(
         name: &Rc<str>,
         node: &Node<'_>,
         problems: &mut Problems,
         read_most: impl FnOnce(&mut Fields<'_>, &mut Problems) -> Option<MostItems>,
     ) -> Option<Self> {
         let mut fields: Fields<'_> = node.fields(problems)?;
-        let source = RemoteSource::read_known(&mut fields, usual_max_stale, problems);
+        let read = Service::read(
+            &mut fields,
+            usual_max_stale,
+            problems,
+            |fields, problems| {
+                let node = fields.required("uri", problems)?;
+                Uri::read(&node, problems)
+            },
+        );
         let most = read_most(&mut fields, problems);
         fields.deny_unknown(problems);
-        let (source, most) = (source?, most?);
-        let fetcher = source.names(|each| Some(each.written().to_owned())).keys;
+        let ((service, uri), most) = (read?, most?);
+        let fetcher = names(&service, &uri, |each| Some(each.written().to_owned())).keys;
         problems.account(node.pointer(), Share::Documents, most.memory::<L>());
         Some(Self {
             name: Rc::clone(name),
             part: Fetcher::new(format!("{}/{fetcher}", L::CELLS)),
-            source,
+            service,
+            uri,
             most,
             state: RefCell::new(ListState {
                 loaded: None,
@@ -103,46 +121,47 @@ impl<L: FetchedContent> FetchedList<L> {
 
     /// The list at `now`, on the clock that does not step; none before the first response, and none once
     /// it is too old.
-    pub(super) fn in_force(&self, now: Duration) -> Option<Rc<L>> {
+    pub(crate) fn in_force(&self, now: Duration) -> Option<Rc<L>> {
         let age = self.age(now)?;
-        (age <= self.source.limits.max_stale).then(|| self.last())?
+        (age <= self.service.limits.max_stale).then(|| self.last())?
     }
 
     /// The list that came last, however old it is.
-    pub(super) fn last(&self) -> Option<Rc<L>> {
+    pub(crate) fn last(&self) -> Option<Rc<L>> {
         let state = self.state.try_borrow().ok()?;
         state.loaded.as_ref().map(|loaded| Rc::clone(&loaded.list))
     }
 
     /// How old it is; none before the first response.
-    pub(super) fn age(&self, now: Duration) -> Option<Duration> {
+    pub(crate) fn age(&self, now: Duration) -> Option<Duration> {
         let state = self.state.try_borrow().ok()?;
         let loaded = state.loaded.as_ref()?;
         Some(now.saturating_sub(loaded.record.fetched))
     }
 
     /// Counts changes of the list; none before the first response.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.state.try_borrow().map_or(0, |state| state.generation)
     }
 
     /// Asks for an early fetch because something was looked for that is not there. At most once in a cool-down, so that
     /// nobody can have the service hammered.
-    pub(super) fn request_refresh(&self, now: Duration) {
+    pub(crate) fn request_refresh(&self, now: Duration) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
-            let cooldown = self.source.limits.cooldown;
+            let cooldown = self.service.limits.cooldown;
             state.schedule.request_refresh(now, cooldown);
         }
     }
 
     /// Leaves fetching to another document with the same list, as long as there is one.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.part.release();
     }
 
     fn names(&self, host: &dyn Host) -> CellNames {
-        self.source
-            .names(|each| each.field(host).map(|(_, value)| value))
+        names(&self.service, &self.uri, |each| {
+            each.field(host).map(|(_, value)| value)
+        })
     }
 
     /// The cell with the response itself.
@@ -171,7 +190,7 @@ impl<L: FetchedContent> FetchedList<L> {
             Some(list) => list,
             None => Rc::new(read_list(body, self.most, notes)?),
         };
-        let pause = self.early(self.source.limits.pause(age));
+        let pause = self.early(self.service.limits.pause(age));
         let record = Record {
             fetched: now,
             next_fetch: now.saturating_add(pause),
@@ -225,7 +244,7 @@ impl<L: FetchedContent> FetchedList<L> {
 
     /// What is said of a response, without any part of a credential.
     fn shown(&self, text: String, host: &dyn Host) -> String {
-        let credentials = self.source.credentials.iter();
+        let credentials = self.service.credentials.iter();
         let mut fields = credentials.filter_map(|each| each.field(host));
         match fields.any(|(_, value)| tells(&text, &value)) {
             true => "(left out, since a part of a credential stands in it)".to_owned(),
@@ -252,11 +271,11 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
     }
 
     fn credentials(&self) -> &[Credential] {
-        &self.source.credentials
+        &self.service.credentials
     }
 
     fn cooldown(&self) -> Duration {
-        self.source.limits.cooldown
+        self.service.limits.cooldown
     }
 
     fn timing(&self) -> Timing {
@@ -264,19 +283,19 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
     }
 
     fn due(&self, now: Duration, host: &dyn Host) -> Option<Errand> {
-        let uri = self.source.known().filter(|_| self.is_due(now))?;
-        let mut headers = uri.fields("GET");
+        self.is_due(now).then_some(())?;
+        let mut headers = self.uri.fields("GET");
         headers.push(("accept".into(), "application/json".to_owned()));
-        for credential in &self.source.credentials {
+        for credential in &self.service.credentials {
             let field = credential.field(host);
             headers.extend(field.map(|(name, value)| (Cow::Owned(name.to_owned()), value)));
         }
         Some(Errand {
             call: Call {
-                cluster: Rc::clone(&self.source.cluster),
+                cluster: Rc::clone(&self.service.cluster),
                 headers,
                 body: Vec::new(),
-                timeout: self.source.limits.timeout,
+                timeout: self.service.limits.timeout,
             },
             purpose: Purpose::default(),
         })
@@ -294,7 +313,7 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
         host: &dyn Host,
     ) -> Received {
         let mut passed_over = Vec::new();
-        let response = read_response(response).map_err(ListError::Fetch);
+        let response = read_answer(response).map_err(ListError::NoAnswer);
         let arrived = self.arrived(now, response, &mut passed_over, host);
         let warn = |text: String| Note {
             level: Level::Warn,
@@ -329,7 +348,7 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
         if !newer || record.fetched > now.saturating_add(Duration::from_secs(60)) {
             return false;
         }
-        let longest = self.source.limits.cache_duration;
+        let longest = self.service.limits.cache_duration;
         let longest = record.fetched.saturating_add(longest);
         let record = Record {
             next_fetch: record.next_fetch.min(longest),

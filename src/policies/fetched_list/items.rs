@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use crate::authn::jwt::remote::FetchError;
+use crate::remote::NoAnswer;
 use portcullis_document::{Node, Problems};
 use portcullis_wire::budget::{Share, reserve};
 use portcullis_wire::json::Json;
 
 /// A list that is fetched, and made of its items.
-pub(super) trait ItemList: Sized + 'static {
+pub(crate) trait ItemList: Sized + 'static {
     /// It in the making.
     type Builder: Default;
     /// Its words.
@@ -21,6 +21,8 @@ pub(super) trait ItemList: Sized + 'static {
     const MEMORY_EACH: usize;
     /// What its text may be long, on average.
     const TEXT_EACH: usize;
+    /// How many bytes of memory a byte of its text may take while it is read.
+    const GROWTH: usize = 2;
 
     /// Reads an item and adds it; whether it could be added. None if something is wrong with it.
     fn push(builder: &mut Self::Builder, item: &Node<'_>, problems: &mut Problems) -> Option<bool>;
@@ -37,38 +39,38 @@ pub(super) trait ItemList: Sized + 'static {
 
 /// How a list and what stands in it are called.
 #[derive(Debug)]
-pub(super) struct ListWords {
+pub(crate) struct ListWords {
     /// The member of the answer that it is.
-    pub(super) member: &'static str,
+    pub(crate) member: &'static str,
     /// An item, and several.
-    pub(super) item: &'static str,
-    pub(super) items: &'static str,
+    pub(crate) item: &'static str,
+    pub(crate) items: &'static str,
     /// The list.
-    pub(super) list: &'static str,
+    pub(crate) list: &'static str,
     /// The field of the document that says how many there may be.
-    pub(super) most: &'static str,
+    pub(crate) most: &'static str,
     /// Whether an item that cannot be used spoils the others.
-    pub(super) is_spoilt: bool,
+    pub(crate) is_spoilt: bool,
 }
 
 /// What two items of a list have in common that no two may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Twice {
-    pub(super) field: &'static str,
+pub(crate) struct Twice {
+    pub(crate) field: &'static str,
     /// The places of both, in the order in which they were added.
-    pub(super) first: usize,
-    pub(super) second: usize,
+    pub(crate) first: usize,
+    pub(crate) second: usize,
 }
 
 /// The most items that are read, and with that how much of an answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct MostItems(pub(super) usize);
+pub(crate) struct MostItems(pub(crate) usize);
 
 /// Why a response is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ListError {
+pub(crate) enum ListError {
     /// There is none, or it could not be read.
-    Fetch(FetchError),
+    NoAnswer(NoAnswer),
     /// It is no object with nothing but the list.
     NoList,
     /// It has more items than that.
@@ -92,30 +94,30 @@ const MAX_NAMED: usize = 16;
 
 impl MostItems {
     /// The usual number.
-    pub(super) const USUAL: Self = Self(10_000);
+    pub(crate) const USUAL: Self = Self(10_000);
 
     /// Reads it.
-    pub(super) fn read(node: &Node<'_>, most: usize, problems: &mut Problems) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>, most: usize, problems: &mut Problems) -> Option<Self> {
         let most = u64::try_from(most).unwrap_or(u64::MAX);
         let items = node.integer(problems, 1..=most)?;
         usize::try_from(items).ok().map(Self)
     }
 
     /// The longest text that is read, in bytes.
-    pub(super) fn body<L: ItemList>(self) -> usize {
+    pub(crate) fn body<L: ItemList>(self) -> usize {
         const LEAST: usize = 64 << 10;
         self.0.saturating_mul(L::TEXT_EACH).clamp(LEAST, LONGEST)
     }
 
     /// The memory that the items may take.
-    pub(super) fn memory<L: ItemList>(self) -> usize {
+    pub(crate) fn memory<L: ItemList>(self) -> usize {
         const LEAST: usize = 8 << 10;
         self.0.saturating_mul(L::MEMORY_EACH).max(LEAST)
     }
 }
 
 /// Reads what a service answered. `notes` takes which items were passed over, and why.
-pub(super) fn read_list<L: ItemList>(
+pub(crate) fn read_list<L: ItemList>(
     body: &[u8],
     most: MostItems,
     notes: &mut Vec<String>,
@@ -123,8 +125,11 @@ pub(super) fn read_list<L: ItemList>(
     let words = &L::WORDS;
     // A list that grows is for a moment there twice.
     let memory = most.memory::<L>().saturating_mul(2);
-    let _memory = reserve(Share::Queues, memory.min(body.len().saturating_mul(2)));
-    let _memory = _memory.ok_or(ListError::Fetch(FetchError::NoMemory))?;
+    let _memory = reserve(
+        Share::Queues,
+        memory.min(body.len().saturating_mul(L::GROWTH)),
+    );
+    let _memory = _memory.ok_or(ListError::NoAnswer(NoAnswer::NoMemory))?;
     let mut builder = L::Builder::default();
     let (mut passed, mut all) = (0_usize, 0_usize);
     let mut rest = inner(body, words.member).ok_or(ListError::NoList)?;
@@ -231,7 +236,7 @@ fn next_item(list: &[u8], before: usize) -> Result<Option<PublishedItem<'_>>, Li
 
 impl ListError {
     /// In the words of that list.
-    pub(super) fn told(&self, words: &'static ListWords) -> impl fmt::Display {
+    pub(crate) fn told(&self, words: &'static ListWords) -> impl fmt::Display {
         ToldError {
             error: self.clone(),
             words,
@@ -254,7 +259,7 @@ impl fmt::Display for ToldError {
             ..
         } = self.words;
         match &self.error {
-            ListError::Fetch(error) => error.fmt(f),
+            ListError::NoAnswer(error) => error.fmt(f),
             ListError::NoList => write!(
                 f,
                 "an answer that is not {{\"{member}\": […]}} with nothing beside it"
