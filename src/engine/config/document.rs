@@ -229,6 +229,7 @@ fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
             // These say themselves how much they are, piece by piece.
             "routes" | "schemas" | "apis" => continue,
             "api_key_stores" => without(section.json(), "keys"),
+            "networks" => without(section.json(), "addresses"),
             "revocation_lists" => without(section.json(), "entries"),
             _ => section.json().weight(),
         };

@@ -12,7 +12,6 @@ use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
-use portcullis_policies::RevocationLists;
 use portcullis_policies::api_key::ApiKeyStores;
 use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::introspection::IntrospectionServers;
@@ -20,6 +19,7 @@ use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
 use portcullis_policies::signed_request::Signers;
+use portcullis_policies::{NetworkLists, RevocationLists};
 use portcullis_schema::Schemas;
 
 /// Every section, in the order in which they are read: one finds those before it. `version`, `mode`,
@@ -35,6 +35,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Explain>(),
     Entry::of::<RequestId>(),
     Entry::Agreement(sinks_are_there),
+    Entry::of::<NetworkLists>(),
     Entry::of::<RevocationLists>(),
     Entry::of::<CertificateSets>(),
     Entry::of::<Providers>(),
