@@ -29,3 +29,4 @@ pub mod section;
 pub mod seed;
 pub mod target;
 pub mod wait;
+pub mod whole_response;

@@ -1,14 +1,15 @@
 //! What a service answers that is asked for a list: an object with nothing but that, `{"keys": […]}`.
 //!
-//! Item by item: a tree of a hundred thousand items would be many times as large as their text. What is no
+//! Item by item, and a slice of them at a time: a tree of a hundred thousand items would be many times as large as their text. What is no
 //! such text as a whole changes nothing. Whether one item that cannot be used spoils the others, the list
 //! says: a key that is left out is unknown, and what is left out of a list of what is refused would pass.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::remote::NoAnswer;
 use portcullis_document::{Node, Problems};
-use portcullis_wire::budget::{Share, reserve};
+use portcullis_wire::budget::{Reservation, Share, reserve};
 use portcullis_wire::json::Json;
 
 /// A list that is fetched, and made of its items.
@@ -116,37 +117,142 @@ impl MostItems {
     }
 }
 
-/// Reads what a service answered. `notes` takes which items were passed over, and why.
-pub(crate) fn read_list<L: ItemList>(
-    body: &[u8],
+/// What a service answered, while it is being read: as much at a time as is wanted.
+pub(crate) struct ListReader<L: ItemList> {
+    builder: L::Builder,
     most: MostItems,
-    notes: &mut Vec<String>,
-) -> Result<L, ListError> {
-    let words = &L::WORDS;
-    // A list that grows is for a moment there twice.
-    let memory = most.memory::<L>().saturating_mul(2);
-    let _memory = reserve(
-        Share::Queues,
-        memory.min(body.len().saturating_mul(L::GROWTH)),
-    );
-    let _memory = _memory.ok_or(ListError::NoAnswer(NoAnswer::NoMemory))?;
-    let mut builder = L::Builder::default();
-    let (mut passed, mut all) = (0_usize, 0_usize);
-    let mut rest = inner(body, words.member).ok_or(ListError::NoList)?;
-    while let Some(PublishedItem { text, after }) = next_item(rest, all)? {
-        rest = after;
-        all = all.saturating_add(1);
-        if all > most.0 {
-            return Err(ListError::TooMany(most.0));
+    /// Where the next item begins, and where the last has ended.
+    at: usize,
+    end: usize,
+    all: usize,
+    passed: usize,
+    /// Which items were passed over, and why.
+    notes: Vec<String>,
+    stage: Stage,
+    /// That of the list: one that grows is for a moment there twice.
+    _memory: Reservation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Items,
+    Twice,
+    Finish,
+}
+
+/// How far a list has been read.
+pub(crate) enum ReadItems<L: ItemList> {
+    /// There is more to do.
+    Reading(ListReader<L>),
+    /// It is whole; which items were passed over, and why.
+    Whole(L, Vec<String>),
+}
+
+/// How much may be done at a time, counted in bytes of text whose items are read.
+#[derive(Debug)]
+pub(crate) struct Work(usize);
+
+impl Work {
+    /// As much as requests may wait for: some milliseconds.
+    pub(crate) const fn slice() -> Self {
+        Self(128 << 10)
+    }
+
+    /// As much as there is.
+    #[cfg(test)]
+    pub(crate) const fn all() -> Self {
+        Self(usize::MAX)
+    }
+
+    /// Takes what so many bytes cost; the last piece of a slice may take more than is left.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_sub(bytes);
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl<L: ItemList> ListReader<L> {
+    /// Begins with what a service answered.
+    pub(crate) fn begin(body: &[u8], most: MostItems) -> Result<Self, ListError> {
+        let memory = most.memory::<L>().saturating_mul(2);
+        let memory = reserve(
+            Share::Queues,
+            memory.min(body.len().saturating_mul(L::GROWTH)),
+        );
+        let memory = memory.ok_or(ListError::NoAnswer(NoAnswer::NoMemory))?;
+        let inner = inner(body, L::WORDS.member).ok_or(ListError::NoList)?;
+        Ok(Self {
+            builder: L::Builder::default(),
+            most,
+            at: inner.start,
+            end: inner.end,
+            all: 0,
+            passed: 0,
+            notes: Vec::new(),
+            stage: Stage::Items,
+            _memory: memory,
+        })
+    }
+
+    /// Reads on in the same text.
+    pub(crate) fn read_on(
+        mut self,
+        body: &[u8],
+        work: &mut Work,
+    ) -> Result<ReadItems<L>, ListError> {
+        while !work.is_spent() {
+            match self.stage {
+                Stage::Items => {
+                    let before = self.at;
+                    if !self.read_item(body)? {
+                        self.end_items()?;
+                        self.stage = Stage::Twice;
+                    }
+                    work.spend(self.at.saturating_sub(before));
+                }
+                Stage::Twice => {
+                    if let Some(twice) = L::twice(&self.builder) {
+                        return Err(ListError::Twice(twice));
+                    }
+                    work.spend(L::memory(&self.builder));
+                    self.stage = Stage::Finish;
+                }
+                Stage::Finish => {
+                    work.spend(L::memory(&self.builder));
+                    return Ok(ReadItems::Whole(L::finish(self.builder), self.notes));
+                }
+            }
+        }
+        Ok(ReadItems::Reading(self))
+    }
+
+    /// Reads an item; whether there was one.
+    fn read_item(&mut self, body: &[u8]) -> Result<bool, ListError> {
+        let words = &L::WORDS;
+        let rest = body.get(self.at..self.end).unwrap_or_default();
+        let Some(PublishedItem { text, after }) = next_item(rest, self.all)? else {
+            self.at = self.end;
+            return Ok(false);
+        };
+        self.at = self.end.saturating_sub(after.len());
+        self.all = self.all.saturating_add(1);
+        if self.all > self.most.0 {
+            return Err(ListError::TooMany(self.most.0));
         }
         let json = Json::parse(text, MAX_DEPTH).map_err(|_| ListError::NoList)?;
         let mut problems = Problems::default();
-        let pushed = L::push(&mut builder, &Node::root(&json), &mut problems);
+        let pushed = L::push(&mut self.builder, &Node::root(&json), &mut problems);
+        let most = self.most.memory::<L>();
         let why = match problems.into_result(pushed) {
-            Ok(true) if L::memory(&builder) > most.memory::<L>() => {
-                return Err(ListError::TooLarge(most.memory::<L>()));
-            }
-            Ok(true) => continue,
+            Ok(true) if L::memory(&self.builder) > most => return Err(ListError::TooLarge(most)),
+            Ok(true) => return Ok(true),
             Ok(false) => "its texts are too long".to_owned(),
             Err(error) => {
                 let first = error.problems.first();
@@ -154,40 +260,62 @@ pub(crate) fn read_list<L: ItemList>(
             }
         };
         if words.is_spoilt {
-            return Err(ListError::Item(all, why));
+            return Err(ListError::Item(self.all, why));
         }
-        passed = passed.saturating_add(1);
-        if notes.len() < MAX_NAMED {
-            let (item, list) = (words.item, words.list);
-            notes.push(format!("{item} {all} of the {list} is passed over: {why}"));
+        self.passed = self.passed.saturating_add(1);
+        if self.notes.len() < MAX_NAMED {
+            let (all, item, list) = (self.all, words.item, words.list);
+            let note = format!("{item} {all} of the {list} is passed over: {why}");
+            self.notes.push(note);
         }
+        Ok(true)
     }
-    let more = passed.saturating_sub(notes.len());
-    if more > 0 {
-        let (items, list) = (words.items, words.list);
-        notes.push(format!("{more} more {items} of the {list} are passed over"));
-    }
-    if passed > 0 && passed == all {
-        return Err(ListError::Unusable);
-    }
-    match L::twice(&builder) {
-        None => Ok(L::finish(builder)),
-        Some(twice) => Err(ListError::Twice(twice)),
+
+    /// All items have been read.
+    fn end_items(&mut self) -> Result<(), ListError> {
+        let more = self.passed.saturating_sub(self.notes.len());
+        if more > 0 {
+            let (items, list) = (L::WORDS.items, L::WORDS.list);
+            let note = format!("{more} more {items} of the {list} are passed over");
+            self.notes.push(note);
+        }
+        match self.passed > 0 && self.passed == self.all {
+            true => Err(ListError::Unusable),
+            false => Ok(()),
+        }
     }
 }
 
-/// What stands in the list of `{"member": [ … ]}`.
-fn inner<'b>(body: &'b [u8], member: &str) -> Option<&'b [u8]> {
+/// Reads what a service answered. `notes` takes which items were passed over, and why.
+#[cfg(test)]
+pub(crate) fn read_list<L: ItemList>(
+    body: &[u8],
+    most: MostItems,
+    notes: &mut Vec<String>,
+) -> Result<L, ListError> {
+    let reader = ListReader::<L>::begin(body, most)?;
+    match reader.read_on(body, &mut Work::all())? {
+        ReadItems::Whole(list, passed) => {
+            notes.extend(passed);
+            Ok(list)
+        }
+        ReadItems::Reading(_) => panic!("there is as much to do as is wanted"),
+    }
+}
+
+/// Where that stands in a text that is in the list of `{"member": [ … ]}`.
+fn inner(body: &[u8], member: &str) -> Option<Range<usize>> {
     let name = format!("\"{member}\"");
     let mut rest = blanks(body);
     for piece in [&b"{"[..], name.as_bytes(), b":", b"["] {
         rest = blanks(rest.strip_prefix(piece)?);
     }
+    let start = body.len().checked_sub(rest.len())?;
     for piece in [&b"}"[..], b"]"] {
         let end = rest.iter().rposition(|b| !is_blank(b))?;
         rest = rest.get(..=end)?.strip_suffix(piece)?;
     }
-    Some(rest)
+    Some(start..start.checked_add(rest.len())?)
 }
 
 /// What follows white space.

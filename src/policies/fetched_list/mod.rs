@@ -3,27 +3,37 @@
 //!
 //! A bad response changes nothing but the time of the next question. Workers share the response in a
 //! cell of its own, and what they look at on every tick is small: which response that is.
+//!
+//! A long response is read a slice at a time, so that requests do not wait for it ([`reading`]). Until it has
+//! been read whole, and is good, the old list stays in force and nothing is shared.
 
 mod items;
+mod reading;
+mod record;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hmac_sha256::Hash;
-
+use self::reading::{Origin, ReadOn, Reading};
+use self::record::Record;
 use crate::remote::{CellNames, Fetcher, Schedule, Service, read_answer};
 use portcullis_document::{Fields, Node, Problems};
-use portcullis_exchange::call::{Call, CallError, CallResponse};
+use portcullis_exchange::call::{Call, CallError};
 use portcullis_exchange::credentials::{Credential, tells};
-use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
+use portcullis_exchange::fetched::{
+    Errand, Fetched, Next, Note, Progress, Purpose, Received, SharedCells,
+};
 use portcullis_exchange::host::{Host, Level};
 use portcullis_exchange::http_uri::Uri;
 use portcullis_exchange::meter::{Event, Timing};
+use portcullis_exchange::whole_response::{ReadBody, WholeResponse};
 use portcullis_wire::budget::{Share, reserve};
 
-pub(crate) use self::items::{ItemList, ListError, ListWords, MostItems, Twice, read_list};
+#[cfg(test)]
+pub(crate) use self::items::read_list;
+pub(crate) use self::items::{ItemList, ListError, ListWords, MostItems, Twice};
 
 /// What is fetched so.
 pub(crate) trait FetchedContent: ItemList {
@@ -39,7 +49,7 @@ pub(crate) trait FetchedContent: ItemList {
 }
 
 /// One such list of a document.
-pub(crate) struct FetchedList<L> {
+pub(crate) struct FetchedList<L: ItemList> {
     name: Rc<str>,
     service: Service,
     uri: Uri,
@@ -48,8 +58,9 @@ pub(crate) struct FetchedList<L> {
     state: RefCell<ListState<L>>,
 }
 
-struct ListState<L> {
+struct ListState<L: ItemList> {
     loaded: Option<LoadedList<L>>,
+    reading: Option<Reading<L>>,
     schedule: Schedule,
     generation: u64,
 }
@@ -57,15 +68,6 @@ struct ListState<L> {
 struct LoadedList<L> {
     list: Rc<L>,
     record: Record,
-}
-
-/// Which response is in force, as workers tell one another. Bytes in shared data are anybody's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
-    fetched: Duration,
-    next_fetch: Duration,
-    digest: [u8; 32],
-    length: u32,
 }
 
 /// How long a list is used without a new response, if the document does not say: an hour, and longer only where
@@ -113,6 +115,7 @@ impl<L: FetchedContent> FetchedList<L> {
             most,
             state: RefCell::new(ListState {
                 loaded: None,
+                reading: None,
                 schedule: Schedule::default(),
                 generation: 0,
             }),
@@ -153,6 +156,11 @@ impl<L: FetchedContent> FetchedList<L> {
         }
     }
 
+    /// Lets go of a response that has not been read whole: it is fetched again.
+    pub(crate) fn forget(&self) {
+        self.begin(None);
+    }
+
     /// Leaves fetching to another document with the same list, as long as there is one.
     pub(crate) fn release(&self) {
         self.part.release();
@@ -172,35 +180,102 @@ impl<L: FetchedContent> FetchedList<L> {
     fn is_due(&self, now: Duration) -> bool {
         let is_replaced = self.part.is_replaced();
         let state = self.state.try_borrow();
-        state.is_ok_and(|state| state.schedule.is_due(now, is_replaced))
+        state.is_ok_and(|state| state.reading.is_none() && state.schedule.is_due(now, is_replaced))
     }
 
-    /// Takes a response, or the news that there is none.
+    /// Has that read in place of what is being read.
+    fn begin(&self, reading: Option<Reading<L>>) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.reading = reading;
+        }
+    }
+
+    /// Reads a slice.
+    fn read_slice(&self, now: Duration, host: &dyn Host) -> Option<Progress> {
+        let mut state = self.state.try_borrow_mut().ok()?;
+        let reading = state.reading.take()?;
+        let loaded = state.loaded.as_ref();
+        let known = loaded.map(|loaded| loaded.record.digest);
+        let (whole, reading) = match reading.read_on(known, self.most) {
+            ReadOn::Reading(reading) => {
+                state.reading = Some(reading);
+                return Some(Progress::Reading);
+            }
+            ReadOn::Ended(whole, reading) => (whole, reading),
+        };
+        drop(state);
+        Some(match reading.origin {
+            Origin::Response { since, age } => {
+                let arrived =
+                    whole.and_then(|list| self.arrived(list, &reading, (since, age), host));
+                Progress::Received(self.told(now, arrived, &reading.notes, host))
+            }
+            Origin::Shared(record) => {
+                let list = whole.ok().map(|list| list.map(Rc::new));
+                let list = list.and_then(|list| list.or_else(|| self.loaded(&record.digest)));
+                let adopted = list.is_some();
+                list.into_iter().for_each(|list| self.load(list, record));
+                Progress::Adopted(adopted)
+            }
+        })
+    }
+
+    /// Takes up a response that has been read, and shares it. No list is the one that is in force.
     fn arrived(
         &self,
-        now: Duration,
-        response: Result<(&[u8], Option<Duration>), ListError>,
-        notes: &mut Vec<String>,
+        list: Option<L>,
+        reading: &Reading<L>,
+        (since, age): (Duration, Option<Duration>),
         host: &dyn Host,
     ) -> Result<Record, ListError> {
-        let (body, age) = response?;
-        let digest = Hash::hash(body);
-        // Most responses are the one before: nothing has to be read again.
-        let list = match self.loaded(&digest) {
-            Some(list) => list,
-            None => Rc::new(read_list(body, self.most, notes)?),
-        };
+        let list = list.map(Rc::new).or_else(|| self.loaded(&reading.digest));
+        let list = list.ok_or(ListError::NoList)?;
         let pause = self.early(self.service.limits.pause(age));
+        let body = reading.body.bytes();
         let record = Record {
-            fetched: now,
-            next_fetch: now.saturating_add(pause),
-            digest,
+            fetched: since,
+            next_fetch: since.saturating_add(pause),
+            digest: reading.digest,
             length: u32::try_from(body.len()).unwrap_or_default(),
         };
         // Should it not be taken, the others find no response of that digest, and ask themselves.
         let _ = host.compare_and_swap(&self.data_cell(host), None, body);
         self.load(list, record);
         Ok(record)
+    }
+
+    /// What has become of a response.
+    fn told(
+        &self,
+        now: Duration,
+        arrived: Result<Record, ListError>,
+        passed_over: &[String],
+        host: &dyn Host,
+    ) -> Received {
+        let warn = |text: String| Note {
+            level: Level::Warn,
+            text: self.shown(text, host),
+        };
+        let mut notes: Vec<Note> = passed_over.iter().cloned().map(warn).collect();
+        let (event, next) = match arrived {
+            Ok(record) => (L::FETCHED, Next::Publish(record.write())),
+            Err(error) => {
+                let pause = self.back_off(now);
+                let (noun, error, then) = (L::NOUN, error.told(&L::WORDS), pause.as_millis());
+                let text = format!("the {noun} cannot be fetched: {error}; next try in {then} ms");
+                notes.push(warn(text));
+                (L::FAILED, Next::Wait(pause))
+            }
+        };
+        Received { event, notes, next }
+    }
+
+    /// When the newest response came that is known: the one in force, or that is being read.
+    fn newest(&self) -> Option<Duration> {
+        let state = self.state.try_borrow().ok()?;
+        let read = state.reading.as_ref().map(|reading| reading.origin.since());
+        let loaded = state.loaded.as_ref().map(|loaded| loaded.record.fetched);
+        read.max(loaded)
     }
 
     /// The list of the response of that digest, if it is the last that was read.
@@ -232,14 +307,13 @@ impl<L: FetchedContent> FetchedList<L> {
         state.map_or(pause, |state| state.schedule.early(pause))
     }
 
-    /// The list of a response that another worker has fetched.
-    fn shared(&self, record: &Record, host: &dyn Host) -> Option<L> {
+    /// The response that another worker has fetched.
+    fn shared(&self, record: &Record, host: &dyn Host) -> Option<ReadBody> {
         let length = usize::try_from(record.length).ok()?;
         (length <= self.most.body::<L>()).then_some(())?;
-        let _memory = reserve(Share::Queues, length)?;
+        let memory = reserve(Share::Queues, length)?;
         let (body, _) = host.cell(&self.data_cell(host)).ok()??;
-        let is_it = body.len() == length && Hash::hash(&body) == record.digest;
-        is_it.then(|| read_list(&body, self.most, &mut Vec::new()).ok())?
+        (body.len() == length).then(|| ReadBody::held(body, memory))
     }
 
     /// What is said of a response, without any part of a credential.
@@ -309,42 +383,38 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
         &self,
         now: Duration,
         _: Purpose,
-        response: Result<CallResponse<'_>, CallError>,
+        response: Result<WholeResponse, CallError>,
         host: &dyn Host,
-    ) -> Received {
-        let mut passed_over = Vec::new();
-        let response = read_answer(response).map_err(ListError::NoAnswer);
-        let arrived = self.arrived(now, response, &mut passed_over, host);
-        let warn = |text: String| Note {
-            level: Level::Warn,
-            text: self.shown(text, host),
-        };
-        let mut notes: Vec<Note> = passed_over.into_iter().map(warn).collect();
-        let (event, next) = match arrived {
-            Ok(record) => (L::FETCHED, Next::Publish(record.write())),
-            Err(error) => {
-                let pause = self.back_off(now);
-                let (noun, error, then) = (L::NOUN, error.told(&L::WORDS), pause.as_millis());
-                let text = format!("the {noun} cannot be fetched: {error}; next try in {then} ms");
-                notes.push(warn(text));
-                (L::FAILED, Next::Wait(pause))
+    ) -> Option<Received> {
+        // Of what is being read this is the newer.
+        self.begin(None);
+        let age = read_answer(&response).map(|(_, age)| age);
+        let (age, whole) = match (age, response) {
+            (Ok(age), Ok(whole)) => (age, whole),
+            (Err(error), _) => {
+                let error = Err(ListError::NoAnswer(error));
+                return Some(self.told(now, error, &[], host));
             }
+            (Ok(_), Err(_)) => return None,
         };
-        Received { event, notes, next }
+        let origin = Origin::Response { since: now, age };
+        self.begin(Some(Reading::new(whole.into_body(), origin)));
+        match self.read_slice(now, host)? {
+            Progress::Received(received) => Some(received),
+            Progress::Reading | Progress::Adopted(_) => None,
+        }
+    }
+
+    fn read_on(&self, now: Duration, host: &dyn Host) -> Option<Progress> {
+        self.read_slice(now, host)
     }
 
     fn adopt(&self, published: &[u8], now: Duration, host: &dyn Host) -> bool {
         let Some(record) = Record::read(published) else {
             return false;
         };
-        let known = self.state.try_borrow().ok();
-        let known = known.and_then(|state| {
-            let loaded = state.loaded.as_ref()?;
-            Some((Rc::clone(&loaded.list), loaded.record))
-        });
-        let newer = known
-            .as_ref()
-            .is_none_or(|(_, known)| record.fetched > known.fetched);
+        let known = self.newest();
+        let newer = known.is_none_or(|known| record.fetched > known);
         if !newer || record.fetched > now.saturating_add(Duration::from_secs(60)) {
             return false;
         }
@@ -354,45 +424,17 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
             next_fetch: record.next_fetch.min(longest),
             ..record
         };
-        let list = match known {
-            Some((list, known)) if known.digest == record.digest => Some(list),
-            _ => self.shared(&record, host).map(Rc::new),
-        };
-        let adopted = list.is_some();
-        list.into_iter().for_each(|list| self.load(list, record));
-        adopted
-    }
-}
-
-impl Record {
-    const FORMAT: u8 = 1;
-
-    /// A format number; two times in milliseconds, on the clock that does not step; the length and the
-    /// digest of the response.
-    fn write(&self) -> Vec<u8> {
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let mut record = vec![Self::FORMAT];
-        for time in [self.fetched, self.next_fetch] {
-            record.extend_from_slice(&millis(time).to_le_bytes());
+        // Most responses are the one before: that is not asked of the proxy again.
+        if let Some(list) = self.loaded(&record.digest) {
+            self.begin(None);
+            self.load(list, record);
+            return true;
         }
-        record.extend_from_slice(&self.length.to_le_bytes());
-        record.extend_from_slice(&self.digest);
-        record
-    }
-
-    fn read(record: &[u8]) -> Option<Self> {
-        let (format, rest) = record.split_first()?;
-        (*format == Self::FORMAT).then_some(())?;
-        let (fetched, rest) = rest.split_first_chunk()?;
-        let (next_fetch, rest) = rest.split_first_chunk()?;
-        let (length, digest) = rest.split_first_chunk()?;
-        let time = |bytes: &[u8; 8]| Duration::from_millis(u64::from_le_bytes(*bytes));
-        Some(Self {
-            fetched: time(fetched),
-            next_fetch: time(next_fetch),
-            length: u32::from_le_bytes(*length),
-            digest: digest.try_into().ok()?,
-        })
+        let Some(body) = self.shared(&record, host) else {
+            return false;
+        };
+        self.begin(Some(Reading::new(body, Origin::Shared(record))));
+        matches!(self.read_slice(now, host), Some(Progress::Adopted(true)))
     }
 }
 

@@ -1,6 +1,9 @@
+use hmac_sha256::Hash;
+
 use super::*;
 use crate::authn::api_key::fetched::FetchedStore;
 use portcullis_memory_host::MemoryHost;
+use portcullis_wire::budget::used;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::Json;
 
@@ -8,12 +11,16 @@ const STORE: &str = r#"{"keys":[{"id":"a","client":"acme","hash":"ba7816bf8f01cf
 const EMPTY: &str = r#"{"keys":[]}"#;
 
 fn store() -> FetchedStore {
-    let json = Json::parse(
-        br#"{"cluster":"keys","uri":"https://keys.example/store","headers":{"x-secret":"hush-hush"},
-            "cache_duration":"600s","max_stale":"3600s","cooldown":"30s","max_keys":10}"#,
-        8,
-    )
-    .unwrap();
+    store_of(10)
+}
+
+/// A store with at most so many keys.
+fn store_of(most: usize) -> FetchedStore {
+    let text = format!(
+        r#"{{"cluster":"keys","uri":"https://keys.example/store","headers":{{"x-secret":"hush-hush"}},
+            "cache_duration":"600s","max_stale":"3600s","cooldown":"30s","max_keys":{most}}}"#
+    );
+    let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
     let store = FetchedStore::read_store(&"partners".into(), &Node::root(&json), &mut problems);
     problems.into_result(store).unwrap()
@@ -23,15 +30,45 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// What comes of a response with that status and body.
-fn arrive(store: &FetchedStore, now: u64, status: &str, body: &str, host: &MemoryHost) -> Received {
+/// What comes of a response with that status and body, if that is known at once.
+fn begin(
+    store: &FetchedStore,
+    now: u64,
+    status: &str,
+    body: &str,
+    host: &MemoryHost,
+) -> Option<Received> {
     let mut headers = Headers::default();
     headers.push(b":status", status.as_bytes());
-    let response = CallResponse {
-        headers: &headers,
-        body: body.as_bytes(),
+    let response = WholeResponse::of(headers, body.as_bytes());
+    store.received(at(now), Purpose::default(), response, host)
+}
+
+/// What comes of a response with that status and body.
+fn arrive(store: &FetchedStore, now: u64, status: &str, body: &str, host: &MemoryHost) -> Received {
+    begin(store, now, status, body, host).unwrap()
+}
+
+/// So many keys, which take longer to read than a callback should; and what stands behind them.
+fn long(count: usize, more: &str) -> String {
+    let key = |id: usize| {
+        let hash = Hash::hash(&id.to_le_bytes());
+        let hash: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+        format!(r#"{{"id":"k{id}","client":"acme","hash":"{hash}"}}"#)
     };
-    store.received(at(now), Purpose::default(), Ok(response), host)
+    let keys: Vec<String> = (0..count).map(key).collect();
+    format!(r#"{{"keys":[{}{more}]}}"#, keys.join(","))
+}
+
+/// Reads to the end; what came of it, and in how many callbacks.
+fn read_to_end(store: &FetchedStore, now: u64, host: &MemoryHost) -> (Progress, usize) {
+    for slices in 1..1000 {
+        match store.read_on(at(now), host).expect("something is read") {
+            Progress::Reading => {}
+            end => return (end, slices),
+        }
+    }
+    panic!("it never ends");
 }
 
 fn published(received: Received) -> Vec<u8> {
@@ -172,4 +209,149 @@ fn workers_take_up_what_one_has_fetched() {
     assert!(!store().adopt(&second, at(1000), &host));
     assert!(!store().adopt(&future, at(1000), &MemoryHost::new()));
     assert!(store().adopt(&future, at(1000), &host));
+}
+
+const MANY: usize = 5000;
+
+#[test]
+fn a_long_list_is_read_in_slices_and_the_old_one_stays_until_it_is_whole() {
+    let (store, host) = (store_of(MANY), MemoryHost::new());
+    let first = published(arrive(&store, 0, "200", STORE, &host));
+    let cells = host.cells().len();
+    let body = long(MANY, "");
+    assert!(begin(&store, 1000, "200", &body, &host).is_none());
+    assert_eq!(count(&store, 1000), Some(1));
+    assert!(store.due(at(1000), &host).is_none(), "it has been answered");
+    assert!(used(Share::Queues) > body.len());
+    let (end, slices) = read_to_end(&store, 1001, &host);
+    let Progress::Received(received) = end else {
+        panic!("{end:?}");
+    };
+    assert!(slices > 4, "{slices}");
+    assert_eq!(
+        (received.event, used(Share::Queues)),
+        (Event::ApiKeysFetched, 0)
+    );
+    assert_eq!(count(&store, 1001), Some(MANY));
+    assert_eq!(
+        host.cells().len(),
+        cells,
+        "the response stands where the one before did"
+    );
+    let record = Record::read(&published(received)).unwrap();
+    assert_eq!(
+        record.fetched,
+        at(1000),
+        "when it came, not when it had been read"
+    );
+    assert!(record.fetched > Record::read(&first).unwrap().fetched);
+    assert!(store.read_on(at(1001), &host).is_none());
+    // The same again takes a look at all of it, and is not read.
+    assert!(begin(&store, 2000, "200", &body, &host).is_none());
+    assert!(read_to_end(&store, 2000, &host).1 < slices);
+    assert_eq!(count(&store, 5000), Some(MANY));
+}
+
+#[test]
+fn what_is_wrong_at_the_end_of_a_long_list_changes_nothing() {
+    let (store, host) = (store_of(MANY), MemoryHost::new());
+    arrive(&store, 0, "200", STORE, &host);
+    let shared = host.cells();
+    for (more, words) in [
+        (",", "is not"),
+        (
+            r#",{"id":"k1","client":"acme","hash":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#,
+            "more than 5000 keys",
+        ),
+    ] {
+        assert!(begin(&store, 1000, "200", &long(MANY, more), &host).is_none());
+        let (Progress::Received(received), _) = read_to_end(&store, 1000, &host) else {
+            panic!("a response");
+        };
+        assert_eq!(received.event, Event::ApiKeysFetchFailed);
+        assert!(
+            received.notes[0].text.contains(words),
+            "{:?}",
+            received.notes
+        );
+        assert!(matches!(received.next, Next::Wait(_)));
+        assert_eq!((count(&store, 1000), used(Share::Queues)), (Some(1), 0));
+        assert_eq!(
+            host.cells(),
+            shared,
+            "something is shared that is of no use"
+        );
+    }
+}
+
+#[test]
+fn a_newer_response_takes_the_place_of_one_that_is_read() {
+    let (store, host) = (store_of(MANY), MemoryHost::new());
+    assert!(begin(&store, 0, "200", &long(MANY, ""), &host).is_none());
+    assert!(matches!(
+        store.read_on(at(0), &host),
+        Some(Progress::Reading)
+    ));
+    arrive(&store, 1, "200", STORE, &host);
+    assert_eq!((count(&store, 1), used(Share::Queues)), (Some(1), 0));
+    assert!(store.read_on(at(1), &host).is_none());
+    // So does one that another worker has shared; not one that came before.
+    let other = store_of(MANY);
+    let older = published(arrive(&other, 2, "200", STORE, &host));
+    assert!(begin(&store, 3, "200", &long(MANY, ""), &host).is_none());
+    assert!(!store.adopt(&older, at(3), &host));
+    assert!(store.read_on(at(3), &host).is_some());
+    let newer = published(arrive(&other, 4, "200", EMPTY, &host));
+    assert!(store.adopt(&newer, at(4), &host));
+    assert_eq!((count(&store, 4), used(Share::Queues)), (Some(0), 0));
+    assert!(store.read_on(at(4), &host).is_none());
+}
+
+#[test]
+fn workers_take_up_a_long_list_in_slices_too() {
+    let host = MemoryHost::new();
+    let (one, other) = (store_of(MANY), store_of(MANY));
+    let small = published(arrive(&one, 0, "200", STORE, &host));
+    assert!(other.adopt(&small, at(0), &host));
+    assert!(begin(&one, 10, "200", &long(MANY, ""), &host).is_none());
+    let (Progress::Received(received), _) = read_to_end(&one, 10, &host) else {
+        panic!("a response");
+    };
+    let record = published(received);
+    assert!(!other.adopt(&record, at(11), &host), "not yet");
+    assert_eq!(count(&other, 11), Some(1));
+    let (end, slices) = read_to_end(&other, 11, &host);
+    assert!(matches!(end, Progress::Adopted(true)) && slices > 4);
+    assert_eq!((count(&other, 11), used(Share::Queues)), (Some(MANY), 0));
+    // Another response stands there before this has been read.
+    let third = store_of(MANY);
+    arrive(&one, 20, "200", EMPTY, &host);
+    assert!(!third.adopt(&record, at(21), &host));
+    assert!(third.read_on(at(21), &host).is_none());
+}
+
+#[test]
+fn a_response_that_is_forgotten_is_asked_for_again() {
+    let (store, host) = (store_of(MANY), MemoryHost::new());
+    assert!(begin(&store, 0, "200", &long(MANY, ""), &host).is_none());
+    assert!(used(Share::Queues) > 0);
+    store.forget();
+    assert_eq!(used(Share::Queues), 0);
+    assert!(store.read_on(at(1), &host).is_none());
+    assert!(store.due(at(1), &host).is_some());
+}
+
+#[test]
+fn without_memory_a_long_list_is_none() {
+    let (store, host) = (store_of(MANY), MemoryHost::new());
+    let body = long(MANY, "");
+    let rest = Share::Queues.most() - body.len() - 1000;
+    let taken = reserve(Share::Queues, rest).unwrap();
+    assert!(begin(&store, 0, "200", &body, &host).is_none());
+    let (Progress::Received(received), _) = read_to_end(&store, 0, &host) else {
+        panic!("a response");
+    };
+    assert!(received.notes[0].text.contains("no memory"));
+    assert_eq!(used(Share::Queues), rest);
+    drop(taken);
 }

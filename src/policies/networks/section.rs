@@ -122,6 +122,11 @@ impl Section for NetworkLists {
         section.show(&mut registry.gauges);
     }
 
+    /// What is being read can be fetched again.
+    fn forget(&self) {
+        self.fetched().for_each(|(_, fetched)| fetched.forget());
+    }
+
     /// Lists are fetched no longer while another document fetches the same.
     fn release(&self) {
         self.fetched().for_each(|(_, fetched)| fetched.release());

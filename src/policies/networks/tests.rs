@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use portcullis_document::Node;
-use portcullis_exchange::call::CallResponse;
 use portcullis_exchange::fetched::{Fetched as _, Purpose};
 use portcullis_exchange::section::{Reading, Section as _, Sections};
+use portcullis_exchange::whole_response::WholeResponse;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::Json;
@@ -109,11 +109,10 @@ fn a_list_that_is_not_there_knows_nothing() {
     let arrive = |now, body: &str| {
         let mut headers = Headers::default();
         headers.push(b":status", b"200");
-        let response = CallResponse {
-            headers: &headers,
-            body: body.as_bytes(),
-        };
-        fetched.received(at(now), Purpose::default(), Ok(response), &host)
+        let response = WholeResponse::of(headers, body.as_bytes());
+        fetched
+            .received(at(now), Purpose::default(), response, &host)
+            .unwrap()
     };
     arrive(10, r#"{"networks": ["192.0.2.0/24", "2001:db8::1"]}"#);
     assert_eq!(known("192.0.2.1", 10), Membership::In);

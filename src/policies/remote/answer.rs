@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use portcullis_exchange::call::{CallError, CallResponse};
+use portcullis_exchange::call::CallError;
+use portcullis_exchange::whole_response::WholeResponse;
 use portcullis_wire::headers::Headers;
 
 /// Why there is no answer that could be read.
@@ -25,8 +26,11 @@ pub enum NoAnswer {
 pub(crate) type Answer<'a> = Result<(&'a [u8], Option<Duration>), NoAnswer>;
 
 /// What a response says.
-pub(crate) fn read_answer(response: Result<CallResponse<'_>, CallError>) -> Answer<'_> {
-    let response = response.map_err(NoAnswer::from)?;
+pub(crate) fn read_answer(response: &Result<WholeResponse, CallError>) -> Answer<'_> {
+    let response = match response {
+        Ok(response) => response.as_response(),
+        Err(error) => return Err(NoAnswer::from(*error)),
+    };
     match response.status() {
         Some(200) => Ok((response.body, max_age(response.headers))),
         Some(status) => Err(NoAnswer::Status(status)),

@@ -115,6 +115,15 @@ impl Section for RevocationLists {
         section.show(&mut registry.gauges);
     }
 
+    /// What is being read can be fetched again.
+    fn forget(&self) {
+        for list in self.valid() {
+            if let Entries::Fetched(fetched) = &list.entries {
+                fetched.forget();
+            }
+        }
+    }
+
     /// Lists are fetched no longer while another document fetches the same.
     fn release(&self) {
         for list in self.valid() {

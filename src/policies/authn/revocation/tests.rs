@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-use portcullis_exchange::call::CallResponse;
 use portcullis_exchange::fetched::{Fetched, Next, Purpose, Received};
 use portcullis_exchange::host::Clock as _;
 use portcullis_exchange::section::{Reading, Section, Sections};
+use portcullis_exchange::whole_response::WholeResponse;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::Json;
@@ -48,11 +48,10 @@ fn arrive(lists: &RevocationLists, status: &str, body: &str, host: &MemoryHost) 
     };
     let mut headers = Headers::default();
     headers.push(b":status", status.as_bytes());
-    let response = CallResponse {
-        headers: &headers,
-        body: body.as_bytes(),
-    };
-    fetched.received(host.monotonic(), Purpose::default(), Ok(response), host)
+    let response = WholeResponse::of(headers, body.as_bytes());
+    fetched
+        .received(host.monotonic(), Purpose::default(), response, host)
+        .unwrap()
 }
 
 /// What a list says of a credential: nothing, the claim and the fault, or that it is not there.

@@ -9,11 +9,12 @@ use super::request::{self, FetchOutcome, FetchRequest, FetchTarget};
 use super::response::FetchError;
 use super::settings::KeyLocation;
 use crate::remote::read_answer;
-use portcullis_exchange::call::{Call, CallError, CallResponse};
+use portcullis_exchange::call::{Call, CallError};
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Host, Level};
 use portcullis_exchange::meter::{Event, Timing};
+use portcullis_exchange::whole_response::WholeResponse;
 
 impl Fetched for RemoteKeys {
     fn place(&self) -> String {
@@ -57,11 +58,11 @@ impl Fetched for RemoteKeys {
         &self,
         now: Duration,
         purpose: Purpose,
-        response: Result<CallResponse<'_>, CallError>,
+        response: Result<WholeResponse, CallError>,
         host: &dyn Host,
-    ) -> Received {
+    ) -> Option<Received> {
         let subject = subject_of(purpose);
-        let answer = read_answer(response).map_err(FetchError::NoAnswer);
+        let answer = read_answer(&response).map_err(FetchError::NoAnswer);
         let settled = self.on_response(now, subject, answer);
         let event = match (subject, settled.outcome) {
             (FetchTarget::KeySet, Ok(())) => Event::KeysFetched,
@@ -75,7 +76,7 @@ impl Fetched for RemoteKeys {
             request::Next::Share(record) => Next::Publish(record),
             request::Next::Wait(pause) => Next::Wait(pause),
         };
-        Received { event, notes, next }
+        Some(Received { event, notes, next })
     }
 
     fn adopt(&self, published: &[u8], now: Duration, _: &dyn Host) -> bool {
