@@ -10,6 +10,8 @@ use crate::engine::Requests;
 use crate::explain::Explain;
 use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
+use portcullis_exchange::client_address::ClientAddress;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies::api_key::ApiKeyStores;
@@ -28,6 +30,8 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Inspection>(),
     Entry::of::<PathRules>(),
     Entry::of::<Requests>(),
+    Entry::of::<ClientAddress>(),
+    Entry::of::<Geo>(),
     Entry::of::<AccessLog>(),
     Entry::of::<MetricsConfig>(),
     Entry::of::<SecurityEvents>(),

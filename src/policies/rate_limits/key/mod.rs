@@ -11,7 +11,7 @@ use self::query::parameter;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::Several;
 use portcullis_exchange::exchange::{Facts, Request};
-use portcullis_exchange::host::{Host, Property};
+use portcullis_exchange::host::Host;
 use portcullis_exchange::plan;
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::{CredentialKind, Principal};
@@ -295,7 +295,7 @@ impl KeyPart {
                 ipv4_prefix,
                 ipv6_prefix,
             } => {
-                let client = address::with_port(&host.property(Property::ClientAddress)?)?;
+                let client = caller.connection.client(host)?;
                 Some(Value::network(client, *ipv4_prefix, *ipv6_prefix))
             }
             KeyPart::Subject => Value::subject(caller.principal?),
