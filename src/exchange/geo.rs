@@ -7,7 +7,7 @@
 use std::fmt;
 
 use portcullis_document::{Node, Problems};
-use portcullis_wire::headers::{HeaderName, Headers};
+use portcullis_wire::headers::{HeaderName, Headers, Repeated};
 
 use crate::route::read_header_name;
 use crate::section::{Reading, Section};
@@ -70,19 +70,34 @@ impl Geo {
         self.read(self.asn.as_ref(), headers, Asn::parse)
     }
 
+    /// The country that the proxy names; none if it names none that can be read.
+    ///
+    /// # Errors
+    /// [`Repeated`].
+    pub fn sent_country(&self, headers: &Headers) -> Result<Option<Country>, Repeated> {
+        let value = one(self.country.as_ref(), headers)?;
+        Ok(value.and_then(Country::parse))
+    }
+
+    /// The autonomous system that the proxy names; none if it names none that can be read.
+    ///
+    /// # Errors
+    /// [`Repeated`].
+    pub fn sent_asn(&self, headers: &Headers) -> Result<Option<Asn>, Repeated> {
+        let value = one(self.asn.as_ref(), headers)?;
+        Ok(value.and_then(Asn::parse))
+    }
+
     fn read<T>(
         &self,
         name: Option<&HeaderName>,
         headers: &Headers,
         parse: fn(&[u8]) -> Option<T>,
     ) -> Located<T> {
-        let Some(name) = name else {
-            return Located::Unknown;
-        };
-        match headers.one(name.as_str()) {
+        match one(name, headers) {
             Ok(Some(value)) => parse(value).map_or(Located::Unknown, Located::At),
-            Ok(None) if self.missing == MissingGeo::Nowhere => Located::Nowhere,
-            Ok(None) | Err(_) => Located::Unknown,
+            Ok(None) if name.is_some() && self.missing == MissingGeo::Nowhere => Located::Nowhere,
+            Ok(None) | Err(Repeated) => Located::Unknown,
         }
     }
 }
@@ -183,6 +198,10 @@ impl Section for Geo {
     fn absent() -> Option<Self> {
         Some(Self::default())
     }
+}
+
+fn one<'h>(name: Option<&HeaderName>, headers: &'h Headers) -> Result<Option<&'h [u8]>, Repeated> {
+    name.map_or(Ok(None), |name| headers.one(name.as_str()))
 }
 
 fn read_name(node: Option<Node<'_>>, problems: &mut Problems) -> Option<Option<HeaderName>> {

@@ -169,7 +169,11 @@ mod tests {
         for reason in codes.flat_map(|code| code.reasons) {
             let is_of_request = matches!(
                 reason.blame,
-                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves
+                Blame::Request
+                    | Blame::Limit
+                    | Blame::Upstream
+                    | Blame::Dependency
+                    | Blame::Ourselves
             );
             assert!(is_of_request, "{reason:?}");
         }
