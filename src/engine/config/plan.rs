@@ -65,10 +65,9 @@ fn all(engine: &Engine) -> Option<Plans> {
     let owned = engine.owned_request_headers.iter().chain(question);
     let owned = owned.map(|name| name.as_str());
     let names = Names::new(slots, overrides.iter().copied().chain(owned))?;
-    Some(Plans {
-        forwarded_for,
-        ..Plans::new(names, routes, nowhere, question.cloned())
-    })
+    let mut plans = Plans::new(names, routes, nowhere, question.cloned());
+    plans.forwarded_for = forwarded_for;
+    Some(plans)
 }
 
 /// For how many reasons refusals of tokens are prepared on one plan, at most.

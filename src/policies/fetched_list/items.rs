@@ -202,35 +202,48 @@ impl<L: ItemList> ListReader<L> {
     }
 
     /// Reads on in the same text.
+    ///
+    /// # Errors
+    /// Why it is of no use; and which items were passed over, and why.
     pub(crate) fn read_on(
         mut self,
         body: &[u8],
         work: &mut Work,
-    ) -> Result<ReadItems<L>, ListError> {
+    ) -> Result<ReadItems<L>, (ListError, Vec<String>)> {
         while !work.is_spent() {
-            match self.stage {
-                Stage::Items => {
-                    let before = self.at;
-                    if !self.read_item(body)? {
-                        self.end_items()?;
-                        self.stage = Stage::Twice;
-                    }
-                    work.spend(self.at.saturating_sub(before));
-                }
-                Stage::Twice => {
-                    if let Some(twice) = L::twice(&self.builder) {
-                        return Err(ListError::Twice(twice));
-                    }
-                    work.spend(L::memory(&self.builder));
-                    self.stage = Stage::Finish;
-                }
-                Stage::Finish => {
-                    work.spend(L::memory(&self.builder));
-                    return Ok(ReadItems::Whole(L::finish(self.builder), self.notes));
-                }
+            match self.advance(body, work) {
+                Ok(()) => {}
+                Err(error) => return Err((error, self.notes)),
+            }
+            if self.stage == Stage::Finish && !work.is_spent() {
+                work.spend(L::memory(&self.builder));
+                return Ok(ReadItems::Whole(L::finish(self.builder), self.notes));
             }
         }
         Ok(ReadItems::Reading(self))
+    }
+
+    /// Takes a step, if it is not the last.
+    fn advance(&mut self, body: &[u8], work: &mut Work) -> Result<(), ListError> {
+        match self.stage {
+            Stage::Items => {
+                let before = self.at;
+                if !self.read_item(body)? {
+                    self.end_items()?;
+                    self.stage = Stage::Twice;
+                }
+                work.spend(self.at.saturating_sub(before));
+            }
+            Stage::Twice => {
+                if let Some(twice) = L::twice(&self.builder) {
+                    return Err(ListError::Twice(twice));
+                }
+                work.spend(L::memory(&self.builder));
+                self.stage = Stage::Finish;
+            }
+            Stage::Finish => {}
+        }
+        Ok(())
     }
 
     /// Reads an item; whether there was one.
@@ -294,12 +307,16 @@ pub(crate) fn read_list<L: ItemList>(
     notes: &mut Vec<String>,
 ) -> Result<L, ListError> {
     let reader = ListReader::<L>::begin(body, most)?;
-    match reader.read_on(body, &mut Work::all())? {
-        ReadItems::Whole(list, passed) => {
+    match reader.read_on(body, &mut Work::all()) {
+        Ok(ReadItems::Whole(list, passed)) => {
             notes.extend(passed);
             Ok(list)
         }
-        ReadItems::Reading(_) => panic!("there is as much to do as is wanted"),
+        Ok(ReadItems::Reading(_)) => panic!("there is as much to do as is wanted"),
+        Err((error, passed)) => {
+            notes.extend(passed);
+            Err(error)
+        }
     }
 }
 

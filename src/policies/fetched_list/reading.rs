@@ -105,7 +105,10 @@ impl<L: ItemList> Reading<L> {
                         self.notes = notes;
                         return ReadOn::Ended(Ok(Some(list)), self);
                     }
-                    Err(error) => return ReadOn::Ended(Err(error), self),
+                    Err((error, notes)) => {
+                        self.notes = notes;
+                        return ReadOn::Ended(Err(error), self);
+                    }
                 },
                 Stage::Ended => return ReadOn::Ended(Err(ListError::NoList), self),
             }

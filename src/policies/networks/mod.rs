@@ -18,10 +18,10 @@ pub use self::list::{Membership, NetworkList};
 pub use self::section::NetworkLists;
 
 /// The most networks of a list.
-pub const MOST_NETWORKS: usize = 100_000;
+const MOST_NETWORKS: usize = 100_000;
 
 /// Reads `["203.0.113.0/24", "2001:db8::1"]`, a list of networks and addresses.
-pub fn read_addresses(node: &Node<'_>, problems: &mut Problems) -> Option<NetworkSet> {
+pub(crate) fn read_addresses(node: &Node<'_>, problems: &mut Problems) -> Option<NetworkSet> {
     let mut builder = NetworkSetBuilder::default();
     let read = node.list(problems, |item, problems| {
         let range = read_range(item, problems)?;

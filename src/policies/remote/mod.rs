@@ -7,7 +7,8 @@ mod fetcher;
 mod schedule;
 mod service;
 
-pub(crate) use self::answer::{Answer, NoAnswer, read_answer};
+pub use self::answer::NoAnswer;
+pub(crate) use self::answer::read_answer;
 pub(crate) use self::fetcher::Fetcher;
 pub(crate) use self::schedule::Schedule;
-pub(crate) use self::service::{CellNames, MaxStale, Service};
+pub(crate) use self::service::{CellNames, Service};

@@ -59,7 +59,7 @@ pub fn network_list(answer: &[u8]) -> bool {
     let said = |client: IpAddr| {
         let mut headers = bearer(b"/", b"Basic none");
         headers.push(b"x-forwarded-for", client.to_string().as_bytes());
-        judge(&engine, headers, &host).refusal.unwrap_or_default()
+        judge(&engine, headers, &*host).refusal.unwrap_or_default()
     };
     let is_taken = !said(address("192.0.2.1")).starts_with("503");
     let networks = is_taken.then(|| {

@@ -10,11 +10,11 @@ use portcullis_document::{Node, Problems};
 use portcullis_exchange::meter::Event;
 
 /// The keys of one store that are fetched.
-pub(in crate::authn) type FetchedStore = FetchedList<KeyTable>;
+pub(crate) type FetchedStore = FetchedList<KeyTable>;
 
 impl FetchedStore {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown, max_keys }`.
-    pub(in crate::authn) fn read_store(
+    pub(crate) fn read_store(
         name: &Rc<str>,
         node: &Node<'_>,
         problems: &mut Problems,

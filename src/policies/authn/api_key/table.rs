@@ -52,7 +52,7 @@ pub(super) const MOST_KEYS: usize = 100_000;
 
 /// The keys of a store.
 #[derive(Debug, Default)]
-pub(in crate::authn) struct KeyTable {
+pub(crate) struct KeyTable {
     /// In the order of the digests.
     slots: Box<[KeySlot]>,
     leading: LeadingBits,
@@ -73,7 +73,7 @@ struct KeySlot {
 
 /// A table in the making.
 #[derive(Default)]
-pub(in crate::authn) struct TableBuilder {
+pub(crate) struct TableBuilder {
     slots: Vec<KeySlot>,
     texts: String,
     /// Where texts stand that several keys may have.
@@ -83,7 +83,7 @@ pub(in crate::authn) struct TableBuilder {
 impl KeyTable {
     /// How many there are.
     #[cfg(test)]
-    pub(in crate::authn) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 

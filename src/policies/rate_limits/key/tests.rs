@@ -199,11 +199,11 @@ fn what_is_no_part_is_explained() {
     for (wrong, problem) in [
         (
             r#"["clientaddress"]"#,
-            "/0: must be one of \"client_address\", \"subject\", \"claimed_subject\", \"method\", \"route\", or an object with one of \"client_address\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"; did you mean \"client_address\"?",
+            "/0: must be one of \"client_address\", \"subject\", \"claimed_subject\", \"country\", \"asn\", \"method\", \"route\", or an object with one of \"client_address\", \"network\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"; did you mean \"client_address\"?",
         ),
         (
             r#"[{}]"#,
-            "/0: needs one of \"client_address\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"",
+            "/0: needs one of \"client_address\", \"network\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"",
         ),
         (
             r#"[{"claim": "a", "header": "b"}]"#,

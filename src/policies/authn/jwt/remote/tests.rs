@@ -216,7 +216,7 @@ fn a_bad_document_harms_no_keys() {
     let remote = discovering("");
     let other_host = document("https://evil.example/keys");
     let other_issuer = document("https://id.example.com/keys").replace("/t", "/u");
-    let bad: [FetchResponse<'_>; 4] = [
+    let bad: [Result<(&[u8], Option<Duration>), FetchError>; 4] = [
         Err(FetchError::NoAnswer(NoAnswer::Status(500))),
         Ok((b"<html>", None)),
         Ok((other_host.as_bytes(), None)),
