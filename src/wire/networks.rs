@@ -52,7 +52,7 @@ struct Runs<N> {
 }
 
 /// The number behind another.
-trait Number: Copy + Ord {
+trait SpanEnd: Copy + Ord {
     fn next(self) -> Option<Self>;
 }
 
@@ -137,7 +137,7 @@ impl NetworkSetBuilder {
     }
 }
 
-impl<N: Number> Spans<N> {
+impl<N: SpanEnd> Spans<N> {
     fn of(spans: &[Span<N>]) -> Self {
         Self {
             firsts: spans.iter().map(|span| span.first).collect(),
@@ -169,7 +169,7 @@ impl<N> Default for Spans<N> {
     }
 }
 
-impl<N: Number> Runs<N> {
+impl<N: SpanEnd> Runs<N> {
     fn add(&mut self, span: Span<N>) {
         self.fresh.push(span);
         if self.fresh.len() >= RUN {
@@ -213,7 +213,7 @@ impl<N> Default for Runs<N> {
 }
 
 /// Two lists that are in order as one.
-fn merged<N: Number>(one: &[Span<N>], other: &[Span<N>]) -> Vec<Span<N>> {
+fn merged<N: SpanEnd>(one: &[Span<N>], other: &[Span<N>]) -> Vec<Span<N>> {
     let (mut one, mut other) = (
         one.iter().copied().peekable(),
         other.iter().copied().peekable(),
@@ -227,7 +227,7 @@ fn merged<N: Number>(one: &[Span<N>], other: &[Span<N>]) -> Vec<Span<N>> {
 }
 
 /// Spans in the order of their beginnings, with those as one that overlap or touch.
-fn joined<N: Number>(spans: impl Iterator<Item = Span<N>>) -> Vec<Span<N>> {
+fn joined<N: SpanEnd>(spans: impl Iterator<Item = Span<N>>) -> Vec<Span<N>> {
     let mut joined: Vec<Span<N>> = Vec::with_capacity(spans.size_hint().0);
     for span in spans {
         match joined.last_mut() {
@@ -238,7 +238,7 @@ fn joined<N: Number>(spans: impl Iterator<Item = Span<N>>) -> Vec<Span<N>> {
     joined
 }
 
-impl<N: Number> Span<N> {
+impl<N: SpanEnd> Span<N> {
     /// Whether a number is no farther than behind its last.
     fn reaches(&self, number: N) -> bool {
         self.last.next().is_none_or(|behind| number <= behind)
@@ -262,19 +262,19 @@ fn half(address: u128) -> u64 {
     (address >> 64) as u64
 }
 
-impl Number for u32 {
+impl SpanEnd for u32 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
     }
 }
 
-impl Number for u64 {
+impl SpanEnd for u64 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
     }
 }
 
-impl Number for u128 {
+impl SpanEnd for u128 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
     }

@@ -128,13 +128,13 @@ pub(crate) struct ListReader<L: ItemList> {
     passed: usize,
     /// Which items were passed over, and why.
     notes: Vec<String>,
-    stage: Stage,
+    stage: ItemStage,
     /// That of the list: one that grows is for a moment there twice.
     _memory: Reservation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum ItemStage {
     Items,
     Twice,
     Finish,
@@ -196,7 +196,7 @@ impl<L: ItemList> ListReader<L> {
             all: 0,
             passed: 0,
             notes: Vec::new(),
-            stage: Stage::Items,
+            stage: ItemStage::Items,
             _memory: memory,
         })
     }
@@ -215,7 +215,7 @@ impl<L: ItemList> ListReader<L> {
                 Ok(()) => {}
                 Err(error) => return Err((error, self.notes)),
             }
-            if self.stage == Stage::Finish && !work.is_spent() {
+            if self.stage == ItemStage::Finish && !work.is_spent() {
                 work.spend(L::memory(&self.builder));
                 return Ok(ReadItems::Whole(L::finish(self.builder), self.notes));
             }
@@ -226,22 +226,22 @@ impl<L: ItemList> ListReader<L> {
     /// Takes a step, if it is not the last.
     fn advance(&mut self, body: &[u8], work: &mut Work) -> Result<(), ListError> {
         match self.stage {
-            Stage::Items => {
+            ItemStage::Items => {
                 let before = self.at;
                 if !self.read_item(body)? {
                     self.end_items()?;
-                    self.stage = Stage::Twice;
+                    self.stage = ItemStage::Twice;
                 }
                 work.spend(self.at.saturating_sub(before));
             }
-            Stage::Twice => {
+            ItemStage::Twice => {
                 if let Some(twice) = L::twice(&self.builder) {
                     return Err(ListError::Twice(twice));
                 }
                 work.spend(L::memory(&self.builder));
-                self.stage = Stage::Finish;
+                self.stage = ItemStage::Finish;
             }
-            Stage::Finish => {}
+            ItemStage::Finish => {}
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::reading::{Origin, ReadOn, Reading};
+use self::reading::{ListOrigin, ListReading, ReadOn};
 use self::record::Record;
 use crate::remote::{CellNames, Fetcher, Schedule, Service, read_answer};
 use portcullis_document::{Fields, Node, Problems};
@@ -60,7 +60,7 @@ pub(crate) struct FetchedList<L: ItemList> {
 
 struct ListState<L: ItemList> {
     loaded: Option<LoadedList<L>>,
-    reading: Option<Reading<L>>,
+    reading: Option<ListReading<L>>,
     schedule: Schedule,
     generation: u64,
 }
@@ -184,7 +184,7 @@ impl<L: FetchedContent> FetchedList<L> {
     }
 
     /// Has that read in place of what is being read.
-    fn begin(&self, reading: Option<Reading<L>>) {
+    fn begin(&self, reading: Option<ListReading<L>>) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.reading = reading;
         }
@@ -205,12 +205,12 @@ impl<L: FetchedContent> FetchedList<L> {
         };
         drop(state);
         Some(match reading.origin {
-            Origin::Response { since, age } => {
+            ListOrigin::Response { since, age } => {
                 let arrived =
                     whole.and_then(|list| self.arrived(list, &reading, (since, age), host));
                 Progress::Received(self.told(now, arrived, &reading.notes, host))
             }
-            Origin::Shared(record) => {
+            ListOrigin::Shared(record) => {
                 let list = whole.ok().map(|list| list.map(Rc::new));
                 let list = list.and_then(|list| list.or_else(|| self.loaded(&record.digest)));
                 let adopted = list.is_some();
@@ -224,7 +224,7 @@ impl<L: FetchedContent> FetchedList<L> {
     fn arrived(
         &self,
         list: Option<L>,
-        reading: &Reading<L>,
+        reading: &ListReading<L>,
         (since, age): (Duration, Option<Duration>),
         host: &dyn Host,
     ) -> Result<Record, ListError> {
@@ -397,8 +397,8 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
             }
             (Ok(_), Err(_)) => return None,
         };
-        let origin = Origin::Response { since: now, age };
-        self.begin(Some(Reading::new(whole.into_body(), origin)));
+        let origin = ListOrigin::Response { since: now, age };
+        self.begin(Some(ListReading::new(whole.into_body(), origin)));
         match self.read_slice(now, host)? {
             Progress::Received(received) => Some(received),
             Progress::Reading | Progress::Adopted(_) => None,
@@ -433,7 +433,7 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
         let Some(body) = self.shared(&record, host) else {
             return false;
         };
-        self.begin(Some(Reading::new(body, Origin::Shared(record))));
+        self.begin(Some(ListReading::new(body, ListOrigin::Shared(record))));
         matches!(self.read_slice(now, host), Some(Progress::Adopted(true)))
     }
 }

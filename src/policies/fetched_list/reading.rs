@@ -12,19 +12,19 @@ use super::record::Record;
 use portcullis_exchange::whole_response::ReadBody;
 
 /// A response that is being read, with the memory for it.
-pub(super) struct Reading<L: ItemList> {
+pub(super) struct ListReading<L: ItemList> {
     pub(super) body: ReadBody,
-    pub(super) origin: Origin,
+    pub(super) origin: ListOrigin,
     /// Its digest, once that is known.
     pub(super) digest: [u8; 32],
     /// Which items were passed over, and why, once that is known.
     pub(super) notes: Vec<String>,
-    stage: Stage<L>,
+    stage: ReadStage<L>,
 }
 
 /// Where a response comes from.
 #[derive(Clone, Copy)]
-pub(super) enum Origin {
+pub(super) enum ListOrigin {
     /// The service: when it came, and for how long it is good.
     Response {
         since: Duration,
@@ -34,7 +34,7 @@ pub(super) enum Origin {
     Shared(Record),
 }
 
-enum Stage<L: ItemList> {
+enum ReadStage<L: ItemList> {
     /// So many bytes have been digested.
     Digest(Hash, usize),
     Items(ListReader<L>),
@@ -44,37 +44,37 @@ enum Stage<L: ItemList> {
 /// How far a response has been read.
 pub(super) enum ReadOn<L: ItemList> {
     /// There is more to do.
-    Reading(Reading<L>),
+    Reading(ListReading<L>),
     /// It has been read, or is of no use. No list is one that is known: that of the same response.
-    Ended(Result<Option<L>, ListError>, Reading<L>),
+    Ended(Result<Option<L>, ListError>, ListReading<L>),
 }
 
 /// Bytes of which a digest is made in the time in which one byte of items is read.
 const DIGESTED: usize = 4;
 
-impl Origin {
+impl ListOrigin {
     /// When the response came.
     pub(super) fn since(&self) -> Duration {
         match self {
-            Origin::Response { since, .. } => *since,
-            Origin::Shared(record) => record.fetched,
+            ListOrigin::Response { since, .. } => *since,
+            ListOrigin::Shared(record) => record.fetched,
         }
     }
 
     /// Whether another response has come in the place of the one that was to be read.
     fn is_of_another(&self, digest: &[u8; 32]) -> bool {
-        matches!(self, Origin::Shared(record) if record.digest != *digest)
+        matches!(self, ListOrigin::Shared(record) if record.digest != *digest)
     }
 }
 
-impl<L: ItemList> Reading<L> {
-    pub(super) fn new(body: ReadBody, origin: Origin) -> Self {
+impl<L: ItemList> ListReading<L> {
+    pub(super) fn new(body: ReadBody, origin: ListOrigin) -> Self {
         Self {
             body,
             origin,
             digest: [0; 32],
             notes: Vec::new(),
-            stage: Stage::Digest(Hash::new(), 0),
+            stage: ReadStage::Digest(Hash::new(), 0),
         }
     }
 
@@ -82,10 +82,10 @@ impl<L: ItemList> Reading<L> {
     pub(super) fn read_on(mut self, known: Option<[u8; 32]>, most: MostItems) -> ReadOn<L> {
         let mut work = Work::slice();
         while !work.is_spent() {
-            match std::mem::replace(&mut self.stage, Stage::Ended) {
-                Stage::Digest(hash, from) => {
+            match std::mem::replace(&mut self.stage, ReadStage::Ended) {
+                ReadStage::Digest(hash, from) => {
                     self.digest_on(hash, from, &mut work);
-                    if let Stage::Digest(..) = self.stage {
+                    if let ReadStage::Digest(..) = self.stage {
                         continue;
                     }
                     if self.origin.is_of_another(&self.digest) {
@@ -95,12 +95,12 @@ impl<L: ItemList> Reading<L> {
                         return ReadOn::Ended(Ok(None), self);
                     }
                     match ListReader::begin(self.body.bytes(), most) {
-                        Ok(reader) => self.stage = Stage::Items(reader),
+                        Ok(reader) => self.stage = ReadStage::Items(reader),
                         Err(error) => return ReadOn::Ended(Err(error), self),
                     }
                 }
-                Stage::Items(reader) => match reader.read_on(self.body.bytes(), &mut work) {
-                    Ok(ReadItems::Reading(reader)) => self.stage = Stage::Items(reader),
+                ReadStage::Items(reader) => match reader.read_on(self.body.bytes(), &mut work) {
+                    Ok(ReadItems::Reading(reader)) => self.stage = ReadStage::Items(reader),
                     Ok(ReadItems::Whole(list, notes)) => {
                         self.notes = notes;
                         return ReadOn::Ended(Ok(Some(list)), self);
@@ -110,7 +110,7 @@ impl<L: ItemList> Reading<L> {
                         return ReadOn::Ended(Err(error), self);
                     }
                 },
-                Stage::Ended => return ReadOn::Ended(Err(ListError::NoList), self),
+                ReadStage::Ended => return ReadOn::Ended(Err(ListError::NoList), self),
             }
         }
         ReadOn::Reading(self)
@@ -124,7 +124,7 @@ impl<L: ItemList> Reading<L> {
         hash.update(body.get(from..to).unwrap_or_default());
         work.spend(to.saturating_sub(from).div_ceil(DIGESTED));
         if to < body.len() {
-            self.stage = Stage::Digest(hash, to);
+            self.stage = ReadStage::Digest(hash, to);
         } else {
             self.digest = hash.finalize();
         }

@@ -15,11 +15,11 @@ use crate::fetched_list::{FetchedContent, FetchedList, ItemList, ListWords, Most
 /// A list of networks.
 pub struct NetworkList {
     pub(super) name: Rc<str>,
-    pub(super) networks: Networks,
+    pub(super) networks: NetworkSource,
 }
 
 /// Where its networks come from.
-pub(super) enum Networks {
+pub(super) enum NetworkSource {
     /// The document.
     Written(NetworkSet),
     /// A service.
@@ -47,7 +47,7 @@ impl NetworkList {
     /// Reads `addresses`, or `remote`.
     pub(super) fn read(name: &Rc<str>, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"addresses\": […]}")?;
-        let networks = Networks::read(name, &mut fields, problems);
+        let networks = NetworkSource::read(name, &mut fields, problems);
         fields.deny_unknown(problems);
         Some(Self {
             name: Rc::clone(name),
@@ -63,8 +63,8 @@ impl NetworkList {
     /// Whether an address is in it, at `now` on the clock that does not step.
     pub fn contains(&self, address: IpAddr, now: Duration) -> Membership {
         let is_in = match &self.networks {
-            Networks::Written(set) => set.contains(address),
-            Networks::Fetched(fetched) => match fetched.in_force(now) {
+            NetworkSource::Written(set) => set.contains(address),
+            NetworkSource::Fetched(fetched) => match fetched.in_force(now) {
                 Some(networks) => networks.set.contains(address),
                 None => return Membership::Unknown,
             },
@@ -76,7 +76,7 @@ impl NetworkList {
     }
 }
 
-impl Networks {
+impl NetworkSource {
     fn read(name: &Rc<str>, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         match (fields.optional("addresses"), fields.optional("remote")) {
             (Some(addresses), None) => read_addresses(&addresses, problems).map(Self::Written),

@@ -7,17 +7,17 @@ use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
-use super::list::{FetchedNetworks, NetworkList, Networks};
+use super::list::{FetchedNetworks, NetworkList, NetworkSource};
 use crate::fetched_list::FetchedList;
 
 /// The document's `networks`. A list whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct NetworkLists {
-    named: Vec<NamedList>,
+    named: Vec<NamedNetworks>,
 }
 
 #[derive(Debug)]
-struct NamedList {
+struct NamedNetworks {
     name: Rc<str>,
     list: Option<Rc<NetworkList>>,
     /// Whether anything has named it.
@@ -61,8 +61,8 @@ impl NetworkLists {
     fn fetched(&self) -> impl Iterator<Item = (&str, &Rc<FetchedList<FetchedNetworks>>)> {
         let valid = self.named.iter().filter_map(|each| each.list.as_ref());
         valid.filter_map(|list| match &list.networks {
-            Networks::Fetched(fetched) => Some((&*list.name, fetched)),
-            Networks::Written(_) => None,
+            NetworkSource::Fetched(fetched) => Some((&*list.name, fetched)),
+            NetworkSource::Written(_) => None,
         })
     }
 
@@ -86,12 +86,12 @@ impl Section for NetworkLists {
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         let problems = &mut *reading.problems;
         let entries = node.members(problems).unwrap_or_default();
-        let mut named: Vec<NamedList> = Vec::with_capacity(entries.len());
+        let mut named: Vec<NamedNetworks> = Vec::with_capacity(entries.len());
         for (name, node) in entries {
             check_name(name, &named, &node, problems);
             let name: Rc<str> = name.into();
             let list = NetworkList::read(&name, &node, problems).map(Rc::new);
-            named.push(NamedList {
+            named.push(NamedNetworks {
                 name,
                 list,
                 used: Cell::new(false),
@@ -134,7 +134,7 @@ impl Section for NetworkLists {
 }
 
 /// Reports a name that cannot be that of a list beside those.
-fn check_name(name: &str, before: &[NamedList], node: &Node<'_>, problems: &mut Problems) {
+fn check_name(name: &str, before: &[NamedNetworks], node: &Node<'_>, problems: &mut Problems) {
     if name.is_empty() || name.len() > LONGEST_NAME {
         node.report(
             problems,

@@ -103,7 +103,7 @@ fn a_list_that_is_not_there_knows_nothing() {
     let (blocked, host) = (lists.find("blocked").unwrap(), MemoryHost::new());
     let known = |client: &str, now| blocked.contains(address(client), at(now));
     assert_eq!(known("192.0.2.1", 0), Membership::Unknown);
-    let list::Networks::Fetched(fetched) = &blocked.networks else {
+    let list::NetworkSource::Fetched(fetched) = &blocked.networks else {
         panic!("it is fetched");
     };
     let arrive = |now, body: &str| {

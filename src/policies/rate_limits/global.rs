@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::algorithm;
 use super::key::{Caller, Key, KeyError};
 use super::limit::Missing;
-use super::named::Named;
+use super::named::LimitNames;
 use super::refusals;
 use super::usage::{Usage, Usages, Written};
 use crate::owned;
@@ -65,7 +65,7 @@ impl Global {
         name: &str,
         node: &Node<'_>,
         fields: &mut Fields<'_>,
-        named: &Named,
+        named: &LimitNames,
         usages: &Usages,
         problems: &mut Problems,
     ) -> Option<Self> {

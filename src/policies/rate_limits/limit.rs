@@ -7,11 +7,11 @@ use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
 use super::key::{Caller, Key, KeyError};
-use super::named::Named;
+use super::named::LimitNames;
 use super::refusals;
 use super::spend::OnError;
 use super::table::CounterStore;
-use super::tier::{Tier, TierDraft, When, repeated};
+use super::tier::{Tier, TierDraft, TierWhen, repeated};
 use super::usage::{Usage, Usages, Written};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::enforcement::Mode;
@@ -77,7 +77,7 @@ impl Limit {
     pub(super) fn read(
         fields: &mut Fields<'_>,
         place: &LimitScope<'_>,
-        named: &Named,
+        named: &LimitNames,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key_node = fields.required("key", problems);
@@ -238,7 +238,7 @@ impl Limit {
     /// When all that it asks for can be known.
     pub(super) fn stage(&self) -> Stage {
         let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
-        let stages = conditions.map(When::stage);
+        let stages = conditions.map(TierWhen::stage);
         stages
             .chain([self.key.stage()])
             .max()

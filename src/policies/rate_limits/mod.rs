@@ -37,7 +37,7 @@ use self::cost::Cost;
 use self::gate::{Gate, RouteLimit};
 use self::global::Global;
 use self::limit::{Limit, LimitScope, read_name};
-use self::named::Named;
+use self::named::LimitNames;
 use self::response::ResponsePart;
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
 use portcullis_exchange::enforcement::Mode;
@@ -178,7 +178,7 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
         .required("name", context.problems)
         .and_then(|node| read_name(node.text(context.problems)?, &node, context.problems));
     let shared = context.sections.get::<SharedLimits>();
-    let named = &Named::of(context.sections);
+    let named = &LimitNames::of(context.sections);
     let problems = &mut *context.problems;
     if let Some(node) = fields.optional("global") {
         let usages = &shared.usages;

@@ -9,13 +9,13 @@ use portcullis_exchange::section::Sections;
 
 /// What keys and tiers may name, or depend on.
 #[derive(Default)]
-pub struct Named {
+pub struct LimitNames {
     pub(super) providers: Rc<Providers>,
     pub(super) networks: Rc<NetworkLists>,
     pub(super) geo: Rc<Geo>,
 }
 
-impl Named {
+impl LimitNames {
     /// What the document has of it.
     pub(super) fn of(sections: &Sections) -> Self {
         Self {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::counts::Counts;
 use super::gate::RouteLimit;
 use super::limit::{Limit, LimitScope, read_name};
-use super::named::Named;
+use super::named::LimitNames;
 use super::usage::Usages;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
@@ -43,7 +43,7 @@ enum Routes {
 const SECTION: &str = "shared";
 
 impl SharedLimits {
-    fn read_all(node: &Node<'_>, known: &Named, problems: &mut Problems) -> Self {
+    fn read_all(node: &Node<'_>, known: &LimitNames, problems: &mut Problems) -> Self {
         let mut shared = Self::default();
         for (name, node) in node.members(problems).unwrap_or_default() {
             let Some(mut fields) = node.fields(problems) else {
@@ -116,7 +116,7 @@ impl Section for SharedLimits {
     const NAME: &'static str = "rate_limits";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let named = Named::of(reading.known);
+        let named = LimitNames::of(reading.known);
         Some(Self::read_all(node, &named, reading.problems))
     }
 

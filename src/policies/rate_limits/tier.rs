@@ -1,8 +1,8 @@
 //! Different numbers for different callers.
 
 use super::algorithm::{self, LimitAlgorithm};
-use super::key::{Caller, KeyError, Networks};
-use super::named::Named;
+use super::key::{Caller, KeyError, NetworkChoice};
+use super::named::LimitNames;
 use super::table::CounterStore;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
@@ -15,23 +15,23 @@ use portcullis_exchange::route::read_header_name;
 /// Numbers, and for whom they are.
 #[derive(Debug)]
 pub(super) struct Tier {
-    pub(super) when: Option<When>,
+    pub(super) when: Option<TierWhen>,
     /// Where callers of this tier count; none if they are not limited.
     pub(super) table: Option<CounterStore>,
 }
 
 /// For whom a tier is.
 #[derive(Debug)]
-pub(super) enum When {
+pub(super) enum TierWhen {
     /// Of whom this is true.
     Condition(Condition),
     /// Who comes from one of these networks, or from none.
-    Network(Networks, bool),
+    Network(NetworkChoice, bool),
 }
 
 /// A tier as it is written.
 pub(super) struct TierDraft {
-    pub(super) when: Option<When>,
+    pub(super) when: Option<TierWhen>,
     pub(super) rule: Option<LimitAlgorithm>,
     /// Tells its table from those of the other tiers.
     pub(super) name: String,
@@ -55,20 +55,24 @@ const LANGUAGE: Language = Language {
 impl TierDraft {
     /// Whether it depends on tokens.
     pub(super) fn is_of_tokens(&self) -> bool {
-        let claim = |when: &When| match when {
-            When::Condition(when) => matches!(when.operand(), Operand::Claim(..)),
-            When::Network(..) => false,
+        let claim = |when: &TierWhen| match when {
+            TierWhen::Condition(when) => matches!(when.operand(), Operand::Claim(..)),
+            TierWhen::Network(..) => false,
         };
         self.when.as_ref().is_some_and(claim)
     }
 
     /// Reads one item of `tiers`.
-    pub(super) fn read(node: &Node<'_>, named: &Named, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        node: &Node<'_>,
+        named: &LimitNames,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let written = fields.required("when", problems);
         let when = written
             .as_ref()
-            .and_then(|node| When::read(node, named, problems));
+            .and_then(|node| TierWhen::read(node, named, problems));
         let unlimited = fields.or_default("unlimited", false, problems, |node, problems| {
             let unlimited = node.boolean(problems)?;
             if !unlimited {
@@ -93,9 +97,9 @@ impl TierDraft {
     }
 }
 
-impl When {
+impl TierWhen {
     /// Reads `{ "network": [ … ] }`, the same under `not`, or a condition.
-    fn read(node: &Node<'_>, named: &Named, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
         let inner = node.member("not");
         let (networks, is_in) = match &inner {
             Some(inner) if inner.member("network").is_some() => (inner, false),
@@ -107,7 +111,7 @@ impl When {
         let mut fields = networks.fields(problems)?;
         let lists = fields
             .optional("network")
-            .and_then(|node| Networks::read(&node, &named.networks, problems));
+            .and_then(|node| NetworkChoice::read(&node, &named.networks, problems));
         fields.deny_unknown(problems);
         if !is_in {
             let mut fields = node.fields(problems)?;

@@ -23,10 +23,10 @@ pub enum NoAnswer {
 }
 
 /// A body, and for how long the service says that it is good; or why there is none.
-pub(crate) type Answer<'a> = Result<(&'a [u8], Option<Duration>), NoAnswer>;
+pub(crate) type FetchAnswer<'a> = Result<(&'a [u8], Option<Duration>), NoAnswer>;
 
 /// What a response says.
-pub(crate) fn read_answer(response: &Result<WholeResponse, CallError>) -> Answer<'_> {
+pub(crate) fn read_answer(response: &Result<WholeResponse, CallError>) -> FetchAnswer<'_> {
     let response = match response {
         Ok(response) => response.as_response(),
         Err(error) => return Err(NoAnswer::from(*error)),

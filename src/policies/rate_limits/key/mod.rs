@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-pub use self::networks::Networks;
+pub use self::networks::NetworkChoice;
 use self::query::parameter;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::Several;
@@ -46,7 +46,7 @@ enum KeyPart {
     Header(HeaderName),
     QueryParameter(String),
     /// The name of the first of these lists that the client's address is in.
-    Network(Networks),
+    Network(NetworkChoice),
     /// The country that it is in.
     Country(Rc<Geo>),
     /// The autonomous system.

@@ -10,9 +10,9 @@ use portcullis_exchange::host::Host;
 
 /// Some of the document's `networks`, in order.
 #[derive(Debug)]
-pub struct Networks(Vec<Rc<NetworkList>>);
+pub struct NetworkChoice(Vec<Rc<NetworkList>>);
 
-impl Networks {
+impl NetworkChoice {
     /// Reads their names.
     pub fn read(node: &Node<'_>, lists: &NetworkLists, problems: &mut Problems) -> Option<Self> {
         let read = node.list(problems, |node, problems| lists.read_name(node, problems));

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::{Key, KeyPart, Networks};
-use crate::rate_limits::named::Named;
+use super::{Key, KeyPart, NetworkChoice};
+use crate::rate_limits::named::LimitNames;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::route::{PathTemplate, read_header_name};
@@ -33,7 +33,7 @@ const FIELDS: [&str; 7] = [
 
 impl Key {
     /// Reads `key: [ … ]`. An empty list is a key that all requests share.
-    pub fn read(node: &Node<'_>, named: &Named, problems: &mut Problems) -> Option<Self> {
+    pub fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
         let items = node.items(problems)?;
         let parts: Vec<Option<KeyPart>> = items
             .iter()
@@ -45,7 +45,7 @@ impl Key {
 }
 
 impl KeyPart {
-    fn read(node: &Node<'_>, named: &Named, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
         if let Json::Object(_) = node.json() {
             let mut fields = node.fields(problems)?;
             let part = Self::read_object(&mut fields, named, problems);
@@ -105,7 +105,7 @@ impl KeyPart {
 
     fn read_object(
         fields: &mut Fields<'_>,
-        named: &Named,
+        named: &LimitNames,
         problems: &mut Problems,
     ) -> Option<Self> {
         let written = FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
@@ -124,7 +124,9 @@ impl KeyPart {
         }
         match name {
             "client_address" => read_networks(&node, problems),
-            "network" => Networks::read(&node, &named.networks, problems).map(KeyPart::Network),
+            "network" => {
+                NetworkChoice::read(&node, &named.networks, problems).map(KeyPart::Network)
+            }
             "claim" => {
                 let path = ClaimPath::read(&node, problems)?;
                 Some(KeyPart::Claim(path, node.text(problems)?.to_owned()))

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rate_limits::named::Named;
+use crate::rate_limits::named::LimitNames;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::target::Target;
@@ -11,7 +11,7 @@ use portcullis_wire::json::compact::Compact;
 fn key(text: &str) -> Key {
     let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
-    let key = Key::read(&Node::root(&json), &Named::default(), &mut problems);
+    let key = Key::read(&Node::root(&json), &LimitNames::default(), &mut problems);
     problems.into_result(key).unwrap()
 }
 
@@ -216,7 +216,7 @@ fn what_is_no_part_is_explained() {
     ] {
         let json = Json::parse(wrong.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let key = Key::read(&Node::root(&json), &Named::default(), &mut problems);
+        let key = Key::read(&Node::root(&json), &LimitNames::default(), &mut problems);
         let error = problems.into_result(key).unwrap_err();
         assert_eq!(error.problems[0].to_string(), problem);
     }
