@@ -75,9 +75,9 @@ pub fn network_list(answer: &[u8]) -> bool {
     let clients = CLIENTS.map(address).into_iter().chain(ends);
     for client in clients {
         let expected = match &networks {
-            None => "503 rate_limit_unavailable.networks",
+            None => "503 portcullis.rate_limit_unavailable.networks",
             Some(networks) if networks.iter().any(|network| holds(*network, client)) => "",
-            Some(_) => "400 rate_limit_key.key_missing",
+            Some(_) => "400 portcullis.rate_limit_key.key_missing",
         };
         assert_eq!(said(client), expected, "{client}");
     }
