@@ -84,6 +84,7 @@ impl Member for CertificateRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let sets = context.sections.get::<CertificateSets>();
+        let path = &context.route_path();
         let problems = &mut *context.problems;
         let set = fields
             .required("set", problems)
@@ -92,7 +93,7 @@ impl Member for CertificateRequirement {
             "require",
             Requirement::default(),
             problems,
-            Requirement::read,
+            |node, problems| Requirement::read(node, path, problems),
         );
         let (set, requirement) = (set?, requirement?);
         let challenges = Self::challenges(about, "")?;
@@ -113,6 +114,8 @@ impl Member for CertificateRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.set.forwarding;
         declared
             .owned_request_headers
