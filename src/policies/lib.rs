@@ -12,6 +12,7 @@ pub mod error_pages;
 mod fetched_list;
 pub mod forms;
 pub mod https;
+mod named;
 mod networks;
 pub mod openapi;
 mod owned;

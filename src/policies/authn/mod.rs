@@ -33,6 +33,7 @@ mod member;
 mod mixed;
 pub(crate) mod moment;
 mod places;
+mod presented;
 pub(crate) mod requirement;
 pub(crate) mod revocation;
 mod secret;
@@ -41,7 +42,8 @@ pub mod signed_request;
 use std::rc::Rc;
 
 use self::challenge::Challenges;
-use self::location::{LocationError, Locations, PresentedCredential};
+use self::location::{LocationError, Locations};
+use self::presented::PresentedCredential;
 use portcullis_exchange::asked::Question;
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::exchange::{Edit, Exchange, Request};

@@ -1,69 +1,36 @@
 //! The document's `networks`, by name.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Node, Problems};
 use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
 use super::list::{FetchedNetworks, NetworkList, NetworkSource};
 use crate::fetched_list::FetchedList;
+use crate::named::{NamedBlock, NamedBlocks};
 
 /// The document's `networks`. A list whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct NetworkLists {
-    named: Vec<NamedNetworks>,
+    by_name: NamedBlocks<NetworkList>,
 }
-
-#[derive(Debug)]
-struct NamedNetworks {
-    name: Rc<str>,
-    list: Option<Rc<NetworkList>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
-}
-
-/// The longest name of a list, in bytes: it is a part of names of metrics.
-const LONGEST_NAME: usize = 64;
 
 impl NetworkLists {
-    /// The list of that name; none if there is none, or if its block is wrong.
-    pub fn find(&self, name: &str) -> Option<Rc<NetworkList>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        named.list.clone()
-    }
-
     /// Reads the name of a list. None is a problem, which has been reported: here, or where the block of that
     /// list stands.
     pub fn read_name(&self, node: &Node<'_>, problems: &mut Problems) -> Option<Rc<NetworkList>> {
-        let name = node.non_empty(problems)?;
-        let is_known = self.names().any(|each| each == name);
-        let none_is_read = self.named.is_empty();
-        let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), Self::NAME);
-        if !is_known && !is_amiss {
-            let near = DidYouMean(name, self.names());
-            node.report(
-                problems,
-                format_args!("no list in `networks` is named {}{near}", Quoted(name)),
-            );
-        }
-        self.find(name)
-    }
-
-    /// Their names.
-    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
+        self.by_name.asked(node, problems).flatten()
     }
 
     /// The lists that are fetched and whose blocks are right.
     fn fetched(&self) -> impl Iterator<Item = (&str, &Rc<FetchedList<FetchedNetworks>>)> {
-        let valid = self.named.iter().filter_map(|each| each.list.as_ref());
-        valid.filter_map(|list| match &list.networks {
-            NetworkSource::Fetched(fetched) => Some((&*list.name, fetched)),
-            NetworkSource::Written(_) => None,
-        })
+        self.by_name
+            .valid()
+            .filter_map(|list| match &list.networks {
+                NetworkSource::Fetched(fetched) => Some((&*list.name, fetched)),
+                NetworkSource::Written(_) => None,
+            })
     }
 
     /// Shows how many networks each list has that is fetched, and how old it is.
@@ -80,24 +47,21 @@ impl NetworkLists {
     }
 }
 
+impl NamedBlock for NetworkList {
+    const SECTION: &'static str = NetworkLists::NAME;
+    const NOUN: &'static str = "network list";
+    const IN_METRICS: bool = true;
+}
+
 impl Section for NetworkLists {
     const NAME: &'static str = "networks";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let problems = &mut *reading.problems;
-        let entries = node.members(problems).unwrap_or_default();
-        let mut named: Vec<NamedNetworks> = Vec::with_capacity(entries.len());
-        for (name, node) in entries {
-            check_name(name, &named, &node, problems);
-            let name: Rc<str> = name.into();
-            let list = NetworkList::read(&name, &node, problems).map(Rc::new);
-            named.push(NamedNetworks {
-                name,
-                list,
-                used: Cell::new(false),
-            });
-        }
-        Some(Self { named })
+        let entries = node.members(reading.problems).unwrap_or_default();
+        let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
+            NetworkList::read(name, node, reading.problems)
+        });
+        Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
@@ -105,11 +69,9 @@ impl Section for NetworkLists {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        finishing.notes.extend(unused.map(|each| {
+        finishing.notes.extend(self.by_name.unused().map(|name| {
             format!(
-                "network list {} is used by nothing: name it in a rule of `access` or in a limit, or remove it",
-                Quoted(&each.name)
+                "network list {name} is used by nothing: name it in a rule of `access` or in a limit, or remove it"
             )
         }));
     }
@@ -130,26 +92,5 @@ impl Section for NetworkLists {
     /// Lists are fetched no longer while another document fetches the same.
     fn release(&self) {
         self.fetched().for_each(|(_, fetched)| fetched.release());
-    }
-}
-
-/// Reports a name that cannot be that of a list beside those.
-fn check_name(name: &str, before: &[NamedNetworks], node: &Node<'_>, problems: &mut Problems) {
-    if name.is_empty() || name.len() > LONGEST_NAME {
-        node.report(
-            problems,
-            format_args!("the name of a list has from 1 to {LONGEST_NAME} bytes"),
-        );
-    }
-    let own = segment(name);
-    if let Some(other) = before.iter().find(|each| segment(&each.name) == own) {
-        node.report(
-            problems,
-            format_args!(
-                "in names of metrics this is {}, and so is list {}; let their names differ in letters or digits",
-                Quoted(&own),
-                Quoted(&other.name)
-            ),
-        );
     }
 }

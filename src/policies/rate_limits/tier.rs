@@ -51,6 +51,7 @@ const LANGUAGE: Language = Language {
         OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
     ],
     parts: &[],
+    elsewhere: &[],
 };
 
 impl TierDraft {

@@ -37,7 +37,7 @@ pub(super) fn compile(
     let presence = Presence::read(fields, problems);
     let signer = fields
         .required("signer", problems)
-        .and_then(|node| signers.named(&node, problems));
+        .and_then(|node| signers.by_name.asked(&node, problems));
     let requirement = fields.or_default(
         "require",
         Requirement::default(),
