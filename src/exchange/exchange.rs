@@ -63,6 +63,8 @@ pub struct Exchange<'r> {
 pub struct Facts {
     /// Who calls. Written by the policy that asks for credentials, once it has accepted one.
     pub principal: Option<Principal>,
+    /// Whom credentials name that were accepted beside that of who calls. Written by the same policy.
+    pub beside: Vec<Principal>,
     /// What limits said. Written by `rate_limits`.
     pub limits: Limits,
     /// What proofs of possession came with the request. Written by the policies that ask for credentials.
@@ -114,10 +116,29 @@ pub enum ResponseCheck {
 }
 
 impl Facts {
+    /// Notes whom an accepted credential names: who calls, if nobody is known yet.
+    pub fn name(&mut self, principal: Principal) {
+        match &self.principal {
+            None => self.principal = Some(principal),
+            Some(caller) if *caller == principal || self.beside.contains(&principal) => {}
+            Some(_) => self.beside.push(principal),
+        }
+    }
+
+    /// Everybody whom an accepted credential names, who calls first.
+    pub fn named(&self) -> impl Iterator<Item = &Principal> {
+        self.principal.iter().chain(&self.beside)
+    }
+
     /// How many bytes of memory they take. Claims count whole: a cache that has them too may forget
     /// them first.
     pub fn memory(&self) -> usize {
+        let beside = self.beside.iter().map(|principal| {
+            let own = size_of::<Principal>();
+            principal.memory().saturating_add(own)
+        });
         let claims = self.principal.as_ref().map_or(0, Principal::memory);
+        let claims = beside.fold(claims, usize::saturating_add);
         let answers = self.response_checks.capacity();
         let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
         self.limits
@@ -147,6 +168,7 @@ impl Facts {
     pub fn apart(&self) -> Self {
         Self {
             principal: self.principal.clone(),
+            beside: self.beside.clone(),
             claimants: self.claimants.clone(),
             proofs: self.proofs.clone(),
             connection: self.connection.clone(),
@@ -249,7 +271,7 @@ impl<'r> Request<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::CredentialKind;
+    use crate::principal::{CredentialKind, Roles};
     use portcullis_wire::json::compact::Compact;
 
     #[test]
@@ -261,7 +283,29 @@ mod tests {
             kind: CredentialKind::Jwt,
             authority: "corp".into(),
             attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
+            roles: Roles::of(["admin"]).unwrap(),
         });
         assert!(facts.memory() >= before + 1000);
+    }
+
+    #[test]
+    fn the_first_who_is_named_calls_and_the_others_are_beside() {
+        let principal = |authority: &str| Principal {
+            kind: CredentialKind::Jwt,
+            authority: authority.into(),
+            attributes: Compact::parse(b"{\"x\":\"yyyyyyyyyy\"}", 8).unwrap(),
+            roles: Roles::default(),
+        };
+        let mut facts = Facts::default();
+        facts.name(principal("a"));
+        let one = facts.memory();
+        for authority in ["a", "b", "b"] {
+            facts.name(principal(authority));
+        }
+        let named: Vec<&str> = facts.named().map(|each| &*each.authority).collect();
+        assert_eq!(named, ["a", "b"]);
+        assert_eq!(&*facts.principal.as_ref().unwrap().authority, "a");
+        assert!(facts.memory() >= one + 10);
+        assert_eq!(facts.apart().named().count(), 2);
     }
 }

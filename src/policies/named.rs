@@ -61,13 +61,19 @@ impl<T: NamedBlock> NamedBlocks<T> {
         Self { all }
     }
 
+    /// The block of that name; `Some(None)` when it is wrong. From now on it is used.
+    pub(crate) fn named(&self, name: &str) -> Option<Option<Rc<T>>> {
+        let named = self.all.iter().find(|each| *each.name == *name)?;
+        named.used.set(true);
+        Some(named.block.clone())
+    }
+
     /// The block that a node names, or `Some(None)` when it is wrong and has been reported there. From now on it
     /// is used.
     pub(crate) fn asked(&self, node: &Node<'_>, problems: &mut Problems) -> Option<Option<Rc<T>>> {
         let name = node.non_empty(problems)?;
-        if let Some(named) = self.all.iter().find(|each| *each.name == *name) {
-            named.used.set(true);
-            return Some(named.block.clone());
+        if let Some(found) = self.named(name) {
+            return Some(found);
         }
         let is_amiss = self.all.is_empty() && problems.is_amiss(&Pointer::default(), T::SECTION);
         if !is_amiss {

@@ -185,7 +185,8 @@ impl AccessLog {
         let ending = Sampled::Ending(common.ending());
         let share = self.shares.iter().find(|(each, _)| *each == ending);
         let keeps_all = share.is_none_or(|(_, share)| *share == SampleRate::ALL);
-        if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
+        let adds = !self.claims.is_empty() || !self.headers.is_empty() || self.roles;
+        if !keeps_all || adds {
             return None;
         }
         let mut pieces = Pieces {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::condition::{ACCESS, Condition, Undecidable, View, body_plan};
+use crate::condition::{ACCESS, Condition, Undecidable, View};
 use crate::exchange::Request;
 use crate::target::{Authority, Target};
 use portcullis_document::{Node, Problems};
@@ -16,7 +16,7 @@ fn condition(text: &str) -> Condition {
 /// What a condition comes to for a body, in one and in pieces of any size.
 fn judged(written: &str, body: &str) -> Result<bool, Undecidable> {
     let condition = condition(written);
-    let plan = body_plan(std::iter::once(&condition), 1 << 20).unwrap();
+    let plan = BodyPlan::of(std::iter::once(&condition), 1 << 20).unwrap();
     let whole = holds(&condition, &plan.members_of(body.as_bytes()));
     // A string is read again until it ends.
     for step in [1, 2, 7].map(|step| step.max(body.len() / 100)) {
@@ -220,7 +220,7 @@ fn what_two_services_may_read_differently_is_neither() {
 #[test]
 fn heads_say_whether_there_is_a_body_to_be_read() {
     let asked = condition(r#"{"body": "/a", "exists": true}"#);
-    let plan = body_plan(std::iter::once(&asked), 100).unwrap();
+    let plan = BodyPlan::of(std::iter::once(&asked), 100).unwrap();
     let ahead = |fields: &[(&str, &str)], state, inspection| {
         let mut headers = Headers::default();
         for (name, value) in fields {
@@ -284,7 +284,7 @@ fn a_body_that_has_not_come_is_not_decided() {
 #[test]
 fn memory_for_members_is_asked_for() {
     let asked = condition(r#"{"body": "/a", "exists": true}"#);
-    let plan = body_plan(std::iter::once(&asked), 100).unwrap();
+    let plan = BodyPlan::of(std::iter::once(&asked), 100).unwrap();
     let spent = reserve(Share::Bodies, Share::Bodies.most() - 10).unwrap();
     let members = plan.members_of(br#"{"a":1}"#);
     let none = Err(Undecidable::Body(BodyFault::Unavailable));

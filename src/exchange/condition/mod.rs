@@ -432,14 +432,13 @@ impl Language {
     }
 }
 
-/// What these conditions ask of bodies, of which so many bytes are read. None if they ask nothing.
-pub fn body_plan<'c>(
-    conditions: impl Iterator<Item = &'c Condition>,
-    most: u64,
-) -> Option<BodyPlan> {
-    let operands = conditions.flat_map(Condition::operands);
-    let pointers: Vec<ClaimPath> = operands.filter_map(Operand::body).cloned().collect();
-    (!pointers.is_empty()).then(|| BodyPlan::new(pointers, most))
+impl BodyPlan {
+    /// What these conditions ask of bodies, of which so many bytes are read. None if they ask nothing.
+    pub fn of<'c>(conditions: impl Iterator<Item = &'c Condition>, most: u64) -> Option<Self> {
+        let operands = conditions.flat_map(Condition::operands);
+        let pointers: Vec<ClaimPath> = operands.filter_map(Operand::body).cloned().collect();
+        (!pointers.is_empty()).then(|| Self::new(pointers, most))
+    }
 }
 
 /// `needs one of "a", "b"`, or `lacks the field "a"`.

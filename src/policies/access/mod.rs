@@ -26,8 +26,6 @@ mod rule;
 mod schedule;
 mod section;
 mod share;
-#[cfg(test)]
-mod testing;
 mod texts;
 mod to;
 
@@ -334,3 +332,6 @@ fn parts(first: u8, rules: Vec<Rc<Rule>>, setting: &Setting) -> Vec<ChainPart> {
     }
     parts
 }
+
+#[cfg(test)]
+mod testing;

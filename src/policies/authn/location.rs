@@ -125,6 +125,16 @@ impl Locations {
         found
     }
 
+    /// Whether `Authorization` with that scheme is one of them.
+    pub(super) fn takes_behind(&self, scheme: &str) -> bool {
+        let is_dpop = scheme.eq_ignore_ascii_case(DPOP.trim_end());
+        self.headers.iter().any(|location| {
+            let prefix = location.value_prefix.trim_end();
+            let takes = prefix.eq_ignore_ascii_case(scheme) || (is_dpop && location.takes_dpop);
+            location.name.as_str() == "authorization" && takes
+        })
+    }
+
     /// Whether a header field, a parameter or a cookie of that name is one of them.
     pub(super) fn names(&self, name: &str) -> bool {
         let mut headers = self.headers().map(|(name, _)| name.as_str());

@@ -175,7 +175,7 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
 mod tests {
     use super::*;
     use portcullis_exchange::exchange::{Facts, Request};
-    use portcullis_exchange::principal::{CredentialKind, Principal};
+    use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
     use portcullis_exchange::target::{Authority, Target};
     use portcullis_memory_host::MemoryHost;
     use portcullis_wire::effort::Effort;
@@ -199,6 +199,7 @@ mod tests {
                 2,
             )
             .unwrap(),
+            roles: Roles::default(),
         });
         let caller = Caller {
             request: Request {

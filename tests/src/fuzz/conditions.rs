@@ -1,6 +1,6 @@
 //! Conditions on a caller and a request, and what they come to.
 
-use portcullis::condition::{ACCESS, Condition, Kept, PathVariables, View, body_plan};
+use portcullis::condition::{ACCESS, BodyPlan, Condition, Kept, PathVariables, View};
 use portcullis::config::{Node, Problems};
 use portcullis::effort::Effort;
 use portcullis::exchange::Request;
@@ -107,7 +107,7 @@ impl Seen<'_> {
             true => Some(&template),
             false => None,
         };
-        let plan = body_plan(std::iter::once(condition), 1 << 20);
+        let plan = BodyPlan::of(std::iter::once(condition), 1 << 20);
         let members = plan.map(|plan| plan.members_of(self.body));
         let view = View::new(&request).of(Some(self.claims)).on(template);
         let kept = Kept::of(std::iter::once(condition), &view).expect("there is memory");

@@ -394,6 +394,7 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
             "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+            "roles": { "from": ["tenant"] },
         } },
         "defaults": { "security_headers": { "preset": "api" } },
         "routes": [{
@@ -490,7 +491,7 @@ fn lines_of(schema: &str) -> [String; 8] {
     let everything = json!({
         "schema": schema,
         "attributes": "all",
-        "fields": { "claims": ["tenant"], "headers": ["x-partner"] },
+        "fields": { "roles": true, "claims": ["tenant"], "headers": ["x-partner"] },
     });
     let hashed = json!({
         "schema": schema,

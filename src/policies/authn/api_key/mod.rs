@@ -20,7 +20,7 @@ use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable,
     weight,
 };
-use self::store::ApiKeyStore;
+pub(super) use self::store::ApiKeyStore;
 use super::challenge::{Challenges, plain_challenge, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::left_out::unless_left_out;
@@ -36,6 +36,7 @@ use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
+use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 
 pub use self::store::ApiKeyStores;
@@ -99,12 +100,9 @@ impl StoreRequirement {
         let store = fields
             .required("store", problems)
             .and_then(|node| stores.by_name.asked(&node, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+        let named = store.as_ref().and_then(Option::as_deref);
+        let requirement =
+            Requirement::beside(fields, named.map(|store| &store.roles), path, problems);
         let (store, requirement) = (store?, requirement?);
         let challenges = Self::challenges(about, "")?;
         Some(store.map(|store| Self {
@@ -155,6 +153,10 @@ impl Authenticator for StoreRequirement {
     type Attempt<'c> = &'c [u8];
     const MISSING: &'static Reason = &NO_KEY;
     const SEVERAL: &'static Reason = &SEVERAL_KEYS;
+
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::ApiKey, Rc::clone(&self.store.name))
+    }
 
     fn locations(&self) -> &Locations {
         &self.store.locations
@@ -231,7 +233,10 @@ impl Policy for ApiKey {
     }
 
     fn declares(&self) -> Declaration {
-        let mut declared = Declaration::default();
+        let mut declared = Declaration {
+            asks_for: Some(self.combination.asked()),
+            ..Declaration::default()
+        };
         for member in self.combination.members() {
             member.declare(&mut declared);
             let judged = member.store.locations.header_names();

@@ -8,14 +8,15 @@ use super::entry::{HashedKey, WrittenKey, known};
 use super::fetched::FetchedStore;
 use super::form;
 use super::refusals::{
-    EXPIRED, NO_KEYS, NO_REVOCATIONS, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store,
-    malformed,
+    EXPIRED, NO_KEYS, NO_REVOCATIONS, NO_SECRET, NOT_YET_VALID, REVOKED, ROLES, UNKNOWN,
+    field_of_store, malformed,
 };
 use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::left_out::is_there;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
+use crate::authn::roles::RoleRules;
 use crate::named::{NamedBlock, NamedBlocks};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
@@ -27,16 +28,17 @@ use portcullis_wire::budget::Share;
 /// The document's `api_key_stores`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct ApiKeyStores {
-    pub(super) by_name: NamedBlocks<ApiKeyStore>,
+    pub(in crate::authn) by_name: NamedBlocks<ApiKeyStore>,
 }
 
 /// One store.
 pub(in crate::authn) struct ApiKeyStore {
-    pub(super) name: Rc<str>,
+    pub(in crate::authn) name: Rc<str>,
     /// Where its block stands.
     place: BlockPlace,
-    pub(super) locations: Locations,
+    pub(in crate::authn) locations: Locations,
     pub(super) forwarding: Forwarding,
+    pub(in crate::authn) roles: RoleRules,
     hash: KeyHash,
     /// How its keys begin, if all of them are of the form that this project makes.
     prefix: Option<Box<str>>,
@@ -139,7 +141,12 @@ impl ApiKeyStore {
             .map(|(_, value_prefix)| value_prefix)
             .next();
         let material = HashedKey::behind(prefix_of_values.unwrap_or_default());
-        let keys = StoredKeys::read(name, &mut fields, material, problems);
+        let roles = RoleRules::read(&mut fields, problems);
+        let of_keys = OfKeys {
+            material,
+            roles: roles.as_ref(),
+        };
+        let keys = StoredKeys::read(name, &mut fields, &of_keys, problems);
         let lists = UsedLists::read(&mut fields, lists, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
@@ -154,6 +161,7 @@ impl ApiKeyStore {
             place,
             locations: locations?,
             forwarding: forwarding?,
+            roles: roles?,
             hash: hash?,
             prefix: prefix?,
             keys: keys?,
@@ -204,7 +212,7 @@ impl ApiKeyStore {
         };
         check_use(&entry, now.as_secs())?;
         self.check_lists(&entry, host)?;
-        self.principal(&entry).ok_or_else(|| Refusal::new(&UNKNOWN))
+        self.principal(&entry)
     }
 
     /// Whether no list revokes a key that may be used.
@@ -241,13 +249,24 @@ impl ApiKeyStore {
     }
 
     /// Made at each use: kept for each key it would take more memory than all else that is kept of it.
-    fn principal(&self, entry: &KeyEntry<'_>) -> Option<Principal> {
-        Some(Principal {
+    fn principal(&self, entry: &KeyEntry<'_>) -> Result<Principal, Refusal> {
+        let attributes = known(entry).ok_or_else(|| Refusal::new(&UNKNOWN))?;
+        let roles = self.roles.of(&attributes);
+        let roles = roles.map_err(|detail| refused_of(&ROLES, entry, detail))?;
+        Ok(Principal {
             kind: CredentialKind::ApiKey,
             authority: Rc::clone(&self.name),
-            attributes: known(entry)?,
+            attributes,
+            roles,
         })
     }
+}
+
+/// What is said of all keys of a store.
+struct OfKeys<'s> {
+    material: HashedKey,
+    /// None if they are wrong, and have been reported.
+    roles: Option<&'s RoleRules>,
 }
 
 impl StoredKeys {
@@ -255,12 +274,12 @@ impl StoredKeys {
     fn read(
         name: &Rc<str>,
         fields: &mut Fields<'_>,
-        material: HashedKey,
+        of_keys: &OfKeys<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
         match (fields.optional("keys"), fields.optional("remote")) {
             (Some(keys), None) => {
-                let table = read_keys(&keys, material, problems)?;
+                let table = read_keys(&keys, of_keys, problems)?;
                 Some(Self::Written(Rc::new(table)))
             }
             (None, Some(remote)) => {
@@ -332,7 +351,7 @@ fn read_prefix(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Box<st
     Some(Some(prefix.into()))
 }
 
-fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> Option<KeyTable> {
+fn read_keys(node: &Node<'_>, of_keys: &OfKeys<'_>, problems: &mut Problems) -> Option<KeyTable> {
     let items = node.items_unquoted(problems)?;
     if items.len() > MOST_KEYS {
         node.report(
@@ -344,7 +363,8 @@ fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> O
     let mut builder = TableBuilder::default();
     let mut good = true;
     for item in &items {
-        let written = WrittenKey::read(item, material, problems);
+        let written = WrittenKey::read(item, of_keys.material, problems);
+        let written = written.filter(|written| of_keys.can_be_told(written, item, problems));
         good &= written.is_some_and(|written| builder.push(&written.entry()));
     }
     if !good {
@@ -357,6 +377,17 @@ fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> O
         return None;
     }
     Some(builder.finish())
+}
+
+impl OfKeys<'_> {
+    /// Whether it can be told which roles a key has: at a request it would be too late.
+    fn can_be_told(&self, key: &WrittenKey<'_>, item: &Node<'_>, problems: &mut Problems) -> bool {
+        let Some(rules) = self.roles.filter(|rules| !rules.is_none()) else {
+            return true;
+        };
+        let known = known(&key.entry());
+        known.is_some_and(|known| rules.tells(&known, item.pointer(), problems))
+    }
 }
 
 impl std::fmt::Debug for ApiKeyStore {

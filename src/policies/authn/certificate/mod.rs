@@ -25,7 +25,7 @@ use portcullis_wire::json::compact::{Compact, Value};
 
 use self::refusals::{
     CLAIM_VALUE, CODES, FORMAT, INSUFFICIENT, LISTED_AS_REVOKED, MISSING, NO_CERTIFICATE, NO_ENTRY,
-    NO_REVOCATIONS, REPEATED, SEVERAL_CERTIFICATES,
+    NO_REVOCATIONS, REPEATED, ROLES, SEVERAL_CERTIFICATES,
 };
 use self::set::CertificateSet;
 use self::source::{Certificate, CertificateSource};
@@ -90,12 +90,8 @@ impl Member for CertificateRequirement {
         let set = fields
             .required("set", problems)
             .and_then(|node| sets.by_name.asked(&node, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+        let named = set.as_ref().and_then(Option::as_deref);
+        let requirement = Requirement::beside(fields, named.map(|set| &set.roles), path, problems);
         let (set, requirement) = (set?, requirement?);
         let challenges = Self::challenges(about, "")?;
         Some(set.map(|set| Self {
@@ -135,6 +131,10 @@ impl Authenticator for CertificateRequirement {
     type Attempt<'c> = ();
     const MISSING: &'static Reason = &NO_CERTIFICATE;
     const SEVERAL: &'static Reason = &SEVERAL_CERTIFICATES;
+
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::Certificate, Rc::clone(&self.set.name))
+    }
 
     fn locations(&self) -> &Locations {
         &self.set.locations
@@ -183,9 +183,12 @@ impl Authenticator for CertificateRequirement {
         let certificate = set.source.certificate(found.token(), set.asked, host);
         let certificate = certificate.map_err(|refusal| refuse(refusal, "source"))?;
         let facts = set.facts(&certificate);
-        let facts = facts.ok_or_else(|| refuse(Refusal::new(&NO_ENTRY), "clients"))?;
+        let no_entry = || refuse(Refusal::new(&NO_ENTRY), "clients");
+        let (facts, roles) = facts.ok_or_else(no_entry)?;
         let listed = check_lists(set, &certificate, &facts, host);
         listed.map_err(|refusal| refuse(refusal, "revocation_lists"))?;
+        let roles =
+            roles.map_err(|detail| refuse(Refusal::new(&ROLES).because(detail), "roles"))?;
         let edits = set.forwarding.edits(&facts);
         let edits =
             edits.map_err(|Unwritable| refuse(Refusal::new(&CLAIM_VALUE), "claim_to_headers"))?;
@@ -193,6 +196,7 @@ impl Authenticator for CertificateRequirement {
             kind: CredentialKind::Certificate,
             authority: Rc::clone(&set.name),
             attributes: facts,
+            roles,
         };
         let (request, at) = (&exchange.request, &*self.at);
         let met = self.requirement.met(principal, request, at, &INSUFFICIENT);

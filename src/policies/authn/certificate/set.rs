@@ -18,10 +18,12 @@ use crate::authn::forwarding::Forwarding;
 use crate::authn::left_out::is_there;
 use crate::authn::location::{LocationError, Locations};
 use crate::authn::revocation::{RevocationLists, UsedLists};
+use crate::authn::roles::RoleRules;
 use crate::named::{NamedBlock, NamedBlocks};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::Host;
-use portcullis_exchange::refusal::{BlockPlace, Refusal};
+use portcullis_exchange::principal::Roles;
+use portcullis_exchange::refusal::{BlockPlace, Detail, Refusal};
 
 /// The document's `certificates`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -38,6 +40,7 @@ pub(in crate::authn) struct CertificateSet {
     /// Where that is in a request, if it is there.
     pub(super) locations: Locations,
     pub(super) forwarding: Forwarding,
+    pub(in crate::authn) roles: RoleRules,
     clients: Vec<Client>,
     pub(super) asked: Asked,
     /// What is revoked whoever its client is.
@@ -86,16 +89,20 @@ impl CertificateSet {
             problems,
             CertificateSource::read,
         );
+        let roles = RoleRules::read(&mut fields, problems);
+        let none = RoleRules::default();
+        // Rules that are wrong have been reported.
+        let rules = roles.as_ref().unwrap_or(&none);
         let clients = fields
             .required("clients", problems)
-            .and_then(|node| read_clients(&node, problems));
+            .and_then(|node| read_clients(&node, rules, problems));
         let known = reading.known.get::<RevocationLists>();
         let lists = UsedLists::read(&mut fields, &known, problems);
         let forward = fields.optional("forward");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let (source, clients, forwarding) = (source?, clients?, forwarding?);
-        let lists = lists?;
+        let (lists, roles) = (lists?, roles?);
         let at = node.pointer().member("clients");
         check_told(&clients, &forwarding, &at, problems)?;
         if let (None, Some(node)) = (source.header(), forward) {
@@ -138,6 +145,7 @@ impl CertificateSet {
             source,
             locations,
             forwarding,
+            roles,
             clients,
             asked,
             lists,
@@ -194,15 +202,23 @@ impl CertificateSet {
         unless_revoked(&self.lists, sha256, host).map_err(refuse)
     }
 
-    /// What is known of the client with that certificate: the first entry that it fits says so.
-    pub(super) fn facts(&self, certificate: &Certificate<'_>) -> Option<Compact> {
+    /// What is known of the client with that certificate, and its roles: the first entry that it fits says so.
+    pub(super) fn facts(
+        &self,
+        certificate: &Certificate<'_>,
+    ) -> Option<(Compact, Result<Roles, Detail>)> {
         let mut clients = self.clients.iter();
-        clients.find_map(|client| client.facts(certificate))
+        clients.find_map(|client| client.facts(certificate, &self.roles))
     }
 }
 
-fn read_clients(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Client>> {
-    let clients = node.list(problems, Client::read)?;
+fn read_clients(
+    node: &Node<'_>,
+    rules: &RoleRules,
+    problems: &mut Problems,
+) -> Option<Vec<Client>> {
+    let read = |node: &Node<'_>, problems: &mut Problems| Client::read(node, rules, problems);
+    let clients = node.list(problems, read)?;
     if clients.is_empty() {
         node.report(problems, "must not be empty: nobody could call");
         return None;

@@ -25,12 +25,9 @@ impl Member for ServerRequirement {
         let server = fields
             .required("server", problems)
             .and_then(|node| servers.by_name.asked(&node, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+        let named = server.as_ref().and_then(Option::as_deref);
+        let requirement =
+            Requirement::beside(fields, named.map(|server| &server.roles), path, problems);
         let (server, requirement) = (server?, requirement?);
         let Some(server) = server else {
             return Some(None);

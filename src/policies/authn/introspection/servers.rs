@@ -14,7 +14,7 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 /// The document's `introspection_servers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct IntrospectionServers {
-    pub(super) by_name: NamedBlocks<IntrospectionServer>,
+    pub(in crate::authn) by_name: NamedBlocks<IntrospectionServer>,
 }
 
 /// The most bytes that the caches of a document take unless it says otherwise, all servers together.

@@ -45,7 +45,7 @@ use self::bound::{SentToken, TokenChallenges, tell_nonce};
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
-use self::provider::Provider;
+pub(super) use self::provider::Provider;
 pub(super) use self::public_key::{KeyVerdict, PublicKey};
 use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
@@ -65,7 +65,7 @@ use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
-use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 use portcullis_wire::json::compact::Compact;
 
@@ -209,12 +209,9 @@ impl ProviderRequirement {
         let provider = fields
             .required("provider", problems)
             .and_then(|node| providers.by_name.asked(&node, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+        let named = provider.as_ref().and_then(Option::as_deref);
+        let rules = named.map(|provider| &provider.roles);
+        let requirement = Requirement::beside(fields, rules, path, problems);
         let (provider, requirement) = (provider?, requirement?);
         let Some(provider) = provider else {
             return Some(None);
@@ -236,11 +233,12 @@ impl ProviderRequirement {
         self.challenges.attach(refusal, scheme, binding, scopes)
     }
 
-    fn principal(&self, claims: Compact) -> Principal {
+    fn principal(&self, claims: Compact, roles: Roles) -> Principal {
         Principal {
             kind: CredentialKind::Jwt,
             authority: Rc::clone(&self.provider.name),
             attributes: claims,
+            roles,
         }
     }
 }
@@ -255,6 +253,10 @@ impl Authenticator for ProviderRequirement {
     type Attempt<'c> = Attempt<'c>;
     const MISSING: &'static Reason = &NO_TOKEN;
     const SEVERAL: &'static Reason = &SEVERAL_TOKENS;
+
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::Jwt, Rc::clone(&self.provider.name))
+    }
 
     fn locations(&self) -> &Locations {
         &self.provider.locations
@@ -295,7 +297,7 @@ impl Authenticator for ProviderRequirement {
         };
         let binding = &self.provider.binding;
         let shown = binding.check(&sent, &verified.claims, exchange, host);
-        let principal = self.principal(verified.claims);
+        let principal = self.principal(verified.claims, verified.roles);
         let shown = shown.map_err(|mut refusal| {
             let detail = refusal.detail.get_or_insert_default();
             detail.principal = Some(principal.clone());
@@ -377,6 +379,7 @@ impl Policy for Jwt {
     fn declares(&self) -> Declaration {
         let mut declared = Declaration {
             claimants: Some(Rc::<UnverifiedSubject>::clone(&self.claimants)),
+            asks_for: Some(self.combination.asked()),
             ..Declaration::default()
         };
         for demand in self.combination.members() {

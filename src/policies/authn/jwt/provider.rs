@@ -18,6 +18,7 @@ use crate::authn::certificate::set::CertificateSets;
 use crate::authn::forwarding::Forwarding;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{RevocationLists, UsedLists};
+use crate::authn::roles::RoleRules;
 use portcullis_document::{LeftOut, Node, Problems, Quoted};
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::section::Reading;
@@ -25,11 +26,11 @@ use portcullis_wire::budget::Share;
 use portcullis_wire::json::Json;
 
 /// One issuer of tokens.
-pub(super) struct Provider {
-    pub(super) name: Rc<str>,
+pub(in crate::authn) struct Provider {
+    pub(in crate::authn) name: Rc<str>,
     /// Where its block stands.
     pub(super) place: BlockPlace,
-    pub(super) locations: Locations,
+    pub(in crate::authn) locations: Locations,
     pub(super) form: TokenForm,
     pub(super) rules: ClaimRules,
     /// What is revoked whatever the rules say.
@@ -39,7 +40,8 @@ pub(super) struct Provider {
     pub(super) choice: KeyChoice,
     pub(super) keys: KeySource,
     pub(super) forwarding: Forwarding,
-    pub(super) binding: Binding,
+    pub(in crate::authn) roles: RoleRules,
+    pub(in crate::authn) binding: Binding,
     pub(super) cache: Option<TokenCache>,
     pub(super) checker: SignatureBackend,
 }
@@ -96,6 +98,7 @@ impl Provider {
         let locations = Locations::read(&mut fields, problems);
         let form = TokenForm::read(&mut fields, problems);
         let forwarding = Forwarding::read(&mut fields, problems);
+        let roles = RoleRules::read(&mut fields, problems);
         let choice = KeyChoice::read(&mut fields, problems);
         let cache = fields.or_default("jwt_cache", Some(cache), problems, |node, problems| {
             CacheLimits::read(node, cache, problems)
@@ -131,6 +134,7 @@ impl Provider {
             choice: choice?,
             keys,
             forwarding: forwarding?,
+            roles: roles?,
             binding,
             cache: cache.map(TokenCache::new),
             checker: checker?,

@@ -15,7 +15,7 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 /// The document's `providers`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct Providers {
-    pub(super) by_name: NamedBlocks<Provider>,
+    pub(in crate::authn) by_name: NamedBlocks<Provider>,
 }
 
 impl Providers {

@@ -7,7 +7,7 @@ use super::cache::{TokenCache, Verified};
 use super::checks::{Allowance, CheckedSignature, Naming, SigningKey};
 use super::claims::Times;
 use super::provider::Provider;
-use super::refusals::{ISSUER, field_of_provider};
+use super::refusals::{ISSUER, ROLES, field_of_provider};
 use super::refused::Refused;
 use super::signature::SignatureResult;
 use super::token::{MAX_DEPTH, Token, TokenError, Unverified, without_padding};
@@ -227,6 +227,12 @@ impl Provider {
                 Refused::objected(signature, &objection, refusal)
             })
         })?;
+        let roles = self.roles.of(&claims).map_err(|detail| {
+            let refusal = Refusal::new(&ROLES).because(detail.of_signed());
+            unaccepted(refusal, &|signature, refusal| {
+                Refused::unusable(signature, times, refusal)
+            })
+        })?;
         let edits = self.forwarding.edits(&claims);
         let mut edits = edits.map_err(|Unwritable| {
             unaccepted(TokenError::ClaimValue.into(), &|signature, refusal| {
@@ -240,6 +246,7 @@ impl Provider {
             signed_by,
             is_bound: self.binding.concerns(&claims),
             claims,
+            roles,
             times,
             edits: edits.into(),
             cleared: None,

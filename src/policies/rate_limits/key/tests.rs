@@ -1,7 +1,7 @@
 use super::*;
 use crate::rate_limits::named::LimitNames;
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::target::Target;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::headers::Headers;
@@ -43,6 +43,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
         kind: CredentialKind::Jwt,
         authority: "corp".into(),
         attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
+        roles: Roles::default(),
     });
     let host = MemoryHost::new().with_client(sent.client);
     take(&Caller {

@@ -35,6 +35,7 @@ use super::refusals::{
     UNSIGNED_BODY,
 };
 use crate::authn::forwarding::Forwarding;
+use crate::authn::roles::RoleRules;
 
 pub(super) use self::digest::DigestCheck;
 
@@ -139,15 +140,15 @@ impl MessageSignatures {
         })
     }
 
-    /// The same, with what the service is told of each client.
+    /// The same, with the roles of each client and with what the service is told of it.
     pub(super) fn told(
         self,
-        forwarding: &Forwarding,
+        with: (&Forwarding, &RoleRules),
         node: &Node<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let keys = self.keys.into_iter().map(|key| {
-            let client = key.client.clone().told(forwarding, node, problems)?;
+            let client = key.client.clone().told(with, node, problems)?;
             Some(key.of(client))
         });
         let keys: Vec<Option<MessageKey>> = keys.collect();
