@@ -1,7 +1,6 @@
 //! What policies see of a request and its response, and what they leave behind.
 
 use std::any::Any;
-use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -9,13 +8,12 @@ use std::time::Duration;
 
 use crate::asked::Asked;
 use crate::connection::Connection;
-use crate::host::{Host, Property};
+use crate::host::Host;
 use crate::limits::Limits;
 use crate::principal::Principal;
 use crate::proof::Proofs;
 use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::target::{Authority, Target};
-use portcullis_wire::address;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
@@ -87,7 +85,6 @@ pub struct Facts {
     /// What services were asked about its credentials. Written by the policy that asks for them, and
     /// forgotten when that has judged.
     pub asked: Asked,
-    client: OnceCell<Option<IpAddr>>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -163,7 +160,6 @@ impl Facts {
     pub fn of_connection(&self) -> Self {
         Self {
             connection: self.connection.clone(),
-            client: self.client.clone(),
             ..Self::default()
         }
     }
@@ -176,7 +172,6 @@ impl Facts {
             claimants: self.claimants.clone(),
             proofs: self.proofs.clone(),
             connection: self.connection.clone(),
-            client: self.client.clone(),
             limits: Limits::default(),
             operation: None,
             response_checks: Vec::new(),
@@ -186,11 +181,9 @@ impl Facts {
         }
     }
 
-    /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
-    /// that we know. The proxy is asked once.
+    /// Where the request comes from: [`Connection::client`].
     pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
-        let ask = || address::with_port(&host.property(Property::ClientAddress)?);
-        *self.client.get_or_init(ask)
+        self.connection.client(host)
     }
 }
 

@@ -184,6 +184,9 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         "revocation_lists": { "central": {
             "remote": { "cluster": "lists", "uri": "https://lists.example.com/revoked" },
         } },
+        "networks": { "central": {
+            "remote": { "cluster": "lists", "uri": "https://lists.example.com/networks" },
+        } },
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
         "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{

@@ -5,17 +5,16 @@ use std::rc::Rc;
 
 use super::entry::{HashedKey, WrittenKey};
 use super::table::{KeyTable, MOST_KEYS, TableBuilder};
-use crate::authn::fetched_list::{FetchedContent, FetchedList};
-use crate::authn::item_list::{ItemList, ListWords, MostItems, Twice};
+use crate::fetched_list::{FetchedContent, FetchedList, ItemList, ListWords, MostItems, Twice};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::meter::Event;
 
 /// The keys of one store that are fetched.
-pub(in crate::authn) type FetchedStore = FetchedList<KeyTable>;
+pub(crate) type FetchedStore = FetchedList<KeyTable>;
 
 impl FetchedStore {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown, max_keys }`.
-    pub(in crate::authn) fn read_store(
+    pub(crate) fn read_store(
         name: &Rc<str>,
         node: &Node<'_>,
         problems: &mut Problems,
@@ -70,7 +69,7 @@ impl ItemList for KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::item_list::{ListError, MostItems, read_list};
+    use crate::fetched_list::{ListError, MostItems, read_list};
     use hmac_sha256::Hash;
 
     fn read(body: &str) -> Result<usize, ListError> {

@@ -6,7 +6,7 @@
 
 mod digest;
 mod entry;
-pub(in crate::authn) mod fetched;
+pub(crate) mod fetched;
 pub mod form;
 mod planned;
 pub mod refusals;

@@ -108,6 +108,11 @@ impl Section for ApiKeyStores {
         }
     }
 
+    /// What is being read can be fetched again.
+    fn forget(&self) {
+        self.fetched().for_each(|fetched| fetched.forget());
+    }
+
     /// Keys are fetched no longer while another document fetches the same.
     fn release(&self) {
         self.fetched().for_each(|fetched| fetched.release());

@@ -73,7 +73,7 @@ pub(super) use self::token::key_named_by;
 
 pub use self::providers::Providers;
 pub use self::remote::{
-    FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, RemoteKeys, Uri,
+    FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, NoAnswer, RemoteKeys, Uri,
     read_discovery_document,
 };
 

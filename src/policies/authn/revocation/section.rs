@@ -8,8 +8,8 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
 use super::list::{Entries, RevocationList};
 use super::table::RevocationTable;
-use crate::authn::fetched_list::FetchedList;
 use crate::authn::left_out::is_there;
+use crate::fetched_list::FetchedList;
 use crate::named::{NamedBlock, NamedBlocks};
 
 /// The document's `revocation_lists`. One whose block is wrong is still known by name.
@@ -79,6 +79,15 @@ impl Section for RevocationLists {
             }
         }
         section.show(&mut registry.gauges);
+    }
+
+    /// What is being read can be fetched again.
+    fn forget(&self) {
+        for list in self.by_name.valid() {
+            if let Entries::Fetched(fetched) = &list.entries {
+                fetched.forget();
+            }
+        }
     }
 
     /// Lists are fetched no longer while another document fetches the same.

@@ -1,7 +1,7 @@
 //! The one way in which the response to a call is read: nothing of it is copied before its length is
 //! known and its memory has been asked for.
 
-use portcullis_exchange::call::{CallError, CallResponse, HostResponse};
+use crate::call::{CallError, CallResponse, HostResponse};
 use portcullis_wire::budget::{Reservation, Share, reserve};
 use portcullis_wire::headers::Headers;
 
@@ -23,6 +23,23 @@ impl ReadBody {
         Self {
             bytes: Vec::new(),
             _memory: Reservation::none(Share::Queues),
+        }
+    }
+
+    /// Takes up bytes, and asks for their memory.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn of(bytes: Vec<u8>) -> Result<Self, CallError> {
+        let memory = reserve(Share::Queues, bytes.len()).ok_or(CallError::NoMemory)?;
+        Ok(Self::held(bytes, memory))
+    }
+
+    /// Bytes for which memory has been asked.
+    pub const fn held(bytes: Vec<u8>, memory: Reservation) -> Self {
+        Self {
+            bytes,
+            _memory: memory,
         }
     }
 
@@ -79,7 +96,21 @@ impl WholeResponse {
         Ok(whole)
     }
 
-    /// The same, as its owner takes it.
+    /// A response with these fields and that body.
+    ///
+    /// # Errors
+    /// There is no memory for the body.
+    pub fn of(headers: Headers, body: &[u8]) -> Result<Self, CallError> {
+        let body = ReadBody::of(body.to_vec())?;
+        Ok(Self { headers, body })
+    }
+
+    /// Its body alone.
+    pub fn into_body(self) -> ReadBody {
+        self.body
+    }
+
+    /// The same, as long as it is at hand.
     pub fn as_response(&self) -> CallResponse<'_> {
         CallResponse {
             headers: &self.headers,

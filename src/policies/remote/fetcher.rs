@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 /// One document's part in fetching keys of a name.
-pub(in crate::authn) struct Fetcher {
+pub(crate) struct Fetcher {
     name: String,
     released: Rc<Cell<bool>>,
 }
@@ -14,7 +14,7 @@ thread_local! {
 }
 
 impl Fetcher {
-    pub(in crate::authn) fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         let released = Rc::new(Cell::new(false));
         PARTS.with_borrow_mut(|parts| {
             parts.retain(|(_, part)| part.strong_count() > 0);
@@ -24,12 +24,12 @@ impl Fetcher {
     }
 
     /// Leaves fetching to another document, as long as there is one.
-    pub(in crate::authn) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.released.set(true);
     }
 
     /// Whether another document fetches these keys.
-    pub(in crate::authn) fn is_replaced(&self) -> bool {
+    pub(crate) fn is_replaced(&self) -> bool {
         self.released.get()
             && PARTS.with_borrow(|parts| {
                 let same = parts.iter().filter(|(name, _)| *name == self.name);

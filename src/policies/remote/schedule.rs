@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// When to ask, on the clock that does not step.
 #[derive(Debug, Default)]
-pub(in crate::authn) struct Schedule {
+pub(crate) struct Schedule {
     next_fetch: Duration,
     next_early: Duration,
     failures: u32,
@@ -19,13 +19,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Schedule {
     /// From when on it is to be asked.
-    pub(in crate::authn) fn next_fetch(&self) -> Duration {
+    pub(crate) fn next_fetch(&self) -> Duration {
         self.next_fetch
     }
 
     /// Whether it is time to ask. `is_replaced` is for a document beside which another asks for the same: that
     /// one's answer is waited for, unless something is wanted that it may not know of.
-    pub(in crate::authn) fn is_due(&self, now: Duration, is_replaced: bool) -> bool {
+    pub(crate) fn is_due(&self, now: Duration, is_replaced: bool) -> bool {
         let rests = is_replaced && !self.wanted;
         // The other may share its answer where it is not found here: then there is none for long.
         let patience = if rests { LONGEST_PAUSE } else { Duration::ZERO };
@@ -34,7 +34,7 @@ impl Schedule {
 
     /// Asks early because something was looked for that is not there. At most once in a cool-down, so that
     /// nobody can have the service hammered.
-    pub(in crate::authn) fn request_refresh(&mut self, now: Duration, cooldown: Duration) {
+    pub(crate) fn request_refresh(&mut self, now: Duration, cooldown: Duration) {
         if now >= self.next_early {
             self.next_early = now.saturating_add(cooldown);
             self.next_fetch = self.next_fetch.min(now);
@@ -43,14 +43,14 @@ impl Schedule {
     }
 
     /// An answer is there that is good until then.
-    pub(in crate::authn) fn answered(&mut self, next_fetch: Duration) {
+    pub(crate) fn answered(&mut self, next_fetch: Duration) {
         self.failures = 0;
         self.wanted = false;
         self.next_fetch = next_fetch;
     }
 
     /// There is none. Doubles the pause with each failure, up to a minute.
-    pub(in crate::authn) fn back_off(&mut self, now: Duration) -> Duration {
+    pub(crate) fn back_off(&mut self, now: Duration) -> Duration {
         let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let pause = self.early(Duration::from_secs(doubled.into()).min(LONGEST_PAUSE));
         self.failures = self.failures.saturating_add(1).min(16);
@@ -60,13 +60,13 @@ impl Schedule {
     }
 
     /// A little less than `pause`, so that many proxies do not ask all at once.
-    pub(in crate::authn) fn early(&self, pause: Duration) -> Duration {
+    pub(crate) fn early(&self, pause: Duration) -> Duration {
         let random = self.jitter.hash_one((self.next_fetch, pause)) % 1000;
         pause.saturating_sub(pause.mul_f64(random as f64 / 4000.0))
     }
 
     /// The pause after a failure of which nothing can be noted.
-    pub(in crate::authn) const fn longest_pause() -> Duration {
+    pub(crate) const fn longest_pause() -> Duration {
         LONGEST_PAUSE
     }
 }
