@@ -16,6 +16,7 @@ pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     let mut notes = unreached(routes);
     notes.extend(note_unclaimed(routes));
     notes.extend(note_late(routes));
+    notes.extend(note_unruled(routes));
     notes.extend(open_rest(routes, paths));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
     if !steps.any(authenticates) {
@@ -125,6 +126,28 @@ fn note_late(routes: &[Route]) -> Option<String> {
     ))
 }
 
+/// A note on routes that any caller with a token may use in every way, where others have rules.
+fn note_unruled(routes: &[Route]) -> Option<String> {
+    let has_rules = |route: &Route| {
+        let is_block = |step: &Step| step.name == "access" && step.stage == Stage::Access;
+        route.chain.steps.iter().any(is_block)
+    };
+    let is_unruled = |route: &&Route| {
+        let steps = &route.chain.steps;
+        route.matcher.methods().is_empty()
+            && steps.iter().any(|step| step.declared.admits_any_token)
+            && !steps.iter().any(|step| step.name == "openapi")
+            && !has_rules(route)
+    };
+    routes.iter().find(|route| has_rules(route))?;
+    let first = routes.iter().find(is_unruled)?;
+    let many = routes.iter().filter(is_unruled).count();
+    Some(format!(
+        "routes that any token of their issuer may use with every method, beside others with rules: {many}, the first is {}; say what callers may do in `require`, in `access`, or in `methods` of `match`",
+        Quoted(&first.name)
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::engine::Engine;
@@ -164,6 +187,32 @@ mod tests {
                 "/routes/2: no request reaches it: \"a\" comes first and takes them all; it asks for no credentials, and this one would: put this one before it",
                 "/routes/3: no request reaches it: \"a\" comes first and takes them all; put this one before it, or remove it",
                 "/routes/4: no request reaches it: \"b\" has the same match and comes first; remove one of them, or let them differ",
+            ]
+        );
+    }
+
+    #[test]
+    fn routes_without_rules_beside_others_and_rules_that_say_nothing_are_noted() {
+        let found = notes(
+            r#""access_rules": {
+                "get": { "action": "allow", "to": { "methods": ["GET"] } },
+                "alice": { "action": "deny", "from": { "subjects": ["alice"] } },
+                "unused": { "action": "deny" }
+            },
+            "routes": [
+                { "name": "a", "match": { "path": { "prefix": "/a" } }, "open": true, "access": { "rules": ["get", "alice",
+                    { "name": "more", "action": "allow", "to": { "methods": ["GET"], "paths": ["/a"] } }] } },
+                { "name": "b", "match": { "path": { "prefix": "/b" } }, "jwt": { "provider": "corp" } },
+                { "name": "c", "match": { "path": { "prefix": "/c" }, "methods": ["GET"] }, "jwt": { "provider": "corp" } }
+            ]"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "/routes/0/access/rules/2: says nothing: \"get\" is for all of its requests, and says the same; remove it, or let them differ",
+                "access rule \"unused\" is used by nothing: name it in `rules` of an `access` block, or remove it",
+                "/access_rules/alice: never matches: it asks who calls, and no route with it asks for credentials",
+                "routes that any token of their issuer may use with every method, beside others with rules: 1, the first is \"b\"; say what callers may do in `require`, in `access`, or in `methods` of `match`",
             ]
         );
     }

@@ -2,9 +2,11 @@
 
 use portcullis_exchange::refusal::core as general;
 use portcullis_exchange::refusal::{Blame, Reason, Selector};
+use portcullis_policies::access::refusals as access;
 use portcullis_policies::api_key::refusals as api_key;
 use portcullis_policies::certificate::refusals as certificate;
 use portcullis_policies::cors;
+use portcullis_policies::credentials::refusals as credentials;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
 use portcullis_policies::forms::refusals as forms;
@@ -128,6 +130,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&api_key::NOT_ALLOWED),
             Selector::Code(&introspection::INSUFFICIENT_SCOPE),
             Selector::Code(&introspection::NOT_ALLOWED),
+            Selector::Code(&credentials::INSUFFICIENT),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
     },
@@ -189,6 +192,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&introspection::RESTING),
             Selector::Reason(&introspection::NO_MEMORY),
             Selector::Reason(&introspection::CLAIM_VALUE),
+            Selector::Reason(&introspection::ROLES),
         ],
         ..kind("introspection_failed", Severity::Medium, "API2:2023")
     },
@@ -224,6 +228,22 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&signed::CLAIM_NOT_ALLOWED),
         ],
         ..kind("signature_insufficient", Severity::Low, "API5:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&access::OBJECT),
+            Selector::Reason(&access::CONCEALED_OBJECT),
+        ],
+        ..kind("object_denied", Severity::Medium, "API1:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&access::RULE),
+            Selector::Reason(&access::NO_RULE),
+            Selector::Reason(&access::CONCEALED_RULE),
+            Selector::Reason(&access::CONCEALED_NO_RULE),
+        ],
+        ..kind("access_refused", Severity::Low, "API5:2023")
     },
     &EventKind {
         causes: &[Selector::Reason(&limits::LOCKED_OUT)],

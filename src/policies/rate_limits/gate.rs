@@ -18,7 +18,7 @@ use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::plan::Draft;
-use portcullis_exchange::policy::{Declaration, Policy, Verdict};
+use portcullis_exchange::policy::{Declaration, Placement, Policy, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
 
@@ -85,9 +85,9 @@ impl Policy for Gate {
         }
     }
 
-    fn placed(&self, guard: Option<Mode>) {
+    fn placed(&self, route: Placement) {
         for applied in self.enforced.iter().chain(&self.shadow) {
-            applied.limit.usage.placed(guard);
+            applied.limit.usage.placed(route.guard);
         }
     }
 }
@@ -106,6 +106,8 @@ impl Gate {
             let limit = &applied.limit;
             match self.find(limit, exchange, host) {
                 Lookup::No => {}
+                Lookup::Unkeyed(KeyError::Unknown)
+                    if limit.on_error.said(host) != LimitVerdict::Failed => {}
                 Lookup::Unkeyed(unkeyed) => {
                     return Err(refusals::unkeyed(unkeyed).because(limit.detail(None)));
                 }
@@ -217,9 +219,11 @@ impl Gate {
         match (pieces, limit.missing, hasher) {
             (Err(KeyError::Missing), Missing::Skip, _) => Lookup::No,
             (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
-            | (Err(unkeyed @ (KeyError::Repeated | KeyError::Effort)), Missing::Anonymous, _) => {
-                Lookup::Unkeyed(unkeyed)
-            }
+            | (
+                Err(unkeyed @ (KeyError::Repeated | KeyError::Effort | KeyError::Unknown)),
+                Missing::Anonymous,
+                _,
+            ) => Lookup::Unkeyed(unkeyed),
             (_, _, Err(_)) => Lookup::Failed,
             (Ok(()), _, Ok(_)) => Lookup::Of(tier, Hashed::of(&hashed)),
             // Every part of a key has a length in front, so that no key is empty but this one

@@ -115,6 +115,7 @@ fn api_key_among(bencher: Bencher<'_, '_>, keys: usize) {
     for (token, end) in host.take_ended() {
         worker.received(token, &end);
     }
+    while worker.read_on() {}
     let mut headers = Headers::default();
     for (name, value) in [
         (":authority", "api.example.com"),
