@@ -66,8 +66,8 @@ pub(super) fn has_a_scope_of(principal: &Principal, texts: &Texts, effort: &Effo
     }
 }
 
-fn any<'t>(
-    found: &mut dyn Iterator<Item = &'t str>,
+fn any(
+    found: &mut dyn Iterator<Item = &str>,
     texts: &Texts,
     effort: &Effort,
 ) -> Result<bool, TooCostly> {
