@@ -14,6 +14,7 @@ use crate::explain::Explain;
 use crate::metrics::{Gauges, MetricsConfig};
 use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
+use portcullis_exchange::client_address::ClientAddress;
 use portcullis_exchange::exchange::{ClaimedSubject, FilterStateKey, Request};
 use portcullis_exchange::fetched::Fetched;
 use portcullis_exchange::host::Host;
@@ -52,6 +53,7 @@ pub struct Engine {
     pub notes: Vec<String>,
     pub registry: Registry,
     pub sections: Sections,
+    pub client_address: ClientAddress,
     pub inspection: Inspection,
     pub path_rules: PathRules,
     pub measured: MetricsConfig,

@@ -25,6 +25,8 @@ pub struct Plans {
     pub routes: Box<[Option<Plan>]>,
     /// Of requests that no route is for. It has no steps, and its refusal stands in [`Plan::missing`].
     pub nowhere: Option<Plan>,
+    /// `x-forwarded-for`, where the document goes by that.
+    pub forwarded_for: Option<Slot>,
     /// The field that asks for `explain`, which is taken away from every request.
     pub removed: Option<HeaderName>,
     /// The host that was named last, so that it is not parsed again for the next request.

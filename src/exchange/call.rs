@@ -87,7 +87,7 @@ pub trait HostResponse {
     /// How many bytes its body has.
     fn body_size(&self) -> usize;
 
-    /// The body. The memory for it must be there: `worker::read_body` is the way to it.
+    /// The body. The memory for it must be there: [`crate::whole_response::read_body`] is the way to it.
     ///
     /// # Errors
     /// The proxy does not hand it over.

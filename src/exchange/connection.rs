@@ -1,12 +1,14 @@
 //! What is known of the connection between client and proxy.
 
 use std::cell::OnceCell;
+use std::net::IpAddr;
 
 use crate::host::{Host, Property};
+use portcullis_wire::address;
 use portcullis_wire::headers::Headers;
 
-/// Whether it is encrypted. A client writes the scheme of a request itself, over HTTP/2 and in an absolute
-/// URI, so that alone says nothing.
+/// Whether it is encrypted, and where it comes from. A client writes the scheme of a request itself, over HTTP/2
+/// and in an absolute URI, so that alone says nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
     claims_tls: bool,
@@ -14,6 +16,9 @@ pub struct Connection {
     forwarded_tls: bool,
     trusts_forwarded: bool,
     has_tls: OnceCell<bool>,
+    /// The client's address by those in front, where the document trusts them.
+    forwarded_client: Option<Option<IpAddr>>,
+    client: OnceCell<Option<IpAddr>>,
 }
 
 impl Connection {
@@ -33,6 +38,28 @@ impl Connection {
             forwarded_tls,
             ..Self::default()
         }
+    }
+
+    /// Has the client's address be that which proxies in front say, if the document trusts them: what
+    /// [`crate::client_address::ClientAddress`] reads.
+    pub fn forward_client(&mut self, forwarded: Option<Option<IpAddr>>) {
+        self.forwarded_client = forwarded;
+    }
+
+    /// The client's address by proxies in front, where the document trusts them; `Some(None)` where that cannot
+    /// be read.
+    pub fn forwarded_client(&self) -> Option<Option<IpAddr>> {
+        self.forwarded_client
+    }
+
+    /// The client's address: by the proxy's word, which is asked for once, or by that of those in front. None if
+    /// it is not said in a form that we know.
+    pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
+        if let Some(forwarded) = self.forwarded_client {
+            return forwarded;
+        }
+        let ask = || address::with_port(&host.property(Property::ClientAddress)?);
+        *self.client.get_or_init(ask)
     }
 
     /// Believes the proxy in front, or does not.

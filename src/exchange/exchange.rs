@@ -1,7 +1,6 @@
 //! What policies see of a request and its response, and what they leave behind.
 
 use std::any::Any;
-use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -9,13 +8,12 @@ use std::time::Duration;
 
 use crate::asked::Asked;
 use crate::connection::Connection;
-use crate::host::{Host, Property};
+use crate::host::Host;
 use crate::limits::Limits;
 use crate::principal::Principal;
 use crate::proof::Proofs;
 use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::target::{Authority, Target};
-use portcullis_wire::address;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
@@ -65,6 +63,8 @@ pub struct Exchange<'r> {
 pub struct Facts {
     /// Who calls. Written by the policy that asks for credentials, once it has accepted one.
     pub principal: Option<Principal>,
+    /// Whom credentials name that were accepted beside that of who calls. Written by the same policy.
+    pub beside: Vec<Principal>,
     /// What limits said. Written by `rate_limits`.
     pub limits: Limits,
     /// What proofs of possession came with the request. Written by the policies that ask for credentials.
@@ -85,7 +85,6 @@ pub struct Facts {
     /// What services were asked about its credentials. Written by the policy that asks for them, and
     /// forgotten when that has judged.
     pub asked: Asked,
-    client: OnceCell<Option<IpAddr>>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -117,10 +116,29 @@ pub enum ResponseCheck {
 }
 
 impl Facts {
+    /// Notes whom an accepted credential names: who calls, if nobody is known yet.
+    pub fn name(&mut self, principal: Principal) {
+        match &self.principal {
+            None => self.principal = Some(principal),
+            Some(caller) if *caller == principal || self.beside.contains(&principal) => {}
+            Some(_) => self.beside.push(principal),
+        }
+    }
+
+    /// Everybody whom an accepted credential names, who calls first.
+    pub fn named(&self) -> impl Iterator<Item = &Principal> {
+        self.principal.iter().chain(&self.beside)
+    }
+
     /// How many bytes of memory they take. Claims count whole: a cache that has them too may forget
     /// them first.
     pub fn memory(&self) -> usize {
+        let beside = self.beside.iter().map(|principal| {
+            let own = size_of::<Principal>();
+            principal.memory().saturating_add(own)
+        });
         let claims = self.principal.as_ref().map_or(0, Principal::memory);
+        let claims = beside.fold(claims, usize::saturating_add);
         let answers = self.response_checks.capacity();
         let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
         self.limits
@@ -142,7 +160,6 @@ impl Facts {
     pub fn of_connection(&self) -> Self {
         Self {
             connection: self.connection.clone(),
-            client: self.client.clone(),
             ..Self::default()
         }
     }
@@ -151,10 +168,10 @@ impl Facts {
     pub fn apart(&self) -> Self {
         Self {
             principal: self.principal.clone(),
+            beside: self.beside.clone(),
             claimants: self.claimants.clone(),
             proofs: self.proofs.clone(),
             connection: self.connection.clone(),
-            client: self.client.clone(),
             limits: Limits::default(),
             operation: None,
             response_checks: Vec::new(),
@@ -164,11 +181,9 @@ impl Facts {
         }
     }
 
-    /// Where the request comes from, as the proxy sees it; none if it does not say so in a form
-    /// that we know. The proxy is asked once.
+    /// Where the request comes from: [`Connection::client`].
     pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
-        let ask = || address::with_port(&host.property(Property::ClientAddress)?);
-        *self.client.get_or_init(ask)
+        self.connection.client(host)
     }
 }
 
@@ -256,7 +271,7 @@ impl<'r> Request<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::CredentialKind;
+    use crate::principal::{CredentialKind, Roles};
     use portcullis_wire::json::compact::Compact;
 
     #[test]
@@ -268,7 +283,29 @@ mod tests {
             kind: CredentialKind::Jwt,
             authority: "corp".into(),
             attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
+            roles: Roles::of(["admin"]).unwrap(),
         });
         assert!(facts.memory() >= before + 1000);
+    }
+
+    #[test]
+    fn the_first_who_is_named_calls_and_the_others_are_beside() {
+        let principal = |authority: &str| Principal {
+            kind: CredentialKind::Jwt,
+            authority: authority.into(),
+            attributes: Compact::parse(b"{\"x\":\"yyyyyyyyyy\"}", 8).unwrap(),
+            roles: Roles::default(),
+        };
+        let mut facts = Facts::default();
+        facts.name(principal("a"));
+        let one = facts.memory();
+        for authority in ["a", "b", "b"] {
+            facts.name(principal(authority));
+        }
+        let named: Vec<&str> = facts.named().map(|each| &*each.authority).collect();
+        assert_eq!(named, ["a", "b"]);
+        assert_eq!(&*facts.principal.as_ref().unwrap().authority, "a");
+        assert!(facts.memory() >= one + 10);
+        assert_eq!(facts.apart().named().count(), 2);
     }
 }

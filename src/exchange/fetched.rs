@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
-use crate::call::{Call, CallError, CallResponse};
+use crate::call::{Call, CallError};
 use crate::credentials::Credential;
 use crate::host::{Host, Level};
 use crate::meter::{Event, Timing};
+use crate::whole_response::WholeResponse;
 
 /// One thing that is fetched on a schedule. All times are [`crate::host::Clock::monotonic`].
 pub trait Fetched {
@@ -39,7 +40,8 @@ pub trait Fetched {
     fn longest(&self, purpose: Purpose) -> usize;
 
     /// Takes up the response to a call for that. The body of a response whose status is not 200 has
-    /// not been read.
+    /// not been read. None while it takes longer to read than one callback should: [`read_on`](Self::read_on)
+    /// tells the rest.
     ///
     /// INVARIANT: it is told of no other call than the last that was made. [`due`](Self::due) is
     /// asked on every tick, also while a call is on its way, and most of what it says is not done;
@@ -48,12 +50,18 @@ pub trait Fetched {
         &self,
         now: Duration,
         purpose: Purpose,
-        response: Result<CallResponse<'_>, CallError>,
+        response: Result<WholeResponse, CallError>,
         host: &dyn Host,
-    ) -> Received;
+    ) -> Option<Received>;
 
-    /// Takes up what another worker published, and says whether it was of use: the bytes of a
-    /// shared cell may come from another document or release. What is large stands in another cell, of
+    /// Reads on in what has come, as much as requests may wait for. None where there is nothing to read.
+    fn read_on(&self, now: Duration, host: &dyn Host) -> Option<Progress> {
+        let _ = (now, host);
+        None
+    }
+
+    /// Takes up what another worker published, and says whether it was of use, as far as that is known at once:
+    /// the bytes of a shared cell may come from another document or release. What is large stands in another cell, of
     /// its own name: this one is read on every tick.
     fn adopt(&self, published: &[u8], now: Duration, host: &dyn Host) -> bool;
 }
@@ -91,6 +99,17 @@ pub struct Received {
     pub notes: Vec<Note>,
     /// What to do now.
     pub next: Next,
+}
+
+/// How far something has been read that takes longer than one callback should.
+#[derive(Debug)]
+pub enum Progress {
+    /// There is more to read.
+    Reading,
+    /// What has become of a response.
+    Received(Received),
+    /// Whether what another worker published was of use.
+    Adopted(bool),
 }
 
 /// What to do after a response.

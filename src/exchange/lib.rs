@@ -3,8 +3,11 @@
 
 pub mod asked;
 pub mod body;
+pub mod body_members;
 pub mod call;
 pub mod cell_memory;
+pub mod claim_path;
+pub mod client_address;
 pub mod condition;
 pub mod connection;
 pub mod credentials;
@@ -13,6 +16,7 @@ pub mod enforcement;
 pub mod exchange;
 pub mod fetched;
 pub mod gauges;
+pub mod geo;
 pub mod host;
 pub mod http_uri;
 pub mod limits;
@@ -29,3 +33,4 @@ pub mod section;
 pub mod seed;
 pub mod target;
 pub mod wait;
+pub mod whole_response;

@@ -98,6 +98,10 @@ events! {
     RevocationsFetchFailed = "revocations_fetch_failed",
     /// A list was not there, or too old, and the credential passed that it was to be asked for.
     RevocationsUnchecked = "revocations_unchecked",
+    /// A list of networks arrived.
+    NetworksFetched = "networks_fetch_success",
+    /// It did not, or was of no use.
+    NetworksFetchFailed = "networks_fetch_failed",
     /// What a server has said of a token was remembered.
     IntrospectionCacheHit = "introspection_cache_hit",
     /// It was not, and the request waited for it.

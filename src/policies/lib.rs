@@ -9,14 +9,18 @@ pub mod cors;
 pub mod csrf;
 pub mod deny_patterns;
 pub mod error_pages;
+mod fetched_list;
 pub mod forms;
 pub mod https;
+mod named;
+mod networks;
 pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
 pub mod protected_resource;
 pub mod rate_limits;
+mod remote;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
@@ -32,6 +36,8 @@ pub use self::authn::credentials;
 pub use self::authn::introspection;
 pub use self::authn::jwt;
 pub use self::authn::signed_request;
+/// Lists of networks, which whatever judges by an address may ask.
+pub use self::networks::{Membership, NetworkList, NetworkLists};
 /// Lists of what is revoked, which every kind of credential may ask.
 pub use authn::revocation::RevocationLists;
 
@@ -166,7 +172,11 @@ mod tests {
         let codes = guards.flat_map(|kind| kind.codes).chain(CODES);
         for reason in codes.flat_map(|code| code.reasons) {
             let is_of_request = match reason.blame {
-                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves => true,
+                Blame::Request
+                | Blame::Limit
+                | Blame::Upstream
+                | Blame::Dependency
+                | Blame::Ourselves => true,
                 // It asks for nothing, and goes by who calls.
                 Blame::Caller => access::KIND.codes.contains(&reason.code),
                 _ => false,

@@ -1,5 +1,6 @@
 //! Addresses of clients, as the proxy writes them.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The address of `192.0.2.1:40000` or `[2001:db8::1]:40000`. An IPv4 address in an IPv6 one is
@@ -23,35 +24,96 @@ pub fn network(address: IpAddr, ipv4_prefix: u32, ipv6_prefix: u32) -> IpAddr {
     }
 }
 
-/// All addresses that begin alike.
+/// All addresses that begin alike. IPv4 addresses in IPv6 ones are IPv4 addresses, and so are networks
+/// of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     first: IpAddr,
     prefix: u32,
 }
 
+/// Why a text is no range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeError {
+    /// It is no address, and no network.
+    Syntax,
+    /// Bits behind the prefix are set: the address as written, and the network that it is in.
+    HostBits(IpAddr, Range),
+}
+
+/// The bits of `::ffff:0:0/96`, whose addresses are IPv4 ones.
+const MAPPED_PREFIX: u32 = 96;
+
 impl Range {
     /// Reads `192.0.2.1`, `192.0.2.0/24`, `2001:db8::/32`. None if bits behind the prefix are set.
     pub fn parse(written: &str) -> Option<Self> {
+        Self::read(written).ok()
+    }
+
+    /// The same, with why a text is none.
+    ///
+    /// # Errors
+    /// [`RangeError`].
+    pub fn read(written: &str) -> Result<Self, RangeError> {
         let (first, prefix) = match written.split_once('/') {
             Some((first, prefix)) => (first, Some(prefix)),
             None => (written, None),
         };
-        let first: IpAddr = first.parse().ok()?;
+        let first: IpAddr = first.parse().map_err(|_| RangeError::Syntax)?;
         let longest = if first.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            None => longest,
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok()?,
-            Some(_) => return None,
+            None => Some(longest),
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+            Some(_) => None,
         };
-        let range = Self { first, prefix };
-        (prefix <= longest && range.contains(first)).then_some(range)
+        let prefix = prefix.filter(|prefix| *prefix <= longest);
+        let prefix = prefix.ok_or(RangeError::Syntax)?;
+        let range = Self {
+            first: network(first, prefix, prefix),
+            prefix,
+        };
+        match range.first == first {
+            true => Ok(range.canonical()),
+            false => Err(RangeError::HostBits(first, range.canonical())),
+        }
+    }
+
+    /// The network of IPv4 addresses, of those that are written as IPv6 ones.
+    fn canonical(self) -> Self {
+        match (
+            self.first.to_canonical(),
+            self.prefix.checked_sub(MAPPED_PREFIX),
+        ) {
+            (first @ IpAddr::V4(_), Some(prefix)) if self.first.is_ipv6() => Self { first, prefix },
+            _ => self,
+        }
+    }
+
+    /// The first and the last of them.
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        let last = match self.first {
+            IpAddr::V4(first) => {
+                let behind = u32::MAX.checked_shr(self.prefix).unwrap_or(0);
+                IpAddr::V4((first.to_bits() | behind).into())
+            }
+            IpAddr::V6(first) => {
+                let behind = u128::MAX.checked_shr(self.prefix).unwrap_or(0);
+                IpAddr::V6((first.to_bits() | behind).into())
+            }
+        };
+        (self.first, last)
     }
 
     /// Whether an address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         let alike = self.first.is_ipv4() == address.is_ipv4();
         alike && network(address, self.prefix, self.prefix) == self.first
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.prefix)
     }
 }
 
@@ -92,6 +154,66 @@ mod tests {
             "",
         ] {
             assert_eq!(range(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_of_ipv4_addresses_have_one_spelling() {
+        for (written, range) in [
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:0:0/95", ""),
+            ("::fffe:0:0/95", "::fffe:0:0/95"),
+            ("::/0", "::/0"),
+        ] {
+            let found = Range::parse(written).map(|range| range.to_string());
+            assert_eq!(found.unwrap_or_default(), range, "{written}");
+        }
+        let mapped = Range::parse("::ffff:192.0.2.0/120").unwrap();
+        assert!(mapped.contains("192.0.2.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_a_network_with_host_bits_could_mean_is_said() {
+        for (written, meant) in [
+            ("192.0.2.1/24", "192.0.2.0/24"),
+            ("2001:db8::1/32", "2001:db8::/32"),
+            ("::ffff:192.0.2.1/120", "192.0.2.0/24"),
+        ] {
+            let Err(RangeError::HostBits(_, range)) = Range::read(written) else {
+                panic!("{written}");
+            };
+            assert_eq!(range.to_string(), meant);
+        }
+        for wrong in [
+            "",
+            "x",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "::/129",
+            "010.0.0.1",
+        ] {
+            assert_eq!(Range::read(wrong), Err(RangeError::Syntax), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ranges_begin_and_end_somewhere() {
+        for (written, first, last) in [
+            ("192.0.2.0/24", "192.0.2.0", "192.0.2.255"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+            ("0.0.0.0/0", "0.0.0.0", "255.255.255.255"),
+            (
+                "2001:db8::/32",
+                "2001:db8::",
+                "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+            ),
+            ("::1", "::1", "::1"),
+        ] {
+            let ends = Range::parse(written).unwrap().ends();
+            assert_eq!(ends, (first.parse().unwrap(), last.parse().unwrap()));
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! - [`budget`]: who may take how much of a worker's memory. [`effort`]: what a piece of work may cost.
 //! - [`headers`]: the fields of a message; [`pairs`]: as proxies hand them over. [`preflight`]: the question that a browser asks before a
-//!   request. [`address`]: IP addresses as proxies write them. [`digits`]: numbers as fields have them.
+//!   request. [`address`]: IP addresses as proxies write them; [`networks`]: many of their networks. [`digits`]: numbers as fields have them.
 //! - [`json`]: strict reading of whole documents, and values kept small. [`json_gate`]: the shape of
 //!   a body, judged without taking it up.
 //! - [`regex`]: patterns that take bounded time and memory.
@@ -21,6 +21,7 @@ pub mod effort;
 pub mod headers;
 pub mod json;
 pub mod json_gate;
+pub mod networks;
 pub mod pairs;
 pub mod preflight;
 pub mod regex;

@@ -33,8 +33,8 @@ fn document() -> Value {
         "version": 1,
         "access_log": {},
         "providers": {
-            "corp": provider(json!("required")),
-            "nonce": provider(json!({ "mode": "required", "nonce": "required" })),
+            "corp": provider(json!({ "mode": "required", "origins": "any" })),
+            "nonce": provider(json!({ "mode": "required", "origins": "any", "nonce": "required" })),
         },
         "routes": [
             { "name": "nonce", "match": { "path": { "prefix": "/nonce" } }, "jwt": { "provider": "nonce" } },
@@ -192,6 +192,8 @@ fn a_response_brings_the_next_nonce() {
             Action::Reply(reply) => {
                 let mut fields = reply.headers.iter();
                 let nonce = fields.find(|(name, _)| name.as_str() == "dpop-nonce");
+                let is_only = fields.all(|(name, _)| name.as_str() != "dpop-nonce");
+                assert!(is_only, "RFC 9449 §8: there is one");
                 let nonce = nonce.map(|(_, value)| value.as_bytes().to_vec());
                 let nonce = nonce.map(|nonce| String::from_utf8(nonce).unwrap());
                 (reply.status, nonce, false)

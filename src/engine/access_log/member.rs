@@ -4,6 +4,7 @@ use super::finished::Finished;
 use super::line::JsonLine;
 use super::name::{Convention, Name};
 use super::time::without_port;
+use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Host, Property};
 
 /// A member of a record.
@@ -155,9 +156,24 @@ impl Member {
     }
 
     /// Adds what the proxy says of it, if it is asked.
-    pub(super) fn ask(&self, line: &mut JsonLine, name: &'static str, host: &dyn Host) {
-        if let Source::Proxy { property, form, .. } = self.source {
-            form.write(line, name, property, host);
+    pub(super) fn ask(
+        &self,
+        line: &mut JsonLine,
+        name: &'static str,
+        connection: &Connection,
+        host: &dyn Host,
+    ) {
+        let Source::Proxy { property, form, .. } = self.source else {
+            return;
+        };
+        match (property, connection.forwarded_client()) {
+            // The proxy's word does not count.
+            (Property::ClientAddress, Some(client)) => {
+                let client = client.map(|client| client.to_string());
+                let client = client.iter().map(String::as_bytes);
+                client.for_each(|client| line.untrusted(name, client));
+            }
+            _ => form.write(line, name, property, host),
         }
     }
 
@@ -165,7 +181,10 @@ impl Member {
     pub(super) fn write(&self, line: &mut JsonLine, name: &'static str, finished: &Finished<'_>) {
         match self.source {
             Source::Exchange(write) => write(line, name, finished),
-            Source::Proxy { property, form, .. } => form.write(line, name, property, finished.host),
+            Source::Proxy { .. } => {
+                let connection = &finished.exchange.facts.connection;
+                self.ask(line, name, connection, finished.host);
+            }
             Source::Line => {}
         }
     }

@@ -307,6 +307,7 @@ pub const MEMBERS: &[Member] = &[
         Property::UpstreamAddress,
         PropertyForm::Text,
     ),
+    member("user.roles", roles).personal(),
     member("portcullis.claim.<claim>", |line, _, of| claims(line, of)).personal(),
     member("http.request.header.<name>", |line, _, of| fields(line, of)).personal(),
     of_line(line::CUT),
@@ -319,6 +320,16 @@ fn micros(time: Duration) -> u64 {
 fn trusted(line: &mut JsonLine, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         line.trusted(name, value);
+    }
+}
+
+/// The roles of who calls, if the document asks for them.
+fn roles(line: &mut JsonLine, name: &str, of: &Finished<'_>) {
+    let Some(principal) = of.principal.filter(|_| of.log.roles) else {
+        return;
+    };
+    if !principal.roles.is_empty() {
+        line.list(name, principal.roles.iter().map(str::as_bytes));
     }
 }
 

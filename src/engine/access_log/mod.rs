@@ -47,6 +47,8 @@ pub struct AccessLog {
     query: Query,
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
+    /// Whether records have the roles of who calls.
+    roles: bool,
     redacted: Vec<String>,
     shares: Vec<(Sampled, SampleRate)>,
 }

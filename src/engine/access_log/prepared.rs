@@ -14,6 +14,7 @@ use super::time::{rfc3339, without_port};
 use super::trace::Trace;
 use super::{AccessLog, verdict};
 use crate::record::{Ending, Summary, Verdicts};
+use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::micros;
 use portcullis_exchange::plan::{Fields, Slot};
@@ -68,6 +69,8 @@ pub struct PlannedExchange<'k> {
     pub elapsed: Option<Duration>,
     /// How long of that it was judged.
     pub judging: Option<Duration>,
+    /// What is known of the client's connection.
+    pub connection: &'k Connection,
     /// The proxy.
     pub host: &'k dyn Host,
 }
@@ -182,7 +185,8 @@ impl AccessLog {
         let ending = Sampled::Ending(common.ending());
         let share = self.shares.iter().find(|(each, _)| *each == ending);
         let keeps_all = share.is_none_or(|(_, share)| *share == SampleRate::ALL);
-        if !keeps_all || !self.claims.is_empty() || !self.headers.is_empty() {
+        let adds = !self.claims.is_empty() || !self.headers.is_empty() || self.roles;
+        if !keeps_all || adds {
             return None;
         }
         let mut pieces = Pieces {
@@ -429,7 +433,9 @@ impl Prepared {
                 Piece::Remaining(name) => line.number(name, known.remaining),
                 Piece::Duration(name) => line.number(name, known.elapsed.map(micros)),
                 Piece::Judging(name) => line.number(name, known.judging.map(micros)),
-                Piece::Proxy(name, member) => member.ask(&mut line, name, known.host),
+                Piece::Proxy(name, member) => {
+                    member.ask(&mut line, name, known.connection, known.host);
+                }
             }
         }
         let is_whole = !line.is_cut();

@@ -58,7 +58,7 @@ impl AccessLog {
         let more = fields.or_default("fields", More::default(), problems, More::read);
         let shares = fields.or_default("sample", Vec::new(), problems, read_shares);
         fields.deny_unknown(problems);
-        let (More { claims, headers }, schema) = (more?, schema?);
+        let (more, schema) = (more?, schema?);
         // The memory of the last record is kept for the next. A text takes up to twice its length.
         let kept = longest?.saturating_mul(2);
         problems.account(node.pointer(), Share::Documents, kept);
@@ -69,8 +69,9 @@ impl AccessLog {
             members: members(schema, &attributes?),
             subjects: subjects?,
             query: query?,
-            claims,
-            headers,
+            claims: more.claims,
+            headers: more.headers,
+            roles: more.roles,
             redacted: redacted?,
             shares: shares?,
         })
@@ -100,6 +101,7 @@ impl Section for AccessLog {
 struct More {
     claims: Vec<(String, ClaimPath)>,
     headers: Vec<(String, HeaderName)>,
+    roles: bool,
 }
 
 impl More {
@@ -118,8 +120,12 @@ impl More {
                 Some((format!("http.request.header.{}", header.as_str()), header))
             })
         });
+        let roles = fields.or_default("roles", false, problems, |node, problems| {
+            node.boolean(problems)
+        });
         fields.deny_unknown(problems);
         Some(Self {
+            roles: roles?,
             claims: claims?,
             headers: headers?,
         })

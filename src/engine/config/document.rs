@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::metrics::MetricsConfig;
 use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
+use portcullis_exchange::client_address::ClientAddress;
 use portcullis_exchange::policy::Declaration;
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
 use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
@@ -206,6 +207,7 @@ impl Judging {
             access_log,
             notes,
             registry,
+            client_address: *sections.get::<ClientAddress>(),
             inspection: *sections.get::<Inspection>(),
             path_rules,
             measured: *sections.get::<MetricsConfig>(),
@@ -229,6 +231,7 @@ fn account(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
             // These say themselves how much they are, piece by piece.
             "routes" | "schemas" | "apis" => continue,
             "api_key_stores" => without(section.json(), "keys"),
+            "networks" => without(section.json(), "addresses"),
             "revocation_lists" => without(section.json(), "entries"),
             _ => section.json().weight(),
         };

@@ -7,10 +7,13 @@ use crate::metrics;
 use crate::plan::{MOST_STEPS, OTHER_NAMES, Plan, Plans, Refused};
 use crate::record::{PolicyVerdict, Verdicts};
 use crate::stream::override_fields;
+use portcullis_exchange::client_address::FORWARDED_FOR;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::host::Counter;
 use portcullis_exchange::meter::Outcome;
-use portcullis_exchange::plan::{ByCaller, Draft, Limit, Names, PlannedChange, Shaping, Step};
+use portcullis_exchange::plan::{
+    ByCaller, Draft, Limit, Names, PlannedChange, Shaping, Slot, Step,
+};
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NOTHING_HERE;
@@ -28,6 +31,10 @@ fn all(engine: &Engine) -> Option<Plans> {
     }
     let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
     names.extend(OTHER_NAMES.map(Box::from));
+    let forwarded_for = engine.client_address.is_forwarded().then(|| {
+        names.push(FORWARDED_FOR.into());
+        Slot(names.len().saturating_sub(1))
+    });
     let routes = engine.routes.iter();
     let kept = |plan: Option<Plan>| plan.filter(|plan| plan.memory() <= PLAN);
     let routes: Box<[Option<Plan>]> = routes
@@ -58,7 +65,9 @@ fn all(engine: &Engine) -> Option<Plans> {
     let owned = engine.owned_request_headers.iter().chain(question);
     let owned = owned.map(|name| name.as_str());
     let names = Names::new(slots, overrides.iter().copied().chain(owned))?;
-    Some(Plans::new(names, routes, nowhere, question.cloned()))
+    let mut plans = Plans::new(names, routes, nowhere, question.cloned());
+    plans.forwarded_for = forwarded_for;
+    Some(plans)
 }
 
 /// For how many reasons refusals of tokens are prepared on one plan, at most.

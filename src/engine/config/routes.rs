@@ -6,12 +6,12 @@ use std::rc::Rc;
 use super::document::Document;
 use super::fields::Fields;
 use super::node::Node;
-use super::problem::{Problems, Quoted};
+use super::problem::{Pointer, Problems, Quoted};
 use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
 use crate::engine::{Chain, Mode, Route, Step};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Placement, PolicyKind, Role, Stage,
+    ChainPart, Compile, Context, Misfits, Placement, PolicyKind, Role, RouteCredentials, Stage,
 };
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::route;
@@ -226,13 +226,16 @@ impl Document<'_> {
         if let Some(tried) = tried {
             tried.deny_unknown(self.problems);
         }
+        let at = fields.pointer().clone();
         fields.deny_unknown(self.problems);
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
+        let guard = guard(authenticated, &chain.steps);
+        self.check_fit(guard, &chain, &at);
         let mut steps = chain.steps.iter();
         let placement = Placement {
-            guard: guard(authenticated, &chain.steps),
+            guard,
             names_caller_late: steps.any(|step| step.declared.names_caller_late),
         };
         let steps = chain.steps.iter().chain(&chain.beside);
@@ -244,6 +247,26 @@ impl Document<'_> {
             is_open: access == Some(Access::Open),
             chain: Chain::new(chain.steps, chain.beside),
         })
+    }
+
+    /// Reports the policies of a route at that place which do not fit how it asks for credentials.
+    fn check_fit(&mut self, guard: Option<Mode>, chain: &Block, at: &Pointer) {
+        let asked = chain.steps.iter();
+        let asked = asked.filter_map(|step| step.declared.asks_for.as_ref());
+        let credentials = RouteCredentials {
+            guard,
+            asked: asked.collect(),
+        };
+        for step in chain.steps.iter().chain(&chain.beside) {
+            let Misfits { problems, notes } = step.policy.misfits(&credentials);
+            let name = step.name;
+            for problem in problems {
+                self.problems
+                    .report(at, format_args!("`{name}`: {problem}"));
+            }
+            let notes = notes.iter().map(|note| format!("{at}: `{name}`: {note}"));
+            self.notes.extend(notes);
+        }
     }
 
     /// The block of that kind in `defaults`, if there is one: `Some(None)` when it is wrong.

@@ -10,9 +10,10 @@ use crate::engine::Requests;
 use crate::explain::Explain;
 use crate::metrics::MetricsConfig;
 use portcullis_exchange::body::Inspection;
+use portcullis_exchange::client_address::ClientAddress;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
-use portcullis_policies::RevocationLists;
 use portcullis_policies::access::AccessRules;
 use portcullis_policies::api_key::ApiKeyStores;
 use portcullis_policies::certificate::CertificateSets;
@@ -21,6 +22,7 @@ use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
 use portcullis_policies::signed_request::Signers;
+use portcullis_policies::{NetworkLists, RevocationLists};
 use portcullis_schema::Schemas;
 
 /// Every section, in the order in which they are read: one finds those before it. `version`, `mode`,
@@ -29,6 +31,8 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Inspection>(),
     Entry::of::<PathRules>(),
     Entry::of::<Requests>(),
+    Entry::of::<ClientAddress>(),
+    Entry::of::<Geo>(),
     Entry::of::<AccessLog>(),
     Entry::of::<MetricsConfig>(),
     Entry::of::<SecurityEvents>(),
@@ -36,6 +40,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Explain>(),
     Entry::of::<RequestId>(),
     Entry::Agreement(sinks_are_there),
+    Entry::of::<NetworkLists>(),
     Entry::of::<RevocationLists>(),
     Entry::of::<CertificateSets>(),
     Entry::of::<Providers>(),

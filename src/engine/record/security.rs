@@ -6,6 +6,7 @@ use portcullis_policies::access::refusals as access;
 use portcullis_policies::api_key::refusals as api_key;
 use portcullis_policies::certificate::refusals as certificate;
 use portcullis_policies::cors;
+use portcullis_policies::credentials::refusals as credentials;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
 use portcullis_policies::forms::refusals as forms;
@@ -129,6 +130,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&api_key::NOT_ALLOWED),
             Selector::Code(&introspection::INSUFFICIENT_SCOPE),
             Selector::Code(&introspection::NOT_ALLOWED),
+            Selector::Code(&credentials::INSUFFICIENT),
         ],
         ..kind("token_insufficient", Severity::Low, "API5:2023")
     },
@@ -190,6 +192,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&introspection::RESTING),
             Selector::Reason(&introspection::NO_MEMORY),
             Selector::Reason(&introspection::CLAIM_VALUE),
+            Selector::Reason(&introspection::ROLES),
         ],
         ..kind("introspection_failed", Severity::Medium, "API2:2023")
     },

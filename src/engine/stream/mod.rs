@@ -148,6 +148,10 @@ impl Stream {
         }
         self.headers = headers;
         self.facts.connection = Connection::of(&self.headers);
+        if let Some(engine) = &self.engine {
+            let forwarded = engine.client_address.forwarded(&self.headers);
+            self.facts.connection.forward_client(forwarded);
+        }
         self.begin(host);
         let Some(engine) = self.engine.clone() else {
             return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);

@@ -104,6 +104,7 @@ impl Stream {
             written: started.saturating_add(elapsed),
             elapsed: Some(elapsed),
             judging: self.judging,
+            connection: &planned.connection,
             host,
         };
         record.write(log, &known, buffer)

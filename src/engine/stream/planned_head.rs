@@ -57,7 +57,8 @@ impl Stream {
             return Err(block);
         };
         let mut fields = names.read(block)?;
-        let Some(judged) = self.judge_by_plan(&engine, &fields, host) else {
+        let mut connection = connection(&engine, &fields);
+        let Some(judged) = self.judge_by_plan(&engine, &fields, &connection, host) else {
             return Err(fields.into_block());
         };
         let Judged {
@@ -73,7 +74,9 @@ impl Stream {
             Some(RefusedToken { refusal, words }) => (Some(refusal), words),
             None => (None, None),
         };
-        let connection = connection(&engine, route, &fields);
+        let chain = route.and_then(|route| engine.routes.get(route));
+        let chain = chain.map_or(&engine.fallback, |route| &route.chain);
+        connection.trust_forwarded_proto(chain.trusts_forwarded_proto);
         // A client that sends much and then waits has no more of the budget than what is kept.
         let whole = fields.memory();
         fields.keep(names.kept().map(|(_, slot)| slot));
@@ -113,6 +116,7 @@ impl Stream {
         &mut self,
         engine: &'e Engine,
         fields: &Fields,
+        connection: &Connection,
         host: &dyn Host,
     ) -> Option<Judged<'e>> {
         let method = fields.text(Shown::METHOD)?;
@@ -216,6 +220,7 @@ impl Stream {
                 route: &route.name,
                 method,
                 principal: judged.accepted.as_ref().map(|each| &each.principal),
+                connection,
             };
             let now = nanoseconds(self.began.unwrap_or_else(|| host.monotonic()));
             let may_refuse = may_refuse && plan.full.is_some();
@@ -316,15 +321,14 @@ fn first(
     found
 }
 
-fn connection(engine: &Engine, route: Option<usize>, fields: &Fields) -> Connection {
+fn connection(engine: &Engine, fields: &Fields) -> Connection {
     let says = |slot, what: &[u8]| fields.one(slot) == Some(what);
     let mut connection = Connection::said(
         says(Shown::SCHEME, b"https"),
         says(FORWARDED_PROTO, b"https"),
     );
-    let route = route.and_then(|route| engine.routes.get(route));
-    let chain = route.map_or(&engine.fallback, |route| &route.chain);
-    connection.trust_forwarded_proto(chain.trusts_forwarded_proto);
+    let line = engine.plans.forwarded_for.and_then(|slot| fields.one(slot));
+    connection.forward_client(engine.client_address.forwarded_in(line));
     connection
 }
 

@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::calls::{CallInFlight, InFlight};
-use super::response::WholeResponse;
 use portcullis_document::Quoted;
-use portcullis_exchange::call::{Call, CallError, CallResponse, HostResponse, Owner, Token};
-use portcullis_exchange::fetched::{Errand, Fetched, Next, Purpose, Received};
+use portcullis_exchange::call::{Call, CallError, HostResponse, Owner, Token};
+use portcullis_exchange::fetched::{Errand, Fetched, Next, Progress, Purpose, Received};
 use portcullis_exchange::host::{CasResult, CasToken, Level, WorkerHost};
+use portcullis_exchange::whole_response::WholeResponse;
 
 /// What one document has fetched in one worker.
 pub(super) struct Fetches(Vec<Fetch>);
@@ -84,6 +84,29 @@ impl Fetches {
         }
     }
 
+    /// Reads on in one thing of which more is to be read than in one callback. Whether there may be more.
+    pub(super) fn read_on(&mut self, calls: &mut InFlight, host: &dyn WorkerHost) -> bool {
+        let now = host.monotonic();
+        let mut all = self.0.iter().enumerate();
+        let found = all.find_map(|(index, fetch)| {
+            let progress = fetch.fetched.read_on(now, host)?;
+            Some((index, fetch, progress))
+        });
+        let Some((index, fetch, progress)) = found else {
+            return false;
+        };
+        match progress {
+            Progress::Reading => {}
+            Progress::Adopted(adopted) => fetch.tell_adopted(adopted, host),
+            Progress::Received(received) => {
+                if let Some(errand) = fetch.conclude(received, now, host) {
+                    self.ask(index, errand, calls, host);
+                }
+            }
+        }
+        true
+    }
+
     /// Asks, and where that cannot be asked, asks what is left to ask: for the keys, after the
     /// document.
     fn ask(&mut self, index: usize, errand: Errand, calls: &mut InFlight, host: &dyn WorkerHost) {
@@ -113,7 +136,14 @@ impl Fetch {
             return;
         };
         let is_new = self.seen.replace(mark) != Some(mark);
-        if is_new && self.fetched.adopt(&published, now, host) {
+        if is_new {
+            let adopted = self.fetched.adopt(&published, now, host);
+            self.tell_adopted(adopted, host);
+        }
+    }
+
+    fn tell_adopted(&self, adopted: bool, host: &dyn WorkerHost) {
+        if adopted {
             let line = format!("took up new {}", self.fetched.noun());
             self.log(Level::Info, &line, host);
         }
@@ -155,21 +185,35 @@ impl Fetch {
     ) -> Option<Errand> {
         let longest = self.fetched.longest(purpose);
         let read = WholeResponse::read(response, longest, |status| status == Some(200));
-        match &read {
-            Ok(whole) => self.settle(purpose, Ok(whole.as_response()), host),
-            Err(error) => self.settle(purpose, Err(*error), host),
-        }
+        self.settle(purpose, read, host)
     }
 
-    /// Counts and logs what has become of a call; the call to make now.
+    /// Hands over what has become of a call; the call to make now.
     fn settle(
         &self,
         purpose: Purpose,
-        response: Result<CallResponse<'_>, CallError>,
+        response: Result<WholeResponse, CallError>,
         host: &dyn WorkerHost,
     ) -> Option<Errand> {
         let now = host.monotonic();
-        let Received { event, notes, next } = self.fetched.received(now, purpose, response, host);
+        match self.fetched.received(now, purpose, response, host) {
+            Some(received) => self.conclude(received, now, host),
+            None => {
+                self.keep_lease(now, host);
+                None
+            }
+        }
+    }
+
+    /// Has nobody else ask while this worker reads.
+    fn keep_lease(&self, now: Duration, host: &dyn WorkerHost) {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        self.hold(now.saturating_add(PATIENCE), None, host);
+    }
+
+    /// Counts and logs what has become of a response; the call to make now.
+    fn conclude(&self, received: Received, now: Duration, host: &dyn WorkerHost) -> Option<Errand> {
+        let Received { event, notes, next } = received;
         host.count(event.counter());
         for note in notes {
             self.log(note.level, &note.text, host);

@@ -7,7 +7,6 @@ mod fetches;
 mod gauges;
 mod missing;
 mod records;
-mod response;
 mod shared;
 mod tallies;
 #[cfg(test)]
@@ -31,9 +30,9 @@ use portcullis_exchange::host::WorkerHost;
 use portcullis_wire::headers::Headers;
 
 pub use self::missing::report_missing;
-pub use self::response::{LONGEST_HEAD, ReadBody, WholeResponse, read_body};
 pub use self::shared::{FailedCall, Waiters};
 pub use self::tallies::PendingCount;
+pub use portcullis_exchange::whole_response::{LONGEST_HEAD, ReadBody, WholeResponse, read_body};
 
 /// One worker, for one document.
 pub struct Worker {
@@ -69,11 +68,12 @@ impl Worker {
         &self.engine
     }
 
-    /// Does what is due.
-    pub fn tick(&self) {
+    /// Does what is due. Whether there is more to [read](Self::read_on).
+    pub fn tick(&self) -> bool {
         let host = &*self.host;
+        let is_reading = self.read_on();
         let Ok(mut calls) = self.calls.try_borrow_mut() else {
-            return;
+            return is_reading;
         };
         if let Ok(mut fetches) = self.fetches.try_borrow_mut() {
             fetches.tick(&mut calls, host);
@@ -85,6 +85,18 @@ impl Worker {
         if let Ok(mut records) = self.records.try_borrow_mut() {
             records.tick(&mut calls, &self.engine, host);
         }
+        is_reading
+    }
+
+    /// Reads on in what was fetched and takes longer to read than requests should wait: a slice of it. Whether
+    /// there may be more, for which a tick should come soon.
+    pub fn read_on(&self) -> bool {
+        let (Ok(mut calls), Ok(mut fetches)) =
+            (self.calls.try_borrow_mut(), self.fetches.try_borrow_mut())
+        else {
+            return false;
+        };
+        fetches.read_on(&mut calls, &*self.host)
     }
 
     /// Makes a call for a request that waits, `stream`. When it ends, [`received`](Self::received)

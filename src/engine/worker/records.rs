@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::calls::InFlight;
 use super::fetches::no_cluster;
-use super::response::{ReadBody, read_body};
 use crate::access_log::collector::{LONGEST_RESPONSE, OtlpExporter};
 use crate::access_log::security::{Event, SecurityEvents, Severity};
 use crate::access_log::{AccessLog, Sink};
@@ -14,6 +13,7 @@ use crate::metrics;
 use crate::stream::Stream;
 use portcullis_exchange::call::{CallError, CallResponse, HostResponse, Owner, Token};
 use portcullis_exchange::host::{Level, WorkerHost};
+use portcullis_exchange::whole_response::{ReadBody, read_body};
 use portcullis_wire::headers::Headers;
 
 /// How often it is noted that a document is in force.

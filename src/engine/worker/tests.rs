@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::metrics::{Event, Timing};
-use portcullis_exchange::call::{CallResponse, Calls as _};
+use portcullis_exchange::call::Calls as _;
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Cells, Clock, Host, Level};
+use portcullis_exchange::whole_response::WholeResponse;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::budget::{Share, reserve, used};
 
@@ -403,26 +404,28 @@ impl Fetched for List {
         &self,
         _: Duration,
         _: Purpose,
-        response: Result<CallResponse<'_>, CallError>,
+        response: Result<WholeResponse, CallError>,
         _: &dyn Host,
-    ) -> Received {
+    ) -> Option<Received> {
         let part = self.parts.borrow_mut().pop().unwrap();
-        if let Ok(response) = response {
-            self.published.borrow_mut().extend_from_slice(response.body);
+        let body = response.map(WholeResponse::into_body);
+        if let Ok(body) = &body {
+            let mut published = self.published.borrow_mut();
+            published.extend_from_slice(body.bytes());
         }
-        let text = format!("{part} {:?}", response.map(|response| response.body.len()));
+        let text = format!("{part} {:?}", body.map(|body| body.bytes().len()));
         let next = match self.parts.borrow().last() {
             Some(part) => Next::Call(Self::errand(part)),
             None => Next::Publish(self.published.borrow().clone()),
         };
-        Received {
+        Some(Received {
             event: Event::KeysFetched,
             notes: vec![Note {
                 level: Level::Info,
                 text,
             }],
             next,
-        }
+        })
     }
     fn adopt(&self, published: &[u8], _: Duration, _: &dyn Host) -> bool {
         self.published.replace(published.to_vec()) != published

@@ -15,6 +15,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::connection::Connection;
 use crate::edit::Edit;
 use crate::exchange::Facts;
 use crate::host::{Counter, Host, Property};
@@ -241,6 +242,8 @@ pub struct Caller<'c> {
     pub method: &'c str,
     /// Whom an accepted token names.
     pub principal: Option<&'c Principal>,
+    /// What is known of the client's connection.
+    pub connection: &'c Connection,
 }
 
 /// What a request has been charged.

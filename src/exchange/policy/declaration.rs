@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::edit::FilterStateKey;
 use crate::enforcement::Mode;
 use crate::exchange::ClaimedSubject;
+use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
 use portcullis_wire::headers::HeaderName;
 
@@ -22,6 +23,8 @@ pub struct Declaration {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Whose tokens it asks for, so that others can tell who a request says it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// Whose credentials it asks for, if it asks for any.
+    pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
     pub counts_claimants: bool,
     /// Request fields that only this filter may set. A client's own are removed on every
@@ -43,6 +46,35 @@ pub struct Declaration {
     pub exports: Vec<FilterStateKey>,
 }
 
+/// Whose credentials a route accepts.
+#[derive(Clone, Debug)]
+pub struct AskedCredentials {
+    /// Each kind with the name of who vouches.
+    pub authorities: Vec<(CredentialKind, Rc<str>)>,
+    /// Whether a request needs one of each, and not one of any.
+    pub needs_all: bool,
+    /// Whether a request without any passes.
+    pub is_optional: bool,
+}
+
+/// How a route asks for credentials, for policies that go by who was found to call.
+#[derive(Debug)]
+pub struct RouteCredentials<'r> {
+    /// In which mode; none if it asks for none.
+    pub guard: Option<Mode>,
+    /// What each of its policies asks for. Nothing of one whose block is wrong, which has been reported.
+    pub asked: Vec<&'r AskedCredentials>,
+}
+
+/// What does not fit together in a route.
+#[derive(Debug, Default)]
+pub struct Misfits {
+    /// What cannot be meant: the document is refused.
+    pub problems: Vec<String>,
+    /// What may still not be what was meant.
+    pub notes: Vec<String>,
+}
+
 impl Default for Declaration {
     fn default() -> Self {
         Self {
@@ -51,6 +83,7 @@ impl Default for Declaration {
             later_request_fields: &[],
             error_page: None,
             claimants: None,
+            asks_for: None,
             counts_claimants: false,
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),

@@ -18,7 +18,7 @@ use portcullis_wire::preflight::Preflight;
 
 mod declaration;
 
-pub use self::declaration::Declaration;
+pub use self::declaration::{AskedCredentials, Declaration, Misfits, RouteCredentials};
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
@@ -280,6 +280,12 @@ pub trait Policy {
     /// Is told, while the document is compiled, on what kind of route it stands.
     fn placed(&self, route: Placement) {
         let _ = route;
+    }
+
+    /// Says, while the document is compiled, how it does not fit how its route asks for credentials.
+    fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
+        let _ = credentials;
+        Misfits::default()
     }
 
     /// Puts its work on the plan of its route, once the document is compiled; none if its work is not of

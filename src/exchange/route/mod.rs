@@ -57,6 +57,7 @@ const LANGUAGE: Language = Language {
         |node, problems| read_seen_header(node, problems).map(Operand::Header),
     )],
     parts: &[],
+    elsewhere: &[],
 };
 
 impl RequestMatcher {

@@ -245,7 +245,8 @@ impl Plugin {
         if let Some(running) = &running {
             running.call_again(self.id);
             if !running.is_due() {
-                running.waits.tick(self.id, &*running.host);
+                let is_busy = running.worker.read_on();
+                running.waits.tick(self.id, is_busy, &*running.host);
                 return;
             }
             running.tick(self.id);
@@ -344,10 +345,10 @@ impl Running {
 
     fn tick(&self, root: u32) {
         self.host.forget_cells();
-        self.worker.tick();
+        let is_busy = self.worker.tick();
         // What follows concerns requests.
         self.held.tick(&*self.host);
-        self.waits.tick(root, &*self.host);
+        self.waits.tick(root, is_busy, &*self.host);
     }
 
     /// Makes calls again that requests wait for which did not make them. Those who did have left, and a call

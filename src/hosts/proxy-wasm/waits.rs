@@ -21,6 +21,9 @@ pub(super) const USUAL: Duration = Duration::from_millis(250);
 /// The largest body of a response that is read.
 const LONGEST_BODY: usize = 1 << 20;
 
+/// How long requests have the worker for themselves between two slices of what is read bit by bit.
+const BETWEEN_SLICES: Duration = Duration::from_millis(5);
+
 /// When the next tick comes where something has to be done in one.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -68,9 +71,9 @@ impl Waits {
         }
     }
 
-    /// Wakes those whose time has come, and asks for the next tick. Host calls after this concern one of
-    /// them, or the root context again.
-    pub(super) fn tick(&self, root: u32, host: &dyn Host) {
+    /// Wakes those whose time has come, and asks for the next tick: for one soon while the worker is busy. Host
+    /// calls after this concern one of them, or the root context again.
+    pub(super) fn tick(&self, root: u32, is_busy: bool, host: &dyn Host) {
         let now = host.monotonic();
         self.next.set(now.saturating_add(self.period.get()));
         let due = match self.waiting.try_borrow_mut() {
@@ -79,7 +82,7 @@ impl Waits {
                 .collect(),
             Err(_) => Vec::new(),
         };
-        if due.is_empty() && self.is_usual() {
+        if due.is_empty() && self.is_usual() && !is_busy {
             return;
         }
         for (id, each) in due {
@@ -95,7 +98,8 @@ impl Waits {
             Ok(waiting) => waiting.values().map(|each| each.deadline).min(),
             Err(_) => None,
         };
-        let wanted = first.map_or(USUAL, |first| first.saturating_sub(now));
+        let usual = if is_busy { BETWEEN_SLICES } else { USUAL };
+        let wanted = first.map_or(usual, |first| first.saturating_sub(now).min(usual));
         if rounded(wanted) != self.period.get() {
             self.ask(wanted, now);
         }

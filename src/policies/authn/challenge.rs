@@ -73,6 +73,14 @@ pub(super) fn read_metadata(fields: &mut Fields<'_>, context: &mut Context<'_>) 
     Some(metadata_url(resource))
 }
 
+/// The same where no block says: that of the only resource that the document serves.
+pub(super) fn usual_metadata(document: &Node<'_>) -> String {
+    match served(document)[..] {
+        [only] => metadata_url(only),
+        _ => String::new(),
+    }
+}
+
 impl Challenges {
     /// `scopes` are the scopes that a client may lack.
     pub(super) fn bearer(several: &'static Code, realm: &str, scopes: &str) -> Option<Self> {

@@ -7,6 +7,7 @@ use super::{Authenticator, Heard, NotAccepted};
 use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::AskedCredentials;
 use portcullis_exchange::refusal::Refusal;
 
 /// The authorities of a route, and how many of them must accept a credential.
@@ -65,6 +66,15 @@ impl<A: Authenticator> Combination<A> {
             presence,
             places: Places::of(kindred.locations()),
             kindred,
+        }
+    }
+
+    /// Whose credentials it asks for.
+    pub(super) fn asked(&self) -> AskedCredentials {
+        AskedCredentials {
+            authorities: self.members().iter().map(A::authority).collect(),
+            needs_all: self.needed == Needed::All,
+            is_optional: self.presence == Presence::Optional,
         }
     }
 

@@ -11,6 +11,7 @@ use portcullis_document::Fields;
 use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Context, Declaration};
+use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::refusal::Refusal;
 
 /// A kind of credential that may be asked for beside others.
@@ -93,6 +94,8 @@ pub(super) struct About<'m> {
 
 /// The members of one kind, whatever it is.
 pub(super) trait Kin {
+    /// See [`Authenticator::authority`].
+    fn authorities(&self) -> Vec<(CredentialKind, Rc<str>)>;
     /// Where all of them look for credentials.
     fn locations(&self) -> Vec<&Locations>;
     /// The places in the list of those for which a request has a credential.
@@ -155,6 +158,11 @@ impl<M> Listed<M> {
 }
 
 impl<M: Member> Kin for Listed<M> {
+    fn authorities(&self) -> Vec<(CredentialKind, Rc<str>)> {
+        let members = self.kindred.members().iter();
+        members.map(M::authority).collect()
+    }
+
     fn locations(&self) -> Vec<&Locations> {
         self.kindred.locations().collect()
     }

@@ -8,7 +8,7 @@ use super::places::{Places, Stray};
 use super::{AcceptedCredential, Asking, NotAccepted, heard, settle};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Declaration, Policy, Verdict};
+use portcullis_exchange::policy::{AskedCredentials, Declaration, Policy, Verdict};
 use portcullis_exchange::refusal::{Reason, Refusal};
 use portcullis_exchange::wait::Wake;
 use portcullis_wire::sort;
@@ -82,6 +82,7 @@ impl Mixed {
             }
             Needed::Any => {
                 let mut first: Option<(usize, AcceptedCredential)> = None;
+                let mut others = Vec::new();
                 let mut asks = None;
                 for kin in &self.kinds {
                     let Some(found) = unless_asked(kin.any(exchange, host), &mut asks)? else {
@@ -93,13 +94,17 @@ impl Mixed {
                     }
                     let rank =
                         |one: &(usize, AcceptedCredential)| (one.1.principal.is_none(), one.0);
-                    if let Some(found) = found
-                        && first
-                            .as_ref()
-                            .is_none_or(|first| rank(&found) < rank(first))
-                    {
-                        first = Some(found);
-                    }
+                    let Some(found) = found else {
+                        continue;
+                    };
+                    let is_first = first
+                        .as_ref()
+                        .is_none_or(|first| rank(&found) < rank(first));
+                    let other = match is_first {
+                        true => first.replace(found),
+                        false => Some(found),
+                    };
+                    others.extend(other.and_then(|(_, other)| other.principal));
                 }
                 if let Some(asking) = asks {
                     return Err(NotAccepted::Asks(asking));
@@ -108,6 +113,10 @@ impl Mixed {
                     return Err(self.missing(&[]).into());
                 };
                 accepted.enter(exchange);
+                // What they tell the service is left out; that they were accepted is known.
+                others
+                    .into_iter()
+                    .for_each(|each| exchange.facts.name(each));
             }
         }
         let edits = &mut exchange.edits;
@@ -160,12 +169,17 @@ fn enter_all(mut accepted: Vec<(usize, AcceptedCredential)>, exchange: &mut Exch
     sort::sort(&mut accepted, |(one, _), (other, _)| one.cmp(other));
     let mut accepted = accepted.into_iter();
     let first = accepted.next();
-    for (_, AcceptedCredential { edits, .. }) in accepted.rev() {
+    let mut others = Vec::new();
+    for (_, AcceptedCredential { edits, principal }) in accepted.rev() {
+        others.extend(principal);
         exchange.edits.extend(edits.iter().cloned());
     }
     if let Some((_, first)) = first {
         first.enter(exchange);
     }
+    others
+        .into_iter()
+        .for_each(|each| exchange.facts.name(each));
 }
 
 impl Policy for Mixed {
@@ -189,7 +203,18 @@ impl Policy for Mixed {
     }
 
     fn declares(&self) -> Declaration {
-        let mut declared = Declaration::default();
+        let mut declared = Declaration {
+            asks_for: Some(AskedCredentials {
+                authorities: self
+                    .kinds
+                    .iter()
+                    .flat_map(|kin| kin.authorities())
+                    .collect(),
+                needs_all: self.needed == Needed::All,
+                is_optional: self.presence == Presence::Optional,
+            }),
+            ..Declaration::default()
+        };
         for kin in &self.kinds {
             kin.declare(self.needed, &mut declared);
             let locations = kin.locations().into_iter();

@@ -15,17 +15,16 @@
 //! until it has been judged.
 
 pub mod api_key;
+mod authority;
 pub mod certificate;
 mod challenge;
 mod combination;
 pub mod credentials;
 mod exposed;
-mod fetched_list;
 mod few;
 mod forwarding;
 mod grants;
 pub mod introspection;
-mod item_list;
 pub mod jwt;
 mod kindred;
 mod leading;
@@ -34,23 +33,26 @@ mod location;
 mod member;
 mod mixed;
 pub(crate) mod moment;
+pub(crate) mod operation;
 mod places;
+mod presented;
 pub(crate) mod requirement;
 pub(crate) mod revocation;
-mod schedule;
+mod roles;
 mod secret;
 pub mod signed_request;
 
 use std::rc::Rc;
 
 use self::challenge::Challenges;
-use self::location::{LocationError, Locations, PresentedCredential};
+use self::location::{LocationError, Locations};
+use self::presented::PresentedCredential;
 use portcullis_exchange::asked::Question;
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::Verdict;
-use portcullis_exchange::principal::Principal;
+use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Reason, Refusal};
 use portcullis_exchange::wait::{Wait, Wake};
 
@@ -62,6 +64,9 @@ trait Authenticator {
     const MISSING: &'static Reason;
     /// Why a request with more than one is.
     const SEVERAL: &'static Reason;
+
+    /// What it is called.
+    fn authority(&self) -> (CredentialKind, Rc<str>);
 
     /// Where its credentials stand.
     fn locations(&self) -> &Locations;
@@ -151,7 +156,7 @@ impl AcceptedCredential {
     fn enter(self, exchange: &mut Exchange<'_>) {
         exchange.edits.extend(self.edits.iter().cloned());
         if let Some(principal) = self.principal {
-            exchange.facts.principal.get_or_insert(principal);
+            exchange.facts.name(principal);
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_document::{Node, Problems};
+use super::roles::{RoleRules, read_role};
+use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::condition::{Condition, REQUIRE, Undecidable, View};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::policy::RoutePath;
@@ -16,22 +17,33 @@ use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::{Compact, Value};
 use portcullis_wire::sort;
 
-/// Scopes and conditions, all of which must be met.
+/// Scopes, roles and conditions, all of which must be met.
 #[derive(Debug, Default)]
 pub(super) struct Requirement {
-    all_scopes: Vec<String>,
-    any_scopes: Vec<String>,
-    /// Where those stand of which all are needed.
-    all_at: &'static str,
+    scopes: Demanded,
+    roles: Demanded,
     claims: Vec<Condition>,
     /// The path that the conditions are for.
     path: RoutePath,
 }
 
-/// What is not met: the scopes, or the condition at that place.
+/// Names of scopes, or of roles.
+#[derive(Debug, Default)]
+struct Demanded {
+    /// The field that has them.
+    field: &'static str,
+    /// Where in it those stand of which all are needed.
+    all_at: &'static str,
+    all: Vec<String>,
+    /// One of these, if there are any.
+    any: Vec<String>,
+}
+
+/// What is not met: the scopes, the roles, or the condition at that place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RequirementError {
     Scope,
+    Role,
     Claim(usize),
     /// It would take too much work to tell.
     Effort(usize),
@@ -40,6 +52,7 @@ enum RequirementError {
 /// Why a kind of credential is refused that is accepted and does not suffice.
 pub(super) struct Insufficient {
     pub(super) scope: &'static Reason,
+    pub(super) role: &'static Reason,
     pub(super) claim: &'static Reason,
     pub(super) effort: &'static Reason,
 }
@@ -48,6 +61,7 @@ impl Insufficient {
     fn reason(&self, unmet: RequirementError) -> &'static Reason {
         match unmet {
             RequirementError::Scope => self.scope,
+            RequirementError::Role => self.role,
             RequirementError::Claim(_) => self.claim,
             RequirementError::Effort(_) => self.effort,
         }
@@ -55,45 +69,87 @@ impl Insufficient {
 }
 
 impl Requirement {
-    /// Reads `require: { scopes, claims }` of a route with that path.
+    /// Reads `require`, beside what names an authority with those rules for roles; none, if its own block is
+    /// wrong.
+    pub(super) fn beside(
+        fields: &mut Fields<'_>,
+        rules: Option<&RoleRules>,
+        path: &RoutePath,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Some(node) = fields.optional("require") else {
+            return Some(Self::default());
+        };
+        let requirement = Self::read(&node, path, problems)?;
+        match rules {
+            None => Some(requirement),
+            Some(rules) => {
+                let checked = requirement.check_roles(rules, &node, problems);
+                checked.map(|()| requirement)
+            }
+        }
+    }
+
+    /// Reads `require: { scopes, roles, claims }` of a route with that path.
     pub(super) fn read(node: &Node<'_>, path: &RoutePath, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"scopes\": […]}")?;
-        let scopes = fields.or_default("scopes", Default::default(), problems, read_scopes);
+        let scopes = fields.or_default("scopes", Demanded::default(), problems, read_scopes);
+        let roles = fields.or_default("roles", Demanded::default(), problems, read_roles);
         let claims = fields.or_default("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 path.read(item, &REQUIRE, problems)
             })
         });
         fields.deny_unknown(problems);
-        let (Scopes { all_at, all, any }, claims) = (scopes?, claims?);
         Some(Self {
-            all_scopes: all,
-            any_scopes: any,
-            all_at,
-            claims,
+            scopes: scopes?,
+            roles: roles?,
+            claims: claims?,
             path: path.clone(),
         })
     }
 
+    /// Reports roles that no caller can have by these rules. `node` is where it is written.
+    fn check_roles(
+        &self,
+        rules: &RoleRules,
+        node: &Node<'_>,
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let at = node.pointer().member("roles");
+        if rules.is_none() && !self.roles.is_empty() {
+            return rules.check("", &at, problems);
+        }
+        let list = |name: &str| match node.member("roles") {
+            Some(node) if node.member(name).is_some() => at.member(name),
+            _ => at.clone(),
+        };
+        let mut good = Some(());
+        for (names, at) in [
+            (&self.roles.all, list("all")),
+            (&self.roles.any, list("any")),
+        ] {
+            for (place, role) in names.iter().enumerate() {
+                good = good.and(rules.check(role, &at.item(place), problems));
+            }
+        }
+        good
+    }
+
     /// The scopes as RFC 6750 §3 lists them to the client.
     pub(super) fn scopes(&self) -> String {
-        let all: Vec<&str> = self
-            .all_scopes
-            .iter()
-            .chain(&self.any_scopes)
-            .map(String::as_str)
-            .collect();
-        all.join(" ")
+        let all = self.scopes.all.iter().chain(&self.scopes.any);
+        all.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether it demands nothing.
     pub(super) fn is_empty(&self) -> bool {
-        self.all_scopes.is_empty() && self.any_scopes.is_empty() && self.claims.is_empty()
+        self.scopes.is_empty() && self.roles.is_empty() && self.claims.is_empty()
     }
 
     /// Whether it demands scopes.
     pub(super) fn demands_scopes(&self) -> bool {
-        !(self.all_scopes.is_empty() && self.any_scopes.is_empty())
+        !self.scopes.is_empty()
     }
 
     /// Whether it looks at claims alone: then a token that meets it does so with every request.
@@ -109,18 +165,24 @@ impl Requirement {
             .cloned()
     }
 
-    /// Whether the claims of a token meet everything, as far as it takes nothing but claims.
-    pub(super) fn is_met_by(&self, claims: &Compact) -> bool {
+    /// Whether what is known of a caller meets everything, as far as it takes nothing of the request.
+    pub(super) fn is_met_by(&self, principal: &Principal) -> bool {
+        let claims = &principal.attributes;
         let effort = Effort::new(effort::HEAD);
         let mut conditions = self.claims.iter();
         self.grants_scopes(claims)
+            && self.roles.is_met(|role| principal.has_role(role))
             && conditions.all(|each| each.holds_of_claims(claims, &effort) == Some(Ok(true)))
     }
 
-    /// Whether the claims of a token that came with that request meet everything.
-    fn check(&self, request: &Request<'_>, claims: &Compact) -> Result<(), RequirementError> {
+    /// Whether what is known of a caller who sent that request meets everything.
+    fn check(&self, request: &Request<'_>, principal: &Principal) -> Result<(), RequirementError> {
+        let claims = &principal.attributes;
         if !self.grants_scopes(claims) {
             return Err(RequirementError::Scope);
+        }
+        if !self.roles.is_met(|role| principal.has_role(role)) {
+            return Err(RequirementError::Role);
         }
         let effort = Effort::new(effort::HEAD);
         let view = self.view(request, claims, &effort);
@@ -153,11 +215,10 @@ impl Requirement {
         at: &str,
         insufficient: &Insufficient,
     ) -> Result<Principal, Refusal> {
-        let claims = &principal.attributes;
-        match self.check(request, claims) {
+        match self.check(request, &principal) {
             Ok(()) => Ok(principal),
             Err(unmet) => {
-                let mut detail = self.detail(unmet, request, claims, at);
+                let mut detail = self.detail(unmet, request, &principal, at);
                 detail.principal = Some(principal);
                 Err(Refusal::new(insufficient.reason(unmet)).because(detail))
             }
@@ -169,12 +230,14 @@ impl Requirement {
         &self,
         unmet: RequirementError,
         request: &Request<'_>,
-        claims: &Compact,
+        principal: &Principal,
         at: &str,
     ) -> Detail {
+        let claims = &principal.attributes;
         let place = |index| format!("{at}/require/claims/{index}");
         match unmet {
             RequirementError::Scope => self.scope_detail(claims, at),
+            RequirementError::Role => self.role_detail(principal, at),
             RequirementError::Claim(index) => {
                 let detail = Detail::within(place(index));
                 match self.claims.get(index) {
@@ -195,22 +258,8 @@ impl Requirement {
     /// Which scopes a token lacks, for the log; `at` as above.
     pub(super) fn scope_detail(&self, claims: &Compact, at: &str) -> Detail {
         let granted = granted_scopes(claims);
-        let lacks = |scope: &&String| !granted.contains(scope.as_str());
-        let lacking: Vec<&str> = self
-            .all_scopes
-            .iter()
-            .filter(lacks)
-            .map(String::as_str)
-            .collect();
-        let first = self.all_scopes.iter().position(|scope| lacks(&scope));
-        let (rule, name, scopes) = match first {
-            Some(index) => (format!("{at}{}/{index}", self.all_at), "scopes", lacking),
-            None => {
-                let any = self.any_scopes.iter().map(String::as_str).collect();
-                (format!("{at}/require/scopes/any"), "any_scope", any)
-            }
-        };
-        let detail = Detail::within(rule).and(name, Fact::trusted_list(scopes.into_iter()));
+        let has = |scope: &str| granted.contains(scope);
+        let detail = self.scopes.lacking(has, at, "any_scope");
         let (claim, value) = scope_claim(claims);
         let detail = detail.and("claim", Fact::Word(claim));
         match value {
@@ -224,54 +273,102 @@ impl Requirement {
         }
     }
 
+    /// Which roles a caller lacks, for the log; `at` as above.
+    fn role_detail(&self, principal: &Principal, at: &str) -> Detail {
+        let has = |role: &str| principal.has_role(role);
+        let detail = self.roles.lacking(has, at, "any_role");
+        let fault = match principal.roles.is_empty() {
+            true => "missing",
+            false => "not_granted",
+        };
+        detail.and("fault", Fact::Word(fault))
+    }
+
     /// Whether the claims of a token have the scopes: what is asked first.
     pub(super) fn grants_scopes(&self, claims: &Compact) -> bool {
-        if self.any_scopes.is_empty() && self.all_scopes.is_empty() {
+        if self.scopes.is_empty() {
             return true;
         }
         let granted = granted_scopes(claims);
-        let has = |scope: &String| granted.contains(scope.as_str());
-        let any = self.any_scopes.is_empty() || self.any_scopes.iter().any(has);
-        any && self.all_scopes.iter().all(has)
+        self.scopes.is_met(|scope| granted.contains(scope))
     }
 }
 
-/// What `scopes` says.
-#[derive(Default)]
-struct Scopes {
-    all_at: &'static str,
-    all: Vec<String>,
-    any: Vec<String>,
-}
-
-/// A list of which all are needed, or `{ all: [...] }`, or `{ any: [...] }`.
-fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Scopes> {
-    if let Json::Array(_) | Json::String(_) = node.json() {
-        return Some(Scopes {
-            all_at: "/require/scopes",
-            all: node.list(problems, read_scope)?,
-            any: Vec::new(),
-        });
+impl Demanded {
+    fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.any.is_empty()
     }
-    let mut fields = node.fields(problems)?;
-    let mut list = |name, problems: &mut Problems| {
-        fields.or_default(name, Vec::new(), problems, |node, problems| {
-            node.list(problems, read_scope)
+
+    fn is_met(&self, has: impl Fn(&str) -> bool) -> bool {
+        let any = self.any.is_empty() || self.any.iter().any(|name| has(name));
+        any && self.all.iter().all(|name| has(name))
+    }
+
+    /// What is lacking, for the log: under the name of the field, or under `any`, if any of several would do.
+    fn lacking(&self, has: impl Fn(&str) -> bool, at: &str, any: &'static str) -> Detail {
+        let Self { field, all_at, .. } = self;
+        let at = format!("{at}/require/{field}");
+        let lacks = |name: &&String| !has(name);
+        let lacking: Vec<&str> = self.all.iter().filter(lacks).map(String::as_str).collect();
+        let (rule, name, names) = match self.all.iter().position(|name| !has(name)) {
+            Some(index) => (format!("{at}{all_at}/{index}"), *field, lacking),
+            None => {
+                let names = self.any.iter().map(String::as_str).collect();
+                (format!("{at}/any"), any, names)
+            }
+        };
+        Detail::within(rule).and(name, Fact::trusted_list(names.into_iter()))
+    }
+
+    /// A list of which all are needed, or `{ all: [...] }`, or `{ any: [...] }`.
+    fn read(
+        node: &Node<'_>,
+        field: &'static str,
+        read: fn(&Node<'_>, &mut Problems) -> Option<String>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        if let Json::Array(_) | Json::String(_) = node.json() {
+            return Some(Self {
+                field,
+                all_at: "",
+                all: node.list(problems, read)?,
+                any: Vec::new(),
+            });
+        }
+        let mut fields = node.fields(problems)?;
+        let mut list = |name, problems: &mut Problems| {
+            fields.or_default(name, Vec::new(), problems, |node, problems| {
+                node.list(problems, read)
+            })
+        };
+        let all = list("all", problems);
+        let any = list("any", problems);
+        fields.deny_unknown(problems);
+        let (all, any) = (all?, any?);
+        if all.is_empty() && any.is_empty() {
+            problems.lacks(
+                node.pointer(),
+                format_args!("needs \"all\" or \"any\", or a list of {field} in its place"),
+            );
+            return None;
+        }
+        Some(Self {
+            field,
+            all_at: "/all",
+            all,
+            any,
         })
-    };
-    let all = list("all", problems);
-    let any = list("any", problems);
-    fields.deny_unknown(problems);
-    let (all, any) = (all?, any?);
-    if all.is_empty() && any.is_empty() {
-        problems.lacks(
-            node.pointer(),
-            "needs \"all\" or \"any\", or a list of scopes in its place",
-        );
-        return None;
     }
-    let all_at = "/require/scopes/all";
-    Some(Scopes { all_at, all, any })
+}
+
+fn read_scopes(node: &Node<'_>, problems: &mut Problems) -> Option<Demanded> {
+    Demanded::read(node, "scopes", read_scope, problems)
+}
+
+fn read_roles(node: &Node<'_>, problems: &mut Problems) -> Option<Demanded> {
+    let read =
+        |node: &Node<'_>, problems: &mut Problems| read_role(node, problems).map(str::to_owned);
+    Demanded::read(node, "roles", read, problems)
 }
 
 /// RFC 6749 §3.3 `scope-token`.
@@ -298,7 +395,7 @@ pub(crate) fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>)
 }
 
 /// `scope` as RFC 8693 §4.2 has it, a string of words; `scp`, as others call it; either may be an array.
-fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
+pub(super) fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
     match scope_claim(claims).1 {
         Some(Value::String(words)) => sort::set(words.split(' ').filter(|word| !word.is_empty())),
         Some(Value::Array(items)) => sort::set(items.iter().filter_map(Value::as_str)),

@@ -1,9 +1,13 @@
 //! From `openapi` and the document it names to operations that judge.
 
+use std::rc::Rc;
+
 use super::document::{self, Reader};
 use super::forms::{DeclaredForm, FileField};
 use super::parameters::ParameterRules;
+use super::security::Security;
 use super::{Apis, OpenApi, Operation, Path, parts};
+use crate::authn::operation::OperationSecurity;
 use crate::forms::{FileRule, FormRules, FormType, Forms};
 use crate::parameters::Undeclared;
 use crate::payload::{BodyRules, Expected, Payload, Responses, USUAL_JSON, read_limits};
@@ -13,6 +17,7 @@ use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::media_type::MediaRange;
 use portcullis_exchange::policy::{ChainPart, Context};
 use portcullis_exchange::refusal::Disclosure;
+use portcullis_exchange::section::Sections;
 use portcullis_schema::{Compiled, Formats, Metaschemas, Notes};
 use portcullis_wire::budget::Share;
 use portcullis_wire::json_gate::Limits;
@@ -21,7 +26,7 @@ use portcullis_wire::json_gate::Limits;
 const MAX_OPERATIONS: usize = 5000;
 
 /// What a route asks for beside the document.
-struct RouteSettings {
+struct RouteSettings<'d> {
     base: String,
     max_bytes: u64,
     json: Limits,
@@ -30,6 +35,8 @@ struct RouteSettings {
     told: Disclosure,
     answers: Option<(Mode, Option<u64>)>,
     inspection: Inspection,
+    /// What the security schemes of the API stand for, if it is asked who may call.
+    security: Option<Node<'d>>,
 }
 
 pub(super) fn compile(
@@ -61,7 +68,10 @@ pub(super) fn compile(
         &metaschemas,
         context.problems,
     )?;
+    reader.enforces_security = settings.security.is_some();
     let (paths, keys, anything) = (reader.paths(), reader.keys(), reader.anything());
+    let securities =
+        settings.securities(&paths, (context.sections, context.document), &mut reader)?;
     let count: usize = paths.iter().map(|path| path.operations.len()).sum();
     if count > MAX_OPERATIONS {
         let reason = format!("has more than {MAX_OPERATIONS} operations");
@@ -107,12 +117,13 @@ pub(super) fn compile(
         keys: &keys,
         notes: &mut notes,
     };
+    let mut securities = securities.into_iter();
     let paths = paths.into_iter().map(|path| Path {
         template: path.template,
         operations: path
             .operations
             .iter()
-            .map(|each| compiler.operation(each))
+            .map(|each| compiler.operation(each, securities.next().flatten()))
             .collect(),
     });
     let paths = paths.collect();
@@ -134,6 +145,8 @@ fn size(operation: &document::DeclaredOperation<'_>) -> usize {
     const OPERATION: usize = 4096;
     const PARAMETER: usize = 1024;
     const RESPONSE: usize = 256;
+    /// So many times what its security requirements take.
+    const SECURITY: usize = 4;
     let content = operation.body.as_ref().map_or(0, |body| {
         let forms = body.forms.iter();
         let fields = forms.map(|form| form.fields.len().saturating_add(form.files.len()));
@@ -146,13 +159,16 @@ fn size(operation: &document::DeclaredOperation<'_>) -> usize {
     let answers = answers
         .fold(0, usize::saturating_add)
         .saturating_mul(RESPONSE);
+    let security = operation.security.as_ref();
+    let security = security.map_or(0, |node| node.json().weight().saturating_mul(SECURITY));
     let declared = declared.saturating_mul(PARAMETER).saturating_add(answers);
+    let declared = declared.saturating_add(security);
     declared.saturating_add(OPERATION)
 }
 
-impl RouteSettings {
+impl<'d> RouteSettings<'d> {
     fn read(
-        fields: &mut Fields<'_>,
+        fields: &mut Fields<'d>,
         inspection: Inspection,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -187,6 +203,7 @@ impl RouteSettings {
             None => Some(None),
             Some(node) => read_responses(&node, problems).map(Some),
         };
+        let security = fields.optional("security");
         Some(Self {
             base: base?,
             max_bytes: max_bytes?,
@@ -196,7 +213,35 @@ impl RouteSettings {
             told: told?,
             answers: answers?,
             inspection,
+            security,
         })
+    }
+
+    /// What each operation asks of callers, in the order of the paths; nothing where nobody is asked.
+    fn securities<'a>(
+        &self,
+        paths: &[document::PathItem<'a>],
+        context: (&Sections, &Node<'a>),
+        reader: &mut Reader<'a, '_>,
+    ) -> Option<Vec<Option<Rc<OperationSecurity>>>> {
+        let operations = paths.iter().flat_map(|path| &path.operations);
+        let Some(node) = &self.security else {
+            return Some(operations.map(|_| None).collect());
+        };
+        let (sections, filter) = context;
+        let mut security = Security::read(node, filter, sections, reader)?;
+        let root = reader.root.clone();
+        let read = operations.map(|operation| {
+            let own = operation.security.as_ref();
+            security.of_operation(own, &root, reader.problems)
+        });
+        let read: Vec<Option<Rc<OperationSecurity>>> = read.collect();
+        for name in security.unused() {
+            let what = format!("no operation asks for the security scheme {}", Quoted(name));
+            reader.notes.add_at(&what, node.pointer());
+        }
+        // What is wrong with one has been reported.
+        read.iter().all(Option::is_some).then_some(read)
     }
 }
 
@@ -216,7 +261,7 @@ fn read_responses(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Opt
 }
 
 struct Compiler<'c, 'd> {
-    settings: &'c RouteSettings,
+    settings: &'c RouteSettings<'c>,
     rules: ParameterRules<'c>,
     responses: Option<&'c Compiled>,
     keys: &'c [document::DeclaredParameter<'d>],
@@ -224,7 +269,11 @@ struct Compiler<'c, 'd> {
 }
 
 impl Compiler<'_, '_> {
-    fn operation(&mut self, operation: &document::DeclaredOperation<'_>) -> Operation {
+    fn operation(
+        &mut self,
+        operation: &document::DeclaredOperation<'_>,
+        security: Option<Rc<OperationSecurity>>,
+    ) -> Operation {
         let RouteSettings {
             formats,
             told,
@@ -268,6 +317,7 @@ impl Compiler<'_, '_> {
         Operation {
             method: operation.method.clone(),
             template: operation.template.clone(),
+            security,
             path,
             parameters,
             payload,

@@ -29,6 +29,9 @@ pub(super) struct Reader<'d, 'p> {
     /// The schemas of what the service sends; none if nobody asks.
     pub(super) responses: Option<Embedded<'d>>,
     pub(super) notes: Notes,
+    pub(super) dialect: Dialect,
+    /// Whether it is asked who may call.
+    pub(super) enforces_security: bool,
     /// How many declarations may still come.
     left: usize,
     pub(super) problems: &'p mut Problems,
@@ -47,6 +50,8 @@ pub(super) struct DeclaredOperation<'d> {
     pub(super) template: Option<Template>,
     pub(super) parameters: Vec<DeclaredParameter<'d>>,
     pub(super) body: Option<DeclaredBody<'d>>,
+    /// Its own security requirements, if it has any.
+    pub(super) security: Option<Node<'d>>,
     pub(super) responses: Vec<DeclaredResponse>,
 }
 
@@ -75,6 +80,9 @@ pub(super) struct DeclaredResponse {
     pub(super) content: Vec<(MediaRange, Option<Handle>)>,
 }
 
+const NOT_ENFORCED: &str =
+    "who may call is not enforced; say `security` in the block, or `jwt` on the route";
+
 const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
@@ -101,21 +109,27 @@ impl<'d, 'p> Reader<'d, 'p> {
             requests: schemas(Direction::Request),
             responses: judges_responses.then(|| schemas(Direction::Response)),
             notes: Notes::default(),
+            dialect,
+            enforces_security: false,
             left: MAX_DECLARATIONS,
             problems,
         })
     }
 
-    /// The parameters that hold the keys of clients.
-    pub(super) fn keys(&mut self) -> Vec<DeclaredParameter<'d>> {
+    /// The security schemes, by name.
+    pub(super) fn security_schemes(&mut self) -> Vec<(&'d str, Node<'d>)> {
         let components = self.root.member("components");
         let schemes = components.and_then(|node| node.member("securitySchemes"));
         let entries = schemes.and_then(|node| node.members(self.problems));
+        let entries = entries.unwrap_or_default().into_iter();
+        let found = entries.filter_map(|(name, node)| Some((name, self.resolve(&node)?)));
+        found.collect()
+    }
+
+    /// The parameters that hold the keys of clients.
+    pub(super) fn keys(&mut self) -> Vec<DeclaredParameter<'d>> {
         let mut keys = Vec::new();
-        for (_, node) in entries.unwrap_or_default() {
-            let Some(node) = self.resolve(&node) else {
-                continue;
-            };
+        for (_, node) in self.security_schemes() {
             let text = |name| node.member(name).and_then(|node| node.json().as_str());
             if let (Some("apiKey"), Some(name), Some(place @ ("query" | "header"))) =
                 (text("type"), text("name"), text("in"))
@@ -142,19 +156,10 @@ impl<'d, 'p> Reader<'d, 'p> {
 
     /// Reads all paths, in the order in which they are asked.
     pub(super) fn paths(&mut self) -> Vec<PathItem<'d>> {
-        for (name, what) in [
-            (
-                "security",
-                "who may call is not enforced; say `jwt` on the route",
-            ),
-            (
-                "webhooks",
-                "webhooks are requests of the service, not to it",
-            ),
-        ] {
-            if let Some(node) = self.root.member(name) {
-                self.notes.add(what, &node);
-            }
+        self.note_security(&self.root.clone());
+        if let Some(node) = self.root.member("webhooks") {
+            self.notes
+                .add("webhooks are requests of the service, not to it", &node);
         }
         let mut paths: Vec<PathItem<'d>> = Vec::new();
         let entries = match self.root.member("paths") {
@@ -224,6 +229,13 @@ impl<'d, 'p> Reader<'d, 'p> {
         paths
     }
 
+    /// Notes requirements that nobody looks at.
+    fn note_security(&mut self, of: &Node<'d>) {
+        if let Some(node) = of.member("security").filter(|_| !self.enforces_security) {
+            self.notes.add(NOT_ENFORCED, &node);
+        }
+    }
+
     fn operations(&mut self, item: &Node<'d>, template: &Template) -> Vec<DeclaredOperation<'d>> {
         if let Some(node) = item.member("servers") {
             self.notes.add(
@@ -237,11 +249,8 @@ impl<'d, 'p> Reader<'d, 'p> {
             let Some(node) = item.member(method) else {
                 continue;
             };
+            self.note_security(&node);
             for (name, what) in [
-                (
-                    "security",
-                    "who may call is not enforced; say `jwt` on the route",
-                ),
                 (
                     "servers",
                     "servers are not looked at; say `hosts` and `base_path`",
@@ -281,6 +290,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 template: None,
                 parameters,
                 body,
+                security: node.member("security"),
                 responses: self.responses(&node),
             });
         }

@@ -5,7 +5,9 @@ mod apis;
 mod compile;
 mod document;
 mod forms;
+mod misfits;
 mod parameters;
+mod security;
 mod template;
 
 use std::rc::Rc;
@@ -19,12 +21,14 @@ use super::parameters::refusals as parameter_refusals;
 use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
+use crate::authn::operation::OperationSecurity;
 use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+    ChainPart, Compile, Declaration, Misfits, Policy, PolicyKind, Role, RouteCredentials, Stage,
+    Verdict,
 };
 use portcullis_exchange::refusal::core::{NOTHING_HERE, method_not_allowed};
 use portcullis_exchange::refusal::{Fact, Refusal, Selector};
@@ -74,6 +78,8 @@ struct Operation {
     path: ParameterSet,
     parameters: Parameters,
     payload: Payload,
+    /// Who may call it; none if nobody is asked here.
+    security: Option<Rc<OperationSecurity>>,
     forms: Vec<(FormType, Forms)>,
     responses: Option<Responses>,
 }
@@ -173,6 +179,10 @@ impl OpenApi {
         let Some(operation) = self.operation(index) else {
             return Ok(Verdict::Pass);
         };
+        if let Some(security) = &operation.security {
+            let judged = security.judge(exchange.facts);
+            judged.map_err(|refusal| self.named(refusal, index))?;
+        }
         let judged = operation.judge_head(&values, exchange);
         let need = judged.map_err(|refusal| self.named(refusal, index))?;
         Ok(need.map_or(Verdict::Pass, Verdict::AwaitBody))
@@ -199,6 +209,10 @@ impl OpenApi {
 impl Policy for OpenApi {
     fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
+    }
+
+    fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
+        self.misfits_of_security(credentials)
     }
 
     fn declares(&self) -> Declaration {

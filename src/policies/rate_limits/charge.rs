@@ -319,6 +319,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(charged.len(), 20, "{charged:?}");
+        assert_eq!(charged.len(), 21, "{charged:?}");
     }
 }

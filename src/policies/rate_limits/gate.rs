@@ -106,6 +106,8 @@ impl Gate {
             let limit = &applied.limit;
             match self.find(limit, exchange, host) {
                 Lookup::No => {}
+                Lookup::Unkeyed(KeyError::Unknown)
+                    if limit.on_error.said(host) != LimitVerdict::Failed => {}
                 Lookup::Unkeyed(unkeyed) => {
                     return Err(refusals::unkeyed(unkeyed).because(limit.detail(None)));
                 }
@@ -217,9 +219,11 @@ impl Gate {
         match (pieces, limit.missing, hasher) {
             (Err(KeyError::Missing), Missing::Skip, _) => Lookup::No,
             (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
-            | (Err(unkeyed @ (KeyError::Repeated | KeyError::Effort)), Missing::Anonymous, _) => {
-                Lookup::Unkeyed(unkeyed)
-            }
+            | (
+                Err(unkeyed @ (KeyError::Repeated | KeyError::Effort | KeyError::Unknown)),
+                Missing::Anonymous,
+                _,
+            ) => Lookup::Unkeyed(unkeyed),
             (_, _, Err(_)) => Lookup::Failed,
             (Ok(()), _, Ok(_)) => Lookup::Of(tier, Hashed::of(&hashed)),
             // Every part of a key has a length in front, so that no key is empty but this one

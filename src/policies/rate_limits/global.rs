@@ -7,9 +7,9 @@ use std::rc::Rc;
 use super::algorithm;
 use super::key::{Caller, Key, KeyError};
 use super::limit::Missing;
+use super::named::LimitNames;
 use super::refusals;
 use super::usage::{Usage, Usages, Written};
-use crate::authn::jwt::Providers;
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
@@ -65,13 +65,13 @@ impl Global {
         name: &str,
         node: &Node<'_>,
         fields: &mut Fields<'_>,
-        providers: &Providers,
+        named: &LimitNames,
         usages: &Usages,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key = fields
             .required("key", problems)
-            .and_then(|node| Key::read(&node, providers, problems));
+            .and_then(|node| Key::read(&node, named, problems));
         let missing = fields.or_default("missing", Missing::Anonymous, problems, Missing::read);
         let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
         let cost = fields.or_default("cost", 1, problems, |node, problems| {

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::limit::{Limit, LimitScope};
+use super::named::LimitNames;
 use super::usage::Usages;
-use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::Json;
 
@@ -20,7 +20,7 @@ fn prefixes(written: &str, is_shared: bool) -> Vec<String> {
         usages: &Usages::default(),
         is_shared,
     };
-    let limit = Limit::read(&mut fields, &place, &Providers::default(), &mut problems);
+    let limit = Limit::read(&mut fields, &place, &LimitNames::default(), &mut problems);
     fields.deny_unknown(&mut problems);
     let limit = problems
         .into_result(limit)

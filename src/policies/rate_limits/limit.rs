@@ -7,12 +7,12 @@ use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
 use super::key::{Caller, Key, KeyError};
+use super::named::LimitNames;
 use super::refusals;
 use super::spend::OnError;
 use super::table::CounterStore;
-use super::tier::{self, Tier, TierDraft, repeated};
+use super::tier::{Tier, TierDraft, TierWhen, repeated};
 use super::usage::{Usage, Usages, Written};
-use crate::authn::jwt::Providers;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::policy::Stage;
@@ -77,16 +77,18 @@ impl Limit {
     pub(super) fn read(
         fields: &mut Fields<'_>,
         place: &LimitScope<'_>,
-        providers: &Providers,
+        named: &LimitNames,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key_node = fields.required("key", problems);
         let key_written = key_node.as_ref().map(|node| node.json().to_string());
-        let key = key_node.and_then(|node| Key::read(&node, providers, problems));
+        let key = key_node.and_then(|node| Key::read(&node, named, problems));
         let missing = fields.or_default("missing", Missing::Anonymous, problems, Missing::read);
         let rule = algorithm::read(fields, problems);
         let tiers = fields.or_default("tiers", Vec::new(), problems, |node, problems| {
-            node.list(problems, TierDraft::read)
+            node.list(problems, |node, problems| {
+                TierDraft::read(node, named, problems)
+            })
         });
         let charged = fields.or_default("charge", ChargedOn::Request, problems, ChargedOn::read);
         let cost = fields.or_default("cost", Cost::one(), problems, Cost::read);
@@ -123,7 +125,7 @@ impl Limit {
         let key_written = key_written?;
         let of_tokens = key.is_of_tokens() || drafts.iter().any(TierDraft::is_of_tokens);
         let issuers = if of_tokens {
-            providers.issuers()
+            named.providers.issuers()
         } else {
             String::new()
         };
@@ -236,7 +238,7 @@ impl Limit {
     /// When all that it asks for can be known.
     pub(super) fn stage(&self) -> Stage {
         let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
-        let stages = conditions.map(tier::stage);
+        let stages = conditions.map(TierWhen::stage);
         stages
             .chain([self.key.stage()])
             .max()
@@ -248,7 +250,7 @@ impl Limit {
         for (index, tier) in self.tiers.iter().enumerate() {
             let holds = match &tier.when {
                 None => true,
-                Some(condition) => tier::holds(condition, caller)?,
+                Some(when) => when.holds(caller)?,
             };
             if holds {
                 return Ok(index);

@@ -19,6 +19,7 @@ mod global;
 pub mod key;
 mod ledger;
 mod limit;
+mod named;
 mod planned;
 pub mod refusals;
 mod response;
@@ -36,8 +37,8 @@ use self::cost::Cost;
 use self::gate::{Gate, RouteLimit};
 use self::global::Global;
 use self::limit::{Limit, LimitScope, read_name};
+use self::named::LimitNames;
 use self::response::ResponsePart;
-use super::jwt::Providers;
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
@@ -177,12 +178,12 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
         .required("name", context.problems)
         .and_then(|node| read_name(node.text(context.problems)?, &node, context.problems));
     let shared = context.sections.get::<SharedLimits>();
-    let providers = &*context.sections.get::<Providers>();
+    let named = &LimitNames::of(context.sections);
     let problems = &mut *context.problems;
     if let Some(node) = fields.optional("global") {
         let usages = &shared.usages;
         let name_of = name.unwrap_or_default();
-        let global = Global::read(name_of, &node, fields, providers, usages, problems);
+        let global = Global::read(name_of, &node, fields, named, usages, problems);
         return name.and(global).map(Item::Global);
     }
     let place = LimitScope {
@@ -192,7 +193,7 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
         usages: &shared.usages,
         is_shared: false,
     };
-    let limit = Limit::read(fields, &place, providers, problems);
+    let limit = Limit::read(fields, &place, named, problems);
     let limit = name.and(limit)?;
     shared.announce(context.place, &limit);
     let cost = limit.cost.clone();

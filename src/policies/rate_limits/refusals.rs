@@ -39,10 +39,11 @@ pub static UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Requests cannot be counted right now.",
-    reasons: &[&CELLS],
+    reasons: &[&CELLS, &NETWORKS],
 };
 
 pub static CELLS: Reason = Reason::new("cells", &UNAVAILABLE, Blame::Ourselves);
+pub static NETWORKS: Reason = Reason::new("networks", &UNAVAILABLE, Blame::Dependency);
 
 /// There is no room for it. Whoever waits for as long as the response says finds room, unless
 /// somebody else with the same key was there before.
@@ -63,6 +64,7 @@ pub(super) fn unkeyed(unkeyed: KeyError) -> Refusal {
         KeyError::Missing => &KEY_MISSING,
         KeyError::Repeated => &KEY_REPEATED,
         KeyError::Effort => &EFFORT,
+        KeyError::Unknown => return retry_after(Refusal::new(&NETWORKS), 1),
     };
     Refusal::new(reason)
 }

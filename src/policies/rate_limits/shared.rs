@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::counts::Counts;
 use super::gate::RouteLimit;
 use super::limit::{Limit, LimitScope, read_name};
+use super::named::LimitNames;
 use super::usage::Usages;
-use crate::authn::jwt::Providers;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::seed::Seed;
@@ -43,7 +43,7 @@ enum Routes {
 const SECTION: &str = "shared";
 
 impl SharedLimits {
-    fn read_all(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Self {
+    fn read_all(node: &Node<'_>, known: &LimitNames, problems: &mut Problems) -> Self {
         let mut shared = Self::default();
         for (name, node) in node.members(problems).unwrap_or_default() {
             let Some(mut fields) = node.fields(problems) else {
@@ -60,7 +60,7 @@ impl SharedLimits {
                 usages: &shared.usages,
                 is_shared: true,
             };
-            let limit = Limit::read(&mut fields, &place, providers, problems);
+            let limit = Limit::read(&mut fields, &place, known, problems);
             fields.deny_unknown(problems);
             let limit = named.and(limit).map(Rc::new);
             if let Some(limit) = &limit {
@@ -116,8 +116,8 @@ impl Section for SharedLimits {
     const NAME: &'static str = "rate_limits";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        let providers = reading.known.get::<Providers>();
-        Some(Self::read_all(node, &providers, reading.problems))
+        let named = LimitNames::of(reading.known);
+        Some(Self::read_all(node, &named, reading.problems))
     }
 
     fn absent() -> Option<Self> {

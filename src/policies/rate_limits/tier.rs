@@ -1,7 +1,8 @@
 //! Different numbers for different callers.
 
 use super::algorithm::{self, LimitAlgorithm};
-use super::key::{Caller, KeyError};
+use super::key::{Caller, KeyError, NetworkChoice};
+use super::named::LimitNames;
 use super::table::CounterStore;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
@@ -14,14 +15,23 @@ use portcullis_exchange::route::read_header_name;
 /// Numbers, and for whom they are.
 #[derive(Debug)]
 pub(super) struct Tier {
-    pub(super) when: Option<Condition>,
+    pub(super) when: Option<TierWhen>,
     /// Where callers of this tier count; none if they are not limited.
     pub(super) table: Option<CounterStore>,
 }
 
+/// For whom a tier is.
+#[derive(Debug)]
+pub(super) enum TierWhen {
+    /// Of whom this is true.
+    Condition(Condition),
+    /// Who comes from one of these networks, or from none.
+    Network(NetworkChoice, bool),
+}
+
 /// A tier as it is written.
 pub(super) struct TierDraft {
-    pub(super) when: Option<Condition>,
+    pub(super) when: Option<TierWhen>,
     pub(super) rule: Option<LimitAlgorithm>,
     /// Tells its table from those of the other tiers.
     pub(super) name: String,
@@ -41,22 +51,30 @@ const LANGUAGE: Language = Language {
         OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
     ],
     parts: &[],
+    elsewhere: &[],
 };
 
 impl TierDraft {
     /// Whether it depends on tokens.
     pub(super) fn is_of_tokens(&self) -> bool {
-        let claim = |when: &Condition| matches!(when.operand(), Operand::Claim(..));
+        let claim = |when: &TierWhen| match when {
+            TierWhen::Condition(when) => matches!(when.operand(), Operand::Claim(..)),
+            TierWhen::Network(..) => false,
+        };
         self.when.as_ref().is_some_and(claim)
     }
 
     /// Reads one item of `tiers`.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        node: &Node<'_>,
+        named: &LimitNames,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut fields = node.fields(problems)?;
         let written = fields.required("when", problems);
         let when = written
             .as_ref()
-            .and_then(|node| Condition::read(node, &LANGUAGE, problems));
+            .and_then(|node| TierWhen::read(node, named, problems));
         let unlimited = fields.or_default("unlimited", false, problems, |node, problems| {
             let unlimited = node.boolean(problems)?;
             if !unlimited {
@@ -81,11 +99,53 @@ impl TierDraft {
     }
 }
 
-/// When a condition can be told.
-pub(super) fn stage(when: &Condition) -> Stage {
-    match when.operand().needs_identity() {
-        true => Stage::Identity,
-        false => Stage::Arrival,
+impl TierWhen {
+    /// Reads `{ "network": [ … ] }`, the same under `not`, or a condition.
+    fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
+        let inner = node.member("not");
+        let (networks, is_in) = match &inner {
+            Some(inner) if inner.member("network").is_some() => (inner, false),
+            _ => (node, true),
+        };
+        if networks.member("network").is_none() {
+            return Condition::read(node, &LANGUAGE, problems).map(Self::Condition);
+        }
+        let mut fields = networks.fields(problems)?;
+        let lists = fields
+            .optional("network")
+            .and_then(|node| NetworkChoice::read(&node, &named.networks, problems));
+        fields.deny_unknown(problems);
+        if !is_in {
+            let mut fields = node.fields(problems)?;
+            let _ = fields.optional("not");
+            fields.deny_unknown(problems);
+        }
+        Some(Self::Network(lists?, is_in))
+    }
+
+    /// When it can be told.
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Condition(when) if when.operand().needs_identity() => Stage::Identity,
+            Self::Condition(_) | Self::Network(..) => Stage::Arrival,
+        }
+    }
+
+    /// Whether a caller is one of those whom it is for.
+    ///
+    /// # Errors
+    /// A header field came more than once, or it would take too much work to tell, or it is not known where the
+    /// caller comes from.
+    pub(super) fn holds(&self, caller: &Caller<'_>) -> Result<bool, KeyError> {
+        match self {
+            Self::Condition(when) => holds(when, caller),
+            Self::Network(networks, is_in) => {
+                let client = caller.facts.client(caller.host);
+                let client = client.ok_or(KeyError::Unknown)?;
+                let name = networks.name_of(client, caller.host)?;
+                Ok(name.is_some() == *is_in)
+            }
+        }
     }
 }
 
@@ -93,7 +153,7 @@ pub(super) fn stage(when: &Condition) -> Stage {
 ///
 /// # Errors
 /// A header field came more than once, or it would take too much work to tell.
-pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, KeyError> {
+fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, KeyError> {
     let principal = caller.facts.principal.as_ref();
     let view = View::new(&caller.request).of(principal.map(|who| &who.attributes));
     when.holds(&view).map_err(|undecidable| match undecidable {
@@ -115,7 +175,7 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
 mod tests {
     use super::*;
     use portcullis_exchange::exchange::{Facts, Request};
-    use portcullis_exchange::principal::{CredentialKind, Principal};
+    use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
     use portcullis_exchange::target::{Authority, Target};
     use portcullis_memory_host::MemoryHost;
     use portcullis_wire::effort::Effort;
@@ -139,6 +199,7 @@ mod tests {
                 2,
             )
             .unwrap(),
+            roles: Roles::default(),
         });
         let caller = Caller {
             request: Request {

@@ -8,12 +8,13 @@ use portcullis::engine::Engine;
 use serde_json::Value;
 
 /// Where a document names clusters of the proxy; `*` is any name.
-const CLUSTERS: [&[&str]; 7] = [
+const CLUSTERS: [&[&str]; 8] = [
     &["providers", "*", "jwks", "remote", "cluster"],
     &["providers", "*", "jwks", "discovery", "cluster"],
     &["providers", "*", "jwks", "discovery", "jwks_cluster"],
     &["api_key_stores", "*", "remote", "cluster"],
     &["revocation_lists", "*", "remote", "cluster"],
+    &["networks", "*", "remote", "cluster"],
     &["introspection_servers", "*", "cluster"],
     &["otlp_http", "cluster"],
 ];

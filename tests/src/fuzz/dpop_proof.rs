@@ -89,7 +89,7 @@ impl World {
                 "issuer": "https://id.example.com/",
                 "audiences": ["orders-api"],
                 "jwks": { "inline": { "keys": [key("p384")] } },
-                "bound": { "dpop": "required" },
+                "bound": { "dpop": { "mode": "required", "origins": "any" } },
             } },
             "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" } }],
         });

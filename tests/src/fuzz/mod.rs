@@ -15,6 +15,7 @@ mod introspection_response;
 mod json_gate;
 mod judge;
 mod jwks;
+mod network_list;
 mod openapi;
 mod path;
 mod plan;
@@ -42,6 +43,7 @@ pub use introspection_response::introspection_response;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
 pub use jwks::jwks;
+pub use network_list::network_list;
 pub use openapi::openapi;
 pub use path::path;
 pub use plan::plan;
@@ -72,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     ("introspection_response", introspection_response),
     ("json_gate", json_gate),
     ("jwks", jwks),
+    ("network_list", network_list),
     ("openapi", openapi),
     ("path", path),
     ("plan", plan),

@@ -26,6 +26,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "forms" => bodies(),
         "json_gate" => texts(),
         "jwks" => key_sets(),
+        "network_list" => network_lists(),
         "openapi" => apis(),
         "path" => paths(),
         "plan" => choices(),
@@ -203,6 +204,30 @@ fn revocation_lists() -> Vec<Vec<u8>> {
         r#"{"revoked":{}}"#,
         r#"{"revoked":[],"more":1}"#,
     ];
+    whole
+        .chain(others.map(str::to_owned))
+        .map(String::into_bytes)
+        .collect()
+}
+
+/// Lists of networks, good ones and others.
+fn network_lists() -> Vec<Vec<u8>> {
+    let all = [
+        json!([]),
+        json!(["192.0.2.0/24", "192.0.3.0/24", "192.0.2.128/25"]),
+        json!(["0.0.0.0/0", "::/0"]),
+        json!(["2001:db8::/64", "2001:db8:0:1::/64", "2001:db8::1"]),
+        json!(["::ffff:192.0.2.0/120", "::ffff:0:0/96", "::ffff:0:0/95"]),
+        json!(["::fffe:0:0/95", "255.255.255.255", "ffff::/16"]),
+        json!(["192.0.2.1/24"]),
+        json!(["192.0.2.0/33"]),
+        json!(["192.0.2.0/"]),
+        json!([7]),
+    ];
+    let whole = all
+        .iter()
+        .map(|networks| json!({ "networks": networks }).to_string());
+    let others = ["", "[]", r#"{"networks":["::1"],"more":1}"#];
     whole
         .chain(others.map(str::to_owned))
         .map(String::into_bytes)

@@ -1,6 +1,7 @@
 //! What the documentation says, held against what the code does.
 
 mod guides;
+mod standards;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -182,6 +183,9 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         } },
         "revocation_lists": { "central": {
             "remote": { "cluster": "lists", "uri": "https://lists.example.com/revoked" },
+        } },
+        "networks": { "central": {
+            "remote": { "cluster": "lists", "uri": "https://lists.example.com/networks" },
         } },
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
@@ -391,6 +395,7 @@ fn judged(mode: &str, access_log: &Value, authorization: Option<&str>) -> (Strea
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
             "jwks": { "inline": { "keys": [SigningKey::named("p256").jwk()] } },
+            "roles": { "from": ["tenant"] },
         } },
         "defaults": { "security_headers": { "preset": "api" } },
         "routes": [{
@@ -487,7 +492,7 @@ fn lines_of(schema: &str) -> [String; 8] {
     let everything = json!({
         "schema": schema,
         "attributes": "all",
-        "fields": { "claims": ["tenant"], "headers": ["x-partner"] },
+        "fields": { "roles": true, "claims": ["tenant"], "headers": ["x-partner"] },
     });
     let hashed = json!({
         "schema": schema,

@@ -36,6 +36,8 @@ pub(super) enum HashedKey {
     Whole,
     /// The base64 of user and password: RFC 7617 §2.
     UserAndPassword,
+    /// One of these: whoever reads a store that is fetched does not know where its keys stand.
+    Either,
 }
 
 impl HashedKey {
@@ -52,11 +54,14 @@ impl HashedKey {
         match self {
             Self::Whole => CURE,
             Self::UserAndPassword => CURE_OF_PASSWORDS,
+            Self::Either => CURE_OF_EITHER,
         }
     }
 }
 
 const CURE_OF_PASSWORDS: &str = "what is hashed is the base64 of user and password: `printf %s \"$USER:$PASSWORD\" | base64 -w0 | tr -d '\\n' | sha256sum` prints what to write as `hash`; replace a password that has stood here";
+
+const CURE_OF_EITHER: &str = "write the SHA-256 of what stands in requests, in 64 hexadecimal digits, as `hash`: of a key, `printf %s \"$KEY\" | sha256sum` prints it; behind `Basic ` stands the base64 of user and password, `printf %s \"$USER:$PASSWORD\" | base64 -w0 | tr -d '\\n'`";
 
 const CURE: &str = "write its SHA-256 in 64 hexadecimal digits as `hash`: `make key` makes a key and prints both; of a key that there is, `printf %s \"$KEY\" | sha256sum` is the hash";
 

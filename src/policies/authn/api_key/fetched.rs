@@ -5,17 +5,16 @@ use std::rc::Rc;
 
 use super::entry::{HashedKey, WrittenKey};
 use super::table::{KeyTable, MOST_KEYS, TableBuilder};
-use crate::authn::fetched_list::{FetchedContent, FetchedList};
-use crate::authn::item_list::{ItemList, ListWords, MostItems, Twice};
+use crate::fetched_list::{FetchedContent, FetchedList, ItemList, ListWords, MostItems, Twice};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::meter::Event;
 
 /// The keys of one store that are fetched.
-pub(in crate::authn) type FetchedStore = FetchedList<KeyTable>;
+pub(crate) type FetchedStore = FetchedList<KeyTable>;
 
 impl FetchedStore {
     /// Reads `remote: { cluster, uri, headers, timeout, cache_duration, max_stale, cooldown, max_keys }`.
-    pub(in crate::authn) fn read_store(
+    pub(crate) fn read_store(
         name: &Rc<str>,
         node: &Node<'_>,
         problems: &mut Problems,
@@ -50,7 +49,7 @@ impl ItemList for KeyTable {
     const TEXT_EACH: usize = 512;
 
     fn push(builder: &mut TableBuilder, item: &Node<'_>, problems: &mut Problems) -> Option<bool> {
-        let written = WrittenKey::read(item, HashedKey::Whole, problems)?;
+        let written = WrittenKey::read(item, HashedKey::Either, problems)?;
         Some(builder.push(&written.entry()))
     }
 
@@ -70,7 +69,7 @@ impl ItemList for KeyTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::item_list::{ListError, MostItems, read_list};
+    use crate::fetched_list::{ListError, MostItems, read_list};
     use hmac_sha256::Hash;
 
     fn read(body: &str) -> Result<usize, ListError> {
@@ -167,6 +166,25 @@ mod tests {
             read(&format!(r#"{{"keys":[{bad}]}}"#)),
             Err(ListError::Unusable)
         );
+    }
+
+    /// A store may hold the passwords of machines as well.
+    #[test]
+    fn the_hash_of_either_kind_of_key_is_told() {
+        let mut notes = Vec::new();
+        let bad = r#"{"id":"k1","hash":"dXNlcjpwYXNzd29yZA==","client":"a"}"#;
+        let body = format!(r#"{{"keys":[{bad},{}]}}"#, entry(1, ""));
+        let read = read_list::<KeyTable>(body.as_bytes(), MostItems::USUAL, &mut notes);
+        assert!(read.is_ok());
+        let [note] = &notes[..] else {
+            panic!("one entry is passed over: {notes:?}");
+        };
+        assert!(note.contains("/hash: is not a hash"), "{note}");
+        assert!(
+            note.contains("$KEY") && note.contains("$USER:$PASSWORD"),
+            "{note}"
+        );
+        assert!(!note.contains("dXNlcj"), "{note}");
     }
 
     /// The length that the reference states.

@@ -6,7 +6,7 @@
 
 mod digest;
 mod entry;
-pub(in crate::authn) mod fetched;
+pub(crate) mod fetched;
 pub mod form;
 mod planned;
 pub mod refusals;
@@ -20,21 +20,23 @@ use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_KEY, REPEATED, SEVERAL_KEYS, UNKNOWN, resembling, unusable,
     weight,
 };
-use self::store::ApiKeyStore;
+pub(super) use self::store::ApiKeyStore;
 use super::challenge::{Challenges, plain_challenge, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::left_out::unless_left_out;
-use super::location::{Locations, PresentedCredential, Unwritable};
+use super::location::Locations;
 use super::member::{About, Member};
+use super::presented::{PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
+use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 
 pub use self::store::ApiKeyStores;
@@ -97,13 +99,10 @@ impl StoreRequirement {
     ) -> Option<Option<Self>> {
         let store = fields
             .required("store", problems)
-            .and_then(|node| named_store(&node, stores, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+            .and_then(|node| stores.by_name.asked(&node, problems));
+        let named = store.as_ref().and_then(Option::as_deref);
+        let requirement =
+            Requirement::beside(fields, named.map(|store| &store.roles), path, problems);
         let (store, requirement) = (store?, requirement?);
         let challenges = Self::challenges(about, "")?;
         Some(store.map(|store| Self {
@@ -154,6 +153,10 @@ impl Authenticator for StoreRequirement {
     type Attempt<'c> = &'c [u8];
     const MISSING: &'static Reason = &NO_KEY;
     const SEVERAL: &'static Reason = &SEVERAL_KEYS;
+
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::ApiKey, Rc::clone(&self.store.name))
+    }
 
     fn locations(&self) -> &Locations {
         &self.store.locations
@@ -220,26 +223,6 @@ impl Authenticator for StoreRequirement {
     }
 }
 
-/// The store, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_store(
-    node: &Node<'_>,
-    stores: &ApiKeyStores,
-    problems: &mut Problems,
-) -> Option<Option<Rc<ApiKeyStore>>> {
-    let name = node.non_empty(problems)?;
-    let found = stores.named(name);
-    let none_is_read = stores.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "api_key_stores");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, stores.names());
-        node.report(
-            problems,
-            format_args!("no API key store is named {}{near}", Quoted(name)),
-        );
-    }
-    found
-}
-
 impl Policy for ApiKey {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         settle(exchange, |exchange| self.combination.judge(exchange, host))
@@ -250,7 +233,10 @@ impl Policy for ApiKey {
     }
 
     fn declares(&self) -> Declaration {
-        let mut declared = Declaration::default();
+        let mut declared = Declaration {
+            asks_for: Some(self.combination.asked()),
+            ..Declaration::default()
+        };
         for member in self.combination.members() {
             member.declare(&mut declared);
             let judged = member.store.locations.header_names();

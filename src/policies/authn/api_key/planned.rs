@@ -76,7 +76,7 @@ impl Tokens for PlannedKeys {
                 detail.principal = Some(principal);
                 return refused(Refusal::new(INSUFFICIENT.scope).because(detail));
             }
-            self.requirement.is_met_by(claims).then_some(())?;
+            self.requirement.is_met_by(&principal).then_some(())?;
         }
         Some(JudgedToken::Accepted(AcceptedToken {
             principal,

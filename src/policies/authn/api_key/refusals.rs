@@ -55,7 +55,7 @@ pub static UNAVAILABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "API keys cannot be verified right now.",
-    reasons: &[&NO_SECRET, &NO_KEYS, &NO_REVOCATIONS, &CLAIM_VALUE],
+    reasons: &[&NO_SECRET, &NO_KEYS, &NO_REVOCATIONS, &CLAIM_VALUE, &ROLES],
 };
 
 pub static NO_SECRET: Reason = Reason::new("no_secret", &UNAVAILABLE, Blame::Ourselves);
@@ -63,6 +63,9 @@ pub static NO_KEYS: Reason = Reason::new("keys", &UNAVAILABLE, Blame::Dependency
 pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNAVAILABLE, Blame::Dependency);
 /// The document or the service wrote it, and not the client.
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNAVAILABLE, Blame::Ourselves);
+
+/// So is this.
+pub static ROLES: Reason = Reason::new("roles", &UNAVAILABLE, Blame::Ourselves);
 
 pub static INSUFFICIENT_SCOPE: Code = Code {
     name: "api_key_insufficient_scope",
@@ -79,10 +82,11 @@ pub static NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "The API key does not grant what is needed here.",
-    reasons: &[&CLAIM, &CLAIM_EFFORT],
+    reasons: &[&CLAIM, &ROLE, &CLAIM_EFFORT],
 };
 
 pub static CLAIM: Reason = Reason::new("claim", &NOT_ALLOWED, Blame::Caller);
+pub static ROLE: Reason = Reason::new("role", &NOT_ALLOWED, Blame::Caller);
 pub static CLAIM_EFFORT: Reason = Reason::new("effort", &NOT_ALLOWED, Blame::Caller);
 
 /// Said of what is no key of the form that is asked for.
@@ -134,6 +138,7 @@ pub(super) fn unusable() -> Refusal {
 /// Said of a key that is accepted and does not grant what is needed.
 pub(super) const INSUFFICIENT: Insufficient = Insufficient {
     scope: &SCOPE,
+    role: &ROLE,
     claim: &CLAIM,
     effort: &CLAIM_EFFORT,
 };

@@ -1,6 +1,5 @@
 //! A store of API keys: where they stand in a request, how they are hashed, and which there are.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,15 +8,17 @@ use super::entry::{HashedKey, WrittenKey, known};
 use super::fetched::FetchedStore;
 use super::form;
 use super::refusals::{
-    EXPIRED, NO_KEYS, NO_REVOCATIONS, NO_SECRET, NOT_YET_VALID, REVOKED, UNKNOWN, field_of_store,
-    malformed,
+    EXPIRED, NO_KEYS, NO_REVOCATIONS, NO_SECRET, NOT_YET_VALID, REVOKED, ROLES, UNKNOWN,
+    field_of_store, malformed,
 };
 use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::left_out::is_there;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use crate::authn::roles::RoleRules;
+use crate::named::{NamedBlock, NamedBlocks};
+use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Reason, Refusal};
@@ -27,24 +28,17 @@ use portcullis_wire::budget::Share;
 /// The document's `api_key_stores`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct ApiKeyStores {
-    named: Vec<NamedStore>,
-}
-
-#[derive(Debug)]
-struct NamedStore {
-    name: Rc<str>,
-    store: Option<Rc<ApiKeyStore>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
+    pub(in crate::authn) by_name: NamedBlocks<ApiKeyStore>,
 }
 
 /// One store.
 pub(in crate::authn) struct ApiKeyStore {
-    pub(super) name: Rc<str>,
+    pub(in crate::authn) name: Rc<str>,
     /// Where its block stands.
     place: BlockPlace,
-    pub(super) locations: Locations,
+    pub(in crate::authn) locations: Locations,
     pub(super) forwarding: Forwarding,
+    pub(in crate::authn) roles: RoleRules,
     hash: KeyHash,
     /// How its keys begin, if all of them are of the form that this project makes.
     prefix: Option<Box<str>>,
@@ -64,28 +58,9 @@ enum StoredKeys {
 /// The longest key, in bytes.
 pub(super) const LONGEST_KEY: usize = 256;
 
-/// The longest name of a store, in bytes.
-const LONGEST_NAME: usize = 64;
-
 impl ApiKeyStores {
-    /// The store of that name; `Some(None)` if its block is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<ApiKeyStore>>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        Some(named.store.clone())
-    }
-
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
-    }
-
-    /// The stores whose blocks are right.
-    fn valid(&self) -> impl Iterator<Item = &Rc<ApiKeyStore>> {
-        self.named.iter().filter_map(|each| each.store.as_ref())
-    }
-
     fn fetched(&self) -> impl Iterator<Item = Rc<FetchedStore>> {
-        self.valid().filter_map(|store| match &store.keys {
+        self.by_name.valid().filter_map(|store| match &store.keys {
             StoredKeys::Written(_) => None,
             StoredKeys::Fetched(fetched) => Some(Rc::clone(fetched)),
         })
@@ -93,7 +68,7 @@ impl ApiKeyStores {
 
     /// The header fields, parameters and cookies in which keys stand.
     pub fn places(&self) -> impl Iterator<Item = &str> {
-        self.valid().flat_map(|store| {
+        self.by_name.valid().flat_map(|store| {
             let locations = &store.locations;
             let headers = locations.headers().map(|(name, _)| name.as_str());
             headers.chain(locations.params()).chain(locations.cookies())
@@ -106,27 +81,12 @@ impl Section for ApiKeyStores {
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         is_there(node, reading).then_some(())?;
-        let problems = &mut *reading.problems;
-        let lists = &*reading.known.get::<RevocationLists>();
-        let entries = node.members(problems).unwrap_or_default();
-        let named = entries.into_iter().map(|(name, node)| {
-            if name.is_empty() || name.len() > LONGEST_NAME {
-                node.report(
-                    problems,
-                    format_args!("the name of a store has from 1 to {LONGEST_NAME} bytes"),
-                );
-            }
-            let name: Rc<str> = name.into();
-            let store = ApiKeyStore::read(&name, &node, lists, problems).map(Rc::new);
-            NamedStore {
-                name,
-                store,
-                used: Cell::new(false),
-            }
+        let lists = reading.known.get::<RevocationLists>();
+        let entries = node.members(reading.problems).unwrap_or_default();
+        let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
+            ApiKeyStore::read(name, node, &lists, reading.problems)
         });
-        Some(Self {
-            named: named.collect(),
-        })
+        Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
@@ -134,17 +94,13 @@ impl Section for ApiKeyStores {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        finishing.notes.extend(unused.map(|each| {
-            format!(
-                "API key store {} is used by no block: no route asks for its keys",
-                Quoted(&each.name)
-            )
+        finishing.notes.extend(self.by_name.unused().map(|name| {
+            format!("API key store {name} is used by no block: no route asks for its keys")
         }));
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
-        let variables = section.valid();
+        let variables = section.by_name.valid();
         let variables = variables.filter_map(|store| store.hash.variable(&store.name));
         registry.environment.extend(variables);
         for fetched in section.fetched() {
@@ -152,10 +108,20 @@ impl Section for ApiKeyStores {
         }
     }
 
+    /// What is being read can be fetched again.
+    fn forget(&self) {
+        self.fetched().for_each(|fetched| fetched.forget());
+    }
+
     /// Keys are fetched no longer while another document fetches the same.
     fn release(&self) {
         self.fetched().for_each(|fetched| fetched.release());
     }
+}
+
+impl NamedBlock for ApiKeyStore {
+    const SECTION: &'static str = ApiKeyStores::NAME;
+    const NOUN: &'static str = "API key store";
 }
 
 impl ApiKeyStore {
@@ -175,7 +141,12 @@ impl ApiKeyStore {
             .map(|(_, value_prefix)| value_prefix)
             .next();
         let material = HashedKey::behind(prefix_of_values.unwrap_or_default());
-        let keys = StoredKeys::read(name, &mut fields, material, problems);
+        let roles = RoleRules::read(&mut fields, problems);
+        let of_keys = OfKeys {
+            material,
+            roles: roles.as_ref(),
+        };
+        let keys = StoredKeys::read(name, &mut fields, &of_keys, problems);
         let lists = UsedLists::read(&mut fields, lists, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
@@ -190,6 +161,7 @@ impl ApiKeyStore {
             place,
             locations: locations?,
             forwarding: forwarding?,
+            roles: roles?,
             hash: hash?,
             prefix: prefix?,
             keys: keys?,
@@ -240,7 +212,7 @@ impl ApiKeyStore {
         };
         check_use(&entry, now.as_secs())?;
         self.check_lists(&entry, host)?;
-        self.principal(&entry).ok_or_else(|| Refusal::new(&UNKNOWN))
+        self.principal(&entry)
     }
 
     /// Whether no list revokes a key that may be used.
@@ -277,13 +249,24 @@ impl ApiKeyStore {
     }
 
     /// Made at each use: kept for each key it would take more memory than all else that is kept of it.
-    fn principal(&self, entry: &KeyEntry<'_>) -> Option<Principal> {
-        Some(Principal {
+    fn principal(&self, entry: &KeyEntry<'_>) -> Result<Principal, Refusal> {
+        let attributes = known(entry).ok_or_else(|| Refusal::new(&UNKNOWN))?;
+        let roles = self.roles.of(&attributes);
+        let roles = roles.map_err(|detail| refused_of(&ROLES, entry, detail))?;
+        Ok(Principal {
             kind: CredentialKind::ApiKey,
             authority: Rc::clone(&self.name),
-            attributes: known(entry)?,
+            attributes,
+            roles,
         })
     }
+}
+
+/// What is said of all keys of a store.
+struct OfKeys<'s> {
+    material: HashedKey,
+    /// None if they are wrong, and have been reported.
+    roles: Option<&'s RoleRules>,
 }
 
 impl StoredKeys {
@@ -291,12 +274,12 @@ impl StoredKeys {
     fn read(
         name: &Rc<str>,
         fields: &mut Fields<'_>,
-        material: HashedKey,
+        of_keys: &OfKeys<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
         match (fields.optional("keys"), fields.optional("remote")) {
             (Some(keys), None) => {
-                let table = read_keys(&keys, material, problems)?;
+                let table = read_keys(&keys, of_keys, problems)?;
                 Some(Self::Written(Rc::new(table)))
             }
             (None, Some(remote)) => {
@@ -368,7 +351,7 @@ fn read_prefix(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Box<st
     Some(Some(prefix.into()))
 }
 
-fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> Option<KeyTable> {
+fn read_keys(node: &Node<'_>, of_keys: &OfKeys<'_>, problems: &mut Problems) -> Option<KeyTable> {
     let items = node.items_unquoted(problems)?;
     if items.len() > MOST_KEYS {
         node.report(
@@ -380,7 +363,8 @@ fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> O
     let mut builder = TableBuilder::default();
     let mut good = true;
     for item in &items {
-        let written = WrittenKey::read(item, material, problems);
+        let written = WrittenKey::read(item, of_keys.material, problems);
+        let written = written.filter(|written| of_keys.can_be_told(written, item, problems));
         good &= written.is_some_and(|written| builder.push(&written.entry()));
     }
     if !good {
@@ -393,6 +377,17 @@ fn read_keys(node: &Node<'_>, material: HashedKey, problems: &mut Problems) -> O
         return None;
     }
     Some(builder.finish())
+}
+
+impl OfKeys<'_> {
+    /// Whether it can be told which roles a key has: at a request it would be too late.
+    fn can_be_told(&self, key: &WrittenKey<'_>, item: &Node<'_>, problems: &mut Problems) -> bool {
+        let Some(rules) = self.roles.filter(|rules| !rules.is_none()) else {
+            return true;
+        };
+        let known = known(&key.entry());
+        known.is_some_and(|known| rules.tells(&known, item.pointer(), problems))
+    }
 }
 
 impl std::fmt::Debug for ApiKeyStore {

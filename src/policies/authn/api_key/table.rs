@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use crate::authn::item_list::Twice;
 use crate::authn::leading::{LeadingBits, arrange, has_repeated};
+use crate::fetched_list::Twice;
 use portcullis_wire::sort;
 
 /// What is kept of a key in place of itself.
@@ -52,7 +52,7 @@ pub(super) const MOST_KEYS: usize = 100_000;
 
 /// The keys of a store.
 #[derive(Debug, Default)]
-pub(in crate::authn) struct KeyTable {
+pub(crate) struct KeyTable {
     /// In the order of the digests.
     slots: Box<[KeySlot]>,
     leading: LeadingBits,
@@ -73,7 +73,7 @@ struct KeySlot {
 
 /// A table in the making.
 #[derive(Default)]
-pub(in crate::authn) struct TableBuilder {
+pub(crate) struct TableBuilder {
     slots: Vec<KeySlot>,
     texts: String,
     /// Where texts stand that several keys may have.
@@ -83,7 +83,7 @@ pub(in crate::authn) struct TableBuilder {
 impl KeyTable {
     /// How many there are.
     #[cfg(test)]
-    pub(in crate::authn) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 

@@ -13,7 +13,7 @@ mod spiffe;
 
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
@@ -25,16 +25,17 @@ use portcullis_wire::json::compact::{Compact, Value};
 
 use self::refusals::{
     CLAIM_VALUE, CODES, FORMAT, INSUFFICIENT, LISTED_AS_REVOKED, MISSING, NO_CERTIFICATE, NO_ENTRY,
-    NO_REVOCATIONS, REPEATED, SEVERAL_CERTIFICATES,
+    NO_REVOCATIONS, REPEATED, ROLES, SEVERAL_CERTIFICATES,
 };
 use self::set::CertificateSet;
 use self::source::{Certificate, CertificateSource};
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
 use super::left_out::unless_left_out;
-use super::location::{LocationError, Locations, PresentedCredential, Unwritable};
+use super::location::{LocationError, Locations};
 use super::member::{About, Member, kin};
 use super::mixed::Mixed;
+use super::presented::{PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::revocation::{Revocable, RevocationObjection, UsedLists};
 use super::{AcceptedCredential, Authenticator, NotAccepted};
@@ -88,13 +89,9 @@ impl Member for CertificateRequirement {
         let problems = &mut *context.problems;
         let set = fields
             .required("set", problems)
-            .and_then(|node| named_set(&node, &sets, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+            .and_then(|node| sets.by_name.asked(&node, problems));
+        let named = set.as_ref().and_then(Option::as_deref);
+        let requirement = Requirement::beside(fields, named.map(|set| &set.roles), path, problems);
         let (set, requirement) = (set?, requirement?);
         let challenges = Self::challenges(about, "")?;
         Some(set.map(|set| Self {
@@ -134,6 +131,10 @@ impl Authenticator for CertificateRequirement {
     type Attempt<'c> = ();
     const MISSING: &'static Reason = &NO_CERTIFICATE;
     const SEVERAL: &'static Reason = &SEVERAL_CERTIFICATES;
+
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::Certificate, Rc::clone(&self.set.name))
+    }
 
     fn locations(&self) -> &Locations {
         &self.set.locations
@@ -182,9 +183,12 @@ impl Authenticator for CertificateRequirement {
         let certificate = set.source.certificate(found.token(), set.asked, host);
         let certificate = certificate.map_err(|refusal| refuse(refusal, "source"))?;
         let facts = set.facts(&certificate);
-        let facts = facts.ok_or_else(|| refuse(Refusal::new(&NO_ENTRY), "clients"))?;
+        let no_entry = || refuse(Refusal::new(&NO_ENTRY), "clients");
+        let (facts, roles) = facts.ok_or_else(no_entry)?;
         let listed = check_lists(set, &certificate, &facts, host);
         listed.map_err(|refusal| refuse(refusal, "revocation_lists"))?;
+        let roles =
+            roles.map_err(|detail| refuse(Refusal::new(&ROLES).because(detail), "roles"))?;
         let edits = set.forwarding.edits(&facts);
         let edits =
             edits.map_err(|Unwritable| refuse(Refusal::new(&CLAIM_VALUE), "claim_to_headers"))?;
@@ -192,6 +196,7 @@ impl Authenticator for CertificateRequirement {
             kind: CredentialKind::Certificate,
             authority: Rc::clone(&set.name),
             attributes: facts,
+            roles,
         };
         let (request, at) = (&exchange.request, &*self.at);
         let met = self.requirement.met(principal, request, at, &INSUFFICIENT);
@@ -260,24 +265,4 @@ fn refusal(objection: RevocationObjection) -> Refusal {
         RevocationObjection::Revoked(detail) => Refusal::new(&LISTED_AS_REVOKED).because(detail),
         RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
     }
-}
-
-/// The set, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_set(
-    node: &Node<'_>,
-    sets: &CertificateSets,
-    problems: &mut Problems,
-) -> Option<Option<Rc<CertificateSet>>> {
-    let name = node.non_empty(problems)?;
-    let found = sets.named(name);
-    let none_is_read = sets.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "certificates");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, sets.names());
-        node.report(
-            problems,
-            format_args!("no set of `certificates` is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }

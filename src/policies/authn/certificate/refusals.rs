@@ -53,13 +53,16 @@ pub static UNVERIFIABLE: Code = Code {
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "Client certificates cannot be verified right now.",
-    reasons: &[&NOT_REPORTED, &NO_REVOCATIONS, &CLAIM_VALUE],
+    reasons: &[&NOT_REPORTED, &NO_REVOCATIONS, &CLAIM_VALUE, &ROLES],
 };
 
 pub static NOT_REPORTED: Reason = Reason::new("not_reported", &UNVERIFIABLE, Blame::Ourselves);
 pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNVERIFIABLE, Blame::Dependency);
 /// What is told of a client stands in the document, and was checked when that was read.
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNVERIFIABLE, Blame::Ourselves);
+
+/// So was this, but for what the name of a certificate says.
+pub static ROLES: Reason = Reason::new("roles", &UNVERIFIABLE, Blame::Ourselves);
 
 pub static REVOKED: Code = Code {
     name: "certificate_revoked",
@@ -96,15 +99,17 @@ pub static CLAIM_NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "The client certificate does not grant what is needed here.",
-    reasons: &[&CLAIM, &CLAIM_EFFORT],
+    reasons: &[&CLAIM, &ROLE, &CLAIM_EFFORT],
 };
 
 pub static CLAIM: Reason = Reason::new("claim", &CLAIM_NOT_ALLOWED, Blame::Caller);
+pub static ROLE: Reason = Reason::new("role", &CLAIM_NOT_ALLOWED, Blame::Caller);
 pub static CLAIM_EFFORT: Reason = Reason::new("effort", &CLAIM_NOT_ALLOWED, Blame::Caller);
 
 /// Said of a certificate that is accepted and does not grant what is needed.
 pub(super) const INSUFFICIENT: Insufficient = Insufficient {
     scope: &SCOPE,
+    role: &ROLE,
     claim: &CLAIM,
     effort: &CLAIM_EFFORT,
 };

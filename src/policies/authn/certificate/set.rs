@@ -1,7 +1,6 @@
 //! The document's `certificates`: by name, whose certificates are known, and from where.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -19,22 +18,17 @@ use crate::authn::forwarding::Forwarding;
 use crate::authn::left_out::is_there;
 use crate::authn::location::{LocationError, Locations};
 use crate::authn::revocation::{RevocationLists, UsedLists};
+use crate::authn::roles::RoleRules;
+use crate::named::{NamedBlock, NamedBlocks};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::Host;
-use portcullis_exchange::refusal::{BlockPlace, Refusal};
+use portcullis_exchange::principal::Roles;
+use portcullis_exchange::refusal::{BlockPlace, Detail, Refusal};
 
 /// The document's `certificates`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct CertificateSets {
-    named: Vec<Named>,
-}
-
-#[derive(Debug)]
-struct Named {
-    name: Rc<str>,
-    set: Option<Rc<CertificateSet>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
+    pub(in crate::authn) by_name: NamedBlocks<CertificateSet>,
 }
 
 /// Clients that are known by their certificates.
@@ -46,6 +40,7 @@ pub(in crate::authn) struct CertificateSet {
     /// Where that is in a request, if it is there.
     pub(super) locations: Locations,
     pub(super) forwarding: Forwarding,
+    pub(in crate::authn) roles: RoleRules,
     clients: Vec<Client>,
     pub(super) asked: Asked,
     /// What is revoked whoever its client is.
@@ -55,37 +50,14 @@ pub(in crate::authn) struct CertificateSet {
 /// The most clients of a set: each may be compared with a certificate.
 const MAX_CLIENTS: usize = 1000;
 
-impl CertificateSets {
-    /// The set of that name; `Some(None)` if its block is wrong.
-    pub(in crate::authn) fn named(&self, name: &str) -> Option<Option<Rc<CertificateSet>>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        Some(named.set.clone())
-    }
-
-    pub(in crate::authn) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
-    }
-}
-
 impl Section for CertificateSets {
     const NAME: &'static str = "certificates";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         is_there(node, reading).then_some(())?;
         let entries = node.members(reading.problems)?;
-        let named = entries.into_iter().map(|(name, node)| {
-            let name: Rc<str> = name.into();
-            let set = CertificateSet::read(&name, &node, reading);
-            Named {
-                name,
-                set: set.map(Rc::new),
-                used: Cell::new(false),
-            }
-        });
-        Some(Self {
-            named: named.collect(),
-        })
+        let by_name = NamedBlocks::read(entries, reading, CertificateSet::read);
+        Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
@@ -93,14 +65,18 @@ impl Section for CertificateSets {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        finishing.notes.extend(unused.map(|each| {
+        finishing.notes.extend(self.by_name.unused().map(|name| {
             format!(
-                "/certificates: {} is used by no `certificate` or `credentials` block: no route asks for its certificates",
-                Quoted(&each.name)
+                "/certificates: {name} is used by no `certificate` or `credentials` block: no route asks for its certificates"
             )
         }));
     }
+}
+
+impl NamedBlock for CertificateSet {
+    const SECTION: &'static str = CertificateSets::NAME;
+    const NOUN: &'static str = "set of `certificates`";
+    const LONGEST_NAME: usize = usize::MAX;
 }
 
 impl CertificateSet {
@@ -113,16 +89,20 @@ impl CertificateSet {
             problems,
             CertificateSource::read,
         );
+        let roles = RoleRules::read(&mut fields, problems);
+        let none = RoleRules::default();
+        // Rules that are wrong have been reported.
+        let rules = roles.as_ref().unwrap_or(&none);
         let clients = fields
             .required("clients", problems)
-            .and_then(|node| read_clients(&node, problems));
+            .and_then(|node| read_clients(&node, rules, problems));
         let known = reading.known.get::<RevocationLists>();
         let lists = UsedLists::read(&mut fields, &known, problems);
         let forward = fields.optional("forward");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
         fields.deny_unknown(problems);
         let (source, clients, forwarding) = (source?, clients?, forwarding?);
-        let lists = lists?;
+        let (lists, roles) = (lists?, roles?);
         let at = node.pointer().member("clients");
         check_told(&clients, &forwarding, &at, problems)?;
         if let (None, Some(node)) = (source.header(), forward) {
@@ -165,6 +145,7 @@ impl CertificateSet {
             source,
             locations,
             forwarding,
+            roles,
             clients,
             asked,
             lists,
@@ -221,15 +202,23 @@ impl CertificateSet {
         unless_revoked(&self.lists, sha256, host).map_err(refuse)
     }
 
-    /// What is known of the client with that certificate: the first entry that it fits says so.
-    pub(super) fn facts(&self, certificate: &Certificate<'_>) -> Option<Compact> {
+    /// What is known of the client with that certificate, and its roles: the first entry that it fits says so.
+    pub(super) fn facts(
+        &self,
+        certificate: &Certificate<'_>,
+    ) -> Option<(Compact, Result<Roles, Detail>)> {
         let mut clients = self.clients.iter();
-        clients.find_map(|client| client.facts(certificate))
+        clients.find_map(|client| client.facts(certificate, &self.roles))
     }
 }
 
-fn read_clients(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Client>> {
-    let clients = node.list(problems, Client::read)?;
+fn read_clients(
+    node: &Node<'_>,
+    rules: &RoleRules,
+    problems: &mut Problems,
+) -> Option<Vec<Client>> {
+    let read = |node: &Node<'_>, problems: &mut Problems| Client::read(node, rules, problems);
+    let clients = node.list(problems, read)?;
     if clients.is_empty() {
         node.report(problems, "must not be empty: nobody could call");
         return None;

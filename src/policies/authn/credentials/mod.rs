@@ -1,9 +1,12 @@
 //! Credentials of different kinds: a token, or a key, or a certificate; or one of each.
 
+pub mod refusals;
+
 use portcullis_document::{Fields, Node};
 use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
-use portcullis_exchange::refusal::{Blame, Code, Reason, Selector, grpc};
+use portcullis_exchange::refusal::Selector;
 
+use self::refusals::{INSUFFICIENT, MISSING, NO_CREDENTIAL};
 use super::api_key::StoreRequirement;
 use super::certificate::CertificateRequirement;
 use super::challenge::{Challenges, metadata_parameter, read_metadata, read_realm};
@@ -18,20 +21,10 @@ use super::mixed::Mixed;
 pub const KIND: PolicyKind = PolicyKind {
     name: "credentials",
     role: Role::Authenticates,
-    codes: &[&MISSING],
+    codes: &[&MISSING, &INSUFFICIENT],
     compile: Compile::Object(unless_left_out(compile)),
     rules: &[(Selector::Code(&MISSING), "any_of")],
 };
-
-static MISSING: Code = Code {
-    name: "credentials_missing",
-    status: 401,
-    grpc_status: grpc::UNAUTHENTICATED,
-    title: "A credential is needed.",
-    reasons: &[&NO_CREDENTIAL],
-};
-
-static NO_CREDENTIAL: Reason = Reason::new("missing", &MISSING, Blame::NoCredential);
 
 /// The most members of a list: each may be judged.
 const MAX_MEMBERS: usize = 8;

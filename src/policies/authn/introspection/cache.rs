@@ -10,6 +10,7 @@ use crate::authn::jwt::cache_limits::CacheLimits;
 use crate::authn::jwt::claims::Times;
 use crate::authn::jwt::store::{AROUND, TokenStore, Weighed};
 use portcullis_exchange::exchange::Edit;
+use portcullis_exchange::principal::Roles;
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::json::compact::Compact;
 
@@ -17,6 +18,8 @@ use portcullis_wire::json::compact::Compact;
 #[derive(Clone, Debug)]
 pub(super) struct Reported {
     pub(super) claims: Compact,
+    /// What its holder is, as those say.
+    pub(super) roles: Roles,
     pub(super) times: Times,
     /// What tells the service and other filters of it.
     pub(super) edits: Rc<[Edit]>,
@@ -107,7 +110,8 @@ impl Weighed for Reported {
             kept.saturating_add(size_of::<Edit>())
                 .saturating_add(AROUND)
         });
-        let parts = [self.claims.size(), AROUND, AROUND];
+        let held = self.claims.size().saturating_add(self.roles.memory());
+        let parts = [held, AROUND, AROUND];
         parts
             .into_iter()
             .chain(edits)
@@ -144,6 +148,7 @@ mod tests {
     fn reported(until: Duration) -> Reported {
         Reported {
             claims: Compact::parse(b"{\"active\":true}", 2).unwrap(),
+            roles: Roles::of(["reader"]).unwrap(),
             times: Times::default(),
             edits: Rc::from([]),
             until,

@@ -25,13 +25,15 @@ use std::rc::Rc;
 use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, SEVERAL_TOKENS, malformed, resembling,
 };
-use self::server::{IntrospectionServer, Unreported};
+pub(in crate::authn) use self::server::IntrospectionServer;
+use self::server::Unreported;
 use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::jwt::bound::{SentToken, Shown, TokenChallenges, tell_nonce};
 use super::left_out::unless_left_out;
-use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::location::Locations;
 use super::member::{About, Member};
+use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, Heard, NotAccepted, heard, settle};
 use portcullis_document::Fields;
@@ -161,6 +163,10 @@ impl Authenticator for ServerRequirement {
     const MISSING: &'static Reason = &NO_TOKEN;
     const SEVERAL: &'static Reason = &SEVERAL_TOKENS;
 
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::Introspection, Rc::clone(&self.server.name))
+    }
+
     fn locations(&self) -> &Locations {
         &self.server.locations
     }
@@ -204,6 +210,7 @@ impl Authenticator for ServerRequirement {
             kind: CredentialKind::Introspection,
             authority: Rc::clone(&self.server.name),
             attributes: reported.claims,
+            roles: reported.roles,
         };
         let shown = shown.map_err(|mut refusal| {
             let detail = refusal.detail.get_or_insert_default();
@@ -263,7 +270,10 @@ impl Policy for Introspection {
     }
 
     fn declares(&self) -> Declaration {
-        let mut declared = Declaration::default();
+        let mut declared = Declaration {
+            asks_for: Some(self.combination.asked()),
+            ..Declaration::default()
+        };
         for member in self.combination.members() {
             member.declare(&mut declared);
             let judged = member.server.locations.header_names();

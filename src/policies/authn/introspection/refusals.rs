@@ -93,6 +93,7 @@ pub static UNAVAILABLE: Code = Code {
         &RESTING,
         &NO_MEMORY,
         &CLAIM_VALUE,
+        &ROLES,
         &NO_REVOCATIONS,
     ],
 };
@@ -108,6 +109,8 @@ pub static NO_MEMORY: Reason = Reason::new("memory", &UNAVAILABLE, Blame::Oursel
 pub static NO_REVOCATIONS: Reason = Reason::new("revocations", &UNAVAILABLE, Blame::Dependency);
 /// The server wrote it, and not the client.
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &UNAVAILABLE, Blame::Dependency);
+/// So is this.
+pub static ROLES: Reason = Reason::new("roles", &UNAVAILABLE, Blame::Dependency);
 
 pub static INSUFFICIENT_SCOPE: Code = Code {
     name: "introspection_insufficient_scope",
@@ -124,15 +127,17 @@ pub static NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "The token does not grant what is needed here.",
-    reasons: &[&CLAIM, &CLAIM_EFFORT],
+    reasons: &[&CLAIM, &ROLE, &CLAIM_EFFORT],
 };
 
 pub static CLAIM: Reason = Reason::new("claim", &NOT_ALLOWED, Blame::Caller);
+pub static ROLE: Reason = Reason::new("role", &NOT_ALLOWED, Blame::Caller);
 pub static CLAIM_EFFORT: Reason = Reason::new("effort", &NOT_ALLOWED, Blame::Caller);
 
 /// Said of a token that is accepted and does not grant what is needed.
 pub(super) const INSUFFICIENT: Insufficient = Insufficient {
     scope: &SCOPE,
+    role: &ROLE,
     claim: &CLAIM,
     effort: &CLAIM_EFFORT,
 };

@@ -8,16 +8,18 @@ use super::cache::{AnswerCache, Rejected, Reported};
 use super::form::AskedTokens;
 use super::patience::Patience;
 use super::refusals::{
-    AskError, CLAIM_VALUE, INACTIVE, STATUS, TOKEN_TYPE, field_of_server, objected,
+    AskError, CLAIM_VALUE, INACTIVE, ROLES, STATUS, TOKEN_TYPE, field_of_server, objected,
 };
 use super::request::Endpoint;
 use super::response::{self, Said};
 use super::settings::{Lifetimes, OnAskError};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::jwt::bound::Binding;
-use crate::authn::jwt::claims::ClaimRules;
-use crate::authn::location::{Locations, Unwritable};
+use crate::authn::jwt::claims::{ClaimRules, Times};
+use crate::authn::location::Locations;
+use crate::authn::presented::Unwritable;
 use crate::authn::revocation::UsedLists;
+use crate::authn::roles::RoleRules;
 use crate::authn::{Asking, Heard};
 use portcullis_exchange::asked::{Asker, Question};
 use portcullis_exchange::exchange::Exchange;
@@ -28,20 +30,22 @@ use portcullis_exchange::section::Variable;
 use portcullis_exchange::wait::GRACE;
 use portcullis_wire::budget::{Reservation, Share, reserve};
 use portcullis_wire::json::compact;
+use portcullis_wire::json::compact::Compact;
 
 /// One server.
 pub(in crate::authn) struct IntrospectionServer {
-    pub(super) name: Rc<str>,
+    pub(in crate::authn) name: Rc<str>,
     /// Where its block stands.
     pub(super) place: BlockPlace,
-    pub(super) locations: Locations,
+    pub(in crate::authn) locations: Locations,
     pub(super) forwarding: Forwarding,
+    pub(in crate::authn) roles: RoleRules,
     pub(super) tokens: AskedTokens,
     pub(super) endpoint: Endpoint,
     pub(super) rules: ClaimRules,
     /// What is revoked whatever the server says.
     pub(super) lists: UsedLists,
-    pub(super) binding: Binding,
+    pub(in crate::authn) binding: Binding,
     pub(super) lifetimes: Lifetimes,
     pub(super) on_error: OnAskError,
     pub(super) cache: Option<AnswerCache>,
@@ -229,7 +233,9 @@ impl IntrospectionServer {
         };
         // What is read of it, for the rules once more, and what is kept.
         let read = response.body.len().min(response::LONGEST_ANSWER);
-        let bytes = read.saturating_mul(TIMES_THE_BODY);
+        // Names may be mapped to longer ones.
+        let roles = self.roles.most_memory();
+        let bytes = read.saturating_mul(TIMES_THE_BODY).saturating_add(roles);
         let Some(mut memory) = reserve(Share::Streams, bytes) else {
             return (Answer::Failed(AskError::NoMemory), none());
         };
@@ -245,19 +251,37 @@ impl IntrospectionServer {
             Ok(Said::Inactive) => rejected(Refusal::new(&INACTIVE)),
             Ok(Said::NoAccessToken) => rejected(Refusal::new(&TOKEN_TYPE)),
             Ok(Said::Objected(objection)) => rejected(objected(objection)),
-            Ok(Said::Active(claims, times)) => match self.forwarding.edits(&claims) {
-                Err(Unwritable) => rejected(Refusal::new(&CLAIM_VALUE)),
-                Ok(edits) => Answer::Reported(Reported {
-                    claims,
-                    times,
-                    edits: edits.into(),
-                    until: since.saturating_add(self.lifetimes.of_accepted(times.expires(), now)),
-                    cleared: None,
-                }),
-            },
+            Ok(Said::Active(claims, times)) => {
+                let until = since.saturating_add(self.lifetimes.of_accepted(times.expires(), now));
+                match self.reported(claims, times, until) {
+                    Ok(reported) => Answer::Reported(reported),
+                    Err(refusal) => rejected(refusal),
+                }
+            }
         };
-        memory.shrink_to(read.saturating_mul(compact::FACTOR));
+        memory.shrink_to(read.saturating_mul(compact::FACTOR).saturating_add(roles));
         (answer, memory)
+    }
+
+    /// What comes of the claims of an active token.
+    fn reported(
+        &self,
+        claims: Compact,
+        times: Times,
+        until: Duration,
+    ) -> Result<Reported, Refusal> {
+        let roles = self.roles.of(&claims);
+        let roles = roles.map_err(|detail| Refusal::new(&ROLES).because(detail))?;
+        let edits = self.forwarding.edits(&claims);
+        let edits = edits.map_err(|Unwritable| Refusal::new(&CLAIM_VALUE))?;
+        Ok(Reported {
+            claims,
+            roles,
+            times,
+            edits: edits.into(),
+            until,
+            cleared: None,
+        })
     }
 
     fn asker(&self) -> Asker {

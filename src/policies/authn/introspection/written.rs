@@ -17,6 +17,7 @@ use crate::authn::jwt::rules::read_rules_of_answers;
 use crate::authn::jwt::signature::SignatureBackend;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{RevocationLists, UsedLists};
+use crate::authn::roles::RoleRules;
 use portcullis_document::{Node, Quoted};
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::section::Reading;
@@ -66,6 +67,7 @@ impl IntrospectionServer {
         let binding = Binding::read(&mut fields, &of_server, &sets, problems);
         let locations = Locations::read(&mut fields, problems);
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
+        let roles = RoleRules::read(&mut fields, problems);
         fields.deny_unknown(problems);
         let (rules, cache, on_error) = (rules?, cache?, on_error?);
         let (mut locations, binding) = (locations?, binding?);
@@ -108,6 +110,7 @@ impl IntrospectionServer {
             place,
             locations,
             forwarding: forwarding?,
+            roles: roles?,
             tokens: tokens?,
             endpoint: endpoint?,
             rules,

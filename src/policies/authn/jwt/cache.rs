@@ -18,12 +18,15 @@ use super::claims::Times;
 use super::refused::Refused;
 use super::store::{AROUND, TokenStore, Weighed};
 use portcullis_exchange::exchange::Edit;
+use portcullis_exchange::principal::Roles;
 use portcullis_wire::json::compact::Compact;
 
 /// What is remembered of an accepted token.
 #[derive(Clone, Debug)]
 pub(super) struct Verified {
     pub(super) claims: Compact,
+    /// What its holder is, as those say.
+    pub(super) roles: Roles,
     pub(super) times: Times,
     /// With which kind of key its signature was checked.
     pub(super) signed_by: SigningKey,
@@ -143,7 +146,8 @@ impl Weighed for Verified {
         });
         let words = self.words.as_ref();
         let words = words.map_or(0, |words| words.len().saturating_add(AROUND));
-        let parts = [self.claims.size(), AROUND, AROUND, words];
+        let held = self.claims.size().saturating_add(self.roles.memory());
+        let parts = [held, AROUND, AROUND, words];
         parts
             .into_iter()
             .chain(edits)
@@ -165,6 +169,7 @@ mod tests {
     fn of_claims(claims: &str) -> Verified {
         Verified {
             claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
+            roles: Roles::default(),
             times: Times::default(),
             signed_by: SigningKey::Named,
             is_bound: false,
@@ -202,6 +207,23 @@ mod tests {
             cache.remember(format!("t{number}").as_bytes(), verified());
             assert!(cache.find(b"used").is_some(), "after {number}");
         }
+    }
+
+    /// What a token gives is kept with it, and weighs.
+    #[test]
+    fn roles_are_remembered_and_weighed() {
+        let cache = cache(10);
+        cache.remember(b"a", verified());
+        let without = used(Share::Caches);
+        let long = "r".repeat(200);
+        let roles = Roles::of(["admin", &long]).unwrap();
+        let with = Verified {
+            roles: roles.clone(),
+            ..verified()
+        };
+        cache.remember(b"a", with);
+        assert!(used(Share::Caches) >= without + 200);
+        assert_eq!(cache.find(b"a").unwrap().roles, roles);
     }
 
     #[test]

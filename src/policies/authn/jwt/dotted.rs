@@ -10,7 +10,12 @@ const MOST: usize = 8;
 /// A note on each name of a claim in a document that looks like a path.
 pub(super) fn note_dotted(document: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for section in ["providers", "rate_limits", "access_log"] {
+    for section in [
+        "providers",
+        "introspection_servers",
+        "rate_limits",
+        "access_log",
+    ] {
         if let Some(node) = document.member(section) {
             walk(&node, &mut found);
         }
@@ -57,6 +62,11 @@ fn walk(node: &Node<'_>, found: &mut Vec<String>) {
         match name {
             "claim" | "claim_name" => note(&member, found),
             "claims" => items(&member).for_each(|item| note(&item, found)),
+            "roles" => {
+                let from = member.member("from");
+                let named = from.iter().flat_map(items);
+                named.for_each(|item| note(&item, found));
+            }
             _ => {}
         }
         walk(&member, found);
@@ -92,7 +102,8 @@ mod tests {
     #[test]
     fn names_with_dots_are_noted_where_claims_are_named() {
         let document = r#"{
-            "providers": {"p": {"claim_to_headers": [{"header_name": "x", "claim_name": "a.b"}]}},
+            "providers": {"p": {"claim_to_headers": [{"header_name": "x", "claim_name": "a.b"}],
+                "roles": {"from": ["realm_access.roles", "/a/b"]}}},
             "rate_limits": {"l": {"key": [{"claim": "a.b.c"}]}},
             "access_log": {"claims": ["x.y", "/x/y", "z"]},
             "defaults": {"jwt": {"require": {"claims": [{"not": {"claim": "r.s", "exists": true}}]}}},
@@ -112,6 +123,7 @@ mod tests {
             places,
             [
                 "/providers/p/claim_to_headers/0/claim_name",
+                "/providers/p/roles/from/0",
                 "/rate_limits/l/key/0/claim",
                 "/access_log/claims/0",
                 "/routes/0/jwt/any_of/0/require/claims/0/claim",
@@ -120,11 +132,11 @@ mod tests {
             ]
         );
         assert!(
-            notes[3].ends_with(
+            notes[4].ends_with(
                 "whole name is \"realm_access.roles\"; if one within another is meant, write \"/realm_access/roles\""
             ),
             "{}",
-            notes[3]
+            notes[4]
         );
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::bound::{Binding, challenge_of, challenges_of, tell_nonce};
 use super::claimant::UnverifiedSubject;
-use super::provider::Providers;
+use super::providers::Providers;
 use super::refusals::REPEATED;
 use super::{ProviderRequirement, distinct};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};

@@ -24,6 +24,7 @@ mod member;
 pub(super) mod objection;
 mod planned;
 mod provider;
+mod providers;
 mod public_key;
 pub mod refusals;
 mod refused;
@@ -36,6 +37,7 @@ pub(super) mod store;
 pub mod testing;
 mod token;
 mod variables;
+mod verification;
 
 use std::rc::Rc;
 
@@ -43,7 +45,7 @@ use self::bound::{SentToken, TokenChallenges, tell_nonce};
 use self::checks::{Allowance, note_shared};
 use self::claimant::UnverifiedSubject;
 use self::claimed::claimed;
-use self::provider::Provider;
+pub(super) use self::provider::Provider;
 pub(super) use self::public_key::{KeyVerdict, PublicKey};
 use self::refusals::{
     CODES, INSUFFICIENT, MISSING, NO_TOKEN, REPEATED, SEVERAL_TOKENS, resembling, unknown_issuer,
@@ -51,26 +53,27 @@ use self::refusals::{
 use self::token::{TokenError, Unverified};
 use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::location::Locations;
 use super::member::{About, Member};
+use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
-use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 use portcullis_wire::json::compact::Compact;
 
 pub(super) use self::token::key_named_by;
 
-pub use self::provider::Providers;
+pub use self::providers::Providers;
 pub use self::remote::{
-    FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, RemoteKeys, Uri,
+    FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, NoAnswer, RemoteKeys, Uri,
     read_discovery_document,
 };
 
@@ -205,13 +208,10 @@ impl ProviderRequirement {
     ) -> Option<Option<Self>> {
         let provider = fields
             .required("provider", problems)
-            .and_then(|node| named_provider(&node, providers, problems));
-        let requirement = fields.or_default(
-            "require",
-            Requirement::default(),
-            problems,
-            |node, problems| Requirement::read(node, path, problems),
-        );
+            .and_then(|node| providers.by_name.asked(&node, problems));
+        let named = provider.as_ref().and_then(Option::as_deref);
+        let rules = named.map(|provider| &provider.roles);
+        let requirement = Requirement::beside(fields, rules, path, problems);
         let (provider, requirement) = (provider?, requirement?);
         let Some(provider) = provider else {
             return Some(None);
@@ -233,11 +233,12 @@ impl ProviderRequirement {
         self.challenges.attach(refusal, scheme, binding, scopes)
     }
 
-    fn principal(&self, claims: Compact) -> Principal {
+    fn principal(&self, claims: Compact, roles: Roles) -> Principal {
         Principal {
             kind: CredentialKind::Jwt,
             authority: Rc::clone(&self.provider.name),
             attributes: claims,
+            roles,
         }
     }
 }
@@ -252,6 +253,10 @@ impl Authenticator for ProviderRequirement {
     type Attempt<'c> = Attempt<'c>;
     const MISSING: &'static Reason = &NO_TOKEN;
     const SEVERAL: &'static Reason = &SEVERAL_TOKENS;
+
+    fn authority(&self) -> (CredentialKind, Rc<str>) {
+        (CredentialKind::Jwt, Rc::clone(&self.provider.name))
+    }
 
     fn locations(&self) -> &Locations {
         &self.provider.locations
@@ -292,7 +297,7 @@ impl Authenticator for ProviderRequirement {
         };
         let binding = &self.provider.binding;
         let shown = binding.check(&sent, &verified.claims, exchange, host);
-        let principal = self.principal(verified.claims);
+        let principal = self.principal(verified.claims, verified.roles);
         let shown = shown.map_err(|mut refusal| {
             let detail = refusal.detail.get_or_insert_default();
             detail.principal = Some(principal.clone());
@@ -358,26 +363,6 @@ fn claiming(
     refusal
 }
 
-/// The provider, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_provider(
-    node: &Node<'_>,
-    providers: &Providers,
-    problems: &mut Problems,
-) -> Option<Option<Rc<Provider>>> {
-    let name = node.non_empty(problems)?;
-    let found = providers.named(name);
-    let none_is_read = providers.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, providers.names());
-        node.report(
-            problems,
-            format_args!("no provider is named {}{near}", Quoted(name)),
-        );
-    }
-    found
-}
-
 impl Policy for Jwt {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         settle(exchange, |exchange| self.combination.judge(exchange, host))
@@ -394,6 +379,7 @@ impl Policy for Jwt {
     fn declares(&self) -> Declaration {
         let mut declared = Declaration {
             claimants: Some(Rc::<UnverifiedSubject>::clone(&self.claimants)),
+            asks_for: Some(self.combination.asked()),
             ..Declaration::default()
         };
         for demand in self.combination.members() {

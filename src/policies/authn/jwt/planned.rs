@@ -82,6 +82,7 @@ impl PlannedTokens {
             kind: CredentialKind::Jwt,
             authority: Rc::clone(&self.provider.name),
             attributes: verified.claims,
+            roles: verified.roles,
         };
         let claims = &principal.attributes;
         if let Some(bit) = self.bit
@@ -95,7 +96,7 @@ impl PlannedTokens {
                     words: verified.words,
                 }));
             }
-            self.requirement.is_met_by(claims).then_some(())?;
+            self.requirement.is_met_by(&principal).then_some(())?;
             cache.change(token, |verified| verified.met |= bit);
         }
         Some(JudgedToken::Accepted(AcceptedToken {

@@ -64,6 +64,7 @@ pub static INVALID: Code = Code {
         &SIGNATURE,
         &CLAIMS,
         &CLAIM_VALUE,
+        &ROLES,
         &ISSUER,
         &AUDIENCE,
         &SUBJECT,
@@ -81,6 +82,7 @@ pub static KEYS_UNTRIED: Reason = Reason::new("keys_untried", &INVALID, Blame::C
 pub static SIGNATURE: Reason = Reason::new("signature", &INVALID, Blame::Credential);
 pub static CLAIMS: Reason = Reason::new("claims", &INVALID, Blame::Credential);
 pub static CLAIM_VALUE: Reason = Reason::new("claim_value", &INVALID, Blame::Credential);
+pub static ROLES: Reason = Reason::new("roles", &INVALID, Blame::Credential);
 pub static ISSUER: Reason = Reason::new("issuer", &INVALID, Blame::Credential);
 pub static AUDIENCE: Reason = Reason::new("audience", &INVALID, Blame::Credential);
 pub static SUBJECT: Reason = Reason::new("subject", &INVALID, Blame::Credential);
@@ -156,10 +158,11 @@ pub static CLAIM_NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "The token does not grant what is needed here.",
-    reasons: &[&CLAIM, &CLAIM_EFFORT],
+    reasons: &[&CLAIM, &ROLE, &CLAIM_EFFORT],
 };
 
 pub static CLAIM: Reason = Reason::new("claim", &CLAIM_NOT_ALLOWED, Blame::Caller);
+pub static ROLE: Reason = Reason::new("role", &CLAIM_NOT_ALLOWED, Blame::Caller);
 pub static CLAIM_EFFORT: Reason = Reason::new("effort", &CLAIM_NOT_ALLOWED, Blame::Caller);
 
 impl From<TokenError> for Refusal {
@@ -245,6 +248,7 @@ pub(super) fn field_of_provider(refusal: &Refusal) -> Option<&'static str> {
 /// Said of a token that is accepted and does not grant what is needed.
 pub(super) const INSUFFICIENT: Insufficient = Insufficient {
     scope: &SCOPE,
+    role: &ROLE,
     claim: &CLAIM,
     effort: &CLAIM_EFFORT,
 };

@@ -3,12 +3,13 @@ use crate::authn::Heard;
 use crate::authn::api_key::refusals::{MISSING, NO_KEY};
 use crate::authn::member::{About, TokenShape};
 use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request, Response};
-use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::compact::Compact;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// One member at that place: what it has when it is asked first, and when it is judged.
@@ -20,6 +21,10 @@ struct Stub {
 
 impl Kin for Stub {
     fn locations(&self) -> Vec<&Locations> {
+        Vec::new()
+    }
+
+    fn authorities(&self) -> Vec<(CredentialKind, Rc<str>)> {
         Vec::new()
     }
 
@@ -36,6 +41,7 @@ impl Kin for Stub {
             kind: CredentialKind::ApiKey,
             authority: self.place.to_string().into(),
             attributes: Compact::parse(b"{}", 1).unwrap(),
+            roles: Roles::default(),
         });
         let edits = Vec::new().into();
         Ok(self

@@ -1,4 +1,5 @@
 use super::*;
+use portcullis_exchange::principal::{CredentialKind, Roles};
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::target::{Authority, Target};
 use portcullis_wire::headers::Headers;
@@ -22,10 +23,55 @@ fn with_request<T>(ask: impl FnOnce(&Request<'_>) -> T) -> T {
     })
 }
 
+/// Of whom that is known, whose roles are those in `r`.
+fn principal(claims: &str) -> Principal {
+    let attributes = Compact::parse(claims.as_bytes(), 16).unwrap();
+    let roles = match attributes.member("r") {
+        Some(Value::Array(items)) => Roles::of(items.iter().filter_map(Value::as_str)),
+        _ => Roles::of([]),
+    };
+    Principal {
+        kind: CredentialKind::Jwt,
+        authority: "corp".into(),
+        roles: roles.unwrap(),
+        attributes,
+    }
+}
+
 fn check(written: &str, claims: &str) -> Result<(), RequirementError> {
     let requirement = requirement(written).unwrap();
-    let claims = Compact::parse(claims.as_bytes(), 16).unwrap();
-    with_request(|request| requirement.check(request, &claims))
+    let principal = principal(claims);
+    let checked = with_request(|request| requirement.check(request, &principal));
+    assert_eq!(checked.is_ok(), requirement.is_met_by(&principal));
+    checked
+}
+
+#[test]
+fn roles_are_whole_names() {
+    let both = r#"{"roles": ["admin", "Domain Users"]}"#;
+    assert_eq!(check(both, r#"{"r": ["Domain Users", "admin"]}"#), Ok(()));
+    let any = r#"{"roles": {"any": ["admin", "ops"], "all": ["user"]}}"#;
+    assert_eq!(check(any, r#"{"r": ["ops", "user"]}"#), Ok(()));
+    for (written, claims) in [
+        (both, r#"{"r": ["admin"]}"#),
+        (both, r#"{"r": ["admin", "Domain"]}"#),
+        (both, "{}"),
+        (any, r#"{"r": ["ops"]}"#),
+        (any, r#"{"r": ["user", "op"]}"#),
+    ] {
+        let unmet = Err(RequirementError::Role);
+        assert_eq!(check(written, claims), unmet, "{written} {claims}");
+    }
+    for written in [
+        r#"{"roles": []}"#,
+        r#"{"roles": [""]}"#,
+        r#"{"roles": ["a\nb"]}"#,
+        r#"{"roles": {}}"#,
+        r#"{"roles": {"one": ["a"]}}"#,
+        r#"{"roles": 7}"#,
+    ] {
+        assert!(requirement(written).is_err(), "{written}");
+    }
 }
 
 #[test]
@@ -133,10 +179,10 @@ fn what_is_not_met_is_named_and_in_what_way() {
     let claims = r#"{"n": "1", "s": "gold", "r": ["user"], "scope": "a"}"#;
     let said = |written: &str, claims: &str| {
         let requirement = requirement(written).unwrap();
-        let claims = Compact::parse(claims.as_bytes(), 16).unwrap();
+        let principal = principal(claims);
         let mut detail = with_request(|request| {
-            let unmet = requirement.check(request, &claims).unwrap_err();
-            requirement.detail(unmet, request, &claims, "/any_of/1")
+            let unmet = requirement.check(request, &principal).unwrap_err();
+            requirement.detail(unmet, request, &principal, "/any_of/1")
         });
         let block = Json::parse(br#"{"any_of": []}"#, 4).unwrap();
         detail.place(&BlockPlace::of(&Node::root(&block)), None);
@@ -149,73 +195,94 @@ fn what_is_not_met_is_named_and_in_what_way() {
                 other => panic!("{other:?}"),
             })
         };
-        let all = ["claim", "fault", "found", "scopes", "any_scope"].map(word);
-        format!("{} {}", detail.rule().unwrap(), all.join(","))
+        let all = [
+            "claim",
+            "fault",
+            "found",
+            "scopes",
+            "any_scope",
+            "roles",
+            "any_role",
+        ];
+        let all = all.map(word).join(",");
+        let all = all.trim_end_matches(',');
+        format!("{} {all}", detail.rule().unwrap())
     };
     for (written, expected) in [
         (
             r#"{"scopes": ["a", "b", "c"]}"#,
-            "/any_of/1/require/scopes/1 scope,not_granted,,b c,",
+            "/any_of/1/require/scopes/1 scope,not_granted,,b c",
         ),
         (
             r#"{"scopes": {"all": ["b"], "any": ["a"]}}"#,
-            "/any_of/1/require/scopes/all/0 scope,not_granted,,b,",
+            "/any_of/1/require/scopes/all/0 scope,not_granted,,b",
         ),
         (
             r#"{"scopes": {"any": ["x", "y"]}}"#,
             "/any_of/1/require/scopes/any scope,not_granted,,,x y",
         ),
         (
+            r#"{"roles": ["user", "x", "y"]}"#,
+            "/any_of/1/require/roles/1 ,not_granted,,,,x y",
+        ),
+        (
+            r#"{"roles": {"any": ["x", "y"], "all": ["user"]}}"#,
+            "/any_of/1/require/roles/any ,not_granted,,,,,x y",
+        ),
+        (
             r#"{"claims": [{"claim": "s", "exact": "gold"}, {"claim": "n", "exact": 1}]}"#,
-            "/any_of/1/require/claims/1 n,kind,string,,",
+            "/any_of/1/require/claims/1 n,kind,string",
         ),
         (
             r#"{"claims": [{"claim": "/x/y", "exists": true}]}"#,
-            "/any_of/1/require/claims/0 /x/y,missing,,,",
+            "/any_of/1/require/claims/0 /x/y,missing",
         ),
         (
             r#"{"claims": [{"claim": "s", "exists": false}]}"#,
-            "/any_of/1/require/claims/0 s,unexpected,,,",
+            "/any_of/1/require/claims/0 s,unexpected",
         ),
         (
             r#"{"claims": [{"not": {"claim": "s", "prefix": "g"}}]}"#,
-            "/any_of/1/require/claims/0 s,forbidden,,,",
+            "/any_of/1/require/claims/0 s,forbidden",
         ),
         (
             r#"{"claims": [{"claim": "s", "prefix": "x"}]}"#,
-            "/any_of/1/require/claims/0 s,no_match,,,",
+            "/any_of/1/require/claims/0 s,no_match",
         ),
         (
             r#"{"claims": [{"claim": "s", "exact": true}]}"#,
-            "/any_of/1/require/claims/0 s,kind,string,,",
+            "/any_of/1/require/claims/0 s,kind,string",
         ),
         (
             r#"{"claims": [{"claim": "r", "includes": "admin"}]}"#,
-            "/any_of/1/require/claims/0 r,not_included,,,",
+            "/any_of/1/require/claims/0 r,not_included",
         ),
         (
             r#"{"claims": [{"claim": "s", "in": ["a", "b"]}]}"#,
-            "/any_of/1/require/claims/0 s,not_listed,,,",
+            "/any_of/1/require/claims/0 s,not_listed",
         ),
         (
             r#"{"claims": [{"claim": "s", "in": [1, true]}]}"#,
-            "/any_of/1/require/claims/0 s,kind,string,,",
+            "/any_of/1/require/claims/0 s,kind,string",
         ),
         (
             r#"{"claims": [{"claim": "n", "range": {"minimum": 1}}]}"#,
-            "/any_of/1/require/claims/0 n,kind,string,,",
+            "/any_of/1/require/claims/0 n,kind,string",
         ),
         (
             r#"{"claims": [{"claim": "s", "includes_all": ["gold"]}]}"#,
-            "/any_of/1/require/claims/0 s,kind,string,,",
+            "/any_of/1/require/claims/0 s,kind,string",
         ),
     ] {
         assert_eq!(said(written, claims), expected, "{written}");
     }
+    let role = r#"{"roles": {"all": ["b"]}}"#;
+    let none = "/any_of/1/require/roles/all/0 ,missing,,,,b";
+    assert_eq!(said(role, "{}"), none);
     let scope = r#"{"scopes": ["b"]}"#;
-    let none = "/any_of/1/require/scopes/0 scope,missing,,b,";
+    let none = "/any_of/1/require/scopes/0 scope,missing,,b";
     assert_eq!(said(scope, "{}"), none);
-    let number = "/any_of/1/require/scopes/0 scp,kind,number,b,";
+    let number = "/any_of/1/require/scopes/0 scp,kind,number,b";
     assert_eq!(said(scope, r#"{"scp": 1}"#), number);
 }
 

@@ -9,8 +9,7 @@ use portcullis_wire::budget::Share;
 
 use super::entry::read_entry;
 use super::table::{MOST_ENTRIES, RevocationBuilder, RevocationTable};
-use crate::authn::fetched_list::{FetchedContent, FetchedList};
-use crate::authn::item_list::{ItemList, ListWords, MostItems, Twice};
+use crate::fetched_list::{FetchedContent, FetchedList, ItemList, ListWords, MostItems, Twice};
 
 /// A list of what is revoked.
 pub(in crate::authn) struct RevocationList {

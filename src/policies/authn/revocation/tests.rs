@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use super::*;
-use portcullis_exchange::call::CallResponse;
+use portcullis_document::Node;
 use portcullis_exchange::fetched::{Fetched, Next, Purpose, Received};
 use portcullis_exchange::host::Clock as _;
 use portcullis_exchange::section::{Reading, Section, Sections};
+use portcullis_exchange::whole_response::WholeResponse;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::Json;
@@ -24,7 +25,11 @@ fn lists(text: &str) -> RevocationLists {
 }
 
 fn used(lists: &RevocationLists) -> UsedLists {
-    let names: Vec<String> = lists.names().map(|name| format!("\"{name}\"")).collect();
+    let names: Vec<String> = lists
+        .by_name
+        .names()
+        .map(|name| format!("\"{name}\""))
+        .collect();
     let text = format!(r#"{{"revocation_lists":[{}]}}"#, names.join(","));
     let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
@@ -42,17 +47,16 @@ fn fetched(more: &str) -> RevocationLists {
 
 /// What comes of an answer with that status and body.
 fn arrive(lists: &RevocationLists, status: &str, body: &str, host: &MemoryHost) -> Received {
-    let list = lists.named("l").unwrap().unwrap();
+    let list = lists.by_name.valid().next().unwrap();
     let Entries::Fetched(fetched) = &list.entries else {
         panic!("{list:?}");
     };
     let mut headers = Headers::default();
     headers.push(b":status", status.as_bytes());
-    let response = CallResponse {
-        headers: &headers,
-        body: body.as_bytes(),
-    };
-    fetched.received(host.monotonic(), Purpose::default(), Ok(response), host)
+    let response = WholeResponse::of(headers, body.as_bytes());
+    fetched
+        .received(host.monotonic(), Purpose::default(), response, host)
+        .unwrap()
 }
 
 /// What a list says of a credential: nothing, the claim and the fault, or that it is not there.
@@ -227,7 +231,7 @@ fn one_entry_that_cannot_be_read_spoils_the_answer() {
 #[test]
 fn a_hundred_thousand_entries_are_read() {
     use super::table::MOST_ENTRIES;
-    use crate::authn::item_list::{MostItems, read_list};
+    use crate::fetched_list::{MostItems, read_list};
 
     let entries: Vec<String> = (0..MOST_ENTRIES)
         .map(|n| format!(r#"{{"jti":"6f1c7a52-8f0e-4d5c-9b1a-{n:012}"}}"#))

@@ -37,13 +37,10 @@ pub(super) fn compile(
     let presence = Presence::read(fields, problems);
     let signer = fields
         .required("signer", problems)
-        .and_then(|node| signers.named(&node, problems));
-    let requirement = fields.or_default(
-        "require",
-        Requirement::default(),
-        problems,
-        |node, problems| Requirement::read(node, &path, problems),
-    );
+        .and_then(|node| signers.by_name.asked(&node, problems));
+    let named = signer.as_ref().and_then(Option::as_deref);
+    let requirement =
+        Requirement::beside(fields, named.map(|signer| &signer.roles), &path, problems);
     let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
         node.choice(
             problems,

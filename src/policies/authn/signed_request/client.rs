@@ -4,17 +4,20 @@ use std::rc::Rc;
 
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::Edit;
+use portcullis_exchange::principal::Roles;
 use portcullis_wire::json::compact::Compact;
 
 use crate::authn::forwarding::Forwarding;
 use crate::authn::grants::{known_as, read_grants};
-use crate::authn::location::Unwritable;
+use crate::authn::presented::Unwritable;
+use crate::authn::roles::RoleRules;
 
 /// Who signs: what is known of them, and what the service is told of that.
 #[derive(Clone, Debug)]
 pub(super) struct SigningClient {
     pub(super) name: Rc<str>,
     pub(super) facts: Compact,
+    pub(super) roles: Roles,
     pub(super) edits: Rc<[Edit]>,
 }
 
@@ -38,20 +41,26 @@ impl SigningClient {
         Some(Self {
             name: client.into(),
             facts,
+            roles: Roles::default(),
             edits: Rc::default(),
         })
     }
 
-    /// The same, with what the service is told.
+    /// The same, with its roles by those rules and with what the service is told.
     pub(super) fn told(
         self,
-        forwarding: &Forwarding,
+        (forwarding, rules): (&Forwarding, &RoleRules),
         node: &Node<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
+        rules
+            .tells(&self.facts, node.pointer(), problems)
+            .then_some(())?;
+        let roles = rules.of(&self.facts).ok()?;
         match forwarding.edits(&self.facts) {
             Ok(edits) => Some(Self {
                 edits: edits.into(),
+                roles,
                 ..self
             }),
             Err(Unwritable) => {
@@ -69,6 +78,7 @@ impl SigningClient {
         let edits = self.edits.len().saturating_mul(64);
         size_of::<Self>()
             .saturating_add(self.facts.size())
+            .saturating_add(self.roles.memory())
             .saturating_add(self.name.len())
             .saturating_add(edits)
     }

@@ -26,7 +26,9 @@ use std::rc::Rc;
 use portcullis_exchange::body::{Inspection, RequestBody};
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Compile, Declaration, Policy, PolicyKind, Role, Verdict};
+use portcullis_exchange::policy::{
+    AskedCredentials, Compile, Declaration, Policy, PolicyKind, Role, Verdict,
+};
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Refusal, Selector};
 use portcullis_exchange::seed::Hashed;
@@ -165,6 +167,7 @@ impl SignedRequest {
             kind: CredentialKind::SignedRequest,
             authority: Rc::clone(&self.signer.name),
             attributes: client.facts.clone(),
+            roles: client.roles.clone(),
         };
         let request = &exchange.request;
         self.requirement.met(principal, request, "", &INSUFFICIENT)
@@ -286,6 +289,11 @@ impl Policy for SignedRequest {
         Declaration {
             owned_request_headers: forwarding.owned_headers(),
             judged_request_headers: judged.chain(self.requirement.header_names()).collect(),
+            asks_for: Some(AskedCredentials {
+                authorities: vec![(CredentialKind::SignedRequest, Rc::clone(&self.signer.name))],
+                needs_all: true,
+                is_optional: self.presence == Presence::Optional,
+            }),
             names_caller_late: self.signer.needs_body(),
             only_looks_in_shadow: true,
             exports: forwarding.exports(),

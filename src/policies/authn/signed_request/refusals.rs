@@ -137,15 +137,17 @@ pub static CLAIM_NOT_ALLOWED: Code = Code {
     status: 403,
     grpc_status: grpc::PERMISSION_DENIED,
     title: "Who signed the request is not granted what is needed here.",
-    reasons: &[&CLAIM, &CLAIM_EFFORT],
+    reasons: &[&CLAIM, &ROLE, &CLAIM_EFFORT],
 };
 
 pub static CLAIM: Reason = Reason::new("claim", &CLAIM_NOT_ALLOWED, Blame::Caller);
+pub static ROLE: Reason = Reason::new("role", &CLAIM_NOT_ALLOWED, Blame::Caller);
 pub static CLAIM_EFFORT: Reason = Reason::new("effort", &CLAIM_NOT_ALLOWED, Blame::Caller);
 
 /// Said of a signature that is accepted, and whose client is not granted what is needed.
 pub(super) const INSUFFICIENT: Insufficient = Insufficient {
     scope: &SCOPE,
+    role: &ROLE,
     claim: &CLAIM,
     effort: &CLAIM_EFFORT,
 };

@@ -18,6 +18,7 @@ use super::unsettled::UnsettledSignature;
 use super::webhook::{Webhook, WebhookForm};
 use crate::authn::forwarding::Forwarding;
 use crate::authn::revocation::{RevocationLists, UsedLists};
+use crate::authn::roles::RoleRules;
 
 /// Who signs requests, and how.
 pub(super) struct Signer {
@@ -31,6 +32,7 @@ pub(super) struct Signer {
     /// The largest body.
     pub(super) max_bytes: u64,
     pub(super) forwarding: Forwarding,
+    pub(super) roles: RoleRules,
     /// What is revoked whatever is signed.
     pub(super) lists: UsedLists,
     /// The fields that it judges. What some gateways take for one of them is refused.
@@ -67,10 +69,11 @@ impl Signer {
         });
         let exports = fields.optional("claim_to_filter_state");
         let forwarding = Forwarding::read_without_payload(&mut fields, problems);
+        let roles = RoleRules::read(&mut fields, problems);
         let lists = UsedLists::read(&mut fields, &lists, problems);
         fields.deny_unknown(problems);
-        let (scheme, forwarding) = (scheme?, forwarding?);
-        let scheme = scheme.told(&forwarding, node, problems)?;
+        let (scheme, forwarding, roles) = (scheme?, forwarding?, roles?);
+        let scheme = scheme.told((&forwarding, &roles), node, problems)?;
         if let (Some(node), SignatureScheme::Webhook(..)) = (exports, &scheme)
             && !forwarding.exports().is_empty()
         {
@@ -102,6 +105,7 @@ impl Signer {
             replays,
             max_bytes: max_bytes?,
             forwarding,
+            roles,
             lists: lists?,
         })
     }
@@ -224,17 +228,17 @@ impl SignatureScheme {
 
     fn told(
         self,
-        forwarding: &Forwarding,
+        with: (&Forwarding, &RoleRules),
         node: &Node<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
         match self {
             Self::Webhook(webhook, client) => {
-                let client = client.told(forwarding, node, problems)?;
+                let client = client.told(with, node, problems)?;
                 Some(Self::Webhook(webhook, client))
             }
             Self::Message(message) => {
-                let message = message.told(forwarding, node, problems)?;
+                let message = message.told(with, node, problems)?;
                 Some(Self::Message(message))
             }
         }

@@ -1,23 +1,27 @@
 //! What a request is counted by: an ordered list of parts, each read from the request or from
 //! what is known of its sender.
 
+mod networks;
 pub mod query;
 mod read;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::rc::Rc;
 
+pub use self::networks::NetworkChoice;
 use self::query::parameter;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::Several;
 use portcullis_exchange::exchange::{Facts, Request};
-use portcullis_exchange::host::{Host, Property};
+use portcullis_exchange::geo::{Asn, Geo};
+use portcullis_exchange::host::Host;
 use portcullis_exchange::plan;
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::route::PathTemplate;
 use portcullis_wire::address;
-use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::headers::{HeaderName, HeaderValue, Repeated};
 use portcullis_wire::json::compact;
 
 /// `key: [ … ]`. A key without parts is the same for all requests.
@@ -41,6 +45,12 @@ enum KeyPart {
     Claim(ClaimPath, String),
     Header(HeaderName),
     QueryParameter(String),
+    /// The name of the first of these lists that the client's address is in.
+    Network(NetworkChoice),
+    /// The country that it is in.
+    Country(Rc<Geo>),
+    /// The autonomous system.
+    Asn(Rc<Geo>),
     /// The first template that fits the path.
     PathTemplate(Vec<PathTemplate>),
     Method,
@@ -71,6 +81,8 @@ pub enum KeyError {
     Repeated,
     /// It would take too much work to tell which callers it is from.
     Effort,
+    /// A list of networks is not there, or too old; or a tier depends on an address that is not known.
+    Unknown,
 }
 
 /// The value of one part.
@@ -119,6 +131,9 @@ impl Key {
             KeyPart::Claim(..) => "claim",
             KeyPart::Header(_) => "header",
             KeyPart::QueryParameter(_) => "query_parameter",
+            KeyPart::Network(_) => "network",
+            KeyPart::Country(_) => "country",
+            KeyPart::Asn(_) => "asn",
             KeyPart::PathTemplate(_) => "path_template",
             KeyPart::Method => "method",
             KeyPart::Route => "route",
@@ -165,12 +180,15 @@ impl Key {
             KeyPart::ClientAddress { .. }
             | KeyPart::Subject
             | KeyPart::Claim(..)
+            | KeyPart::Network(_)
             | KeyPart::Method
             | KeyPart::Route
             | KeyPart::Constant(_) => true,
             KeyPart::ClaimedSubject
             | KeyPart::Header(_)
             | KeyPart::QueryParameter(_)
+            | KeyPart::Country(_)
+            | KeyPart::Asn(_)
             | KeyPart::PathTemplate(_) => false,
         })
     }
@@ -274,6 +292,20 @@ impl KeyPart {
                 let query = caller.request.query().unwrap_or_default();
                 parameter(query, name)?.map(Value::Owned)
             }
+            KeyPart::Network(networks) => match caller.facts.client(caller.host) {
+                Some(client) => networks.name_of(client, caller.host)?.map(Value::text),
+                None => None,
+            },
+            KeyPart::Country(geo) => {
+                let country = geo.sent_country(caller.request.headers);
+                let country = country.map_err(|Repeated| KeyError::Repeated)?;
+                country.map(|country| Value::Owned(country.as_bytes().to_vec()))
+            }
+            KeyPart::Asn(geo) => {
+                let asn = geo.sent_asn(caller.request.headers);
+                let asn = asn.map_err(|Repeated| KeyError::Repeated)?;
+                asn.map(|Asn(number)| Value::Owned(number.to_string().into_bytes()))
+            }
             KeyPart::PathTemplate(templates) => {
                 let path = caller.request.target.path();
                 let fitting = templates.iter().find(|template| template.matches(path));
@@ -295,8 +327,12 @@ impl KeyPart {
                 ipv4_prefix,
                 ipv6_prefix,
             } => {
-                let client = address::with_port(&host.property(Property::ClientAddress)?)?;
+                let client = caller.connection.client(host)?;
                 Some(Value::network(client, *ipv4_prefix, *ipv6_prefix))
+            }
+            KeyPart::Network(networks) => {
+                let client = caller.connection.client(host)?;
+                networks.name_of(client, host).ok()?.map(Value::text)
             }
             KeyPart::Subject => Value::subject(caller.principal?),
             KeyPart::Claim(path, _) => scalar(path.value(&caller.principal?.attributes)?),
@@ -306,6 +342,8 @@ impl KeyPart {
             KeyPart::ClaimedSubject
             | KeyPart::Header(_)
             | KeyPart::QueryParameter(_)
+            | KeyPart::Country(_)
+            | KeyPart::Asn(_)
             | KeyPart::PathTemplate(_) => None,
         }
     }
@@ -320,6 +358,9 @@ impl KeyPart {
             KeyPart::QueryParameter(name) => {
                 format!("query_parameter.{}", Spelled(name.as_bytes()))
             }
+            KeyPart::Network(_) => "network".to_owned(),
+            KeyPart::Country(_) => "country".to_owned(),
+            KeyPart::Asn(_) => "asn".to_owned(),
             KeyPart::PathTemplate(_) => "path_template".to_owned(),
             KeyPart::Method => "method".to_owned(),
             KeyPart::Route => "route".to_owned(),
@@ -346,6 +387,10 @@ impl<'v> Value<'v> {
             IpAddr::V6(_) => ipv6_prefix,
         };
         Value::Address(address::network(client, ipv4_prefix, ipv6_prefix), prefix)
+    }
+
+    fn text(text: &'v str) -> Self {
+        Value::Bytes(text.as_bytes())
     }
 
     fn subject(who: &'v Principal) -> Option<Self> {

@@ -1,24 +1,29 @@
 //! Reads keys from the document.
 
-use super::{Key, KeyPart};
-use crate::authn::jwt::Providers;
+use std::rc::Rc;
+
+use super::{Key, KeyPart, NetworkChoice};
+use crate::rate_limits::named::LimitNames;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::route::{PathTemplate, read_header_name};
 use portcullis_wire::json::Json;
 
 /// The parts that need no more words.
-const WORDS: [&str; 5] = [
+const WORDS: [&str; 7] = [
     "client_address",
     "subject",
     "claimed_subject",
+    "country",
+    "asn",
     "method",
     "route",
 ];
 
 /// The parts that say more; exactly one of them stands in an object.
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "client_address",
+    "network",
     "claim",
     "header",
     "query_parameter",
@@ -28,11 +33,11 @@ const FIELDS: [&str; 6] = [
 
 impl Key {
     /// Reads `key: [ … ]`. An empty list is a key that all requests share.
-    pub fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Option<Self> {
+    pub fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
         let items = node.items(problems)?;
         let parts: Vec<Option<KeyPart>> = items
             .iter()
-            .map(|item| KeyPart::read(item, providers, problems))
+            .map(|item| KeyPart::read(item, named, problems))
             .collect();
         let parts = parts.into_iter().collect::<Option<_>>()?;
         Some(Self { parts })
@@ -40,10 +45,10 @@ impl Key {
 }
 
 impl KeyPart {
-    fn read(node: &Node<'_>, providers: &Providers, problems: &mut Problems) -> Option<Self> {
+    fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
         if let Json::Object(_) = node.json() {
             let mut fields = node.fields(problems)?;
-            let part = Self::read_object(&mut fields, problems);
+            let part = Self::read_object(&mut fields, named, problems);
             fields.deny_unknown(problems);
             return part;
         }
@@ -54,7 +59,7 @@ impl KeyPart {
                 ipv6_prefix: 64,
             },
             "subject" => KeyPart::Subject,
-            "claimed_subject" if providers.names().next().is_none() => {
+            "claimed_subject" if named.providers.names().next().is_none() => {
                 node.report(
                     problems,
                     "there is no token whose subject could be claimed: the document has no `providers`",
@@ -62,6 +67,22 @@ impl KeyPart {
                 return None;
             }
             "claimed_subject" => KeyPart::ClaimedSubject,
+            "country" if !named.geo.has_country() => {
+                node.report(
+                    problems,
+                    "it is not known which field names the country: say so in `geo`",
+                );
+                return None;
+            }
+            "country" => KeyPart::Country(Rc::clone(&named.geo)),
+            "asn" if !named.geo.has_asn() => {
+                node.report(
+                    problems,
+                    "it is not known which field names the autonomous system: say so in `geo`",
+                );
+                return None;
+            }
+            "asn" => KeyPart::Asn(Rc::clone(&named.geo)),
             "method" => KeyPart::Method,
             "route" => KeyPart::Route,
             _ => {
@@ -82,7 +103,11 @@ impl KeyPart {
         })
     }
 
-    fn read_object(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+    fn read_object(
+        fields: &mut Fields<'_>,
+        named: &LimitNames,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let written = FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
         let mut written = written.into_iter().flatten();
         let Some((name, node)) = written.next() else {
@@ -99,6 +124,9 @@ impl KeyPart {
         }
         match name {
             "client_address" => read_networks(&node, problems),
+            "network" => {
+                NetworkChoice::read(&node, &named.networks, problems).map(KeyPart::Network)
+            }
             "claim" => {
                 let path = ClaimPath::read(&node, problems)?;
                 Some(KeyPart::Claim(path, node.text(problems)?.to_owned()))

@@ -1,7 +1,7 @@
 use super::*;
-use crate::authn::jwt::Providers;
+use crate::rate_limits::named::LimitNames;
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::target::Target;
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::headers::Headers;
@@ -11,7 +11,7 @@ use portcullis_wire::json::compact::Compact;
 fn key(text: &str) -> Key {
     let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
-    let key = Key::read(&Node::root(&json), &Providers::default(), &mut problems);
+    let key = Key::read(&Node::root(&json), &LimitNames::default(), &mut problems);
     problems.into_result(key).unwrap()
 }
 
@@ -43,6 +43,7 @@ fn of<T>(sent: &Sent, take: impl FnOnce(&Caller<'_>) -> T) -> T {
         kind: CredentialKind::Jwt,
         authority: "corp".into(),
         attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
+        roles: Roles::default(),
     });
     let host = MemoryHost::new().with_client(sent.client);
     take(&Caller {
@@ -199,11 +200,11 @@ fn what_is_no_part_is_explained() {
     for (wrong, problem) in [
         (
             r#"["clientaddress"]"#,
-            "/0: must be one of \"client_address\", \"subject\", \"claimed_subject\", \"method\", \"route\", or an object with one of \"client_address\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"; did you mean \"client_address\"?",
+            "/0: must be one of \"client_address\", \"subject\", \"claimed_subject\", \"country\", \"asn\", \"method\", \"route\", or an object with one of \"client_address\", \"network\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"; did you mean \"client_address\"?",
         ),
         (
             r#"[{}]"#,
-            "/0: needs one of \"client_address\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"",
+            "/0: needs one of \"client_address\", \"network\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"",
         ),
         (
             r#"[{"claim": "a", "header": "b"}]"#,
@@ -216,7 +217,7 @@ fn what_is_no_part_is_explained() {
     ] {
         let json = Json::parse(wrong.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
-        let key = Key::read(&Node::root(&json), &Providers::default(), &mut problems);
+        let key = Key::read(&Node::root(&json), &LimitNames::default(), &mut problems);
         let error = problems.into_result(key).unwrap_err();
         assert_eq!(error.problems[0].to_string(), problem);
     }

@@ -4,9 +4,13 @@ use std::fmt;
 use std::rc::Rc;
 
 use portcullis_document::Quoted;
+use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::{Compact, Value};
 
 use super::confirmation::CLAIM;
+
+/// The block in which credentials of several kinds stand.
+const CREDENTIALS: &str = "credentials";
 
 /// Who issued a token, or tells of it; by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +29,39 @@ impl TokenAuthority {
     }
 
     /// The policy that asks for its tokens, and the field there that names it.
-    pub(super) fn asked_by(&self) -> (&'static str, &'static str) {
+    fn asked_by(&self) -> (&'static str, &'static str) {
         match self {
             Self::Provider(_) => ("jwt", "provider"),
             Self::IntrospectionServer(_) => ("introspection", "server"),
+        }
+    }
+
+    /// Whether a route asks for its tokens, by a block of its own or by one of `defaults`.
+    pub(super) fn is_asked_by(&self, route: &Json, defaults: Option<&Json>) -> bool {
+        let (policy, field) = self.asked_by();
+        [policy, CREDENTIALS].into_iter().any(|name| {
+            let block = route.step(name).or_else(|| defaults?.step(name));
+            block.is_some_and(|block| self.is_named_in(block, field))
+        })
+    }
+
+    /// Whether a block, or one of its members, names it in that field.
+    fn is_named_in(&self, block: &Json, field: &str) -> bool {
+        match block {
+            Json::Object(object) => object.iter().any(|(name, value)| {
+                (name == field && value.as_str() == Some(self.name()))
+                    || self.is_named_in(value, field)
+            }),
+            Json::Array(items) => items.iter().any(|item| self.is_named_in(item, field)),
+            _ => false,
+        }
+    }
+
+    /// The section in which it stands.
+    pub(super) fn section(&self) -> &'static str {
+        match self {
+            Self::Provider(_) => "providers",
+            Self::IntrospectionServer(_) => "introspection_servers",
         }
     }
 

@@ -11,11 +11,9 @@ pub(super) fn note_unexposed(authority: &TokenAuthority, document: &Node<'_>) ->
     let Some(Json::Array(routes)) = document.json().step("routes") else {
         return None;
     };
-    let (policy, field) = authority.asked_by();
     let is_blind = |route: &&Json| {
-        let block = |name| route.step(name).or_else(|| defaults?.step(name));
-        let asked = block(policy).and_then(|block| block.step(field));
-        let cors = block("cors").filter(|cors| cors.as_object().is_some());
+        let cors = route.step("cors").or_else(|| defaults?.step("cors"));
+        let cors = cors.filter(|cors| cors.as_object().is_some());
         let exposes = |cors: &Json| match cors.step("expose_headers") {
             Some(Json::Array(names)) => names.iter().any(|name| {
                 let name = name.as_str().unwrap_or_default();
@@ -23,8 +21,7 @@ pub(super) fn note_unexposed(authority: &TokenAuthority, document: &Node<'_>) ->
             }),
             _ => false,
         };
-        asked.and_then(Json::as_str) == Some(authority.name())
-            && cors.is_some_and(|cors| !exposes(cors))
+        authority.is_asked_by(route, defaults) && cors.is_some_and(|cors| !exposes(cors))
     };
     let route = routes.iter().find(is_blind)?;
     let name = route.step("name").and_then(Json::as_str)?;
@@ -50,6 +47,10 @@ mod tests {
         let exposing = r#""cors":{"expose_headers":["etag","DPoP-Nonce"]}"#;
         assert!(note(jwt, &format!(",{cors}")));
         assert!(note(&format!("{jwt},{cors}"), ""));
+        let beside =
+            r#","credentials":{"any_of":[{"api_key":{"store":"a"}},{"jwt":{"provider":"corp"}}]}"#;
+        assert!(note(cors, beside));
+        assert!(!note(cors, &beside.replace("corp", "other")));
         assert!(note(cors, &format!(",{jwt}")));
         assert!(!note(jwt, &format!(",{exposing}")));
         assert!(!note(&format!("{jwt},{cors}"), &format!(",{exposing}")));

@@ -25,6 +25,8 @@ pub(super) struct ProofRules {
     pub(super) skew: Duration,
     /// How clients see the service, if that is not how the requests that come say it.
     pub(super) origins: Vec<SeenAs>,
+    /// Whether the document says that they may name any host.
+    pub(super) any_origin: bool,
     pub(super) nonces: Option<Nonces>,
     /// How many proofs are remembered.
     pub(super) most: u64,
@@ -49,6 +51,8 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// RFC 9449 §11.1: seconds or minutes.
 const LONGEST: Duration = Duration::from_secs(600);
 const MOST_ORIGINS: usize = 16;
+/// In place of `origins`.
+const ANY: &str = "any";
 const MOST: u64 = 100_000;
 
 impl ProofRules {
@@ -65,6 +69,7 @@ impl ProofRules {
             lifetime: LIFETIME,
             skew: known.skew,
             origins: Vec::new(),
+            any_origin: false,
             nonces: None,
             most: MOST,
             backend: known.backend,
@@ -99,14 +104,9 @@ impl ProofRules {
             }
             Some(lifetime)
         });
-        let origins = fields.or_default("origins", Vec::new(), problems, |node, problems| {
-            let origins = node.list(problems, SeenAs::read)?;
-            if origins.len() > MOST_ORIGINS {
-                node.report(problems, format_args!("has more than {MOST_ORIGINS} items"));
-                return None;
-            }
-            Some(origins)
-        });
+        let origins = node.member("origins");
+        let any_origin = origins.is_some_and(|node| node.json().as_str() == Some(ANY));
+        let origins = fields.or_default("origins", Vec::new(), problems, read_origins);
         let nonces = fields.or_default("nonce", None, problems, Nonces::read);
         let most = fields.or_default("max_proofs", MOST, problems, |node, problems| {
             node.integer(problems, 128..=1_000_000)
@@ -129,6 +129,7 @@ impl ProofRules {
             algorithms: algorithms?,
             lifetime: lifetime?,
             origins: origins?,
+            any_origin,
             nonces: nonces?,
             most: most?,
             ..Self::usual(known)
@@ -154,6 +155,27 @@ impl ProofRules {
             .map(|origin| origin.memory().saturating_add(size_of::<SeenAs>()));
         origins.fold(self.algorithms.len(), usize::saturating_add)
     }
+}
+
+/// A list, or `any`, which is none.
+fn read_origins(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<SeenAs>> {
+    match node.json().as_str() {
+        Some(ANY) => return Some(Vec::new()),
+        Some(_) => {
+            node.report(
+                problems,
+                "must be a list of how clients write the service, such as [\"https://api.example.com\"], or \"any\"",
+            );
+            return None;
+        }
+        None => {}
+    }
+    let origins = node.list(problems, SeenAs::read)?;
+    if origins.len() > MOST_ORIGINS {
+        node.report(problems, format_args!("has more than {MOST_ORIGINS} items"));
+        return None;
+    }
+    Some(origins)
 }
 
 fn read_algorithms(

@@ -12,11 +12,11 @@ use hmac_sha256::Hash;
 
 use super::*;
 use crate::authn::certificate::set::CertificateSets;
-use crate::authn::location::Locations;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::exchange::{BodyState, Facts, Request};
 use portcullis_exchange::host::{HostVerdict, Property};
+use portcullis_exchange::section::Finishing;
 use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
@@ -405,32 +405,54 @@ fn a_request_that_has_waited_brings_an_old_proof() {
 }
 
 #[test]
-fn what_an_operator_should_know_is_noted() {
-    let notes = |bound: &str, sets: &CertificateSets| {
-        let text = format!(r#"{{"bound":{bound}}}"#);
+fn the_hosts_of_a_service_are_told_or_asked_for() {
+    let finished = |bound: &str, hosts: &str| {
+        let text = format!(
+            r#"{{"bound":{bound},"routes":[{{"name":"r","match":{{{hosts}}},"jwt":{{"provider":"corp"}}}}]}}"#
+        );
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let (mut problems, mut notes) = (Problems::default(), Vec::new());
-        let root = Node::root(&json);
-        let mut fields = root.fields(&mut problems).unwrap();
-        let provider = OfAuthority {
-            authority: TokenAuthority::Provider("corp".into()),
-            clock_skew: Duration::from_secs(5),
-            backend: SignatureBackend::Auto,
+        binding(bound).finish(&mut Finishing {
+            document: &Node::root(&json),
+            routes: &["r"],
+            notes: &mut notes,
+            problems: &mut problems,
+        });
+        let problems = match problems.into_result(Some(())) {
+            Ok(()) => Vec::new(),
+            Err(error) => error.problems.iter().map(ToString::to_string).collect(),
         };
-        let binding = Binding::read(&mut fields, &provider, sets, &mut problems).unwrap();
-        let mut locations = Locations::read(&mut fields, &mut problems).unwrap();
-        binding.settle(&mut locations, &root, &mut notes, &mut problems);
-        notes
+        (problems, notes)
     };
-    let none = CertificateSets::default();
-    let origins = |notes: &[String]| {
-        let mut notes = notes.iter();
-        notes.any(|note| note.contains("has no `origins`"))
-    };
-    assert!(origins(&notes(r#"{"dpop":"required"}"#, &none)));
-    assert!(origins(&notes(r#""required""#, &none)));
-    let named = r#"{"dpop":{"origins":["https://a.example"]}}"#;
-    for fine in [named, r#""if_bound""#, r#"{"dpop":"off"}"#] {
-        assert!(!origins(&notes(fine, &none)), "{fine}");
+    let hosts = r#""hosts":["a.example"]"#;
+    for demanded in [
+        r#"{"dpop":"required"}"#,
+        r#"{"dpop":{"mode":"required","nonce":"required"}}"#,
+    ] {
+        let (problems, notes) = finished(demanded, "");
+        assert!(notes.is_empty(), "{notes:?}");
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}");
+        };
+        let start = "/providers/corp/bound/dpop: needs `origins`: route \"r\" has no `hosts`";
+        assert!(problem.starts_with(start), "{problem}");
+        assert_eq!(finished(demanded, hosts), (Vec::new(), Vec::new()));
+    }
+    for taken in [r#""required""#, r#"{"dpop":"if_bound"}"#, r#"{"dpop":{}}"#] {
+        let (problems, notes) = finished(taken, "");
+        assert!(problems.is_empty(), "{problems:?}");
+        let [note] = &notes[..] else {
+            panic!("{notes:?}");
+        };
+        assert!(note.contains("has no `origins`, and route \"r\""), "{note}");
+        assert_eq!(finished(taken, hosts), (Vec::new(), Vec::new()));
+    }
+    for fine in [
+        r#"{"dpop":{"mode":"required","origins":["https://a.example"]}}"#,
+        r#"{"dpop":{"mode":"required","origins":"any"}}"#,
+        r#""if_bound""#,
+        r#"{"dpop":"off"}"#,
+    ] {
+        assert_eq!(finished(fine, ""), (Vec::new(), Vec::new()), "{fine}");
     }
 }

@@ -2,13 +2,16 @@
 
 use super::certificate::CertificateBinding;
 use super::dpop::{ProofChecker, ProofFields};
+use super::hosts::{deny_open, note_open};
 use super::pages::note_unexposed;
 use super::replay::ReplayTable;
 use super::settings::{Known, ProofRules};
 use super::{Binding, BindingMode, OfAuthority};
 use crate::authn::certificate::set::CertificateSets;
+use crate::authn::left_out::HAS_CREDENTIALS;
 use crate::authn::location::Locations;
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
+use portcullis_exchange::section::Finishing;
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
@@ -68,7 +71,12 @@ impl Binding {
             let certificate = CertificateBinding::default();
             return Self::of(false, certificate, ProofRules::usual(&known), false);
         };
-        if let Json::String(_) = node.json() {
+        if !HAS_CREDENTIALS && !node.is_off() {
+            node.report(problems, LeftOut::CREDENTIALS);
+            return None;
+        }
+        // Without them nothing else comes here.
+        if !HAS_CREDENTIALS || matches!(node.json(), Json::String(_)) {
             let mode = BindingMode::read(&node, problems)?;
             let each = match mode {
                 BindingMode::Off => BindingMode::Off,
@@ -141,11 +149,6 @@ impl Binding {
             return None;
         }
         let owner = &self.proofs.rules.authority;
-        if self.tells_of_proofs && self.proofs.rules.origins.is_empty() {
-            notes.push(format!(
-                "{owner}: `dpop` in `bound` has no `origins`: the host of a proof is compared with the one that the request names, and in a route without `hosts` that is whatever the client says: a proof made for another service does for the same path here; write `origins`, or `hosts` in each of its routes"
-            ));
-        }
         if let Some(set) = self.certificate.gullible() {
             notes.push(format!(
                 "{owner}: `certificate` in `bound` believes the set {}, which believes `x-forwarded-client-cert` whoever sends it: who can connect here and has a stolen token writes there what that is bound to; add `verified` or `proxies` to the set",
@@ -161,11 +164,32 @@ impl Binding {
         Some(())
     }
 
-    /// What an operator should know of how the document uses it.
-    pub(in crate::authn) fn note(&self, document: &Node<'_>) -> Option<String> {
-        let rules = &self.proofs.rules;
-        rules.nonces.as_ref()?;
-        note_unexposed(&rules.authority, document)
+    /// Looks at how the document uses it: what it demands has to be of use there, and what an operator should
+    /// know is noted.
+    pub(in crate::authn) fn finish(&self, finishing: &mut Finishing<'_>) {
+        let (rules, document) = (&self.proofs.rules, finishing.document);
+        let owner = &rules.authority;
+        // Without the code for proofs, nothing takes any.
+        if !HAS_CREDENTIALS {
+            return;
+        }
+        if rules.nonces.is_some() {
+            finishing.notes.extend(note_unexposed(owner, document));
+        }
+        if !self.tells_of_proofs || rules.any_origin || !rules.origins.is_empty() {
+            return;
+        }
+        if rules.mode != BindingMode::Required {
+            finishing.notes.extend(note_open(owner, document));
+            return;
+        }
+        if let Some(wrong) = deny_open(owner, document) {
+            let steps = [owner.section(), owner.name(), "bound", "dpop"];
+            let at = steps
+                .iter()
+                .fold(Pointer::default(), |at, step| at.member(step));
+            finishing.problems.report(&at, wrong);
+        }
     }
 
     /// What is taken up in the proxy, if proofs come.

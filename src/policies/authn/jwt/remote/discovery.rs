@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::response::{FetchError, MAX_DEPTH};
 use crate::authn::jwt::claims::Accepted;
 use crate::authn::jwt::rules::are_near;
+use crate::remote::NoAnswer;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::http_uri::Uri;
 use portcullis_wire::json::compact::{Compact, Value};
@@ -147,7 +148,7 @@ fn report_issuer(written: Option<&Node<'_>>, fields: &Fields<'_>, problems: &mut
 /// issuer, no `jwks_uri`, or one that is not a plain absolute URI.
 pub fn read_discovery_document(body: &[u8], issuer: &str) -> Result<Uri, FetchError> {
     if body.len() > MAX_DOCUMENT_BYTES {
-        return Err(FetchError::TooLong(MAX_DOCUMENT_BYTES));
+        return Err(FetchError::NoAnswer(NoAnswer::TooLong(MAX_DOCUMENT_BYTES)));
     }
     let json = Compact::parse(body, MAX_DEPTH).ok_or(FetchError::NoDocument)?;
     let members = json.value().as_object().ok_or(FetchError::NoDocument)?;
@@ -226,7 +227,7 @@ mod tests {
         }
         assert_eq!(
             read(&" ".repeat(MAX_DOCUMENT_BYTES + 1)),
-            Err(FetchError::TooLong(MAX_DOCUMENT_BYTES))
+            Err(FetchError::NoAnswer(NoAnswer::TooLong(MAX_DOCUMENT_BYTES)))
         );
     }
 

@@ -4,15 +4,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::RemoteKeys;
 use super::request::{self, FetchOutcome, FetchRequest, FetchTarget};
 use super::response::FetchError;
-use super::{KeyLocation, RemoteKeys};
-use portcullis_exchange::call::{Call, CallError, CallResponse};
+use super::settings::KeyLocation;
+use crate::remote::read_answer;
+use portcullis_exchange::call::{Call, CallError};
 use portcullis_exchange::credentials::Credential;
 use portcullis_exchange::fetched::{Errand, Fetched, Next, Note, Purpose, Received, SharedCells};
 use portcullis_exchange::host::{Host, Level};
 use portcullis_exchange::meter::{Event, Timing};
-use portcullis_wire::headers::Headers;
+use portcullis_exchange::whole_response::WholeResponse;
 
 impl Fetched for RemoteKeys {
     fn place(&self) -> String {
@@ -32,11 +34,11 @@ impl Fetched for RemoteKeys {
     }
 
     fn credentials(&self) -> &[Credential] {
-        &self.source.credentials
+        &self.source.service.credentials
     }
 
     fn cooldown(&self) -> Duration {
-        self.source.limits.cooldown
+        self.source.service.limits.cooldown
     }
 
     fn timing(&self) -> Timing {
@@ -56,11 +58,12 @@ impl Fetched for RemoteKeys {
         &self,
         now: Duration,
         purpose: Purpose,
-        response: Result<CallResponse<'_>, CallError>,
+        response: Result<WholeResponse, CallError>,
         host: &dyn Host,
-    ) -> Received {
+    ) -> Option<Received> {
         let subject = subject_of(purpose);
-        let settled = self.on_response(now, subject, read(response));
+        let answer = read_answer(&response).map_err(FetchError::NoAnswer);
+        let settled = self.on_response(now, subject, answer);
         let event = match (subject, settled.outcome) {
             (FetchTarget::KeySet, Ok(())) => Event::KeysFetched,
             (FetchTarget::KeySet, Err(_)) => Event::KeysFetchFailed,
@@ -73,7 +76,7 @@ impl Fetched for RemoteKeys {
             request::Next::Share(record) => Next::Publish(record),
             request::Next::Wait(pause) => Next::Wait(pause),
         };
-        Received { event, notes, next }
+        Some(Received { event, notes, next })
     }
 
     fn adopt(&self, published: &[u8], now: Duration, _: &dyn Host) -> bool {
@@ -117,7 +120,7 @@ impl RemoteKeys {
             {
                 &[]
             }
-            KeyLocation::Known(_) | KeyLocation::Discovered(_) => &self.source.credentials,
+            KeyLocation::Known(_) | KeyLocation::Discovered(_) => &self.source.service.credentials,
         }
     }
 
@@ -161,45 +164,4 @@ fn subject_of(purpose: Purpose) -> FetchTarget {
         KEYS => FetchTarget::KeySet,
         _ => FetchTarget::Discovery,
     }
-}
-
-/// A body, and for how long the provider says that it is good; or why there is none.
-pub(in crate::authn) type FetchResponse<'a> = Result<(&'a [u8], Option<Duration>), FetchError>;
-
-/// A response as its kind takes it.
-pub(in crate::authn) fn read(response: Result<CallResponse<'_>, CallError>) -> FetchResponse<'_> {
-    let response = response.map_err(|error| match error {
-        CallError::NoCluster => FetchError::NoCluster,
-        CallError::Unreachable | CallError::Timeout | CallError::CutShort => {
-            FetchError::Unreachable
-        }
-        CallError::TooLong(most) => FetchError::TooLong(most),
-        CallError::NoMemory => FetchError::NoMemory,
-    })?;
-    match response.status() {
-        Some(200) => Ok((response.body, max_age(response.headers))),
-        Some(status) => Err(FetchError::Status(status)),
-        None => Err(FetchError::Unreachable),
-    }
-}
-
-/// RFC 9111 §5.2.2.1. `no-store` and `no-cache` count as no age at all.
-fn max_age(headers: &Headers) -> Option<Duration> {
-    let directives = headers
-        .all("cache-control")
-        .flat_map(|value| value.split(|b| *b == b','));
-    let mut age = None;
-    for directive in directives {
-        let directive = directive.trim_ascii().to_ascii_lowercase();
-        if directive == b"no-store" || directive == b"no-cache" {
-            return Some(Duration::ZERO);
-        }
-        if let Some(seconds) = directive.strip_prefix(b"max-age=") {
-            let seconds = std::str::from_utf8(seconds)
-                .ok()
-                .and_then(|text| text.parse().ok());
-            age = age.or(seconds.map(Duration::from_secs));
-        }
-    }
-    age
 }

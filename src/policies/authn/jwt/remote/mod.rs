@@ -17,12 +17,10 @@
 
 mod discovery;
 mod fetched;
-mod identity;
 mod published;
 mod request;
 mod response;
 mod settings;
-mod successor;
 #[cfg(test)]
 mod tests;
 
@@ -34,24 +32,21 @@ use std::time::Duration;
 use self::discovery::Discovery;
 use self::published::{MOST_MEMORY, Published, read_set};
 use self::response::SharedKeySet;
-use self::settings::KeyLocation;
+use self::settings::{KeyLocation, RemoteSource};
 use super::claims::Accepted;
 use super::jwk::Jwk;
-use crate::authn::schedule::Schedule;
+use crate::remote::{CellNames, Fetcher, Schedule};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::credentials::tells;
 use portcullis_exchange::host::Host;
 use portcullis_wire::budget::Share;
 
-pub(in crate::authn) use self::fetched::read as read_response;
-pub(in crate::authn) use self::identity::CellNames;
 pub(super) use self::published::read_set as read_published;
-pub(in crate::authn) use self::settings::RemoteSource;
-pub(in crate::authn) use self::successor::Fetcher;
 
 pub use self::discovery::read_discovery_document;
 pub use self::request::{FetchOutcome, FetchRequest, FetchTarget, Next};
 pub use self::response::FetchError;
+pub use crate::remote::NoAnswer;
 pub use portcullis_exchange::http_uri::Uri;
 
 /// The published keys of one provider.
@@ -133,6 +128,7 @@ impl RemoteKeys {
     fn tells(&self, said: &str, host: &dyn Host) -> bool {
         let mut fields = self
             .source
+            .service
             .credentials
             .iter()
             .filter_map(|each| each.field(host));
@@ -144,7 +140,10 @@ impl RemoteKeys {
     pub(super) fn keys(&self, now: Duration) -> Option<Rc<[Jwk]>> {
         let state = self.state.try_borrow().ok()?;
         let loaded = state.loaded.as_ref()?;
-        let too_old = now > loaded.fetched.saturating_add(self.source.limits.max_stale);
+        let too_old = now
+            > loaded
+                .fetched
+                .saturating_add(self.source.service.limits.max_stale);
         (!too_old).then(|| Rc::clone(&loaded.published.keys))
     }
 
@@ -164,7 +163,7 @@ impl RemoteKeys {
     /// cool-down, so that nobody can have the provider hammered.
     pub(super) fn request_refresh(&self, now: Duration) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
-            let cooldown = self.source.limits.cooldown;
+            let cooldown = self.source.service.limits.cooldown;
             state.schedule.request_refresh(now, cooldown);
         }
     }
@@ -186,14 +185,14 @@ impl RemoteKeys {
     /// What to ask first when a fetch is due.
     pub fn first_request(&self, now: Duration) -> FetchRequest {
         match &self.source.place {
-            KeyLocation::Known(uri) => self.ask_for_keys(&self.source.cluster, uri),
+            KeyLocation::Known(uri) => self.ask_for_keys(&self.source.service.cluster, uri),
             KeyLocation::Discovered(discovery) => match self.fresh_location(now) {
                 Some(uri) => self.ask_for_found_keys(discovery, &uri),
                 None => FetchRequest {
                     subject: FetchTarget::Discovery,
-                    cluster: Rc::clone(&self.source.cluster),
+                    cluster: Rc::clone(&self.source.service.cluster),
                     uri: Rc::clone(&discovery.document),
-                    timeout: self.source.limits.timeout,
+                    timeout: self.source.service.limits.timeout,
                 },
             },
         }
@@ -204,13 +203,13 @@ impl RemoteKeys {
             subject: FetchTarget::KeySet,
             cluster: Rc::clone(cluster),
             uri: Rc::clone(uri),
-            timeout: self.source.limits.timeout,
+            timeout: self.source.service.limits.timeout,
         }
     }
 
     fn ask_for_found_keys(&self, discovery: &Discovery, uri: &Rc<Uri>) -> FetchRequest {
         let cluster = discovery.keys_cluster.as_ref();
-        self.ask_for_keys(cluster.unwrap_or(&self.source.cluster), uri)
+        self.ask_for_keys(cluster.unwrap_or(&self.source.service.cluster), uri)
     }
 
     /// Where the keys are, unless there is reason to ask again.
@@ -248,7 +247,7 @@ impl RemoteKeys {
         let read = response.and_then(|(body, age)| Ok((discovery.keys_uri(body)?, age)));
         match read {
             Ok((uri, age)) => {
-                let until = now.saturating_add(self.source.limits.pause(age));
+                let until = now.saturating_add(self.source.service.limits.pause(age));
                 let (uri, moved) = self.locate(uri, until);
                 FetchOutcome {
                     outcome: Ok(()),
@@ -291,7 +290,8 @@ impl RemoteKeys {
         let read = response.and_then(|(body, age)| Ok((body, age, read_set(body, &mut notes)?)));
         let (outcome, next) = match read {
             Ok((body, age, published)) => {
-                let next_fetch = now.saturating_add(self.early(self.source.limits.pause(age)));
+                let next_fetch =
+                    now.saturating_add(self.early(self.source.service.limits.pause(age)));
                 self.load(published, now, next_fetch);
                 (Ok(()), Next::Share(self.record(now, next_fetch, body)))
             }
@@ -352,7 +352,7 @@ impl RemoteKeys {
         };
         let longest = record
             .fetched
-            .saturating_add(self.source.limits.cache_duration);
+            .saturating_add(self.source.service.limits.cache_duration);
         if let (KeyLocation::Discovered(discovery), Some((uri, until))) =
             (&self.source.place, record.location)
             && let Some(uri) = Uri::parse(uri).filter(|uri| discovery.allows(uri).is_ok())

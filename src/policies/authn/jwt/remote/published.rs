@@ -9,6 +9,7 @@ use hmac_sha256::Hash;
 use super::response::{FetchError, MAX_BODY_BYTES, MAX_DEPTH};
 use crate::authn::jwt::jwk::{Jwk, unusable};
 use crate::authn::jwt::signature::KeyClass;
+use crate::remote::NoAnswer;
 use portcullis_document::{Node, Problems, Quoted};
 use portcullis_wire::budget::{Share, reserve};
 use portcullis_wire::json::compact::{Compact, FACTOR_WHILE_READ, Value};
@@ -50,7 +51,7 @@ pub(in crate::authn::jwt) fn read_set(
     notes: &mut Vec<String>,
 ) -> Result<Published, FetchError> {
     if body.len() > MAX_BODY_BYTES {
-        return Err(FetchError::TooLong(MAX_BODY_BYTES));
+        return Err(FetchError::NoAnswer(NoAnswer::TooLong(MAX_BODY_BYTES)));
     }
     let digest = Hash::hash(body);
     let keys = match held(&digest) {
@@ -66,7 +67,7 @@ pub(in crate::authn::jwt) fn read_set(
 
 fn read_keys(body: &[u8], notes: &mut Vec<String>) -> Result<Rc<[Jwk]>, FetchError> {
     let memory = body.len().saturating_mul(FACTOR_WHILE_READ);
-    let _memory = reserve(Share::Queues, memory).ok_or(FetchError::NoMemory)?;
+    let _memory = reserve(Share::Queues, memory).ok_or(FetchError::NoAnswer(NoAnswer::NoMemory))?;
     let set = Compact::parse(body, MAX_DEPTH).ok_or(FetchError::NoKeySet)?;
     let Some(Value::Array(items)) = set.member("keys") else {
         return Err(FetchError::NoKeySet);
@@ -206,7 +207,7 @@ mod tests {
         }
         assert_eq!(
             read(&vec![b' '; MAX_BODY_BYTES + 1]).err(),
-            Some(FetchError::TooLong(MAX_BODY_BYTES))
+            Some(FetchError::NoAnswer(NoAnswer::TooLong(MAX_BODY_BYTES)))
         );
     }
 
@@ -293,7 +294,10 @@ mod tests {
         assert_eq!(read(wide.as_bytes()).err(), Some(FetchError::Empty));
         let all = reserve(Share::Queues, Share::Queues.most()).unwrap();
         let other = set(&format!("{key}b\"}}"));
-        assert_eq!(read(other.as_bytes()).err(), Some(FetchError::NoMemory));
+        assert_eq!(
+            read(other.as_bytes()).err(),
+            Some(FetchError::NoAnswer(NoAnswer::NoMemory))
+        );
         drop(all);
         assert!(read(other.as_bytes()).is_ok());
     }

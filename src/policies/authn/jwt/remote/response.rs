@@ -3,19 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::remote::NoAnswer;
+
 /// Why a response is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchError {
-    /// The proxy has no cluster of that name.
-    NoCluster,
-    /// No response, or not in time.
-    Unreachable,
-    /// A status other than 200.
-    Status(u16),
-    /// Longer than that many bytes.
-    TooLong(usize),
-    /// There is no memory to read it.
-    NoMemory,
+    /// There is no answer that could be read.
+    NoAnswer(NoAnswer),
     /// Not a JWK Set.
     NoKeySet,
     /// A set without any key that can be used.
@@ -43,15 +37,7 @@ pub(super) const MAX_DEPTH: usize = 16;
 impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
-            // The proxy's own answer where nobody answers is the same as one of the server's.
-            FetchError::Status(503) => {
-                "status 503, the server's or, if nobody answered, the proxy's"
-            }
-            FetchError::Status(status) => return write!(f, "status {status}"),
-            FetchError::TooLong(most) => return write!(f, "an answer longer than {most} bytes"),
-            FetchError::NoCluster => "the proxy has no such cluster",
-            FetchError::Unreachable => "no answer in time",
-            FetchError::NoMemory => "no memory to read the answer",
+            FetchError::NoAnswer(error) => return error.fmt(f),
             FetchError::NoKeySet => "an answer that is not a JWK Set",
             FetchError::Empty => "a JWK Set without any key that can be used",
             FetchError::NoDocument => "an answer that is not a discovery document",

@@ -1,4 +1,3 @@
-use super::fetched::FetchResponse;
 use super::*;
 use portcullis_wire::json::Json;
 
@@ -27,7 +26,7 @@ fn remote() -> RemoteKeys {
 fn arrive(
     remote: &RemoteKeys,
     second: u64,
-    response: FetchResponse<'_>,
+    response: Result<(&[u8], Option<Duration>), FetchError>,
 ) -> Result<Vec<u8>, (FetchError, Duration)> {
     let settled = remote.on_response(at(second), FetchTarget::KeySet, response);
     match (settled.outcome, settled.next) {
@@ -45,7 +44,7 @@ fn a_bad_answer_harms_no_key() {
     let generation = remote.generation();
     for (second, bad) in [
         (200, Ok((&b"x"[..], None))),
-        (300, Err(FetchError::Status(500))),
+        (300, Err(FetchError::NoAnswer(NoAnswer::Status(500)))),
     ] {
         assert!(remote.due(at(second)));
         assert!(arrive(&remote, second, bad).is_err());
@@ -62,7 +61,12 @@ fn pauses_grow_and_have_a_limit() {
     let remote = remote();
     for failure in 0..40_u32 {
         let at = u64::from(failure) * 100;
-        let (_, pause) = arrive(&remote, at, Err(FetchError::Unreachable)).unwrap_err();
+        let (_, pause) = arrive(
+            &remote,
+            at,
+            Err(FetchError::NoAnswer(NoAnswer::Unreachable)),
+        )
+        .unwrap_err();
         // Up to a quarter early.
         let whole = Duration::from_secs(1 << failure.min(6)).min(Duration::from_secs(60));
         let range = whole.mul_f64(0.75)..=whole;
@@ -212,8 +216,8 @@ fn a_bad_document_harms_no_keys() {
     let remote = discovering("");
     let other_host = document("https://evil.example/keys");
     let other_issuer = document("https://id.example.com/keys").replace("/t", "/u");
-    let bad: [FetchResponse<'_>; 4] = [
-        Err(FetchError::Status(500)),
+    let bad: [Result<(&[u8], Option<Duration>), FetchError>; 4] = [
+        Err(FetchError::NoAnswer(NoAnswer::Status(500))),
         Ok((b"<html>", None)),
         Ok((other_host.as_bytes(), None)),
         Ok((other_issuer.as_bytes(), None)),
@@ -261,7 +265,14 @@ fn keys_that_are_not_there_are_looked_for_anew() {
     found(0);
     assert!(arrive(&remote, 0, Ok((SET, Some(Duration::from_secs(10))))).is_ok());
     assert!(asked(&remote.first_request(first_tick(&remote, 0))).starts_with("KeySet"));
-    assert!(arrive(&remote, 10, Err(FetchError::Status(404))).is_err());
+    assert!(
+        arrive(
+            &remote,
+            10,
+            Err(FetchError::NoAnswer(NoAnswer::Status(404)))
+        )
+        .is_err()
+    );
     assert_eq!(asked(&remote.first_request(at(12))), DOCUMENT);
     // Another worker does not know of the failure; that nobody has brought keys in time tells it.
     let other = discovering("");

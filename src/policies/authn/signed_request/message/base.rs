@@ -22,6 +22,16 @@ pub(super) struct Message<'r> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoComponent;
 
+/// Whether a value is one line of ASCII, RFC 9421 §2.5; what is derived is printable as well, without blanks at its
+/// ends, §2.2.
+fn is_line(name: &str, value: &[u8]) -> bool {
+    let is_printable = |b: &u8| (b' '..=b'~').contains(b);
+    match name.starts_with('@') {
+        true => value.iter().all(is_printable) && value.trim_ascii().len() == value.len(),
+        false => value.iter().all(|b| is_printable(b) || *b == b'\t'),
+    }
+}
+
 impl Message<'_> {
     /// The signature base of what is covered.
     pub(super) fn base(&self, input: &SignatureInput<'_>) -> Result<Vec<u8>, NoComponent> {
@@ -30,9 +40,7 @@ impl Message<'_> {
             component.written.write(&mut base);
             base.extend_from_slice(b": ");
             let value = self.value(component)?;
-            // RFC 9421 §2.5: a line for each, in ASCII.
-            let is_line = |b: &u8| matches!(*b, b' '..=b'~' | b'\t');
-            if !value.iter().all(is_line) {
+            if !is_line(component.name, &value) {
                 return Err(NoComponent);
             }
             base.extend_from_slice(&value);

@@ -35,6 +35,7 @@ use super::refusals::{
     UNSIGNED_BODY,
 };
 use crate::authn::forwarding::Forwarding;
+use crate::authn::roles::RoleRules;
 
 pub(super) use self::digest::DigestCheck;
 
@@ -139,15 +140,15 @@ impl MessageSignatures {
         })
     }
 
-    /// The same, with what the service is told of each client.
+    /// The same, with the roles of each client and with what the service is told of it.
     pub(super) fn told(
         self,
-        forwarding: &Forwarding,
+        with: (&Forwarding, &RoleRules),
         node: &Node<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let keys = self.keys.into_iter().map(|key| {
-            let client = key.client.clone().told(forwarding, node, problems)?;
+            let client = key.client.clone().told(with, node, problems)?;
             Some(key.of(client))
         });
         let keys: Vec<Option<MessageKey>> = keys.collect();
@@ -195,6 +196,9 @@ impl MessageSignatures {
         let inputs = Dictionary::parse(&input).map_err(form)?;
         let signatures = Dictionary::parse(&signatures).map_err(form)?;
         let (label, written) = self.choose(&inputs)?;
+        if !are_whole(&inputs, &signatures) {
+            return Err(Refusal::new(&FORMAT));
+        }
         let signature = match signatures.member(label) {
             Some(Member::Item(item)) => match &item.bare {
                 BareItem::Bytes(bytes) => bytes,
@@ -329,6 +333,14 @@ impl MessageSignatures {
         let check = DigestCheck::new(&value).map_err(|_| Refusal::new(&DIGEST))?;
         Ok(SignedBody::Digest(Box::new(check)))
     }
+}
+
+/// Whether each signature has both its parts, those of others too: a label in one field and not in the other is
+/// an error, RFC 9421 §4. Each label comes once in each.
+fn are_whole(inputs: &Dictionary, signatures: &Dictionary) -> bool {
+    let mut labels = inputs.members.iter().map(|(label, _)| label);
+    inputs.members.len() == signatures.members.len()
+        && labels.all(|label| signatures.member(label).is_some())
 }
 
 /// What is covered, without what the signature says of itself: RFC 9421 §2.3, the last line of the base.

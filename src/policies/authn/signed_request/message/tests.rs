@@ -254,6 +254,7 @@ fn the_example_of_appendix_b_4() {
 }
 
 /// §2.1: values of a field are trimmed and joined in order. §2.1.2, §2.1.3: members of dictionaries, and bytes.
+/// §7.5.1: names that begin with `@` are of no field.
 #[test]
 fn fields_are_taken_as_section_2_1_says() {
     let fields = [
@@ -263,12 +264,17 @@ fn fields_are_taken_as_section_2_1_says() {
         ("x-two", "  one "),
         ("x-two", "two, three"),
         ("x-empty", ""),
+        ("x-latin", "caf\u{e9}"),
         ("example-dict", "a=1, b=2;x=1;y=2, c=(a   b c), d"),
+        // §7.5.1: what begins so is no field, whatever a server lets through.
+        ("@method", "POST"),
     ];
     for (component, value) in [
         ("\"x-two\"", "one, two, three"),
         ("\"x-empty\"", ""),
         ("\"x-two\";bs", ":b25l:, :dHdvLCB0aHJlZQ==:"),
+        ("\"x-latin\";bs", ":Y2Fmw6k=:"),
+        ("\"@method\"", "GET"),
         ("\"example-dict\";key=\"a\"", "1"),
         ("\"example-dict\";key=\"b\"", "2;x=1;y=2"),
         ("\"example-dict\";key=\"c\"", "(a b c)"),
@@ -397,6 +403,24 @@ fn a_base_that_cannot_be_made_is_an_error() {
     }
 }
 
+/// §2.2: what is derived is printable and has no blanks at its ends; §2.5: fields may have tabs.
+#[test]
+fn a_derived_value_is_printable() {
+    for (name, value, component, expected) in [
+        (":path", "/a b", "@path", None),
+        (":path", "/a\tb", "@path", Some(&COMPONENTS)),
+        (":path", "/a ", "@path", Some(&COMPONENTS)),
+        (":path", "/a? ", "@query", Some(&COMPONENTS)),
+        (":method", " GET", "@method", Some(&COMPONENTS)),
+        ("date", "a\tb", "date", None),
+    ] {
+        let fields = changed(name, Some(value));
+        let input = format!("(\"{component}\");created={CREATED};keyid=\"test-shared-secret\"");
+        let request = mac(&fields, &input, &format!("\"{component}\": {value}\n"));
+        assert_eq!(reason(&lenient(), &request), expected, "{value:?}");
+    }
+}
+
 /// §2.3 and §3.2: what a signature says of itself.
 #[test]
 fn parameters_are_judged_as_sections_2_3_and_3_2_say() {
@@ -520,7 +544,25 @@ fn one_signature_is_chosen_and_has_both_its_parts() {
             format!("{one_tag}, {two_tag}"),
             Some(&REPEATED),
         ),
-        (&labelled, format!("{one}, {two}"), two_tag.clone(), None),
+        (
+            &labelled,
+            format!("{one}, {two}"),
+            format!("{two_tag}, {one_tag}"),
+            None,
+        ),
+        // §4: a label in one of the fields alone, though another is meant.
+        (
+            &labelled,
+            format!("{one}, {two}"),
+            two_tag.clone(),
+            Some(&FORMAT),
+        ),
+        (
+            &labelled,
+            two.clone(),
+            format!("{one_tag}, {two_tag}"),
+            Some(&FORMAT),
+        ),
         (&labelled, one.clone(), one_tag.clone(), Some(&KEY)),
         (
             &lenient(),

@@ -1,0 +1,27 @@
+//! What limits may name of the rest of the document.
+
+use std::rc::Rc;
+
+use crate::authn::jwt::Providers;
+use crate::networks::NetworkLists;
+use portcullis_exchange::geo::Geo;
+use portcullis_exchange::section::Sections;
+
+/// What keys and tiers may name, or depend on.
+#[derive(Default)]
+pub struct LimitNames {
+    pub(super) providers: Rc<Providers>,
+    pub(super) networks: Rc<NetworkLists>,
+    pub(super) geo: Rc<Geo>,
+}
+
+impl LimitNames {
+    /// What the document has of it.
+    pub(super) fn of(sections: &Sections) -> Self {
+        Self {
+            providers: sections.get(),
+            networks: sections.get(),
+            geo: sections.get(),
+        }
+    }
+}
