@@ -15,12 +15,13 @@ use super::rule::Values;
 use super::texts::Texts;
 
 /// The fields of a group of `from`.
-pub(super) const FIELDS: [Field; 9] = [
+pub(super) const FIELDS: [Field; 10] = [
     Field::new("clients", "not_clients", read_clients),
     Field::new("subjects", "not_subjects", read_subjects),
     Field::new("issuers", "not_issuers", read_issuers),
     Field::new("credentials", "not_credentials", read_credentials),
     Field::new("authorities", "not_authorities", read_authorities),
+    Field::new("roles", "not_roles", read_roles),
     Field::new("scopes", "not_scopes", read_scopes),
     Field::new("certificates", "not_certificates", read_certificates),
     Field::new("addresses", "not_addresses", read_addresses),
@@ -45,6 +46,10 @@ fn read_subjects(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
 
 fn read_issuers(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Issuers)
+}
+
+fn read_roles(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+    Texts::read(node, reader.problems).map(Values::Roles)
 }
 
 fn read_scopes(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
@@ -101,6 +106,7 @@ pub(super) fn holds(values: &Values, caller: Caller<'_>, effort: &Effort) -> Tru
         Values::Clients(texts) => caller::client_is_one_of(principal, texts, effort),
         Values::Subjects(texts) => caller::subject_is_one_of(principal, texts, effort),
         Values::Issuers(texts) => caller::issuer_is_one_of(principal, texts, effort),
+        Values::Roles(texts) => caller::has_a_role_of(principal, texts, effort),
         Values::Scopes(texts) => caller::has_a_scope_of(principal, texts, effort),
         Values::Credentials(kinds) => Truth::of(kinds.contains(&principal.kind)),
         Values::Authorities(names) => {

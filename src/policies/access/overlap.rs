@@ -100,6 +100,7 @@ fn have_all_of(values: &Values, others: &Values) -> bool {
         (Values::Clients(own), Values::Clients(other))
         | (Values::Subjects(own), Values::Subjects(other))
         | (Values::Issuers(own), Values::Issuers(other))
+        | (Values::Roles(own), Values::Roles(other))
         | (Values::Scopes(own), Values::Scopes(other))
         | (Values::Certificates(own), Values::Certificates(other)) => have_all_texts(own, other),
         (Values::Credentials(own), Values::Credentials(other)) => contain_all(own, other),

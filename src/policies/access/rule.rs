@@ -92,6 +92,7 @@ pub(super) enum Values {
     Issuers(Texts),
     Credentials(Vec<CredentialKind>),
     Authorities(Vec<Box<str>>),
+    Roles(Texts),
     Scopes(Texts),
     Authenticated(bool),
     Certificates(Texts),
@@ -125,6 +126,7 @@ impl Values {
             | Values::Issuers(_)
             | Values::Credentials(_)
             | Values::Authorities(_)
+            | Values::Roles(_)
             | Values::Scopes(_)
             | Values::Authenticated(_) => Need::Identity,
         }
