@@ -23,7 +23,7 @@ impl LeftOut {
     };
     /// Credentials of other kinds than tokens that the module judges itself, and lists of what is revoked.
     pub const CREDENTIALS: Self = Self {
-        what: "API keys, certificates, opaque tokens, signed requests and lists of what is revoked",
+        what: "API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked",
         feature: "credentials",
     };
     /// Signatures that the module itself checks, and the libraries for their keys.

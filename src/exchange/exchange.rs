@@ -80,6 +80,8 @@ pub struct Facts {
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
     /// for it.
     pub unsettled_signature: Option<Box<dyn Any>>,
+    /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
+    pub access: Option<Box<dyn Any>>,
     /// What is known of the client's connection.
     pub connection: Connection,
     /// What services were asked about its credentials. Written by the policy that asks for them, and
@@ -157,6 +159,15 @@ impl Facts {
         };
     }
 
+    /// What is known of the client's connection, and nothing else.
+    pub fn of_connection(&self) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            ..Self::default()
+        }
+    }
+
     /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
         Self {
@@ -170,6 +181,7 @@ impl Facts {
             operation: None,
             response_checks: Vec::new(),
             unsettled_signature: None,
+            access: None,
             asked: Asked::default(),
         }
     }

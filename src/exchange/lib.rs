@@ -3,8 +3,10 @@
 
 pub mod asked;
 pub mod body;
+pub mod body_members;
 pub mod call;
 pub mod cell_memory;
+pub mod claim_path;
 pub mod condition;
 pub mod connection;
 pub mod credentials;

@@ -23,7 +23,7 @@ const SCHEMAS: &str =
     "this module is built without JSON Schema; build it with the feature `json-schema`";
 const PATTERNS: &str =
     "this module is built without regular expressions; build it with the feature `patterns`";
-const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
+const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
 
 /// A document that this module takes, with this in it.
@@ -60,6 +60,8 @@ fn refusal(document: &Value) -> String {
 #[test]
 fn it_says_what_it_lacks_and_where_that_is_asked_for() {
     assert_eq!(refusal(&document(|_| {})), "");
+    let as_bearers = document(|all| all["providers"]["corp"]["bound"] = "off".into());
+    assert_eq!(refusal(&as_bearers), "");
     type Change = fn(&mut Value);
     let lacking: &[(&str, &str, Change)] = &[
         ("/api_key_stores", CREDENTIALS, |all| {
@@ -76,6 +78,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
         }),
         ("/revocation_lists", CREDENTIALS, |all| {
             all["revocation_lists"] = json!({ "blocked": {} });
+        }),
+        ("/providers/corp/bound", CREDENTIALS, |all| {
+            all["providers"]["corp"]["bound"] = json!({ "certificate": "if_bound" });
         }),
         ("/routes/0/credentials", CREDENTIALS, |all| {
             let route = all["routes"][0].as_object_mut().expect("it is one");
@@ -160,16 +165,22 @@ fn it_guards_in_envoy() {
     #[allow(clippy::disallowed_methods, reason = "Envoy goes by the real clock")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = now.as_secs();
-    for (key, tamper, expected) in [
-        ("p256", None, 200),
-        ("rsa", None, 200),
-        ("p256", Some("signature"), 401),
-        ("rsa", Some("signature"), 401),
-        ("ed25519", None, 401),
+    // It can see of no token that its sender has the key.
+    let bound = json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" });
+    for (key, tamper, cnf, expected) in [
+        ("p256", None, None, 200),
+        ("rsa", None, None, 200),
+        ("p256", Some("signature"), None, 401),
+        ("rsa", Some("signature"), None, 401),
+        ("ed25519", None, None, 401),
+        ("p256", None, Some(bound), 401),
     ] {
-        let claims = json!({
+        let mut claims = json!({
             "iss": "https://id.example.com/", "aud": "orders-api", "sub": "alice", "exp": now + 600,
         });
+        if let Some(cnf) = &cnf {
+            claims["cnf"] = cnf.clone();
+        }
         let mut described = json!({ "key": key, "claims": claims });
         if let Some(part) = tamper {
             described["tamper"] = part.into();
@@ -184,6 +195,6 @@ fn it_guards_in_envoy() {
             ..Request::default()
         };
         let answer = client::send(addr, &request, Duration::from_secs(10)).unwrap();
-        assert_eq!(answer.status, expected, "{key} {tamper:?}");
+        assert_eq!(answer.status, expected, "{key} {tamper:?} {cnf:?}");
     }
 }

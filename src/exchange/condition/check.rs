@@ -2,9 +2,10 @@
 
 use super::comparison::{Compare, Pair};
 use super::found::{Found, Letters};
+use super::language::TEXTS;
 use super::operand::{Operand, Scalars};
 use super::test::{Expected, Kinds, Test, TestInput};
-use super::{OperandField, TESTS, Undecidable, exists, needs_one_of, quoted};
+use super::{Language, OperandField, TESTS, Undecidable, exists, needs_one_of, quoted};
 use portcullis_document::{Case, Fields, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
@@ -25,15 +26,14 @@ fn names(kinds: Kinds) -> Vec<&'static str> {
 
 impl Check {
     /// Reads the one test of an object, and `ignore_case`; `Ok(None)` when none of them is there.
-    /// `kinds` is what can be found there, and `parts` are the parts of a request that it may be compared
-    /// with.
+    /// `kinds` is what can be found there, and `language` says what it may be compared with.
     ///
     /// # Errors
     /// `Err(())` when something is there and wrong; it has been reported.
     pub(super) fn read(
         fields: &mut Fields<'_>,
         kinds: Kinds,
-        parts: &[OperandField],
+        language: &Language,
         problems: &mut Problems,
     ) -> Result<Option<Self>, ()> {
         let ignore_case = fields.optional("ignore_case");
@@ -56,7 +56,7 @@ impl Check {
             [] if fields.misnames(&names(kinds), problems) => return Err(()),
             [] => None,
             [(test, node)] if test.kinds.meet(kinds) => {
-                let expected = read_expected(test, node, asked, parts, problems).ok_or(())?;
+                let expected = read_expected(test, node, asked, language, problems).ok_or(())?;
                 Some((*test, expected))
             }
             [(_, node)] => {
@@ -113,7 +113,7 @@ impl Check {
 
     /// Reads the one test of an object whose value is a text.
     pub fn read_of_text(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let check = Self::read(fields, Kinds::TEXT, &[], problems).ok()?;
+        let check = Self::read(fields, Kinds::TEXT, &TEXTS, problems).ok()?;
         if check.is_none() {
             Self::lacks(fields, Kinds::TEXT, problems);
         }
@@ -259,13 +259,14 @@ fn read_expected(
     test: &'static Test,
     node: &Node<'_>,
     asked: TestInput,
-    parts: &[OperandField],
+    language: &Language,
     problems: &mut Problems,
 ) -> Option<Expected> {
+    let parts = language.parts;
     let names_part = parts.iter().any(|part| node.member(part.name).is_some());
     match &test.compare {
         Some(compare) if !parts.is_empty() && matches!(node.json(), Json::Object(_)) => {
-            let part = read_part(test.name, compare, node, parts, problems)?;
+            let part = read_part(test.name, compare, node, language, problems)?;
             Some(Expected::Part(Box::new(part), asked.case))
         }
         None if names_part => {
@@ -287,14 +288,15 @@ fn read_part(
     test: &str,
     compare: &Compare,
     node: &Node<'_>,
-    parts: &[OperandField],
+    language: &Language,
     problems: &mut Problems,
 ) -> Option<Operand> {
+    let parts = language.parts;
     let mut fields = node.fields(problems)?;
     let written = parts.iter();
     let written = written.filter_map(|part| Some((part, fields.optional(part.name)?)));
     let written: Vec<(&OperandField, Node<'_>)> = written.collect();
-    if written.is_empty() {
+    if written.is_empty() && !language.is_elsewhere(&mut fields, problems) {
         let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
         fields.lacks(&names, problems, needs_one_of(&names));
     }

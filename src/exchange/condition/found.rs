@@ -22,7 +22,7 @@ pub(super) enum Found<'v> {
 }
 
 /// The same, with its text where that has no other place.
-pub(super) enum Held<'v> {
+pub(super) enum HeldValue<'v> {
     Found(Found<'v>),
     Text(Cow<'v, str>, Letters),
 }
@@ -49,11 +49,11 @@ impl Letters {
     }
 }
 
-impl Held<'_> {
+impl HeldValue<'_> {
     pub(super) fn found(&self) -> Found<'_> {
         match self {
-            Held::Found(found) => *found,
-            Held::Text(text, letters) => Found::Text(text, *letters),
+            HeldValue::Found(found) => *found,
+            HeldValue::Text(text, letters) => Found::Text(text, *letters),
         }
     }
 }

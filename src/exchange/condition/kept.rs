@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::found::{Held, Letters};
+use super::found::{HeldValue, Letters};
 use super::{Condition, Operand, Undecidable, View};
 use portcullis_wire::budget::{Reservation, Share, reserve};
 use portcullis_wire::headers::HeaderName;
@@ -90,7 +90,7 @@ impl Kept {
             {
                 for reading in 0..self.readings {
                     // What has no value in a reading has none then either.
-                    if let Ok(Held::Text(value, letters)) = view.variable(name, reading) {
+                    if let Ok(HeldValue::Text(value, letters)) = view.variable(name, reading) {
                         self.takes(value.len())?;
                         self.variables.push(KeptVariable {
                             name: name.clone(),

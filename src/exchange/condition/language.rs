@@ -23,12 +23,24 @@ const BODY: OperandField = OperandField::new("body", Operand::BODY, |node, probl
 pub const REQUIRE: Language = Language {
     operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE],
     parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE],
+    elsewhere: &[(
+        "body",
+        "has not come when credentials are judged; conditions on it stand in `when` of a rule of `access`",
+    )],
 };
 
 /// Conditions on a caller and their request: `when` of the rules of `access`.
 pub const ACCESS: Language = Language {
     operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
     parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
+    elsewhere: &[],
+};
+
+/// No conditions, but tests of texts alone.
+pub(super) const TEXTS: Language = Language {
+    operands: &[],
+    parts: &[],
+    elsewhere: &[],
 };
 
 fn read_claim(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {

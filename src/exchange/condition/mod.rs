@@ -19,9 +19,7 @@
 //!
 //! A variant of [`Operand`], and an [`OperandField`] in each language that is to have it.
 
-mod body;
 mod check;
-mod claim_path;
 mod comparison;
 mod found;
 mod kept;
@@ -40,15 +38,15 @@ mod range;
 mod regex;
 mod suffix;
 
-pub use self::body::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
 pub use self::check::Check;
-pub use self::claim_path::ClaimPath;
 use self::found::Found;
 pub use self::kept::Kept;
 pub use self::language::{ACCESS, REQUIRE, read_header_name};
 pub use self::operand::{Operand, Scalars};
 pub use self::test::{Kinds, Test};
 pub use self::view::{PathVariables, View};
+pub use crate::body_members::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
+pub use crate::claim_path::ClaimPath;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::headers::HeaderName;
@@ -78,6 +76,8 @@ pub struct Language {
     /// Those of which one may stand in a test, to be compared with. Where there are some, what cannot be
     /// read as what is asked for refuses; elsewhere it does not pass.
     pub parts: &'static [OperandField],
+    /// Fields that name operands of other languages, each with why it is none here.
+    pub elsewhere: &'static [(&'static str, &'static str)],
 }
 
 /// A field that names an operand.
@@ -367,10 +367,25 @@ impl Condition {
 }
 
 impl Language {
+    /// Whether a field is there that names an operand of another language; that is reported.
+    fn is_elsewhere(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> bool {
+        let written = self.elsewhere.iter();
+        let written = written.filter_map(|(name, why)| Some((fields.optional(name)?, why)));
+        let written: Vec<(Node<'_>, &&str)> = written.collect();
+        for (node, why) in &written {
+            node.report(problems, why);
+        }
+        !written.is_empty()
+    }
+
     fn read_plain(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Condition> {
         let written = self.operands.iter();
         let written = written.filter_map(|each| Some((each, fields.optional(each.name)?)));
         let written: Vec<(&OperandField, Node<'_>)> = written.collect();
+        if written.is_empty() && self.is_elsewhere(fields, problems) {
+            let _ = Check::read(fields, Kinds::ALL, self, problems);
+            return None;
+        }
         let first = written.first();
         // Without an operand that is the problem, and any test will do.
         let kinds = first.map_or(Kinds::ALL, |(field, _)| field.kinds);
@@ -378,7 +393,7 @@ impl Language {
             Some((field, node)) if kinds == Kinds::NONE => {
                 Check::read_beside(fields, field.name, node, problems)
             }
-            _ => Check::read(fields, kinds, self.parts, problems),
+            _ => Check::read(fields, kinds, self, problems),
         };
         let Some((field, node)) = first else {
             let names: Vec<&str> = self.operands.iter().map(|each| each.name).collect();
@@ -414,6 +429,15 @@ impl Language {
                 _ => Doubt::Refuses,
             },
         })
+    }
+}
+
+impl BodyPlan {
+    /// What these conditions ask of bodies, of which so many bytes are read. None if they ask nothing.
+    pub fn of<'c>(conditions: impl Iterator<Item = &'c Condition>, most: u64) -> Option<Self> {
+        let operands = conditions.flat_map(Condition::operands);
+        let pointers: Vec<ClaimPath> = operands.filter_map(Operand::body).cloned().collect();
+        (!pointers.is_empty()).then(|| Self::new(pointers, most))
     }
 }
 

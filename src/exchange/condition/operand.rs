@@ -1,6 +1,6 @@
 //! What conditions look at.
 
-use super::found::{Found, Held};
+use super::found::{Found, HeldValue};
 use super::test::Kinds;
 use super::{ClaimPath, Undecidable, View};
 use portcullis_wire::headers::HeaderName;
@@ -110,8 +110,8 @@ impl Operand {
         &self,
         view: &'a View<'_>,
         reading: usize,
-    ) -> Result<Held<'a>, Undecidable> {
-        Ok(Held::Found(match self {
+    ) -> Result<HeldValue<'a>, Undecidable> {
+        Ok(HeldValue::Found(match self {
             Operand::Claim(path, scalars) => {
                 let value = view.claims().and_then(|claims| path.value(claims));
                 Found::json(value, *scalars)

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
-use super::found::{Found, Held, Letters};
+use super::found::{Found, HeldValue, Letters};
 use super::kept::Kept;
+use super::operand::Scalars;
 use super::{BodyMembers, ClaimPath, Undecidable};
 use crate::exchange::Request;
 use crate::target::folded;
@@ -158,7 +159,11 @@ impl<'v> View<'v> {
     }
 
     /// What the path has for a variable, in one of its readings.
-    pub(super) fn variable(&self, name: &str, reading: usize) -> Result<Held<'_>, Undecidable> {
+    pub(super) fn variable(
+        &self,
+        name: &str,
+        reading: usize,
+    ) -> Result<HeldValue<'_>, Undecidable> {
         let found = match &self.head {
             Head::Here {
                 request, variables, ..
@@ -171,14 +176,15 @@ impl<'v> View<'v> {
             Head::Gone(kept) => kept.variable(name, reading),
         };
         let (value, letters) = found.ok_or(Undecidable::Path)?;
-        Ok(Held::Text(value, letters))
+        Ok(HeldValue::Text(value, letters))
     }
 
     /// A member of the body.
     pub(super) fn member(&self, path: &ClaimPath) -> Result<Found<'_>, Undecidable> {
         let body = self.body.ok_or(Undecidable::NotYet)?;
         self.effort.spend(1)?;
-        body.find(path)
+        let value = body.find(path).map_err(Undecidable::Body)?;
+        Ok(Found::json(value, Scalars::Typed))
     }
 }
 

@@ -54,6 +54,14 @@ pub enum Compile {
     /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
     /// block, for what the document says once for all routes.
     List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
+    /// An object, as [`Compile::Object`]; and on every route, whatever its block says and whether or not
+    /// it has one, what the document says once for all of them.
+    Everywhere {
+        /// Reads the block.
+        object: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>,
+        /// What every route has besides; it may look at its block. No `mode` of that changes it.
+        always: fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>,
+    },
 }
 
 /// What a block asks at one stage. Most blocks have one part.
@@ -88,6 +96,8 @@ pub enum Stage {
     Credentials,
     /// Limits on callers who have been identified.
     Identity,
+    /// What callers may do.
+    Access,
     /// What the request contains: parameters and body.
     Content,
     /// What is used up by a request that nothing else refuses.
@@ -113,6 +123,15 @@ impl Role {
     pub fn asks_for_credentials(self) -> bool {
         self != Role::Guards
     }
+}
+
+/// On what kind of route a policy stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// In which mode the route asks for credentials; none if it asks for none.
+    pub guard: Option<Mode>,
+    /// Whether a policy of the route may say who calls only when all of the body has come.
+    pub names_caller_late: bool,
 }
 
 /// What a policy may refer to while its block is read.
@@ -258,10 +277,9 @@ pub trait Policy {
         Verdict::Pass
     }
 
-    /// Is told, while the document is compiled, in which mode its route asks for credentials; none if
-    /// it asks for none.
-    fn placed(&self, guard: Option<Mode>) {
-        let _ = guard;
+    /// Is told, while the document is compiled, on what kind of route it stands.
+    fn placed(&self, route: Placement) {
+        let _ = route;
     }
 
     /// Says, while the document is compiled, how it does not fit how its route asks for credentials.

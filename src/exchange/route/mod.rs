@@ -9,9 +9,7 @@ use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
-use self::path::PathPattern;
-pub use self::path::PathTemplate;
-pub use self::path::read_path;
+pub use self::path::{PathPattern, PathTemplate, read_path};
 pub use crate::condition::Undecidable;
 pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, View};
@@ -59,6 +57,7 @@ const LANGUAGE: Language = Language {
         |node, problems| read_seen_header(node, problems).map(Operand::Header),
     )],
     parts: &[],
+    elsewhere: &[],
 };
 
 impl RequestMatcher {
@@ -283,6 +282,11 @@ fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     read_method(node, problems)
+}
+
+/// Whether something that is written as a method is meant to stand for all.
+pub fn stands_for_every_method(written: &str) -> bool {
+    lint::every_method(written).is_some()
 }
 
 /// Reads a method; one of the usual ones must be in upper case.

@@ -42,7 +42,7 @@ static KINDS: [AuthorityKind; 4] = [
         section: "providers",
         noun: "provider",
         find: |name, sections| {
-            let found = sections.get::<Providers>().named(name)?;
+            let found = sections.get::<Providers>().by_name.named(name)?;
             Some(found.map(Authority::Provider))
         },
         names: |sections| owned(sections.get::<Providers>().names()),
@@ -52,30 +52,30 @@ static KINDS: [AuthorityKind; 4] = [
         section: "api_key_stores",
         noun: "API key store",
         find: |name, sections| {
-            let found = sections.get::<ApiKeyStores>().named(name)?;
+            let found = sections.get::<ApiKeyStores>().by_name.named(name)?;
             Some(found.map(Authority::Store))
         },
-        names: |sections| owned(sections.get::<ApiKeyStores>().names()),
+        names: |sections| owned(sections.get::<ApiKeyStores>().by_name.names()),
     },
     AuthorityKind {
         field: "set",
         section: "certificates",
         noun: "set of `certificates`",
         find: |name, sections| {
-            let found = sections.get::<CertificateSets>().named(name)?;
+            let found = sections.get::<CertificateSets>().by_name.named(name)?;
             Some(found.map(Authority::Set))
         },
-        names: |sections| owned(sections.get::<CertificateSets>().names()),
+        names: |sections| owned(sections.get::<CertificateSets>().by_name.names()),
     },
     AuthorityKind {
         field: "server",
         section: "introspection_servers",
         noun: "introspection server",
         find: |name, sections| {
-            let found = sections.get::<IntrospectionServers>().named(name)?;
+            let found = sections.get::<IntrospectionServers>().by_name.named(name)?;
             Some(found.map(Authority::Server))
         },
-        names: |sections| owned(sections.get::<IntrospectionServers>().names()),
+        names: |sections| owned(sections.get::<IntrospectionServers>().by_name.names()),
     },
 ];
 

@@ -1,7 +1,7 @@
 //! What the service learns of an accepted credential.
 
 use super::few::read_few;
-use super::location::Unwritable;
+use super::presented::Unwritable;
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;

@@ -2,7 +2,8 @@
 //! its kind.
 
 use super::challenge::Challenges;
-use super::location::{LocationError, Locations, PresentedCredential};
+use super::location::{LocationError, Locations};
+use super::presented::PresentedCredential;
 use super::{AcceptedCredential, Authenticator, Heard, NotAccepted};
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::Host;

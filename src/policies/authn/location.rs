@@ -1,10 +1,11 @@
-//! Where a token may stand in a request, and how it is taken out of it.
+//! Where a credential may stand in a request, and how it is found there.
 
 use super::few::read_few;
+use super::presented::{AuthScheme, CredentialSource, PresentedCredential, cookies, split_once};
 use portcullis_document::header::read_changeable;
 use portcullis_document::{Fields, Node, Problems};
-use portcullis_exchange::exchange::{Edit, Request};
-use portcullis_wire::headers::{HeaderName, HeaderValue, is_token_byte};
+use portcullis_exchange::exchange::Request;
+use portcullis_wire::headers::{HeaderName, is_token_byte};
 use portcullis_wire::sort;
 
 /// Every place where a provider's tokens may stand.
@@ -23,40 +24,8 @@ struct HeaderLocation {
     takes_dpop: bool,
 }
 
-/// As what a token was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AuthScheme {
-    /// As one that needs a proof of possession: `Authorization: DPoP`, RFC 9449 §7.1.
-    Dpop,
-    /// As anything else.
-    Other,
-}
-
 /// What stands in `Authorization` before a token that comes with a proof.
 const DPOP: &str = "DPoP ";
-
-/// The one token of a request.
-#[derive(Debug)]
-pub(super) struct PresentedCredential<'r> {
-    token: &'r [u8],
-    scheme: AuthScheme,
-    place: CredentialSource<'r>,
-}
-
-#[derive(Debug)]
-enum CredentialSource<'r> {
-    Header(&'r HeaderName),
-    Param {
-        path: &'r [u8],
-        name: &'r str,
-    },
-    Cookie {
-        line: &'r [u8],
-        name: &'r str,
-    },
-    /// In no part of the request.
-    Connection,
-}
 
 /// Why there is not one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +35,6 @@ pub(super) enum LocationError {
     /// Two of them do, or one does twice.
     Repeated,
 }
-
-/// What would be left without the credential cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unwritable;
 
 impl Locations {
     /// Reads `from_headers`, `from_params` and `from_cookies`; with none of them, the place is
@@ -360,68 +325,6 @@ fn behind<'r>(prefix: &str, value: &'r [u8]) -> Option<&'r [u8]> {
     fits.then_some(rest.get(blanks..)?)
 }
 
-impl<'r> PresentedCredential<'r> {
-    /// The token as it was sent.
-    pub(super) fn token(&self) -> &'r [u8] {
-        self.token
-    }
-
-    /// What the connection proves.
-    pub(super) fn of_connection() -> Self {
-        Self {
-            token: &[],
-            scheme: AuthScheme::Other,
-            place: CredentialSource::Connection,
-        }
-    }
-
-    /// As what it was sent.
-    pub(super) fn scheme(&self) -> AuthScheme {
-        self.scheme
-    }
-
-    /// Whether it is the same token in the same place.
-    pub(super) fn is_same(&self, other: &PresentedCredential<'_>) -> bool {
-        match (&self.place, &other.place) {
-            (CredentialSource::Connection, CredentialSource::Connection) => true,
-            (CredentialSource::Connection, _) | (_, CredentialSource::Connection) => false,
-            _ => std::ptr::eq(self.token, other.token),
-        }
-    }
-
-    /// Takes the token out of what the service will see, and nothing else. What has been taken out
-    /// before stays out.
-    pub(super) fn strip(&self, edits: &mut Vec<Edit>) -> Result<(), Unwritable> {
-        // A value that we may not write back is not one to pass on with a token in it.
-        let value = |bytes: &[u8]| HeaderValue::parse(bytes).map_err(|_| Unwritable);
-        let edit = match &self.place {
-            CredentialSource::Header(name) => Edit::Remove((*name).clone()),
-            CredentialSource::Param { path, name } => {
-                let before = edits.iter().rev().find_map(|edit| match edit {
-                    Edit::SetPath(path) => Some(path.as_bytes()),
-                    _ => None,
-                });
-                Edit::SetPath(value(&without_param(before.unwrap_or(path), name))?)
-            }
-            CredentialSource::Cookie { line, name } => {
-                let header = HeaderName::parse("cookie").map_err(|_| Unwritable)?;
-                let before = edits.iter().rev().find_map(|edit| match edit {
-                    Edit::Set(name, line) if *name == header => Some(line.as_bytes()),
-                    Edit::Remove(name) if *name == header => Some(&b""[..]),
-                    _ => None,
-                });
-                match without_cookie(before.unwrap_or(line), name).as_slice() {
-                    [] => Edit::Remove(header),
-                    rest => Edit::Set(header, value(rest)?),
-                }
-            }
-            CredentialSource::Connection => return Ok(()),
-        };
-        edits.push(edit);
-        Ok(())
-    }
-}
-
 fn read_plain_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     let name = node.non_empty(problems)?;
     let plain = name
@@ -431,86 +334,4 @@ fn read_plain_name(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
         node.report(problems, "must be letters, digits and !#$'*-.^_`|~");
     }
     plain.then(|| name.to_owned())
-}
-
-fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
-    let place = bytes.iter().position(|b| *b == at)?;
-    let (before, from) = bytes.split_at_checked(place)?;
-    Some((before, from.get(1..)?))
-}
-
-fn without_param(path: &[u8], name: &str) -> Vec<u8> {
-    let Some((before, query)) = split_once(path, b'?') else {
-        return path.to_vec();
-    };
-    let is_named =
-        |pair: &&[u8]| split_once(pair, b'=').map_or(*pair, |(key, _)| key) == name.as_bytes();
-    let kept: Vec<&[u8]> = query
-        .split(|b| *b == b'&')
-        .filter(|pair| !is_named(pair))
-        .collect();
-    if kept.is_empty() {
-        return before.to_vec();
-    }
-    [before, b"?", &kept.join(&b'&')].concat()
-}
-
-/// The pairs of a `Cookie` line, RFC 6265 §5.4, read as leniently as services read it.
-pub(super) fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    line.split(|b| *b == b';').map(|pair| {
-        let (name, value) = split_once(pair, b'=').unwrap_or((pair, b""));
-        (name.trim_ascii(), unquoted(value.trim_ascii()))
-    })
-}
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    value
-        .strip_prefix(b"\"")
-        .and_then(|value| value.strip_suffix(b"\""))
-        .unwrap_or(value)
-}
-
-/// The line without one cookie; the others stay byte for byte as they were.
-fn without_cookie(line: &[u8], name: &str) -> Vec<u8> {
-    let is_named = |pair: &&[u8]| {
-        split_once(pair, b'=')
-            .map_or(*pair, |(key, _)| key)
-            .trim_ascii()
-            == name.as_bytes()
-    };
-    let kept: Vec<&[u8]> = line
-        .split(|b| *b == b';')
-        .filter(|pair| !is_named(pair))
-        .collect();
-    kept.join(&b';').trim_ascii().to_vec()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_parameter_goes_and_the_others_stay() {
-        let strip = |path: &str| String::from_utf8(without_param(path.as_bytes(), "t")).unwrap();
-        assert_eq!(strip("/a?t=x"), "/a");
-        assert_eq!(strip("/a?b=1&t=x&c=%20"), "/a?b=1&c=%20");
-        assert_eq!(strip("/a?t&tt=1"), "/a?tt=1");
-        assert_eq!(strip("/a?b=t=x"), "/a?b=t=x");
-        assert_eq!(strip("/a"), "/a");
-    }
-
-    #[test]
-    fn one_cookie_goes_and_the_others_stay() {
-        let strip = |line: &str| String::from_utf8(without_cookie(line.as_bytes(), "t")).unwrap();
-        assert_eq!(strip("t=x"), "");
-        assert_eq!(strip("a=1; t=x; b=\"2\""), "a=1; b=\"2\"");
-        assert_eq!(strip("t=x; a=1"), "a=1");
-        assert_eq!(strip("a=t=x; tt=1"), "a=t=x; tt=1");
-    }
-
-    #[test]
-    fn cookies_may_be_quoted() {
-        let all: Vec<_> = cookies(b"a=1; t = \"x\" ;b").collect();
-        assert_eq!(all, [(&b"a"[..], &b"1"[..]), (b"t", b"x"), (b"b", b"")]);
-    }
 }

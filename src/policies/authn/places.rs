@@ -5,7 +5,8 @@
 //! field with `_` for `-`. And beside a token that has been verified, no other may pass unseen.
 //! A place is read exactly or not at all; what resembles it is refused.
 
-use super::location::{Locations, cookies};
+use super::location::Locations;
+use super::presented::cookies;
 use portcullis_exchange::exchange::Request;
 use portcullis_wire::headers::{HeaderName, are_alike, fold};
 

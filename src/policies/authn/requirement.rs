@@ -387,7 +387,7 @@ pub(super) fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<Str
 }
 
 /// The claim that holds the scopes, and its value.
-fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>) {
+pub(crate) fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>) {
     match (claims.member("scope"), claims.member("scp")) {
         (None, Some(value)) => ("scp", Some(value)),
         (value, _) => ("scope", value),

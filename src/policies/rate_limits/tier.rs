@@ -41,6 +41,7 @@ const LANGUAGE: Language = Language {
         OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
     ],
     parts: &[],
+    elsewhere: &[],
 };
 
 impl TierDraft {

@@ -24,11 +24,12 @@ pub(super) use self::store::ApiKeyStore;
 use super::challenge::{Challenges, plain_challenge, read_realm};
 use super::combination::{Combination, Needed, Presence};
 use super::left_out::unless_left_out;
-use super::location::{Locations, PresentedCredential, Unwritable};
+use super::location::Locations;
 use super::member::{About, Member};
+use super::presented::{PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
@@ -98,7 +99,7 @@ impl StoreRequirement {
     ) -> Option<Option<Self>> {
         let store = fields
             .required("store", problems)
-            .and_then(|node| named_store(&node, stores, problems));
+            .and_then(|node| stores.by_name.asked(&node, problems));
         let named = store.as_ref().and_then(Option::as_deref);
         let requirement =
             Requirement::beside(fields, named.map(|store| &store.roles), path, problems);
@@ -220,26 +221,6 @@ impl Authenticator for StoreRequirement {
     fn challenge(&self) -> &Challenges {
         &self.challenges
     }
-}
-
-/// The store, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_store(
-    node: &Node<'_>,
-    stores: &ApiKeyStores,
-    problems: &mut Problems,
-) -> Option<Option<Rc<ApiKeyStore>>> {
-    let name = node.non_empty(problems)?;
-    let found = stores.named(name);
-    let none_is_read = stores.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "api_key_stores");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, stores.names());
-        node.report(
-            problems,
-            format_args!("no API key store is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }
 
 impl Policy for ApiKey {

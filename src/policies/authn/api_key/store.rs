@@ -1,6 +1,5 @@
 //! A store of API keys: where they stand in a request, how they are hashed, and which there are.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +17,8 @@ use crate::authn::left_out::is_there;
 use crate::authn::location::Locations;
 use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
 use crate::authn::roles::RoleRules;
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use crate::named::{NamedBlock, NamedBlocks};
+use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{BlockPlace, Detail, Fact, Reason, Refusal};
@@ -28,15 +28,7 @@ use portcullis_wire::budget::Share;
 /// The document's `api_key_stores`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct ApiKeyStores {
-    named: Vec<NamedStore>,
-}
-
-#[derive(Debug)]
-struct NamedStore {
-    name: Rc<str>,
-    store: Option<Rc<ApiKeyStore>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
+    pub(in crate::authn) by_name: NamedBlocks<ApiKeyStore>,
 }
 
 /// One store.
@@ -66,28 +58,9 @@ enum StoredKeys {
 /// The longest key, in bytes.
 pub(super) const LONGEST_KEY: usize = 256;
 
-/// The longest name of a store, in bytes.
-const LONGEST_NAME: usize = 64;
-
 impl ApiKeyStores {
-    /// The store of that name; `Some(None)` if its block is wrong.
-    pub(in crate::authn) fn named(&self, name: &str) -> Option<Option<Rc<ApiKeyStore>>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        Some(named.store.clone())
-    }
-
-    pub(in crate::authn) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
-    }
-
-    /// The stores whose blocks are right.
-    fn valid(&self) -> impl Iterator<Item = &Rc<ApiKeyStore>> {
-        self.named.iter().filter_map(|each| each.store.as_ref())
-    }
-
     fn fetched(&self) -> impl Iterator<Item = Rc<FetchedStore>> {
-        self.valid().filter_map(|store| match &store.keys {
+        self.by_name.valid().filter_map(|store| match &store.keys {
             StoredKeys::Written(_) => None,
             StoredKeys::Fetched(fetched) => Some(Rc::clone(fetched)),
         })
@@ -95,7 +68,7 @@ impl ApiKeyStores {
 
     /// The header fields, parameters and cookies in which keys stand.
     pub fn places(&self) -> impl Iterator<Item = &str> {
-        self.valid().flat_map(|store| {
+        self.by_name.valid().flat_map(|store| {
             let locations = &store.locations;
             let headers = locations.headers().map(|(name, _)| name.as_str());
             headers.chain(locations.params()).chain(locations.cookies())
@@ -108,27 +81,12 @@ impl Section for ApiKeyStores {
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         is_there(node, reading).then_some(())?;
-        let problems = &mut *reading.problems;
-        let lists = &*reading.known.get::<RevocationLists>();
-        let entries = node.members(problems).unwrap_or_default();
-        let named = entries.into_iter().map(|(name, node)| {
-            if name.is_empty() || name.len() > LONGEST_NAME {
-                node.report(
-                    problems,
-                    format_args!("the name of a store has from 1 to {LONGEST_NAME} bytes"),
-                );
-            }
-            let name: Rc<str> = name.into();
-            let store = ApiKeyStore::read(&name, &node, lists, problems).map(Rc::new);
-            NamedStore {
-                name,
-                store,
-                used: Cell::new(false),
-            }
+        let lists = reading.known.get::<RevocationLists>();
+        let entries = node.members(reading.problems).unwrap_or_default();
+        let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
+            ApiKeyStore::read(name, node, &lists, reading.problems)
         });
-        Some(Self {
-            named: named.collect(),
-        })
+        Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
@@ -136,17 +94,13 @@ impl Section for ApiKeyStores {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        finishing.notes.extend(unused.map(|each| {
-            format!(
-                "API key store {} is used by no block: no route asks for its keys",
-                Quoted(&each.name)
-            )
+        finishing.notes.extend(self.by_name.unused().map(|name| {
+            format!("API key store {name} is used by no block: no route asks for its keys")
         }));
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
-        let variables = section.valid();
+        let variables = section.by_name.valid();
         let variables = variables.filter_map(|store| store.hash.variable(&store.name));
         registry.environment.extend(variables);
         for fetched in section.fetched() {
@@ -158,6 +112,11 @@ impl Section for ApiKeyStores {
     fn release(&self) {
         self.fetched().for_each(|fetched| fetched.release());
     }
+}
+
+impl NamedBlock for ApiKeyStore {
+    const SECTION: &'static str = ApiKeyStores::NAME;
+    const NOUN: &'static str = "API key store";
 }
 
 impl ApiKeyStore {

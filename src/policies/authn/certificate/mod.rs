@@ -13,7 +13,7 @@ mod spiffe;
 
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
@@ -32,9 +32,10 @@ use self::source::{Certificate, CertificateSource};
 use super::challenge::Challenges;
 use super::combination::{Needed, Presence};
 use super::left_out::unless_left_out;
-use super::location::{LocationError, Locations, PresentedCredential, Unwritable};
+use super::location::{LocationError, Locations};
 use super::member::{About, Member, kin};
 use super::mixed::Mixed;
+use super::presented::{PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::revocation::{Revocable, RevocationObjection, UsedLists};
 use super::{AcceptedCredential, Authenticator, NotAccepted};
@@ -88,7 +89,7 @@ impl Member for CertificateRequirement {
         let problems = &mut *context.problems;
         let set = fields
             .required("set", problems)
-            .and_then(|node| named_set(&node, &sets, problems));
+            .and_then(|node| sets.by_name.asked(&node, problems));
         let named = set.as_ref().and_then(Option::as_deref);
         let requirement = Requirement::beside(fields, named.map(|set| &set.roles), path, problems);
         let (set, requirement) = (set?, requirement?);
@@ -264,24 +265,4 @@ fn refusal(objection: RevocationObjection) -> Refusal {
         RevocationObjection::Revoked(detail) => Refusal::new(&LISTED_AS_REVOKED).because(detail),
         RevocationObjection::Missing(detail) => Refusal::new(&NO_REVOCATIONS).because(detail),
     }
-}
-
-/// The set, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_set(
-    node: &Node<'_>,
-    sets: &CertificateSets,
-    problems: &mut Problems,
-) -> Option<Option<Rc<CertificateSet>>> {
-    let name = node.non_empty(problems)?;
-    let found = sets.named(name);
-    let none_is_read = sets.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "certificates");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, sets.names());
-        node.report(
-            problems,
-            format_args!("no set of `certificates` is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }

@@ -1,7 +1,6 @@
 //! The document's `certificates`: by name, whose certificates are known, and from where.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -20,6 +19,7 @@ use crate::authn::left_out::is_there;
 use crate::authn::location::{LocationError, Locations};
 use crate::authn::revocation::{RevocationLists, UsedLists};
 use crate::authn::roles::RoleRules;
+use crate::named::{NamedBlock, NamedBlocks};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::Roles;
@@ -28,15 +28,7 @@ use portcullis_exchange::refusal::{BlockPlace, Detail, Refusal};
 /// The document's `certificates`. One whose block is wrong is still known by name.
 #[derive(Debug, Default)]
 pub struct CertificateSets {
-    named: Vec<Named>,
-}
-
-#[derive(Debug)]
-struct Named {
-    name: Rc<str>,
-    set: Option<Rc<CertificateSet>>,
-    /// Whether anything has named it.
-    used: Cell<bool>,
+    pub(in crate::authn) by_name: NamedBlocks<CertificateSet>,
 }
 
 /// Clients that are known by their certificates.
@@ -58,37 +50,14 @@ pub(in crate::authn) struct CertificateSet {
 /// The most clients of a set: each may be compared with a certificate.
 const MAX_CLIENTS: usize = 1000;
 
-impl CertificateSets {
-    /// The set of that name; `Some(None)` if its block is wrong.
-    pub(in crate::authn) fn named(&self, name: &str) -> Option<Option<Rc<CertificateSet>>> {
-        let named = self.named.iter().find(|each| *each.name == *name)?;
-        named.used.set(true);
-        Some(named.set.clone())
-    }
-
-    pub(in crate::authn) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.named.iter().map(|each| &*each.name)
-    }
-}
-
 impl Section for CertificateSets {
     const NAME: &'static str = "certificates";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         is_there(node, reading).then_some(())?;
         let entries = node.members(reading.problems)?;
-        let named = entries.into_iter().map(|(name, node)| {
-            let name: Rc<str> = name.into();
-            let set = CertificateSet::read(&name, &node, reading);
-            Named {
-                name,
-                set: set.map(Rc::new),
-                used: Cell::new(false),
-            }
-        });
-        Some(Self {
-            named: named.collect(),
-        })
+        let by_name = NamedBlocks::read(entries, reading, CertificateSet::read);
+        Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
@@ -96,14 +65,18 @@ impl Section for CertificateSets {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = self.named.iter().filter(|each| !each.used.get());
-        finishing.notes.extend(unused.map(|each| {
+        finishing.notes.extend(self.by_name.unused().map(|name| {
             format!(
-                "/certificates: {} is used by no `certificate` or `credentials` block: no route asks for its certificates",
-                Quoted(&each.name)
+                "/certificates: {name} is used by no `certificate` or `credentials` block: no route asks for its certificates"
             )
         }));
     }
+}
+
+impl NamedBlock for CertificateSet {
+    const SECTION: &'static str = CertificateSets::NAME;
+    const NOUN: &'static str = "set of `certificates`";
+    const LONGEST_NAME: usize = usize::MAX;
 }
 
 impl CertificateSet {

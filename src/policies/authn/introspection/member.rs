@@ -1,16 +1,13 @@
 //! A token that a server is asked about, beside credentials of other kinds.
 
-use std::rc::Rc;
-
 use super::ServerRequirement;
 use super::refusals::REPEATED;
-use super::server::IntrospectionServer;
 use super::servers::IntrospectionServers;
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
 use crate::authn::jwt::bound::{Binding, TokenChallenges, challenge_of, challenges_of, tell_nonce};
 use crate::authn::member::{About, Member, TokenShape};
 use crate::authn::requirement::Requirement;
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Quoted};
 use portcullis_exchange::exchange::Response;
 use portcullis_exchange::policy::{Context, Declaration};
 
@@ -27,7 +24,7 @@ impl Member for ServerRequirement {
         let problems = &mut *context.problems;
         let server = fields
             .required("server", problems)
-            .and_then(|node| named_server(&node, &servers, problems));
+            .and_then(|node| servers.by_name.asked(&node, problems));
         let named = server.as_ref().and_then(Option::as_deref);
         let requirement =
             Requirement::beside(fields, named.map(|server| &server.roles), path, problems);
@@ -91,30 +88,11 @@ impl Member for ServerRequirement {
             .owned_request_headers
             .extend(forwarding.owned_headers());
         declared.exports.extend(forwarding.exports());
+        declared.admits_any_token |= self.requirement.is_empty();
     }
 }
 
 fn bindings(members: &[ServerRequirement]) -> Vec<&Binding> {
     let members = members.iter();
     members.map(|member| &member.server.binding).collect()
-}
-
-/// The server, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_server(
-    node: &Node<'_>,
-    servers: &IntrospectionServers,
-    problems: &mut Problems,
-) -> Option<Option<Rc<IntrospectionServer>>> {
-    let name = node.non_empty(problems)?;
-    let found = servers.named(name);
-    let none_is_read = servers.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "introspection_servers");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, servers.names());
-        node.report(
-            problems,
-            format_args!("no introspection server is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }

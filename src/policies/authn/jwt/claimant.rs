@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::provider::Provider;
 use super::token::{MAX_DEPTH, Token};
 use crate::authn::combination::Needed;
-use crate::authn::location::{LocationError, PresentedCredential};
+use crate::authn::location::LocationError;
+use crate::authn::presented::PresentedCredential;
 use portcullis_exchange::exchange::{ClaimedSubject, Request, Several};
 use portcullis_wire::json::compact::Compact;
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::bound::{Binding, challenge_of, challenges_of, tell_nonce};
 use super::claimant::UnverifiedSubject;
-use super::provider::Providers;
+use super::providers::Providers;
 use super::refusals::REPEATED;
 use super::{ProviderRequirement, distinct};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
@@ -62,6 +62,7 @@ impl Member for ProviderRequirement {
             .owned_request_headers
             .extend(forwarding.owned_headers());
         declared.exports.extend(forwarding.exports());
+        declared.admits_any_token |= self.requirement.is_empty();
     }
 
     fn claimants(needed: Needed, members: &[Self]) -> Option<Rc<dyn ClaimedSubject>> {

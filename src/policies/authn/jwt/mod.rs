@@ -24,6 +24,7 @@ mod member;
 pub(super) mod objection;
 mod planned;
 mod provider;
+mod providers;
 mod public_key;
 pub mod refusals;
 mod refused;
@@ -36,6 +37,7 @@ pub(super) mod store;
 pub mod testing;
 mod token;
 mod variables;
+mod verification;
 
 use std::rc::Rc;
 
@@ -51,11 +53,12 @@ use self::refusals::{
 use self::token::{TokenError, Unverified};
 use super::challenge::{Challenges, read_metadata, read_realm};
 use super::combination::{Combination, Needed, Presence};
-use super::location::{AuthScheme, Locations, PresentedCredential, Unwritable};
+use super::location::Locations;
 use super::member::{About, Member};
+use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
@@ -68,7 +71,7 @@ use portcullis_wire::json::compact::Compact;
 
 pub(super) use self::token::key_named_by;
 
-pub use self::provider::Providers;
+pub use self::providers::Providers;
 pub use self::remote::{
     FetchError, FetchOutcome, FetchRequest, FetchTarget, Next, RemoteKeys, Uri,
     read_discovery_document,
@@ -205,7 +208,7 @@ impl ProviderRequirement {
     ) -> Option<Option<Self>> {
         let provider = fields
             .required("provider", problems)
-            .and_then(|node| named_provider(&node, providers, problems));
+            .and_then(|node| providers.by_name.asked(&node, problems));
         let named = provider.as_ref().and_then(Option::as_deref);
         let rules = named.map(|provider| &provider.roles);
         let requirement = Requirement::beside(fields, rules, path, problems);
@@ -358,26 +361,6 @@ fn claiming(
         }
     }
     refusal
-}
-
-/// The provider, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_provider(
-    node: &Node<'_>,
-    providers: &Providers,
-    problems: &mut Problems,
-) -> Option<Option<Rc<Provider>>> {
-    let name = node.non_empty(problems)?;
-    let found = providers.named(name);
-    let none_is_read = providers.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "providers");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, providers.names());
-        node.report(
-            problems,
-            format_args!("no provider is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }
 
 impl Policy for Jwt {

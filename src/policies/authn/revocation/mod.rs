@@ -11,7 +11,7 @@ mod table;
 
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, Problems, Quoted};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::refusal::{Detail, Fact};
@@ -87,7 +87,7 @@ impl UsedLists {
             return Some(Self::default());
         };
         let named = read_few(&node, problems, |item, problems| {
-            named_list(item, lists, problems)
+            lists.by_name.asked(item, problems)
         })?;
         let used: Vec<Rc<RevocationList>> = named.into_iter().flatten().collect();
         let mut rest = &used[..];
@@ -243,26 +243,6 @@ impl Issued {
             Issued::At(time) => time < f64::from(second),
         }
     }
-}
-
-/// The list, or `Some(None)` when its own block is wrong and has been reported there.
-fn named_list(
-    node: &Node<'_>,
-    lists: &RevocationLists,
-    problems: &mut Problems,
-) -> Option<Option<Rc<RevocationList>>> {
-    let name = node.non_empty(problems)?;
-    let found = lists.named(name);
-    let none_is_read = lists.names().next().is_none();
-    let is_amiss = none_is_read && problems.is_amiss(&Pointer::default(), "revocation_lists");
-    if found.is_none() && !is_amiss {
-        let near = DidYouMean(name, lists.names());
-        node.report(
-            problems,
-            format_args!("no revocation list is named {}{near}", Quoted(name)),
-        );
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use portcullis_document::Node;
 use portcullis_exchange::call::CallResponse;
 use portcullis_exchange::fetched::{Fetched, Next, Purpose, Received};
 use portcullis_exchange::host::Clock as _;
@@ -24,7 +25,11 @@ fn lists(text: &str) -> RevocationLists {
 }
 
 fn used(lists: &RevocationLists) -> UsedLists {
-    let names: Vec<String> = lists.names().map(|name| format!("\"{name}\"")).collect();
+    let names: Vec<String> = lists
+        .by_name
+        .names()
+        .map(|name| format!("\"{name}\""))
+        .collect();
     let text = format!(r#"{{"revocation_lists":[{}]}}"#, names.join(","));
     let json = Json::parse(text.as_bytes(), 8).unwrap();
     let mut problems = Problems::default();
@@ -42,7 +47,7 @@ fn fetched(more: &str) -> RevocationLists {
 
 /// What comes of an answer with that status and body.
 fn arrive(lists: &RevocationLists, status: &str, body: &str, host: &MemoryHost) -> Received {
-    let list = lists.named("l").unwrap().unwrap();
+    let list = lists.by_name.valid().next().unwrap();
     let Entries::Fetched(fetched) = &list.entries else {
         panic!("{list:?}");
     };

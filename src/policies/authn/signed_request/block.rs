@@ -37,7 +37,7 @@ pub(super) fn compile(
     let presence = Presence::read(fields, problems);
     let signer = fields
         .required("signer", problems)
-        .and_then(|node| signers.named(&node, problems));
+        .and_then(|node| signers.by_name.asked(&node, problems));
     let named = signer.as_ref().and_then(Option::as_deref);
     let requirement =
         Requirement::beside(fields, named.map(|signer| &signer.roles), &path, problems);

@@ -9,7 +9,7 @@ use portcullis_wire::json::compact::Compact;
 
 use crate::authn::forwarding::Forwarding;
 use crate::authn::grants::{known_as, read_grants};
-use crate::authn::location::Unwritable;
+use crate::authn::presented::Unwritable;
 use crate::authn::roles::RoleRules;
 
 /// Who signs: what is known of them, and what the service is told of that.

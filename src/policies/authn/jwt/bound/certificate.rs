@@ -12,7 +12,7 @@ use super::refusals::{CERTIFICATE, NO_CERTIFICATE};
 use crate::authn::certificate::set::{CertificateSet, CertificateSets};
 use crate::authn::certificate::unless_revoked;
 use crate::authn::revocation::UsedLists;
-use portcullis_document::{DidYouMean, Node, Problems, Quoted};
+use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::{Host, Property};
 use portcullis_exchange::refusal::Refusal;
@@ -47,7 +47,7 @@ impl CertificateBinding {
             node.fields_or(problems, "\"required\", \"if_bound\", \"off\" or an object")?;
         let mode = fields.or_default("mode", BindingMode::IfBound, problems, BindingMode::read);
         let set = fields.or_default("set", Some(None), problems, |node, problems| {
-            named(node, sets, problems)
+            sets.by_name.asked(node, problems).map(|set| set.map(Some))
         });
         fields.deny_unknown(problems);
         let mode = mode?;
@@ -100,24 +100,6 @@ impl CertificateBinding {
         }
         unless_revoked(lists, &shown, host)
     }
-}
-
-/// A set by its name; `Some(None)` where there is one that is wrong.
-fn named(
-    node: &Node<'_>,
-    sets: &CertificateSets,
-    problems: &mut Problems,
-) -> Option<Option<Option<Rc<CertificateSet>>>> {
-    let name = node.non_empty(problems)?;
-    let found = sets.named(name);
-    if found.is_none() {
-        let near = DidYouMean(name, sets.names());
-        node.report(
-            problems,
-            format_args!("no set of `certificates` is named {}{near}", Quoted(name)),
-        );
-    }
-    found.map(|set| set.map(Some))
 }
 
 /// The 32 bytes that hexadecimal digits stand for.

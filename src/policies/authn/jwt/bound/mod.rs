@@ -30,7 +30,8 @@ use self::certificate::CertificateBinding;
 use self::confirmation::{Confirmation, Unreadable};
 use self::dpop::ProofChecker;
 use self::refusals::{CONFIRMATION, CONFIRMATION_UNKNOWN, SCHEME, UNBOUND};
-use crate::authn::location::AuthScheme;
+use crate::authn::left_out::HAS_CREDENTIALS;
+use crate::authn::presented::AuthScheme;
 use crate::authn::revocation::UsedLists;
 use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
@@ -95,7 +96,7 @@ pub(in crate::authn) struct OfAuthority {
 impl Binding {
     /// Whether tokens may come by the scheme `DPoP`.
     pub(in crate::authn) fn takes_proofs(&self) -> bool {
-        self.proofs.rules.mode != BindingMode::Off
+        HAS_CREDENTIALS && self.proofs.rules.mode != BindingMode::Off
     }
 
     /// Whether nobody is asked for anything.
@@ -110,7 +111,8 @@ impl Binding {
 
     /// The algorithms of proofs as clients are told of them; none if the document does not speak of proofs.
     pub(in crate::authn) fn told_algorithms(&self) -> Option<String> {
-        self.tells_of_proofs.then(|| self.algorithms())
+        let tells = HAS_CREDENTIALS && self.tells_of_proofs;
+        tells.then(|| self.algorithms())
     }
 
     /// The algorithms of proofs, with blanks between them.
@@ -165,6 +167,10 @@ impl Binding {
         let confirmation = self.proofs.rules.authority.confirmation(claims);
         let confirmation = Confirmation::of(confirmation);
         let confirmation = confirmation.map_err(|Unreadable| Refusal::new(&CONFIRMATION))?;
+        if !HAS_CREDENTIALS {
+            // Nothing here can check it.
+            return Err(Refusal::new(&CONFIRMATION_UNKNOWN));
+        }
         match (confirmation.certificate, confirmation.key) {
             (None, None) if confirmation.is_there => {
                 return Err(Refusal::new(&CONFIRMATION_UNKNOWN));

@@ -2,8 +2,8 @@
 
 use super::{Binding, ProofAudience, ProofChallenges, is_of_proof, proof_challenge, proof_parts};
 use crate::authn::challenge::{Challenges, metadata_parameter, plain_challenge};
-use crate::authn::location::AuthScheme;
 use crate::authn::member::About;
+use crate::authn::presented::AuthScheme;
 use portcullis_exchange::refusal::{Code, Refusal};
 
 /// What the clients of one authority are told. What is said of proofs is made when it is said: there are many
@@ -33,8 +33,10 @@ impl TokenChallenges {
             metadata: about.metadata.into(),
             beside: about.beside.into(),
         };
-        // What can be written now can be written later.
-        told.of_proofs(binding, scopes)?;
+        if binding.takes_proofs() {
+            // What can be written now can be written later.
+            told.of_proofs(binding, scopes)?;
+        }
         Some(told)
     }
 

@@ -7,8 +7,9 @@ use super::replay::ReplayTable;
 use super::settings::{Known, ProofRules};
 use super::{Binding, BindingMode, OfAuthority};
 use crate::authn::certificate::set::CertificateSets;
+use crate::authn::left_out::HAS_CREDENTIALS;
 use crate::authn::location::Locations;
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Node, Problems, Quoted};
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
@@ -68,7 +69,12 @@ impl Binding {
             let certificate = CertificateBinding::default();
             return Self::of(false, certificate, ProofRules::usual(&known), false);
         };
-        if let Json::String(_) = node.json() {
+        if !HAS_CREDENTIALS && !node.is_off() {
+            node.report(problems, LeftOut::CREDENTIALS);
+            return None;
+        }
+        // Without them nothing else comes here.
+        if !HAS_CREDENTIALS || matches!(node.json(), Json::String(_)) {
             let mode = BindingMode::read(&node, problems)?;
             let each = match mode {
                 BindingMode::Off => BindingMode::Off,
@@ -164,7 +170,7 @@ impl Binding {
     /// What an operator should know of how the document uses it.
     pub(in crate::authn) fn note(&self, document: &Node<'_>) -> Option<String> {
         let rules = &self.proofs.rules;
-        rules.nonces.as_ref()?;
+        rules.nonces.as_ref().filter(|_| HAS_CREDENTIALS)?;
         note_unexposed(&rules.authority, document)
     }
 

@@ -13,8 +13,8 @@ use std::rc::Rc;
 use self::collector::Collector;
 pub use self::members::{BodyFault, BodyMembers};
 use self::tree::Tree;
-use super::{ClaimPath, Condition, Operand};
 use crate::body::{BodyNeed, Inspection, NoBytes, RequestBody, is_crowded};
+use crate::claim_path::ClaimPath;
 use crate::exchange::BodyState;
 use crate::media_type::{Format, MediaType};
 use portcullis_wire::budget::{Reservation, Share, reserve};
@@ -39,7 +39,7 @@ pub enum BodyAhead {
 }
 
 /// A body of which not all has come.
-struct Arriving {
+struct PartlyRead {
     gate: Pieces,
     collector: Collector,
     /// How much of it is done with.
@@ -63,14 +63,12 @@ impl BodyPlan {
     /// What of a request's head is asked again when its body comes.
     pub const LATER_FIELDS: &'static [&'static str] = &["content-encoding", "content-type"];
 
-    /// What these conditions ask of bodies, of which so many bytes are read. None if they ask nothing.
-    pub fn of<'c>(conditions: impl Iterator<Item = &'c Condition>, most: u64) -> Option<Self> {
-        let operands = conditions.flat_map(Condition::operands);
-        let pointers: Vec<ClaimPath> = operands.filter_map(Operand::body).cloned().collect();
-        (!pointers.is_empty()).then(|| Self {
+    /// Asks for what stands at these pointers, in bodies of which so many bytes are read.
+    pub fn new(pointers: Vec<ClaimPath>, most: u64) -> Self {
+        Self {
             tree: Rc::new(Tree::of(pointers)),
             most,
-        })
+        }
     }
 
     /// What must be seen of a body.
@@ -115,7 +113,7 @@ impl BodyPlan {
         }
         Some(match (size, body.under_way.take()) {
             (0, _) => BodyMembers::none(),
-            (_, Some(known)) => match known.downcast::<Arriving>() {
+            (_, Some(known)) => match known.downcast::<PartlyRead>() {
                 Ok(arriving) => self.end(*arriving, body),
                 Err(_) => self.whole(body),
             },
@@ -130,13 +128,13 @@ impl BodyPlan {
             return;
         }
         let known = body.under_way.take();
-        let known = known.and_then(|known| known.downcast::<Arriving>().ok());
+        let known = known.and_then(|known| known.downcast::<PartlyRead>().ok());
         let Some(mut arriving) = known.or_else(|| self.begin()) else {
             return;
         };
         if size >= arriving.again && arriving.fault.is_none() && !is_crowded() {
             let done = arriving.done;
-            let Arriving {
+            let PartlyRead {
                 gate, collector, ..
             } = &mut *arriving;
             let shown = body
@@ -157,9 +155,9 @@ impl BodyPlan {
         *body.under_way = Some(arriving);
     }
 
-    fn begin(&self) -> Option<Box<Arriving>> {
-        let memory = reserve(Share::Bodies, size_of::<Arriving>()).filter(|_| !is_crowded())?;
-        Some(Box::new(Arriving {
+    fn begin(&self) -> Option<Box<PartlyRead>> {
+        let memory = reserve(Share::Bodies, size_of::<PartlyRead>()).filter(|_| !is_crowded())?;
+        Some(Box::new(PartlyRead {
             gate: Pieces::new(LIMITS),
             collector: Collector::new(&self.tree)?,
             done: 0,
@@ -170,8 +168,8 @@ impl BodyPlan {
     }
 
     /// The members of a body of which some has been read.
-    fn end(&self, arriving: Arriving, body: &RequestBody<'_>) -> BodyMembers {
-        let Arriving {
+    fn end(&self, arriving: PartlyRead, body: &RequestBody<'_>) -> BodyMembers {
+        let PartlyRead {
             gate,
             mut collector,
             done,

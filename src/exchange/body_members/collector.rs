@@ -15,7 +15,7 @@ pub(super) struct Collector {
     texts: Vec<Result<Vec<u8>, BodyFault>>,
     /// How many bytes all of them have.
     taken: usize,
-    open: Vec<Level>,
+    open: Vec<OpenValue>,
     /// The node of the member whose value comes next.
     named: Option<usize>,
     memory: Reservation,
@@ -23,7 +23,7 @@ pub(super) struct Collector {
 
 /// An array or object that is open.
 #[derive(Clone, Copy)]
-struct Level {
+struct OpenValue {
     /// Its node, if something is asked for in it.
     node: Option<usize>,
     kind: Kind,
@@ -35,7 +35,7 @@ struct Level {
 
 /// Where a value stands.
 #[derive(Clone, Copy)]
-struct Place {
+struct ValuePlace {
     node: Option<usize>,
     /// The slot of which it is the value.
     slot: Option<usize>,
@@ -85,8 +85,8 @@ impl Collector {
     }
 
     /// Where the value stands that comes now.
-    fn place(&mut self) -> Place {
-        let at = |node: Option<usize>, list| Place {
+    fn place(&mut self) -> ValuePlace {
+        let at = |node: Option<usize>, list| ValuePlace {
             node,
             slot: None,
             list,
@@ -104,14 +104,14 @@ impl Collector {
             },
         };
         let node = place.node.and_then(|node| self.tree.node(node));
-        Place {
+        ValuePlace {
             slot: node.and_then(|node| node.slot),
             ..place
         }
     }
 
     /// A value that has nothing in it, or nothing that is asked for.
-    fn value(&mut self, place: Place, written: &[&[u8]]) {
+    fn value(&mut self, place: ValuePlace, written: &[&[u8]]) {
         self.write(place.slot, written);
         self.write_item(place.list, written);
     }
@@ -156,13 +156,13 @@ impl Collector {
     }
 
     /// Something else than an object, in which members are asked for.
-    fn is_no_object(&mut self, place: Place) {
+    fn is_no_object(&mut self, place: ValuePlace) {
         if let Some(node) = place.node {
             self.doubt(self.tree.slots_within(node), BodyFault::Ambiguous);
         }
     }
 
-    fn is_array(&mut self, place: Place) {
+    fn is_array(&mut self, place: ValuePlace) {
         let Some(node) = place.node else { return };
         let tree = Rc::clone(&self.tree);
         for member in tree.members_alone(node) {
@@ -247,13 +247,13 @@ impl<'t> Watch<'t> for Collector {
         }
         if self.open.len() == self.open.capacity() {
             let more = self.open.len().max(8);
-            let bytes = more.saturating_mul(size_of::<Level>());
+            let bytes = more.saturating_mul(size_of::<OpenValue>());
             if !self.memory.grow(bytes) {
                 return Err(Fault::Memory);
             }
             self.open.reserve_exact(more);
         }
-        self.open.push(Level {
+        self.open.push(OpenValue {
             node: place.node,
             kind,
             index: 0,

@@ -23,7 +23,7 @@ impl ClaimPath {
     }
 
     /// Reads a pointer.
-    pub(super) fn read_pointer(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn read_pointer(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let written = node.non_empty(problems)?;
         if !written.starts_with('/') {
             let near = Quoted(&Self::of(vec![written.to_owned()]).pointer()).to_string();
@@ -41,7 +41,7 @@ impl ClaimPath {
     }
 
     /// The names on the way there.
-    pub(super) fn tokens(&self) -> &[String] {
+    pub fn tokens(&self) -> &[String] {
         &self.tokens
     }
 

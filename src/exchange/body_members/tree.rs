@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::condition::ClaimPath;
+use crate::claim_path::ClaimPath;
 use crate::target::fold_case;
 use portcullis_wire::json::array_index;
 

@@ -2,17 +2,16 @@
 
 use std::rc::Rc;
 
-use crate::condition::found::Found;
-use crate::condition::{ClaimPath, Scalars, Undecidable};
+use crate::claim_path::ClaimPath;
 use portcullis_wire::budget::Reservation;
-use portcullis_wire::json::compact::Compact;
+use portcullis_wire::json::compact::{Compact, Value};
 
 /// The members of one body that conditions look at, or why none can be read.
 #[derive(Debug)]
-pub struct BodyMembers(Read);
+pub struct BodyMembers(TakenOut);
 
 #[derive(Debug)]
-enum Read {
+enum TakenOut {
     /// There is no body.
     Empty,
     Fault(BodyFault),
@@ -69,12 +68,12 @@ impl BodyFault {
 impl BodyMembers {
     /// There is no body, and so no member.
     pub fn none() -> Self {
-        Self(Read::Empty)
+        Self(TakenOut::Empty)
     }
 
     /// None can be read.
     pub fn unreadable(fault: BodyFault) -> Self {
-        Self(Read::Fault(fault))
+        Self(TakenOut::Fault(fault))
     }
 
     /// What stands at these pointers, which are in order.
@@ -83,7 +82,7 @@ impl BodyMembers {
         values: Vec<Result<Option<Compact>, BodyFault>>,
         memory: Reservation,
     ) -> Self {
-        Self(Read::Whole {
+        Self(TakenOut::Whole {
             pointers,
             values,
             _memory: memory,
@@ -91,20 +90,23 @@ impl BodyMembers {
     }
 
     /// What stands at a pointer.
-    pub(in crate::condition) fn find(&self, path: &ClaimPath) -> Result<Found<'_>, Undecidable> {
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    pub fn find(&self, path: &ClaimPath) -> Result<Option<Value<'_>>, BodyFault> {
         let (pointers, values) = match &self.0 {
-            Read::Empty => return Ok(Found::Nothing),
-            Read::Fault(fault) => return Err(Undecidable::Body(*fault)),
-            Read::Whole {
+            TakenOut::Empty => return Ok(None),
+            TakenOut::Fault(fault) => return Err(*fault),
+            TakenOut::Whole {
                 pointers, values, ..
             } => (pointers, values),
         };
         let place = pointers.binary_search(path).ok();
         let value = place.and_then(|place| values.get(place));
         // What was not looked for cannot be told.
-        let value = value.ok_or(Undecidable::Unreadable)?;
-        let value = value.as_ref().map_err(|fault| Undecidable::Body(*fault))?;
-        let value = value.as_ref().map(Compact::value);
-        Ok(Found::json(value, Scalars::Typed))
+        match value.ok_or(BodyFault::Unavailable)? {
+            Ok(value) => Ok(value.as_ref().map(Compact::value)),
+            Err(fault) => Err(*fault),
+        }
     }
 }

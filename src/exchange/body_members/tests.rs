@@ -1,5 +1,5 @@
 use super::*;
-use crate::condition::{ACCESS, Undecidable, View};
+use crate::condition::{ACCESS, Condition, Undecidable, View};
 use crate::exchange::Request;
 use crate::target::{Authority, Target};
 use portcullis_document::{Node, Problems};
