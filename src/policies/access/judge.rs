@@ -18,7 +18,7 @@ use super::closest::closest;
 use super::counts::Effect;
 use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
 use super::kept::{Kept, Whole};
-use super::refusals::Shown;
+use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
 use super::share;
@@ -29,7 +29,7 @@ pub(super) struct Judge {
     pub(super) part: u8,
     pub(super) rules: Vec<Rc<AccessRule>>,
     pub(super) fallback: Fallback,
-    pub(super) shown: Shown,
+    pub(super) shown: Visibility,
     pub(super) task: Task,
     /// The path of the route.
     pub(super) path: RoutePath,

@@ -10,8 +10,8 @@ use portcullis_exchange::target::LetterCase;
 
 use super::counts::RuleCounts;
 use super::group::{GroupField, GroupReader, read_groups};
-use super::rule::{AccessRule, Group, RuleAction, Trial, Usage, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage, Trial};
+use super::schedule::RuleSchedule;
 use super::{from, to};
 
 /// The longest name of a rule, in bytes: it is a part of names of metrics.
@@ -60,7 +60,7 @@ pub(super) fn read_rule(
         )
     });
     let trial = read_trial(fields, problems);
-    let schedule = Schedule::read(fields, problems);
+    let schedule = RuleSchedule::read(fields, problems);
     let mut reader = GroupReader {
         letter_case: context.letter_case,
         problems,
@@ -85,7 +85,7 @@ pub(super) fn read_rule(
         trial: trial?,
         parts,
         counts,
-        usage: Usage::default(),
+        usage: RuleUsage::default(),
     })
 }
 
@@ -105,7 +105,7 @@ fn read_conditions(
     node: &Node<'_>,
     path: &RoutePath,
     reader: &mut GroupReader<'_>,
-) -> Option<Vec<When>> {
+) -> Option<Vec<RuleCondition>> {
     let conditions = node.list(reader.problems, |item, problems| {
         path.read(item, &ACCESS, problems)
     })?;
@@ -116,7 +116,7 @@ fn read_conditions(
         );
         return None;
     }
-    let when = conditions.into_iter().map(|condition| When {
+    let when = conditions.into_iter().map(|condition| RuleCondition {
         part: reader.part(),
         condition,
     });

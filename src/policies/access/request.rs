@@ -13,8 +13,8 @@ use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
 use super::decision::{Fault, RequestFacts, Truth};
-use super::rule::{AccessRule, FieldTest, Values, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, FieldTest, RuleCondition, Values};
+use super::schedule::RuleSchedule;
 use super::{from, peer, to};
 
 /// Who calls, as far as that is known.
@@ -124,14 +124,14 @@ impl RequestFacts for Head<'_> {
         }
     }
 
-    fn condition(&self, _: &AccessRule, when: &When) -> Truth {
+    fn condition(&self, _: &AccessRule, when: &RuleCondition) -> Truth {
         match self.caller {
             CallerIdentity::KnownLater if when.condition.needs_identity() => Truth::Later,
             _ => holds(&when.condition, &self.view),
         }
     }
 
-    fn time(&self, schedule: &Schedule) -> bool {
+    fn time(&self, schedule: &RuleSchedule) -> bool {
         schedule.holds(self.known.now)
     }
 }
