@@ -1,5 +1,6 @@
 //! How `access_log` is read.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::line;
@@ -73,6 +74,7 @@ impl AccessLog {
             headers,
             redacted: redacted?,
             shares: shares?,
+            second: Cell::default(),
         })
     }
 }
