@@ -49,16 +49,15 @@ pub struct PlannedExchange<'k> {
 }
 
 #[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) kind: Kind,
-    /// What is written as it is: the text itself, or the key in front of a value, with its comma, and with the
-    /// quotation mark if that is a string.
-    pub(super) text: Box<str>,
+pub(super) enum Piece {
+    /// What is written as it is.
+    Text(Box<str>),
+    /// A member of that name, if it has a value. It is never the first.
+    Member(&'static str, Kind),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    Text,
     /// The date, up to its second quotation mark.
     Date,
     RequestId(Convention),
@@ -79,41 +78,17 @@ pub(super) enum Kind {
     Status,
     Address,
     /// What else the proxy is asked.
-    Proxy(&'static str, &'static Member),
-}
-
-impl Kind {
-    /// What stands behind the name of such a member in any case.
-    pub(super) fn opening(self) -> &'static str {
-        match self {
-            Kind::RequestId(Convention::OpenTelemetry) => "[\"",
-            Kind::RequestId(Convention::Elastic)
-            | Kind::TraceId
-            | Kind::ParentId
-            | Kind::Field(_)
-            | Kind::HostName
-            | Kind::Path
-            | Kind::Query
-            | Kind::Code
-            | Kind::Reason
-            | Kind::Address => "\"",
-            Kind::Text
-            | Kind::Date
-            | Kind::Words
-            | Kind::Detail
-            | Kind::Remaining
-            | Kind::Duration
-            | Kind::Judging
-            | Kind::Status
-            | Kind::Proxy(..) => "",
-        }
-    }
+    Proxy(&'static Member),
 }
 
 impl Prepared {
     /// How much memory it takes beside itself.
     pub fn memory(&self) -> usize {
-        let texts = self.pieces.iter().map(|piece| piece.text.len());
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Member(..) => 0,
+        };
+        let texts = self.pieces.iter().map(text);
         texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
     }
 
@@ -124,12 +99,15 @@ impl Prepared {
         let fields = known.fields;
         let trace = fields.one(Shown::TRACE).and_then(Trace::parse);
         let (path, query) = target(fields);
-        for Piece { kind, text: key } in &self.pieces {
-            let peer = match kind {
-                Kind::Text => {
-                    line.put(key.as_bytes());
+        for piece in &self.pieces {
+            let (name, kind) = match piece {
+                Piece::Text(text) => {
+                    line.put(text.as_bytes());
                     continue;
                 }
+                Piece::Member(name, kind) => (*name, *kind),
+            };
+            let peer = match kind {
                 Kind::Date => {
                     let second = log.second.get().at(known.written);
                     log.second.set(second);
@@ -141,47 +119,53 @@ impl Prepared {
                     continue;
                 }
                 Kind::Remaining => {
-                    line.number(key, known.remaining);
+                    line.number(name, known.remaining);
                     continue;
                 }
                 Kind::Duration => {
-                    line.number(key, known.elapsed.map(micros));
+                    line.number(name, known.elapsed.map(micros));
                     continue;
                 }
                 Kind::Judging => {
-                    line.number(key, known.judging.map(micros));
+                    line.number(name, known.judging.map(micros));
                     continue;
                 }
                 Kind::Status => {
                     let status = known.host.response_status();
-                    line.number(key, status.filter(|status| *status != 0));
+                    line.number(name, status.filter(|status| *status != 0));
                     continue;
                 }
                 Kind::Address => {
                     let address = known.host.property(Property::ClientAddress);
                     let address = address.as_deref().map(without_port);
-                    line.shown(key, address, redact::tokens);
+                    line.shown(name, address, redact::tokens);
                     continue;
                 }
                 Kind::Path => {
-                    line.shown(key, path, redact::path);
+                    line.shown(name, path, redact::path);
                     continue;
                 }
                 // Hexadecimal digits, and nothing else.
                 Kind::TraceId => trace.map(|trace| trace.trace_id.as_bytes()),
                 Kind::ParentId => trace.map(|trace| trace.parent_id.as_bytes()),
                 Kind::HostName => Some(without_port(known.host_name.as_bytes())),
-                Kind::Field(slot) => fields.one(*slot),
-                Kind::RequestId(_) => fields.one(Shown::REQUEST_ID),
-                Kind::Query | Kind::Code | Kind::Reason | Kind::Detail | Kind::Proxy(..) => {
-                    seldom(*kind, key, query, log, known, &mut line);
+                Kind::Field(slot) => fields.one(slot),
+                Kind::RequestId(Convention::Elastic) => fields.one(Shown::REQUEST_ID),
+                Kind::RequestId(Convention::OpenTelemetry) => {
+                    if let Some(id) = fields.one(Shown::REQUEST_ID) {
+                        line.key(name, b"\":[");
+                        line.value(id, redact::tokens);
+                        line.put(b"]");
+                    }
+                    continue;
+                }
+                Kind::Query if query.is_none() => continue,
+                Kind::Query | Kind::Code | Kind::Reason | Kind::Detail | Kind::Proxy(_) => {
+                    seldom(name, kind, query, log, known, &mut line);
                     continue;
                 }
             };
-            line.shown(key, peer, redact::tokens);
-            if let (Kind::RequestId(Convention::OpenTelemetry), Some(_)) = (kind, peer) {
-                line.put(b"]");
-            }
+            line.shown(name, peer, redact::tokens);
         }
         match line.finish(bound(self.longest)) {
             Some(text) => {
@@ -197,8 +181,8 @@ impl Prepared {
 #[cold]
 #[inline(never)]
 fn seldom(
+    name: &'static str,
     kind: Kind,
-    key: &str,
     query: Option<&[u8]>,
     log: &AccessLog,
     known: &PlannedExchange<'_>,
@@ -206,7 +190,7 @@ fn seldom(
 ) {
     let mut own = |value: Option<&[u8]>| {
         if let Some(value) = value {
-            line.put(key.as_bytes());
+            line.key(name, b"\":");
             line.escaped(value);
         }
     };
@@ -223,11 +207,11 @@ fn seldom(
             if let Some(detail) = known.detail
                 && detail::write(&mut text, detail, log.parameters())
             {
-                line.put(key.as_bytes());
+                line.key(name, b"\":");
                 line.put(text.as_bytes());
             }
         }
-        Kind::Proxy(name, member) => {
+        Kind::Proxy(member) => {
             let mut members = JsonLine::unbounded(String::new());
             member.ask(&mut members, name, known.host);
             line.put(members.into_text().as_bytes());

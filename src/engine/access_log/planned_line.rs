@@ -1,5 +1,5 @@
-//! A record in the making on a plan. It comes to what [`JsonLine`](super::line::JsonLine) writes, in less code: keys are
-//! prepared with their commas, most values are copied as they are, and how long it is is asked once, at the end.
+//! A record in the making on a plan. It comes to what [`JsonLine`](super::line::JsonLine) writes, in less code: every
+//! member has a comma, most values are copied as they are, and how long it is is asked once, at the end.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -83,26 +83,39 @@ impl PlannedLine {
         self.put(b"Z\"");
     }
 
-    pub(super) fn number(&mut self, key: &str, value: Option<u64>) {
+    /// The name of a member, which is not the first, and what stands behind it.
+    #[inline(never)]
+    pub(super) fn key(&mut self, name: &str, opening: &[u8]) {
+        self.put(b",\"");
+        self.put(name.as_bytes());
+        self.put(opening);
+    }
+
+    pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
-            self.put(key.as_bytes());
+            self.key(name, b"\":");
             self.put(Digits::of(value).as_bytes());
         }
     }
 
-    /// A value of a peer, redacted and escaped behind a key that ends in `"`. Most need neither.
-    #[inline(never)]
+    /// A value of a peer, if there is one.
     pub(super) fn shown(
         &mut self,
-        key: &str,
+        name: &str,
         value: Option<&[u8]>,
         redact: fn(&[u8]) -> Cow<'_, [u8]>,
     ) {
-        let Some(value) = value else {
-            return;
-        };
-        self.put(key.as_bytes());
+        if let Some(value) = value {
+            self.key(name, b"\":");
+            self.value(value, redact);
+        }
+    }
+
+    /// A value of a peer, redacted and escaped. Most need neither.
+    #[inline(never)]
+    pub(super) fn value(&mut self, value: &[u8], redact: fn(&[u8]) -> Cow<'_, [u8]>) {
         if value.len() <= LONGEST_VALUE && redact::is_plain(value) {
+            self.put(b"\"");
             self.put(value);
             self.put(b"\"");
         } else {
@@ -110,14 +123,13 @@ impl PlannedLine {
         }
     }
 
-    /// The same of a value in which nothing has to be redacted any more.
+    /// A value in which nothing has to be redacted, or not any more.
     #[cold]
     #[inline(never)]
     pub(super) fn escaped(&mut self, value: &[u8]) {
         let mut text = String::new();
         quoted(&mut text, value);
-        // The first quotation mark stands behind the key.
-        self.put(text.as_bytes().get(1..).unwrap_or_default());
+        self.put(text.as_bytes());
     }
 }
 

@@ -79,19 +79,14 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// A piece for a member. None where that would be the first: its key has a comma.
-    fn push(&mut self, name: &str, kind: Kind) -> Option<()> {
+    /// A piece for a member. None where that would be the first: it is written with a comma.
+    fn push(&mut self, name: &'static str, kind: Kind) -> Option<()> {
         if let Kind::Date = kind {
             self.text.quote_next(name);
         }
         self.end_text();
         (!self.done.is_empty()).then_some(())?;
-        let text = match kind {
-            Kind::Date | Kind::Words | Kind::Proxy(..) => String::new(),
-            _ => [",\"", name, "\":", kind.opening()].concat(),
-        };
-        let text = text.into();
-        self.done.push(Piece { kind, text });
+        self.done.push(Piece::Member(name, kind));
         Some(())
     }
 
@@ -99,8 +94,7 @@ impl Pieces {
         let text = std::mem::replace(&mut self.text, JsonLine::unbounded(String::new()));
         let text = text.into_text();
         if !text.is_empty() {
-            let (kind, text) = (Kind::Text, text.into());
-            self.done.push(Piece { kind, text });
+            self.done.push(Piece::Text(text.into()));
         }
     }
 }
@@ -244,7 +238,7 @@ impl AccessLog {
             "portcullis.filter_us" => Some(Kind::Judging),
             "http.response.status_code" => Some(Kind::Status),
             "client.address" => Some(Kind::Address),
-            _ if member.attribute().is_some() => Some(Kind::Proxy(name, member)),
+            _ if member.attribute().is_some() => Some(Kind::Proxy(member)),
             // A request on a plan has none of these.
             "portcullis.errors"
             | "portcullis.shadow"
