@@ -160,7 +160,10 @@ impl Prepared {
                     continue;
                 }
                 Kind::Query if query.is_none() => continue,
-                Kind::Query | Kind::Code | Kind::Reason | Kind::Detail | Kind::Proxy(_) => {
+                // Words of the filter's own, in which there is nothing to redact.
+                Kind::Code => known.reason.map(|reason| reason.code.name.as_bytes()),
+                Kind::Reason => known.reason.map(|reason| reason.name.as_bytes()),
+                Kind::Query | Kind::Detail | Kind::Proxy(_) => {
                     seldom(name, kind, query, log, known, &mut line);
                     continue;
                 }
@@ -188,20 +191,13 @@ fn seldom(
     known: &PlannedExchange<'_>,
     line: &mut PlannedLine,
 ) {
-    let mut own = |value: Option<&[u8]>| {
-        if let Some(value) = value {
-            line.key(name, b"\":");
-            line.escaped(value);
-        }
-    };
     match kind {
         Kind::Query => {
             if let (Some(query), Some(shown)) = (query, log.shown()) {
-                own(Some(&redact::query(query, &shown)));
+                line.key(name, b"\":");
+                line.escaped(&redact::query(query, &shown));
             }
         }
-        Kind::Code => own(known.reason.map(|reason| reason.code.name.as_bytes())),
-        Kind::Reason => own(known.reason.map(|reason| reason.name.as_bytes())),
         Kind::Detail => {
             let mut text = String::new();
             if let Some(detail) = known.detail
