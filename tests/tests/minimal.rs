@@ -82,6 +82,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
         ("/providers/corp/bound", CREDENTIALS, |all| {
             all["providers"]["corp"]["bound"] = json!({ "certificate": "if_bound" });
         }),
+        ("/providers/corp/revocation_lists", CREDENTIALS, |all| {
+            all["providers"]["corp"]["revocation_lists"] = json!(["blocked"]);
+        }),
         ("/routes/0/credentials", CREDENTIALS, |all| {
             let route = all["routes"][0].as_object_mut().expect("it is one");
             route.remove("jwt");
