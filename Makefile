@@ -36,8 +36,9 @@ run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT,
 
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
+	oidc=$$(tests/find-oidc-provider.sh) && \
 	{ chromedriver= ; $(if $(filter-out browser,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
-	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus CHROMEDRIVER=$$chromedriver
+	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc CHROMEDRIVER=$$chromedriver
 
 # All of the workspace, whatever is tested: with a part of it, cargo compiles crates anew that the part has other features of.
 SUITE = $(CARGO) test --locked --workspace

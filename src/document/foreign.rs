@@ -211,18 +211,45 @@ const FOREIGN: &[Foreign] = &[
         ],
         "whether a block refuses is its `mode`: \"enforce\" or \"shadow\"",
     ),
-    // Limits.
-    means(
+    // Envoy's rbac, Istio's AuthorizationPolicy.
+    named(&["principals", "principal_name"], "certificates"),
+    named(&["not_principals"], "not_certificates"),
+    named(&["request_principals"], "subjects"),
+    named(&["not_request_principals"], "not_subjects"),
+    named(&["not_ip_blocks", "not_remote_ip_blocks"], "not_addresses"),
+    said(
         &[
+            "namespaces",
+            "not_namespaces",
+            "service_accounts",
+            "not_service_accounts",
+        ],
+        "a workload is known by its SPIFFE ID: `certificates: [{\"prefix\": \"spiffe://…/ns/…/\"}]` of `from`",
+    ),
+    said(
+        &[
+            "and_rules",
+            "or_rules",
+            "not_rule",
+            "and_ids",
+            "or_ids",
+            "not_id",
+        ],
+        "all fields of an object of `from` or `to` have to hold, a list of objects is for any of them, and each field has a form with `not_`",
+    ),
+    // Limits.
+    Foreign {
+        names: &[
             "remote_ip",
             "remote_address",
             "remote_ip_blocks",
             "ip_blocks",
             "source_ip",
         ],
-        &["client_address"],
-        "the client's address is `client_address`, in `key` and in `tiers` of `rate_limits`",
-    ),
+        means: &["client_address"],
+        here: "addresses",
+        instead: "the client's address is `client_address`, in `key` and in `tiers` of `rate_limits`",
+    },
     said(
         &["request_headers", "header_value_match"],
         "in `match` it is `headers`; in a `key` of `rate_limits`, {\"header\": …}",

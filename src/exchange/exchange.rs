@@ -78,6 +78,8 @@ pub struct Facts {
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
     /// for it.
     pub unsettled_signature: Option<Box<dyn Any>>,
+    /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
+    pub access: Option<Box<dyn Any>>,
     /// What is known of the client's connection.
     pub connection: Connection,
     /// What services were asked about its credentials. Written by the policy that asks for them, and
@@ -136,6 +138,15 @@ impl Facts {
         };
     }
 
+    /// What is known of the client's connection, and nothing else.
+    pub fn of_connection(&self) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            client: self.client.clone(),
+            ..Self::default()
+        }
+    }
+
     /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
         Self {
@@ -148,6 +159,7 @@ impl Facts {
             operation: None,
             response_checks: Vec::new(),
             unsettled_signature: None,
+            access: None,
             asked: Asked::default(),
         }
     }
@@ -223,7 +235,7 @@ pub enum BodyState {
     Complete,
 }
 
-impl Request<'_> {
+impl<'r> Request<'r> {
     /// The method; empty if it is not text, which no method is.
     pub fn method(&self) -> &str {
         self.headers.method()
@@ -235,7 +247,7 @@ impl Request<'_> {
     }
 
     /// The query, without its `?`.
-    pub fn query(&self) -> Option<&[u8]> {
+    pub fn query(&self) -> Option<&'r [u8]> {
         let raw = self.headers.one(":path").ok().flatten()?;
         self.target.query(raw)
     }

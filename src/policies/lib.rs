@@ -3,6 +3,7 @@
 //! What a policy is stands in [`portcullis_exchange::policy`]. None of them knows another, but for
 //! what several share.
 
+pub mod access;
 mod authn;
 pub mod cors;
 pub mod csrf;
@@ -63,6 +64,7 @@ kinds! {
     introspection,
     credentials,
     signed_request,
+    access,
     rate_limits,
     parameters,
     payload,
@@ -148,10 +150,11 @@ mod tests {
                 | Blame::ExpiredCredential
                 | Blame::UsedCredential
                 | Blame::Credential => &[401],
-                Blame::Caller => &[403],
+                Blame::Caller => &[403, 404],
                 Blame::Limit => &[429],
                 Blame::Upstream => &[502],
-                Blame::Dependency | Blame::Ourselves => &[503],
+                // A route that is not to be known is not, whatever is wrong.
+                Blame::Dependency | Blame::Ourselves => &[404, 503],
                 Blame::Request => &[400, 403, 404, 405, 413, 415, 417, 422, 431],
             };
             assert!(statuses.contains(&reason.code.status), "{reason:?}");
@@ -163,10 +166,12 @@ mod tests {
         let guards = LIST.iter().filter(|kind| kind.role == Role::Guards);
         let codes = guards.flat_map(|kind| kind.codes).chain(CODES);
         for reason in codes.flat_map(|code| code.reasons) {
-            let is_of_request = matches!(
-                reason.blame,
-                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves
-            );
+            let is_of_request = match reason.blame {
+                Blame::Request | Blame::Limit | Blame::Upstream | Blame::Ourselves => true,
+                // It asks for nothing, and goes by who calls.
+                Blame::Caller => access::KIND.codes.contains(&reason.code),
+                _ => false,
+            };
             assert!(is_of_request, "{reason:?}");
         }
     }

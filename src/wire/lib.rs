@@ -11,6 +11,7 @@
 //! - [`regex`]: patterns that take bounded time and memory.
 //! - [`mod@sort`]: sorting with little code.
 //! - [`structured`]: fields that have a structure, RFC 9651.
+//! - [`upgrade`]: connections that leave HTTP. [`urlencoded`]: names and values of queries and forms.
 //! - [`xfcc`]: what proxies in front say of client certificates.
 
 pub mod address;
@@ -25,4 +26,6 @@ pub mod preflight;
 pub mod regex;
 pub mod sort;
 pub mod structured;
+pub mod upgrade;
+pub mod urlencoded;
 pub mod xfcc;

@@ -7,6 +7,7 @@ use portcullis::engine::Engine;
 use portcullis::headers::Headers;
 use portcullis::host::{HostVerdict, Property};
 use portcullis::memory_host::MemoryHost;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::tokens::{self, SigningKey};
@@ -26,6 +27,16 @@ pub fn believing() -> MemoryHost {
 /// Token, limit, CORS, the preset `api` and a record, behind `others` other routes.
 pub fn whole_chain(others: usize) -> Rc<Engine> {
     let engine = Engine::compile(whole_document(others).to_string().as_bytes());
+    Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The same for tokens that are bound to a key.
+pub fn bound_chain() -> Rc<Engine> {
+    let mut document = whole_document(0);
+    document["providers"]["corp"]["bound"] = json!({ "dpop": {
+        "mode": "required", "origins": ["https://api.example.com"], "max_proofs": 1_000_000,
+    } });
+    let engine = Engine::compile(document.to_string().as_bytes());
     Rc::new(engine.unwrap_or_else(|error| panic!("{error}")))
 }
 
@@ -68,10 +79,43 @@ pub fn whole_document(others: usize) -> Value {
 
 /// A request that the whole chain lets pass.
 pub fn good_request(subject: &str) -> Headers {
-    let claims = json!({ "iss": "https://id.example.com/", "aud": "orders-api", "sub": subject, "exp": NOW + 60 });
+    let claims = claims_of(subject);
     let token = tokens::mint(&json!({ "key": "p256", "claims": claims }), NOW);
+    with_fields(&[("authorization", &format!("Bearer {token}"))])
+}
+
+/// So many requests that [`bound_chain`] lets pass: one token, with a proof of its own each.
+pub fn proven_requests(many: usize) -> Vec<Headers> {
+    let key = SigningKey::named("p256-other");
+    let jwk = key.jwk();
+    let mut claims = claims_of("a");
+    claims["cnf"] = json!({ "jkt": tokens::thumbprint(&jwk) });
+    let token = tokens::mint(&json!({ "key": "p256", "claims": claims }), NOW);
+    let hash = tokens::base64url(digest(&SHA256, token.as_bytes()).as_ref());
+    let proof = |number: usize| {
+        let description = json!({
+            "header": { "typ": "dpop+jwt", "jwk": jwk },
+            "claims": {
+                "jti": format!("6f1c2f0e-9b0f-4f3a-8f57-{number:012}"), "htm": "GET",
+                "htu": "https://api.example.com/orders/1", "iat": NOW, "ath": hash,
+            },
+        });
+        tokens::mint_with(&key, &description, NOW)
+    };
+    let request = |number: usize| {
+        let authorization = format!("DPoP {token}");
+        with_fields(&[("authorization", &authorization), ("dpop", &proof(number))])
+    };
+    (0..many).map(request).collect()
+}
+
+fn claims_of(subject: &str) -> Value {
+    json!({ "iss": "https://id.example.com/", "aud": "orders-api", "sub": subject, "exp": NOW + 60 })
+}
+
+fn with_fields(fields: &[(&str, &str)]) -> Headers {
     let mut headers = Headers::default();
-    for (name, value) in [
+    let usual = [
         (":method", "GET"),
         (":scheme", "https"),
         (":authority", "api.example.com"),
@@ -79,8 +123,8 @@ pub fn good_request(subject: &str) -> Headers {
         ("user-agent", "test"),
         ("origin", "https://app.example.com"),
         ("x-request-id", "6f1f6f0e-7a0e-4f0a-9a5d-0a4a0c0a0b0c"),
-        ("authorization", &format!("Bearer {token}")),
-    ] {
+    ];
+    for (name, value) in usual.iter().chain(fields) {
         headers.push(name.as_bytes(), value.as_bytes());
     }
     headers

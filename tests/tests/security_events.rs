@@ -115,6 +115,10 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             { "name": "poor", "match": { "path": { "prefix": "/poor" } },
               "signed_request": { "signer": "poor", "head": "ahead", "require": { "scopes": ["admin"] } } },
             { "name": "gone", "match": { "path": { "prefix": "/gone" } }, "signed_request": { "signer": "gone", "head": "ahead" } },
+            { "name": "ruled", "match": { "path": { "prefix": "/ruled" } }, "open": true,
+              "access": { "rules": [{ "name": "put", "action": "allow", "to": { "methods": ["PUT"] } }] } },
+            { "name": "owned", "match": { "path": { "prefix": "/owned" } }, "jwt": { "provider": "corp" },
+              "access": { "rules": [{ "name": "own", "action": "allow", "when": [{ "query": "of", "exact": { "claim": "sub" } }] }] } },
             { "name": "guarded", "match": {}, "jwt": { "provider": "corp" } },
         ],
     });
@@ -263,6 +267,8 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
         ("/poor", "x-hub-signature-256", &*signed),
         ("/gone", "x-hub-signature-256", &*signed),
         ("/pets/unknown", "x-a", "4"),
+        ("/ruled", "x-a", "5"),
+        ("/owned?of=nobody", "authorization", &*good),
         ("/searched?q=%3Cscript%3Ealert(1)%3C/script%3E", "x-a", "6"),
     ] {
         events.extend(send(engine, proxy, path, &[(name, value)], None));

@@ -16,6 +16,7 @@ pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     let mut notes = unreached(routes);
     notes.extend(note_unclaimed(routes));
     notes.extend(note_late(routes));
+    notes.extend(note_unruled(routes));
     notes.extend(open_rest(routes, paths));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
     if !steps.any(authenticates) {
@@ -121,6 +122,26 @@ fn note_late(routes: &[Route]) -> Option<String> {
     let many = routes.iter().filter(is_late).count();
     Some(format!(
         "routes with limits by subject or claims whose callers are known at the end of a body alone: {many}, the first is {}; requests with bodies have no such key, so all of them share one: count by `client_address` or `route`",
+        Quoted(&first.name)
+    ))
+}
+
+/// A note on routes that any caller with a token may use in every way.
+fn note_unruled(routes: &[Route]) -> Option<String> {
+    let is_unruled = |route: &&Route| {
+        let steps = &route.chain.steps;
+        let is_ruled = |step: &Step| {
+            let is_block = step.name == "access" && step.stage == Stage::Access;
+            is_block || step.name == "openapi"
+        };
+        route.matcher.methods().is_empty()
+            && steps.iter().any(|step| step.declared.admits_any_token)
+            && !steps.iter().any(is_ruled)
+    };
+    let first = routes.iter().find(is_unruled)?;
+    let many = routes.iter().filter(is_unruled).count();
+    Some(format!(
+        "routes that any token of their issuer may use with every method: {many}, the first is {}; say what callers may do in `require`, in `access`, or in `methods` of `match`",
         Quoted(&first.name)
     ))
 }

@@ -10,7 +10,9 @@ use super::problem::{Problems, Quoted};
 use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
 use crate::engine::{Chain, Mode, Route, Step};
 use portcullis_exchange::body::Inspection;
-use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
+use portcullis_exchange::policy::{
+    ChainPart, Compile, Context, Placement, PolicyKind, Role, Stage,
+};
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::route;
 use portcullis_exchange::route::RequestMatcher;
@@ -228,9 +230,13 @@ impl Document<'_> {
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
-        let guard = guard(authenticated, &chain.steps);
-        let mut steps = chain.steps.iter().chain(&chain.beside);
-        steps.by_ref().for_each(|step| step.policy.placed(guard));
+        let mut steps = chain.steps.iter();
+        let placement = Placement {
+            guard: guard(authenticated, &chain.steps),
+            names_caller_late: steps.any(|step| step.declared.names_caller_late),
+        };
+        let steps = chain.steps.iter().chain(&chain.beside);
+        steps.for_each(|step| step.policy.placed(placement));
         access?;
         Some(Route {
             name: name.into(),
@@ -286,9 +292,15 @@ impl Document<'_> {
     ) -> Option<Block> {
         let mut tried = None;
         let mut context = self.context(place);
+        let mut always = Vec::new();
         let (mode, parts) = match kind.compile {
             Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
-            Compile::Object(read) | Compile::Shadowed(read) => {
+            Compile::Everywhere { always, .. } if block.is_none() => {
+                (Mode::Enforce, always(None, &mut context)?)
+            }
+            Compile::Object(read)
+            | Compile::Shadowed(read)
+            | Compile::Everywhere { object: read, .. } => {
                 let usual = match kind.compile {
                     Compile::Shadowed(_) => Mode::Shadow,
                     _ => Mode::Enforce,
@@ -303,12 +315,15 @@ impl Document<'_> {
                 tried = fields.optional("shadow").filter(|node| !node.is_off());
                 let parts = read(&mut fields, &mut context);
                 fields.deny_unknown(context.problems);
+                if let Compile::Everywhere { always: read, .. } = kind.compile {
+                    always = read(block, &mut context)?;
+                }
                 (mode?, parts?)
             }
         };
         let at = place_of(kind)?;
         let written = block.map(|block| self.block_place(block));
-        let step = |ChainPart { stage, policy }| {
+        let step = |mode: Mode, ChainPart { stage, policy }| {
             let declared = policy.declares();
             Step {
                 name: kind.name,
@@ -320,7 +335,9 @@ impl Document<'_> {
                 place: written.clone(),
             }
         };
-        let steps = parts.into_iter().map(step).collect();
+        let always = always.into_iter().map(|part| step(Mode::Enforce, part));
+        let steps = always.chain(parts.into_iter().map(|part| step(mode, part)));
+        let steps = steps.collect();
         let beside = match tried {
             None => Vec::new(),
             Some(node) => self.read_tried(kind, &node, place)?,
@@ -340,7 +357,10 @@ impl Document<'_> {
         }
         let place = format!("{place}/shadow");
         let context = &mut self.context(&place);
-        let (Compile::Object(read) | Compile::Shadowed(read)) = kind.compile else {
+        let (Compile::Object(read)
+        | Compile::Shadowed(read)
+        | Compile::Everywhere { object: read, .. }) = kind.compile
+        else {
             node.report(
                 context.problems,
                 "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`",

@@ -13,6 +13,7 @@ use portcullis_exchange::body::Inspection;
 use portcullis_exchange::section::{Entry, Section, Sections};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies::RevocationLists;
+use portcullis_policies::access::AccessRules;
 use portcullis_policies::api_key::ApiKeyStores;
 use portcullis_policies::certificate::CertificateSets;
 use portcullis_policies::introspection::IntrospectionServers;
@@ -43,6 +44,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<IntrospectionServers>(),
     Entry::Agreement(secrets_are_redacted),
     Entry::of::<SharedLimits>(),
+    Entry::of::<AccessRules>(),
     Entry::of::<Schemas>(),
     Entry::of::<Apis>(),
 ];

@@ -2,6 +2,7 @@
 
 use portcullis_exchange::refusal::core as general;
 use portcullis_exchange::refusal::{Blame, Reason, Selector};
+use portcullis_policies::access::refusals as access;
 use portcullis_policies::api_key::refusals as api_key;
 use portcullis_policies::certificate::refusals as certificate;
 use portcullis_policies::cors;
@@ -224,6 +225,22 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&signed::CLAIM_NOT_ALLOWED),
         ],
         ..kind("signature_insufficient", Severity::Low, "API5:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&access::OBJECT),
+            Selector::Reason(&access::CONCEALED_OBJECT),
+        ],
+        ..kind("object_denied", Severity::Medium, "API1:2023")
+    },
+    &EventKind {
+        causes: &[
+            Selector::Reason(&access::RULE),
+            Selector::Reason(&access::NO_RULE),
+            Selector::Reason(&access::CONCEALED_RULE),
+            Selector::Reason(&access::CONCEALED_NO_RULE),
+        ],
+        ..kind("access_refused", Severity::Low, "API5:2023")
     },
     &EventKind {
         causes: &[Selector::Reason(&limits::LOCKED_OUT)],

@@ -279,7 +279,7 @@ fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<u
         Selection::NoRoute => Err(Refusal::new(&NOTHING_HERE)),
         Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
         Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&EFFORT)),
-        Selection::Undecidable(Undecidable::Repeated) => Err(Refusal::new(&ROUTE_HEADER)),
+        Selection::Undecidable(_) => Err(Refusal::new(&ROUTE_HEADER)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::body::{Awaiting, StreamedBody, held, holds, most};
 use super::settle::Stop;
 use super::{Action, Stream};
-use crate::engine::{Engine, Lane};
+use crate::engine::{Chain, Engine, Lane};
 use portcullis_exchange::body::{BufferedBody, HostBuffer, Inspection};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{Author, BodyState, Edit, Response};
@@ -73,7 +73,8 @@ impl Stream {
         self.responded = true;
         let none = Headers::default();
         let headers = headers.unwrap_or(&none);
-        let mut head = self.edit_response(&engine, headers, Author::Upstream, rest, host);
+        let chain = self.chain(&engine);
+        let mut head = self.edit_response(&engine, chain, headers, Author::Upstream, rest, host);
         let judged = rest == BodyState::Open && head.body.is_none();
         if judged {
             self.await_response(&engine, headers, rest);
@@ -198,13 +199,14 @@ impl Stream {
     pub(super) fn edit_response(
         &mut self,
         engine: &Engine,
+        chain: &Chain,
         headers: &Headers,
         author: Author,
         rest: BodyState,
         host: &dyn Host,
     ) -> ResponseHead {
         let mut facts = std::mem::take(&mut self.facts);
-        let trusts = self.chain(engine).trusts_forwarded_proto;
+        let trusts = chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
         if author == Author::Upstream {
             if engine.mode == Mode::Shadow && !self.decision.shadow.is_empty() {
@@ -219,12 +221,12 @@ impl Stream {
             author,
             headers,
             rest,
-            page: self.chain(engine).error_page.as_deref(),
+            page: chain.error_page.as_deref(),
             facts: &mut facts,
             edits: Vec::new(),
             body: None,
         };
-        for step in &self.chain(engine).steps {
+        for step in &chain.steps {
             if engine.mode.over(step.mode) == Mode::Enforce {
                 step.policy.edit_response(&mut response, host);
             }

@@ -4,7 +4,7 @@ use super::judge::{By, Judgement, passes};
 use super::measure::strip_explain_header;
 
 use super::{Action, PauseReason, Stream};
-use crate::engine::{Engine, Lane};
+use crate::engine::{Chain, Engine, Lane};
 use crate::metrics;
 use crate::metrics::Outcome;
 use crate::record::ShadowRefusal;
@@ -14,7 +14,7 @@ use portcullis_exchange::exchange::{Author, BodyState, Finished};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::Verdict;
 use portcullis_exchange::refusal::core::WAIT;
-use portcullis_exchange::refusal::{ErrorProtocol, Refusal, Reply};
+use portcullis_exchange::refusal::{Disclosure, ErrorProtocol, Refusal, Reply};
 use portcullis_exchange::wait::Wait;
 use portcullis_wire::headers::Headers;
 
@@ -176,25 +176,59 @@ impl Stream {
         }
         let request_id = self.headers.all("x-request-id").next();
         let engine = self.engine.as_deref();
-        let page = engine.and_then(|engine| self.chain(engine).error_page.as_deref());
+        let is_hidden = refusal.told == Disclosure::NoRoute;
+        let page = engine.and_then(|engine| {
+            let chain = match is_hidden {
+                true => &engine.fallback,
+                false => self.chain(engine),
+            };
+            chain.error_page.as_deref()
+        });
         let reply = refusal.reply(ErrorProtocol::of(&self.headers, page), request_id);
-        self.shaped(reply, host)
+        match is_hidden {
+            true => self.shaped_without_route(reply, host),
+            false => self.shaped(reply, host),
+        }
     }
 
     /// A reply of ours as the chain shapes responses. It is done here, once: of replies to a request
     /// the proxy calls back, of others it does not.
-    pub(super) fn shaped(&mut self, mut reply: Reply, host: &dyn Host) -> Reply {
+    pub(super) fn shaped(&mut self, reply: Reply, host: &dyn Host) -> Reply {
+        match self.engine.clone() {
+            Some(engine) => self.shaped_by(&engine, self.chain(&engine), reply, host),
+            None => reply,
+        }
+    }
+
+    /// A reply as it is shaped where no route is for a request: nothing in it tells of the route, nor of what
+    /// policies found out there.
+    fn shaped_without_route(&mut self, reply: Reply, host: &dyn Host) -> Reply {
         let Some(engine) = self.engine.clone() else {
             return reply;
         };
+        let without = self.facts.of_connection();
+        let facts = std::mem::replace(&mut self.facts, without);
+        let reply = self.shaped_by(&engine, &engine.fallback, reply, host);
+        self.facts = facts;
+        reply
+    }
+
+    fn shaped_by(
+        &mut self,
+        engine: &Engine,
+        chain: &Chain,
+        mut reply: Reply,
+        host: &dyn Host,
+    ) -> Reply {
         let mut headers = Headers::default();
-        if self.chain(&engine).reads_response {
+        if chain.reads_response {
             headers.push(b":status", reply.status.to_string().as_bytes());
             for (name, value) in &reply.headers {
                 headers.push(name.as_str().as_bytes(), value.as_bytes());
             }
         }
-        let head = self.edit_response(&engine, &headers, Author::Filter, BodyState::Open, host);
+        let (author, rest) = (Author::Filter, BodyState::Open);
+        let head = self.edit_response(engine, chain, &headers, author, rest, host);
         head.edits.iter().for_each(|edit| reply.edit(edit));
         reply
     }

@@ -1,10 +1,13 @@
 //! A test with what it compares with.
 
-use super::operand::{Found, Scalars};
+use super::comparison::{Compare, Pair};
+use super::found::{Found, Letters};
+use super::operand::{Operand, Scalars};
 use super::test::{Expected, Kinds, Test, TestInput};
-use super::{TESTS, exists, needs_one_of, quoted};
+use super::{OperandField, TESTS, Undecidable, exists, needs_one_of, quoted};
 use portcullis_document::{Case, Fields, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::Value;
 
 /// What a value is compared with, and how.
@@ -22,13 +25,15 @@ fn names(kinds: Kinds) -> Vec<&'static str> {
 
 impl Check {
     /// Reads the one test of an object, and `ignore_case`; `Ok(None)` when none of them is there.
-    /// `kinds` is what can be found there.
+    /// `kinds` is what can be found there, and `parts` are the parts of a request that it may be compared
+    /// with.
     ///
     /// # Errors
     /// `Err(())` when something is there and wrong; it has been reported.
     pub(super) fn read(
         fields: &mut Fields<'_>,
         kinds: Kinds,
+        parts: &[OperandField],
         problems: &mut Problems,
     ) -> Result<Option<Self>, ()> {
         let ignore_case = fields.optional("ignore_case");
@@ -51,7 +56,7 @@ impl Check {
             [] if fields.misnames(&names(kinds), problems) => return Err(()),
             [] => None,
             [(test, node)] if test.kinds.meet(kinds) => {
-                let expected = (test.read)(node, asked, problems).ok_or(())?;
+                let expected = read_expected(test, node, asked, parts, problems).ok_or(())?;
                 Some((*test, expected))
             }
             [(_, node)] => {
@@ -108,7 +113,7 @@ impl Check {
 
     /// Reads the one test of an object whose value is a text.
     pub fn read_of_text(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
-        let check = Self::read(fields, Kinds::TEXT, problems).ok()?;
+        let check = Self::read(fields, Kinds::TEXT, &[], problems).ok()?;
         if check.is_none() {
             Self::lacks(fields, Kinds::TEXT, problems);
         }
@@ -152,6 +157,74 @@ impl Check {
         (self.test.holds)(&self.expected, found, effort)
     }
 
+    /// The part of the request that it compares with, if it does.
+    pub(super) fn part(&self) -> Option<&Operand> {
+        match &self.expected {
+            Expected::Part(part, _) => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Whether what was found passes beside what that part has.
+    pub(super) fn holds_beside(
+        &self,
+        found: Found<'_>,
+        other: Found<'_>,
+        effort: &Effort,
+    ) -> Result<bool, Undecidable> {
+        let (Some(Compare { holds, .. }), Expected::Part(_, case)) =
+            (&self.test.compare, &self.expected)
+        else {
+            return Ok(false);
+        };
+        holds(&Pair {
+            found,
+            other,
+            case: *case,
+            effort,
+        })
+    }
+
+    /// Whether a text in which upper and lower case are the same can be asked: no expression is there that
+    /// tells them apart.
+    pub(super) fn takes(&self, letters: Letters) -> bool {
+        match &self.expected {
+            Expected::Regex(_, Case::Significant) => letters == Letters::AsWritten,
+            _ => true,
+        }
+    }
+
+    /// Whether what was found can be read as what this asks for.
+    ///
+    /// # Errors
+    /// It cannot: some services would make one thing of it, and some another.
+    pub(super) fn read_of(
+        &self,
+        operand: &Operand,
+        found: Found<'_>,
+        effort: &Effort,
+    ) -> Result<(), Undecidable> {
+        if self.is_of_presence() {
+            return Ok(());
+        }
+        match found {
+            Found::Field(_) if found.text(effort)?.is_none() => Err(Undecidable::Unreadable),
+            Found::Field(_) | Found::Text(..) if !self.test.kinds.meet(Kinds::TEXT) => {
+                match found.number(effort)? {
+                    Some(_) => Ok(()),
+                    None => Err(Undecidable::Unreadable),
+                }
+            }
+            // A client may write a number as a text, and a service read it as a number.
+            Found::Json(value, _)
+                if operand.needs_body() && !matches!(value, Value::Null) && !self.fits(found) =>
+            {
+                Err(Undecidable::Kind)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a text passes.
     ///
     /// # Errors
@@ -168,7 +241,7 @@ impl Check {
     /// What the log says when it does not pass.
     pub(super) fn fault(&self) -> &'static str {
         match self.expected {
-            Expected::Text(..) | Expected::Regex(_) => "no_match",
+            Expected::Text(..) | Expected::Regex(..) => "no_match",
             _ => self.test.fault,
         }
     }
@@ -181,10 +254,75 @@ impl Check {
     }
 }
 
+/// What stands in the field of a test: a part of the request, or what the test itself reads.
+fn read_expected(
+    test: &'static Test,
+    node: &Node<'_>,
+    asked: TestInput,
+    parts: &[OperandField],
+    problems: &mut Problems,
+) -> Option<Expected> {
+    let names_part = parts.iter().any(|part| node.member(part.name).is_some());
+    match &test.compare {
+        Some(compare) if !parts.is_empty() && matches!(node.json(), Json::Object(_)) => {
+            let part = read_part(test.name, compare, node, parts, problems)?;
+            Some(Expected::Part(Box::new(part), asked.case))
+        }
+        None if names_part => {
+            let tests = TESTS.iter().filter(|test| test.compare.is_some());
+            let names: Vec<&str> = tests.map(|test| test.name).collect();
+            let names = quoted(&names);
+            node.report(
+                problems,
+                format_args!("cannot be another part of the request; that is for {names}"),
+            );
+            None
+        }
+        _ => (test.read)(node, asked, problems),
+    }
+}
+
+/// Reads `{operand}`.
+fn read_part(
+    test: &str,
+    compare: &Compare,
+    node: &Node<'_>,
+    parts: &[OperandField],
+    problems: &mut Problems,
+) -> Option<Operand> {
+    let mut fields = node.fields(problems)?;
+    let written = parts.iter();
+    let written = written.filter_map(|part| Some((part, fields.optional(part.name)?)));
+    let written: Vec<(&OperandField, Node<'_>)> = written.collect();
+    if written.is_empty() {
+        let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+        fields.lacks(&names, problems, needs_one_of(&names));
+    }
+    fields.deny_unknown(problems);
+    let mut written = written.into_iter();
+    let (part, named) = written.next()?;
+    if let Some((_, second)) = written.next() {
+        second.report(
+            problems,
+            format_args!("cannot stand beside `{}`; keep one of them", part.name),
+        );
+        return None;
+    }
+    let operand = (part.read)(&named, problems);
+    if !part.kinds.meet(compare.with) {
+        let instead = compare.instead;
+        node.report(
+            problems,
+            format_args!("has one value and is no list, which `{test}` is for; write `{instead}`"),
+        );
+        return None;
+    }
+    operand
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_wire::json::Json;
 
     fn matcher(text: &str) -> Check {
         let json = Json::parse(text.as_bytes(), 4).unwrap();

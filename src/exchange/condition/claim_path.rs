@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use portcullis_document::{Node, Problems};
+use portcullis_document::{Node, Problems, Quoted};
 use portcullis_wire::json::compact::{Compact, Value};
 
 /// A claim's name, or an RFC 6901 pointer into the claims when it begins with `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClaimPath {
     tokens: Vec<String>,
 }
@@ -22,6 +22,37 @@ impl ClaimPath {
         Some(Self { tokens })
     }
 
+    /// Reads a pointer.
+    pub(super) fn read_pointer(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let written = node.non_empty(problems)?;
+        if !written.starts_with('/') {
+            let near = Quoted(&Self::of(vec![written.to_owned()]).pointer()).to_string();
+            node.report(
+                problems,
+                format_args!("must be a JSON pointer, such as {near}"),
+            );
+            return None;
+        }
+        Self::read(node, problems)
+    }
+
+    fn of(tokens: Vec<String>) -> Self {
+        Self { tokens }
+    }
+
+    /// The names on the way there.
+    pub(super) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
+    /// It as RFC 6901 writes it.
+    fn pointer(&self) -> String {
+        let tokens = self.tokens.iter();
+        let tokens =
+            tokens.map(|token| ["/", &token.replace('~', "~0").replace('/', "~1")].concat());
+        tokens.collect()
+    }
+
     /// What stands there.
     pub fn value<'c>(&self, claims: &'c Compact) -> Option<Value<'c>> {
         claims.value().pointer(&self.tokens)
@@ -33,10 +64,7 @@ impl fmt::Display for ClaimPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.tokens[..] {
             [name] if !name.starts_with('/') => f.write_str(name),
-            tokens => tokens.iter().try_for_each(|token| {
-                let token = token.replace('~', "~0").replace('/', "~1");
-                write!(f, "/{token}")
-            }),
+            _ => f.write_str(&self.pointer()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `contains`: a text has another somewhere.
 
-use super::operand::Found;
+use super::found::Found;
 use super::test::{Expected, Kinds, Test, read_name};
 use portcullis_document::Case;
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -11,6 +11,7 @@ pub(super) const TEST: Test = Test {
     fault: "no_match",
     read: read_name,
     holds,
+    compare: None,
 };
 
 /// How many bytes of a text a step of the effort is enough for.
@@ -22,8 +23,8 @@ fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool,
     };
     effort.spend(texts.found.len() as u64 / BYTES_SEARCHED_BY_A_STEP)?;
     Ok(match texts.case {
-        Case::Significant => texts.found.contains(texts.expected),
+        Case::Significant => texts.found.contains(&*texts.expected),
         // The one test that takes memory: a search without it would take a product of both lengths.
-        Case::Ignored => texts.found.to_ascii_lowercase().contains(texts.expected),
+        Case::Ignored => texts.found.to_ascii_lowercase().contains(&*texts.expected),
     })
 }

@@ -1,6 +1,7 @@
 //! `exact`: a value is equal. Numbers are compared by value: `1` is `1.0`.
 
-use super::operand::Found;
+use super::comparison::Compare;
+use super::found::Found;
 use super::test::{Expected, Kinds, Test, TestInput};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -12,6 +13,11 @@ pub(super) const TEST: Test = Test {
     fault: "not_equal",
     read,
     holds,
+    compare: Some(Compare {
+        with: Kinds::ALL,
+        instead: "exact",
+        holds: |pair| pair.are_equal(),
+    }),
 };
 
 fn read(node: &Node<'_>, asked: TestInput, problems: &mut Problems) -> Option<Expected> {
@@ -32,5 +38,5 @@ fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool,
         return found.is(value, effort);
     }
     let texts = expected.texts(found, effort)?;
-    Ok(texts.is_some_and(|texts| texts.is_expected(Some(texts.found))))
+    Ok(texts.is_some_and(|texts| texts.is_expected(Some(&texts.found))))
 }

@@ -1,7 +1,7 @@
 //! `exists`: whether something is there. Header conditions of routes have always called it
 //! `present`; both words are in every language.
 
-use super::operand::Found;
+use super::found::Found;
 use super::test::{Expected, Kinds, Test};
 
 pub(super) const TEST: Test = Test {
@@ -13,6 +13,7 @@ pub(super) const TEST: Test = Test {
         let is_there = !matches!(found, Found::Nothing);
         Ok(matches!(expected, Expected::Flag(expected) if *expected == is_there))
     },
+    compare: None,
 };
 
 pub(super) const PRESENT: Test = Test {

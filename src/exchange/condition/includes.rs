@@ -1,6 +1,7 @@
 //! `includes`, `includes_any`, `includes_all`: a list has a value, one of several, or all of them.
 
-use super::operand::Found;
+use super::comparison::Compare;
+use super::found::Found;
 use super::test::{Choice, Expected, Kinds, Test, read_choice, read_scalar};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -13,11 +14,21 @@ pub(super) const TEST: Test = Test {
         Some(Expected::Choice(Choice::of(vec![item], asked.case)))
     },
     holds,
+    compare: Some(Compare {
+        with: Kinds::ALL,
+        instead: "includes",
+        holds: |pair| pair.includes(),
+    }),
 };
 
 pub(super) const ANY: Test = Test {
     name: "includes_any",
     read: read_choice,
+    compare: Some(Compare {
+        with: Kinds::LIST,
+        instead: "includes",
+        holds: |pair| pair.includes_any(),
+    }),
     ..TEST
 };
 
@@ -25,6 +36,11 @@ pub(super) const ALL: Test = Test {
     name: "includes_all",
     read: read_choice,
     holds: holds_all,
+    compare: Some(Compare {
+        with: Kinds::LIST,
+        instead: "includes",
+        holds: |pair| pair.includes_all(),
+    }),
     ..TEST
 };
 

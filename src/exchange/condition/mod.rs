@@ -1,8 +1,13 @@
 //! The language of conditions: which part of a request is looked at, and how it is compared.
 //!
-//! A condition names one *operand* and one *test*: `{"claim": "plan", "exact": "gold"}`. `require`
-//! of `jwt`, the tiers of `rate_limits` and the header conditions of routes are written in it. They
-//! differ in their operands, and in how claims are read ([`Scalars`]); a [`Language`] says so.
+//! A condition names one *operand* and one *test*: `{"claim": "plan", "exact": "gold"}`. Rules of
+//! `access`, `require` of credentials, the tiers of `rate_limits` and the header conditions of routes are
+//! written in it. They differ in their operands, and in how claims are read ([`Scalars`]); a
+//! [`Language`] says so.
+//!
+//! A test compares with what the document says, or with another operand:
+//! `{"path_variable": "tenant", "in": {"claim": "tenants"}}`. What it comes to is yes, no, or
+//! [`Undecidable`], which refuses the request.
 //!
 //! # A new test
 //!
@@ -14,10 +19,16 @@
 //!
 //! A variant of [`Operand`], and an [`OperandField`] in each language that is to have it.
 
+mod body;
 mod check;
 mod claim_path;
+mod comparison;
+mod found;
+mod kept;
+mod language;
 mod operand;
 mod test;
+mod view;
 
 mod contains;
 mod exact;
@@ -29,12 +40,18 @@ mod range;
 mod regex;
 mod suffix;
 
+pub use self::body::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
 pub use self::check::Check;
 pub use self::claim_path::ClaimPath;
-pub use self::operand::{Operand, Scalars, View};
+use self::found::Found;
+pub use self::kept::Kept;
+pub use self::language::{ACCESS, REQUIRE, read_header_name};
+pub use self::operand::{Operand, Scalars};
 pub use self::test::{Kinds, Test};
-use portcullis_document::{Fields, Node, Problems, Quoted};
+pub use self::view::{PathVariables, View};
+use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
 
 /// Every test, in the order in which messages list them.
@@ -58,6 +75,9 @@ pub const TESTS: &[Test] = &[
 pub struct Language {
     /// The fields of which one names what is looked at.
     pub operands: &'static [OperandField],
+    /// Those of which one may stand in a test, to be compared with. Where there are some, what cannot be
+    /// read as what is asked for refuses; elsewhere it does not pass.
+    pub parts: &'static [OperandField],
 }
 
 /// A field that names an operand.
@@ -88,6 +108,16 @@ pub struct Condition {
     operand: Operand,
     check: Check,
     negation: Negation,
+    doubt: Doubt,
+}
+
+/// What becomes of what cannot be read as what is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It does not pass.
+    Fails,
+    /// It is neither.
+    Refuses,
 }
 
 /// Whether a condition stands in a `not`.
@@ -101,10 +131,45 @@ enum Negation {
 /// refuses the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecidable {
-    /// A header field came more than once: which of them counts is not for the client to choose.
+    /// A header field, or a parameter of the query, came more than once: which of them counts is not for the
+    /// client to choose.
     Repeated,
     /// It would take too much work.
     Effort,
+    /// The query is malformed, or has what some services take for the parameter and others do not.
+    Query,
+    /// The path may be read in several ways, and not in all of them it comes to the same.
+    Path,
+    /// A value that is no text, no number where one is asked for, or no path.
+    Unreadable,
+    /// A value of a kind that cannot be compared so, such as an object.
+    Kind,
+    /// Two values that are the same to some services, and different to others: `07` and `7`.
+    Spelling,
+    /// A text, or a list, that has nothing in it and stands for everything to some services.
+    Empty,
+    /// The body has no members that can be read.
+    Body(BodyFault),
+    /// It is about the body, which has not come. Nothing else that there is to ask says so.
+    NotYet,
+}
+
+impl Undecidable {
+    /// The word for it in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Undecidable::Repeated => "repeated",
+            Undecidable::Effort => "too_costly",
+            Undecidable::Query => "query",
+            Undecidable::Path => "path",
+            Undecidable::Unreadable => "unreadable",
+            Undecidable::Kind => "kind",
+            Undecidable::Spelling => "spelling",
+            Undecidable::Empty => "empty",
+            Undecidable::Body(fault) => fault.word(),
+            Undecidable::NotYet => "body",
+        }
+    }
 }
 
 impl From<TooCostly> for Undecidable {
@@ -158,14 +223,102 @@ impl Condition {
         &self.operand
     }
 
-    /// Whether it holds.
+    /// What it looks at, and what it compares that with, if that is part of the request too.
+    pub fn operands(&self) -> impl Iterator<Item = &Operand> {
+        std::iter::once(&self.operand).chain(self.check.part())
+    }
+
+    /// Whether it is known only once a token has been accepted.
+    pub fn needs_identity(&self) -> bool {
+        self.operands().any(Operand::needs_identity)
+    }
+
+    /// Whether it is known only once the body has come.
+    pub fn needs_body(&self) -> bool {
+        self.operands().any(Operand::needs_body)
+    }
+
+    /// Whether it looks at claims alone: then it says the same of every request with a token.
+    pub fn is_of_claims(&self) -> bool {
+        let mut operands = self.operands();
+        operands.all(|operand| matches!(operand, Operand::Claim(..)))
+    }
+
+    /// The header fields that it looks at.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.operands().filter_map(Operand::header)
+    }
+
+    /// The first path variable that it looks at and that a template does not have; no template has none.
+    pub fn lacking<'c>(&'c self, template: Option<&dyn PathVariables>) -> Option<&'c str> {
+        let mut names = self.operands().filter_map(Operand::path_variable);
+        names.find(|name| !template.is_some_and(|template| template.has(name)))
+    }
+
+    /// Reports a path variable that a template does not have, of the condition that stands there; whether it
+    /// has all.
+    pub fn check_template(
+        &self,
+        node: &Node<'_>,
+        template: Option<&dyn PathVariables>,
+        problems: &mut Problems,
+    ) -> bool {
+        let Some(name) = self.lacking(template) else {
+            return true;
+        };
+        match template {
+            None => node.report(
+                problems,
+                "looks at a path variable, and needs a route whose `match.path` is a `template`",
+            ),
+            Some(template) => {
+                let names = template.names();
+                let near = DidYouMean(name, names.iter().copied());
+                let name = Quoted(name);
+                let reason = format_args!("the route's template has no {name}{near}");
+                node.report(problems, reason);
+            }
+        }
+        false
+    }
+
+    /// Whether it holds. What can be read in several ways has to come to the same in each of them.
     ///
     /// # Errors
     /// [`Undecidable`].
     pub fn holds(&self, view: &View<'_>) -> Result<bool, Undecidable> {
-        let found = self.operand.find(view)?;
-        let holds = self.check.holds(found, view.effort)?;
+        let holds = self.passes(view, 0)?;
+        if self.operands().any(|each| each.path_variable().is_some()) {
+            for reading in 1..view.readings() {
+                if self.passes(view, reading)? != holds {
+                    return Err(Undecidable::Path);
+                }
+            }
+        }
         Ok(holds == (self.negation == Negation::Plain))
+    }
+
+    /// Whether its test passes, whatever `not` makes of that.
+    fn passes(&self, view: &View<'_>, reading: usize) -> Result<bool, Undecidable> {
+        let held = self.operand.find(view, reading)?;
+        match self.check.part() {
+            None => self.passes_alone(held.found(), view.effort()),
+            Some(part) => {
+                let other = part.find(view, reading)?;
+                let check = &self.check;
+                check.holds_beside(held.found(), other.found(), view.effort())
+            }
+        }
+    }
+
+    fn passes_alone(&self, found: Found<'_>, effort: &Effort) -> Result<bool, Undecidable> {
+        if !self.check.takes(found.letters()) {
+            return Err(Undecidable::Path);
+        }
+        if self.doubt == Doubt::Refuses {
+            self.check.read_of(&self.operand, found, effort)?;
+        }
+        Ok(self.check.holds(found, effort)?)
     }
 
     /// The same of claims alone; none if it looks at something else.
@@ -173,17 +326,28 @@ impl Condition {
         &self,
         claims: &Compact,
         effort: &Effort,
-    ) -> Option<Result<bool, TooCostly>> {
+    ) -> Option<Result<bool, Undecidable>> {
         let found = self.operand.find_claim(claims)?;
-        let holds = self.check.holds(found, effort);
+        let holds = match self.check.part() {
+            None => self.passes_alone(found, effort),
+            Some(part) => {
+                let other = part.find_claim(claims)?;
+                self.check.holds_beside(found, other, effort)
+            }
+        };
         Some(holds.map(|holds| holds == (self.negation == Negation::Plain)))
     }
 
     /// Why it does not hold, for the log: a word and, if the value is of the wrong kind, that kind.
     pub fn fault(&self, view: &View<'_>) -> (&'static str, Option<&'static str>) {
-        let Ok(found) = self.operand.find(view) else {
-            return ("repeated", None);
+        let held = match self.operand.find(view, 0) {
+            Ok(held) => held,
+            Err(why) => return (why.word(), None),
         };
+        if let Err(why) = self.holds(view) {
+            return (why.word(), None);
+        }
+        let found = held.found();
         match (found.kind(), self.negation) {
             (None, _) => ("missing", None),
             (Some(_), _) if self.check.is_of_presence() => ("unexpected", None),
@@ -214,7 +378,7 @@ impl Language {
             Some((field, node)) if kinds == Kinds::NONE => {
                 Check::read_beside(fields, field.name, node, problems)
             }
-            _ => Check::read(fields, kinds, problems),
+            _ => Check::read(fields, kinds, self.parts, problems),
         };
         let Some((field, node)) = first else {
             let names: Vec<&str> = self.operands.iter().map(|each| each.name).collect();
@@ -236,10 +400,19 @@ impl Language {
                 return None;
             }
         };
+        let operand = operand?;
+        if check.part() == Some(&operand) {
+            node.report(problems, "is compared with itself");
+            return None;
+        }
         Some(Condition {
-            operand: operand?,
+            operand,
             check,
             negation: Negation::Plain,
+            doubt: match self.parts {
+                [] => Doubt::Fails,
+                _ => Doubt::Refuses,
+            },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `in`: a value is one of several. Texts are found in a sorted list.
 
-use super::operand::Found;
+use super::comparison::Compare;
+use super::found::Found;
 use super::test::{Expected, Kinds, Test, read_choice};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -10,6 +11,11 @@ pub(super) const TEST: Test = Test {
     fault: "not_listed",
     read: read_choice,
     holds,
+    compare: Some(Compare {
+        with: Kinds::LIST,
+        instead: "exact",
+        holds: |pair| pair.is_in(),
+    }),
 };
 
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {

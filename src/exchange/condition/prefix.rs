@@ -1,6 +1,8 @@
-//! `prefix`: a text begins with another.
+//! `prefix`: a text begins with another. With what another part of the request has, it begins with whole
+//! segments.
 
-use super::operand::Found;
+use super::comparison::Compare;
+use super::found::Found;
 use super::test::{Expected, Kinds, Test, read_name};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -10,6 +12,11 @@ pub(super) const TEST: Test = Test {
     fault: "no_match",
     read: read_name,
     holds,
+    compare: Some(Compare {
+        with: Kinds::TEXT,
+        instead: "exact",
+        holds: |pair| pair.begins(),
+    }),
 };
 
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {

@@ -1,6 +1,6 @@
 //! `range`: a number lies between others. Arithmetic is exact.
 
-use super::operand::Found;
+use super::found::Found;
 use super::test::{Expected, Kinds, Range, Test, TestInput};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -13,6 +13,7 @@ pub(super) const TEST: Test = Test {
     fault: "out_of_range",
     read,
     holds,
+    compare: None,
 };
 
 fn read(node: &Node<'_>, _: TestInput, problems: &mut Problems) -> Option<Expected> {

@@ -1,6 +1,6 @@
 //! `suffix`: a text ends with another.
 
-use super::operand::Found;
+use super::found::Found;
 use super::test::{Expected, Kinds, Test, read_name};
 use portcullis_wire::effort::{Effort, TooCostly};
 
@@ -10,6 +10,7 @@ pub(super) const TEST: Test = Test {
     fault: "no_match",
     read: read_name,
     holds,
+    compare: None,
 };
 
 fn holds(expected: &Expected, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {

@@ -1,12 +1,16 @@
 //! What a test is, and what it may expect.
 
-use super::operand::Found;
+use super::comparison::Compare;
+use super::found::{Found, Letters};
+use super::operand::Operand;
+use crate::target::{fold_case, folded};
 use portcullis_document::{Case, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::compact::Value;
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json::{Json, Number};
 use portcullis_wire::regex::Regex;
+use std::borrow::Cow;
 
 /// One way to compare a value: data and three functions, so that a new one is a file of its own.
 /// They are called through pointers, which costs a condition some nanoseconds.
@@ -22,6 +26,8 @@ pub struct Test {
     pub(super) read: fn(&Node<'_>, TestInput, &mut Problems) -> Option<Expected>,
     /// Whether what was found passes. Its price is taken from the effort before it is done.
     pub(super) holds: fn(&Expected, Found<'_>, &Effort) -> Result<bool, TooCostly>,
+    /// How it compares with another part of the request, if it does.
+    pub(super) compare: Option<Compare>,
 }
 
 /// Kinds of what an operand may have.
@@ -40,13 +46,15 @@ pub(super) struct TestInput {
 pub(super) enum Expected {
     /// In lower case where case is ignored.
     Text(String, Case),
-    Regex(Regex),
+    Regex(Regex, Case),
     /// A number or a boolean.
     Value(Json),
     /// Several values.
     Choice(Choice),
     Range(Box<Range>),
     Flag(bool),
+    /// What another part of the request has.
+    Part(Box<Operand>, Case),
 }
 
 /// Several values.
@@ -67,10 +75,9 @@ pub(super) struct Range {
 }
 
 /// A text that was found beside the one that is expected.
-#[derive(Clone, Copy)]
 pub(super) struct Texts<'t> {
-    pub(super) found: &'t str,
-    pub(super) expected: &'t str,
+    pub(super) found: Cow<'t, str>,
+    pub(super) expected: Cow<'t, str>,
     pub(super) case: Case,
 }
 
@@ -111,11 +118,12 @@ impl Expected {
     /// The kinds of scalars that it is, or has.
     fn kinds(&self) -> Kinds {
         match self {
-            Expected::Text(..) | Expected::Regex(_) => Kinds::TEXT,
+            Expected::Text(..) | Expected::Regex(..) => Kinds::TEXT,
             Expected::Value(json) => kind(json),
             Expected::Choice(choice) => choice.kinds(),
             Expected::Range(_) => Kinds::NUMBER.or(Kinds::NUMERAL),
             Expected::Flag(_) => Kinds::NONE,
+            Expected::Part(..) => Kinds::ALL,
         }
     }
 
@@ -130,11 +138,16 @@ impl Expected {
             (Expected::Text(own, case), Expected::Text(other, others)) => {
                 own == other && case == others
             }
-            (Expected::Regex(own), Expected::Regex(other)) => own.address() == other.address(),
+            (Expected::Regex(own, _), Expected::Regex(other, _)) => {
+                own.address() == other.address()
+            }
             (Expected::Value(own), Expected::Value(other)) => own == other,
             (Expected::Choice(own), Expected::Choice(other)) => own == other,
             (Expected::Range(own), Expected::Range(other)) => own == other,
             (Expected::Flag(own), Expected::Flag(other)) => own == other,
+            (Expected::Part(own, case), Expected::Part(other, others)) => {
+                own == other && case == others
+            }
             _ => false,
         }
     }
@@ -145,12 +158,19 @@ impl Expected {
         found: Found<'t>,
         effort: &Effort,
     ) -> Result<Option<Texts<'t>>, TooCostly> {
-        let (Expected::Text(expected, case), Some(found)) = (self, found.text(effort)?) else {
+        let (Expected::Text(expected, case), Some(text)) = (self, found.text(effort)?) else {
             return Ok(None);
         };
-        pay_for_case(found, *case, effort)?;
+        pay_for_case(text, *case, effort)?;
+        let expected = match found.letters() {
+            Letters::AsWritten => Cow::Borrowed(expected.as_str()),
+            Letters::AnyCase => {
+                pay_for_case(expected, Case::Ignored, effort)?;
+                Cow::Owned(fold_case(expected))
+            }
+        };
         Ok(Some(Texts {
-            found,
+            found: Cow::Borrowed(text),
             expected,
             case: *case,
         }))
@@ -163,7 +183,7 @@ impl Texts<'_> {
     pub(super) fn is_expected(&self, part: Option<&str>) -> bool {
         part.is_some_and(|part| match self.case {
             Case::Significant => part == self.expected,
-            Case::Ignored => part.eq_ignore_ascii_case(self.expected),
+            Case::Ignored => part.eq_ignore_ascii_case(&self.expected),
         })
     }
 }
@@ -283,6 +303,9 @@ impl Choice {
         if !self.texts.is_empty()
             && let Some(text) = found.text(effort)?
         {
+            if found.letters() == Letters::AnyCase {
+                return self.has_folded(text, effort);
+            }
             pay_for_case(text, self.case, effort)?;
             let place = match self.case {
                 Case::Significant => self.texts.binary_search_by(|each| (**each).cmp(text)),
@@ -307,6 +330,18 @@ impl Choice {
 }
 
 impl Choice {
+    /// Whether one of its texts is a folded one, where upper and lower case are the same.
+    fn has_folded(&self, text: &str, effort: &Effort) -> Result<bool, TooCostly> {
+        for each in &self.texts {
+            pay_for_case(each, Case::Ignored, effort)?;
+            effort.spend(1)?;
+            if folded(each).eq(text.chars()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether what was found is that one of its texts.
     pub(super) fn is(
         &self,
@@ -320,8 +355,8 @@ impl Choice {
         pay_for_case(found, self.case, effort)?;
         let case = self.case;
         let texts = Texts {
-            found,
-            expected,
+            found: Cow::Borrowed(found),
+            expected: Cow::Borrowed(expected),
             case,
         };
         Ok(texts.is_expected(Some(found)))

@@ -35,6 +35,8 @@ pub struct Declaration {
     pub names_caller_late: bool,
     /// Whether it is to write nothing that others read where nothing is carried out of what it says.
     pub only_looks_in_shadow: bool,
+    /// Whether it accepts every token of an issuer, whatever that grants.
+    pub admits_any_token: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -55,6 +57,7 @@ impl Default for Declaration {
             minds_end: false,
             names_caller_late: false,
             only_looks_in_shadow: false,
+            admits_any_token: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
         }

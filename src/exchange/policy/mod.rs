@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
+use crate::condition::{Condition, Language, PathVariables};
 use crate::enforcement::Mode;
 use crate::exchange::{Exchange, Facts, Finished, Response};
 use crate::host::Host;
@@ -53,6 +54,14 @@ pub enum Compile {
     /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
     /// block, for what the document says once for all routes.
     List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
+    /// An object, as [`Compile::Object`]; and on every route, whatever its block says and whether or not
+    /// it has one, what the document says once for all of them.
+    Everywhere {
+        /// Reads the block.
+        object: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>,
+        /// What every route has besides; it may look at its block. No `mode` of that changes it.
+        always: fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>,
+    },
 }
 
 /// What a block asks at one stage. Most blocks have one part.
@@ -87,6 +96,8 @@ pub enum Stage {
     Credentials,
     /// Limits on callers who have been identified.
     Identity,
+    /// What callers may do.
+    Access,
     /// What the request contains: parameters and body.
     Content,
     /// What is used up by a request that nothing else refuses.
@@ -114,6 +125,15 @@ impl Role {
     }
 }
 
+/// On what kind of route a policy stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// In which mode the route asks for credentials; none if it asks for none.
+    pub guard: Option<Mode>,
+    /// Whether a policy of the route may say who calls only when all of the body has come.
+    pub names_caller_late: bool,
+}
+
 /// What a policy may refer to while its block is read.
 #[derive(Debug)]
 pub struct Context<'c> {
@@ -133,6 +153,49 @@ pub struct Context<'c> {
     pub problems: &'c mut Problems,
     /// What is valid, and may still not be what was meant.
     pub notes: &'c mut Vec<String>,
+}
+
+/// The path of the route that a block is for, as far as conditions go.
+#[derive(Clone, Debug, Default)]
+pub struct RoutePath {
+    template: Option<Rc<PathTemplate>>,
+    /// Whether it is known: nothing is wrong with how the route is matched.
+    is_known: bool,
+}
+
+impl Context<'_> {
+    /// The path of the route.
+    pub fn route_path(&self) -> RoutePath {
+        RoutePath {
+            template: self.template.clone(),
+            is_known: self.is_matched,
+        }
+    }
+}
+
+impl RoutePath {
+    /// The template of the path, if it has one.
+    pub fn template(&self) -> Option<&Rc<PathTemplate>> {
+        self.template.as_ref()
+    }
+
+    /// The same, as conditions look at it.
+    pub fn variables(&self) -> Option<&dyn PathVariables> {
+        let template = self.template.as_deref();
+        template.map(|template| template as &dyn PathVariables)
+    }
+
+    /// Reads a condition, which stands there; what it says of path variables has to be in the template.
+    pub fn read(
+        &self,
+        node: &Node<'_>,
+        language: &Language,
+        problems: &mut Problems,
+    ) -> Option<Condition> {
+        let condition = Condition::read(node, language, problems)?;
+        let fits = !self.is_known || condition.check_template(node, self.variables(), problems);
+        fits.then_some(condition)
+    }
 }
 
 /// A policy, ready to judge. INVARIANT: it is shared by all requests and holds nothing of any of them.
@@ -214,10 +277,9 @@ pub trait Policy {
         Verdict::Pass
     }
 
-    /// Is told, while the document is compiled, in which mode its route asks for credentials; none if
-    /// it asks for none.
-    fn placed(&self, guard: Option<Mode>) {
-        let _ = guard;
+    /// Is told, while the document is compiled, on what kind of route it stands.
+    fn placed(&self, route: Placement) {
+        let _ = route;
     }
 
     /// Puts its work on the plan of its route, once the document is compiled; none if its work is not of

@@ -7,6 +7,7 @@ mod document;
 mod grpc_web;
 mod reason;
 
+use self::core::NO_ROUTE;
 use crate::edit::Edit;
 use portcullis_schema::Violation;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
@@ -39,6 +40,9 @@ pub enum Disclosure {
     CodeOnly,
     /// The places in its own message, without their values.
     Pointers,
+    /// Not even that there is something which refuses: it gets what it would get if no route was for its
+    /// request.
+    NoRoute,
 }
 
 /// A response given in place of the service's.
@@ -157,7 +161,10 @@ impl Refusal {
             // It is not for clients.
             detail: _,
         } = self;
-        let code = reason.code;
+        let code = match told {
+            Disclosure::NoRoute => &NO_ROUTE,
+            Disclosure::CodeOnly | Disclosure::Pointers => reason.code,
+        };
         let mut status = code.status;
         let body = match audience {
             ErrorProtocol::Grpc => code.title.into(),
@@ -174,7 +181,7 @@ impl Refusal {
                     title: code.title,
                     request_id,
                     violations: match told {
-                        Disclosure::CodeOnly => &[],
+                        Disclosure::CodeOnly | Disclosure::NoRoute => &[],
                         Disclosure::Pointers => &violations,
                     },
                 });
@@ -187,7 +194,7 @@ impl Refusal {
             grpc_status: code.grpc_status,
             headers,
             body,
-            details: format!("portcullis.{}.{}", code.name, reason.name),
+            details: format!("portcullis.{}.{}", reason.code.name, reason.name),
         }
     }
 }

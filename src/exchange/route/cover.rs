@@ -31,7 +31,8 @@ impl RequestMatcher {
 }
 
 impl HostPattern {
-    fn holds_all_of(&self, other: &Self) -> bool {
+    /// Whether every host that `other` is for is one that this is for.
+    pub fn holds_all_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Exact(own), Self::Exact(other)) => own == other,
             (Self::Exact(_), Self::Below(_)) => false,
@@ -60,7 +61,8 @@ impl PathPattern {
         }
     }
 
-    fn holds_all_of(&self, other: &Self) -> bool {
+    /// Whether every path that fits `other` fits this too. `false` where that would take long to find out.
+    pub fn holds_all_of(&self, other: &Self) -> bool {
         if self.is_everything() {
             return true;
         }

@@ -9,10 +9,9 @@ use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
-use self::path::PathPattern;
-pub use self::path::PathTemplate;
-pub use self::path::read_path;
+pub use self::path::{PathPattern, PathTemplate, read_path};
 pub use crate::condition::Undecidable;
+pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
@@ -57,6 +56,7 @@ const LANGUAGE: Language = Language {
         Operand::HEADER,
         |node, problems| read_seen_header(node, problems).map(Operand::Header),
     )],
+    parts: &[],
 };
 
 impl RequestMatcher {
@@ -213,11 +213,7 @@ impl RequestMatcher {
 
 /// What its header conditions see of a request: nobody is known yet.
 fn view<'r>(request: &Request<'r>) -> View<'r> {
-    View {
-        request: *request,
-        claims: None,
-        effort: request.effort,
-    }
+    View::new(request)
 }
 
 impl HostPattern {
@@ -267,12 +263,6 @@ impl HostPattern {
     }
 }
 
-/// Reads the name of a header field.
-pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
-    let name = HeaderName::parse(node.text(problems)?);
-    name.map_err(|error| node.report(problems, error)).ok()
-}
-
 /// The name of a field that a route may see.
 fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let written = node.text(problems)?.to_ascii_lowercase();
@@ -291,6 +281,11 @@ fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     read_method(node, problems)
+}
+
+/// Whether something that is written as a method is meant to stand for all.
+pub fn stands_for_every_method(written: &str) -> bool {
+    lint::every_method(written).is_some()
 }
 
 /// Reads a method; one of the usual ones must be in upper case.

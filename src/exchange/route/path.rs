@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::lint;
-use crate::condition::needs_one_of;
+use crate::condition::{PathVariables, needs_one_of};
 use crate::target::{LetterCase, Target, folded};
 use portcullis_document::{Case, Node, Problems};
 use portcullis_wire::regex::{Effort, Regex, TooCostly};
@@ -12,15 +12,19 @@ use portcullis_wire::sort;
 
 /// What a path is compared with.
 #[derive(Debug)]
-pub(super) enum PathPattern {
+pub enum PathPattern {
+    /// That path.
     Exact(String),
     /// Whole segments: `/a` is for `/a` and `/a/b`, not for `/ab`. Without its last `/`.
     Prefix(String),
+    /// An expression for the whole path.
     Regex {
+        /// It.
         regex: Regex,
         /// The same where upper and lower case may be the same.
         any_case: Option<Regex>,
     },
+    /// Segments, some of them with names.
     Template(Rc<PathTemplate>),
 }
 
@@ -99,6 +103,31 @@ impl PathTemplate {
     }
 }
 
+impl PathVariables for PathTemplate {
+    fn has(&self, name: &str) -> bool {
+        Self::names(self).any(|each| each == name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        Self::names(self).collect()
+    }
+
+    fn value<'p>(&self, name: &str, path: &'p str) -> Option<Cow<'p, str>> {
+        let segment = |each: &&Segment| each.name() == Some(name);
+        let place = self.segments.iter().position(|each| segment(&each))?;
+        let rest = path.strip_prefix('/')?;
+        // In another reading the path may be for another template.
+        let part = match self.segments.get(place)? {
+            Segment::Rest(_) => rest.splitn(place.checked_add(1)?, '/').nth(place)?,
+            _ => rest.split('/').nth(place)?,
+        };
+        Some(match part.contains('%') {
+            true => Cow::Owned(part.replace("%2F", "/")),
+            false => Cow::Borrowed(part),
+        })
+    }
+}
+
 /// What one segment of a template is compared with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Segment {
@@ -119,11 +148,7 @@ impl PathPattern {
     const FIELDS: [&'static str; 4] = ["exact", "prefix", "regex", "template"];
 
     /// Reads a `path` block.
-    pub(super) fn read(
-        node: &Node<'_>,
-        letter_case: LetterCase,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub fn read(node: &Node<'_>, letter_case: LetterCase, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"prefix\": \"/…\"}")?;
         let written = Self::FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
         let mut written = written.into_iter().flatten();
@@ -170,8 +195,13 @@ impl PathPattern {
         }
     }
 
+    /// Why a path that stands for itself alone was meant as a pattern; none if it was not.
+    pub fn impossible_exact(path: &str) -> Option<String> {
+        lint::pattern_in_literal("exact", path)
+    }
+
     /// The segments that every path begins with that fits.
-    pub(super) fn first_segments(&self) -> Vec<&str> {
+    pub fn first_segments(&self) -> Vec<&str> {
         match self {
             PathPattern::Exact(path) | PathPattern::Prefix(path) => {
                 path.split('/').skip(1).collect()
@@ -189,11 +219,11 @@ impl PathPattern {
         }
     }
 
-    /// Whether the path of a target fits.
+    /// Whether the path of a target fits: in the reading that the target is, and no other.
     ///
     /// # Errors
     /// [`TooCostly`] when that is not known.
-    pub(super) fn matches(&self, target: &Target, effort: &Effort) -> Result<bool, TooCostly> {
+    pub fn matches(&self, target: &Target, effort: &Effort) -> Result<bool, TooCostly> {
         let path = target.path();
         if target.any_case() {
             return self.matches_any_case(path, effort);
@@ -237,7 +267,7 @@ impl PathPattern {
     }
 
     /// Whether every path fits.
-    pub(super) fn is_for_all(&self) -> bool {
+    pub fn is_for_all(&self) -> bool {
         match self {
             PathPattern::Prefix(prefix) => prefix.is_empty(),
             PathPattern::Template(template) => {

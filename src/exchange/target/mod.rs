@@ -110,6 +110,14 @@ impl Target {
         })
     }
 
+    /// The path in each way in which servers may read it, its one spelling first; each with
+    /// [`Target::any_case`] of it.
+    pub fn readings(&self) -> impl Iterator<Item = (&str, bool)> {
+        let others = self.others.iter();
+        let others = others.map(|other| (other.path.as_str(), other.any_case));
+        std::iter::once((self.path(), self.any_case)).chain(others)
+    }
+
     /// The path in its one spelling: decoded, without query. An encoded `/`, where one may be, stands
     /// there as `%2F`.
     pub fn path(&self) -> &str {

@@ -5,7 +5,7 @@ use portcullis_wire::json::Json;
 
 /// What becomes of a fraction of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rounding {
+pub(crate) enum Rounding {
     /// It is cut off.
     Down,
     /// It makes a second.
@@ -13,7 +13,7 @@ pub(super) enum Rounding {
 }
 
 /// Reads one, as seconds since the epoch; `advice` is what else to say of one that is wrong.
-pub(super) fn read_moment(
+pub(crate) fn read_moment(
     node: &Node<'_>,
     rounding: Rounding,
     advice: &str,

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::condition::{
-    ClaimPath, Condition, Language, Operand, OperandField, Scalars, Undecidable, View,
-};
+use portcullis_exchange::condition::{Condition, REQUIRE, Undecidable, View};
 use portcullis_exchange::exchange::Request;
+use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::{Detail, Fact, Reason, Refusal};
 use portcullis_wire::effort;
 use portcullis_wire::effort::Effort;
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::{Compact, Value};
 use portcullis_wire::sort;
@@ -24,6 +24,8 @@ pub(super) struct Requirement {
     /// Where those stand of which all are needed.
     all_at: &'static str,
     claims: Vec<Condition>,
+    /// The path that the conditions are for.
+    path: RoutePath,
 }
 
 /// What is not met: the scopes, or the condition at that place.
@@ -52,24 +54,14 @@ impl Insufficient {
     }
 }
 
-/// The conditions on the claims of a token.
-const LANGUAGE: Language = Language {
-    operands: &[OperandField::new("claim", Operand::CLAIM, read_claim)],
-};
-
-fn read_claim(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {
-    let path = ClaimPath::read(node, problems)?;
-    Some(Operand::Claim(path, Scalars::Typed))
-}
-
 impl Requirement {
-    /// Reads `require: { scopes, claims }`.
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    /// Reads `require: { scopes, claims }` of a route with that path.
+    pub(super) fn read(node: &Node<'_>, path: &RoutePath, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"scopes\": […]}")?;
         let scopes = fields.or_default("scopes", Default::default(), problems, read_scopes);
         let claims = fields.or_default("claims", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
-                Condition::read(item, &LANGUAGE, problems)
+                path.read(item, &REQUIRE, problems)
             })
         });
         fields.deny_unknown(problems);
@@ -79,6 +71,7 @@ impl Requirement {
             any_scopes: any,
             all_at,
             claims,
+            path: path.clone(),
         })
     }
 
@@ -103,6 +96,19 @@ impl Requirement {
         !(self.all_scopes.is_empty() && self.any_scopes.is_empty())
     }
 
+    /// Whether it looks at claims alone: then a token that meets it does so with every request.
+    pub(super) fn is_of_claims(&self) -> bool {
+        self.claims.iter().all(Condition::is_of_claims)
+    }
+
+    /// The header fields that it looks at.
+    pub(super) fn header_names(&self) -> impl Iterator<Item = HeaderName> {
+        self.claims
+            .iter()
+            .flat_map(Condition::header_names)
+            .cloned()
+    }
+
     /// Whether the claims of a token meet everything, as far as it takes nothing but claims.
     pub(super) fn is_met_by(&self, claims: &Compact) -> bool {
         let effort = Effort::new(effort::HEAD);
@@ -117,21 +123,25 @@ impl Requirement {
             return Err(RequirementError::Scope);
         }
         let effort = Effort::new(effort::HEAD);
-        let view = View {
-            request: *request,
-            claims: Some(claims),
-            effort: &effort,
-        };
+        let view = self.view(request, claims, &effort);
         for (index, condition) in self.claims.iter().enumerate() {
             match condition.holds(&view) {
                 Ok(true) => {}
-                Ok(false) | Err(Undecidable::Repeated) => {
-                    return Err(RequirementError::Claim(index));
-                }
                 Err(Undecidable::Effort) => return Err(RequirementError::Effort(index)),
+                Ok(false) | Err(_) => return Err(RequirementError::Claim(index)),
             }
         }
         Ok(())
+    }
+
+    fn view<'v>(
+        &'v self,
+        request: &Request<'v>,
+        claims: &'v Compact,
+        effort: &'v Effort,
+    ) -> View<'v> {
+        let view = View::new(request).of(Some(claims));
+        view.on(self.path.variables()).within(effort)
     }
 
     /// Who asks with that request, if what is known of them meets everything. `at` is where the block with
@@ -169,11 +179,8 @@ impl Requirement {
                 let detail = Detail::within(place(index));
                 match self.claims.get(index) {
                     Some(condition) => {
-                        let view = View {
-                            request: *request,
-                            claims: Some(claims),
-                            effort: &Effort::new(0),
-                        };
+                        let effort = Effort::new(effort::HEAD);
+                        let view = self.view(request, claims, &effort);
                         condition_detail(condition, detail, &view)
                     }
                     None => detail,
@@ -283,7 +290,7 @@ pub(super) fn read_scope(node: &Node<'_>, problems: &mut Problems) -> Option<Str
 }
 
 /// The claim that holds the scopes, and its value.
-fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>) {
+pub(crate) fn scope_claim(claims: &Compact) -> (&'static str, Option<Value<'_>>) {
     match (claims.member("scope"), claims.member("scp")) {
         (None, Some(value)) => ("scp", Some(value)),
         (value, _) => ("scope", value),
@@ -301,9 +308,9 @@ fn granted_scopes(claims: &Compact) -> BTreeSet<&str> {
 
 /// In what way a condition does not hold.
 fn condition_detail(condition: &Condition, detail: Detail, view: &View<'_>) -> Detail {
-    let detail = match condition.operand() {
-        Operand::Claim(path, _) => detail.and("claim", Fact::trusted(&path.to_string())),
-        Operand::Header(_) | Operand::Identity => detail,
+    let detail = match condition.operand().name() {
+        Some((field, name)) => detail.and(field, Fact::trusted(&name)),
+        None => detail,
     };
     let (fault, found) = condition.fault(view);
     let detail = detail.and("fault", Fact::Word(fault));

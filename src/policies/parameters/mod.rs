@@ -1,7 +1,6 @@
 //! The parameters of a request: in its query, its path and its header fields. What is declared is
 //! judged by a schema; what is not, as the document says.
 
-mod decode;
 mod read;
 pub mod refusals;
 mod set;
@@ -21,8 +20,8 @@ use portcullis_exchange::refusal::detail::cut;
 use portcullis_exchange::refusal::{Disclosure, Fact, Refusal, Selector};
 use portcullis_exchange::route::PathTemplate;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
+pub use portcullis_wire::urlencoded::{Controls, Malformed, Pair, pairs, vetted};
 
-pub use self::decode::{Controls, Malformed, Pair, pairs, vetted};
 pub(super) use self::read::{read_list, read_told};
 pub use self::set::{
     Parameter, ParameterError, ParameterErrorKind, ParameterLocation, ParameterSet, Style,

@@ -1,8 +1,8 @@
 //! The refusals of `parameters`.
 
-use super::decode::Malformed;
 use super::set::{ParameterError, ParameterErrorKind};
 use portcullis_exchange::refusal::{Blame, Code, Disclosure, Reason, Refusal, grpc};
+use portcullis_wire::urlencoded::Malformed;
 
 pub static MALFORMED: Code = Code {
     name: "parameters_malformed",

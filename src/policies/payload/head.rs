@@ -7,6 +7,7 @@ use super::refusals::{
 use portcullis_exchange::media_type::{MediaRange, MediaType};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::headers::Headers;
+pub(crate) use portcullis_wire::upgrade::is_upgrade;
 
 /// The declared length. None if there is none.
 pub(super) fn length(headers: &Headers) -> Result<Option<u64>, Refusal> {
@@ -33,19 +34,6 @@ pub(super) enum Upgrades {
     Refuse,
     /// They pass, and what comes over them is not looked at.
     Uninspected,
-}
-
-/// Whether what follows the head is no body but bytes of another protocol. Envoy turns the
-/// extended CONNECT of HTTP/2 and HTTP/3 into an `Upgrade` before filters see it.
-pub(crate) fn is_upgrade(headers: &Headers) -> bool {
-    let listed = |name: &str, word: &[u8]| {
-        let mut words = headers
-            .all(name)
-            .flat_map(|value| value.split(|b| *b == b','));
-        words.any(|each| each.trim_ascii().eq_ignore_ascii_case(word))
-    };
-    let is_connect = headers.all(":method").any(|method| method == b"CONNECT");
-    is_connect || (listed("connection", b"upgrade") && headers.all("upgrade").next().is_some())
 }
 
 /// Judges a connection that is to leave HTTP.
@@ -147,29 +135,6 @@ mod tests {
         assert_eq!(decimal(b"99999999999999999999999"), Some(u64::MAX));
         for wrong in [&b""[..], b"+1", b"-1", b"1,1", b"1 ", b"0x1"] {
             assert_eq!(decimal(wrong), None, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn upgrades_are_what_envoy_takes_for_them() {
-        for (fields, expected) in [
-            (
-                &[("connection", "Upgrade"), ("upgrade", "websocket")][..],
-                true,
-            ),
-            (
-                &[("connection", "keep-alive, upgrade"), ("upgrade", "x")],
-                true,
-            ),
-            (&[(":method", "CONNECT")], true),
-            (
-                &[("connection", "keep-alive"), ("upgrade", "websocket")],
-                false,
-            ),
-            (&[("connection", "upgrade")], false),
-            (&[(":method", "connect")], false),
-        ] {
-            assert_eq!(is_upgrade(&headers(fields)), expected, "{fields:?}");
         }
     }
 

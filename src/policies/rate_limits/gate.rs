@@ -18,7 +18,7 @@ use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::plan::Draft;
-use portcullis_exchange::policy::{Declaration, Policy, Verdict};
+use portcullis_exchange::policy::{Declaration, Placement, Policy, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
 
@@ -85,9 +85,9 @@ impl Policy for Gate {
         }
     }
 
-    fn placed(&self, guard: Option<Mode>) {
+    fn placed(&self, route: Placement) {
         for applied in self.enforced.iter().chain(&self.shadow) {
-            applied.limit.usage.placed(guard);
+            applied.limit.usage.placed(route.guard);
         }
     }
 }

@@ -15,7 +15,7 @@ use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{Edit, Exchange, FilterStateKey};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{ChainPart, Declaration, Policy, Stage, Verdict};
+use portcullis_exchange::policy::{ChainPart, Declaration, Placement, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::sort;
@@ -148,8 +148,8 @@ impl Global {
 }
 
 impl Policy for Global {
-    fn placed(&self, guard: Option<Mode>) {
-        self.usage.placed(guard);
+    fn placed(&self, route: Placement) {
+        self.usage.placed(route.guard);
     }
 
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {

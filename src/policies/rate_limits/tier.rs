@@ -40,6 +40,7 @@ const LANGUAGE: Language = Language {
         }),
         OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
     ],
+    parts: &[],
 };
 
 impl TierDraft {
@@ -94,14 +95,11 @@ pub(super) fn stage(when: &Condition) -> Stage {
 /// A header field came more than once, or it would take too much work to tell.
 pub(super) fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, KeyError> {
     let principal = caller.facts.principal.as_ref();
-    let holds = when.holds(&View {
-        request: caller.request,
-        claims: principal.map(|who| &who.attributes),
-        effort: caller.request.effort,
-    });
-    holds.map_err(|undecidable| match undecidable {
-        Undecidable::Repeated => KeyError::Repeated,
+    let view = View::new(&caller.request).of(principal.map(|who| &who.attributes));
+    when.holds(&view).map_err(|undecidable| match undecidable {
         Undecidable::Effort => KeyError::Effort,
+        // Of what else there is, tiers look at nothing.
+        _ => KeyError::Repeated,
     })
 }
 

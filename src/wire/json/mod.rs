@@ -288,7 +288,7 @@ impl fmt::Display for JsonError {
 }
 
 /// RFC 6901 §4: digits without a leading zero.
-fn array_index(token: &str) -> Option<usize> {
+pub fn array_index(token: &str) -> Option<usize> {
     let canonical = token == "0" || !token.starts_with(['0', '+']);
     if canonical { token.parse().ok() } else { None }
 }

@@ -24,6 +24,13 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
             let name = each.chain.id;
             differences.extend(found.map(|found| format!("{name}: {what}: {found}")));
         };
+        if traffic == Traffic::Proof {
+            let (proven, bare) = (tokens.proofs.one(super::now()), tokens.proofs.token());
+            expect("a proof", Some(&proven), 200);
+            expect("the same proof", Some(&proven), 401);
+            expect("no proof", Some(bare), 401);
+            continue;
+        }
         if let Some((good, bad)) = traffic.credentials() {
             // Envoy has one status for what is missing and what is not known, the module two.
             let refused = |ours: u16, theirs: u16| match each.chain.id.starts_with("portcullis") {
@@ -83,7 +90,13 @@ fn request_with(traffic: Traffic, credential: Option<&str>) -> Request {
         field("origin", ORIGIN),
     ];
     let (name, prefix) = traffic.field();
-    headers.extend(credential.map(|value| field(name, &[prefix, value].concat())));
+    // As the load generator has it: behind a blank stands a proof.
+    let (value, proof) = match credential.and_then(|credential| credential.split_once(' ')) {
+        Some((token, proof)) => (Some(token), Some(proof)),
+        None => (credential, None),
+    };
+    headers.extend(value.map(|value| field(name, &[prefix, value].concat())));
+    headers.extend(proof.map(|proof| field("dpop", proof)));
     Request {
         method: b"GET".to_vec(),
         path: PATH.into(),

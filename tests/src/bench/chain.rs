@@ -8,6 +8,7 @@ use portcullis_tests::tokens::{self, SigningKey};
 use serde_json::{Value, json};
 
 use super::native::{self, TokenCache};
+use super::proofs::Proofs;
 use super::scratch::Scratch;
 
 pub(super) const ISSUER: &str = "https://id.bench.test/";
@@ -118,6 +119,8 @@ pub(super) enum Traffic {
     Certificate,
     /// The same token each time, which is none that can be read.
     Opaque,
+    /// The same token each time, with another proof of its key.
+    Proof,
 }
 
 impl Traffic {
@@ -132,7 +135,8 @@ impl Traffic {
             | Self::Http2
             | Self::ApiKey
             | Self::Certificate
-            | Self::Opaque => None,
+            | Self::Opaque
+            | Self::Proof => None,
         }
     }
 
@@ -141,6 +145,7 @@ impl Traffic {
         match self {
             Self::ApiKey => ("x-api-key", ""),
             Self::Certificate => ("x-forwarded-client-cert", ""),
+            Self::Proof => ("authorization", "DPoP "),
             _ => ("authorization", "Bearer "),
         }
     }
@@ -395,6 +400,7 @@ pub(super) struct Tokens {
     pub(super) good: Vec<(Algorithm, String)>,
     pub(super) expired: String,
     pub(super) forged: String,
+    pub(super) proofs: Proofs,
     files: Vec<(Traffic, PathBuf)>,
 }
 
@@ -430,12 +436,22 @@ impl Tokens {
         forged["tamper"] = "signature".into();
         let expired = tokens::mint_with(&rsa, &expired, now);
         files.push((Traffic::Expired, scratch.write("expired", &expired)?));
+        let proven = described(Algorithm::Rs256, 0);
         Ok(Self {
+            proofs: Proofs::of(scratch, &rsa, proven, now),
             expired,
             forged: tokens::mint_with(&rsa, &forged, now),
             good,
             files,
         })
+    }
+
+    /// The file with what is sent in so many seconds of this traffic.
+    pub(super) fn for_run(&self, traffic: Traffic, seconds: u32) -> Result<&Path, String> {
+        match traffic {
+            Traffic::Proof => self.proofs.fresh(seconds, super::now()),
+            _ => Ok(self.file(traffic)),
+        }
     }
 
     /// The file with the tokens of this traffic.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::chain::{AUDIENCE, Bucket, CACHED_TOKENS, HEADERS, ISSUER, ORIGIN, SPIFFE_ID, jwks};
+use super::proofs::SEEN_AS;
 
 /// Token, limit, CORS, response headers and access log, as the native chain does them. The record
 /// goes to Envoy's own logger, as the native chain's does.
@@ -118,6 +119,18 @@ pub(super) fn token_only() -> Value {
         { "name": "health", "match": { "path": { "exact": "/healthz" } }, "open": true },
         guarded("orders", "/orders"),
     ]))
+}
+
+/// Nothing but a token that is bound to a key, and its proof. All proofs of two runs have a place among those that are
+/// remembered.
+pub(super) fn proof_only() -> Value {
+    let mut document = token_only();
+    let provider = &mut document["providers"]["bench"];
+    provider["clock_skew"] = "0s".into();
+    provider["bound"] = json!({ "dpop": {
+        "mode": "required", "origins": [SEEN_AS], "proof_lifetime": "20s", "max_proofs": 1_000_000,
+    } });
+    document
 }
 
 /// An API key and nothing else; the upstream learns the client.

@@ -26,6 +26,7 @@ pub(crate) mod open_loop;
 mod page;
 mod placement;
 mod plot;
+mod proofs;
 mod report;
 mod rounds;
 mod scratch;

@@ -173,9 +173,9 @@ impl Running {
     ) -> Result<Sample, String> {
         let id = self.chain.id;
         let cpu = || self.envoy.cpu_time().map_err(|error| error.to_string());
-        let before = cpu()?;
         let traffic = self.chain.traffic;
-        let file = tokens.file(traffic);
+        let file = tokens.for_run(traffic, seconds)?;
+        let before = cpu()?;
         let load = match drive {
             Drive::Full => {
                 let sent = (traffic, file, self.chain.body.as_deref());

@@ -15,6 +15,7 @@ use super::scratch::Scratch;
 pub(super) const CONNECTIONS: u32 = 16;
 
 /// Reads tokens from a file, one a line, and the body if there is one; more than one go round, and an empty one is none.
+/// Behind a token, and a blank, may stand a proof of DPoP.
 /// In the end it prints one line of JSON.
 const SCRIPT: &str = r#"
 local requests, next = {}, 0
@@ -24,8 +25,10 @@ if os.getenv("BENCH_WRK_BODY") ~= "" then
   method, body = "POST", assert(io.open(os.getenv("BENCH_WRK_BODY"))):read("*a")
 end
 
-local function ask(token)
+local function ask(line)
+  local token, proof = line:match("^(%S*) ?(%S*)$")
   local fields = {
+    ["DPoP"] = proof ~= "" and proof or nil,
     [os.getenv("BENCH_WRK_NAME")] = token ~= "" and os.getenv("BENCH_WRK_PREFIX") .. token or nil,
     ["Accept"] = "application/json",
     ["Accept-Encoding"] = "gzip",
@@ -130,7 +133,8 @@ impl Wrk {
             | Traffic::OverLimit
             | Traffic::ApiKey
             | Traffic::Certificate
-            | Traffic::Opaque => 0,
+            | Traffic::Opaque
+            | Traffic::Proof => 0,
         };
         let (name, prefix) = traffic.field();
         let mut command = self.placement.load("wrk");

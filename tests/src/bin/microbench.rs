@@ -14,7 +14,9 @@ use portcullis::memory_host::{MemoryHost, MemoryResponse};
 use portcullis::stream::Stream;
 use portcullis::target::Target;
 use portcullis::worker::Worker;
-use portcullis_tests::believing::{believing, good_request, whole_chain};
+use portcullis_tests::believing::{
+    believing, bound_chain, good_request, proven_requests, whole_chain,
+};
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 
@@ -47,6 +49,21 @@ fn new_token(bencher: Bencher<'_, '_>) {
         requests
             .next()
             .map(|headers| judged(&engine, headers, &host))
+    });
+}
+
+/// A token that has been seen, with a proof that has not; its signature is believed.
+#[divan::bench]
+fn new_proof(bencher: Bencher<'_, '_>) {
+    let (engine, requests) = (bound_chain(), proven_requests(20_000));
+    let (mut host, mut next) = (believing(), requests.iter());
+    bencher.bench_local(|| {
+        let headers = next.next().or_else(|| {
+            // Each is good once.
+            (host, next) = (believing(), requests.iter());
+            next.next()
+        });
+        headers.map(|headers| judged(&engine, headers, &host))
     });
 }
 

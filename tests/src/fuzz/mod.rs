@@ -6,6 +6,7 @@ mod api_keys;
 mod bytes;
 mod claims;
 mod compact;
+mod conditions;
 mod discovery;
 mod document;
 mod dpop_proof;
@@ -32,6 +33,7 @@ pub use api_keys::api_keys;
 pub use bytes::mutate_part;
 pub use claims::claims;
 pub use compact::compact;
+pub use conditions::conditions;
 pub use discovery::discovery;
 pub use document::document;
 pub use dpop_proof::dpop_proof;
@@ -62,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     ("api_keys", api_keys),
     ("claims", claims),
     ("compact", compact),
+    ("conditions", conditions),
     ("discovery", discovery),
     ("document", document),
     ("dpop_proof", dpop_proof),

@@ -19,6 +19,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "api_keys" => key_stores(),
         "claims" => claims(),
         "compact" => texts().into_iter().chain(numbers()).collect(),
+        "conditions" => conditions(),
         "discovery" => discovery_documents(),
         "document" => documents(),
         "dpop_proof" => proofs(),
@@ -44,6 +45,42 @@ fn choices() -> Vec<Vec<u8>> {
         (0..300).map(|_| random.byte()).collect()
     };
     (1..=200).map(of).collect()
+}
+
+/// Every two parts of a request beside one another, in each way.
+fn conditions() -> Vec<Vec<u8>> {
+    const PARTS: [&str; 6] = [
+        r#""claim": "name""#,
+        r#""claim": "/list""#,
+        r#""header": "x-a""#,
+        r#""query": "a""#,
+        r#""path_variable": "a""#,
+        r#""body": "/m/a""#,
+    ];
+    const TESTS: [&str; 6] = [
+        "exact",
+        "in",
+        "prefix",
+        "includes",
+        "includes_any",
+        "includes_all",
+    ];
+    const HEADS: [&str; 3] = [
+        "{\"name\":\"x\",\"list\":[\"x\",7]}\n/t/x/y?a=x&b=%61\nx\n{\"m\":{\"a\":\"x\"}}",
+        "{\"name\":7,\"list\":\"y\"}\n/t/7/y?a=07\ny\n{\"m\":{\"a\":7}}",
+        "{\"name\":\"a/b\",\"list\":[]}\n/t/A/b/c?a=A/b/c\na/b\n{\"m\":{\"a\":[\"a/b\"]}}",
+    ];
+    let mut all = Vec::new();
+    for one in PARTS {
+        for head in HEADS {
+            let alone = ["\"exact\": \"x\"", "\"exists\": true"];
+            all.extend(alone.map(|test| format!("{{{one}, {test}}}\n{head}")));
+            for (test, other) in TESTS.iter().flat_map(|test| PARTS.map(|part| (test, part))) {
+                all.push(format!("{{{one}, \"{test}\": {{{other}}}}}\n{head}"));
+            }
+        }
+    }
+    all.into_iter().map(String::into_bytes).collect()
 }
 
 fn vectors(name: &str) -> Value {

@@ -187,7 +187,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         "access_log": { "sinks": ["otlp_http"] },
         "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
             "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
-        }] }],
+        }], "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = engine.unwrap_or_else(|error| panic!("{error}"));
@@ -198,6 +198,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
     let pattern = |name: &str| {
         let name = name.replace(".corp.", ".<provider>.");
         let name = name.replace(".central.", ".<list>.");
+        let name = name.replace(".some.", ".<rule>.");
         format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
     };
     gauges.map(|gauge| pattern(gauge.name())).collect()

@@ -34,7 +34,7 @@ use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
 
@@ -65,6 +65,7 @@ pub(super) struct StoreRequirement {
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let stores = &*context.sections.get::<ApiKeyStores>();
+    let path = &context.route_path();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
     let presence = Presence::read(fields, problems);
@@ -75,7 +76,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         metadata: "",
         beside: "",
     };
-    let demand = StoreRequirement::read_one(fields, &about, stores, problems);
+    let demand = StoreRequirement::read_one(fields, &about, stores, path, problems);
     // A store whose own block is wrong has been reported there.
     let demand = demand??;
     realm?;
@@ -92,6 +93,7 @@ impl StoreRequirement {
         fields: &mut Fields<'_>,
         about: &About<'_>,
         stores: &ApiKeyStores,
+        path: &RoutePath,
         problems: &mut Problems,
     ) -> Option<Option<Self>> {
         let store = fields
@@ -101,7 +103,7 @@ impl StoreRequirement {
             "require",
             Requirement::default(),
             problems,
-            Requirement::read,
+            |node, problems| Requirement::read(node, path, problems),
         );
         let (store, requirement) = (store?, requirement?);
         let challenges = Self::challenges(about, "")?;
@@ -123,7 +125,8 @@ impl Member for StoreRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let stores = context.sections.get::<ApiKeyStores>();
-        Self::read_one(fields, about, &stores, context.problems)
+        let path = context.route_path();
+        Self::read_one(fields, about, &stores, &path, context.problems)
     }
 
     fn challenge_alone(about: &About<'_>) -> Option<String> {
@@ -135,6 +138,8 @@ impl Member for StoreRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.store.forwarding;
         declared
             .owned_request_headers

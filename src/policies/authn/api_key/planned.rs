@@ -29,7 +29,7 @@ impl ApiKey {
         let [demand] = self.combination.members() else {
             return None;
         };
-        if self.combination.presence() == Presence::Optional {
+        if self.combination.presence() == Presence::Optional || !demand.requirement.is_of_claims() {
             return None;
         }
         let (name, prefix) = demand.store.locations.only_header()?;

@@ -85,6 +85,7 @@ impl Member for CertificateRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let sets = context.sections.get::<CertificateSets>();
+        let path = &context.route_path();
         let problems = &mut *context.problems;
         let set = fields
             .required("set", problems)
@@ -93,7 +94,7 @@ impl Member for CertificateRequirement {
             "require",
             Requirement::default(),
             problems,
-            Requirement::read,
+            |node, problems| Requirement::read(node, path, problems),
         );
         let (set, requirement) = (set?, requirement?);
         let challenges = Self::challenges(about, "")?;
@@ -114,6 +115,8 @@ impl Member for CertificateRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.set.forwarding;
         declared
             .owned_request_headers

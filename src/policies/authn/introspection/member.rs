@@ -20,6 +20,7 @@ impl Member for ServerRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let servers = context.sections.get::<IntrospectionServers>();
+        let path = &context.route_path();
         let problems = &mut *context.problems;
         let server = fields
             .required("server", problems)
@@ -28,7 +29,7 @@ impl Member for ServerRequirement {
             "require",
             Requirement::default(),
             problems,
-            Requirement::read,
+            |node, problems| Requirement::read(node, path, problems),
         );
         let (server, requirement) = (server?, requirement?);
         let Some(server) = server else {
@@ -83,11 +84,14 @@ impl Member for ServerRequirement {
     fn declare(&self, declared: &mut Declaration) {
         let judged = self.server.binding.judged_headers();
         declared.judged_request_headers.extend(judged);
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.server.forwarding;
         declared
             .owned_request_headers
             .extend(forwarding.owned_headers());
         declared.exports.extend(forwarding.exports());
+        declared.admits_any_token |= self.requirement.is_empty();
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct EcKey {
 }
 
 enum Point {
-    /// Left to the proxy, which reads it at each signature and refuses what is on no curve.
+    /// Left to the proxy, which reads it at each signature and accepts none by what is on no curve.
     Unread(Curve),
     P256(ES256PublicKey),
     P384(ES384PublicKey),
@@ -90,13 +90,9 @@ impl Curve {
 
 impl EcKey {
     /// The point with these coordinates. `None` when there is no such point.
-    ///
-    /// RFC 7518 §6.2.1.2 asks for the full size of the field. Issuers are about that strip leading
-    /// zeros all the same; the number is the same, so that is taken.
     pub(super) fn new(curve: Curve, x: &[u8], y: &[u8]) -> Option<Self> {
         let full = curve.field_bytes();
-        let zeros = |number: &[u8]| Some(vec![0; full.checked_sub(number.len())?]);
-        let point = [&[4][..], &zeros(x)?, x, &zeros(y)?, y].concat();
+        let point = long_form(curve, x, y)?;
         let spki = spki::of_point(curve, &point).unwrap_or_default();
         let point = match curve {
             _ if !CHECKS_SIGNATURES => Point::Unread(curve),
@@ -116,6 +112,16 @@ impl EcKey {
             }
         };
         Some(Self { point, spki })
+    }
+
+    /// The same for the proxy alone, which says itself whether there is such a point. `None` for a curve that it does not
+    /// know.
+    pub(super) fn unread(curve: Curve, x: &[u8], y: &[u8]) -> Option<Self> {
+        let spki = spki::of_point(curve, &long_form(curve, x, y)?)?;
+        Some(Self {
+            point: Point::Unread(curve),
+            spki,
+        })
     }
 
     pub(super) fn curve(&self) -> Curve {
@@ -155,6 +161,15 @@ impl EcKey {
                 .is_ok_and(|signature| key.verify(signed, &signature.normalize_s()).is_ok()),
         }
     }
+}
+
+/// A point as SEC 1 §2.3.3 has it.
+///
+/// RFC 7518 §6.2.1.2 asks for the full size of the field. Issuers are about that strip leading
+/// zeros all the same; the number is the same, so that is taken.
+fn long_form(curve: Curve, x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
+    let zeros = |number: &[u8]| Some(vec![0; curve.field_bytes().checked_sub(number.len())?]);
+    Some([&[4][..], &zeros(x)?, x, &zeros(y)?, y].concat())
 }
 
 /// JOSE's `r‖s` (RFC 7518 §3.4) as the `ECDSA-Sig-Value` of RFC 3279 §2.2.3. `None` when it does

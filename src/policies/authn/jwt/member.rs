@@ -23,7 +23,8 @@ impl Member for ProviderRequirement {
         context: &mut Context<'_>,
     ) -> Option<Option<Self>> {
         let providers = context.sections.get::<Providers>();
-        Self::read_one(fields, about, &providers, context.problems)
+        let path = context.route_path();
+        Self::read_one(fields, about, &providers, &path, context.problems)
     }
 
     fn challenge_alone(about: &About<'_>) -> Option<String> {
@@ -54,11 +55,14 @@ impl Member for ProviderRequirement {
     fn declare(&self, declared: &mut Declaration) {
         let judged = self.provider.binding.judged_headers();
         declared.judged_request_headers.extend(judged);
+        let required = self.requirement.header_names();
+        declared.judged_request_headers.extend(required);
         let forwarding = &self.provider.forwarding;
         declared
             .owned_request_headers
             .extend(forwarding.owned_headers());
         declared.exports.extend(forwarding.exports());
+        declared.admits_any_token |= self.requirement.is_empty();
     }
 
     fn claimants(needed: Needed, members: &[Self]) -> Option<Rc<dyn ClaimedSubject>> {

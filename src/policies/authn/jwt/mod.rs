@@ -63,7 +63,7 @@ use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
@@ -107,6 +107,7 @@ const MAX_DEMANDS: usize = 8;
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let providers = &*context.sections.get::<Providers>();
     let metadata = read_metadata(fields, context);
+    let path = &context.route_path();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
     let presence = Presence::read(fields, problems);
@@ -133,7 +134,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
                 metadata: told,
                 beside: "",
             };
-            let demand = ProviderRequirement::read_one(fields, &about, providers, problems);
+            let demand = ProviderRequirement::read_one(fields, &about, providers, path, problems);
             (Needed::Any, vec![demand?])
         }
         Some((needed, list)) => {
@@ -152,7 +153,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
                     beside: "",
                 };
                 let demand =
-                    ProviderRequirement::read_one(&mut fields, &about, providers, problems);
+                    ProviderRequirement::read_one(&mut fields, &about, providers, path, problems);
                 fields.deny_unknown(problems);
                 demand
             })?;
@@ -202,6 +203,7 @@ impl ProviderRequirement {
         fields: &mut Fields<'_>,
         about: &About<'_>,
         providers: &Providers,
+        path: &RoutePath,
         problems: &mut Problems,
     ) -> Option<Option<Self>> {
         let provider = fields
@@ -211,7 +213,7 @@ impl ProviderRequirement {
             "require",
             Requirement::default(),
             problems,
-            Requirement::read,
+            |node, problems| Requirement::read(node, path, problems),
         );
         let (provider, requirement) = (provider?, requirement?);
         let Some(provider) = provider else {

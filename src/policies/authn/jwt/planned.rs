@@ -36,6 +36,7 @@ impl Jwt {
         };
         if self.combination.presence() == Presence::Optional
             || demand.provider.binding.is_demanded()
+            || !demand.requirement.is_of_claims()
         {
             return None;
         }

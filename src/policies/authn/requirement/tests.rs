@@ -6,7 +6,7 @@ use portcullis_wire::headers::Headers;
 fn requirement(text: &str) -> Result<Requirement, String> {
     let json = Json::parse(text.as_bytes(), 16).unwrap();
     let mut problems = Problems::default();
-    let requirement = Requirement::read(&Node::root(&json), &mut problems);
+    let requirement = Requirement::read(&Node::root(&json), &RoutePath::default(), &mut problems);
     problems
         .into_result(requirement)
         .map_err(|error| error.to_string())

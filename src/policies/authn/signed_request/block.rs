@@ -31,6 +31,7 @@ pub(super) fn compile(
 ) -> Option<Vec<ChainPart>> {
     let signers = context.sections.get::<Signers>();
     let inspection = context.inspection;
+    let path = context.route_path();
     let problems = &mut *context.problems;
     let realm = fields.or_default("realm", "api", problems, read_realm);
     let presence = Presence::read(fields, problems);
@@ -41,7 +42,7 @@ pub(super) fn compile(
         "require",
         Requirement::default(),
         problems,
-        Requirement::read,
+        |node, problems| Requirement::read(node, &path, problems),
     );
     let head = fields.or_default("head", HeadFate::Held, problems, |node, problems| {
         node.choice(

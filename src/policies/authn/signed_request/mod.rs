@@ -282,9 +282,10 @@ impl Policy for SignedRequest {
 
     fn declares(&self) -> Declaration {
         let forwarding = &self.signer.forwarding;
+        let judged = self.signer.judged.iter().cloned();
         Declaration {
             owned_request_headers: forwarding.owned_headers(),
-            judged_request_headers: self.signer.judged.clone(),
+            judged_request_headers: judged.chain(self.requirement.header_names()).collect(),
             names_caller_late: self.signer.needs_body(),
             only_looks_in_shadow: true,
             exports: forwarding.exports(),

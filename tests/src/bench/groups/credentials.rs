@@ -1,4 +1,5 @@
-//! Credentials that are no tokens, against Envoy's filters for them: API keys and client certificates.
+//! Credentials that are no tokens, against Envoy's filters for them: API keys and client certificates. What a proof of
+//! DPoP adds to a token, for which Envoy has no filter.
 //!
 //! Certificates are those that a proxy in front tells of: the load generator has none, and a handshake is Envoy's in
 //! either chain.
@@ -7,14 +8,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::chain::{Chain, Service, Traffic, Work, answering, filter};
-use super::super::native;
+use super::super::chain::{Algorithm, Chain, Service, Traffic, Work, answering, filter};
+use super::super::native::{self, TokenCache};
 use super::super::{document, scratch::Scratch};
 use super::{Group, aim, compare};
 
 pub(super) const GROUP: Group = Group {
     name: "credentials",
-    about: "API keys, certificates and opaque tokens alone, against `api_key_auth`, `rbac` and `ext_authz` alone",
+    about: "API keys, certificates, opaque tokens and proofs alone, against `api_key_auth`, `rbac`, `ext_authz` and `jwt_authn` alone",
     chains,
     comparisons: &[
         aim(
@@ -29,6 +30,9 @@ pub(super) const GROUP: Group = Group {
         ),
         compare("portcullis-introspection-asked", "native-ext-authz"),
         compare("portcullis-introspection", "portcullis-api-key"),
+        compare("portcullis-bearer", "native-bearer"),
+        compare("portcullis-dpop", "portcullis-bearer"),
+        compare("portcullis-dpop", "native-bearer"),
     ],
     half_load: &[],
 };
@@ -90,6 +94,24 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             ours(document::introspection_only(true)),
             Traffic::Opaque,
         )),
+        chain(
+            "native-bearer",
+            "jwt_authn, token cache on, a bearer token",
+            native::jwt_authn(TokenCache::On),
+            Traffic::Same(Algorithm::Rs256),
+        ),
+        chain(
+            "portcullis-bearer",
+            "Portcullis, a bearer token, remembered",
+            ours(document::token_only()),
+            Traffic::Same(Algorithm::Rs256),
+        ),
+        chain(
+            "portcullis-dpop",
+            "Portcullis, that token with DPoP, a fresh ES256 proof each time",
+            ours(document::proof_only()),
+            Traffic::Proof,
+        ),
     ]
 }
 

@@ -10,6 +10,7 @@ use jwt_simple::reexports::ct_codecs;
 use super::super::signature::SignatureResult;
 use super::nonce::{Keyless, KnownNonce};
 use super::proof::{Proof, ProofClaims};
+use super::proof_key::ProofSignature;
 use super::refusals::{
     ALGORITHM, CELLS, CONTENDED, EXPIRED, FULL, ISSUED_IN_FUTURE, KEY, KEY_MISMATCH, METHOD,
     NO_CHECKER, NO_NONCE, NO_PROOF, NO_SECRET, OTHER_NONCE, SEVERAL_PROOFS, SIGNATURE, TOKEN,
@@ -111,26 +112,23 @@ impl ProofChecker {
             Some(known) => Until(known.until as f64),
             None => self.check_time(&claims, now)?,
         };
-        let key = key.verifying(proof.algorithm);
-        let key = key.ok_or_else(|| Refusal::new(&KEY))?;
-        let backend = self.rules.backend;
         // There is one proof in a request, whoever judges it.
         if exchange.facts.proofs.is_forged {
             return Err(Refusal::new(&SIGNATURE));
         }
-        match key.verify(
-            proof.algorithm,
-            proof.signed,
-            &proof.signature,
-            backend,
-            host,
-        ) {
-            SignatureResult::Valid => {}
-            SignatureResult::Invalid => {
+        let signature = ProofSignature {
+            algorithm: proof.algorithm,
+            signed: proof.signed,
+            signature: &proof.signature,
+        };
+        match key.verify(&signature, self.rules.backend, host) {
+            None => return Err(Refusal::new(&KEY)),
+            Some(SignatureResult::Valid) => {}
+            Some(SignatureResult::Invalid) => {
                 exchange.facts.proofs.is_forged = true;
                 return Err(Refusal::new(&SIGNATURE));
             }
-            SignatureResult::Impossible => return Err(Refusal::new(&NO_CHECKER)),
+            Some(SignatureResult::Impossible) => return Err(Refusal::new(&NO_CHECKER)),
         }
         self.use_up(thumbprint, &claims, &until, now, exchange, host)?;
         if known.is_some_and(|known| known.is_old) {

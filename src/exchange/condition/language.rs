@@ -1,0 +1,55 @@
+//! The languages of those who decide by more than one part of a request.
+
+use super::{ClaimPath, Language, Operand, OperandField, Scalars};
+use portcullis_document::{Node, Problems};
+use portcullis_wire::headers::HeaderName;
+
+const CLAIM: OperandField = OperandField::new("claim", Operand::CLAIM, read_claim);
+const HEADER: OperandField = OperandField::new("header", Operand::HEADER, read_header);
+const QUERY: OperandField = OperandField::new("query", Operand::QUERY, |node, problems| {
+    let name = node.non_empty(problems)?;
+    Some(Operand::Query(name.into()))
+});
+const PATH_VARIABLE: OperandField =
+    OperandField::new("path_variable", Operand::PATH_VARIABLE, |node, problems| {
+        let name = node.non_empty(problems)?;
+        Some(Operand::PathVariable(name.into()))
+    });
+const BODY: OperandField = OperandField::new("body", Operand::BODY, |node, problems| {
+    ClaimPath::read_pointer(node, problems).map(Operand::Body)
+});
+
+/// Conditions on a caller and the head of their request: `require` of all kinds of credentials.
+pub const REQUIRE: Language = Language {
+    operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE],
+    parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE],
+};
+
+/// Conditions on a caller and their request: `when` of the rules of `access`.
+pub const ACCESS: Language = Language {
+    operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
+    parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
+};
+
+fn read_claim(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {
+    let path = ClaimPath::read(node, problems)?;
+    Some(Operand::Claim(path, Scalars::Typed))
+}
+
+fn read_header(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {
+    let name = read_header_name(node, problems)?;
+    if name.as_str() == "host" {
+        node.report(
+            problems,
+            "is never there: the proxy keeps the host apart; routes are chosen by `hosts`",
+        );
+        return None;
+    }
+    Some(Operand::Header(name))
+}
+
+/// Reads the name of a header field.
+pub fn read_header_name(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
+    let name = HeaderName::parse(node.text(problems)?);
+    name.map_err(|error| node.report(problems, error)).ok()
+}

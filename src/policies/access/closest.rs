@@ -1,0 +1,82 @@
+//! Which allowance a refused request came closest to, for the log.
+
+use super::decision::{Asked, Truth, field_holds};
+use super::rule::{Action, Group, Rule, When};
+
+/// An allowance, and what of it does not hold, as places in the rule.
+pub(super) struct Closest<'r> {
+    pub(super) rule: &'r Rule,
+    pub(super) unmet: Vec<String>,
+    /// Whether it is for the request.
+    is_for_request: bool,
+    /// Whether all that does not hold is that the object of the request is the caller's.
+    pub(super) lacks_only_object: bool,
+}
+
+/// So many allowances are looked at: more would cost a refused request more than a passed one.
+const MOST: usize = 64;
+
+/// The one that is for the request, if there is one, and of which the fewest parts do not hold; of several, the
+/// first.
+pub(super) fn closest<'r>(
+    rules: impl Iterator<Item = &'r Rule>,
+    asked: &dyn Asked,
+) -> Option<Closest<'r>> {
+    let allowances = rules.filter(|rule| rule.action == Action::Allow).take(MOST);
+    let all = allowances.map(|rule| {
+        let to = unmet_groups("to", &rule.to, rule, asked);
+        let is_for_request = to.is_empty();
+        let unmet = unmet(rule, to, asked);
+        Closest {
+            rule,
+            is_for_request,
+            lacks_only_object: is_of_object(rule, &unmet),
+            unmet,
+        }
+    });
+    all.min_by_key(|each| (!each.is_for_request, each.unmet.len()))
+}
+
+/// Whether these parts of a rule compare the object of a request with its caller, all of them.
+fn is_of_object(rule: &Rule, unmet: &[String]) -> bool {
+    let condition = |part: &String| {
+        let place = part.strip_prefix("when/")?.parse::<usize>().ok()?;
+        rule.when.get(place)
+    };
+    let is_of_object = |part| condition(part).is_some_and(When::is_of_object);
+    !unmet.is_empty() && unmet.iter().all(is_of_object)
+}
+
+/// What of a rule does not hold, beside that of its `to`.
+fn unmet(rule: &Rule, to: Vec<String>, asked: &dyn Asked) -> Vec<String> {
+    let mut unmet = Vec::new();
+    if !asked.time(&rule.schedule) {
+        unmet.push("time".to_owned());
+    }
+    unmet.extend(unmet_groups("from", &rule.from, rule, asked));
+    unmet.extend(to);
+    for (place, when) in rule.when.iter().enumerate() {
+        if asked.condition(rule, when) != Truth::Yes {
+            unmet.push(format!("when/{place}"));
+        }
+    }
+    unmet
+}
+
+/// What does not hold of that group of which the least does not.
+fn unmet_groups(name: &str, groups: &[Group], rule: &Rule, asked: &dyn Asked) -> Vec<String> {
+    let all = groups.iter().enumerate().map(|(place, group)| {
+        let place = match groups.len() {
+            1 => name.to_owned(),
+            _ => format!("{name}/{place}"),
+        };
+        unmet_of(group, &place, rule, asked)
+    });
+    all.min_by_key(Vec::len).unwrap_or_default()
+}
+
+fn unmet_of(group: &Group, place: &str, rule: &Rule, asked: &dyn Asked) -> Vec<String> {
+    let tests = group.tests.iter();
+    let unmet = tests.filter(|test| field_holds(rule, test, asked) != Truth::Yes);
+    unmet.map(|test| format!("{place}/{}", test.name)).collect()
+}

@@ -1,0 +1,129 @@
+//! Reading the groups of `from` and `to`: each field says what it is asked of, and has a form that begins with
+//! `not_`.
+
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_wire::json::Json;
+
+use super::rule::{FieldTest, Group, Values};
+use portcullis_exchange::target::LetterCase;
+
+/// A field of a group.
+pub(super) struct Field {
+    name: &'static str,
+    /// The name of the field that holds where this does not; none if its values say both.
+    not_name: Option<&'static str>,
+    read: fn(&Node<'_>, &mut Reader<'_>) -> Option<Values>,
+}
+
+/// What values are read with.
+pub(super) struct Reader<'r> {
+    pub(super) letter_case: LetterCase,
+    pub(super) problems: &'r mut Problems,
+    /// How many parts of the rule have been read.
+    pub(super) parts: usize,
+}
+
+impl Field {
+    pub(super) const fn new(
+        name: &'static str,
+        not_name: &'static str,
+        read: fn(&Node<'_>, &mut Reader<'_>) -> Option<Values>,
+    ) -> Self {
+        Self {
+            name,
+            not_name: Some(not_name),
+            read,
+        }
+    }
+
+    /// A field of which nothing else is the opposite.
+    pub(super) const fn alone(
+        name: &'static str,
+        read: fn(&Node<'_>, &mut Reader<'_>) -> Option<Values>,
+    ) -> Self {
+        Self {
+            name,
+            not_name: None,
+            read,
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// The number of the next part.
+    pub(super) fn part(&mut self) -> usize {
+        let part = self.parts;
+        self.parts = part.saturating_add(1);
+        part
+    }
+}
+
+/// The most groups of one rule.
+const MOST_GROUPS: usize = 32;
+
+/// Reads one group, or a list of groups of which one is to match.
+pub(super) fn read_groups(
+    node: &Node<'_>,
+    known: &'static [Field],
+    reader: &mut Reader<'_>,
+) -> Option<Vec<Group>> {
+    if let Json::Object(_) = node.json() {
+        return Some(vec![read_group(node, known, reader)?]);
+    }
+    let items = node.items(reader.problems)?;
+    if items.is_empty() || items.len() > MOST_GROUPS {
+        node.report(
+            reader.problems,
+            format_args!("must have from 1 to {MOST_GROUPS} items"),
+        );
+        return None;
+    }
+    let groups: Vec<Option<Group>> = items
+        .iter()
+        .map(|item| read_group(item, known, reader))
+        .collect();
+    groups.into_iter().collect()
+}
+
+fn read_group(node: &Node<'_>, known: &'static [Field], reader: &mut Reader<'_>) -> Option<Group> {
+    let mut fields = node.fields(reader.problems)?;
+    let mut tests = Vec::new();
+    let mut good = true;
+    for field in known {
+        let names = [
+            Some((field.name, false)),
+            field.not_name.map(|name| (name, true)),
+        ];
+        for (name, is_negated) in names.into_iter().flatten() {
+            if let Some(node) = fields.optional(name) {
+                let values = (field.read)(&node, reader);
+                good &= values.is_some();
+                tests.extend(values.map(|values| FieldTest {
+                    part: reader.part(),
+                    name,
+                    is_negated,
+                    values,
+                }));
+            }
+        }
+    }
+    let is_empty = tests.is_empty() && good;
+    if is_empty {
+        lack(&mut fields, known, reader.problems);
+    }
+    fields.deny_unknown(reader.problems);
+    (good && !is_empty).then_some(Group { tests })
+}
+
+/// An empty group would match everything: nobody writes one to say that.
+fn lack(fields: &mut Fields<'_>, known: &'static [Field], problems: &mut Problems) {
+    let names = known
+        .iter()
+        .flat_map(|field| [Some(field.name), field.not_name]);
+    let names: Vec<&str> = names.flatten().collect();
+    fields.lacks(
+        &names,
+        problems,
+        "asks for nothing, so it would be for everything; write a field into it, or leave it out",
+    );
+}

@@ -1,0 +1,222 @@
+//! The rules of a block, or those of all routes, as a part of a chain.
+
+use std::cell::Cell;
+use std::iter;
+use std::rc::Rc;
+
+use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
+use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::exchange::{BodyState, Exchange, Facts};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::{Declaration, Placement, Policy, RoutePath, Verdict};
+use portcullis_exchange::refusal::Refusal;
+use portcullis_exchange::refusal::core::NO_MEMORY;
+use portcullis_wire::effort::{self, Effort};
+
+use super::closest::closest;
+use super::counts::Effect;
+use super::decision::{Asked, Decision, Fallback, Truth, decide, matches};
+use super::kept::{Kept, Whole};
+use super::refusals::Shown;
+use super::request::{Head, Known};
+use super::rule::{Action, Rule};
+use super::share;
+
+/// Rules that are decided together.
+pub(super) struct Judge {
+    /// Tells it from the other parts of its chain.
+    pub(super) part: u8,
+    pub(super) rules: Vec<Rc<Rule>>,
+    pub(super) fallback: Fallback,
+    pub(super) shown: Shown,
+    pub(super) task: Task,
+    /// The path of the route.
+    pub(super) path: RoutePath,
+    /// What is asked of bodies, if something is.
+    pub(super) body: Option<BodyPlan>,
+    pub(super) inspection: Inspection,
+    /// Whether one of its routes may learn who calls only at the end of the body.
+    pub(super) names_caller_late: Cell<bool>,
+}
+
+/// Which of the rules count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Those in force.
+    Enforce,
+    /// All, where those in force let a request pass: what it tells is in shadow mode.
+    Try,
+}
+
+/// How much explaining a refusal may cost.
+const EXPLAINING: u64 = 50_000;
+
+impl Policy for Judge {
+    fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let own = Effort::new(effort::HEAD);
+        let explaining = Effort::new(EXPLAINING);
+        let is_open = exchange.body == BodyState::Open;
+        let late = is_open && self.names_caller_late.get();
+        let facts = &*exchange.facts;
+        let ahead = self
+            .body
+            .as_ref()
+            .map(|plan| plan.ahead(exchange.request.headers, exchange.body, self.inspection));
+        let known = Known {
+            facts,
+            host,
+            now: exchange.arrived,
+            names_caller_late: late,
+            path: &self.path,
+            body: match &ahead {
+                Some(BodyAhead::Known(members)) => Some(members),
+                Some(BodyAhead::Comes) | None => None,
+            },
+        };
+        let head = Head::new(exchange.request, known);
+        // What is tried takes nothing from what is in force.
+        let head = match self.task {
+            Task::Enforce => head,
+            Task::Try => head.at_cost_of(&own),
+        };
+        let in_force = |rule: &Rule| share::is_in_force(rule, facts, host);
+        let enforced = self.rules.iter().filter(|rule| in_force(rule));
+        let decision = decide(enforced.map(|rule| &**rule), self.fallback, &head);
+        let all = || self.rules.iter().map(|rule| &**rule);
+        let decision = match (self.task, decision) {
+            (Task::Enforce, decision) => decision,
+            (Task::Try, Decision::Later) => Decision::Later,
+            (Task::Try, Decision::Allowed(_)) => decide(all(), self.fallback, &head),
+            (Task::Try, _) => return Verdict::Pass,
+        };
+        if let Decision::Later = decision {
+            let rules = self.rules.iter().map(|rule| (rule, in_force(rule)));
+            let kept = Kept::of(self.part, rules, &head);
+            return match kept {
+                Some(kept) => {
+                    keep(exchange.facts, kept);
+                    let need = self.body.as_ref().map(BodyPlan::need);
+                    Verdict::AwaitBody(need.unwrap_or(BodyNeed::Size))
+                }
+                None => Verdict::Refuse(Refusal::new(&NO_MEMORY)),
+            };
+        }
+        let head = head.at_cost_of(&explaining);
+        let tried = all().filter(|rule| !in_force(rule));
+        let in_force = all().filter(|rule| in_force(rule));
+        self.settle(decision, in_force, tried, &head, host)
+    }
+
+    fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
+        let members = match &self.body {
+            Some(plan) => plan.read(body),
+            None => Some(BodyMembers::none()),
+        };
+        let is_open = body.progress.state == BodyState::Open;
+        // What cannot be read is refused at once, unless it is the end of the body that says who calls.
+        let waits = is_open && (self.body.is_none() || self.names_caller_late.get());
+        let Some(members) = members.filter(|_| !waits) else {
+            return Verdict::AwaitBody(body.need);
+        };
+        let Some(kept) = take(body.facts, self.part) else {
+            return Verdict::Refuse(Refusal::new(&NO_MEMORY));
+        };
+        let (effort, explaining) = (Effort::new(effort::HEAD), Effort::new(EXPLAINING));
+        let whole = Whole::new(&kept, body.facts, &members, &effort);
+        let decision = decide(kept.rules(false), self.fallback, &whole);
+        let decision = match (self.task, decision) {
+            (Task::Enforce, decision) => decision,
+            (Task::Try, Decision::Allowed(_)) => decide(kept.rules(true), self.fallback, &whole),
+            (Task::Try, _) => return Verdict::Pass,
+        };
+        let whole = Whole::new(&kept, body.facts, &members, &explaining);
+        self.settle(decision, kept.rules(false), iter::empty(), &whole, host)
+    }
+
+    fn placed(&self, route: Placement) {
+        if route.names_caller_late {
+            self.names_caller_late.set(true);
+        }
+        for rule in &self.rules {
+            rule.usage.is_placed.set(true);
+            if route.guard.is_some() {
+                rule.usage.is_guarded.set(true);
+            }
+        }
+    }
+
+    fn declares(&self) -> Declaration {
+        let conditions = self.rules.iter().flat_map(|rule| &rule.when);
+        let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
+        Declaration {
+            mode: match self.task {
+                Task::Enforce => Mode::Enforce,
+                Task::Try => Mode::Shadow,
+            },
+            judged_request_headers: headers.collect(),
+            later_request_fields: match &self.body {
+                Some(_) => BodyPlan::LATER_FIELDS,
+                None => &[],
+            },
+            only_looks_in_shadow: true,
+            ..Declaration::default()
+        }
+    }
+}
+
+impl Judge {
+    /// Counts what the rules say, and says it.
+    fn settle<'r>(
+        &self,
+        decision: Decision<'_>,
+        in_force: impl Iterator<Item = &'r Rule>,
+        mut tried: impl Iterator<Item = &'r Rule>,
+        asked: &dyn Asked,
+        host: &dyn Host,
+    ) -> Verdict {
+        // A part that is in shadow mode may write nothing.
+        let effect = match host.is_read_only() {
+            true => Effect::Shadow,
+            false => Effect::Enforced,
+        };
+        Verdict::Refuse(match decision {
+            Decision::Allowed(rule) => {
+                if let Some(rule) = rule {
+                    rule.counts.allowed(effect);
+                }
+                return Verdict::Pass;
+            }
+            Decision::Denied(rule) => {
+                rule.counts.denied(effect);
+                self.shown.denied(rule)
+            }
+            Decision::Undecidable(rule, fault) => self.shown.undecidable(rule, fault),
+            Decision::NoRule => {
+                let closest = closest(in_force, asked);
+                let is_allowance = |rule: &&Rule| rule.action == Action::Allow;
+                let tried = tried
+                    .find(|rule| is_allowance(rule) && matches(rule, asked) == Truth::Yes)
+                    .inspect(|rule| rule.counts.allowed(Effect::Shadow));
+                self.shown.without_rule(closest.as_ref(), tried)
+            }
+            // Only of a head.
+            Decision::Later => Refusal::new(&NO_MEMORY),
+        })
+    }
+}
+
+/// Keeps what a head says until its body has come.
+fn keep(facts: &mut Facts, kept: Kept) {
+    let others = facts.access.take().and_then(|all| all.downcast().ok());
+    let mut all: Box<Vec<Kept>> = others.unwrap_or_default();
+    all.push(kept);
+    facts.access = Some(all);
+}
+
+/// What a part has kept.
+fn take(facts: &mut Facts, part: u8) -> Option<Kept> {
+    let all: &mut Vec<Kept> = facts.access.as_mut()?.downcast_mut()?;
+    let place = all.iter().position(|kept| kept.part == part)?;
+    Some(all.swap_remove(place))
+}

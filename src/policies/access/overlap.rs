@@ -1,0 +1,215 @@
+//! Rules of one block that make others of it say nothing, as far as that is plain to see.
+
+use portcullis_document::Quoted;
+
+use super::rule::{Action, FieldTest, Group, Need, Rule, Values};
+use super::texts::Texts;
+
+/// How many pairs of rules of a document are compared.
+pub(super) const MOST_PAIRS: usize = 200_000;
+/// How many notes there are of one block.
+const MOST_NOTES: usize = 16;
+
+/// What an operator should know of rules of a block, which are judged together with the first so many of the
+/// list, those of all routes. Each pair that is compared is taken from `pairs`.
+pub(super) fn notes(rules: &[&Rule], everywhere: usize, pairs: &mut usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (place, rule) in rules.iter().enumerate().skip(everywhere) {
+        for (other_place, other) in rules.iter().enumerate() {
+            if place == other_place {
+                continue;
+            }
+            match pairs.checked_sub(1) {
+                Some(left) => *pairs = left,
+                None => return notes,
+            }
+            // Of two that are the same, the later one is too many.
+            let is_first = other_place < place || !holds_all_of(rule, other);
+            if !other.is_always_in_force() || !holds_all_of(other, rule) {
+                continue;
+            }
+            if let Some(what) = what_is_said(rule, other, is_first) {
+                notes.push(format!("{}: {what}", rule.place));
+                break;
+            }
+        }
+        if notes.len() >= MOST_NOTES {
+            break;
+        }
+    }
+    notes
+}
+
+/// What there is to say of a rule of which another holds all. Whether that other comes first, or holds more.
+fn what_is_said(rule: &Rule, other: &Rule, is_first: bool) -> Option<String> {
+    let name = Quoted(&other.name);
+    match (rule.action, other.action) {
+        (Action::Allow, Action::Deny) if holds_all_of(rule, other) => Some(format!(
+            "allows what {name} denies: they contradict each other, and the denial wins; remove one of them"
+        )),
+        (Action::Allow, Action::Deny) => Some(format!(
+            "never allows anything: {name} denies all of it; remove one of them, or let them differ"
+        )),
+        (Action::Deny, Action::Allow) => None,
+        _ if is_first => Some(format!(
+            "says nothing: {name} is for all of its requests, and says the same; remove it, or let them differ"
+        )),
+        _ => None,
+    }
+}
+
+/// Whether a rule matches all requests that `other` matches.
+fn holds_all_of(rule: &Rule, other: &Rule) -> bool {
+    let in_time = rule.schedule.is_always() || rule.schedule == other.schedule;
+    in_time
+        && one_holds_all_of(&rule.to, &other.to)
+        && one_holds_all_of(&rule.from, &other.from)
+        && rule.when.iter().all(|own| {
+            let mut others = other.when.iter();
+            others.any(|each| own.condition.holds_where(&each.condition))
+        })
+}
+
+fn one_holds_all_of(groups: &[Group], others: &[Group]) -> bool {
+    let holds = |other: &Group| groups.iter().any(|group| group_holds_all_of(group, other));
+    groups.is_empty() || (!others.is_empty() && others.iter().all(holds))
+}
+
+fn group_holds_all_of(group: &Group, other: &Group) -> bool {
+    group.tests.iter().all(|test| {
+        let mut others = other.tests.iter();
+        others.any(|each| test_holds_all_of(test, each))
+    })
+}
+
+fn test_holds_all_of(test: &FieldTest, other: &FieldTest) -> bool {
+    let names_somebody = !other.is_negated
+        && other.values.need() == Need::Identity
+        && !matches!(other.values, Values::Authenticated(false));
+    match (&test.values, test.is_negated, other.is_negated) {
+        (Values::Authenticated(true), false, _) if names_somebody => true,
+        (_, false, false) => have_all_of(&test.values, &other.values),
+        (_, true, true) => have_all_of(&other.values, &test.values),
+        _ => false,
+    }
+}
+
+/// Whether values have all that others have.
+fn have_all_of(values: &Values, others: &Values) -> bool {
+    match (values, others) {
+        (Values::Clients(own), Values::Clients(other))
+        | (Values::Subjects(own), Values::Subjects(other))
+        | (Values::Issuers(own), Values::Issuers(other))
+        | (Values::Scopes(own), Values::Scopes(other))
+        | (Values::Certificates(own), Values::Certificates(other)) => have_all_texts(own, other),
+        (Values::Credentials(own), Values::Credentials(other)) => contain_all(own, other),
+        (Values::Authorities(own), Values::Authorities(other)) => contain_all(own, other),
+        (Values::Addresses(own), Values::Addresses(other)) => contain_all(own, other),
+        (Values::Methods(own), Values::Methods(other)) => contain_all(own, other),
+        (Values::Authenticated(own), Values::Authenticated(other)) => own == other,
+        (Values::Hosts(own), Values::Hosts(other)) => {
+            let holds = |host| own.iter().any(|each| each.holds_all_of(host));
+            other.iter().all(holds)
+        }
+        (Values::Paths(own), Values::Paths(other)) => {
+            let holds = |path| own.iter().any(|each| each.holds_all_of(path));
+            other.iter().all(holds)
+        }
+        _ => false,
+    }
+}
+
+fn contain_all<T: PartialEq>(own: &[T], other: &[T]) -> bool {
+    other.iter().all(|each| own.contains(each))
+}
+
+/// Tests of texts are not compared with one another.
+fn have_all_texts(own: &Texts, other: &Texts) -> bool {
+    other.tests.is_empty() && contain_all(&own.exact, &other.exact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::rules;
+    use super::*;
+
+    fn told(text: &str) -> Vec<String> {
+        let rules = rules(text);
+        let rules: Vec<&Rule> = rules.iter().map(|rule| &**rule).collect();
+        notes(&rules, 0, &mut 1000)
+    }
+
+    #[test]
+    fn rules_that_say_nothing_are_found() {
+        for (text, expected) in [
+            (
+                r#"[{"name": "a", "action": "allow", "to": {"paths": [{"prefix": "/a"}]}},
+                    {"name": "b", "action": "allow", "to": {"paths": ["/a/b"], "methods": ["GET"]}}]"#,
+                Some("/1: says nothing: \"a\""),
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "from": {"scopes": ["x"]}},
+                    {"name": "b", "action": "allow", "from": {"authenticated": true}}]"#,
+                Some("/0: says nothing: \"b\""),
+            ),
+            (
+                r#"[{"name": "a", "action": "deny", "when": [{"claim": "x", "exact": "1"}]},
+                    {"name": "b", "action": "deny", "when": [{"claim": "x", "exact": "1"}]}]"#,
+                Some("/1: says nothing: \"a\""),
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "to": {"methods": ["GET"]}},
+                    {"name": "b", "action": "deny", "to": {"methods": ["GET"]}}]"#,
+                Some("/0: allows what \"b\" denies"),
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "to": {"methods": ["GET"]}},
+                    {"name": "b", "action": "deny", "to": {"methods": ["GET", "PUT"]}}]"#,
+                Some("/0: never allows anything: \"b\""),
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "from": {"not_clients": ["x", "y"]}},
+                    {"name": "b", "action": "allow", "from": {"not_clients": ["x"]}}]"#,
+                Some("/0: says nothing: \"b\""),
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "mode": "shadow"},
+                    {"name": "b", "action": "allow", "to": {"methods": ["GET"]}}]"#,
+                None,
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "not_after": 7},
+                    {"name": "b", "action": "allow", "to": {"methods": ["GET"]}}]"#,
+                None,
+            ),
+            (
+                r#"[{"name": "a", "action": "allow"},
+                    {"name": "b", "action": "deny", "to": {"methods": ["GET"]}}]"#,
+                None,
+            ),
+            (
+                r#"[{"name": "a", "action": "allow", "from": {"scopes": ["x"]}, "to": {"methods": ["GET"]}},
+                    {"name": "b", "action": "allow", "from": {"scopes": ["y"]}, "to": {"methods": ["GET"]}}]"#,
+                None,
+            ),
+        ] {
+            let found = told(text);
+            match expected {
+                None => assert_eq!(found, [""; 0], "{text}"),
+                Some(note) => {
+                    assert_eq!(found.len(), 1, "{text} {found:?}");
+                    assert!(found[0].starts_with(note), "{text} {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_so_many_are_compared() {
+        let rules =
+            rules(r#"[{"name": "a", "action": "allow"}, {"name": "b", "action": "allow"}]"#);
+        let rules: Vec<&Rule> = rules.iter().map(|rule| &**rule).collect();
+        let mut pairs = 0;
+        assert_eq!(notes(&rules, 0, &mut pairs), [""; 0]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Reading one rule, be it shared or of a block.
+
+use std::rc::Rc;
+
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::condition::ACCESS;
+use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::policy::RoutePath;
+use portcullis_exchange::target::LetterCase;
+
+use super::counts::Counts;
+use super::group::{Field, Reader, read_groups};
+use super::rule::{Action, Group, Rule, Trial, Usage, When};
+use super::schedule::Schedule;
+use super::{from, to};
+
+/// The longest name of a rule, in bytes: it is a part of names of metrics.
+const LONGEST_NAME: usize = 64;
+/// The most conditions of one rule.
+const MOST_CONDITIONS: usize = 32;
+
+/// Reads the name of a rule.
+pub(super) fn read_name<'d>(
+    written: &'d str,
+    node: &Node<'_>,
+    problems: &mut Problems,
+) -> Option<&'d str> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let usable = (1..=LONGEST_NAME).contains(&written.len()) && written.bytes().all(plain);
+    if !usable {
+        node.report(
+            problems,
+            format_args!(
+                "the name of a rule is made of letters, digits, \"-\", \"_\" and \".\", at most {LONGEST_NAME}"
+            ),
+        );
+    }
+    usable.then_some(written)
+}
+
+/// What a rule is read with.
+pub(super) struct RuleContext<'c> {
+    pub(super) letter_case: LetterCase,
+    /// The path of its route; not known of a rule that is shared.
+    pub(super) path: &'c RoutePath,
+}
+
+/// Reads all of a rule but its name.
+pub(super) fn read_rule(
+    name: &str,
+    fields: &mut Fields<'_>,
+    context: &RuleContext<'_>,
+    counts: Rc<Counts>,
+    problems: &mut Problems,
+) -> Option<Rule> {
+    let action = fields.required("action", problems).and_then(|node| {
+        node.choice(
+            problems,
+            &[("allow", Action::Allow), ("deny", Action::Deny)],
+        )
+    });
+    let trial = read_trial(fields, problems);
+    let schedule = Schedule::read(fields, problems);
+    let mut reader = Reader {
+        letter_case: context.letter_case,
+        problems,
+        parts: 0,
+    };
+    let from = groups("from", &from::FIELDS, fields, &mut reader);
+    let to = groups("to", &to::FIELDS, fields, &mut reader);
+    let when = fields.optional("when");
+    let when = match when {
+        None => Some(Vec::new()),
+        Some(node) => read_conditions(&node, context.path, &mut reader),
+    };
+    let parts = reader.parts;
+    Some(Rule {
+        name: name.into(),
+        place: fields.pointer().to_string().into(),
+        action: action?,
+        from: from?,
+        to: to?,
+        when: when?,
+        schedule: schedule?,
+        trial: trial?,
+        parts,
+        counts,
+        usage: Usage::default(),
+    })
+}
+
+fn groups(
+    name: &'static str,
+    known: &'static [Field],
+    fields: &mut Fields<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<Vec<Group>> {
+    match fields.optional(name) {
+        None => Some(Vec::new()),
+        Some(node) => read_groups(&node, known, reader),
+    }
+}
+
+fn read_conditions(
+    node: &Node<'_>,
+    path: &RoutePath,
+    reader: &mut Reader<'_>,
+) -> Option<Vec<When>> {
+    let conditions = node.list(reader.problems, |item, problems| {
+        path.read(item, &ACCESS, problems)
+    })?;
+    if conditions.len() > MOST_CONDITIONS {
+        node.report(
+            reader.problems,
+            format_args!("has more than {MOST_CONDITIONS} items"),
+        );
+        return None;
+    }
+    let when = conditions.into_iter().map(|condition| When {
+        part: reader.part(),
+        condition,
+    });
+    Some(when.collect())
+}
+
+/// Reads `mode` and `percent`.
+fn read_trial(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Trial> {
+    let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
+    let percent = fields.optional("percent");
+    let (mode, Some(node)) = (mode?, percent) else {
+        return Some(match mode? {
+            Mode::Enforce => Trial::Enforced,
+            Mode::Shadow => Trial::Shadow,
+        });
+    };
+    let percent = node.integer(problems, 0..=100)?;
+    if mode == Mode::Shadow {
+        node.report(
+            problems,
+            "says nothing beside `mode: shadow`; keep one of them",
+        );
+        return None;
+    }
+    u8::try_from(percent).ok().map(Trial::Percent)
+}

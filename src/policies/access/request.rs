@@ -1,0 +1,137 @@
+//! A request as rules ask about it.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use portcullis_exchange::condition::{BodyMembers, Condition, Undecidable, View};
+use portcullis_exchange::exchange::{Facts, Request};
+use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::RoutePath;
+use portcullis_exchange::principal::Principal;
+use portcullis_exchange::target::Target;
+use portcullis_wire::effort::Effort;
+use portcullis_wire::json::compact::Compact;
+
+use super::decision::{Asked, Fault, Truth};
+use super::rule::{FieldTest, Rule, Values, When};
+use super::schedule::Schedule;
+use super::{from, peer, to};
+
+/// Who calls, as far as that is known.
+#[derive(Clone, Copy)]
+pub(super) enum Caller<'c> {
+    Known(&'c Principal),
+    /// No credential has been accepted, and none will be.
+    Nobody,
+    /// A credential may be accepted at the end of the body.
+    KnownLater,
+}
+
+/// The head of a request.
+pub(super) struct Head<'h> {
+    request: Request<'h>,
+    known: Known<'h>,
+    caller: Caller<'h>,
+    view: View<'h>,
+    others: OnceCell<Vec<Target>>,
+}
+
+/// What is known beside a head.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    pub(super) facts: &'k Facts,
+    pub(super) host: &'k dyn Host,
+    /// The time, since the epoch.
+    pub(super) now: Duration,
+    /// Whether a credential may be accepted at the end of the body.
+    pub(super) names_caller_late: bool,
+    pub(super) path: &'k RoutePath,
+    /// What conditions look at in the body, if that is known.
+    pub(super) body: Option<&'k BodyMembers>,
+}
+
+impl<'h> Head<'h> {
+    pub(super) fn new(request: Request<'h>, known: Known<'h>) -> Self {
+        let caller = match &known.facts.principal {
+            Some(principal) => Caller::Known(principal),
+            None if known.names_caller_late => Caller::KnownLater,
+            None => Caller::Nobody,
+        };
+        let view = View::new(&request)
+            .of(caller.claims())
+            .on(known.path.variables())
+            .with_body(known.body);
+        Self {
+            request,
+            known,
+            caller,
+            view,
+            others: OnceCell::new(),
+        }
+    }
+
+    /// The same, where looking costs of another effort.
+    pub(super) fn at_cost_of(&self, effort: &'h Effort) -> Self {
+        let request = Request {
+            effort,
+            ..self.request
+        };
+        Self::new(request, self.known)
+    }
+
+    /// What conditions see of it.
+    pub(super) fn view(&self) -> &View<'h> {
+        &self.view
+    }
+}
+
+impl<'c> Caller<'c> {
+    /// The claims of the credential.
+    pub(super) fn claims(self) -> Option<&'c Compact> {
+        match self {
+            Caller::Known(principal) => Some(&principal.attributes),
+            Caller::Nobody | Caller::KnownLater => None,
+        }
+    }
+}
+
+/// Whether a condition holds.
+pub(super) fn holds(condition: &Condition, view: &View<'_>) -> Truth {
+    match condition.holds(view) {
+        Ok(holds) => Truth::of(holds),
+        Err(Undecidable::NotYet) => Truth::Later,
+        Err(Undecidable::Effort) => Truth::Unknown(Fault::Effort),
+        Err(why) => Truth::Unknown(Fault::Condition(why)),
+    }
+}
+
+impl Asked for Head<'_> {
+    fn field(&self, _: &Rule, test: &FieldTest) -> Truth {
+        let (effort, known) = (self.request.effort, &self.known);
+        match &test.values {
+            Values::Hosts(hosts) => to::is_host(hosts, &self.request),
+            Values::Methods(methods) => to::is_method(methods, &self.request),
+            Values::Paths(paths) => {
+                let target = self.request.target;
+                let others = || target.other_readings().collect();
+                to::is_path(paths, target, self.others.get_or_init(others), effort)
+            }
+            Values::Addresses(ranges) => {
+                from::is_in_ranges(ranges, known.facts.client(known.host), effort)
+            }
+            Values::Certificates(texts) => peer::has_a_name_of(known.host, texts, effort),
+            values => from::holds(values, self.caller, effort),
+        }
+    }
+
+    fn condition(&self, _: &Rule, when: &When) -> Truth {
+        match self.caller {
+            Caller::KnownLater if when.condition.needs_identity() => Truth::Later,
+            _ => holds(&when.condition, &self.view),
+        }
+    }
+
+    fn time(&self, schedule: &Schedule) -> bool {
+        schedule.holds(self.known.now)
+    }
+}

@@ -1,0 +1,198 @@
+//! A rule, read and ready to be decided by: plain data.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use portcullis_exchange::condition::{Condition, PathVariables};
+use portcullis_exchange::principal::CredentialKind;
+use portcullis_exchange::route::{HostPattern, PathPattern};
+use portcullis_wire::address::Range;
+use portcullis_wire::effort::{Effort, HEAD};
+use portcullis_wire::json::compact::Compact;
+
+use super::counts::Counts;
+use super::schedule::Schedule;
+use super::texts::Texts;
+
+/// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
+/// without groups asks for nothing.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) name: Rc<str>,
+    /// Where it stands in the document: a JSON pointer.
+    pub(super) place: Rc<str>,
+    pub(super) action: Action,
+    pub(super) from: Vec<Group>,
+    pub(super) to: Vec<Group>,
+    pub(super) when: Vec<When>,
+    pub(super) schedule: Schedule,
+    pub(super) trial: Trial,
+    /// How many parts it has: their numbers are below.
+    pub(super) parts: usize,
+    pub(super) counts: Rc<Counts>,
+    pub(super) usage: Usage,
+}
+
+/// On what kinds of routes a rule stands.
+#[derive(Debug, Default)]
+pub(super) struct Usage {
+    pub(super) is_placed: Cell<bool>,
+    /// Routes that ask for credentials.
+    pub(super) is_guarded: Cell<bool>,
+}
+
+/// What comes of a rule that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Allow,
+    Deny,
+}
+
+/// For which requests what a rule says is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// For all.
+    Enforced,
+    /// For none.
+    Shadow,
+    /// For those of so many callers of a hundred.
+    Percent(u8),
+}
+
+/// Tests of which all must hold.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) tests: Vec<FieldTest>,
+}
+
+/// One field of a group. It holds where one of its values does, or none of them.
+#[derive(Debug)]
+pub(super) struct FieldTest {
+    /// Its number among the parts of the rule.
+    pub(super) part: usize,
+    /// Its name, `not_` included.
+    pub(super) name: &'static str,
+    pub(super) is_negated: bool,
+    pub(super) values: Values,
+}
+
+/// A condition of `when`.
+#[derive(Debug)]
+pub(super) struct When {
+    /// Its number among the parts of the rule.
+    pub(super) part: usize,
+    pub(super) condition: Condition,
+}
+
+/// The values of a field.
+#[derive(Debug)]
+pub(super) enum Values {
+    Clients(Texts),
+    Subjects(Texts),
+    Issuers(Texts),
+    Credentials(Vec<CredentialKind>),
+    Authorities(Vec<Box<str>>),
+    Scopes(Texts),
+    Authenticated(bool),
+    Certificates(Texts),
+    Addresses(Vec<Range>),
+    Hosts(Vec<HostPattern>),
+    Methods(Vec<String>),
+    Paths(Vec<PathPattern>),
+}
+
+/// What must be known to decide a part of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// The head of the request, and from where it comes.
+    Head,
+    /// Who calls.
+    Identity,
+    /// The body.
+    Body,
+}
+
+impl Values {
+    pub(super) fn need(&self) -> Need {
+        match self {
+            Values::Certificates(_)
+            | Values::Addresses(_)
+            | Values::Hosts(_)
+            | Values::Methods(_)
+            | Values::Paths(_) => Need::Head,
+            Values::Clients(_)
+            | Values::Subjects(_)
+            | Values::Issuers(_)
+            | Values::Credentials(_)
+            | Values::Authorities(_)
+            | Values::Scopes(_)
+            | Values::Authenticated(_) => Need::Identity,
+        }
+    }
+}
+
+impl When {
+    fn need(&self) -> Need {
+        match (self.condition.needs_body(), self.condition.needs_identity()) {
+            (true, _) => Need::Body,
+            (false, true) => Need::Identity,
+            (false, false) => Need::Head,
+        }
+    }
+
+    /// Whether it compares a part of the request with what is known of the caller.
+    pub(super) fn is_of_object(&self) -> bool {
+        let condition = &self.condition;
+        condition.needs_identity() && !condition.is_of_claims()
+    }
+}
+
+impl Rule {
+    /// All fields of its groups.
+    pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
+        let groups = self.from.iter().chain(&self.to);
+        groups.flat_map(|group| &group.tests)
+    }
+
+    /// What must be known to decide it.
+    pub(super) fn need(&self) -> Need {
+        let tests = self.tests().map(|test| test.values.need());
+        let conditions = self.when.iter().map(When::need);
+        tests.chain(conditions).max().unwrap_or(Need::Head)
+    }
+
+    /// The first path variable that it looks at and a template does not have.
+    pub(super) fn lacking(&self, template: Option<&dyn PathVariables>) -> Option<&str> {
+        let mut conditions = self.when.iter();
+        conditions.find_map(|when| when.condition.lacking(template))
+    }
+
+    /// Whether it can match only where somebody is known.
+    pub(super) fn needs_somebody(&self) -> bool {
+        let names_somebody = |test: &FieldTest| {
+            !test.is_negated
+                && test.values.need() == Need::Identity
+                && !matches!(test.values, Values::Authenticated(false))
+        };
+        let mut groups = self.from.iter();
+        let all_name = groups.all(|group| group.tests.iter().any(names_somebody));
+        let effort = Effort::new(HEAD);
+        let none = Compact::parse(b"{}", 1);
+        let is_of_somebody = |when: &When| {
+            let holds = none.as_ref();
+            let holds = holds.and_then(|none| when.condition.holds_of_claims(none, &effort));
+            holds == Some(Ok(false))
+        };
+        !self.from.is_empty() && all_name || self.when.iter().any(is_of_somebody)
+    }
+
+    /// Whether it may be carried out.
+    pub(super) fn may_be_in_force(&self) -> bool {
+        !matches!(self.trial, Trial::Shadow | Trial::Percent(0))
+    }
+
+    /// Whether it is in force for every request.
+    pub(super) fn is_always_in_force(&self) -> bool {
+        matches!(self.trial, Trial::Enforced | Trial::Percent(100))
+    }
+}

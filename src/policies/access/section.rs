@@ -1,0 +1,225 @@
+//! The document's `access_rules`: rules that routes share, and those of all routes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_exchange::gauges::segment;
+use portcullis_exchange::policy::RoutePath;
+use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
+use portcullis_exchange::target::{LetterCase, PathRules};
+
+use super::counts::Counts;
+use super::overlap;
+use super::read::{RuleContext, read_name, read_rule};
+use super::rule::{Action, Rule};
+
+/// Rules by name. One that is wrong is still known by name.
+#[derive(Debug)]
+pub struct AccessRules {
+    named: Vec<Shared>,
+    /// By the names of their rules, as these are in names of metrics.
+    counts: RefCell<BTreeMap<String, Rc<Counts>>>,
+    /// The rules of blocks.
+    own: RefCell<Vec<Rc<Rule>>>,
+    /// How many pairs of rules may still be compared.
+    pairs: Cell<usize>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: Rc<str>,
+    rule: Option<Rc<Rule>>,
+    is_everywhere: bool,
+    /// Whether a block names it.
+    is_used: Cell<bool>,
+}
+
+/// How many names of rules are counted by: each makes four metrics.
+const MOST_COUNTED: usize = 1000;
+
+impl Default for AccessRules {
+    fn default() -> Self {
+        Self {
+            named: Vec::new(),
+            counts: RefCell::default(),
+            own: RefCell::default(),
+            pairs: Cell::new(overlap::MOST_PAIRS),
+        }
+    }
+}
+
+impl AccessRules {
+    /// The rule of that name; `Some(None)` if it is wrong.
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Rule>>> {
+        let shared = self.named.iter().find(|shared| *shared.name == *name)?;
+        shared.is_used.set(true);
+        Some(shared.rule.clone())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.named.iter().map(|shared| &*shared.name)
+    }
+
+    /// Whether a rule is judged on every route.
+    pub(super) fn is_everywhere(&self, name: &str) -> bool {
+        let mut everywhere = self.named.iter().filter(|shared| shared.is_everywhere);
+        everywhere.any(|shared| *shared.name == *name)
+    }
+
+    /// The rules that are judged on every route.
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = &Rc<Rule>> {
+        let everywhere = self.named.iter().filter(|shared| shared.is_everywhere);
+        everywhere.filter_map(|shared| shared.rule.as_ref())
+    }
+
+    /// The counts of all rules of that name. Of more than can be shown nothing is shown.
+    pub(super) fn counts(&self, name: &str) -> Rc<Counts> {
+        let Ok(mut counts) = self.counts.try_borrow_mut() else {
+            return Rc::default();
+        };
+        let name = segment(name);
+        match counts.get(&name) {
+            Some(found) => Rc::clone(found),
+            None if counts.len() >= MOST_COUNTED => Rc::default(),
+            None => Rc::clone(counts.entry(name).or_default()),
+        }
+    }
+
+    /// Takes up a rule of a block, to look at its use when all routes are known.
+    pub(super) fn take_up(&self, rule: &Rc<Rule>) {
+        if let Ok(mut own) = self.own.try_borrow_mut() {
+            own.push(Rc::clone(rule));
+        }
+    }
+
+    /// What an operator should know of rules of a block, beside those that are judged everywhere.
+    pub(super) fn overlaps(&self, rules: &[Rc<Rule>]) -> Vec<String> {
+        let everywhere = self.everywhere().count();
+        let all = self.everywhere().chain(rules);
+        let all: Vec<&Rule> = all.map(|rule| &**rule).collect();
+        let mut pairs = self.pairs.get();
+        let notes = overlap::notes(&all, everywhere, &mut pairs);
+        self.pairs.set(pairs);
+        notes
+    }
+
+    fn read_shared(
+        &self,
+        name: &str,
+        node: &Node<'_>,
+        letter_case: LetterCase,
+        problems: &mut Problems,
+    ) -> Shared {
+        let named = read_name(name, node, problems);
+        let (mut rule, mut is_everywhere) = (None, Some(false));
+        if let Some(mut fields) = node.fields(problems) {
+            let everywhere = fields.optional("everywhere");
+            let context = RuleContext {
+                letter_case,
+                path: &RoutePath::default(),
+            };
+            let read = read_rule(name, &mut fields, &context, self.counts(name), problems);
+            is_everywhere = match &everywhere {
+                None => Some(false),
+                Some(node) => read_everywhere(node, read.as_ref(), problems),
+            };
+            check_name(&mut fields, problems);
+            fields.deny_unknown(problems);
+            rule = named.and(is_everywhere).and(read).map(Rc::new);
+        }
+        Shared {
+            name: name.into(),
+            rule,
+            is_everywhere: is_everywhere.unwrap_or(false),
+            is_used: Cell::new(false),
+        }
+    }
+}
+
+/// Whether a rule is judged on every route: a denial may be. What allows has to stand where it is seen.
+fn read_everywhere(node: &Node<'_>, rule: Option<&Rule>, problems: &mut Problems) -> Option<bool> {
+    let is_everywhere = node.boolean(problems)?;
+    if is_everywhere && rule.is_some_and(|rule| rule.action == Action::Allow) {
+        node.report(
+            problems,
+            "only a denial can be judged on every route; name this rule in `access` of `defaults`, or of the routes that it is for",
+        );
+        return None;
+    }
+    let lacks = |rule: &Rule| rule.lacking(None).is_some();
+    if is_everywhere && rule.is_some_and(lacks) {
+        node.report(
+            problems,
+            "the rule looks at a path variable, and not every route has it; name the rule in the routes that have",
+        );
+        return None;
+    }
+    Some(is_everywhere)
+}
+
+/// A rule of the section is called by its key.
+fn check_name(fields: &mut Fields<'_>, problems: &mut Problems) {
+    if let Some(node) = fields.optional("name") {
+        node.report(
+            problems,
+            "a rule of this section is called by its key; remove this",
+        );
+    }
+}
+
+impl Section for AccessRules {
+    const NAME: &'static str = "access_rules";
+
+    fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        let letter_case = reading.known.get::<PathRules>().letter_case;
+        let problems = &mut *reading.problems;
+        let mut section = Self::default();
+        for (name, node) in node.members(problems).unwrap_or_default() {
+            let shared = section.read_shared(name, &node, letter_case, problems);
+            section.named.push(shared);
+            if problems.is_full() {
+                break;
+            }
+        }
+        Some(section)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::default())
+    }
+
+    fn finish(&self, finishing: &mut Finishing<'_>) {
+        let unused = |shared: &&Shared| !shared.is_everywhere && !shared.is_used.get();
+        let unused = self.named.iter().filter(unused);
+        finishing.notes.extend(unused.map(|shared| {
+            format!(
+                "access rule {} is used by nothing: name it in `rules` of an `access` block, or remove it",
+                Quoted(&shared.name)
+            )
+        }));
+        let Ok(own) = self.own.try_borrow() else {
+            return;
+        };
+        let shared = self.named.iter().filter_map(|shared| shared.rule.as_ref());
+        let never = shared.chain(own.iter()).filter(|rule| {
+            let usage = &rule.usage;
+            usage.is_placed.get() && !usage.is_guarded.get() && rule.needs_somebody()
+        });
+        finishing.notes.extend(never.map(|rule| {
+            format!(
+                "{}: never matches: it asks who calls, and no route with it asks for credentials",
+                rule.place
+            )
+        }));
+    }
+
+    fn register(section: &Rc<Self>, registry: &mut Registry) {
+        if let Ok(counts) = section.counts.try_borrow() {
+            for (name, counts) in counts.iter() {
+                Counts::show(counts, name, &mut registry.gauges);
+            }
+        }
+    }
+}

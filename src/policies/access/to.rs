@@ -1,0 +1,117 @@
+//! `to`: for which requests a rule is.
+
+use portcullis_document::{Node, Problems};
+use portcullis_exchange::exchange::Request;
+use portcullis_exchange::route::{
+    HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
+};
+use portcullis_exchange::target::{LetterCase, Target};
+use portcullis_wire::effort::{Effort, TooCostly};
+use portcullis_wire::json::Json;
+
+use super::decision::{Fault, Truth};
+use super::group::{Field, Reader};
+use super::rule::Values;
+
+/// The fields of a group of `to`.
+pub(super) const FIELDS: [Field; 3] = [
+    Field::new("hosts", "not_hosts", read_hosts),
+    Field::new("methods", "not_methods", read_methods),
+    Field::new("paths", "not_paths", read_paths),
+];
+
+/// A step of the effort is enough to compare so many bytes of a path with a pattern that is no expression.
+const BYTES_COMPARED_BY_A_STEP: u64 = 16;
+
+fn read_hosts(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+    let hosts = node.list(reader.problems, HostPattern::read);
+    hosts.map(Values::Hosts)
+}
+
+fn read_methods(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+    let methods = node.list(reader.problems, |item, problems| {
+        if item.json().as_str().is_some_and(stands_for_every_method) {
+            item.report(
+                problems,
+                "is no method; a rule without `methods` is for all of them",
+            );
+            return None;
+        }
+        read_method(item, problems)
+    });
+    methods.map(Values::Methods)
+}
+
+fn read_paths(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+    let letter_case = reader.letter_case;
+    let paths = node.list(reader.problems, |item, problems| {
+        read_pattern(item, letter_case, problems)
+    });
+    paths.map(Values::Paths)
+}
+
+/// A path as a route's `match` has it, or a string: that path.
+fn read_pattern(
+    node: &Node<'_>,
+    letter_case: LetterCase,
+    problems: &mut Problems,
+) -> Option<PathPattern> {
+    let Json::String(path) = node.json() else {
+        return PathPattern::read(node, letter_case, problems);
+    };
+    if let Some(reason) = PathPattern::impossible_exact(path) {
+        node.report(problems, reason);
+        return None;
+    }
+    read_path(node, problems).map(|path| PathPattern::Exact(path.to_owned()))
+}
+
+/// Whether the host of a request is one of these.
+pub(super) fn is_host(hosts: &[HostPattern], request: &Request<'_>) -> Truth {
+    let host = request.host();
+    match request.effort.spend(hosts.len() as u64) {
+        Ok(()) => Truth::of(hosts.iter().any(|pattern| pattern.matches(host))),
+        Err(TooCostly) => Truth::Unknown(Fault::Effort),
+    }
+}
+
+/// Whether the method of a request is one of these.
+pub(super) fn is_method(methods: &[String], request: &Request<'_>) -> Truth {
+    let method = request.method();
+    match request.effort.spend(methods.len() as u64) {
+        Ok(()) => Truth::of(methods.iter().any(|each| each == method)),
+        Err(TooCostly) => Truth::Unknown(Fault::Effort),
+    }
+}
+
+/// Whether the path of a request is one of these, in all ways in which it may be read.
+pub(super) fn is_path(
+    paths: &[PathPattern],
+    target: &Target,
+    others: &[Target],
+    effort: &Effort,
+) -> Truth {
+    let holds = match fits_one(paths, target, effort) {
+        Ok(holds) => holds,
+        Err(TooCostly) => return Truth::Unknown(Fault::Effort),
+    };
+    for other in others {
+        match fits_one(paths, other, effort) {
+            Ok(same) if same == holds => {}
+            Ok(_) => return Truth::Unknown(Fault::Readings),
+            Err(TooCostly) => return Truth::Unknown(Fault::Effort),
+        }
+    }
+    Truth::of(holds)
+}
+
+fn fits_one(paths: &[PathPattern], target: &Target, effort: &Effort) -> Result<bool, TooCostly> {
+    let price = (target.path().len() as u64 / BYTES_COMPARED_BY_A_STEP).saturating_add(1);
+    for pattern in paths {
+        effort.spend(price)?;
+        if pattern.matches(target, effort)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
