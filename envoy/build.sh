@@ -79,8 +79,10 @@ debian_ready() {
         fail "$1, and apt-get install$missing failed"
 }
 
-# Paths of the machine that builds would end up in the panic messages of the module.
-remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(pwd)=/portcullis"
+# Paths of the machine that builds would end up in the panic messages of the module. The linker leaves room for
+# numbers of five bytes wherever it writes one, and most need two or three.
+flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(pwd)=/portcullis \
+    -Clink-arg=--compress-relocations"
 
 with_rustup() {
     if [ "$action" = lint ]; then
@@ -88,7 +90,7 @@ with_rustup() {
         exit
     fi
     # shellcheck disable=SC2086
-    RUSTFLAGS=$remap cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features
+    RUSTFLAGS=$flags cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features
     built=$target_dir/$TARGET/$profile/portcullis.wasm
 }
 
@@ -109,7 +111,7 @@ debian_cargo() {
         RUSTC=/usr/bin/rustc \
         RUSTC_BOOTSTRAP=1 \
         CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
-        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $remap" \
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $flags" \
         /usr/bin/cargo "$1" --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET \
         -Zbuild-std=std,panic_abort $features --target-dir "$target_dir/debian"
 }

@@ -11,6 +11,11 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Rules of access.
+    pub const ACCESS: Self = Self {
+        what: "access rules",
+        feature: "access",
+    };
     /// Judging values by schemas, and so by OpenAPI documents.
     pub const SCHEMAS: Self = Self {
         what: "JSON Schema",
