@@ -1,9 +1,10 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
 # it is built: parts of it exist for wasm only. With `quick` it builds a module that is less optimised
-# in seconds, into target/portcullis-quick.wasm; with `minimal` a small one, without JSON Schema, regular
-# expressions and signatures that it checks itself, into target/portcullis-minimal.wasm; with `with-faults` one for tests
-# alone, whose allocations can be made to fail and which has a policy that waits, into target/portcullis-faults.wasm.
+# in seconds, into target/portcullis-quick.wasm; with `minimal` a small one, without access rules, credentials
+# but tokens, JSON Schema, regular expressions and signatures that it checks itself, into
+# target/portcullis-minimal.wasm; with `with-faults` one for tests alone, whose allocations can be made to fail
+# and which has a policy that waits, into target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
@@ -80,7 +81,8 @@ debian_ready() {
 }
 
 # Paths of the machine that builds would end up in the panic messages of the module. The linker leaves room for
-# numbers of five bytes wherever it writes one, and most need two or three.
+# numbers of five bytes wherever it writes one, and most need two or three: it writes them short where no debug
+# information has to find them again, so profiles strip that at least.
 flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(pwd)=/portcullis \
     -Clink-arg=--compress-relocations"
 
