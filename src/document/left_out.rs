@@ -11,9 +11,9 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// Rules of access.
+    /// Rules of access, and lists of networks.
     pub const ACCESS: Self = Self {
-        what: "access rules",
+        what: "access rules and lists of networks",
         feature: "access",
     };
     /// Judging values by schemas, and so by OpenAPI documents.

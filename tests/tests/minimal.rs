@@ -23,8 +23,7 @@ const SCHEMAS: &str =
     "this module is built without JSON Schema; build it with the feature `json-schema`";
 const PATTERNS: &str =
     "this module is built without regular expressions; build it with the feature `patterns`";
-const ACCESS: &str =
-    "this module is built without access rules; build it with the feature `access`";
+const ACCESS: &str = "this module is built without access rules and lists of networks; build it with the feature `access`";
 const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
 
@@ -68,6 +67,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
     let lacking: &[(&str, &str, Change)] = &[
         ("/access_rules", ACCESS, |all| {
             all["access_rules"] = json!({ "partners": {} });
+        }),
+        ("/networks", ACCESS, |all| {
+            all["networks"] = json!({ "office": { "addresses": ["192.0.2.0/24"] } });
         }),
         ("/routes/0/access", ACCESS, |all| {
             all["routes"][0]["access"] = json!({ "rules": [] });
