@@ -10,18 +10,18 @@ use portcullis_wire::address::Range;
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
 
-use super::counts::Counts;
+use super::counts::RuleCounts;
 use super::schedule::Schedule;
 use super::texts::Texts;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
 /// without groups asks for nothing.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(super) struct AccessRule {
     pub(super) name: Rc<str>,
     /// Where it stands in the document: a JSON pointer.
     pub(super) place: Rc<str>,
-    pub(super) action: Action,
+    pub(super) action: RuleAction,
     pub(super) from: Vec<Group>,
     pub(super) to: Vec<Group>,
     pub(super) when: Vec<When>,
@@ -29,7 +29,7 @@ pub(super) struct Rule {
     pub(super) trial: Trial,
     /// How many parts it has: their numbers are below.
     pub(super) parts: usize,
-    pub(super) counts: Rc<Counts>,
+    pub(super) counts: Rc<RuleCounts>,
     pub(super) usage: Usage,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Usage {
 
 /// What comes of a rule that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum RuleAction {
     Allow,
     Deny,
 }
@@ -149,7 +149,7 @@ impl When {
     }
 }
 
-impl Rule {
+impl AccessRule {
     /// All fields of its groups.
     pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
         let groups = self.from.iter().chain(&self.to);
