@@ -13,7 +13,7 @@ use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
 use super::decision::{Fault, RequestFacts, Truth};
-use super::rule::{AccessRule, FieldTest, Values, When};
+use super::rule::{AccessRule, AsnRange, FieldTest, Values, When};
 use super::schedule::Schedule;
 use super::{from, peer, to};
 
@@ -116,8 +116,26 @@ impl RequestFacts for Head<'_> {
                 let others = || target.other_readings().collect();
                 to::is_path(paths, target, self.others.get_or_init(others), effort)
             }
-            Values::Addresses(ranges) => {
-                from::is_in_ranges(ranges, known.facts.client(known.host), effort)
+            Values::Addresses(addresses) => {
+                from::is_address(addresses, known.facts.client(known.host))
+            }
+            Values::Networks(lists) => {
+                let client = known.facts.client(known.host);
+                from::is_in_networks(lists, client, known.host, effort)
+            }
+            Values::Countries(geo, countries) => {
+                let place = geo.country(self.request.headers);
+                from::is_located(place, |country| countries.contains(&country))
+            }
+            Values::Asns(geo, systems) => {
+                let place = geo.asn(self.request.headers);
+                from::is_located(place, |asn| {
+                    let own = AsnRange {
+                        first: asn,
+                        last: asn,
+                    };
+                    systems.iter().any(|range| range.contains(&own))
+                })
             }
             Values::Certificates(texts) => peer::has_a_name_of(known.host, texts, effort),
             values => from::holds(values, self.caller, effort),

@@ -4,15 +4,17 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis_exchange::condition::{Condition, PathVariables};
+use portcullis_exchange::geo::{Asn, Country, Geo};
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::route::{HostPattern, PathPattern};
-use portcullis_wire::address::Range;
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
+use portcullis_wire::networks::NetworkSet;
 
 use super::counts::RuleCounts;
 use super::schedule::Schedule;
 use super::texts::Texts;
+use crate::networks::NetworkList;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
 /// without groups asks for nothing.
@@ -96,10 +98,20 @@ pub(super) enum Values {
     Scopes(Texts),
     Authenticated(bool),
     Certificates(Texts),
-    Addresses(Vec<Range>),
+    Addresses(NetworkSet),
+    Networks(Vec<Rc<NetworkList>>),
+    Countries(Rc<Geo>, Vec<Country>),
+    Asns(Rc<Geo>, Vec<AsnRange>),
     Hosts(Vec<HostPattern>),
     Methods(Vec<String>),
     Paths(Vec<PathPattern>),
+}
+
+/// The numbers of autonomous systems, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AsnRange {
+    pub(super) first: Asn,
+    pub(super) last: Asn,
 }
 
 /// What must be known to decide a part of a rule.
@@ -113,11 +125,20 @@ pub(super) enum Need {
     Body,
 }
 
+impl AsnRange {
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+}
+
 impl Values {
     pub(super) fn need(&self) -> Need {
         match self {
             Values::Certificates(_)
             | Values::Addresses(_)
+            | Values::Networks(_)
+            | Values::Countries(..)
+            | Values::Asns(..)
             | Values::Hosts(_)
             | Values::Methods(_)
             | Values::Paths(_) => Need::Head,
