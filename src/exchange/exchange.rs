@@ -71,6 +71,8 @@ pub struct Facts {
     pub proofs: Proofs,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
+    /// What operations the API of its route has. Written by the stream.
+    pub operations: Option<Rc<dyn ApiOperations>>,
     /// Whose tokens its route asks for. Written by the stream.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
@@ -89,6 +91,29 @@ pub struct Facts {
 
 /// The place of an operation in its API: that of its path, and its own there.
 pub type OperationIndex = (usize, usize);
+
+/// The operations of an API, for policies that are for some of them.
+pub trait ApiOperations: fmt::Debug {
+    /// Which one a request is; none if the API has none for it.
+    ///
+    /// # Errors
+    /// [`TwoReadings`].
+    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, TwoReadings>;
+
+    /// Whether one is called so: by its `operationId`, or by its method and the template of its path, as
+    /// in `GET /users/{id}`.
+    fn is_called(&self, operation: OperationIndex, name: &str) -> bool;
+
+    /// All that operations are called. A name of several is in it as often.
+    fn names(&self) -> Vec<&str>;
+
+    /// How many operations there are.
+    fn count(&self) -> usize;
+}
+
+/// Servers may read a path so that it is another operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoReadings;
 
 /// Who a request says it comes from, before that has been verified: for limits by what is claimed.
 pub trait ClaimedSubject: fmt::Debug {
@@ -169,6 +194,7 @@ impl Facts {
         Self {
             principal: self.principal.clone(),
             beside: self.beside.clone(),
+            operations: self.operations.clone(),
             claimants: self.claimants.clone(),
             proofs: self.proofs.clone(),
             connection: self.connection.clone(),

@@ -175,7 +175,8 @@ pub(super) fn holds(values: &Values, caller: CallerIdentity<'_>, effort: &Effort
         | Values::Asns(..)
         | Values::Hosts(_)
         | Values::Methods(_)
-        | Values::Paths(_) => Truth::Unknown(Fault::Kind),
+        | Values::Paths(_)
+        | Values::Operations(_) => Truth::Unknown(Fault::Kind),
     }
 }
 

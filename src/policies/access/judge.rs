@@ -7,7 +7,7 @@ use std::rc::Rc;
 use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
 use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::exchange::{BodyState, Exchange, Facts};
+use portcullis_exchange::exchange::{ApiOperations, BodyState, Exchange, Facts};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Placement, Policy, RoutePath, Verdict};
 use portcullis_exchange::refusal::Refusal;
@@ -18,6 +18,7 @@ use super::closest::closest;
 use super::counts::Effect;
 use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
 use super::kept::{Kept, Whole};
+use super::operations::unknown_operations;
 use super::refusals::Shown;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
@@ -144,6 +145,14 @@ impl Policy for Judge {
                 rule.usage.is_guarded.set(true);
             }
         }
+    }
+
+    fn misfits_of_api(&self, api: Option<&dyn ApiOperations>) -> Vec<String> {
+        // What is tried is enforced, or judged, by another part.
+        if self.task == Task::Try {
+            return Vec::new();
+        }
+        unknown_operations(&self.rules, api)
     }
 
     fn declares(&self) -> Declaration {

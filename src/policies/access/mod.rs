@@ -17,6 +17,7 @@ mod from;
 mod group;
 mod judge;
 mod kept;
+mod operations;
 mod overlap;
 mod peer;
 mod read;

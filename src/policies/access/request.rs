@@ -116,6 +116,9 @@ impl RequestFacts for Head<'_> {
                 let others = || target.other_readings().collect();
                 to::is_path(paths, target, self.others.get_or_init(others), effort)
             }
+            Values::Operations(names) => {
+                to::is_operation(names, known.facts.operations.as_deref(), &self.request)
+            }
             Values::Addresses(addresses) => {
                 from::is_address(addresses, known.facts.client(known.host))
             }

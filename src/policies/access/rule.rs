@@ -105,6 +105,7 @@ pub(super) enum Values {
     Hosts(Vec<HostPattern>),
     Methods(Vec<String>),
     Paths(Vec<PathPattern>),
+    Operations(Vec<Box<str>>),
 }
 
 /// The numbers of autonomous systems, from the first to the last.
@@ -141,7 +142,8 @@ impl Values {
             | Values::Asns(..)
             | Values::Hosts(_)
             | Values::Methods(_)
-            | Values::Paths(_) => Need::Head,
+            | Values::Paths(_)
+            | Values::Operations(_) => Need::Head,
             Values::Clients(_)
             | Values::Subjects(_)
             | Values::Issuers(_)
@@ -175,6 +177,15 @@ impl AccessRule {
     pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
         let groups = self.from.iter().chain(&self.to);
         groups.flat_map(|group| &group.tests)
+    }
+
+    /// The names of operations that it is for, or not for.
+    pub(super) fn operations(&self) -> impl Iterator<Item = &str> {
+        let names = self.tests().filter_map(|test| match &test.values {
+            Values::Operations(names) => Some(names),
+            _ => None,
+        });
+        names.flatten().map(|name| &**name)
     }
 
     /// What must be known to decide it.
