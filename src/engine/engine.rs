@@ -96,7 +96,7 @@ pub struct Chain {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Who a request may say it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
-    /// The operations of its API.
+    /// The operations of its API, if a step asks.
     pub operations: Option<Rc<dyn ApiOperations>>,
     /// The request's fields that are asked for after its head has been judged.
     pub later_request_fields: Vec<&'static str>,
@@ -126,7 +126,10 @@ impl Chain {
         let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
         let error_page = pages.next().cloned();
         let claimants = declared().find_map(|each| each.claimants.clone());
+        let mut all = steps.iter().chain(&beside);
+        let asks_operations = all.any(|step| step.declared.asks_operations);
         let operations = declared().find_map(|each| each.operations.clone());
+        let operations = operations.filter(|_| asks_operations);
         let page: &[&str] = match error_page {
             Some(_) => &["accept", "sec-fetch-mode"],
             None => &[],

@@ -39,9 +39,7 @@ fn shown_filters() -> Vec<Value> {
 
 /// Whoever is in Germany passes, and whoever is in a private autonomous system.
 fn document() -> Value {
-    let allow = |name: &str, from: Value, path: &str| {
-        json!({ "name": name, "action": "allow", "from": from, "to": { "paths": [path] } })
-    };
+    let allow = |name: &str, from: Value, path: &str| json!({ "name": name, "action": "allow", "from": from, "to": { "paths": [path] } });
     json!({
         "version": 1,
         "geo": { "country": "x-geo-country", "asn": "x-geo-asn", "missing": "nowhere" },

@@ -23,6 +23,8 @@ pub struct Declaration {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Whose tokens it asks for, so that others can tell who a request says it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// Whether it goes by the operations of the route's API.
+    pub asks_operations: bool,
     /// What operations its API has.
     pub operations: Option<Rc<dyn ApiOperations>>,
     /// Whose credentials it asks for, if it asks for any.
@@ -85,6 +87,7 @@ impl Default for Declaration {
             later_request_fields: &[],
             error_page: None,
             claimants: None,
+            asks_operations: false,
             operations: None,
             asks_for: None,
             counts_claimants: false,

@@ -1,7 +1,7 @@
 //! Which allowance a refused request came closest to, for the log.
 
 use super::decision::{RequestFacts, Truth, field_holds};
-use super::rule::{AccessRule, Group, RuleAction, When};
+use super::rule::{AccessRule, Group, RuleAction, RuleCondition};
 
 /// An allowance, and what of it does not hold, as places in the rule.
 pub(super) struct Closest<'r> {
@@ -45,7 +45,7 @@ fn is_of_object(rule: &AccessRule, unmet: &[String]) -> bool {
         let place = part.strip_prefix("when/")?.parse::<usize>().ok()?;
         rule.when.get(place)
     };
-    let is_of_object = |part| condition(part).is_some_and(When::is_of_object);
+    let is_of_object = |part| condition(part).is_some_and(RuleCondition::is_of_object);
     !unmet.is_empty() && unmet.iter().all(is_of_object)
 }
 

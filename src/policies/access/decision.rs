@@ -3,8 +3,8 @@
 
 use portcullis_exchange::condition::Undecidable;
 
-use super::rule::{AccessRule, FieldTest, Group, RuleAction, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, FieldTest, Group, RuleAction, RuleCondition};
+use super::schedule::RuleSchedule;
 
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +43,9 @@ pub(super) trait RequestFacts {
     /// Whether one of the values of a field holds; `not_` is not looked at.
     fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth;
     /// Whether a condition holds.
-    fn condition(&self, rule: &AccessRule, when: &When) -> Truth;
+    fn condition(&self, rule: &AccessRule, when: &RuleCondition) -> Truth;
     /// Whether it is the time of a rule.
-    fn time(&self, schedule: &Schedule) -> bool;
+    fn time(&self, schedule: &RuleSchedule) -> bool;
 }
 
 /// What becomes of a request that no rule matches.
@@ -250,11 +250,11 @@ mod tests {
             }
         }
 
-        fn condition(&self, _: &AccessRule, _: &When) -> Truth {
+        fn condition(&self, _: &AccessRule, _: &RuleCondition) -> Truth {
             Truth::Yes
         }
 
-        fn time(&self, _: &Schedule) -> bool {
+        fn time(&self, _: &RuleSchedule) -> bool {
             true
         }
     }

@@ -19,7 +19,7 @@ use super::counts::Effect;
 use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
 use super::kept::{Kept, Whole};
 use super::operations::unknown_operations;
-use super::refusals::Shown;
+use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
 use super::share;
@@ -30,7 +30,7 @@ pub(super) struct Judge {
     pub(super) part: u8,
     pub(super) rules: Vec<Rc<AccessRule>>,
     pub(super) fallback: Fallback,
-    pub(super) shown: Shown,
+    pub(super) shown: Visibility,
     pub(super) task: Task,
     /// The path of the route.
     pub(super) path: RoutePath,
@@ -169,6 +169,10 @@ impl Policy for Judge {
                 None => &[],
             },
             only_looks_in_shadow: true,
+            asks_operations: self
+                .rules
+                .iter()
+                .any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
         }
     }
@@ -217,15 +221,19 @@ impl Judge {
 
 /// Keeps what a head says until its body has come.
 fn keep(facts: &mut Facts, kept: Kept) {
-    let others = facts.access.take().and_then(|all| all.downcast().ok());
+    let others = facts
+        .seldom_mut()
+        .access
+        .take()
+        .and_then(|all| all.downcast().ok());
     let mut all: Box<Vec<Kept>> = others.unwrap_or_default();
     all.push(kept);
-    facts.access = Some(all);
+    facts.seldom_mut().access = Some(all);
 }
 
 /// What a part has kept.
 fn take(facts: &mut Facts, part: u8) -> Option<Kept> {
-    let all: &mut Vec<Kept> = facts.access.as_mut()?.downcast_mut()?;
+    let all: &mut Vec<Kept> = facts.seldom_mut().access.as_mut()?.downcast_mut()?;
     let place = all.iter().position(|kept| kept.part == part)?;
     Some(all.swap_remove(place))
 }

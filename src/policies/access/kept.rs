@@ -9,8 +9,8 @@ use portcullis_wire::budget::{self, Reservation, Share};
 use super::decision::{RequestFacts, Truth, matches};
 use super::from;
 use super::request::{CallerIdentity, Head, holds};
-use super::rule::{AccessRule, FieldTest, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, FieldTest, RuleCondition};
+use super::schedule::RuleSchedule;
 use portcullis_wire::effort::Effort;
 
 /// The rules of one part of a chain that may match.
@@ -131,7 +131,7 @@ impl RequestFacts for Whole<'_> {
         }
     }
 
-    fn condition(&self, rule: &AccessRule, when: &When) -> Truth {
+    fn condition(&self, rule: &AccessRule, when: &RuleCondition) -> Truth {
         match self.kept.said(rule, when.part) {
             Truth::Later => holds(&when.condition, &self.view),
             said => said,
@@ -139,7 +139,7 @@ impl RequestFacts for Whole<'_> {
     }
 
     /// What is kept was in time.
-    fn time(&self, _: &Schedule) -> bool {
+    fn time(&self, _: &RuleSchedule) -> bool {
         true
     }
 }

@@ -1,9 +1,9 @@
 //! Who may do what: rules that allow and deny.
 //!
 //! A [`rule`] is plain data, read by [`read`] from a block or from the document's [`section`] of shared rules.
-//! [`decision`] says what a list of rules comes to, of a [`request`] or of whatever else is
-//! [`RequestFacts`](decision::RequestFacts). Each of its answers has a third value: what cannot be told refuses, be it of a
-//! denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks.
+//! [`decision`] says what a list of rules comes to, of a [`request`] or of whatever else gives
+//! [`RequestFacts`](decision::RequestFacts). Each of its answers has a third value: what cannot be told refuses,
+//! be it of a denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks.
 //!
 //! Denials that need nothing but the head of a request are judged before anything else is spent on it. The others
 //! are judged when it is known who calls; where that is known with the body alone, or a rule looks at the body,
@@ -48,7 +48,7 @@ use self::decision::Fallback;
 use self::group::Places;
 use self::judge::{Judge, Task};
 use self::read::{RuleContext, read_name, read_rule};
-use self::refusals::Shown;
+use self::refusals::Visibility;
 use self::rule::{AccessRule, Need, RuleAction};
 
 use crate::networks::NetworkLists;
@@ -88,8 +88,8 @@ fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Cha
     let rules: Vec<Rc<AccessRule>> = shared.everywhere().cloned().collect();
     let conceal = block.and_then(|block| block.member("conceal"));
     let shown = match conceal.map(|node| node.json()) {
-        Some(Json::Bool(true)) => Shown::Nothing,
-        _ => Shown::Refused,
+        Some(Json::Bool(true)) => Visibility::Nothing,
+        _ => Visibility::Refused,
     };
     let setting = Setting::of(context, Fallback::Allow, shown, MAX_BYTES);
     Some(parts(EVERYWHERE, rules, &setting))
@@ -105,12 +105,17 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             &[("deny", Fallback::Deny), ("allow", Fallback::Allow)],
         )
     });
-    let shown = fields.or_default("conceal", Shown::Refused, problems, |node, problems| {
-        Some(match node.boolean(problems)? {
-            true => Shown::Nothing,
-            false => Shown::Refused,
-        })
-    });
+    let shown = fields.or_default(
+        "conceal",
+        Visibility::Refused,
+        problems,
+        |node, problems| {
+            Some(match node.boolean(problems)? {
+                true => Visibility::Nothing,
+                false => Visibility::Refused,
+            })
+        },
+    );
     let max_bytes = fields.or_default("max_bytes", MAX_BYTES, problems, Node::bytes_read);
     let (rules, fallback, shown, max_bytes) = (rules?, fallback?, shown?, max_bytes?);
     let mut allowances = rules.iter().filter(|rule| rule.action == RuleAction::Allow);
@@ -286,7 +291,7 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<AccessRule>
 /// Where rules are judged, and what comes of them.
 struct Setting {
     fallback: Fallback,
-    shown: Shown,
+    shown: Visibility,
     path: RoutePath,
     inspection: Inspection,
     /// How much is read of a body.
@@ -294,7 +299,7 @@ struct Setting {
 }
 
 impl Setting {
-    fn of(context: &Context<'_>, fallback: Fallback, shown: Shown, max_bytes: u64) -> Self {
+    fn of(context: &Context<'_>, fallback: Fallback, shown: Visibility, max_bytes: u64) -> Self {
         Self {
             fallback,
             shown,

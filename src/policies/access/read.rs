@@ -10,8 +10,8 @@ use portcullis_exchange::target::LetterCase;
 
 use super::counts::RuleCounts;
 use super::group::{GroupField, GroupReader, Places, read_groups};
-use super::rule::{AccessRule, Group, RuleAction, Trial, Usage, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage, Trial};
+use super::schedule::RuleSchedule;
 use super::{from, to};
 
 /// The longest name of a rule, in bytes: it is a part of names of metrics.
@@ -61,7 +61,7 @@ pub(super) fn read_rule(
         )
     });
     let trial = read_trial(fields, problems);
-    let schedule = Schedule::read(fields, problems);
+    let schedule = RuleSchedule::read(fields, problems);
     let mut reader = GroupReader {
         letter_case: context.letter_case,
         places: context.places,
@@ -87,7 +87,7 @@ pub(super) fn read_rule(
         trial: trial?,
         parts,
         counts,
-        usage: Usage::default(),
+        usage: RuleUsage::default(),
     })
 }
 
@@ -107,7 +107,7 @@ fn read_conditions(
     node: &Node<'_>,
     path: &RoutePath,
     reader: &mut GroupReader<'_>,
-) -> Option<Vec<When>> {
+) -> Option<Vec<RuleCondition>> {
     let conditions = node.list(reader.problems, |item, problems| {
         path.read(item, &ACCESS, problems)
     })?;
@@ -118,7 +118,7 @@ fn read_conditions(
         );
         return None;
     }
-    let when = conditions.into_iter().map(|condition| When {
+    let when = conditions.into_iter().map(|condition| RuleCondition {
         part: reader.part(),
         condition,
     });

@@ -4,7 +4,7 @@ use portcullis_exchange::refusal::{Blame, Code, Detail, Disclosure, Fact, Reason
 
 use super::closest::Closest;
 use super::decision::Fault;
-use super::rule::{AccessRule, When};
+use super::rule::{AccessRule, RuleCondition};
 
 /// Every code with which rules refuse.
 pub(super) const CODES: &[&Code] = &[&DENIED, &CONCEALED, &UNAVAILABLE];
@@ -63,17 +63,17 @@ pub static LIST: Reason = Reason::new("list", &UNAVAILABLE, Blame::Dependency);
 
 /// Whether clients learn that there is something which they may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Visibility {
     Refused,
     /// They get what they would get if there was no such route.
     Nothing,
 }
 
-impl Shown {
+impl Visibility {
     fn refusal(self, open: &'static Reason, concealed: &'static Reason) -> Refusal {
         match self {
-            Shown::Refused => Refusal::new(open),
-            Shown::Nothing => Refusal {
+            Visibility::Refused => Refusal::new(open),
+            Visibility::Nothing => Refusal {
                 told: Disclosure::NoRoute,
                 ..Refusal::new(concealed)
             },
@@ -82,7 +82,7 @@ impl Shown {
 
     /// A rule denies it.
     pub(super) fn denied(self, rule: &AccessRule) -> Refusal {
-        let refusal = match rule.when.iter().any(When::is_of_object) {
+        let refusal = match rule.when.iter().any(RuleCondition::is_of_object) {
             true => self.refusal(&OBJECT, &CONCEALED_OBJECT),
             false => self.refusal(&RULE, &CONCEALED_RULE),
         };

@@ -1,6 +1,7 @@
 //! A request as rules ask about it.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_exchange::condition::{BodyMembers, Condition, Undecidable, View};
@@ -13,8 +14,8 @@ use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
 use super::decision::{Fault, RequestFacts, Truth};
-use super::rule::{AccessRule, AsnRange, FieldTest, Values, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, AsnRange, FieldTest, RuleCondition, Values};
+use super::schedule::RuleSchedule;
 use super::{from, peer, to};
 
 /// Who calls, as far as that is known.
@@ -116,9 +117,11 @@ impl RequestFacts for Head<'_> {
                 let others = || target.other_readings().collect();
                 to::is_path(paths, target, self.others.get_or_init(others), effort)
             }
-            Values::Operations(names) => {
-                to::is_operation(names, known.facts.operations.as_deref(), &self.request)
-            }
+            Values::Operations(names) => to::is_operation(
+                names,
+                known.facts.operations().map(Rc::as_ref),
+                &self.request,
+            ),
             Values::Addresses(addresses) => {
                 from::is_address(addresses, known.facts.client(known.host))
             }
@@ -145,14 +148,14 @@ impl RequestFacts for Head<'_> {
         }
     }
 
-    fn condition(&self, _: &AccessRule, when: &When) -> Truth {
+    fn condition(&self, _: &AccessRule, when: &RuleCondition) -> Truth {
         match self.caller {
             CallerIdentity::KnownLater if when.condition.needs_identity() => Truth::Later,
             _ => holds(&when.condition, &self.view),
         }
     }
 
-    fn time(&self, schedule: &Schedule) -> bool {
+    fn time(&self, schedule: &RuleSchedule) -> bool {
         schedule.holds(self.known.now)
     }
 }

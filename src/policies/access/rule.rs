@@ -12,7 +12,7 @@ use portcullis_wire::json::compact::Compact;
 use portcullis_wire::networks::NetworkSet;
 
 use super::counts::RuleCounts;
-use super::schedule::Schedule;
+use super::schedule::RuleSchedule;
 use super::texts::Texts;
 use crate::networks::NetworkList;
 
@@ -26,18 +26,18 @@ pub(super) struct AccessRule {
     pub(super) action: RuleAction,
     pub(super) from: Vec<Group>,
     pub(super) to: Vec<Group>,
-    pub(super) when: Vec<When>,
-    pub(super) schedule: Schedule,
+    pub(super) when: Vec<RuleCondition>,
+    pub(super) schedule: RuleSchedule,
     pub(super) trial: Trial,
     /// How many parts it has: their numbers are below.
     pub(super) parts: usize,
     pub(super) counts: Rc<RuleCounts>,
-    pub(super) usage: Usage,
+    pub(super) usage: RuleUsage,
 }
 
 /// On what kinds of routes a rule stands.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
+pub(super) struct RuleUsage {
     pub(super) is_placed: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
@@ -80,7 +80,7 @@ pub(super) struct FieldTest {
 
 /// A condition of `when`.
 #[derive(Debug)]
-pub(super) struct When {
+pub(super) struct RuleCondition {
     /// Its number among the parts of the rule.
     pub(super) part: usize,
     pub(super) condition: Condition,
@@ -156,7 +156,7 @@ impl Values {
     }
 }
 
-impl When {
+impl RuleCondition {
     fn need(&self) -> Need {
         match (self.condition.needs_body(), self.condition.needs_identity()) {
             (true, _) => Need::Body,
@@ -191,7 +191,7 @@ impl AccessRule {
     /// What must be known to decide it.
     pub(super) fn need(&self) -> Need {
         let tests = self.tests().map(|test| test.values.need());
-        let conditions = self.when.iter().map(When::need);
+        let conditions = self.when.iter().map(RuleCondition::need);
         tests.chain(conditions).max().unwrap_or(Need::Head)
     }
 
@@ -212,7 +212,7 @@ impl AccessRule {
         let all_name = groups.all(|group| group.tests.iter().any(names_somebody));
         let effort = Effort::new(HEAD);
         let none = Compact::parse(b"{}", 1);
-        let is_of_somebody = |when: &When| {
+        let is_of_somebody = |when: &RuleCondition| {
             let holds = none.as_ref();
             let holds = holds.and_then(|none| when.condition.holds_of_claims(none, &effort));
             holds == Some(Ok(false))

@@ -21,7 +21,7 @@ use crate::networks::NetworkLists;
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
 pub struct AccessRules {
-    named: Vec<Shared>,
+    named: Vec<SharedRule>,
     /// By the names of their rules, as these are in names of metrics.
     counts: RefCell<BTreeMap<String, Rc<RuleCounts>>>,
     /// The rules of blocks.
@@ -31,7 +31,7 @@ pub struct AccessRules {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedRule {
     name: Rc<str>,
     rule: Option<Rc<AccessRule>>,
     is_everywhere: bool,
@@ -114,7 +114,7 @@ impl AccessRules {
         node: &Node<'_>,
         (letter_case, places): (LetterCase, Places<'_>),
         problems: &mut Problems,
-    ) -> Shared {
+    ) -> SharedRule {
         let named = read_name(name, node, problems);
         let (mut rule, mut is_everywhere) = (None, Some(false));
         if let Some(mut fields) = node.fields(problems) {
@@ -133,7 +133,7 @@ impl AccessRules {
             fields.deny_unknown(problems);
             rule = named.and(is_everywhere).and(read).map(Rc::new);
         }
-        Shared {
+        SharedRule {
             name: name.into(),
             rule,
             is_everywhere: is_everywhere.unwrap_or(false),
@@ -207,7 +207,7 @@ impl Section for AccessRules {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = |shared: &&Shared| !shared.is_everywhere && !shared.is_used.get();
+        let unused = |shared: &&SharedRule| !shared.is_everywhere && !shared.is_used.get();
         let unused = self.named.iter().filter(unused);
         finishing.notes.extend(unused.map(|shared| {
             format!(
