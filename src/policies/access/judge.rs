@@ -160,6 +160,8 @@ impl Policy for Judge {
                 None => &[],
             },
             only_looks_in_shadow: true,
+            conceals: self.shown.conceals(),
+            asks_for_certificate: self.rules.iter().any(|rule| rule.asks_for_certificate()),
             ..Declaration::default()
         }
     }
