@@ -22,7 +22,7 @@ FLOOD ?= 3000000
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases validate token key bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases judge validate token key bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -118,6 +118,9 @@ fmt: ## format the sources
 cases: build ## run the case files of DIR (default tests/cases) through Envoy
 	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
 	$(CARGO) run --quiet --locked -p portcullis-tests --bin cases -- $(DIR)
+
+judge: ## run the case files of DIR on the core alone, in seconds: without a module and without Envoy
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin judge -- $(DIR)
 
 validate: ## check the policy document FILE (JSON)
 	@test -n "$(FILE)" || { echo 'which document? make validate FILE=policy.json' >&2; exit 2; }

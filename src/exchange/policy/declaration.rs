@@ -44,6 +44,10 @@ pub struct Declaration {
     pub only_looks_in_shadow: bool,
     /// Whether it accepts every token of an issuer, whatever that grants.
     pub admits_any_token: bool,
+    /// Whether whom it refuses is to learn nothing of the route.
+    pub conceals: bool,
+    /// Whether it goes by the certificate of the connection, and asks for no credentials.
+    pub asks_for_certificate: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -97,6 +101,8 @@ impl Default for Declaration {
             names_caller_late: false,
             only_looks_in_shadow: false,
             admits_any_token: false,
+            conceals: false,
+            asks_for_certificate: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
         }

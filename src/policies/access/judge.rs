@@ -160,7 +160,8 @@ impl Policy for Judge {
     }
 
     fn declares(&self) -> Declaration {
-        let conditions = self.rules.all().iter().flat_map(|rule| &rule.when);
+        let all = self.rules.all();
+        let conditions = all.iter().flat_map(|rule| &rule.when);
         let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
         Declaration {
             mode: match self.task {
@@ -173,11 +174,9 @@ impl Policy for Judge {
                 None => &[],
             },
             only_looks_in_shadow: true,
-            asks_operations: self
-                .rules
-                .all()
-                .iter()
-                .any(|rule| rule.operations().next().is_some()),
+            conceals: self.shown.conceals(),
+            asks_for_certificate: all.iter().any(|rule| rule.asks_for_certificate()),
+            asks_operations: all.iter().any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
         }
     }

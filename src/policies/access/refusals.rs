@@ -80,6 +80,11 @@ impl Visibility {
         }
     }
 
+    /// Whether clients are to learn nothing of the route.
+    pub(super) fn conceals(self) -> bool {
+        self == Self::Nothing
+    }
+
     /// A rule denies it.
     pub(super) fn denied(self, rule: &AccessRule) -> Refusal {
         let refusal = match rule.when.iter().any(RuleCondition::is_of_object) {

@@ -244,6 +244,12 @@ impl AccessRule {
         !self.from.is_empty() && all_name || self.when.iter().any(is_of_somebody)
     }
 
+    /// Whether it goes by the certificate of the connection.
+    pub(super) fn asks_for_certificate(&self) -> bool {
+        self.tests()
+            .any(|test| matches!(test.values, Values::Certificates(_)))
+    }
+
     /// Whether it may be carried out.
     pub(super) fn may_be_in_force(&self) -> bool {
         !matches!(self.trial, Trial::Shadow | Trial::Percent(0))
