@@ -212,10 +212,26 @@ const FOREIGN: &[Foreign] = &[
         "whether a block refuses is its `mode`: \"enforce\" or \"shadow\"",
     ),
     // Envoy's rbac, Istio's AuthorizationPolicy.
-    named(&["principals", "principal_name"], "certificates"),
-    named(&["not_principals"], "not_certificates"),
-    named(&["request_principals"], "subjects"),
-    named(&["not_request_principals"], "not_subjects"),
+    means(
+        &["principals", "principal_name"],
+        &["certificates"],
+        "here it is `certificates` of `from`, with `spiffe://` in front: \"spiffe://cluster.local/ns/…/sa/…\"",
+    ),
+    means(
+        &["not_principals"],
+        &["not_certificates"],
+        "here it is `not_certificates` of `from`, with `spiffe://` in front: \"spiffe://cluster.local/ns/…/sa/…\"",
+    ),
+    means(
+        &["request_principals"],
+        &["subjects"],
+        "issuer and subject are two fields of `from`: \"ISS/SUB\" is `issuers: [\"ISS\"]` and `subjects: [\"SUB\"]`; any token is `authenticated: true`",
+    ),
+    means(
+        &["not_request_principals"],
+        &["not_subjects"],
+        "issuer and subject are two fields of `from`, and what is not both is two objects: [{\"not_issuers\": [\"ISS\"]}, {\"not_subjects\": [\"SUB\"]}]; no token is `authenticated: false`",
+    ),
     named(&["not_ip_blocks", "not_remote_ip_blocks"], "not_addresses"),
     said(
         &[

@@ -105,6 +105,7 @@ fn read_group(
                 tests.extend(values.map(|values| FieldTest {
                     part: reader.part(),
                     name,
+                    at: node.pointer().clone(),
                     is_negated,
                     values,
                 }));

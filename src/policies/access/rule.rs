@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use portcullis_document::Pointer;
 use portcullis_exchange::condition::{Condition, PathVariables};
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::route::{HostPattern, PathPattern};
@@ -13,6 +14,7 @@ use portcullis_wire::json::compact::Compact;
 use super::counts::RuleCounts;
 use super::schedule::RuleSchedule;
 use super::texts::Texts;
+use super::vouched::Vouchers;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
 /// without groups asks for nothing.
@@ -39,6 +41,7 @@ pub(super) struct RuleUsage {
     pub(super) is_placed: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
+    pub(super) vouchers: Vouchers,
 }
 
 /// What comes of a rule that matches.
@@ -72,6 +75,8 @@ pub(super) struct FieldTest {
     pub(super) part: usize,
     /// Its name, `not_` included.
     pub(super) name: &'static str,
+    /// Where it stands in the document.
+    pub(super) at: Pointer,
     pub(super) is_negated: bool,
     pub(super) values: Values,
 }
