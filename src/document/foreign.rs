@@ -253,6 +253,43 @@ const FOREIGN: &[Foreign] = &[
         ],
         "all fields of an object of `from` or `to` have to hold, a list of objects is for any of them, and each field has a form with `not_`",
     ),
+    means(
+        &[
+            "rbac",
+            "authorization",
+            "authorization_policy",
+            "authorization_policies",
+        ],
+        &["access"],
+        "rules on who may do what are the block `access` of a route or of `defaults`, and `access_rules` of the document",
+    ),
+    said(
+        &["source"],
+        "Istio's `source`: its fields stand in the object of `from` itself",
+    ),
+    said(
+        &["operation"],
+        "Istio's `operation`: its fields stand in the object of `to` itself",
+    ),
+    said(
+        &["ports", "not_ports", "destination_port"],
+        "ports are not looked at: they are what the proxy listens on, whatever a client says",
+    ),
+    said(
+        &["values"],
+        "Istio's `values`: write `in`, or `includes_any` where the claim is a list",
+    ),
+    said(
+        &["not_values"],
+        "Istio's `notValues`: write {\"not\": {…}} around the condition, with `in`, or with `includes_any` where the claim is a list",
+    ),
+    Foreign {
+        names: &["xff_num_trusted_hops"],
+        means: &[],
+        here: "trusted_hops",
+        instead: "it is `trusted_hops` of `client_address`",
+    },
+    named(&["time_zone", "timezone"], "utc_offset"),
     // Limits.
     Foreign {
         names: &[
@@ -352,6 +389,14 @@ pub fn cure(written: &str, known: &[&str]) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether a field has a name that others have for something that is not here, however near it is to another.
+pub fn is_word_of_others(written: &str) -> bool {
+    matches!(
+        &*snake_case(written),
+        "ports" | "not_ports" | "source" | "operation"
+    )
 }
 
 /// Whether a field of that name would be understood as the field `here` under another name.

@@ -34,7 +34,10 @@ pub const REQUIRE: Language = Language {
 pub const ACCESS: Language = Language {
     operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
     parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
-    elsewhere: &[],
+    elsewhere: &[(
+        "authenticated",
+        "is a field of `from`: {\"from\": {\"authenticated\": true}}",
+    )],
     other_kinds: OtherKinds::Undecidable,
 };
 

@@ -113,7 +113,9 @@ fn read_group(
         }
     }
     let is_empty = tests.is_empty() && good;
-    if is_empty {
+    // Fields that are not known are the problem where there are some.
+    let is_bare = matches!(node.json(), Json::Object(object) if object.iter().next().is_none());
+    if is_bare {
         lack(&mut fields, known, reader.problems);
     }
     fields.deny_unknown(reader.problems);

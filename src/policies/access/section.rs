@@ -211,6 +211,12 @@ impl Section for AccessRules {
         for rule in rules.clone() {
             rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
         }
+        for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {
+            if let Some(why) = overlap::never_matches(rule) {
+                let note = format!("{}: never matches: {why}", rule.place);
+                finishing.notes.push(note);
+            }
+        }
         let never = rules.filter(|rule| {
             let usage = &rule.usage;
             usage.is_placed.get() && !usage.is_guarded.get() && rule.needs_somebody()

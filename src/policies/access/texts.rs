@@ -30,6 +30,18 @@ impl Texts {
     /// Reads a list of texts, and of objects with one test of a text: `{"prefix": "spiffe://prod/"}`.
     pub(super) fn read(node: &Node<'_>, what: TextKind, problems: &mut Problems) -> Option<Self> {
         let mut texts = Self::default();
+        if let Some(name) = ["any", "all"]
+            .iter()
+            .find(|name| node.member(name).is_some())
+        {
+            node.report(
+                problems,
+                format_args!(
+                    "must be an array, of which one value is to fit; take `{name}` away: [\"…\"]"
+                ),
+            );
+            return None;
+        }
         let items = node.list(problems, |item, problems| match item.json() {
             Json::Object(_) => {
                 let mut fields = item.fields(problems)?;
@@ -183,6 +195,10 @@ mod tests {
             r#"["a", {}]"#,
             r#""a""#,
             r#"[{"range": {}}]"#,
+            r#"["*"]"#,
+            r#"["a*", {"prefix": "b"}]"#,
+            r#"[{"prefix": "a*"}]"#,
+            r#"{"any": ["a"]}"#,
         ] {
             let json = Json::parse(written.as_bytes(), 4).unwrap();
             let mut problems = Problems::default();

@@ -183,7 +183,7 @@ fn check_authority(
     let names: Vec<&str> = names.collect();
     let is_amiss = |section: &&str| problems.is_amiss(&Pointer::default(), section);
     if !names.contains(&name) {
-        if SECTIONS.iter().any(|section| is_amiss(&section)) {
+        if SECTIONS.iter().any(is_amiss) {
             return;
         }
         let near = DidYouMean(name, names.iter().copied());
