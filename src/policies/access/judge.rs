@@ -218,15 +218,19 @@ impl Judge {
 
 /// Keeps what a head says until its body has come.
 fn keep(facts: &mut Facts, kept: Kept) {
-    let others = facts.access.take().and_then(|all| all.downcast().ok());
+    let others = facts
+        .seldom_mut()
+        .access
+        .take()
+        .and_then(|all| all.downcast().ok());
     let mut all: Box<Vec<Kept>> = others.unwrap_or_default();
     all.push(kept);
-    facts.access = Some(all);
+    facts.seldom_mut().access = Some(all);
 }
 
 /// What a part has kept.
 fn take(facts: &mut Facts, part: u8) -> Option<Kept> {
-    let all: &mut Vec<Kept> = facts.access.as_mut()?.downcast_mut()?;
+    let all: &mut Vec<Kept> = facts.seldom_mut().access.as_mut()?.downcast_mut()?;
     let place = all.iter().position(|kept| kept.part == part)?;
     Some(all.swap_remove(place))
 }
