@@ -275,12 +275,14 @@ const FOREIGN: &[Foreign] = &[
         &["ports", "not_ports", "destination_port"],
         "ports are not looked at: they are what the proxy listens on, whatever a client says",
     ),
-    said(
+    means(
         &["values"],
+        &["in"],
         "Istio's `values`: write `in`, or `includes_any` where the claim is a list",
     ),
-    said(
+    means(
         &["not_values"],
+        &["in"],
         "Istio's `notValues`: write {\"not\": {…}} around the condition, with `in`, or with `includes_any` where the claim is a list",
     ),
     Foreign {
