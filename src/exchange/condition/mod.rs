@@ -80,6 +80,17 @@ pub struct Language {
     pub parts: &'static [OperandField],
     /// Fields that name operands of other languages, each with why it is none here.
     pub elsewhere: &'static [(&'static str, &'static str)],
+    /// What becomes of a claim of another kind than a test is for: a list where a text is asked for.
+    pub other_kinds: OtherKinds,
+}
+
+/// What becomes of a value of another kind than a test is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherKinds {
+    /// It does not pass.
+    Fail,
+    /// It is neither: services may find in it what is asked for.
+    Undecidable,
 }
 
 /// A field that names an operand.
@@ -111,6 +122,7 @@ pub struct Condition {
     check: Check,
     negation: Negation,
     doubt: Doubt,
+    other_kinds: OtherKinds,
 }
 
 /// What becomes of what cannot be read as what is asked for.
@@ -267,7 +279,12 @@ impl Condition {
             return Err(Undecidable::Path);
         }
         if self.doubt == Doubt::Refuses {
-            self.check.read_of(&self.operand, found, effort)?;
+            let other_kinds = match self.operand.needs_body() {
+                // A client may write a number as a text, and a service read it as a number.
+                true => OtherKinds::Undecidable,
+                false => self.other_kinds,
+            };
+            self.check.read_of(found, other_kinds, effort)?;
         }
         Ok(self.check.holds(found, effort)?)
     }
@@ -379,6 +396,7 @@ impl Language {
                 [] => Doubt::Fails,
                 _ => Doubt::Refuses,
             },
+            other_kinds: self.other_kinds,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What a policy says of itself while the document is compiled.
 
+use std::fmt;
 use std::rc::Rc;
 
 use crate::edit::FilterStateKey;
@@ -59,10 +60,21 @@ pub struct Declaration {
 pub struct AskedCredentials {
     /// Each kind with the name of who vouches.
     pub authorities: Vec<(CredentialKind, Rc<str>)>,
+    /// Of those of them whose callers may have roles, which.
+    pub roles: Vec<Rc<dyn RoleSource>>,
     /// Whether a request needs one of each, and not one of any.
     pub needs_all: bool,
     /// Whether a request without any passes.
     pub is_optional: bool,
+}
+
+/// Which roles callers may have for whom an authority vouches.
+pub trait RoleSource: fmt::Debug {
+    /// Whether one of them may have that role.
+    fn can_give(&self, role: &str) -> bool;
+
+    /// The roles that it names. There may be others.
+    fn names(&self) -> Vec<&str>;
 }
 
 /// How a route asks for credentials, for policies that go by who was found to call.

@@ -18,7 +18,7 @@ use portcullis_wire::preflight::Preflight;
 
 mod declaration;
 
-pub use self::declaration::{AskedCredentials, Declaration, Misfits, RouteCredentials};
+pub use self::declaration::{AskedCredentials, Declaration, Misfits, RoleSource, RouteCredentials};
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]

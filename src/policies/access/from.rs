@@ -16,7 +16,7 @@ use super::decision::{Fault, Truth};
 use super::group::{GroupField, GroupReader};
 use super::request::CallerIdentity;
 use super::rule::{AsnRange, Values};
-use super::texts::Texts;
+use super::texts::{TextKind, Texts};
 use crate::networks::{Membership, NetworkList, read_addresses};
 
 /// The fields of a group of `from`.
@@ -45,27 +45,27 @@ const KINDS: [(&str, CredentialKind); 5] = [
 ];
 
 fn read_clients(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Clients)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Clients)
 }
 
 fn read_subjects(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Subjects)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Subjects)
 }
 
 fn read_issuers(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Issuers)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Issuers)
 }
 
 fn read_roles(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Roles)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Roles)
 }
 
 fn read_scopes(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Scopes)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Scopes)
 }
 
 fn read_certificates(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Certificates)
+    Texts::read(node, TextKind::Certificate, reader.problems).map(Values::Certificates)
 }
 
 fn read_credentials(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {

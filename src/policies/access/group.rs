@@ -117,6 +117,7 @@ fn read_group(
                 tests.extend(values.map(|values| FieldTest {
                     part: reader.part(),
                     name,
+                    at: node.pointer().clone(),
                     is_negated,
                     values,
                 }));
@@ -124,7 +125,9 @@ fn read_group(
         }
     }
     let is_empty = tests.is_empty() && good;
-    if is_empty {
+    // Fields that are not known are the problem where there are some.
+    let is_bare = matches!(node.json(), Json::Object(object) if object.iter().next().is_none());
+    if is_bare {
         lack(&mut fields, known, reader.problems);
     }
     fields.deny_unknown(reader.problems);

@@ -9,7 +9,9 @@ use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{ApiOperations, BodyState, Exchange, Facts};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Declaration, Placement, Policy, RoutePath, Verdict};
+use portcullis_exchange::policy::{
+    Declaration, Misfits, Placement, Policy, RouteCredentials, RoutePath, Verdict,
+};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NO_MEMORY;
 use portcullis_wire::effort::{self, Effort};
@@ -157,6 +159,14 @@ impl Policy for Judge {
             return Vec::new();
         }
         unknown_operations(self.rules.all(), api)
+    }
+
+    fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
+        for rule in self.rules.all() {
+            rule.meet(credentials);
+        }
+        // Rules that several routes have are looked at when all routes are known.
+        Misfits::default()
     }
 
     fn declares(&self) -> Declaration {

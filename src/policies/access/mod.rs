@@ -31,6 +31,7 @@ mod section;
 mod share;
 mod texts;
 mod to;
+mod vouched;
 
 use std::cell::Cell;
 use std::rc::Rc;

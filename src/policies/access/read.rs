@@ -54,12 +54,8 @@ pub(super) fn read_rule(
     counts: Rc<RuleCounts>,
     problems: &mut Problems,
 ) -> Option<AccessRule> {
-    let action = fields.required("action", problems).and_then(|node| {
-        node.choice(
-            problems,
-            &[("allow", RuleAction::Allow), ("deny", RuleAction::Deny)],
-        )
-    });
+    let action = fields.required("action", problems);
+    let action = action.and_then(|node| read_action(&node, problems));
     let trial = read_trial(fields, problems);
     let schedule = RuleSchedule::read(fields, problems);
     let mut reader = GroupReader {
@@ -89,6 +85,23 @@ pub(super) fn read_rule(
         counts,
         usage: RuleUsage::default(),
     })
+}
+
+fn read_action(node: &Node<'_>, problems: &mut Problems) -> Option<RuleAction> {
+    let written = node.json().as_str().unwrap_or_default();
+    let instead = match written.to_ascii_lowercase().as_str() {
+        "audit" | "log" => "what is to be logged alone is a rule with `mode: shadow`",
+        "custom" => "nobody else is asked; write what allows, or denies, as a rule",
+        _ => {
+            let known = [("allow", RuleAction::Allow), ("deny", RuleAction::Deny)];
+            return node.choice(problems, &known);
+        }
+    };
+    node.report(
+        problems,
+        format_args!("must be one of \"allow\", \"deny\"; {instead}"),
+    );
+    None
 }
 
 fn groups(

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use portcullis_document::Pointer;
 use portcullis_exchange::condition::{Condition, PathVariables};
 use portcullis_exchange::geo::{Asn, Country, Geo};
 use portcullis_exchange::principal::CredentialKind;
@@ -15,6 +16,7 @@ use super::caller::TextField;
 use super::counts::RuleCounts;
 use super::schedule::RuleSchedule;
 use super::texts::Texts;
+use super::vouched::Vouchers;
 use crate::networks::NetworkList;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
@@ -42,6 +44,7 @@ pub(super) struct RuleUsage {
     pub(super) is_placed: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
+    pub(super) vouchers: Vouchers,
 }
 
 /// What comes of a rule that matches.
@@ -75,6 +78,8 @@ pub(super) struct FieldTest {
     pub(super) part: usize,
     /// Its name, `not_` included.
     pub(super) name: &'static str,
+    /// Where it stands in the document.
+    pub(super) at: Pointer,
     pub(super) is_negated: bool,
     pub(super) values: Values,
 }

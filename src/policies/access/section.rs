@@ -248,7 +248,17 @@ impl Section for AccessRules {
             return;
         };
         let shared = self.named.iter().filter_map(|shared| shared.rule.as_ref());
-        let never = shared.chain(own.iter()).filter(|rule| {
+        let rules = shared.chain(own.iter());
+        for rule in rules.clone() {
+            rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
+        }
+        for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {
+            if let Some(why) = overlap::never_matches(rule) {
+                let note = format!("{}: never matches: {why}", rule.place);
+                finishing.notes.push(note);
+            }
+        }
+        let never = rules.filter(|rule| {
             let usage = &rule.usage;
             usage.is_placed.get() && !usage.is_guarded.get() && rule.needs_somebody()
         });

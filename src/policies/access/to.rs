@@ -27,7 +27,16 @@ const BYTES_COMPARED_BY_A_STEP: u64 = 16;
 const OPERATIONS_ASKED_BY_A_STEP: u64 = 4;
 
 fn read_hosts(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    let hosts = node.list(reader.problems, HostPattern::read);
+    let hosts = node.list(reader.problems, |item, problems| {
+        if item.json().as_str() == Some("*") {
+            item.report(
+                problems,
+                "stands for every host; a rule without `hosts` is for all of them",
+            );
+            return None;
+        }
+        HostPattern::read(item, problems)
+    });
     hosts.map(Values::Hosts)
 }
 
@@ -70,6 +79,13 @@ fn read_pattern(
     let Json::String(path) = node.json() else {
         return PathPattern::read(node, letter_case, problems);
     };
+    if path.starts_with('*') {
+        node.report(
+            problems,
+            "`*` stands for itself here, and a path begins with \"/\"; what ends in something is {\"regex\": \"/.*…\"}",
+        );
+        return None;
+    }
     if let Some(reason) = PathPattern::impossible_exact(path) {
         node.report(problems, reason);
         return None;

@@ -13,6 +13,7 @@ mod spiffe;
 
 use std::rc::Rc;
 
+use crate::authn::roles::RoleRules;
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
@@ -134,6 +135,10 @@ impl Authenticator for CertificateRequirement {
 
     fn authority(&self) -> (CredentialKind, Rc<str>) {
         (CredentialKind::Certificate, Rc::clone(&self.set.name))
+    }
+
+    fn roles(&self) -> &RoleRules {
+        &self.set.roles
     }
 
     fn locations(&self) -> &Locations {

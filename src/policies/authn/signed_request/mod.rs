@@ -291,6 +291,7 @@ impl Policy for SignedRequest {
             judged_request_headers: judged.chain(self.requirement.header_names()).collect(),
             asks_for: Some(AskedCredentials {
                 authorities: vec![(CredentialKind::SignedRequest, Rc::clone(&self.signer.name))],
+                roles: self.signer.roles.source().into_iter().collect(),
                 needs_all: true,
                 is_optional: self.presence == Presence::Optional,
             }),
