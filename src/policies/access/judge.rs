@@ -147,21 +147,22 @@ impl Policy for Judge {
     }
 
     fn declares(&self) -> Declaration {
-        let conditions = self.rules.iter().flat_map(|rule| &rule.when);
-        let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
-        Declaration {
+        let mut declared = Declaration {
             mode: match self.task {
                 Task::Enforce => Mode::Enforce,
                 Task::Try => Mode::Shadow,
             },
-            judged_request_headers: headers.collect(),
             later_request_fields: match &self.body {
                 Some(_) => BodyPlan::LATER_FIELDS,
                 None => &[],
             },
             only_looks_in_shadow: true,
             ..Declaration::default()
+        };
+        for when in self.rules.iter().flat_map(|rule| &rule.when) {
+            declared.goes_by(&when.condition);
         }
+        declared
     }
 }
 
