@@ -279,9 +279,8 @@ fn report_conditions_on_owned(routes: &[Route], fallback: &Chain, problems: &mut
     let tried = chains(routes, fallback).flat_map(|chain| &chain.beside);
     for step in steps(routes, fallback).chain(tried) {
         for (name, place) in &step.declared.conditions_on_headers {
-            let own = |each: &HeaderName| {
-                are_alike(each.as_str().as_bytes(), name.as_str().as_bytes())
-            };
+            let own =
+                |each: &HeaderName| are_alike(each.as_str().as_bytes(), name.as_str().as_bytes());
             // A rule may stand on many routes.
             if owned.iter().any(own) && reported.insert(place.to_string()) {
                 let name = Quoted(name.as_str());

@@ -108,7 +108,8 @@ impl Declaration {
         for name in condition.header_names() {
             self.judged_request_headers.push(name.clone());
             if let Some(place) = condition.place() {
-                self.conditions_on_headers.push((name.clone(), place.clone()));
+                self.conditions_on_headers
+                    .push((name.clone(), place.clone()));
             }
         }
     }
