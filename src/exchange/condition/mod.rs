@@ -49,7 +49,7 @@ pub use self::undecidable::Undecidable;
 pub use self::view::{PathVariables, View};
 pub use crate::body_members::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
 pub use crate::claim_path::ClaimPath;
-use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
@@ -123,6 +123,8 @@ pub struct Condition {
     negation: Negation,
     doubt: Doubt,
     other_kinds: OtherKinds,
+    /// Where it stands, if it looks at header fields.
+    place: Option<Pointer>,
 }
 
 /// What becomes of what cannot be read as what is asked for.
@@ -163,7 +165,10 @@ impl Condition {
             None => language.read_plain(&mut fields, problems),
         };
         fields.deny_unknown(problems);
-        let condition = condition?;
+        let mut condition = condition?;
+        if condition.header_names().next().is_some() {
+            condition.place = Some(node.pointer().clone());
+        }
         Some(match negation {
             Negation::Plain => condition,
             Negation::Not => condition.negated(),
@@ -205,6 +210,11 @@ impl Condition {
     pub fn is_of_claims(&self) -> bool {
         let mut operands = self.operands();
         operands.all(|operand| matches!(operand, Operand::Claim(..)))
+    }
+
+    /// Where it stands in the document; none if it looks at no header field.
+    pub fn place(&self) -> Option<&Pointer> {
+        self.place.as_ref()
     }
 
     /// The header fields that it looks at.
@@ -397,6 +407,7 @@ impl Language {
                 _ => Doubt::Refuses,
             },
             other_kinds: self.other_kinds,
+            place: None,
         })
     }
 }

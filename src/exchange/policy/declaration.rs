@@ -3,11 +3,13 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::condition::Condition;
 use crate::edit::FilterStateKey;
 use crate::enforcement::Mode;
 use crate::exchange::{ApiOperations, ClaimedSubject};
 use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
+use portcullis_document::Pointer;
 use portcullis_wire::headers::HeaderName;
 
 /// What a policy says of itself once, while the document is compiled.
@@ -37,6 +39,8 @@ pub struct Declaration {
     pub owned_request_headers: Vec<HeaderName>,
     /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
     pub judged_request_headers: Vec<HeaderName>,
+    /// Request fields by which its conditions go, each with the place of the condition.
+    pub conditions_on_headers: Vec<(HeaderName, Pointer)>,
     /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
     pub minds_end: bool,
     /// Whether it says who calls only when all of the body has come.
@@ -109,6 +113,7 @@ impl Default for Declaration {
             counts_claimants: false,
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
+            conditions_on_headers: Vec::new(),
             minds_end: false,
             names_caller_late: false,
             only_looks_in_shadow: false,
@@ -117,6 +122,19 @@ impl Default for Declaration {
             asks_for_certificate: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
+        }
+    }
+}
+
+impl Declaration {
+    /// With the request fields by which a condition goes.
+    pub fn goes_by(&mut self, condition: &Condition) {
+        for name in condition.header_names() {
+            self.judged_request_headers.push(name.clone());
+            if let Some(place) = condition.place() {
+                self.conditions_on_headers
+                    .push((name.clone(), place.clone()));
+            }
         }
     }
 }

@@ -153,7 +153,8 @@ impl RuleIndex {
             }
         }
         if !self.methods.is_empty() {
-            let rules = self.methods.get(request.method());
+            let method = request.method().to_ascii_uppercase();
+            let rules = self.methods.get(&*method);
             found.extend(rules.into_iter().flatten());
         }
         for (field, texts) in TextField::ALL.into_iter().zip(&self.texts) {
@@ -238,7 +239,9 @@ fn keys(groups: &[Group], field: IndexField) -> Option<BTreeSet<IndexKey<'_>>> {
 fn values(values: &Values, field: IndexField) -> Option<Vec<Cow<'_, str>>> {
     match (field, values) {
         (IndexField::Method, Values::Methods(methods)) => {
-            Some(methods.iter().map(|method| method.into()).collect())
+            // One that is written in other letters cannot be told, and is found.
+            let methods = methods.iter().map(|method| method.to_ascii_uppercase());
+            Some(methods.map(Cow::Owned).collect())
         }
         (IndexField::Path, Values::Paths(paths)) => paths.iter().map(first_segments).collect(),
         (IndexField::Text(wanted), values) => {

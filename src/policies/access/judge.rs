@@ -171,14 +171,11 @@ impl Policy for Judge {
 
     fn declares(&self) -> Declaration {
         let all = self.rules.all();
-        let conditions = all.iter().flat_map(|rule| &rule.when);
-        let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
-        Declaration {
+        let mut declared = Declaration {
             mode: match self.task {
                 Task::Enforce => Mode::Enforce,
                 Task::Try => Mode::Shadow,
             },
-            judged_request_headers: headers.collect(),
             later_request_fields: match &self.body {
                 Some(_) => BodyPlan::LATER_FIELDS,
                 None => &[],
@@ -188,7 +185,11 @@ impl Policy for Judge {
             asks_for_certificate: all.iter().any(|rule| rule.asks_for_certificate()),
             asks_operations: all.iter().any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
+        };
+        for when in self.rules.all().iter().flat_map(|rule| &rule.when) {
+            declared.goes_by(&when.condition);
         }
+        declared
     }
 }
 

@@ -1,6 +1,7 @@
 //! `to`: for which requests a rule is.
 
 use portcullis_document::{Node, Problems};
+use portcullis_exchange::condition::Undecidable;
 use portcullis_exchange::exchange::{ApiOperations, Request, TwoReadings};
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
@@ -106,7 +107,12 @@ pub(super) fn is_host(hosts: &[HostPattern], request: &Request<'_>) -> Truth {
 pub(super) fn is_method(methods: &[String], request: &Request<'_>) -> Truth {
     let method = request.method();
     match request.effort.spend(methods.len() as u64) {
-        Ok(()) => Truth::of(methods.iter().any(|each| each == method)),
+        Ok(()) if methods.iter().any(|each| each == method) => Truth::Yes,
+        // Methods differ by case (RFC 9110 §9.1), and not to every service.
+        Ok(()) if methods.iter().any(|each| each.eq_ignore_ascii_case(method)) => {
+            Truth::Unknown(Fault::Condition(Undecidable::Spelling))
+        }
+        Ok(()) => Truth::No,
         Err(TooCostly) => Truth::Unknown(Fault::Effort),
     }
 }

@@ -137,8 +137,7 @@ impl Member for StoreRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
-        let required = self.requirement.header_names();
-        declared.judged_request_headers.extend(required);
+        self.requirement.declare(declared);
         let forwarding = &self.store.forwarding;
         declared
             .owned_request_headers

@@ -112,8 +112,7 @@ impl Member for CertificateRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
-        let required = self.requirement.header_names();
-        declared.judged_request_headers.extend(required);
+        self.requirement.declare(declared);
         let forwarding = &self.set.forwarding;
         declared
             .owned_request_headers
