@@ -102,19 +102,22 @@ pub(super) fn holds(values: &Values, caller: CallerIdentity<'_>, effort: &Effort
         (CallerIdentity::Nobody, _) => return Truth::No,
         (CallerIdentity::Known(principal), _) => principal,
     };
+    if let Some((field, texts)) = values.texts() {
+        return caller::has(principal, field, texts, effort);
+    }
     match values {
-        Values::Clients(texts) => caller::client_is_one_of(principal, texts, effort),
-        Values::Subjects(texts) => caller::subject_is_one_of(principal, texts, effort),
-        Values::Issuers(texts) => caller::issuer_is_one_of(principal, texts, effort),
-        Values::Roles(texts) => caller::has_a_role_of(principal, texts, effort),
-        Values::Scopes(texts) => caller::has_a_scope_of(principal, texts, effort),
         Values::Credentials(kinds) => Truth::of(kinds.contains(&principal.kind)),
         Values::Authorities(names) => {
             Truth::of(names.iter().any(|name| **name == *principal.authority))
         }
         Values::Authenticated(expected) => Truth::of(*expected),
-        // These are no values of a credential.
-        Values::Certificates(_)
+        // These are compared above, or are no values of a credential.
+        Values::Clients(_)
+        | Values::Subjects(_)
+        | Values::Issuers(_)
+        | Values::Roles(_)
+        | Values::Scopes(_)
+        | Values::Certificates(_)
         | Values::Addresses(_)
         | Values::Hosts(_)
         | Values::Methods(_)

@@ -17,6 +17,7 @@ use portcullis_wire::effort::{self, Effort};
 use super::closest::closest;
 use super::counts::Effect;
 use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
+use super::index::RuleList;
 use super::kept::{Kept, Whole};
 use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
@@ -27,7 +28,7 @@ use super::share;
 pub(super) struct Judge {
     /// Tells it from the other parts of its chain.
     pub(super) part: u8,
-    pub(super) rules: Vec<Rc<AccessRule>>,
+    pub(super) rules: Rc<RuleList>,
     pub(super) fallback: Fallback,
     pub(super) shown: Visibility,
     pub(super) task: Task,
@@ -81,9 +82,10 @@ impl Policy for Judge {
             Task::Try => head.at_cost_of(&own),
         };
         let in_force = |rule: &AccessRule| share::is_in_force(rule, facts, host);
-        let enforced = self.rules.iter().filter(|rule| in_force(rule));
-        let decision = decide(enforced.map(|rule| &**rule), self.fallback, &head);
-        let all = || self.rules.iter().map(|rule| &**rule);
+        let candidates = self.rules.candidates(&head);
+        let all = || candidates.iter().map(|rule| &***rule);
+        let enforced = all().filter(|rule| in_force(rule));
+        let decision = decide(enforced, self.fallback, &head);
         let decision = match (self.task, decision) {
             (Task::Enforce, decision) => decision,
             (Task::Try, Decision::Later) => Decision::Later,
@@ -91,7 +93,7 @@ impl Policy for Judge {
             (Task::Try, _) => return Verdict::Pass,
         };
         if let Decision::Later = decision {
-            let rules = self.rules.iter().map(|rule| (rule, in_force(rule)));
+            let rules = candidates.iter().map(|rule| (*rule, in_force(rule)));
             let kept = Kept::of(self.part, rules, &head);
             return match kept {
                 Some(kept) => {
@@ -104,7 +106,9 @@ impl Policy for Judge {
         }
         let head = head.at_cost_of(&explaining);
         let tried = all().filter(|rule| !in_force(rule));
-        let in_force = all().filter(|rule| in_force(rule));
+        // One that does not match may come close.
+        let rules = self.rules.all().iter().map(|rule| &**rule);
+        let in_force = rules.filter(|rule| in_force(rule));
         self.settle(decision, in_force, tried, &head, host)
     }
 
@@ -138,7 +142,7 @@ impl Policy for Judge {
         if route.names_caller_late {
             self.names_caller_late.set(true);
         }
-        for rule in &self.rules {
+        for rule in self.rules.all() {
             rule.usage.is_placed.set(true);
             if route.guard.is_some() {
                 rule.usage.is_guarded.set(true);
@@ -147,7 +151,7 @@ impl Policy for Judge {
     }
 
     fn declares(&self) -> Declaration {
-        let conditions = self.rules.iter().flat_map(|rule| &rule.when);
+        let conditions = self.rules.all().iter().flat_map(|rule| &rule.when);
         let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
         Declaration {
             mode: match self.task {

@@ -79,6 +79,15 @@ impl<'h> Head<'h> {
         Self::new(request, self.known)
     }
 
+    pub(super) fn request(&self) -> &Request<'h> {
+        &self.request
+    }
+
+    /// Who sends it.
+    pub(super) fn caller(&self) -> CallerIdentity<'h> {
+        self.caller
+    }
+
     /// What conditions see of it.
     pub(super) fn view(&self) -> &View<'h> {
         &self.view

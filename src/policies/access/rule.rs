@@ -10,6 +10,7 @@ use portcullis_wire::address::Range;
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
 
+use super::caller::TextField;
 use super::counts::RuleCounts;
 use super::schedule::RuleSchedule;
 use super::texts::Texts;
@@ -129,6 +130,25 @@ impl Values {
             | Values::Roles(_)
             | Values::Scopes(_)
             | Values::Authenticated(_) => Need::Identity,
+        }
+    }
+
+    /// The texts of a field that is compared with texts of who calls.
+    pub(super) fn texts(&self) -> Option<(TextField, &Texts)> {
+        match self {
+            Values::Clients(texts) => Some((TextField::Clients, texts)),
+            Values::Subjects(texts) => Some((TextField::Subjects, texts)),
+            Values::Issuers(texts) => Some((TextField::Issuers, texts)),
+            Values::Roles(texts) => Some((TextField::Roles, texts)),
+            Values::Scopes(texts) => Some((TextField::Scopes, texts)),
+            Values::Credentials(_)
+            | Values::Authorities(_)
+            | Values::Authenticated(_)
+            | Values::Certificates(_)
+            | Values::Addresses(_)
+            | Values::Hosts(_)
+            | Values::Methods(_)
+            | Values::Paths(_) => None,
         }
     }
 }

@@ -4,13 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_document::{Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
+use portcullis_wire::budget::Share;
 
 use super::counts::RuleCounts;
+use super::index::RuleList;
 use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{AccessRule, RuleAction};
@@ -23,6 +25,8 @@ pub struct AccessRules {
     counts: RefCell<BTreeMap<String, Rc<RuleCounts>>>,
     /// The rules of blocks.
     own: RefCell<Vec<Rc<AccessRule>>>,
+    /// The lists of rules that are judged together.
+    lists: RefCell<Vec<Rc<RuleList>>>,
     /// How many pairs of rules may still be compared.
     pairs: Cell<usize>,
 }
@@ -45,6 +49,7 @@ impl Default for AccessRules {
             named: Vec::new(),
             counts: RefCell::default(),
             own: RefCell::default(),
+            lists: RefCell::default(),
             pairs: Cell::new(overlap::MOST_PAIRS),
         }
     }
@@ -92,6 +97,25 @@ impl AccessRules {
         if let Ok(mut own) = self.own.try_borrow_mut() {
             own.push(Rc::clone(rule));
         }
+    }
+
+    /// The list of these rules: the same for all routes that have it.
+    pub(super) fn list(&self, rules: Vec<Rc<AccessRule>>, problems: &mut Problems) -> Rc<RuleList> {
+        let Ok(mut lists) = self.lists.try_borrow_mut() else {
+            return Rc::new(RuleList::new(rules));
+        };
+        let is_same = |list: &&Rc<RuleList>| {
+            let all = list.all();
+            let mut pairs = all.iter().zip(&rules);
+            all.len() == rules.len() && pairs.all(|(one, other)| Rc::ptr_eq(one, other))
+        };
+        if let Some(list) = lists.iter().find(is_same) {
+            return Rc::clone(list);
+        }
+        let list = Rc::new(RuleList::new(rules));
+        problems.account(&Pointer::default(), Share::Documents, list.memory());
+        lists.push(Rc::clone(&list));
+        list
     }
 
     /// What an operator should know of rules of a block, beside those that are judged everywhere.

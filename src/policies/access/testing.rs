@@ -12,6 +12,11 @@ use super::rule::AccessRule;
 
 /// The rules of a list, each an object with a name.
 pub(super) fn rules(text: &str) -> Vec<Rc<AccessRule>> {
+    rules_by(text, LetterCase::Significant)
+}
+
+/// The same, where upper and lower case are the same or are not.
+pub(super) fn rules_by(text: &str, letter_case: LetterCase) -> Vec<Rc<AccessRule>> {
     let json = Json::parse(text.as_bytes(), 16).unwrap();
     let mut problems = Problems::default();
     let items = Node::root(&json).items(&mut problems).unwrap();
@@ -21,7 +26,7 @@ pub(super) fn rules(text: &str) -> Vec<Rc<AccessRule>> {
         let name = fields.required("name", &mut problems).unwrap();
         let name = name.json().as_str().unwrap();
         let context = RuleContext {
-            letter_case: LetterCase::Significant,
+            letter_case,
             path: &RoutePath::default(),
         };
         let rule = read_rule(name, &mut fields, &context, Rc::default(), &mut problems);
