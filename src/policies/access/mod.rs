@@ -34,7 +34,7 @@ mod to;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::condition::BodyPlan;
 use portcullis_exchange::policy::{
@@ -73,6 +73,9 @@ pub(super) const KIND: PolicyKind = PolicyKind {
 /// The most rules of one block.
 const MOST_RULES: usize = 5000;
 
+/// Whether they are there; a module may be built without them.
+const HAS_ACCESS: bool = cfg!(feature = "access");
+
 /// How many bytes of a body are read, unless the block says otherwise.
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -82,6 +85,9 @@ const OF_BLOCK: u8 = 4;
 
 /// The denials of all routes.
 fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_ACCESS {
+        return Some(Vec::new());
+    }
     let shared = context.sections.get::<AccessRules>();
     let rules: Vec<Rc<AccessRule>> = shared.everywhere().cloned().collect();
     let conceal = block.and_then(|block| block.member("conceal"));
@@ -94,6 +100,10 @@ fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Cha
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_ACCESS {
+        context.problems.report(fields.pointer(), LeftOut::ACCESS);
+        return None;
+    }
     let rules = fields.required("rules", context.problems);
     let rules = rules.and_then(|node| read_rules(&node, context));
     let problems = &mut *context.problems;

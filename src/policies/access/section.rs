@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_document::{Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
 use portcullis_wire::budget::Share;
 
+use super::HAS_ACCESS;
 use super::counts::RuleCounts;
 use super::index::RuleList;
 use super::overlap;
@@ -201,6 +202,10 @@ impl Section for AccessRules {
     const NAME: &'static str = "access_rules";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        if !HAS_ACCESS {
+            node.report(reading.problems, LeftOut::ACCESS);
+            return None;
+        }
         let letter_case = reading.known.get::<PathRules>().letter_case;
         let problems = &mut *reading.problems;
         let mut section = Self::default();
@@ -215,7 +220,7 @@ impl Section for AccessRules {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_ACCESS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
