@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::edit::FilterStateKey;
 use crate::enforcement::Mode;
-use crate::exchange::ClaimedSubject;
+use crate::exchange::{ApiOperations, ClaimedSubject};
 use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
 use portcullis_wire::headers::HeaderName;
@@ -23,6 +23,10 @@ pub struct Declaration {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Whose tokens it asks for, so that others can tell who a request says it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// Whether it goes by the operations of the route's API.
+    pub asks_operations: bool,
+    /// What operations its API has.
+    pub operations: Option<Rc<dyn ApiOperations>>,
     /// Whose credentials it asks for, if it asks for any.
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
@@ -87,6 +91,8 @@ impl Default for Declaration {
             later_request_fields: &[],
             error_page: None,
             claimants: None,
+            asks_operations: false,
+            operations: None,
             asks_for: None,
             counts_claimants: false,
             owned_request_headers: Vec::new(),

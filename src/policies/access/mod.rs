@@ -19,6 +19,7 @@ mod group;
 mod index;
 mod judge;
 mod kept;
+mod operations;
 mod overlap;
 mod peer;
 mod read;
@@ -37,6 +38,7 @@ use std::rc::Rc;
 use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::condition::BodyPlan;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, PolicyKind, Role, RoutePath, Stage,
 };
@@ -45,11 +47,14 @@ use portcullis_exchange::target::PathRules;
 use portcullis_wire::json::Json;
 
 use self::decision::Fallback;
+use self::group::Places;
 use self::index::RuleList;
 use self::judge::{Judge, Task};
 use self::read::{RuleContext, read_name, read_rule};
 use self::refusals::Visibility;
 use self::rule::{AccessRule, Need, RuleAction};
+
+use crate::networks::NetworkLists;
 
 pub use self::section::AccessRules;
 
@@ -258,8 +263,16 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<AccessRule>
         read_name(written, &node, context.problems)
     });
     let path = context.route_path();
+    let (networks, geo) = (
+        context.sections.get::<NetworkLists>(),
+        context.sections.get::<Geo>(),
+    );
     let rule_context = RuleContext {
         letter_case: context.sections.get::<PathRules>().letter_case,
+        places: Places {
+            networks: &networks,
+            geo: &geo,
+        },
         path: &path,
     };
     let counts = match name {

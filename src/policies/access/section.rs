@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
@@ -13,10 +14,12 @@ use portcullis_wire::budget::Share;
 
 use super::HAS_ACCESS;
 use super::counts::RuleCounts;
+use super::group::Places;
 use super::index::RuleList;
 use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{AccessRule, RuleAction};
+use crate::networks::NetworkLists;
 
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl AccessRules {
         &self,
         name: &str,
         node: &Node<'_>,
-        letter_case: LetterCase,
+        (letter_case, places): (LetterCase, Places<'_>),
         problems: &mut Problems,
     ) -> SharedRule {
         let named = read_name(name, node, problems);
@@ -143,6 +146,7 @@ impl AccessRules {
             let everywhere = fields.optional("everywhere");
             let context = RuleContext {
                 letter_case,
+                places,
                 path: &RoutePath::default(),
             };
             let read = read_rule(name, &mut fields, &context, self.counts(name), problems);
@@ -207,10 +211,18 @@ impl Section for AccessRules {
             return None;
         }
         let letter_case = reading.known.get::<PathRules>().letter_case;
+        let (networks, geo) = (
+            reading.known.get::<NetworkLists>(),
+            reading.known.get::<Geo>(),
+        );
+        let places = Places {
+            networks: &networks,
+            geo: &geo,
+        };
         let problems = &mut *reading.problems;
         let mut section = Self::default();
         for (name, node) in node.members(problems).unwrap_or_default() {
-            let shared = section.read_shared(name, &node, letter_case, problems);
+            let shared = section.read_shared(name, &node, (letter_case, places), problems);
             section.named.push(shared);
             if problems.is_full() {
                 break;
