@@ -21,7 +21,7 @@ pub(super) struct GroupField {
 
 /// What the document says of where clients are.
 #[derive(Clone, Copy)]
-pub(super) struct Places<'p> {
+pub(super) struct RuleSources<'p> {
     pub(super) networks: &'p NetworkLists,
     pub(super) geo: &'p Rc<Geo>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Places<'p> {
 /// What values are read with.
 pub(super) struct GroupReader<'r> {
     pub(super) letter_case: LetterCase,
-    pub(super) places: Places<'r>,
+    pub(super) places: RuleSources<'r>,
     pub(super) problems: &'r mut Problems,
     /// How many parts of the rule have been read.
     pub(super) parts: usize,

@@ -47,7 +47,7 @@ use portcullis_exchange::target::PathRules;
 use portcullis_wire::json::Json;
 
 use self::decision::Fallback;
-use self::group::Places;
+use self::group::RuleSources;
 use self::index::RuleList;
 use self::judge::{Judge, Task};
 use self::read::{RuleContext, read_name, read_rule};
@@ -269,7 +269,7 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<AccessRule>
     );
     let rule_context = RuleContext {
         letter_case: context.sections.get::<PathRules>().letter_case,
-        places: Places {
+        places: RuleSources {
             networks: &networks,
             geo: &geo,
         },

@@ -14,7 +14,7 @@ use portcullis_wire::budget::Share;
 
 use super::HAS_ACCESS;
 use super::counts::RuleCounts;
-use super::group::Places;
+use super::group::RuleSources;
 use super::index::RuleList;
 use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
@@ -137,7 +137,7 @@ impl AccessRules {
         &self,
         name: &str,
         node: &Node<'_>,
-        (letter_case, places): (LetterCase, Places<'_>),
+        (letter_case, places): (LetterCase, RuleSources<'_>),
         problems: &mut Problems,
     ) -> SharedRule {
         let named = read_name(name, node, problems);
@@ -215,7 +215,7 @@ impl Section for AccessRules {
             reading.known.get::<NetworkLists>(),
             reading.known.get::<Geo>(),
         );
-        let places = Places {
+        let places = RuleSources {
             networks: &networks,
             geo: &geo,
         };

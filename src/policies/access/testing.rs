@@ -7,7 +7,7 @@ use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::target::LetterCase;
 use portcullis_wire::json::Json;
 
-use super::group::Places;
+use super::group::RuleSources;
 use super::read::{RuleContext, read_rule};
 use super::rule::AccessRule;
 use crate::networks::NetworkLists;
@@ -30,7 +30,7 @@ pub(super) fn rules_by(text: &str, letter_case: LetterCase) -> Vec<Rc<AccessRule
         let name = name.json().as_str().unwrap();
         let context = RuleContext {
             letter_case,
-            places: Places {
+            places: RuleSources {
                 networks: &networks,
                 geo: &geo,
             },

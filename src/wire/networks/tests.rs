@@ -13,9 +13,9 @@ fn address(text: &str) -> IpAddr {
 }
 
 /// Numbers that look random, the same on every run.
-struct Random(u64);
+struct RandomNetworks(u64);
 
-impl Random {
+impl RandomNetworks {
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -66,7 +66,7 @@ impl Random {
 /// A set is what the plain list of its networks is.
 #[test]
 fn addresses_are_in_a_set_as_they_are_in_one_of_its_networks() {
-    let mut random = Random(7);
+    let mut random = RandomNetworks(7);
     let mut found = [0_usize; 2];
     for round in 0..300 {
         let count = [1, 2, 3, 30, RUN, RUN + 1, 1000][round % 7];
