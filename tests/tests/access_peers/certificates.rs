@@ -113,15 +113,16 @@ pub(super) fn all() -> Vec<Example> {
                 get("/host").over(uri).denied(),
                 get("/any").over(uri),
                 get("/any").over(dns),
-                get("/any").over(nobody).denied(),
                 get("/any").denied(),
                 get("/not").over(uri).denied(),
                 get("/not").over(other),
                 get("/not").over(nobody),
-                get("/none").over(nobody),
                 get("/none"),
                 get("/none").over(dns).denied(),
                 // What differs.
+                // RBAC takes whoever comes over TLS for authenticated.
+                get("/any").over(nobody).differs(true, false),
+                get("/none").over(nobody).differs(false, true),
                 // A certificate without names is one for RBAC, and for rules has none.
                 get("/any")
                     .over(Over::Tls(Some("plain")))
