@@ -16,8 +16,8 @@ pub struct Connection {
     forwarded_tls: bool,
     trusts_forwarded: bool,
     has_tls: OnceCell<bool>,
-    /// The client's address by those in front, where the document trusts them.
-    forwarded_client: Option<Option<IpAddr>>,
+    /// Whether the client's address is by those in front, since the document trusts them.
+    has_forwarded_client: bool,
     client: OnceCell<Option<IpAddr>>,
 }
 
@@ -43,21 +43,22 @@ impl Connection {
     /// Has the client's address be that which proxies in front say, if the document trusts them: what
     /// [`crate::client_address::ClientAddress`] reads.
     pub fn forward_client(&mut self, forwarded: Option<Option<IpAddr>>) {
-        self.forwarded_client = forwarded;
+        if let Some(client) = forwarded {
+            self.has_forwarded_client = true;
+            self.client = OnceCell::from(client);
+        }
     }
 
     /// The client's address by proxies in front, where the document trusts them; `Some(None)` where that cannot
     /// be read.
     pub fn forwarded_client(&self) -> Option<Option<IpAddr>> {
-        self.forwarded_client
+        let client = || self.client.get().copied().flatten();
+        self.has_forwarded_client.then(client)
     }
 
     /// The client's address: by the proxy's word, which is asked for once, or by that of those in front. None if
     /// it is not said in a form that we know.
     pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
-        if let Some(forwarded) = self.forwarded_client {
-            return forwarded;
-        }
         let ask = || address::with_port(&host.property(Property::ClientAddress)?);
         *self.client.get_or_init(ask)
     }

@@ -63,8 +63,6 @@ pub struct Exchange<'r> {
 pub struct Facts {
     /// Who calls. Written by the policy that asks for credentials, once it has accepted one.
     pub principal: Option<Principal>,
-    /// Whom credentials name that were accepted beside that of who calls. Written by the same policy.
-    pub beside: Vec<Principal>,
     /// What limits said. Written by `rate_limits`.
     pub limits: Limits,
     /// What proofs of possession came with the request. Written by the policies that ask for credentials.
@@ -73,6 +71,21 @@ pub struct Facts {
     pub operation: Option<OperationIndex>,
     /// Whose tokens its route asks for. Written by the stream.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// What is known of the client's connection.
+    pub connection: Connection,
+    /// What services were asked about its credentials. Written by the policy that asks for them, and
+    /// forgotten when that has judged.
+    pub asked: Asked,
+    /// In a box, since every open stream has facts and few have these.
+    seldom: Option<Box<SeldomFacts>>,
+}
+
+/// Facts of few requests.
+#[derive(Debug, Default)]
+pub struct SeldomFacts {
+    /// Whom credentials name that were accepted beside that of who calls. Written by the policy that asks for
+    /// credentials.
+    beside: Vec<Principal>,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
     pub response_checks: Vec<(usize, ResponseCheck)>,
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
@@ -80,11 +93,6 @@ pub struct Facts {
     pub unsettled_signature: Option<Box<dyn Any>>,
     /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
     pub access: Option<Box<dyn Any>>,
-    /// What is known of the client's connection.
-    pub connection: Connection,
-    /// What services were asked about its credentials. Written by the policy that asks for them, and
-    /// forgotten when that has judged.
-    pub asked: Asked,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -120,31 +128,53 @@ impl Facts {
     pub fn name(&mut self, principal: Principal) {
         match &self.principal {
             None => self.principal = Some(principal),
-            Some(caller) if *caller == principal || self.beside.contains(&principal) => {}
-            Some(_) => self.beside.push(principal),
+            Some(caller) if *caller == principal || self.beside().contains(&principal) => {}
+            Some(_) => self.seldom_mut().beside.push(principal),
         }
     }
 
     /// Everybody whom an accepted credential names, who calls first.
     pub fn named(&self) -> impl Iterator<Item = &Principal> {
-        self.principal.iter().chain(&self.beside)
+        self.principal.iter().chain(self.beside())
+    }
+
+    fn beside(&self) -> &[Principal] {
+        self.seldom().map_or(&[], |seldom| &seldom.beside)
+    }
+
+    /// Those of few requests, if there are any.
+    pub fn seldom(&self) -> Option<&SeldomFacts> {
+        self.seldom.as_deref()
+    }
+
+    /// The same, to be written.
+    pub fn seldom_mut(&mut self) -> &mut SeldomFacts {
+        self.seldom.get_or_insert_default()
+    }
+
+    /// What the body of the response is judged by, each with who judges.
+    pub fn response_checks(&self) -> &[(usize, ResponseCheck)] {
+        self.seldom().map_or(&[], |seldom| &seldom.response_checks)
     }
 
     /// How many bytes of memory they take. Claims count whole: a cache that has them too may forget
     /// them first.
     pub fn memory(&self) -> usize {
-        let beside = self.beside.iter().map(|principal| {
+        let beside = self.beside().iter().map(|principal| {
             let own = size_of::<Principal>();
             principal.memory().saturating_add(own)
         });
         let claims = self.principal.as_ref().map_or(0, Principal::memory);
         let claims = beside.fold(claims, usize::saturating_add);
-        let answers = self.response_checks.capacity();
-        let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
+        let seldom = self.seldom().map_or(0, |seldom| {
+            let answers = seldom.response_checks.capacity();
+            let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
+            answers.saturating_add(size_of::<SeldomFacts>())
+        });
         self.limits
             .memory()
             .saturating_add(self.proofs.memory())
-            .saturating_add(answers)
+            .saturating_add(seldom)
             .saturating_add(claims)
     }
 
@@ -166,17 +196,20 @@ impl Facts {
 
     /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
+        let seldom = (!self.beside().is_empty()).then(|| {
+            Box::new(SeldomFacts {
+                beside: self.beside().to_vec(),
+                ..SeldomFacts::default()
+            })
+        });
         Self {
             principal: self.principal.clone(),
-            beside: self.beside.clone(),
+            seldom,
             claimants: self.claimants.clone(),
             proofs: self.proofs.clone(),
             connection: self.connection.clone(),
             limits: Limits::default(),
             operation: None,
-            response_checks: Vec::new(),
-            unsettled_signature: None,
-            access: None,
             asked: Asked::default(),
         }
     }

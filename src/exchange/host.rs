@@ -56,6 +56,12 @@ pub trait Signatures {
 pub trait Properties {
     /// What the proxy knows of the connection; none if it does not know.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
+
+    /// The status of the response, without a buffer where it is known already.
+    fn response_status(&self) -> Option<u64> {
+        let status = self.property(Property::ResponseStatus)?;
+        status.try_into().ok().map(u64::from_le_bytes)
+    }
 }
 
 /// What workers share.

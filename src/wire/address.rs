@@ -104,8 +104,10 @@ impl Range {
         (self.first, last)
     }
 
-    /// Whether an address is one of them.
+    /// Whether an address is one of them. An IPv4 address in an IPv6 one is the IPv4 address: a network
+    /// such as `::/0`, which is larger than that of all of these, holds none of them.
     pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         let alike = self.first.is_ipv4() == address.is_ipv4();
         alike && network(address, self.prefix, self.prefix) == self.first
     }
@@ -170,8 +172,22 @@ mod tests {
             let found = Range::parse(written).map(|range| range.to_string());
             assert_eq!(found.unwrap_or_default(), range, "{written}");
         }
-        let mapped = Range::parse("::ffff:192.0.2.0/120").unwrap();
-        assert!(mapped.contains("192.0.2.9".parse().unwrap()));
+        let holds = |range, address: &str| {
+            let range = Range::parse(range).unwrap();
+            range.contains(address.parse().unwrap())
+        };
+        for range in ["::ffff:192.0.2.0/120", "192.0.2.0/24", "::ffff:0:0/96"] {
+            for address in ["192.0.2.9", "::ffff:192.0.2.9"] {
+                assert!(holds(range, address), "{range} {address}");
+            }
+            assert!(!holds(range, "::192.0.2.9"), "{range}");
+        }
+        for range in ["::/0", "::/57", "::/80", "::fffe:0:0/95"] {
+            for address in ["192.0.2.9", "::ffff:192.0.2.9"] {
+                assert!(!holds(range, address), "{range} {address}");
+            }
+        }
+        assert!(holds("::/57", "::192.0.2.9") && holds("::fffe:0:0/95", "::fffe:192.0.2.9"));
     }
 
     #[test]

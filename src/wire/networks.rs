@@ -383,7 +383,7 @@ mod tests {
                 let at = at.to_bits();
                 [at.wrapping_sub(1), at, at.wrapping_add(1)].map(|bits| IpAddr::V4(bits.into()))
             }
-            // Addresses of `::ffff:0:0/96` are others.
+            // Those of `::ffff:0:0/96` are IPv4 addresses, for a set as for a network.
             IpAddr::V6(at) => {
                 let at = at.to_bits();
                 [at.wrapping_sub(1), at, at.wrapping_add(1)].map(|bits| IpAddr::V6(bits.into()))

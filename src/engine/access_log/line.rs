@@ -20,17 +20,26 @@ pub(super) struct JsonLine {
 }
 
 /// The longest value, in bytes before escaping; what is longer ends in `…`.
-const LONGEST_VALUE: usize = 512;
+pub(super) const LONGEST_VALUE: usize = 512;
 
 /// What says that members were left out.
 pub(super) const CUT: &str = "portcullis.truncated";
+
+/// How long a line may be of which nothing has been left out, but for its end: that it was cut finds room too.
+pub(super) fn bound(longest: usize) -> usize {
+    let end = CUT.len().saturating_add(r#","":true}"#.len());
+    longest.saturating_sub(end)
+}
 
 impl JsonLine {
     /// An empty object that will have about `longest` bytes at most.
     pub(super) fn new(longest: usize) -> Self {
         let mut text = String::with_capacity(longest.min(1024));
         text.push('{');
-        Self::bounded(text, longest)
+        Self {
+            longest: bound(longest),
+            ..Self::unbounded(text)
+        }
     }
 
     /// The rest of an object that begins with that text.
@@ -42,35 +51,10 @@ impl JsonLine {
         }
     }
 
-    /// The same, as [`JsonLine::new`] bounds it.
-    pub(super) fn bounded(text: String, longest: usize) -> Self {
-        let end = CUT.len().saturating_add(r#","":true}"#.len());
-        Self {
-            longest: longest.saturating_sub(end),
-            ..Self::unbounded(text)
-        }
-    }
-
-    /// Adds members that have been written before.
-    pub(super) fn raw(&mut self, members: &str) {
-        self.raw_with(|out| out.push_str(members));
-    }
-
-    /// The same, by what writes them.
-    pub(super) fn raw_with(&mut self, write: impl FnOnce(&mut String)) {
-        write(&mut self.text);
-        self.cut |= self.text.len() > self.longest;
-    }
-
     /// The name of a member, and the quotation mark in front of what follows.
     pub(super) fn quote_next(&mut self, name: &str) {
         self.key(name);
         self.text.push('"');
-    }
-
-    /// Whether something has been left out.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut
     }
 
     /// What has been written, without its end.

@@ -7,6 +7,8 @@ mod line;
 mod member;
 pub mod members;
 mod name;
+mod pieces;
+mod planned_line;
 pub mod prepared;
 mod redact;
 mod sample;
@@ -17,6 +19,7 @@ mod time;
 mod trace;
 mod verdict;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use self::detail::Parameters;
@@ -25,6 +28,7 @@ use self::line::JsonLine;
 pub use self::member::Member;
 use self::members::MEMBERS;
 use self::name::Convention;
+use self::planned_line::WrittenSecond;
 use self::redact::ShownValues;
 use self::sample::{SampleRate, Sampled};
 use self::subject::Subjects;
@@ -51,6 +55,8 @@ pub struct AccessLog {
     roles: bool,
     redacted: Vec<String>,
     shares: Vec<(Sampled, SampleRate)>,
+    /// The second in which a record was last written by a plan.
+    second: Cell<WrittenSecond>,
 }
 
 /// Where records go.

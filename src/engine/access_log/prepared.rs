@@ -8,25 +8,17 @@ use std::time::Duration;
 use super::finished::Finished;
 use super::line::JsonLine;
 use super::member::Member;
-use super::name::{Convention, ECS_VERSION};
+use super::name::ECS_VERSION;
+use super::pieces::{Kind, Piece};
 use super::sample::{SampleRate, Sampled};
-use super::time::{rfc3339, without_port};
-use super::trace::Trace;
 use super::{AccessLog, verdict};
 use crate::record::{Ending, Summary, Verdicts};
-use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::Host;
-use portcullis_exchange::meter::micros;
-use portcullis_exchange::plan::{Fields, Slot};
+use portcullis_exchange::plan::Slot;
 use portcullis_exchange::principal::Principal;
-use portcullis_exchange::refusal::{Claimed, Detail, Reason, Refusal};
+use portcullis_exchange::refusal::{Claimed, Refusal};
 
-/// A record with places for what is known of one request.
-#[derive(Debug)]
-pub struct Prepared {
-    pieces: Box<[Piece]>,
-    longest: usize,
-}
+pub use super::pieces::{PlannedExchange, Prepared};
 
 /// What records of one route have in common.
 pub struct Common<'c> {
@@ -47,55 +39,6 @@ pub enum WrittenRefusal<'c> {
     Same(&'c Refusal),
     /// Each for its own.
     Own,
-}
-
-/// What is known of one request.
-pub struct PlannedExchange<'k> {
-    /// What it asked.
-    pub fields: &'k Fields,
-    /// The host that it named, in its one spelling.
-    pub host_name: &'k str,
-    /// What the token says for records: [`AccessLog::words`].
-    pub words: &'k str,
-    /// Why it was refused, if it was.
-    pub reason: Option<&'static Reason>,
-    /// Which rule it did not meet, and in what way.
-    pub detail: Option<&'k Detail>,
-    /// How much more of its limit it may ask.
-    pub remaining: Option<u64>,
-    /// When the record is written.
-    pub written: Duration,
-    /// How long it took.
-    pub elapsed: Option<Duration>,
-    /// How long of that it was judged.
-    pub judging: Option<Duration>,
-    /// What is known of the client's connection.
-    pub connection: &'k Connection,
-    /// The proxy.
-    pub host: &'k dyn Host,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Text(Box<str>),
-    /// The date, between quotation marks.
-    Date,
-    RequestId(&'static str, Convention),
-    TraceId(&'static str),
-    ParentId(&'static str),
-    Field(&'static str, Slot),
-    HostName(&'static str),
-    Path(&'static str),
-    Query(&'static str),
-    /// All members that tell of the token.
-    Words,
-    Code(&'static str),
-    Reason(&'static str),
-    Detail(&'static str),
-    Remaining(&'static str),
-    Duration(&'static str),
-    Judging(&'static str),
-    Proxy(&'static str, &'static Member),
 }
 
 /// The fields that records show, in the slots that plans have for them.
@@ -136,9 +79,15 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn push(&mut self, piece: Piece) {
+    /// A piece for a member. None where that would be the first: it is written with a comma.
+    fn push(&mut self, name: &'static str, kind: Kind) -> Option<()> {
+        if let Kind::Date = kind {
+            self.text.quote_next(name);
+        }
         self.end_text();
-        self.done.push(piece);
+        (!self.done.is_empty()).then_some(())?;
+        self.done.push(Piece::Member(name, kind));
+        Some(())
     }
 
     fn end_text(&mut self) {
@@ -173,7 +122,7 @@ impl Common<'_> {
     }
 
     /// The piece of what each was refused for, if that is not the same for all.
-    fn own(&self, piece: Piece) -> Option<Piece> {
+    fn own(&self, piece: Kind) -> Option<Kind> {
         matches!(self.refusal, Some((WrittenRefusal::Own, _))).then_some(piece)
     }
 }
@@ -212,7 +161,7 @@ impl AccessLog {
     ) -> Option<()> {
         let text = &mut pieces.text;
         let piece = match member.otel().or(member.ecs())? {
-            "timestamp" => Some(Piece::Date),
+            "timestamp" => Some(Kind::Date),
             "event.name" => {
                 text.trusted(name, "portcullis.access");
                 None
@@ -248,19 +197,19 @@ impl AccessLog {
             "portcullis.code" => {
                 let refusal = common.refusal();
                 own(text, name, refusal.map(|refusal| refusal.code().name));
-                common.own(Piece::Code(name))
+                common.own(Kind::Code)
             }
             "portcullis.reason" => {
                 let refusal = common.refusal();
                 own(text, name, refusal.map(|refusal| refusal.reason.name));
-                common.own(Piece::Reason(name))
+                common.own(Kind::Reason)
             }
             "portcullis.detail" => {
                 let refusal = common.refusal();
                 if let Some(detail) = refusal.and_then(|refusal| refusal.detail.as_ref()) {
                     text.detail(name, detail, self.parameters());
                 }
-                common.own(Piece::Detail(name))
+                common.own(Kind::Detail)
             }
             "portcullis.verdicts" => {
                 if !common.verdicts.is_empty() {
@@ -268,16 +217,16 @@ impl AccessLog {
                 }
                 None
             }
-            "http.request.header.x-request-id" => Some(Piece::RequestId(name, self.schema)),
-            "trace_id" => Some(Piece::TraceId(name)),
-            "parent_span_id" => Some(Piece::ParentId(name)),
-            "http.request.method" => Some(Piece::Field(name, Shown::METHOD)),
-            "url.scheme" => Some(Piece::Field(name, Shown::SCHEME)),
-            "user_agent.original" => Some(Piece::Field(name, Shown::USER_AGENT)),
-            "server.address" => Some(Piece::HostName(name)),
-            "url.path" => Some(Piece::Path(name)),
-            "url.query" => Some(Piece::Query(name)),
-            "user.id" => Some(Piece::Words),
+            "http.request.header.x-request-id" => Some(Kind::RequestId(self.schema)),
+            "trace_id" => Some(Kind::TraceId),
+            "parent_span_id" => Some(Kind::ParentId),
+            "http.request.method" => Some(Kind::Field(Shown::METHOD)),
+            "url.scheme" => Some(Kind::Field(Shown::SCHEME)),
+            "user_agent.original" => Some(Kind::Field(Shown::USER_AGENT)),
+            "server.address" => Some(Kind::HostName),
+            "url.path" => Some(Kind::Path),
+            "url.query" => Some(Kind::Query),
+            "user.id" => Some(Kind::Words),
             _ if is_word(member) => None,
             "portcullis.rate_limit.name" => {
                 if let Some(limit) = common.limit {
@@ -285,10 +234,12 @@ impl AccessLog {
                 }
                 None
             }
-            "portcullis.rate_limit.remaining" => Some(Piece::Remaining(name)),
-            "portcullis.duration_us" => Some(Piece::Duration(name)),
-            "portcullis.filter_us" => Some(Piece::Judging(name)),
-            _ if member.attribute().is_some() => Some(Piece::Proxy(name, member)),
+            "portcullis.rate_limit.remaining" => Some(Kind::Remaining),
+            "portcullis.duration_us" => Some(Kind::Duration),
+            "portcullis.filter_us" => Some(Kind::Judging),
+            "http.response.status_code" => Some(Kind::Status),
+            "client.address" => Some(Kind::Address),
+            _ if member.attribute().is_some() => Some(Kind::Proxy(member)),
             // A request on a plan has none of these.
             "portcullis.errors"
             | "portcullis.shadow"
@@ -298,13 +249,10 @@ impl AccessLog {
             // A member that is new here: documents with it have no prepared records until it has its piece.
             _ => return None,
         };
-        if let Some(piece) = piece {
-            if let Piece::Date = piece {
-                text.quote_next(name);
-            }
-            pieces.push(piece);
+        match piece {
+            Some(kind) => pieces.push(name, kind),
+            None => Some(()),
         }
-        Some(())
     }
 
     /// What records say of a token, of whose it is if it was accepted or of what it claims if it was not:
@@ -364,92 +312,4 @@ fn is_word(member: &Member) -> bool {
         "portcullis.credential",
     ];
     of_accepted.contains(&name) || name.starts_with("portcullis.claimed.")
-}
-
-impl Prepared {
-    /// How much memory it takes beside itself.
-    pub fn memory(&self) -> usize {
-        let text = |piece: &Piece| match piece {
-            Piece::Text(text) => text.len(),
-            _ => 0,
-        };
-        let texts = self.pieces.iter().map(text);
-        texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
-    }
-
-    /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
-    /// be cut as records are without plans.
-    pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
-        let mut text = std::mem::take(buffer);
-        text.clear();
-        let mut line = JsonLine::bounded(text, self.longest);
-        let trace = known.fields.one(Shown::TRACE).and_then(Trace::parse);
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => line.raw(text),
-                Piece::Date => line.raw_with(|out| {
-                    rfc3339(out, known.written);
-                    out.push('"');
-                }),
-                Piece::RequestId(name, schema) => {
-                    match (known.fields.one(Shown::REQUEST_ID), schema) {
-                        (None, _) => {}
-                        (Some(id), Convention::OpenTelemetry) => {
-                            line.list(name, std::iter::once(id));
-                        }
-                        (Some(id), Convention::Elastic) => line.untrusted(name, id),
-                    }
-                }
-                Piece::TraceId(name) => {
-                    if let Some(trace) = trace {
-                        line.trusted(name, trace.trace_id);
-                    }
-                }
-                Piece::ParentId(name) => {
-                    if let Some(trace) = trace {
-                        line.trusted(name, trace.parent_id);
-                    }
-                }
-                Piece::Field(name, slot) => line.optional(name, known.fields.one(*slot)),
-                Piece::HostName(name) => {
-                    line.untrusted(name, without_port(known.host_name.as_bytes()));
-                }
-                Piece::Path(name) => line.path(name, path(known.fields)),
-                Piece::Query(name) => {
-                    if let (Some(query), Some(shown)) = (query(known.fields), log.shown()) {
-                        line.query(name, query, &shown);
-                    }
-                }
-                Piece::Words => line.raw(known.words),
-                Piece::Code(name) => {
-                    own(&mut line, name, known.reason.map(|reason| reason.code.name))
-                }
-                Piece::Reason(name) => own(&mut line, name, known.reason.map(|reason| reason.name)),
-                Piece::Detail(name) => {
-                    if let Some(detail) = known.detail {
-                        line.detail(name, detail, log.parameters());
-                    }
-                }
-                Piece::Remaining(name) => line.number(name, known.remaining),
-                Piece::Duration(name) => line.number(name, known.elapsed.map(micros)),
-                Piece::Judging(name) => line.number(name, known.judging.map(micros)),
-                Piece::Proxy(name, member) => {
-                    member.ask(&mut line, name, known.connection, known.host);
-                }
-            }
-        }
-        let is_whole = !line.is_cut();
-        *buffer = line.finish();
-        is_whole
-    }
-}
-
-fn path(fields: &Fields) -> Option<&[u8]> {
-    let path = fields.one(Shown::PATH)?.split(|b| *b == b'?').next();
-    path.filter(|path| !path.is_empty())
-}
-
-fn query(fields: &Fields) -> Option<&[u8]> {
-    let query = fields.one(Shown::PATH)?.splitn(2, |b| *b == b'?').nth(1);
-    query.filter(|query| !query.is_empty())
 }

@@ -1,5 +1,6 @@
 //! How `access_log` is read.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::line;
@@ -74,6 +75,7 @@ impl AccessLog {
             roles: more.roles,
             redacted: redacted?,
             shares: shares?,
+            second: Cell::default(),
         })
     }
 }

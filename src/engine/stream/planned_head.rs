@@ -7,18 +7,19 @@ use std::time::Duration;
 use super::Stream;
 use super::kept::{FIXED, is_crowded};
 use super::planned::Planned;
+use crate::access_log::AccessLog;
 use crate::access_log::prepared::Shown;
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
 use crate::plan::{
-    End, FORWARDED_PROTO, MOST_STEPS, Plan, behind, find, is_for_programs, plain_path,
+    End, FORWARDED_PROTO, MOST_STEPS, Plan, Refused, behind, find, is_for_programs, plain_path,
 };
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{
     AcceptedToken, Caller, Charge, Fields, JudgedToken, Limit, RefusedToken, Step, Tokens,
 };
-use portcullis_exchange::refusal::{Detail, Reply};
+use portcullis_exchange::refusal::{Detail, Refusal, Reply};
 
 /// What a request comes to.
 struct Judged<'p> {
@@ -30,6 +31,32 @@ struct Judged<'p> {
     refused: Option<RefusedToken>,
     charge: Option<Charge>,
     end: End,
+}
+
+impl Judged<'_> {
+    /// Has what records say of a token written, and kept with it. Once for each token.
+    #[cold]
+    #[inline(never)]
+    fn write_words(&mut self, log: &AccessLog, tokens: &dyn Tokens, text: &[u8], host: &dyn Host) {
+        if let Some(accepted) = &mut self.accepted
+            && accepted.words.is_none()
+            && self.plan.record.is_some()
+        {
+            let words = log.words(Some(&accepted.principal), None, host);
+            words.iter().for_each(|words| tokens.note(text, words));
+            accepted.words = words;
+        }
+        if let Some(refused) = &mut self.refused
+            && let Some(detail) = &refused.refusal.detail
+            && refused.words.is_none()
+            && self.plan.token_record.is_some()
+        {
+            let (principal, claimed) = (detail.principal.as_ref(), detail.claimed.as_deref());
+            let words = log.words(principal, claimed, host);
+            words.iter().for_each(|words| tokens.note(text, words));
+            refused.words = words;
+        }
+    }
 }
 
 /// Room in the budget for what is made up later beside the fields: `General` itself, and what it says of a
@@ -97,18 +124,34 @@ impl Stream {
             standing: OnceCell::new(),
             general: OnceCell::new(),
         };
-        let reply = plan.refused(end).map(|refused| {
-            self.decision.refusal = Some(refused.refusal.reason);
-            self.decision.detail = match refusal {
-                Some(refusal) => refusal.detail,
-                None => refused.refusal.detail.clone(),
-            };
-            self.decision.refused_by = refused.policy;
-            self.decision.ended_at = refused.step;
-            planned.reply(refused, plan, &engine, host)
-        });
+        let reply = plan
+            .refused(end)
+            .map(|refused| self.refuse_by_plan(refused, refusal, &planned, plan, host));
         self.planned = Some(planned);
         Ok(reply)
+    }
+
+    /// Notes why a request is refused. What the client gets.
+    #[inline(never)]
+    fn refuse_by_plan(
+        &mut self,
+        refused: &Refused,
+        own: Option<Refusal>,
+        planned: &Planned,
+        plan: &Plan,
+        host: &dyn Host,
+    ) -> Reply {
+        self.decision.refusal = Some(refused.refusal.reason);
+        self.decision.detail = match own {
+            Some(refusal) => refusal.detail,
+            None => refused.refusal.detail.clone(),
+        };
+        self.decision.refused_by = refused.policy;
+        self.decision.ended_at = refused.step;
+        match self.engine.clone() {
+            Some(engine) => planned.reply(refused, plan, &engine, host),
+            None => refused.reply(None, None),
+        }
     }
 
     /// What a plan comes to, charged and counted. None if the request leaves it, and nothing is.
@@ -195,25 +238,15 @@ impl Stream {
         let need = need.into_iter().fold(0, usize::saturating_add);
         let more = need.saturating_sub(self.memory.bytes());
         (more == 0 || self.memory.grow(more)).then_some(())?;
-        if let (Some(accepted), Some(log), Some((tokens, text))) =
-            (&mut judged.accepted, &engine.access_log, token)
-            && accepted.words.is_none()
-            && plan.record.is_some()
-        {
-            let words = log.words(Some(&accepted.principal), None, host);
-            words.iter().for_each(|words| tokens.note(text, words));
-            accepted.words = words;
-        }
-        if let (Some(refused), Some(log), Some((tokens, text))) =
-            (&mut judged.refused, &engine.access_log, token)
-            && let Some(detail) = &refused.refusal.detail
-            && refused.words.is_none()
-            && plan.token_record.is_some()
-        {
-            let (principal, claimed) = (detail.principal.as_ref(), detail.claimed.as_deref());
-            let words = log.words(principal, claimed, host);
-            words.iter().for_each(|words| tokens.note(text, words));
-            refused.words = words;
+        if let (Some(log), Some((tokens, text))) = (&engine.access_log, token) {
+            let lacks_words = match (&judged.accepted, &judged.refused) {
+                (Some(accepted), _) => accepted.words.is_none(),
+                (None, Some(refused)) => refused.words.is_none(),
+                (None, None) => false,
+            };
+            if lacks_words {
+                judged.write_words(log, &**tokens, text, host);
+            }
         }
         if let (Some((index, limit)), Some((_, route))) = (limit, route) {
             let caller = Caller {
@@ -258,6 +291,7 @@ impl Stream {
 
 /// A refused token, with the place of the rule and no more of what it says than records show. None if that
 /// has not been read yet.
+#[inline(never)]
 fn placed(
     refused: RefusedToken,
     end: End,

@@ -54,13 +54,20 @@ pub(super) fn finished(
         }
     }
     if let Some(events) = engine.security_events() {
-        for event in events.of_exchange(&stream.summary(), host) {
-            raise(events, engine, &event, host);
-        }
+        raise_all(events, stream, engine, host);
+    }
+}
+
+/// Tells of the security events of an exchange.
+#[inline(never)]
+fn raise_all(events: &SecurityEvents, stream: &Stream, engine: &Engine, host: &dyn WorkerHost) {
+    for event in events.of_exchange(&stream.summary(), host) {
+        raise(events, engine, &event, host);
     }
 }
 
 /// A record that no plan has written. Most have, and this is not among their code.
+#[cold]
 #[inline(never)]
 fn by_asking(
     stream: &Stream,
@@ -171,15 +178,17 @@ fn tell(
             Sink::ProxyLog => host.log(level, record),
             // The proxy's own access loggers run after the filters'.
             Sink::FilterState(name) => host.set_filter_state(name.as_str(), record),
-            Sink::Collector => {
-                let push = |collector: &Rc<OtlpExporter>| {
-                    collector.push(record.to_owned(), severity, host)
-                };
-                if !engine.collector().is_some_and(push) {
-                    host.count(metrics::Event::RecordDropped.counter());
-                }
-            }
+            Sink::Collector => export(engine, record, severity, host),
         }
+    }
+}
+
+/// Keeps a record for the collector.
+#[inline(never)]
+fn export(engine: &Engine, record: &str, severity: Severity, host: &dyn WorkerHost) {
+    let push = |collector: &Rc<OtlpExporter>| collector.push(record.to_owned(), severity, host);
+    if !engine.collector().is_some_and(push) {
+        host.count(metrics::Event::RecordDropped.counter());
     }
 }
 

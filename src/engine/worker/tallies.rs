@@ -66,10 +66,7 @@ impl CounterBuffer {
             }
             return;
         }
-        let raised = raise(&mut all, stream, engine);
-        if let Some(plan) = plan {
-            by_plan.insert(plan, raised.into());
-        }
+        first(&mut all, &mut by_plan, plan, stream, engine);
     }
 
     /// Tells the proxy what has been counted.
@@ -88,9 +85,23 @@ impl CounterBuffer {
     }
 }
 
-/// Counts an exchange; the places of the counters that it raises. Only the first of a plan and those without
-/// come here, and this is not among the code of others.
+/// Counts an exchange: the first of its plan, or one without.
+#[cold]
 #[inline(never)]
+fn first(
+    all: &mut Vec<Vec<Known>>,
+    by_plan: &mut BTreeMap<usize, Box<[Place]>>,
+    plan: Option<usize>,
+    stream: &Stream,
+    engine: &Engine,
+) {
+    let raised = raise(all, stream, engine);
+    if let Some(plan) = plan {
+        by_plan.insert(plan, raised.into());
+    }
+}
+
+/// Counts an exchange; the places of the counters that it raises.
 fn raise(all: &mut Vec<Vec<Known>>, stream: &Stream, engine: &Engine) -> Vec<Place> {
     let mut raised: Vec<Place> = Vec::new();
     ExchangeCounter::of(&stream.outcome(), engine.measured().by_route, |counter| {

@@ -110,7 +110,7 @@ impl Live {
         let mut stream = self.stream.borrow_mut();
         // Where a policy hears of the end there are no plans.
         if !stream.is_planned() {
-            stream.tell_end(self.host());
+            tell_end(&mut stream, self.host());
         }
         running.host.know_status(self.status.get());
         running.worker.finished(&stream, &late);
@@ -214,9 +214,15 @@ impl Live {
     /// Of calls before this one, nothing more is to be heard. With the context, the proxy forgets its
     /// calls without a word.
     pub(super) fn forget(&self, next: Option<Token>) {
-        if let Some(before) = self.call.replace(next)
-            && self.running.worker.forget(self.id, before)
-        {
+        if let Some(before) = self.call.replace(next) {
+            self.forget_call(before);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget_call(&self, before: Token) {
+        if self.running.worker.forget(self.id, before) {
             // Others wait for that response. A call that is made now would be lost with this context.
             self.running.waits.tick_soon(self.host().monotonic());
         }
@@ -294,6 +300,8 @@ impl Live {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn fail(&self, what: &str, error: HostError) -> abi::Action {
         let HostError(status) = error;
         log::error!("the proxy does not {what} (status {status}); the request is refused");
@@ -304,6 +312,12 @@ impl Live {
             Action::Pause { .. } | Action::Continue(_) => abi::Action::Pause,
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_end(stream: &mut Stream, host: &Envoy) {
+    stream.tell_end(host);
 }
 
 /// Reads the fields of a map that is looked at and let go.

@@ -229,6 +229,16 @@ impl Properties for Envoy {
         };
         abi::property(path).ok().filter(|value| !value.is_empty())
     }
+
+    fn response_status(&self) -> Option<u64> {
+        match self.status.get() {
+            Some(status) => Some(status.into()),
+            None => {
+                let status = self.property(Property::ResponseStatus)?;
+                status.try_into().ok().map(u64::from_le_bytes)
+            }
+        }
+    }
 }
 
 impl Cells for Envoy {

@@ -50,6 +50,11 @@ pub(super) fn issuer_is_one_of(principal: &Principal, texts: &Texts, effort: &Ef
     text_is_one_of(principal.attributes.member("iss"), texts, effort)
 }
 
+/// Whether one of the roles is one of these.
+pub(super) fn has_a_role_of(principal: &Principal, texts: &Texts, effort: &Effort) -> Truth {
+    truth(any(&mut principal.roles.iter(), texts, effort))
+}
+
 /// Whether one of the scopes is one of these.
 pub(super) fn has_a_scope_of(principal: &Principal, texts: &Texts, effort: &Effort) -> Truth {
     let (_, value) = scope_claim(&principal.attributes);
@@ -66,8 +71,8 @@ pub(super) fn has_a_scope_of(principal: &Principal, texts: &Texts, effort: &Effo
     }
 }
 
-fn any<'t>(
-    found: &mut dyn Iterator<Item = &'t str>,
+fn any(
+    found: &mut dyn Iterator<Item = &str>,
     texts: &Texts,
     effort: &Effort,
 ) -> Result<bool, TooCostly> {

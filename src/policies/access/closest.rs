@@ -1,11 +1,11 @@
 //! Which allowance a refused request came closest to, for the log.
 
-use super::decision::{Asked, Truth, field_holds};
-use super::rule::{Action, Group, Rule, When};
+use super::decision::{RequestFacts, Truth, field_holds};
+use super::rule::{AccessRule, Group, RuleAction, RuleCondition};
 
 /// An allowance, and what of it does not hold, as places in the rule.
 pub(super) struct Closest<'r> {
-    pub(super) rule: &'r Rule,
+    pub(super) rule: &'r AccessRule,
     pub(super) unmet: Vec<String>,
     /// Whether it is for the request.
     is_for_request: bool,
@@ -19,10 +19,12 @@ const MOST: usize = 64;
 /// The one that is for the request, if there is one, and of which the fewest parts do not hold; of several, the
 /// first.
 pub(super) fn closest<'r>(
-    rules: impl Iterator<Item = &'r Rule>,
-    asked: &dyn Asked,
+    rules: impl Iterator<Item = &'r AccessRule>,
+    asked: &dyn RequestFacts,
 ) -> Option<Closest<'r>> {
-    let allowances = rules.filter(|rule| rule.action == Action::Allow).take(MOST);
+    let allowances = rules
+        .filter(|rule| rule.action == RuleAction::Allow)
+        .take(MOST);
     let all = allowances.map(|rule| {
         let to = unmet_groups("to", &rule.to, rule, asked);
         let is_for_request = to.is_empty();
@@ -38,17 +40,17 @@ pub(super) fn closest<'r>(
 }
 
 /// Whether these parts of a rule compare the object of a request with its caller, all of them.
-fn is_of_object(rule: &Rule, unmet: &[String]) -> bool {
+fn is_of_object(rule: &AccessRule, unmet: &[String]) -> bool {
     let condition = |part: &String| {
         let place = part.strip_prefix("when/")?.parse::<usize>().ok()?;
         rule.when.get(place)
     };
-    let is_of_object = |part| condition(part).is_some_and(When::is_of_object);
+    let is_of_object = |part| condition(part).is_some_and(RuleCondition::is_of_object);
     !unmet.is_empty() && unmet.iter().all(is_of_object)
 }
 
 /// What of a rule does not hold, beside that of its `to`.
-fn unmet(rule: &Rule, to: Vec<String>, asked: &dyn Asked) -> Vec<String> {
+fn unmet(rule: &AccessRule, to: Vec<String>, asked: &dyn RequestFacts) -> Vec<String> {
     let mut unmet = Vec::new();
     if !asked.time(&rule.schedule) {
         unmet.push("time".to_owned());
@@ -64,7 +66,12 @@ fn unmet(rule: &Rule, to: Vec<String>, asked: &dyn Asked) -> Vec<String> {
 }
 
 /// What does not hold of that group of which the least does not.
-fn unmet_groups(name: &str, groups: &[Group], rule: &Rule, asked: &dyn Asked) -> Vec<String> {
+fn unmet_groups(
+    name: &str,
+    groups: &[Group],
+    rule: &AccessRule,
+    asked: &dyn RequestFacts,
+) -> Vec<String> {
     let all = groups.iter().enumerate().map(|(place, group)| {
         let place = match groups.len() {
             1 => name.to_owned(),
@@ -75,7 +82,12 @@ fn unmet_groups(name: &str, groups: &[Group], rule: &Rule, asked: &dyn Asked) ->
     all.min_by_key(Vec::len).unwrap_or_default()
 }
 
-fn unmet_of(group: &Group, place: &str, rule: &Rule, asked: &dyn Asked) -> Vec<String> {
+fn unmet_of(
+    group: &Group,
+    place: &str,
+    rule: &AccessRule,
+    asked: &dyn RequestFacts,
+) -> Vec<String> {
     let tests = group.tests.iter();
     let unmet = tests.filter(|test| field_holds(rule, test, asked) != Truth::Yes);
     unmet.map(|test| format!("{place}/{}", test.name)).collect()

@@ -7,7 +7,7 @@ use portcullis_exchange::gauges::{Aggregation, Gauges};
 
 /// Counts of the rules of one name, all from the beginning.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct RuleCounts {
     /// Requests that it allowed.
     allowed: Cell<u64>,
     /// Requests that it denied.
@@ -25,7 +25,7 @@ pub(super) enum Effect {
     Shadow,
 }
 
-impl Counts {
+impl RuleCounts {
     pub(super) fn allowed(&self, effect: Effect) {
         count(match effect {
             Effect::Enforced => &self.allowed,
@@ -42,7 +42,7 @@ impl Counts {
 
     /// Shows them under a name.
     pub(super) fn show(counts: &Rc<Self>, name: &str, gauges: &mut Gauges) {
-        type Leaf = (&'static str, fn(&Counts) -> &Cell<u64>);
+        type Leaf = (&'static str, fn(&RuleCounts) -> &Cell<u64>);
         const LEAVES: [Leaf; 4] = [
             ("allowed", |counts| &counts.allowed),
             ("denied", |counts| &counts.denied),

@@ -3,8 +3,8 @@
 
 use portcullis_exchange::condition::Undecidable;
 
-use super::rule::{Action, FieldTest, Group, Rule, When};
-use super::schedule::Schedule;
+use super::rule::{AccessRule, FieldTest, Group, RuleAction, RuleCondition};
+use super::schedule::RuleSchedule;
 
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,13 @@ pub(super) enum Fault {
 }
 
 /// What rules ask of a request.
-pub(super) trait Asked {
+pub(super) trait RequestFacts {
     /// Whether one of the values of a field holds; `not_` is not looked at.
-    fn field(&self, rule: &Rule, test: &FieldTest) -> Truth;
+    fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth;
     /// Whether a condition holds.
-    fn condition(&self, rule: &Rule, when: &When) -> Truth;
+    fn condition(&self, rule: &AccessRule, when: &RuleCondition) -> Truth;
     /// Whether it is the time of a rule.
-    fn time(&self, schedule: &Schedule) -> bool;
+    fn time(&self, schedule: &RuleSchedule) -> bool;
 }
 
 /// What becomes of a request that no rule matches.
@@ -55,13 +55,13 @@ pub(super) enum Fallback {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Decision<'r> {
     /// This one allows it; without one, none matches and that is allowed.
-    Allowed(Option<&'r Rule>),
+    Allowed(Option<&'r AccessRule>),
     /// This one denies it.
-    Denied(&'r Rule),
+    Denied(&'r AccessRule),
     /// None matches, and that is not allowed.
     NoRule,
     /// It cannot be told whether this one matches, for that reason.
-    Undecidable(&'r Rule, Fault),
+    Undecidable(&'r AccessRule, Fault),
     /// That is known at the end of the body.
     Later,
 }
@@ -114,11 +114,11 @@ fn any_or_none(mut truths: impl Iterator<Item = Truth>) -> Truth {
 }
 
 /// Whether a field holds, as it is written.
-pub(super) fn field_holds(rule: &Rule, test: &FieldTest, asked: &dyn Asked) -> Truth {
+pub(super) fn field_holds(rule: &AccessRule, test: &FieldTest, asked: &dyn RequestFacts) -> Truth {
     asked.field(rule, test).negated_if(test.is_negated)
 }
 
-fn one_matches(groups: &[Group], rule: &Rule, asked: &dyn Asked) -> Truth {
+fn one_matches(groups: &[Group], rule: &AccessRule, asked: &dyn RequestFacts) -> Truth {
     let holds = |test| field_holds(rule, test, asked);
     any_or_none(
         groups
@@ -128,7 +128,7 @@ fn one_matches(groups: &[Group], rule: &Rule, asked: &dyn Asked) -> Truth {
 }
 
 /// Whether a rule matches.
-pub(super) fn matches(rule: &Rule, asked: &dyn Asked) -> Truth {
+pub(super) fn matches(rule: &AccessRule, asked: &dyn RequestFacts) -> Truth {
     if !asked.time(&rule.schedule) {
         return Truth::No;
     }
@@ -141,17 +141,17 @@ pub(super) fn matches(rule: &Rule, asked: &dyn Asked) -> Truth {
 /// What these rules say of a request: denials win, then the first allowance. What cannot be told of a denial
 /// refuses, for it may match; an allowance of which it cannot be told allows nothing.
 pub(super) fn decide<'r>(
-    rules: impl Iterator<Item = &'r Rule> + Clone,
+    rules: impl Iterator<Item = &'r AccessRule> + Clone,
     default: Fallback,
-    asked: &dyn Asked,
+    asked: &dyn RequestFacts,
 ) -> Decision<'r> {
     let of = |action| {
         rules
             .clone()
-            .filter(move |rule: &&Rule| rule.action == action)
+            .filter(move |rule: &&AccessRule| rule.action == action)
     };
     let mut open = None;
-    for rule in of(Action::Deny) {
+    for rule in of(RuleAction::Deny) {
         match (matches(rule, asked), open) {
             (Truth::Yes, _) => return Decision::Denied(rule),
             (Truth::Unknown(fault), None | Some(Decision::Later)) => {
@@ -167,7 +167,7 @@ pub(super) fn decide<'r>(
     if default == Fallback::Allow {
         return Decision::Allowed(None);
     }
-    for rule in of(Action::Allow) {
+    for rule in of(RuleAction::Allow) {
         match (matches(rule, asked), open) {
             (Truth::Yes, _) => return Decision::Allowed(Some(rule)),
             (Truth::Later, _) => open = Some(Decision::Later),
@@ -237,20 +237,20 @@ mod tests {
     /// A request of which the rules of one letter hold, or not.
     struct Letters([Truth; 2]);
 
-    impl Asked for Letters {
-        fn field(&self, rule: &Rule, _: &FieldTest) -> Truth {
+    impl RequestFacts for Letters {
+        fn field(&self, rule: &AccessRule, _: &FieldTest) -> Truth {
             let [a, d] = self.0;
             match rule.action {
-                Action::Allow => a,
-                Action::Deny => d,
+                RuleAction::Allow => a,
+                RuleAction::Deny => d,
             }
         }
 
-        fn condition(&self, _: &Rule, _: &When) -> Truth {
+        fn condition(&self, _: &AccessRule, _: &RuleCondition) -> Truth {
             Truth::Yes
         }
 
-        fn time(&self, _: &Schedule) -> bool {
+        fn time(&self, _: &RuleSchedule) -> bool {
             true
         }
     }
@@ -265,7 +265,7 @@ mod tests {
             for denial in TRUTHS {
                 let asked = Letters([allowance, denial]);
                 let decision = |fallback| {
-                    let rules: Vec<Rc<Rule>> = rules.clone();
+                    let rules: Vec<Rc<AccessRule>> = rules.clone();
                     match decide(rules.iter().map(|rule| &**rule), fallback, &asked) {
                         Decision::Allowed(_) => "allowed",
                         Decision::Denied(_) => "denied",

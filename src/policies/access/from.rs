@@ -9,22 +9,23 @@ use portcullis_wire::effort::Effort;
 
 use super::caller;
 use super::decision::{Fault, Truth};
-use super::group::{Field, Reader};
-use super::request::Caller;
+use super::group::{GroupField, GroupReader};
+use super::request::CallerIdentity;
 use super::rule::Values;
 use super::texts::Texts;
 
 /// The fields of a group of `from`.
-pub(super) const FIELDS: [Field; 9] = [
-    Field::new("clients", "not_clients", read_clients),
-    Field::new("subjects", "not_subjects", read_subjects),
-    Field::new("issuers", "not_issuers", read_issuers),
-    Field::new("credentials", "not_credentials", read_credentials),
-    Field::new("authorities", "not_authorities", read_authorities),
-    Field::new("scopes", "not_scopes", read_scopes),
-    Field::new("certificates", "not_certificates", read_certificates),
-    Field::new("addresses", "not_addresses", read_addresses),
-    Field::alone("authenticated", read_authenticated),
+pub(super) const FIELDS: [GroupField; 10] = [
+    GroupField::new("clients", "not_clients", read_clients),
+    GroupField::new("subjects", "not_subjects", read_subjects),
+    GroupField::new("issuers", "not_issuers", read_issuers),
+    GroupField::new("credentials", "not_credentials", read_credentials),
+    GroupField::new("authorities", "not_authorities", read_authorities),
+    GroupField::new("roles", "not_roles", read_roles),
+    GroupField::new("scopes", "not_scopes", read_scopes),
+    GroupField::new("certificates", "not_certificates", read_certificates),
+    GroupField::new("addresses", "not_addresses", read_addresses),
+    GroupField::alone("authenticated", read_authenticated),
 ];
 
 const KINDS: [(&str, CredentialKind); 5] = [
@@ -35,40 +36,44 @@ const KINDS: [(&str, CredentialKind); 5] = [
     ("signed_request", CredentialKind::SignedRequest),
 ];
 
-fn read_clients(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_clients(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Clients)
 }
 
-fn read_subjects(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_subjects(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Subjects)
 }
 
-fn read_issuers(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_issuers(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Issuers)
 }
 
-fn read_scopes(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_roles(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    Texts::read(node, reader.problems).map(Values::Roles)
+}
+
+fn read_scopes(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Scopes)
 }
 
-fn read_certificates(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_certificates(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     Texts::read(node, reader.problems).map(Values::Certificates)
 }
 
-fn read_credentials(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_credentials(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     let problems = &mut *reader.problems;
     let kinds = node.list(problems, |item, problems| item.choice(problems, &KINDS));
     kinds.map(Values::Credentials)
 }
 
-fn read_authorities(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_authorities(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     let names = node.list(reader.problems, |item, problems| {
         item.non_empty(problems).map(Box::from)
     });
     names.map(Values::Authorities)
 }
 
-fn read_addresses(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_addresses(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     let ranges = node.list(reader.problems, read_range);
     ranges.map(Values::Addresses)
 }
@@ -84,23 +89,24 @@ fn read_range(node: &Node<'_>, problems: &mut Problems) -> Option<Range> {
     range
 }
 
-fn read_authenticated(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_authenticated(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     node.boolean(reader.problems).map(Values::Authenticated)
 }
 
 /// Whether one of these values is the caller's.
-pub(super) fn holds(values: &Values, caller: Caller<'_>, effort: &Effort) -> Truth {
+pub(super) fn holds(values: &Values, caller: CallerIdentity<'_>, effort: &Effort) -> Truth {
     let principal = match (caller, values) {
-        (Caller::KnownLater, _) => return Truth::Later,
-        (Caller::Nobody, Values::Authenticated(expected)) => return Truth::of(!expected),
+        (CallerIdentity::KnownLater, _) => return Truth::Later,
+        (CallerIdentity::Nobody, Values::Authenticated(expected)) => return Truth::of(!expected),
         // Of nobody nothing is known: no value is theirs.
-        (Caller::Nobody, _) => return Truth::No,
-        (Caller::Known(principal), _) => principal,
+        (CallerIdentity::Nobody, _) => return Truth::No,
+        (CallerIdentity::Known(principal), _) => principal,
     };
     match values {
         Values::Clients(texts) => caller::client_is_one_of(principal, texts, effort),
         Values::Subjects(texts) => caller::subject_is_one_of(principal, texts, effort),
         Values::Issuers(texts) => caller::issuer_is_one_of(principal, texts, effort),
+        Values::Roles(texts) => caller::has_a_role_of(principal, texts, effort),
         Values::Scopes(texts) => caller::has_a_scope_of(principal, texts, effort),
         Values::Credentials(kinds) => Truth::of(kinds.contains(&principal.kind)),
         Values::Authorities(names) => {

@@ -8,26 +8,26 @@ use super::rule::{FieldTest, Group, Values};
 use portcullis_exchange::target::LetterCase;
 
 /// A field of a group.
-pub(super) struct Field {
+pub(super) struct GroupField {
     name: &'static str,
     /// The name of the field that holds where this does not; none if its values say both.
     not_name: Option<&'static str>,
-    read: fn(&Node<'_>, &mut Reader<'_>) -> Option<Values>,
+    read: fn(&Node<'_>, &mut GroupReader<'_>) -> Option<Values>,
 }
 
 /// What values are read with.
-pub(super) struct Reader<'r> {
+pub(super) struct GroupReader<'r> {
     pub(super) letter_case: LetterCase,
     pub(super) problems: &'r mut Problems,
     /// How many parts of the rule have been read.
     pub(super) parts: usize,
 }
 
-impl Field {
+impl GroupField {
     pub(super) const fn new(
         name: &'static str,
         not_name: &'static str,
-        read: fn(&Node<'_>, &mut Reader<'_>) -> Option<Values>,
+        read: fn(&Node<'_>, &mut GroupReader<'_>) -> Option<Values>,
     ) -> Self {
         Self {
             name,
@@ -39,7 +39,7 @@ impl Field {
     /// A field of which nothing else is the opposite.
     pub(super) const fn alone(
         name: &'static str,
-        read: fn(&Node<'_>, &mut Reader<'_>) -> Option<Values>,
+        read: fn(&Node<'_>, &mut GroupReader<'_>) -> Option<Values>,
     ) -> Self {
         Self {
             name,
@@ -49,7 +49,7 @@ impl Field {
     }
 }
 
-impl Reader<'_> {
+impl GroupReader<'_> {
     /// The number of the next part.
     pub(super) fn part(&mut self) -> usize {
         let part = self.parts;
@@ -64,8 +64,8 @@ const MOST_GROUPS: usize = 32;
 /// Reads one group, or a list of groups of which one is to match.
 pub(super) fn read_groups(
     node: &Node<'_>,
-    known: &'static [Field],
-    reader: &mut Reader<'_>,
+    known: &'static [GroupField],
+    reader: &mut GroupReader<'_>,
 ) -> Option<Vec<Group>> {
     if let Json::Object(_) = node.json() {
         return Some(vec![read_group(node, known, reader)?]);
@@ -85,7 +85,11 @@ pub(super) fn read_groups(
     groups.into_iter().collect()
 }
 
-fn read_group(node: &Node<'_>, known: &'static [Field], reader: &mut Reader<'_>) -> Option<Group> {
+fn read_group(
+    node: &Node<'_>,
+    known: &'static [GroupField],
+    reader: &mut GroupReader<'_>,
+) -> Option<Group> {
     let mut fields = node.fields(reader.problems)?;
     let mut tests = Vec::new();
     let mut good = true;
@@ -116,7 +120,7 @@ fn read_group(node: &Node<'_>, known: &'static [Field], reader: &mut Reader<'_>)
 }
 
 /// An empty group would match everything: nobody writes one to say that.
-fn lack(fields: &mut Fields<'_>, known: &'static [Field], problems: &mut Problems) {
+fn lack(fields: &mut Fields<'_>, known: &'static [GroupField], problems: &mut Problems) {
     let names = known
         .iter()
         .flat_map(|field| [Some(field.name), field.not_name]);

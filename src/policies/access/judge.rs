@@ -16,20 +16,20 @@ use portcullis_wire::effort::{self, Effort};
 
 use super::closest::closest;
 use super::counts::Effect;
-use super::decision::{Asked, Decision, Fallback, Truth, decide, matches};
+use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
 use super::kept::{Kept, Whole};
-use super::refusals::Shown;
-use super::request::{Head, Known};
-use super::rule::{Action, Rule};
+use super::refusals::Visibility;
+use super::request::{Head, HeadContext};
+use super::rule::{AccessRule, RuleAction};
 use super::share;
 
 /// Rules that are decided together.
 pub(super) struct Judge {
     /// Tells it from the other parts of its chain.
     pub(super) part: u8,
-    pub(super) rules: Vec<Rc<Rule>>,
+    pub(super) rules: Vec<Rc<AccessRule>>,
     pub(super) fallback: Fallback,
-    pub(super) shown: Shown,
+    pub(super) shown: Visibility,
     pub(super) task: Task,
     /// The path of the route.
     pub(super) path: RoutePath,
@@ -63,7 +63,7 @@ impl Policy for Judge {
             .body
             .as_ref()
             .map(|plan| plan.ahead(exchange.request.headers, exchange.body, self.inspection));
-        let known = Known {
+        let known = HeadContext {
             facts,
             host,
             now: exchange.arrived,
@@ -80,7 +80,7 @@ impl Policy for Judge {
             Task::Enforce => head,
             Task::Try => head.at_cost_of(&own),
         };
-        let in_force = |rule: &Rule| share::is_in_force(rule, facts, host);
+        let in_force = |rule: &AccessRule| share::is_in_force(rule, facts, host);
         let enforced = self.rules.iter().filter(|rule| in_force(rule));
         let decision = decide(enforced.map(|rule| &**rule), self.fallback, &head);
         let all = || self.rules.iter().map(|rule| &**rule);
@@ -170,9 +170,9 @@ impl Judge {
     fn settle<'r>(
         &self,
         decision: Decision<'_>,
-        in_force: impl Iterator<Item = &'r Rule>,
-        mut tried: impl Iterator<Item = &'r Rule>,
-        asked: &dyn Asked,
+        in_force: impl Iterator<Item = &'r AccessRule>,
+        mut tried: impl Iterator<Item = &'r AccessRule>,
+        asked: &dyn RequestFacts,
         host: &dyn Host,
     ) -> Verdict {
         // A part that is in shadow mode may write nothing.
@@ -194,7 +194,7 @@ impl Judge {
             Decision::Undecidable(rule, fault) => self.shown.undecidable(rule, fault),
             Decision::NoRule => {
                 let closest = closest(in_force, asked);
-                let is_allowance = |rule: &&Rule| rule.action == Action::Allow;
+                let is_allowance = |rule: &&AccessRule| rule.action == RuleAction::Allow;
                 let tried = tried
                     .find(|rule| is_allowance(rule) && matches(rule, asked) == Truth::Yes)
                     .inspect(|rule| rule.counts.allowed(Effect::Shadow));
@@ -208,15 +208,19 @@ impl Judge {
 
 /// Keeps what a head says until its body has come.
 fn keep(facts: &mut Facts, kept: Kept) {
-    let others = facts.access.take().and_then(|all| all.downcast().ok());
+    let others = facts
+        .seldom_mut()
+        .access
+        .take()
+        .and_then(|all| all.downcast().ok());
     let mut all: Box<Vec<Kept>> = others.unwrap_or_default();
     all.push(kept);
-    facts.access = Some(all);
+    facts.seldom_mut().access = Some(all);
 }
 
 /// What a part has kept.
 fn take(facts: &mut Facts, part: u8) -> Option<Kept> {
-    let all: &mut Vec<Kept> = facts.access.as_mut()?.downcast_mut()?;
+    let all: &mut Vec<Kept> = facts.seldom_mut().access.as_mut()?.downcast_mut()?;
     let place = all.iter().position(|kept| kept.part == part)?;
     Some(all.swap_remove(place))
 }

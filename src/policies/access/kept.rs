@@ -6,11 +6,11 @@ use portcullis_exchange::condition::{self, BodyMembers, View};
 use portcullis_exchange::exchange::Facts;
 use portcullis_wire::budget::{self, Reservation, Share};
 
-use super::decision::{Asked, Truth, matches};
+use super::decision::{RequestFacts, Truth, matches};
 use super::from;
-use super::request::{Caller, Head, holds};
-use super::rule::{FieldTest, Rule, When};
-use super::schedule::Schedule;
+use super::request::{CallerIdentity, Head, holds};
+use super::rule::{AccessRule, FieldTest, RuleCondition};
+use super::schedule::RuleSchedule;
 use portcullis_wire::effort::Effort;
 
 /// The rules of one part of a chain that may match.
@@ -25,7 +25,7 @@ pub(super) struct Kept {
 
 /// A rule of which it is not certain that it does not match.
 pub(super) struct KeptRule {
-    pub(super) rule: Rc<Rule>,
+    pub(super) rule: Rc<AccessRule>,
     pub(super) is_in_force: bool,
     /// Whether each of its parts holds.
     parts: Box<[Truth]>,
@@ -35,7 +35,7 @@ impl Kept {
     /// What the head says of these rules. None if there is no memory for it.
     pub(super) fn of<'r>(
         part: u8,
-        rules: impl Iterator<Item = (&'r Rc<Rule>, bool)>,
+        rules: impl Iterator<Item = (&'r Rc<AccessRule>, bool)>,
         asked: &Head<'_>,
     ) -> Option<Self> {
         let mut kept: Vec<KeptRule> = Vec::new();
@@ -65,7 +65,7 @@ impl Kept {
     }
 
     /// Its rules; all, or those in force.
-    pub(super) fn rules(&self, all: bool) -> impl Iterator<Item = &Rule> + Clone {
+    pub(super) fn rules(&self, all: bool) -> impl Iterator<Item = &AccessRule> + Clone {
         let rules = self
             .rules
             .iter()
@@ -74,7 +74,7 @@ impl Kept {
     }
 
     /// What the head said of a part of a rule; of one that is not kept it said that it does not match.
-    fn said(&self, rule: &Rule, part: usize) -> Truth {
+    fn said(&self, rule: &AccessRule, part: usize) -> Truth {
         let mut rules = self.rules.iter();
         let found = rules.find(|kept| std::ptr::eq(&*kept.rule, rule));
         let truth = found.and_then(|kept| kept.parts.get(part).copied());
@@ -82,7 +82,7 @@ impl Kept {
     }
 }
 
-fn parts(rule: &Rule, asked: &dyn Asked) -> Box<[Truth]> {
+fn parts(rule: &AccessRule, asked: &dyn RequestFacts) -> Box<[Truth]> {
     let mut parts = vec![Truth::No; rule.parts];
     let fields = rule
         .tests()
@@ -100,7 +100,7 @@ fn parts(rule: &Rule, asked: &dyn Asked) -> Box<[Truth]> {
 /// A request whose body has come.
 pub(super) struct Whole<'w> {
     kept: &'w Kept,
-    caller: Caller<'w>,
+    caller: CallerIdentity<'w>,
     view: View<'w>,
 }
 
@@ -112,8 +112,8 @@ impl<'w> Whole<'w> {
         effort: &'w Effort,
     ) -> Self {
         let caller = match &facts.principal {
-            Some(principal) => Caller::Known(principal),
-            None => Caller::Nobody,
+            Some(principal) => CallerIdentity::Known(principal),
+            None => CallerIdentity::Nobody,
         };
         Self {
             kept,
@@ -123,15 +123,15 @@ impl<'w> Whole<'w> {
     }
 }
 
-impl Asked for Whole<'_> {
-    fn field(&self, rule: &Rule, test: &FieldTest) -> Truth {
+impl RequestFacts for Whole<'_> {
+    fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth {
         match self.kept.said(rule, test.part) {
             Truth::Later => from::holds(&test.values, self.caller, self.view.effort()),
             said => said,
         }
     }
 
-    fn condition(&self, rule: &Rule, when: &When) -> Truth {
+    fn condition(&self, rule: &AccessRule, when: &RuleCondition) -> Truth {
         match self.kept.said(rule, when.part) {
             Truth::Later => holds(&when.condition, &self.view),
             said => said,
@@ -139,7 +139,7 @@ impl Asked for Whole<'_> {
     }
 
     /// What is kept was in time.
-    fn time(&self, _: &Schedule) -> bool {
+    fn time(&self, _: &RuleSchedule) -> bool {
         true
     }
 }

@@ -1,9 +1,9 @@
 //! Who may do what: rules that allow and deny.
 //!
 //! A [`rule`] is plain data, read by [`read`] from a block or from the document's [`section`] of shared rules.
-//! [`decision`] says what a list of rules comes to, of a [`request`] or of whatever else is
-//! [`Asked`](decision::Asked). Each of its answers has a third value: what cannot be told refuses, be it of a
-//! denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks.
+//! [`decision`] says what a list of rules comes to, of a [`request`] or of whatever else gives
+//! [`RequestFacts`](decision::RequestFacts). Each of its answers has a third value: what cannot be told refuses,
+//! be it of a denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks.
 //!
 //! Denials that need nothing but the head of a request are judged before anything else is spent on it. The others
 //! are judged when it is known who calls; where that is known with the body alone, or a rule looks at the body,
@@ -45,8 +45,8 @@ use portcullis_wire::json::Json;
 use self::decision::Fallback;
 use self::judge::{Judge, Task};
 use self::read::{RuleContext, read_name, read_rule};
-use self::refusals::Shown;
-use self::rule::{Action, Need, Rule};
+use self::refusals::Visibility;
+use self::rule::{AccessRule, Need, RuleAction};
 
 pub use self::section::AccessRules;
 
@@ -80,11 +80,11 @@ const OF_BLOCK: u8 = 4;
 /// The denials of all routes.
 fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let shared = context.sections.get::<AccessRules>();
-    let rules: Vec<Rc<Rule>> = shared.everywhere().cloned().collect();
+    let rules: Vec<Rc<AccessRule>> = shared.everywhere().cloned().collect();
     let conceal = block.and_then(|block| block.member("conceal"));
     let shown = match conceal.map(|node| node.json()) {
-        Some(Json::Bool(true)) => Shown::Nothing,
-        _ => Shown::Refused,
+        Some(Json::Bool(true)) => Visibility::Nothing,
+        _ => Visibility::Refused,
     };
     let setting = Setting::of(context, Fallback::Allow, shown, MAX_BYTES);
     Some(parts(EVERYWHERE, rules, &setting))
@@ -100,15 +100,20 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             &[("deny", Fallback::Deny), ("allow", Fallback::Allow)],
         )
     });
-    let shown = fields.or_default("conceal", Shown::Refused, problems, |node, problems| {
-        Some(match node.boolean(problems)? {
-            true => Shown::Nothing,
-            false => Shown::Refused,
-        })
-    });
+    let shown = fields.or_default(
+        "conceal",
+        Visibility::Refused,
+        problems,
+        |node, problems| {
+            Some(match node.boolean(problems)? {
+                true => Visibility::Nothing,
+                false => Visibility::Refused,
+            })
+        },
+    );
     let max_bytes = fields.or_default("max_bytes", MAX_BYTES, problems, Node::bytes_read);
     let (rules, fallback, shown, max_bytes) = (rules?, fallback?, shown?, max_bytes?);
-    let mut allowances = rules.iter().filter(|rule| rule.action == Action::Allow);
+    let mut allowances = rules.iter().filter(|rule| rule.action == RuleAction::Allow);
     match fallback {
         Fallback::Deny if !allowances.any(|rule| rule.may_be_in_force()) => {
             problems.report(
@@ -143,7 +148,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
 }
 
 /// Reads `rules`: names of shared rules, and rules of the block's own.
-fn read_rules(node: &Node<'_>, context: &mut Context<'_>) -> Option<Vec<Rc<Rule>>> {
+fn read_rules(node: &Node<'_>, context: &mut Context<'_>) -> Option<Vec<Rc<AccessRule>>> {
     let items = node.items(context.problems)?;
     if items.is_empty() || items.len() > MOST_RULES {
         node.report(
@@ -153,7 +158,7 @@ fn read_rules(node: &Node<'_>, context: &mut Context<'_>) -> Option<Vec<Rc<Rule>
         return None;
     }
     let mut good = true;
-    let mut rules: Vec<Rc<Rule>> = Vec::with_capacity(items.len());
+    let mut rules: Vec<Rc<AccessRule>> = Vec::with_capacity(items.len());
     let mut names = std::collections::BTreeSet::new();
     for item in &items {
         let read = match item.json() {
@@ -181,7 +186,7 @@ fn read_rules(node: &Node<'_>, context: &mut Context<'_>) -> Option<Vec<Rc<Rule>
 }
 
 /// A shared rule. `Some(None)` if it is judged on every route as it is.
-fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<Rule>>> {
+fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<AccessRule>>> {
     let name = node.non_empty(context.problems)?;
     let shared = context.sections.get::<AccessRules>();
     let found = shared.named(name);
@@ -211,7 +216,7 @@ fn read_shared(node: &Node<'_>, context: &mut Context<'_>) -> Option<Option<Rc<R
 }
 
 /// Reports a path variable of a shared rule that the route does not have.
-fn check_variables(rule: &Rule, node: &Node<'_>, context: &mut Context<'_>) -> Option<()> {
+fn check_variables(rule: &AccessRule, node: &Node<'_>, context: &mut Context<'_>) -> Option<()> {
     let path = context.route_path();
     let lacking = rule
         .lacking(path.variables())
@@ -229,7 +234,7 @@ fn check_variables(rule: &Rule, node: &Node<'_>, context: &mut Context<'_>) -> O
     None
 }
 
-fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
+fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<AccessRule>> {
     let mut fields = node.fields_or(
         context.problems,
         "the name of a rule in `access_rules`, or an object",
@@ -273,7 +278,7 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<Rule>> {
 /// Where rules are judged, and what comes of them.
 struct Setting {
     fallback: Fallback,
-    shown: Shown,
+    shown: Visibility,
     path: RoutePath,
     inspection: Inspection,
     /// How much is read of a body.
@@ -281,7 +286,7 @@ struct Setting {
 }
 
 impl Setting {
-    fn of(context: &Context<'_>, fallback: Fallback, shown: Shown, max_bytes: u64) -> Self {
+    fn of(context: &Context<'_>, fallback: Fallback, shown: Visibility, max_bytes: u64) -> Self {
         Self {
             fallback,
             shown,
@@ -291,7 +296,7 @@ impl Setting {
         }
     }
 
-    fn judge(&self, part: u8, rules: &[Rc<Rule>], fallback: Fallback, task: Task) -> Judge {
+    fn judge(&self, part: u8, rules: &[Rc<AccessRule>], fallback: Fallback, task: Task) -> Judge {
         let whens = rules.iter().flat_map(|rule| &rule.when);
         let body = BodyPlan::of(whens.map(|when| &when.condition), self.max_bytes);
         Judge {
@@ -309,8 +314,9 @@ impl Setting {
 }
 
 /// The parts of a chain that decide these rules: denials that need the head alone as early as can be.
-fn parts(first: u8, rules: Vec<Rc<Rule>>, setting: &Setting) -> Vec<ChainPart> {
-    let is_early = |rule: &Rc<Rule>| rule.action == Action::Deny && rule.need() == Need::Head;
+fn parts(first: u8, rules: Vec<Rc<AccessRule>>, setting: &Setting) -> Vec<ChainPart> {
+    let is_early =
+        |rule: &Rc<AccessRule>| rule.action == RuleAction::Deny && rule.need() == Need::Head;
     let (early, late): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_early);
     let mut parts = Vec::new();
     let stages = [
@@ -319,7 +325,8 @@ fn parts(first: u8, rules: Vec<Rc<Rule>>, setting: &Setting) -> Vec<ChainPart> {
     ];
     let mut part = first;
     for (stage, rules, fallback) in stages {
-        let is_tried = |rule: &Rc<Rule>| rule.action == Action::Deny && !rule.is_always_in_force();
+        let is_tried =
+            |rule: &Rc<AccessRule>| rule.action == RuleAction::Deny && !rule.is_always_in_force();
         let tried = rules.iter().any(is_tried);
         let is_asked = fallback == Fallback::Deny || !rules.is_empty();
         for (task, is_needed) in [(Task::Enforce, is_asked), (Task::Try, tried)] {

@@ -2,7 +2,7 @@
 
 use portcullis_document::Quoted;
 
-use super::rule::{Action, FieldTest, Group, Need, Rule, Values};
+use super::rule::{AccessRule, FieldTest, Group, Need, RuleAction, Values};
 use super::texts::Texts;
 
 /// How many pairs of rules of a document are compared.
@@ -12,7 +12,7 @@ const MOST_NOTES: usize = 16;
 
 /// What an operator should know of rules of a block, which are judged together with the first so many of the
 /// list, those of all routes. Each pair that is compared is taken from `pairs`.
-pub(super) fn notes(rules: &[&Rule], everywhere: usize, pairs: &mut usize) -> Vec<String> {
+pub(super) fn notes(rules: &[&AccessRule], everywhere: usize, pairs: &mut usize) -> Vec<String> {
     let mut notes = Vec::new();
     for (place, rule) in rules.iter().enumerate().skip(everywhere) {
         for (other_place, other) in rules.iter().enumerate() {
@@ -41,16 +41,16 @@ pub(super) fn notes(rules: &[&Rule], everywhere: usize, pairs: &mut usize) -> Ve
 }
 
 /// What there is to say of a rule of which another holds all. Whether that other comes first, or holds more.
-fn what_is_said(rule: &Rule, other: &Rule, is_first: bool) -> Option<String> {
+fn what_is_said(rule: &AccessRule, other: &AccessRule, is_first: bool) -> Option<String> {
     let name = Quoted(&other.name);
     match (rule.action, other.action) {
-        (Action::Allow, Action::Deny) if holds_all_of(rule, other) => Some(format!(
+        (RuleAction::Allow, RuleAction::Deny) if holds_all_of(rule, other) => Some(format!(
             "allows what {name} denies: they contradict each other, and the denial wins; remove one of them"
         )),
-        (Action::Allow, Action::Deny) => Some(format!(
+        (RuleAction::Allow, RuleAction::Deny) => Some(format!(
             "never allows anything: {name} denies all of it; remove one of them, or let them differ"
         )),
-        (Action::Deny, Action::Allow) => None,
+        (RuleAction::Deny, RuleAction::Allow) => None,
         _ if is_first => Some(format!(
             "says nothing: {name} is for all of its requests, and says the same; remove it, or let them differ"
         )),
@@ -59,7 +59,7 @@ fn what_is_said(rule: &Rule, other: &Rule, is_first: bool) -> Option<String> {
 }
 
 /// Whether a rule matches all requests that `other` matches.
-fn holds_all_of(rule: &Rule, other: &Rule) -> bool {
+fn holds_all_of(rule: &AccessRule, other: &AccessRule) -> bool {
     let in_time = rule.schedule.is_always() || rule.schedule == other.schedule;
     in_time
         && one_holds_all_of(&rule.to, &other.to)
@@ -100,6 +100,7 @@ fn have_all_of(values: &Values, others: &Values) -> bool {
         (Values::Clients(own), Values::Clients(other))
         | (Values::Subjects(own), Values::Subjects(other))
         | (Values::Issuers(own), Values::Issuers(other))
+        | (Values::Roles(own), Values::Roles(other))
         | (Values::Scopes(own), Values::Scopes(other))
         | (Values::Certificates(own), Values::Certificates(other)) => have_all_texts(own, other),
         (Values::Credentials(own), Values::Credentials(other)) => contain_all(own, other),
@@ -135,7 +136,7 @@ mod tests {
 
     fn told(text: &str) -> Vec<String> {
         let rules = rules(text);
-        let rules: Vec<&Rule> = rules.iter().map(|rule| &**rule).collect();
+        let rules: Vec<&AccessRule> = rules.iter().map(|rule| &**rule).collect();
         notes(&rules, 0, &mut 1000)
     }
 
@@ -208,7 +209,7 @@ mod tests {
     fn only_so_many_are_compared() {
         let rules =
             rules(r#"[{"name": "a", "action": "allow"}, {"name": "b", "action": "allow"}]"#);
-        let rules: Vec<&Rule> = rules.iter().map(|rule| &**rule).collect();
+        let rules: Vec<&AccessRule> = rules.iter().map(|rule| &**rule).collect();
         let mut pairs = 0;
         assert_eq!(notes(&rules, 0, &mut pairs), [""; 0]);
     }

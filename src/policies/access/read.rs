@@ -8,10 +8,10 @@ use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::target::LetterCase;
 
-use super::counts::Counts;
-use super::group::{Field, Reader, read_groups};
-use super::rule::{Action, Group, Rule, Trial, Usage, When};
-use super::schedule::Schedule;
+use super::counts::RuleCounts;
+use super::group::{GroupField, GroupReader, read_groups};
+use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage, Trial};
+use super::schedule::RuleSchedule;
 use super::{from, to};
 
 /// The longest name of a rule, in bytes: it is a part of names of metrics.
@@ -50,18 +50,18 @@ pub(super) fn read_rule(
     name: &str,
     fields: &mut Fields<'_>,
     context: &RuleContext<'_>,
-    counts: Rc<Counts>,
+    counts: Rc<RuleCounts>,
     problems: &mut Problems,
-) -> Option<Rule> {
+) -> Option<AccessRule> {
     let action = fields.required("action", problems).and_then(|node| {
         node.choice(
             problems,
-            &[("allow", Action::Allow), ("deny", Action::Deny)],
+            &[("allow", RuleAction::Allow), ("deny", RuleAction::Deny)],
         )
     });
     let trial = read_trial(fields, problems);
-    let schedule = Schedule::read(fields, problems);
-    let mut reader = Reader {
+    let schedule = RuleSchedule::read(fields, problems);
+    let mut reader = GroupReader {
         letter_case: context.letter_case,
         problems,
         parts: 0,
@@ -74,7 +74,7 @@ pub(super) fn read_rule(
         Some(node) => read_conditions(&node, context.path, &mut reader),
     };
     let parts = reader.parts;
-    Some(Rule {
+    Some(AccessRule {
         name: name.into(),
         place: fields.pointer().to_string().into(),
         action: action?,
@@ -85,15 +85,15 @@ pub(super) fn read_rule(
         trial: trial?,
         parts,
         counts,
-        usage: Usage::default(),
+        usage: RuleUsage::default(),
     })
 }
 
 fn groups(
     name: &'static str,
-    known: &'static [Field],
+    known: &'static [GroupField],
     fields: &mut Fields<'_>,
-    reader: &mut Reader<'_>,
+    reader: &mut GroupReader<'_>,
 ) -> Option<Vec<Group>> {
     match fields.optional(name) {
         None => Some(Vec::new()),
@@ -104,8 +104,8 @@ fn groups(
 fn read_conditions(
     node: &Node<'_>,
     path: &RoutePath,
-    reader: &mut Reader<'_>,
-) -> Option<Vec<When>> {
+    reader: &mut GroupReader<'_>,
+) -> Option<Vec<RuleCondition>> {
     let conditions = node.list(reader.problems, |item, problems| {
         path.read(item, &ACCESS, problems)
     })?;
@@ -116,7 +116,7 @@ fn read_conditions(
         );
         return None;
     }
-    let when = conditions.into_iter().map(|condition| When {
+    let when = conditions.into_iter().map(|condition| RuleCondition {
         part: reader.part(),
         condition,
     });

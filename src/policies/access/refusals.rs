@@ -4,7 +4,7 @@ use portcullis_exchange::refusal::{Blame, Code, Detail, Disclosure, Fact, Reason
 
 use super::closest::Closest;
 use super::decision::Fault;
-use super::rule::{Rule, When};
+use super::rule::{AccessRule, RuleCondition};
 
 /// Every code with which rules refuse.
 pub(super) const CODES: &[&Code] = &[&DENIED, &CONCEALED, &UNAVAILABLE];
@@ -59,17 +59,17 @@ pub static ADDRESS: Reason = Reason::new("address", &UNAVAILABLE, Blame::Ourselv
 
 /// Whether clients learn that there is something which they may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum Visibility {
     Refused,
     /// They get what they would get if there was no such route.
     Nothing,
 }
 
-impl Shown {
+impl Visibility {
     fn refusal(self, open: &'static Reason, concealed: &'static Reason) -> Refusal {
         match self {
-            Shown::Refused => Refusal::new(open),
-            Shown::Nothing => Refusal {
+            Visibility::Refused => Refusal::new(open),
+            Visibility::Nothing => Refusal {
                 told: Disclosure::NoRoute,
                 ..Refusal::new(concealed)
             },
@@ -77,8 +77,8 @@ impl Shown {
     }
 
     /// A rule denies it.
-    pub(super) fn denied(self, rule: &Rule) -> Refusal {
-        let refusal = match rule.when.iter().any(When::is_of_object) {
+    pub(super) fn denied(self, rule: &AccessRule) -> Refusal {
+        let refusal = match rule.when.iter().any(RuleCondition::is_of_object) {
             true => self.refusal(&OBJECT, &CONCEALED_OBJECT),
             false => self.refusal(&RULE, &CONCEALED_RULE),
         };
@@ -89,7 +89,7 @@ impl Shown {
     pub(super) fn without_rule(
         self,
         closest: Option<&Closest<'_>>,
-        tried: Option<&Rule>,
+        tried: Option<&AccessRule>,
     ) -> Refusal {
         let mut detail = Detail::within("/rules");
         if let Some(Closest { rule, unmet, .. }) = closest {
@@ -109,7 +109,7 @@ impl Shown {
     }
 
     /// It cannot be told whether a rule matches.
-    pub(super) fn undecidable(self, rule: &Rule, fault: Fault) -> Refusal {
+    pub(super) fn undecidable(self, rule: &AccessRule, fault: Fault) -> Refusal {
         let (open, concealed): (&'static Reason, &'static Reason) = match fault {
             Fault::Condition(_) | Fault::Readings | Fault::Kind | Fault::Certificate => {
                 (&UNDECIDABLE, &CONCEALED_UNDECIDABLE)
@@ -136,6 +136,6 @@ impl Fault {
     }
 }
 
-fn about(rule: &Rule) -> Detail {
+fn about(rule: &AccessRule) -> Detail {
     Detail::at(rule.place.as_ref()).and("access_rule", Fact::trusted(&rule.name))
 }

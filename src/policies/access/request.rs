@@ -12,14 +12,14 @@ use portcullis_exchange::target::Target;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
-use super::decision::{Asked, Fault, Truth};
-use super::rule::{FieldTest, Rule, Values, When};
-use super::schedule::Schedule;
+use super::decision::{Fault, RequestFacts, Truth};
+use super::rule::{AccessRule, FieldTest, RuleCondition, Values};
+use super::schedule::RuleSchedule;
 use super::{from, peer, to};
 
 /// Who calls, as far as that is known.
 #[derive(Clone, Copy)]
-pub(super) enum Caller<'c> {
+pub(super) enum CallerIdentity<'c> {
     Known(&'c Principal),
     /// No credential has been accepted, and none will be.
     Nobody,
@@ -30,15 +30,15 @@ pub(super) enum Caller<'c> {
 /// The head of a request.
 pub(super) struct Head<'h> {
     request: Request<'h>,
-    known: Known<'h>,
-    caller: Caller<'h>,
+    known: HeadContext<'h>,
+    caller: CallerIdentity<'h>,
     view: View<'h>,
     others: OnceCell<Vec<Target>>,
 }
 
 /// What is known beside a head.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'k> {
+pub(super) struct HeadContext<'k> {
     pub(super) facts: &'k Facts,
     pub(super) host: &'k dyn Host,
     /// The time, since the epoch.
@@ -51,11 +51,11 @@ pub(super) struct Known<'k> {
 }
 
 impl<'h> Head<'h> {
-    pub(super) fn new(request: Request<'h>, known: Known<'h>) -> Self {
+    pub(super) fn new(request: Request<'h>, known: HeadContext<'h>) -> Self {
         let caller = match &known.facts.principal {
-            Some(principal) => Caller::Known(principal),
-            None if known.names_caller_late => Caller::KnownLater,
-            None => Caller::Nobody,
+            Some(principal) => CallerIdentity::Known(principal),
+            None if known.names_caller_late => CallerIdentity::KnownLater,
+            None => CallerIdentity::Nobody,
         };
         let view = View::new(&request)
             .of(caller.claims())
@@ -85,12 +85,12 @@ impl<'h> Head<'h> {
     }
 }
 
-impl<'c> Caller<'c> {
+impl<'c> CallerIdentity<'c> {
     /// The claims of the credential.
     pub(super) fn claims(self) -> Option<&'c Compact> {
         match self {
-            Caller::Known(principal) => Some(&principal.attributes),
-            Caller::Nobody | Caller::KnownLater => None,
+            CallerIdentity::Known(principal) => Some(&principal.attributes),
+            CallerIdentity::Nobody | CallerIdentity::KnownLater => None,
         }
     }
 }
@@ -105,8 +105,8 @@ pub(super) fn holds(condition: &Condition, view: &View<'_>) -> Truth {
     }
 }
 
-impl Asked for Head<'_> {
-    fn field(&self, _: &Rule, test: &FieldTest) -> Truth {
+impl RequestFacts for Head<'_> {
+    fn field(&self, _: &AccessRule, test: &FieldTest) -> Truth {
         let (effort, known) = (self.request.effort, &self.known);
         match &test.values {
             Values::Hosts(hosts) => to::is_host(hosts, &self.request),
@@ -124,14 +124,14 @@ impl Asked for Head<'_> {
         }
     }
 
-    fn condition(&self, _: &Rule, when: &When) -> Truth {
+    fn condition(&self, _: &AccessRule, when: &RuleCondition) -> Truth {
         match self.caller {
-            Caller::KnownLater if when.condition.needs_identity() => Truth::Later,
+            CallerIdentity::KnownLater if when.condition.needs_identity() => Truth::Later,
             _ => holds(&when.condition, &self.view),
         }
     }
 
-    fn time(&self, schedule: &Schedule) -> bool {
+    fn time(&self, schedule: &RuleSchedule) -> bool {
         schedule.holds(self.known.now)
     }
 }

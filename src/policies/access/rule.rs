@@ -10,32 +10,32 @@ use portcullis_wire::address::Range;
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
 
-use super::counts::Counts;
-use super::schedule::Schedule;
+use super::counts::RuleCounts;
+use super::schedule::RuleSchedule;
 use super::texts::Texts;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
 /// without groups asks for nothing.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(super) struct AccessRule {
     pub(super) name: Rc<str>,
     /// Where it stands in the document: a JSON pointer.
     pub(super) place: Rc<str>,
-    pub(super) action: Action,
+    pub(super) action: RuleAction,
     pub(super) from: Vec<Group>,
     pub(super) to: Vec<Group>,
-    pub(super) when: Vec<When>,
-    pub(super) schedule: Schedule,
+    pub(super) when: Vec<RuleCondition>,
+    pub(super) schedule: RuleSchedule,
     pub(super) trial: Trial,
     /// How many parts it has: their numbers are below.
     pub(super) parts: usize,
-    pub(super) counts: Rc<Counts>,
-    pub(super) usage: Usage,
+    pub(super) counts: Rc<RuleCounts>,
+    pub(super) usage: RuleUsage,
 }
 
 /// On what kinds of routes a rule stands.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
+pub(super) struct RuleUsage {
     pub(super) is_placed: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
@@ -43,7 +43,7 @@ pub(super) struct Usage {
 
 /// What comes of a rule that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum RuleAction {
     Allow,
     Deny,
 }
@@ -78,7 +78,7 @@ pub(super) struct FieldTest {
 
 /// A condition of `when`.
 #[derive(Debug)]
-pub(super) struct When {
+pub(super) struct RuleCondition {
     /// Its number among the parts of the rule.
     pub(super) part: usize,
     pub(super) condition: Condition,
@@ -92,6 +92,7 @@ pub(super) enum Values {
     Issuers(Texts),
     Credentials(Vec<CredentialKind>),
     Authorities(Vec<Box<str>>),
+    Roles(Texts),
     Scopes(Texts),
     Authenticated(bool),
     Certificates(Texts),
@@ -125,13 +126,14 @@ impl Values {
             | Values::Issuers(_)
             | Values::Credentials(_)
             | Values::Authorities(_)
+            | Values::Roles(_)
             | Values::Scopes(_)
             | Values::Authenticated(_) => Need::Identity,
         }
     }
 }
 
-impl When {
+impl RuleCondition {
     fn need(&self) -> Need {
         match (self.condition.needs_body(), self.condition.needs_identity()) {
             (true, _) => Need::Body,
@@ -147,7 +149,7 @@ impl When {
     }
 }
 
-impl Rule {
+impl AccessRule {
     /// All fields of its groups.
     pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
         let groups = self.from.iter().chain(&self.to);
@@ -157,7 +159,7 @@ impl Rule {
     /// What must be known to decide it.
     pub(super) fn need(&self) -> Need {
         let tests = self.tests().map(|test| test.values.need());
-        let conditions = self.when.iter().map(When::need);
+        let conditions = self.when.iter().map(RuleCondition::need);
         tests.chain(conditions).max().unwrap_or(Need::Head)
     }
 
@@ -178,7 +180,7 @@ impl Rule {
         let all_name = groups.all(|group| group.tests.iter().any(names_somebody));
         let effort = Effort::new(HEAD);
         let none = Compact::parse(b"{}", 1);
-        let is_of_somebody = |when: &When| {
+        let is_of_somebody = |when: &RuleCondition| {
             let holds = none.as_ref();
             let holds = holds.and_then(|none| when.condition.holds_of_claims(none, &effort));
             holds == Some(Ok(false))

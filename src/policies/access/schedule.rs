@@ -8,7 +8,7 @@ use crate::authn::moment::{Rounding, read_moment};
 
 /// When a rule holds. Without anything, always.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Schedule {
+pub(super) struct RuleSchedule {
     /// In seconds since the epoch.
     not_before: Option<u32>,
     /// The first second in which it does not hold any more.
@@ -43,7 +43,7 @@ const MINUTES_OF_A_DAY: u32 = 24 * 60;
 /// The most windows of one rule.
 const MOST_WINDOWS: usize = 16;
 
-impl Schedule {
+impl RuleSchedule {
     /// Reads `not_before`, `not_after` and `weekly`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let not_before = fields.or_default("not_before", None, problems, |node, problems| {
@@ -197,11 +197,11 @@ mod tests {
     use super::*;
     use portcullis_wire::json::Json;
 
-    fn read(text: &str) -> Result<Schedule, String> {
+    fn read(text: &str) -> Result<RuleSchedule, String> {
         let json = Json::parse(text.as_bytes(), 8).unwrap();
         let mut problems = Problems::default();
         let mut fields = Node::root(&json).fields(&mut problems).unwrap();
-        let schedule = Schedule::read(&mut fields, &mut problems);
+        let schedule = RuleSchedule::read(&mut fields, &mut problems);
         fields.deny_unknown(&mut problems);
         problems
             .into_result(schedule)

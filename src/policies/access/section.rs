@@ -10,27 +10,27 @@ use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
 
-use super::counts::Counts;
+use super::counts::RuleCounts;
 use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
-use super::rule::{Action, Rule};
+use super::rule::{AccessRule, RuleAction};
 
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
 pub struct AccessRules {
-    named: Vec<Shared>,
+    named: Vec<SharedRule>,
     /// By the names of their rules, as these are in names of metrics.
-    counts: RefCell<BTreeMap<String, Rc<Counts>>>,
+    counts: RefCell<BTreeMap<String, Rc<RuleCounts>>>,
     /// The rules of blocks.
-    own: RefCell<Vec<Rc<Rule>>>,
+    own: RefCell<Vec<Rc<AccessRule>>>,
     /// How many pairs of rules may still be compared.
     pairs: Cell<usize>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedRule {
     name: Rc<str>,
-    rule: Option<Rc<Rule>>,
+    rule: Option<Rc<AccessRule>>,
     is_everywhere: bool,
     /// Whether a block names it.
     is_used: Cell<bool>,
@@ -52,7 +52,7 @@ impl Default for AccessRules {
 
 impl AccessRules {
     /// The rule of that name; `Some(None)` if it is wrong.
-    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<Rule>>> {
+    pub(super) fn named(&self, name: &str) -> Option<Option<Rc<AccessRule>>> {
         let shared = self.named.iter().find(|shared| *shared.name == *name)?;
         shared.is_used.set(true);
         Some(shared.rule.clone())
@@ -69,13 +69,13 @@ impl AccessRules {
     }
 
     /// The rules that are judged on every route.
-    pub(super) fn everywhere(&self) -> impl Iterator<Item = &Rc<Rule>> {
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = &Rc<AccessRule>> {
         let everywhere = self.named.iter().filter(|shared| shared.is_everywhere);
         everywhere.filter_map(|shared| shared.rule.as_ref())
     }
 
     /// The counts of all rules of that name. Of more than can be shown nothing is shown.
-    pub(super) fn counts(&self, name: &str) -> Rc<Counts> {
+    pub(super) fn counts(&self, name: &str) -> Rc<RuleCounts> {
         let Ok(mut counts) = self.counts.try_borrow_mut() else {
             return Rc::default();
         };
@@ -88,17 +88,17 @@ impl AccessRules {
     }
 
     /// Takes up a rule of a block, to look at its use when all routes are known.
-    pub(super) fn take_up(&self, rule: &Rc<Rule>) {
+    pub(super) fn take_up(&self, rule: &Rc<AccessRule>) {
         if let Ok(mut own) = self.own.try_borrow_mut() {
             own.push(Rc::clone(rule));
         }
     }
 
     /// What an operator should know of rules of a block, beside those that are judged everywhere.
-    pub(super) fn overlaps(&self, rules: &[Rc<Rule>]) -> Vec<String> {
+    pub(super) fn overlaps(&self, rules: &[Rc<AccessRule>]) -> Vec<String> {
         let everywhere = self.everywhere().count();
         let all = self.everywhere().chain(rules);
-        let all: Vec<&Rule> = all.map(|rule| &**rule).collect();
+        let all: Vec<&AccessRule> = all.map(|rule| &**rule).collect();
         let mut pairs = self.pairs.get();
         let notes = overlap::notes(&all, everywhere, &mut pairs);
         self.pairs.set(pairs);
@@ -111,7 +111,7 @@ impl AccessRules {
         node: &Node<'_>,
         letter_case: LetterCase,
         problems: &mut Problems,
-    ) -> Shared {
+    ) -> SharedRule {
         let named = read_name(name, node, problems);
         let (mut rule, mut is_everywhere) = (None, Some(false));
         if let Some(mut fields) = node.fields(problems) {
@@ -129,7 +129,7 @@ impl AccessRules {
             fields.deny_unknown(problems);
             rule = named.and(is_everywhere).and(read).map(Rc::new);
         }
-        Shared {
+        SharedRule {
             name: name.into(),
             rule,
             is_everywhere: is_everywhere.unwrap_or(false),
@@ -139,16 +139,20 @@ impl AccessRules {
 }
 
 /// Whether a rule is judged on every route: a denial may be. What allows has to stand where it is seen.
-fn read_everywhere(node: &Node<'_>, rule: Option<&Rule>, problems: &mut Problems) -> Option<bool> {
+fn read_everywhere(
+    node: &Node<'_>,
+    rule: Option<&AccessRule>,
+    problems: &mut Problems,
+) -> Option<bool> {
     let is_everywhere = node.boolean(problems)?;
-    if is_everywhere && rule.is_some_and(|rule| rule.action == Action::Allow) {
+    if is_everywhere && rule.is_some_and(|rule| rule.action == RuleAction::Allow) {
         node.report(
             problems,
             "only a denial can be judged on every route; name this rule in `access` of `defaults`, or of the routes that it is for",
         );
         return None;
     }
-    let lacks = |rule: &Rule| rule.lacking(None).is_some();
+    let lacks = |rule: &AccessRule| rule.lacking(None).is_some();
     if is_everywhere && rule.is_some_and(lacks) {
         node.report(
             problems,
@@ -191,7 +195,7 @@ impl Section for AccessRules {
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        let unused = |shared: &&Shared| !shared.is_everywhere && !shared.is_used.get();
+        let unused = |shared: &&SharedRule| !shared.is_everywhere && !shared.is_used.get();
         let unused = self.named.iter().filter(unused);
         finishing.notes.extend(unused.map(|shared| {
             format!(
@@ -218,7 +222,7 @@ impl Section for AccessRules {
     fn register(section: &Rc<Self>, registry: &mut Registry) {
         if let Ok(counts) = section.counts.try_borrow() {
             for (name, counts) in counts.iter() {
-                Counts::show(counts, name, &mut registry.gauges);
+                RuleCounts::show(counts, name, &mut registry.gauges);
             }
         }
     }

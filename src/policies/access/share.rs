@@ -7,17 +7,17 @@ use portcullis_exchange::host::Host;
 use portcullis_wire::address::network;
 use portcullis_wire::json::compact::Value;
 
-use super::rule::{Action, Rule, Trial};
+use super::rule::{AccessRule, RuleAction, Trial};
 
 /// Whether a rule is in force for the caller of a request. It is the same for a caller whenever it asks, in
 /// every worker and proxy; one of whom nothing is known meets denials and no allowances.
-pub(super) fn is_in_force(rule: &Rule, facts: &Facts, host: &dyn Host) -> bool {
+pub(super) fn is_in_force(rule: &AccessRule, facts: &Facts, host: &dyn Host) -> bool {
     match rule.trial {
         Trial::Enforced | Trial::Percent(100..) => true,
         Trial::Shadow | Trial::Percent(0) => false,
         Trial::Percent(percent) => match share(&rule.name, facts, host) {
             Some(share) => share < percent,
-            None => rule.action == Action::Deny,
+            None => rule.action == RuleAction::Deny,
         },
     }
 }

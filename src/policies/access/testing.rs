@@ -8,10 +8,10 @@ use portcullis_exchange::target::LetterCase;
 use portcullis_wire::json::Json;
 
 use super::read::{RuleContext, read_rule};
-use super::rule::Rule;
+use super::rule::AccessRule;
 
 /// The rules of a list, each an object with a name.
-pub(super) fn rules(text: &str) -> Vec<Rc<Rule>> {
+pub(super) fn rules(text: &str) -> Vec<Rc<AccessRule>> {
     let json = Json::parse(text.as_bytes(), 16).unwrap();
     let mut problems = Problems::default();
     let items = Node::root(&json).items(&mut problems).unwrap();

@@ -10,25 +10,25 @@ use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
 
 use super::decision::{Fault, Truth};
-use super::group::{Field, Reader};
+use super::group::{GroupField, GroupReader};
 use super::rule::Values;
 
 /// The fields of a group of `to`.
-pub(super) const FIELDS: [Field; 3] = [
-    Field::new("hosts", "not_hosts", read_hosts),
-    Field::new("methods", "not_methods", read_methods),
-    Field::new("paths", "not_paths", read_paths),
+pub(super) const FIELDS: [GroupField; 3] = [
+    GroupField::new("hosts", "not_hosts", read_hosts),
+    GroupField::new("methods", "not_methods", read_methods),
+    GroupField::new("paths", "not_paths", read_paths),
 ];
 
 /// A step of the effort is enough to compare so many bytes of a path with a pattern that is no expression.
 const BYTES_COMPARED_BY_A_STEP: u64 = 16;
 
-fn read_hosts(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_hosts(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     let hosts = node.list(reader.problems, HostPattern::read);
     hosts.map(Values::Hosts)
 }
 
-fn read_methods(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_methods(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     let methods = node.list(reader.problems, |item, problems| {
         if item.json().as_str().is_some_and(stands_for_every_method) {
             item.report(
@@ -42,7 +42,7 @@ fn read_methods(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
     methods.map(Values::Methods)
 }
 
-fn read_paths(node: &Node<'_>, reader: &mut Reader<'_>) -> Option<Values> {
+fn read_paths(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     let letter_case = reader.letter_case;
     let paths = node.list(reader.problems, |item, problems| {
         read_pattern(item, letter_case, problems)

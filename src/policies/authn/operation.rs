@@ -40,7 +40,7 @@ pub(crate) enum SchemePlace<'s> {
 
 /// What the list of a requirement means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
+pub(crate) enum ListMeaning {
     Scopes,
     Roles,
     /// There is to be none.
@@ -138,7 +138,7 @@ impl SchemeAuthority {
     pub(crate) fn demand(
         &self,
         list: &Node<'_>,
-        listed: Listed,
+        listed: ListMeaning,
         problems: &mut Problems,
     ) -> Option<Demand> {
         let items = list.items(problems)?;
@@ -150,8 +150,8 @@ impl SchemeAuthority {
         let mut good = true;
         for item in &items {
             match listed {
-                Listed::Scopes => scopes.extend(read_scope(item, problems)),
-                Listed::Roles => {
+                ListMeaning::Scopes => scopes.extend(read_scope(item, problems)),
+                ListMeaning::Roles => {
                     let role = read_role(item, problems);
                     let role = role.filter(|role| {
                         let checked = self.0.roles().check(role, item.pointer(), problems);
@@ -159,7 +159,7 @@ impl SchemeAuthority {
                     });
                     roles.extend(role.map(str::to_owned));
                 }
-                Listed::Nothing => {
+                ListMeaning::Nothing => {
                     item.report(
                         problems,
                         "is a scope of a scheme that has none: in OpenAPI 3.0 only `oauth2` and `openIdConnect` have scopes; take it out, or there will be no check of it",

@@ -17,10 +17,10 @@ use portcullis_wire::sort;
 
 /// How an authority comes by the roles of its callers.
 #[derive(Debug, Default)]
-pub(super) struct RoleRules(Option<Box<Rules>>);
+pub(super) struct RoleRules(Option<Box<RoleReader>>);
 
 #[derive(Debug)]
-struct Rules {
+struct RoleReader {
     /// Where they stand, by the names of claims.
     from: Vec<ClaimPath>,
     /// What is taken away in front of a name: the first that fits.
@@ -48,7 +48,7 @@ impl RoleRules {
     /// Reads `roles: { from, strip_prefix, map, unmapped }`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let rules = fields.or_default("roles", None, problems, |node, problems| {
-            Rules::read(node, problems).map(Some)
+            RoleReader::read(node, problems).map(Some)
         })?;
         Some(Self(rules.map(Box::new)))
     }
@@ -134,7 +134,7 @@ impl RoleRules {
     }
 }
 
-impl Rules {
+impl RoleReader {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.object(problems, "{\"from\": [\"/realm_access/roles\"]}")?;
         let from = fields

@@ -8,7 +8,7 @@ const FEW: usize = 8;
 
 /// What there is to say of the operations of a route.
 #[derive(Default)]
-struct Found {
+struct ApiFit {
     /// Each problem, with the first operation that has it.
     problems: Vec<(String, String)>,
     /// The operations that anybody may call.
@@ -19,7 +19,7 @@ struct Found {
 impl OpenApi {
     /// How its security does not fit what the route asks of callers; nothing if nobody asks for security.
     pub(super) fn misfits_of_security(&self, credentials: &RouteCredentials<'_>) -> Misfits {
-        let mut found = Found::default();
+        let mut found = ApiFit::default();
         for path in &self.paths {
             for operation in &path.operations {
                 let Some(security) = &operation.security else {
@@ -49,7 +49,7 @@ impl OpenApi {
     }
 }
 
-impl Found {
+impl ApiFit {
     fn note(&self, credentials: &RouteCredentials<'_>) -> Option<String> {
         let is_guarded = credentials.guard.is_some();
         if is_guarded && credentials.asked.is_empty() {

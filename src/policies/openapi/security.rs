@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::document::Reader;
-use crate::authn::operation::{Demand, Listed, OperationSecurity, SchemeAuthority, SchemePlace};
+use crate::authn::operation::{
+    Demand, ListMeaning, OperationSecurity, SchemeAuthority, SchemePlace,
+};
 use portcullis_document::{DidYouMean, Node, Problems, Quoted};
 use portcullis_exchange::section::Sections;
 use portcullis_schema::Dialect;
@@ -24,7 +26,7 @@ pub(super) struct Security<'d> {
 struct Scheme {
     /// None if something is wrong with it, and has been reported.
     authority: Option<SchemeAuthority>,
-    listed: Listed,
+    listed: ListMeaning,
     is_used: bool,
 }
 
@@ -182,16 +184,16 @@ fn what_it_is<'d>(
     dialect: Dialect,
     node: &Node<'_>,
     problems: &mut Problems,
-) -> Option<(SchemePlace<'d>, Listed)> {
+) -> Option<(SchemePlace<'d>, ListMeaning)> {
     let text = |name| scheme.member(name).and_then(|node| node.json().as_str());
     // OpenAPI 3.1: names of roles, for every scheme that has no scopes.
     let roles = match dialect {
-        Dialect::OpenApi31 => Listed::Roles,
-        _ => Listed::Nothing,
+        Dialect::OpenApi31 => ListMeaning::Roles,
+        _ => ListMeaning::Nothing,
     };
     let place = match (text("type"), text("scheme"), text("in"), text("name")) {
         (Some("oauth2" | "openIdConnect"), ..) => {
-            return Some((SchemePlace::Authorization("Bearer"), Listed::Scopes));
+            return Some((SchemePlace::Authorization("Bearer"), ListMeaning::Scopes));
         }
         (Some("http"), Some(word), ..) => SchemePlace::Authorization(word),
         (Some("apiKey"), _, Some("header"), Some(name)) => SchemePlace::Header(name),

@@ -145,7 +145,7 @@ impl Responses {
 
     fn judge(&self, body: &mut ResponseBody<'_>) -> Result<(), Refusal> {
         let refuse = |reason| Err(Refusal::new(reason));
-        let answers = body.facts.response_checks.iter();
+        let answers = body.facts.response_checks().iter();
         let mut checks = answers.filter(|(judge, _)| *judge == self.id());
         let (index, unreadable_as) = match checks.next().map(|(_, check)| *check) {
             None => return Ok(()),
@@ -248,7 +248,8 @@ impl Policy for Responses {
             return None;
         }
         let check = self.check(response.headers)?;
-        response.facts.response_checks.push((self.id(), check));
+        let checks = &mut response.facts.seldom_mut().response_checks;
+        checks.push((self.id(), check));
         Some(match check {
             ResponseCheck::Schema(_) | ResponseCheck::Untold(_) => {
                 BodyNeed::Bytes { most: self.most }

@@ -121,14 +121,14 @@ pub(super) fn token_only() -> Value {
     ]))
 }
 
-/// Nothing but a token that is bound to a key, and its proof. All proofs of two runs have a place among those that are
+/// Nothing but a token that is bound to a key, and its proof. All proofs of a round have a place among those that are
 /// remembered.
 pub(super) fn proof_only() -> Value {
     let mut document = token_only();
     let provider = &mut document["providers"]["bench"];
     provider["clock_skew"] = "0s".into();
     provider["bound"] = json!({ "dpop": {
-        "mode": "required", "origins": [SEEN_AS], "proof_lifetime": "20s", "max_proofs": 1_000_000,
+        "mode": "required", "origins": [SEEN_AS], "proof_lifetime": "30s", "max_proofs": 1_000_000,
     } });
     document
 }

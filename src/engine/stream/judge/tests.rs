@@ -11,7 +11,7 @@ impl PartialEq for Judgement {
             let limit = limit.map(|(name, standing)| (name.to_owned(), standing));
             let claimants = facts.claimants.as_ref().map(Rc::as_ptr);
             let claimants = claimants.map(<*const _>::cast::<()>);
-            let answers = facts.response_checks.clone();
+            let answers = facts.response_checks().to_vec();
             let principal = facts.principal.clone();
             (principal, limit, facts.operation, claimants, answers)
         };

@@ -76,7 +76,7 @@ impl Acceptance {
         if is_settled {
             return Ok(Verdict::Pass);
         }
-        facts.unsettled_signature = Some(unsettled);
+        facts.seldom_mut().unsettled_signature = Some(unsettled);
         Ok(Verdict::AwaitBody(BodyNeed::Size))
     }
 
@@ -97,7 +97,7 @@ impl Acceptance {
 }
 
 fn taken(facts: &mut Facts) -> Option<Box<UnsettledSignature>> {
-    let unsettled = facts.unsettled_signature.take()?;
+    let unsettled = facts.seldom_mut().unsettled_signature.take()?;
     unsettled.downcast().ok()
 }
 

@@ -135,7 +135,7 @@ impl SignedRequest {
         }
         let need = unsettled.check.need(signer.max_bytes);
         let is_settled = matches!(unsettled.check, BodyCheck::Done);
-        exchange.facts.unsettled_signature = Some(Box::new(unsettled));
+        exchange.facts.seldom_mut().unsettled_signature = Some(Box::new(unsettled));
         match is_settled {
             true => Ok(Verdict::Pass),
             false => Ok(Verdict::AwaitBody(need)),
@@ -199,17 +199,17 @@ impl SignedRequest {
     }
 
     fn judge_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Result<Verdict, Refusal> {
-        let unsettled = body.facts.unsettled_signature.take();
+        let unsettled = body.facts.seldom_mut().unsettled_signature.take();
         let unsettled = unsettled.and_then(|any| any.downcast::<UnsettledSignature>().ok());
         // Nobody takes it out. Without it nothing has been judged.
         let mut unsettled = unsettled.ok_or_else(|| Refusal::new(&CHECK))?;
         unsettled.advance(body, self.signer.max_bytes)?;
         if body.progress.state == BodyState::Open {
-            body.facts.unsettled_signature = Some(unsettled);
+            body.facts.seldom_mut().unsettled_signature = Some(unsettled);
             return Ok(Verdict::AwaitBody(body.need));
         }
         self.settle(&mut unsettled, body.facts, host)?;
-        body.facts.unsettled_signature = Some(unsettled);
+        body.facts.seldom_mut().unsettled_signature = Some(unsettled);
         Ok(Verdict::Pass)
     }
 
