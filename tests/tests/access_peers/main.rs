@@ -2,6 +2,7 @@
 //! of each, and what one lets pass the other lets pass; but for the differences, each of which is written down.
 
 mod certificates;
+mod claims;
 mod differences;
 mod examples;
 mod proxy;
@@ -147,9 +148,16 @@ fn assert_all(binary: Option<PathBuf>, examples: &[Example]) {
     assert!(mistakes.is_empty(), "\n{}\n", mistakes.join("\n"));
 }
 
+/// The examples on which both agree.
+fn alike() -> Vec<Example> {
+    let mut examples = examples::all();
+    examples.extend(claims::all());
+    examples
+}
+
 /// The examples on which both agree, and the ones on which they do not.
 fn without_certificates(is_oldest: bool) -> Vec<Example> {
-    let mut examples = examples::all();
+    let mut examples = alike();
     examples.extend(differences::all(is_oldest));
     examples
 }
@@ -173,7 +181,7 @@ fn beside_rbac_of_the_oldest_envoy_too() {
 
 #[test]
 fn what_differs_stands_among_the_differences() {
-    for example in examples::all() {
+    for example in alike() {
         let agrees = example.asks.iter().all(|ask| ask.native == ask.ours);
         assert!(agrees, "{} is a difference", example.name);
     }
