@@ -87,7 +87,7 @@ impl Fetches {
     /// Reads on in one thing of which more is to be read than in one callback. Whether there may be more.
     pub(super) fn read_on(&mut self, calls: &mut InFlight, host: &dyn WorkerHost) -> bool {
         let now = host.monotonic();
-        let mut all = self.0.iter().enumerate();
+        let mut all = self.0.iter_mut().enumerate();
         let found = all.find_map(|(index, fetch)| {
             let progress = fetch.fetched.read_on(now, host)?;
             Some((index, fetch, progress))
@@ -97,7 +97,13 @@ impl Fetches {
         };
         match progress {
             Progress::Reading => {}
-            Progress::Adopted(adopted) => fetch.tell_adopted(adopted, host),
+            Progress::Adopted(adopted) => {
+                if !adopted {
+                    // Another try is due: with it may come what could not be read.
+                    fetch.seen = None;
+                }
+                fetch.tell_adopted(adopted, host);
+            }
             Progress::Received(received) => {
                 if let Some(errand) = fetch.conclude(received, now, host) {
                     self.ask(index, errand, calls, host);

@@ -288,10 +288,11 @@ impl OperationSecurity {
         let has_two = |demands: &Vec<Demand>| {
             let mut rest = &demands[..];
             while let Some((first, others)) = rest.split_first() {
-                if others
-                    .iter()
-                    .any(|other| other.authority.0 == first.authority.0)
-                {
+                // Two schemes may stand for the same, and one credential is both then.
+                let is_other = |other: &Demand| {
+                    other.authority.0 == first.authority.0 && other.authority != first.authority
+                };
+                if others.iter().any(is_other) {
                     return true;
                 }
                 rest = others;

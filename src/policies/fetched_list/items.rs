@@ -82,6 +82,8 @@ pub(crate) enum ListError {
     Twice(Twice),
     /// An item that cannot be used, and why.
     Item(usize, String),
+    /// An item is longer than any may be.
+    LongItem(usize),
     /// None of its items can be used.
     Unusable,
 }
@@ -92,6 +94,10 @@ const LONGEST: usize = 16 << 20;
 const MAX_DEPTH: usize = 16;
 /// So many items that were passed over are named; the others are counted.
 const MAX_NAMED: usize = 16;
+/// The longest text of an item: it is read at once, and as a tree takes many times that memory.
+const LONGEST_ITEM: usize = 64 << 10;
+/// How many bytes of memory a byte of its text may take as a tree.
+const ITEM_GROWTH: usize = 64;
 
 impl MostItems {
     /// The usual number.
@@ -259,6 +265,9 @@ impl<L: ItemList> ListReader<L> {
         if self.all > self.most.0 {
             return Err(ListError::TooMany(self.most.0));
         }
+        let tree = text.len().saturating_mul(ITEM_GROWTH);
+        let _memory =
+            reserve(Share::Queues, tree).ok_or(ListError::NoAnswer(NoAnswer::NoMemory))?;
         let json = Json::parse(text, MAX_DEPTH).map_err(|_| ListError::NoList)?;
         let mut problems = Problems::default();
         let pushed = L::push(&mut self.builder, &Node::root(&json), &mut problems);
@@ -362,7 +371,7 @@ fn next_item(list: &[u8], before: usize) -> Result<Option<PublishedItem<'_>>, Li
         (Some(_), _) => return Err(ListError::NoList),
     };
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    let end = list.iter().position(|byte| {
+    let end = list.iter().take(LONGEST_ITEM).position(|byte| {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = quoted,
@@ -374,6 +383,9 @@ fn next_item(list: &[u8], before: usize) -> Result<Option<PublishedItem<'_>>, Li
         }
         false
     });
+    if end.is_none() && list.len() > LONGEST_ITEM {
+        return Err(ListError::LongItem(before.saturating_add(1)));
+    }
     let item = list.split_at_checked(end.unwrap_or(list.len()));
     let (text, after) = item.ok_or(ListError::NoList)?;
     Ok(Some(PublishedItem { text, after }))
@@ -425,6 +437,10 @@ impl fmt::Display for ToldError {
             ListError::Item(place, why) => {
                 write!(f, "a list of which {item} {place} cannot be used: {why}")
             }
+            ListError::LongItem(place) => write!(
+                f,
+                "a list of which {item} {place} is longer than {LONGEST_ITEM} bytes"
+            ),
             ListError::Unusable => write!(f, "a list of which no {item} can be used"),
         }
     }

@@ -190,6 +190,21 @@ impl<L: FetchedContent> FetchedList<L> {
         }
     }
 
+    /// Whether the response of that record is being read already. It goes on, for the newer record: else one that
+    /// takes longer to read than until the next record would never be read to its end.
+    fn is_reading(&self, record: Record) -> bool {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return false;
+        };
+        match state.reading.as_mut().map(|reading| &mut reading.origin) {
+            Some(ListOrigin::Shared(known)) if known.is_of_same(&record) => {
+                *known = record;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Reads a slice.
     fn read_slice(&self, now: Duration, host: &dyn Host) -> Option<Progress> {
         let mut state = self.state.try_borrow_mut().ok()?;
@@ -386,8 +401,6 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
         response: Result<WholeResponse, CallError>,
         host: &dyn Host,
     ) -> Option<Received> {
-        // Of what is being read this is the newer.
-        self.begin(None);
         let age = read_answer(&response).map(|(_, age)| age);
         let (age, whole) = match (age, response) {
             (Ok(age), Ok(whole)) => (age, whole),
@@ -397,6 +410,7 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
             }
             (Ok(_), Err(_)) => return None,
         };
+        // Of what is being read this is the newer; an answer that is of no use leaves that alone.
         let origin = ListOrigin::Response { since: now, age };
         self.begin(Some(ListReading::new(whole.into_body(), origin)));
         match self.read_slice(now, host)? {
@@ -429,6 +443,9 @@ impl<L: FetchedContent> Fetched for FetchedList<L> {
             self.begin(None);
             self.load(list, record);
             return true;
+        }
+        if self.is_reading(record) {
+            return false;
         }
         let Some(body) = self.shared(&record, host) else {
             return false;

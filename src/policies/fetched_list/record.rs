@@ -14,6 +14,11 @@ pub(super) struct Record {
 impl Record {
     const FORMAT: u8 = 1;
 
+    /// Whether another is of the same response.
+    pub(super) fn is_of_same(&self, other: &Self) -> bool {
+        (self.digest, self.length) == (other.digest, other.length)
+    }
+
     /// A format number; two times in milliseconds, on the clock that does not step; the length and the
     /// digest of the response.
     pub(super) fn write(&self) -> Vec<u8> {

@@ -356,3 +356,73 @@ fn without_memory_a_long_list_is_none() {
     assert_eq!(used(Share::Queues), rest);
     drop(taken);
 }
+
+/// A tree takes many times its text, and one item is read at once.
+#[test]
+fn an_item_that_is_too_long_is_not_read() {
+    let (store, host) = (store_of(MANY), MemoryHost::new());
+    arrive(&store, 0, "200", STORE, &host);
+    for item in [
+        format!("[{}1]", "1,".repeat(200_000)),
+        format!("\"{}", "x".repeat(64 << 10)),
+    ] {
+        let body = format!(r#"{{"keys":[{{}},{item}]}}"#);
+        let received = arrive(&store, 1000, "200", &body, &host);
+        assert_eq!(received.event, Event::ApiKeysFetchFailed);
+        let told = &received.notes.last().unwrap().text;
+        assert!(told.contains("key 2 is longer than 65536 bytes"), "{told}");
+        assert_eq!((count(&store, 1000), used(Share::Queues)), (Some(1), 0));
+    }
+    // Its tree is asked of the budget too.
+    let body = format!(r#"{{"keys":[[{}1]]}}"#, "1,".repeat(20_000));
+    let most = Share::Queues.most();
+    let taken = reserve(Share::Queues, most - (1 << 20)).unwrap();
+    let received = arrive(&store, 1000, "200", &body, &host);
+    assert!(received.notes[0].text.contains("no memory"));
+    drop(taken);
+}
+
+#[test]
+fn a_failing_call_leaves_the_list_of_another_worker_alone() {
+    let host = MemoryHost::new();
+    let (one, other) = (store_of(MANY), store_of(MANY));
+    assert!(begin(&one, 10, "200", &long(MANY, ""), &host).is_none());
+    let (Progress::Received(received), _) = read_to_end(&one, 10, &host) else {
+        panic!("a response");
+    };
+    assert!(!other.adopt(&published(received), at(11), &host), "not yet");
+    let failed = arrive(&other, 12, "500", "", &host);
+    assert_eq!(failed.event, Event::ApiKeysFetchFailed);
+    let (end, _) = read_to_end(&other, 13, &host);
+    assert!(matches!(end, Progress::Adopted(true)));
+    assert_eq!(count(&other, 13), Some(MANY));
+}
+
+#[test]
+fn a_newer_record_of_the_same_list_does_not_begin_it_anew() {
+    let host = MemoryHost::new();
+    let (one, other) = (store_of(MANY), store_of(MANY));
+    let body = long(MANY, "");
+    let share = |now| {
+        assert!(begin(&one, now, "200", &body, &host).is_none());
+        let (Progress::Received(received), _) = read_to_end(&one, now, &host) else {
+            panic!("a response");
+        };
+        published(received)
+    };
+    assert!(!other.adopt(&share(10), at(10), &host), "not yet");
+    let (_, whole) = read_to_end(&other, 10, &host);
+    let third = store_of(MANY);
+    assert!(!third.adopt(&share(20), at(20), &host));
+    for _ in 0..3 {
+        assert!(matches!(
+            third.read_on(at(20), &host),
+            Some(Progress::Reading)
+        ));
+    }
+    assert!(!third.adopt(&share(30), at(30), &host));
+    let (end, rest) = read_to_end(&third, 30, &host);
+    assert!(matches!(end, Progress::Adopted(true)));
+    assert_eq!(rest + 3, whole);
+    assert_eq!(third.age(at(31)), Some(at(1)), "that of the newer record");
+}

@@ -192,9 +192,13 @@ impl<'d, 'p> Reader<'d, 'p> {
                     continue;
                 }
             };
-            let Some(item) = self.resolve(node) else {
+            let Some(item) = self.follow(node, report_siblings) else {
                 continue;
             };
+            // What is no object has no operations to read.
+            if item.members(self.problems).is_none() {
+                continue;
+            }
             let mut operations = self.operations(&item, &template);
             let (at, methods) = shapes
                 .entry(template.shape())
@@ -233,6 +237,24 @@ impl<'d, 'p> Reader<'d, 'p> {
         paths
     }
 
+    /// Whether what stands for an operation can be read as one. What cannot would ask for nothing, and nobody
+    /// would be asked who calls.
+    fn is_operation(&mut self, node: &Node<'d>) -> bool {
+        if node.members(self.problems).is_none() {
+            return false;
+        }
+        match node.member("$ref") {
+            None => true,
+            Some(reference) => {
+                reference.report(
+                    self.problems,
+                    "an operation has no `$ref` by OpenAPI, and servers may read it in two ways; write the operation out, or let its path have the `$ref`",
+                );
+                false
+            }
+        }
+    }
+
     /// Notes requirements that nobody looks at.
     fn note_security(&mut self, of: &Node<'d>) {
         if let Some(node) = of.member("security").filter(|_| !self.enforces_security) {
@@ -253,6 +275,9 @@ impl<'d, 'p> Reader<'d, 'p> {
             let Some(node) = item.member(method) else {
                 continue;
             };
+            if !self.is_operation(&node) {
+                continue;
+            }
             self.note_security(&node);
             for (name, what) in [
                 (
@@ -441,6 +466,15 @@ impl<'d, 'p> Reader<'d, 'p> {
 
     /// Follows `$ref`.
     pub(super) fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
+        self.follow(node, |_, _| {})
+    }
+
+    /// The same; `look` sees each place with a `$ref` on the way.
+    fn follow(
+        &mut self,
+        node: &Node<'d>,
+        look: impl Fn(&Node<'d>, &mut Problems),
+    ) -> Option<Node<'d>> {
         let left = self.left.checked_sub(1)?;
         self.left = left;
         if left == 0 {
@@ -454,6 +488,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             let Some(reference) = found.member("$ref") else {
                 return Some(found);
             };
+            look(&found, self.problems);
             let target = reference
                 .json()
                 .as_str()
@@ -476,6 +511,18 @@ impl<'d, 'p> Reader<'d, 'p> {
         }
         node.report(self.problems, "refers to itself");
         None
+    }
+}
+
+/// Reports operations and parameters beside the `$ref` of a path: OpenAPI leaves open what becomes of them.
+fn report_siblings(item: &Node<'_>, problems: &mut Problems) {
+    for name in METHODS.into_iter().chain(["parameters"]) {
+        if let Some(sibling) = item.member(name) {
+            sibling.report(
+                problems,
+                "stands beside `$ref`, where OpenAPI leaves open what becomes of it; put it where that leads, or take the `$ref` out",
+            );
+        }
     }
 }
 

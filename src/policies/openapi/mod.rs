@@ -33,7 +33,7 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::refusal::core::{NOTHING_HERE, method_not_allowed};
 use portcullis_exchange::refusal::{Fact, Refusal, Selector};
-use portcullis_exchange::target::Target;
+use portcullis_exchange::target::{Target, fold_case};
 use portcullis_wire::headers::Headers;
 
 pub use self::apis::Apis;
@@ -132,12 +132,24 @@ impl Operation {
     }
 }
 
+/// What a path and a method stand for.
+struct MeantOperation<'v> {
+    index: OperationIndex,
+    values: Vec<NamedValue<'v>>,
+    /// The other paths that a server may take it for: they fit too, and say no less in some segment.
+    rivals: Vec<usize>,
+}
+
+impl Path {
+    fn position(&self, method: &str) -> Option<usize> {
+        self.operations
+            .iter()
+            .position(|each| each.method == method)
+    }
+}
+
 impl OpenApi {
-    fn find<'v>(
-        &'v self,
-        path: &'v str,
-        method: &str,
-    ) -> Result<(OperationIndex, Vec<NamedValue<'v>>), Refusal> {
+    fn find<'v>(&'v self, path: &'v str, method: &str) -> Result<MeantOperation<'v>, Refusal> {
         let no_route = || Refusal::new(&NOTHING_HERE);
         let inner = path.strip_prefix(self.base.as_str());
         let inner = inner.and_then(|inner| inner.strip_prefix('/'));
@@ -146,11 +158,7 @@ impl OpenApi {
         let fitting =
             paths.find_map(|(at, path)| Some((at, path, path.template.values(&segments)?)));
         let (at, path, mut values) = fitting.ok_or_else(no_route)?;
-        let operation = path
-            .operations
-            .iter()
-            .position(|each| each.method == method);
-        let operation = operation.ok_or_else(|| {
+        let operation = path.position(method).ok_or_else(|| {
             let mut methods: Vec<String> = Vec::new();
             methods.extend(path.operations.iter().map(|each| each.method.clone()));
             method_not_allowed(&methods)
@@ -159,7 +167,44 @@ impl OpenApi {
         if let Some(template) = own.and_then(|operation| operation.template.as_ref()) {
             values = template.values(&segments).ok_or_else(no_route)?;
         }
-        Ok(((at, operation), values))
+        let rivals = paths.filter_map(|(at, other)| {
+            other.template.values(&segments)?;
+            let is_meant = path.template.says_more(&other.template);
+            (!is_meant).then_some(at)
+        });
+        Ok(MeantOperation {
+            index: (at, operation),
+            rivals: rivals.collect(),
+            values,
+        })
+    }
+
+    /// Whether another reading of the path stands for the same operation, as far as can be told.
+    fn is_same(&self, meant: &MeantOperation<'_>, other: &Target, method: &str) -> bool {
+        let is_rival = |at: &usize| meant.rivals.contains(at);
+        if !other.any_case() {
+            return self.find(other.path(), method).is_ok_and(|found| {
+                found.index == meant.index && found.rivals.iter().all(is_rival)
+            });
+        }
+        let Some(path) = self.paths.get(meant.index.0) else {
+            return false;
+        };
+        let base = fold_case(&self.base);
+        let inner = other.path().strip_prefix(base.as_str());
+        let Some(inner) = inner.and_then(|inner| inner.strip_prefix('/')) else {
+            return false;
+        };
+        let segments: Vec<&str> = inner.split('/').collect();
+        // A server to which case is nothing may take it for any that fits so, but for those that say less.
+        let mut fitting = self.paths.iter().enumerate();
+        path.template.fits_folded(&segments)
+            && fitting.all(|(at, other)| {
+                at == meant.index.0
+                    || path.template.says_more(&other.template)
+                    || !other.template.fits_folded(&segments)
+                    || is_rival(&at)
+            })
     }
 
     fn operation(&self, (path, operation): OperationIndex) -> Option<&Operation> {
@@ -168,27 +213,32 @@ impl OpenApi {
 
     fn judge_head(&self, exchange: &mut Exchange<'_>) -> Result<Verdict, Refusal> {
         let request = exchange.request;
-        let (index, values) = self.find(request.target.path(), request.method())?;
+        let meant = self.find(request.target.path(), request.method())?;
         // What servers may read otherwise has to be the same operation.
-        let is_same = |other: Target| {
-            let found = self.find(other.path(), request.method());
-            found.is_ok_and(|(found, _)| found == index)
-        };
-        // In another case it is no operation, and would be refused.
-        let mut others = request
-            .target
-            .other_readings()
-            .filter(|other| !other.any_case());
-        if !others.all(is_same) {
+        let mut others = request.target.other_readings();
+        if !others.all(|other| self.is_same(&meant, &other, request.method())) {
             return Err(Refusal::new(&NOTHING_HERE));
         }
+        let MeantOperation {
+            index,
+            values,
+            rivals,
+        } = meant;
         exchange.facts.operation = Some(index);
         let Some(operation) = self.operation(index) else {
             return Ok(Verdict::Pass);
         };
-        if let Some(security) = &operation.security {
-            let judged = security.judge(exchange.facts);
-            judged.map_err(|refusal| self.named(refusal, index))?;
+        // Who may call each of those for which a server may take it.
+        let rivals = rivals.into_iter().filter_map(|at| {
+            let path = self.paths.get(at)?;
+            Some((at, path.position(request.method())?))
+        });
+        for index in std::iter::once(index).chain(rivals) {
+            let operation = self.operation(index);
+            if let Some(security) = operation.and_then(|each| each.security.as_ref()) {
+                let judged = security.judge(exchange.facts);
+                judged.map_err(|refusal| self.named(refusal, index))?;
+            }
         }
         let judged = operation.judge_head(&values, exchange);
         let need = judged.map_err(|refusal| self.named(refusal, index))?;

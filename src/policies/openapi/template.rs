@@ -85,6 +85,24 @@ impl Template {
         }
     }
 
+    /// Whether a path fits that is folded, for servers to which upper and lower case are the same.
+    pub(super) fn fits_folded(&self, segments: &[&str]) -> bool {
+        segments.len() == self.segments.len()
+            && self.segments.iter().zip(segments).all(|(pieces, segment)| {
+                let pieces: Vec<TemplatePiece> = pieces.iter().map(TemplatePiece::fold).collect();
+                take(&pieces, segment, &mut Vec::new()).is_some()
+            })
+    }
+
+    /// Whether it says more than another in each segment in which the two differ, so that it is meant wherever
+    /// both fit.
+    pub(super) fn says_more(&self, other: &Self) -> bool {
+        self.segments
+            .iter()
+            .zip(&other.segments)
+            .all(|(own, other)| rank(own) < rank(other) || are_alike(own, other))
+    }
+
     /// The names of its variables.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.segments
@@ -98,16 +116,11 @@ impl Template {
 
     /// Which of two is asked first: text comes before variables, from the left.
     pub(super) fn before(&self, other: &Self) -> Ordering {
-        let rank = |segment: &Vec<TemplatePiece>| match segment.as_slice() {
-            [] | [TemplatePiece::Text(_)] => 0_u8,
-            [TemplatePiece::Variable(_)] => 2,
-            _ => 1,
+        let ranks = |template: &Self| -> Vec<u8> {
+            let segments = template.segments.iter();
+            segments.map(|segment| rank(segment)).collect()
         };
-        let (one, two) = (
-            self.segments.iter().map(rank),
-            other.segments.iter().map(rank),
-        );
-        one.cmp(two)
+        ranks(self).cmp(&ranks(other))
     }
 
     /// What it has but for the names of its variables: the same paths fit those of one shape, as
@@ -124,6 +137,35 @@ impl Template {
             }
         }
         shape
+    }
+}
+
+/// How little a segment says: text, a part of one, a whole one.
+fn rank(segment: &[TemplatePiece]) -> u8 {
+    match segment {
+        [] | [TemplatePiece::Text(_)] => 0,
+        [TemplatePiece::Variable(_)] => 2,
+        _ => 1,
+    }
+}
+
+/// Whether two segments differ in the names of variables alone.
+fn are_alike(one: &[TemplatePiece], other: &[TemplatePiece]) -> bool {
+    let mut both = one.iter().zip(other);
+    one.len() == other.len()
+        && both.all(|both| match both {
+            (TemplatePiece::Text(one), TemplatePiece::Text(other)) => one == other,
+            (TemplatePiece::Variable(_), TemplatePiece::Variable(_)) => true,
+            _ => false,
+        })
+}
+
+impl TemplatePiece {
+    fn fold(&self) -> Self {
+        match self {
+            TemplatePiece::Text(text) => TemplatePiece::Text(fold_case(text)),
+            TemplatePiece::Variable(_) => TemplatePiece::Variable(String::new()),
+        }
     }
 }
 
@@ -233,6 +275,37 @@ mod tests {
         ] {
             assert!(Template::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn case_is_nothing_to_what_is_folded() {
+        for (template, path, expected) in [
+            ("/users/Me", "/users/me", true),
+            ("/users/{id}", "/users/me", true),
+            ("/{f}.JSON", "/a.json", true),
+            ("/{f}.JSON", "/.json", false),
+            ("/\u{17f}/{x}", "/s/y", true),
+            ("/users", "/users/me", false),
+            ("/admin", "/users", false),
+        ] {
+            let parsed = Template::parse(template).unwrap();
+            let segments: Vec<&str> = path.split('/').skip(1).collect();
+            assert_eq!(parsed.fits_folded(&segments), expected, "{template} {path}");
+        }
+    }
+
+    #[test]
+    fn one_says_more_if_it_does_in_each_segment() {
+        let says_more = |one: &str, two: &str| {
+            let (one, two) = (Template::parse(one).unwrap(), Template::parse(two).unwrap());
+            (one.says_more(&two), two.says_more(&one))
+        };
+        assert_eq!(says_more("/users/me", "/users/{id}"), (true, false));
+        assert_eq!(says_more("/users/v{n}", "/{kind}/{id}"), (true, false));
+        assert_eq!(says_more("/users/{id}", "/{kind}/settings"), (false, false));
+        assert_eq!(says_more("/r-{x}", "/{x}-admin"), (false, false));
+        assert_eq!(says_more("/r-{x}", "/r-a{x}"), (false, false));
+        assert_eq!(says_more("/Users", "/users"), (false, false));
     }
 
     #[test]
