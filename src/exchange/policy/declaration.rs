@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::condition::Condition;
 use crate::edit::FilterStateKey;
 use crate::enforcement::Mode;
-use crate::exchange::ClaimedSubject;
+use crate::exchange::{ApiOperations, ClaimedSubject};
 use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
 use portcullis_document::Pointer;
@@ -25,6 +25,10 @@ pub struct Declaration {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Whose tokens it asks for, so that others can tell who a request says it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// Whether it goes by the operations of the route's API.
+    pub asks_operations: bool,
+    /// What operations its API has.
+    pub operations: Option<Rc<dyn ApiOperations>>,
     /// Whose credentials it asks for, if it asks for any.
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
@@ -44,6 +48,10 @@ pub struct Declaration {
     pub only_looks_in_shadow: bool,
     /// Whether it accepts every token of an issuer, whatever that grants.
     pub admits_any_token: bool,
+    /// Whether whom it refuses is to learn nothing of the route.
+    pub conceals: bool,
+    /// Whether it goes by the certificate of the connection, and asks for no credentials.
+    pub asks_for_certificate: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -87,6 +95,8 @@ impl Default for Declaration {
             later_request_fields: &[],
             error_page: None,
             claimants: None,
+            asks_operations: false,
+            operations: None,
             asks_for: None,
             counts_claimants: false,
             owned_request_headers: Vec::new(),
@@ -96,6 +106,8 @@ impl Default for Declaration {
             names_caller_late: false,
             only_looks_in_shadow: false,
             admits_any_token: false,
+            conceals: false,
+            asks_for_certificate: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
         }

@@ -26,7 +26,7 @@ pub(super) struct RuleList {
 /// rest. A rule of which that field cannot be told is found as well: it refuses.
 #[derive(Debug, Default)]
 pub(super) struct RuleIndex {
-    /// Places of rules, in order, as everywhere here.
+    /// RuleSources of rules, in order, as everywhere here.
     rest: Vec<usize>,
     /// Of `path_rules`, by segments in which upper and lower case are the same.
     paths: PathIndex,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
 use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::exchange::{BodyState, Exchange, Facts};
+use portcullis_exchange::exchange::{ApiOperations, BodyState, Exchange, Facts};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Placement, Policy, RoutePath, Verdict};
 use portcullis_exchange::refusal::Refusal;
@@ -19,6 +19,7 @@ use super::counts::Effect;
 use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
 use super::index::RuleList;
 use super::kept::{Kept, Whole};
+use super::operations::unknown_operations;
 use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
@@ -151,7 +152,16 @@ impl Policy for Judge {
         }
     }
 
+    fn misfits_of_api(&self, api: Option<&dyn ApiOperations>) -> Vec<String> {
+        // What is tried is enforced, or judged, by another part.
+        if self.task == Task::Try {
+            return Vec::new();
+        }
+        unknown_operations(self.rules.all(), api)
+    }
+
     fn declares(&self) -> Declaration {
+        let all = self.rules.all();
         let mut declared = Declaration {
             mode: match self.task {
                 Task::Enforce => Mode::Enforce,
@@ -162,6 +172,9 @@ impl Policy for Judge {
                 None => &[],
             },
             only_looks_in_shadow: true,
+            conceals: self.shown.conceals(),
+            asks_for_certificate: all.iter().any(|rule| rule.asks_for_certificate()),
+            asks_operations: all.iter().any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
         };
         for when in self.rules.all().iter().flat_map(|rule| &rule.when) {

@@ -20,6 +20,7 @@ mod group;
 mod index;
 mod judge;
 mod kept;
+mod operations;
 mod overlap;
 mod peer;
 mod read;
@@ -35,9 +36,10 @@ mod to;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::condition::BodyPlan;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, PolicyKind, Role, RoutePath, Stage,
 };
@@ -46,11 +48,14 @@ use portcullis_exchange::target::PathRules;
 use portcullis_wire::json::Json;
 
 use self::decision::Fallback;
+use self::group::RuleSources;
 use self::index::RuleList;
 use self::judge::{Judge, Task};
 use self::read::{RuleContext, read_name, read_rule};
 use self::refusals::Visibility;
 use self::rule::{AccessRule, Need, RuleAction};
+
+use crate::networks::NetworkLists;
 
 pub use self::section::AccessRules;
 
@@ -74,6 +79,9 @@ pub(super) const KIND: PolicyKind = PolicyKind {
 /// The most rules of one block.
 const MOST_RULES: usize = 5000;
 
+/// Whether they are there; a module may be built without them.
+const HAS_ACCESS: bool = cfg!(feature = "access");
+
 /// How many bytes of a body are read, unless the block says otherwise.
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -83,6 +91,9 @@ const OF_BLOCK: u8 = 4;
 
 /// The denials of all routes.
 fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_ACCESS {
+        return Some(Vec::new());
+    }
     let shared = context.sections.get::<AccessRules>();
     let rules: Vec<Rc<AccessRule>> = shared.everywhere().cloned().collect();
     let conceal = block.and_then(|block| block.member("conceal"));
@@ -95,6 +106,10 @@ fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Cha
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_ACCESS {
+        context.problems.report(fields.pointer(), LeftOut::ACCESS);
+        return None;
+    }
     let rules = fields.required("rules", context.problems);
     let rules = rules.and_then(|node| read_rules(&node, context));
     let problems = &mut *context.problems;
@@ -249,8 +264,16 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<AccessRule>
         read_name(written, &node, context.problems)
     });
     let path = context.route_path();
+    let (networks, geo) = (
+        context.sections.get::<NetworkLists>(),
+        context.sections.get::<Geo>(),
+    );
     let rule_context = RuleContext {
         letter_case: context.sections.get::<PathRules>().letter_case,
+        places: RuleSources {
+            networks: &networks,
+            geo: &geo,
+        },
         path: &path,
     };
     let counts = match name {

@@ -1,5 +1,7 @@
 //! Rules of one block that make others of it say nothing, as far as that is plain to see.
 
+use std::rc::Rc;
+
 use portcullis_document::Quoted;
 
 use super::rule::{AccessRule, FieldTest, Group, Need, RuleAction, Values};
@@ -105,8 +107,18 @@ fn have_all_of(values: &Values, others: &Values) -> bool {
         | (Values::Certificates(own), Values::Certificates(other)) => have_all_texts(own, other),
         (Values::Credentials(own), Values::Credentials(other)) => contain_all(own, other),
         (Values::Authorities(own), Values::Authorities(other)) => contain_all(own, other),
-        (Values::Addresses(own), Values::Addresses(other)) => contain_all(own, other),
+        (Values::Addresses(own), Values::Addresses(other)) => own.holds_all_of(other),
+        (Values::Networks(own), Values::Networks(other)) => {
+            let holds = |list| own.iter().any(|each| Rc::ptr_eq(each, list));
+            other.iter().all(holds)
+        }
+        (Values::Countries(_, own), Values::Countries(_, other)) => contain_all(own, other),
+        (Values::Asns(_, own), Values::Asns(_, other)) => {
+            let holds = |range| own.iter().any(|each| each.contains(range));
+            other.iter().all(holds)
+        }
         (Values::Methods(own), Values::Methods(other)) => contain_all(own, other),
+        (Values::Operations(own), Values::Operations(other)) => contain_all(own, other),
         (Values::Authenticated(own), Values::Authenticated(other)) => own == other,
         (Values::Hosts(own), Values::Hosts(other)) => {
             let holds = |host| own.iter().any(|each| each.holds_all_of(host));

@@ -9,7 +9,7 @@ use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::target::LetterCase;
 
 use super::counts::RuleCounts;
-use super::group::{GroupField, GroupReader, read_groups};
+use super::group::{GroupField, GroupReader, RuleSources, read_groups};
 use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage, Trial};
 use super::schedule::RuleSchedule;
 use super::{from, to};
@@ -41,6 +41,7 @@ pub(super) fn read_name<'d>(
 /// What a rule is read with.
 pub(super) struct RuleContext<'c> {
     pub(super) letter_case: LetterCase,
+    pub(super) places: RuleSources<'c>,
     /// The path of its route; not known of a rule that is shared.
     pub(super) path: &'c RoutePath,
 }
@@ -63,6 +64,7 @@ pub(super) fn read_rule(
     let schedule = RuleSchedule::read(fields, problems);
     let mut reader = GroupReader {
         letter_case: context.letter_case,
+        places: context.places,
         problems,
         parts: 0,
     };

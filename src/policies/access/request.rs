@@ -1,6 +1,7 @@
 //! A request as rules ask about it.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_exchange::condition::{BodyMembers, Condition, Undecidable, View};
@@ -15,7 +16,7 @@ use portcullis_wire::json::compact::Compact;
 use super::callers::Callers;
 use super::decision::{Fault, RequestFacts, Truth};
 use super::peer::Peer;
-use super::rule::{AccessRule, FieldTest, RuleCondition, Values};
+use super::rule::{AccessRule, AsnRange, FieldTest, RuleCondition, Values};
 use super::schedule::RuleSchedule;
 use super::{from, to};
 
@@ -129,8 +130,31 @@ impl RequestFacts for Head<'_> {
                 let others = || target.other_readings().collect();
                 to::is_path(paths, target, self.others.get_or_init(others), effort)
             }
-            Values::Addresses(ranges) => {
-                from::is_in_ranges(ranges, known.facts.client(known.host), effort)
+            Values::Operations(names) => to::is_operation(
+                names,
+                known.facts.operations().map(Rc::as_ref),
+                &self.request,
+            ),
+            Values::Addresses(addresses) => {
+                from::is_address(addresses, known.facts.client(known.host))
+            }
+            Values::Networks(lists) => {
+                let client = known.facts.client(known.host);
+                from::is_in_networks(lists, client, known.host, effort)
+            }
+            Values::Countries(geo, countries) => {
+                let place = geo.country(self.request.headers);
+                from::is_located(place, |country| countries.contains(&country))
+            }
+            Values::Asns(geo, systems) => {
+                let place = geo.asn(self.request.headers);
+                from::is_located(place, |asn| {
+                    let own = AsnRange {
+                        first: asn,
+                        last: asn,
+                    };
+                    systems.iter().any(|range| range.contains(&own))
+                })
             }
             Values::Certificates(texts) => {
                 let peer = self.peer.get_or_init(|| Peer::of(known.host));

@@ -4,18 +4,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_document::{Fields, Node, Pointer, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
 use portcullis_wire::budget::Share;
 
+use super::HAS_ACCESS;
 use super::counts::RuleCounts;
+use super::group::RuleSources;
 use super::index::RuleList;
 use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{AccessRule, RuleAction};
+use crate::networks::NetworkLists;
 
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
@@ -133,7 +137,7 @@ impl AccessRules {
         &self,
         name: &str,
         node: &Node<'_>,
-        letter_case: LetterCase,
+        (letter_case, places): (LetterCase, RuleSources<'_>),
         problems: &mut Problems,
     ) -> SharedRule {
         let named = read_name(name, node, problems);
@@ -142,6 +146,7 @@ impl AccessRules {
             let everywhere = fields.optional("everywhere");
             let context = RuleContext {
                 letter_case,
+                places,
                 path: &RoutePath::default(),
             };
             let read = read_rule(name, &mut fields, &context, self.counts(name), problems);
@@ -201,11 +206,23 @@ impl Section for AccessRules {
     const NAME: &'static str = "access_rules";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        if !HAS_ACCESS {
+            node.report(reading.problems, LeftOut::ACCESS);
+            return None;
+        }
         let letter_case = reading.known.get::<PathRules>().letter_case;
+        let (networks, geo) = (
+            reading.known.get::<NetworkLists>(),
+            reading.known.get::<Geo>(),
+        );
+        let places = RuleSources {
+            networks: &networks,
+            geo: &geo,
+        };
         let problems = &mut *reading.problems;
         let mut section = Self::default();
         for (name, node) in node.members(problems).unwrap_or_default() {
-            let shared = section.read_shared(name, &node, letter_case, problems);
+            let shared = section.read_shared(name, &node, (letter_case, places), problems);
             section.named.push(shared);
             if problems.is_full() {
                 break;
@@ -215,7 +232,7 @@ impl Section for AccessRules {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_ACCESS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
