@@ -2,7 +2,6 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::Undecidable;
-use portcullis_exchange::exchange::Request;
 use portcullis_exchange::exchange::{ApiOperations, Request, TwoReadings};
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
