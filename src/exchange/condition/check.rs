@@ -226,6 +226,23 @@ impl Check {
         }
     }
 
+    /// Whether the items of a list that does not pass can be read as what this asks for.
+    ///
+    /// # Errors
+    /// One is of another kind, or has others in it: a service may make of it what was asked for.
+    pub(super) fn read_items(&self, found: Found<'_>, effort: &Effort) -> Result<(), Undecidable> {
+        let Some((items, scalars)) = found.items() else {
+            return Ok(());
+        };
+        for item in items.iter() {
+            effort.spend(1)?;
+            if !matches!(item, Value::Null) && !self.fits(Found::Json(item, scalars)) {
+                return Err(Undecidable::Kind);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a text passes.
     ///
     /// # Errors

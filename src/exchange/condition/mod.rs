@@ -296,7 +296,11 @@ impl Condition {
             };
             self.check.read_of(found, other_kinds, effort)?;
         }
-        Ok(self.check.holds(found, effort)?)
+        let holds = self.check.holds(found, effort)?;
+        if !holds && self.doubt == Doubt::Refuses && self.operand.needs_body() {
+            self.check.read_items(found, effort)?;
+        }
+        Ok(holds)
     }
 
     /// The same of claims alone; none if it looks at something else.

@@ -158,17 +158,20 @@ impl RuleIndex {
             found.extend(rules.into_iter().flatten());
         }
         for (field, texts) in TextField::ALL.into_iter().zip(&self.texts) {
-            match head.caller() {
-                CallerIdentity::KnownLater => found.extend(&texts.all),
-                CallerIdentity::Known(principal) if !texts.all.is_empty() => {
-                    let mut add = |text: &str| texts.find(text, request.effort, &mut found);
-                    let truth = caller::one_of(principal, field, &mut add);
-                    if truth != Truth::No {
-                        found.extend(&texts.all);
+            // A denial may mean another than who calls.
+            for caller in head.callers().all() {
+                match caller {
+                    CallerIdentity::KnownLater => found.extend(&texts.all),
+                    CallerIdentity::Known(principal) if !texts.all.is_empty() => {
+                        let mut add = |text: &str| texts.find(text, request.effort, &mut found);
+                        let truth = caller::one_of(principal, field, &mut add);
+                        if truth != Truth::No {
+                            found.extend(&texts.all);
+                        }
                     }
+                    // Nothing is known of nobody, so no such rule matches.
+                    CallerIdentity::Known(_) | CallerIdentity::Nobody => {}
                 }
-                // Nothing is known of nobody, so no such rule matches.
-                CallerIdentity::Known(_) | CallerIdentity::Nobody => {}
             }
         }
         sort::sort(&mut found, Ord::cmp);

@@ -25,7 +25,7 @@ use super::operations::unknown_operations;
 use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
-use super::share;
+use super::share::ShareOfCaller;
 
 /// Rules that are decided together.
 pub(super) struct Judge {
@@ -84,7 +84,8 @@ impl Policy for Judge {
             Task::Enforce => head,
             Task::Try => head.at_cost_of(&own),
         };
-        let in_force = |rule: &AccessRule| share::is_in_force(rule, facts, host);
+        let caller = ShareOfCaller::new(facts, host);
+        let in_force = |rule: &AccessRule| caller.meets(rule);
         let candidates = self.rules.candidates(&head);
         let all = || candidates.iter().map(|rule| &***rule);
         let enforced = all().filter(|rule| in_force(rule));

@@ -11,6 +11,7 @@
 //! what the head says of the rules is [`kept`].
 
 mod caller;
+mod callers;
 mod closest;
 mod counts;
 mod decision;

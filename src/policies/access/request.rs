@@ -13,10 +13,12 @@ use portcullis_exchange::target::Target;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
+use super::callers::Callers;
 use super::decision::{Fault, RequestFacts, Truth};
+use super::peer::Peer;
 use super::rule::{AccessRule, AsnRange, FieldTest, RuleCondition, Values};
 use super::schedule::RuleSchedule;
-use super::{from, peer, to};
+use super::{from, to};
 
 /// Who calls, as far as that is known.
 #[derive(Clone, Copy)]
@@ -35,6 +37,7 @@ pub(super) struct Head<'h> {
     caller: CallerIdentity<'h>,
     view: View<'h>,
     others: OnceCell<Vec<Target>>,
+    peer: OnceCell<Peer>,
 }
 
 /// What is known beside a head.
@@ -68,6 +71,7 @@ impl<'h> Head<'h> {
             caller,
             view,
             others: OnceCell::new(),
+            peer: OnceCell::new(),
         }
     }
 
@@ -84,9 +88,9 @@ impl<'h> Head<'h> {
         &self.request
     }
 
-    /// Who sends it.
-    pub(super) fn caller(&self) -> CallerIdentity<'h> {
-        self.caller
+    /// Whom its credentials name.
+    pub(super) fn callers(&self) -> Callers<'h> {
+        Callers::new(self.caller, self.known.facts, self.known.names_caller_late)
     }
 
     /// What conditions see of it.
@@ -116,7 +120,7 @@ pub(super) fn holds(condition: &Condition, view: &View<'_>) -> Truth {
 }
 
 impl RequestFacts for Head<'_> {
-    fn field(&self, _: &AccessRule, test: &FieldTest) -> Truth {
+    fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth {
         let (effort, known) = (self.request.effort, &self.known);
         match &test.values {
             Values::Hosts(hosts) => to::is_host(hosts, &self.request),
@@ -152,8 +156,14 @@ impl RequestFacts for Head<'_> {
                     systems.iter().any(|range| range.contains(&own))
                 })
             }
-            Values::Certificates(texts) => peer::has_a_name_of(known.host, texts, effort),
-            values => from::holds(values, self.caller, effort),
+            Values::Certificates(texts) => {
+                let peer = self.peer.get_or_init(|| Peer::of(known.host));
+                peer.has_a_name_of(texts, effort)
+            }
+            values => {
+                let caller = self.callers().met_by(rule, test, effort);
+                from::holds(values, caller, effort)
+            }
         }
     }
 
