@@ -5,7 +5,7 @@ use super::found::{Found, Letters};
 use super::language::TEXTS;
 use super::operand::{Operand, Scalars};
 use super::test::{Expected, Kinds, Test, TestInput};
-use super::{Language, OperandField, TESTS, Undecidable, exists, needs_one_of, quoted};
+use super::{Language, OperandField, OtherKinds, TESTS, Undecidable, exists, needs_one_of, quoted};
 use portcullis_document::{Case, Fields, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
@@ -200,8 +200,8 @@ impl Check {
     /// It cannot: some services would make one thing of it, and some another.
     pub(super) fn read_of(
         &self,
-        operand: &Operand,
         found: Found<'_>,
+        other_kinds: OtherKinds,
         effort: &Effort,
     ) -> Result<(), Undecidable> {
         if self.is_of_presence() {
@@ -215,9 +215,10 @@ impl Check {
                     None => Err(Undecidable::Unreadable),
                 }
             }
-            // A client may write a number as a text, and a service read it as a number.
             Found::Json(value, _)
-                if operand.needs_body() && !matches!(value, Value::Null) && !self.fits(found) =>
+                if other_kinds == OtherKinds::Undecidable
+                    && !matches!(value, Value::Null)
+                    && !self.fits(found) =>
             {
                 Err(Undecidable::Kind)
             }

@@ -30,6 +30,10 @@ pub(super) enum Fault {
     Kind,
     /// The proxy does not say from where the request comes.
     Address,
+    /// A list of networks is not there, or too old.
+    List,
+    /// It is not known where the client is.
+    Place,
     /// The proxy does not say that it has verified the certificate of the connection.
     Certificate,
 }

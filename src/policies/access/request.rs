@@ -1,6 +1,7 @@
 //! A request as rules ask about it.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_exchange::condition::{BodyMembers, Condition, Undecidable, View};
@@ -13,7 +14,7 @@ use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
 use super::decision::{Fault, RequestFacts, Truth};
-use super::rule::{AccessRule, FieldTest, RuleCondition, Values};
+use super::rule::{AccessRule, AsnRange, FieldTest, RuleCondition, Values};
 use super::schedule::RuleSchedule;
 use super::{from, peer, to};
 
@@ -79,6 +80,15 @@ impl<'h> Head<'h> {
         Self::new(request, self.known)
     }
 
+    pub(super) fn request(&self) -> &Request<'h> {
+        &self.request
+    }
+
+    /// Who sends it.
+    pub(super) fn caller(&self) -> CallerIdentity<'h> {
+        self.caller
+    }
+
     /// What conditions see of it.
     pub(super) fn view(&self) -> &View<'h> {
         &self.view
@@ -116,8 +126,31 @@ impl RequestFacts for Head<'_> {
                 let others = || target.other_readings().collect();
                 to::is_path(paths, target, self.others.get_or_init(others), effort)
             }
-            Values::Addresses(ranges) => {
-                from::is_in_ranges(ranges, known.facts.client(known.host), effort)
+            Values::Operations(names) => to::is_operation(
+                names,
+                known.facts.operations().map(Rc::as_ref),
+                &self.request,
+            ),
+            Values::Addresses(addresses) => {
+                from::is_address(addresses, known.facts.client(known.host))
+            }
+            Values::Networks(lists) => {
+                let client = known.facts.client(known.host);
+                from::is_in_networks(lists, client, known.host, effort)
+            }
+            Values::Countries(geo, countries) => {
+                let place = geo.country(self.request.headers);
+                from::is_located(place, |country| countries.contains(&country))
+            }
+            Values::Asns(geo, systems) => {
+                let place = geo.asn(self.request.headers);
+                from::is_located(place, |asn| {
+                    let own = AsnRange {
+                        first: asn,
+                        last: asn,
+                    };
+                    systems.iter().any(|range| range.contains(&own))
+                })
             }
             Values::Certificates(texts) => peer::has_a_name_of(known.host, texts, effort),
             values => from::holds(values, self.caller, effort),

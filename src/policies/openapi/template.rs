@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::parameters::NamedValue;
+use portcullis_exchange::target::fold_case;
 
 /// A path with variables, which stand for a segment or a part of one.
 #[derive(Clone, Debug)]
@@ -68,6 +69,20 @@ impl Template {
             take(pieces, segment, &mut values)?;
         }
         Some(values)
+    }
+
+    /// The same for paths that are folded, as those are that stand for upper and lower case alike.
+    pub(super) fn folded(&self) -> Self {
+        let piece = |piece: &TemplatePiece| match piece {
+            TemplatePiece::Text(text) => TemplatePiece::Text(fold_case(text)),
+            TemplatePiece::Variable(_) => piece.clone(),
+        };
+        let segments = self.segments.iter();
+        Self {
+            segments: segments
+                .map(|pieces| pieces.iter().map(piece).collect())
+                .collect(),
+        }
     }
 
     /// The names of its variables.
