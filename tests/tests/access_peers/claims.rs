@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Example, anything, claim, get, policy, rbac, url_path};
+use super::{Example, claim, get, policy, rbac, url_path};
 
 pub(super) fn all() -> Vec<Example> {
-    vec![claims(), kinds()]
+    vec![claims()]
 }
 
 fn claims() -> Example {
@@ -80,28 +80,5 @@ fn claims() -> Example {
                 .denied(),
         ])
         .collect(),
-    }
-}
-
-/// A claim of another kind than what it is compared with is another value, to denials too.
-fn kinds() -> Example {
-    Example {
-        name: "kinds",
-        native: rbac(
-            "DENY",
-            json!({ "no": anything(json!([
-            claim(&["state"], json!({ "string_match": { "exact": "banned" } })),
-        ])) }),
-        ),
-        ours: json!({ "default": "allow", "rules": [{
-            "name": "no", "action": "deny", "when": [{ "claim": "state", "exact": "banned" }],
-        }] }),
-        asks: vec![
-            get("/")
-                .bearer(json!({ "sub": "a", "state": "banned" }))
-                .denied(),
-            get("/").bearer(json!({ "sub": "a", "state": "good" })),
-            get("/").bearer(json!({ "sub": "a", "state": ["banned"] })),
-        ],
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Example, anybody, anything, get, header, rbac, url_path};
+use super::{Example, anybody, anything, claim, get, header, rbac, url_path};
 
 /// All of them; one is of Envoy's oldest release that is tested.
 pub(super) fn all(is_oldest: bool) -> Vec<Example> {
@@ -15,6 +15,7 @@ pub(super) fn all(is_oldest: bool) -> Vec<Example> {
         hosts(),
         connections(),
         unreadable(),
+        kinds(),
     ]
 }
 
@@ -195,6 +196,31 @@ fn unreadable() -> Example {
             get("/").header("x-level", "7"),
             get("/").header("x-level", "3").denied(),
             get("/").header("x-level", "3x").differs(true, false),
+        ],
+    }
+}
+
+/// A claim of another kind than what it is compared with is another value to RBAC, and to rules cannot be told.
+fn kinds() -> Example {
+    Example {
+        name: "kinds",
+        native: rbac(
+            "DENY",
+            json!({ "no": anything(json!([
+            claim(&["state"], json!({ "string_match": { "exact": "banned" } })),
+        ])) }),
+        ),
+        ours: json!({ "default": "allow", "rules": [{
+            "name": "no", "action": "deny", "when": [{ "claim": "state", "exact": "banned" }],
+        }] }),
+        asks: vec![
+            get("/")
+                .bearer(json!({ "sub": "a", "state": "banned" }))
+                .denied(),
+            get("/").bearer(json!({ "sub": "a", "state": "good" })),
+            get("/")
+                .bearer(json!({ "sub": "a", "state": ["banned"] }))
+                .differs(true, false),
         ],
     }
 }
