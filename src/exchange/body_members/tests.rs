@@ -116,7 +116,7 @@ fn members_are_taken_out_by_their_pointers() {
         ),
         (
             r#"{"body": "/a", "includes": "z"}"#,
-            r#"{"a":["x",{"z":[1]},[2],"y"]}"#,
+            r#"{"a":["x",null,"y"]}"#,
             false,
         ),
         (
@@ -206,6 +206,16 @@ fn what_two_services_may_read_differently_is_neither() {
             r#"{"body": "/a", "includes": 1}"#,
             r#"{"a":[1,1e300]}"#,
             body(Number),
+        ),
+        (
+            r#"{"body": "/a", "exact": 1}"#,
+            r#"{"a":1.00000000000000000001}"#,
+            body(Number),
+        ),
+        (
+            r#"{"body": "/a", "includes": "z"}"#,
+            r#"{"a":["x",["z"]]}"#,
+            Err(Undecidable::Kind),
         ),
         (
             r#"{"body": "/a", "range": {"minimum": 1}}"#,

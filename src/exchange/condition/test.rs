@@ -116,7 +116,7 @@ impl Kinds {
 
 impl Expected {
     /// The kinds of scalars that it is, or has.
-    fn kinds(&self) -> Kinds {
+    pub(super) fn kinds(&self) -> Kinds {
         match self {
             Expected::Text(..) | Expected::Regex(..) => Kinds::TEXT,
             Expected::Value(json) => kind(json),
