@@ -370,10 +370,7 @@ fn an_item_that_is_too_long_is_not_read() {
         let received = arrive(&store, 1000, "200", &body, &host);
         assert_eq!(received.event, Event::ApiKeysFetchFailed);
         let told = &received.notes.last().unwrap().text;
-        assert!(
-            told.contains("key 2 is longer than 65536 bytes"),
-            "{told}"
-        );
+        assert!(told.contains("key 2 is longer than 65536 bytes"), "{told}");
         assert_eq!((count(&store, 1000), used(Share::Queues)), (Some(1), 0));
     }
     // Its tree is asked of the budget too.

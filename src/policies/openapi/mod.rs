@@ -135,16 +135,14 @@ struct MeantOperation<'v> {
 
 impl Path {
     fn position(&self, method: &str) -> Option<usize> {
-        self.operations.iter().position(|each| each.method == method)
+        self.operations
+            .iter()
+            .position(|each| each.method == method)
     }
 }
 
 impl OpenApi {
-    fn find<'v>(
-        &'v self,
-        path: &'v str,
-        method: &str,
-    ) -> Result<MeantOperation<'v>, Refusal> {
+    fn find<'v>(&'v self, path: &'v str, method: &str) -> Result<MeantOperation<'v>, Refusal> {
         let no_route = || Refusal::new(&NOTHING_HERE);
         let inner = path.strip_prefix(self.base.as_str());
         let inner = inner.and_then(|inner| inner.strip_prefix('/'));

@@ -74,14 +74,10 @@ impl Template {
     /// Whether a path fits that is folded, for servers to which upper and lower case are the same.
     pub(super) fn fits_folded(&self, segments: &[&str]) -> bool {
         segments.len() == self.segments.len()
-            && self
-                .segments
-                .iter()
-                .zip(segments)
-                .all(|(pieces, segment)| {
-                    let pieces: Vec<TemplatePiece> = pieces.iter().map(TemplatePiece::fold).collect();
-                    take(&pieces, segment, &mut Vec::new()).is_some()
-                })
+            && self.segments.iter().zip(segments).all(|(pieces, segment)| {
+                let pieces: Vec<TemplatePiece> = pieces.iter().map(TemplatePiece::fold).collect();
+                take(&pieces, segment, &mut Vec::new()).is_some()
+            })
     }
 
     /// Whether it says more than another in each segment in which the two differ, so that it is meant wherever
