@@ -1,9 +1,10 @@
 #!/bin/sh
 # Builds the filter into target/portcullis.wasm, or with the argument `lint` runs clippy on it as
 # it is built: parts of it exist for wasm only. With `quick` it builds a module that is less optimised
-# in seconds, into target/portcullis-quick.wasm; with `minimal` a small one, without JSON Schema, regular
-# expressions and signatures that it checks itself, into target/portcullis-minimal.wasm; with `with-faults` one for tests
-# alone, whose allocations can be made to fail and which has a policy that waits, into target/portcullis-faults.wasm.
+# in seconds, into target/portcullis-quick.wasm; with `minimal` a small one, without access rules, credentials
+# but tokens, JSON Schema, regular expressions and signatures that it checks itself, into
+# target/portcullis-minimal.wasm; with `with-faults` one for tests alone, whose allocations can be made to fail
+# and which has a policy that waits, into target/portcullis-faults.wasm.
 #
 #   TOOLCHAIN=rustup   the toolchain of rust-toolchain.toml, with its wasm32-wasip1 target
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
@@ -79,8 +80,11 @@ debian_ready() {
         fail "$1, and apt-get install$missing failed"
 }
 
-# Paths of the machine that builds would end up in the panic messages of the module.
-remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(pwd)=/portcullis"
+# Paths of the machine that builds would end up in the panic messages of the module. The linker leaves room for
+# numbers of five bytes wherever it writes one, and most need two or three: it writes them short where no debug
+# information has to find them again, so profiles strip that at least.
+flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(pwd)=/portcullis \
+    -Clink-arg=--compress-relocations"
 
 with_rustup() {
     if [ "$action" = lint ]; then
@@ -88,7 +92,7 @@ with_rustup() {
         exit
     fi
     # shellcheck disable=SC2086
-    RUSTFLAGS=$remap cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features
+    RUSTFLAGS=$flags cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features
     built=$target_dir/$TARGET/$profile/portcullis.wasm
 }
 
@@ -109,7 +113,7 @@ debian_cargo() {
         RUSTC=/usr/bin/rustc \
         RUSTC_BOOTSTRAP=1 \
         CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
-        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $remap" \
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $flags" \
         /usr/bin/cargo "$1" --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET \
         -Zbuild-std=std,panic_abort $features --target-dir "$target_dir/debian"
 }

@@ -119,7 +119,8 @@ impl<'d> Fields<'d> {
     }
 
     fn report_unknown(&self, name: &str, problems: &mut Problems) {
-        let is_typo = self.known.iter().any(|known| is_near(name, known));
+        let is_typo = !foreign::is_word_of_others(name)
+            && self.known.iter().any(|known| is_near(name, known));
         let near = nearest(name, self.known.iter().copied());
         let elsewhere = || {
             foreign::cure(name, &self.known)
@@ -127,6 +128,7 @@ impl<'d> Fields<'d> {
         };
         let cure = match elsewhere().filter(|_| !is_typo) {
             Some(cure) => Some(cure),
+            None if foreign::is_word_of_others(name) => None,
             None => near.map(|near| format!("did you mean {}?", Quoted(near))),
         };
         let Some(cure) = cure else {

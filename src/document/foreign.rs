@@ -212,10 +212,26 @@ const FOREIGN: &[Foreign] = &[
         "whether a block refuses is its `mode`: \"enforce\" or \"shadow\"",
     ),
     // Envoy's rbac, Istio's AuthorizationPolicy.
-    named(&["principals", "principal_name"], "certificates"),
-    named(&["not_principals"], "not_certificates"),
-    named(&["request_principals"], "subjects"),
-    named(&["not_request_principals"], "not_subjects"),
+    means(
+        &["principals", "principal_name"],
+        &["certificates"],
+        "here it is `certificates` of `from`, with `spiffe://` in front: \"spiffe://cluster.local/ns/…/sa/…\"",
+    ),
+    means(
+        &["not_principals"],
+        &["not_certificates"],
+        "here it is `not_certificates` of `from`, with `spiffe://` in front: \"spiffe://cluster.local/ns/…/sa/…\"",
+    ),
+    means(
+        &["request_principals"],
+        &["subjects"],
+        "issuer and subject are two fields of `from`: \"ISS/SUB\" is `issuers: [\"ISS\"]` and `subjects: [\"SUB\"]`; any token is `authenticated: true`",
+    ),
+    means(
+        &["not_request_principals"],
+        &["not_subjects"],
+        "issuer and subject are two fields of `from`, and what is not both is two objects: [{\"not_issuers\": [\"ISS\"]}, {\"not_subjects\": [\"SUB\"]}]; no token is `authenticated: false`",
+    ),
     named(&["not_ip_blocks", "not_remote_ip_blocks"], "not_addresses"),
     said(
         &[
@@ -237,6 +253,45 @@ const FOREIGN: &[Foreign] = &[
         ],
         "all fields of an object of `from` or `to` have to hold, a list of objects is for any of them, and each field has a form with `not_`",
     ),
+    means(
+        &[
+            "rbac",
+            "authorization",
+            "authorization_policy",
+            "authorization_policies",
+        ],
+        &["access"],
+        "rules on who may do what are the block `access` of a route or of `defaults`, and `access_rules` of the document",
+    ),
+    said(
+        &["source"],
+        "Istio's `source`: its fields stand in the object of `from` itself",
+    ),
+    said(
+        &["operation"],
+        "Istio's `operation`: its fields stand in the object of `to` itself",
+    ),
+    said(
+        &["ports", "not_ports", "destination_port"],
+        "ports are not looked at: they are what the proxy listens on, whatever a client says",
+    ),
+    means(
+        &["values"],
+        &["in"],
+        "Istio's `values`: write `in`, or `includes_any` where the claim is a list",
+    ),
+    means(
+        &["not_values"],
+        &["in"],
+        "Istio's `notValues`: write {\"not\": {…}} around the condition, with `in`, or with `includes_any` where the claim is a list",
+    ),
+    Foreign {
+        names: &["xff_num_trusted_hops"],
+        means: &[],
+        here: "trusted_hops",
+        instead: "it is `trusted_hops` of `client_address`",
+    },
+    named(&["time_zone", "timezone"], "utc_offset"),
     // Limits.
     Foreign {
         names: &[
@@ -336,6 +391,14 @@ pub fn cure(written: &str, known: &[&str]) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether a field has a name that others have for something that is not here, however near it is to another.
+pub fn is_word_of_others(written: &str) -> bool {
+    matches!(
+        &*snake_case(written),
+        "ports" | "not_ports" | "source" | "operation"
+    )
 }
 
 /// Whether a field of that name would be understood as the field `here` under another name.

@@ -11,6 +11,11 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Rules of access, and lists of networks.
+    pub const ACCESS: Self = Self {
+        what: "access rules and lists of networks",
+        feature: "access",
+    };
     /// Judging values by schemas, and so by OpenAPI documents.
     pub const SCHEMAS: Self = Self {
         what: "JSON Schema",

@@ -59,6 +59,26 @@ const IN_ROUTES: &str = "security_headers";
 
 const TOP: &str = "it stands at the top of the document, beside `version`";
 
+/// Fields of `from` of a rule.
+const OF_CALLERS: &[&str] = &[
+    "subjects",
+    "clients",
+    "issuers",
+    "roles",
+    "scopes",
+    "credentials",
+    "authorities",
+    "certificates",
+    "addresses",
+    "networks",
+    "countries",
+    "asns",
+    "authenticated",
+];
+
+/// Fields of `to` of a rule.
+const OF_REQUESTS: &[&str] = &["hosts", "methods", "paths", "operations"];
+
 const MISPLACED: &[Misplaced] = &[
     // The document; where policies and sections stand is told by their lists.
     elsewhere(
@@ -240,10 +260,45 @@ const MISPLACED: &[Misplaced] = &[
         "here it is called \"header_name\"",
     ),
     renamed(
-        &["name", "key"],
+        &["name"],
         "includes",
         "claim",
         "here it is called \"claim\"",
+    ),
+    renamed(
+        &["key"],
+        "includes",
+        "claim",
+        "here it is called \"claim\", and Istio's `request.auth.claims[a][b]` is \"/a/b\"; `request.headers[a]` is `header`",
+    ),
+    // Rules.
+    elsewhere(OF_CALLERS, "weekly", "it stands in `from`"),
+    elsewhere(OF_CALLERS, "not_methods", "it stands in `from`"),
+    elsewhere(OF_REQUESTS, "weekly", "it stands in `to`"),
+    elsewhere(OF_REQUESTS, "not_subjects", "it stands in `to`"),
+    renamed(
+        &["groups"],
+        "not_subjects",
+        "roles",
+        "groups are `roles` that who vouches makes of a claim; or look at the claim in `when`",
+    ),
+    renamed(
+        &["sub"],
+        "not_subjects",
+        "subjects",
+        "here it is called \"subjects\"",
+    ),
+    renamed(
+        &["client_id", "azp"],
+        "not_subjects",
+        "clients",
+        "here it is called \"clients\"",
+    ),
+    renamed(
+        &["iss"],
+        "not_subjects",
+        "issuers",
+        "here it is called \"issuers\"",
     ),
     // Limits.
     within(

@@ -15,7 +15,7 @@ use crate::metrics::{Gauges, MetricsConfig};
 use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::client_address::ClientAddress;
-use portcullis_exchange::exchange::{ClaimedSubject, FilterStateKey, Request};
+use portcullis_exchange::exchange::{ApiOperations, ClaimedSubject, FilterStateKey, Request};
 use portcullis_exchange::fetched::Fetched;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
@@ -96,6 +96,8 @@ pub struct Chain {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Who a request may say it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// The operations of its API, if a step asks.
+    pub operations: Option<Rc<dyn ApiOperations>>,
     /// The request's fields that are asked for after its head has been judged.
     pub later_request_fields: Vec<&'static str>,
     /// Fields that are asked for by what is tried alone.
@@ -124,6 +126,10 @@ impl Chain {
         let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
         let error_page = pages.next().cloned();
         let claimants = declared().find_map(|each| each.claimants.clone());
+        let mut all = steps.iter().chain(&beside);
+        let asks_operations = all.any(|step| step.declared.asks_operations);
+        let operations = declared().find_map(|each| each.operations.clone());
+        let operations = operations.filter(|_| asks_operations);
         let page: &[&str] = match error_page {
             Some(_) => &["accept", "sec-fetch-mode"],
             None => &[],
@@ -135,6 +141,7 @@ impl Chain {
             steps,
             beside,
             claimants,
+            operations,
             reads_response,
             minds_end,
             trusts_forwarded_proto,

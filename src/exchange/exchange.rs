@@ -86,6 +86,8 @@ pub struct SeldomFacts {
     /// Whom credentials name that were accepted beside that of who calls. Written by the policy that asks for
     /// credentials.
     beside: Vec<Principal>,
+    /// What operations the API of its route has, if a policy asks. Written by the stream.
+    operations: Option<Rc<dyn ApiOperations>>,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
     pub response_checks: Vec<(usize, ResponseCheck)>,
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
@@ -97,6 +99,29 @@ pub struct SeldomFacts {
 
 /// The place of an operation in its API: that of its path, and its own there.
 pub type OperationIndex = (usize, usize);
+
+/// The operations of an API, for policies that are for some of them.
+pub trait ApiOperations: fmt::Debug {
+    /// Which one a request is; none if the API has none for it.
+    ///
+    /// # Errors
+    /// [`TwoReadings`].
+    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, TwoReadings>;
+
+    /// Whether one is called so: by its `operationId`, or by its method and the template of its path, as
+    /// in `GET /users/{id}`.
+    fn is_called(&self, operation: OperationIndex, name: &str) -> bool;
+
+    /// All that operations are called. A name of several is in it as often.
+    fn names(&self) -> Vec<&str>;
+
+    /// How many operations there are.
+    fn count(&self) -> usize;
+}
+
+/// Servers may read a path so that it is another operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoReadings;
 
 /// Who a request says it comes from, before that has been verified: for limits by what is claimed.
 pub trait ClaimedSubject: fmt::Debug {
@@ -140,6 +165,18 @@ impl Facts {
 
     fn beside(&self) -> &[Principal] {
         self.seldom().map_or(&[], |seldom| &seldom.beside)
+    }
+
+    /// What operations the API of its route has, if a policy of that asks.
+    pub fn operations(&self) -> Option<&Rc<dyn ApiOperations>> {
+        self.seldom()?.operations.as_ref()
+    }
+
+    /// Notes what operations the API of its route has.
+    pub fn set_operations(&mut self, operations: Option<&Rc<dyn ApiOperations>>) {
+        if operations.is_some() || self.operations().is_some() {
+            self.seldom_mut().operations = operations.cloned();
+        }
     }
 
     /// Those of few requests, if there are any.
@@ -196,9 +233,11 @@ impl Facts {
 
     /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
-        let seldom = (!self.beside().is_empty()).then(|| {
+        let is_there = !self.beside().is_empty() || self.operations().is_some();
+        let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
                 beside: self.beside().to_vec(),
+                operations: self.operations().cloned(),
                 ..SeldomFacts::default()
             })
         });

@@ -23,6 +23,7 @@ const SCHEMAS: &str =
     "this module is built without JSON Schema; build it with the feature `json-schema`";
 const PATTERNS: &str =
     "this module is built without regular expressions; build it with the feature `patterns`";
+const ACCESS: &str = "this module is built without access rules and lists of networks; build it with the feature `access`";
 const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
 
@@ -64,6 +65,15 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
     assert_eq!(refusal(&as_bearers), "");
     type Change = fn(&mut Value);
     let lacking: &[(&str, &str, Change)] = &[
+        ("/access_rules", ACCESS, |all| {
+            all["access_rules"] = json!({ "partners": {} });
+        }),
+        ("/networks", ACCESS, |all| {
+            all["networks"] = json!({ "office": { "addresses": ["192.0.2.0/24"] } });
+        }),
+        ("/routes/0/access", ACCESS, |all| {
+            all["routes"][0]["access"] = json!({ "rules": [] });
+        }),
         ("/api_key_stores", CREDENTIALS, |all| {
             all["api_key_stores"] = json!({ "partners": { "keys": [] } });
         }),
@@ -81,6 +91,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
         }),
         ("/providers/corp/bound", CREDENTIALS, |all| {
             all["providers"]["corp"]["bound"] = json!({ "certificate": "if_bound" });
+        }),
+        ("/providers/corp/revocation_lists", CREDENTIALS, |all| {
+            all["providers"]["corp"]["revocation_lists"] = json!(["blocked"]);
         }),
         ("/routes/0/credentials", CREDENTIALS, |all| {
             let route = all["routes"][0].as_object_mut().expect("it is one");

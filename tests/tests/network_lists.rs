@@ -119,10 +119,9 @@ fn addresses_are_known_by_a_list_without_another_document() {
     partners.publish(&many(99_999, &["192.0.2.7"]));
     wait_until("the long list is in force", || {
         let statuses = partners.statuses();
-        assert!(
-            statuses[1..] == [200, 200] || statuses == [200, 400, 400],
-            "{statuses:?}"
-        );
+        // By the old list or by the new one, whichever a worker has; never by none.
+        let judged = statuses.iter().all(|status| [200, 400].contains(status));
+        assert!(judged, "{statuses:?}");
         statuses == [200, 400, 400]
     });
     partners.wait_for([200, 400, 400]);

@@ -309,7 +309,11 @@ fn start() -> (Envoy, Upstream) {
             { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
             { "name": "trial", "match": { "path": { "prefix": "/trial" } }, "jwt": { "provider": "corp", "mode": "shadow" } },
             { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true,
-              "payload": { "max_bytes": 64, "responses": { "json_schema": "list" } } },
+              "payload": { "max_bytes": 64, "responses": { "json_schema": "list" } },
+              "access": { "default": "allow", "rules": [
+                  { "name": "no-delete", "action": "deny", "to": { "methods": ["DELETE"] } },
+                  { "name": "no-patch", "action": "deny", "mode": "shadow", "to": { "methods": ["PATCH"] } },
+              ] } },
         ],
         "schemas": { "list": { "type": "array" } },
     });
@@ -386,6 +390,7 @@ fn traffic(envoy: &Envoy, phase: &AtomicU8) {
                     send(&request("GET", "/guarded/a", Some(&forged)));
                 }
                 send(&request("GET", "/trial/a", None));
+                send(&request("PATCH", "/open/a", None));
                 send(&request("GET", &format!("/backup/{round}.sql"), None));
             }
             _ => {}
@@ -394,6 +399,7 @@ fn traffic(envoy: &Envoy, phase: &AtomicU8) {
         if round % 10 == 0 {
             send(&request("GET", "/guarded/a", None));
             send(&request("POST", "/open/a", None));
+            send(&request("DELETE", "/open/a", None));
         }
         // How busy clients are; nothing waits for it.
         thread::sleep(Duration::from_millis(30));

@@ -1,12 +1,13 @@
 //! The document as a whole: its sections, and how they make an engine.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
-use super::problem::{ConfigError, Problems, Words};
+use super::problem::{ConfigError, Problems, Quoted, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
 use super::routes::Default;
@@ -15,7 +16,7 @@ use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use crate::access_log::AccessLog;
 use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
-use crate::engine::{Chain, Engine, Mode, Overrides, Requests, Route, ShownFields};
+use crate::engine::{Chain, Engine, Mode, Overrides, Requests, Route, ShownFields, Step};
 use crate::explain::Explain;
 use crate::metrics;
 use crate::metrics::MetricsConfig;
@@ -28,6 +29,7 @@ use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
 use portcullis_wire::budget::{SHARES, Share};
+use portcullis_wire::headers::{HeaderName, are_alike};
 use portcullis_wire::json::Json;
 use portcullis_wire::sort;
 
@@ -153,6 +155,7 @@ impl Document<'_> {
         document.note_unused();
         let fallback = document.fallback();
         let routes = routes?;
+        report_conditions_on_owned(&routes, &fallback, problems);
         let names: Vec<&str> = routes.iter().map(|route| &*route.name).collect();
         sections.finish(&mut Finishing {
             document: root,
@@ -265,13 +268,45 @@ pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
     route.matcher.first_segments().into_iter()
 }
 
+/// Reports conditions on header fields that the filter itself sets: they would see the client's own, which is
+/// removed, and not what the service gets.
+fn report_conditions_on_owned(routes: &[Route], fallback: &Chain, problems: &mut Problems) {
+    let owned = once(declared(routes, fallback).flat_map(|each| &each.owned_request_headers));
+    if owned.is_empty() {
+        return;
+    }
+    let mut reported = BTreeSet::new();
+    let tried = chains(routes, fallback).flat_map(|chain| &chain.beside);
+    for step in steps(routes, fallback).chain(tried) {
+        for (name, place) in &step.declared.conditions_on_headers {
+            let own =
+                |each: &HeaderName| are_alike(each.as_str().as_bytes(), name.as_str().as_bytes());
+            // A rule may stand on many routes.
+            if owned.iter().any(own) && reported.insert(place.to_string()) {
+                let name = Quoted(name.as_str());
+                let reason = format_args!(
+                    "goes by the header field {name}, which this filter sets for the service: a client's own says nothing of what is set; use `claim`, or another field"
+                );
+                problems.report(place, reason);
+            }
+        }
+    }
+}
+
 /// What the policies of all routes say of themselves. What one in shadow mode would claim is left alone:
 /// the request goes on as if it were absent.
 fn declared<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item = &'r Declaration> {
-    let chains = routes.iter().map(|route| &route.chain).chain([fallback]);
-    let steps = chains.flat_map(|chain| &chain.steps);
-    let enforced = steps.filter(|step| step.mode == Mode::Enforce);
+    let enforced = steps(routes, fallback).filter(|step| step.mode == Mode::Enforce);
     enforced.map(|step| &*step.declared)
+}
+
+/// What the chains of all routes are made of.
+fn steps<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item = &'r Step> {
+    chains(routes, fallback).flat_map(|chain| &chain.steps)
+}
+
+fn chains<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item = &'r Chain> {
+    routes.iter().map(|route| &route.chain).chain([fallback])
 }
 
 /// Each of them once.

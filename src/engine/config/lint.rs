@@ -18,8 +18,9 @@ pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     notes.extend(note_late(routes));
     notes.extend(note_unruled(routes));
     notes.extend(open_rest(routes, paths));
+    notes.extend(note_seen(routes));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
-    if !steps.any(authenticates) {
+    if !steps.any(|step| authenticates(step) || step.declared.asks_for_certificate) {
         notes.push(
             "/routes: every route is open: nobody is asked who they are; add `jwt` to routes that are not for everybody".to_owned(),
         );
@@ -148,6 +149,39 @@ fn note_unruled(routes: &[Route]) -> Option<String> {
     ))
 }
 
+/// Notes on routes that are to look as if they were not there, and that tell of themselves by 401 or 405.
+fn note_seen(routes: &[Route]) -> Vec<String> {
+    let conceals = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        steps.any(|step| step.declared.conceals && step.mode == Mode::Enforce)
+    };
+    let asks = |step: &Step| {
+        let asked = step.declared.asks_for.as_ref();
+        step.mode == Mode::Enforce && asked.is_some_and(|asked| !asked.is_optional)
+    };
+    let asks = |route: &&Route| route.chain.steps.iter().any(asks);
+    let lists = |route: &&Route| !route.matcher.methods().is_empty();
+    let concealed = routes.iter().filter(conceals);
+    let asking: Vec<&Route> = concealed.clone().filter(asks).collect();
+    let listing: Vec<&Route> = concealed.filter(lists).collect();
+    let told = |found: &[&Route], what: &str| {
+        let first = found.first()?;
+        let (many, first) = (found.len(), Quoted(&first.name));
+        Some(format!(
+            "routes with `conceal` that {what}: {many}, the first is {first}; "
+        ))
+    };
+    let asking = told(&asking, "answer 401 where credentials lack").map(|note| {
+        note + "write `optional: true` into the block that asks for them, and `authenticated: true` into rules"
+    });
+    let listing = told(
+        &listing,
+        "answer 405 for methods that `match` does not list",
+    )
+    .map(|note| note + "list none there, and say in rules which methods are for whom");
+    asking.into_iter().chain(listing).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use crate::engine::Engine;
@@ -215,6 +249,49 @@ mod tests {
                 "routes that any token of their issuer may use with every method, beside others with rules: 1, the first is \"b\"; say what callers may do in `require`, in `access`, or in `methods` of `match`",
             ]
         );
+    }
+
+    #[test]
+    fn routes_that_are_to_be_concealed_and_tell_of_themselves_are_noted() {
+        let found = notes(
+            r#""access_rules": {
+                "known": { "action": "allow", "from": { "authenticated": true } }
+            },
+            "defaults": { "access": { "rules": ["known"], "conceal": true } },
+            "routes": [
+                { "name": "a", "match": { "path": { "prefix": "/a" } }, "jwt": { "provider": "corp" } },
+                { "name": "b", "match": { "path": { "prefix": "/b" } }, "jwt": { "provider": "corp", "optional": true } },
+                { "name": "c", "match": { "path": { "prefix": "/c" }, "methods": ["GET"] }, "jwt": { "provider": "corp", "mode": "shadow" } },
+                { "name": "d", "match": { "path": { "prefix": "/d" }, "methods": ["GET"] }, "jwt": { "provider": "corp" },
+                    "access": { "rules": ["known"] } },
+                { "name": "e", "match": { "path": { "prefix": "/e" }, "methods": ["GET"] }, "jwt": { "provider": "corp" },
+                    "access": { "rules": ["known"], "conceal": true, "mode": "shadow" } }
+            ]"#,
+        );
+        assert_eq!(
+            found,
+            [
+                "routes with `conceal` that answer 401 where credentials lack: 1, the first is \"a\"; write `optional: true` into the block that asks for them, and `authenticated: true` into rules",
+                "routes with `conceal` that answer 405 for methods that `match` does not list: 1, the first is \"c\"; list none there, and say in rules which methods are for whom",
+            ]
+        );
+    }
+
+    #[test]
+    fn documents_whose_rules_ask_for_certificates_are_not_open() {
+        let open = |from: &str| {
+            let found = notes(&format!(
+                r#""routes": [{{ "name": "a", "match": {{ "path": {{ "prefix": "/a" }} }}, "open": true,
+                    "access": {{ "rules": [{{ "name": "peers", "action": "allow", "from": {from} }}] }} }}]"#
+            ));
+            found
+                .iter()
+                .any(|note| note.contains("every route is open"))
+        };
+        assert!(open(r#"{ "addresses": ["192.0.2.0/24"] }"#));
+        assert!(!open(
+            r#"{ "certificates": ["spiffe://prod.example/orders"] }"#
+        ));
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Document<'_> {
             steps: Vec::new(),
             beside: Vec::new(),
         };
-        let mut authenticated = false;
+        let (mut authenticated, mut is_whole) = (false, true);
         let mut asking: Vec<&'static str> = Vec::new();
         for kind in policy::LIST {
             let written = fields.optional(kind.name);
@@ -157,6 +157,10 @@ impl Document<'_> {
             let is_twice = written.as_ref().and_then(|block| block.member("shadow"));
             let authenticates = kind.role.asks_for_credentials();
             let open = access == Some(Access::Open) && authenticates;
+            let is_there = match &written {
+                Some(block) => !block.is_off(),
+                None => self.defaults.iter().any(|each| each.kind.name == kind.name),
+            };
             let block = match written {
                 Some(block) if block.is_off() => self.read_policy(kind, None, &place),
                 Some(block) if open => {
@@ -179,6 +183,7 @@ impl Document<'_> {
                     None => self.read_policy(kind, None, &place),
                 },
             };
+            is_whole &= block.is_some() || !is_there;
             let is_only = kind.role == Role::Authenticates;
             if is_only && block.as_ref().is_some_and(|block| !block.steps.is_empty()) {
                 asking.push(kind.name);
@@ -233,6 +238,7 @@ impl Document<'_> {
         }
         let guard = guard(authenticated, &chain.steps);
         self.check_fit(guard, &chain, &at);
+        self.check_operations(&chain, is_whole, &at);
         let mut steps = chain.steps.iter();
         let placement = Placement {
             guard,
@@ -266,6 +272,22 @@ impl Document<'_> {
             }
             let notes = notes.iter().map(|note| format!("{at}: `{name}`: {note}"));
             self.notes.extend(notes);
+        }
+    }
+
+    /// Reports the policies of a route at that place which are for operations that its API does not have.
+    fn check_operations(&mut self, chain: &Block, is_whole: bool, at: &Pointer) {
+        let mut declared = chain.steps.iter();
+        let api = declared.find_map(|step| step.declared.operations.clone());
+        // The block that names the API may be wrong, and have been reported.
+        if api.is_none() && !is_whole {
+            return;
+        }
+        for step in chain.steps.iter().chain(&chain.beside) {
+            for problem in step.policy.misfits_of_api(api.as_deref()) {
+                self.problems
+                    .report(at, format_args!("`{}`: {problem}", step.name));
+            }
         }
     }
 

@@ -136,6 +136,7 @@ impl Judge<'_> {
         let trusts = route.chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
         facts.claimants.clone_from(&route.chain.claimants);
+        facts.set_operations(route.chain.operations.as_ref());
         let preflight = Preflight::of(headers, request.effort);
         let same_routes = |method: &str| {
             let taken = preflight.as_ref().map(|preflight| {

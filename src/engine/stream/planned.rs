@@ -167,6 +167,7 @@ impl Planned {
         let facts = &mut general.facts;
         facts.principal = self.accepted.as_ref().map(|each| each.principal.clone());
         facts.claimants = route.and_then(|route| route.chain.claimants.clone());
+        facts.set_operations(route.and_then(|route| route.chain.operations.as_ref()));
         facts.connection = self.connection.clone();
         for step in &plan.steps {
             if let (Step::Limit(limit), Some(charge)) = (step, &self.charge) {

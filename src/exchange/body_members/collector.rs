@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::tree::{Named, Tree};
 use super::{BodyFault, BodyMembers};
 use portcullis_wire::budget::{Reservation, Share, reserve};
+use portcullis_wire::json::Number;
 use portcullis_wire::json::compact::{Compact, FACTOR_WHILE_READ};
 use portcullis_wire::json_gate::{Fault, Kind, MemberName, Text, Watch, Word, Written};
 
@@ -48,6 +49,9 @@ const MOST: usize = 64 << 10;
 
 /// The largest integer up to which a double holds every one: RFC 7493 §2.2.
 const LARGEST: f64 = 9_007_199_254_740_991.0;
+
+/// Every number of so many digits is the shortest form of a double.
+const DIGITS_OF_ANY_DOUBLE: usize = 15;
 
 impl Collector {
     /// Before the first byte. None if there is no memory for it.
@@ -182,6 +186,13 @@ impl<'t> Watch<'t> for Collector {
             return;
         };
         let tree = Rc::clone(&self.tree);
+        // Some services end a name there.
+        if let Some((before, _)) = name.split_once('\0') {
+            for named in tree.named(node, before) {
+                let (Named::Is(child) | Named::IsLike(child)) = named;
+                self.doubt(tree.slots_below(child), BodyFault::Ambiguous);
+            }
+        }
         for named in tree.named(node, name) {
             match named {
                 Named::Is(child) => self.named = Some(child),
@@ -269,9 +280,19 @@ impl<'t> Watch<'t> for Collector {
     }
 }
 
-/// Whether every service reads the same number.
+/// Whether every service reads the same number: one that a double holds is the number that is written, and not
+/// another to which that is rounded.
 fn is_exact(number: &Written<'_>) -> bool {
+    if number.is_plain && number.written.len() <= DIGITS_OF_ANY_DOUBLE {
+        return true;
+    }
     let text = std::str::from_utf8(number.written).ok();
     let double = text.and_then(|text| text.parse::<f64>().ok());
-    number.is_plain || double.is_some_and(|double| double.abs() <= LARGEST)
+    let Some(double) = double.filter(|double| double.abs() <= LARGEST) else {
+        return false;
+    };
+    // The shortest form that is read as this double.
+    let shortest = Number::parse(&format!("{double:e}"));
+    let written = text.and_then(Number::parse);
+    shortest.is_some_and(|shortest| written.is_some_and(|written| written.is_same_value(&shortest)))
 }

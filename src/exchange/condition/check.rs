@@ -5,7 +5,7 @@ use super::found::{Found, Letters};
 use super::language::TEXTS;
 use super::operand::{Operand, Scalars};
 use super::test::{Expected, Kinds, Test, TestInput};
-use super::{Language, OperandField, TESTS, Undecidable, exists, needs_one_of, quoted};
+use super::{Language, OperandField, OtherKinds, TESTS, Undecidable, exists, needs_one_of, quoted};
 use portcullis_document::{Case, Fields, Node, Problems};
 use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::json::Json;
@@ -200,8 +200,8 @@ impl Check {
     /// It cannot: some services would make one thing of it, and some another.
     pub(super) fn read_of(
         &self,
-        operand: &Operand,
         found: Found<'_>,
+        other_kinds: OtherKinds,
         effort: &Effort,
     ) -> Result<(), Undecidable> {
         if self.is_of_presence() {
@@ -215,14 +215,32 @@ impl Check {
                     None => Err(Undecidable::Unreadable),
                 }
             }
-            // A client may write a number as a text, and a service read it as a number.
             Found::Json(value, _)
-                if operand.needs_body() && !matches!(value, Value::Null) && !self.fits(found) =>
+                if other_kinds == OtherKinds::Undecidable
+                    && !matches!(value, Value::Null)
+                    && !self.fits(found) =>
             {
                 Err(Undecidable::Kind)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the items of a list that does not pass can be read as what this asks for.
+    ///
+    /// # Errors
+    /// One is of another kind, or has others in it: a service may make of it what was asked for.
+    pub(super) fn read_items(&self, found: Found<'_>, effort: &Effort) -> Result<(), Undecidable> {
+        let Some((items, scalars)) = found.items() else {
+            return Ok(());
+        };
+        for item in items.iter() {
+            effort.spend(1)?;
+            if !matches!(item, Value::Null) && !self.fits(Found::Json(item, scalars)) {
+                return Err(Undecidable::Kind);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a text passes.

@@ -240,14 +240,20 @@ fn is_below(text: &str, prefix: &str) -> Result<bool, Undecidable> {
     Ok(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-/// Whether a text has segments that everybody reads alike: none leads up, or nowhere, and nothing in it
+/// Whether a text has segments that everybody reads alike: none leads up, or nowhere, to anybody, and nothing in it
 /// would be decoded once more.
 fn is_plain(text: &str) -> bool {
     let has_odd = text.contains(['%', '\\']) || text.chars().any(char::is_control);
     let text = text.strip_prefix('/').unwrap_or(text);
     let text = text.strip_suffix('/').unwrap_or(text);
     let mut segments = text.split('/');
-    let is_odd = |segment: &str| matches!(segment.trim(), "." | "..");
+    // Servers cut parameters off a segment, and some pass over blanks and fold wide letters.
+    let is_dot =
+        |letter: char| letter.is_whitespace() || matches!(letter, '.' | '\u{ff0e}' | '\u{2024}');
+    let is_odd = |segment: &str| {
+        let name = segment.split(';').next().unwrap_or_default();
+        name.chars().all(is_dot)
+    };
     !has_odd && (text.is_empty() || !segments.any(|segment| segment.is_empty() || is_odd(segment)))
 }
 

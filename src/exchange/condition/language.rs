@@ -1,6 +1,6 @@
 //! The languages of those who decide by more than one part of a request.
 
-use super::{ClaimPath, Language, Operand, OperandField, Scalars};
+use super::{ClaimPath, Language, Operand, OperandField, OtherKinds, Scalars};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::headers::HeaderName;
 
@@ -27,13 +27,18 @@ pub const REQUIRE: Language = Language {
         "body",
         "has not come when credentials are judged; conditions on it stand in `when` of a rule of `access`",
     )],
+    other_kinds: OtherKinds::Fail,
 };
 
 /// Conditions on a caller and their request: `when` of the rules of `access`.
 pub const ACCESS: Language = Language {
     operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
     parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
-    elsewhere: &[],
+    elsewhere: &[(
+        "authenticated",
+        "is a field of `from`: {\"from\": {\"authenticated\": true}}",
+    )],
+    other_kinds: OtherKinds::Undecidable,
 };
 
 /// No conditions, but tests of texts alone.
@@ -41,6 +46,7 @@ pub(super) const TEXTS: Language = Language {
     operands: &[],
     parts: &[],
     elsewhere: &[],
+    other_kinds: OtherKinds::Fail,
 };
 
 fn read_claim(node: &Node<'_>, problems: &mut Problems) -> Option<Operand> {

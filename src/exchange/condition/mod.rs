@@ -49,7 +49,7 @@ pub use self::undecidable::Undecidable;
 pub use self::view::{PathVariables, View};
 pub use crate::body_members::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
 pub use crate::claim_path::ClaimPath;
-use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
@@ -80,6 +80,17 @@ pub struct Language {
     pub parts: &'static [OperandField],
     /// Fields that name operands of other languages, each with why it is none here.
     pub elsewhere: &'static [(&'static str, &'static str)],
+    /// What becomes of a claim of another kind than a test is for: a list where a text is asked for.
+    pub other_kinds: OtherKinds,
+}
+
+/// What becomes of a value of another kind than a test is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherKinds {
+    /// It does not pass.
+    Fail,
+    /// It is neither: services may find in it what is asked for.
+    Undecidable,
 }
 
 /// A field that names an operand.
@@ -111,6 +122,9 @@ pub struct Condition {
     check: Check,
     negation: Negation,
     doubt: Doubt,
+    other_kinds: OtherKinds,
+    /// Where it stands, if it looks at header fields.
+    place: Option<Pointer>,
 }
 
 /// What becomes of what cannot be read as what is asked for.
@@ -151,7 +165,10 @@ impl Condition {
             None => language.read_plain(&mut fields, problems),
         };
         fields.deny_unknown(problems);
-        let condition = condition?;
+        let mut condition = condition?;
+        if condition.header_names().next().is_some() {
+            condition.place = Some(node.pointer().clone());
+        }
         Some(match negation {
             Negation::Plain => condition,
             Negation::Not => condition.negated(),
@@ -193,6 +210,11 @@ impl Condition {
     pub fn is_of_claims(&self) -> bool {
         let mut operands = self.operands();
         operands.all(|operand| matches!(operand, Operand::Claim(..)))
+    }
+
+    /// Where it stands in the document; none if it looks at no header field.
+    pub fn place(&self) -> Option<&Pointer> {
+        self.place.as_ref()
     }
 
     /// The header fields that it looks at.
@@ -267,9 +289,18 @@ impl Condition {
             return Err(Undecidable::Path);
         }
         if self.doubt == Doubt::Refuses {
-            self.check.read_of(&self.operand, found, effort)?;
+            let other_kinds = match self.operand.needs_body() {
+                // A client may write a number as a text, and a service read it as a number.
+                true => OtherKinds::Undecidable,
+                false => self.other_kinds,
+            };
+            self.check.read_of(found, other_kinds, effort)?;
         }
-        Ok(self.check.holds(found, effort)?)
+        let holds = self.check.holds(found, effort)?;
+        if !holds && self.doubt == Doubt::Refuses && self.operand.needs_body() {
+            self.check.read_items(found, effort)?;
+        }
+        Ok(holds)
     }
 
     /// The same of claims alone; none if it looks at something else.
@@ -379,6 +410,8 @@ impl Language {
                 [] => Doubt::Fails,
                 _ => Doubt::Refuses,
             },
+            other_kinds: self.other_kinds,
+            place: None,
         })
     }
 }

@@ -7,8 +7,8 @@ use portcullis_wire::effort::TooCostly;
 /// refuses the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecidable {
-    /// A header field, or a parameter of the query, came more than once: which of them counts is not for the
-    /// client to choose.
+    /// A header field, or a parameter of the query, came more than once, or a field beside it whose name some
+    /// services take for the same: which of them counts is not for the client to choose.
     Repeated,
     /// It would take too much work.
     Effort,
@@ -20,7 +20,7 @@ pub enum Undecidable {
     Unreadable,
     /// A value of a kind that cannot be compared so, such as an object.
     Kind,
-    /// Two values that are the same to some services, and different to others: `07` and `7`.
+    /// Two values that are the same to some services, and different to others: `07` and `7`, `DELETE` and `delete`.
     Spelling,
     /// A text, or a list, that has nothing in it and stands for everything to some services.
     Empty,

@@ -11,7 +11,7 @@ use super::{BodyMembers, ClaimPath, Undecidable};
 use crate::exchange::Request;
 use crate::target::folded;
 use portcullis_wire::effort::Effort;
-use portcullis_wire::headers::HeaderName;
+use portcullis_wire::headers::{HeaderName, Headers, are_alike};
 use portcullis_wire::json::compact::Compact;
 use portcullis_wire::urlencoded::{Controls, Malformed, Pair, pairs};
 
@@ -119,7 +119,11 @@ impl<'v> View<'v> {
         match &self.head {
             Head::Here { request, .. } => {
                 let value = request.headers.one(name.as_str());
-                value.map_err(|_| Undecidable::Repeated)
+                let value = value.map_err(|_| Undecidable::Repeated)?;
+                match comes_alike(request.headers, name) {
+                    true => Err(Undecidable::Repeated),
+                    false => Ok(value),
+                }
             }
             Head::Gone(kept) => kept.header(name),
         }
@@ -188,18 +192,46 @@ impl<'v> View<'v> {
     }
 }
 
-/// Whether some services take a name for another, which is not the same: they fold the case of letters, or
-/// read brackets behind a name, blanks in front of it, and dots and blanks in it, as PHP does.
-fn is_like(one: &str, other: &str) -> bool {
-    bare(one).eq(bare(other))
+/// Whether a field came whose name some services take for that one, which is not the same.
+fn comes_alike(headers: &Headers, name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let mut names = headers.iter().map(|(own, _)| own);
+    names.any(|own| own != name && are_alike(own, name))
 }
 
+/// Whether some services take a name for another, which is not the same. They fold the case of letters; read
+/// what stands in brackets, in front of them or between them as the name; blanks, dots and a bracket that is
+/// not closed as `_`, as PHP does; and pass over marks in front of it, as Spring does (`!`, `_`) and OData (`$`).
+fn is_like(one: &str, other: &str) -> bool {
+    let (one, other) = (unmarked(one), unmarked(other));
+    bare(one).eq(bare(other)) || unclosed(one).eq(unclosed(other))
+}
+
+/// A name without what stands in front of it.
+fn unmarked(name: &str) -> &str {
+    name.trim_start_matches(|letter: char| !letter.is_alphanumeric())
+}
+
+/// What is left of a name where brackets end it.
 fn bare(name: &str) -> impl Iterator<Item = char> {
-    let name = name.trim_start().split('[').next().unwrap_or_default();
+    let name = name.split(['[', ']']).next().unwrap_or_default();
+    folded(name).map(underscored)
+}
+
+/// A name where a bracket is a letter of it.
+fn unclosed(name: &str) -> impl Iterator<Item = char> {
+    let name = name.trim_end_matches(']');
     folded(name).map(|letter| match letter {
+        '[' => '_',
+        letter => underscored(letter),
+    })
+}
+
+fn underscored(letter: char) -> char {
+    match letter {
         '.' | ' ' => '_',
         letter => letter,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -216,10 +248,20 @@ mod tests {
             "tenant.id",
             "tenant id",
             " tenant_id",
+            "[tenant_id]",
+            "[tenant_id",
+            "[[tenant_id]][0]",
+            "tenant_id]",
+            "tenant[id",
+            "tenant[id]",
+            "!tenant_id",
+            "!tenant.id",
+            "_tenant_id",
+            "$tenant_id",
         ] {
             assert!(is_like(name, "tenant_id"), "{name}");
         }
-        for name in ["tenant", "tenant_id2", "tenantid", "[tenant_id]", ""] {
+        for name in ["tenant", "tenant_id2", "tenantid", "!tenant", "[id]", ""] {
             assert!(!is_like(name, "tenant_id"), "{name}");
         }
     }

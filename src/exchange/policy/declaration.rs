@@ -1,12 +1,15 @@
 //! What a policy says of itself while the document is compiled.
 
+use std::fmt;
 use std::rc::Rc;
 
+use crate::condition::Condition;
 use crate::edit::FilterStateKey;
 use crate::enforcement::Mode;
-use crate::exchange::ClaimedSubject;
+use crate::exchange::{ApiOperations, ClaimedSubject};
 use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
+use portcullis_document::Pointer;
 use portcullis_wire::headers::HeaderName;
 
 /// What a policy says of itself once, while the document is compiled.
@@ -23,6 +26,10 @@ pub struct Declaration {
     pub error_page: Option<Rc<ErrorPage>>,
     /// Whose tokens it asks for, so that others can tell who a request says it comes from.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
+    /// Whether it goes by the operations of the route's API.
+    pub asks_operations: bool,
+    /// What operations its API has.
+    pub operations: Option<Rc<dyn ApiOperations>>,
     /// Whose credentials it asks for, if it asks for any.
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
@@ -32,6 +39,8 @@ pub struct Declaration {
     pub owned_request_headers: Vec<HeaderName>,
     /// Request fields that it judges. In a trailer nobody would, so a client's are removed from there.
     pub judged_request_headers: Vec<HeaderName>,
+    /// Request fields by which its conditions go, each with the place of the condition.
+    pub conditions_on_headers: Vec<(HeaderName, Pointer)>,
     /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
     pub minds_end: bool,
     /// Whether it says who calls only when all of the body has come.
@@ -40,6 +49,10 @@ pub struct Declaration {
     pub only_looks_in_shadow: bool,
     /// Whether it accepts every token of an issuer, whatever that grants.
     pub admits_any_token: bool,
+    /// Whether whom it refuses is to learn nothing of the route.
+    pub conceals: bool,
+    /// Whether it goes by the certificate of the connection, and asks for no credentials.
+    pub asks_for_certificate: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -51,10 +64,21 @@ pub struct Declaration {
 pub struct AskedCredentials {
     /// Each kind with the name of who vouches.
     pub authorities: Vec<(CredentialKind, Rc<str>)>,
+    /// Of those of them whose callers may have roles, which.
+    pub roles: Vec<Rc<dyn RoleSource>>,
     /// Whether a request needs one of each, and not one of any.
     pub needs_all: bool,
     /// Whether a request without any passes.
     pub is_optional: bool,
+}
+
+/// Which roles callers may have for whom an authority vouches.
+pub trait RoleSource: fmt::Debug {
+    /// Whether one of them may have that role.
+    fn can_give(&self, role: &str) -> bool;
+
+    /// The roles that it names. There may be others.
+    fn names(&self) -> Vec<&str>;
 }
 
 /// How a route asks for credentials, for policies that go by who was found to call.
@@ -83,16 +107,34 @@ impl Default for Declaration {
             later_request_fields: &[],
             error_page: None,
             claimants: None,
+            asks_operations: false,
+            operations: None,
             asks_for: None,
             counts_claimants: false,
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
+            conditions_on_headers: Vec::new(),
             minds_end: false,
             names_caller_late: false,
             only_looks_in_shadow: false,
             admits_any_token: false,
+            conceals: false,
+            asks_for_certificate: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
+        }
+    }
+}
+
+impl Declaration {
+    /// With the request fields by which a condition goes.
+    pub fn goes_by(&mut self, condition: &Condition) {
+        for name in condition.header_names() {
+            self.judged_request_headers.push(name.clone());
+            if let Some(place) = condition.place() {
+                self.conditions_on_headers
+                    .push((name.clone(), place.clone()));
+            }
         }
     }
 }

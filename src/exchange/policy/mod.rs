@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::body::{BodyNeed, Inspection, RequestBody, ResponseBody};
 use crate::condition::{Condition, Language, PathVariables};
 use crate::enforcement::Mode;
-use crate::exchange::{Exchange, Facts, Finished, Response};
+use crate::exchange::{ApiOperations, Exchange, Facts, Finished, Response};
 use crate::host::Host;
 use crate::plan::Draft;
 use crate::refusal::{Code, Refusal, Reply, Selector};
@@ -18,7 +18,7 @@ use portcullis_wire::preflight::Preflight;
 
 mod declaration;
 
-pub use self::declaration::{AskedCredentials, Declaration, Misfits, RouteCredentials};
+pub use self::declaration::{AskedCredentials, Declaration, Misfits, RoleSource, RouteCredentials};
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]
@@ -286,6 +286,13 @@ pub trait Policy {
     fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
         let _ = credentials;
         Misfits::default()
+    }
+
+    /// Says, while the document is compiled, how it does not fit the operations of its route's API; without
+    /// one, the route has no API.
+    fn misfits_of_api(&self, api: Option<&dyn ApiOperations>) -> Vec<String> {
+        let _ = api;
+        Vec::new()
     }
 
     /// Puts its work on the plan of its route, once the document is compiled; none if its work is not of

@@ -12,7 +12,7 @@ pub use self::lint::notes;
 pub use self::path::{PathPattern, PathTemplate, read_path};
 pub use crate::condition::Undecidable;
 pub use crate::condition::read_header_name;
-use crate::condition::{Condition, Language, Operand, OperandField, View};
+use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
 use portcullis_document::{DidYouMean, Node, Problems, Quoted};
@@ -58,6 +58,7 @@ const LANGUAGE: Language = Language {
     )],
     parts: &[],
     elsewhere: &[],
+    other_kinds: OtherKinds::Fail,
 };
 
 impl RequestMatcher {

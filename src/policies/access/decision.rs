@@ -30,6 +30,10 @@ pub(super) enum Fault {
     Kind,
     /// The proxy does not say from where the request comes.
     Address,
+    /// A list of networks is not there, or too old.
+    List,
+    /// It is not known where the client is.
+    Place,
     /// The proxy does not say that it has verified the certificate of the connection.
     Certificate,
 }
@@ -74,7 +78,7 @@ impl Truth {
         }
     }
 
-    fn negated_if(self, is_negated: bool) -> Self {
+    pub(super) fn negated_if(self, is_negated: bool) -> Self {
         match self {
             Truth::Yes if is_negated => Truth::No,
             Truth::No if is_negated => Truth::Yes,
@@ -84,7 +88,7 @@ impl Truth {
 }
 
 /// Whether all hold. What certainly does not hold settles it, whatever else cannot be told.
-fn all(truths: impl Iterator<Item = Truth>) -> Truth {
+pub(super) fn all(truths: impl Iterator<Item = Truth>) -> Truth {
     let mut so_far = Truth::Yes;
     for truth in truths {
         match (truth, so_far) {

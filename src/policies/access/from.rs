@@ -1,21 +1,26 @@
 //! `from`: for whom a rule is.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use portcullis_document::{Node, Problems};
+use portcullis_exchange::geo::{Asn, Country, Located};
+use portcullis_exchange::host::Host;
 use portcullis_exchange::principal::CredentialKind;
-use portcullis_wire::address::Range;
 use portcullis_wire::effort::Effort;
+use portcullis_wire::json::Json;
+use portcullis_wire::networks::NetworkSet;
 
 use super::caller;
 use super::decision::{Fault, Truth};
 use super::group::{GroupField, GroupReader};
 use super::request::CallerIdentity;
-use super::rule::Values;
-use super::texts::Texts;
+use super::rule::{AsnRange, Values};
+use super::texts::{TextKind, Texts};
+use crate::networks::{Membership, NetworkList, read_addresses};
 
 /// The fields of a group of `from`.
-pub(super) const FIELDS: [GroupField; 10] = [
+pub(super) const FIELDS: [GroupField; 13] = [
     GroupField::new("clients", "not_clients", read_clients),
     GroupField::new("subjects", "not_subjects", read_subjects),
     GroupField::new("issuers", "not_issuers", read_issuers),
@@ -24,7 +29,10 @@ pub(super) const FIELDS: [GroupField; 10] = [
     GroupField::new("roles", "not_roles", read_roles),
     GroupField::new("scopes", "not_scopes", read_scopes),
     GroupField::new("certificates", "not_certificates", read_certificates),
-    GroupField::new("addresses", "not_addresses", read_addresses),
+    GroupField::new("addresses", "not_addresses", read_written_addresses),
+    GroupField::new("networks", "not_networks", read_networks),
+    GroupField::new("countries", "not_countries", read_countries),
+    GroupField::new("asns", "not_asns", read_asns),
     GroupField::alone("authenticated", read_authenticated),
 ];
 
@@ -37,27 +45,27 @@ const KINDS: [(&str, CredentialKind); 5] = [
 ];
 
 fn read_clients(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Clients)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Clients)
 }
 
 fn read_subjects(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Subjects)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Subjects)
 }
 
 fn read_issuers(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Issuers)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Issuers)
 }
 
 fn read_roles(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Roles)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Roles)
 }
 
 fn read_scopes(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Scopes)
+    Texts::read(node, TextKind::Name, reader.problems).map(Values::Scopes)
 }
 
 fn read_certificates(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    Texts::read(node, reader.problems).map(Values::Certificates)
+    Texts::read(node, TextKind::Certificate, reader.problems).map(Values::Certificates)
 }
 
 fn read_credentials(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
@@ -73,20 +81,66 @@ fn read_authorities(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Val
     names.map(Values::Authorities)
 }
 
-fn read_addresses(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    let ranges = node.list(reader.problems, read_range);
-    ranges.map(Values::Addresses)
+fn read_written_addresses(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    read_addresses(node, reader.problems).map(Values::Addresses)
 }
 
-fn read_range(node: &Node<'_>, problems: &mut Problems) -> Option<Range> {
-    let range = Range::parse(node.text(problems)?);
-    if range.is_none() {
+fn read_networks(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    let known = reader.places.networks;
+    let lists = node.list(reader.problems, |item, problems| {
+        known.read_name(item, problems)
+    });
+    lists.map(Values::Networks)
+}
+
+fn read_countries(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    let geo = reader.places.geo;
+    if !geo.has_country() {
         node.report(
-            problems,
-            "must be an address, or a range such as \"10.0.0.0/8\" without bits behind its prefix",
+            reader.problems,
+            "it is not known which field names the country: say so in `geo`",
         );
+        return None;
     }
-    range
+    let countries = node.list(reader.problems, Country::read)?;
+    Some(Values::Countries(Rc::clone(geo), countries))
+}
+
+fn read_asns(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    let geo = reader.places.geo;
+    if !geo.has_asn() {
+        node.report(
+            reader.problems,
+            "it is not known which field names the autonomous system: say so in `geo`",
+        );
+        return None;
+    }
+    let systems = node.list(reader.problems, read_asn_range)?;
+    Some(Values::Asns(Rc::clone(geo), systems))
+}
+
+/// Reads `64512`, or `{"minimum": 64512, "maximum": 65534}`.
+fn read_asn_range(node: &Node<'_>, problems: &mut Problems) -> Option<AsnRange> {
+    if let Json::Number(_) = node.json() {
+        let one = Asn::read(node, problems)?;
+        return Some(AsnRange {
+            first: one,
+            last: one,
+        });
+    }
+    let mut fields = node.fields_or(problems, "a number, or an object")?;
+    let mut end = |name| {
+        let node = fields.required(name, problems)?;
+        Asn::read(&node, problems)
+    };
+    let (first, last) = (end("minimum"), end("maximum"));
+    fields.deny_unknown(problems);
+    let (first, last) = (first?, last?);
+    if first > last {
+        node.report(problems, "ends before it begins");
+        return None;
+    }
+    Some(AsnRange { first, last })
 }
 
 fn read_authenticated(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
@@ -102,33 +156,71 @@ pub(super) fn holds(values: &Values, caller: CallerIdentity<'_>, effort: &Effort
         (CallerIdentity::Nobody, _) => return Truth::No,
         (CallerIdentity::Known(principal), _) => principal,
     };
+    if let Some((field, texts)) = values.texts() {
+        return caller::has(principal, field, texts, effort);
+    }
     match values {
-        Values::Clients(texts) => caller::client_is_one_of(principal, texts, effort),
-        Values::Subjects(texts) => caller::subject_is_one_of(principal, texts, effort),
-        Values::Issuers(texts) => caller::issuer_is_one_of(principal, texts, effort),
-        Values::Roles(texts) => caller::has_a_role_of(principal, texts, effort),
-        Values::Scopes(texts) => caller::has_a_scope_of(principal, texts, effort),
         Values::Credentials(kinds) => Truth::of(kinds.contains(&principal.kind)),
         Values::Authorities(names) => {
             Truth::of(names.iter().any(|name| **name == *principal.authority))
         }
         Values::Authenticated(expected) => Truth::of(*expected),
-        // These are no values of a credential.
-        Values::Certificates(_)
+        // These are compared above, or are no values of a credential.
+        Values::Clients(_)
+        | Values::Subjects(_)
+        | Values::Issuers(_)
+        | Values::Roles(_)
+        | Values::Scopes(_)
+        | Values::Certificates(_)
         | Values::Addresses(_)
+        | Values::Networks(_)
+        | Values::Countries(..)
+        | Values::Asns(..)
         | Values::Hosts(_)
         | Values::Methods(_)
-        | Values::Paths(_) => Truth::Unknown(Fault::Kind),
+        | Values::Paths(_)
+        | Values::Operations(_) => Truth::Unknown(Fault::Kind),
     }
 }
 
-/// Whether an address is in one of these ranges.
-pub(super) fn is_in_ranges(ranges: &[Range], client: Option<IpAddr>, effort: &Effort) -> Truth {
+/// Whether an address is one of these.
+pub(super) fn is_address(addresses: &NetworkSet, client: Option<IpAddr>) -> Truth {
+    match client {
+        Some(client) => Truth::of(addresses.contains(client)),
+        None => Truth::Unknown(Fault::Address),
+    }
+}
+
+/// Whether an address is in one of these lists. One that has it settles it, whether or not another is there.
+pub(super) fn is_in_networks(
+    lists: &[Rc<NetworkList>],
+    client: Option<IpAddr>,
+    host: &dyn Host,
+    effort: &Effort,
+) -> Truth {
     let Some(client) = client else {
         return Truth::Unknown(Fault::Address);
     };
-    if effort.spend(ranges.len() as u64).is_err() {
+    if effort.spend(lists.len() as u64).is_err() {
         return Truth::Unknown(Fault::Effort);
     }
-    Truth::of(ranges.iter().any(|range| range.contains(client)))
+    let now = host.monotonic();
+    let mut so_far = Truth::No;
+    for list in lists {
+        match list.contains(client, now) {
+            Membership::In => return Truth::Yes,
+            Membership::Out => {}
+            Membership::Unknown => so_far = Truth::Unknown(Fault::List),
+        }
+    }
+    so_far
+}
+
+/// Whether a request comes from where that holds.
+pub(super) fn is_located<T>(place: Located<T>, holds: impl FnOnce(T) -> bool) -> Truth {
+    match place {
+        Located::At(place) => Truth::of(holds(place)),
+        Located::Nowhere => Truth::No,
+        Located::Unknown => Truth::Unknown(Fault::Place),
+    }
 }

@@ -1,10 +1,14 @@
 //! Reading the groups of `from` and `to`: each field says what it is asked of, and has a form that begins with
 //! `not_`.
 
+use std::rc::Rc;
+
 use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::geo::Geo;
 use portcullis_wire::json::Json;
 
 use super::rule::{FieldTest, Group, Values};
+use crate::networks::NetworkLists;
 use portcullis_exchange::target::LetterCase;
 
 /// A field of a group.
@@ -15,9 +19,17 @@ pub(super) struct GroupField {
     read: fn(&Node<'_>, &mut GroupReader<'_>) -> Option<Values>,
 }
 
+/// What the document says of where clients are.
+#[derive(Clone, Copy)]
+pub(super) struct RuleSources<'p> {
+    pub(super) networks: &'p NetworkLists,
+    pub(super) geo: &'p Rc<Geo>,
+}
+
 /// What values are read with.
 pub(super) struct GroupReader<'r> {
     pub(super) letter_case: LetterCase,
+    pub(super) places: RuleSources<'r>,
     pub(super) problems: &'r mut Problems,
     /// How many parts of the rule have been read.
     pub(super) parts: usize,
@@ -105,6 +117,7 @@ fn read_group(
                 tests.extend(values.map(|values| FieldTest {
                     part: reader.part(),
                     name,
+                    at: node.pointer().clone(),
                     is_negated,
                     values,
                 }));
@@ -112,7 +125,9 @@ fn read_group(
         }
     }
     let is_empty = tests.is_empty() && good;
-    if is_empty {
+    // Fields that are not known are the problem where there are some.
+    let is_bare = matches!(node.json(), Json::Object(object) if object.iter().next().is_none());
+    if is_bare {
         lack(&mut fields, known, reader.problems);
     }
     fields.deny_unknown(reader.problems);

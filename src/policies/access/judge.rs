@@ -7,9 +7,11 @@ use std::rc::Rc;
 use portcullis_exchange::body::{BodyNeed, Inspection, RequestBody};
 use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::exchange::{BodyState, Exchange, Facts};
+use portcullis_exchange::exchange::{ApiOperations, BodyState, Exchange, Facts};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Declaration, Placement, Policy, RoutePath, Verdict};
+use portcullis_exchange::policy::{
+    Declaration, Misfits, Placement, Policy, RouteCredentials, RoutePath, Verdict,
+};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NO_MEMORY;
 use portcullis_wire::effort::{self, Effort};
@@ -17,17 +19,19 @@ use portcullis_wire::effort::{self, Effort};
 use super::closest::closest;
 use super::counts::Effect;
 use super::decision::{Decision, Fallback, RequestFacts, Truth, decide, matches};
+use super::index::RuleList;
 use super::kept::{Kept, Whole};
+use super::operations::unknown_operations;
 use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
-use super::share;
+use super::share::ShareOfCaller;
 
 /// Rules that are decided together.
 pub(super) struct Judge {
     /// Tells it from the other parts of its chain.
     pub(super) part: u8,
-    pub(super) rules: Vec<Rc<AccessRule>>,
+    pub(super) rules: Rc<RuleList>,
     pub(super) fallback: Fallback,
     pub(super) shown: Visibility,
     pub(super) task: Task,
@@ -80,10 +84,12 @@ impl Policy for Judge {
             Task::Enforce => head,
             Task::Try => head.at_cost_of(&own),
         };
-        let in_force = |rule: &AccessRule| share::is_in_force(rule, facts, host);
-        let enforced = self.rules.iter().filter(|rule| in_force(rule));
-        let decision = decide(enforced.map(|rule| &**rule), self.fallback, &head);
-        let all = || self.rules.iter().map(|rule| &**rule);
+        let caller = ShareOfCaller::new(facts, host);
+        let in_force = |rule: &AccessRule| caller.meets(rule);
+        let candidates = self.rules.candidates(&head);
+        let all = || candidates.iter().map(|rule| &***rule);
+        let enforced = all().filter(|rule| in_force(rule));
+        let decision = decide(enforced, self.fallback, &head);
         let decision = match (self.task, decision) {
             (Task::Enforce, decision) => decision,
             (Task::Try, Decision::Later) => Decision::Later,
@@ -91,7 +97,7 @@ impl Policy for Judge {
             (Task::Try, _) => return Verdict::Pass,
         };
         if let Decision::Later = decision {
-            let rules = self.rules.iter().map(|rule| (rule, in_force(rule)));
+            let rules = candidates.iter().map(|rule| (*rule, in_force(rule)));
             let kept = Kept::of(self.part, rules, &head);
             return match kept {
                 Some(kept) => {
@@ -104,7 +110,9 @@ impl Policy for Judge {
         }
         let head = head.at_cost_of(&explaining);
         let tried = all().filter(|rule| !in_force(rule));
-        let in_force = all().filter(|rule| in_force(rule));
+        // One that does not match may come close.
+        let rules = self.rules.all().iter().map(|rule| &**rule);
+        let in_force = rules.filter(|rule| in_force(rule));
         self.settle(decision, in_force, tried, &head, host)
     }
 
@@ -138,7 +146,7 @@ impl Policy for Judge {
         if route.names_caller_late {
             self.names_caller_late.set(true);
         }
-        for rule in &self.rules {
+        for rule in self.rules.all() {
             rule.usage.is_placed.set(true);
             if route.guard.is_some() {
                 rule.usage.is_guarded.set(true);
@@ -146,22 +154,43 @@ impl Policy for Judge {
         }
     }
 
+    fn misfits_of_api(&self, api: Option<&dyn ApiOperations>) -> Vec<String> {
+        // What is tried is enforced, or judged, by another part.
+        if self.task == Task::Try {
+            return Vec::new();
+        }
+        unknown_operations(self.rules.all(), api)
+    }
+
+    fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
+        for rule in self.rules.all() {
+            rule.meet(credentials);
+        }
+        // Rules that several routes have are looked at when all routes are known.
+        Misfits::default()
+    }
+
     fn declares(&self) -> Declaration {
-        let conditions = self.rules.iter().flat_map(|rule| &rule.when);
-        let headers = conditions.flat_map(|when| when.condition.header_names().cloned());
-        Declaration {
+        let all = self.rules.all();
+        let mut declared = Declaration {
             mode: match self.task {
                 Task::Enforce => Mode::Enforce,
                 Task::Try => Mode::Shadow,
             },
-            judged_request_headers: headers.collect(),
             later_request_fields: match &self.body {
                 Some(_) => BodyPlan::LATER_FIELDS,
                 None => &[],
             },
             only_looks_in_shadow: true,
+            conceals: self.shown.conceals(),
+            asks_for_certificate: all.iter().any(|rule| rule.asks_for_certificate()),
+            asks_operations: all.iter().any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
+        };
+        for when in self.rules.all().iter().flat_map(|rule| &rule.when) {
+            declared.goes_by(&when.condition);
         }
+        declared
     }
 }
 

@@ -6,18 +6,23 @@ use portcullis_exchange::condition::{self, BodyMembers, View};
 use portcullis_exchange::exchange::Facts;
 use portcullis_wire::budget::{self, Reservation, Share};
 
+use super::callers::Callers;
 use super::decision::{RequestFacts, Truth, matches};
 use super::from;
 use super::request::{CallerIdentity, Head, holds};
 use super::rule::{AccessRule, FieldTest, RuleCondition};
 use super::schedule::RuleSchedule;
 use portcullis_wire::effort::Effort;
+use portcullis_wire::sort;
 
 /// The rules of one part of a chain that may match.
 pub(super) struct Kept {
     /// Of which part they are.
     pub(super) part: u8,
     rules: Vec<KeptRule>,
+    /// Where each of them stands there, in order of its address: there may be thousands, and each part of each
+    /// is asked for.
+    places: Vec<(usize, usize)>,
     /// What their conditions look at.
     head: condition::Kept,
     _memory: Reservation,
@@ -31,6 +36,9 @@ pub(super) struct KeptRule {
     parts: Box<[Truth]>,
 }
 
+/// What a rule that is kept takes beside its parts: lists that grow may have twice as much room.
+const EACH: usize = (size_of::<KeptRule>() + size_of::<(usize, usize)>()) * 2;
+
 impl Kept {
     /// What the head says of these rules. None if there is no memory for it.
     pub(super) fn of<'r>(
@@ -39,28 +47,32 @@ impl Kept {
         asked: &Head<'_>,
     ) -> Option<Self> {
         let mut kept: Vec<KeptRule> = Vec::new();
-        let mut bytes = 0_usize;
+        let mut places = Vec::new();
+        let mut memory = budget::reserve(Share::Streams, 0)?;
         for (rule, is_in_force) in rules {
             if matches(rule, asked) == Truth::No {
                 continue;
             }
-            let size = rule.parts.saturating_mul(size_of::<Truth>());
-            bytes = bytes
-                .saturating_add(size)
-                .saturating_add(size_of::<KeptRule>());
+            let parts_size = rule.parts.saturating_mul(size_of::<Truth>());
+            if !memory.grow(parts_size.saturating_add(EACH)) {
+                return None;
+            }
+            places.push((address(rule), kept.len()));
             kept.push(KeptRule {
                 rule: Rc::clone(rule),
                 is_in_force,
                 parts: parts(rule, asked),
             });
         }
+        sort::sort(&mut places, Ord::cmp);
         let whens = kept.iter().flat_map(|kept| kept.rule.when.iter());
         let head = condition::Kept::of(whens.map(|when| &when.condition), asked.view())?;
         Some(Self {
             part,
             head,
             rules: kept,
-            _memory: budget::reserve(Share::Streams, bytes)?,
+            places,
+            _memory: memory,
         })
     }
 
@@ -75,11 +87,18 @@ impl Kept {
 
     /// What the head said of a part of a rule; of one that is not kept it said that it does not match.
     fn said(&self, rule: &AccessRule, part: usize) -> Truth {
-        let mut rules = self.rules.iter();
-        let found = rules.find(|kept| std::ptr::eq(&*kept.rule, rule));
+        let found = self
+            .places
+            .binary_search_by_key(&address(rule), |each| each.0);
+        let place = found.ok().and_then(|found| self.places.get(found));
+        let found = place.and_then(|(_, place)| self.rules.get(*place));
         let truth = found.and_then(|kept| kept.parts.get(part).copied());
         truth.unwrap_or(Truth::No)
     }
+}
+
+fn address(rule: &AccessRule) -> usize {
+    std::ptr::from_ref(rule).addr()
 }
 
 fn parts(rule: &AccessRule, asked: &dyn RequestFacts) -> Box<[Truth]> {
@@ -100,7 +119,7 @@ fn parts(rule: &AccessRule, asked: &dyn RequestFacts) -> Box<[Truth]> {
 /// A request whose body has come.
 pub(super) struct Whole<'w> {
     kept: &'w Kept,
-    caller: CallerIdentity<'w>,
+    callers: Callers<'w>,
     view: View<'w>,
 }
 
@@ -117,7 +136,7 @@ impl<'w> Whole<'w> {
         };
         Self {
             kept,
-            caller,
+            callers: Callers::new(caller, facts, false),
             view: View::later(&kept.head, body, effort).of(caller.claims()),
         }
     }
@@ -126,7 +145,11 @@ impl<'w> Whole<'w> {
 impl RequestFacts for Whole<'_> {
     fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth {
         match self.kept.said(rule, test.part) {
-            Truth::Later => from::holds(&test.values, self.caller, self.view.effort()),
+            Truth::Later => {
+                let effort = self.view.effort();
+                let caller = self.callers.met_by(rule, test, effort);
+                from::holds(&test.values, caller, effort)
+            }
             said => said,
         }
     }

@@ -3,20 +3,24 @@
 //! A [`rule`] is plain data, read by [`read`] from a block or from the document's [`section`] of shared rules.
 //! [`decision`] says what a list of rules comes to, of a [`request`] or of whatever else gives
 //! [`RequestFacts`](decision::RequestFacts). Each of its answers has a third value: what cannot be told refuses,
-//! be it of a denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks.
+//! be it of a denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks, of the rules
+//! that its [`index`] finds.
 //!
 //! Denials that need nothing but the head of a request are judged before anything else is spent on it. The others
 //! are judged when it is known who calls; where that is known with the body alone, or a rule looks at the body,
 //! what the head says of the rules is [`kept`].
 
 mod caller;
+mod callers;
 mod closest;
 mod counts;
 mod decision;
 mod from;
 mod group;
+mod index;
 mod judge;
 mod kept;
+mod operations;
 mod overlap;
 mod peer;
 mod read;
@@ -28,13 +32,15 @@ mod section;
 mod share;
 mod texts;
 mod to;
+mod vouched;
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::condition::BodyPlan;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, PolicyKind, Role, RoutePath, Stage,
 };
@@ -43,10 +49,14 @@ use portcullis_exchange::target::PathRules;
 use portcullis_wire::json::Json;
 
 use self::decision::Fallback;
+use self::group::RuleSources;
+use self::index::RuleList;
 use self::judge::{Judge, Task};
 use self::read::{RuleContext, read_name, read_rule};
 use self::refusals::Visibility;
 use self::rule::{AccessRule, Need, RuleAction};
+
+use crate::networks::NetworkLists;
 
 pub use self::section::AccessRules;
 
@@ -70,6 +80,9 @@ pub(super) const KIND: PolicyKind = PolicyKind {
 /// The most rules of one block.
 const MOST_RULES: usize = 5000;
 
+/// Whether they are there; a module may be built without them.
+const HAS_ACCESS: bool = cfg!(feature = "access");
+
 /// How many bytes of a body are read, unless the block says otherwise.
 const MAX_BYTES: u64 = 64 << 10;
 
@@ -79,6 +92,9 @@ const OF_BLOCK: u8 = 4;
 
 /// The denials of all routes.
 fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_ACCESS {
+        return Some(Vec::new());
+    }
     let shared = context.sections.get::<AccessRules>();
     let rules: Vec<Rc<AccessRule>> = shared.everywhere().cloned().collect();
     let conceal = block.and_then(|block| block.member("conceal"));
@@ -87,10 +103,14 @@ fn always(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Vec<Cha
         _ => Visibility::Refused,
     };
     let setting = Setting::of(context, Fallback::Allow, shown, MAX_BYTES);
-    Some(parts(EVERYWHERE, rules, &setting))
+    Some(parts(EVERYWHERE, rules, &setting, context))
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_ACCESS {
+        context.problems.report(fields.pointer(), LeftOut::ACCESS);
+        return None;
+    }
     let rules = fields.required("rules", context.problems);
     let rules = rules.and_then(|node| read_rules(&node, context));
     let problems = &mut *context.problems;
@@ -144,7 +164,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         }
     }
     let setting = Setting::of(context, fallback, shown, max_bytes);
-    Some(parts(OF_BLOCK, rules, &setting))
+    Some(parts(OF_BLOCK, rules, &setting, context))
 }
 
 /// Reads `rules`: names of shared rules, and rules of the block's own.
@@ -245,8 +265,16 @@ fn read_own(node: &Node<'_>, context: &mut Context<'_>) -> Option<Rc<AccessRule>
         read_name(written, &node, context.problems)
     });
     let path = context.route_path();
+    let (networks, geo) = (
+        context.sections.get::<NetworkLists>(),
+        context.sections.get::<Geo>(),
+    );
     let rule_context = RuleContext {
         letter_case: context.sections.get::<PathRules>().letter_case,
+        places: RuleSources {
+            networks: &networks,
+            geo: &geo,
+        },
         path: &path,
     };
     let counts = match name {
@@ -296,12 +324,12 @@ impl Setting {
         }
     }
 
-    fn judge(&self, part: u8, rules: &[Rc<AccessRule>], fallback: Fallback, task: Task) -> Judge {
-        let whens = rules.iter().flat_map(|rule| &rule.when);
+    fn judge(&self, part: u8, rules: &Rc<RuleList>, fallback: Fallback, task: Task) -> Judge {
+        let whens = rules.all().iter().flat_map(|rule| &rule.when);
         let body = BodyPlan::of(whens.map(|when| &when.condition), self.max_bytes);
         Judge {
             part,
-            rules: rules.into(),
+            rules: Rc::clone(rules),
             fallback,
             shown: self.shown,
             task,
@@ -314,7 +342,13 @@ impl Setting {
 }
 
 /// The parts of a chain that decide these rules: denials that need the head alone as early as can be.
-fn parts(first: u8, rules: Vec<Rc<AccessRule>>, setting: &Setting) -> Vec<ChainPart> {
+fn parts(
+    first: u8,
+    rules: Vec<Rc<AccessRule>>,
+    setting: &Setting,
+    context: &mut Context<'_>,
+) -> Vec<ChainPart> {
+    let shared = context.sections.get::<AccessRules>();
     let is_early =
         |rule: &Rc<AccessRule>| rule.action == RuleAction::Deny && rule.need() == Need::Head;
     let (early, late): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_early);
@@ -329,6 +363,7 @@ fn parts(first: u8, rules: Vec<Rc<AccessRule>>, setting: &Setting) -> Vec<ChainP
             |rule: &Rc<AccessRule>| rule.action == RuleAction::Deny && !rule.is_always_in_force();
         let tried = rules.iter().any(is_tried);
         let is_asked = fallback == Fallback::Deny || !rules.is_empty();
+        let rules = shared.list(rules, context.problems);
         for (task, is_needed) in [(Task::Enforce, is_asked), (Task::Try, tried)] {
             if is_needed {
                 let judge = setting.judge(part, &rules, fallback, task);
@@ -340,5 +375,7 @@ fn parts(first: u8, rules: Vec<Rc<AccessRule>>, setting: &Setting) -> Vec<ChainP
     parts
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod testing;

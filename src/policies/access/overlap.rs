@@ -1,5 +1,7 @@
 //! Rules of one block that make others of it say nothing, as far as that is plain to see.
 
+use std::rc::Rc;
+
 use portcullis_document::Quoted;
 
 use super::rule::{AccessRule, FieldTest, Group, Need, RuleAction, Values};
@@ -94,6 +96,43 @@ fn test_holds_all_of(test: &FieldTest, other: &FieldTest) -> bool {
     }
 }
 
+/// Why a rule never matches, as far as that is plain to see: each of the groups of a list contradicts itself.
+pub(super) fn never_matches(rule: &AccessRule) -> Option<String> {
+    let lists = [&rule.from, &rule.to].into_iter();
+    let mut lists = lists.filter(|groups| !groups.is_empty());
+    lists.find_map(|groups| {
+        let each: Option<Vec<String>> = groups.iter().map(contradiction).collect();
+        each?.into_iter().next()
+    })
+}
+
+/// Two fields of a group that never hold together.
+fn contradiction(group: &Group) -> Option<String> {
+    let tests = || group.tests.iter();
+    let plain = || tests().filter(|test| !test.is_negated);
+    let is_of_nobody = |test: &&FieldTest| matches!(test.values, Values::Authenticated(false));
+    let names = |test: &&FieldTest| {
+        test.values.need() == Need::Identity && !matches!(test.values, Values::Authenticated(_))
+    };
+    if plain().any(|test| is_of_nobody(&test))
+        && let Some(named) = plain().find(names)
+    {
+        return Some(format!(
+            "{}: is never so of nobody, whom `authenticated: false` asks for",
+            named.at
+        ));
+    }
+    let never = |test: &&FieldTest| {
+        let mut others = tests().filter(|other| other.is_negated);
+        others.any(|other| have_all_of(&other.values, &test.values))
+    };
+    let test = plain().find(never)?;
+    Some(format!(
+        "{}: all of it is in `not_{}` beside it",
+        test.at, test.name
+    ))
+}
+
 /// Whether values have all that others have.
 fn have_all_of(values: &Values, others: &Values) -> bool {
     match (values, others) {
@@ -105,8 +144,18 @@ fn have_all_of(values: &Values, others: &Values) -> bool {
         | (Values::Certificates(own), Values::Certificates(other)) => have_all_texts(own, other),
         (Values::Credentials(own), Values::Credentials(other)) => contain_all(own, other),
         (Values::Authorities(own), Values::Authorities(other)) => contain_all(own, other),
-        (Values::Addresses(own), Values::Addresses(other)) => contain_all(own, other),
+        (Values::Addresses(own), Values::Addresses(other)) => own.holds_all_of(other),
+        (Values::Networks(own), Values::Networks(other)) => {
+            let holds = |list| own.iter().any(|each| Rc::ptr_eq(each, list));
+            other.iter().all(holds)
+        }
+        (Values::Countries(_, own), Values::Countries(_, other)) => contain_all(own, other),
+        (Values::Asns(_, own), Values::Asns(_, other)) => {
+            let holds = |range| own.iter().any(|each| each.contains(range));
+            other.iter().all(holds)
+        }
         (Values::Methods(own), Values::Methods(other)) => contain_all(own, other),
+        (Values::Operations(own), Values::Operations(other)) => contain_all(own, other),
         (Values::Authenticated(own), Values::Authenticated(other)) => own == other,
         (Values::Hosts(own), Values::Hosts(other)) => {
             let holds = |host| own.iter().any(|each| each.holds_all_of(host));
@@ -202,6 +251,45 @@ mod tests {
                     assert!(found[0].starts_with(note), "{text} {found:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rules_that_contradict_themselves_are_found() {
+        for (text, expected) in [
+            (
+                r#"{"from": {"roles": ["a"], "not_roles": ["b", "a"]}}"#,
+                Some("/0/from/roles: all of it is in `not_roles` beside it"),
+            ),
+            (
+                r#"{"to": {"paths": ["/a/b"], "not_paths": [{"prefix": "/a"}]}}"#,
+                Some("/0/to/paths: all of it is in `not_paths` beside it"),
+            ),
+            (
+                r#"{"from": {"authenticated": false, "roles": ["a"]}}"#,
+                Some("/0/from/roles: is never so of nobody, whom `authenticated: false` asks for"),
+            ),
+            (
+                r#"{"from": [{"roles": ["a"], "not_roles": ["a"]}, {"scopes": ["a"]}]}"#,
+                None,
+            ),
+            (
+                r#"{"from": {"roles": ["a", "b"], "not_roles": ["a"]}}"#,
+                None,
+            ),
+            (
+                r#"{"from": {"authenticated": false, "not_roles": ["a"]}}"#,
+                None,
+            ),
+            (r#"{}"#, None),
+        ] {
+            let fields = text.trim_start_matches('{');
+            let separator = if fields == "}" { "" } else { "," };
+            let rules = rules(&format!(
+                r#"[{{"name": "a", "action": "deny"{separator}{fields}]"#
+            ));
+            let told = rules.first().and_then(|rule| never_matches(rule));
+            assert_eq!(told.as_deref(), expected, "{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::target::LetterCase;
 
 use super::counts::RuleCounts;
-use super::group::{GroupField, GroupReader, read_groups};
+use super::group::{GroupField, GroupReader, RuleSources, read_groups};
 use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage, Trial};
 use super::schedule::RuleSchedule;
 use super::{from, to};
@@ -41,6 +41,7 @@ pub(super) fn read_name<'d>(
 /// What a rule is read with.
 pub(super) struct RuleContext<'c> {
     pub(super) letter_case: LetterCase,
+    pub(super) places: RuleSources<'c>,
     /// The path of its route; not known of a rule that is shared.
     pub(super) path: &'c RoutePath,
 }
@@ -53,16 +54,13 @@ pub(super) fn read_rule(
     counts: Rc<RuleCounts>,
     problems: &mut Problems,
 ) -> Option<AccessRule> {
-    let action = fields.required("action", problems).and_then(|node| {
-        node.choice(
-            problems,
-            &[("allow", RuleAction::Allow), ("deny", RuleAction::Deny)],
-        )
-    });
+    let action = fields.required("action", problems);
+    let action = action.and_then(|node| read_action(&node, problems));
     let trial = read_trial(fields, problems);
     let schedule = RuleSchedule::read(fields, problems);
     let mut reader = GroupReader {
         letter_case: context.letter_case,
+        places: context.places,
         problems,
         parts: 0,
     };
@@ -87,6 +85,23 @@ pub(super) fn read_rule(
         counts,
         usage: RuleUsage::default(),
     })
+}
+
+fn read_action(node: &Node<'_>, problems: &mut Problems) -> Option<RuleAction> {
+    let written = node.json().as_str().unwrap_or_default();
+    let instead = match written.to_ascii_lowercase().as_str() {
+        "audit" | "log" => "what is to be logged alone is a rule with `mode: shadow`",
+        "custom" => "nobody else is asked; write what allows, or denies, as a rule",
+        _ => {
+            let known = [("allow", RuleAction::Allow), ("deny", RuleAction::Deny)];
+            return node.choice(problems, &known);
+        }
+    };
+    node.report(
+        problems,
+        format_args!("must be one of \"allow\", \"deny\"; {instead}"),
+    );
+    None
 }
 
 fn groups(

@@ -37,6 +37,7 @@ pub static CONCEALED: Code = Code {
         &CONCEALED_UNDECIDABLE,
         &CONCEALED_EFFORT,
         &CONCEALED_ADDRESS,
+        &CONCEALED_LIST,
     ],
 };
 
@@ -46,16 +47,19 @@ pub static CONCEALED_OBJECT: Reason = Reason::new("object", &CONCEALED, Blame::C
 pub static CONCEALED_UNDECIDABLE: Reason = Reason::new("undecidable", &CONCEALED, Blame::Request);
 pub static CONCEALED_EFFORT: Reason = Reason::new("effort", &CONCEALED, Blame::Request);
 pub static CONCEALED_ADDRESS: Reason = Reason::new("address", &CONCEALED, Blame::Ourselves);
+pub static CONCEALED_LIST: Reason = Reason::new("list", &CONCEALED, Blame::Dependency);
 
 pub static UNAVAILABLE: Code = Code {
     name: "access_unavailable",
     status: 503,
     grpc_status: grpc::UNAVAILABLE,
     title: "It cannot be told right now whether this is allowed.",
-    reasons: &[&ADDRESS],
+    reasons: &[&ADDRESS, &LIST],
 };
 
 pub static ADDRESS: Reason = Reason::new("address", &UNAVAILABLE, Blame::Ourselves);
+/// A list of networks has not been fetched, or is too old.
+pub static LIST: Reason = Reason::new("list", &UNAVAILABLE, Blame::Dependency);
 
 /// Whether clients learn that there is something which they may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,11 @@ impl Visibility {
                 ..Refusal::new(concealed)
             },
         }
+    }
+
+    /// Whether clients are to learn nothing of the route.
+    pub(super) fn conceals(self) -> bool {
+        self == Self::Nothing
     }
 
     /// A rule denies it.
@@ -111,11 +120,14 @@ impl Visibility {
     /// It cannot be told whether a rule matches.
     pub(super) fn undecidable(self, rule: &AccessRule, fault: Fault) -> Refusal {
         let (open, concealed): (&'static Reason, &'static Reason) = match fault {
-            Fault::Condition(_) | Fault::Readings | Fault::Kind | Fault::Certificate => {
-                (&UNDECIDABLE, &CONCEALED_UNDECIDABLE)
-            }
+            Fault::Condition(_)
+            | Fault::Readings
+            | Fault::Kind
+            | Fault::Place
+            | Fault::Certificate => (&UNDECIDABLE, &CONCEALED_UNDECIDABLE),
             Fault::Effort => (&EFFORT, &CONCEALED_EFFORT),
             Fault::Address => (&ADDRESS, &CONCEALED_ADDRESS),
+            Fault::List => (&LIST, &CONCEALED_LIST),
         };
         let detail = about(rule).and("fault", Fact::Word(fault.word()));
         self.refusal(open, concealed).because(detail)
@@ -131,6 +143,8 @@ impl Fault {
             Fault::Readings => "two_readings",
             Fault::Kind => "kind",
             Fault::Address => "no_address",
+            Fault::List => "no_list",
+            Fault::Place => "no_place",
             Fault::Certificate => "unverified",
         }
     }

@@ -1,6 +1,7 @@
 //! A request as rules ask about it.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_exchange::condition::{BodyMembers, Condition, Undecidable, View};
@@ -12,10 +13,12 @@ use portcullis_exchange::target::Target;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::json::compact::Compact;
 
+use super::callers::Callers;
 use super::decision::{Fault, RequestFacts, Truth};
-use super::rule::{AccessRule, FieldTest, RuleCondition, Values};
+use super::peer::Peer;
+use super::rule::{AccessRule, AsnRange, FieldTest, RuleCondition, Values};
 use super::schedule::RuleSchedule;
-use super::{from, peer, to};
+use super::{from, to};
 
 /// Who calls, as far as that is known.
 #[derive(Clone, Copy)]
@@ -34,6 +37,7 @@ pub(super) struct Head<'h> {
     caller: CallerIdentity<'h>,
     view: View<'h>,
     others: OnceCell<Vec<Target>>,
+    peer: OnceCell<Peer>,
 }
 
 /// What is known beside a head.
@@ -67,6 +71,7 @@ impl<'h> Head<'h> {
             caller,
             view,
             others: OnceCell::new(),
+            peer: OnceCell::new(),
         }
     }
 
@@ -77,6 +82,15 @@ impl<'h> Head<'h> {
             ..self.request
         };
         Self::new(request, self.known)
+    }
+
+    pub(super) fn request(&self) -> &Request<'h> {
+        &self.request
+    }
+
+    /// Whom its credentials name.
+    pub(super) fn callers(&self) -> Callers<'h> {
+        Callers::new(self.caller, self.known.facts, self.known.names_caller_late)
     }
 
     /// What conditions see of it.
@@ -106,7 +120,7 @@ pub(super) fn holds(condition: &Condition, view: &View<'_>) -> Truth {
 }
 
 impl RequestFacts for Head<'_> {
-    fn field(&self, _: &AccessRule, test: &FieldTest) -> Truth {
+    fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth {
         let (effort, known) = (self.request.effort, &self.known);
         match &test.values {
             Values::Hosts(hosts) => to::is_host(hosts, &self.request),
@@ -116,11 +130,40 @@ impl RequestFacts for Head<'_> {
                 let others = || target.other_readings().collect();
                 to::is_path(paths, target, self.others.get_or_init(others), effort)
             }
-            Values::Addresses(ranges) => {
-                from::is_in_ranges(ranges, known.facts.client(known.host), effort)
+            Values::Operations(names) => to::is_operation(
+                names,
+                known.facts.operations().map(Rc::as_ref),
+                &self.request,
+            ),
+            Values::Addresses(addresses) => {
+                from::is_address(addresses, known.facts.client(known.host))
             }
-            Values::Certificates(texts) => peer::has_a_name_of(known.host, texts, effort),
-            values => from::holds(values, self.caller, effort),
+            Values::Networks(lists) => {
+                let client = known.facts.client(known.host);
+                from::is_in_networks(lists, client, known.host, effort)
+            }
+            Values::Countries(geo, countries) => {
+                let place = geo.country(self.request.headers);
+                from::is_located(place, |country| countries.contains(&country))
+            }
+            Values::Asns(geo, systems) => {
+                let place = geo.asn(self.request.headers);
+                from::is_located(place, |asn| {
+                    let own = AsnRange {
+                        first: asn,
+                        last: asn,
+                    };
+                    systems.iter().any(|range| range.contains(&own))
+                })
+            }
+            Values::Certificates(texts) => {
+                let peer = self.peer.get_or_init(|| Peer::of(known.host));
+                peer.has_a_name_of(texts, effort)
+            }
+            values => {
+                let caller = self.callers().met_by(rule, test, effort);
+                from::holds(values, caller, effort)
+            }
         }
     }
 

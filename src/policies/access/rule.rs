@@ -3,16 +3,21 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use portcullis_document::Pointer;
 use portcullis_exchange::condition::{Condition, PathVariables};
+use portcullis_exchange::geo::{Asn, Country, Geo};
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::route::{HostPattern, PathPattern};
-use portcullis_wire::address::Range;
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
+use portcullis_wire::networks::NetworkSet;
 
+use super::caller::TextField;
 use super::counts::RuleCounts;
 use super::schedule::RuleSchedule;
 use super::texts::Texts;
+use super::vouched::Vouchers;
+use crate::networks::NetworkList;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
 /// without groups asks for nothing.
@@ -39,6 +44,7 @@ pub(super) struct RuleUsage {
     pub(super) is_placed: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
+    pub(super) vouchers: Vouchers,
 }
 
 /// What comes of a rule that matches.
@@ -72,6 +78,8 @@ pub(super) struct FieldTest {
     pub(super) part: usize,
     /// Its name, `not_` included.
     pub(super) name: &'static str,
+    /// Where it stands in the document.
+    pub(super) at: Pointer,
     pub(super) is_negated: bool,
     pub(super) values: Values,
 }
@@ -96,10 +104,21 @@ pub(super) enum Values {
     Scopes(Texts),
     Authenticated(bool),
     Certificates(Texts),
-    Addresses(Vec<Range>),
+    Addresses(NetworkSet),
+    Networks(Vec<Rc<NetworkList>>),
+    Countries(Rc<Geo>, Vec<Country>),
+    Asns(Rc<Geo>, Vec<AsnRange>),
     Hosts(Vec<HostPattern>),
     Methods(Vec<String>),
     Paths(Vec<PathPattern>),
+    Operations(Vec<Box<str>>),
+}
+
+/// The numbers of autonomous systems, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AsnRange {
+    pub(super) first: Asn,
+    pub(super) last: Asn,
 }
 
 /// What must be known to decide a part of a rule.
@@ -113,14 +132,24 @@ pub(super) enum Need {
     Body,
 }
 
+impl AsnRange {
+    pub(super) fn contains(&self, other: &Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+}
+
 impl Values {
     pub(super) fn need(&self) -> Need {
         match self {
             Values::Certificates(_)
             | Values::Addresses(_)
+            | Values::Networks(_)
+            | Values::Countries(..)
+            | Values::Asns(..)
             | Values::Hosts(_)
             | Values::Methods(_)
-            | Values::Paths(_) => Need::Head,
+            | Values::Paths(_)
+            | Values::Operations(_) => Need::Head,
             Values::Clients(_)
             | Values::Subjects(_)
             | Values::Issuers(_)
@@ -129,6 +158,29 @@ impl Values {
             | Values::Roles(_)
             | Values::Scopes(_)
             | Values::Authenticated(_) => Need::Identity,
+        }
+    }
+
+    /// The texts of a field that is compared with texts of who calls.
+    pub(super) fn texts(&self) -> Option<(TextField, &Texts)> {
+        match self {
+            Values::Clients(texts) => Some((TextField::Clients, texts)),
+            Values::Subjects(texts) => Some((TextField::Subjects, texts)),
+            Values::Issuers(texts) => Some((TextField::Issuers, texts)),
+            Values::Roles(texts) => Some((TextField::Roles, texts)),
+            Values::Scopes(texts) => Some((TextField::Scopes, texts)),
+            Values::Credentials(_)
+            | Values::Authorities(_)
+            | Values::Authenticated(_)
+            | Values::Certificates(_)
+            | Values::Addresses(_)
+            | Values::Networks(_)
+            | Values::Countries(..)
+            | Values::Asns(..)
+            | Values::Hosts(_)
+            | Values::Methods(_)
+            | Values::Paths(_)
+            | Values::Operations(_) => None,
         }
     }
 }
@@ -154,6 +206,15 @@ impl AccessRule {
     pub(super) fn tests(&self) -> impl Iterator<Item = &FieldTest> {
         let groups = self.from.iter().chain(&self.to);
         groups.flat_map(|group| &group.tests)
+    }
+
+    /// The names of operations that it is for, or not for.
+    pub(super) fn operations(&self) -> impl Iterator<Item = &str> {
+        let names = self.tests().filter_map(|test| match &test.values {
+            Values::Operations(names) => Some(names),
+            _ => None,
+        });
+        names.flatten().map(|name| &**name)
     }
 
     /// What must be known to decide it.
@@ -186,6 +247,12 @@ impl AccessRule {
             holds == Some(Ok(false))
         };
         !self.from.is_empty() && all_name || self.when.iter().any(is_of_somebody)
+    }
+
+    /// Whether it goes by the certificate of the connection.
+    pub(super) fn asks_for_certificate(&self) -> bool {
+        self.tests()
+            .any(|test| matches!(test.values, Values::Certificates(_)))
     }
 
     /// Whether it may be carried out.

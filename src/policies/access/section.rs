@@ -4,16 +4,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_document::{Fields, Node, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::target::{LetterCase, PathRules};
+use portcullis_wire::budget::Share;
 
+use super::HAS_ACCESS;
 use super::counts::RuleCounts;
+use super::group::RuleSources;
+use super::index::RuleList;
 use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{AccessRule, RuleAction};
+use crate::networks::NetworkLists;
 
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub struct AccessRules {
     counts: RefCell<BTreeMap<String, Rc<RuleCounts>>>,
     /// The rules of blocks.
     own: RefCell<Vec<Rc<AccessRule>>>,
+    /// The lists of rules that are judged together.
+    lists: RefCell<Vec<Rc<RuleList>>>,
     /// How many pairs of rules may still be compared.
     pairs: Cell<usize>,
 }
@@ -45,6 +53,7 @@ impl Default for AccessRules {
             named: Vec::new(),
             counts: RefCell::default(),
             own: RefCell::default(),
+            lists: RefCell::default(),
             pairs: Cell::new(overlap::MOST_PAIRS),
         }
     }
@@ -94,6 +103,25 @@ impl AccessRules {
         }
     }
 
+    /// The list of these rules: the same for all routes that have it.
+    pub(super) fn list(&self, rules: Vec<Rc<AccessRule>>, problems: &mut Problems) -> Rc<RuleList> {
+        let Ok(mut lists) = self.lists.try_borrow_mut() else {
+            return Rc::new(RuleList::new(rules));
+        };
+        let is_same = |list: &&Rc<RuleList>| {
+            let all = list.all();
+            let mut pairs = all.iter().zip(&rules);
+            all.len() == rules.len() && pairs.all(|(one, other)| Rc::ptr_eq(one, other))
+        };
+        if let Some(list) = lists.iter().find(is_same) {
+            return Rc::clone(list);
+        }
+        let list = Rc::new(RuleList::new(rules));
+        problems.account(&Pointer::default(), Share::Documents, list.memory());
+        lists.push(Rc::clone(&list));
+        list
+    }
+
     /// What an operator should know of rules of a block, beside those that are judged everywhere.
     pub(super) fn overlaps(&self, rules: &[Rc<AccessRule>]) -> Vec<String> {
         let everywhere = self.everywhere().count();
@@ -109,7 +137,7 @@ impl AccessRules {
         &self,
         name: &str,
         node: &Node<'_>,
-        letter_case: LetterCase,
+        (letter_case, places): (LetterCase, RuleSources<'_>),
         problems: &mut Problems,
     ) -> SharedRule {
         let named = read_name(name, node, problems);
@@ -118,6 +146,7 @@ impl AccessRules {
             let everywhere = fields.optional("everywhere");
             let context = RuleContext {
                 letter_case,
+                places,
                 path: &RoutePath::default(),
             };
             let read = read_rule(name, &mut fields, &context, self.counts(name), problems);
@@ -177,11 +206,23 @@ impl Section for AccessRules {
     const NAME: &'static str = "access_rules";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        if !HAS_ACCESS {
+            node.report(reading.problems, LeftOut::ACCESS);
+            return None;
+        }
         let letter_case = reading.known.get::<PathRules>().letter_case;
+        let (networks, geo) = (
+            reading.known.get::<NetworkLists>(),
+            reading.known.get::<Geo>(),
+        );
+        let places = RuleSources {
+            networks: &networks,
+            geo: &geo,
+        };
         let problems = &mut *reading.problems;
         let mut section = Self::default();
         for (name, node) in node.members(problems).unwrap_or_default() {
-            let shared = section.read_shared(name, &node, letter_case, problems);
+            let shared = section.read_shared(name, &node, (letter_case, places), problems);
             section.named.push(shared);
             if problems.is_full() {
                 break;
@@ -191,7 +232,7 @@ impl Section for AccessRules {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_ACCESS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
@@ -207,7 +248,17 @@ impl Section for AccessRules {
             return;
         };
         let shared = self.named.iter().filter_map(|shared| shared.rule.as_ref());
-        let never = shared.chain(own.iter()).filter(|rule| {
+        let rules = shared.chain(own.iter());
+        for rule in rules.clone() {
+            rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
+        }
+        for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {
+            if let Some(why) = overlap::never_matches(rule) {
+                let note = format!("{}: never matches: {why}", rule.place);
+                finishing.notes.push(note);
+            }
+        }
+        let never = rules.filter(|rule| {
             let usage = &rule.usage;
             usage.is_placed.get() && !usage.is_guarded.get() && rule.needs_somebody()
         });

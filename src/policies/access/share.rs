@@ -1,5 +1,6 @@
 //! For which callers a rule is in force that is tried out on some of them.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use portcullis_exchange::exchange::Facts;
@@ -9,23 +10,42 @@ use portcullis_wire::json::compact::Value;
 
 use super::rule::{AccessRule, RuleAction, Trial};
 
-/// Whether a rule is in force for the caller of a request. It is the same for a caller whenever it asks, in
-/// every worker and proxy; one of whom nothing is known meets denials and no allowances.
-pub(super) fn is_in_force(rule: &AccessRule, facts: &Facts, host: &dyn Host) -> bool {
-    match rule.trial {
-        Trial::Enforced | Trial::Percent(100..) => true,
-        Trial::Shadow | Trial::Percent(0) => false,
-        Trial::Percent(percent) => match share(&rule.name, facts, host) {
-            Some(share) => share < percent,
-            None => rule.action == RuleAction::Deny,
-        },
+/// Who calls, for rules that are in force for some callers.
+pub(super) struct ShareOfCaller<'f> {
+    facts: &'f Facts,
+    host: &'f dyn Host,
+    /// A hash of who calls, else of the network it calls from; none if neither is known.
+    hash: OnceCell<Option<u64>>,
+}
+
+impl<'f> ShareOfCaller<'f> {
+    pub(super) fn new(facts: &'f Facts, host: &'f dyn Host) -> Self {
+        Self {
+            facts,
+            host,
+            hash: OnceCell::new(),
+        }
+    }
+
+    /// Whether a rule is in force for the caller of a request. It is the same for a caller whenever it asks, in
+    /// every worker and proxy; one of whom nothing is known meets denials and no allowances.
+    pub(super) fn meets(&self, rule: &AccessRule) -> bool {
+        match rule.trial {
+            Trial::Enforced | Trial::Percent(100..) => true,
+            Trial::Shadow | Trial::Percent(0) => false,
+            Trial::Percent(percent) => {
+                let hash = self.hash.get_or_init(|| hash(self.facts, self.host));
+                match hash {
+                    Some(hash) => share(*hash, &rule.name) < percent,
+                    None => rule.action == RuleAction::Deny,
+                }
+            }
+        }
     }
 }
 
-/// A number below a hundred for a caller and a rule: of who calls, else of the network it calls from.
-fn share(rule: &str, facts: &Facts, host: &dyn Host) -> Option<u8> {
+fn hash(facts: &Facts, host: &dyn Host) -> Option<u64> {
     let mut hash = Fnv::default();
-    hash.add(rule.as_bytes());
     let named = facts.principal.as_ref().and_then(|principal| {
         let names = ["sub", "client", "client_id"].into_iter();
         let mut names = names.filter_map(|name| principal.attributes.member(name));
@@ -43,7 +63,14 @@ fn share(rule: &str, facts: &Facts, host: &dyn Host) -> Option<u8> {
             IpAddr::V6(address) => hash.add(&address.octets()),
         },
     }
-    u8::try_from(hash.finish() % 100).ok()
+    Some(hash.0)
+}
+
+/// A number below a hundred for a caller and a rule, whose name is short.
+fn share(caller: u64, rule: &str) -> u8 {
+    let mut hash = Fnv(caller);
+    hash.add(rule.as_bytes());
+    u8::try_from(hash.finish() % 100).unwrap_or_default()
 }
 
 /// FNV-1a of 64 bits, mixed at the end. It has to spread, and to be the same everywhere; who may guess it gains
@@ -79,9 +106,8 @@ mod tests {
         let mut counts = [0_u32; 100];
         for caller in 0..10_000_u32 {
             let mut hash = Fnv::default();
-            hash.add(b"rule");
             hash.add(format!("user-{caller}").as_bytes());
-            counts[usize::try_from(hash.finish() % 100).unwrap()] += 1;
+            counts[usize::from(share(hash.0, "rule"))] += 1;
         }
         let few = counts.iter().min().unwrap();
         let many = counts.iter().max().unwrap();

@@ -1,7 +1,8 @@
 //! `to`: for which requests a rule is.
 
 use portcullis_document::{Node, Problems};
-use portcullis_exchange::exchange::Request;
+use portcullis_exchange::condition::Undecidable;
+use portcullis_exchange::exchange::{ApiOperations, Request, TwoReadings};
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
 };
@@ -14,17 +15,29 @@ use super::group::{GroupField, GroupReader};
 use super::rule::Values;
 
 /// The fields of a group of `to`.
-pub(super) const FIELDS: [GroupField; 3] = [
+pub(super) const FIELDS: [GroupField; 4] = [
     GroupField::new("hosts", "not_hosts", read_hosts),
     GroupField::new("methods", "not_methods", read_methods),
     GroupField::new("paths", "not_paths", read_paths),
+    GroupField::new("operations", "not_operations", read_operations),
 ];
 
 /// A step of the effort is enough to compare so many bytes of a path with a pattern that is no expression.
 const BYTES_COMPARED_BY_A_STEP: u64 = 16;
+/// The same for operations whose paths a path is compared with.
+const OPERATIONS_ASKED_BY_A_STEP: u64 = 4;
 
 fn read_hosts(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
-    let hosts = node.list(reader.problems, HostPattern::read);
+    let hosts = node.list(reader.problems, |item, problems| {
+        if item.json().as_str() == Some("*") {
+            item.report(
+                problems,
+                "stands for every host; a rule without `hosts` is for all of them",
+            );
+            return None;
+        }
+        HostPattern::read(item, problems)
+    });
     hosts.map(Values::Hosts)
 }
 
@@ -50,6 +63,14 @@ fn read_paths(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
     paths.map(Values::Paths)
 }
 
+/// What the API has of these is known when the route is.
+fn read_operations(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    let names = node.list(reader.problems, |item, problems| {
+        item.non_empty(problems).map(Box::from)
+    });
+    names.map(Values::Operations)
+}
+
 /// A path as a route's `match` has it, or a string: that path.
 fn read_pattern(
     node: &Node<'_>,
@@ -59,6 +80,13 @@ fn read_pattern(
     let Json::String(path) = node.json() else {
         return PathPattern::read(node, letter_case, problems);
     };
+    if path.starts_with('*') {
+        node.report(
+            problems,
+            "`*` stands for itself here, and a path begins with \"/\"; what ends in something is {\"regex\": \"/.*…\"}",
+        );
+        return None;
+    }
     if let Some(reason) = PathPattern::impossible_exact(path) {
         node.report(problems, reason);
         return None;
@@ -79,8 +107,35 @@ pub(super) fn is_host(hosts: &[HostPattern], request: &Request<'_>) -> Truth {
 pub(super) fn is_method(methods: &[String], request: &Request<'_>) -> Truth {
     let method = request.method();
     match request.effort.spend(methods.len() as u64) {
-        Ok(()) => Truth::of(methods.iter().any(|each| each == method)),
+        Ok(()) if methods.iter().any(|each| each == method) => Truth::Yes,
+        // Methods differ by case (RFC 9110 §9.1), and not to every service.
+        Ok(()) if methods.iter().any(|each| each.eq_ignore_ascii_case(method)) => {
+            Truth::Unknown(Fault::Condition(Undecidable::Spelling))
+        }
+        Ok(()) => Truth::No,
         Err(TooCostly) => Truth::Unknown(Fault::Effort),
+    }
+}
+
+/// Whether a request is one of these operations of an API.
+pub(super) fn is_operation(
+    names: &[Box<str>],
+    api: Option<&dyn ApiOperations>,
+    request: &Request<'_>,
+) -> Truth {
+    // A document with such a rule where there is no API is refused.
+    let Some(api) = api else {
+        return Truth::Unknown(Fault::Readings);
+    };
+    let price =
+        (api.count() as u64 / OPERATIONS_ASKED_BY_A_STEP).saturating_add(names.len() as u64);
+    if request.effort.spend(price).is_err() {
+        return Truth::Unknown(Fault::Effort);
+    }
+    match api.of(request) {
+        Ok(Some(operation)) => Truth::of(names.iter().any(|name| api.is_called(operation, name))),
+        Ok(None) => Truth::No,
+        Err(TwoReadings) => Truth::Unknown(Fault::Readings),
     }
 }
 

@@ -73,6 +73,7 @@ impl<A: Authenticator> Combination<A> {
     pub(super) fn asked(&self) -> AskedCredentials {
         AskedCredentials {
             authorities: self.members().iter().map(A::authority).collect(),
+            roles: self.kindred.role_sources().collect(),
             needs_all: self.needed == Needed::All,
             is_optional: self.presence == Presence::Optional,
         }

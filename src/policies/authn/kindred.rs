@@ -1,12 +1,15 @@
 //! The credentials of one kind that a route asks for: each is looked for, and judged beside the others of
 //! its kind.
 
+use std::rc::Rc;
+
 use super::challenge::Challenges;
 use super::location::{LocationError, Locations};
 use super::presented::PresentedCredential;
 use super::{AcceptedCredential, Authenticator, Heard, NotAccepted};
 use portcullis_exchange::exchange::{Exchange, Request};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::policy::RoleSource;
 use portcullis_exchange::refusal::Refusal;
 
 /// The authorities of one kind.
@@ -53,6 +56,12 @@ impl<A: Authenticator> Kindred<A> {
 
     pub(super) fn members(&self) -> &[A] {
         &self.members
+    }
+
+    /// Which roles their callers may have.
+    pub(super) fn role_sources(&self) -> impl Iterator<Item = Rc<dyn RoleSource>> {
+        let members = self.members.iter();
+        members.filter_map(|member| member.roles().source())
     }
 
     /// Where all of them look for credentials.

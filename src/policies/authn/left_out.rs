@@ -24,10 +24,8 @@ fn refuse(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Chai
     None
 }
 
-/// Whether a section is there; if not, that is a problem of the document.
-pub(super) fn is_there(node: &Node<'_>, reading: &mut Reading<'_>) -> bool {
-    if !HAS_CREDENTIALS {
-        node.report(reading.problems, LeftOut::CREDENTIALS);
-    }
-    HAS_CREDENTIALS
+/// Says of a section that it is left out.
+pub(super) fn left_out<T>(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<T> {
+    node.report(reading.problems, LeftOut::CREDENTIALS);
+    None
 }

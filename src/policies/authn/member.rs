@@ -10,7 +10,7 @@ use super::{AcceptedCredential, Authenticator, Heard, NotAccepted};
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{ClaimedSubject, Edit, Exchange, Request, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Context, Declaration};
+use portcullis_exchange::policy::{Context, Declaration, RoleSource};
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::refusal::Refusal;
 
@@ -96,6 +96,8 @@ pub(super) struct About<'m> {
 pub(super) trait Kin {
     /// See [`Authenticator::authority`].
     fn authorities(&self) -> Vec<(CredentialKind, Rc<str>)>;
+    /// Which roles their callers may have.
+    fn role_sources(&self) -> Vec<Rc<dyn RoleSource>>;
     /// Where all of them look for credentials.
     fn locations(&self) -> Vec<&Locations>;
     /// The places in the list of those for which a request has a credential.
@@ -161,6 +163,10 @@ impl<M: Member> Kin for Listed<M> {
     fn authorities(&self) -> Vec<(CredentialKind, Rc<str>)> {
         let members = self.kindred.members().iter();
         members.map(M::authority).collect()
+    }
+
+    fn role_sources(&self) -> Vec<Rc<dyn RoleSource>> {
+        self.kindred.role_sources().collect()
     }
 
     fn locations(&self) -> Vec<&Locations> {

@@ -210,6 +210,11 @@ impl Policy for Mixed {
                     .iter()
                     .flat_map(|kin| kin.authorities())
                     .collect(),
+                roles: self
+                    .kinds
+                    .iter()
+                    .flat_map(|kin| kin.role_sources())
+                    .collect(),
                 needs_all: self.needed == Needed::All,
                 is_optional: self.presence == Presence::Optional,
             }),

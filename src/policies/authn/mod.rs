@@ -47,6 +47,7 @@ use std::rc::Rc;
 use self::challenge::Challenges;
 use self::location::{LocationError, Locations};
 use self::presented::PresentedCredential;
+use self::roles::RoleRules;
 use portcullis_exchange::asked::Question;
 use portcullis_exchange::call::{Call, CallError, CallResponse};
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
@@ -67,6 +68,9 @@ trait Authenticator {
 
     /// What it is called.
     fn authority(&self) -> (CredentialKind, Rc<str>);
+
+    /// How it comes by the roles of its callers.
+    fn roles(&self) -> &RoleRules;
 
     /// Where its credentials stand.
     fn locations(&self) -> &Locations;

@@ -7,12 +7,11 @@ use super::roles::{RoleRules, read_role};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::condition::{Condition, REQUIRE, Undecidable, View};
 use portcullis_exchange::exchange::Request;
-use portcullis_exchange::policy::RoutePath;
+use portcullis_exchange::policy::{Declaration, RoutePath};
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::{Detail, Fact, Reason, Refusal};
 use portcullis_wire::effort;
 use portcullis_wire::effort::Effort;
-use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::{Compact, Value};
 use portcullis_wire::sort;
@@ -157,12 +156,11 @@ impl Requirement {
         self.claims.iter().all(Condition::is_of_claims)
     }
 
-    /// The header fields that it looks at.
-    pub(super) fn header_names(&self) -> impl Iterator<Item = HeaderName> {
-        self.claims
-            .iter()
-            .flat_map(Condition::header_names)
-            .cloned()
+    /// Declares the header fields that it looks at.
+    pub(super) fn declare(&self, declared: &mut Declaration) {
+        for condition in &self.claims {
+            declared.goes_by(condition);
+        }
     }
 
     /// Whether what is known of a caller meets everything, as far as it takes nothing of the request.

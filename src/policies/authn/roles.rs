@@ -4,10 +4,12 @@
 //! was left out in silence could be one by which a rule denies.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::few::read_few;
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
+use portcullis_exchange::policy::RoleSource;
 use portcullis_exchange::principal::{CollectedRoles, Roles, RolesError};
 use portcullis_exchange::refusal::{Detail, Fact};
 use portcullis_wire::budget::Share;
@@ -17,7 +19,7 @@ use portcullis_wire::sort;
 
 /// How an authority comes by the roles of its callers.
 #[derive(Debug, Default)]
-pub(super) struct RoleRules(Option<Box<RoleReader>>);
+pub(super) struct RoleRules(Option<Rc<RoleReader>>);
 
 #[derive(Debug)]
 struct RoleReader {
@@ -50,12 +52,18 @@ impl RoleRules {
         let rules = fields.or_default("roles", None, problems, |node, problems| {
             RoleReader::read(node, problems).map(Some)
         })?;
-        Some(Self(rules.map(Box::new)))
+        Some(Self(rules.map(Rc::new)))
     }
 
     /// Whether callers have no roles at all.
     pub(super) fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Which roles callers may have; none if they have none at all.
+    pub(super) fn source(&self) -> Option<Rc<dyn RoleSource>> {
+        let reader = Rc::clone(self.0.as_ref()?);
+        Some(reader)
     }
 
     /// How many bytes of memory the roles of one caller take at most.
@@ -123,8 +131,7 @@ impl RoleRules {
         if rules.can_give(role) {
             return Some(());
         }
-        let given = rules.map.values().flatten();
-        let near = DidYouMean(role, given.map(|role| &**role));
+        let near = DidYouMean(role, rules.names().into_iter());
         let reason = format_args!(
             "cannot be met: `roles` of who vouches for these callers gives nobody the role {}{near}",
             Quoted(role)
@@ -218,15 +225,6 @@ impl RoleReader {
         }
     }
 
-    /// Whether somebody may have that role.
-    fn can_give(&self, role: &str) -> bool {
-        let is_mapped = self.map.values().flatten().any(|each| **each == *role);
-        let is_kept = self.map.is_empty() || self.unmapped == Unmapped::Kept;
-        let mut prefixes = self.prefixes.iter();
-        let is_stripped = prefixes.any(|prefix| role.starts_with(&**prefix));
-        is_mapped || (is_kept && !is_stripped && !self.map.contains_key(role))
-    }
-
     fn memory(&self) -> usize {
         let prefixes = self.prefixes.iter().map(|prefix| prefix.len());
         let mapped = self.map.iter().flat_map(|(name, roles)| {
@@ -238,6 +236,21 @@ impl RoleReader {
         texts.fold(size_of::<Self>(), |sum, text| {
             sum.saturating_add(text).saturating_add(EACH)
         })
+    }
+}
+
+impl RoleSource for RoleReader {
+    fn can_give(&self, role: &str) -> bool {
+        let is_mapped = self.map.values().flatten().any(|each| **each == *role);
+        let is_kept = self.map.is_empty() || self.unmapped == Unmapped::Kept;
+        let mut prefixes = self.prefixes.iter();
+        let is_stripped = prefixes.any(|prefix| role.starts_with(&**prefix));
+        is_mapped || (is_kept && !is_stripped && !self.map.contains_key(role))
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let given = self.map.values().flatten();
+        given.map(|role| &**role).collect()
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::rc::Rc;
 
-use portcullis_document::{Node, Problems};
+use portcullis_document::{LeftOut, Node, Problems};
 use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
 use super::list::{FetchedNetworks, NetworkList, NetworkSource};
 use crate::fetched_list::FetchedList;
 use crate::named::{NamedBlock, NamedBlocks};
+
+/// Whether they are there; they are left out with what asks them most.
+const HAS_NETWORKS: bool = cfg!(feature = "access");
 
 /// The document's `networks`. A list whose block is wrong is still known by name.
 #[derive(Debug, Default)]
@@ -57,6 +60,10 @@ impl Section for NetworkLists {
     const NAME: &'static str = "networks";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
+        if !HAS_NETWORKS {
+            node.report(reading.problems, LeftOut::ACCESS);
+            return None;
+        }
         let entries = node.members(reading.problems).unwrap_or_default();
         let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
             NetworkList::read(name, node, reading.problems)
@@ -65,7 +72,7 @@ impl Section for NetworkLists {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_NETWORKS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {

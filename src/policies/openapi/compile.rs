@@ -119,6 +119,7 @@ pub(super) fn compile(
     };
     let mut securities = securities.into_iter();
     let paths = paths.into_iter().map(|path| Path {
+        folded: path.template.folded(),
         template: path.template,
         operations: path
             .operations
@@ -316,6 +317,8 @@ impl Compiler<'_, '_> {
         let forms = body.map_or(&[][..], |body| body.forms.as_slice());
         Operation {
             method: operation.method.clone(),
+            id: operation.id.map(Box::from),
+            name: operation.name.as_str().into(),
             template: operation.template.clone(),
             security,
             path,

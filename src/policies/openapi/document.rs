@@ -46,6 +46,10 @@ pub(super) struct PathItem<'d> {
 /// One operation, before its schemas are compiled.
 pub(super) struct DeclaredOperation<'d> {
     pub(super) method: String,
+    /// Its `operationId`.
+    pub(super) id: Option<&'d str>,
+    /// Its method and the template of its path, as in `GET /users/{id}`.
+    pub(super) name: String,
     /// The template of its path, where the variables of that have other names.
     pub(super) template: Option<Template>,
     pub(super) parameters: Vec<DeclaredParameter<'d>>,
@@ -312,6 +316,10 @@ impl<'d, 'p> Reader<'d, 'p> {
             let body = node.member("requestBody").and_then(|node| self.body(&node));
             operations.push(DeclaredOperation {
                 method: method.to_ascii_uppercase(),
+                id: node
+                    .member("operationId")
+                    .and_then(|node| node.json().as_str()),
+                name: format!("{} {template}", method.to_ascii_uppercase()),
                 template: None,
                 parameters,
                 body,

@@ -6,6 +6,7 @@ mod compile;
 mod document;
 mod forms;
 mod misfits;
+mod operations;
 mod parameters;
 mod security;
 mod template;
@@ -67,12 +68,18 @@ struct OpenApi {
 
 struct Path {
     template: Template,
+    /// The same for paths of upper and lower case alike.
+    folded: Template,
     operations: Vec<Operation>,
 }
 
 /// What one method of one path asks for.
 struct Operation {
     method: String,
+    /// Its `operationId`.
+    id: Option<Box<str>>,
+    /// Its method and the template of its path.
+    name: Box<str>,
     /// The template of its path, where the variables of that have other names.
     template: Option<Template>,
     path: ParameterSet,
@@ -256,30 +263,32 @@ impl OpenApi {
     }
 }
 
-impl Policy for OpenApi {
+impl Policy for RequestJudge {
     fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
-        self.judge_head(exchange).unwrap_or_else(Verdict::Refuse)
+        let judged = self.api.judge_head(exchange);
+        judged.unwrap_or_else(Verdict::Refuse)
     }
 
     fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
-        self.misfits_of_security(credentials)
+        self.api.misfits_of_security(credentials)
     }
 
     fn declares(&self) -> Declaration {
-        let operations = self.paths.iter().flat_map(|path| &path.operations);
+        let operations = self.api.paths.iter().flat_map(|path| &path.operations);
         let names = operations.flat_map(|operation| operation.parameters.header_names());
         Declaration {
             later_request_fields: LATER_FIELDS,
             judged_request_headers: names.collect(),
+            operations: Some(Rc::<OpenApi>::clone(&self.api)),
             ..Declaration::default()
         }
     }
 
     fn request_body(&self, body: &mut RequestBody<'_>, host: &dyn Host) -> Verdict {
         let index = body.facts.operation;
-        let operation = index.and_then(|index| self.operation(index));
+        let operation = index.and_then(|index| self.api.operation(index));
         let judged = operation.map(|operation| operation.judge_body(body, host));
-        self.named_in(judged.unwrap_or(Verdict::Pass), index)
+        self.api.named_in(judged.unwrap_or(Verdict::Pass), index)
     }
 }
 
@@ -324,13 +333,18 @@ impl Policy for ResponseJudge {
     }
 }
 
+/// The part of it that judges requests.
+struct RequestJudge {
+    api: Rc<OpenApi>,
+}
+
 /// The parts of a route's chain.
 fn parts(api: OpenApi, answers: Option<Mode>) -> Vec<ChainPart> {
     let api: Rc<OpenApi> = Rc::new(api);
-    let mut parts = vec![ChainPart {
-        stage: Stage::Content,
-        policy: Rc::<OpenApi>::clone(&api),
-    }];
+    let judge = RequestJudge {
+        api: Rc::clone(&api),
+    };
+    let mut parts = ChainPart::only(Stage::Content, judge);
     parts.extend(answers.map(|mode| ChainPart {
         stage: Stage::Response,
         policy: Rc::new(ResponseJudge { api, mode }),

@@ -71,6 +71,20 @@ impl Template {
         Some(values)
     }
 
+    /// The same for paths that are folded, as those are that stand for upper and lower case alike.
+    pub(super) fn folded(&self) -> Self {
+        let piece = |piece: &TemplatePiece| match piece {
+            TemplatePiece::Text(text) => TemplatePiece::Text(fold_case(text)),
+            TemplatePiece::Variable(_) => piece.clone(),
+        };
+        let segments = self.segments.iter();
+        Self {
+            segments: segments
+                .map(|pieces| pieces.iter().map(piece).collect())
+                .collect(),
+        }
+    }
+
     /// Whether a path fits that is folded, for servers to which upper and lower case are the same.
     pub(super) fn fits_folded(&self, segments: &[&str]) -> bool {
         segments.len() == self.segments.len()

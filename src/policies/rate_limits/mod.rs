@@ -253,4 +253,4 @@ mod identity;
 #[cfg(test)]
 mod interleavings;
 #[cfg(test)]
-mod random;
+pub(crate) mod random;

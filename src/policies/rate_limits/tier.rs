@@ -6,8 +6,8 @@ use super::named::LimitNames;
 use super::table::CounterStore;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
-    ClaimPath, Condition, Kinds, Language, Operand, OperandField, Scalars, Undecidable, View,
-    needs_one_of,
+    ClaimPath, Condition, Kinds, Language, Operand, OperandField, OtherKinds, Scalars, Undecidable,
+    View, needs_one_of,
 };
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::route::read_header_name;
@@ -52,6 +52,7 @@ const LANGUAGE: Language = Language {
     ],
     parts: &[],
     elsewhere: &[],
+    other_kinds: OtherKinds::Fail,
 };
 
 impl TierDraft {

@@ -29,6 +29,7 @@ use super::member::{About, Member};
 use super::presented::{PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
+use crate::authn::roles::RoleRules;
 use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -136,8 +137,7 @@ impl Member for StoreRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
-        let required = self.requirement.header_names();
-        declared.judged_request_headers.extend(required);
+        self.requirement.declare(declared);
         let forwarding = &self.store.forwarding;
         declared
             .owned_request_headers
@@ -156,6 +156,10 @@ impl Authenticator for StoreRequirement {
 
     fn authority(&self) -> (CredentialKind, Rc<str>) {
         (CredentialKind::ApiKey, Rc::clone(&self.store.name))
+    }
+
+    fn roles(&self) -> &RoleRules {
+        &self.store.roles
     }
 
     fn locations(&self) -> &Locations {

@@ -13,7 +13,7 @@ use super::refusals::{
 };
 use super::table::{KeyEntry, KeyState, KeyTable, MOST_KEYS, NEVER, TableBuilder};
 use crate::authn::forwarding::Forwarding;
-use crate::authn::left_out::is_there;
+use crate::authn::left_out::{HAS_CREDENTIALS, left_out};
 use crate::authn::location::Locations;
 use crate::authn::revocation::{Revocable, RevocationLists, RevocationObjection, UsedLists};
 use crate::authn::roles::RoleRules;
@@ -80,7 +80,9 @@ impl Section for ApiKeyStores {
     const NAME: &'static str = "api_key_stores";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        is_there(node, reading).then_some(())?;
+        if !HAS_CREDENTIALS {
+            return left_out(node, reading);
+        }
         let lists = reading.known.get::<RevocationLists>();
         let entries = node.members(reading.problems).unwrap_or_default();
         let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
@@ -90,7 +92,7 @@ impl Section for ApiKeyStores {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_CREDENTIALS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {

@@ -13,6 +13,7 @@ mod spiffe;
 
 use std::rc::Rc;
 
+use crate::authn::roles::RoleRules;
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Request};
 use portcullis_exchange::host::Host;
@@ -111,8 +112,7 @@ impl Member for CertificateRequirement {
     }
 
     fn declare(&self, declared: &mut Declaration) {
-        let required = self.requirement.header_names();
-        declared.judged_request_headers.extend(required);
+        self.requirement.declare(declared);
         let forwarding = &self.set.forwarding;
         declared
             .owned_request_headers
@@ -134,6 +134,10 @@ impl Authenticator for CertificateRequirement {
 
     fn authority(&self) -> (CredentialKind, Rc<str>) {
         (CredentialKind::Certificate, Rc::clone(&self.set.name))
+    }
+
+    fn roles(&self) -> &RoleRules {
+        &self.set.roles
     }
 
     fn locations(&self) -> &Locations {

@@ -15,7 +15,7 @@ use super::refusals::SEVERAL_CERTIFICATES;
 use super::source::{Asked, Certificate, CertificateSource};
 use super::unless_revoked;
 use crate::authn::forwarding::Forwarding;
-use crate::authn::left_out::is_there;
+use crate::authn::left_out::{HAS_CREDENTIALS, left_out};
 use crate::authn::location::{LocationError, Locations};
 use crate::authn::revocation::{RevocationLists, UsedLists};
 use crate::authn::roles::RoleRules;
@@ -54,14 +54,16 @@ impl Section for CertificateSets {
     const NAME: &'static str = "certificates";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        is_there(node, reading).then_some(())?;
+        if !HAS_CREDENTIALS {
+            return left_out(node, reading);
+        }
         let entries = node.members(reading.problems)?;
         let by_name = NamedBlocks::read(entries, reading, CertificateSet::read);
         Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_CREDENTIALS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {

@@ -81,8 +81,7 @@ impl Member for ServerRequirement {
     fn declare(&self, declared: &mut Declaration) {
         let judged = self.server.binding.judged_headers();
         declared.judged_request_headers.extend(judged);
-        let required = self.requirement.header_names();
-        declared.judged_request_headers.extend(required);
+        self.requirement.declare(declared);
         let forwarding = &self.server.forwarding;
         declared
             .owned_request_headers

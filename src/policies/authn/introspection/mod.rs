@@ -36,6 +36,7 @@ use super::member::{About, Member};
 use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, Heard, NotAccepted, heard, settle};
+use crate::authn::roles::RoleRules;
 use portcullis_document::Fields;
 use portcullis_exchange::exchange::{Edit, Exchange, Response};
 use portcullis_exchange::host::Host;
@@ -165,6 +166,10 @@ impl Authenticator for ServerRequirement {
 
     fn authority(&self) -> (CredentialKind, Rc<str>) {
         (CredentialKind::Introspection, Rc::clone(&self.server.name))
+    }
+
+    fn roles(&self) -> &RoleRules {
+        &self.server.roles
     }
 
     fn locations(&self) -> &Locations {

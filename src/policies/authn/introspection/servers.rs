@@ -6,7 +6,7 @@ use super::cache::AnswerCache;
 use super::form::LONGEST_TOKEN;
 use super::server::IntrospectionServer;
 use crate::authn::jwt::cache_limits::CacheLimits;
-use crate::authn::left_out::is_there;
+use crate::authn::left_out::{HAS_CREDENTIALS, left_out};
 use crate::named::{NamedBlock, NamedBlocks};
 use portcullis_document::Node;
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
@@ -46,7 +46,9 @@ impl Section for IntrospectionServers {
     const NAME: &'static str = "introspection_servers";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        is_there(node, reading).then_some(())?;
+        if !HAS_CREDENTIALS {
+            return left_out(node, reading);
+        }
         let entries = node.members(reading.problems).unwrap_or_default();
         let share = ALL_BY_DEFAULT.checked_div(entries.len());
         let limits = CacheLimits {
@@ -61,7 +63,7 @@ impl Section for IntrospectionServers {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_CREDENTIALS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {

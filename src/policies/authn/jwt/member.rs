@@ -55,8 +55,7 @@ impl Member for ProviderRequirement {
     fn declare(&self, declared: &mut Declaration) {
         let judged = self.provider.binding.judged_headers();
         declared.judged_request_headers.extend(judged);
-        let required = self.requirement.header_names();
-        declared.judged_request_headers.extend(required);
+        self.requirement.declare(declared);
         let forwarding = &self.provider.forwarding;
         declared
             .owned_request_headers

@@ -58,6 +58,7 @@ use super::member::{About, Member};
 use super::presented::{AuthScheme, PresentedCredential, Unwritable};
 use super::requirement::Requirement;
 use super::{AcceptedCredential, Authenticator, NotAccepted, settle};
+use crate::authn::roles::RoleRules;
 use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
@@ -256,6 +257,10 @@ impl Authenticator for ProviderRequirement {
 
     fn authority(&self) -> (CredentialKind, Rc<str>) {
         (CredentialKind::Jwt, Rc::clone(&self.provider.name))
+    }
+
+    fn roles(&self) -> &RoleRules {
+        &self.provider.roles
     }
 
     fn locations(&self) -> &Locations {

@@ -3,6 +3,7 @@ use crate::authn::Heard;
 use crate::authn::api_key::refusals::{MISSING, NO_KEY};
 use crate::authn::member::{About, TokenShape};
 use portcullis_exchange::exchange::{BodyState, Edit, Facts, Request, Response};
+use portcullis_exchange::policy::RoleSource;
 use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::target::{Authority, Target};
 use portcullis_memory_host::MemoryHost;
@@ -25,6 +26,10 @@ impl Kin for Stub {
     }
 
     fn authorities(&self) -> Vec<(CredentialKind, Rc<str>)> {
+        Vec::new()
+    }
+
+    fn role_sources(&self) -> Vec<Rc<dyn RoleSource>> {
         Vec::new()
     }
 

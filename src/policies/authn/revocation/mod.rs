@@ -11,7 +11,7 @@ mod table;
 
 use std::rc::Rc;
 
-use portcullis_document::{Fields, Problems, Quoted};
+use portcullis_document::{Fields, LeftOut, Problems, Quoted};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::refusal::{Detail, Fact};
@@ -19,6 +19,7 @@ use portcullis_exchange::refusal::{Detail, Fact};
 use self::list::{InForce, RevocationList};
 use self::table::{RevocationTable, RevokedName, Since};
 use super::few::read_few;
+use super::left_out::HAS_CREDENTIALS;
 
 pub use self::section::RevocationLists;
 
@@ -86,6 +87,10 @@ impl UsedLists {
         let Some(node) = fields.optional("revocation_lists") else {
             return Some(Self::default());
         };
+        if !HAS_CREDENTIALS {
+            node.report(problems, LeftOut::CREDENTIALS);
+            return None;
+        }
         let named = read_few(&node, problems, |item, problems| {
             lists.by_name.asked(item, problems)
         })?;
@@ -105,7 +110,7 @@ impl UsedLists {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        !HAS_CREDENTIALS || self.0.is_empty()
     }
 
     /// A number that changes with each of the lists; none while one of them is not there, or too old, whatever

@@ -8,7 +8,7 @@ use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 
 use super::list::{Entries, RevocationList};
 use super::table::RevocationTable;
-use crate::authn::left_out::is_there;
+use crate::authn::left_out::{HAS_CREDENTIALS, left_out};
 use crate::fetched_list::FetchedList;
 use crate::named::{NamedBlock, NamedBlocks};
 
@@ -51,7 +51,9 @@ impl Section for RevocationLists {
     const NAME: &'static str = "revocation_lists";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        is_there(node, reading).then_some(())?;
+        if !HAS_CREDENTIALS {
+            return left_out(node, reading);
+        }
         let entries = node.members(reading.problems).unwrap_or_default();
         let by_name = NamedBlocks::read(entries, reading, |name, node, reading| {
             RevocationList::read(name, node, reading.notes, reading.problems)
@@ -60,7 +62,7 @@ impl Section for RevocationLists {
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_CREDENTIALS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {

@@ -286,11 +286,12 @@ impl Policy for SignedRequest {
     fn declares(&self) -> Declaration {
         let forwarding = &self.signer.forwarding;
         let judged = self.signer.judged.iter().cloned();
-        Declaration {
+        let mut declared = Declaration {
             owned_request_headers: forwarding.owned_headers(),
-            judged_request_headers: judged.chain(self.requirement.header_names()).collect(),
+            judged_request_headers: judged.collect(),
             asks_for: Some(AskedCredentials {
                 authorities: vec![(CredentialKind::SignedRequest, Rc::clone(&self.signer.name))],
+                roles: self.signer.roles.source().into_iter().collect(),
                 needs_all: true,
                 is_optional: self.presence == Presence::Optional,
             }),
@@ -298,6 +299,8 @@ impl Policy for SignedRequest {
             only_looks_in_shadow: true,
             exports: forwarding.exports(),
             ..Declaration::default()
-        }
+        };
+        self.requirement.declare(&mut declared);
+        declared
     }
 }

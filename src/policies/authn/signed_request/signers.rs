@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::authn::left_out::is_there;
+use crate::authn::left_out::{HAS_CREDENTIALS, left_out};
 use crate::named::{NamedBlock, NamedBlocks};
 use portcullis_document::{Node, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
@@ -55,14 +55,16 @@ impl Section for Signers {
     const NAME: &'static str = "signers";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        is_there(node, reading).then_some(())?;
+        if !HAS_CREDENTIALS {
+            return left_out(node, reading);
+        }
         let entries = node.members(reading.problems)?;
         let by_name = NamedBlocks::read(entries, reading, Signer::read);
         Some(Self { by_name })
     }
 
     fn absent() -> Option<Self> {
-        Some(Self::default())
+        HAS_CREDENTIALS.then(Self::default)
     }
 
     fn finish(&self, finishing: &mut Finishing<'_>) {
