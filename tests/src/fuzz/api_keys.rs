@@ -86,7 +86,12 @@ fn judge_all(engine: &Rc<Engine>, text: &str, keys: &[(String, String)]) -> bool
         let ends = entry["not_after"].as_f64().unwrap_or(f64::INFINITY);
         assert!(begins <= NOW as f64 && (NOW as f64) < ends, "{entry}");
         let line: Value = serde_json::from_str(&judged.line).expect("a line of JSON");
-        assert_eq!(line["user.id"], entry["client"]);
+        // A name in which something looks like a key is not shown whole.
+        let shown = line["user.id"].as_str().unwrap_or_default();
+        assert!(
+            shown.contains("REDACTED") || entry["client"] == shown,
+            "{line}"
+        );
     }
     true
 }

@@ -216,7 +216,8 @@ fn a_bad_document_harms_no_keys() {
     let remote = discovering("");
     let other_host = document("https://evil.example/keys");
     let other_issuer = document("https://id.example.com/keys").replace("/t", "/u");
-    let bad: [Result<(&[u8], Option<Duration>), FetchError>; 4] = [
+    type Body<'b> = (&'b [u8], Option<Duration>);
+    let bad: [Result<Body<'_>, FetchError>; 4] = [
         Err(FetchError::NoAnswer(NoAnswer::Status(500))),
         Ok((b"<html>", None)),
         Ok((other_host.as_bytes(), None)),
