@@ -240,8 +240,9 @@ impl AccessLog {
             "http.response.status_code" => Some(Kind::Status),
             "client.address" => Some(Kind::Address),
             _ if member.attribute().is_some() => Some(Kind::Proxy(member)),
-            // A request on a plan has none of these.
-            "portcullis.errors"
+            // A document whose records have roles has no prepared ones; a request on a plan has none of the others.
+            "user.roles"
+            | "portcullis.errors"
             | "portcullis.shadow"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
