@@ -1,14 +1,14 @@
 //! Who may do what: rules that allow and deny.
 //!
-//! A [`rule`] is plain data, read by [`read`] from a block or from the document's [`section`] of shared rules.
-//! [`decision`] says what a list of rules comes to, of a [`request`] or of whatever else gives
-//! [`RequestFacts`](decision::RequestFacts). Each of its answers has a third value: what cannot be told refuses,
-//! be it of a denial, of an allowance or of a `not_`. [`judge`] is the part of a chain that asks, of the rules
-//! that its [`index`] finds.
+//! A `rule` is plain data, read by `read` from a block or from the document's `section` of shared rules.
+//! `decision` says what a list of rules comes to, of a `request` or of whatever else gives
+//! `RequestFacts`. Each of its answers has a third value: what cannot be told refuses,
+//! be it of a denial, of an allowance or of a `not_`. `judge` is the part of a chain that asks, of the rules
+//! that its `index` finds.
 //!
 //! Denials that need nothing but the head of a request are judged before anything else is spent on it. The others
 //! are judged when it is known who calls; where that is known with the body alone, or a rule looks at the body,
-//! what the head says of the rules is [`kept`].
+//! what the head says of the rules is `kept`.
 
 mod caller;
 mod callers;
