@@ -231,6 +231,9 @@ impl Check {
     /// # Errors
     /// One is of another kind, or has others in it: a service may make of it what was asked for.
     pub(super) fn read_items(&self, found: Found<'_>, effort: &Effort) -> Result<(), Undecidable> {
+        if self.is_of_presence() {
+            return Ok(());
+        }
         let Some((items, scalars)) = found.items() else {
             return Ok(());
         };
